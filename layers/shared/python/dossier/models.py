@@ -1,0 +1,162 @@
+"""What a case is made of: its input, its documents, and how it stands.
+
+Ids that vendors give are opaque strings. Times are UTC, in ISO 8601 with a ``Z``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from dossier.errors import InvalidCaseError
+
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
+
+Reference = Annotated[str, StringConstraints(pattern=rf"\A{REFERENCE.pattern}\Z")]
+OptionValue = str | int | float | bool | None
+
+
+class Frozen(BaseModel):
+    """Base of values that are never changed and have no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DocumentInput(Frozen):
+    """A document as submitted: ``uri`` is ``s3://bucket/key`` (or ``https://…`` where the vendor reads it itself)."""
+
+    uri: str = Field(min_length=1, max_length=4096)
+    name: str | None = Field(default=None, max_length=1024)
+
+
+class CaseInput(Frozen):
+    """An execution's input: what the console, the API, a batch line and the CLI send.
+
+    With ``case_id`` and documents it appends to that vendor case; with ``case_id`` alone it only collects.
+    ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work.
+    """
+
+    connection: str = Field(min_length=1, max_length=64)
+    reference: Reference
+    documents: tuple[DocumentInput, ...] = Field(default=(), max_length=1000)
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    case_id: str | None = Field(default=None, min_length=1, max_length=512)
+    resume: bool = False
+
+    @classmethod
+    def parse(cls, data: object) -> CaseInput:
+        """Validate an execution's input.
+
+        Raises:
+            InvalidCaseError: with one line that names the wrong field and what to mend.
+
+        """
+        try:
+            case = cls.model_validate(data)
+        except ValidationError as error:
+            raise InvalidCaseError(f"the execution input is wrong: {first_problem(error)}") from error
+        if not case.documents and case.case_id is None:
+            raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
+        return case
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a pydantic error as one line: ``key.sub: what is wrong``, without the value."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "input"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key"
+    if where.endswith("reference") and problem["type"] == "string_pattern_mismatch":
+        return f"{where}: use 1 to 100 letters, digits, '.', '_', '-', beginning with a letter or digit"
+    return f"{where}: {problem['msg']}"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands (``dossier status``)."""
+
+    ACCEPTED = "accepted"
+    UPLOADING = "uploading"
+    WAITING = "waiting"
+    PROCESSING = "processing"
+    DOWNLOADING = "downloading"
+    COMPLETED = "completed"
+    COMPLETED_WITH_FAILURES = "completed_with_failures"
+    FAILED = "failed"
+    NEEDS_ATTENTION = "needs_attention"
+
+    @property
+    def final(self) -> bool:
+        """Whether the case has ended."""
+        return self in _FINAL
+
+
+_FINAL = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES, CaseStatus.FAILED}
+
+Phase = Literal["documents", "results"]
+"""What a wait waits for: that the documents are read, or that the vendor's assessment is there."""
+
+
+class Document(Frozen):
+    """A document of a case, as stored: what was accepted, and what the vendor knows it by."""
+
+    index: int
+    name: str
+    """The caller's name for it, as sent to the vendor."""
+    key: str
+    """S3 key of the accepted copy in the artifact bucket; empty for a document that the vendor reads itself."""
+    size: int = 0
+    sha256: str = ""
+    content_type: str = ""
+    ref: str | None = None
+    """The ``https://`` or ``s3://`` reference that the vendor reads itself (DocuStack's batch)."""
+    document_id: str | None = None
+    job_id: str | None = None
+    status: str | None = None
+    """The vendor's own word for its state, as last seen."""
+    failed: bool = False
+    error: str | None = None
+
+
+def now() -> datetime:
+    """Return the current time, in UTC."""
+    return datetime.now(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """Format a moment as ``2026-01-31T12:00:00.000Z``: fixed width, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def moment(text: str) -> datetime:
+    """Parse what :func:`iso` wrote."""
+    return datetime.fromisoformat(text)
+
+
+def fingerprint(case: CaseInput, contents: list[tuple[str, str]]) -> str:
+    """Return the hex digest of what makes a case that case: connection, reference, case id, options and contents.
+
+    Args:
+        case: the input.
+        contents: ``(name, sha256)`` of each document, in order; for a document that the vendor reads itself, its
+            reference in place of the digest.
+
+    """
+    parts = [case.connection, case.reference, case.case_id, sorted(case.options.items()), contents]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def execution_name(connection: str, reference: str, digest: str, *, attempt: int = 1) -> str:
+    """Return the execution's name: at most 80 characters, the same for the same (connection, reference, content).
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html (name: 1 to 80
+    characters, no blanks, brackets, wildcards or special characters).
+    """
+    suffix = "" if attempt == 1 else f"-r{attempt}"
+    return f"{connection[:23]}-{reference[:36]}-{digest[:12]}{suffix}"

@@ -1,0 +1,211 @@
+"""What the steps need from the outside world: the vendor port, and the values that cross it.
+
+Every vendor is one folder under ``vendors`` with a :class:`Vendor`; none of them does I/O (see ``http``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from dossier.http import Flow
+from dossier.models import Document, OptionValue, Phase
+from dossier.result import Result
+from dossier.settings import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case as a vendor adapter sees it."""
+
+    connection: Connection
+    reference: str
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    case_id: str | None = None
+    """The vendor's id of the case, once known; None for vendors without cases."""
+    documents: tuple[Document, ...] = ()
+    submitted_at: datetime | None = None
+
+    def document(self, document_id: str) -> Document | None:
+        """Return the case's document that the vendor knows by ``document_id``."""
+        return next((each for each in self.documents if each.document_id == document_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was stored before a create or upload, to find out later whether it took effect.
+
+    ``known`` are the vendor's ids (cases or documents) that existed, or were Dossier's, before the request;
+    ``rivals`` counts other requests in flight on the connection that could be mistaken for this one.
+    """
+
+    at: datetime
+    known: frozenset[str] = frozenset()
+    rivals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What the vendor answered to an upload: the case it belongs to, and an id for each document by its index."""
+
+    case_id: str | None = None
+    document_ids: Mapping[int, str] = field(default_factory=dict)
+    job_id: str | None = None
+    failures: Mapping[int, str] = field(default_factory=dict)
+    """Documents that the vendor refused while it took others, by index, with its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentState:
+    """How one document stands at the vendor."""
+
+    status: str
+    """The vendor's own word."""
+    finished: bool
+    failed: bool = False
+    error: str | None = None
+    progress: int | None = None
+    """Percent, where the vendor tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a case stands at the vendor."""
+
+    finished: bool
+    documents: Mapping[str, DocumentState] = field(default_factory=dict)
+    """By document id; only those that were asked for this time."""
+    case_status: str | None = None
+    failed: bool = False
+    """The vendor gave up on the whole case."""
+    error: str | None = None
+    unknown: tuple[str, ...] = ()
+    """Statuses that the vendor's guide does not name: handled as "not finished yet", counted by a metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that can be fetched: ``source`` is what the adapter needs to locate it (an id, a path)."""
+
+    name: str
+    source: str
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an artifact's bytes are: an absolute ``url`` on storage (no key is sent), or an API ``path`` (with it)."""
+
+    url: str | None = None
+    path: str | None = None
+    keep: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a delivery is about: ids that the vendor names. It carries no truth, it only moves the next poll to now."""
+
+    event: str
+    case_ids: tuple[str, ...] = ()
+    document_ids: tuple[str, ...] = ()
+    job_ids: tuple[str, ...] = ()
+
+
+class Vendor(Protocol):
+    """One vendor's API, sans-I/O. An adapter is stateless; every method takes all that it needs."""
+
+    name: str
+    media_types: frozenset[str]
+    """Types of document that the vendor reads, as MIME types."""
+    max_document_bytes: int
+    opens_case: bool
+    """Whether a case is opened by a request of its own before documents are uploaded."""
+    phases: tuple[Phase, ...]
+    """What is waited for, in order. With both phases, ``process`` triggers the assessment between them."""
+    accepts_references: bool
+    """Whether the vendor itself can read documents by ``https://`` or ``s3://`` reference."""
+    bulk_poll: bool
+    """Whether one ``poll`` call serves many cases of a connection."""
+
+    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+        """Return the headers that authorize a request.
+
+        Raises:
+            ConfigurationError: the key is of the wrong kind for the connection (test on live, say).
+
+        """
+
+    def validate(self, case: CaseView) -> None:
+        """Refuse what the vendor would refuse: options, counts.
+
+        Raises:
+            InvalidCaseError: says what to mend.
+
+        """
+
+    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+        """Return the upload requests: for each, the indices of the documents it carries, in order."""
+
+    def uploads_at_once(self, case: CaseView) -> int:
+        """Return how many upload requests of one case may run at once (1 where a look-up needs it)."""
+
+    def open(self, case: CaseView) -> Flow[Uploaded]:
+        """Create the vendor's case (only where ``opens_case``)."""
+
+    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
+        """Look up a case whose create lost its answer; None if it certainly does not exist.
+
+        Raises:
+            NeedsAttentionError: it cannot be looked up, or more than one object fits.
+
+        """
+
+    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:
+        """Return the vendor's ids that have to be known before an upload for ``find_uploaded`` to tell."""
+
+    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+        """Upload the documents of one batch; the last batch triggers the vendor's work where it must be triggered."""
+
+    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+        """Look up an upload whose answer was lost; None if it certainly did not take effect.
+
+        Raises:
+            NeedsAttentionError: it cannot be told.
+
+        """
+
+    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
+        """Ask how the documents in ``pending`` (vendor ids) stand. Finished once none of them is still running."""
+
+    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+        """Ask how cases stand, by vendor case id; a case that the answer lacks is not finished.
+
+        Called with one case unless ``bulk_poll``. Only for vendors with cases.
+        """
+
+    def process(self, case: CaseView) -> Flow[None]:
+        """Trigger the assessment, after checking that it is not already under way (only with two phases)."""
+
+    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+        """List what can be fetched, in a stable order."""
+
+    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
+        """Return where an artifact's bytes are now."""
+
+    def finish(self, case: CaseView) -> Flow[None]:
+        """Do what the connection asks for once the results are collected (Docsumo's after-steps)."""
+
+    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+        """Build the result from the raw answers that were kept (by ``Request.keep`` and ``Location.keep`` names).
+
+        Identity, artifacts and times are filled in by the caller. Never raises on unexpected content: what cannot
+        be read is left out of the result and stays in the raw answer.
+        """
+
+    def read_hint(self, body: bytes) -> Hint | None:
+        """Return what a verified delivery is about; None if it names nothing. Never raises."""
+
+    def check(self, connection: Connection) -> Flow[str]:
+        """Make one safe request that proves URL and key, for ``dossier doctor``; return what was seen, one line."""

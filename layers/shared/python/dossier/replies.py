@@ -1,0 +1,140 @@
+"""Reading a vendor's reply: from status and body to a value, or to the error that says what can be done next.
+
+The vendors share this; what a vendor does differently it says by argument. It tells apart what was certainly not
+performed (429, 503: try again), what may have been (another 5xx on a request that changes something: look it up),
+and what was refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from dossier.errors import (
+    MalformedAnswerError,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnauthorizedError,
+    VendorRejectedError,
+    VendorUnavailableError,
+)
+from dossier.http import Effect, Reply, Request
+from dossier.models import now
+
+DEFAULT_PAUSE = 5.0
+"""Pause in seconds after a 429 without a usable ``Retry-After``."""
+LONGEST_PAUSE = 3600.0
+
+
+def retry_after(reply: Reply, *, at: datetime | None = None) -> float:
+    """Return the pause that a reply asks for, in seconds.
+
+    ``Retry-After`` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3); anything else, and a missing
+    header, counts as ``DEFAULT_PAUSE``.
+    """
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+        return min(float(text), LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return DEFAULT_PAUSE
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max((until - (at or now())).total_seconds(), 0.0), LONGEST_PAUSE)
+
+
+def read_object(request: Request, reply: Reply, *, not_performed: Collection[int] = ()) -> dict[str, Any]:
+    """Return the JSON object in a successful reply; see :func:`read` for the errors."""
+    value = read(request, reply, not_performed=not_performed)
+    if not isinstance(value, dict):
+        raise _malformed(request, reply, "a JSON object was expected")
+    return value
+
+
+def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ()) -> Any:
+    """Return the JSON value in a successful reply.
+
+    The HTTP status and the body's own ``status_code``/``statusCode`` are both checked, the worse one counts; a body
+    with ``"status": "fail"`` (or ``"error"`` in an envelope with a status code) is a refusal.
+
+    Args:
+        request: what was asked.
+        reply: what came back.
+        not_performed: 5xx statuses by which this vendor says, even to a request that changes something, that it did
+            not perform it; 503 always counts as that.
+
+    Raises:
+        ThrottledError: 429.
+        UnauthorizedError: 401 or 403.
+        VendorUnavailableError: 5xx to a safe request, or the request was not performed.
+        OutcomeUnknownError: 5xx, or an unreadable success, to a request that changes something.
+        VendorRejectedError: any other 4xx or a refusal in the body.
+        MalformedAnswerError: an unreadable answer to a safe request.
+
+    """
+    fail(request, reply, status=reply.status, not_performed=not_performed)
+    try:
+        value = reply.json()
+    except MalformedAnswerError as error:
+        if request.effect is Effect.UNSAFE:
+            raise OutcomeUnknownError(f"{_what(request)}: {error}") from error
+        raise VendorUnavailableError(f"{_what(request)}: {error}") from error
+    if isinstance(value, dict):
+        inner = value.get("status_code", value.get("statusCode"))
+        if isinstance(inner, int) and not isinstance(inner, bool) and inner >= 400:
+            fail(request, reply, status=inner, not_performed=not_performed)
+        if value.get("status") == "fail" or (value.get("status") == "error" and inner is not None):
+            fail(request, reply, status=400, not_performed=not_performed)
+    return value
+
+
+def fail(request: Request, reply: Reply, *, status: int, not_performed: Collection[int] = ()) -> None:
+    """Raise what ``status`` means for ``request``; return on 2xx."""
+    what = _what(request)
+    if 200 <= status < 300:
+        return
+    if status == 429:
+        pause = retry_after(reply)
+        raise ThrottledError(f"{what}: the vendor asks for a pause of {pause:g} s (429)", retry_after=pause)
+    said = message(reply)
+    if status in {401, 403}:
+        raise UnauthorizedError(f"{what}: the vendor refused the API key ({status}{said})")
+    if status >= 500:
+        performed_nothing = status == 503 or status in not_performed
+        if request.effect is Effect.SAFE or performed_nothing:
+            raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
+        raise OutcomeUnknownError(f"{what}: the vendor answered {status}{said}; it may have been performed")
+    if status in {408, 425}:
+        raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
+    raise VendorRejectedError(f"{what}: the vendor refused it ({status}{said})", status=status)
+
+
+def message(reply: Reply) -> str:
+    """Return what a vendor says is wrong as ``: text`` of one line and at most 300 characters, or an empty text."""
+    try:
+        value = reply.json()
+    except MalformedAnswerError:
+        return ""
+    if not isinstance(value, dict):
+        return ""
+    said = next((value[key] for key in ("message", "detail", "error_message", "error") if value.get(key)), "")
+    text = "; ".join(str(each) for each in said) if isinstance(said, list) else str(said)
+    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
+    return f": {text}" if text else ""
+
+
+def _malformed(request: Request, reply: Reply, problem: str) -> Exception:
+    text = f"{_what(request)}: the vendor's answer ({reply.status}) cannot be used: {problem}"
+    return OutcomeUnknownError(text) if request.effect is Effect.UNSAFE else MalformedAnswerError(text)
+
+
+def missing(request: Request, reply: Reply, key: str) -> Exception:
+    """Return the error for a successful reply that lacks ``key``, which its guide promises."""
+    return _malformed(request, reply, f'it has no "{key}"')
+
+
+def _what(request: Request) -> str:
+    return f"{request.method} {request.path}"

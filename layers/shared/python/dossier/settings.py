@@ -1,0 +1,107 @@
+"""A connection's settings: what ``connections.toml`` may say, the same for every vendor.
+
+What only one vendor knows is in that vendor's folder, as a subclass of :class:`Connection`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+CONNECTION_NAME = r"^[a-z][a-z0-9-]{0,22}$"
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "shared-secret", "path-token"]
+
+
+class Settings(BaseModel):
+    """Base of every table in ``connections.toml``: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Webhook(Settings):
+    """How the vendor's deliveries are verified (``dossier.signatures``)."""
+
+    scheme: Scheme
+    header: HeaderName | None = None
+    """Header that carries the signature or token; each scheme but ``path-token`` has a default of its own."""
+    prefix: str = Field(default="", max_length=32)
+    """Text before the signature, such as GitHub's ``sha256=``."""
+    tolerance: int = Field(default=300, ge=1, le=3600)
+    """How far a signed time may lie from now, both ways, in seconds."""
+    max_bytes: int = Field(default=1_048_576, ge=1, le=4_000_000)
+    """Largest body that is read, in bytes; a larger one gets 413."""
+
+    @model_validator(mode="after")
+    def _header_where_needed(self) -> Webhook:
+        if self.scheme in {"hmac-sha256-hex", "shared-secret"} and not self.header:
+            raise ValueError(f'scheme "{self.scheme}" needs a header')
+        return self
+
+
+class Limits(Settings):
+    """What the vendor's account allows."""
+
+    requests_per_second: float = Field(default=10, gt=0, le=1000)
+    concurrency: int = Field(default=5, ge=1, le=100)
+    """Uploads and downloads of one case, and polls of the connection, that run at once."""
+
+
+class Poll(Settings):
+    """When the vendor is asked how a case stands, in seconds."""
+
+    first: float = Field(default=5, ge=0, le=900)
+    every: float = Field(default=5, gt=0, le=900)
+    max: float = Field(default=60, gt=0, le=900)
+    deadline: float = Field(default=3600, gt=0, le=30 * 86400)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Poll:
+        if self.every > self.max:
+            raise ValueError("every is larger than max")
+        return self
+
+
+class Connection(Settings):
+    """One account at a vendor. ``name`` is its table's name in ``connections.toml``."""
+
+    name: str = Field(pattern=CONNECTION_NAME)
+    vendor: str
+    base_url: str
+    """Scheme, host and any prefix; the API's own path is added."""
+    allow_insecure: bool = False
+    """Allows plain http and private addresses (for a sandbox)."""
+    webhook: Webhook | None = None
+    limits: Limits = Limits()
+    poll: Poll = Poll()
+    review_below: float | None = Field(default=None, ge=0, le=1)
+    """Fields with a confidence below this mark the case as wanting review."""
+    storage_hosts: tuple[str, ...] = ()
+    """Hosts (``name`` or ``name:port``) where artifact URLs may point; besides the API's own host."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be http(s)://host with an optional prefix")
+        if parts.username or parts.password:
+            raise ValueError("must not contain a user name or password: secrets go to Secrets Manager")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _secure(self) -> Connection:
+        if self.base_url.startswith("http://") and not self.allow_insecure:
+            raise ValueError("base_url is plain http: use https, or allow_insecure = true for a sandbox")
+        return self
+
+
+class Secret(BaseModel):
+    """A connection's secret in Secrets Manager; never logged, so its text form shows nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    api_key: str = Field(default="", repr=False)
+    webhook_secrets: tuple[str, ...] = Field(default=(), repr=False)

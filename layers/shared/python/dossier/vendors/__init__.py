@@ -1,0 +1,46 @@
+"""The vendors: one folder each, with ``VENDOR`` (the adapter) and ``CONNECTION`` (its settings model).
+
+A fourth vendor is one more folder here and its recorded replies under ``events/vendors``; nothing else lists vendors.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import cast
+
+from dossier.errors import ConfigurationError
+from dossier.ports import Vendor
+from dossier.settings import Connection
+
+
+def names() -> list[str]:
+    """Return the names of all vendors, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+
+
+def vendor(name: str) -> Vendor:
+    """Return the adapter of a vendor.
+
+    Raises:
+        ConfigurationError: there is no such vendor.
+
+    """
+    return cast("Vendor", _load(name).VENDOR)
+
+
+def connection_model(name: str) -> type[Connection]:
+    """Return the settings model of a vendor's connections.
+
+    Raises:
+        ConfigurationError: there is no such vendor.
+
+    """
+    return cast("type[Connection]", _load(name).CONNECTION)
+
+
+def _load(name: str) -> ModuleType:
+    if name not in names():
+        raise ConfigurationError(f'unknown vendor "{name}": use one of {", ".join(names())}')
+    return importlib.import_module(f"{__name__}.{name}")
