@@ -71,11 +71,28 @@ class Reply:
 
         """
         try:
-            return json.loads(self.body)
+            return decode(self.body)
         except (ValueError, RecursionError) as error:
             kind = self.headers.get("content-type", "no content type")
             message = f"the vendor answered {self.status} with a body that is not JSON ({kind})"
             raise MalformedAnswerError(message) from error
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON value in a body of UTF-8 (RFC 8259, section 8.1), with or without a byte order mark.
+
+    Half of a surrogate pair (a text that a vendor cut inside an emoji) becomes ``?``: it could not be stored again.
+
+    Raises:
+        ValueError: the body is not JSON.
+        RecursionError: it is nested too deeply.
+
+    """
+    text = body.decode("utf-8-sig")
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
 
 
 _T = TypeVar("_T")

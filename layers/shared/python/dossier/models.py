@@ -19,7 +19,8 @@ from dossier.errors import InvalidCaseError
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
 
-Reference = Annotated[str, StringConstraints(pattern=rf"\A{REFERENCE.pattern}\Z")]
+Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
+"""In pydantic's regex ``$`` is the very end, with no newline after it."""
 OptionValue = str | int | float | bool | None
 
 
@@ -120,6 +121,8 @@ class Document(Frozen):
     job_id: str | None = None
     status: str | None = None
     """The vendor's own word for its state, as last seen."""
+    finished: bool = False
+    """The vendor will not change it any more, or never took it."""
     failed: bool = False
     error: str | None = None
 

@@ -1,0 +1,261 @@
+"""The ``dossier`` command: what each command is called and takes; what it does is in the module of its name."""
+# ruff: noqa: PLC0415 -- a command imports what it needs when it runs: `dossier --help` does not wait for boto3
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer._click.exceptions import ClickException  # typer has a copy of click, and exports not all of it
+from typer.core import TyperGroup
+
+from cli.errors import FAILED, BadUsageError, CommandError, explain
+from cli.output import Output, tell
+
+if TYPE_CHECKING:
+    from cli.target import Target
+
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """The commands; whatever ends one badly becomes one line on stderr and an exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and exit with its code; errors are never shown as a traceback."""
+        given = list(sys.argv[1:] if args is None else args)
+        options = given[: given.index("--")] if "--" in given else given
+        as_json = "--json" in options
+        try:
+            code = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except BrokenPipeError:
+            _silence()
+            code = FAILED
+        except Exception as error:  # noqa: BLE001 -- the last resort: a person gets one line, never a traceback
+            if os.environ.get("DOSSIER_DEBUG") == "1":
+                traceback.print_exc()
+            problem = _usage(error) or explain(error)
+            tell(problem, as_json=as_json)
+            code = problem.code
+        if standalone_mode:
+            sys.exit(code if isinstance(code, int) else 0)
+        return code
+
+
+def _usage(error: Exception) -> CommandError | None:
+    if isinstance(error, typer.Abort):
+        return CommandError("aborted, nothing was done")
+    if not isinstance(error, ClickException):
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "dossier"
+    return BadUsageError(f"{error.format_message().rstrip('.')} (see `{command} --help`)")
+
+
+def _silence() -> None:
+    """Keep the interpreter from flushing what nobody reads any more (Python docs, "Note on SIGPIPE")."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+app = typer.Typer(
+    name="dossier",
+    cls=Commands,
+    help="Sends documents to your document-processing vendor and lands every result in your own S3 bucket.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+secrets_app = typer.Typer(name="secrets", help="The connections' keys, in Secrets Manager.", rich_markup_mode=None)
+app.add_typer(secrets_app)
+
+Connection = Annotated[str, typer.Argument(metavar="CONNECTION")]
+Reference = Annotated[str, typer.Argument(metavar="REFERENCE")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, for programs.")]
+Local = Annotated[bool, typer.Option("--local", help="Use the local AWS or nothing.")]
+Stage = Annotated[
+    str | None, typer.Option("--stage", help="Use this stage in the AWS account, even if the local AWS is up.")
+]
+AtConnection = Annotated[str | None, typer.Option("--connection", help="The case's connection.")]
+
+
+def _target(*, local: bool, stage: str | None) -> Target:
+    from cli import target
+
+    return target.find(local=local, stage=stage)
+
+
+@app.command()
+def up(
+    connections: Annotated[Path | None, typer.Option(help="Another connections file.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin with an empty local AWS and sandbox.")] = False,
+    as_json: Json = False,
+    local: Local = False,  # noqa: ARG001 -- it always is
+) -> None:
+    """Start the local AWS and the vendors' sandbox, and deploy."""
+    from cli import local as here
+
+    here.up(Output(as_json=as_json), connections=connections, reset=reset)
+
+
+@app.command()
+def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- it always is
+    """Stop the local AWS and the sandbox."""
+    from cli import local as here
+
+    here.down(Output(as_json=as_json))
+
+
+@app.command()
+def outputs(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+    """Show what the deployment is reached by: webhook URLs, bucket, state machine."""
+    from cli import local as here
+
+    here.outputs(Output(as_json=as_json), _target(local=local, stage=stage))
+
+
+@secrets_app.command("set")
+def secrets_set(
+    connection: Connection,
+    api_key: Annotated[str | None, typer.Option(help="The vendor's API key.")] = None,
+    webhook_secret: Annotated[
+        list[str] | None, typer.Option(help="A webhook secret; the current one first, then any still valid.")
+    ] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Write a connection's secret; on a terminal, what is left out is asked for."""
+    from cli import secrets
+
+    where = _target(local=local, stage=stage)
+    secrets.put(Output(as_json=as_json), where, connection, api_key=api_key, webhook_secrets=webhook_secret or [])
+
+
+@app.command()
+def submit(  # noqa: PLR0917 -- a command line is its parameters
+    connection: Connection,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE")] = None,
+    reference: Annotated[str | None, typer.Option(help="Your own name for the case.")] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the vendor's.")] = None,
+    case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Submit files as one case."""
+    from cli import submit as here
+
+    here.submit(
+        Output(as_json=as_json),
+        _target(local=local, stage=stage),
+        connection,
+        files or [],
+        reference=reference,
+        options=option or [],
+        case_id=case_id,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+@app.command()
+def status(
+    words: Annotated[list[str], typer.Argument(metavar="[CONNECTION] REFERENCE")],
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Show where a case stands."""
+    from cli import status as here
+
+    if len(words) > 2:
+        raise BadUsageError("a connection and a reference are all that status takes (see `dossier status --help`)")
+    reference, connection = words[-1], words[0] if len(words) == 2 else None
+    here.status(Output(as_json=as_json), _target(local=local, stage=stage), reference, connection)
+
+
+@app.command("list")
+def list_cases(
+    connection: Annotated[str | None, typer.Option(help="Only cases of this connection.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only cases with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """List cases, the latest submitted first."""
+    from cli import status as here
+
+    where = _target(local=local, stage=stage)
+    here.cases(Output(as_json=as_json), where, connection=connection, status=status, limit=limit)
+
+
+@app.command()
+def fetch(
+    reference: Reference,
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    connection: AtConnection = None,
+    documents: Annotated[bool, typer.Option("--documents", help="The submitted documents as well.")] = False,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Bring a case's results to a folder."""
+    from cli import fetch as here
+
+    where = _target(local=local, stage=stage)
+    here.fetch(Output(as_json=as_json), where, reference, directory, connection=connection, documents=documents)
+
+
+@app.command()
+def resolve(  # noqa: PLR0917 -- a command line is its parameters
+    reference: Reference,
+    retry: Annotated[bool, typer.Option("--retry", help="Do it again: the vendor certainly has not got it.")] = False,
+    use: Annotated[str | None, typer.Option(metavar="ID", help="The vendor has it, and calls it ID.")] = None,
+    give_up: Annotated[bool, typer.Option("--give-up", help="End the case as failed.")] = False,
+    connection: AtConnection = None,
+    question: Annotated[str | None, typer.Option(metavar="WHAT", help="Which question, if several are open.")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Answer a case that needs attention: --retry, --use ID or --give-up."""
+    from cli import resolve as here
+
+    answer = here.Answer.of(retry=retry, use=use, give_up=give_up)
+    where = _target(local=local, stage=stage)
+    here.resolve(Output(as_json=as_json), where, reference, answer, connection=connection, what=question)
+
+
+@app.command()
+def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+    """Check keys, URLs, permissions and webhook set-up, and say how to mend each."""
+    from cli import doctor as here
+
+    here.doctor(Output(as_json=as_json), lambda: _target(local=local, stage=stage))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

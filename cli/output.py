@@ -1,0 +1,76 @@
+"""Where a command's words go: results to stdout, progress and errors to stderr; with ``--json`` one document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cli.errors import CommandError
+from cli.text import clean
+
+_WIDE = 1000
+"""Columns where there is no terminal: nothing is cut or wrapped."""
+
+_STYLES = {
+    "completed": "green",
+    "completed_with_failures": "yellow",
+    "failed": "red",
+    "needs_attention": "bold yellow",
+}
+
+
+class Output:
+    """What a command says, for people or (``as_json``) for programs."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def progress(self, line: str) -> None:
+        """Tell what is going on; never part of the result."""
+        print(clean(line), file=sys.stderr, flush=True)
+
+    def document(self, value: Any) -> None:
+        """Print the result for programs, if that is what is wanted."""
+        if self.as_json:
+            print(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the result for people."""
+        if not self.as_json:
+            print(clean(text))
+
+    def pairs(self, rows: Iterable[tuple[str, object]]) -> None:
+        """Print names and values for people, one below the other; what is empty is left out."""
+        if self.as_json:
+            return
+        kept = [(name, clean(value)) for name, value in rows if value not in (None, "")]
+        width = max((len(name) for name, _ in kept), default=0)
+        for name, value in kept:
+            print(f"{name:<{width}}  {value}")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table for people; without a terminal nothing is cut."""
+        if self.as_json:
+            return
+        from rich.console import Console  # noqa: PLC0415 -- `dossier --help` does not wait for it
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        console = Console(file=sys.stdout, highlight=False)
+        if not console.is_terminal:
+            console = Console(file=sys.stdout, highlight=False, width=_WIDE)
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            texts = [clean("" if cell is None else cell) for cell in row]
+            table.add_row(*(Text(text, style=_STYLES.get(text, ""), overflow="fold") for text in texts))
+        console.print(table)
+
+
+def tell(problem: CommandError, *, as_json: bool) -> None:
+    """Tell why a command did not end well: one line on stderr, and a document on stdout for programs."""
+    if as_json:
+        document = {"error": problem.line} if problem.document is None else problem.document
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(f"dossier: {problem.line}", file=sys.stderr)

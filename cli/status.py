@@ -1,0 +1,162 @@
+"""``dossier status`` and ``dossier list``: where cases stand."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import islice
+from typing import Any
+
+from cli.errors import BadUsageError, CommandError
+from cli.output import Output
+from cli.target import Target
+from cli.text import clean, counted, size
+from dossier.models import CaseStatus, Document
+from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.objects import folder
+
+
+def find(where: Target, reference: str, connection: str | None = None) -> Case:
+    """Return the case of a reference, in whatever connection it is unless one is named.
+
+    Raises:
+        BadUsageError: an unknown connection, or several have a case of that reference.
+        CommandError: there is no such case.
+
+    """
+    names = [where.require(connection)] if connection else where.connections
+    found = [case for name in names if (case := where.app.cases.find(name, reference)) is not None]
+    if len(found) > 1:
+        owners = ", ".join(case.record.connection for case in found)
+        raise BadUsageError(f"several connections have a case {reference}: say which of {owners}")
+    if not found:
+        raise CommandError(
+            f"there is no case {reference} at {' or '.join(names) or 'any connection: none is deployed'}"
+        )
+    return found[0]
+
+
+def status(out: Output, where: Target, reference: str, connection: str | None) -> None:
+    """Print all there is to know about a case."""
+    case = find(where, reference, connection)
+    out.document(describe(case))
+    _show(out, where, case)
+
+
+def cases(out: Output, where: Target, *, connection: str | None, status: str | None, limit: int) -> None:
+    """Print the cases of one connection or all, the latest submitted first."""
+    wanted = _status(status)
+    names = [where.require(connection)] if connection else where.connections
+    merged = heapq.merge(*(where.app.cases.newest(name) for name in names), key=_submitted, reverse=True)
+    records = list(islice((each for each in merged if wanted in {None, each.status}), limit))
+    out.document([summary(each) for each in records])
+    if not records:
+        out.progress("no cases" if wanted is None else f"no cases are {wanted.value}")
+        return
+    rows = [
+        (each.connection, each.reference, each.status.value, each.submitted_at, each.reason or each.note)
+        for each in records
+    ]
+    out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", ""), rows)
+
+
+def summary(record: CaseRecord) -> dict[str, Any]:
+    """Return a case's record for programs."""
+    return {
+        "connection": record.connection,
+        "reference": record.reference,
+        "vendor": record.vendor,
+        "status": record.status.value,
+        "reason": record.reason,
+        "error": record.error,
+        "note": record.note,
+        "case_id": record.case_id,
+        "execution_arn": record.execution_arn,
+        "submitted_at": record.submitted_at,
+        "updated_at": record.updated_at,
+        "completed_at": record.completed_at,
+    }
+
+
+def describe(case: Case) -> dict[str, Any]:
+    """Return a case for programs: what ``dossier status --json`` prints."""
+    record = case.record
+    return {
+        **summary(record),
+        "documents": [
+            each.model_dump(include={"name", "document_id", "job_id", "status", "failed", "error"})
+            for each in case.documents
+        ],
+        "artifacts": [
+            {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
+        ],
+        "questions": [{"what": each.what, "text": each.text, "asked_at": each.asked_at} for each in case.questions],
+        "result_key": result_key(record),
+    }
+
+
+def result_key(record: CaseRecord) -> str | None:
+    """Return the key of a case's ``result.json``; None until there is one."""
+    return f"{folder(record.connection, record.reference)}result.json" if record.status.final else None
+
+
+def resolve_line(case: Case) -> str:
+    """Return the commands that answer a case's open question."""
+    record = case.record
+    which = f" --question {case.questions[0].what}" if len(case.questions) > 1 else ""
+    command = f"dossier resolve {record.reference} --connection {record.connection}{which}"
+    return f"answer it with: {command} (--retry | --use ID | --give-up)"
+
+
+def _show(out: Output, where: Target, case: Case) -> None:
+    record, key = case.record, result_key(case.record)
+    out.pairs(
+        [
+            ("case", f"{record.connection} / {record.reference}"),
+            ("vendor", record.vendor),
+            ("status", record.status.value),
+            ("reason", record.reason),
+            ("error", record.error),
+            ("note", record.note),
+            ("case id", record.case_id),
+            ("submitted", record.submitted_at),
+            ("updated", record.updated_at),
+            ("completed", record.completed_at),
+            ("execution", record.execution_arn),
+            ("result", key and f"s3://{where.bucket}/{key}"),
+            ("attempt", record.attempt if record.attempt > 1 else None),
+        ]
+    )
+    if case.documents:
+        out.line()
+        out.line(counted(len(case.documents), "document"))
+        rows = [(each.name, standing(each), each.document_id, each.job_id, each.error) for each in case.documents]
+        out.table(("NAME", "STATUS", "DOCUMENT ID", "JOB ID", "ERROR"), rows)
+    if case.artifacts:
+        out.line()
+        out.line(counted(len(case.artifacts), "artifact"))
+        files = [(each.name, size(each.size) if each.key else "not fetched yet", each.key) for each in case.artifacts]
+        out.table(("NAME", "SIZE", "KEY"), files)
+    for question in case.questions:
+        out.line()
+        out.line(f"question ({question.what}, {question.asked_at}): {question.text}")
+    if case.questions:
+        out.line(resolve_line(case))
+
+
+def standing(document: Document) -> str:
+    """Return where a document stands, in the vendor's own word where there is one."""
+    if document.failed:
+        return document.status or "failed"
+    return document.status or ("uploaded" if document.document_id else "accepted")
+
+
+def _status(text: str | None) -> CaseStatus | None:
+    try:
+        return None if text is None else CaseStatus(text)
+    except ValueError:
+        known = ", ".join(each.value for each in CaseStatus)
+        raise BadUsageError(f'unknown status "{clean(text)}": use one of {known}') from None
+
+
+def _submitted(record: CaseRecord) -> str:
+    return record.submitted_at

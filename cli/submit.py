@@ -1,0 +1,285 @@
+"""``dossier submit``: puts files into S3, starts their case, and waits until Accept has spoken, or until it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import unicodedata
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import watch
+from cli.errors import BadUsageError, CommandError, NotFinishedError
+from cli.output import Output
+from cli.status import describe
+from cli.target import Target
+from cli.text import clean, counted
+from dossier.errors import InvalidCaseError
+from dossier.models import REFERENCE, CaseInput, CaseStatus, OptionValue, execution_name, fingerprint
+from dossier.names import safe_name
+from dossier.stores.cases import Case, CaseRecord
+
+CHUNK = 1 << 20
+VERDICT_SECONDS = 60.0
+"""How long Accept may take to speak before ``submit`` says that it does not know."""
+INPUT_LIMIT = 262_144
+"""Longest input of an execution, in bytes of UTF-8 (Step Functions quotas)."""
+_LOOK = 0.3
+_AT_ONCE = 4
+_STEM = 40
+_ATTEMPTS = 50
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to submit: its name as the vendor will see it, its size in bytes and sha256 in hex."""
+
+    path: Path
+    name: str
+    size: int
+    sha256: str
+
+
+def submit(
+    out: Output,
+    where: Target,
+    connection: str,
+    files: Sequence[Path],
+    *,
+    reference: str | None,
+    options: Sequence[str],
+    case_id: str | None,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Submit files as one case.
+
+    Raises:
+        BadUsageError: something given is wrong; nothing was uploaded.
+        CommandError: the case was refused, or failed.
+        NotFinishedError: it was not accepted, or with ``wait`` not finished, in time.
+
+    """
+    started = time.monotonic()
+    where.require(connection)
+    _check_files(files)
+    parsed = _options(options)
+    sources = [_source(path) for path in files]
+    case, digest = _case(connection, sources, reference, parsed, case_id)
+    found = where.app.cases.find(connection, case.reference)
+    known = found is not None and not found.record.refused and found.record.fingerprint == digest
+    if found is not None and known:
+        arn, accepted = found.record.execution_arn, found
+    else:
+        data = _stage(out, where, case, digest, sources)
+        arn, repeated = _start(where, case, digest, data, found)
+        accepted = _verdict(where, case, digest, arn, until=started + min(timeout, VERDICT_SECONDS))
+        known = repeated or accepted.record.execution_arn != arn
+    out.progress(_greeting(accepted, known=known))
+    if wait and not accepted.record.status.final:
+        remaining = timeout - (time.monotonic() - started)
+        accepted = watch.watch(out, where, accepted, seconds=remaining)
+    _conclude(out, where, accepted, known=known, waited=wait)
+
+
+def _check_files(files: Sequence[Path]) -> None:
+    for path in files:
+        if not path.exists():
+            raise BadUsageError(f"there is no file {path}")
+        if not path.is_file():
+            raise BadUsageError(f"{path} is not a regular file")
+        if not os.access(path, os.R_OK):
+            raise BadUsageError(f"{path} may not be read")
+
+
+def _options(given: Sequence[str]) -> dict[str, OptionValue]:
+    """Parse ``k=v``; ``true``, ``false``, ``null`` and JSON numbers become such, anything else is text."""
+    parsed: dict[str, OptionValue] = {}
+    for each in given:
+        key, equals, text = each.partition("=")
+        if not equals or not key.strip():
+            raise BadUsageError(f'option "{clean(each)}" is not of the form key=value')
+        if key in parsed:
+            raise BadUsageError(f'option "{clean(key)}" is given twice')
+        scalar = text in {"true", "false", "null"} or _NUMBER.fullmatch(text)
+        parsed[key] = json.loads(text) if scalar else text
+    return parsed
+
+
+def _source(path: Path) -> Source:
+    digest, size = hashlib.sha256(), 0
+    for chunk in _chunks(path):
+        digest.update(chunk)
+        size += len(chunk)
+    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
+    return Source(path=path, name=name, size=size, sha256=digest.hexdigest())
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _case(
+    connection: str,
+    sources: Sequence[Source],
+    reference: str | None,
+    options: dict[str, OptionValue],
+    case_id: str | None,
+) -> tuple[CaseInput, str]:
+    """Return the case and its fingerprint, as Accept computes it; with a reference of its own if none is given."""
+    contents = [(safe_name(each.name), each.sha256) for each in sources]
+    data: dict[str, Any] = {
+        "connection": connection,
+        "reference": reference or "case",
+        "documents": [{"uri": "s3://staging", "name": each.name} for each in sources],
+        "options": options,
+    }
+    if case_id is not None:
+        data["case_id"] = case_id
+    if not sources and case_id is None:
+        raise BadUsageError("there is nothing to submit: give files, or a --case-id to collect")
+    try:
+        case = CaseInput.parse(data)
+    except InvalidCaseError as error:
+        raise BadUsageError(str(error).removeprefix("the execution input is wrong: ")) from None
+    if reference is None:
+        case = case.model_copy(update={"reference": _reference(case, contents)})
+    return case, fingerprint(case, contents)
+
+
+def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
+    """Return a readable reference that the same case always gets."""
+    if not contents and case.case_id is not None:  # as a delivery about this case would call it
+        digest = hashlib.sha256(case.case_id.encode()).hexdigest()
+        return case.case_id if REFERENCE.fullmatch(case.case_id) else f"case-{digest[:32]}"
+    ascii_name = unicodedata.normalize("NFKD", Path(contents[0][0]).stem).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name)[:_STEM].strip("._-") or "case"
+    return f"{stem}-{fingerprint(case, contents)[:8]}"
+
+
+def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source]) -> dict[str, Any]:
+    """Upload the files that are not there yet, and return the execution's input."""
+    prefix = f"staging/{case.connection}/{digest[:32]}/"
+    keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources)]
+    data = case.model_dump(include={"connection", "reference", "options", "case_id"}, exclude_none=True)
+    data["documents"] = [{"uri": f"s3://{where.bucket}/{key}", "name": each.name} for key, each in keyed]
+    if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
+        raise BadUsageError(f"{counted(len(sources), 'file')} are too many for one case: submit them as several")
+    there = dict(where.app.objects.list(prefix)) if keyed else {}
+    missing = [(key, each) for key, each in keyed if there.get(key) != each.size]
+    if missing:
+        out.progress(f"uploading {counted(len(missing), 'file')}")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(lambda pair: _upload(where, *pair), missing):
+            pass
+    return data
+
+
+def _upload(where: Target, key: str, source: Source) -> None:
+    _, sha256 = where.app.objects.stream(key, _chunks(source.path), "application/octet-stream")
+    if sha256 != source.sha256:
+        where.session.client("s3").delete_object(Bucket=where.bucket, Key=key)
+        raise CommandError(f"{source.path} changed while it was submitted: submit it again")
+
+
+def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], found: Case | None) -> tuple[str, bool]:
+    """Start the case's execution; return its ARN, and whether it was there before.
+
+    An execution's name is taken for 90 days. A case that was refused before anything was sent may be mended outside of
+    it (a setting, a permission), so it gets the next name instead of its old verdict.
+    """
+    executions = where.app.executions
+    again = found is None or found.record.refused
+    for attempt in range(1, _ATTEMPTS + 1):
+        name = execution_name(case.connection, case.reference, digest, attempt=attempt)
+        status = executions.status(f"{where.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}")
+        if status in {None, "RUNNING"} or not again:
+            return executions.start(name, data), status is not None
+    raise CommandError(f"case {case.reference} was refused {_ATTEMPTS} times: use another --reference")
+
+
+def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
+    """Wait until Accept has accepted or refused the case; return the case as it stands then.
+
+    Raises:
+        CommandError: it was refused; says why.
+        NotFinishedError: nothing is known at ``until``.
+
+    """
+    while True:
+        found = where.app.cases.find(case.connection, case.reference)
+        if found is not None and _accepted(found.record, digest, arn):
+            stored = len(found.documents) >= len(case.documents)
+            if stored or found.record.status is not CaseStatus.ACCEPTED:
+                return found
+        refused = _refusal(found, arn) or watch.ended_badly(where, arn)
+        if refused:
+            error, reason = refused
+            raise CommandError(reason, document={**_identity(case, arn), "status": "failed", "error": error, "reason": reason})
+        if time.monotonic() >= until:
+            raise NotFinishedError(
+                f"case {case.reference} is started, but not accepted yet: see `dossier status {case.connection} "
+                f"{case.reference}` or execution {arn}",
+                document={**_identity(case, arn), "status": None, "error": "NotFinished"},
+            )
+        time.sleep(_LOOK)
+
+
+def _accepted(record: CaseRecord, digest: str, arn: str) -> bool:
+    return not record.refused and (record.fingerprint == digest or record.execution_arn == arn)
+
+
+def _refusal(found: Case | None, arn: str) -> tuple[str, str] | None:
+    if found is None or not found.record.refused or found.record.execution_arn != arn:
+        return None
+    record = found.record
+    return (record.error or "InvalidCaseError", record.reason) if record.status.final and record.reason else None
+
+
+def _identity(case: CaseInput, arn: str) -> dict[str, Any]:
+    return {
+        "connection": case.connection,
+        "reference": case.reference,
+        "execution_arn": arn,
+        "outcome": "refused",
+    }
+
+
+def _greeting(case: Case, *, known: bool) -> str:
+    record = case.record
+    if known:
+        return f"{record.reference} was already submitted ({record.submitted_at}): it is {record.status.value}"
+    return f"{record.reference} is accepted"
+
+
+def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bool) -> None:
+    record = case.record
+    outcome = "already_submitted" if known else "accepted"
+    document = {**describe(case), "outcome": outcome, "bucket": where.bucket}
+    if record.status is CaseStatus.FAILED:
+        raise CommandError(_failure(record), document={**document, "error": record.error or "CaseFailedError"})
+    out.document(document)
+    rows = [("reference", record.reference), ("execution", record.execution_arn), ("status", record.status.value)]
+    if record.status.final:
+        rows.append(("result", f"s3://{where.bucket}/{document['result_key']}"))
+        rows.append(("fetch it", f"dossier fetch {record.reference} DIR --connection {record.connection}"))
+    elif not waited:
+        rows.append(("follow it", f"dossier status {record.connection} {record.reference}"))
+    out.pairs(rows)
+
+
+def _failure(record: CaseRecord) -> str:
+    reason = (record.reason or record.error or "no reason is known").rstrip(".")
+    return (
+        f"case {record.reference} failed: {reason} (once mended, send it back to work: dossier redrive "
+        f"{record.reference})"
+    )

@@ -1,0 +1,190 @@
+"""Which AWS a command works with: the local one, or the account of the environment. No other module can tell."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from cli.errors import BadUsageError, CommandError
+from dossier.bootstrap import App
+from dossier.environment import Environment
+from local import control
+from local.deploy import aws_environment
+from local.home import LocalState
+
+DEFAULT_STAGE = "dev"
+LOCAL_SECRETS = "dossier"
+"""Where the local AWS keeps the connections' secrets: ``dossier/<connection>``."""
+
+
+@dataclass
+class Target:
+    """A deployment: what it is reached by, and clients for it.
+
+    Attributes:
+        api_url: the API's own address.
+        webhook_urls: by connection; these are all the connections that are deployed.
+        bucket: the artifact bucket.
+        table: the table.
+        state_machine_arn: the state machine.
+        event_bus: the bus's name.
+        stage: the deployment's stage; its stack is ``dossier-<stage>``.
+        region: the AWS region.
+        endpoint_url: the local AWS; None in the cloud.
+        secret_prefix: secrets are called ``<prefix>/<connection>``.
+        connections_file: the connections file that was deployed, where that is known.
+        session: makes the clients.
+
+    """
+
+    api_url: str
+    webhook_urls: dict[str, str]
+    bucket: str
+    table: str
+    state_machine_arn: str
+    event_bus: str
+    stage: str
+    region: str
+    endpoint_url: str | None
+    secret_prefix: str
+    connections_file: Path | None
+    session: boto3.Session
+
+    @property
+    def connections(self) -> list[str]:
+        """Names of the deployed connections, sorted."""
+        return sorted(self.webhook_urls)
+
+    @property
+    def stack(self) -> str:
+        """Name of the CloudFormation stack."""
+        return f"dossier-{self.stage}"
+
+    @cached_property
+    def app(self) -> App:
+        """The stores, as the functions have them."""
+        environment = Environment(
+            stage=self.stage,
+            prefix=self.secret_prefix,
+            table=self.table,
+            bucket=self.bucket,
+            event_bus=self.event_bus,
+            state_machine_arn=self.state_machine_arn,
+        )
+        return App(environment, self.session)
+
+    def require(self, connection: str) -> str:
+        """Return the connection's name.
+
+        Raises:
+            BadUsageError: it is not deployed; names those that are.
+
+        """
+        if connection not in self.webhook_urls:
+            known = ", ".join(self.connections) or "none is deployed"
+            raise BadUsageError(f'unknown connection "{connection}": use one of {known}')
+        return connection
+
+    def outputs(self) -> dict[str, Any]:
+        """Return what ``dossier outputs --json`` prints."""
+        return {
+            "webhook_urls": self.webhook_urls,
+            "api_url": self.api_url,
+            "bucket": self.bucket,
+            "state_machine_arn": self.state_machine_arn,
+            "event_bus": self.event_bus,
+            "region": self.region,
+            "endpoint_url": self.endpoint_url,
+            "table": self.table,
+            "stage": self.stage,
+        }
+
+
+def find(*, local: bool = False, stage: str | None = None) -> Target:
+    """Return the deployment to work with: the local one if it is up, unless a stage is named.
+
+    Args:
+        local: only the local AWS will do.
+        stage: that stage in the environment's AWS account, whether or not the local AWS is up.
+
+    Raises:
+        CommandError: there is no deployment; says what to run.
+
+    """
+    if local and stage:
+        raise BadUsageError("--local and --stage exclude each other: the local AWS has one stage")
+    state = None if stage else control.current()
+    if state is not None:
+        return _local(state)
+    if local:
+        raise CommandError("the local AWS is not up: start it with `dossier up`")
+    return _cloud(stage or os.environ.get("DOSSIER_STAGE") or DEFAULT_STAGE)
+
+
+def _local(state: LocalState) -> Target:
+    found = state.outputs
+    if found is None:
+        raise CommandError("the local AWS is up, but nothing is deployed to it: run `dossier up` again")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # the user's own AWS set-up must neither be asked nor be used
+    os.environ.update(aws_environment(found.endpoint_url))
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+    return Target(
+        api_url=found.api_url,
+        webhook_urls=dict(found.webhook_urls),
+        bucket=found.bucket,
+        table=found.table,
+        state_machine_arn=found.state_machine_arn,
+        event_bus=found.event_bus,
+        stage=found.stage,
+        region=found.region,
+        endpoint_url=found.endpoint_url,
+        secret_prefix=LOCAL_SECRETS,
+        connections_file=state.connections,
+        session=boto3.Session(region_name=found.region),
+    )
+
+
+def _cloud(stage: str) -> Target:
+    session = boto3.Session()
+    found = _stack_outputs(session, f"dossier-{stage}")
+    try:
+        api_url = found["ApiUrl"].rstrip("/")
+        names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
+        return Target(
+            api_url=api_url,
+            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in names},
+            bucket=found["BucketName"],
+            table=found["TableName"],
+            state_machine_arn=found["StateMachineArn"],
+            event_bus=found["EventBusName"],
+            stage=stage,
+            region=session.region_name or "",
+            endpoint_url=None,
+            secret_prefix=found["SecretPrefix"].rstrip("/"),
+            connections_file=None,
+            session=session,
+        )
+    except KeyError as missing:
+        raise CommandError(
+            f"stack dossier-{stage} has no output {missing}: deploy it again with `cdk deploy`"
+        ) from None
+
+
+def _stack_outputs(session: boto3.Session, stack: str) -> dict[str, str]:
+    try:
+        answer = session.client("cloudformation").describe_stacks(StackName=stack)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise CommandError(
+            f"stack {stack} is not deployed in region {session.region_name}: run `cdk deploy`, "
+            "or `dossier up` for the local AWS"
+        ) from None
+    return {each["OutputKey"]: each["OutputValue"] for each in answer["Stacks"][0].get("Outputs", [])}

@@ -1,0 +1,202 @@
+"""Watching a case until it ends: live on a terminal, one line for each change anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+
+from cli.errors import CommandError, NotFinishedError
+from cli.output import Output
+from cli.status import describe, resolve_line, standing
+from cli.target import Target
+from cli.text import clean, counted, duration
+from dossier.models import CaseStatus
+from dossier.steps.publish import reason_of
+from dossier.stores.cases import Case
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+_BAD_ENDS = {"FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
+_EXECUTION_EVERY = 15.0
+"""How often, in seconds, the execution itself is looked at: it tells of an end that nobody could write down."""
+_SETTLING = 30.0
+"""How long, in seconds, an execution may have ended before its case has."""
+
+
+def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
+    """Show a case's progress until it ends, and return it as it stands then.
+
+    Raises:
+        NotFinishedError: it has not ended after ``seconds``.
+        CommandError: its execution ended, and the case does not know of it.
+
+    """
+    started = time.monotonic()
+    names = (case.record.connection, case.record.reference)
+    ended_at, looked_at = None, started
+    with _progress(out) as progress, _told_when_interrupted(out, names):
+        while not case.record.status.final:
+            progress.show(case)
+            now = time.monotonic()
+            if now - started >= seconds:
+                raise NotFinishedError(
+                    f"case {names[1]} is {case.record.status.value} after {duration(seconds)}: it goes on, see "
+                    f"`dossier status {names[0]} {names[1]}`",
+                    document={**describe(case), "error": "NotFinished"},
+                )
+            if now - looked_at >= _EXECUTION_EVERY:
+                looked_at = now
+                ended = ended_badly(where, case.record.execution_arn)
+                ended_at = (ended_at or now) if ended else None
+                if ended and ended_at is not None and now - ended_at >= _SETTLING:
+                    raise CommandError(f"case {names[1]} is stuck: its execution ended: {ended[1]}")
+            time.sleep(_pause(now - started))
+            case = where.app.cases.get(*names)
+        progress.show(case)
+    return case
+
+
+@contextmanager
+def _told_when_interrupted(out: Output, names: tuple[str, str]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.progress(f"the case goes on: see `dossier status {names[0]} {names[1]}`")
+        raise
+
+
+def ended_badly(where: Target, arn: str) -> tuple[str, str] | None:
+    """Return the error's name and the reason of an execution that ended without success; None for any other."""
+    try:
+        answer = where.session.client("stepfunctions").describe_execution(executionArn=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return None
+        raise
+    if answer["status"] not in _BAD_ENDS:
+        return None
+    name = answer.get("error") or _BAD_ENDS[answer["status"]]
+    return name, reason_of(answer.get("cause") or "") or name
+
+
+def _pause(elapsed: float) -> float:
+    """Return the seconds until the next look: a case of an hour is not asked for as often as one of seconds."""
+    return min(0.5 + elapsed / 60, 5.0)
+
+
+class Progress(Protocol):
+    """Shows how a case stands."""
+
+    def __enter__(self) -> Progress:
+        """Begin."""
+
+    def __exit__(self, *exc: object) -> None:
+        """End."""
+
+    def show(self, case: Case) -> None:
+        """Show the case as it stands now."""
+
+
+def _progress(out: Output) -> Progress:
+    return LiveProgress(out) if sys.stderr.isatty() else PlainProgress(out)
+
+
+class PlainProgress:
+    """One line for each change."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._last = ""
+        self._asked: set[str] = set()
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def show(self, case: Case) -> None:
+        """Print the case's line if it is not the last one."""
+        line = _line(case)
+        if line != self._last:
+            self._out.progress(line)
+            self._last = line
+        _questions(case, self._asked, self._out.progress)
+
+
+class LiveProgress:
+    """A line for the case and one for each document, kept up to date."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._started = time.monotonic()
+        self._asked: set[str] = set()
+        self._case: Case | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> LiveProgress:
+        from rich.console import Console  # noqa: PLC0415 -- only on a terminal
+        from rich.live import Live  # noqa: PLC0415
+
+        self._live = Live(
+            console=Console(stderr=True, highlight=False), get_renderable=self._render, refresh_per_second=4
+        )
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, case: Case) -> None:
+        """Show the case from now on."""
+        self._case = case
+        if self._live is not None:
+            self._live.refresh()
+            _questions(case, self._asked, self._print)
+
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(clean(line), markup=False, style="yellow")
+
+    def _render(self) -> RenderableType:
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        if self._case is None:
+            return Text("")
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_row(Text(_line(self._case), style="bold"), Text(duration(time.monotonic() - self._started)))
+        for each in self._case.documents:
+            style = "red" if each.failed else "green" if each.finished else ""
+            table.add_row(Text(f"  {clean(each.name)}"), Text(clean(standing(each)), style=style))
+        return table
+
+
+def _line(case: Case) -> str:
+    record = case.record
+    done = sum(each.finished for each in case.documents)
+    parts = [f"{record.reference}: {record.status.value}"]
+    if case.documents and not record.status.final:
+        parts.append(f"{done} of {counted(len(case.documents), 'document')} read")
+    if record.note:
+        parts.append(record.note)
+    if record.reason and record.status is not CaseStatus.NEEDS_ATTENTION:
+        parts.append(record.reason)
+    return clean(", ".join(parts))
+
+
+def _questions(case: Case, asked: set[str], say: Callable[[str], None]) -> None:
+    """Say each question once, with how to answer it."""
+    for question in case.questions:
+        if question.token not in asked:
+            asked.add(question.token)
+            say(f"question ({question.what}): {question.text}")
+            say(resolve_line(case))

@@ -1,0 +1,22 @@
+"""State Record Failure, and executions that failed, were aborted or timed out (EventBridge)."""
+
+import json
+from typing import Any
+
+from dossier.bootstrap import app
+from dossier.observe import observed
+from dossier.steps.publish import fail
+
+
+@observed
+def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
+    """Record ``{"input", "execution": {"arn"}, "error", "cause"}``, or an execution's status change."""
+    if "detail" in event:
+        detail = event["detail"]
+        submitted, arn = json.loads(detail["input"]), detail["executionArn"]
+        error = detail.get("error") or detail["status"]
+        cause = detail.get("cause") or f"the execution ended as {detail['status']}"
+    else:
+        submitted, arn = event["input"], event["execution"]["arn"]
+        error, cause = event["error"], event["cause"]
+    return fail(submitted, arn, error, cause, desk=app().desk, events=app().events, waits=app().waits)

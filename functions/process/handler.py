@@ -1,0 +1,13 @@
+"""State Process."""
+
+from typing import Any
+
+from dossier.bootstrap import app
+from dossier.observe import observed
+from dossier.steps.process import process
+
+
+@observed
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """Trigger the assessment of ``{"connection", "reference"}``."""
+    process(event["connection"], event["reference"], desk=app().desk)

@@ -1,0 +1,16 @@
+"""Each minute."""
+
+from typing import Any
+
+from dossier import connections
+from dossier.bootstrap import app
+from dossier.observe import count, observed
+from dossier.steps.sweep import sweep
+
+
+@observed
+def handler(_event: dict[str, Any], _context: Any) -> int:
+    """Poll again what nobody polls."""
+    swept = sweep(connections.runtime_names(), waits=app().waits)
+    count("WaitsSwept", swept)
+    return swept

@@ -1,0 +1,13 @@
+"""State Upload Documents."""
+
+from typing import Any
+
+from dossier.bootstrap import app
+from dossier.observe import observed
+from dossier.steps.upload import upload
+
+
+@observed
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """Upload the documents of ``{"connection", "reference", "batch"}``."""
+    upload(event["connection"], event["reference"], event["batch"], desk=app().desk)

@@ -1,0 +1,28 @@
+"""POST /webhooks/{connection}[/{token}]."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from dossier.connections import webhook_settings
+from dossier.steps.webhook import Webhook
+from dossier.stores.doorstep import Doorstep
+
+logger = Logger()
+doorstep = Doorstep(boto3.client("sqs"), os.environ)  # the one client that every delivery needs; others on first use
+webhook = Webhook(
+    settings_of=webhook_settings,
+    secrets_of=doorstep.webhook_secrets,
+    evidence=doorstep.evidence,
+    enqueue=doorstep.enqueue,
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Answer a delivery."""
+    status, verdict = webhook.answer(event)
+    logger.info("delivery %s", verdict, extra={"status": status})
+    return {"statusCode": status, "body": ""}

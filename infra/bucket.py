@@ -1,0 +1,52 @@
+"""The bucket that documents, artifacts, results and evidence live in."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.rules import acknowledge
+from infra.settings import Settings
+
+
+class ArtifactBucket(Construct):
+    """A private, versioned bucket. It outlives the stack unless ``retain=false``."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
+        super().__init__(scope, id)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="staging",  # what the CLI uploads before Accept copies it
+                    prefix="staging/",
+                    expiration=cdk.Duration.days(7),
+                ),
+                s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=cdk.Duration.days(1)),
+                s3.LifecycleRule(
+                    id="replaced",
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                    expired_object_delete_marker=True,
+                ),
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN if settings.retain else cdk.RemovalPolicy.DESTROY,
+        )
+        # On the L1: the L2's event_bridge_enabled brings a custom resource with a function of its own.
+        resource = cast("s3.CfnBucket", self.bucket.node.default_child)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            reason="Access logs belong into the account's own log bucket; CloudTrail data events serve as well.",
+        )

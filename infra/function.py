@@ -1,0 +1,125 @@
+"""A Lambda function with a role and a log group of its own: the one place for Lambda's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.assets import code_of
+from infra.rules import acknowledge, acknowledge_wildcards
+from infra.settings import Settings
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A statement of a function's role. ``reason`` says why a resource is a pattern, where one is."""
+
+    actions: Sequence[str]
+    resources: Sequence[str]
+    reason: str = ""
+
+
+class Function(Construct):
+    """The function of one verb (``functions/<verb>``), with exactly the grants it is given."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name for it
+        *,
+        settings: Settings,
+        verb: str,
+        layers: Sequence[lambda_.ILayerVersion],
+        environment: Mapping[str, str],
+        grants: Sequence[Grant],
+        timeout: cdk.Duration,
+        loops: bool = False,
+    ) -> None:
+        """Create the function.
+
+        Args:
+            scope: the construct it belongs to.
+            id: its id there.
+            settings: the stage's settings.
+            verb: names the folder, the function and the log group.
+            layers: what it imports besides its handler.
+            environment: its variables, besides those of Powertools.
+            grants: what its role may do, besides writing its log and its traces.
+            timeout: when Lambda ends it.
+            loops: whether it sends messages that come back to it. Lambda stops what looks like a runaway loop after
+                16 rounds otherwise (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
+
+        """
+        super().__init__(scope, id)
+        name = settings.named(verb)
+        log_group = logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=LOG_RETENTION,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        writes_log = Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (log_group.log_group_arn,))
+        traces = Grant(
+            ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",), "X-Ray takes no resource in a policy."
+        )
+        every = (writes_log, traces, *grants)
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={
+                "grants": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(actions=list(grant.actions), resources=list(grant.resources))
+                        for grant in every
+                    ]
+                )
+            },
+        )
+        for grant in every:
+            acknowledge_wildcards(role, grant.resources, reason=grant.reason)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=f"Dossier ({settings.stage}): {verb}",
+            runtime=RUNTIME,
+            architecture=architecture(settings),
+            code=code_of(settings.root / "functions" / verb),
+            handler="handler.handler",
+            layers=list(layers),
+            environment={
+                **environment,
+                "POWERTOOLS_SERVICE_NAME": "dossier",
+                "POWERTOOLS_METRICS_NAMESPACE": "Dossier",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            },
+            # Half a GiB is a third of a vCPU: imports at a cold start take most of the time that is paid for.
+            memory_size=512,
+            timeout=timeout,
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=log_group,
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if loops else None,
+            # The grants above are all that it gets: nothing is added behind our back.
+            role=role.without_policy_updates(),
+        )
+        acknowledge(
+            self.function,
+            "AwsSolutions-L1",
+            reason="The dependency layer is built for this version of Python; both change together.",
+        )
+
+
+def architecture(settings: Settings) -> lambda_.Architecture:
+    """Return the processor that functions and layers are for."""
+    return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[settings.architecture]

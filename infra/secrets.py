@@ -1,0 +1,39 @@
+"""The connections' secrets."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import SecretValue
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.rules import acknowledge
+from infra.settings import Settings
+
+# CloudFormation writes a secret's value when the secret is created, and again only when this text changes. So it must
+# never change: the value that the operator set (`dossier secrets set`) would be overwritten by the next deployment.
+_FIRST_VALUE = json.dumps({"api_key": "", "webhook_secrets": []}, separators=(",", ":"))
+
+
+class ConnectionSecrets(Construct):
+    """One secret ``<prefix>/<connection>`` for each connection, empty until the operator fills it in."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
+        super().__init__(scope, id)
+        self.arns = [self._secret(settings, name).secret_arn for name in settings.connections]
+
+    def _secret(self, settings: Settings, name: str) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(
+            self,
+            name,
+            secret_name=f"{settings.prefix}/{name}",
+            description=f"Dossier ({settings.stage}): API key and webhook secrets of the connection {name}",
+            secret_string_value=SecretValue.unsafe_plain_text(_FIRST_VALUE),  # holds no secret
+        )
+        acknowledge(
+            secret,
+            "AwsSolutions-SMG4",
+            reason="The vendor issues the key: an operator replaces it there and here, two webhook secrets at a time.",
+        )
+        return secret

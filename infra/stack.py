@@ -1,0 +1,72 @@
+"""The stack: composes the constructs, and says what a deployment gives."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from constructs import Construct
+
+from infra.bucket import ArtifactBucket
+from infra.ended_executions import EndedExecutions
+from infra.functions import WAKE_TIMEOUT, Functions
+from infra.layers import Layers
+from infra.secrets import ConnectionSecrets
+from infra.settings import Settings
+from infra.state_machine import CaseMachine
+from infra.table import CaseTable
+from infra.waiting_room import WaitingRoom
+from infra.webhook_api import WebhookApi
+from infra.work_queue import WorkQueue
+
+
+class DossierStack(cdk.Stack):
+    """One stage of Dossier."""
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(
+            scope, settings.stack_name, description="Dossier: documents to vendors, results to your own bucket"
+        )
+        bucket = ArtifactBucket(self, "Artifacts", settings=settings)
+        table = CaseTable(self, "Cases", settings=settings)
+        bus = events.EventBus(self, "Bus", event_bus_name=settings.prefix)
+        secrets = ConnectionSecrets(self, "Secrets", settings=settings)
+        waiting_room = WaitingRoom(self, "WaitingRoom", settings=settings)
+        # Ten deliveries wait behind each other in a batch at most, and applying one twice changes nothing: a failed
+        # one is tried again soon, instead of after the six timeouts that AWS advises.
+        wake_queue = WorkQueue(
+            self, "Wake", name=settings.named("wake"), visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30))
+        )
+        functions = Functions(
+            self,
+            "Functions",
+            settings=settings,
+            layers=Layers(self, "Layers", settings=settings),
+            bucket=bucket,
+            table=table,
+            bus=bus,
+            secrets=secrets,
+            waiting_room=waiting_room,
+            wake_queue=wake_queue,
+        )
+        case = CaseMachine(self, "Case", settings=settings, functions=functions)
+        EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
+        waiting_room.polled_by(functions["poll"])
+        waiting_room.swept_by(functions["sweep"])
+        wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=10)
+        webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
+
+        self._outputs(
+            ApiUrl=webhooks.api.api_endpoint,
+            ApiId=webhooks.api.api_id,
+            WebhookUrl=f"{webhooks.api.api_endpoint}/webhooks/<connection>",
+            BucketName=bucket.bucket.bucket_name,
+            TableName=table.table.table_name,
+            StateMachineArn=case.machine.state_machine_arn,
+            EventBusName=bus.event_bus_name,
+            SecretPrefix=settings.prefix,
+            ConnectionNames=",".join(settings.connections),
+        )
+
+    def _outputs(self, **values: str) -> None:
+        for name, value in values.items():
+            cdk.CfnOutput(self, name, value=value)

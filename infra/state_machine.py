@@ -1,0 +1,333 @@
+"""The state machine: one execution is one case.
+
+Each state must be safe to run twice: Step Functions may run a step again that was done but whose answer was lost, and
+every retry below does so on purpose. The steps see to it (``docs/architecture.md``, "Once" and "Intents").
+
+State transitions are what an execution costs. There is none that waits or loops: a wait is one state whatever its
+length, polled from the waiting room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from dossier.errors import CaseFailedError, NeedsAttentionError, retryable_names, tree
+from infra.function import LOG_RETENTION
+from infra.rules import acknowledge, acknowledge_wildcards
+from infra.settings import Settings
+
+NEEDS_ATTENTION = NeedsAttentionError.__name__
+NEVER_AGAIN = sorted(error.__name__ for root in (CaseFailedError, NeedsAttentionError) for error in tree(root))
+SPARE = 900
+"""Seconds after a wait's deadline at which the state gives up by itself; the waiting room ends the wait before."""
+
+_EXECUTION = {"arn": "{% $states.context.Execution.Id %}", "name": "{% $states.context.Execution.Name %}"}
+_TOKEN = "{% $states.context.Task.Token %}"  # noqa: S105  # the path of a task token, not a secret
+_CASE = {"connection": "{% $case.connection %}", "reference": "{% $case.reference %}"}
+
+_CAUSE = {"cause": "{% $states.errorOutput.Cause & '' %}"}
+# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html
+_SERVICE_ACTIONS = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+)
+
+
+class FunctionsByVerb(Protocol):
+    """The functions, by verb."""
+
+    def __getitem__(self, verb: str) -> lambda_.Function:
+        """Return a verb's function."""
+
+
+class CaseMachine(Construct):
+    """Accept → upload each batch → poll → process → poll → download each artifact → publish."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name for it
+        *,
+        settings: Settings,
+        functions: FunctionsByVerb,
+    ) -> None:
+        super().__init__(scope, id)
+        self._functions = functions
+        self._invoked: dict[str, lambda_.Function] = {}
+
+        accept = self._step(
+            "Accept",
+            "accept",
+            {"input": "{% $states.input %}", "execution": _EXECUTION},
+            assign={"case": "{% $states.result %}"},
+        )
+        submitted_before = sfn.Choice.jsonata(self, "Submitted Before?")
+        already_submitted = sfn.Pass.jsonata(
+            self, "Already Submitted", outputs={**_CASE, "status": "already_submitted"}
+        )
+        open_case = self._step("Open Case", "open", _CASE)
+        ask_about_case = self._token_step(
+            "Ask About Case", "ask", {**_CASE, "what": "open", "cause": "{% $states.input.cause %}"}
+        )
+        upload = self._map("Upload", items="$case.uploads", at_once="$case.at_once", each=self._upload_documents())
+        poll = self._poll("Poll", phase="$case.phases[0]")
+        more_phases = sfn.Choice.jsonata(self, "More To Wait For?")
+        process = self._step("Process", "process", _CASE)
+        poll_results = self._poll("Poll Results", phase="$case.phases[1]")
+        collect = self._step("Collect", "collect", _CASE, assign={"collected": "{% $states.result %}"})
+        download = self._map(
+            "Download", items="$collected.artifacts", at_once="$collected.at_once", each=self._download_artifact()
+        )
+        publish = self._step("Publish", "publish", _CASE)
+
+        # The way of a case, top to bottom.
+        accept.next(submitted_before)
+        submitted_before.when(_is("$case.outcome = 'duplicate'"), already_submitted)
+        submitted_before.when(_is("$case.outcome = 'collect'"), poll)
+        submitted_before.when(_is("$case.opens"), open_case)
+        submitted_before.otherwise(upload)
+        open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_CAUSE)
+        ask_about_case.next(open_case)
+        open_case.next(upload)
+        upload.next(poll)
+        poll.next(more_phases)
+        more_phases.when(_is("$count($case.phases) > 1"), process)
+        more_phases.otherwise(collect)
+        process.next(poll_results)
+        poll_results.next(collect)
+        collect.next(download)
+        download.next(publish)
+
+        # Whatever goes wrong on it.
+        record_failure = self._record_failure()
+        for state in (
+            accept,
+            open_case,
+            ask_about_case,
+            upload,
+            poll,
+            process,
+            poll_results,
+            collect,
+            download,
+            publish,
+        ):
+            state.add_catch(record_failure, errors=[sfn.Errors.ALL])
+
+        self.machine = self._machine(settings, accept)
+
+    def _upload_documents(self) -> sfn.IChainable:
+        """One upload request, in the Map: the state's input is the number of the batch."""
+        upload = self._step("Upload Documents", "upload", {**_CASE, "batch": "{% $states.input %}"})
+        ask = self._token_step(
+            "Ask About Upload",
+            "ask",
+            {
+                **_CASE,
+                "what": "{% 'upload-' & $string($states.input.batch) %}",
+                "cause": "{% $states.input.cause %}",
+            },
+            outputs="{% $states.input.batch %}",
+        )
+        upload.add_catch(ask, errors=[NEEDS_ATTENTION], outputs={"batch": "{% $states.input %}", **_CAUSE})
+        ask.next(upload)
+        return upload
+
+    def _download_artifact(self) -> sfn.IChainable:
+        """One chunk of artifacts, in the Map: the state's input is their numbers."""
+        return self._step("Download Artifact", "download", {**_CASE, "artifacts": "{% $states.input %}"})
+
+    def _poll(self, name: str, *, phase: str) -> tasks.LambdaInvoke:
+        """One wait: the function ``wait`` stores the token, the waiting room answers it."""
+        return self._token_step(
+            name,
+            "wait",
+            {**_CASE, "phase": f"{{% {phase} %}}"},
+            timeout=f"{{% $ceil($case.deadline) + {SPARE} %}}",
+        )
+
+    def _record_failure(self) -> tasks.LambdaInvoke:
+        """Write down that the case failed, then end as failed, even if the former fails as well."""
+        record = self._step(
+            "Record Failure",
+            "fail",
+            {
+                "input": "{% $states.context.Execution.Input %}",
+                "execution_arn": _EXECUTION["arn"],
+                "error": "{% $states.input.Error %}",
+                "cause": "{% $states.input.Cause & '' %}",
+            },
+        )
+        failed = sfn.Fail.jsonata(self, "Failed", error="{% $states.input.error %}", cause="{% $states.input.reason %}")
+        record.add_catch(
+            failed,
+            errors=[sfn.Errors.ALL],
+            outputs={
+                "error": "{% $states.input.Error %}",
+                "reason": r"{% $substring($replace($states.input.Cause & '', /\s+/, ' '), 0, 1000) %}",
+            },
+        )
+        record.next(failed)
+        return record
+
+    def _step(
+        self, name: str, verb: str, payload: Mapping[str, Any], *, assign: Mapping[str, Any] | None = None
+    ) -> tasks.LambdaInvoke:
+        """Call a verb's function; its answer is the state's output."""
+        state = tasks.LambdaInvoke.jsonata(
+            self,
+            name,
+            lambda_function=self._function(verb),
+            payload=sfn.TaskInput.from_object(dict(payload)),
+            payload_response_only=True,
+            retry_on_service_exceptions=False,
+            assign=assign,
+        )
+        _retry(state, never=NEVER_AGAIN)
+        return state
+
+    def _token_step(
+        self,
+        name: str,
+        verb: str,
+        payload: Mapping[str, Any],
+        *,
+        outputs: str | None = None,
+        timeout: str | None = None,
+    ) -> tasks.LambdaInvoke:
+        """Call a verb's function with a task token, and wait for whoever answers that."""
+        state = tasks.LambdaInvoke.jsonata(
+            self,
+            name,
+            lambda_function=self._function(verb),
+            payload=sfn.TaskInput.from_object({**payload, "token": _TOKEN}),
+            integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
+            retry_on_service_exceptions=False,
+            # As a token, because the CDK writes a Timeout.at() into TimeoutSecondsPath, which JSONata does not have.
+            task_timeout=sfn.Timeout.duration(cdk.Duration.seconds(cdk.Token.as_number(timeout))) if timeout else None,
+            outputs=outputs,
+        )
+        # A wait that timed out is over: another try would wait all over again.
+        _retry(state, never=[*NEVER_AGAIN, sfn.Errors.TIMEOUT])
+        return state
+
+    def _map(self, name: str, *, items: str, at_once: str, each: sfn.IChainable) -> sfn.Map:
+        """Run a step for each item; the answers are counted, not carried along."""
+        state = sfn.Map.jsonata(
+            self,
+            name,
+            items=sfn.ProvideItems.jsonata(f"{{% {items} %}}"),
+            jsonata_max_concurrency=f"{{% {at_once} %}}",
+            outputs={"done": "{% $count($states.result) %}"},
+        )
+        state.item_processor(each)
+        return state
+
+    def _function(self, verb: str) -> lambda_.Function:
+        return self._invoked.setdefault(verb, self._functions[verb])
+
+    def _machine(self, settings: Settings, start: sfn.IChainable) -> sfn.StateMachine:
+        log_group = logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=f"/aws/vendedlogs/states/{settings.stack_name}",
+            retention=LOG_RETENTION,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        machine = sfn.StateMachine(
+            self,
+            "Machine",
+            state_machine_name=settings.stack_name,
+            comment="Accept, upload, poll, download, publish: one execution is one case.",
+            definition_body=sfn.DefinitionBody.from_chainable(start),
+            query_language=sfn.QueryLanguage.JSONATA,
+            role=self._role(settings).without_policy_updates(),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+        acknowledge(
+            machine,
+            "AwsSolutions-SF1",
+            reason="The execution's history has every event for 90 days; a copy of each would cost more than the case.",
+        )
+        return machine
+
+    def _role(self, settings: Settings) -> iam.Role:
+        stack = cdk.Stack.of(self)
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": state_machine_arn(self, settings)},
+                },
+            ),
+            inline_policies={
+                "grants": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            actions=["lambda:InvokeFunction"],
+                            resources=[function.function_arn for function in self._invoked.values()],
+                        ),
+                        iam.PolicyStatement(actions=list(_SERVICE_ACTIONS), resources=["*"]),
+                    ]
+                )
+            },
+        )
+        acknowledge_wildcards(role, ["*"], reason="X-Ray and the delivery of logs take no resource in a policy.")
+        return role
+
+
+def state_machine_arn(scope: Construct, settings: Settings) -> str:
+    """Return the state machine's ARN by its name: for functions, which the machine itself depends on."""
+    return _states_arn(scope, "stateMachine", settings.stack_name)
+
+
+def execution_arns(scope: Construct, settings: Settings) -> str:
+    """Return the pattern of the ARNs of the state machine's executions."""
+    return _states_arn(scope, "execution", f"{settings.stack_name}:*")
+
+
+def _states_arn(scope: Construct, resource: str, name: str) -> str:
+    return cdk.Stack.of(scope).format_arn(
+        service="states", resource=resource, resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
+
+
+def _is(condition: str) -> sfn.Condition:
+    return sfn.Condition.jsonata(f"{{% {condition} %}}")
+
+
+def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
+    """Set the three retriers: what is final, what is worth patience, and anything else (killed, AWS hiccups)."""
+    state.add_retry(errors=never, max_attempts=0)
+    state.add_retry(
+        errors=retryable_names(),
+        interval=cdk.Duration.seconds(1),
+        backoff_rate=2,
+        max_delay=cdk.Duration.seconds(120),
+        jitter_strategy=sfn.JitterType.FULL,
+        max_attempts=20,
+    )
+    state.add_retry(errors=[sfn.Errors.ALL], interval=cdk.Duration.seconds(1), backoff_rate=2, max_attempts=5)

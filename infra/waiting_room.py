@@ -1,0 +1,49 @@
+"""The waiting room: where waits are polled."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.settings import Settings
+from infra.work_queue import WorkQueue
+
+POLL_TIMEOUT = cdk.Duration.seconds(120)
+# AWS advises six times the function's timeout, for batches that wait behind each other. Here a message is one poll,
+# the mapping bounds how many run, and two polls of one wait converge (`seq`): a failed one should be tried again soon.
+_VISIBILITY = cdk.Duration.seconds(150)
+
+
+class WaitingRoom(Construct):
+    """A queue of delayed poll messages for each connection, so that a slow vendor starves no other."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
+        super().__init__(scope, id)
+        self._settings = settings
+        self.queues = {
+            name: WorkQueue(self, name, name=settings.named("poll", name), visibility_timeout=_VISIBILITY)
+            for name in settings.connections
+        }
+
+    @property
+    def queue_arns(self) -> list[str]:
+        """ARNs of the queues."""
+        return [each.queue.queue_arn for each in self.queues.values()]
+
+    def polled_by(self, function: lambda_.Function) -> None:
+        """Hand each poll message to the function: one by one, as many at once as the vendor's account allows."""
+        for name, queue in self.queues.items():
+            queue.consumed_by(function, batch_size=1, at_once=self._settings.connections[name].limits.concurrency)
+
+    def swept_by(self, function: lambda_.Function) -> None:
+        """Run the function each minute; one that fails is not repeated, the next minute comes anyway."""
+        events.Rule(
+            self,
+            "Sweep",
+            description=f"Dossier ({self._settings.stage}): looks for waits that nobody polls",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[targets.LambdaFunction(function, retry_attempts=0)],
+        )

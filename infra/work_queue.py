@@ -1,0 +1,68 @@
+"""A queue of work, its dead letters, and the alarm for them."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+TRIES = 5
+_LONGEST = cdk.Duration.days(14)
+
+
+class WorkQueue(Construct):
+    """A standard queue; what fails five times goes to ``<name>-dlq``, and an alarm says so."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name for it
+        *,
+        name: str,
+        visibility_timeout: cdk.Duration,
+    ) -> None:
+        super().__init__(scope, id)
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            queue_name=f"{name}-dlq",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_LONGEST,
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            queue_name=name,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_LONGEST,
+            visibility_timeout=visibility_timeout,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=TRIES),
+        )
+        self.alarm = cloudwatch.Alarm(
+            self,
+            "Alarm",
+            alarm_description=f"{name}-dlq holds what failed {TRIES} times: see the log, then `dossier redrive`",
+            metric=self.dead_letters.metric_approximate_number_of_messages_visible(
+                period=cdk.Duration.minutes(1), statistic=cloudwatch.Stats.MAXIMUM
+            ),
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=0,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+    def consumed_by(self, function: lambda_.Function, *, batch_size: int, at_once: int) -> None:
+        """Hand the messages to a function, at most ``at_once`` batches at a time; it reports those that failed."""
+        lambda_.EventSourceMapping(
+            self,
+            "Mapping",
+            target=function,
+            event_source_arn=self.queue.queue_arn,
+            batch_size=batch_size,
+            max_concurrency=max(2, at_once),  # SQS mappings take no less
+            report_batch_item_failures=True,
+        )

@@ -1,0 +1,127 @@
+"""The composition root: environment → AWS clients → stores → what the steps need. Made once for each function."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import Any
+
+import boto3
+import httpx
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from botocore.config import Config
+
+from dossier import connections, vendors
+from dossier.environment import Environment
+from dossier.steps.poll import Poller
+from dossier.steps.work import Desk
+from dossier.stores.cases import Cases
+from dossier.stores.doorstep import WakeQueue
+from dossier.stores.events import Events
+from dossier.stores.evidence import EvidenceStore
+from dossier.stores.executions import Executions
+from dossier.stores.intents import Intents
+from dossier.stores.limiter import Limiter
+from dossier.stores.objects import Objects
+from dossier.stores.secrets import Secrets
+from dossier.stores.table import Table
+from dossier.stores.waits import Waits
+from dossier.transport import TIMEOUT, Transport
+
+PATIENCE = 20.0
+"""How long, in seconds, a step waits inside the function for its connection's turn before the state machine retries."""
+
+
+class App:
+    """Everything that functions and the CLI are made of; each part is built when it is first used."""
+
+    def __init__(self, environment: Environment, session: boto3.Session | None = None) -> None:
+        self.environment = environment
+        self._session = session or boto3.Session()
+        self._config = Config(signature_version="s3v4", retries={"mode": "standard"})
+
+    def _client(self, service: str) -> Any:
+        return self._session.client(service, config=self._config if service == "s3" else None)  # type: ignore[call-overload]
+
+    @cached_property
+    def table(self) -> Table:
+        """The table."""
+        return Table(self._session.resource("dynamodb").Table(self.environment.table))
+
+    @cached_property
+    def cases(self) -> Cases:
+        """The cases."""
+        return Cases(self.table)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The artifact bucket."""
+        return Objects(self._client("s3"), self.environment.bucket)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """Webhook deliveries in the artifact bucket."""
+        return EvidenceStore(self._client("s3"), self.environment.bucket)
+
+    @cached_property
+    def intents(self) -> Intents:
+        """Intents and vendor ids."""
+        return Intents(self.table)
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """Rate limits and pauses."""
+        return Limiter(self.table)
+
+    @cached_property
+    def waits(self) -> Waits:
+        """The waiting room."""
+        return Waits(self.table, self._client("sqs"), self.environment.wake_queue_url)
+
+    @cached_property
+    def wake_queue(self) -> WakeQueue:
+        """The queue of verified deliveries."""
+        return WakeQueue(self._client("sqs"), self.environment.wake_queue_url)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """The state machine."""
+        return Executions(self._client("stepfunctions"), self.environment.state_machine_arn)
+
+    @cached_property
+    def events(self) -> Events:
+        """The event bus."""
+        return Events(self._client("events"), self.environment.event_bus)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The connections' secrets."""
+        provider = SecretsProvider(boto3_client=self._client("secretsmanager"))
+        return Secrets(provider, self.environment.prefix)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """HTTP to vendors and storage."""
+        client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+        return Transport(client, keys=self.secrets, turns=self.limiter, open_file=self.objects.open, patience=PATIENCE)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What the steps work with."""
+        return Desk(
+            cases=self.cases,
+            objects=self.objects,
+            intents=self.intents,
+            transport=self.transport,
+            connection_of=connections.load_runtime,
+            vendor_of=vendors.vendor,
+        )
+
+    def poller(self) -> Poller:
+        """Return a poller for one invocation."""
+        return Poller(desk=self.desk, waits=self.waits, executions=self.executions, limiter=self.limiter)
+
+
+@cache
+def app() -> App:
+    """Return the function's app, made from its environment on first use."""
+    return App(Environment.from_os())

@@ -1,0 +1,204 @@
+"""The connections: read from ``connections.toml`` at synth, and from the settings layer at run time.
+
+``connections.toml`` has one table for each connection. :func:`load_toml` validates it, so that a wrong key fails the
+deployment rather than a case; :func:`dump` writes it, every default filled in, as the JSON file of the settings layer
+(package ``dossier_settings``); :func:`load_runtime` reads it there. Secrets are never part of it: they live in
+Secrets Manager.
+
+Nothing heavy is imported at the top: the webhook function reads :func:`webhook_settings` on a cold start, and must
+not wait for pydantic.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from dossier.errors import ConfigurationError, InvalidCaseError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+    from dossier.settings import Connection
+
+LAYER_PACKAGE = "dossier_settings"
+"""The package in the settings layer."""
+LAYER_FILE = "connections.json"
+"""The file in that package: what :func:`dump` wrote."""
+
+_TOML_POSITION = re.compile(r"(?P<what>.*) \((?:at )?(?P<where>line \d+, column \d+|end of document)\)")
+_SECRET_KEYS = frozenset({"api_key", "apikey", "key", "password", "secret", "secrets", "token", "webhook_secrets"})
+
+
+def load_toml(path: Path) -> dict[str, Connection]:
+    """Read and validate a ``connections.toml``.
+
+    Returns:
+        The connections by name, in the file's order.
+
+    Raises:
+        ConfigurationError: with one line, ``<file>: [<table>] <key>: <what is wrong>``, and never a value, which may
+            be a secret in the wrong place.
+
+    """
+    try:
+        tables = _parse(path)
+        if not tables:
+            raise ConfigurationError("has no connections: add a table such as [invoices]")
+        return {name: _connection(name, table) for name, table in tables.items()}
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {error}") from None
+
+
+def dump(connections: Mapping[str, Connection]) -> str:
+    """Return the connections as JSON for the settings layer: every default filled in, the same text every time."""
+    data = {name: connection.model_dump(mode="json", by_alias=True) for name, connection in connections.items()}
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def load_runtime(name: str) -> Connection:
+    """Return a connection from the settings layer.
+
+    Raises:
+        InvalidCaseError: there is no such connection; the message names those that there are.
+
+    """
+    if name not in _layer():
+        raise InvalidCaseError(f'unknown connection "{name}": use one of {", ".join(runtime_names())}')
+    return _load_known(name)
+
+
+def runtime_names() -> list[str]:
+    """Return the names of the connections in the settings layer, sorted."""
+    return sorted(_layer())
+
+
+def webhook_settings(name: str) -> dict[str, Any] | None:
+    """Return a connection's ``webhook`` table from the settings layer, every default filled in.
+
+    None if there is no such connection or it takes no deliveries. Imports neither pydantic nor a vendor.
+    """
+    settings: dict[str, Any] | None = _layer().get(name, {}).get("webhook")
+    return settings
+
+
+@cache
+def _layer() -> dict[str, dict[str, Any]]:
+    text = resources.files(LAYER_PACKAGE).joinpath(LAYER_FILE).read_text(encoding="utf-8")
+    data: dict[str, dict[str, Any]] = json.loads(text)
+    return data
+
+
+@cache
+def _load_known(name: str) -> Connection:
+    from dossier.vendors import connection_model  # noqa: PLC0415  # pydantic is not for the webhook's cold start
+
+    data = _layer()[name]
+    return connection_model(data["vendor"]).model_validate(data)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigurationError(
+            "there is no such file: write it, or name another by -c connections=PATH or DOSSIER_CONNECTIONS"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        found = _TOML_POSITION.fullmatch(str(error))
+        raise ConfigurationError(f"{found['where']}: {found['what']}" if found else str(error)) from None
+
+
+def _connection(name: str, table: object) -> Connection:
+    from pydantic import ValidationError  # noqa: PLC0415  # not for the webhook's cold start
+
+    from dossier.settings import CONNECTION_NAME  # noqa: PLC0415
+
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{name}: a connection is a table: [{name}] on a line of its own")
+    if not re.fullmatch(CONNECTION_NAME, name):
+        raise ConfigurationError(
+            f"[{name}]: a name is 1 to 23 lower-case letters, digits and '-', beginning with a letter"
+        )
+    if name.endswith("-dlq"):
+        raise ConfigurationError(f'[{name}]: a name cannot end in "-dlq": queues of dead letters are called that')
+    if "name" in table:
+        raise ConfigurationError(f"[{name}] name: unknown key: a connection's name is that of its table")
+    model = _model(name, table)
+    try:
+        return model.model_validate({**table, "name": name})
+    except ValidationError as error:
+        raise ConfigurationError(f"[{name}]{_problem(error, model)}") from None
+
+
+def _model(name: str, table: Mapping[str, object]) -> type[Connection]:
+    from dossier import vendors  # noqa: PLC0415  # not for the webhook's cold start
+
+    known = vendors.names()
+    if "vendor" not in table:
+        typed = difflib.get_close_matches("vendor", table, n=1)
+        hint = f'; you wrote "{typed[0]}"' if typed else ""
+        raise ConfigurationError(f"[{name}] vendor: missing: use one of {', '.join(known)}{hint}")
+    vendor = table["vendor"]
+    if not isinstance(vendor, str) or vendor not in known:
+        raise ConfigurationError(
+            f"[{name}] vendor: unknown vendor: use one of {', '.join(known)}{_did_you_mean(str(vendor), known)}"
+        )
+    return vendors.connection_model(vendor)
+
+
+def _problem(error: ValidationError, model: type[Connection]) -> str:
+    """Return the problem to mend first, as what follows the table; a misspelt key explains one that is missing."""
+    problems = error.errors(include_url=False, include_input=False)
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    where = ".".join(str(part) for part in first["loc"])
+    return f" {where}: {_what(first, model)}" if where else f": {_what(first, model)}"
+
+
+def _what(problem: ErrorDetails, model: type[Connection]) -> str:
+    *parents, key = [*problem["loc"]] or [""]
+    if problem["type"] == "extra_forbidden":
+        if str(key).lower().replace("-", "_") in _SECRET_KEYS:
+            return "unknown key: no secrets here, they go to Secrets Manager (dossier secrets set)"
+        return f"unknown key{_did_you_mean(str(key), _keys(model, parents))}"
+    if problem["type"] == "missing":
+        return "missing"
+    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    closest = difflib.get_close_matches(word, list(known), n=1)
+    return f'; did you mean "{closest[0]}"?' if closest else ""
+
+
+def _keys(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
+    """Return the keys that a table may have, ``parents`` being its place in ``model``; none if it cannot be told."""
+    for part in parents:
+        field = model.model_fields.get(str(part))
+        inner = next(_models(field.annotation), None) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items() if name != "name"]
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models in a field's annotation (``Webhook | None`` has one)."""
+    from pydantic import BaseModel  # noqa: PLC0415  # not for the webhook's cold start
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

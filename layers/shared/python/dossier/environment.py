@@ -1,0 +1,27 @@
+"""The functions' environment variables, as one validated value."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Environment(BaseModel):
+    """What the deployment tells a function; variables that it does not use may be missing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str = ""
+    prefix: str = ""
+    table: str = ""
+    bucket: str = ""
+    event_bus: str = ""
+    wake_queue_url: str = ""
+    state_machine_arn: str = ""
+
+    @classmethod
+    def from_os(cls) -> Environment:
+        """Read ``DOSSIER_TABLE``, ``DOSSIER_BUCKET`` and so on."""
+        values = {name: os.environ.get(f"DOSSIER_{name.upper()}", "") for name in cls.model_fields}
+        return cls.model_validate(values)

@@ -1,0 +1,134 @@
+"""Accept: is this a case, and is it new? Reads every document once, claims the reference, keeps the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel
+
+from dossier import media
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseInput, CaseStatus, Document, DocumentInput, Phase, fingerprint, iso, now
+from dossier.names import safe_name, unique_names
+from dossier.ports import CaseView, Vendor
+from dossier.settings import Connection
+from dossier.stores.cases import CaseRecord, Cases
+from dossier.stores.objects import Facts, Objects, folder, split_uri
+
+
+class Accepted(BaseModel):
+    """What the state machine needs to know: where to go, and how many requests there will be."""
+
+    connection: str
+    reference: str
+    outcome: Literal["new", "collect", "duplicate"]
+    execution_arn: str
+    opens: bool
+    phases: list[Phase]
+    uploads: list[int]
+    at_once: int
+    deadline: float
+
+
+def accept(
+    data: object,
+    execution_arn: str,
+    *,
+    cases: Cases,
+    objects: Objects,
+    connection_of: Callable[[str], Connection],
+    vendor_of: Callable[[str], Vendor],
+) -> Accepted:
+    """Validate a case, claim its reference for this execution, and keep its documents under the case's folder.
+
+    Raises:
+        InvalidCaseError: says what to mend; ``ReferenceConflictError`` for a reference with other content.
+
+    """
+    case = CaseInput.parse(data)
+    connection = connection_of(case.connection)
+    vendor = vendor_of(connection.vendor)
+    sources = [_source(each, vendor) for each in case.documents]
+    names = [safe_name(name) for name, _ in sources]
+    facts = [objects.inspect(uri) if uri else None for _, uri in sources]
+    documents = _documents(case, names, facts, vendor)
+    view = CaseView(connection, case.reference, case.options, case.case_id, documents)
+    vendor.validate(view)
+
+    contents = [(each.name, each.sha256 or each.ref or "") for each in documents]
+    at = iso(now())
+    record = CaseRecord(
+        connection=case.connection,
+        reference=case.reference,
+        vendor=vendor.name,
+        status=CaseStatus.ACCEPTED,
+        fingerprint=fingerprint(case, contents),
+        execution_arn=execution_arn,
+        options=case.options,
+        case_id=case.case_id,
+        appends_to=case.case_id,
+        submitted_at=at,
+        updated_at=at,
+    )
+    other = cases.claim(record, resume=case.resume)
+    if other is None:
+        for document, (_, uri), fact in zip(documents, sources, facts, strict=True):
+            if uri and fact:
+                objects.copy(uri, document.key, fact, document.content_type)
+        cases.put_documents(case.connection, case.reference, documents, fresh=True)
+    outcome = "duplicate" if other else "new" if documents else "collect"
+    return Accepted(
+        connection=case.connection,
+        reference=case.reference,
+        outcome=outcome,
+        execution_arn=other.execution_arn if other else execution_arn,
+        opens=vendor.opens_case and case.case_id is None,
+        phases=list(vendor.phases if documents else vendor.phases[-1:]),
+        uploads=list(range(len(vendor.batches(view)))) if documents else [],
+        at_once=vendor.uploads_at_once(view),
+        deadline=connection.poll.deadline,
+    )
+
+
+def _source(document: DocumentInput, vendor: Vendor) -> tuple[str, str | None]:
+    """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
+    if document.uri.startswith("https://") and vendor.accepts_references:
+        return document.name or PurePosixPath(document.uri.partition("?")[0]).name, None
+    _, key = split_uri(document.uri)
+    return document.name or PurePosixPath(key).name, document.uri
+
+
+def _documents(case: CaseInput, names: list[str], facts: list[Facts | None], vendor: Vendor) -> tuple[Document, ...]:
+    prefix = f"{folder(case.connection, case.reference)}documents/"
+    documents = []
+    for index, (name, stored, fact) in enumerate(zip(names, unique_names(names), facts, strict=True)):
+        if fact is None:
+            documents.append(Document(index=index, name=name, key="", ref=case.documents[index].uri))
+            continue
+        kind = media.sniff(fact.head, name)
+        _check(name, kind, fact.size, vendor)
+        documents.append(
+            Document(
+                index=index,
+                name=name,
+                key=prefix + stored,
+                size=fact.size,
+                sha256=fact.sha256,
+                content_type=kind,
+            )
+        )
+    return tuple(documents)
+
+
+def _check(name: str, kind: str, size: int, vendor: Vendor) -> None:
+    if size == 0:
+        raise InvalidCaseError(f"document {name} is empty: submit a file with content")
+    if size > vendor.max_document_bytes:
+        limit = vendor.max_document_bytes / 1_000_000
+        raise InvalidCaseError(f"document {name} has {size:,} bytes: {vendor.name} takes at most {limit:g} MB a file")
+    if kind not in vendor.media_types:
+        known = ", ".join(sorted(media.label(each) for each in vendor.media_types))
+        what = f"a {media.label(kind)} file" if kind != media.UNKNOWN else "of an unknown type"
+        raise InvalidCaseError(f"document {name} is {what}: {vendor.name} reads {known}")

@@ -1,0 +1,38 @@
+"""Collect: lists what the vendor has to be fetched."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from dossier.models import CaseStatus
+from dossier.names import unique_names
+from dossier.steps.work import Desk
+from dossier.stores.cases import ArtifactRecord
+
+ITERATIONS = 200
+"""Iterations of the Download map at most: an execution's history ends at 25,000 events."""
+
+
+class Collected(BaseModel):
+    """The artifacts to download, in chunks of indices: one for each iteration of the map."""
+
+    artifacts: list[list[int]]
+    at_once: int
+
+
+def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
+    """List the case's artifacts and give each a safe, unique name."""
+    job = desk.load(connection, reference)
+    desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
+    listed = job.run(job.vendor.artifacts(job.view))
+    known = {artifact.index: artifact for artifact in job.case.artifacts}
+    for index, (artifact, name) in enumerate(zip(listed, unique_names(each.name for each in listed), strict=True)):
+        old = known.pop(index, None)
+        if old and (old.source, old.name) == (artifact.source, name):
+            continue
+        record = ArtifactRecord(index=index, name=name, source=artifact.source, content_type=artifact.content_type)
+        desk.cases.put_artifact(connection, reference, record)
+    desk.cases.drop_artifacts(connection, reference, known)
+    step = max(1, -(-len(listed) // ITERATIONS))
+    chunks = [list(range(start, min(start + step, len(listed)))) for start in range(0, len(listed), step)]
+    return Collected(artifacts=chunks, at_once=job.connection.limits.concurrency)

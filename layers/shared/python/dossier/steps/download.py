@@ -1,0 +1,50 @@
+"""Download: streams one artifact into S3."""
+
+from __future__ import annotations
+
+import hashlib
+
+from dossier import replies
+from dossier.http import Flow, Request
+from dossier.ports import Artifact
+from dossier.steps.work import Desk, Job
+from dossier.stores.cases import ArtifactRecord
+from dossier.stores.objects import folder
+
+
+def download(connection: str, reference: str, index: int, *, desk: Desk) -> None:
+    """Fetch one artifact, unless it is there; done again it overwrites itself.
+
+    Raises:
+        LinkExpiredError: the signed link was refused (the next try asks for a new one).
+        TruncatedDownloadError: the bytes did not arrive whole.
+
+    """
+    job = desk.load(connection, reference)
+    artifact = next(each for each in job.case.artifacts if each.index == index)
+    if artifact.key:
+        return
+    key = f"{folder(connection, reference)}artifacts/{artifact.name}"
+    size, sha256 = _fetch(job, artifact, key)
+    done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
+    desk.cases.put_artifact(connection, reference, done)
+
+
+def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
+    wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
+    where = job.run(job.vendor.locate(job.view, wanted))
+    if where.path is not None:
+        body = job.run(_answer(where.path, where.keep))
+        job.desk.objects.write(key, body, artifact.content_type or "application/json")
+        return len(body), hashlib.sha256(body).hexdigest()
+    with job.desk.transport.download(job.connection, where.url or "") as incoming:
+        kind = artifact.content_type or incoming.content_type
+        return job.desk.objects.stream(key, incoming.chunks, kind)
+
+
+def _answer(path: str, keep: str | None) -> Flow[bytes]:
+    """Fetch an answer of the API as it is, once it is known to be JSON."""
+    request = Request("GET", path, keep=keep)
+    reply = yield request
+    replies.read(request, reply)
+    return reply.body

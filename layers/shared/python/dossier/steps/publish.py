@@ -1,0 +1,215 @@
+"""Publish: result, manifest, event, final status; and the same for a case that failed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+
+from dossier.errors import CaseFailedError
+from dossier.models import CaseInput, CaseStatus, iso, now
+from dossier.names import safe_name
+from dossier.result import ArtifactResult, DocumentResult, Result
+from dossier.steps.work import Desk
+from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.events import DetailType, Events
+from dossier.stores.objects import folder
+from dossier.stores.waits import Waits
+
+SCHEMA_VERSION = "1"
+
+
+def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> dict[str, str]:
+    """Publish a collected case; return its status and where its result is.
+
+    Raises:
+        CaseFailedError: the vendor failed the case; everything is published all the same.
+
+    """
+    job = desk.load(connection, reference)
+    raw = RawAnswers(desk, connection, reference)
+    result = job.vendor.read_result(job.view, raw)
+    job.run(job.vendor.finish(job.view))
+    result = _complete(result, job.case, job.connection.review_below)
+    _write(result, job.case, desk=desk, events=events)
+    if result.status == "failed":
+        raise CaseFailedError(result.reason or f"{job.vendor.name} failed the case")
+    prefix = folder(connection, reference)
+    return {"status": result.status, "result": f"{prefix}result.json", "manifest": f"{prefix}manifest.json"}
+
+
+def fail(
+    case_input: object,
+    execution_arn: str,
+    error: str,
+    cause: str,
+    *,
+    desk: Desk,
+    events: Events,
+    waits: Waits,
+) -> dict[str, str]:
+    """Write down that a case failed, and why; return ``{"error", "reason"}`` for the state machine.
+
+    The reference's case is left alone if it belongs to another execution (a conflict, a duplicate) or has ended.
+    """
+    reason = reason_of(cause) or error
+    answer = {"error": error, "reason": reason}
+    try:
+        submitted = CaseInput.parse(case_input)
+        vendor = desk.connection_of(submitted.connection).vendor
+    except CaseFailedError:
+        return answer  # not even a connection and a reference to write it under
+    names = (submitted.connection, submitted.reference)
+    case = desk.cases.find(*names)
+    if case is None or case.record.refused:
+        desk.cases.refuse(_refusal(submitted, vendor, execution_arn))
+        case = desk.cases.find(*names)
+    if case is None or case.record.execution_arn != execution_arn or case.record.status.final:
+        return answer
+    result = _failed(case, reason)
+    wait = waits.find(*names)
+    if wait:
+        waits.end(wait)
+    _write(result, case, desk=desk, events=events, error=error)
+    return answer
+
+
+class RawAnswers(Mapping[str, bytes]):
+    """The raw answers kept under a case's ``vendor/`` folder, by the name that the request gave."""
+
+    def __init__(self, desk: Desk, connection: str, reference: str) -> None:
+        self._objects = desk.objects
+        self._prefix = f"{folder(connection, reference)}vendor/"
+        self._names = [
+            key.removeprefix(self._prefix).removesuffix(".json") for key, _ in desk.objects.list(self._prefix)
+        ]
+
+    def __getitem__(self, what: str) -> bytes:
+        body = self._objects.read(f"{self._prefix}{safe_name(what)}.json") if safe_name(what) in self._names else None
+        if body is None:
+            raise KeyError(what)
+        return body
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _complete(result: Result, case: Case, review_below: float | None) -> Result:
+    """Fill in what every result has: identity, artifacts, times, the mark for review."""
+    record = case.record
+    fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
+    for field in fields:
+        field.review = review_below is not None and field.confidence is not None and field.confidence < review_below
+    artifacts = [
+        ArtifactResult(name=each.name, key=each.key, size=each.size, sha256=each.sha256)
+        for each in case.artifacts
+        if each.key
+    ]
+    return result.model_copy(
+        update={
+            "connection": record.connection,
+            "vendor": record.vendor,
+            "reference": record.reference,
+            "case_id": record.case_id,
+            "review": any(field.review for field in fields),
+            "artifacts": artifacts,
+            "submitted_at": record.submitted_at,
+            "completed_at": iso(now()),
+        }
+    )
+
+
+def _failed(case: Case, reason: str) -> Result:
+    documents = [
+        DocumentResult(document_id=each.document_id, name=each.name, status=each.status, error=each.error)
+        for each in case.documents
+    ]
+    return _complete(Result(status="failed", reason=reason, documents=documents), case, None)
+
+
+def _refusal(submitted: CaseInput, vendor: str, execution_arn: str) -> CaseRecord:
+    at = iso(now())
+    return CaseRecord(
+        connection=submitted.connection,
+        reference=submitted.reference,
+        vendor=vendor,
+        status=CaseStatus.ACCEPTED,
+        execution_arn=execution_arn,
+        options=submitted.options,
+        refused=True,
+        submitted_at=at,
+        updated_at=at,
+    )
+
+
+def _write(result: Result, case: Case, *, desk: Desk, events: Events, error: str | None = None) -> None:
+    """Write result, manifest, event, then the final status: dying in between, the whole is done again."""
+    record, prefix = case.record, folder(result.connection, result.reference)
+    body = (json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode()
+    desk.objects.write(f"{prefix}result.json", body)
+    desk.objects.write_json(f"{prefix}manifest.json", _manifest(case, body, desk))
+    kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
+    detail = {
+        "connection": result.connection,
+        "reference": result.reference,
+        "vendor": result.vendor,
+        "case_id": result.case_id,
+        "status": result.status,
+        "reason": result.reason,
+        "bucket": desk.objects.bucket,
+        "result": f"{prefix}result.json",
+        "manifest": f"{prefix}manifest.json",
+    }
+    events.put(kind, detail)
+    untouched = not record.case_id and record.attempt == 1 and not any(each.document_id for each in case.documents)
+    refused = result.status == "failed" and record.status is CaseStatus.ACCEPTED and untouched
+    desk.cases.change(
+        result.connection,
+        result.reference,
+        status=CaseStatus(result.status),
+        reason=result.reason,
+        error=error,
+        note=None,
+        completed_at=result.completed_at,
+        refused=refused or None,
+    )
+
+
+def _manifest(case: Case, result: bytes, desk: Desk) -> dict[str, object]:
+    record = case.record
+    prefix = folder(record.connection, record.reference)
+    files: list[dict[str, object]] = [
+        {"key": each.key, "size": each.size, "sha256": each.sha256, "source": "caller"}
+        for each in case.documents
+        if each.key
+    ]
+    files += [
+        {"key": each.key, "size": each.size, "sha256": each.sha256, "source": f"artifact:{each.source}"}
+        for each in case.artifacts
+        if each.key
+    ]
+    for key, _ in desk.objects.list(f"{prefix}vendor/"):
+        facts = desk.objects.facts_of(key)
+        what = key.rpartition("/")[2].removesuffix(".json")
+        files.append({"key": key, "size": facts.size, "sha256": facts.sha256, "source": f"vendor:{what}"})
+    digest = hashlib.sha256(result).hexdigest()
+    files.append({"key": f"{prefix}result.json", "size": len(result), "sha256": digest, "source": "dossier"})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "connection": record.connection,
+        "reference": record.reference,
+        "files": files,
+    }
+
+
+def reason_of(cause: str) -> str:
+    """Return the one line in a Step Functions cause, which for a Lambda function is JSON with ``errorMessage``."""
+    try:
+        value = json.loads(cause)
+    except ValueError:
+        return " ".join(cause.split())[:1000]
+    message = value.get("errorMessage") if isinstance(value, dict) else None
+    return " ".join(str(message if message is not None else cause).split())[:1000]

@@ -1,0 +1,140 @@
+"""Upload: one request that creates something at the vendor, done once.
+
+The order is everything: intent stored → request → answer stored in the intent → answer applied → intent deleted. A try
+that dies leaves the intent; the next try asks the vendor what became of it before it does anything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dossier.errors import (
+    CaseFailedError,
+    NeedsAttentionError,
+    OutcomeUnknownError,
+    RetryableError,
+)
+from dossier.http import Flow
+from dossier.models import CaseStatus, Document, iso, now
+from dossier.ports import Intent, Uploaded
+from dossier.steps.work import Desk, Job
+from dossier.stores.cases import pick
+from dossier.stores.intents import StoredIntent
+
+
+def open_case(connection: str, reference: str, *, desk: Desk) -> None:
+    """Create the vendor's case, once.
+
+    Raises:
+        NeedsAttentionError: an earlier try's outcome cannot be found out.
+
+    """
+    job = desk.load(connection, reference)
+    if job.case.record.case_id is None:
+        _once(job, "open", [])
+
+
+def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
+    """Upload the documents of one batch, once.
+
+    Raises:
+        NeedsAttentionError: an earlier try's outcome cannot be found out.
+
+    """
+    job = desk.load(connection, reference)
+    indices = job.vendor.batches(job.view)[batch]
+    if all(each.document_id or each.finished for each in pick(job.case.documents, indices)):
+        desk.intents.end(connection, reference, f"upload-{batch}")
+        return
+    desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
+    _once(job, f"upload-{batch}", indices)
+
+
+def _once(job: Job, what: str, indices: Sequence[int]) -> None:
+    intents, record = job.desk.intents, job.case.record
+    key = (record.connection, record.reference, what)
+    intent = intents.find(*key)
+    answer = intent.answer if intent else None
+    if intent and answer is None:
+        answer = _find(job, what, indices, intent)
+        if answer is not None:
+            intents.answer(*key, answer)
+    if answer is None:
+        answer = _create(job, what, indices)
+        intents.answer(*key, answer)
+    apply(job, what, answer)
+
+
+def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
+    intents, record = job.desk.intents, job.case.record
+    key = (record.connection, record.reference, what)
+    names = [each.name for each in pick(job.case.documents, indices)]
+    known = job.run(job.vendor.before_upload(job.view, indices)) if indices else frozenset()
+    intents.begin(*key, names=names, known=known)
+    try:
+        return job.run(_request(job, indices))
+    except OutcomeUnknownError:
+        raise  # the intent stays: the next try looks it up
+    except (RetryableError, CaseFailedError):
+        intents.end(*key)  # certainly not performed
+        raise
+
+
+def _request(job: Job, indices: Sequence[int]) -> Flow[Uploaded]:
+    return job.vendor.upload(job.view, indices) if indices else job.vendor.open(job.view)
+
+
+def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> Uploaded | None:
+    """Ask the vendor what became of an earlier try; None: it certainly had no effect."""
+    intents, record = job.desk.intents, job.case.record
+    age = now() - intent.at
+    if age < job.desk.settling:
+        raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
+    rivals = intents.rivals(record.connection, record.reference, what, intent.names)
+    if rivals and age < job.desk.rivalry:
+        raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
+    others = intents.known(record.connection, record.reference, intent.at)
+    before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
+    if indices:
+        return job.run(job.vendor.find_uploaded(job.view, indices, before))
+    return job.run(job.vendor.find_opened(job.view, before))
+
+
+def apply(job: Job, what: str, answer: Uploaded) -> None:
+    """Write down what the vendor answered (a look-up found, an operator said); may be done again.
+
+    Raises:
+        NeedsAttentionError: another case owns one of the ids.
+
+    """
+    record, intents = job.case.record, job.desk.intents
+    names = (record.connection, record.reference)
+    new_case = answer.case_id if answer.case_id != record.appends_to else None
+    ids = [each for each in (new_case, answer.job_id, *answer.document_ids.values()) if each]
+    owned, hinted = intents.own(*names, ids)
+    if not owned:
+        intents.end(*names, what)
+        raise NeedsAttentionError(f"{what}: the vendor's answer names something that belongs to another case")
+    changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
+    job.desk.cases.put_documents(*names, changed, fresh=False)
+    changes = {"case_id": answer.case_id} if answer.case_id else {}
+    if hinted:
+        changes["hinted_at"] = iso(now())
+    if changes:
+        job.desk.cases.change(*names, **changes)
+    intents.end(*names, what)
+
+
+def _concerned(document: Document, answer: Uploaded) -> bool:
+    return document.index in answer.document_ids or document.index in answer.failures
+
+
+def _applied(document: Document, answer: Uploaded) -> Document:
+    refused = answer.failures.get(document.index)
+    changes = {
+        "document_id": answer.document_ids.get(document.index),
+        "job_id": answer.job_id,
+        "failed": refused is not None,
+        "finished": refused is not None,
+        "error": refused,
+    }
+    return document.model_copy(update=changes)

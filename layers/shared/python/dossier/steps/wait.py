@@ -1,0 +1,27 @@
+"""Wait: puts a case into the waiting room, with the task token that the state machine waits on."""
+
+from __future__ import annotations
+
+from dossier.models import CaseStatus, Phase, iso, now
+from dossier.steps.work import Desk
+from dossier.stores.waits import Waits
+
+
+def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Desk, waits: Waits) -> None:
+    """Store the wait and send its first poll message.
+
+    A delivery that came while nobody waited (before the documents' ids were known, say) makes the first poll now.
+    """
+    job = desk.load(connection, reference)
+    poll = job.connection.poll
+    assessing = phase == "results" and len(job.vendor.phases) > 1
+    desk.cases.change(
+        connection,
+        reference,
+        status=CaseStatus.PROCESSING if assessing else CaseStatus.WAITING,
+        note="the vendor assesses the case" if assessing else "the vendor reads the documents",
+        waited_from=iso(now()),
+        hinted_at=None,
+    )
+    first = 0.0 if job.case.record.hinted_at else poll.first
+    waits.start(connection, reference, phase=phase, token=token, first=first, deadline=poll.deadline)

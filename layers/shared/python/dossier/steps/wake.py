@@ -1,0 +1,71 @@
+"""Wake: a verified delivery moves the next poll of its cases to now. It carries no truth."""
+
+from __future__ import annotations
+
+import hashlib
+
+from dossier.models import REFERENCE, execution_name, iso, now
+from dossier.ports import Hint
+from dossier.steps.work import Desk
+from dossier.stores.executions import Executions
+from dossier.stores.waits import Waits
+
+
+def wake(
+    connection: str,
+    body: bytes,
+    *,
+    last_try: bool,
+    desk: Desk,
+    waits: Waits,
+    executions: Executions,
+) -> bool:
+    """Apply one delivery; return False if it should be tried again a little later.
+
+    An id that belongs to nobody may be of an upload whose answer is not stored yet: it is remembered, and for a vendor
+    whose operators work on cases of their own (Docsumo) looked at once more before an execution is started that
+    collects the case (``last_try``).
+    """
+    settings = desk.connection_of(connection)
+    vendor = desk.vendor_of(settings.vendor)
+    hint = vendor.read_hint(body)
+    if hint is None:
+        return True
+    references, strangers = set(), []
+    for vendor_id in (*hint.case_ids, *hint.document_ids, *hint.job_ids):
+        reference = desk.intents.owner(connection, vendor_id)
+        if reference is not None:
+            references.add(reference)
+            continue
+        desk.intents.hint(connection, vendor_id)
+        strangers.append(vendor_id)
+    for reference in references:
+        nudge(connection, reference, desk=desk, waits=waits)
+    if references or not _collectable(hint, strangers, vendor.phases[0]):
+        return True
+    if not last_try:
+        return False
+    for case_id in hint.case_ids:
+        collect_stranger(connection, case_id, executions=executions)
+    return True
+
+
+def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits) -> None:
+    """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does."""
+    wait = waits.find(connection, reference)
+    if wait is not None and waits.nudge(wait):
+        return
+    desk.cases.change(connection, reference, hinted_at=iso(now()))
+
+
+def collect_stranger(connection: str, case_id: str, *, executions: Executions) -> None:
+    """Start the execution that collects a vendor case which Dossier did not submit, once."""
+    digest = hashlib.sha256(case_id.encode()).hexdigest()
+    reference = case_id if REFERENCE.fullmatch(case_id) else f"case-{digest[:32]}"
+    case = {"connection": connection, "reference": reference, "case_id": case_id}
+    executions.start(execution_name(connection, reference, digest), case)
+
+
+def _collectable(hint: Hint, strangers: list[str], first_phase: str) -> bool:
+    """Whether the delivery is about a case whose results can be collected without having submitted it."""
+    return first_phase == "results" and any(each in strangers for each in hint.case_ids)

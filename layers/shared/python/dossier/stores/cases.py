@@ -1,0 +1,238 @@
+"""Cases as stored: the record, its documents, artifacts and questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+from pydantic import BaseModel, ConfigDict, Field
+
+from dossier.errors import InvalidCaseError, ReferenceConflictError
+from dossier.models import CaseStatus, Document, OptionValue, iso, now
+from dossier.stores.table import Item, Table, case_key
+
+_FINAL = [status.value for status in CaseStatus if status.final]
+
+
+class Stored(BaseModel):
+    """Base of what is read back from the table; keys that belong to the table itself are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CaseRecord(Stored):
+    """A case as ``dossier status`` shows it."""
+
+    connection: str
+    reference: str
+    vendor: str = ""
+    status: CaseStatus
+    fingerprint: str = ""
+    execution_arn: str = ""
+    attempt: int = 1
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    case_id: str | None = None
+    appends_to: str | None = None
+    """The vendor case that the caller named: documents are appended to it, or it is only collected."""
+    reason: str | None = None
+    error: str | None = None
+    """Name of the error behind ``reason``."""
+    note: str | None = None
+    """What is going on right now, for people."""
+    refused: bool = False
+    """Ended by Accept, before anything was sent to the vendor: the reference is free again."""
+    submitted_at: str
+    updated_at: str
+    completed_at: str | None = None
+    waited_from: str | None = None
+    hinted_at: str | None = None
+    """When a delivery about this case came that no wait was there to take."""
+
+
+class ArtifactRecord(Stored):
+    """An artifact of a case: where it comes from and, once stored, what it is."""
+
+    index: int
+    name: str
+    source: str
+    content_type: str | None = None
+    key: str | None = None
+    size: int = 0
+    sha256: str = ""
+
+
+class Question(Stored):
+    """What only an operator can answer; ``what`` is ``open`` or ``upload-<batch>``."""
+
+    what: str
+    text: str
+    token: str
+    asked_at: str
+
+
+class Case(Stored):
+    """A case with all that belongs to it."""
+
+    record: CaseRecord
+    documents: tuple[Document, ...] = ()
+    artifacts: tuple[ArtifactRecord, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+
+class Cases:
+    """The cases in the table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, connection: str, reference: str) -> Case | None:
+        """Return a case with its documents, artifacts and questions, or None."""
+        record, documents, artifacts, questions = None, [], [], []
+        for item in self._table.query(case_key(connection, reference)):
+            kind = item["sk"].partition("#")[0]
+            if kind == "CASE":
+                record = _record(item)
+            elif kind == "DOC":
+                documents.append(Document.model_validate_json(item["data"]))
+            elif kind == "ART":
+                artifacts.append(ArtifactRecord.model_validate_json(item["data"]))
+            elif kind == "ASK":
+                questions.append(Question.model_validate(item))
+        if record is None:
+            return None
+        return Case(record=record, documents=tuple(documents), artifacts=tuple(artifacts), questions=tuple(questions))
+
+    def get(self, connection: str, reference: str) -> Case:
+        """Return a case.
+
+        Raises:
+            InvalidCaseError: there is none.
+
+        """
+        case = self.find(connection, reference)
+        if case is None:
+            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
+        return case
+
+    def newest(self, connection: str) -> Iterator[CaseRecord]:
+        """Yield the cases of a connection, the latest submitted first."""
+        for item in self._table.index(f"CASES#{connection}", newest=True):
+            yield _record(item)
+
+    def claim(self, record: CaseRecord, *, resume: bool = False) -> CaseRecord | None:
+        """Claim the record's reference for its execution.
+
+        Returns None if it is claimed now (or was before, by this same execution), else the record of the execution
+        that has the case already.
+
+        Args:
+            record: the case as it is to be stored.
+            resume: takes over a failed case with the same content.
+
+        Raises:
+            ReferenceConflictError: the reference belongs to a case with other content.
+            InvalidCaseError: ``resume`` without a failed case.
+
+        """
+        item = _item(record)
+        free = Attr("pk").not_exists() | Attr("refused").eq(True)
+        if not resume and self._table.put(item, when=free):
+            return None
+        found = self._table.get(item["pk"], "CASE")
+        if found is None:
+            if resume:
+                raise InvalidCaseError(f"there is no case {record.reference} to send back to work")
+            return self.claim(record)
+        other = _record(found)
+        if other.execution_arn == record.execution_arn:
+            return None
+        if other.fingerprint != record.fingerprint:
+            raise ReferenceConflictError(
+                f"reference {record.reference} belongs to a case with other content (submitted {other.submitted_at}, "
+                f"{other.status.value}): use another reference"
+            )
+        if not resume:
+            return other
+        changes = {
+            "execution_arn": record.execution_arn,
+            "attempt": other.attempt + 1,
+            "status": CaseStatus.ACCEPTED.value,
+            "updated_at": record.updated_at,
+            "reason": None,
+            "error": None,
+            "note": None,
+            "completed_at": None,
+            "refused": None,
+        }
+        failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
+        if self._table.update(item["pk"], "CASE", changes, when=failed):
+            return None
+        return _record(self._table.get(item["pk"], "CASE") or found)
+
+    def refuse(self, record: CaseRecord) -> None:
+        """Store a case that Accept refused, unless the reference belongs to a case that was not."""
+        free = Attr("pk").not_exists() | Attr("refused").eq(True)
+        self._table.put(_item(record), when=free)
+
+    def change(self, connection: str, reference: str, **changes: Any) -> bool:
+        """Set attributes of a case that has not ended; return False if it has (a finished case never goes back)."""
+        changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
+        changes["updated_at"] = iso(now())
+        unended = Attr("pk").exists() & ~Attr("status").is_in(_FINAL)
+        return self._table.update(case_key(connection, reference), "CASE", changes, when=unended)
+
+    def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
+        """Store documents; with ``fresh`` only those not stored yet, so that a step that runs twice loses no id."""
+        for document in documents:
+            item = {
+                "pk": case_key(connection, reference),
+                "sk": f"DOC#{document.index:05d}",
+                "data": document.model_dump_json(exclude_defaults=True),
+            }
+            self._table.put(item, when=Attr("pk").not_exists() if fresh else None)
+
+    def put_artifact(self, connection: str, reference: str, artifact: ArtifactRecord) -> None:
+        """Store an artifact."""
+        item = {
+            "pk": case_key(connection, reference),
+            "sk": f"ART#{artifact.index:05d}",
+            "data": artifact.model_dump_json(exclude_defaults=True),
+        }
+        self._table.put(item)
+
+    def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int]) -> None:
+        """Forget artifacts that are no longer listed."""
+        for index in indices:
+            self._table.delete(case_key(connection, reference), f"ART#{index:05d}")
+
+    def ask(self, connection: str, reference: str, question: Question) -> None:
+        """Store a question to an operator."""
+        item = {"pk": case_key(connection, reference), "sk": f"ASK#{question.what}", **question.model_dump()}
+        self._table.put(item)
+
+    def answered(self, connection: str, reference: str, what: str) -> None:
+        """Remove a question."""
+        self._table.delete(case_key(connection, reference), f"ASK#{what}")
+
+
+def _record(item: Item) -> CaseRecord:
+    return CaseRecord.model_validate({**item, "options": json.loads(item.get("options", "{}"))})
+
+
+def _item(record: CaseRecord) -> Item:
+    return {
+        "pk": case_key(record.connection, record.reference),
+        "sk": "CASE",
+        "gsi_pk": f"CASES#{record.connection}",
+        "gsi_sk": record.submitted_at,
+        **record.model_dump(mode="json", exclude={"options"}),
+        "options": json.dumps(record.options),
+    }
+
+
+def pick(documents: Sequence[Document], indices: Iterable[int]) -> list[Document]:
+    """Return the documents with the given indices, in that order."""
+    by_index = {document.index: document for document in documents}
+    return [by_index[index] for index in indices]

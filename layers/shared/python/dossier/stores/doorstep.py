@@ -1,0 +1,64 @@
+"""What the webhook function needs of AWS, with as little to import as possible; each client on its first use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+
+from dossier.stores.evidence import EvidenceStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+    from dossier.stores.secrets import Secrets
+
+LATER = 30
+"""Seconds after which a delivery about an id that nobody knows is looked at once more."""
+
+
+class WakeQueue:
+    """The queue of verified deliveries."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def send(self, message: Mapping[str, str]) -> None:
+        """Queue a delivery."""
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
+
+    def send_later(self, message: Mapping[str, str]) -> None:
+        """Queue a delivery that is looked at again in ``LATER`` seconds."""
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=LATER)
+
+
+class Doorstep:
+    """The webhook function's collaborators."""
+
+    def __init__(self, sqs: SQSClient, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.enqueue = WakeQueue(sqs, environment["DOSSIER_WAKE_QUEUE_URL"]).send
+
+    @cached_property
+    def _evidence(self) -> EvidenceStore:
+        return EvidenceStore(boto3.client("s3"), self._environment["DOSSIER_BUCKET"])
+
+    def evidence(self) -> EvidenceStore:
+        """Return where deliveries are kept."""
+        return self._evidence
+
+    @cached_property
+    def _secrets(self) -> Secrets:
+        from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 -- cold start
+
+        from dossier.stores.secrets import Secrets  # noqa: PLC0415
+
+        return Secrets(SecretsProvider(), self._environment["DOSSIER_PREFIX"])
+
+    def webhook_secrets(self, connection: str, fresh: bool) -> list[str]:
+        """Return the active webhook secrets of a connection, read again if ``fresh``."""
+        return list(self._secrets.get(connection, fresh=fresh).webhook_secrets)

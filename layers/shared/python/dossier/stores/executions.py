@@ -1,0 +1,66 @@
+"""Executions of the state machine: starting them once, answering their task tokens."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+CAUSE_LIMIT = 32_768
+"""Longest cause of SendTaskFailure, in characters (AWS API reference)."""
+_DEAD_TOKEN = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+
+
+class Executions:
+    """The state machine's executions."""
+
+    def __init__(self, sfn: SFNClient, state_machine_arn: str = "") -> None:
+        self._sfn = sfn
+        self._arn = state_machine_arn
+
+    def start(self, name: str, case: dict[str, Any]) -> str:
+        """Start an execution, or find the one of that name that exists; return its ARN.
+
+        With the same name and input AWS answers the ARN of a running execution, and ExecutionAlreadyExists once it
+        has ended.
+        """
+        try:
+            return self._sfn.start_execution(
+                stateMachineArn=self._arn, name=name, input=json.dumps(case, ensure_ascii=False)
+            )["executionArn"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+    def succeed(self, token: str, output: dict[str, Any]) -> bool:
+        """Answer a task token; return False if nobody waits for it any more."""
+        return self._answer(lambda: self._sfn.send_task_success(taskToken=token, output=json.dumps(output)))
+
+    def fail(self, token: str, error: Exception) -> bool:
+        """Fail a task token with an error; return False if nobody waits for it any more."""
+        name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})[:CAUSE_LIMIT]
+        return self._answer(lambda: self._sfn.send_task_failure(taskToken=token, error=name, cause=cause))
+
+    def status(self, execution_arn: str) -> str | None:
+        """Return an execution's status (``RUNNING``, …), or None if there is no such execution."""
+        try:
+            return self._sfn.describe_execution(executionArn=execution_arn)["status"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                return None
+            raise
+
+    @staticmethod
+    def _answer(call: Any) -> bool:
+        try:
+            call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _DEAD_TOKEN:
+                return False
+            raise
+        return True

@@ -1,0 +1,144 @@
+"""What is about to be created at a vendor, stored before the request; and whose the vendor's ids are."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from boto3.dynamodb.conditions import Attr
+from pydantic import Field
+
+from dossier.models import iso, moment, now
+from dossier.ports import Uploaded
+from dossier.stores.cases import Stored
+from dossier.stores.table import Item, Table, case_key
+
+HINT_TTL = 86_400
+"""How long, in seconds, a hint about an id that nobody knows yet is kept."""
+
+
+class StoredIntent(Stored):
+    """An intent in the table; ``answer`` is there once the vendor has answered, until it is applied."""
+
+    what: str
+    at: datetime
+    names: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
+    answer: Uploaded | None = Field(default=None)
+
+
+class Intents:
+    """Intents and ids of the vendors."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, connection: str, reference: str, what: str) -> StoredIntent | None:
+        """Return the intent that an earlier try left, or None."""
+        item = self._table.get(*_key(connection, reference, what))
+        return None if item is None else _intent(what, item)
+
+    def begin(
+        self, connection: str, reference: str, what: str, *, names: Iterable[str], known: Iterable[str]
+    ) -> StoredIntent:
+        """Store an intent before its request is made."""
+        pk, sk = _key(connection, reference, what)
+        at = now()
+        item = {"pk": pk, "sk": sk, "at": iso(at), "names": json.dumps(list(names)), "known": json.dumps(list(known))}
+        self._table.put(item)
+        return _intent(what, item)
+
+    def answer(self, connection: str, reference: str, what: str, answer: Uploaded) -> None:
+        """Store what the vendor answered (or a look-up found), in one write; it is applied next."""
+        data = {
+            "case_id": answer.case_id,
+            "document_ids": {str(key): value for key, value in answer.document_ids.items()},
+            "job_id": answer.job_id,
+            "failures": {str(key): value for key, value in answer.failures.items()},
+        }
+        pk, sk = _key(connection, reference, what)
+        self._table.update(pk, sk, {"answer": json.dumps(data)}, when=Attr("sk").ne(""))
+
+    def end(self, connection: str, reference: str, what: str) -> None:
+        """Delete an intent: its answer is applied, or its request was certainly not performed."""
+        self._table.delete(*_key(connection, reference, what))
+
+    def rivals(self, connection: str, reference: str, what: str, names: Iterable[str]) -> int:
+        """Count other requests in flight on the connection that upload a file of one of these names."""
+        mine, wanted = f"{reference}#{what}", set(names)
+        return sum(
+            1
+            for item in self._table.query(f"INTENTS#{connection}")
+            if item["sk"] != mine and wanted & set(json.loads(item["names"]))
+        )
+
+    def own(self, connection: str, reference: str, ids: Iterable[str]) -> tuple[bool, bool]:
+        """Record that vendor ids belong to a case.
+
+        Returns ``(owned, hinted)``: owned is False if another case has one of them; hinted tells whether a delivery
+        about one of them came before.
+        """
+        owner, hinted = case_key(connection, reference), False
+        for vendor_id in ids:
+            pk = f"ID#{connection}#{vendor_id}"
+            item = self._table.get(pk, "ID")
+            if item and item.get("owner") == owner:
+                continue
+            hinted = hinted or bool(item and item.get("hinted_at"))
+            new = {
+                "pk": pk,
+                "sk": "ID",
+                "owner": owner,
+                "reference": reference,
+                "gsi_pk": f"IDS#{connection}",
+                "gsi_sk": iso(now()),
+                "vendor_id": vendor_id,
+            }
+            if not self._table.put(new, when=Attr("owner").not_exists() | Attr("owner").eq(owner)):
+                return False, hinted
+        return True, hinted
+
+    def owner(self, connection: str, vendor_id: str) -> str | None:
+        """Return the reference of the case that a vendor's id belongs to, or None."""
+        item = self._table.get(f"ID#{connection}#{vendor_id}", "ID")
+        return None if item is None else item.get("reference")
+
+    def hint(self, connection: str, vendor_id: str) -> None:
+        """Remember that a delivery named an id that belongs to nobody (yet)."""
+        self._table.update(
+            f"ID#{connection}#{vendor_id}",
+            "ID",
+            {"hinted_at": iso(now()), "ttl": int(time.time()) + HINT_TTL},
+            when=Attr("owner").not_exists(),
+        )
+
+    def known(self, connection: str, reference: str, since: datetime) -> frozenset[str]:
+        """Return the ids of *other* cases that were recorded since shortly before ``since``."""
+        mine = case_key(connection, reference)
+        items = self._table.index(f"IDS#{connection}", since=iso(since - timedelta(minutes=5)))
+        return frozenset(item["vendor_id"] for item in items if item["owner"] != mine)
+
+
+def _key(connection: str, reference: str, what: str) -> tuple[str, str]:
+    return f"INTENTS#{connection}", f"{reference}#{what}"
+
+
+def _intent(what: str, item: Item) -> StoredIntent:
+    answer = None
+    if "answer" in item:
+        data = json.loads(item["answer"])
+        answer = Uploaded(
+            case_id=data["case_id"],
+            document_ids={int(key): value for key, value in data["document_ids"].items()},
+            job_id=data["job_id"],
+            failures={int(key): value for key, value in data["failures"].items()},
+        )
+    return StoredIntent(
+        what=what,
+        at=moment(item["at"]),
+        names=tuple(json.loads(item["names"])),
+        known=frozenset(json.loads(item["known"])),
+        answer=answer,
+    )

@@ -1,0 +1,242 @@
+"""The artifact bucket: documents, artifacts, raw answers, results, evidence; all streamed, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from dossier.errors import InvalidCaseError
+from dossier.names import safe_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+CHUNK = 1 << 20
+_ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
+_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What reading an object once told: ``head`` are its first bytes (at most 4 KiB)."""
+
+    size: int
+    sha256: str
+    head: bytes
+    etag: str
+
+
+class Objects:
+    """The artifact bucket, and reading documents from where callers put them."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+
+    def inspect(self, uri: str) -> Facts:
+        """Read the object at ``s3://bucket/key`` once.
+
+        Raises:
+            InvalidCaseError: there is no such object, or Dossier may not read it; says what to mend.
+
+        """
+        bucket, key = split_uri(uri)
+        digest, size, head = hashlib.sha256(), 0, b""
+        try:
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise _unreadable(uri, error) from error
+        for chunk in answer["Body"].iter_chunks(CHUNK):
+            head = head or chunk[:4096]
+            digest.update(chunk)
+            size += len(chunk)
+        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=answer["ETag"])
+
+    def copy(self, uri: str, key: str, facts: Facts, content_type: str) -> None:
+        """Copy the inspected object to ``key`` in the artifact bucket, inside S3.
+
+        Raises:
+            InvalidCaseError: it changed since it was inspected, or cannot be read.
+
+        """
+        bucket, source = split_uri(uri)
+        if (bucket, source) == (self.bucket, key):
+            return
+        try:
+            self._s3.copy_object(
+                Bucket=self.bucket,
+                Key=key,
+                CopySource={"Bucket": bucket, "Key": source},
+                CopySourceIfMatch=facts.etag,
+                ContentType=content_type,
+                MetadataDirective="REPLACE",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"PreconditionFailed", "412"}:
+                raise InvalidCaseError(f"document {uri} changed while it was accepted: submit it again") from error
+            raise _unreadable(uri, error) from error
+
+    def open(self, key: str, size: int) -> IO[bytes]:
+        """Return a file to read an object of the artifact bucket from."""
+        return cast("IO[bytes]", S3File(self._s3, self.bucket, key, size))
+
+    def read(self, key: str) -> bytes | None:
+        """Return a small object's bytes, or None if there is no such object."""
+        try:
+            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return None
+            raise
+
+    def write(self, key: str, data: bytes, content_type: str = "application/json") -> None:
+        """Write a small object."""
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Write a value as JSON, indented for people."""
+        self.write(key, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
+        """Write chunks as one object, multipart where it is large; return its size and the sha256 in hex.
+
+        An error of ``chunks`` leaves no object behind.
+        """
+        source = _Chunks(chunks)
+        self._s3.upload_fileobj(
+            cast("IO[bytes]", source), self.bucket, key, ExtraArgs={"ContentType": content_type}, Config=_ONE_BY_ONE
+        )
+        return source.size, source.digest.hexdigest()
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield key and size of every object below a prefix."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                yield item["Key"], item["Size"]
+
+    def facts_of(self, key: str) -> Facts:
+        """Read an object of the artifact bucket once."""
+        return self.inspect(f"s3://{self.bucket}/{key}")
+
+
+class S3File(io.RawIOBase):
+    """An object as a file with a known size that is read from its start, as httpx streams a multipart upload."""
+
+    def __init__(self, s3: S3Client, bucket: str, key: str, size: int) -> None:
+        super().__init__()
+        self._s3, self._bucket, self._key, self._size = s3, bucket, key, size
+        self._position = 0
+        self._body: Any = None
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: httpx seeks to the end to learn the size, and back."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; the next read opens the object again from there."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset != self._position:
+            self._close_body()
+            self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes."""
+        if self._position >= self._size:
+            return b""
+        if self._body is None:
+            span = f"bytes={self._position}-"
+            self._body = self._s3.get_object(Bucket=self._bucket, Key=self._key, Range=span)["Body"]
+        data: bytes = self._body.read(size if size >= 0 else None)
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Close the connection to S3."""
+        self._close_body()
+        super().close()
+
+    def _close_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+
+class _Chunks(io.RawIOBase):
+    """Chunks as a readable file, counted and hashed on the way."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._rest = b""
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts, wanted = [], size if size >= 0 else None
+        while wanted is None or wanted > 0:
+            chunk = self._rest or next(self._chunks, b"")
+            if not chunk:
+                break
+            take = chunk if wanted is None else chunk[:wanted]
+            self._rest = chunk[len(take) :]
+            parts.append(take)
+            wanted = None if wanted is None else wanted - len(take)
+        data = b"".join(parts)
+        self.size += len(data)
+        self.digest.update(data)
+        return data
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of ``s3://bucket/key``.
+
+    Raises:
+        InvalidCaseError: it is not such a URI.
+
+    """
+    parts = urlsplit(uri, allow_fragments=False)
+    key = uri.removeprefix(f"s3://{parts.netloc}/")
+    if parts.scheme != "s3" or not parts.netloc or not key or key == uri:
+        raise InvalidCaseError(f"document {uri}: the uri must be s3://bucket/key")
+    return parts.netloc, key
+
+
+def folder(connection: str, reference: str) -> str:
+    """Return the S3 prefix of a case, ending in ``/``."""
+    return f"cases/{connection}/{reference}/"
+
+
+def vendor_key(connection: str, reference: str, what: str) -> str:
+    """Return the key of a raw answer of the vendor."""
+    return f"{folder(connection, reference)}vendor/{safe_name(what)}.json"
+
+
+def _unreadable(uri: str, error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    if code in _ABSENT:
+        return InvalidCaseError(f"document {uri} does not exist: upload it first")
+    if code in {"403", "AccessDenied", "Forbidden"}:
+        return InvalidCaseError(
+            f"document {uri} may not be read: put it into Dossier's bucket, or deploy with -c document_buckets=<bucket>"
+        )
+    return error

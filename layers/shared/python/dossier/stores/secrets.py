@@ -1,0 +1,56 @@
+"""The connections' secrets, from Secrets Manager, cached; read again when they seem to be out of date."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from pydantic import ValidationError
+
+from dossier.errors import ConfigurationError
+from dossier.settings import Secret
+
+MAX_AGE = 300
+"""How long, in seconds, a secret is used before it is read again."""
+
+
+class Secrets:
+    """Secrets ``<prefix>/<connection>``."""
+
+    def __init__(self, provider: SecretsProvider, prefix: str) -> None:
+        self._provider = provider
+        self._prefix = prefix
+
+    def get(self, connection: str, *, fresh: bool = False) -> Secret:
+        """Return a connection's secret; ``fresh`` reads it again whatever its age.
+
+        Raises:
+            ConfigurationError: there is none, or it is not the JSON that the contract describes.
+
+        """
+        name = f"{self._prefix}/{connection}"
+        mend = f"run `dossier secrets set {connection}`"
+        try:
+            text = str(self._provider.get(name, max_age=MAX_AGE, force_fetch=fresh) or "{}")
+        except GetParameterError as error:
+            if "ResourceNotFound" in str(error):
+                raise ConfigurationError(f"secret {name} does not exist: {mend}") from error
+            raise
+        try:
+            return Secret.model_validate_json(text)
+        except ValidationError:
+            pass
+        raise ConfigurationError(f"secret {name} is not the expected JSON: {mend}")
+
+    def api_key(self, connection: str, *, fresh: bool = False) -> str:
+        """Return a connection's API key.
+
+        Raises:
+            ConfigurationError: it is not set.
+
+        """
+        key = self.get(connection, fresh=fresh).api_key
+        if not key:
+            raise ConfigurationError(
+                f"secret {self._prefix}/{connection} has no api_key: run `dossier secrets set {connection}`"
+            )
+        return key

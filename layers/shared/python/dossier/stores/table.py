@@ -1,0 +1,112 @@
+"""The one DynamoDB table: keys of its items, and the few calls that the stores make.
+
+The items are drawn in ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table as BotoTable
+
+INDEX = "by-connection"
+Item = dict[str, Any]
+
+
+def case_key(connection: str, reference: str) -> str:
+    """Return the partition key of everything about a case."""
+    return f"CASE#{connection}#{reference}"
+
+
+class Table:
+    """Reads are strongly consistent; writes tell whether their condition held."""
+
+    def __init__(self, table: BotoTable) -> None:
+        self._table = table
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """Return an item, or None."""
+        return self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+
+    def put(self, item: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
+        """Write an item; return False if ``when`` did not hold."""
+        condition: dict[str, Any] = {} if when is None else {"ConditionExpression": when}
+        return self._held(lambda: self._table.put_item(Item=_clean(item), **condition))
+
+    def update(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
+        """Set attributes (None removes one) of an item that may not exist yet; return False if ``when`` did not hold.
+
+        Without ``when`` the item must exist, so that a late write never brings back what was deleted.
+        """
+        names, values, sets, removes = {}, {}, [], []
+        for number, (name, value) in enumerate(changes.items()):
+            names[f"#u{number}"] = name
+            if value is None:
+                removes.append(f"#u{number}")
+            else:
+                values[f":u{number}"] = value
+                sets.append(f"#u{number} = :u{number}")
+        expression = " ".join(
+            [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(removes)}" if removes else ""]
+        ).strip()
+        condition = Attr("pk").exists() if when is None else when
+        extra: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        return self._held(
+            lambda: self._table.update_item(
+                Key={"pk": pk, "sk": sk},
+                UpdateExpression=expression,
+                ExpressionAttributeNames=names,
+                ConditionExpression=condition,
+                **extra,
+            )
+        )
+
+    def delete(self, pk: str, sk: str, *, when: ConditionBase | None = None) -> bool:
+        """Delete an item; return False if ``when`` did not hold."""
+        condition: dict[str, Any] = {} if when is None else {"ConditionExpression": when}
+        return self._held(lambda: self._table.delete_item(Key={"pk": pk, "sk": sk}, **condition))
+
+    def query(self, pk: str, *, prefix: str | None = None) -> Iterator[Item]:
+        """Yield the items of a partition in order of ``sk``, those that begin with ``prefix`` alone if given."""
+        condition: ConditionBase = Key("pk").eq(pk)
+        if prefix is not None:
+            condition = condition & Key("sk").begins_with(prefix)
+        yield from self._pages(KeyConditionExpression=condition, ConsistentRead=True)
+
+    def index(
+        self, pk: str, *, since: str | None = None, until: str | None = None, newest: bool = False
+    ) -> Iterator[Item]:
+        """Yield the items under ``pk`` of the index, by its sort key; eventually consistent."""
+        condition: ConditionBase = Key("gsi_pk").eq(pk)
+        if since is not None:
+            condition = condition & Key("gsi_sk").gte(since)
+        elif until is not None:
+            condition = condition & Key("gsi_sk").lte(until)
+        yield from self._pages(IndexName=INDEX, KeyConditionExpression=condition, ScanIndexForward=not newest)
+
+    def _pages(self, **query: Any) -> Iterator[Item]:
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @staticmethod
+    def _held(write: Any) -> bool:
+        try:
+            write()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+def _clean(item: Mapping[str, Any]) -> Item:
+    return {key: value for key, value in item.items() if value is not None}

@@ -1,0 +1,129 @@
+"""The waiting room: who waits for a vendor, and the delayed messages that drive the polling."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from boto3.dynamodb.conditions import Attr
+
+from dossier.models import Phase, iso, now
+from dossier.stores.cases import Stored
+from dossier.stores.table import Item, Table, case_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+LONGEST_DELAY = 900
+"""SQS delays a message by 900 s at most (AWS: SendMessage, DelaySeconds)."""
+
+
+class Wait(Stored):
+    """A case that waits: the task token to answer, when to ask the vendor next, until when."""
+
+    connection: str
+    reference: str
+    phase: Phase
+    token: str
+    seq: int
+    attempts: int = 0
+    next_at: str
+    deadline: str
+    started_at: str
+
+
+class Waits:
+    """Waits in the table and their messages on the connections' poll queues."""
+
+    def __init__(self, table: Table, sqs: SQSClient, wake_queue_url: str) -> None:
+        self._table = table
+        self._sqs = sqs
+        self._wake_queue_url = wake_queue_url
+
+    def find(self, connection: str, reference: str) -> Wait | None:
+        """Return the wait of a case, or None if it does not wait."""
+        item = self._table.get(case_key(connection, reference), "WAIT")
+        return None if item is None else _wait(item)
+
+    def start(
+        self, connection: str, reference: str, *, phase: Phase, token: str, first: float, deadline: float
+    ) -> None:
+        """Store a wait (in place of one whose token is dead) and send its first message, after ``first`` seconds."""
+        at = now()
+        old = self.find(connection, reference)
+        wait = Wait(
+            connection=connection,
+            reference=reference,
+            phase=phase,
+            token=token,
+            seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
+            next_at=iso(at + timedelta(seconds=first)),
+            deadline=iso(at + timedelta(seconds=deadline)),
+            started_at=iso(at),
+        )
+        self._table.put(_item(wait))
+        self._send(wait, first)
+
+    def postpone(self, wait: Wait, delay: float, *, asked: bool) -> bool:
+        """Set when to ask next, ``delay`` seconds from now; return False if somebody else moved the wait meanwhile.
+
+        ``asked`` counts as a try, which makes the next delays longer.
+        """
+        changes = {"attempts": wait.attempts + 1 if asked else wait.attempts}
+        return self._move(wait, delay, changes)
+
+    def nudge(self, wait: Wait) -> bool:
+        """Move the next poll to now."""
+        return self._move(wait, 0.0, {})
+
+    def resend(self, wait: Wait) -> None:
+        """Send the message of a wait again (the sweep: nobody polls it)."""
+        self._send(wait, 0.0)
+
+    def end(self, wait: Wait) -> None:
+        """Delete a wait whose token was answered or is dead; a newer wait of the case stays."""
+        self._table.delete(case_key(wait.connection, wait.reference), "WAIT", when=Attr("token").eq(wait.token))
+
+    def due(self, connection: str, until: datetime) -> Iterator[Wait]:
+        """Yield the waits of a connection whose next poll is at or before ``until``, the longest due first."""
+        for item in self._table.index(f"WAITS#{connection}", until=iso(until)):
+            yield _wait(item)
+
+    def _move(self, wait: Wait, delay: float, changes: Item) -> bool:
+        next_at = iso(now() + timedelta(seconds=delay))
+        moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, **changes}
+        mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token)
+        if not self._table.update(case_key(wait.connection, wait.reference), "WAIT", moved, when=mine):
+            return False
+        self._send(wait.model_copy(update={"seq": wait.seq + 1, "next_at": next_at}), delay)
+        return True
+
+    def _send(self, wait: Wait, delay: float) -> None:
+        body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
+        self._sqs.send_message(
+            QueueUrl=self.queue_url(wait.connection),
+            MessageBody=json.dumps(body),
+            DelaySeconds=min(math.ceil(delay), LONGEST_DELAY),
+        )
+
+    def queue_url(self, connection: str) -> str:
+        """Return the URL of a connection's poll queue, which lies beside the wake queue."""
+        base, _, wake = self._wake_queue_url.rpartition("/")
+        return f"{base}/{wake.removesuffix('-wake')}-poll-{connection}"
+
+
+def _item(wait: Wait) -> Item:
+    return {
+        "pk": case_key(wait.connection, wait.reference),
+        "sk": "WAIT",
+        "gsi_pk": f"WAITS#{wait.connection}",
+        "gsi_sk": wait.next_at,
+        **wait.model_dump(),
+    }
+
+
+def _wait(item: Item) -> Wait:
+    return Wait.model_validate({**item, "seq": int(item["seq"]), "attempts": int(item["attempts"])})

@@ -1,0 +1,371 @@
+"""The Docsumo adapter: one upload makes the case and sends its documents; finished cases are read off one list."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from dossier.errors import CaseFailedError, ConfigurationError, InvalidCaseError, NeedsAttentionError
+from dossier.http import Flow
+from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
+from dossier.models import Document, OptionValue, Phase
+from dossier.ports import Artifact, CaseView, Hint, Intent, Location, Progress, Uploaded
+from dossier.replies import missing
+from dossier.result import Result
+from dossier.settings import Connection
+from dossier.vendors.docsumo import flows, replies, requests, results
+from dossier.vendors.docsumo.hints import read_hint
+from dossier.vendors.docsumo.replies import Entry, File, Sent
+from dossier.vendors.docsumo.settings import DocsumoConnection
+
+REQUEST_BYTES = 100_000_000
+"""Most bytes of documents in one upload request; a case with more is sent in several."""
+
+CANDIDATES = 50
+"""Most cases whose files are looked at to find a lost upload; more than that is a question for an operator."""
+
+_TEXT_OPTIONS = ("case_title", "after_stage_id", "after_assigned_to")
+_OPTIONS = (*_TEXT_OPTIONS, "trigger_workflow")
+
+
+class Docsumo:
+    """Docsumo's case API, sans-I/O (a :class:`dossier.ports.Vendor`)."""
+
+    name = "docsumo"
+    media_types = frozenset({PDF, PNG, JPEG, TIFF, XLSX})
+    max_document_bytes = 25 * 1024 * 1024
+    opens_case = False
+    phases: tuple[Phase, ...] = ("results",)
+    accepts_references = False
+    bulk_poll = True
+
+    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+        """Return the key in the connection's ``key_header`` (guide, "Authentication & Headers").
+
+        Raises:
+            ConfigurationError: the key is empty or cannot stand in a header.
+
+        """
+        if not api_key or not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
+            raise ConfigurationError(
+                f'the API key of connection "{connection.name}" is empty or has blanks or other odd characters: '
+                f"write it again with `dossier secrets set {connection.name}`"
+            )
+        return {_settings(connection).key_header: api_key, "accept": "application/json"}
+
+    def validate(self, case: CaseView) -> None:
+        """Refuse unknown options, and values that an option cannot have.
+
+        Raises:
+            InvalidCaseError: says what to mend.
+
+        """
+        for key, value in case.options.items():
+            if key not in _OPTIONS:
+                raise InvalidCaseError(f'unknown option "{key}": Docsumo takes {", ".join(sorted(_OPTIONS))}')
+            if key in _TEXT_OPTIONS and (not isinstance(value, str) or not value.strip()):
+                raise InvalidCaseError(f'option "{key}" must be a text that is not empty')
+        _triggers(case)
+
+    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+        """Return one batch with all documents, or as few as keep within ``REQUEST_BYTES`` each."""
+        batches: list[list[int]] = []
+        size = 0
+        for each in case.documents:
+            size += each.size
+            if not batches or size > REQUEST_BYTES:
+                batches.append([])
+                size = each.size
+            batches[-1].append(each.index)
+        return batches
+
+    def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 — the same for every case
+        """Return 1: the first request creates the case that the others append to, the last triggers its workflow."""
+        return 1
+
+    def open(self, case: CaseView) -> Flow[Uploaded]:
+        """Return at once: the first upload creates the case."""
+        yield from ()
+        return Uploaded(case_id=case.case_id)
+
+    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 — see ``open``
+        """Return None at once: there is no create besides the first upload."""
+        yield from ()
+        return None
+
+    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002
+        """Return the ids of the files that the case already has; none, without a request, if it has yet to be created.
+
+        For a create, ``find_uploaded`` relies on ``Intent.known`` having the cases that Dossier made of late.
+        """
+        if case.case_id is None:
+            return frozenset()
+        files = yield from flows.search_files(case.case_id)
+        return frozenset(each.id for each in files if each.id)
+
+    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+        """Upload a batch; it creates the case, or appends to it once it has an id (guide 1.A, 1.C).
+
+        The workflow stays off until the last batch. The answer's ``documents[]`` is compared with what was sent, by
+        name and order: a document that it lacks, or reports as failed, is in ``failures``, every other one has an id.
+
+        Raises:
+            OutcomeUnknownError: a success without the ids that the guide promises: the look-up finds others; besides
+                the errors of ``dossier.replies.read``.
+            NeedsAttentionError: the documents went to another case than was asked for.
+            CaseFailedError: it is not the first batch and there is no case.
+
+        """
+        last = batch[-1] == case.documents[-1].index
+        if case.case_id is None and batch[0] != case.documents[0].index:
+            raise CaseFailedError("the case's first documents did not reach the vendor, so there is no case to add to")
+        documents = _documents(case, batch)
+        request = requests.upload(
+            _settings(case.connection),
+            documents,
+            case_id=case.case_id,
+            trigger_workflow=last and _triggers(case),
+            keep=f"{results.UPLOAD}{batch[0]}",
+        )
+        reply = yield request
+        answer = replies.upload_answer(request, reply)
+        if case.case_id is not None and answer.case_id != case.case_id:
+            raise NeedsAttentionError(
+                f"documents for case {case.case_id} were answered as part of case {answer.case_id}: see where they are"
+            )
+        uploaded = _compared(answer.case_id, documents, answer.documents)
+        if not {each.index for each in documents} <= {*uploaded.document_ids, *uploaded.failures}:
+            raise missing(request, reply, "doc_id")
+        return uploaded
+
+    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+        """Look for what an upload whose answer was lost has left behind; None if there is nothing like it.
+
+        An adopted upload has *file* ids in ``document_ids``, as the look-up sees no ``doc_id``: two kinds of id.
+
+        Raises:
+            NeedsAttentionError: more than one case or file fits, or one fits in part, or another request in flight
+                could have made it.
+
+        """
+        documents = _documents(case, batch)
+        if case.case_id is not None:
+            files = yield from flows.search_files(case.case_id)
+            return _appended(case.case_id, documents, [each for each in files if each.id not in intent.known], intent)
+        recent = yield from flows.created_since(_settings(case.connection), intent.at)
+        ids = [each.case_id for each in recent if each.case_id and each.case_id not in intent.known]
+        if len(ids) > CANDIDATES:
+            raise NeedsAttentionError(f"{len(ids)} cases may be the one whose answer was lost: too many to look at")
+        like: dict[str, list[File]] = {}
+        for case_id in ids:
+            files = yield from flows.search_files(case_id)
+            if not files or _names(files) & _sent(documents):
+                like[case_id] = files
+        # more files than were sent may be the workflow's own, if it was quick
+        whole = [case_id for case_id, files in like.items() if _sent(documents) <= _names(files)]
+        if not like:
+            return None
+        if len(whole) != 1 or intent.rivals:
+            candidates = ", ".join(sorted(whole or like)[:5])
+            raise NeedsAttentionError(f"an upload's answer was lost, and it may have made: {candidates}")
+        return _adopted(whole[0], documents, like[whole[0]])
+
+    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002
+        """Return at once: Docsumo's cases are waited for as a whole."""
+        yield from ()
+        return Progress(finished=True)
+
+    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+        """Read how cases stand off the list, latest change first, no further than needed (guide 1.B).
+
+        All cases are of one connection. Finished is what the connection's ``done`` says, and a failing status.
+        """
+        wanted = {each.case_id for each in cases if each.case_id}
+        if not wanted:
+            return {}
+        connection = _settings(cases[0].connection)
+        found = yield from flows.find_cases(connection, wanted, since=_since(cases))
+        return {case_id: _progress(entry, connection) for case_id, entry in found.items()}
+
+    def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 — the last upload triggers the workflow
+        """Return at once: the last upload triggers the workflow."""
+        yield from ()
+
+    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+        """List the case's files that the connection includes, by name and id; keeps the case's own entry too."""
+        if case.case_id is None:
+            return ()
+        connection = _settings(case.connection)
+        yield from flows.find_cases(connection, {case.case_id}, since=_since([case]), keep=results.CASE)
+        files = yield from flows.search_files(case.case_id, query=connection.artifacts.query, keep=results.FILES)
+        named = {each.id: each.name or each.id for each in files if each.id}
+        wanted = [(name, id_) for id_, name in named.items() if _matches(name, connection.artifacts.include)]
+        return tuple(Artifact(name, id_, mimetypes.guess_type(name)[0]) for name, id_ in sorted(wanted))
+
+    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
+        """Ask for a file's temporary URL, and return it byte for byte (guide 2, step 2).
+
+        Raises:
+            VendorRejectedError: the vendor has no such file (404); besides the errors of ``dossier.replies.read``.
+
+        """
+        request = requests.download_url(case.case_id or "", artifact.source)
+        return Location(url=replies.download_url(request, (yield request)))
+
+    def finish(self, case: CaseView) -> Flow[None]:
+        """Set the stage, assignee and name that the connection's ``after`` or the case's options ask for (guide 1.D).
+
+        An option counts more than the setting. A title can't be given at create, so ``case_title`` is set here.
+
+        A case that is only collected is looked at first, and what is already so is not set again: the vendor would
+        announce it as a change, and Dossier would collect the case once more.
+        """
+        connection = _settings(case.connection)
+        after = connection.after
+        changes = {
+            "stage_id": _text(case.options.get("after_stage_id")) or after.stage_id,
+            "assigned_to": _text(case.options.get("after_assigned_to")) or after.assigned_to,
+            "case_name": _title(case),
+        }
+        if case.case_id is None or not any(changes.values()):
+            return
+        if not case.documents:
+            found = yield from flows.find_cases(connection, {case.case_id}, since=None)
+            there = found[case.case_id].raw if case.case_id in found else {}
+            changes = {key: None if there.get(key) == value else value for key, value in changes.items()}
+        if any(changes.values()):
+            yield from flows.update_case(connection, case.case_id, **changes, keep=results.AFTER)
+
+    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+        """Build the result from the kept list page, file search and uploads. Never raises."""
+        return results.read_result(case, _settings(case.connection).done, raw, title=_title(case))
+
+    def read_hint(self, body: bytes) -> Hint | None:
+        """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
+        return read_hint(body)
+
+    def check(self, connection: Connection) -> Flow[str]:
+        """List one case: proves URL, key and case type."""
+        settings = _settings(connection)
+        request = requests.list_cases(settings, limit=1, sort_by="created_date.desc")
+        page = replies.page(request, (yield request))
+        count = "unknown" if page.total is None else page.total
+        return f"case type {settings.casetype_id} answers (cases: {count})"
+
+
+def _settings(connection: Connection) -> DocsumoConnection:
+    if not isinstance(connection, DocsumoConnection):
+        raise ConfigurationError(f'connection "{connection.name}" is not a Docsumo connection')
+    return connection
+
+
+def _triggers(case: CaseView) -> bool:
+    """Return whether the case's workflow is to run: its option, else the connection's setting."""
+    option = case.options.get("trigger_workflow")
+    if option is None:
+        return _settings(case.connection).trigger_workflow
+    if option in (True, "true"):
+        return True
+    if option in (False, "false"):
+        return False
+    raise InvalidCaseError('option "trigger_workflow" must be true or false')
+
+
+def _text(option: OptionValue) -> str | None:
+    return option if isinstance(option, str) and option.strip() else None
+
+
+def _title(case: CaseView) -> str | None:
+    """Return the name that ``finish`` gives the case, None if it leaves the vendor's."""
+    return _text(case.options.get("case_title")) or _settings(case.connection).after.case_name
+
+
+def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:
+    by_index = {each.index: each for each in case.documents}
+    return [by_index[index] for index in batch]
+
+
+def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded:
+    """Match what was sent with what the answer lists: by name in order; if all are there, the renamed by place."""
+    left = list(listed)
+    pairs: dict[int, Sent] = {}
+    for each in sent:
+        match = next((other for other in left if replies.same(other.name) == replies.same(each.name)), None)
+        if match is not None:
+            pairs[each.index] = match
+            left.remove(match)
+    unmatched = [each.index for each in sent if each.index not in pairs]
+    if len(unmatched) == len(left):
+        pairs.update(zip(unmatched, left, strict=True))
+    reasons = {each.index: _refusal(pairs.get(each.index)) for each in sent}
+    return Uploaded(
+        case_id=case_id,
+        document_ids={index: pair.doc_id for index, pair in sorted(pairs.items()) if pair.doc_id},
+        failures={index: reason for index, reason in reasons.items() if reason},
+    )
+
+
+def _refusal(listed: Sent | None) -> str | None:
+    if listed is None:
+        return "the vendor's answer does not list it"
+    return results.failure(listed.status, listed.error)
+
+
+def _names(files: Iterable[File]) -> Counter[str | None]:
+    return Counter(replies.same(each.name) for each in files)
+
+
+def _sent(documents: Iterable[Document]) -> Counter[str | None]:
+    return Counter(replies.same(each.name) for each in documents)
+
+
+def _appended(case_id: str, documents: Sequence[Document], new: Sequence[File], intent: Intent) -> Uploaded | None:
+    """Tell from a case's new files whether an append took effect; files of other names are the workflow's."""
+    like = [each for each in new if replies.same(each.name) in _sent(documents)]
+    if not like:
+        return None
+    if _names(like) != _sent(documents) or intent.rivals:
+        raise NeedsAttentionError(
+            f"an upload's answer was lost; case {case_id} has new files like those that were sent, but not for certain"
+        )
+    return _adopted(case_id, documents, like)
+
+
+def _adopted(case_id: str, documents: Sequence[Document], files: Sequence[File]) -> Uploaded:
+    left = list(files)
+    ids: dict[int, str] = {}
+    for each in documents:
+        file = next(other for other in left if replies.same(other.name) == replies.same(each.name))
+        left.remove(file)
+        if file.id is None:
+            raise NeedsAttentionError(
+                f"an upload's answer was lost; it made case {case_id}, but a file there has no id"
+            )
+        ids[each.index] = file.id
+    return Uploaded(case_id=case_id, document_ids=ids)
+
+
+def _since(cases: Iterable[CaseView]) -> datetime | None:
+    """Return the earliest time of the cases' last change, or None if one was only collected: it may be old."""
+    times = [each.submitted_at if each.documents else None for each in cases if each.case_id]
+    known = [each for each in times if each is not None]
+    return min(known) if known and len(known) == len(times) else None
+
+
+def _progress(entry: Entry, connection: DocsumoConnection) -> Progress:
+    failed = results.gave_up(entry, connection.done)
+    unknown = entry.status is not None and entry.status not in replies.KNOWN | set(connection.done.status)
+    return Progress(
+        finished=failed or results.is_done(entry, connection.done),
+        case_status=entry.status,
+        failed=failed,
+        error=results.failure(entry.status, entry.error) if failed else None,
+        unknown=(entry.status,) if unknown and entry.status is not None else (),
+    )
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, each) for each in patterns)

@@ -1,0 +1,216 @@
+"""Docsumo's replies, as values. Unknown keys are left alone, missing ones are None, ids are opaque text.
+
+Success is the HTTP status and the envelope's ``status``/``status_code`` together (``dossier.replies.read``).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dossier.errors import MalformedAnswerError
+from dossier.http import Reply, Request
+from dossier.replies import missing, read, read_object
+
+FAILED = frozenset({"erred", "error", "failed"})
+"""Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
+
+KNOWN = FAILED | {"new", "uploaded", "processing", "reviewing", "review_required", "review_skipped", "processed"}
+"""Statuses that the guide or another public page names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A case as the list gives it (guide 1.B); ``raw`` is the vendor's own object."""
+
+    case_id: str | None
+    name: str | None
+    stage_id: str | None
+    status: str | None
+    created: datetime | None
+    modified: datetime | None
+    error: str | None
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list. ``size`` counts all that it held; ``total`` is None where the vendor doesn't tell."""
+
+    entries: tuple[Entry, ...]
+    size: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a case (guide 2, step 1). Its ``id`` is not a document's ``doc_id``."""
+
+    id: str | None
+    name: str | None
+    status: str | None
+    error: str | None
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A document as an upload's answer lists it (guide 1.A)."""
+
+    doc_id: str | None
+    name: str | None
+    status: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAnswer:
+    """An upload's answer (guide 1.A)."""
+
+    case_id: str
+    documents: Sequence[Sent]
+
+
+def upload_answer(request: Request, reply: Reply) -> UploadAnswer:
+    """Read an upload's answer.
+
+    Raises:
+        OutcomeUnknownError: a success without ``case_id`` or ``documents``; besides the errors of
+            ``dossier.replies.read``.
+
+    """
+    data = _data(read_object(request, reply))
+    case_id = text(data.get("case_id"))
+    if case_id is None:
+        raise missing(request, reply, "case_id")
+    documents = documents_of(data)
+    if documents is None:
+        raise missing(request, reply, "documents")
+    return UploadAnswer(case_id, documents)
+
+
+def documents_of(data: dict[str, Any]) -> list[Sent] | None:
+    """Return ``documents[]`` of an upload's ``data``, or None if it has no such list."""
+    listed = data.get("documents")
+    if not isinstance(listed, list):
+        return None
+    return [
+        Sent(text(each.get("doc_id")), text(each.get("filename")), text(each.get("status")), reason(each))
+        for each in listed
+        if isinstance(each, dict)
+    ]
+
+
+def page(request: Request, reply: Reply) -> Page:
+    """Read one page of cases; the total is ``data.total_count`` or in ``data.pagination``.
+
+    Raises:
+        MalformedAnswerError: there is no list of cases; besides the errors of ``dossier.replies.read``.
+
+    """
+    data = _data(read_object(request, reply))
+    listed = data.get("cases")
+    if not isinstance(listed, list):
+        raise missing(request, reply, "cases")
+    pagination = data.get("pagination")
+    inner = pagination if isinstance(pagination, dict) else {}
+    totals = (data.get("total_count"), inner.get("total_count"), inner.get("total"))
+    total = next((each for each in totals if isinstance(each, int) and not isinstance(each, bool)), None)
+    return Page(tuple(entry(each) for each in listed if isinstance(each, dict)), len(listed), total)
+
+
+def entry(raw: dict[str, Any]) -> Entry:
+    """Read one case of the list."""
+    return Entry(
+        case_id=text(raw.get("case_id")),
+        name=text(raw.get("case_name")),
+        stage_id=text(raw.get("stage_id")),
+        status=text(raw.get("status")),
+        created=instant(raw.get("created_date")),
+        modified=instant(raw.get("modified_date")),
+        error=reason(raw),
+        raw=raw,
+    )
+
+
+def files(request: Request, reply: Reply) -> list[File]:
+    """Read a file search's answer: a bare array, and just as well the usual envelope around one.
+
+    Raises:
+        MalformedAnswerError: there is no list of files; besides the errors of ``dossier.replies.read``.
+
+    """
+    listed = file_list(read(request, reply))
+    if listed is None:
+        raise MalformedAnswerError(f"{request.method} {request.path}: the vendor's answer is not a list of files")
+    return listed
+
+
+def file_list(answer: Any) -> list[File] | None:
+    """Return the files in a file search's decoded answer, or None if it is no list."""
+    if isinstance(answer, dict):
+        answer = answer.get("data")
+    if isinstance(answer, dict):
+        answer = answer.get("files")
+    if not isinstance(answer, list):
+        return None
+    return [
+        File(text(each.get("id")), text(each.get("filename")), text(each.get("status")), reason(each), each)
+        for each in answer
+        if isinstance(each, dict)
+    ]
+
+
+def download_url(request: Request, reply: Reply) -> str:
+    """Read a file's temporary URL, unchanged.
+
+    Raises:
+        MalformedAnswerError: there is none; besides the errors of ``dossier.replies.read``.
+
+    """
+    url = _data(read_object(request, reply)).get("url")
+    if not isinstance(url, str) or not url:
+        raise missing(request, reply, "url")
+    return url
+
+
+def answer(request: Request, reply: Reply) -> dict[str, Any]:
+    """Read an answer whose content nobody needs; see ``dossier.replies.read`` for the errors."""
+    return read_object(request, reply)
+
+
+def text(value: Any) -> str | None:
+    """Return a vendor's text or id; None for anything else, and for an empty one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def same(name: str | None) -> str | None:
+    """Return a file name in the form in which names are compared: Unicode's NFC, as either side may compose it."""
+    return name and unicodedata.normalize("NFC", name)
+
+
+def reason(raw: dict[str, Any]) -> str | None:
+    """Return what an object says went wrong with it, in one line."""
+    said = next((each for key in ("error", "error_message", "message") if (each := text(raw.get(key)))), None)
+    return " ".join(said.split())[:300] if said else None
+
+
+def instant(value: Any) -> datetime | None:
+    """Return a time of the vendor's; without an offset it counts as UTC. What is no time, or a day alone, is None."""
+    if not isinstance(value, str) or ":" not in value:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _data(answer: dict[str, Any]) -> dict[str, Any]:
+    data = answer.get("data")
+    return data if isinstance(data, dict) else answer

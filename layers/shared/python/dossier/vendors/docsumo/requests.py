@@ -1,0 +1,78 @@
+"""Docsumo's requests, as values. Each function names the section of the guide that it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+from urllib.parse import quote
+
+from dossier.http import Effect, FilePart, Request
+from dossier.models import Document
+from dossier.vendors.docsumo.settings import DocsumoConnection
+
+LARGEST_PAGE = 100
+"""``limit`` accepts 0 to 100 (guide 1.B)."""
+
+SortBy = Literal["created_date.asc", "created_date.desc", "modified_date.asc", "modified_date.desc"]
+SORTS: tuple[str, ...] = get_args(SortBy)
+
+
+def upload(
+    connection: DocsumoConnection,
+    documents: Iterable[Document],
+    *,
+    case_id: str | None,
+    trigger_workflow: bool,
+    keep: str | None = None,
+) -> Request:
+    """Create a case with files, or append files to the case ``case_id`` (guide 1.A and 1.C)."""
+    fields = [("casetype_id", connection.casetype_id), ("trigger_workflow", "true" if trigger_workflow else "false")]
+    if case_id is not None:
+        fields.append(("case_id", case_id))
+    files = tuple(
+        FilePart(field="files", filename=each.name, content_type=each.content_type, key=each.key, size=each.size)
+        for each in documents
+    )
+    path = "/api/v1/upload-service/agents/casetype/case"
+    return Request("POST", path, fields=tuple(fields), files=files, effect=Effect.UNSAFE, keep=keep)
+
+
+def list_cases(
+    connection: DocsumoConnection,
+    *,
+    limit: int,
+    offset: int = 0,
+    sort_by: SortBy,
+    stage_id: Sequence[str] = (),
+    assigned_to: Sequence[str] = (),
+    keep: str | None = None,
+) -> Request:
+    """Ask for one page of the case type's cases (guide 1.B); a filter of several values repeats its key."""
+    query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
+    query += [("stage_id", each) for each in stage_id]
+    query += [("assigned_to", each) for each in assigned_to]
+    return Request("GET", f"/api/v1/external/agents/{_part(connection.casetype_id)}/cases", tuple(query), keep=keep)
+
+
+def update_case(
+    connection: DocsumoConnection, case_id: str, changes: dict[str, str], *, keep: str | None = None
+) -> Request:
+    """Set a case's ``stage_id``, ``assigned_to`` or ``case_name`` (guide 1.D). Setting it twice changes nothing."""
+    path = f"/api/v1/external/agents/{_part(connection.casetype_id)}/case/{_part(case_id)}"
+    return Request("PATCH", path, json=changes, keep=keep)
+
+
+def search_files(case_id: str, *, query: str, keep: str | None = None) -> Request:
+    """Search the files of a case (guide 2, step 1); ``query`` may be empty."""
+    return Request("GET", f"/api/v1/chatot/cases/{_part(case_id)}/files", (("q", query),), keep=keep)
+
+
+def download_url(case_id: str, file_id: str) -> Request:
+    """Ask for a file's temporary URL (guide 2, step 2)."""
+    path = f"/api/v1/chatot/cases/{_part(case_id)}/chat/artifacts/{_part(file_id)}/url"
+    return Request("GET", path, (("download", "true"),))
+
+
+def _part(text: str) -> str:
+    """Encode an opaque id as one segment of a path; a segment of dots alone would be resolved away."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")

@@ -1,0 +1,115 @@
+"""From the raw answers that were kept of a Docsumo case to Dossier's own result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dossier.http import decode
+from dossier.models import Document
+from dossier.ports import CaseView
+from dossier.result import DocumentResult, Result
+from dossier.vendors.docsumo import replies
+from dossier.vendors.docsumo.replies import Entry, File, Sent
+from dossier.vendors.docsumo.settings import Done
+
+CASE, FILES, AFTER, UPLOAD = "case", "files", "after", "upload-"
+"""Names under which raw answers are kept: the list page with the case, its files, the after-steps, each upload."""
+
+
+def gave_up(entry: Entry, done: Done) -> bool:
+    """Whether the vendor gave up on a case: a failing status that the connection does not call done."""
+    return entry.status in replies.FAILED and not is_done(entry, done)
+
+
+def is_done(entry: Entry, done: Done) -> bool:
+    """Whether a case counts as finished by the connection's ``done``."""
+    return entry.status in done.status or entry.stage_id in done.stage_id
+
+
+def failure(status: str | None, error: str | None) -> str | None:
+    """Return why something failed, or None if its status is no failing one."""
+    if status not in replies.FAILED:
+        return None
+    return f'the vendor says "{status}"' + (f": {error}" if error else "")
+
+
+def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: str | None) -> Result:
+    """Build the result of a case from its raw answers; what they lack is left out. ``title`` is None for the vendor's.
+
+    The guide names no extracted values in any JSON answer: they are in the files, which are artifacts.
+    """
+    entry = _entry(_data(raw.get(CASE)), case.case_id)
+    found = replies.file_list(_json(raw.get(FILES))) or []
+    sent = [each for name, body in raw.items() if name.startswith(UPLOAD) for each in _documents(body)]
+    documents = _of_case(case.documents, found, sent) if case.documents else [_of_file(each) for each in found]
+    failed = entry is not None and gave_up(entry, done)
+    broken = any(each.error for each in documents)
+    return Result(
+        case_id=case.case_id,
+        status="failed" if failed else "completed_with_failures" if broken else "completed",
+        reason=failure(entry.status, entry.error) if entry is not None and failed else None,
+        title=title or (entry.name if entry else None),
+        documents=documents,
+    )
+
+
+def _of_case(documents: Iterable[Document], found: list[File], sent: list[Sent]) -> list[DocumentResult]:
+    """Say how each document stands: by its file if that can be told, else as its upload's answer said."""
+    files, answers = list(found), list(sent)
+    return [_of_document(each, _take_file(each, files), _take_answer(each, answers)) for each in documents]
+
+
+def _of_document(document: Document, file: File | None, answer: Sent | None) -> DocumentResult:
+    status = (file and file.status) or document.status or (answer and answer.status) or None
+    error = failure(file.status, file.error) if file else failure(answer.status, answer.error) if answer else None
+    if document.error or document.failed:
+        error = document.error or error or "it failed"
+    return DocumentResult(document_id=document.document_id, name=document.name, status=status, error=error)
+
+
+def _of_file(file: File) -> DocumentResult:
+    return DocumentResult(
+        document_id=file.id, name=file.name, status=file.status, error=failure(file.status, file.error)
+    )
+
+
+def _take_file(document: Document, files: list[File]) -> File | None:
+    """Take a document's file out of ``files``: by id (an adopted upload has it), else the first of its name."""
+    by_id = [each for each in files if document.document_id and each.id == document.document_id]
+    taken = next(
+        iter(by_id or [each for each in files if replies.same(each.name) == replies.same(document.name)]), None
+    )
+    if taken is not None:
+        files.remove(taken)
+    return taken
+
+
+def _take_answer(document: Document, answers: list[Sent]) -> Sent | None:
+    taken = next((each for each in answers if document.document_id and each.doc_id == document.document_id), None)
+    if taken is not None:
+        answers.remove(taken)
+    return taken
+
+
+def _entry(data: dict[str, Any], case_id: str | None) -> Entry | None:
+    listed = data.get("cases")
+    entries = [replies.entry(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return next((each for each in entries if each.case_id == case_id), None)
+
+
+def _documents(body: bytes) -> list[Sent]:
+    return replies.documents_of(_data(body)) or []
+
+
+def _data(body: bytes | None) -> dict[str, Any]:
+    answer = _json(body)
+    data = answer.get("data", answer) if isinstance(answer, dict) else {}
+    return data if isinstance(data, dict) else {}
+
+
+def _json(body: bytes | None) -> Any:
+    try:
+        return decode(body or b"null")
+    except (ValueError, RecursionError):
+        return None

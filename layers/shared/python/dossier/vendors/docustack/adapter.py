@@ -1,0 +1,276 @@
+"""The vendor port over DocuStack's API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from dossier.errors import (
+    InvalidCaseError,
+    MalformedAnswerError,
+    NeedsAttentionError,
+    NotReadyError,
+    OutcomeUnknownError,
+    VendorRejectedError,
+)
+from dossier.http import Flow
+from dossier.media import JPEG, PDF, TIFF
+from dossier.models import Document, Phase, now
+from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
+from dossier.replies import missing, read, read_object
+from dossier.result import Result
+from dossier.settings import Connection
+from dossier.vendors.docustack import hints, lookup, requests, results
+from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
+from dossier.vendors.docustack.batch import read_batch
+from dossier.vendors.docustack.settings import key_header, own
+
+MAX_BYTES = 100 * 1024 * 1024
+"""Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
+BATCH_SIZE = 100
+"""Most documents in one batch request. The guide gives no limit."""
+SETTLE = timedelta(seconds=60)
+"""How long after a batch its documents may still be missing from the list: it is ingested in the background."""
+PAGES = 20
+"""Most pages of the list that one look-up reads."""
+OPTIONS = frozenset({"case_title"})
+"""Options of a case; the title becomes the result's, since DocuStack knows no cases."""
+
+
+class DocuStack:
+    """DocuStack as a vendor: no cases, one upload per file, references in batches, one phase."""
+
+    name = "docustack"
+    media_types = frozenset({PDF, JPEG, TIFF})
+    max_document_bytes = MAX_BYTES
+    opens_case = False
+    phases: tuple[Phase, ...] = ("documents",)
+    accepts_references = True
+    bulk_poll = False
+
+    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+        """Return the key's header; refuses a key of the other mode (see ``settings.key_header``)."""
+        return key_header(own(connection), api_key)
+
+    def validate(self, case: CaseView) -> None:
+        """Refuse a ``case_id``, unknown options, and references that DocuStack cannot read."""
+        if case.case_id is not None:
+            raise InvalidCaseError("DocuStack has no cases: leave out case_id")
+        if not case.documents:
+            raise InvalidCaseError("the case has no documents")
+        unknown = sorted(set(case.options) - OPTIONS)
+        if unknown:
+            known = ", ".join(sorted(OPTIONS))
+            raise InvalidCaseError(f'unknown option "{unknown[0]}": DocuStack knows {known}')
+        title = case.options.get("case_title")
+        if title is not None and not isinstance(title, str):
+            raise InvalidCaseError("option case_title: must be text")
+        schemes = ("https://", "s3://", "http://") if case.connection.allow_insecure else ("https://", "s3://")
+        for document in case.documents:
+            if document.ref is not None and not document.ref.lower().startswith(schemes):
+                raise InvalidCaseError(f"{document.name}: DocuStack reads references that begin with https:// or s3://")
+
+    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+        """Return one upload per file, and the references in batches of at most ``BATCH_SIZE``."""
+        files = [[document.index] for document in case.documents if document.ref is None]
+        referred = [document.index for document in case.documents if document.ref is not None]
+        return files + [referred[start : start + BATCH_SIZE] for start in range(0, len(referred), BATCH_SIZE)]
+
+    def uploads_at_once(self, case: CaseView) -> int:
+        """Return the connection's concurrency; 1 if documents share a name, which a look-up could not tell."""
+        names = {document.name for document in case.documents}
+        return case.connection.limits.concurrency if len(names) == len(case.documents) else 1
+
+    def open(self, case: CaseView) -> Flow[Uploaded]:
+        """Do nothing: DocuStack has no cases."""
+        yield from ()
+        return Uploaded(case_id=case.case_id)
+
+    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 - the port's
+        """Do nothing: DocuStack has no cases."""
+        yield from ()
+        return None
+
+    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
+        """Return nothing: the look-up goes by name and time, so that an upload costs one request."""
+        yield from ()
+        return frozenset()
+
+    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+        """Upload one file, or submit a batch of references.
+
+        Raises:
+            OutcomeUnknownError: also where a batch was taken but its answer does not name every document's id.
+
+        """
+        documents = _pick(case, batch)
+        if documents[0].ref is not None:
+            return (yield from self._upload_batch(case, documents))
+        request = requests.upload(own(case.connection), documents[0])
+        reply = yield request
+        answer = read_object(request, reply)
+        document_id = first_id(answer, "document_id")
+        if document_id is None:
+            raise missing(request, reply, "document_id")
+        return Uploaded(document_ids={documents[0].index: document_id}, job_id=first_id(answer, "job_id"))
+
+    def _upload_batch(self, case: CaseView, documents: Sequence[Document]) -> Flow[Uploaded]:
+        request = requests.batch(own(case.connection), documents)
+        reply = yield request
+        uploaded = read_batch(read(request, reply), documents)
+        lacking = [each for each in documents if each.index not in {**uploaded.document_ids, **uploaded.failures}]
+        if lacking:
+            # The batch was taken: never again. Which ids its documents have got is find_uploaded's to learn.
+            job = f" (job {uploaded.job_id})" if uploaded.job_id else ""
+            raise OutcomeUnknownError(f"the batch was taken{job}, but its answer gives no id for {_names(lacking)}")
+        return uploaded
+
+    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+        """Look the documents up in the account's list, by name (or reference) and time.
+
+        A single file that a complete list lacks was not uploaded. A batch that it lacks may still be ingested: the
+        look-up is worth repeating for ``SETTLE``, and then an operator has to tell.
+
+        Raises:
+            NotReadyError: the batch's documents may still be on their way.
+            NeedsAttentionError: there is no list, it may be cut, or more than one upload fits.
+
+        """
+        documents = _pick(case, batch)
+        oldest = intent.at - lookup.ALLOWANCE
+        listing = yield from self._list_for(documents, oldest)
+        taken = frozenset(each.document_id for each in case.documents if each.document_id is not None)
+        found = {each.index: lookup.candidates(listing, each, intent, taken) for each in documents}
+        if any(found.values()) and intent.rivals:
+            raise NeedsAttentionError(
+                f"{_lost(documents)}: {intent.rivals} other upload(s) of that name were under way"
+            )
+        if any(len(fitting) > 1 for fitting in found.values()):
+            raise NeedsAttentionError(f"{_lost(documents)}: more than one listed document fits")
+        ids = {index: fitting[0].document_id for index, fitting in found.items() if fitting}
+        if len(set(ids.values())) == len(documents):
+            job_id = next(found[index][0].job_id for index in ids)
+            return Uploaded(document_ids=ids, job_id=job_id)
+        if documents[0].ref is not None:
+            if now() - intent.at < SETTLE:
+                raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
+            raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list has {len(set(ids.values()))} of them")
+        if not listing.proves_absence(oldest):
+            raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list does not reach back to it")
+        return None
+
+    def _list_for(self, documents: Sequence[Document], oldest: datetime) -> Flow[lookup.Listing]:
+        """Return the list, back to ``oldest`` if its answers say how to read on."""
+        listing = lookup.Listing((), whole=False, next_offset=0)
+        for _ in range(PAGES):
+            request = requests.listing(listing.next_offset or 0)
+            reply = yield request
+            try:
+                page = lookup.read_listing(read(request, reply))
+            except (VendorRejectedError, MalformedAnswerError) as error:
+                raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
+            if page is None:
+                raise NeedsAttentionError(f"{_lost(documents)}: {request.path} answered no list")
+            before, listing = listing, listing + page
+            nothing_new = len(listing.documents) == len(before.documents)
+            if nothing_new or listing.next_offset is None or listing.proves_absence(oldest):
+                break
+        return listing
+
+    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002 - the port's
+        """Ask for the status of each pending document (guide, "Step 3")."""
+        states: dict[str, DocumentState] = {}
+        for document_id in pending:
+            request = requests.status(document_id)
+            reply = yield request
+            states[document_id] = document_state(read_object(request, reply))
+        unknown = {state.status for state in states.values() if is_unknown(state.status)}
+        finished = all(state.finished for state in states.values())
+        return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
+
+    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:  # noqa: ARG002 - the port's
+        """Return nothing: DocuStack has no cases."""
+        yield from ()
+        return {}
+
+    def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's
+        """Do nothing: extraction starts by itself."""
+        yield from ()
+
+    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+        """List one JSON per document that DocuStack has taken, failed ones included: it may say why.
+
+        Names are the documents' own, so two of them may be the same.
+        """
+        yield from ()
+        return [
+            Artifact(f"{each.name}.json", source=each.document_id, content_type="application/json")
+            for each in case.documents
+            if each.document_id is not None
+        ]
+
+    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's
+        """Return the document's API path; its body is kept as ``document-<id>``."""
+        yield from ()
+        document_id = artifact.source
+        return Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id))
+
+    def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's
+        """Do nothing: DocuStack has nothing to be told afterwards."""
+        yield from ()
+
+    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+        """Build the result from the kept ``document-<id>`` answers."""
+        return results.read_result(case, raw)
+
+    def read_hint(self, body: bytes) -> Hint | None:
+        """Return the document and job that a delivery names."""
+        return hints.read_hint(body)
+
+    def check(self, connection: Connection) -> Flow[str]:
+        """List documents, as the guide's authentication example does: it proves URL and key."""
+        request = requests.listing()
+        reply = yield request
+        try:
+            listing = lookup.read_listing(read(request, reply))
+        except VendorRejectedError as error:
+            if error.status not in {404, 405}:
+                raise
+            listing = None
+        mode = own(connection).mode
+        if listing is None:
+            return f"answers ({mode}), but lists no documents: lost upload answers will be asked of you"
+        return f"the key is accepted ({mode}); {len(listing.documents)} document(s) listed"
+
+    def list_documents(self) -> Flow[Any]:
+        """Return the account's list of documents as DocuStack answers it."""
+        request = requests.listing()
+        reply = yield request
+        return read(request, reply)
+
+    def get_document(self, document_id: str) -> Flow[dict[str, Any]]:
+        """Return a document with its field values (guide, "Step 4")."""
+        request = requests.document(document_id)
+        reply = yield request
+        return read_object(request, reply)
+
+    def submit_batch(self, connection: Connection, documents: Sequence[Document]) -> Flow[Any]:
+        """Submit documents by reference, outside of any case; return the answer as DocuStack gives it."""
+        request = requests.batch(own(connection), documents)
+        reply = yield request
+        return read(request, reply)
+
+
+def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
+    by_index = {document.index: document for document in case.documents}
+    return [by_index[index] for index in batch]
+
+
+def _names(documents: Sequence[Document]) -> str:
+    shown = ", ".join(document.name for document in documents[:3])
+    return shown if len(documents) <= 3 else f"{shown} and {len(documents) - 3} more"
+
+
+def _lost(documents: Sequence[Document]) -> str:
+    return f"the answer to the upload of {_names(documents)} was lost, and it cannot be told whether it took effect"

@@ -1,0 +1,67 @@
+"""Reading DocuStack's answers leniently: unknown keys, missing keys and other types never break it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dossier.ports import DocumentState
+
+LONGEST_ID = 512
+"""Longest id that is taken for one, in characters."""
+
+ENDED = {"completed": False, "failed": True}
+"""The terminal statuses (guide, "Step 3"), and whether they mean failure."""
+
+RUNNING = frozenset({"uploaded", "pending", "queued", "processing", "in_progress", "running", "extracting"})
+"""Ordinary words for "still running". The guide names none; whatever is not here either is reported as unknown."""
+
+
+def identifier(value: object) -> str | None:
+    """Return an opaque id as text; None where there is none, or nothing that can be one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    return value if 0 < len(value) <= LONGEST_ID else None
+
+
+def first_id(value: Mapping[str, Any], *keys: str) -> str | None:
+    """Return the first id that stands under one of ``keys``."""
+    return next((found for key in keys if (found := identifier(value.get(key)))), None)
+
+
+def text(value: object) -> str | None:
+    """Return a value as the vendor wrote it: text as it is, None as None, anything else as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def problem(value: Mapping[str, Any]) -> str | None:
+    """Return what an answer says went wrong, where it says so."""
+    for key in ("error", "error_message", "failure_reason", "detail"):
+        said = value.get(key)
+        if isinstance(said, Mapping):
+            said = said.get("message") or said.get("detail") or said
+        if said:
+            return text(said)
+    return None
+
+
+def document_state(answer: Mapping[str, Any]) -> DocumentState:
+    """Return how a document stands; whatever is neither completed nor failed is still running."""
+    status = text(answer.get("status")) or ""
+    word = status.lower()
+    failed = ENDED.get(word, False)
+    error = (problem(answer) or "DocuStack could not extract it") if failed else None
+    progress: Any = answer.get("extraction_progress")
+    known = isinstance(progress, int | float) and not isinstance(progress, bool) and 0 <= progress <= 100
+    percent = int(progress) if known else None
+    return DocumentState(status=status, finished=word in ENDED, failed=failed, error=error, progress=percent)
+
+
+def is_unknown(status: str) -> bool:
+    """Whether a status is neither one of the guide's nor an ordinary word for "running"."""
+    return status.lower() not in ENDED and status.lower() not in RUNNING

@@ -1,0 +1,65 @@
+"""The requests of DocuStack's API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from dossier.http import Effect, FilePart, Request
+from dossier.models import Document
+from dossier.vendors.docustack.settings import DocuStackConnection
+
+DOCUMENTS = "/api/v1/documents"
+
+
+def upload(connection: DocuStackConnection, document: Document) -> Request:
+    """Upload one file (guide, "Step 2 — Upload a document"); it is billed, and repeating it uploads it again."""
+    part = FilePart(
+        field="file",
+        filename=document.name,
+        content_type=document.content_type or "application/octet-stream",
+        key=document.key,
+        size=document.size,
+    )
+    fields = (("schema_id", connection.schema_id), ("organization_id", connection.organization_id))
+    return Request("POST", f"{DOCUMENTS}/upload", fields=fields, files=(part,), effect=Effect.UNSAFE)
+
+
+def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Request:
+    """Submit documents by reference (guide, "Batch ingestion"); the answer is kept, since its shape is undocumented."""
+    body = {
+        "schema_id": connection.schema_id,
+        "organization_id": connection.organization_id,
+        "documents": [{"ref": document.ref, "name": document.name} for document in documents],
+    }
+    keep = f"batch-{documents[0].index}"
+    return Request("POST", f"{DOCUMENTS}/batch", json=body, effect=Effect.UNSAFE, keep=keep)
+
+
+def listing(offset: int = 0) -> Request:
+    """List the account's documents (only shown in the guide's "Authentication" example, without parameters).
+
+    ``offset`` is for a list whose answer tells an ``offset`` of its own.
+    """
+    return Request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else ())
+
+
+def status(document_id: str) -> Request:
+    """Ask how a document stands (guide, "Step 3 — Poll for status")."""
+    return Request("GET", f"{document_path(document_id)}/status")
+
+
+def document(document_id: str) -> Request:
+    """Fetch a document with its field values (guide, "Step 4 — Retrieve extracted fields")."""
+    return Request("GET", document_path(document_id), keep=kept_as(document_id))
+
+
+def document_path(document_id: str) -> str:
+    """Return the API path of a document."""
+    return f"{DOCUMENTS}/{quote(document_id, safe='')}"
+
+
+def kept_as(document_id: str) -> str:
+    """Return the name under which a document's raw answer is kept."""
+    return f"document-{re.sub(r'[^A-Za-z0-9._-]', '_', document_id)}"

@@ -1,0 +1,59 @@
+"""Settings of a DocuStack account."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dossier.errors import ConfigurationError
+from dossier.settings import Connection, Webhook
+
+SIGNATURE = Webhook(scheme="hmac-sha256-hex", header="X-DocuStack-Signature")
+"""How DocuStack signs its deliveries (guide, "Verify the signature")."""
+
+
+class DocuStackConnection(Connection):
+    """One organization's account at DocuStack."""
+
+    vendor: Literal["docustack"] = "docustack"
+    mode: Literal["live", "test"] = "live"
+    """Which kind of key the account uses: ``ds_live_…`` (billed) or ``ds_test_…`` (isolated)."""
+    schema_id: str = Field(min_length=1, max_length=256)
+    """The schema that names the fields to extract; every upload carries it."""
+    organization_id: str = Field(min_length=1, max_length=256)
+    webhook: Webhook | None = SIGNATURE
+
+
+def own(connection: Connection) -> DocuStackConnection:
+    """Return ``connection`` as what it is.
+
+    Raises:
+        ConfigurationError: it belongs to another vendor.
+
+    """
+    if not isinstance(connection, DocuStackConnection):
+        raise ConfigurationError(f'connection "{connection.name}" is not a DocuStack connection')
+    return connection
+
+
+def key_header(connection: DocuStackConnection, api_key: str) -> dict[str, str]:
+    """Return the header that carries the key (guide, "Authentication").
+
+    Raises:
+        ConfigurationError: there is no key, or it is of the other mode: a test key must not take real cases, and a
+            live key must not bill for tests.
+
+    """
+    mend = f"run `dossier secrets set {connection.name}`"
+    if not api_key:
+        raise ConfigurationError(f'connection "{connection.name}" has no API key: {mend}')
+    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+        raise ConfigurationError(f'the API key of connection "{connection.name}" has odd characters: {mend}')
+    other = "test" if connection.mode == "live" else "live"
+    if api_key.startswith(f"ds_{other}_"):
+        raise ConfigurationError(
+            f'connection "{connection.name}" has mode = "{connection.mode}", but its API key is a {other} key '
+            f'(ds_{other}_…): {mend} with a ds_{connection.mode}_… key, or set mode = "{other}"'
+        )
+    return {"X-API-Key": api_key}

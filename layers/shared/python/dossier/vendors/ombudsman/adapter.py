@@ -1,0 +1,292 @@
+"""The vendor port over the Ombudsman partner API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from dossier.errors import (
+    CaseFailedError,
+    ConfigurationError,
+    InvalidCaseError,
+    NeedsAttentionError,
+    NotReadyError,
+    VendorRejectedError,
+)
+from dossier.http import Flow
+from dossier.media import BMP, DOCX, GIF, JPEG, PDF, PNG, TIFF, WEBP
+from dossier.models import Document, Phase
+from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
+from dossier.replies import message, missing, read, read_object
+from dossier.result import Result
+from dossier.settings import Connection
+from dossier.vendors.ombudsman import hints, requests, results
+from dossier.vendors.ombudsman.answers import (
+    CASE_ENDED,
+    CASE_RUNNING,
+    DOCUMENT_ENDED,
+    DOCUMENT_RUNNING,
+    document_state,
+    evidence_of,
+    identifier,
+    instant,
+    problem,
+    status,
+)
+from dossier.vendors.ombudsman.settings import key_header, own
+
+MAX_BYTES = 100 * 1024 * 1024
+"""Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
+STILL_PROCESSING = "still being processed"
+"""What the 400 to ``/process`` says that is worth retrying (guide, "Documents Not Ready")."""
+NOBODY = "00000000-0000-4000-8000-000000000000"
+"""A UUID that no case has, all zeros but for version and variant (RFC 9562, section 4): a strict check of the form
+lets it pass, where the nil UUID might get a 400."""
+CREATE_NOT_PERFORMED = frozenset({500})
+"""The guide says of a 500 "Retry request". For a create that is taken at its word: at worst an empty case is left
+behind, which holds no document and bills nothing. An upload is looked up instead, since it can be."""
+
+
+class Ombudsman:
+    """The Ombudsman partner API as a vendor: a case is opened, fed one document after the other, then assessed."""
+
+    name = "ombudsman"
+    media_types = frozenset({PDF, DOCX, JPEG, PNG, TIFF, GIF, BMP, WEBP})
+    max_document_bytes = MAX_BYTES
+    opens_case = True
+    phases: tuple[Phase, ...] = ("documents", "results")
+    accepts_references = False
+    bulk_poll = False
+
+    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+        """Return the key's header."""
+        return key_header(own(connection), api_key)
+
+    def validate(self, case: CaseView) -> None:
+        """Refuse unknown options, and a ``case_initiated_date`` that is no date."""
+        unknown = sorted(set(case.options) - set(requests.CREATE_OPTIONS))
+        if unknown:
+            known = ", ".join(requests.CREATE_OPTIONS)
+            raise InvalidCaseError(f'unknown option "{unknown[0]}": the Ombudsman API knows {known}')
+        for name, value in case.options.items():
+            if value is not None and not isinstance(value, str):
+                raise InvalidCaseError(f"option {name}: must be text")
+        initiated = case.options.get("case_initiated_date")
+        if isinstance(initiated, str) and not _is_date(initiated):
+            raise InvalidCaseError("option case_initiated_date: must be a date such as 2025-01-15")
+        if case.case_id is None and not case.documents:
+            raise InvalidCaseError("the case has no documents, and no case_id to collect")
+
+    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+        """Return one upload per document."""
+        return [[document.index] for document in case.documents]
+
+    def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 - the port's signature
+        """Return 1: evidence has no file name, so only its being new tells which upload it came from."""
+        return 1
+
+    def open(self, case: CaseView) -> Flow[Uploaded]:
+        """Create the case (guide, "Step 1"; a NestJS service may answer 201 as well as 200)."""
+        request = requests.create(own(case.connection), case.reference, case.options)
+        reply = yield request
+        case_id = identifier(read_object(request, reply, not_performed=CREATE_NOT_PERFORMED).get("case_id"))
+        if case_id is None:
+            raise missing(request, reply, "case_id")
+        return Uploaded(case_id=case_id)
+
+    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 - the port's
+        """Ask an operator, or create again (``on_unknown_outcome``): the API has no list and no search for cases."""
+        yield from ()
+        if own(case.connection).on_unknown_outcome == "retry":
+            return None
+        raise NeedsAttentionError(
+            f"the answer to creating case {case.reference} was lost, and the API cannot look a case up by its "
+            f"reference: see at the vendor's whether external_case_id {case.reference} exists"
+        )
+
+    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
+        """Return the ids of the case's evidence before the upload."""
+        answer = yield from self._case(case)
+        return frozenset(evidence_of(answer))
+
+    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+        """Upload one evidence document (guide, "Step 2")."""
+        (document,) = _pick(case, batch)
+        request = requests.upload(_case_id(case), document)
+        reply = yield request
+        document_id = identifier(read_object(request, reply).get("document_id"))
+        if document_id is None:
+            raise missing(request, reply, "document_id")
+        return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
+
+    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+        """Compare the case's evidence with what was known before: what is new is the lost upload's.
+
+        Rivals elsewhere on the connection do not matter: each case has its own evidence, uploaded one by one.
+
+        Raises:
+            NeedsAttentionError: more than one evidence document is new, or the case does not tell its evidence.
+
+        """
+        (document,) = _pick(case, batch)
+        lost = f"the answer to the upload of {document.name} was lost, and it cannot be told whether it took effect"
+        answer = yield from self._case(case)
+        if not isinstance(answer.get("evidence", ""), list | type(None)):
+            raise NeedsAttentionError(f"{lost}: the vendor's case does not list its evidence")
+        taken = {each.document_id for each in case.documents}
+        new = [each for each in evidence_of(answer) if each not in intent.known and each not in taken]
+        if len(new) > 1:
+            raise NeedsAttentionError(f"{lost}: the case has {len(new)} new evidence documents ({', '.join(new)})")
+        return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None
+
+    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
+        """Ask for each pending evidence document (guide, "Step 2b")."""
+        states: dict[str, DocumentState] = {}
+        for document_id in pending:
+            request = requests.evidence(_case_id(case), document_id)
+            reply = yield request
+            states[document_id] = document_state(read_object(request, reply))
+        named = DOCUMENT_RUNNING | DOCUMENT_ENDED.keys()
+        unknown = {state.status for state in states.values() if state.status not in named}
+        finished = all(state.finished for state in states.values())
+        return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
+
+    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+        """Ask for the case (guide, "Step 4"); only its ``status`` counts, its times may be null."""
+        found: dict[str, Progress] = {}
+        for case in cases:
+            request = requests.kept_case(_case_id(case))
+            reply = yield request
+            found[_case_id(case)] = _progress(read_object(request, reply))
+        return found
+
+    def process(self, case: CaseView) -> Flow[None]:
+        """Trigger the assessment (guide, "Step 3"), unless it is under way or done for all of the case's documents.
+
+        It looks first, so it may be run again after an ``OutcomeUnknownError``.
+
+        Raises:
+            CaseFailedError: documents failed and the connection says ``on_failed_document = "stop"``.
+            NotReadyError: the vendor still processes documents.
+
+        """
+        answer = yield from self._case(case)
+        if status(answer) == "processing" or (status(answer) == "processed" and not _is_stale(case, answer)):
+            return
+        failed = _failed_names(case, answer)
+        if failed and own(case.connection).on_failed_document == "stop":
+            raise CaseFailedError(f"the vendor could not process {', '.join(failed)}: the case is not assessed")
+        request = requests.process(_case_id(case))
+        reply = yield request
+        try:
+            read(request, reply)
+        except VendorRejectedError as error:
+            if error.status == 400 and STILL_PROCESSING in message(reply).lower():
+                raise NotReadyError(str(error)) from error
+            raise
+
+    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+        """List the case's JSON and one per evidence document; where the case is only collected, those it names.
+
+        Names are the documents' own, so two of them may be the same.
+        """
+        case_id = _case_id(case)
+        named = [(each.document_id, each.name) for each in case.documents if each.document_id is not None]
+        if not case.documents:
+            answer = yield from self._case(case)
+            named = [(document_id, f"evidence-{document_id}") for document_id in evidence_of(answer)]
+        files = [("case", requests.case_path(case_id))]
+        files += [(name, requests.evidence_path(case_id, document_id)) for document_id, name in named]
+        return [Artifact(f"{name}.json", source=path, content_type="application/json") for name, path in files]
+
+    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's signature
+        """Return the API path; the body is kept as ``case`` or ``evidence-<id>``."""
+        yield from ()
+        return Location(path=artifact.source, keep=requests.kept_as(artifact.source))
+
+    def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's signature
+        """Do nothing: the vendor has nothing to be told afterwards."""
+        yield from ()
+
+    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+        """Build the result from the kept ``case`` and ``evidence-<id>`` answers."""
+        return results.read_result(case, raw)
+
+    def read_hint(self, body: bytes) -> Hint | None:
+        """Return the case or document that a delivery names."""
+        return hints.read_hint(body)
+
+    def check(self, connection: Connection) -> Flow[str]:
+        """Ask for a case that cannot exist: the API has no list, but its "not found" proves URL and key (401 refuses).
+
+        Raises:
+            ConfigurationError: the 404 is not the API's own (no message, or "Cannot GET …", which is what a NestJS
+                service says of a path that it does not know): ``base_url`` leads elsewhere.
+
+        """
+        request = requests.case(NOBODY)
+        reply = yield request
+        try:
+            read(request, reply)
+        except VendorRejectedError as error:
+            said = message(reply).lower()
+            if error.status != 404:
+                raise
+            if not said or "cannot get" in said:
+                raise ConfigurationError(
+                    f'base_url of connection "{connection.name}" does not lead to the partner API: {error}'
+                ) from error
+        return f"the key is accepted (tenant {own(connection).tenant})"
+
+    def _case(self, case: CaseView) -> Flow[dict[str, Any]]:
+        request = requests.case(_case_id(case))
+        reply = yield request
+        return read_object(request, reply)
+
+
+def _case_id(case: CaseView) -> str:
+    if case.case_id is None:
+        raise InvalidCaseError(f"case {case.reference} has no case_id yet")
+    return case.case_id
+
+
+def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
+    by_index = {document.index: document for document in case.documents}
+    return [by_index[index] for index in batch]
+
+
+def _is_date(value: str) -> bool:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _progress(answer: Mapping[str, Any]) -> Progress:
+    word = status(answer)
+    failed = CASE_ENDED.get(word, False)
+    return Progress(
+        finished=word in CASE_ENDED,
+        case_status=word,
+        failed=failed,
+        error=(problem(answer) or "the vendor's assessment failed") if failed else None,
+        unknown=() if word in CASE_ENDED or word in CASE_RUNNING else (word,),
+    )
+
+
+def _failed_names(case: CaseView, answer: Mapping[str, Any]) -> list[str]:
+    listed = {key: document_state(each).failed for key, each in evidence_of(answer).items()}
+    return [each.name for each in case.documents if each.failed or listed.get(each.document_id or "", False)]
+
+
+def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool:
+    """Whether an assessment ended before documents were appended to its case, going by the vendor's own clock."""
+    ended = instant(answer.get("processing_completed_at"))
+    own_ids = {each.document_id for each in case.documents}
+    uploads = [instant(each.get("uploaded_at")) for key, each in evidence_of(answer).items() if key in own_ids]
+    return ended is not None and any(each is not None and each > ended for each in uploads)

@@ -1,0 +1,94 @@
+"""Reading the partner API's answers leniently: null anywhere, unknown keys and other types never break it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dossier.ports import DocumentState
+
+LONGEST_ID = 512
+"""Longest id that is taken for one, in characters."""
+DOCUMENT_RUNNING = frozenset({"pending_processing", "processing"})
+DOCUMENT_ENDED = {"processing_complete": False, "processing_failed": True}
+"""A document's statuses (guide, "Document Status Progression"): the terminal ones, and whether they mean failure."""
+CASE_RUNNING = frozenset({"created", "processing"})
+CASE_ENDED = {"processed": False, "error": True}
+"""A case's statuses (guide, "Case Status Progression"): the terminal ones, and whether they mean failure."""
+
+_MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
+
+
+def text(value: object) -> str | None:
+    """Return a text that says something, else None."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def identifier(value: object) -> str | None:
+    """Return an opaque id as text; None where there is none, or nothing that can be one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    return value if 0 < len(value) <= LONGEST_ID else None
+
+
+def entries(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a list; nothing of anything else."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def status(answer: Mapping[str, Any]) -> str:
+    """Return the vendor's word for how something stands; empty where it gives none."""
+    return text(answer.get("status")) or ""
+
+
+def problem(answer: Mapping[str, Any]) -> str | None:
+    """Return why something failed. The guide has no key for it; these are the usual ones."""
+    return next((said for key in ("error", "error_message", "failure_reason") if (said := text(answer.get(key)))), None)
+
+
+def document_state(answer: Mapping[str, Any]) -> DocumentState:
+    """Return how an evidence document stands; a status that the guide does not name is not finished yet."""
+    word = status(answer)
+    failed = DOCUMENT_ENDED.get(word, False)
+    error = (problem(answer) or "the vendor could not process it") if failed else None
+    return DocumentState(status=word, finished=word in DOCUMENT_ENDED, failed=failed, error=error)
+
+
+def evidence_of(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the evidence documents in a case's answer, by id."""
+    return {
+        document_id: each
+        for each in entries(case.get("evidence"))
+        if (document_id := identifier(each.get("document_id"))) is not None
+    }
+
+
+def instant(value: object) -> datetime | None:
+    """Return an ISO timestamp as a moment; None where it is not one."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def day(value: object) -> str | None:
+    """Return a date as ``YYYY-MM-DD`` where the vendor gives midnight UTC, which is how it writes dates."""
+    said = text(value)
+    if said is None:
+        return None
+    match = _MIDNIGHT.fullmatch(said.strip())
+    return match.group(1) if match else said
+
+
+def score(value: object) -> float | None:
+    """Return a support score from 0 to 10; None where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= 10 else None

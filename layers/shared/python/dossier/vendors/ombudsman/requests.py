@@ -1,0 +1,72 @@
+"""The requests of the Ombudsman partner API, below ``/api/partner/v1``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from dossier.http import Effect, FilePart, Request
+from dossier.models import Document, OptionValue
+from dossier.vendors.ombudsman.settings import OmbudsmanConnection
+
+CASES = "/api/partner/v1/cases"
+CREATE_OPTIONS = ("case_title", "case_initiated_date")
+"""The optional fields of a create that a case's options may give."""
+
+
+def create(connection: OmbudsmanConnection, reference: str, options: Mapping[str, OptionValue]) -> Request:
+    """Create a case (guide, "Step 1"); the caller's reference becomes its ``external_case_id``."""
+    body: dict[str, OptionValue] = {"external_case_id": reference, "ombudsman": connection.tenant}
+    if connection.case_type_id is not None:
+        body["case_type_id"] = connection.case_type_id
+    body.update({name: options[name] for name in CREATE_OPTIONS if options.get(name) is not None})
+    return Request("POST", CASES, json=body, effect=Effect.UNSAFE)
+
+
+def case(case_id: str) -> Request:
+    """Fetch a case (guide, "Step 4" and "Step 5")."""
+    return Request("GET", case_path(case_id))
+
+
+def kept_case(case_id: str) -> Request:
+    """Fetch a case and keep the answer: the last one kept is what the result is read from."""
+    return Request("GET", case_path(case_id), keep="case")
+
+
+def upload(case_id: str, document: Document) -> Request:
+    """Upload one evidence document (guide, "Step 2"); repeating it uploads it again."""
+    part = FilePart(
+        field="file",
+        filename=document.name,
+        content_type=document.content_type or "application/octet-stream",
+        key=document.key,
+        size=document.size,
+    )
+    return Request("POST", f"{case_path(case_id)}/evidence", files=(part,), effect=Effect.UNSAFE)
+
+
+def evidence(case_id: str, document_id: str) -> Request:
+    """Fetch an evidence document (guide, "Step 2b")."""
+    return Request("GET", evidence_path(case_id, document_id))
+
+
+def process(case_id: str) -> Request:
+    """Trigger the assessment (guide, "Step 3")."""
+    return Request("POST", f"{case_path(case_id)}/process", effect=Effect.UNSAFE)
+
+
+def case_path(case_id: str) -> str:
+    """Return the API path of a case."""
+    return f"{CASES}/{quote(case_id, safe='')}"
+
+
+def evidence_path(case_id: str, document_id: str) -> str:
+    """Return the API path of an evidence document."""
+    return f"{case_path(case_id)}/evidence/{quote(document_id, safe='')}"
+
+
+def kept_as(path: str) -> str:
+    """Return the name under which the answer of a case's or an evidence document's path is kept."""
+    parent, _, last = path.rpartition("/")
+    return f"evidence-{re.sub(r'[^A-Za-z0-9._-]', '_', last)}" if parent.endswith("/evidence") else "case"

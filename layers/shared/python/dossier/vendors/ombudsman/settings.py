@@ -1,0 +1,51 @@
+"""Settings of an account at the Ombudsman partner API."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dossier.errors import ConfigurationError
+from dossier.settings import Connection
+
+
+class OmbudsmanConnection(Connection):
+    """One tenant's account. The vendor sends no webhooks: unless a relay is set up, every result is polled for."""
+
+    vendor: Literal["ombudsman"] = "ombudsman"
+    tenant: str = Field(min_length=1, max_length=256)
+    """The tenant id given during onboarding (``ombudsman`` in the guide's "Create a Case")."""
+    case_type_id: str | None = Field(default=None, min_length=1, max_length=256)
+    """The case type, which decides what is extracted; the guide recommends one."""
+    on_failed_document: Literal["proceed", "stop"] = "proceed"
+    """Whether a case is assessed without the documents that the vendor could not process."""
+    on_unknown_outcome: Literal["ask", "retry"] = "ask"
+    """After a lost answer to a create, which cannot be looked up: ask an operator, or create the case again."""
+
+
+def own(connection: Connection) -> OmbudsmanConnection:
+    """Return ``connection`` as what it is.
+
+    Raises:
+        ConfigurationError: it belongs to another vendor.
+
+    """
+    if not isinstance(connection, OmbudsmanConnection):
+        raise ConfigurationError(f'connection "{connection.name}" is not an Ombudsman connection')
+    return connection
+
+
+def key_header(connection: OmbudsmanConnection, api_key: str) -> dict[str, str]:
+    """Return the header that carries the key (guide, "Authentication").
+
+    Raises:
+        ConfigurationError: there is no key, or one that cannot be sent in a header.
+
+    """
+    mend = f"run `dossier secrets set {connection.name}`"
+    if not api_key:
+        raise ConfigurationError(f'connection "{connection.name}" has no API key: {mend}')
+    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+        raise ConfigurationError(f'the API key of connection "{connection.name}" has odd characters: {mend}')
+    return {"X-API-Key": api_key}

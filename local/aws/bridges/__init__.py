@@ -1,0 +1,53 @@
+"""The bridges: each module says what AWS does, what MiniStack does, and how the one becomes the other."""
+
+from local.aws.bridges import (
+    cloudformation_types,
+    custom_resources,
+    distributed_map,
+    emf_metrics,
+    executions,
+    lambda_concurrency,
+    lambda_runtime,
+    limits,
+    loopback_tls,
+    retries,
+    s3_tasks,
+    secret_references,
+    shared_layers,
+    state_machine_role,
+    succeed_output,
+    task_timeouts,
+    task_tokens,
+)
+
+_BRIDGES = (
+    lambda_runtime,
+    shared_layers,
+    lambda_concurrency,
+    emf_metrics,
+    executions,
+    retries,
+    # Wraps _execute_task first: the role and the limits ask it which execution is at work.
+    task_timeouts,
+    task_tokens,
+    s3_tasks,
+    distributed_map,
+    succeed_output,
+    state_machine_role,
+    limits,
+    loopback_tls,
+    cloudformation_types,
+    secret_references,
+    custom_resources,
+)
+
+
+def install() -> None:
+    """Install every bridge, in an order in which each wraps what it needs.
+
+    Raises:
+        PinnedError: if the installed MiniStack is not the one that the bridges were written for.
+
+    """
+    for bridge in _BRIDGES:
+        bridge.install()

@@ -1,0 +1,88 @@
+"""A layer is unpacked once, and each execution environment uses it there.
+
+On AWS a layer is part of a function's image, and starting an environment copies nothing. MiniStack unpacks each layer
+again for each environment, which with Dossier's third-party packages is 25 MB and half of a cold start, and what Python
+compiles there is lost with the environment. Bridged by unpacking a layer with Python packages into a folder named by
+its content, and by handing MiniStack, in its place, an archive that holds nothing but the path of that folder; the
+worker (``local/aws/worker.py``) follows it. A layer that is, file by file, the one that ``DOSSIER_COMPILED_LAYER``
+names is used from there, where Python need not compile it first.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local.aws import worker
+from local.aws.pinned import lambda_runtime, lambda_service, replace
+
+_unpacking = threading.Lock()
+# Whether this thread starts a Python environment: whoever else asks for a layer measures it.
+_starting = threading.local()
+
+
+def install() -> None:
+    """Install the bridge."""
+    replace(lambda_service, "_resolve_layer_zip", "attachment", _resolve)
+    replace(lambda_runtime.Worker, "_spawn", "self", _spawn)
+
+
+def _spawn(original: Callable[[Any], None], self: Any) -> None:
+    _starting.python = str(self.config.get("Runtime", "")).startswith("python")
+    try:
+        original(self)
+    finally:
+        _starting.python = False
+
+
+def _resolve(original: Callable[[Any], bytes | None], attachment: Any) -> bytes | None:
+    content = original(attachment)
+    if not content or not getattr(_starting, "python", False):
+        return content
+    try:
+        folder = _unpacked(content)
+    except zipfile.BadZipFile:
+        return content  # MiniStack words that error
+    return _pointer(folder) if folder else content
+
+
+def _unpacked(content: bytes) -> Path | None:
+    """Return the folder that holds a layer; None for one without Python packages."""
+    folder = Path(tempfile.gettempdir()) / "layers" / hashlib.sha256(content).hexdigest()[:32]
+    with _unpacking:
+        if folder.is_dir():
+            return folder
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if not any(name.startswith("python/") for name in archive.namelist()):
+                return None
+            if compiled := _compiled(archive):
+                return compiled
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            draft = tempfile.mkdtemp(dir=folder.parent)
+            archive.extractall(draft)
+        os.rename(draft, folder)  # noqa: PTH104 - as a whole or not at all
+    return folder
+
+
+def _compiled(archive: zipfile.ZipFile) -> Path | None:
+    """Return the folder of the compiled layer if the archive has nothing else in it."""
+    folder = Path(os.environ.get("DOSSIER_COMPILED_LAYER") or os.devnull)
+    files = [member for member in archive.infolist() if not member.is_dir()]
+    try:
+        same = all(zlib.crc32((folder / member.filename).read_bytes()) == member.CRC for member in files)
+    except OSError:
+        return None
+    return folder if same else None
+
+
+def _pointer(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(worker.LAYER_POINTER, str(folder))
+    return packed.getvalue()

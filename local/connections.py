@@ -1,0 +1,144 @@
+"""The connections file, as far as a local run needs it: which connections use the sandbox, with which keys."""
+
+import json
+import os
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from local.deploy import REGION
+from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError, Outputs
+
+DEFAULT = ROOT / "connections.toml"
+"""The repository's own, whose vendors are the sandbox."""
+_ACCOUNTS = ROOT / "local" / "sandbox" / "accounts.toml"
+_LOOPBACK = (HOST, "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What of a connection's settings matters here.
+
+    Attributes:
+        name: its own name.
+        vendor: whose API it is.
+        base_url: where that API is.
+        webhook_scheme: how deliveries are verified; None for a connection without webhooks.
+
+    """
+
+    name: str
+    vendor: str
+    base_url: str
+    webhook_scheme: str | None
+
+    def at(self, home: Home) -> bool:
+        """Tell whether the connection's vendor is the sandbox."""
+        try:
+            address = urlsplit(self.base_url)
+            return address.hostname in _LOOPBACK and address.port == home.sandbox_port
+        except ValueError:
+            return False
+
+
+def choose(given: Path | None) -> Path:
+    """Return the file that was given, or ``DOSSIER_CONNECTIONS`` names, or the repository's own.
+
+    Raises:
+        LocalError: if there is no such file.
+
+    """
+    file = given or Path(os.environ.get("DOSSIER_CONNECTIONS") or DEFAULT)
+    file = file.expanduser().resolve()
+    if not file.is_file():
+        raise LocalError(f"there is no connections file {file}")
+    return file
+
+
+def for_this_sandbox(file: Path, home: Home) -> Path:
+    """Return the file to deploy: the repository's own names the sandbox's usual port, so another port needs a copy."""
+    if file != DEFAULT or home.sandbox_port == DEFAULT_SANDBOX_PORT:
+        return file
+    text = file.read_text(encoding="utf-8")
+    copy = home.folder / "connections.toml"
+    copy.write_text(text.replace(f"{HOST}:{DEFAULT_SANDBOX_PORT}", f"{HOST}:{home.sandbox_port}"), encoding="utf-8")
+    return copy
+
+
+def read(file: Path) -> list[Connection]:
+    """Read the connections leniently: the app validates them when it is synthesized.
+
+    Raises:
+        LocalError: if the file is no TOML.
+
+    """
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LocalError(f"{file}: {error}") from None
+    return [
+        Connection(
+            name=name,
+            vendor=str(table.get("vendor", "")),
+            base_url=str(table.get("base_url", "")),
+            webhook_scheme=_scheme(table.get("webhook")),
+        )
+        for name, table in tables.items()
+        if isinstance(table, dict)
+    ]
+
+
+def _scheme(webhook: Any) -> str | None:
+    return str(webhook.get("scheme", "")) if isinstance(webhook, dict) else None
+
+
+def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
+    """Give the sandbox's keys to the connections that use it, and their webhook URLs to the sandbox.
+
+    Raises:
+        LocalError: if the sandbox does not take a URL.
+
+    """
+    if not connections:
+        return
+    accounts = tomllib.loads(_ACCOUNTS.read_text(encoding="utf-8"))
+    client = boto3.client(
+        "secretsmanager",
+        endpoint_url=found.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+    )
+    for connection in connections:
+        account = accounts.get(connection.vendor)
+        if account is None:
+            continue
+        name, keys = f"dossier/{connection.name}", [account["webhook_secret"]] if account.get("webhook_secret") else []
+        secret = json.dumps({"api_key": account["api_key"], "webhook_secrets": keys})
+        try:
+            client.put_secret_value(SecretId=name, SecretString=secret)
+        except client.exceptions.ResourceNotFoundException:
+            client.create_secret(Name=name, SecretString=secret)
+        if connection.webhook_scheme is not None and connection.vendor != "ombudsman":
+            token = f"/{keys[0]}" if connection.webhook_scheme == "path-token" and keys else ""
+            _register(home, connection.vendor, found.webhook_urls[connection.name] + token)
+
+
+def _register(home: Home, vendor: str, url: str) -> None:
+    request = urllib.request.Request(  # noqa: S310 - the sandbox, on the loopback
+        f"{home.sandbox_url}/_sandbox/webhooks",
+        data=json.dumps({"vendor": vendor, "url": url}).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(request, timeout=10).close()
+    except urllib.error.URLError as error:
+        raise LocalError(f"the sandbox did not take the webhook URL of {vendor}: {error}") from None

@@ -1,0 +1,102 @@
+"""The main job on this machine alone, as a user would do it: ``make demo``.
+
+Every step is a ``dossier`` command, shown before it runs; the local AWS stays up for a look around.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from local.home import ROOT
+
+DOSSIER = str(Path(sys.executable).with_name("dossier"))
+DOCUMENTS = Path("events/documents")
+CASES = {
+    "invoices": ("invoice.pdf", "scan.tiff"),
+    "claims": ("invoice.pdf", "receipt.png", "scan.tiff"),
+    "disputes": ("invoice.pdf", "complaint.docx", "receipt.png", "scan.tiff"),
+}
+"""What each connection is sent: its vendor reads these types."""
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    began = time.monotonic()
+    run("up")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    references = {connection: f"demo-{connection}-{stamp}" for connection in CASES}
+    for connection, reference in references.items():
+        files = [str(DOCUMENTS / name) for name in CASES[connection]]
+        run("submit", connection, *files, "--reference", reference)
+    for connection, reference in references.items():
+        files = [str(DOCUMENTS / name) for name in CASES[connection]]
+        run("submit", connection, *files, "--reference", reference, "--wait", "--timeout", "240")
+    show(references)
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s. The local AWS stays up. Where to look next:")
+    last = references["disputes"]
+    for command, what in (
+        (f"status {last}", "where a case stands, and the vendor's ids"),
+        (f"fetch {last} results", "brings its results to the folder results"),
+        ("outputs", "bucket, state machine, webhook URLs"),
+        ("down", "stops the local AWS and the sandbox"),
+    ):
+        console.print(f"  .venv/bin/dossier {command:44} {what}")
+    return 0
+
+
+def run(*arguments: str) -> None:
+    """Show and run one command; end the demo with its exit code if it fails."""
+    console.print(f"[bold]$ dossier {' '.join(arguments)}[/bold]")
+    code = subprocess.run([DOSSIER, *arguments], cwd=ROOT, check=False).returncode
+    if code:
+        raise SystemExit(code)
+
+
+def answer(*arguments: str) -> dict[str, object]:
+    """Run one command for its JSON answer."""
+    done = subprocess.run([DOSSIER, *arguments, "--json"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def show(references: dict[str, str]) -> None:
+    """Print what landed in S3."""
+    import boto3  # noqa: PLC0415
+
+    from local.control import outputs  # noqa: PLC0415 -- only once it is up
+
+    found = outputs()
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=found.endpoint_url,
+        region_name=found.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 -- the local AWS takes any
+    )
+    table = Table(title=f"What landed in s3://{found.bucket}", title_justify="left")
+    for column in ("connection", "kind", "key", "bytes"):
+        table.add_column(column, justify="right" if column == "bytes" else "left", no_wrap=column != "key")
+    counts = {"artifacts": 0, "result.json": 0}
+    for connection, reference in references.items():
+        prefix = f"cases/{connection}/{reference}/"
+        for item in s3.list_objects_v2(Bucket=found.bucket, Prefix=prefix).get("Contents", []):
+            kind = item["Key"].removeprefix(prefix).partition("/")[0]
+            if kind in counts:
+                counts[kind] += 1
+            if kind in {"artifacts", "result.json", "manifest.json"}:
+                table.add_row(connection, kind.removesuffix(".json"), item["Key"], f"{item['Size']:,}")
+    console.print()
+    console.print(table)
+    console.print(f"{counts['artifacts']} artifacts, {counts['result.json']} result.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Deploy the app to the local AWS with the real CDK: ``cdk bootstrap`` once, then ``cdk deploy``."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.home import ROOT, LocalError, Outputs
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+_SECONDS = 600
+_LINES = 12
+# The user's own AWS set-up must neither be asked nor be used.
+_FOREIGN = re.compile(r"^(AWS_|CDK_)")
+_QUIET = {
+    "CI": "1",
+    "CDK_DISABLE_CLI_TELEMETRY": "true",
+    "CDK_DISABLE_VERSION_CHECK": "1",
+    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    "NO_COLOR": "1",
+    # Compiled files beside the functions' sources would change what is deployed.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+# What CDK says beside the reason of a failure.
+_NOISE = re.compile(
+    r"^\s*(at |\(node:|\[Warning|\[Info|\[\d+%\]|✨|NOTICES|Bundling|Building)|(UPDATE|CREATE)_(COMPLETE|IN_PROGRESS)"
+)
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """Return the variables that point an AWS client of any kind at the local AWS, and at nothing of the user's."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One app, on its way to the local AWS.
+
+    Attributes:
+        endpoint_url: the local AWS.
+        folder: where CDK's output, log and outputs go.
+        context: what the app is told (``-c name=value``).
+        app: the folder of ``cdk.json``.
+
+    """
+
+    endpoint_url: str
+    folder: Path
+    context: Mapping[str, str]
+    app: Path = ROOT
+
+    def bootstrap(self) -> None:
+        """Give a fresh local AWS the bucket and the roles that CDK deploys with.
+
+        Raises:
+            LocalError: with CDK's last words.
+
+        """
+        # In an empty folder: with an app, CDK would synthesize it first to no avail.
+        empty = self.folder / "bootstrap"
+        empty.mkdir(parents=True, exist_ok=True)
+        self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=empty, doing="cdk bootstrap")
+
+    def deploy(self, stack: str) -> dict[str, str]:
+        """Deploy a stack and return its outputs by name.
+
+        Raises:
+            LocalError: with CDK's last words.
+
+        """
+        outputs = self.folder / "outputs.json"
+        outputs.unlink(missing_ok=True)
+        options = ("--require-approval", "never", "--method", "direct", "--outputs-file", str(outputs))
+        context = [part for name, value in self.context.items() for part in ("-c", f"{name}={value}")]
+        output = ("--output", str(self.folder / "cdk.out"))
+        self._cdk("deploy", stack, *options, *output, *context, folder=self.app, doing="cdk deploy")
+        try:
+            found: dict[str, dict[str, str]] = json.loads(outputs.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            found = {}
+        return found.get(stack, {})
+
+    def _cdk(self, verb: str, *arguments: str, folder: Path, doing: str) -> None:
+        log = self.folder / f"{verb}.log"
+        tools = ROOT / ".venv" / "bin"
+        entry = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+        for needed in (tools / "node", entry):
+            if not needed.exists():
+                raise LocalError(f"{needed.relative_to(ROOT)} is missing; run: make setup")
+        command = [str(tools / "node"), str(entry), verb, *arguments, "--no-notices", "--progress", "events"]
+        with log.open("w", encoding="utf-8") as output:
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=folder,
+                    env=self._environment(tools),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise LocalError(f"{doing} did not end within {_SECONDS} s{_last_words(log)}") from None
+        if done.returncode:
+            raise LocalError(f"{doing} failed{_last_words(log)}")
+
+    def _environment(self, tools: Path) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
+        own["PATH"] = os.pathsep.join((str(tools), own.get("PATH", os.defpath)))
+        own["CDK_DEFAULT_ACCOUNT"], own["CDK_DEFAULT_REGION"] = ACCOUNT, REGION
+        return {**own, **aws_environment(self.endpoint_url), **_QUIET}
+
+
+def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> Outputs:
+    """Turn a stack's outputs into what the local deployment is reached by.
+
+    The addresses that AWS gives to an API resolve in some clients only; the local AWS serves the same API under its own
+    address, which resolves in all of them.
+
+    Raises:
+        LocalError: if the stack lacks an output.
+
+    """
+    try:
+        api_url = f"{endpoint_url}/_aws/execute-api/{found['ApiId']}/$default"
+        names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
+        return Outputs(
+            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in names},
+            api_url=api_url,
+            bucket=found["BucketName"],
+            table=found["TableName"],
+            state_machine_arn=found["StateMachineArn"],
+            event_bus=found["EventBusName"],
+            stage=stage,
+            region=REGION,
+            endpoint_url=endpoint_url,
+        )
+    except KeyError as missing:
+        raise LocalError(f"the stack has no output {missing}") from None
+
+
+def _last_words(log: Path) -> str:
+    """Return what a person needs of CDK's output: the lines from the first failure on, else the last ones."""
+    lines = [line.rstrip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    said: Sequence[str] = [line for line in lines if line.strip() and not _NOISE.search(line)]
+    failed = [number for number, line in enumerate(said) if re.search(r"FAILED|❌|[Ee]rror", line)]
+    first = max(0, min(failed[0], len(said) - _LINES)) if failed else 0
+    shown = said[first:][:_LINES] if failed else said[-_LINES:]
+    return "".join(f"\n  {line[:300]}" for line in shown) + f"\n  (all of it: {log})"

@@ -1,0 +1,191 @@
+"""Where the local AWS keeps what it needs to know: its folder, its ports, and the state file in it."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from local.processes import Process
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+HOST = "127.0.0.1"
+DEFAULT_LOCAL_PORT = 4566
+DEFAULT_SANDBOX_PORT = 4780
+
+
+class LocalError(Exception):
+    """The local AWS cannot do what was asked; the message is one line for a person."""
+
+
+class Outputs(BaseModel):
+    """What a deployment is reached by.
+
+    Attributes:
+        webhook_urls: by connection; for a ``path-token`` connection without the token, which the operator appends.
+        api_url: the API's own address.
+        bucket: the bucket for documents and results.
+        table: the DynamoDB table.
+        state_machine_arn: the machine that runs a case.
+        event_bus: the bus's name.
+        stage: the deployment's stage; its stack is ``dossier-<stage>``.
+        region: the AWS region.
+        endpoint_url: the local AWS; empty for the cloud.
+
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    webhook_urls: dict[str, str]
+    api_url: str
+    bucket: str
+    table: str
+    state_machine_arn: str
+    event_bus: str
+    stage: str
+    region: str
+    endpoint_url: str
+
+
+class LocalState(BaseModel):
+    """What runs, as ``local.json`` keeps it.
+
+    Attributes:
+        local_aws: the process of the local AWS.
+        sandbox: the process of the vendors' sandbox, where one was started.
+        endpoint_url: where the local AWS answers.
+        sandbox_url: where the sandbox answers.
+        connections: the connections file that was deployed.
+        stage: the stage that was deployed.
+        bootstrapped: whether this local AWS has been through ``cdk bootstrap``.
+        outputs: the deployment's, once there is one.
+
+    """
+
+    local_aws: Process
+    sandbox: Process | None = None
+    endpoint_url: str
+    sandbox_url: str
+    connections: Path | None = None
+    stage: str = "dev"
+    bootstrapped: bool = False
+    outputs: Outputs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that holds all of it, and the two ports.
+
+    Attributes:
+        folder: ``DOSSIER_HOME``, or ``.dossier`` in the repository.
+        local_port: ``DOSSIER_LOCAL_PORT``, or 4566.
+        sandbox_port: ``DOSSIER_SANDBOX_PORT``, or 4780.
+
+    """
+
+    folder: Path
+    local_port: int
+    sandbox_port: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the three variables.
+
+        Raises:
+            LocalError: if a port is no port.
+
+        """
+        return cls(
+            folder=Path(environment.get("DOSSIER_HOME") or ROOT / ".dossier").expanduser().resolve(),
+            local_port=_port(environment, "DOSSIER_LOCAL_PORT", DEFAULT_LOCAL_PORT),
+            sandbox_port=_port(environment, "DOSSIER_SANDBOX_PORT", DEFAULT_SANDBOX_PORT),
+        )
+
+    @property
+    def endpoint_url(self) -> str:
+        """Return the local AWS's address."""
+        return f"http://{HOST}:{self.local_port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """Return the sandbox's address."""
+        return f"http://{HOST}:{self.sandbox_port}"
+
+    @property
+    def state_file(self) -> Path:
+        """Return the path of ``local.json``."""
+        return self.folder / "local.json"
+
+    @property
+    def unpacked(self) -> Path:
+        """Return the folder that the local AWS unpacks functions in; ``down`` removes it."""
+        return self.folder / "tmp"
+
+    @property
+    def sandbox_folder(self) -> Path:
+        """Return the folder of the sandbox's own state."""
+        return self.folder / "sandbox"
+
+    def log(self, name: str) -> Path:
+        """Return the path of a log file."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def load(self) -> LocalState | None:
+        """Return the saved state; None if there is none, or none that this version understands."""
+        try:
+            return LocalState.model_validate_json(self.state_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def save(self, state: LocalState) -> None:
+        """Save the state; a reader sees the old one or the new one, never half of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.state_file.with_suffix(".new")
+        draft.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        draft.replace(self.state_file)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one ``up`` or ``down`` at a time; a second one waits."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(self.folder / "lock"):
+            yield
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a lock file; it is released with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def require_free_port(port: int, variable: str) -> None:
+    """Make sure that nobody serves a port on the loopback.
+
+    Raises:
+        LocalError: if somebody does; it names the variable that picks another port.
+
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port that was just left is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            message = f"port {port} is in use by another program; pick another one with {variable}=<port>"
+            raise LocalError(message) from None
+
+
+def _port(environment: Mapping[str, str], variable: str, default: int) -> int:
+    text = environment.get(variable) or str(default)
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise LocalError(f"{variable}={text} is no port (1 to 65535)")
+    return int(text)

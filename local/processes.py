@@ -1,0 +1,195 @@
+"""Background processes: start one that outlives its starter, find it again, and stop it with all it started.
+
+A process id alone is not enough to find a process again: the system gives it to another one some day. So each is kept
+with its start time, and nothing is ever sent to a process that started at another time.
+"""
+
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+_LOOK = 0.05
+_PROC = Path("/proc")
+
+
+class ProcessError(Exception):
+    """A background process did not come up; the message ends with what it said last."""
+
+
+class Process(BaseModel):
+    """A background process, and the leader of a session and group of its own.
+
+    Attributes:
+        pid: its process id, which is also its group's.
+        started: the system's own note of when it started; compared, never read.
+
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    started: str
+
+    @classmethod
+    def find(cls, pid: int) -> Self | None:
+        """Return the process that has this id now; None if there is none, or it has ended and was not collected."""
+        started = _started(pid)
+        return cls(pid=pid, started=started) if started else None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return _started(self.pid) == self.started
+
+
+def start(command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str], folder: Path) -> Process:
+    """Start a process that outlives this one.
+
+    Args:
+        command: what to run.
+        log: where its output goes; an earlier one's is replaced.
+        environment: all of its variables.
+        folder: its working directory.
+
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+    process = Process.find(child.pid)
+    # It outlives us by design: without this, Popen warns that it does.
+    child.returncode = 0
+    if process is None:
+        raise ProcessError(f"{Path(command[0]).name} ended at once{_last_words(log)}")
+    return process
+
+
+def wait_until_healthy(process: Process, url: str, *, log: Path, seconds: float) -> None:
+    """Wait until a process answers a GET with 200.
+
+    Raises:
+        ProcessError: if it ends before that, or does not answer in time.
+
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if healthy(url):
+            return
+        _collect(process.pid)
+        if not process.alive:
+            raise ProcessError(f"it ended while it started{_last_words(log)}")
+        time.sleep(_LOOK)
+    raise ProcessError(f"it did not answer {url} within {seconds:.0f} s{_last_words(log)}")
+
+
+def healthy(url: str) -> bool:
+    """Tell whether a GET is answered with 200 right now."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback needs no proxy
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def stop(process: Process, *, grace: float = 5.0) -> bool:
+    """Stop a process and every process of its group; return whether there was anything to stop.
+
+    The leader is asked to end (SIGTERM) and has ``grace`` seconds for it; whatever is left is killed. If the leader is
+    gone, what it left behind is killed. If its id belongs to another process by now, nothing happens at all: the
+    system gives out an id again only when no member of the group of that id is left.
+    """
+    present = _started(process.pid)
+    if present is not None and present != process.started:
+        return False
+    if present is None and not _group(process.pid):
+        return False
+    if present is not None:
+        _signal(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while process.alive and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+            _collect(process.pid)
+    _kill_group(process.pid)
+    return True
+
+
+def _kill_group(group: int) -> None:
+    deadline = time.monotonic() + 5.0
+    while _group(group) and time.monotonic() < deadline:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(_LOOK)
+        _collect(group)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _collect(pid: int) -> None:
+    """Collect a child of ours that has ended; a process of an earlier ``up`` is not ours and not there to collect."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process started; None if there is none, or it is a zombie."""
+    if _PROC.joinpath("self", "stat").exists():
+        fields = _stat(pid)
+        return fields[19] if fields and fields[0] not in "ZX" else None  # field 22 of proc(5), the state is field 3
+    answer = _ps("-o", "stat=,lstart=", "-p", str(pid))
+    state, _, started = answer.strip().partition(" ")
+    return started.strip() if started and not state.startswith("Z") else None
+
+
+def _group(group: int) -> list[int]:
+    """Return the living members of a process group."""
+    if _PROC.joinpath("self", "stat").exists():
+        pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+        stats = {pid: _stat(pid) for pid in pids}
+        return [pid for pid, fields in stats.items() if fields and int(fields[2]) == group and fields[0] not in "ZX"]
+    lines = [line.split() for line in _ps("-axo", "pid=,pgid=,stat=").splitlines()]
+    return [int(line[0]) for line in lines if int(line[1]) == group and not line[2].startswith("Z")]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _ps(*options: str) -> str:
+    return subprocess.run(["ps", *options], capture_output=True, text=True, check=False).stdout
+
+
+def _last_words(log: Path, lines: int = 5) -> str:
+    try:
+        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except FileNotFoundError:
+        said = []
+    return "".join(f"\n  {line}" for line in said[-lines:]) + f"\n  (all of it: {log})"

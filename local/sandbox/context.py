@@ -1,0 +1,52 @@
+"""What every part of the sandbox shares: accounts, state, settings, journal, limits, faults and webhooks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.sandbox import accounts
+from local.sandbox.accounts import Accounts
+from local.sandbox.faults import Faults
+from local.sandbox.journal import Journal
+from local.sandbox.limits import Limits
+from local.sandbox.settings import SettingsKeeper
+from local.sandbox.state import Store
+from local.sandbox.webhooks import Webhooks
+
+
+@dataclass
+class Context:
+    """The collaborators of one sandbox."""
+
+    accounts: Accounts
+    store: Store
+    keeper: SettingsKeeper
+    journal: Journal
+    limits: Limits
+    faults: Faults
+    webhooks: Webhooks
+    now: Callable[[], float]
+    on_reset: list[Callable[[], None]] = field(default_factory=list)
+    on_start: list[Callable[[], None]] = field(default_factory=list)
+
+    def ready_at(self) -> float:
+        """Return when a document that comes now will have been processed."""
+        return self.now() + self.keeper.now.seconds
+
+
+def build(state: Path | None = None, *, now: Callable[[], float] = time.time) -> Context:
+    """Open the state folder (None: a temporary one) and put everything together."""
+    store = Store(state)
+    keeper, journal, known = SettingsKeeper(store), Journal(store), accounts.load()
+    faults = Faults(keeper)
+    return Context(
+        accounts=known,
+        store=store,
+        keeper=keeper,
+        journal=journal,
+        limits=Limits(keeper, now),
+        faults=faults,
+        webhooks=Webhooks(store, keeper=keeper, journal=journal, faults=faults, accounts=known, now=now),
+        now=now,
+    )

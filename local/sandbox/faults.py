@@ -1,0 +1,129 @@
+"""What goes wrong on purpose: rules with a rate, drawn from a seeded source, around any vendor's operation.
+
+Around a request, at most one of:
+
+- ``throttle``: 429 with Retry-After (seconds, or an HTTP date), and a pause of that key in which each call is a 429
+- ``error_before``, ``error_after``: a 5xx, before the work or after it was done
+- ``lost_before``, ``lost_after``: the connection is reset, before the work or after it was done
+- ``truncated``: a download or a document's JSON is cut short
+- ``html``: a page of HTML, with 200 or 502, in place of JSON
+- ``redirect``: a GET is sent elsewhere (to see whether the key goes along)
+
+and ``slow``, the answer delayed, besides. Around a webhook: ``webhook_lost``, ``webhook_doubled``,
+``webhook_reordered`` (delivered late, after later ones) and ``webhook_forged`` (one more, validly signed, about
+something unfinished).
+
+The draw for the n-th call of an operation depends only on the seed, the rule and n.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from local.sandbox.settings import FaultRule, SettingsKeeper
+from local.sandbox.wire import CutShort, Dropped
+
+EXCLUSIVE = (
+    "throttle",
+    "error_before",
+    "error_after",
+    "lost_before",
+    "lost_after",
+    "truncated",
+    "html",
+    "redirect",
+)
+CUTTABLE = ("download", "document")
+PAGE = "<!doctype html><title>Just a moment</title><h1>We'll be right back</h1>"
+
+
+def _same(response: Response) -> Response:
+    return response
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to one request: an answer given in place of the work, or a change of the work's answer; a delay."""
+
+    name: str | None = None
+    before: Response | None = None
+    after: Callable[[Response], Response] = _same
+    pause: tuple[float, str] | None = None
+    delay: float = 0.0
+
+
+class Faults:
+    """Draws faults by the rules in the settings."""
+
+    def __init__(self, keeper: SettingsKeeper) -> None:
+        self._keeper = keeper
+        self._counts: Counter[tuple[str, str, str, str]] = Counter()
+
+    def clear(self) -> None:
+        """Begin every sequence of draws anew."""
+        self._counts.clear()
+
+    def plan(self, vendor: str, operation: str, *, method: str) -> Plan:
+        """Decide what happens to a request."""
+        delay, slow = 0.0, self.strikes("slow", vendor, operation)
+        if slow:
+            rule, dice = slow
+            delay = dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)
+        for name in EXCLUSIVE:
+            if not _possible(name, operation, method):
+                continue
+            if struck := self.strikes(name, vendor, operation):
+                return _plan(*struck, delay=delay)
+        return Plan(name="slow" if slow else None, delay=delay)
+
+    def strikes(self, name: str, vendor: str, operation: str) -> tuple[FaultRule, random.Random] | None:
+        """Return the rule of this name that strikes now, and dice for its details, or None."""
+        for index, rule in enumerate(self._keeper.now.faults):
+            if rule.name != name or rule.vendor not in (None, vendor) or rule.operation not in (None, operation):
+                continue
+            if rule.times == 0:
+                continue
+            key = (str(index), name, vendor, operation)
+            self._counts[key] += 1
+            dice = random.Random(f"{self._keeper.now.seed}/{key}/{self._counts[key]}")  # noqa: S311 # not a secret
+            if dice.random() < rule.rate:
+                self._use(rule)
+                return rule, dice
+        return None
+
+    def _use(self, rule: FaultRule) -> None:
+        if rule.times is not None:
+            rule.times -= 1
+            self._keeper.save()
+
+
+def _possible(name: str, operation: str, method: str) -> bool:
+    if name == "truncated":
+        return operation in CUTTABLE
+    if name == "redirect":
+        return method == "GET" and operation != "download"
+    return operation != "download" or name not in ("throttle", "html")
+
+
+def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
+    name = rule.name
+    fixed = {
+        "lost_before": Plan(name, before=Dropped(), delay=delay),
+        "lost_after": Plan(name, after=lambda _: Dropped(), delay=delay),
+        "truncated": Plan(name, after=CutShort, delay=delay),
+        "redirect": Plan(name, before=RedirectResponse("/storage/elsewhere", status_code=302), delay=delay),
+    }
+    if name in fixed:
+        return fixed[name]
+    if name == "throttle":
+        return Plan(name, pause=(rule.seconds or 1.0, rule.form or dice.choice(["seconds", "date"])), delay=delay)
+    statuses, done = (
+        ([200, 502], rule.when or dice.choice(["before", "after"]))
+        if name == "html"
+        else ([500, 502, 503, 504], name.removeprefix("error_"))
+    )
+    page = HTMLResponse(PAGE, status_code=rule.status or dice.choice(statuses))
+    return Plan(name, after=lambda _: page, delay=delay) if done == "after" else Plan(name, before=page, delay=delay)

@@ -1,0 +1,62 @@
+"""Rate limits: a sliding window per key, and the pauses that a 429 announces."""
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from local.sandbox.settings import SettingsKeeper
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A pause announced to the holder of a key: no call is welcome before ``until``."""
+
+    since: float
+    until: float
+
+    def retry_after(self, now: float, *, form: str) -> str:
+        """Word the rest of the pause as whole seconds, or as the HTTP date of its end."""
+        if form == "date":
+            return formatdate(math.ceil(self.until), usegmt=True)
+        return str(max(1, math.ceil(self.until - now)))
+
+
+class Limits:
+    """Counts the calls of each vendor's key. Nothing of it survives a restart."""
+
+    def __init__(self, keeper: SettingsKeeper, now: Callable[[], float]) -> None:
+        self._keeper, self._now = keeper, now
+        self._calls: dict[str, deque[float]] = defaultdict(deque)
+        self._pauses: dict[str, Pause] = {}
+
+    def pause(self, vendor: str) -> Pause | None:
+        """Return the pause that this vendor's key is in."""
+        pause = self._pauses.get(vendor)
+        return pause if pause and self._now() < pause.until else None
+
+    def announce(self, vendor: str, seconds: float, *, form: str) -> Pause:
+        """Begin a pause; it ends at a whole second when it is announced as a date."""
+        now = self._now()
+        until = math.ceil(now + seconds) if form == "date" else now + max(1, math.ceil(seconds))
+        self._pauses[vendor] = Pause(since=now, until=until)
+        return self._pauses[vendor]
+
+    def exceeded(self, vendor: str) -> float | None:
+        """Count a call; when it is one too many, return for how many seconds."""
+        limit = next((limit for name, limit in self._keeper.now.rate_limits.items() if name == vendor), None)
+        if limit is None:
+            return None
+        now, calls = self._now(), self._calls[vendor]
+        while calls and calls[0] <= now - limit.seconds:
+            calls.popleft()
+        if len(calls) >= limit.requests:
+            return calls[len(calls) - limit.requests] + limit.seconds - now
+        calls.append(now)
+        return None
+
+    def clear(self) -> None:
+        """Forget all calls and pauses."""
+        self._calls.clear()
+        self._pauses.clear()

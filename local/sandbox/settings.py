@@ -1,0 +1,116 @@
+"""What an operator can set while the sandbox runs: its pace, its limits, its webhooks and its faults."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from local.sandbox.state import Record, Store, Table
+
+Vendor = Literal["docsumo", "docustack", "ombudsman"]
+FaultName = Literal[
+    "throttle",
+    "error_before",
+    "error_after",
+    "lost_before",
+    "lost_after",
+    "slow",
+    "truncated",
+    "html",
+    "redirect",
+    "webhook_lost",
+    "webhook_doubled",
+    "webhook_reordered",
+    "webhook_forged",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RateLimit(_Strict):
+    """At most this many requests in any window of so many seconds, per key."""
+
+    requests: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+
+
+class FaultRule(_Strict):
+    """One thing that goes wrong, how often, and where."""
+
+    name: FaultName
+    rate: float = Field(ge=0, le=1)
+    vendor: Vendor | None = None
+    operation: str | None = None
+    times: int | None = Field(default=None, ge=0, description="how many times at most")
+    seconds: float | None = Field(default=None, ge=0, description="length of the pause or of the delay")
+    status: int | None = Field(default=None, ge=200, le=599, description="the status of error_* and html")
+    form: Literal["seconds", "date"] | None = Field(default=None, description="the form of Retry-After")
+    when: Literal["before", "after"] | None = Field(default=None, description="whether html hides work that was done")
+
+
+class Settings(_Strict):
+    """All settings, with what a fresh sandbox starts from. Durations are in seconds."""
+
+    seconds: float = Field(default=2.0, ge=0, description="processing time of a document")
+    assessment_seconds: float | None = Field(default=None, ge=0, description="of an assessment; None: as a document")
+    url_seconds: float = Field(default=900.0, description="how long an artifact's URL is good for")
+    webhooks: bool = True
+    retry_seconds: list[Annotated[float, Field(ge=0)]] = [1, 5, 30, 300, 1800]
+    rate_limits: dict[Vendor, RateLimit] = {
+        "docsumo": RateLimit(requests=10, seconds=1),
+        "docustack": RateLimit(requests=30, seconds=1),
+    }
+    pause_grace: float = Field(default=0.25, ge=0, description="calls this soon after a 429 may have been on their way")
+    seed: int = 0
+    faults: list[FaultRule] = []
+
+    @field_validator("faults", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Accept ``{"slow": 0.1, "html": {"rate": 1, …}, "throttle": [{…}, {…}]}`` as well as a list of rules."""
+        if not isinstance(value, Mapping):
+            return value
+        return [{"name": name, **rule} for name, rules in value.items() for rule in _rules(rules)]
+
+
+def _rules(value: Any) -> list[dict[str, Any]]:
+    rules = value if isinstance(value, list) else [value]
+    return [rule if isinstance(rule, dict) else {"rate": rule} for rule in rules]
+
+
+class _Saved(Record):
+    settings: Settings
+
+
+class SettingsKeeper:
+    """Holds the current settings and keeps them across restarts."""
+
+    def __init__(self, store: Store) -> None:
+        self._table = Table(store, "settings", _Saved)
+        saved = self._table.get("settings")
+        self.now = saved.settings if saved else Settings()
+
+    def change(self, changes: Mapping[str, Any]) -> Settings:
+        """Replace what is named; a vendor's rate limit is merged, and None takes it away.
+
+        Raises ``pydantic.ValidationError`` for an unknown or impossible setting.
+        """
+        merged = {**self.now.model_dump(), **changes}
+        if "rate_limits" in changes and isinstance(changes["rate_limits"], Mapping):
+            limits = {**self.now.model_dump()["rate_limits"], **changes["rate_limits"]}
+            taken_away = [vendor for vendor in get_args(Vendor) if limits.get(vendor) is None]
+            merged["rate_limits"] = {vendor: limit for vendor, limit in limits.items() if vendor not in taken_away}
+        self.now = Settings.model_validate(merged)
+        self.save()
+        return self.now
+
+    def reset(self) -> None:
+        """Go back to what a fresh sandbox starts from."""
+        self.now = Settings()
+        self.save()
+
+    def save(self) -> None:
+        """Keep the current settings."""
+        self._table.save(_Saved(id="settings", settings=self.now))

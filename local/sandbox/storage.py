@@ -1,0 +1,88 @@
+"""Signed storage, where Docsumo's artifacts are downloaded: no key opens it, only a URL that has not expired.
+
+The signature covers the path byte for byte, so the ``artifacts//`` of these URLs must survive. A request that carries
+an API key is refused with 400 and noted as a leak, wherever in the request the key is.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from local.sandbox import calls
+from local.sandbox.calls import ANY_METHOD, Call, Dialect, Operation, Refused
+from local.sandbox.context import Context
+
+if TYPE_CHECKING:
+    from local.sandbox.docsumo import Docsumo
+
+CHUNK = 64 * 1024
+KEY_HEADERS = ("x-api-key", "apikey", "api-key", "authorization")
+
+
+def sign(secret: str, place: str, expires: int) -> str:
+    """Return the query that opens a place until an instant (seconds since 1970)."""
+    signature = hmac.new(f"storage/{secret}".encode(), f"{place}\n{expires}".encode(), hashlib.sha256).hexdigest()
+    return f"Expires={expires}&Signature={signature}"
+
+
+def made_up(seed: str, size: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes that depend only on the seed, without holding more than a chunk of them."""
+    filling = hashlib.shake_256(seed.encode()).digest(CHUNK - 8)
+    for start in range(0, size, CHUNK):
+        yield (start.to_bytes(8, "big") + filling)[: size - start]
+
+
+def refuse(refused: Refused) -> Response:
+    """Word a refusal as object stores do, in XML."""
+    body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Message>{escape(refused.message)}</Message></Error>"
+    return Response(body, status_code=refused.status, headers=refused.headers, media_type="application/xml")
+
+
+DIALECT = Dialect(vendor="docsumo", key_headers=(), wrong_key="", too_many="", refuse=refuse)
+
+
+class StorageOperation(Operation):
+    """An operation that no key opens, and that has no rate limit."""
+
+    def _admit(self, call: Call) -> None:
+        keys = self._context.accounts.keys().values()
+        headers = call.request.headers
+        sent = [*headers.values(), call.entry.query]
+        if any(name in headers for name in KEY_HEADERS) or any(key in value for key in keys for value in sent):
+            call.entry.leak = True
+            raise Refused(400, "Credentials must not be sent to storage")
+
+
+class Storage:
+    """Serves the artifacts of Docsumo's cases."""
+
+    def __init__(self, context: Context, docsumo: "Docsumo") -> None:
+        self._context, self._docsumo = context, docsumo
+
+    def routes(self) -> list[Route]:
+        """Return the one route of the storage."""
+        operation = StorageOperation(self._context, DIALECT, "download", self.download)
+        return [Route("/{place:path}", operation, methods=ANY_METHOD)]
+
+    async def download(self, call: Call) -> Response:
+        """Serve a file by its signed URL."""
+        place, asked = call.entry.path, call.request.query_params
+        expires = asked.get("Expires", "")
+        known = sign(self._context.accounts.docsumo.webhook_secret, place, int(expires) if expires.isdecimal() else 0)
+        if call.request.method != "GET" or not hmac.compare_digest(known.encode(), call.entry.query.encode()):
+            raise Refused(403, "The signature does not match the request")
+        if self._context.now() >= int(expires):
+            raise Refused(403, "The URL has expired")
+        file = self._docsumo.find_file(place)
+        if file is None:
+            raise Refused(404, "No such object")
+        call.effect("artifact_served", file_id=file.id, name=file.filename, sha256=file.sha256, size=file.size)
+        if file.made_up:
+            headers = {"Content-Length": str(file.size)}
+            return StreamingResponse(made_up(file.filename, file.size), headers=headers, media_type=calls.BYTES)
+        return FileResponse(self._context.store.path(file.sha256), media_type=calls.BYTES)

@@ -1,0 +1,93 @@
+"""What the local AWS runs on, each made once: two virtual environments and the functions' dependency layer.
+
+Each is made from a requirements file with hashes, and holds a stamp of that file: it is made again when the file or
+the interpreter changes, and costs nothing otherwise. The requirement files are installed with the interpreter that runs
+this, so the layer fits the functions' environment, which is of the same version.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from local.home import ROOT, LocalError, lock
+
+_STAMP = ".requirements"
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
+_INSTALL = ("install", "--no-deps", "--require-hashes", "--no-warn-script-location", "--root-user-action=ignore")
+
+Report = Callable[[str], None]
+
+
+def local_aws_python(report: Report) -> Path:
+    """Return the interpreter of the environment that has MiniStack alone, made if needed.
+
+    Raises:
+        LocalError: if it cannot be made; the message has pip's last lines.
+
+    """
+    return _environment(ROOT / ".venv-local", ROOT / "requirements" / "local.txt", report)
+
+
+def functions_python(report: Report) -> Path:
+    """Return the interpreter of the environment that has boto3 alone, as Lambda's runtime; made if needed.
+
+    Raises:
+        LocalError: if it cannot be made; the message has pip's last lines.
+
+    """
+    return _environment(ROOT / ".venv-functions", ROOT / "requirements" / "functions.txt", report)
+
+
+def dependency_layer(report: Report) -> Path:
+    """Return the folder of a layer with the functions' third-party packages for this machine, made if needed.
+
+    Raises:
+        LocalError: if it cannot be made; the message has pip's last lines.
+
+    """
+    folder, requirements = ROOT / "build" / "layers" / "local", ROOT / "layers" / "requirements.txt"
+
+    def make() -> None:
+        target = folder / "python"
+        _run([sys.executable, *_PIP, *_INSTALL, "--no-compile", "--target", str(target), "-r", str(requirements)])
+        shutil.rmtree(target / "bin", ignore_errors=True)
+        # Compiled for good, whatever happens to the files' times: no cold start has to do it.
+        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(target), str(target)]
+        _run([sys.executable, *compiling])
+
+    _once(folder, requirements, make, report)
+    return folder
+
+
+def _environment(folder: Path, requirements: Path, report: Report) -> Path:
+    python = folder / "bin" / "python"
+
+    def make() -> None:
+        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+        _run([sys.executable, *_PIP, "--python", str(python), *_INSTALL, "-r", str(requirements)])
+
+    _once(folder, requirements, make, report)
+    return python
+
+
+def _once(folder: Path, requirements: Path, make: Callable[[], None], report: Report) -> None:
+    """Make a folder from a requirements file unless it was made from this very one."""
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
+    stamp = folder / _STAMP
+    with lock(ROOT / "build" / f"{folder.name.lstrip('.')}.lock"):
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
+            return
+        report(f"installing {requirements.relative_to(ROOT)}")
+        shutil.rmtree(folder, ignore_errors=True)
+        make()
+        stamp.write_text(digest, encoding="utf-8")
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and "WARNING" not in line]
+        raise LocalError("could not install: " + "\n  ".join(said[-5:] or [f"{command[2]} answered {done.returncode}"]))

@@ -1,0 +1,214 @@
+"""A deployment in memory for the CLI: the stack's outputs, its state machine, and what walks the executions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.stepfunctions.exceptions import InvalidToken
+from moto.stepfunctions.models import Execution, StepFunctionBackend, stepfunctions_backends
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from dossier.errors import CaseFailedError
+from dossier.models import CaseStatus
+from dossier.steps.accept import accept
+from dossier.steps.publish import fail
+from dossier.stores.cases import Case, Question
+from tests.conftest import BUCKET, REGION, Cloud
+from tests.machine import ROOT, World
+
+CONNECTIONS = ("claims", "disputes", "invoices")
+DOCUMENTS = ROOT / "events" / "documents"
+
+
+@dataclass
+class Dossier:
+    """The deployment, and the command that works with it.
+
+    Attributes:
+        cloud: the AWS account.
+        world: what walks a case.
+        stacks: what is deployed.
+        whole: whether an execution is walked to its end at once; else only accepted, and ``then`` goes on.
+        then: what happens to the deployment, one each time that the command sleeps.
+        answers: task tokens that were answered: True, or the error they were failed with.
+        dead: nobody waits for a task token any more.
+
+    """
+
+    cloud: Cloud
+    world: World
+    stacks: Stacks
+    whole: bool = True
+    then: list[Callable[[], object]] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+    dead: bool = False
+
+    def __call__(self, *words: str | Path, input: str | None = None) -> Result:  # noqa: A002 -- CliRunner's word
+        """Run ``dossier`` in this process."""
+        return CliRunner().invoke(app, [str(word) for word in words], input=input)
+
+    def json(self, *words: str | Path) -> Any:
+        """Run ``dossier … --json`` and return the document that it printed."""
+        return json.loads(self(*words, "--json").stdout)
+
+    def case(self, connection: str, reference: str) -> Case:
+        """Return a case as stored."""
+        return self.cloud.app.cases.get(connection, reference)
+
+    def executions(self) -> list[Execution]:
+        """Return all executions of the state machine."""
+        backend = stepfunctions_backends[DEFAULT_ACCOUNT_ID][REGION]
+        return [each for machine in backend.state_machines for each in machine.executions]
+
+    def change(self, connection: str, reference: str, **changes: Any) -> None:
+        """Change a case's record."""
+        assert self.cloud.app.cases.change(connection, reference, **changes)
+
+    def ask(self, connection: str, reference: str, what: str, text: str = "was it created?") -> None:
+        """Ask the operator."""
+        question = Question(what=what, text=text, token=f"token-{what}", asked_at="2026-01-31T12:00:00.000Z")
+        self.cloud.app.cases.ask(connection, reference, question)
+        self.change(connection, reference, status=CaseStatus.NEEDS_ATTENTION, reason=text)
+
+    def tick(self, _seconds: float = 0) -> None:
+        """Let the deployment work while the command sleeps."""
+        fresh = [each for each in self.executions() if each.status == "RUNNING" and each.output is None]
+        for each in fresh:
+            self._run(each)
+        if not fresh and self.then:
+            self.then.pop(0)()
+
+    def _run(self, execution: Execution) -> None:
+        case, arn = json.loads(execution.execution_input), execution.execution_arn
+        execution.output = "taken"
+        if self.whole:
+            self.world.execute(case, arn)
+            execution.status = "SUCCEEDED"
+            return
+        desk, app = self.world.desk, self.cloud.app
+        try:
+            accept(
+                case,
+                arn,
+                cases=desk.cases,
+                objects=desk.objects,
+                connection_of=desk.connection_of,
+                vendor_of=desk.vendor_of,
+            )
+        except CaseFailedError as error:
+            name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})
+            fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits)
+            execution.status, execution.error, execution.cause = "FAILED", name, str(error)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _service_models_read_once() -> Iterator[None]:
+    """Every run of the command makes clients of its own; reading AWS's service models anew is most of its time."""
+    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
+    botocore.session.create_loader = lambda *_: loader  # type: ignore[assignment]
+    yield
+    botocore.session.create_loader = made
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a local AWS nor an AWS account, whatever this machine has."""
+    monkeypatch.setenv("DOSSIER_HOME", str(tmp_path / "home"))
+    for name in ("DOSSIER_STAGE", "DOSSIER_DEBUG", "DOSSIER_CONNECTIONS", "AWS_PROFILE", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+@pytest.fixture
+def dossier(cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dossier]:
+    """Yield a deployment of stage ``dev`` whose executions run while the command sleeps."""
+    stacks, client = deploy(cloud), boto3.Session.client
+
+    def made(session: boto3.Session, service: str, **options: Any) -> Any:
+        return stacks if service == "cloudformation" else client(session, service, **options)
+
+    monkeypatch.setattr(boto3.Session, "client", made)
+    it = Dossier(cloud, World(cloud), stacks)
+    monkeypatch.setattr(time, "sleep", it.tick)
+
+    def answered(_backend: object, token: str, answer: str, *rest: str) -> None:
+        if it.dead:
+            raise InvalidToken
+        it.answers[token] = (answer, *rest) if rest else True
+
+    monkeypatch.setattr(StepFunctionBackend, "send_task_success", answered)
+    monkeypatch.setattr(StepFunctionBackend, "send_task_failure", answered)
+    yield it
+
+
+def deploy(cloud: Cloud, stage: str = "dev") -> Stacks:
+    """Make what the CLI finds in an account: the state machine, the secrets, and the stack with its outputs."""
+    client = cloud.session.client
+    role = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/states"
+    definition = json.dumps({"StartAt": "Accept", "States": {"Accept": {"Type": "Succeed"}}})
+    arn = client("stepfunctions").create_state_machine(name=f"dossier-{stage}", definition=definition, roleArn=role)[
+        "stateMachineArn"
+    ]
+    cloud.app.environment = cloud.app.environment.model_copy(update={"state_machine_arn": arn})
+    for name in CONNECTIONS:
+        empty = json.dumps({"api_key": "", "webhook_secrets": []})
+        client("secretsmanager").create_secret(Name=f"dossier/{name}", SecretString=empty)
+    outputs = {
+        "ApiUrl": "https://api.example.com",
+        "ApiId": "a1b2c3",
+        "BucketName": BUCKET,
+        "TableName": "cases",
+        "StateMachineArn": arn,
+        "EventBusName": "dossier",
+        "SecretPrefix": "dossier",
+        "ConnectionNames": ",".join(CONNECTIONS),
+    }
+    queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", *(f"poll-{each}" for each in CONNECTIONS))]
+    urls = [client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in queues]
+    return Stacks({f"dossier-{stage}": (outputs, urls)})
+
+
+class Stacks:
+    """What the CLI asks CloudFormation (moto's own needs packages that are not here)."""
+
+    def __init__(self, stacks: dict[str, tuple[dict[str, str], list[str]]]) -> None:
+        self.stacks = stacks
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 -- AWS's name
+        """Return a stack's outputs."""
+        if StackName not in self.stacks:
+            error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
+            raise ClientError({"Error": error}, "DescribeStacks")
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.stacks[StackName][0].items()]
+        return {"Stacks": [{"StackName": StackName, "Outputs": outputs}]}
+
+    def get_paginator(self, _operation: str) -> Stacks:
+        """Return what pages through a stack's resources."""
+        return self
+
+    def paginate(self, *, StackName: str) -> list[dict[str, Any]]:  # noqa: N803 -- AWS's name
+        """Return one page of a stack's resources."""
+        queues = [{"ResourceType": "AWS::SQS::Queue", "PhysicalResourceId": url} for url in self.stacks[StackName][1]]
+        return [{"StackResourceSummaries": queues}]
+
+
+@pytest.fixture
+def invoice(tmp_path: Path) -> Path:
+    """A document that every vendor reads."""
+    path = tmp_path / "invoice.pdf"
+    path.write_bytes((DOCUMENTS / "invoice.pdf").read_bytes())
+    return path

@@ -1,0 +1,83 @@
+"""What every test may use: AWS in memory (moto), with Dossier's resources in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from dossier.bootstrap import App
+from dossier.environment import Environment
+
+REGION = "us-east-1"
+BUCKET = "artifacts"
+QUEUES = ("wake", "poll-invoices", "poll-claims", "poll-disputes")
+
+
+@dataclass
+class Cloud:
+    """An account with Dossier's bucket, table, queues and bus, and the app on top of it."""
+
+    session: boto3.Session
+    app: App
+
+    def put(self, key: str, body: bytes) -> str:
+        """Put an object into the artifact bucket and return its URI."""
+        self.session.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        return f"s3://{BUCKET}/{key}"
+
+    def messages(self, queue: str) -> list[str]:
+        """Take all visible messages of a queue (``wake``, ``poll-<connection>``)."""
+        sqs = self.session.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}")["QueueUrl"]
+        bodies = []
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Yield an empty account, made anew for each test."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        session = boto3.Session(region_name=REGION)
+        session.client("s3").create_bucket(Bucket=BUCKET)
+        session.client("dynamodb").create_table(
+            TableName="cases",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi_pk", "gsi_sk")
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "by-connection",
+                    "KeySchema": [
+                        {"AttributeName": "gsi_pk", "KeyType": "HASH"},
+                        {"AttributeName": "gsi_sk", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        sqs = session.client("sqs")
+        urls = {name: sqs.create_queue(QueueName=f"dossier-dev-{name}")["QueueUrl"] for name in QUEUES}
+        session.client("events").create_event_bus(Name="dossier")
+        environment = Environment(
+            stage="dev",
+            prefix="dossier",
+            table="cases",
+            bucket=BUCKET,
+            event_bus="dossier",
+            wake_queue_url=urls["wake"],
+        )
+        yield Cloud(session, App(environment, session))

@@ -1,0 +1,430 @@
+"""What Docsumo's guide shows and the vendors' contract does not ask: its examples, its list, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dossier.errors import CaseFailedError, InvalidCaseError, MalformedAnswerError, NeedsAttentionError
+from dossier.http import Reply, Request
+from dossier.models import first_problem
+from dossier.ports import CaseView, Intent
+from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies
+from dossier.vendors.docsumo.adapter import CANDIDATES
+from dossier.vendors.docsumo.hints import DEEPEST, MOST_IDS
+from dossier.vendors.docsumo.replies import KNOWN
+from dossier.vendors.docsumo.requests import SortBy
+from dossier.vendors.docsumo.settings import DocsumoConnection
+from tests.flows import document, drive, recorded, reply
+
+CASE_ID = "case__06c93accde6d445286518079268d45a3"
+AT = datetime(2026, 5, 20, 10, 15, tzinfo=UTC)
+GET = Request("GET", "/")
+
+
+def connection(**changes: Any) -> DocsumoConnection:
+    """Return a connection as ``connections.toml`` gives it."""
+    settings = {"base_url": "https://app.docsumo.com", "casetype_id": "casetype__d1t5b", **changes}
+    return CONNECTION.model_validate({"name": "claims", "vendor": "docsumo", **settings})
+
+
+@dataclass
+class Account:
+    """A case list as the guide describes it: sorted, filtered and paged; ``before`` changes it between requests."""
+
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    largest_page: int = 100
+    tells_total: bool = True
+    before: Callable[[Account, int], None] = lambda _account, _number: None
+    asked: int = 0
+
+    def add(self, case_id: str, *, created: int = 0, modified: int | None = None, **rest: Any) -> None:
+        """Add a case; times are minutes after ``AT``."""
+        times = {"created_date": created, "modified_date": created if modified is None else modified}
+        dates = {key: (AT + timedelta(minutes=value)).isoformat() for key, value in times.items()}
+        self.cases.append({"case_id": case_id, "status": "processed", **dates, **rest})
+
+    def __call__(self, request: Request) -> Reply:
+        """Answer a request for the list."""
+        self.before(self, self.asked)
+        self.asked += 1
+        query = dict(request.query)
+        key, _, way = query["sort_by"].partition(".")
+        ordered = sorted(self.cases, key=lambda each: str(each[key]), reverse=way == "desc")
+        for name in ("stage_id", "assigned_to"):
+            wanted = [value for field_, value in request.query if field_ == name]
+            ordered = [each for each in ordered if not wanted or each.get(name) in wanted]
+        offset, limit = int(query["offset"]), min(int(query["limit"]), self.largest_page)
+        data: dict[str, Any] = {"cases": ordered[offset : offset + limit]}
+        data |= {"total_count": len(ordered)} if self.tells_total else {}
+        return reply({"status": "success", "status_code": 200, "data": data})
+
+
+def filled(count: int, **settings: Any) -> Account:
+    """Return an account of ``count`` cases, one a minute."""
+    account = Account(**settings)
+    for number in range(count):
+        account.add(f"case__{number}", created=number)
+    return account
+
+
+def ids(cases: list[dict[str, Any]]) -> list[str]:
+    """Return the ids of listed cases."""
+    return [each["case_id"] for each in cases]
+
+
+# --- the guide's examples --------------------------------------------------------------------------------------------
+
+
+def test_example_of_an_upload() -> None:
+    """Guide 1.A: the sample response gives the case and both documents."""
+    answer = replies.upload_answer(GET, recorded("docsumo", "upload"))
+    assert answer.case_id == CASE_ID
+    assert [(each.doc_id, each.name, each.status, each.error) for each in answer.documents or ()] == [
+        ("doc__71a76c8c", "invoice_1.pdf", "uploaded", None),
+        ("doc__a4b3d82f", "invoice_2.pdf", "uploaded", None),
+    ]
+
+
+def test_example_of_a_list() -> None:
+    """Guide 1.B: the sample response gives the case with its name, stage, status and times, and the total."""
+    page = replies.page(GET, recorded("docsumo", "list"))
+    (entry,) = page.entries
+    assert (page.size, page.total) == (1, 142)
+    assert (entry.case_id, entry.name, entry.stage_id, entry.status) == (
+        CASE_ID, "Invoice Batch A", "stage__extraction", "processing",
+    )  # fmt: skip
+    assert (entry.created, entry.modified) == (AT, AT + timedelta(seconds=90))
+    assert entry.raw["assigned_to"] == "user__982bc"
+
+
+def test_example_of_an_append() -> None:
+    """Guide 1.C: the sample response gives the case and the added document."""
+    answer = replies.upload_answer(GET, recorded("docsumo", "append"))
+    assert answer.case_id == CASE_ID
+    assert [(each.doc_id, each.name) for each in answer.documents or ()] == [
+        ("doc__bf38c21a", "additional_document.pdf")
+    ]
+
+
+def test_example_of_an_update() -> None:
+    """Guide 1.D: the example's request is the guide's, and its answer comes back as it is."""
+    changes = {"stage_id": "stage__review", "assigned_to": "user__081ad", "case_name": "Updated Invoice Batch A"}
+    driven = drive(flows.update_case(connection(), CASE_ID, **changes), [recorded("docsumo", "update")])
+    assert driven.request.method == "PATCH"
+    assert driven.request.path == f"/api/v1/external/agents/casetype__d1t5b/case/{CASE_ID}"
+    assert driven.request.json == changes
+    assert driven.value["data"]["modified_date"] == "2026-05-20T10:22:15Z"
+
+
+def test_example_of_a_file_search() -> None:
+    """Guide 2, step 1: the answer is a bare array."""
+    driven = drive(flows.search_files(CASE_ID, query="email"), [recorded("docsumo", "files")])
+    assert driven.request.path == f"/api/v1/chatot/cases/{CASE_ID}/files"
+    assert driven.request.query == (("q", "email"),)
+    assert [(each.id, each.name, each.status) for each in driven.value] == [
+        ("6a0cd728051fa766f81f5b7d", "email.pdf", "processed")
+    ]
+
+
+def test_example_of_a_download_url() -> None:
+    """Guide 2, step 2: the URL keeps its two slashes."""
+    url = replies.download_url(GET, recorded("docsumo", "url"))
+    assert url.endswith("/case__06c93accde6d445286518079268d45a3/artifacts//d5dddf43_email.pdf")
+    assert url in recorded("docsumo", "url").body.decode()
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tells_total", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+def test_list_has_every_case_once(count: int, tells_total: bool) -> None:
+    """All pages are read, whether or not the vendor tells how many cases there are."""
+    driven = drive(flows.list_cases(connection()), filled(count, tells_total=tells_total))
+    assert ids(driven.value) == [f"case__{number}" for number in range(count)]
+
+
+def test_list_neither_skips_nor_repeats_while_cases_arrive() -> None:
+    """In the default order cases that arrive between two pages come last."""
+    account = filled(250, before=lambda it, number: it.add(f"case__late_{number}", created=1000 + number))
+    found = ids(drive(flows.list_cases(connection()), account).value)
+    assert len(found) == len(set(found))
+    assert set(found) >= {f"case__{number}" for number in range(250)}
+
+
+def test_list_of_latest_first_does_not_repeat_while_cases_arrive() -> None:
+    """In a ``.desc`` order pages overlap when cases arrive: each case still comes once, and none is left out."""
+    account = filled(250, before=lambda it, number: it.add(f"case__late_{number}", created=1000 + number))
+    found = ids(drive(flows.list_cases(connection(), sort_by="created_date.desc"), account).value)
+    assert len(found) == len(set(found))
+    assert set(found) >= {f"case__{number}" for number in range(250)}
+
+
+def test_list_of_smaller_pages_than_asked_for() -> None:
+    """A vendor that gives fewer cases a page than asked for is read to its total."""
+    driven = drive(flows.list_cases(connection()), filled(120, largest_page=50))
+    assert len(driven.value) == 120
+    assert [dict(each.query)["offset"] for each in driven.requests] == ["0", "50", "100"]
+
+
+def test_list_stops_at_a_limit() -> None:
+    """The guide's example asks for five cases, latest first, in one request of five."""
+    driven = drive(flows.list_cases(connection(), limit=5, sort_by="created_date.desc"), filled(142))
+    assert ids(driven.value) == ["case__141", "case__140", "case__139", "case__138", "case__137"]
+    assert driven.request.path == "/api/v1/external/agents/casetype__d1t5b/cases"
+    assert driven.request.query == (("limit", "5"), ("offset", "0"), ("sort_by", "created_date.desc"))
+
+
+def test_list_with_a_limit_over_a_page() -> None:
+    """``limit`` takes 0 to 100 a page, so more is read in several requests, none of them over 100."""
+    driven = drive(flows.list_cases(connection(), limit=150), filled(250))
+    assert len(driven.value) == 150
+    assert [dict(each.query)["limit"] for each in driven.requests] == ["100", "100"]
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "order"),
+    [
+        ("created_date.asc", ["case__a", "case__b"]),
+        ("created_date.desc", ["case__b", "case__a"]),
+        ("modified_date.asc", ["case__b", "case__a"]),
+        ("modified_date.desc", ["case__a", "case__b"]),
+    ],
+)
+def test_list_takes_each_order(sort_by: SortBy, order: list[str]) -> None:
+    """Each of the four orders that the guide allows is asked for as it is."""
+    account = Account()
+    account.add("case__a", created=0, modified=9)
+    account.add("case__b", created=1, modified=1)
+    assert ids(drive(flows.list_cases(connection(), sort_by=sort_by), account).value) == order
+
+
+def test_list_filters_by_stage_and_assignee() -> None:
+    """A filter of several values repeats its key."""
+    account = filled(3)
+    account.add("case__mine", stage_id="stage__b", assigned_to="user__me")
+    account.add("case__other", stage_id="stage__b", assigned_to="user__else")
+    flow = flows.list_cases(connection(), stage_id=["stage__a", "stage__b"], assigned_to=["user__me"])
+    driven = drive(flow, account)
+    assert ids(driven.value) == ["case__mine"]
+    assert driven.request.query[3:] == (
+        ("stage_id", "stage__a"), ("stage_id", "stage__b"), ("assigned_to", "user__me"),
+    )  # fmt: skip
+
+
+def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
+    """A list that repeats itself counts as read after two pages without anything new."""
+    page = recorded("docsumo", "list")
+    driven = drive(flows.list_cases(connection()), lambda _request: page)
+    assert ids(driven.value) == [CASE_ID]
+    assert len(driven.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"), [({"limit": 0}, "limit is 0"), ({"sort_by": "status.asc"}, "sort_by is")]
+)
+def test_list_refuses_what_the_api_would(settings: dict[str, Any], says: str) -> None:
+    """A wrong limit or order is said before a request is made."""
+    with pytest.raises(InvalidCaseError, match=says):
+        drive(flows.list_cases(connection(), **settings))
+
+
+def test_update_of_nothing_is_refused() -> None:
+    """An update without a change is a mistake."""
+    with pytest.raises(InvalidCaseError, match="nothing to update"):
+        drive(flows.update_case(connection(), CASE_ID))
+
+
+def test_files_that_are_no_list_are_malformed() -> None:
+    """A file search that answers an object without files cannot be used."""
+    with pytest.raises(MalformedAnswerError, match="not a list of files"):
+        drive(flows.search_files(CASE_ID), [reply({"files": 3})])
+
+
+# --- polling ----------------------------------------------------------------------------------------------------------
+
+
+def view(case_id: str, *, submitted: int | None = 0, **settings: Any) -> CaseView:
+    """Return a submitted case, ``submitted`` minutes after ``AT``; None for one that is only collected."""
+    documents = () if submitted is None else (document(),)
+    at = AT + timedelta(minutes=submitted or 0)
+    return CaseView(connection(**settings), "R-1", case_id=case_id, documents=documents, submitted_at=at)
+
+
+def test_poll_of_many_cases_asks_once() -> None:
+    """Fifty cases that changed of late are read off one page."""
+    cases = [view(f"case__{number}", submitted=number) for number in range(200, 250)]
+    driven = drive(VENDOR.poll_results(cases), filled(250))
+    assert len(driven.requests) == 1
+    assert set(driven.value) == {each.case_id for each in cases}
+    assert all(each.finished for each in driven.value.values())
+
+
+def test_poll_reads_on_until_all_are_found() -> None:
+    """A case on the fourth page costs four requests, and no more."""
+    driven = drive(VENDOR.poll_results([view("case__240", submitted=1), view("case__20", submitted=1)]), filled(400))
+    assert set(driven.value) == {"case__240", "case__20"}
+    assert len(driven.requests) == 4
+
+
+def test_poll_reads_no_further_than_the_oldest_submission() -> None:
+    """A case that the list lacks cannot be further down than where the list is older than its submission."""
+    driven = drive(VENDOR.poll_results([view("case__absent", submitted=350)]), filled(400))
+    assert driven.value == {}
+    assert len(driven.requests) == 1
+
+
+def test_poll_of_a_collected_case_reads_the_whole_list() -> None:
+    """A case that Dossier only collects may have changed long before it was submitted here."""
+    cases = [view("case__3", submitted=None), view("case__399", submitted=399)]
+    driven = drive(VENDOR.poll_results(cases), filled(400))
+    assert set(driven.value) == {"case__3", "case__399"}
+
+
+def test_poll_survives_a_list_that_moves() -> None:
+    """A case that comes up twice, because others changed between two pages, is taken once, as first seen."""
+
+    def bump(account: Account, number: int) -> None:
+        if number == 1:
+            account.add("case__busy", created=2000)
+
+    driven = drive(VENDOR.poll_results([view("case__50", submitted=1)]), filled(150, before=bump))
+    assert set(driven.value) == {"case__50"}
+
+
+def test_poll_of_no_cases_asks_nothing() -> None:
+    """Cases without an id yet cannot be asked for."""
+    assert drive(VENDOR.poll_results([CaseView(connection(), "R-1")])).value == {}
+
+
+@pytest.mark.parametrize("status", sorted(KNOWN))
+def test_poll_knows_each_public_status(status: str) -> None:
+    """A status that the vendor publishes is never counted as unknown, and ends a case only if it says so."""
+    account = Account()
+    account.add("case__1", status=status)
+    progress = drive(VENDOR.poll_results([view("case__1")]), account).value["case__1"]
+    assert progress.unknown == ()
+    assert progress.finished is (status in {"processed", "erred", "error", "failed"})
+    assert progress.failed is (status in {"erred", "error", "failed"})
+
+
+def test_a_failing_status_can_be_made_to_count_as_done() -> None:
+    """Where a connection's ``done`` names ``erred``, such a case is finished and has not failed."""
+    account = Account()
+    account.add("case__1", status="erred")
+    progress = drive(VENDOR.poll_results([view("case__1", done={"status": ["erred"]})]), account).value["case__1"]
+    assert (progress.finished, progress.failed) == (True, False)
+
+
+# --- looking up a lost upload -----------------------------------------------------------------------------------------
+
+
+def test_lost_create_with_too_many_candidates_is_an_operators() -> None:
+    """The files of more than a few dozen new cases are not searched: an operator is asked."""
+    account = filled(CANDIDATES + 1)
+    case = CaseView(connection(), "R-1", documents=(document(),))
+    with pytest.raises(NeedsAttentionError, match=f"{CANDIDATES + 1} cases"):
+        drive(VENDOR.find_uploaded(case, [0], Intent(AT)), account)
+
+
+@pytest.mark.parametrize(("early", "candidate"), [(119, True), (121, False)])
+def test_lost_create_allows_for_a_slow_clock(early: int, candidate: bool) -> None:
+    """A case that the vendor dates up to two minutes before the request may be the one."""
+    account = filled(1)
+
+    def answer(request: Request) -> Reply:
+        files = [{"id": "f1", "filename": "invoice.pdf"}]
+        return account(request) if request.path.endswith("/cases") else reply(files)
+
+    case = CaseView(connection(), "R-1", documents=(document("invoice.pdf"),))
+    found = drive(VENDOR.find_uploaded(case, [0], Intent(AT + timedelta(seconds=early))), answer).value
+    assert (found is not None) is candidate
+
+
+def test_files_and_documents_have_ids_of_their_own() -> None:
+    """An answered upload gives ``doc_id``; an adopted one gives file ids, and says which is which nowhere else."""
+    case = CaseView(connection(), "R-1", documents=(document("invoice_1.pdf"), document("invoice_2.pdf", index=1)))
+    answered = drive(VENDOR.upload(case, [0, 1]), [recorded("docsumo", "upload")]).value
+    flow = VENDOR.find_uploaded(case, [0, 1], Intent(AT))
+    adopted = drive(flow, [recorded("docsumo", "list-one-recent"), recorded("docsumo", "files-sent")]).value
+    assert adopted is not None
+    assert adopted.case_id == answered.case_id
+    assert not set(adopted.document_ids.values()) & set(answered.document_ids.values())
+
+
+def test_later_batches_never_create_a_case() -> None:
+    """Without the case of the first batch a second one would become a case of its own."""
+    case = CaseView(connection(), "R-1", documents=(document("a.pdf"), document("b.pdf", index=1)))
+    with pytest.raises(CaseFailedError):
+        drive(VENDOR.upload(case, [1]))
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_settings_have_safe_defaults() -> None:
+    """What a connection leaves out is what the guide and the design say."""
+    given = connection()
+    assert given.trigger_workflow is True
+    assert (given.done.status, given.done.stage_id) == (("processed",), ())
+    assert (given.artifacts.query, given.artifacts.include) == ("", ("*",))
+    assert given.key_header == "x-api-key"
+    assert given.storage_hosts == ("storage.googleapis.com",)
+    assert given.webhook is not None
+    assert (given.webhook.scheme, given.webhook.header) == ("shared-secret", "X-Webhook-Token")
+    assert given.limits.requests_per_second == 10
+
+
+def test_settings_with_stages_alone_leave_no_status() -> None:
+    """``done`` with ``stage_id`` alone does not also end a case by its status."""
+    assert connection(done={"stage_id": ["stage__review"]}).done.status == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"done": {}}, "done: Value error, give status, stage_id or both: nothing would ever count as finished"),
+        ({"key_header": "authorization"}, "key_header: Input should be 'x-api-key' or 'apikey'"),
+        ({"casetype_id": ""}, "casetype_id: String should have at least 1 character"),
+        ({"after": {"stage": "x"}}, "after.stage: unknown key"),
+        ({"artifacts": {"exclude": []}}, "artifacts.exclude: unknown key"),
+    ],
+)
+def test_settings_name_the_wrong_key(changes: dict[str, Any], problem: str) -> None:
+    """A wrong setting is one line that names its key."""
+    with pytest.raises(ValidationError) as caught:
+        connection(**changes)
+    assert first_problem(caught.value) == problem
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+def test_hint_is_found_a_few_levels_down_and_no_deeper() -> None:
+    """An id is looked for at every documented place and some levels below, but not without end."""
+    nested: Any = {"case_id": "case__deep"}
+    for _ in range(DEEPEST - 1):
+        nested = {"payload": nested}
+    hint = VENDOR.read_hint(reply(nested).body)
+    assert hint is not None
+    assert hint.case_ids == ("case__deep",)
+    assert VENDOR.read_hint(reply({"payload": nested}).body) is None
+
+
+def test_hint_of_a_huge_delivery_is_bounded() -> None:
+    """A delivery that names thousands of cases moves the polls of a few."""
+    hint = VENDOR.read_hint(reply([{"case_id": f"case__{number}"} for number in range(5000)]).body)
+    assert hint is not None
+    assert len(hint.case_ids) == MOST_IDS
+
+
+@pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7, None, ["case__1"]])
+def test_hint_takes_ids_only(wrong: Any) -> None:
+    """What is no plain text of a sensible length is no id."""
+    assert VENDOR.read_hint(reply({"case_id": wrong}).body) is None

@@ -1,0 +1,403 @@
+"""What of DocuStack the recorded exchanges cannot say: shapes that its guide leaves open, time, settings, the CLI."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dossier.errors import (
+    ConfigurationError,
+    NeedsAttentionError,
+    NotReadyError,
+    OutcomeUnknownError,
+    VendorRejectedError,
+    VendorUnavailableError,
+)
+from dossier.http import Effect, Reply, Request
+from dossier.models import Document, now
+from dossier.ports import CaseView, Intent, Vendor
+from dossier.settings import Connection, Limits, Webhook
+from dossier.signatures import Delivery, Rule, verify
+from dossier.vendors.docustack import CONNECTION, VENDOR
+from dossier.vendors.docustack.adapter import BATCH_SIZE, MAX_BYTES, PAGES, SETTLE
+from dossier.vendors.docustack.lookup import ALLOWANCE
+from tests.flows import document, drive, recorded, reply
+
+CONFIGURED = CONNECTION(name="invoices", base_url="https://api.docustack.com", schema_id="sch", organization_id="org")
+AT = datetime(2024, 11, 15, 14, 22, tzinfo=UTC)
+
+
+def view(*documents: Document, connection: Connection = CONFIGURED) -> CaseView:
+    """Return a case with documents."""
+    return CaseView(connection, "R-1", documents=documents)
+
+
+def refs(*names: str) -> tuple[Document, ...]:
+    """Return documents that DocuStack reads by reference."""
+    return tuple(
+        document(name, index=index, key="", ref=f"https://example.com/{index}") for index, name in enumerate(names)
+    )
+
+
+TWO = refs("one.pdf", "two.pdf")
+
+
+def test_is_a_vendor() -> None:
+    """The adapter has every part of the port, and one phase."""
+    vendor: Vendor = VENDOR
+    assert vendor.phases == ("documents",)
+    assert (vendor.opens_case, vendor.accepts_references, vendor.bulk_poll) == (False, True, False)
+
+
+# --- batch answers ---------------------------------------------------------------------------------------------------
+
+BOTH = {0: "a", 1: "b"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "ids", "failures"),
+    [
+        pytest.param({"document_ids": ["a", "b"], "job_id": "j"}, BOTH, {}, id="ids in order"),
+        pytest.param(["a", "b"], BOTH, {}, id="bare ids"),
+        pytest.param([{"id": "a"}, {"id": "b"}], BOTH, {}, id="bare items in order"),
+        pytest.param(
+            {"results": [{"id": "b", "name": "two.pdf"}, {"id": "a", "name": "one.pdf"}]}, BOTH, {}, id="name"
+        ),
+        pytest.param(
+            {"items": [{"document_id": "b", "ref": TWO[1].ref}, {"document_id": "a", "ref": TWO[0].ref}]},
+            BOTH,
+            {},
+            id="ref",
+        ),
+        pytest.param({"data": {"accepted": [{"document_id": "a"}, {"document_id": "b"}]}}, BOTH, {}, id="nested"),
+        pytest.param(
+            {"document_ids": ["a", "b"], "documents": [{"id": "b", "name": "two.pdf"}, {"id": "a", "name": "one.pdf"}]},
+            BOTH,
+            {},
+            id="said twice",
+        ),
+        pytest.param(
+            {"documents": [{"document_id": "a", "error": None}, {"name": "two.pdf", "error": {"message": "too big"}}]},
+            {0: "a"},
+            {1: "too big"},
+            id="an error in an item",
+        ),
+        pytest.param(
+            {"documents": [{"id": "a", "status": "queued"}, {"status": "rejected"}]},
+            {0: "a"},
+            {1: "DocuStack refused it (rejected)"},
+            id="a status in an item",
+        ),
+        pytest.param(
+            {"documents": [{"id": "b", "ref": TWO[1].ref}], "rejected": [TWO[0].ref]},
+            {1: "b"},
+            {0: "DocuStack refused it"},
+            id="refs that were refused",
+        ),
+        pytest.param(
+            {"documents": [{"id": "a", "name": "one.pdf"}], "errors": [{"index": 1, "detail": "no such bucket"}]},
+            {0: "a"},
+            {1: "no such bucket"},
+            id="errors beside",
+        ),
+        pytest.param(
+            {
+                "documents": [{"id": "a", "name": "one.pdf"}],
+                "errors": [{"document": {"ref": TWO[1].ref, "name": "two.pdf"}, "message": "unread"}],
+            },
+            {0: "a"},
+            {1: "unread"},
+            id="errors with their document",
+        ),
+        pytest.param({"failed": ["one.pdf", "two.pdf"]}, {}, dict.fromkeys((0, 1), "DocuStack refused it"), id="all"),
+        pytest.param({"documents": [{"id": 17}, {"id": 18}]}, {0: "17", 1: "18"}, {}, id="ids that are numbers"),
+    ],
+)
+def test_reads_batch_answers_of_many_shapes(answer: Any, ids: dict[int, str], failures: dict[int, str]) -> None:
+    """Ids and refusals in a batch's answer are matched by reference, then name, then order."""
+    uploaded = drive(VENDOR.upload(view(*TWO), [0, 1]), [reply(answer, status=202)]).value
+    assert uploaded.document_ids == ids
+    assert uploaded.failures == failures
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"job_id": "j"},
+        {"document_ids": ["a"]},
+        {"documents": [{"id": "a", "name": "one.pdf"}]},
+        {"documents": [{"id": "a", "name": "other.pdf"}, {"id": "b", "name": "else.pdf"}]},
+        {"documents": ["a", "b", "c"]},
+        {"documents": [{"name": "one.pdf"}, {"name": "two.pdf"}]},
+    ],
+)
+def test_never_repeats_a_batch_that_was_taken(answer: Any) -> None:
+    """An answer that leaves a document's id open is a lost answer: it is looked up, not sent again."""
+    with pytest.raises(OutcomeUnknownError, match="gives no id for"):
+        drive(VENDOR.upload(view(*TWO), [0, 1]), [reply(answer, status=202)])
+
+
+def test_two_references_of_one_name_are_told_apart() -> None:
+    """References of one name are matched by what they refer to."""
+    same = refs("same.pdf", "same.pdf")
+    answer = {"documents": [{"id": "b", "ref": same[1].ref, "name": "same.pdf"}, {"id": "a", "ref": same[0].ref}]}
+    assert drive(VENDOR.upload(view(*same), [0, 1]), [reply(answer)]).value.document_ids == BOTH
+
+
+def test_splits_many_references() -> None:
+    """A batch has at most ``BATCH_SIZE`` references, in order."""
+    many = refs(*(f"{number}.pdf" for number in range(BATCH_SIZE + 1)))
+    assert VENDOR.batches(view(*many)) == [list(range(BATCH_SIZE)), [BATCH_SIZE]]
+
+
+# --- look-ups --------------------------------------------------------------------------------------------------------
+
+MINE = {"document_id": "a", "filename": "invoice.pdf", "uploaded_at": "2024-11-15T14:22:30Z"}
+OLD = {"id": "z", "name": "invoice.pdf", "created_at": "2024-11-01T00:00:00Z", "job_id": "jz"}
+LOST = Intent(at=AT)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [MINE, OLD],
+        {"documents": [OLD, MINE]},
+        {"items": [MINE]},
+        {"data": [MINE, OLD]},
+        {"results": [MINE], "total": 1},
+        {"data": {"documents": [MINE]}},
+        [{"id": "a", "name": "invoice.pdf"}, OLD],
+        [{**MINE, "uploaded_at": "2024-11-15T14:22:30"}],
+        [{**MINE, "uploaded_at": (AT - ALLOWANCE).isoformat()}],
+        [MINE, {"name": "invoice.pdf"}, "odd", None],
+    ],
+)
+def test_adopts_the_one_document_that_fits(answer: Any) -> None:
+    """A list of any shape that has one new document of the name tells that the upload took effect."""
+    found = drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value
+    assert found is not None
+    assert found.document_ids == {0: "a"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {"documents": []},
+        [OLD],
+        [{**MINE, "filename": "other.pdf"}],
+        [{**MINE, "uploaded_at": (AT - ALLOWANCE - timedelta(seconds=1)).isoformat()}],
+        {"documents": [MINE | {"filename": "b.pdf"}, OLD], "has_more": True},
+    ],
+)
+def test_a_document_that_the_list_lacks_was_not_uploaded(answer: Any) -> None:
+    """Older documents and other names do not fit, and a list that reaches back far enough proves it."""
+    assert drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"documents": [MINE | {"filename": "b.pdf"}], "has_more": True},
+        {"documents": [MINE | {"filename": "b.pdf"}], "total": 2},
+        {"documents": [MINE | {"filename": "b.pdf"}], "next_cursor": "x"},
+        {"documents": [OLD | {"name": "b.pdf"}, MINE | {"filename": "c.pdf"}], "total": 9},
+        [{"id": str(number), "name": "b.pdf", "created_at": "2024-11-15T14:23:00Z"} for number in range(50)],
+        [{"id": str(number), "name": "b.pdf"} for number in range(20)],
+        {"unexpected": True},
+    ],
+)
+def test_asks_where_the_list_may_be_cut(answer: Any) -> None:
+    """A list that may go on before the upload's time proves nothing: an operator is asked."""
+    with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf"):
+        drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
+
+
+def test_reads_on_where_the_list_says_how() -> None:
+    """Pages that tell their offset are read until they reach back to the upload, and no further than ``PAGES``."""
+
+    def page(request: Request) -> Reply:
+        offset = int(dict(request.query).get("offset", "0"))
+        newer = {"id": str(offset), "name": "b.pdf", "created_at": "2024-11-15T14:23:00Z"}
+        return reply({"documents": [newer], "total": 10**6, "offset": offset})
+
+    seen: list[Request] = []
+    with pytest.raises(NeedsAttentionError):
+        drive(VENDOR.find_uploaded(view(document()), [0], LOST), page, seen=seen)
+    assert [each.query for each in seen] == [(), *((("offset", str(number)),) for number in range(1, PAGES))]
+
+
+def test_does_not_read_the_same_page_for_ever() -> None:
+    """A list that ignores the offset ends with the page that brings nothing new."""
+    same = reply({"documents": [MINE | {"filename": "b.pdf"}], "total": 9, "offset": 0})
+    with pytest.raises(NeedsAttentionError):
+        drive(VENDOR.find_uploaded(view(document()), [0], LOST), [same, same])
+
+
+def test_names_are_compared_as_text() -> None:
+    """A name that comes back in another Unicode form is the same name."""
+    answer = [{**MINE, "filename": "Gro\u0308ße №7.pdf"}]
+    found = drive(VENDOR.find_uploaded(view(document("Gr\u00f6ße №7.pdf")), [0], LOST), [reply(answer)]).value
+    assert found is not None
+    assert found.document_ids == {0: "a"}
+
+
+def test_a_document_of_the_same_case_is_not_adopted_again() -> None:
+    """The id of another document of the case is taken, even under the same name."""
+    case = view(document(document_id="a"), document(index=1))
+    assert drive(VENDOR.find_uploaded(case, [1], LOST), [reply([MINE])]).value is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422])
+def test_asks_where_there_is_no_list(status: int) -> None:
+    """A list that DocuStack refuses cannot tell what became of an upload."""
+    with pytest.raises(NeedsAttentionError):
+        drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply({"detail": "no"}, status=status)])
+
+
+def test_a_batch_has_time_to_appear() -> None:
+    """A batch is ingested in the background: while it is fresh, a look-up that misses some is worth repeating."""
+    fresh, settled = Intent(at=now()), Intent(at=now() - SETTLE)
+    one = [{"id": "a", "name": "one.pdf"}]
+    with pytest.raises(NotReadyError):
+        drive(VENDOR.find_uploaded(view(*TWO), [0, 1], fresh), [reply(one)])
+    with pytest.raises(NeedsAttentionError, match="1 of them"):
+        drive(VENDOR.find_uploaded(view(*TWO), [0, 1], settled), [reply(one)])
+
+
+def test_a_batch_is_found_by_reference() -> None:
+    """Where the list gives references, those decide, not the names."""
+    answer = [{"id": "b", "name": "x", "ref": TWO[1].ref}, {"id": "a", "name": "x", "ref": TWO[0].ref}]
+    found = drive(VENDOR.find_uploaded(view(*TWO), [0, 1], LOST), [reply(answer)]).value
+    assert found is not None
+    assert found.document_ids == BOTH
+
+
+def test_names_that_repeat_are_uploaded_one_by_one() -> None:
+    """Two uploads of one name at once could not be told apart afterwards."""
+    connection = CONFIGURED.model_copy(update={"limits": Limits(concurrency=7)})
+    apart, alike = (document("a.pdf"), document("b.pdf", index=1)), (document("a.pdf"), document("a.pdf", index=1))
+    assert VENDOR.uploads_at_once(view(*apart, connection=connection)) == 7
+    assert VENDOR.uploads_at_once(view(*alike, connection=connection)) == 1
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_settings_by_default() -> None:
+    """A connection is live, and its deliveries are signed as the guide says."""
+    assert CONFIGURED.mode == "live"
+    assert Webhook(scheme="hmac-sha256-hex", header="X-DocuStack-Signature") == CONFIGURED.webhook
+    assert VENDOR.max_document_bytes == MAX_BYTES
+
+
+@pytest.mark.parametrize("missing", ["schema_id", "organization_id"])
+def test_settings_that_every_upload_needs(missing: str) -> None:
+    """Without schema or organization there is no connection."""
+    given = CONFIGURED.model_dump() | {missing: ""}
+    with pytest.raises(ValidationError, match=missing):
+        CONNECTION.model_validate(given)
+
+
+def test_an_error_about_a_key_never_shows_it() -> None:
+    """The message says what to mend without the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        VENDOR.headers(CONFIGURED, "ds_test_sesame")
+    assert "sesame" not in str(caught.value)
+    assert "dossier secrets set invoices" in str(caught.value)
+
+
+def test_another_vendors_connection_is_refused() -> None:
+    """The adapter works with its own settings only."""
+    other = Connection(name="other", vendor="x", base_url="https://x.example.com")
+    with pytest.raises(ConfigurationError, match="not a DocuStack connection"):
+        VENDOR.headers(other, "ds_live_x")
+
+
+# --- deliveries ------------------------------------------------------------------------------------------------------
+
+EVENTS_OF_THE_GUIDE = ("document_completed", "job_completed", "job_failed")
+
+
+def proven(body: bytes, headers: dict[str, str], *secrets: str) -> bool:
+    """Return whether a delivery is taken under the connection's own settings."""
+    webhook = CONFIGURED.webhook
+    assert webhook is not None
+    assert webhook.header is not None
+    return verify(Rule(webhook.scheme, webhook.header, webhook.prefix), Delivery(body, headers), secrets)
+
+
+@pytest.mark.parametrize("event", EVENTS_OF_THE_GUIDE)
+def test_deliveries_are_signed_as_the_guide_says(event: str) -> None:
+    """The signature is the hex HMAC-SHA256 of the raw body; another body, secret or form of header is refused."""
+    body = recorded("docustack", f"webhook-{event}").body
+    signature = hmac.new(b"secret", body, hashlib.sha256).hexdigest()
+    signed = {"x-docustack-signature": signature}
+    assert proven(body, signed, "secret")
+    assert proven(body, signed, "rotated", "secret")
+    assert not proven(body + b" ", signed, "secret")
+    assert not proven(body, signed, "other")
+    assert not proven(body, signed, "")
+    assert not proven(body, {}, "secret")
+    assert not proven(body, {"x-docustack-signature": "ä" * 64}, "secret")
+
+
+# --- statuses and the CLI's own flows --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "Completed"])
+def test_case_does_not_matter_in_a_status(status: str) -> None:
+    """A status in other letters is the same one, and is reported in the vendor's own."""
+    progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": status})]).value
+    assert progress.finished
+    assert progress.documents["a"].status == status
+
+
+def test_an_unknown_status_is_not_the_end() -> None:
+    """A status that the guide does not name is still running, and is reported."""
+    progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": "on_hold"})]).value
+    assert (progress.finished, progress.unknown) == (False, ("on_hold",))
+
+
+def test_check_fails_with_the_vendor() -> None:
+    """A refusal that is not about the list alone is told as it is."""
+    with pytest.raises(VendorRejectedError):
+        drive(VENDOR.check(CONFIGURED), [reply({"detail": "no"}, status=400)])
+    with pytest.raises(VendorUnavailableError):
+        drive(VENDOR.check(CONFIGURED), [recorded("docustack", "assumed-gateway.html", status=502)])
+
+
+def test_lists_documents() -> None:
+    """The CLI's list gives DocuStack's own answer."""
+    driven = drive(VENDOR.list_documents(), [recorded("docustack", "assumed-list")])
+    assert [each["id"][0] for each in driven.value["documents"]] == ["c", "b", "a"]
+    assert (driven.request.method, driven.request.path) == ("GET", "/api/v1/documents")
+
+
+def test_gets_a_document() -> None:
+    """The CLI's document is the guide's, values as they are."""
+    driven = drive(VENDOR.get_document("c1a2b3c4d5e6f7g8h9i0"), [recorded("docustack", "document")])
+    assert driven.value["field_values"][2]["value"] == "4,200.00"
+    assert driven.request.path == "/api/v1/documents/c1a2b3c4d5e6f7g8h9i0"
+
+
+def test_submits_a_batch_by_hand() -> None:
+    """The CLI's batch is one request that is not repeated blindly."""
+    driven = drive(VENDOR.submit_batch(CONFIGURED, TWO), [reply({"job_id": "j"}, status=202)])
+    assert driven.value == {"job_id": "j"}
+    assert driven.request.effect is Effect.UNSAFE
+    assert driven.request.json["documents"][1] == {"ref": "https://example.com/1", "name": "two.pdf"}
+
+
+def test_a_refused_document_keeps_its_reason_whatever_was_kept() -> None:
+    """A document that failed in Dossier's books is failed in the result, with the reason that was stored."""
+    failed = document("a.pdf", document_id="a", failed=True, status="failed", error="unreadable")
+    result = VENDOR.read_result(replace(view(failed), options={}), {})
+    assert (result.status, result.documents[0].error, result.documents[0].status) == ("failed", "unreadable", "failed")

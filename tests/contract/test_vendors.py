@@ -1,0 +1,50 @@
+"""Every vendor that Dossier finds keeps the contract of ``suite.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from dossier import vendors
+from tests.contract.suite import VENDOR_CHECKS, Check, Exchange, Suite, checks, load
+
+
+def _suites() -> Iterator[Suite]:
+    for name in vendors.names():
+        try:
+            suite = load(name)
+            assert suite.vendor
+        except (OSError, ValueError, ImportError, AttributeError):
+            continue  # test_has_a_suite says what is wrong with it
+        yield suite
+
+
+SUITES = list(_suites())
+EXCHANGES = [
+    pytest.param(suite, exchange, check, id=f"{suite.name}-{exchange.name}-{check.__name__}")
+    for suite in SUITES
+    for exchange in suite.recordings.exchanges
+    for check in checks(exchange)
+]
+
+
+@pytest.mark.parametrize("name", vendors.names())
+def test_has_a_suite(name: str) -> None:
+    """A vendor without recordings is not done."""
+    assert load(name).vendor.name == name
+
+
+@pytest.mark.parametrize(
+    ("suite", "check"),
+    [pytest.param(suite, check, id=f"{suite.name}-{check.__name__}") for suite in SUITES for check in VENDOR_CHECKS],
+)
+def test_vendor(suite: Suite, check: Callable[[Suite], None]) -> None:
+    """The adapter as a whole keeps each part of the contract."""
+    check(suite)
+
+
+@pytest.mark.parametrize(("suite", "exchange", "check"), EXCHANGES)
+def test_exchange(suite: Suite, exchange: Exchange, check: Check) -> None:
+    """A recorded exchange gives what was recorded, and whatever its replies turn into, nothing else than it may."""
+    check(suite, exchange)

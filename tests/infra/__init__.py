@@ -1,0 +1,1 @@
+"""The deployment, as synthesized: nothing here reaches AWS."""

@@ -1,0 +1,60 @@
+"""The stack, synthesized once for the session, for two stages side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from app import ROOT, use_own_node
+from tests.infra.synthesis import Synthesized
+
+use_own_node()  # before anything imports the CDK
+
+
+@pytest.fixture(scope="session")
+def layer_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in place of the dependency layer, which takes a while to build."""
+    folder = tmp_path_factory.mktemp("layer")
+    (folder / "python").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthesized:
+    """Return the stage ``dev``, with all defaults."""
+    return _synthesize(tmp_path_factory.mktemp("dev"), {"dependency_layer": str(layer_stub)})
+
+
+@pytest.fixture(scope="session")
+def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthesized:
+    """Return another stage, with every setting set."""
+    settings = {
+        "dependency_layer": str(layer_stub),
+        "stage": "blue",
+        "architecture": "x86_64",
+        "document_buckets": "scans, mail-room",
+        "retain": "false",
+        "webhook_rate": "7",
+        "webhook_burst": "9",
+    }
+    return _synthesize(tmp_path_factory.mktemp("blue"), settings)
+
+
+def _synthesize(folder: Path, settings: Mapping[str, str]) -> Synthesized:
+    """Synthesize as ``app.py`` does, cdk-nag's checks included: a finding fails it."""
+    import aws_cdk as cdk  # noqa: PLC0415 -- starts Node
+    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415
+
+    from infra.settings import Settings  # noqa: PLC0415
+    from infra.stack import DossierStack  # noqa: PLC0415
+
+    flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    context = {"connections": "tests/infra/connections.toml", **settings}
+    app = cdk.App(outdir=str(folder), analytics_reporting=False, context={**flags, **context})
+    stack = DossierStack(app, settings=Settings.load(app.node.try_get_context, root=ROOT, environment={}))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+    return Synthesized(folder, stack.stack_name)

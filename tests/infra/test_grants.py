@@ -1,0 +1,137 @@
+"""What the roles may do."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.infra.synthesis import Synthesized
+
+EXECUTIONS = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:dossier-dev:*"
+DOCUMENTS = "<Bucket>/cases/*/*/documents/*"
+VENDOR = "<Bucket>/cases/*/*/vendor/*"
+OUTCOME = {"<Bucket>/cases/*/*/result.json", "<Bucket>/cases/*/*/manifest.json"}
+PATTERNS = {
+    "accept": {DOCUMENTS, "<Bucket>/*"},  # callers submit from any key
+    "ask": set(),
+    "collect": {VENDOR},
+    "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
+    "fail": {"<Bucket>/cases/*", *OUTCOME},
+    "open": {VENDOR},
+    "poll": {VENDOR},
+    "process": {VENDOR},
+    "publish": {VENDOR, "<Bucket>/cases/*", *OUTCOME},
+    "sweep": {EXECUTIONS},  # an execution's name is its case's
+    "upload": {VENDOR, DOCUMENTS},
+    "wait": set(),
+    "wake": {"<Bucket>/webhooks/*"},
+    "webhook": {"<Bucket>/webhooks/*"},
+}
+"""The patterns that a role names: the folders of every case, of every day; besides X-Ray, which takes no resource."""
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+@pytest.mark.parametrize("verb", PATTERNS)
+def test_a_role_names_its_resources(stack: Synthesized, verb: str) -> None:
+    """No function may touch anything but the resources it works on."""
+    patterns = set()
+    for statement in stack.statements(verb):
+        if set(statement["Action"]) == TRACES:
+            assert statement["Resource"] == ["*"]
+            continue
+        patterns |= {each for each in statement["Resource"] if "*" in each}
+    assert patterns == PATTERNS[verb]
+
+
+@pytest.mark.parametrize("verb", PATTERNS)
+def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
+    """No action is a pattern, none is granted twice for one resource, and each role writes its own log alone."""
+    grants = [
+        (action, resource)
+        for statement in stack.statements(verb)
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert not [action for action, _ in grants if "*" in action]
+    assert len(grants) == len(set(grants))
+    assert {resource for action, resource in grants if action.startswith("logs:")} == {
+        f"</aws/lambda/dossier-dev-{verb}>"
+    }
+
+
+def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
+    """No two functions share a role, and there is no other way to a permission than those tested here."""
+    roles = [each["Role"]["Fn::GetAtt"][0] for each in stack.functions.values()]
+    assert len(roles) == len(set(roles))
+    assert not stack.of_type("AWS::IAM::Policy")
+    assert not stack.of_type("AWS::IAM::ManagedPolicy")
+    assert len(stack.of_type("AWS::IAM::Role")) == len(roles) + 1
+
+
+def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> None:
+    """The machine's role names the functions in its states; what else it may do has no resources in IAM."""
+    role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
+    calls, services = stack.role_statements(role)
+    assert calls["Action"] == ["lambda:InvokeFunction"]
+    assert {each.strip("{}") for each in calls["Resource"]} == {
+        "accept", "ask", "collect", "download", "fail", "open", "process", "publish", "upload", "wait",
+    }  # fmt: skip
+    assert {action.partition(":")[0] for action in services["Action"]} == {"logs", "xray"}
+
+
+@pytest.mark.parametrize(
+    ("action", "verbs"),
+    [
+        ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll"),
+        ("events:PutEvents", "ask publish fail"),
+        ("states:StartExecution", "wake"),
+        ("states:SendTask*", "poll"),
+        ("states:DescribeExecution", "sweep"),
+        ("sqs:ReceiveMessage", "wake poll"),
+        ("sqs:SendMessage", "wait webhook wake poll sweep"),
+        ("s3:DeleteObject*", ""),
+        ("dynamodb:DeleteItem", "open upload process collect download publish fail wait wake poll"),
+        ("dynamodb:Scan", ""),
+    ],
+)
+def test_who_may(stack: Synthesized, action: str, verbs: str) -> None:
+    """What matters most is granted to those who need it, and nobody else."""
+    may = {
+        verb
+        for verb in stack.functions
+        for statement in stack.statements(verb)
+        if any(fnmatchcase(each, action) for each in statement["Action"])
+    }
+    assert may == set(verbs.split())
+
+
+def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None:
+    """The one function that strangers reach has the table and the vendors out of its reach."""
+    actions = {each for statement in stack.statements("webhook") for each in statement["Action"]}
+    assert not [each for each in actions if each.startswith(("dynamodb:", "states:"))]
+    sends = next(each for each in stack.statements("webhook") if each["Action"] == ["sqs:SendMessage"])
+    assert sends["Resource"] == ["<dossier-dev-wake>"]
+
+
+def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Documents may lie in other buckets if the operator says so, and in no other."""
+    for synthesized, buckets in ((stack, []), (other_stack, ["scans", "mail-room"])):
+        statements = synthesized.statements("accept")
+        [reads] = [each["Resource"] for each in statements if each["Action"] == ["s3:GetObject"]]
+        [lists] = [each["Resource"] for each in statements if each["Action"] == ["s3:ListBucket"]]
+        arns = ["<Bucket>", *(f"arn:<AWS::Partition>:s3:::{name}" for name in buckets)]
+        assert set(lists) == set(arns)
+        assert set(reads) == {f"{arn}/*" for arn in arns}
+
+
+def test_nobody_else_may_call_a_function(stack: Synthesized) -> None:
+    """API Gateway and EventBridge call what they are set up for, from this account's API and rules."""
+    permissions = stack.of_type("AWS::Lambda::Permission").values()
+    callers = {(each["Principal"], stack.text(each["FunctionName"])) for each in permissions}
+    assert callers == {
+        ("apigateway.amazonaws.com", "{webhook}"),
+        ("events.amazonaws.com", "{fail}"),
+        ("events.amazonaws.com", "{sweep}"),
+    }
+    assert all("SourceArn" in each for each in permissions)

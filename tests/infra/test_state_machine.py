@@ -1,0 +1,202 @@
+"""The state machine's definition."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from dossier import errors
+from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, RetryableError, tree
+from tests.infra.synthesis import Synthesized
+
+PATH_FIELDS = {
+    "InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector", "ItemsPath", "MaxConcurrencyPath",
+    "TimeoutSecondsPath", "HeartbeatSecondsPath", "CausePath", "ErrorPath",
+}  # fmt: skip
+STEPS = {
+    "Accept": "accept",
+    "Open Case": "open",
+    "Upload Documents": "upload",
+    "Process": "process",
+    "Collect": "collect",
+    "Download Artifact": "download",
+    "Publish": "publish",
+    "Record Failure": "fail",
+}
+TOKEN_STEPS = {"Ask About Case": "ask", "Ask About Upload": "ask", "Poll": "wait", "Poll Results": "wait"}
+IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact"}
+
+
+def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:
+    """No transition dangles, no state is an orphan, and every way ends."""
+    for machine in _machines(stack):
+        states, reached, ahead = machine["States"], set(), [machine["StartAt"]]
+        while ahead:
+            name = ahead.pop()
+            if name not in reached:
+                reached.add(name)
+                ahead += _targets(states[name])
+        assert reached == set(states)
+        for name, state in states.items():
+            ends = state.get("End") or state["Type"] == "Fail"
+            assert bool(ends) != bool(state.get("Next") or state["Type"] == "Choice"), name
+
+
+def test_all_of_it_is_jsonata(stack: Synthesized) -> None:
+    """No JSONPath anywhere: where a path is missing it goes on silently."""
+    assert stack.definition["QueryLanguage"] == "JSONata"
+    for name, state, _ in stack.states():
+        assert state.get("QueryLanguage", "JSONata") == "JSONata", name
+        assert not PATH_FIELDS & set(state), name
+        assert '"$.' not in json.dumps(state), name
+        assert '.$"' not in json.dumps(state), name
+
+
+def test_nothing_waits_by_looping(stack: Synthesized) -> None:
+    """A wait costs the same however long it is: no Wait state, and no loop but that by way of an operator."""
+    assert not [name for name, state, _ in stack.states() if state["Type"] == "Wait"]
+    edges = {name: _targets(state) for name, state, _ in stack.states()}
+    edges["Ask About Case"] = [each for each in edges["Ask About Case"] if each != "Open Case"]
+    edges["Ask About Upload"] = []
+    assert not any(_comes_back(name, edges) for name in edges)
+
+
+@pytest.mark.parametrize(("name", "verb"), STEPS.items())
+def test_a_step_calls_its_function(stack: Synthesized, name: str, verb: str) -> None:
+    """A step's answer is the function's answer, without a wrapper of metadata."""
+    assert _state(stack, name)["Resource"] == "{" + verb + "}"
+
+
+@pytest.mark.parametrize(("name", "verb"), TOKEN_STEPS.items())
+def test_a_waiting_step_hands_out_its_token(stack: Synthesized, name: str, verb: str) -> None:
+    """The states that wait give their function the token that ends the wait."""
+    state = _state(stack, name)
+    assert state["Resource"].endswith(":states:::lambda:invoke.waitForTaskToken")
+    assert state["Arguments"]["FunctionName"] == "{" + verb + "}"
+    assert state["Arguments"]["Payload"]["token"] == "{% $states.context.Task.Token %}"
+
+
+def test_every_task_is_known(stack: Synthesized) -> None:
+    """The lists above leave no task out."""
+    assert {name for name, state, _ in stack.states() if state["Type"] == "Task"} == set(STEPS) | set(TOKEN_STEPS)
+
+
+@pytest.mark.parametrize("name", [*STEPS, *TOKEN_STEPS])
+def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> None:
+    """What is final is never tried again, what passes is for long, anything else a few times; in this order."""
+    never, patient, rest = _state(stack, name)["Retry"]
+    final = {each.__name__ for root in (CaseFailedError, NeedsAttentionError) for each in tree(root)}
+    assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
+    assert never["MaxAttempts"] == 0
+    assert set(patient["ErrorEquals"]) == {each.__name__ for each in tree(RetryableError)}
+    assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (20, 120, "FULL")
+    assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 5)
+
+
+def test_every_error_has_a_retrier(stack: Synthesized) -> None:
+    """A new class in the tree is one of the two: final or worth another try."""
+    never, patient, _ = _state(stack, "Accept")["Retry"]
+    named = {*never["ErrorEquals"], *patient["ErrorEquals"]}
+    defined = {name for name, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, DossierError)}
+    assert defined - named == {"DossierError"}
+
+
+@pytest.mark.parametrize("name", TOKEN_STEPS)
+def test_a_wait_that_timed_out_is_over(stack: Synthesized, name: str) -> None:
+    """A deadline ends a wait: another try would wait all over again."""
+    assert "States.Timeout" in _state(stack, name)["Retry"][0]["ErrorEquals"]
+
+
+@pytest.mark.parametrize("name", ["Poll", "Poll Results"])
+def test_a_wait_ends_by_itself_after_its_deadline(stack: Synthesized, name: str) -> None:
+    """Should the waiting room fail, the state itself gives up, a quarter of an hour later."""
+    assert _state(stack, name)["TimeoutSeconds"] == "{% $ceil($case.deadline) + 900 %}"
+
+
+def test_whatever_fails_is_recorded(stack: Synthesized) -> None:
+    """Each state of the way catches everything and leads to Record Failure, which leads to Failed in any case."""
+    for name, state in stack.definition["States"].items():
+        if state["Type"] in {"Task", "Map"}:
+            last = state["Catch"][-1]
+            target = "Failed" if name == "Record Failure" else "Record Failure"
+            assert (last["ErrorEquals"], last["Next"]) == (["States.ALL"], target), name
+    assert _state(stack, "Record Failure")["Next"] == "Failed"
+    failed = _state(stack, "Failed")
+    assert (failed["Error"], failed["Cause"]) == ("{% $states.input.error %}", "{% $states.input.reason %}")
+
+
+@pytest.mark.parametrize(
+    ("name", "question"), [("Open Case", "Ask About Case"), ("Upload Documents", "Ask About Upload")]
+)
+def test_an_operator_sends_the_case_back_to_where_it_was(stack: Synthesized, name: str, question: str) -> None:
+    """What nobody but an operator can tell becomes a question; its answer repeats the step."""
+    asks = _state(stack, name)["Catch"][0]
+    assert (asks["ErrorEquals"], asks["Next"]) == (["NeedsAttentionError"], question)
+    assert _state(stack, question)["Next"] == name
+    assert set(_state(stack, question)["Arguments"]["Payload"]) == {"connection", "reference", "what", "cause", "token"}
+
+
+def test_states_in_maps_carry_no_variables_of_their_own(stack: Synthesized) -> None:
+    """What a batch needs travels as its state's input, so that batches at once cannot mix theirs."""
+    for name, state, _ in stack.states():
+        assert name not in IN_MAPS or "Assign" not in json.dumps(state), name
+
+
+def test_maps_are_as_wide_as_the_case_says(stack: Synthesized) -> None:
+    """How many requests run at once is the vendor's matter, decided per case."""
+    assert _state(stack, "Upload")["Items"] == "{% $case.uploads %}"
+    assert _state(stack, "Upload")["MaxConcurrency"] == "{% $case.at_once %}"
+    assert _state(stack, "Download")["Items"] == "{% $collected.artifacts %}"
+    assert _state(stack, "Download")["MaxConcurrency"] == "{% $collected.at_once %}"
+
+
+def test_a_case_of_one_document_takes_ten_transitions(stack: Synthesized) -> None:
+    """The way of the commonest case, which is what it costs."""
+    way = ["Accept", "Submitted Before?", "Upload", "Poll", "More To Wait For?", "Collect", "Download", "Publish"]
+    states = stack.definition["States"]
+    for here, there in pairwise(way):
+        assert there in _targets(states[here])
+    assert len(way) + len(["Upload Documents", "Download Artifact"]) == 10
+
+
+def test_history_is_not_copied_into_logs(stack: Synthesized) -> None:
+    """Errors alone are logged, without a case's data; executions are traced."""
+    machine = stack.one("AWS::StepFunctions::StateMachine")
+    assert machine["LoggingConfiguration"]["Level"] == "ERROR"
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+    assert machine.get("StateMachineType", "STANDARD") == "STANDARD"
+
+
+def _machines(stack: Synthesized) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for _, _, machine in stack.states():
+        if machine not in found:
+            found.append(machine)
+    return found
+
+
+def _state(stack: Synthesized, name: str) -> dict[str, Any]:
+    return next(state for found, state, _ in stack.states() if found == name)
+
+
+def _targets(state: dict[str, Any]) -> list[str]:
+    choices = [*state.get("Choices", []), *state.get("Catch", []), state]
+    return [each["Next"] for each in choices if "Next" in each] + [state[key] for key in ("Default",) if key in state]
+
+
+def _comes_back(name: str, edges: dict[str, list[str]]) -> bool:
+    seen: set[str] = set()
+    ahead = list(edges[name])
+    while ahead:
+        here = ahead.pop()
+        if here == name:
+            return True
+        if here not in seen:
+            seen.add(here)
+            ahead += edges[here]
+    return False

@@ -1,0 +1,273 @@
+"""What the template deploys."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.settings import MOST_CONNECTIONS
+from tests.infra.synthesis import Synthesized
+
+VERBS = {
+    "accept", "ask", "collect", "download", "fail", "open", "poll", "process", "publish", "sweep", "upload", "wait",
+    "wake", "webhook",
+}  # fmt: skip
+NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
+NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well
+
+
+def test_cfn_lint_finds_nothing(stack: Synthesized, other_stack: Synthesized) -> None:
+    """The templates are valid CloudFormation, state machine definition included."""
+    files = [str(each.file) for each in (stack, other_stack)]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *NOT_OURS, "--", *files],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cdk_nag_finds_nothing(stack: Synthesized, tmp_path: Path) -> None:
+    """The stack passed cdk-nag's checks, which fail the synthesis of one that does not."""
+    import aws_cdk as cdk  # noqa: PLC0415 -- starts Node
+    from aws_cdk import aws_s3 as s3  # noqa: PLC0415
+    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415
+
+    careless = cdk.App(outdir=str(tmp_path))
+    s3.Bucket(cdk.Stack(careless, "Careless"), "Bucket")
+    cdk.Validations.of(careless).add_plugins(AwsSolutionsChecks(careless))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        careless.synth()
+    assert "AwsSolutions-S10" in (tmp_path / "validation-report.json").read_text(encoding="utf-8")
+    assert "AwsSolutions-" not in (stack.folder / "validation-report.json").read_text(encoding="utf-8")
+
+
+def test_every_acknowledged_rule_has_a_reason(stack: Synthesized) -> None:
+    """Whoever reads why a rule does not apply finds a sentence."""
+    metadata = json.loads((stack.folder / f"{stack.name}.metadata.json").read_text(encoding="utf-8"))
+    reasons = [
+        reason
+        for entries in metadata.values()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for reason in entry["data"].values()
+    ]
+    assert len(reasons) > len(VERBS)
+    assert all(len(reason) > 20 and reason.endswith(".") for reason in reasons)
+
+
+def test_each_verb_is_a_function(stack: Synthesized) -> None:
+    """Every folder below functions is deployed, and nothing else runs code: no custom resource, no Node."""
+    assert set(stack.functions) == VERBS
+    assert {each["Runtime"] for each in stack.functions.values()} == {"python3.13"}
+    kinds = {each["Type"] for each in stack.template["Resources"].values()}
+    assert not [kind for kind in kinds if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"]
+
+
+def test_functions_are_traced_and_log_for_a_month(stack: Synthesized) -> None:
+    """Every function has a log group of its own that does not grow for ever, and traces."""
+    for function in stack.functions.values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert stack.text(function["LoggingConfig"]["LogGroup"]) == f"</aws/lambda/{function['FunctionName']}>"
+    assert {each["RetentionInDays"] for each in stack.of_type("AWS::Logs::LogGroup").values()} == {30}
+
+
+def test_the_processor_is_a_setting(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Functions run on arm64 unless told otherwise."""
+    assert {each["Architectures"][0] for each in stack.functions.values()} == {"arm64"}
+    assert {each["Architectures"][0] for each in other_stack.functions.values()} == {"x86_64"}
+
+
+def test_environments_stay_below_four_kilobytes(stack: Synthesized) -> None:
+    """No function's variables come near Lambda's limit, even with every reference filled in at its longest."""
+    for verb, function in stack.functions.items():
+        variables = function["Environment"]["Variables"]
+        size = sum(len(name) + (len(value) if isinstance(value, str) else 256) for name, value in variables.items())
+        assert size < 4096, verb
+        assert variables["DOSSIER_PREFIX"] == "dossier"
+
+
+def test_only_wake_knows_the_state_machine(stack: Synthesized) -> None:
+    """The functions in the state machine do not depend on it."""
+    knows = {
+        verb
+        for verb, each in stack.functions.items()
+        if "DOSSIER_STATE_MACHINE_ARN" in each["Environment"]["Variables"]
+    }
+    assert knows == {"wake"}
+
+
+def test_lambda_does_not_take_the_waiting_room_for_a_runaway_loop(stack: Synthesized) -> None:
+    """Functions whose messages come back to them are allowed to: Lambda stops others after 16 rounds."""
+    loops = {verb for verb, each in stack.functions.items() if each.get("RecursiveLoop") == "Allow"}
+    assert loops == {"poll", "wake"}
+
+
+def test_two_stages_share_no_name(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Two stages live side by side in one account and region."""
+    assert _names(stack)
+    assert not _names(stack) & _names(other_stack)
+    assert not [name for name in _names(other_stack) if "blue" not in name]
+
+
+def test_names_follow_the_contract(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Secrets and the bus go by ``dossier`` in the stage dev; queues and the machine by the stack's name."""
+    assert {"dossier", "dossier/invoices", "dossier-dev", "dossier-dev-poll-claims-dlq"} <= _names(stack)
+    assert {"dossier-blue", "dossier-blue/invoices", "dossier-blue-wake"} <= _names(other_stack)
+
+
+def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
+    """Nobody but the account reads the bucket, by TLS alone; what is unfinished or replaced goes away."""
+    bucket = stack.one("AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 7)
+    assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert {each["Prefix"] for each in rules.values() if "Prefix" in each} == {"staging/"}
+    policy = json.dumps(stack.one("AWS::S3::BucketPolicy"))
+    assert '"aws:SecureTransport": "false"' in policy
+
+
+def test_the_table_can_be_restored(stack: Synthesized) -> None:
+    """The table is on demand, with the index, expiry of hints and point-in-time recovery."""
+    table = stack.one("AWS::DynamoDB::Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    [index] = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "by-connection"
+    assert [each["AttributeName"] for each in index["KeySchema"]] == ["gsi_pk", "gsi_sk"]
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
+def test_data_outlives_the_stack_unless_told_otherwise(stack: Synthesized, other_stack: Synthesized, kind: str) -> None:
+    """``cdk destroy`` keeps bucket and table; ``-c retain=false`` gives them up."""
+    for synthesized, policy in ((stack, "Retain"), (other_stack, "Delete")):
+        [resource] = [each for each in synthesized.template["Resources"].values() if each["Type"] == kind]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy)
+
+
+def test_a_new_secret_is_empty(stack: Synthesized) -> None:
+    """Each connection has a secret for the operator to fill in; nothing secret is in the template."""
+    secrets = {each["Name"]: each["SecretString"] for each in stack.of_type("AWS::SecretsManager::Secret").values()}
+    assert set(secrets) == {"dossier/invoices", "dossier/claims", "dossier/disputes"}
+    assert {json.dumps(json.loads(text)) for text in secrets.values()} == {'{"api_key": "", "webhook_secrets": []}'}
+
+
+def test_every_queue_has_dead_letters_that_raise_an_alarm(stack: Synthesized) -> None:
+    """What fails five times is kept for two weeks and seen; every queue wants TLS."""
+    queues = {each["QueueName"]: each for each in stack.of_type("AWS::SQS::Queue").values()}
+    work = {name: each for name, each in queues.items() if "RedrivePolicy" in each}
+    assert set(queues) == set(work) | {f"{name}-dlq" for name in work}
+    assert set(work) == {
+        "dossier-dev-wake",
+        *(f"dossier-dev-poll-{name}" for name in ("invoices", "claims", "disputes")),
+    }
+    for name, queue in work.items():
+        assert stack.text(queue["RedrivePolicy"]["deadLetterTargetArn"]) == f"<{name}-dlq>"
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert {each["MessageRetentionPeriod"] for each in queues.values()} == {14 * 86400}
+    assert {each["SqsManagedSseEnabled"] for each in queues.values()} == {True}
+    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    assert {stack.text(each["Dimensions"][0]["Value"]) for each in alarms} == {
+        f"<{name}-dlq.QueueName>" for name in work
+    }
+    assert len(stack.of_type("AWS::SQS::QueuePolicy")) == len(queues)
+
+
+def test_a_slow_vendor_starves_no_other(stack: Synthesized) -> None:
+    """Each poll queue has a mapping of its own, as wide as the connection's limit (SQS takes two at least)."""
+    mappings = {
+        stack.text(each["EventSourceArn"]): each for each in stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    }
+    widths = {name: each["ScalingConfig"]["MaximumConcurrency"] for name, each in mappings.items()}
+    assert widths == {
+        "<dossier-dev-poll-invoices>": 7,
+        "<dossier-dev-poll-claims>": 2,
+        "<dossier-dev-poll-disputes>": 5,
+        "<dossier-dev-wake>": 10,
+    }
+    assert {tuple(each["FunctionResponseTypes"]) for each in mappings.values()} == {("ReportBatchItemFailures",)}
+    assert {name: each["BatchSize"] for name, each in mappings.items() if each["BatchSize"] > 1} == {
+        "<dossier-dev-wake>": 10
+    }
+
+
+def test_messages_stay_hidden_while_they_are_worked_on(stack: Synthesized) -> None:
+    """A queue shows a message again after its function has ended, and soon: a failed poll is worth another try."""
+    queues = {each["QueueName"]: each for each in stack.of_type("AWS::SQS::Queue").values()}
+    for queue, verb in (("dossier-dev-wake", "wake"), ("dossier-dev-poll-invoices", "poll")):
+        hidden, runs = queues[queue]["VisibilityTimeout"], stack.functions[verb]["Timeout"]
+        assert runs < hidden <= runs + 60
+
+
+def test_ended_executions_reach_fail(stack: Synthesized) -> None:
+    """An execution that failed, was aborted or timed out is recorded even if no state could do it."""
+    [rule] = [each for each in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in each]
+    assert "EventBusName" not in rule  # Step Functions tells the default bus
+    assert rule["EventPattern"]["source"] == ["aws.states"]
+    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "ABORTED", "TIMED_OUT"]
+    [machine] = rule["EventPattern"]["detail"]["stateMachineArn"]
+    assert stack.text(machine).endswith(":stateMachine:dossier-dev")
+    assert [stack.text(each["Arn"]) for each in rule["Targets"]] == ["{fail}"]
+
+
+def test_the_sweep_runs_each_minute(stack: Synthesized) -> None:
+    """A lost poll message is found within a minute."""
+    [rule] = [each for each in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each]
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert [stack.text(each["Arn"]) for each in rule["Targets"]] == ["{sweep}"]
+
+
+def test_the_webhook_api_is_throttled_and_logs_no_token(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Two routes, POST alone; limits from the settings; the log leaves out the path, which may hold a token."""
+    routes = {each["RouteKey"] for each in stack.of_type("AWS::ApiGatewayV2::Route").values()}
+    assert routes == {"POST /webhooks/{connection}", "POST /webhooks/{connection}/{token}"}
+    stage = stack.one("AWS::ApiGatewayV2::Stage")
+    assert stage["StageName"] == "$default"
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200}
+    assert "path" not in stage["AccessLogSettings"]["Format"].lower()
+    assert other_stack.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": 7,
+        "ThrottlingBurstLimit": 9,
+    }
+
+
+def test_outputs_follow_the_contract(stack: Synthesized) -> None:
+    """What the CLI and people read after a deployment is there."""
+    outputs = {name: stack.text(each["Value"]) for name, each in stack.template["Outputs"].items()}
+    assert set(outputs) == {
+        "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName", "ConnectionNames",
+        "SecretPrefix", "WebhookUrl",
+    }  # fmt: skip
+    assert outputs["ConnectionNames"] == "invoices,claims,disputes"
+    assert outputs["SecretPrefix"] == "dossier"
+    assert outputs["WebhookUrl"] == f"{outputs['ApiUrl']}/webhooks/<connection>"
+
+
+def test_as_many_connections_as_allowed_fit_into_a_role(stack: Synthesized) -> None:
+    """IAM's 10,240 characters of inline policies hold every role, with all connections and the longest names."""
+    longest = len('"arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:dossier-/-abcdef",') + 16 + 23
+    for verb in stack.functions:
+        text = json.dumps(stack.statements(verb), separators=(",", ":"))
+        of_connections = len(re.findall(r'"<[^"]*(?:invoices|claims|disputes)>"', text))
+        others = text.count("<") - of_connections
+        assert len(text) + 100 * others + longest * of_connections // 3 * MOST_CONNECTIONS < 10_240, verb
+
+
+def _names(stack: Synthesized) -> set[str]:
+    """Return the physical names that the template gives."""
+    return {
+        each["Properties"][key]
+        for each in stack.template["Resources"].values()
+        for key in NAMES
+        if isinstance(each.get("Properties", {}).get(key), str)
+    }

@@ -1,0 +1,166 @@
+"""The sandbox's faults go wrong the way the real world does, and the journal tells what was done all the same."""
+
+import email.utils
+import time
+
+import httpx
+import pytest
+
+from tests.local.sandbox.sandboxes import LiveSandbox
+
+CUT = (httpx.ReadError, httpx.RemoteProtocolError)
+
+
+def test_lost_before_does_nothing(sandbox: LiveSandbox) -> None:
+    """lost_before resets the connection: no status, and no work was done."""
+    sandbox.set(faults={"lost_before": {"rate": 1, "vendor": "docustack", "operation": "upload"}})
+    with pytest.raises(CUT):
+        sandbox.docustack_upload()
+    (entry,) = sandbox.journal(fault="lost_before")
+    assert (entry["status"], entry["effects"]) == (None, [])
+    assert sandbox.docustack.get("/api/v1/documents").json()["total"] == 0
+
+
+def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
+    """lost_after resets the connection after the document was taken."""
+    sandbox.set(faults={"lost_after": {"rate": 1, "operation": "upload"}})
+    for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
+        with pytest.raises(CUT):
+            upload()
+    assert [entry["status"] for entry in sandbox.journal(effect="document_uploaded")] == [None, None]
+    assert sandbox.docustack.get("/api/v1/documents").json()["total"] == 1
+
+
+def test_a_large_upload_can_be_lost(sandbox: LiveSandbox) -> None:
+    """A dropped connection reads the upload to its end first, so that before and after look alike."""
+    sandbox.set(faults={"lost_before": 1})
+    with pytest.raises(CUT):
+        sandbox.docustack_upload(content=b"%PDF-" + bytes(5_000_000))
+
+
+@pytest.mark.parametrize(("name", "done"), [("error_before", 0), ("error_after", 1)])
+def test_errors_come_before_or_after_the_work(sandbox: LiveSandbox, name: str, done: int) -> None:
+    """error_before and error_after are a 5xx without and with the work done."""
+    sandbox.set(faults={name: 1})
+    assert sandbox.docustack_upload().status_code >= 500
+    assert len(sandbox.effects("document_uploaded")) == done
+
+
+def test_throttle_announces_a_pause_in_seconds(sandbox: LiveSandbox) -> None:
+    """A throttled call is told to wait; a call of that key in the pause is a violation, after it all is well."""
+    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 1, "form": "seconds"}}, pause_grace=0.02)
+    assert sandbox.docustack_upload().headers["retry-after"] == "1"
+    time.sleep(0.05)
+    assert sandbox.docustack.get("/api/v1/documents").status_code == 429
+    assert sandbox.docsumo_upload().status_code == 200
+    (entry,) = sandbox.journal(violation="true")
+    assert (entry["vendor"], entry["operation"], entry["paused"]) == ("docustack", "list", True)
+    time.sleep(1)
+    assert sandbox.docustack.get("/api/v1/documents").status_code == 200
+    assert not sandbox.effects("document_uploaded")[1:]
+
+
+def test_throttle_announces_a_pause_as_a_date(sandbox: LiveSandbox) -> None:
+    """Retry-After can be an HTTP date, not before the pause has the length set."""
+    sandbox.set(faults={"throttle": {"rate": 1, "seconds": 1, "form": "date"}})
+    before = time.time()
+    until = email.utils.parsedate_to_datetime(sandbox.ombudsman_case().headers["retry-after"])
+    assert before + 1 <= until.timestamp() <= time.time() + 2
+
+
+def test_calls_on_their_way_are_no_violation(sandbox: LiveSandbox) -> None:
+    """A call so soon after the 429 that it may have been on its way is paused, but no violation."""
+    sandbox.set(faults={"throttle": {"rate": 1, "times": 1}}, pause_grace=5)
+    answers = [sandbox.docustack_upload().status_code for _ in range(2)]
+    assert answers == [429, 429]
+    assert [entry["paused"] for entry in sandbox.journal(status=429)] == [False, True]
+    assert not sandbox.journal(violation="true")
+
+
+def test_slow_delays_the_answer(sandbox: LiveSandbox) -> None:
+    """A slow call's answer is held back."""
+    sandbox.set(faults={"slow": {"rate": 1, "seconds": 0.3}})
+    began = time.monotonic()
+    assert sandbox.docustack_upload().status_code == 200
+    assert time.monotonic() - began >= 0.06
+
+
+@pytest.mark.parametrize("size", [0, 3_000_000], ids=["a small file", "a large one"])
+def test_truncated_downloads(sandbox: LiveSandbox, size: int) -> None:
+    """A truncated download ends short of its Content-Length, as its connection does."""
+    case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
+    if size:
+        made = {"filename": "large.bin", "size": size}
+        sandbox.plain.post(f"/_sandbox/docsumo/cases/{case_id}/artifacts", json=made)
+    name = "large.bin" if size else "summary.pdf"
+    (file,) = sandbox.docsumo.get(f"/api/v1/chatot/cases/{case_id}/files?q={name}").json()
+    path = f"/api/v1/chatot/cases/{case_id}/chat/artifacts/{file['id']}/url"
+    url = sandbox.docsumo.get(path).json()["data"]["url"]
+    sandbox.set(faults={"truncated": 1})
+    got = b""
+    with pytest.raises(CUT), sandbox.plain.stream("GET", url) as answer:
+        assert answer.status_code == 200
+        for chunk in answer.iter_bytes():
+            got += chunk
+    if size:
+        assert len(got) == size // 2
+
+
+def test_truncated_json(sandbox: LiveSandbox) -> None:
+    """A document's JSON can be truncated too."""
+    document_id = sandbox.docustack_upload().json()["document_id"]
+    sandbox.set(faults={"truncated": 1})
+    with pytest.raises(CUT):
+        sandbox.docustack.get(f"/api/v1/documents/{document_id}")
+
+
+@pytest.mark.parametrize(("status", "when", "done"), [(200, "before", 0), (200, "after", 1), (502, "after", 1)])
+def test_html_in_place_of_json(sandbox: LiveSandbox, status: int, when: str, done: int) -> None:
+    """A page of HTML comes with 200 or 502, whether or not the work was done."""
+    sandbox.set(faults={"html": {"rate": 1, "status": status, "when": when}})
+    answer = sandbox.docustack_upload()
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert len(sandbox.effects("document_uploaded")) == done
+
+
+def test_redirect_catches_a_key_that_goes_along(sandbox: LiveSandbox) -> None:
+    """A redirected GET ends at storage, where a key that went along is refused and noted."""
+    sandbox.set(faults={"redirect": {"rate": 1, "vendor": "docustack"}})
+    answer = sandbox.docustack.get("/api/v1/documents")
+    assert answer.status_code == 302
+    assert not sandbox.journal(leak="true")
+    assert sandbox.docustack.get("/api/v1/documents", follow_redirects=True).status_code == 400
+    assert len(sandbox.journal(leak="true")) == 1
+
+
+def test_rules_are_filtered_and_counted(sandbox: LiveSandbox) -> None:
+    """A rule strikes only its vendor and operation, and not more often than its times."""
+    rule = {"rate": 1, "vendor": "ombudsman", "operation": "case", "times": 1, "status": 500}
+    sandbox.set(faults={"error_before": [rule]})
+    case_id = sandbox.ombudsman_case().json()["case_id"]
+    assert [sandbox.ombudsman.get(f"/cases/{case_id}").status_code for _ in range(2)] == [500, 200]
+
+
+def test_draws_are_repeatable(sandbox: LiveSandbox) -> None:
+    """The same seed brings the same faults, another seed others."""
+
+    def draw(seed: int) -> list[int]:
+        sandbox.set(seed=seed, faults={"error_before": {"rate": 0.5, "status": 500}})
+        return [sandbox.docustack.get("/api/v1/documents").status_code for _ in range(20)]
+
+    first = draw(1)
+    assert first == draw(1)
+    assert first != draw(2)
+    assert 3 < first.count(500) < 17
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"faults": {"fire": 1}}, {"faults": {"slow": 2}}, {"seconds": -1}, {"colour": 1}, {"rate_limits": {"x": None}}],
+)
+def test_refuses_impossible_settings(sandbox: LiveSandbox, settings: dict[str, object]) -> None:
+    """Unknown settings and faults, and rates beyond 0 to 1, are a 400 and change nothing."""
+    before = sandbox.plain.get("/_sandbox/settings").json()
+    status = sandbox.plain.post("/_sandbox/settings", json=settings).status_code
+    assert (status, sandbox.plain.get("/_sandbox/settings").json()) == (400, before)

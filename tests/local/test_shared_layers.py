@@ -1,0 +1,38 @@
+import io
+import zipfile
+
+from tests.local.aws import COMPILED_LAYER, Aws
+
+USES = "import shared\ndef handle(event, context): return [shared.WORD, shared.__file__]"
+
+
+def test_a_layer_is_unpacked_once_for_all_functions(aws: Aws) -> None:
+    """Two functions with the same layers import from one place, and the later of two layers comes first."""
+    layers = [_layer(aws, "earlier"), _layer(aws, "later")]
+    functions = [aws.function(USES) for _ in range(2)]
+    for function in functions:
+        aws.lambda_.update_function_configuration(FunctionName=function, Layers=layers)
+
+    (word, first), (_, second) = [aws.invoke(function) for function in functions]
+
+    assert word == "later"
+    assert first == second
+
+
+def test_a_layer_that_was_compiled_beforehand_is_used_where_it_is(aws: Aws) -> None:
+    """A layer with the very files of the compiled one is not unpacked at all."""
+    function = aws.function(USES)
+    aws.lambda_.update_function_configuration(FunctionName=function, Layers=[_layer(aws, "compiled")])
+
+    word, file = aws.invoke(function)
+
+    assert word == "compiled"
+    assert f"/{COMPILED_LAYER}/python/" in file
+
+
+def _layer(aws: Aws, word: str) -> str:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("python/shared.py", f"WORD = {word!r}")
+    published = aws.lambda_.publish_layer_version(LayerName=aws.name("layer"), Content={"ZipFile": packed.getvalue()})
+    return str(published["LayerVersionArn"])

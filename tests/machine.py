@@ -1,0 +1,247 @@
+"""The state machine's path, walked in process: the same steps in the same order, over AWS in memory and the sandbox.
+
+It stands in for Step Functions alone (retries by class name, task tokens); what is deployed is tested in ``tests/e2e``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.testclient import TestClient
+
+from dossier import vendors
+from dossier.bootstrap import App
+from dossier.connections import load_toml
+from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError
+from dossier.models import Phase
+from dossier.ports import Uploaded
+from dossier.settings import Connection, Limits, Poll
+from dossier.steps.accept import accept
+from dossier.steps.ask import ask
+from dossier.steps.collect import collect
+from dossier.steps.download import download
+from dossier.steps.poll import Poller
+from dossier.steps.process import process
+from dossier.steps.publish import fail, publish
+from dossier.steps.upload import open_case, upload
+from dossier.steps.wait import wait
+from dossier.steps.work import Desk
+from dossier.transport import Transport
+from local.sandbox import accounts
+from local.sandbox.app import create
+from local.sandbox.context import build
+from tests.conftest import Cloud
+
+ROOT = Path(__file__).parents[1]
+TRIES = 20
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """The function was killed: nothing of our own may catch it."""
+
+
+@dataclass
+class Tokens:
+    """Task tokens, answered: what ``stores.executions`` does, without Step Functions."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def succeed(self, token: str, output: dict[str, Any]) -> bool:
+        """Answer a token with success."""
+        return self.answers.setdefault(token, output) is output
+
+    def fail(self, token: str, error: Exception) -> bool:
+        """Answer a token with failure."""
+        return self.answers.setdefault(token, error) is error
+
+    def start(self, name: str, case: dict[str, Any]) -> str:
+        """Note that an execution was started."""
+        self.started.append((name, case))
+        return f"arn:{name}"
+
+
+class Keys:
+    """The sandbox's own keys."""
+
+    def __init__(self) -> None:
+        self.known = accounts.load()
+
+    def api_key(self, connection: str, *, fresh: bool = False) -> str:
+        """Return the key of a connection's account."""
+        del fresh
+        vendor = {"invoices": "docustack", "claims": "docsumo", "disputes": "ombudsman"}[connection]
+        return str(getattr(self.known, vendor).api_key)
+
+
+@dataclass
+class Killer:
+    """Kills the function at one of its external calls: before the request, or after the answer has come."""
+
+    at: int | None = None
+    seen: int = 0
+    inside: bool = False
+    """Whether a function runs: only then can it be killed."""
+
+    def strike(self, *_: Any, **__: Any) -> None:
+        """Count a call's beginning or end; at the chosen one the function dies."""
+        if not self.inside:
+            return
+        self.seen += 1
+        if self.at is not None and self.seen - 1 == self.at:
+            raise Killed
+
+
+class World:
+    """Dossier, AWS in memory and the sandbox, in one process."""
+
+    def __init__(self, cloud: Cloud, **sandbox: Any) -> None:
+        self.cloud = cloud
+        self.sandbox = TestClient(create(build()), base_url="http://127.0.0.1:4780")
+        self.sandbox.post("/_sandbox/settings", json={"seconds": 0, "webhooks": False, "rate_limits": {"docsumo": None, "docustack": None}, **sandbox})
+        settings = load_toml(ROOT / "connections.toml")
+        poll = Poll(first=0, every=0.001, max=0.001, deadline=600)
+        fast = {"poll": poll, "limits": Limits(requests_per_second=1000, concurrency=5)}
+        self.connections = {name: each.model_copy(update=fast) for name, each in settings.items()}
+        self.tokens = Tokens()
+        self.retried: list[str] = []
+        self.asked: list[str] = []
+        self.killer = Killer()
+        self.sandbox.event_hooks = {"request": [self.killer.strike], "response": [self.killer.strike]}
+        for moment in ("before-call", "after-call"):
+            cloud.session.events.unregister(moment, unique_id=f"killer-{moment}")
+            cloud.session.events.register(moment, self.killer.strike, unique_id=f"killer-{moment}")
+        app = cloud.app = App(cloud.app.environment, cloud.session)  # clients take their hooks when they are made
+        self.transport = Transport(self.sandbox, keys=Keys(), turns=app.limiter, open_file=app.objects.open, patience=5)
+        self.desk = Desk(
+            cases=app.cases,
+            objects=app.objects,
+            intents=app.intents,
+            transport=self.transport,
+            connection_of=self.connection,
+            vendor_of=vendors.vendor,
+            settling=timedelta(0),
+            rivalry=timedelta(0),
+        )
+
+    def connection(self, name: str) -> Connection:
+        """Return a connection, as the settings layer would."""
+        if name not in self.connections:
+            raise InvalidCaseError(f'unknown connection "{name}"')
+        return self.connections[name]
+
+    def submit(self, connection: str, reference: str, files: Mapping[str, bytes], **rest: Any) -> dict[str, Any]:
+        """Put files into the bucket and walk the case to its end; return its result."""
+        documents = [
+            {"uri": self.cloud.put(f"staging/{reference}/{index}", body), "name": name}
+            for index, (name, body) in enumerate(files.items())
+        ]
+        case = {"connection": connection, "reference": reference, "documents": documents, **rest}
+        return self.execute(case, f"arn:{connection}-{reference}")
+
+    def execute(self, case: dict[str, Any], arn: str) -> dict[str, Any]:
+        """Walk one execution to its end; return result.json."""
+        try:
+            self._walk(case, arn)
+        except DossierError as error:
+            name, cause, app = type(error).__name__, json.dumps({"errorMessage": str(error)}), self.cloud.app
+            self._try(lambda: fail(case, arn, name, cause, desk=self.desk, events=app.events, waits=app.waits))
+        body = self.cloud.app.objects.read(f"cases/{case['connection']}/{case['reference']}/result.json")
+        return dict(json.loads(body)) if body else {}
+
+    def _walk(self, case: dict[str, Any], arn: str) -> None:
+        desk, app = self.desk, self.cloud.app
+        accepted = self._try(
+            lambda: accept(
+                case, arn, cases=desk.cases, objects=desk.objects, connection_of=desk.connection_of,
+                vendor_of=desk.vendor_of,
+            )
+        )  # fmt: skip
+        if accepted.outcome == "duplicate":
+            return
+        names = (accepted.connection, accepted.reference)
+        if accepted.opens:
+            self._asking("open", names, lambda: open_case(*names, desk=desk))
+        for batch in accepted.uploads:
+            self._asking(f"upload-{batch}", names, lambda batch=batch: upload(*names, batch, desk=desk))  # type: ignore[misc]
+        self._poll(names, accepted.phases[0])
+        if len(accepted.phases) > 1:
+            self._try(lambda: process(*names, desk=desk))
+            self._poll(names, accepted.phases[1])
+        collected = self._try(lambda: collect(*names, desk=desk))
+        for chunk in collected.artifacts:
+            for index in chunk:
+                self._try(lambda index=index: download(*names, index, desk=desk))  # type: ignore[misc]
+        self._try(lambda: publish(*names, desk=desk, events=app.events))
+
+    def _asking(self, what: str, names: tuple[str, str], step: Callable[[], None]) -> None:
+        while True:
+            try:
+                return self._try(step)
+            except NeedsAttentionError as error:
+                cause = json.dumps({"errorMessage": str(error)})
+                self._try(lambda: ask(*names, what, what, cause, desk=self.desk, events=self.cloud.app.events))  # noqa: B023
+                self.asked.append(what)
+                self._answer(what, names)
+
+    def _answer(self, what: str, names: tuple[str, str]) -> None:
+        """Answer as an operator does who looked at the vendor: what is there is used, else it is done again."""
+        created = self.effects("case_created")
+        if what == "open" and created:
+            self._try(lambda: self.desk.intents.answer(*names, what, Uploaded(case_id=created[-1]["case_id"])))
+        else:
+            self._try(lambda: self.desk.intents.end(*names, what))
+        self._try(lambda: self.desk.cases.answered(*names, what))
+
+    def _poll(self, names: tuple[str, str], phase: Phase) -> None:
+        token = f"token-{len(self.tokens.answers)}-{phase}-{names[1]}"
+        app = self.cloud.app
+        self._try(lambda: wait(*names, phase, token, desk=self.desk, waits=app.waits))
+        for _ in range(500):
+            current = app.waits.find(*names)
+            if token in self.tokens.answers or current is None:
+                break
+            seq = current.seq
+            self._try(lambda seq=seq: self.poller().poll(*names, seq))  # type: ignore[misc]
+        answer = self.tokens.answers[token]
+        if isinstance(answer, Exception):
+            raise answer
+
+    def poller(self) -> Poller:
+        """Return a poller whose task tokens are this world's."""
+        app = self.cloud.app
+        return Poller(desk=self.desk, waits=app.waits, executions=self.tokens, limiter=app.limiter)  # type: ignore[arg-type]
+
+    def _try(self, step: Callable[[], T]) -> T:
+        """Retry as the state machine does: errors below CaseFailedError never, everything else again."""
+        for _ in range(TRIES):
+            self.killer.inside = True
+            try:
+                return step()
+            except (CaseFailedError, NeedsAttentionError):
+                raise
+            except (Exception, Killed) as error:  # noqa: BLE001 -- whatever ends a function is tried again
+                self.retried.append(type(error).__name__)
+            finally:
+                self.killer.inside = False
+        raise AssertionError(f"gave up after {self.retried}")
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the vendors' own journal: every request that reached them."""
+        return list(self.sandbox.get("/_sandbox/journal").json()["entries"])
+
+    def effects(self, name: str) -> list[dict[str, Any]]:
+        """Return everything of one kind that took effect at a vendor (``document_uploaded``, ``case_created``)."""
+        return [effect for entry in self.journal() for effect in entry["effects"] if effect["effect"] == name]
+
+
+def samples(*names: str) -> dict[str, bytes]:
+    """Return sample documents by name."""
+    return {name: (ROOT / "events" / "documents" / name).read_bytes() for name in names}

@@ -1,0 +1,49 @@
+"""Whole cases at each vendor of the sandbox, walked in process."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.conftest import Cloud
+from tests.machine import World, samples
+
+FILES = {
+    "invoices": ("invoice.pdf", "scan.tiff"),
+    "claims": ("invoice.pdf", "receipt.png", "scan.tiff"),
+    "disputes": ("invoice.pdf", "complaint.docx", "receipt.png"),
+}
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_a_case_goes_from_files_to_a_result(cloud: Cloud, connection: str) -> None:
+    """Every document is uploaded once, and result, manifest and artifacts land in S3 with matching checksums."""
+    world = World(cloud)
+    result = world.submit(connection, "R-1", samples(*FILES[connection]))
+    assert result["status"] == "completed", result
+    assert len(result["documents"]) >= len(FILES[connection])
+    assert result["artifacts"]
+    for artifact in result["artifacts"]:
+        body = cloud.app.objects.read(artifact["key"])
+        assert body is not None
+        assert (len(body), hashlib.sha256(body).hexdigest()) == (artifact["size"], artifact["sha256"])
+    assert len(world.effects("document_uploaded")) == len(FILES[connection])
+    assert world.retried == []
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_a_step_killed_around_any_external_call_changes_nothing(cloud: Cloud, connection: str) -> None:
+    """Killed before or after each call to AWS or to the vendor, one by one, the case ends as without: once, whole."""
+    files = samples(*FILES[connection])
+    whole = World(cloud)
+    whole.submit(connection, "R-0", files)
+    assert whole.killer.seen > 100
+    for number in range(whole.killer.seen):
+        world = World(cloud)
+        world.killer.at = number
+        result = world.submit(connection, f"R-{number + 1}", files)
+        assert len(world.retried) == 1, (number, world.retried)
+        assert result["status"] == "completed", (number, result)
+        assert len(result["documents"]) == len(files), number
+        assert len(world.effects("document_uploaded")) == len(files), number

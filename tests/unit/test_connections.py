@@ -1,0 +1,206 @@
+"""The connections: ``connections.toml`` and the settings layer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dossier import connections
+from dossier.errors import ConfigurationError, InvalidCaseError
+from dossier.settings import Connection
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = """
+[invoices]
+vendor = "docustack"
+base_url = "https://api.docustack.com/"
+schema_id = "sch_xyz789"
+organization_id = "org_abc123"
+limits = { concurrency = 7 }
+
+[claims]
+vendor = "docsumo"
+base_url = "https://app.docsumo.com"
+casetype_id = "casetype__d1t5b"
+
+[disputes]
+vendor = "ombudsman"
+base_url = "https://partner.example.com"
+tenant = "your_tenant_id"
+"""
+
+
+@pytest.fixture
+def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of a settings layer for GOOD, on the path as Lambda puts it there."""
+    package = tmp_path / "layer" / connections.LAYER_PACKAGE
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / connections.LAYER_FILE).write_text(connections.dump(_load(tmp_path, GOOD)), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.delitem(sys.modules, connections.LAYER_PACKAGE, raising=False)
+    _forget()
+    yield package.parent
+    sys.modules.pop(connections.LAYER_PACKAGE, None)
+    _forget()
+
+
+def test_a_table_is_a_connection(tmp_path: Path) -> None:
+    """Each table becomes its vendor's settings, named by the table, in the file's order."""
+    loaded = _load(tmp_path, GOOD)
+    assert list(loaded) == ["invoices", "claims", "disputes"]
+    assert [each.name for each in loaded.values()] == list(loaded)
+    assert loaded["invoices"].limits.concurrency == 7
+    assert loaded["invoices"].base_url == "https://api.docustack.com"
+
+
+def test_the_shipped_file_is_valid() -> None:
+    """What is in the repository can be deployed."""
+    assert connections.load_toml(ROOT / "connections.toml")
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("", "has no connections: add a table such as [invoices]"),
+        ("[invoices\n", "line 1, column 10: Expected ']' at the end of a table declaration"),
+        ('a = "', "end of document: "),
+        ("top = 1", "top: a connection is a table: [top] on a line of its own"),
+        ('[Big]\nvendor = "docsumo"', "[Big]: a name is 1 to 23 lower-case letters, digits and '-'"),
+        ('[a-dlq]\nvendor = "docsumo"', '[a-dlq]: a name cannot end in "-dlq"'),
+        ("[a]", "[a] vendor: missing: use one of docsumo, docustack, ombudsman"),
+        (
+            '[a]\nvender = "docsumo"',
+            '[a] vendor: missing: use one of docsumo, docustack, ombudsman; you wrote "vender"',
+        ),
+        (
+            '[a]\nvendor = "docstack"',
+            '[a] vendor: unknown vendor: use one of docsumo, docustack, ombudsman; did you mean "docustack"?',
+        ),
+        ("[a]\nvendor = 1", "[a] vendor: unknown vendor: use one of"),
+        ("{docsumo}", "[a] casetype_id: missing"),
+        ('{docsumo}casetypeid = "c"', '[a] casetypeid: unknown key; did you mean "casetype_id"?'),
+        ('{docsumo}casetype_id = "c"\nzzz = 1', "[a] zzz: unknown key"),
+        ('{docsumo}casetype_id = "c"\nname = "b"', "[a] name: unknown key: a connection's name is that of its table"),
+        (
+            '{docsumo}casetype_id = "c"\nlimits = { concurency = 3 }',
+            '[a] limits.concurency: unknown key; did you mean "concurrency"?',
+        ),
+        (
+            '{docsumo}casetype_id = "c"\nwebhook = { scheme = "shared-secret", heder = "X" }',
+            '[a] webhook.heder: unknown key; did you mean "header"?',
+        ),
+        (
+            '{docsumo}casetype_id = "c"\nwebhook = { scheme = "shared-secret" }',
+            '[a] webhook: scheme "shared-secret" needs a header',
+        ),
+        ('{docsumo}casetype_id = "c"\npoll = { every = 0 }', "[a] poll.every: must be greater than 0"),
+        ('{docsumo}casetype_id = "c"\nlimits = 5', "[a] limits: must be "),
+        (
+            '[a]\nvendor = "docsumo"\nbase_url = "http://x.example"\ncasetype_id = "c"',
+            "[a]: base_url is plain http: use https, or allow_insecure = true for a sandbox",
+        ),
+        ('[a]\nvendor = "docsumo"\nbase_url = "x"\ncasetype_id = "c"', "[a] base_url: must be http(s)://host"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
+    """The line has the file's name, the table, the key, and what is wrong with it."""
+    toml = toml.replace("{docsumo}", '[a]\nvendor = "docsumo"\nbase_url = "https://x.example"\n')
+    with pytest.raises(ConfigurationError) as error:
+        _load(tmp_path, toml)
+    assert str(error.value).startswith(f"mine.toml: {said}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["api_key", "webhook_secrets", "token", "API-KEY"])
+def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: str) -> None:
+    """Who puts a key into the file is told where it goes, and the key is not printed."""
+    with pytest.raises(ConfigurationError) as error:
+        _load(tmp_path, f'{GOOD}{key} = "sk_live_planted"\n')
+    assert "no secrets here, they go to Secrets Manager" in str(error.value)
+    assert "planted" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A missing file says how to name another."""
+    with pytest.raises(ConfigurationError, match=r"^none\.toml: there is no such file: .*DOSSIER_CONNECTIONS"):
+        connections.load_toml(tmp_path / "none.toml")
+
+
+def test_a_folder_and_other_bytes(tmp_path: Path) -> None:
+    """What is no text file is one line as well."""
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        connections.load_toml(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
+    with pytest.raises(ConfigurationError, match=r"^latin\.toml: is not UTF-8 text \(byte 2\)$"):
+        connections.load_toml(tmp_path / "latin.toml")
+
+
+def test_the_dump_is_complete_and_always_the_same(tmp_path: Path) -> None:
+    """The settings layer has every default, and its text depends on what the settings say alone."""
+    loaded = _load(tmp_path, GOOD)
+    text = connections.dump(loaded)
+    assert json.loads(text)["claims"]["poll"]["deadline"] == 3600
+    assert connections.dump(dict(reversed(loaded.items()))) == text
+    assert "key" not in json.loads(text)["invoices"]
+
+
+@pytest.mark.usefixtures("layer")
+def test_what_was_validated_is_what_runs(tmp_path: Path) -> None:
+    """A connection at run time equals the one of the file."""
+    loaded = _load(tmp_path, GOOD)
+    assert connections.runtime_names() == sorted(loaded)
+    assert {name: connections.load_runtime(name) for name in loaded} == loaded
+
+
+@pytest.mark.usefixtures("layer")
+def test_an_unknown_connection_names_the_known_ones() -> None:
+    """A case for a connection that does not exist says which do."""
+    with pytest.raises(
+        InvalidCaseError, match=r'^unknown connection "invoice": use one of claims, disputes, invoices$'
+    ):
+        connections.load_runtime("invoice")
+
+
+@pytest.mark.usefixtures("layer")
+def test_webhook_settings_have_every_default() -> None:
+    """The webhook function reads plain values; None where no deliveries are taken."""
+    assert connections.webhook_settings("claims") == {
+        "scheme": "shared-secret",
+        "header": "X-Webhook-Token",
+        "prefix": "",
+        "tolerance": 300,
+        "max_bytes": 1_048_576,
+    }
+    assert connections.webhook_settings("disputes") is None
+    assert connections.webhook_settings("nobody") is None
+
+
+def test_a_cold_start_imports_no_pydantic(layer: Path) -> None:
+    """The webhook function reads its settings with the standard library alone."""
+    code = (
+        "import sys; from dossier.connections import webhook_settings; assert webhook_settings('claims');"
+        "print([name for name in ('pydantic', 'httpx', 'boto3', 'dossier.settings') if name in sys.modules])"
+    )
+    path = f"{layer}:{ROOT / 'layers' / 'shared' / 'python'}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def _load(folder: Path, toml: str) -> dict[str, Connection]:
+    path = folder / "mine.toml"
+    path.write_text(toml, encoding="utf-8")
+    return connections.load_toml(path)
+
+
+def _forget() -> None:
+    """Forget what was read of a layer: functions read theirs once, tests have many."""
+    for each in (connections._layer, connections._load_known):
+        each.cache_clear()

@@ -1,0 +1,217 @@
+"""The stores, on AWS in memory."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from dossier.errors import InvalidCaseError, ReferenceConflictError, ThrottledError
+from dossier.models import CaseStatus, Document, iso, now
+from dossier.ports import Uploaded
+from dossier.settings import Connection, Limits
+from dossier.stores.cases import CaseRecord
+from dossier.stores.limiter import Limiter
+from tests.conftest import Cloud
+
+
+def record(execution: str = "arn:1", fingerprint: str = "f1", **changes: object) -> CaseRecord:
+    """Return a case's record."""
+    at = iso(now())
+    values = {
+        "connection": "invoices",
+        "reference": "INV-1",
+        "vendor": "docustack",
+        "status": "accepted",
+        "fingerprint": fingerprint,
+        "execution_arn": execution,
+        "submitted_at": at,
+        "updated_at": at,
+    }
+    return CaseRecord.model_validate({**values, **changes})
+
+
+def test_a_reference_is_claimed_once(cloud: Cloud) -> None:
+    """The same content under another execution is a duplicate; the same execution may claim again."""
+    cases = cloud.app.cases
+    assert cases.claim(record()) is None
+    assert cases.claim(record()) is None
+    other = cases.claim(record(execution="arn:2"))
+    assert other is not None
+    assert other.execution_arn == "arn:1"
+
+
+def test_other_content_under_a_claimed_reference_is_a_conflict(cloud: Cloud) -> None:
+    """A reference belongs to its content for good."""
+    cloud.app.cases.claim(record())
+    with pytest.raises(ReferenceConflictError, match="INV-1 belongs to a case with other content"):
+        cloud.app.cases.claim(record(execution="arn:2", fingerprint="f2"))
+
+
+def test_a_refused_case_frees_its_reference(cloud: Cloud) -> None:
+    """A case that was refused before anything was sent may be submitted again, corrected."""
+    cases = cloud.app.cases
+    cases.refuse(record(refused=True, status="failed"))
+    assert cases.claim(record(execution="arn:2", fingerprint="f2")) is None
+    assert cases.get("invoices", "INV-1").record.fingerprint == "f2"
+
+
+def test_a_failed_case_is_resumed_by_one_execution(cloud: Cloud) -> None:
+    """Resuming takes over a failed case, counts the attempt, and refuses a case that has not failed."""
+    cases = cloud.app.cases
+    cases.claim(record())
+    still = cases.claim(record(execution="arn:2"), resume=True)
+    assert still is not None
+    cases.change("invoices", "INV-1", status=CaseStatus.FAILED, reason="no key")
+    assert cases.claim(record(execution="arn:2"), resume=True) is None
+    resumed = cases.get("invoices", "INV-1").record
+    assert (resumed.attempt, resumed.status, resumed.reason) == (2, CaseStatus.ACCEPTED, None)
+    with pytest.raises(InvalidCaseError, match="no case INV-2"):
+        cases.claim(record(reference="INV-2"), resume=True)
+
+
+def test_a_finished_case_never_goes_back(cloud: Cloud) -> None:
+    """After its final status nothing changes a case any more."""
+    cases = cloud.app.cases
+    cases.claim(record())
+    assert cases.change("invoices", "INV-1", status=CaseStatus.COMPLETED)
+    assert not cases.change("invoices", "INV-1", status=CaseStatus.WAITING)
+    assert cases.get("invoices", "INV-1").record.status is CaseStatus.COMPLETED
+
+
+def test_documents_stored_afresh_keep_the_ids_they_have(cloud: Cloud) -> None:
+    """Accept may run twice without losing what an upload wrote in between."""
+    cases = cloud.app.cases
+    cases.claim(record())
+    document = Document(index=0, name="a.pdf", key="k")
+    cases.put_documents("invoices", "INV-1", [document], fresh=True)
+    cases.put_documents("invoices", "INV-1", [document.model_copy(update={"document_id": "d1"})], fresh=False)
+    cases.put_documents("invoices", "INV-1", [document], fresh=True)
+    assert cases.get("invoices", "INV-1").documents[0].document_id == "d1"
+
+
+def test_cases_are_listed_newest_first(cloud: Cloud) -> None:
+    """The listing of a connection begins with the case submitted last."""
+    for number in range(3):
+        cloud.app.cases.claim(record(reference=f"INV-{number}", submitted_at=f"2026-01-0{number + 1}T00:00:00.000Z"))
+    assert [each.reference for each in cloud.app.cases.newest("invoices")] == ["INV-2", "INV-1", "INV-0"]
+
+
+def test_an_intent_keeps_the_vendors_answer_until_it_is_applied(cloud: Cloud) -> None:
+    """What the vendor answered survives a death between the answer and its use."""
+    intents = cloud.app.intents
+    intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=["old"])
+    answer = Uploaded(case_id="case__1", document_ids={0: "doc__1"}, job_id="job", failures={1: "too large"})
+    intents.answer("claims", "C-1", "upload-0", answer)
+    found = intents.find("claims", "C-1", "upload-0")
+    assert found is not None
+    assert found.answer == answer
+    assert found.known == {"old"}
+    intents.end("claims", "C-1", "upload-0")
+    assert intents.find("claims", "C-1", "upload-0") is None
+
+
+def test_only_requests_with_a_file_of_the_same_name_are_rivals(cloud: Cloud) -> None:
+    """A look-up has to mind the requests in flight that could be mistaken for its own."""
+    intents = cloud.app.intents
+    intents.begin("claims", "C-1", "upload-0", names=["a.pdf", "b.pdf"], known=[])
+    intents.begin("claims", "C-2", "upload-0", names=["b.pdf"], known=[])
+    intents.begin("claims", "C-3", "upload-0", names=["c.pdf"], known=[])
+    intents.begin("invoices", "C-4", "upload-0", names=["a.pdf"], known=[])
+    assert intents.rivals("claims", "C-1", "upload-0", ["a.pdf", "b.pdf"]) == 1
+
+
+def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
+    """An id that a case owns cannot be adopted by another; a hint that came first is reported."""
+    intents = cloud.app.intents
+    intents.hint("claims", "case__1")
+    assert intents.owner("claims", "case__1") is None
+    assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
+    assert intents.own("claims", "C-1", ["case__1"]) == (True, False)
+    assert intents.own("claims", "C-2", ["case__1"]) == (False, False)
+    assert intents.owner("claims", "case__1") == "C-1"
+    since = now() - timedelta(seconds=1)
+    assert intents.known("claims", "C-2", since) == {"case__1"}
+    assert intents.known("claims", "C-1", since) == set()
+
+
+def test_a_wait_moves_once(cloud: Cloud) -> None:
+    """Of two polls that serve the same message, one decides when to ask next."""
+    waits = cloud.app.waits
+    waits.start("invoices", "INV-1", phase="documents", token="t1", first=0, deadline=60)
+    wait = waits.find("invoices", "INV-1")
+    assert wait is not None
+    assert waits.postpone(wait, 0, asked=True)
+    assert not waits.postpone(wait, 0, asked=True)
+    moved = waits.find("invoices", "INV-1")
+    assert moved is not None
+    assert (moved.seq, moved.attempts) == (wait.seq + 1, 1)
+    sent = [json.loads(body)["seq"] for body in cloud.messages("poll-invoices")]
+    assert sent == [wait.seq, wait.seq + 1]
+
+
+def test_a_newer_wait_survives_the_end_of_an_older_one(cloud: Cloud) -> None:
+    """A late poll that ends its dead wait leaves the case's next wait alone."""
+    waits = cloud.app.waits
+    waits.start("invoices", "INV-1", phase="documents", token="t1", first=0, deadline=60)
+    old = waits.find("invoices", "INV-1")
+    assert old is not None
+    waits.start("invoices", "INV-1", phase="results", token="t2", first=0, deadline=60)
+    waits.end(old)
+    new = waits.find("invoices", "INV-1")
+    assert new is not None
+    assert new.token == "t2"
+    assert new.seq > old.seq
+
+
+def test_overdue_waits_are_found_by_time(cloud: Cloud) -> None:
+    """The sweep sees the waits whose next poll is past, and no others."""
+    waits = cloud.app.waits
+    waits.start("invoices", "late", phase="documents", token="t", first=0, deadline=60)
+    waits.start("invoices", "early", phase="documents", token="t", first=600, deadline=900)
+    assert [each.reference for each in waits.due("invoices", now() + timedelta(seconds=1))] == ["late"]
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_requests_are_spaced_to_the_accounts_limit(cloud: Cloud) -> None:
+    """After a burst of one second's worth, requests keep to requests_per_second."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    connection = Connection(
+        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(requests_per_second=5)
+    )
+    for _ in range(15):
+        limiter.take(connection, patience=60)
+    assert clock.now - 1_000_000.0 == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:
+    """Nobody calls during a pause; who is not patient enough is told how long it lasts."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    limiter.pause("invoices", 30)
+    limiter.pause("invoices", 5)
+    assert limiter.paused_for("invoices") == pytest.approx(30, abs=0.01)
+    with pytest.raises(ThrottledError) as caught:
+        limiter.take(connection, patience=10)
+    assert caught.value.retry_after == pytest.approx(30, abs=0.01)
+    limiter.take(connection, patience=31)
+    assert clock.now >= 1_000_030.0
