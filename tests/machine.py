@@ -6,8 +6,7 @@ It stands in for Step Functions alone (retries by class name, task tokens); what
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -105,11 +104,13 @@ class World:
     def __init__(self, cloud: Cloud, **sandbox: Any) -> None:
         self.cloud = cloud
         self.sandbox = TestClient(create(build()), base_url="http://127.0.0.1:4780")
-        self.sandbox.post("/_sandbox/settings", json={"seconds": 0, "webhooks": False, "rate_limits": {"docsumo": None, "docustack": None}, **sandbox})
-        settings = load_toml(ROOT / "connections.toml")
+        unlimited = {"docsumo": None, "docustack": None}
+        settings = {"seconds": 0, "webhooks": False, "rate_limits": unlimited, **sandbox}
+        self.sandbox.post("/_sandbox/settings", json=settings)
+        known = load_toml(ROOT / "connections.toml")
         poll = Poll(first=0, every=0.001, max=0.001, deadline=600)
         fast = {"poll": poll, "limits": Limits(requests_per_second=1000, concurrency=5)}
-        self.connections = {name: each.model_copy(update=fast) for name, each in settings.items()}
+        self.connections = {name: each.model_copy(update=fast) for name, each in known.items()}
         self.tokens = Tokens()
         self.retried: list[str] = []
         self.asked: list[str] = []

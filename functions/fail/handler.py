@@ -10,13 +10,12 @@ from dossier.steps.publish import fail
 
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
-    """Record ``{"input", "execution": {"arn"}, "error", "cause"}``, or an execution's status change."""
+    """Record ``{"input", "execution_arn", "error", "cause"}``, or an execution's status change."""
     if "detail" in event:
         detail = event["detail"]
-        submitted, arn = json.loads(detail["input"]), detail["executionArn"]
+        submitted, arn = json.loads(detail.get("input") or "null"), detail["executionArn"]
         error = detail.get("error") or detail["status"]
         cause = detail.get("cause") or f"the execution ended as {detail['status']}"
     else:
-        submitted, arn = event["input"], event["execution"]["arn"]
-        error, cause = event["error"], event["cause"]
+        submitted, arn, error, cause = (event[key] for key in ("input", "execution_arn", "error", "cause"))
     return fail(submitted, arn, error, cause, desk=app().desk, events=app().events, waits=app().waits)

@@ -78,6 +78,7 @@ class Objects:
                 CopySourceIfMatch=facts.etag,
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",  # the source's tags may not be read
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in {"PreconditionFailed", "412"}:
