@@ -126,6 +126,7 @@ class World:
             objects=app.objects,
             intents=app.intents,
             transport=self.transport,
+            limiter=app.limiter,
             connection_of=self.connection,
             vendor_of=vendors.vendor,
             settling=timedelta(0),
@@ -218,7 +219,7 @@ class World:
     def poller(self) -> Poller:
         """Return a poller whose task tokens are this world's."""
         app = self.cloud.app
-        return Poller(desk=self.desk, waits=app.waits, executions=self.tokens, limiter=app.limiter)  # type: ignore[arg-type]
+        return Poller(desk=self.desk, waits=app.waits, executions=self.tokens)  # type: ignore[arg-type]
 
     def _try(self, step: Callable[[], T]) -> T:
         """Retry as the state machine does: errors below CaseFailedError never, everything else again."""

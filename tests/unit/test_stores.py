@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from dossier.models import CaseStatus, Document, iso, now
 from dossier.ports import Uploaded
 from dossier.settings import Connection, Limits
 from dossier.stores.cases import CaseRecord
-from dossier.stores.limiter import Limiter
+from dossier.stores.limiter import COOL_DOWN, LEASE, TRIP, Limiter
 from tests.conftest import Cloud
 
 
@@ -215,3 +216,64 @@ def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:
     assert caught.value.retry_after == pytest.approx(30, abs=0.01)
     limiter.take(connection, patience=31)
     assert clock.now >= 1_000_030.0
+
+
+def failing(limiter: Limiter, times: int) -> None:
+    """Let requests of the connection fail."""
+    for _ in range(times):
+        limiter.failed("invoices")
+
+
+def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through(cloud: Cloud) -> None:
+    """Open, nobody calls; after the cool-down one probe goes; its success closes the breaker for everybody."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    failing(limiter, TRIP - 1)
+    limiter.take(connection, patience=0)
+    failing(limiter, 1)
+    with pytest.raises(ThrottledError, match="circuit breaker"):
+        limiter.take(connection, patience=1)
+    clock.now += COOL_DOWN
+    limiter.take(connection, patience=0)  # the probe
+    with pytest.raises(ThrottledError, match="circuit breaker"):
+        limiter.take(connection, patience=1)
+    limiter.succeeded("invoices")
+    limiter.take(connection, patience=0)
+    assert limiter.paused_for("invoices") == 0
+
+
+def test_a_breaker_stays_open_longer_after_each_failed_probe(cloud: Cloud) -> None:
+    """A probe that fails doubles the cool-down."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    failing(limiter, TRIP)
+    first = limiter.paused_for("invoices")
+    failing(limiter, 1)
+    assert limiter.paused_for("invoices") == pytest.approx(2 * first, rel=0.01)
+
+
+def test_a_success_between_failures_keeps_the_breaker_closed(cloud: Cloud) -> None:
+    """Only failures in a row count."""
+    limiter = Limiter(cloud.app.table)
+    failing(limiter, TRIP - 1)
+    limiter.succeeded("invoices")
+    failing(limiter, TRIP - 1)
+    assert limiter.paused_for("invoices") == 0
+
+
+def test_a_lease_that_is_never_given_back_expires(cloud: Cloud) -> None:
+    """A function that was killed inside its slot leaks nothing; until then no more transfers run than allowed."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    connection = Connection(
+        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(concurrency=2)
+    )
+    with limiter.lease(connection, patience=0), contextlib.suppress(GeneratorExit):
+        killed = limiter.lease(connection, patience=0)
+        killed.__enter__()
+        with pytest.raises(ThrottledError, match="concurrency"), limiter.lease(connection, patience=1):
+            pass
+        clock.now += LEASE + 1
+        with limiter.lease(connection, patience=0):
+            pass

@@ -112,13 +112,14 @@ class App:
             objects=self.objects,
             intents=self.intents,
             transport=self.transport,
+            limiter=self.limiter,
             connection_of=connections.load_runtime,
             vendor_of=vendors.vendor,
         )
 
     def poller(self) -> Poller:
         """Return a poller for one invocation."""
-        return Poller(desk=self.desk, waits=self.waits, executions=self.executions, limiter=self.limiter)
+        return Poller(desk=self.desk, waits=self.waits, executions=self.executions)
 
 
 @cache

@@ -44,6 +44,8 @@ class Intent:
     at: datetime
     known: frozenset[str] = frozenset()
     rivals: int = 0
+    adopt: str | None = None
+    """The vendor's case that, as an operator says, the upload made (vendors whose uploads make cases)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dossier import replies
 from dossier.errors import (
     LinkExpiredError,
     OutcomeUnknownError,
+    RetryableError,
     TruncatedDownloadError,
     UntrustedUrlError,
     VendorUnavailableError,
@@ -54,6 +55,12 @@ class Turns(Protocol):
 
     def pause(self, connection: str, seconds: float) -> None:
         """Stop every worker of the connection."""
+
+    def failed(self, connection: str) -> None:
+        """Note that a request got no usable answer."""
+
+    def succeeded(self, connection: str) -> None:
+        """Note that the vendor answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Transport:
             keep: stores the raw body of each successful reply whose request wants that.
 
         Raises:
-            DossierError: see ``dossier.errors``; errors of sending are thrown into the flow first.
+            DossierError: see ``dossier.errors``; an error of sending ends the flow.
 
         """
         try:
@@ -128,6 +135,18 @@ class Transport:
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         self._turns.take(connection, patience=self._patience)
+        try:
+            reply = self._exchange(request, headers, connection)
+        except RetryableError:
+            self._turns.failed(connection.name)
+            raise
+        if reply.status >= 500:
+            self._turns.failed(connection.name)
+        else:
+            self._turns.succeeded(connection.name)
+        return reply
+
+    def _exchange(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         with ExitStack() as stack:
             built = self._client.build_request(
                 request.method,

@@ -25,7 +25,8 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
     if artifact.key:
         return
     key = f"{folder(connection, reference)}artifacts/{artifact.name}"
-    size, sha256 = _fetch(job, artifact, key)
+    with job.lease():
+        size, sha256 = _fetch(job, artifact, key)
     done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
     desk.cases.put_artifact(connection, reference, done)
 

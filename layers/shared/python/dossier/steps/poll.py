@@ -18,7 +18,6 @@ from dossier.ports import DocumentState, Progress, Vendor
 from dossier.settings import Poll
 from dossier.steps.work import Desk, Job
 from dossier.stores.executions import Executions
-from dossier.stores.limiter import Limiter
 from dossier.stores.waits import Wait, Waits
 
 GROWTH = 1.5
@@ -33,11 +32,10 @@ MISSES = 3
 class Poller:
     """Serves poll messages. ``unknown`` is told each status that a vendor's guide does not name."""
 
-    def __init__(self, *, desk: Desk, waits: Waits, executions: Executions, limiter: Limiter) -> None:
+    def __init__(self, *, desk: Desk, waits: Waits, executions: Executions) -> None:
         self._desk = desk
         self._waits = waits
         self._executions = executions
-        self._limiter = limiter
         self.unknown: list[str] = []
 
     def poll(self, connection: str, reference: str, seq: int) -> None:
@@ -49,7 +47,7 @@ class Poller:
         if early > 1:  # a delay longer than SQS can hold: not its time yet
             self._waits.postpone(wait, early, asked=False)
             return
-        pause = self._limiter.paused_for(connection)
+        pause = self._desk.limiter.paused_for(connection)
         if pause and moment(wait.deadline) > now():
             self._waits.postpone(wait, pause, asked=False)
             return

@@ -29,7 +29,8 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
     job = desk.load(connection, reference)
     raw = RawAnswers(desk, connection, reference)
     result = job.vendor.read_result(job.view, raw)
-    job.run(job.vendor.finish(job.view))
+    if result.status != "failed":
+        job.run(job.vendor.finish(job.view))
     result = _complete(result, job.case, job.connection.review_below)
     _write(result, job.case, desk=desk, events=events)
     if result.status == "failed":

@@ -7,11 +7,13 @@ that dies leaves the intent; the next try asks the vendor what became of it befo
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from dossier.errors import (
     CaseFailedError,
     NeedsAttentionError,
     OutcomeUnknownError,
     RetryableError,
+    VendorRejectedError,
 )
 from dossier.http import Flow
 from dossier.models import CaseStatus, Document, iso, now
@@ -19,6 +21,9 @@ from dossier.ports import Intent, Uploaded
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import pick
 from dossier.stores.intents import StoredIntent
+
+REFUSED_FILE = {413, 415, 422}
+"""Statuses by which a vendor refuses one file; the case goes on without it and says so."""
 
 
 def open_case(connection: str, reference: str, *, desk: Desk) -> None:
@@ -55,7 +60,7 @@ def _once(job: Job, what: str, indices: Sequence[int]) -> None:
     intent = intents.find(*key)
     answer = intent.answer if intent else None
     if intent and answer is None:
-        answer = _find(job, what, indices, intent)
+        answer = _adopt(job, indices, intent.adopt) if intent.adopt else _find(job, what, indices, intent)
         if answer is not None:
             intents.answer(*key, answer)
     if answer is None:
@@ -69,11 +74,23 @@ def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
     key = (record.connection, record.reference, what)
     names = [each.name for each in pick(job.case.documents, indices)]
     known = job.run(job.vendor.before_upload(job.view, indices)) if indices else frozenset()
-    intents.begin(*key, names=names, known=known)
+    with job.lease():
+        intents.begin(*key, names=names, known=known)
+        return _perform(job, what, indices)
+
+
+def _perform(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
+    intents, record = job.desk.intents, job.case.record
+    key = (record.connection, record.reference, what)
     try:
         return job.run(_request(job, indices))
     except OutcomeUnknownError:
         raise  # the intent stays: the next try looks it up
+    except VendorRejectedError as error:
+        if error.status in REFUSED_FILE and len(indices) == 1 and "documents" in job.vendor.phases:
+            return Uploaded(case_id=record.case_id, failures={indices[0]: str(error)})
+        intents.end(*key)
+        raise
     except (RetryableError, CaseFailedError):
         intents.end(*key)  # certainly not performed
         raise
@@ -81,6 +98,15 @@ def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
 
 def _request(job: Job, indices: Sequence[int]) -> Flow[Uploaded]:
     return job.vendor.upload(job.view, indices) if indices else job.vendor.open(job.view)
+
+
+def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
+    """Take what an operator found at the vendor: its case, or the upload's one document."""
+    if not indices:
+        return Uploaded(case_id=found)
+    if "documents" in job.vendor.phases:
+        return Uploaded(case_id=job.case.record.case_id, document_ids=dict.fromkeys(indices, found))
+    return job.run(job.vendor.find_uploaded(job.view, indices, Intent(at=now(), adopt=found)))
 
 
 def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> Uploaded | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -13,6 +14,7 @@ from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.stores.cases import Case, Cases
 from dossier.stores.intents import Intents
+from dossier.stores.limiter import Limiter
 from dossier.stores.objects import Objects, vendor_key
 from dossier.transport import Transport
 
@@ -27,8 +29,11 @@ class Desk:
     objects: Objects
     intents: Intents
     transport: Transport
+    limiter: Limiter
     connection_of: Callable[[str], Connection]
     vendor_of: Callable[[str], Vendor]
+    patience: float = 20.0
+    """How long, in seconds, a step waits inside the function for a free slot before the state machine retries."""
     settling: timedelta = timedelta(seconds=5)
     """How long a lost request may still be at work at the vendor before it is looked up."""
     rivalry: timedelta = timedelta(seconds=120)
@@ -71,6 +76,10 @@ class Job:
     def run(self, flow: Flow[_T]) -> _T:
         """Drive a flow; the raw answers it wants kept go to the case's ``vendor/`` folder."""
         return self.desk.transport.run(flow, vendor=self.vendor, connection=self.connection, keep=self.keep)
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Hold one of the connection's slots for a transfer."""
+        return self.desk.limiter.lease(self.connection, patience=self.desk.patience)
 
     def keep(self, what: str, body: bytes) -> None:
         """Store a raw answer of the vendor."""

@@ -20,13 +20,17 @@ HINT_TTL = 86_400
 
 
 class StoredIntent(Stored):
-    """An intent in the table; ``answer`` is there once the vendor has answered, until it is applied."""
+    """An intent in the table; ``answer`` is there once the vendor has answered, until it is applied.
+
+    ``adopt`` is the vendor's id of what an operator says the request has made.
+    """
 
     what: str
     at: datetime
     names: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
     answer: Uploaded | None = Field(default=None)
+    adopt: str | None = None
 
 
 class Intents:
@@ -60,6 +64,12 @@ class Intents:
         }
         pk, sk = _key(connection, reference, what)
         self._table.update(pk, sk, {"answer": json.dumps(data)}, when=Attr("sk").ne(""))
+
+    def adopt(self, connection: str, reference: str, what: str, vendor_id: str) -> None:
+        """Store what an operator found at the vendor; the next try goes on with it."""
+        pk, sk = _key(connection, reference, what)
+        old = self._table.get(pk, sk) or {"at": iso(now()), "names": "[]", "known": "[]"}
+        self._table.put({**old, "pk": pk, "sk": sk, "adopt": vendor_id})
 
     def end(self, connection: str, reference: str, what: str) -> None:
         """Delete an intent: its answer is applied, or its request was certainly not performed."""
@@ -141,4 +151,5 @@ def _intent(what: str, item: Item) -> StoredIntent:
         names=tuple(json.loads(item["names"])),
         known=frozenset(json.loads(item["known"])),
         answer=answer,
+        adopt=item.get("adopt"),
     )

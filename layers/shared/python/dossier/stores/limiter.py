@@ -1,25 +1,42 @@
-"""What a connection's account allows, shared by every function: a token bucket and the vendor's pauses.
+"""What a connection's account allows, shared by every function: rate, pauses, a circuit breaker, leases.
 
-The bucket is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
+The rate is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
 (``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second.
+
+The breaker opens after ``TRIP`` failures in a row and stays open for a cool-down that doubles each time; then one
+request is let through as a probe, while the others wait for what becomes of it.
+
+A lease is one of a connection's ``limits.concurrency`` slots. It expires by itself, so that a killed function leaks
+nothing.
 """
 
 from __future__ import annotations
 
+import random
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from dossier.errors import ThrottledError
 from dossier.settings import Connection
-from dossier.stores.table import Table
+from dossier.stores.table import Item, Table
 
 BURST_MS = 1000
+TRIP = 8
+"""Failures in a row after which a connection's breaker opens."""
+COOL_DOWN = 10.0
+LONGEST_COOL_DOWN = 300.0
+"""First and longest time, in seconds, that a breaker stays open before it lets a probe through."""
+LEASE = 300.0
+"""Seconds after which a lease that was not given back is free again."""
+_LOOK = 0.25
 
 
 class Limiter:
-    """Takes tokens and keeps pauses of all connections."""
+    """Takes turns and keeps pauses, breakers and leases of all connections."""
 
     def __init__(
         self, table: Table, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
@@ -27,33 +44,27 @@ class Limiter:
         self._table = table
         self._clock = clock
         self._sleep = sleep
+        self._failing: set[str] = set()
+        """Connections whose last known state has failures: a success of theirs has to be written down."""
 
     def take(self, connection: Connection, *, patience: float) -> None:
         """Wait for a connection's turn to make one request, at most ``patience`` seconds.
 
         Raises:
-            ThrottledError: its turn is later than that, or the vendor's pause lasts longer.
-
+            ThrottledError: its turn is later than that: the rate, the vendor's pause, or an open breaker.
         """
         give_up = self._clock() + patience
         interval = max(1, round(1000 / connection.limits.requests_per_second))
         while True:
             item = self._table.get(*_key(connection.name)) or {}
-            now_ms = int(self._clock() * 1000)
-            tat, pause = int(item.get("tat", 0)), int(item.get("pause_until", 0))
-            burst = max(BURST_MS - interval, 0)
-            ready_at = max(pause, tat - burst)
+            now_ms = self._now()
+            ready_at, why = _ready(item, max(BURST_MS - interval, 0))
             if ready_at <= now_ms:
-                before = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
-                unpaused = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
-                if self._table.update(
-                    *_key(connection.name), {"tat": max(tat, now_ms) + interval}, when=before & unpaused
-                ):
+                if self._claim(connection.name, item, now_ms, interval):
                     return
                 continue
             wait = (ready_at - now_ms) / 1000
             if self._clock() + wait > give_up:
-                why = "the vendor's pause" if pause > now_ms else "its requests_per_second"
                 raise ThrottledError(f"connection {connection.name} waits for {why}", retry_after=wait)
             self._sleep(wait)
 
@@ -64,9 +75,88 @@ class Limiter:
         self._table.update(*_key(connection), {"pause_until": until}, when=shorter)
 
     def paused_for(self, connection: str) -> float:
-        """Return how long a connection's pause still lasts, in seconds; 0 without one."""
+        """Return how long nobody may call, in seconds: a pause or an open breaker; 0 without one."""
         item = self._table.get(*_key(connection)) or {}
-        return max(0.0, int(item.get("pause_until", 0)) / 1000 - self._clock())
+        until = max(int(item.get("pause_until", 0)), int(item.get("open_until", 0)))
+        return max(0.0, (until - self._now()) / 1000)
+
+    def failed(self, connection: str) -> None:
+        """Note that a request of a connection got no usable answer; ``TRIP`` of them in a row open its breaker."""
+        self._failing.add(connection)
+        item = self._table.get(*_key(connection)) or {}
+        failures = int(item.get("failures", 0)) + 1
+        changes: Item = {"failures": failures}
+        if failures >= TRIP:
+            cool_down = min(COOL_DOWN * 2 ** min(failures - TRIP, 10), LONGEST_COOL_DOWN)
+            changes["open_until"] = self._now() + int(cool_down * 1000)
+        same = Attr("failures").eq(failures - 1) if "failures" in item else Attr("failures").not_exists()
+        self._table.update(*_key(connection), changes, when=same)
+
+    def succeeded(self, connection: str) -> None:
+        """Note that a connection's vendor answers: a breaker closes, failures before it no longer count."""
+        if connection in self._failing:
+            self._failing.discard(connection)
+            cleared: Item = {"failures": None, "open_until": None}
+            self._table.update(*_key(connection), cleared, when=Attr("failures").exists())
+
+    @contextmanager
+    def lease(self, connection: Connection, *, patience: float) -> Iterator[None]:
+        """Hold one of the connection's slots for a transfer.
+
+        Raises:
+            ThrottledError: every slot is taken for longer than ``patience`` seconds.
+        """
+        give_up = self._clock() + patience
+        holder = secrets.token_hex(8)
+        while (slot := self._slot(connection, holder)) is None:
+            if self._clock() >= give_up:
+                raise ThrottledError(f"connection {connection.name} waits for its concurrency", retry_after=1)
+            self._sleep(_LOOK)
+        try:
+            yield
+        finally:
+            self._table.delete(f"LIMIT#{connection.name}", slot, when=Attr("holder").eq(holder))
+
+    def _slot(self, connection: Connection, holder: str) -> str | None:
+        slots = [f"LEASE#{number:03d}" for number in range(connection.limits.concurrency)]
+        random.shuffle(slots)
+        for slot in slots:
+            now = self._clock()
+            lease = {
+                "pk": f"LIMIT#{connection.name}",
+                "sk": slot,
+                "holder": holder,
+                "until": int((now + LEASE) * 1000),
+                "ttl": int(now + 86_400),
+            }
+            if self._table.put(lease, when=Attr("holder").not_exists() | Attr("until").lt(int(now * 1000))):
+                return slot
+        return None
+
+    def _claim(self, connection: str, item: Item, now_ms: int, interval: int) -> bool:
+        tat, failures = int(item.get("tat", 0)), int(item.get("failures", 0))
+        changes: Item = {"tat": max(tat, now_ms) + interval}
+        when: ConditionBase = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
+        when = when & (Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms))
+        if failures:
+            self._failing.add(connection)
+        if failures >= TRIP:  # this request is the probe: the others wait as if the breaker had just opened
+            changes["open_until"] = now_ms + int(COOL_DOWN * 1000)
+            when = when & (Attr("open_until").not_exists() | Attr("open_until").lte(now_ms))
+        return self._table.update(*_key(connection), changes, when=when)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _ready(item: Item, burst: int) -> tuple[int, str]:
+    """Return from when a request may go, in milliseconds since the epoch, and what it waits for."""
+    reasons = [
+        (int(item.get("tat", 0)) - burst, "its requests_per_second"),
+        (int(item.get("pause_until", 0)), "the vendor's pause (429)"),
+        (int(item.get("open_until", 0)), "the vendor to recover (circuit breaker)"),
+    ]
+    return max(reasons)
 
 
 def _key(connection: str) -> tuple[str, str]:

@@ -144,6 +144,7 @@ class Docsumo:
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Look for what an upload whose answer was lost has left behind; None if there is nothing like it.
 
+        The case that an operator names (``Intent.adopt``) is taken if it has every file that was sent.
         An adopted upload has *file* ids in ``document_ids``, as the look-up sees no ``doc_id``: two kinds of id.
 
         Raises:
@@ -152,6 +153,11 @@ class Docsumo:
 
         """
         documents = _documents(case, batch)
+        if intent.adopt is not None:
+            files = yield from flows.search_files(intent.adopt)
+            if not _sent(documents) <= _names(files):
+                raise NeedsAttentionError(f"case {intent.adopt} does not have all the files that were sent")
+            return _adopted(intent.adopt, documents, files)
         if case.case_id is not None:
             files = yield from flows.search_files(case.case_id)
             return _appended(case.case_id, documents, [each for each in files if each.id not in intent.known], intent)
