@@ -49,9 +49,9 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     checks = []
     for check in _checks(target):
         checks.append(check)
-        out.line(f"{_MARKS[check.state]} {check.name}: {check.seen}")
+        out.line(f"{_MARKS[check.state]:<8} {check.name}: {check.seen}")
         if check.mend:
-            out.line(f"         {check.mend}")
+            out.line(f"{'':<8} {check.mend}")
     failed = [check for check in checks if check.state == "failed"]
     document = {
         "ok": not failed,
@@ -65,7 +65,7 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     out.document(document)
 
 
-_MARKS = {"ok": "ok      ", "failed": "FAILED  ", "skipped": "skipped "}
+_MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 
 def _checks(target: Callable[[], Target]) -> Iterator[Check]:

@@ -26,7 +26,7 @@ class CommandError(Exception):
     @property
     def line(self) -> str:
         """The message as one line."""
-        return clean(str(self))
+        return clean(str(self)).strip()
 
 
 class BadUsageError(CommandError):
@@ -70,7 +70,7 @@ def _of_aws(error: Exception) -> CommandError | None:
         return CommandError(f"no AWS account to work with ({error}): {_LOGIN}")
     if name == "NoRegionError":
         return CommandError("no AWS region is set: set AWS_REGION, or start the local AWS with `dossier up`")
-    if isinstance(error, botocore.HTTPClientError):
+    if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         return CommandError(
             f"AWS cannot be reached ({error}): check the network, or run `dossier up` for the local AWS"
         )

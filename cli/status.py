@@ -56,7 +56,7 @@ def cases(out: Output, where: Target, *, connection: str | None, status: str | N
         (each.connection, each.reference, each.status.value, each.submitted_at, each.reason or each.note)
         for each in records
     ]
-    out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", ""), rows)
+    out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows)
 
 
 def summary(record: CaseRecord) -> dict[str, Any]:

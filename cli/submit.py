@@ -224,7 +224,9 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
         refused = _refusal(found, arn) or watch.ended_badly(where, arn)
         if refused:
             error, reason = refused
-            raise CommandError(reason, document={**_identity(case, arn), "status": "failed", "error": error, "reason": reason})
+            raise CommandError(
+                reason, document={**_identity(case, arn), "status": "failed", "error": error, "reason": reason}
+            )
         if time.monotonic() >= until:
             raise NotFinishedError(
                 f"case {case.reference} is started, but not accepted yet: see `dossier status {case.connection} "

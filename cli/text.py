@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -9,8 +10,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 def clean(text: object) -> str:
     """Return a text as one line that a terminal shows and never obeys."""
-    kept = "".join(" " if unicodedata.category(each) in _HIDDEN else each for each in str(text))
-    return " ".join(kept.split())
+    kept = "".join("\n" if unicodedata.category(each) in _HIDDEN else each for each in str(text))
+    return re.sub(r" *\n[ \n]*", " ", kept).rstrip()
 
 
 def counted(number: int, what: str) -> str:

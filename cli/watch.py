@@ -182,15 +182,20 @@ class LiveProgress:
 
 def _line(case: Case) -> str:
     record = case.record
-    done = sum(each.finished for each in case.documents)
-    parts = [f"{record.reference}: {record.status.value}"]
-    if case.documents and not record.status.final:
-        parts.append(f"{done} of {counted(len(case.documents), 'document')} read")
-    if record.note:
-        parts.append(record.note)
-    if record.reason and record.status is not CaseStatus.NEEDS_ATTENTION:
-        parts.append(record.reason)
-    return clean(", ".join(parts))
+    parts = [f"{record.reference}: {record.status.value}", record.note or _count(case)]
+    if record.status is not CaseStatus.NEEDS_ATTENTION:  # there it is the question, which is told with its answer
+        parts.append(record.reason or "")
+    return clean(", ".join(filter(None, parts)))
+
+
+def _count(case: Case) -> str:
+    """Return how many documents are sent or read, while that is what goes on."""
+    whole = counted(len(case.documents), "document")
+    if case.record.status is CaseStatus.UPLOADING:
+        return f"{sum(bool(each.document_id or each.finished) for each in case.documents)} of {whole} sent"
+    if case.record.status is CaseStatus.WAITING:
+        return f"{sum(each.finished for each in case.documents)} of {whole} read"
+    return ""
 
 
 def _questions(case: Case, asked: set[str], say: Callable[[str], None]) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.loaders
-import botocore.session
 import pytest
 from botocore.exceptions import ClientError
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.models import Execution, StepFunctionBackend, stepfunctions_backends
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from dossier.errors import CaseFailedError
+from dossier.connections import load_toml
+from dossier.errors import CaseFailedError, InvalidCaseError
 from dossier.models import CaseStatus
+from dossier.settings import Connection
 from dossier.steps.accept import accept
 from dossier.steps.publish import fail
 from dossier.stores.cases import Case, Question
@@ -29,6 +29,8 @@ from tests.conftest import BUCKET, REGION, Cloud
 from tests.machine import ROOT, World
 
 CONNECTIONS = ("claims", "disputes", "invoices")
+ACCOUNT = "123456789012"
+"""The account of moto."""
 DOCUMENTS = ROOT / "events" / "documents"
 
 
@@ -38,18 +40,18 @@ class Dossier:
 
     Attributes:
         cloud: the AWS account.
-        world: what walks a case.
         stacks: what is deployed.
+        connections: the connections' settings, as deployed.
         whole: whether an execution is walked to its end at once; else only accepted, and ``then`` goes on.
         then: what happens to the deployment, one each time that the command sleeps.
-        answers: task tokens that were answered: True, or the error they were failed with.
+        answers: task tokens that were answered: True, or the name of the error they were failed with.
         dead: nobody waits for a task token any more.
 
     """
 
     cloud: Cloud
-    world: World
     stacks: Stacks
+    connections: dict[str, Connection]
     whole: bool = True
     then: list[Callable[[], object]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class Dossier:
 
     def executions(self) -> list[Execution]:
         """Return all executions of the state machine."""
-        backend = stepfunctions_backends[DEFAULT_ACCOUNT_ID][REGION]
+        backend = stepfunctions_backends[ACCOUNT][REGION]
         return [each for machine in backend.state_machines for each in machine.executions]
 
     def change(self, connection: str, reference: str, **changes: Any) -> None:
@@ -94,10 +96,11 @@ class Dossier:
         case, arn = json.loads(execution.execution_input), execution.execution_arn
         execution.output = "taken"
         if self.whole:
-            self.world.execute(case, arn)
+            World(self.cloud).execute(case, arn)
             execution.status = "SUCCEEDED"
             return
-        desk, app = self.world.desk, self.cloud.app
+        app = self.cloud.app
+        desk = replace(app.desk, connection_of=self._connection)
         try:
             accept(
                 case,
@@ -112,61 +115,79 @@ class Dossier:
             fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits)
             execution.status, execution.error, execution.cause = "FAILED", name, str(error)
 
+    def _connection(self, name: str) -> Connection:
+        if name not in self.connections:
+            raise InvalidCaseError(f'unknown connection "{name}"')
+        return self.connections[name]
 
-@pytest.fixture(autouse=True, scope="session")
-def _service_models_read_once() -> Iterator[None]:
-    """Every run of the command makes clients of its own; reading AWS's service models anew is most of its time."""
-    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
-    botocore.session.create_loader = lambda *_: loader  # type: ignore[assignment]
-    yield
-    botocore.session.create_loader = made
+
+_CLIENTS: dict[str, Any] = {}
+"""AWS clients by service: making them anew for every run of the command would be most of the tests' time."""
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a local AWS nor an AWS account, whatever this machine has."""
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither a local AWS nor an AWS account, whatever this machine has; the environment is put back afterwards."""
+    before = dict(os.environ)
     monkeypatch.setenv("DOSSIER_HOME", str(tmp_path / "home"))
     for name in ("DOSSIER_STAGE", "DOSSIER_DEBUG", "DOSSIER_CONNECTIONS", "AWS_PROFILE", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
-def dossier(cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dossier]:
-    """Yield a deployment of stage ``dev`` whose executions run while the command sleeps."""
-    stacks, client = deploy(cloud), boto3.Session.client
+def dossier(cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Dossier:
+    """Return a deployment of stage ``dev`` whose executions run while the command sleeps."""
+    real = boto3.Session.client
 
-    def made(session: boto3.Session, service: str, **options: Any) -> Any:
-        return stacks if service == "cloudformation" else client(session, service, **options)
+    def made(session: boto3.Session, service: Any, **options: Any) -> Any:
+        if service == "cloudformation":
+            return stacks
+        if service == "dynamodb":  # a resource adds handlers to its client, each time anew
+            return real(session, service, **options)
+        if service not in _CLIENTS:
+            _CLIENTS[service] = real(session, service, **options)
+        return _CLIENTS[service]
 
     monkeypatch.setattr(boto3.Session, "client", made)
-    it = Dossier(cloud, World(cloud), stacks)
+    stacks = deploy(cloud)
+    it = Dossier(cloud, stacks, load_toml(ROOT / "connections.toml"))
     monkeypatch.setattr(time, "sleep", it.tick)
 
-    def answered(_backend: object, token: str, answer: str, *rest: str) -> None:
+    def answered(token: str, answer: object) -> None:
         if it.dead:
             raise InvalidToken
-        it.answers[token] = (answer, *rest) if rest else True
+        it.answers[token] = answer
 
-    monkeypatch.setattr(StepFunctionBackend, "send_task_success", answered)
-    monkeypatch.setattr(StepFunctionBackend, "send_task_failure", answered)
-    yield it
+    def succeed(_backend: object, token: str, _output: str) -> None:
+        answered(token, True)
+
+    def failed(_backend: object, token: str, error: str) -> None:  # moto drops the cause
+        answered(token, error)
+
+    monkeypatch.setattr(StepFunctionBackend, "send_task_success", succeed)
+    monkeypatch.setattr(StepFunctionBackend, "send_task_failure", failed)
+    return it
 
 
 def deploy(cloud: Cloud, stage: str = "dev") -> Stacks:
     """Make what the CLI finds in an account: the state machine, the secrets, and the stack with its outputs."""
     client = cloud.session.client
-    role = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/states"
+    role = f"arn:aws:iam::{ACCOUNT}:role/states"
     definition = json.dumps({"StartAt": "Accept", "States": {"Accept": {"Type": "Succeed"}}})
     arn = client("stepfunctions").create_state_machine(name=f"dossier-{stage}", definition=definition, roleArn=role)[
         "stateMachineArn"
     ]
     cloud.app.environment = cloud.app.environment.model_copy(update={"state_machine_arn": arn})
+    secrets, sqs = client("secretsmanager"), client("sqs")
     for name in CONNECTIONS:
         empty = json.dumps({"api_key": "", "webhook_secrets": []})
-        client("secretsmanager").create_secret(Name=f"dossier/{name}", SecretString=empty)
+        secrets.create_secret(Name=f"dossier/{name}", SecretString=empty)
     outputs = {
         "ApiUrl": "https://api.example.com",
         "ApiId": "a1b2c3",
@@ -178,7 +199,7 @@ def deploy(cloud: Cloud, stage: str = "dev") -> Stacks:
         "ConnectionNames": ",".join(CONNECTIONS),
     }
     queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", *(f"poll-{each}" for each in CONNECTIONS))]
-    urls = [client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in queues]
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues]
     return Stacks({f"dossier-{stage}": (outputs, urls)})
 
 
@@ -191,8 +212,8 @@ class Stacks:
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 -- AWS's name
         """Return a stack's outputs."""
         if StackName not in self.stacks:
-            error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
-            raise ClientError({"Error": error}, "DescribeStacks")
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.stacks[StackName][0].items()]
         return {"Stacks": [{"StackName": StackName, "Outputs": outputs}]}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dossier.models import CaseStatus, execution_name, fingerprint, CaseInput
+from dossier.models import CaseInput, CaseStatus, execution_name, fingerprint
 from tests.cli.conftest import DOCUMENTS, Dossier
 
 
@@ -135,9 +135,9 @@ def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
 
 def test_a_refused_case_may_be_submitted_again(accepting: Dossier, invoice: Path) -> None:
     """What was refused for a reason outside of it (a setting) is not held to its old verdict."""
-    connections, accepting.world.connections = accepting.world.connections, {}
+    connections, accepting.connections = accepting.connections, {}
     assert accepting("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 1
-    accepting.world.connections = connections
+    accepting.connections = connections
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1")
     assert result.exit_code == 0, result.stderr
     assert [each.name[-3:] for each in accepting.executions()][1] == "-r2"
@@ -212,7 +212,13 @@ def test_a_vendor_case_is_collected(accepting: Dossier) -> None:
     document = accepting.json("submit", "claims", "--case-id", "case_42")
     assert document["reference"] == "case_42"
     sent = json.loads(accepting.executions()[0].execution_input)
-    assert sent == {"connection": "claims", "reference": "case_42", "documents": [], "options": {}, "case_id": "case_42"}
+    assert sent == {
+        "connection": "claims",
+        "reference": "case_42",
+        "documents": [],
+        "options": {},
+        "case_id": "case_42",
+    }
 
 
 def test_waiting_ends_with_the_case(dossier: Dossier, invoice: Path) -> None:
@@ -229,15 +235,17 @@ def test_waiting_prints_one_line_for_each_change(accepting: Dossier, invoice: Pa
     accepting.then = [
         lambda: accepting.change("invoices", "INV-1", status=CaseStatus.UPLOADING),
         lambda: None,
-        lambda: accepting.change("invoices", "INV-1", status=CaseStatus.WAITING, note="asked 3 times"),
+        lambda: accepting.change("invoices", "INV-1", status=CaseStatus.WAITING),
+        lambda: accepting.change("invoices", "INV-1", note="asked 3 times"),
         lambda: accepting.change("invoices", "INV-1", status=CaseStatus.COMPLETED, note=None),
     ]
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
     assert result.exit_code == 0, result.stderr
     assert [line for line in result.stderr.splitlines() if line.startswith("INV-1: ")] == [
-        "INV-1: accepted, 0 of 1 document read",
-        "INV-1: uploading, 0 of 1 document read",
-        "INV-1: waiting, 0 of 1 document read, asked 3 times",
+        "INV-1: accepted",
+        "INV-1: uploading, 0 of 1 document sent",
+        "INV-1: waiting, 0 of 1 document read",
+        "INV-1: waiting, asked 3 times",
         "INV-1: completed",
     ]
 

@@ -96,3 +96,13 @@ class Result(Part):
     artifacts: list[ArtifactResult] = Field(default_factory=list)
     submitted_at: str | None = None
     completed_at: str | None = None
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON Schema (draft 2020-12) of ``result.json``, as published in ``docs/result.schema.json``."""
+    schema = Result.model_json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Dossier result, version {SCHEMA_VERSION}",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }

@@ -1,0 +1,67 @@
+"""Which addresses a vendor's URL may lead to: public ones alone.
+
+A vendor says where an artifact is, and Dossier goes there from inside the team's network. So an address that is
+private, loopback, link-local (cloud metadata), multicast, reserved or for documentation is refused, however it is
+written: within IPv6 an IPv4 address is looked at as what it is.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+_NOT_PUBLIC_4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carriers' own; Alibaba's metadata
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's platform service, a public address that no network routes
+        "169.254.0.0/16",  # link-local: the metadata of AWS, Azure, Google
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays, withdrawn
+        "192.168.0.0/16",
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved; broadcast
+    )
+)
+"""https://www.iana.org/assignments/iana-ipv4-special-registry, and the clouds' metadata services."""
+
+_GLOBAL_6 = IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments: Teredo, which holds an IPv4 address, ORCHID, benchmarks
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4, which holds an IPv4 address
+        "3fff::/20",  # documentation
+    )
+)
+"""https://www.iana.org/assignments/iana-ipv6-special-registry; outside ``2000::/3`` nothing is global unicast."""
+
+_NAT64 = ip_network("64:ff9b::/96")
+"""RFC 6052, section 2.1: the last 32 bits are an IPv4 address. (RFC 8215's local prefix is refused as a whole.)"""
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address, as a resolver writes it, is one of the public internet."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    embedded = _embedded(parsed) if isinstance(parsed, IPv6Address) else parsed
+    if embedded is not None:
+        return not any(embedded in network for network in _NOT_PUBLIC_4)
+    return parsed in _GLOBAL_6 and not any(parsed in network for network in _NOT_PUBLIC_6)
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 host that a connection to this address ends at, if it is one."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

@@ -1,0 +1,190 @@
+"""Connections to vendors and storage: below ``transport``, what httpx leaves to whoever makes the client.
+
+An artifact's host is resolved once, the addresses are checked, and the connection goes to a checked one: a name that
+resolves to something else a moment later (DNS rebinding) gains nothing. TLS still verifies the name, and Host is the
+name. All that a request reads and writes is within the time that ``within`` gives it, so that a server cannot hold a
+function with a byte a minute.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from socket import SOCK_STREAM, getaddrinfo
+from typing import Any
+
+import httpcore
+import httpx
+
+from dossier.addresses import is_public
+from dossier.errors import UntrustedUrlError
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+"""Of a single read, write or connect, in seconds."""
+PUBLIC_ONLY = "dossier.public_only"
+"""Extension of a request: True sends it to public addresses alone."""
+MOST_ADDRESSES = 4
+"""Addresses of one name that are tried."""
+_ends: ContextVar[float | None] = ContextVar("ends", default=None)
+
+Resolve = Callable[[str, int], Iterable[str]]
+"""Returns the addresses of a name."""
+
+
+def client() -> httpx.Client:
+    """Return a client for vendors and storage: no proxy or setting of the environment, no cookies, no retries.
+
+    Cookies would tie the connections of one vendor together: none is kept.
+    """
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+    return httpx.Client(transport=Network(), timeout=TIMEOUT, trust_env=False, cookies=no_cookies)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give everything that is read and written inside ``seconds`` together; then it ends as a timeout."""
+    token = _ends.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+class Network(httpx.BaseTransport):
+    """Two pools of connections, which never mix: to any address, and to public ones (``PUBLIC_ONLY``)."""
+
+    def __init__(self, *, context: ssl.SSLContext | None = None, resolve: Resolve | None = None) -> None:
+        context = context or httpx.create_ssl_context(trust_env=False)
+        self._any = _Pool(context, Backend())
+        self._public = _Pool(context, PublicBackend(resolve or addresses))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over the pool that it asks for."""
+        pool = self._public if request.extensions.get(PUBLIC_ONLY) else self._any
+        return pool.handle_request(request)
+
+    def close(self) -> None:
+        """Close both pools."""
+        self._any.close()
+        self._public.close()
+
+
+class _Pool(httpx.HTTPTransport):
+    """httpx's own transport, over a network of ours: httpx takes none as an argument."""
+
+    def __init__(self, context: ssl.SSLContext, network: httpcore.NetworkBackend) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=5,
+            network_backend=network,
+        )
+
+
+class Backend(httpcore.NetworkBackend):
+    """TCP connections that mind ``within``."""
+
+    def __init__(self) -> None:
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to a host."""
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        try:
+            stream = self._sockets.connect_tcp(host, port, limit, local_address, socket_options)
+        except UnicodeError as error:  # a name with a label that DNS cannot have
+            raise httpcore.ConnectError(str(error)) from error
+        return _Timed(stream)
+
+
+class PublicBackend(Backend):
+    """TCP connections to public addresses alone."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        super().__init__()
+        self._resolve = resolve
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Resolve the host once, check what it resolves to, and connect to that.
+
+        Raises:
+            UntrustedUrlError: one of its addresses is not public: nobody who means well has a mixture.
+
+        """
+        found = list(dict.fromkeys(self._resolve(host, port)))
+        refused = next((each for each in found if not is_public(each)), None)
+        if refused is not None:
+            raise UntrustedUrlError(
+                f"an artifact URL leads to {host[:100]} at {refused}, which is not a public address: it is not opened"
+            )
+        failure: Exception = httpcore.ConnectError("the name has no address")
+        for address in found[:MOST_ADDRESSES]:
+            try:
+                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a name; as httpcore says it, no connection if it has none."""
+    try:
+        return [str(each[4][0]) for each in getaddrinfo(host, port, type=SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+class _Timed(httpcore.NetworkStream):
+    """A stream whose every operation ends when the time that ``within`` gave is over."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(timeout: float | None, over: type[httpcore.TimeoutException]) -> float | None:
+    """Return how long an operation may take, in seconds."""
+    ends = _ends.get()
+    if ends is None:
+        return timeout
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise over("the time for the whole request is over")
+    return left if timeout is None else min(timeout, left)

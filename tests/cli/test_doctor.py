@@ -1,0 +1,184 @@
+"""``dossier doctor``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dossier.models import iso, now
+from dossier.stores.table import case_key
+from tests.cli.conftest import Dossier
+
+KEY = "ds_test_1"
+
+
+class Outside(BaseHTTPRequestHandler):
+    """The vendor and the webhook API: a key that it knows is accepted, a delivery is refused."""
+
+    refusal = 401
+
+    def do_GET(self) -> None:
+        """List no documents."""
+        self._answer(200 if self.headers["X-API-Key"] == KEY else 401, {"documents": []})
+
+    def do_POST(self) -> None:
+        """Refuse a delivery."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(type(self).refusal, {})
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def healthy(dossier: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dossier]:
+    """A deployment of one connection, with everything as it should be."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Outside)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    file = tmp_path / "connections.toml"
+    file.write_text(
+        f"""
+        [invoices]
+        vendor = "docustack"
+        base_url = "{url}"
+        allow_insecure = true
+        mode = "test"
+        schema_id = "s"
+        organization_id = "o"
+        """
+    )
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
+    monkeypatch.setattr(Outside, "refusal", 401)
+    dossier.stacks.stacks["dossier-dev"][0].update(ApiUrl=url, ConnectionNames="invoices")
+    dossier("secrets", "set", "invoices", "--api-key", KEY, "--webhook-secret", "s")
+    yield dossier
+    server.shutdown()
+    server.server_close()
+
+
+def failed(dossier: Dossier) -> dict[str, Any]:
+    """Run the command, which has to fail at one check; return that check."""
+    result = dossier("doctor", "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["ok"] is False
+    [check] = [each for each in document["checks"] if each["state"] == "failed"]
+    assert result.stderr.startswith("dossier: 1 of ")
+    assert check["name"] in result.stderr
+    assert check["mend"]
+    return dict(check)
+
+
+def test_everything_is_fine(healthy: Dossier) -> None:
+    """Each thing is looked at, and found well."""
+    document = healthy.json("doctor")
+    assert document["ok"] is True, document
+    assert [each["name"] for each in document["checks"]] == [
+        "deployment",
+        "bucket",
+        "table",
+        "state machine",
+        "event bus",
+        "invoices secret",
+        "invoices vendor",
+        "invoices webhook",
+        "dead letters",
+        "waiting room",
+    ]
+    assert {each["state"] for each in document["checks"]} == {"ok"}
+    result = healthy("doctor")
+    assert result.exit_code == 0
+    assert "ok       invoices vendor: the key is accepted (test); 0 document(s) listed" in result.stdout
+
+
+def test_no_deployment(healthy: Dossier) -> None:
+    """Without a deployment there is nothing else to check."""
+    healthy.stacks.stacks.clear()
+    assert "stack dossier-dev is not deployed" in failed(healthy)["seen"]
+
+
+def test_a_missing_key(healthy: Dossier) -> None:
+    """A secret that was never set fails, with the command that sets it; no value is ever shown."""
+    client = healthy.cloud.session.client("secretsmanager")
+    client.put_secret_value(SecretId="dossier/invoices", SecretString='{"api_key": "", "webhook_secrets": []}')
+    check = failed(healthy)
+    assert (check["name"], check["seen"]) == ("invoices secret", "it has no API key")
+    assert check["mend"] == "run `dossier secrets set invoices`"
+    assert KEY not in healthy("doctor").output
+
+
+def test_a_missing_webhook_secret(healthy: Dossier) -> None:
+    """A connection that takes deliveries needs a secret to verify them by."""
+    client = healthy.cloud.session.client("secretsmanager")
+    client.put_secret_value(SecretId="dossier/invoices", SecretString=json.dumps({"api_key": KEY}))
+    assert "every delivery is refused" in failed(healthy)["seen"]
+
+
+def test_a_key_that_the_vendor_refuses(healthy: Dossier) -> None:
+    """A wrong key fails, with what to run."""
+    healthy("secrets", "set", "invoices", "--api-key", "ds_test_other")
+    check = failed(healthy)
+    assert check["name"] == "invoices vendor"
+    assert "dossier secrets set invoices" in check["mend"]
+
+
+def test_a_webhook_that_lets_anything_in(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unsigned delivery that is not refused is a failure."""
+    monkeypatch.setattr(Outside, "refusal", 200)
+    assert "answered 200 to an unsigned delivery, instead of 401" in failed(healthy)["seen"]
+
+
+def test_a_webhook_that_is_not_there(healthy: Dossier) -> None:
+    """An API that cannot be reached is a failure."""
+    healthy.stacks.stacks["dossier-dev"][0]["ApiUrl"] = "http://127.0.0.1:1"
+    assert "cannot be reached (ConnectError)" in failed(healthy)["seen"]
+
+
+def test_dead_letters(healthy: Dossier) -> None:
+    """Dead letters are counted by queue."""
+    url = healthy.stacks.stacks["dossier-dev"][1][0]
+    healthy.cloud.session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    check = failed(healthy)
+    assert check["seen"] == "dossier-dev-wake-dlq has 1"
+    assert "dossier redrive" in check["mend"]
+
+
+def test_a_wait_that_nobody_polls(healthy: Dossier) -> None:
+    """A wait that is overdue means that the waiting room is stuck."""
+    late = iso(now() - timedelta(hours=1))
+    wait = {"connection": "invoices", "reference": "INV-1", "phase": "documents", "token": "t", "seq": 1}
+    times = {"next_at": late, "deadline": late, "started_at": late, "attempts": 0}
+    keys = {"pk": case_key("invoices", "INV-1"), "sk": "WAIT", "gsi_pk": "WAITS#invoices", "gsi_sk": late}
+    healthy.cloud.app.table.put({**wait, **times, **keys})
+    assert failed(healthy)["seen"] == f"1 case not polled: invoices INV-1 since {late}"
+
+
+def test_without_the_connections_file(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the settings are not known, the vendor is not asked, and that is no failure."""
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
+    document = healthy.json("doctor")
+    assert document["ok"] is True
+    states = {each["name"]: each["state"] for each in document["checks"]}
+    assert (states["connections file"], states["invoices vendor"]) == ("skipped", "skipped")
+
+
+def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
+    """A file that would not deploy is a failure."""
+    (tmp_path / "connections.toml").write_text("[invoices]\nvendor = 'nobody'\n")
+    assert "unknown vendor" in failed(healthy)["seen"]

@@ -1,0 +1,91 @@
+"""``dossier up`` and ``dossier down``: what the command makes of what ``local.control`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from local import control
+from local.home import LocalError, LocalState
+from tests.cli.test_target import local_aws
+
+__all__ = ["local_aws"]
+
+
+def run(*words: str) -> Result:
+    """Run ``dossier`` in this process."""
+    return CliRunner().invoke(app, list(words))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What ``control.up`` was asked for; it starts nothing."""
+    calls: list[dict[str, Any]] = []
+
+    def up(*, report: Callable[[str], None], **wanted: Any) -> None:
+        calls.append(wanted)
+        report("deploying")
+
+    monkeypatch.setattr(control, "up", up)
+    return calls
+
+
+def test_up_prints_the_outputs(local_aws: LocalState, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Progress goes to stderr, the outputs to stdout."""
+    file = tmp_path / "mine.toml"
+    file.touch()
+    result = run("up", "--reset", "--connections", str(file), "--json")
+    assert result.exit_code == 0, result.stderr
+    assert asked == [{"connections": file, "reset": True}]
+    assert result.stderr == "deploying\n"
+    assert local_aws.outputs is not None
+    assert json.loads(result.stdout)["bucket"] == local_aws.outputs.bucket
+
+
+def test_up_with_a_file_that_is_not_there(asked: list[dict[str, Any]], nowhere: None) -> None:
+    """A connections file that does not exist is bad usage, and starts nothing."""
+    result = run("up", "--connections", "missing.toml")
+    assert result.exit_code == 2
+    assert result.stderr == "dossier: there is no connections file missing.toml\n"
+    assert asked == []
+
+
+def test_a_deployment_that_fails(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
+    """The details come first; the error is the last line."""
+
+    def up(**_: Any) -> None:
+        raise LocalError("cdk deploy failed\n  connections.toml: [claims] vendor: missing\n  (all of it: deploy.log)")
+
+    monkeypatch.setattr(control, "up", up)
+    result = run("up", "--json")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "  connections.toml: [claims] vendor: missing",
+        "  (all of it: deploy.log)",
+        "dossier: cdk deploy failed",
+    ]
+    assert json.loads(result.stdout) == {"error": "cdk deploy failed"}
+
+
+def test_down_with_nothing_up(nowhere: None) -> None:
+    """Stopping what does not run is fine."""
+    result = run("down", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"stopped": []}
+    assert result.stderr == "nothing was up\n"
+
+
+def test_down_tells_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
+    """What was stopped is told."""
+
+    def down(*, report: Callable[[str], None]) -> None:
+        report("stopped the local AWS")
+
+    monkeypatch.setattr(control, "down", down)
+    assert json.loads(run("down", "--json").stdout) == {"stopped": ["the local AWS"]}

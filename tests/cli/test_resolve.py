@@ -1,0 +1,133 @@
+"""``dossier resolve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.resolve import adopted
+from dossier.models import CaseStatus
+from dossier.ports import Uploaded
+from dossier.stores.cases import Question
+from tests.cli.conftest import Dossier
+from tests.flows import document
+
+
+@pytest.fixture
+def asking(dossier: Dossier, invoice: Path) -> Dossier:
+    """A deployment whose case ``INV-1`` asks about the upload of its document."""
+    dossier.whole = False
+    dossier("submit", "invoices", invoice, "--reference", "INV-1")
+    dossier.cloud.app.intents.begin("invoices", "INV-1", "upload-0", names=["invoice.pdf"], known=())
+    dossier.ask("invoices", "INV-1", "upload-0")
+    return dossier
+
+
+def test_retry_does_it_again(asking: Dossier) -> None:
+    """The intent is gone, the question is closed, and the execution goes on."""
+    result = asking("resolve", "INV-1", "--retry")
+    assert result.exit_code == 0, result.stderr
+    assert asking.cloud.app.intents.find("invoices", "INV-1", "upload-0") is None
+    case = asking.case("invoices", "INV-1")
+    assert (case.record.status, case.record.reason, case.questions) == (CaseStatus.UPLOADING, None, ())
+    assert asking.answers == {"token-upload-0": True}
+
+
+def test_use_adopts_what_the_vendor_has(asking: Dossier) -> None:
+    """The id is stored as the vendor's answer, for the step to apply."""
+    document = asking.json("resolve", "INV-1", "--use", "doc_7", "--connection", "invoices")
+    assert document == {
+        "connection": "invoices", "reference": "INV-1", "question": "upload-0", "answer": "use", "id": "doc_7"
+    }  # fmt: skip
+    intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
+    assert intent is not None
+    assert intent.answer == Uploaded(document_ids={0: "doc_7"})
+    assert asking.answers == {"token-upload-0": True}
+
+
+def test_use_without_an_intent(asking: Dossier) -> None:
+    """Where the intent is gone (the answer named something of another case), a new one carries the id."""
+    asking.cloud.app.intents.end("invoices", "INV-1", "upload-0")
+    assert asking("resolve", "INV-1", "--use", "doc_7").exit_code == 0
+    intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
+    assert intent is not None
+    assert (intent.names, intent.answer) == (("invoice.pdf",), Uploaded(document_ids={0: "doc_7"}))
+
+
+def test_use_of_what_belongs_to_another_case(asking: Dossier) -> None:
+    """An id that another case has already is refused; the question stays open."""
+    asking.cloud.app.intents.own("invoices", "INV-0", ["doc_7"])
+    result = asking("resolve", "INV-1", "--use", "doc_7")
+    assert result.exit_code == 1
+    assert "doc_7 belongs to case INV-0 already" in result.stderr
+    assert asking.case("invoices", "INV-1").questions
+    assert asking.answers == {}
+
+
+def test_give_up_fails_the_execution(asking: Dossier) -> None:
+    """The token is failed with the error by which the state machine ends the case."""
+    assert asking("resolve", "INV-1", "--give-up").exit_code == 0
+    assert asking.answers == {"token-upload-0": "GivenUpError"}
+    assert asking.case("invoices", "INV-1").questions == ()
+
+
+@pytest.mark.parametrize("words", [("--retry",), ("--give-up",)])
+def test_nobody_waits_any_more(asking: Dossier, words: tuple[str, ...]) -> None:
+    """An answer that comes too late is exit code 1."""
+    asking.dead = True
+    result = asking("resolve", "INV-1", *words)
+    assert result.exit_code == 1
+    assert "does not wait for this answer any more" in result.stderr
+
+
+def test_one_of_several_questions(asking: Dossier) -> None:
+    """With several questions open one has to be named; the others keep the case waiting for an operator."""
+    asking.ask("invoices", "INV-1", "upload-1", "and this one?")
+    result = asking("resolve", "INV-1", "--retry")
+    assert result.exit_code == 2
+    assert "say which with --question: upload-0, upload-1" in result.stderr
+    assert asking("resolve", "INV-1", "--retry", "--question", "upload-0").exit_code == 0
+    case = asking.case("invoices", "INV-1")
+    assert [each.what for each in case.questions] == ["upload-1"]
+    assert (case.record.status, case.record.reason) == (CaseStatus.NEEDS_ATTENTION, "and this one?")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give one of --retry, --use ID and --give-up"),
+        (("--retry", "--give-up"), "give one of"),
+        (("--use", " "), "--use is blank"),
+        (("--retry", "--question", "open"), 'has no open question "open": use one of upload-0'),
+    ],
+)
+def test_bad_usage(asking: Dossier, words: tuple[str, ...], message: str) -> None:
+    """Wrong words are exit code 2, and answer nothing."""
+    result = asking("resolve", "INV-1", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert asking.answers == {}
+
+
+def test_a_case_without_a_question(dossier: Dossier, invoice: Path) -> None:
+    """A case that asks nothing is exit code 1, with where it stands."""
+    dossier.whole = False
+    dossier("submit", "invoices", invoice, "--reference", "INV-1")
+    result = dossier("resolve", "INV-1", "--retry")
+    assert result.exit_code == 1
+    assert result.stderr == "dossier: case INV-1 has no open question: it is accepted\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "number", "answer"),
+    [
+        ("open", 0, Uploaded(case_id="id")),
+        ("upload-2", 1, Uploaded(document_ids={2: "id"})),
+        ("upload-0", 2, Uploaded(case_id="id")),
+    ],
+)
+def test_what_an_id_stands_for(what: str, number: int, answer: Uploaded) -> None:
+    """It is a case where one was opened or several documents went at once, else the one document."""
+    question = Question(what=what, text="?", token="t", asked_at="2026-01-31T12:00:00.000Z")
+    assert adopted(question, [document(index=2 + each) for each in range(number)], "id") == answer

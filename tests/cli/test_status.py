@@ -1,0 +1,156 @@
+"""``dossier status`` and ``dossier list``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dossier.models import CaseStatus
+from tests.cli.conftest import Dossier
+
+FIELDS = {
+    "connection",
+    "reference",
+    "vendor",
+    "status",
+    "reason",
+    "error",
+    "note",
+    "case_id",
+    "documents",
+    "artifacts",
+    "execution_arn",
+    "submitted_at",
+    "updated_at",
+    "completed_at",
+    "questions",
+    "result_key",
+}
+
+
+@pytest.fixture
+def submitted(dossier: Dossier, invoice: Path) -> Dossier:
+    """A deployment with the case ``INV-1`` of ``invoices``, accepted."""
+    dossier.whole = False
+    assert dossier("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 0
+    return dossier
+
+
+def test_a_completed_case_is_shown_whole(dossier: Dossier, invoice: Path) -> None:
+    """Status, vendor's ids, documents, artifacts and the result's place are there, for programs and people."""
+    dossier("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
+    shown = dossier.json("status", "INV-1")
+    assert set(shown) == FIELDS
+    assert (shown["connection"], shown["vendor"], shown["status"]) == ("invoices", "docustack", "completed")
+    assert shown["result_key"] == "cases/invoices/INV-1/result.json"
+    [document] = shown["documents"]
+    assert set(document) == {"name", "document_id", "job_id", "status", "failed", "error"}
+    assert document["name"] == "invoice.pdf"
+    assert document["document_id"]
+    assert shown["artifacts"]
+    assert set(shown["artifacts"][0]) == {"name", "key", "size", "sha256"}
+    text = dossier("status", "INV-1").stdout
+    for part in (
+        "completed",
+        "invoice.pdf",
+        document["document_id"],
+        "s3://artifacts/cases/invoices/INV-1/result.json",
+    ):
+        assert part in text
+
+
+def test_a_failed_case_is_no_failure_of_the_command(submitted: Dossier) -> None:
+    """Whatever became of the case, telling it is exit code 0."""
+    submitted.change(
+        "invoices", "INV-1", status=CaseStatus.FAILED, reason="no such schema", error="VendorRejectedError"
+    )
+    result = submitted("status", "invoices", "INV-1")
+    assert result.exit_code == 0
+    assert "no such schema" in result.stdout
+    assert "VendorRejectedError" in result.stdout
+
+
+def test_an_open_question_is_shown_with_its_answer(submitted: Dossier) -> None:
+    """The question and the command that answers it are there; the task token is not."""
+    submitted.ask("invoices", "INV-1", "upload-0")
+    result = submitted("status", "INV-1")
+    assert "was it created?" in result.stdout
+    assert "dossier resolve INV-1 --connection invoices (--retry | --use ID | --give-up)" in result.stdout
+    [question] = submitted.json("status", "INV-1")["questions"]
+    assert set(question) == {"what", "text", "asked_at"}
+
+
+def test_no_such_case(submitted: Dossier) -> None:
+    """A case that does not exist is exit code 1, with the connections that were looked at."""
+    result = submitted("status", "INV-2", "--json")
+    assert result.exit_code == 1
+    message = "there is no case INV-2 at claims or disputes or invoices"
+    assert result.stderr == f"dossier: {message}\n"
+    assert json.loads(result.stdout) == {"error": message}
+    assert submitted("status", "claims", "INV-1").exit_code == 1
+
+
+def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
+    """A reference that several connections have needs the connection."""
+    submitted("submit", "claims", invoice, "--reference", "INV-1")
+    result = submitted("status", "INV-1")
+    assert result.exit_code == 2
+    assert "say which of claims, invoices" in result.stderr
+    assert submitted.json("status", "claims", "INV-1")["connection"] == "claims"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("status",), "Missing argument '[CONNECTION] REFERENCE'"),
+        (("status", "a", "b", "c"), "a connection and a reference are all"),
+        (("status", "nobody", "INV-1"), 'unknown connection "nobody": use one of claims, disputes, invoices'),
+        (("list", "--connection", "nobody"), 'unknown connection "nobody"'),
+        (("list", "--status", "done"), 'unknown status "done": use one of accepted, uploading'),
+        (("list", "--limit", "0"), "Invalid value for '--limit'"),
+    ],
+)
+def test_bad_usage(dossier: Dossier, words: tuple[str, ...], message: str) -> None:
+    """Wrong words are exit code 2 and one line."""
+    result = dossier(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_others_named_cannot_write_to_the_terminal(submitted: Dossier) -> None:
+    """Control characters in a reason are not sent to the terminal."""
+    submitted.change("invoices", "INV-1", status=CaseStatus.FAILED, reason="bad\x1b[2Jthing\nsecond [red]line[/red]")
+    for words in (("status", "INV-1"), ("list",)):
+        output = submitted(*words).stdout
+        assert "\x1b" not in output
+        assert "bad [2Jthing second [red]line[/red]" in output
+
+
+def test_cases_are_listed_newest_first(submitted: Dossier, invoice: Path) -> None:
+    """Cases of all connections are in one list, the latest submitted first, cut at --limit."""
+    for connection, reference in (("claims", "C-1"), ("invoices", "INV-2"), ("disputes", "D-1")):
+        assert submitted("submit", connection, invoice, "--reference", reference).exit_code == 0
+    assert [each["reference"] for each in submitted.json("list")] == ["D-1", "INV-2", "C-1", "INV-1"]
+    assert [each["reference"] for each in submitted.json("list", "--limit", "2")] == ["D-1", "INV-2"]
+    assert [each["reference"] for each in submitted.json("list", "--connection", "invoices")] == ["INV-2", "INV-1"]
+
+
+def test_cases_are_listed_by_status(submitted: Dossier, invoice: Path) -> None:
+    """--status keeps those that stand there."""
+    submitted("submit", "claims", invoice, "--reference", "C-1")
+    submitted.change("claims", "C-1", status=CaseStatus.WAITING)
+    assert [each["reference"] for each in submitted.json("list", "--status", "waiting")] == ["C-1"]
+    assert submitted.json("list", "--status", "failed") == []
+    assert "no cases are failed" in submitted("list", "--status", "failed").stderr
+
+
+def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> None:
+    """Piped into another program, each case is one line with all there is."""
+    reason = "a long reason " * 20
+    submitted.change("invoices", "INV-1", status=CaseStatus.FAILED, reason=reason)
+    header, line = submitted("list").stdout.splitlines()
+    assert header.split() == ["CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"]
+    assert reason.strip() in line
