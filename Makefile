@@ -3,6 +3,7 @@
 #   make demo    the main job on this machine: local AWS, sandbox, three cases, what landed in S3
 #   make test    every test (make check first)
 #   make check   lint, types, rules
+#   make chaos   300 cases under every fault at 20 %, a crash at every external call; writes docs/reliability.md
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -10,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check unit clean
+.PHONY: setup demo test check chaos clean
 
 setup: .venv/.ready node_modules/.ready
 
@@ -41,6 +42,11 @@ check: setup
 test: check
 	@echo "pytest"
 	@$(BIN)/python -m pytest
+
+chaos: setup
+	@DOSSIER_CRASH_STRIDE=1 $(BIN)/python -m pytest tests/steps --timeout 3000
+	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_SECONDS=2400 DOSSIER_SCORECARD=docs/reliability.md \
+	  $(BIN)/python -m pytest tests/chaos
 
 clean:
 	@rm -rf .venv .venv-local .venv-functions node_modules build cdk.out .dossier

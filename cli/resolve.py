@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,15 +11,11 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from dossier import vendors
 from dossier.errors import GivenUpError
-from dossier.models import CaseStatus, Document
-from dossier.ports import CaseView, Uploaded
-from dossier.settings import Connection
-from dossier.stores.cases import Case, Question, pick
+from dossier.models import CaseStatus
+from dossier.stores.cases import Case, Question
 
 GAVE_UP = "an operator gave up"
-OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +69,6 @@ _DONE = {
 }
 
 
-def adopted(question: Question, documents: Sequence[Document], id: str) -> Uploaded:  # noqa: A002 -- the option's word
-    """Return what the vendor would have answered, had its answer not been lost.
-
-    Args:
-        question: what was asked.
-        documents: those that the upload in question carried; none for the opening of a case.
-        id: what the operator found at the vendor: the case, or the upload's one document.
-
-    """
-    if question.what == OPEN or len(documents) != 1:
-        return Uploaded(case_id=id)
-    return Uploaded(document_ids={documents[0].index: id})
-
-
 def _question(case: Case, what: str | None) -> Question:
     reference = case.record.reference
     if not case.questions:
@@ -102,31 +83,17 @@ def _question(case: Case, what: str | None) -> Question:
 
 
 def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> None:
-    """Leave the intent as the step has to find it: gone for another try, answered to be applied."""
+    """Leave the intent as the step has to find it: gone for another try, or with the id to go on with."""
     intents = where.app.intents
     key = (case.record.connection, case.record.reference, question.what)
     if answer.kind == "retry":
         intents.end(*key)
         return
-    owner = intents.owner(case.record.connection, answer.id)
-    if owner not in {None, case.record.reference}:
-        raise CommandError(f"{answer.id} belongs to case {owner} already: look it up at the vendor again")
-    documents = _documents(case, question)
-    if intents.find(*key) is None:  # it is gone where the vendor's answer named something of another case
-        intents.begin(*key, names=[each.name for each in documents], known=())
-    intents.answer(*key, adopted(question, documents, answer.id))
-
-
-def _documents(case: Case, question: Question) -> list[Document]:
-    """Return the documents that the upload in question carried."""
-    if question.what == OPEN:
-        return []
     record = case.record
-    # How a vendor divides documents into uploads depends on the documents alone, so any settings will do.
-    settings = Connection(name=record.connection, vendor=record.vendor, base_url="https://vendor.invalid")
-    view = CaseView(settings, record.reference, record.options, record.case_id, case.documents)
-    batch = int(question.what.removeprefix("upload-"))
-    return pick(case.documents, vendors.vendor(record.vendor).batches(view)[batch])
+    owner = intents.owner(record.connection, answer.id)
+    if owner not in {None, record.reference} and answer.id != record.appends_to:
+        raise CommandError(f"{answer.id} belongs to case {owner} already: look it up at the vendor again")
+    intents.adopt(*key, answer.id)
 
 
 def _go_on(where: Target, case: Case, question: Question) -> None:

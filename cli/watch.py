@@ -47,7 +47,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
             now = time.monotonic()
             if now - started >= seconds:
                 raise NotFinishedError(
-                    f"case {names[1]} is {case.record.status.value} after {duration(seconds)}: it goes on, see "
+                    f"case {names[1]} is {case.record.status.value} after {duration(round(seconds))}: it goes on, see "
                     f"`dossier status {names[0]} {names[1]}`",
                     document={**describe(case), "error": "NotFinished"},
                 )

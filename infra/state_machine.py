@@ -325,9 +325,9 @@ def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
     state.add_retry(
         errors=retryable_names(),
         interval=cdk.Duration.seconds(1),
-        backoff_rate=2,
-        max_delay=cdk.Duration.seconds(120),
+        backoff_rate=1.6,
+        max_delay=cdk.Duration.seconds(60),
         jitter_strategy=sfn.JitterType.FULL,
-        max_attempts=20,
+        max_attempts=40,
     )
     state.add_retry(errors=[sfn.Errors.ALL], interval=cdk.Duration.seconds(1), backoff_rate=2, max_attempts=5)

@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.resolve import adopted
 from dossier.models import CaseStatus
-from dossier.ports import Uploaded
-from dossier.stores.cases import Question
 from tests.cli.conftest import Dossier
-from tests.flows import document
 
 
 @pytest.fixture
@@ -35,14 +31,14 @@ def test_retry_does_it_again(asking: Dossier) -> None:
 
 
 def test_use_adopts_what_the_vendor_has(asking: Dossier) -> None:
-    """The id is stored as the vendor's answer, for the step to apply."""
+    """The id is stored in the intent, for the step to go on with."""
     document = asking.json("resolve", "INV-1", "--use", "doc_7", "--connection", "invoices")
     assert document == {
         "connection": "invoices", "reference": "INV-1", "question": "upload-0", "answer": "use", "id": "doc_7"
     }  # fmt: skip
     intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
     assert intent is not None
-    assert intent.answer == Uploaded(document_ids={0: "doc_7"})
+    assert intent.adopt == "doc_7"
     assert asking.answers == {"token-upload-0": True}
 
 
@@ -52,7 +48,7 @@ def test_use_without_an_intent(asking: Dossier) -> None:
     assert asking("resolve", "INV-1", "--use", "doc_7").exit_code == 0
     intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
     assert intent is not None
-    assert (intent.names, intent.answer) == (("invoice.pdf",), Uploaded(document_ids={0: "doc_7"}))
+    assert intent.adopt == "doc_7"
 
 
 def test_use_of_what_belongs_to_another_case(asking: Dossier) -> None:
@@ -117,17 +113,3 @@ def test_a_case_without_a_question(dossier: Dossier, invoice: Path) -> None:
     result = dossier("resolve", "INV-1", "--retry")
     assert result.exit_code == 1
     assert result.stderr == "dossier: case INV-1 has no open question: it is accepted\n"
-
-
-@pytest.mark.parametrize(
-    ("what", "number", "answer"),
-    [
-        ("open", 0, Uploaded(case_id="id")),
-        ("upload-2", 1, Uploaded(document_ids={2: "id"})),
-        ("upload-0", 2, Uploaded(case_id="id")),
-    ],
-)
-def test_what_an_id_stands_for(what: str, number: int, answer: Uploaded) -> None:
-    """It is a case where one was opened or several documents went at once, else the one document."""
-    question = Question(what=what, text="?", token="t", asked_at="2026-01-31T12:00:00.000Z")
-    assert adopted(question, [document(index=2 + each) for each in range(number)], "id") == answer

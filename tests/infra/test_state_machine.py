@@ -93,7 +93,7 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
     assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
     assert never["MaxAttempts"] == 0
     assert set(patient["ErrorEquals"]) == {each.__name__ for each in tree(RetryableError)}
-    assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (20, 120, "FULL")
+    assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (40, 60, "FULL")
     assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 5)
 
 

@@ -18,12 +18,14 @@ from local.aws.bridges import (
     succeed_output,
     task_timeouts,
     task_tokens,
+    worker_pools,
 )
 
 _BRIDGES = (
     lambda_runtime,
     shared_layers,
     lambda_concurrency,
+    worker_pools,
     emf_metrics,
     executions,
     retries,

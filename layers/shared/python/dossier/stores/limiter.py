@@ -25,7 +25,7 @@ from dossier.settings import Connection
 from dossier.stores.table import Item, Table
 
 BURST_MS = 1000
-TRIP = 8
+TRIP = 12
 """Failures in a row after which a connection's breaker opens."""
 COOL_DOWN = 10.0
 LONGEST_COOL_DOWN = 300.0

@@ -1,0 +1,156 @@
+"""A deployment of its own for the fault suite: local AWS, sandbox, and both under attack."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+
+from dossier.models import CaseInput, execution_name, fingerprint
+
+DOSSIER = str(Path(sys.executable).with_name("dossier"))
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Deployment:
+    """What the tests need of a deployment that is up."""
+
+    environment: dict[str, str]
+    outputs: dict[str, Any]
+    sandbox: httpx.Client
+    session: boto3.Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.session = boto3.Session("test", "test", region_name=self.outputs["region"])
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the local AWS."""
+        return self.session.client(service, endpoint_url=self.outputs["endpoint_url"])  # type: ignore[call-overload]
+
+    def dossier(self, *arguments: str) -> Any:
+        """Run a command and return its JSON answer."""
+        command = [DOSSIER, *arguments, "--json"]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def cases(self) -> list[dict[str, Any]]:
+        """Return every case, as ``dossier list`` shows it."""
+        answer = self.dossier("list", "--limit", "10000")
+        return list(answer["cases"] if isinstance(answer, dict) else answer)
+
+    def submit(self, connection: str, reference: str, files: Mapping[str, bytes]) -> None:
+        """Start a case as the CLI does, without a process for each."""
+        s3, names = self.client("s3"), sorted(files)
+        documents = []
+        for name in names:
+            key = f"staging/{connection}/{reference}/{name}"
+            s3.put_object(Bucket=self.outputs["bucket"], Key=key, Body=files[name])
+            documents.append({"uri": f"s3://{self.outputs['bucket']}/{key}", "name": name})
+        case = {"connection": connection, "reference": reference, "documents": documents}
+        digest = fingerprint(CaseInput.parse(case), [(name, name) for name in names])
+        self.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["state_machine_arn"],
+            name=execution_name(connection, reference, digest),
+            input=json.dumps(case),
+        )
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the vendors' own journal."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            after = entries[-1]["id"] if entries else 0
+            page = self.sandbox.get("/_sandbox/journal", params={"after": after, "limit": 1000}).json()["entries"]
+            if not page:
+                return entries
+            entries += page
+
+    def restart_sandbox(self) -> None:
+        """Kill the sandbox and start it again on its state, as a vendor's outage does."""
+        home = Path(self.environment["DOSSIER_HOME"])
+        state = json.loads((home / "local.json").read_text())
+        pid = state["sandbox"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+        self.dossier("up")
+
+
+@contextmanager
+def deployed(home: Path) -> Iterator[Deployment]:
+    """Bring a deployment up on free ports, and down again."""
+    environment = {
+        **os.environ,
+        "DOSSIER_HOME": str(home),
+        "DOSSIER_LOCAL_PORT": str(free_port()),
+        "DOSSIER_SANDBOX_PORT": str(free_port()),
+    }
+    environment.pop("DOSSIER_CONNECTIONS", None)
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            [DOSSIER, command, "--json"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    try:
+        run("up")
+        outputs = json.loads(run("outputs"))
+        with httpx.Client(base_url=f"http://127.0.0.1:{environment['DOSSIER_SANDBOX_PORT']}", timeout=60) as sandbox:
+            yield Deployment(environment, outputs, sandbox)
+    finally:
+        subprocess.run([DOSSIER, "down"], cwd=ROOT, env=environment, capture_output=True, check=False)
+
+
+@contextmanager
+def killing(home: Path, *, every: float, seed: int) -> Iterator[list[int]]:
+    """Kill a function's process at random, ``every`` so many seconds; yields the list of those killed."""
+    stop, killed = threading.Event(), []
+    server = json.loads((home / "local.json").read_text())["local_aws"]["pid"]
+    choose = random.Random(seed)
+
+    def strike() -> None:
+        while not stop.wait(every):
+            workers = children(server)
+            if workers:
+                victim = choose.choice(workers)
+                os.kill(victim, signal.SIGKILL)
+                killed.append(victim)
+
+    thread = threading.Thread(target=strike)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, from /proc."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in task.read_text().split()]
+    return sorted(set(found))
