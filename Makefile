@@ -3,15 +3,19 @@
 #   make demo    the main job on this machine: local AWS, sandbox, three cases, what landed in S3
 #   make test    every test (make check first)
 #   make check   lint, types, rules
+#   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
+#   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call; writes docs/reliability.md
 PYTHON ?= python3
 BIN := .venv/bin
+AUDIT := .venv-audit/bin
+LOCKS := layers/requirements.txt requirements/dev.txt requirements/functions.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check chaos clean
+.PHONY: setup demo test check chaos clean audit sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -27,6 +31,11 @@ setup: .venv/.ready node_modules/.ready
 node_modules/.ready: package.json package-lock.json .venv/.ready
 	@echo "setting up the CDK CLI (node_modules)"
 	@$(BIN)/npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.venv-audit/.ready: requirements/audit.txt .venv/.ready
+	@$(BIN)/python -m venv .venv-audit
+	@$(AUDIT)/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
 	@touch $@
 
 demo: setup
@@ -48,5 +57,16 @@ chaos: setup
 	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_SECONDS=2400 DOSSIER_SCORECARD=docs/reliability.md \
 	  $(BIN)/python -m pytest tests/chaos
 
+# A package that the service does not know is a failure too (--strict): silence is no clean bill.
+audit: setup .venv-audit/.ready
+	@for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || exit 1; done
+	@echo "package-lock.json"; $(BIN)/npm audit
+
+sbom: setup .venv-audit/.ready
+	@mkdir -p build/sbom
+	@for lock in $(LOCKS); do $(AUDIT)/cyclonedx-py requirements $$lock --output-file build/sbom/$$(echo $$lock | tr / -).json || exit 1; done
+	@$(BIN)/npm sbom --sbom-format cyclonedx > build/sbom/package-lock.json
+	@echo "build/sbom"
+
 clean:
-	@rm -rf .venv .venv-local .venv-functions node_modules build cdk.out .dossier
+	@rm -rf .venv .venv-audit .venv-local .venv-functions node_modules build cdk.out .dossier

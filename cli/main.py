@@ -245,6 +245,78 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
 
 
 @app.command()
+def redrive(  # noqa: PLR0917 -- a command line is its parameters
+    references: Annotated[list[str] | None, typer.Argument(metavar="[REFERENCE]...")] = None,
+    connection: Annotated[str | None, typer.Option(help="Only this connection's cases and dead letters.")] = None,
+    cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Only causes with this text in them.")] = None,
+    reference: Annotated[list[str] | None, typer.Option(help="Only this case.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send back all that is shown, without asking.")] = False,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Show failed cases and dead letters by cause, and send them back to work where they stopped."""
+    from cli import redrive as here
+
+    here.redrive(
+        Output(as_json=as_json),
+        _target(local=local, stage=stage),
+        connection=connection,
+        cause=cause,
+        references=[*(references or []), *(reference or [])],
+        dry_run=dry_run,
+        yes=yes,
+    )
+
+
+@app.command()
+def deliveries(
+    connection: Annotated[str | None, typer.Option(help="Only deliveries of this connection.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only accepted or refused ones.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """List webhook deliveries, the latest first."""
+    from cli import deliveries as here
+
+    where = _target(local=local, stage=stage)
+    here.deliveries(Output(as_json=as_json), where, connection=connection, verdict=verdict, limit=limit, since=since)
+
+
+@app.command()
+def replay(
+    words: Annotated[list[str], typer.Argument(metavar="ID|KEY...")],
+    connection: Annotated[str | None, typer.Option(help="The deliveries' connection.")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Verify webhook deliveries that were kept, and apply them again."""
+    from cli import replay as here
+
+    here.replay(Output(as_json=as_json), _target(local=local, stage=stage), words, connection=connection)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def vendor(
+    context: typer.Context,
+    connection: Connection,
+    operation: Annotated[str | None, typer.Argument(metavar="[OPERATION ...]")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Ask a connection's vendor by hand; without an operation, list what it can be asked."""
+    from cli import vendor as here
+
+    here.ask(Output(as_json=as_json), _target(local=local, stage=stage), connection, operation, context.args)
+
+
+@app.command()
 def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
     """Check keys, URLs, permissions and webhook set-up, and say how to mend each."""
     from cli import doctor as here

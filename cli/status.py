@@ -14,6 +14,8 @@ from dossier.models import CaseStatus, Document
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.objects import folder
 
+REVIEW = "wanted: fields of low confidence are marked in result.json"
+
 
 def find(where: Target, reference: str, connection: str | None = None) -> Case:
     """Return the case of a reference, in whatever connection it is unless one is named.
@@ -52,11 +54,12 @@ def cases(out: Output, where: Target, *, connection: str | None, status: str | N
     if not records:
         out.progress("no cases" if wanted is None else f"no cases are {wanted.value}")
         return
-    rows = [
-        (each.connection, each.reference, each.status.value, each.submitted_at, each.reason or each.note)
-        for each in records
-    ]
+    rows = [(each.connection, each.reference, each.status.value, each.submitted_at, _remark(each)) for each in records]
     out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows)
+
+
+def _remark(record: CaseRecord) -> str:
+    return "; ".join(filter(None, ("wants review" if record.review else None, record.reason or record.note)))
 
 
 def summary(record: CaseRecord) -> dict[str, Any]:
@@ -69,6 +72,7 @@ def summary(record: CaseRecord) -> dict[str, Any]:
         "reason": record.reason,
         "error": record.error,
         "note": record.note,
+        "review": record.review,
         "case_id": record.case_id,
         "execution_arn": record.execution_arn,
         "submitted_at": record.submitted_at,
@@ -117,6 +121,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("reason", record.reason),
             ("error", record.error),
             ("note", record.note),
+            ("review", REVIEW if record.review else None),
             ("case id", record.case_id),
             ("submitted", record.submitted_at),
             ("updated", record.updated_at),

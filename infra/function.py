@@ -17,6 +17,8 @@ from infra.settings import Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+SERVICE, NAMESPACE = "dossier", "Dossier"
+"""The functions' metrics: their dimension ``service``, and where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Function(Construct):
             verb: names the folder, the function and the log group.
             layers: what it imports besides its handler.
             environment: its variables, besides those of Powertools.
-            grants: what its role may do, besides writing its log and its traces.
+            grants: what its role may do, besides writing its log and its traces, and using the customer's key.
             timeout: when Lambda ends it.
             loops: whether it sends messages that come back to it. Lambda stops what looks like a runaway loop after
                 16 rounds otherwise (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
@@ -72,7 +74,10 @@ class Function(Construct):
         traces = Grant(
             ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",), "X-Ray takes no resource in a policy."
         )
-        every = (writes_log, traces, *grants)
+        uses_key = (
+            [Grant(("kms:Decrypt", "kms:GenerateDataKey"), (settings.kms_key_arn,))] if settings.kms_key_arn else []
+        )
+        every = (writes_log, traces, *grants, *uses_key)
         role = iam.Role(
             self,
             "Role",
@@ -100,8 +105,8 @@ class Function(Construct):
             layers=list(layers),
             environment={
                 **environment,
-                "POWERTOOLS_SERVICE_NAME": "dossier",
-                "POWERTOOLS_METRICS_NAMESPACE": "Dossier",
+                "POWERTOOLS_SERVICE_NAME": SERVICE,
+                "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
             # Half a GiB is a third of a vCPU: imports at a cold start take most of the time that is paid for.

@@ -137,6 +137,22 @@ class Functions(Construct):
             ),
         )
 
+        # What holds between all of them.
+        self._add(
+            "reconcile",
+            _CALLS,
+            *self._reads_and_writes_cases(),
+            *self._reads(CASE),
+            self._writes(*OUTCOME),
+            self._puts_events(),
+            Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, wake_queue.queue.queue_arn]),
+            Grant(
+                ("states:DescribeExecution",),
+                (execution_arns(self, settings),),
+                "The executions of this one state machine; their names are the cases'.",
+            ),
+        )
+
     def __getitem__(self, verb: str) -> lambda_.Function:
         return self._by_verb[verb]
 

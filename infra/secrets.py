@@ -8,6 +8,7 @@ from aws_cdk import SecretValue
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Settings
 
@@ -21,6 +22,7 @@ class ConnectionSecrets(Construct):
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
         super().__init__(scope, id)
+        self._key = customer_key(self, settings)
         self.arns = [self._secret(settings, name).secret_arn for name in settings.connections]
 
     def _secret(self, settings: Settings, name: str) -> secretsmanager.Secret:
@@ -29,6 +31,7 @@ class ConnectionSecrets(Construct):
             name,
             secret_name=f"{settings.prefix}/{name}",
             description=f"Dossier ({settings.stage}): API key and webhook secrets of the connection {name}",
+            encryption_key=self._key,
             secret_string_value=SecretValue.unsafe_plain_text(_FIRST_VALUE),  # holds no secret
         )
         acknowledge(

@@ -22,6 +22,7 @@ policies a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-
 
 _STAGE = re.compile(r"[a-z][a-z0-9]{0,15}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,64}")
 _YES_OR_NO = {"true": True, "false": False}
 
 
@@ -40,6 +41,8 @@ class Settings:
     """Buckets besides the artifact bucket that documents may be submitted from."""
     retain: bool = True
     """Whether bucket and table outlive the stack."""
+    kms_key_arn: str = ""
+    """The customer's KMS key for bucket, table, queues and secrets; without one AWS's own keys encrypt them."""
     webhook_rate: int = 100
     """Webhook requests per second, on average, before API Gateway answers 429."""
     webhook_burst: int = 200
@@ -76,6 +79,7 @@ class Settings:
             dependency_layer=_layer_folder(context, root),
             document_buckets=_buckets(context),
             retain=_yes_or_no(context, "retain", default=True),
+            kms_key_arn=_key(context),
             webhook_rate=_whole_number(context, "webhook_rate", default=100),
             webhook_burst=_whole_number(context, "webhook_burst", default=200),
         )
@@ -120,6 +124,13 @@ def _buckets(context: Context) -> tuple[str, ...]:
     if wrong:
         raise ConfigurationError(f'document_buckets "{wrong[0]}": use names of buckets, with a comma between them')
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _key(context: Context) -> str:
+    text = _text(context, "kms_key_arn")
+    if text and not _KEY.fullmatch(text):
+        raise ConfigurationError(f'kms_key_arn "{text}": use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>')
+    return text
 
 
 def _layer_folder(context: Context, root: Path) -> Path | None:

@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
 from infra.functions import WAKE_TIMEOUT, Functions
+from infra.invariants import Invariants
 from infra.layers import Layers
 from infra.secrets import ConnectionSecrets
 from infra.settings import Settings
@@ -34,7 +35,11 @@ class DossierStack(cdk.Stack):
         # Ten deliveries wait behind each other in a batch at most, and applying one twice changes nothing: a failed
         # one is tried again soon, instead of after the six timeouts that AWS advises.
         wake_queue = WorkQueue(
-            self, "Wake", name=settings.named("wake"), visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30))
+            self,
+            "Wake",
+            settings=settings,
+            name=settings.named("wake"),
+            visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30)),
         )
         functions = Functions(
             self,
@@ -50,6 +55,7 @@ class DossierStack(cdk.Stack):
         )
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
+        Invariants(self, "Invariants", settings=settings, reconcile=functions["reconcile"])
         waiting_room.polled_by(functions["poll"])
         waiting_room.swept_by(functions["sweep"])
         wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=10)

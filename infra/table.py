@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
+from infra.encryption import customer_key
 from infra.settings import Settings
 
 INDEX = "by-connection"
@@ -17,9 +18,12 @@ class CaseTable(Construct):
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
         super().__init__(scope, id)
+        key = customer_key(self, settings)
         self.table = dynamodb.Table(
             self,
             "Table",
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if key else None,
+            encryption_key=key,
             partition_key=dynamodb.Attribute(name="pk", type=_TEXT),
             sort_key=dynamodb.Attribute(name="sk", type=_TEXT),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,

@@ -24,7 +24,9 @@ class WaitingRoom(Construct):
         super().__init__(scope, id)
         self._settings = settings
         self.queues = {
-            name: WorkQueue(self, name, name=settings.named("poll", name), visibility_timeout=_VISIBILITY)
+            name: WorkQueue(
+                self, name, settings=settings, name=settings.named("poll", name), visibility_timeout=_VISIBILITY
+            )
             for name in settings.connections
         }
 

@@ -8,6 +8,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.encryption import customer_key
+from infra.settings import Settings
+
 TRIES = 5
 _LONGEST = cdk.Duration.days(14)
 
@@ -20,15 +23,19 @@ class WorkQueue(Construct):
         scope: Construct,
         id: str,  # noqa: A002  # the CDK's own name for it
         *,
+        settings: Settings,
         name: str,
         visibility_timeout: cdk.Duration,
     ) -> None:
         super().__init__(scope, id)
+        key = customer_key(self, settings)
+        encryption = sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
             queue_name=f"{name}-dlq",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encryption,
+            encryption_master_key=key,
             enforce_ssl=True,
             retention_period=_LONGEST,
         )
@@ -36,7 +43,8 @@ class WorkQueue(Construct):
             self,
             "Queue",
             queue_name=name,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encryption,
+            encryption_master_key=key,
             enforce_ssl=True,
             retention_period=_LONGEST,
             visibility_timeout=visibility_timeout,

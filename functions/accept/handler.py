@@ -16,6 +16,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         event["execution"]["arn"],
         cases=desk.cases,
         objects=desk.objects,
+        intents=desk.intents,
         connection_of=desk.connection_of,
         vendor_of=desk.vendor_of,
     )

@@ -20,7 +20,7 @@ webhook = Webhook(
 )
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(log_event=False)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer a delivery."""
     status, verdict = webhook.answer(event)

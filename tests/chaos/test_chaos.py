@@ -139,8 +139,8 @@ def write_scorecard(file: Path, score: dict[str, Any]) -> None:
     lines = [
         "# Reliability, measured",
         "",
-        "`make chaos` writes this page: cases over three vendors on the deployed local AWS, IAM enforced, with the",
-        f"faults of `tests/chaos/test_chaos.py` at {RATE:.0%} each and function processes killed at random, judged by the",
+        "`make chaos` writes this page: cases over three vendors on the deployed local AWS, IAM enforced, with each",
+        f"fault of `tests/chaos/test_chaos.py` at {RATE:.0%} and function processes killed at random, judged by the",
         "sandbox's own journal.",
         "",
         "| what | measured |",

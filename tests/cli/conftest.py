@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from moto.stepfunctions.exceptions import InvalidToken
@@ -107,6 +109,7 @@ class Dossier:
                 arn,
                 cases=desk.cases,
                 objects=desk.objects,
+                intents=desk.intents,
                 connection_of=desk.connection_of,
                 vendor_of=desk.vendor_of,
             )
@@ -125,6 +128,15 @@ _CLIENTS: dict[str, Any] = {}
 """AWS clients by service: making them anew for every run of the command would be most of the tests' time."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def service_models() -> Iterator[None]:
+    """AWS's service models are read once, for the same reason."""
+    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
+    botocore.session.create_loader = lambda *_: loader
+    yield
+    botocore.session.create_loader = made
+
+
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither a local AWS nor an AWS account, whatever this machine has; the environment is put back afterwards."""
@@ -141,21 +153,28 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def dossier(cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Dossier:
-    """Return a deployment of stage ``dev`` whose executions run while the command sleeps."""
-    real = boto3.Session.client
+def stacks(monkeypatch: pytest.MonkeyPatch) -> Stacks:
+    """Return an account's stacks, of which there is none; from here on clients are made once."""
+    found, real = Stacks({}), boto3.Session.client
 
     def made(session: boto3.Session, service: Any, **options: Any) -> Any:
         if service == "cloudformation":
-            return stacks
-        if service == "dynamodb":  # a resource adds handlers to its client, each time anew
+            return found
+        if service == "dynamodb" and options:  # a resource adds handlers to its client, each time anew
             return real(session, service, **options)
         if service not in _CLIENTS:
             _CLIENTS[service] = real(session, service, **options)
         return _CLIENTS[service]
 
     monkeypatch.setattr(boto3.Session, "client", made)
-    stacks = deploy(cloud)
+    return found
+
+
+@pytest.fixture
+def dossier(stacks: Stacks, cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Dossier:
+    """Return a deployment of stage ``dev`` whose executions run while the command sleeps."""
+    deploy(cloud, stacks)
+    vars(cloud.app)["transport"] = None  # accepting needs none, and making one takes its time
     it = Dossier(cloud, stacks, load_toml(ROOT / "connections.toml"))
     monkeypatch.setattr(time, "sleep", it.tick)
 
@@ -175,7 +194,7 @@ def dossier(cloud: Cloud, nowhere: None, monkeypatch: pytest.MonkeyPatch) -> Dos
     return it
 
 
-def deploy(cloud: Cloud, stage: str = "dev") -> Stacks:
+def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
     """Make what the CLI finds in an account: the state machine, the secrets, and the stack with its outputs."""
     client = cloud.session.client
     role = f"arn:aws:iam::{ACCOUNT}:role/states"
@@ -200,7 +219,7 @@ def deploy(cloud: Cloud, stage: str = "dev") -> Stacks:
     }
     queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", *(f"poll-{each}" for each in CONNECTIONS))]
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues]
-    return Stacks({f"dossier-{stage}": (outputs, urls)})
+    stacks.stacks[f"dossier-{stage}"] = (outputs, urls)
 
 
 class Stacks:

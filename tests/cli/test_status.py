@@ -18,6 +18,7 @@ FIELDS = {
     "reason",
     "error",
     "note",
+    "review",
     "case_id",
     "documents",
     "artifacts",
@@ -154,3 +155,16 @@ def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> N
     header, line = submitted("list").stdout.splitlines()
     assert header.split() == ["CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"]
     assert reason.strip() in line
+
+
+def test_a_case_that_wants_review_says_so(dossier: Dossier, invoice: Path) -> None:
+    """Where fields of low confidence are marked, status and list show it."""
+    dossier.whole = False
+    for reference in ("INV-1", "INV-2"):
+        assert dossier("submit", "invoices", invoice, "--reference", reference).exit_code == 0
+    dossier.change("invoices", "INV-1", status=CaseStatus.COMPLETED, review=True, note=None)
+    assert [each["review"] for each in dossier.json("list")] == [False, True]
+    assert dossier.json("status", "INV-1")["review"] is True
+    assert "review     wanted: fields of low confidence are marked in result.json" in dossier("status", "INV-1").stdout
+    assert "wants review" in dossier("list").stdout.splitlines()[2]
+    assert "review" not in dossier("status", "INV-2").stdout

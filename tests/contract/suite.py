@@ -6,8 +6,6 @@ replay every exchange as recorded, and again with each of its replies turned int
 versions of an API turn replies into. ``docs/adding-a-vendor.md`` says how to write one.
 """
 
-# ruff: noqa: D401 — a check says what holds, as a test does
-
 from __future__ import annotations
 
 import ast
@@ -504,6 +502,7 @@ def declares_itself(suite: Suite) -> None:
     assert vendor.media_types
     assert all(re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", each) for each in vendor.media_types)
     assert all(type(each) is bool for each in (vendor.opens_case, vendor.accepts_references, vendor.bulk_poll))
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) and paths for name, paths in vendor.documented.items())
 
 
 def records_every_call(suite: Suite) -> None:
@@ -603,7 +602,8 @@ FORBIDDEN = {
     "time", "threading", "aws_lambda_powertools",
 }  # fmt: skip
 INSIDE = tuple(
-    f"dossier.{each}" for each in ("errors", "http", "models", "settings", "ports", "result", "replies", "media")
+    f"dossier.{each}"
+    for each in ("errors", "http", "models", "settings", "ports", "result", "replies", "media", "operations")
 )
 
 

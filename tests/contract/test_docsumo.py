@@ -181,6 +181,14 @@ def test_list_stops_at_a_limit() -> None:
     assert driven.request.query == (("limit", "5"), ("offset", "0"), ("sort_by", "created_date.desc"))
 
 
+def test_list_begins_at_an_offset() -> None:
+    """As many cases as asked for are left out, and the rest is walked as ever."""
+    found = drive(flows.list_cases(connection(), offset=120), filled(250)).value
+    assert ids(found) == [f"case__{number}" for number in range(120, 250)]
+    with pytest.raises(InvalidCaseError, match="offset is -1"):
+        drive(flows.list_cases(connection(), offset=-1))
+
+
 def test_list_with_a_limit_over_a_page() -> None:
     """``limit`` takes 0 to 100 a page, so more is read in several requests, none of them over 100."""
     driven = drive(flows.list_cases(connection(), limit=150), filled(250))

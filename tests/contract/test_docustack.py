@@ -1,4 +1,4 @@
-"""What of DocuStack the recorded exchanges cannot say: shapes that its guide leaves open, time, settings, the CLI."""
+"""What of DocuStack the recorded exchanges cannot say: shapes that its guide leaves open, time, settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pydantic import ValidationError
 
 from dossier.errors import (
     ConfigurationError,
+    InvalidCaseError,
     NeedsAttentionError,
     NotReadyError,
     OutcomeUnknownError,
     VendorRejectedError,
     VendorUnavailableError,
 )
-from dossier.http import Effect, Reply, Request
+from dossier.http import Reply, Request
 from dossier.models import Document, now
 from dossier.ports import CaseView, Intent, Vendor
 from dossier.settings import Connection, Limits, Webhook
 from dossier.signatures import Delivery, Rule, verify
 from dossier.vendors.docustack import CONNECTION, VENDOR
 from dossier.vendors.docustack.adapter import BATCH_SIZE, MAX_BYTES, PAGES, SETTLE
+from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.lookup import ALLOWANCE
 from tests.flows import document, drive, recorded, reply
 
@@ -288,6 +290,42 @@ def test_names_that_repeat_are_uploaded_one_by_one() -> None:
     assert VENDOR.uploads_at_once(view(*alike, connection=connection)) == 1
 
 
+# --- documents by reference ------------------------------------------------------------------------------------------
+
+
+def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
+    """A stored document whose case says so is part of a batch, whether or not its URL is made yet."""
+    stored, linked = document("a.pdf"), document("b.pdf", index=1, ref="https://s3.example.com/b?X-Amz-Signature=1")
+    case = replace(view(stored, linked), options={"by_reference": "presigned"})
+    assert VENDOR.batches(case) == [[0, 1]]
+    assert VENDOR.batches(view(stored)) == [[0]]
+    assert VENDOR.batches(replace(view(stored), options={"by_reference": "s3"})) == [[0]]
+
+
+@pytest.mark.parametrize("value", [True, "https", "", 1])
+def test_by_reference_is_one_of_two_words(value: Any) -> None:
+    """Anything else is refused in one line that names both."""
+    with pytest.raises(InvalidCaseError, match='by_reference: must be "s3" or "presigned"'):
+        VENDOR.validate(replace(view(*TWO), options={"by_reference": value}))
+
+
+def test_a_signed_reference_is_known_without_its_query() -> None:
+    """A vendor that repeats a reference without what opens it, or with that hidden, still says which one it means."""
+    same = "one.pdf", "one.pdf"
+    documents = [each.model_copy(update={"ref": f"{each.ref}?X-Amz-Signature=1"}) for each in refs(*same)]
+    answer = [{"id": "b", "ref": "https://example.com/1"}, {"id": "a", "ref": "https://example.com/0?X=(hidden)"}]
+    assert read_batch(answer, documents).document_ids == BOTH
+
+
+def test_a_lost_batch_of_presigned_urls_is_found_by_name() -> None:
+    """The URLs of the try whose answer was lost are gone: the names decide."""
+    case = replace(view(document("one.pdf"), document("two.pdf", index=1)), options={"by_reference": "presigned"})
+    answer = [{"id": "b", "name": "two.pdf"}, {"id": "a", "name": "one.pdf", "ref": "https://s3.example.com/old"}]
+    found = drive(VENDOR.find_uploaded(case, [0, 1], LOST), [reply(answer)]).value
+    assert found is not None
+    assert found.document_ids == BOTH
+
+
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +387,7 @@ def test_deliveries_are_signed_as_the_guide_says(event: str) -> None:
     assert not proven(body, {"x-docustack-signature": "ä" * 64}, "secret")
 
 
-# --- statuses and the CLI's own flows --------------------------------------------------------------------------------
+# --- statuses --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "Completed"])
@@ -372,28 +410,6 @@ def test_check_fails_with_the_vendor() -> None:
         drive(VENDOR.check(CONFIGURED), [reply({"detail": "no"}, status=400)])
     with pytest.raises(VendorUnavailableError):
         drive(VENDOR.check(CONFIGURED), [recorded("docustack", "assumed-gateway.html", status=502)])
-
-
-def test_lists_documents() -> None:
-    """The CLI's list gives DocuStack's own answer."""
-    driven = drive(VENDOR.list_documents(), [recorded("docustack", "assumed-list")])
-    assert [each["id"][0] for each in driven.value["documents"]] == ["c", "b", "a"]
-    assert (driven.request.method, driven.request.path) == ("GET", "/api/v1/documents")
-
-
-def test_gets_a_document() -> None:
-    """The CLI's document is the guide's, values as they are."""
-    driven = drive(VENDOR.get_document("c1a2b3c4d5e6f7g8h9i0"), [recorded("docustack", "document")])
-    assert driven.value["field_values"][2]["value"] == "4,200.00"
-    assert driven.request.path == "/api/v1/documents/c1a2b3c4d5e6f7g8h9i0"
-
-
-def test_submits_a_batch_by_hand() -> None:
-    """The CLI's batch is one request that is not repeated blindly."""
-    driven = drive(VENDOR.submit_batch(CONFIGURED, TWO), [reply({"job_id": "j"}, status=202)])
-    assert driven.value == {"job_id": "j"}
-    assert driven.request.effect is Effect.UNSAFE
-    assert driven.request.json["documents"][1] == {"ref": "https://example.com/1", "name": "two.pdf"}
 
 
 def test_a_refused_document_keeps_its_reason_whatever_was_kept() -> None:

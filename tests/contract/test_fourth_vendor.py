@@ -54,6 +54,19 @@ def test_a_fourth_vendor_is_found_by_its_folder(toy: Suite) -> None:
     assert vendors.connection_model("toy").__name__ == "ToyConnection"
 
 
+def test_a_fourth_vendor_may_have_operations(toy: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One without ``operations.py`` has none; with the file in its folder ``dossier vendor`` knows them."""
+    assert vendors.operations("toy") == ()
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "operations.py").write_text("OPERATIONS = ('ask',)")
+    monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(tmp_path)])
+    assert vendors.operations("other") == ("ask",)
+    sys.modules.pop("dossier.vendors.other.operations")
+    sys.modules.pop("dossier.vendors.other")
+
+
 def test_a_fourth_vendor_keeps_the_contract(toy: Suite) -> None:
     """The toy vendor passes every check, and every kind of check is made of it."""
     assert broken_checks(toy) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,35 @@ def test_a_case_has_to_be_open_before_it_is_used() -> None:
 
 
 # --- what the AI writes ----------------------------------------------------------------------------------------------
+
+
+def test_creates_a_case_as_the_guide_does() -> None:
+    """The guide's request, from its values as reference, settings and option."""
+    wanted = recorded("ombudsman", "create-request").json()
+    settings = {"tenant": wanted["ombudsman"], "case_type_id": wanted["case_type_id"]}
+    case = CaseView(CONFIGURED.model_copy(update=settings), wanted["external_case_id"])
+    case = replace(case, options={"case_title": wanted["case_title"]})
+    assert drive(VENDOR.open(case), [recorded("ombudsman", "case-created")]).request.json == wanted
+
+
+def test_reads_the_guides_chronology() -> None:
+    """Four events in the guide's order, each with its day and its document."""
+    entries = recorded("ombudsman", "chronology").json()["chronology"]
+    result = VENDOR.read_result(CASE, {"case": recorded("ombudsman", "chronology").body})
+    assert [each.title for each in result.timeline] == [each["title"] for each in entries]
+    assert [each.date for each in result.timeline] == ["2024-04-03", "2025-04-07", "2025-05-09", "2025-05-18"]
+    assert [each.documents for each in result.timeline] == [[each["documents"][0]["document_id"]] for each in entries]
+
+
+def test_reads_the_guides_scores() -> None:
+    """Three documents with their scores, insights and descriptions, whether or not Dossier sent them."""
+    own = recorded("ombudsman", "evidence-scores")
+    result = VENDOR.read_result(replace(CASE, documents=()), {"case": own.body})
+    assert [(each.scores.claimant, each.scores.defendant) for each in result.documents] == [(2, 9), (7, 2), (4, 7)]
+    assert [len(each.insights) for each in result.documents] == [5, 3, 3]
+    assert [each.description for each in result.documents] == [
+        each["short_description"] for each in own.json()["evidence"]
+    ]
 
 
 def test_reads_the_guides_fields() -> None:

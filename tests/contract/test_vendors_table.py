@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from dossier import vendors
+from tests.tables import NODE, ROOT, missing_tests, sections, without_test
 
-ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "vendors.md"
-NODE = re.compile(r"`(tests/[^`]+::[^`]+)`")
-
-
-def sections(text: str) -> dict[str, list[str]]:
-    """Return the rows of the tables in each vendor's section, by the vendor's name."""
-    parts = re.split(r"^## (\S+)\s*$", text, flags=re.MULTILINE)
-    return {name.lower(): rows(part) for name, part in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def rows(text: str) -> list[str]:
-    """Return the rows of a section's tables, without heads and rules."""
-    lines = text.splitlines()
-    rules = {number for number, line in enumerate(lines) if re.fullmatch(r"\|(\s*-+\s*\|)+", line)}
-    heads = {number - 1 for number in rules}
-    return [line for number, line in enumerate(lines) if line.startswith("|") and number not in rules | heads]
 
 
 def test_no_vendor_is_missing() -> None:
@@ -41,20 +21,12 @@ def test_every_row_names_a_test() -> None:
     """A rule without a test is a promise."""
     listed = [row for section in sections(TABLE.read_text()).values() for row in section]
     assert listed
-    assert [row for row in listed if not NODE.search(row)] == []
+    assert without_test(listed) == []
 
 
 def test_every_test_that_is_named_exists() -> None:
     """Each node id is one that pytest collects, to the letter."""
-    named = set(NODE.findall(TABLE.read_text()))
-    files = sorted({each.partition("::")[0] for each in named})
-    assert [each for each in files if not (ROOT / each).is_file()] == []
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]  # -q is in addopts
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert run.returncode == 0, run.stdout + run.stderr
-    collected = set(run.stdout.splitlines())
-    tests = collected | {each.partition("[")[0] for each in collected}
-    assert sorted(named - tests) == []
+    assert missing_tests(TABLE.read_text()) == []
 
 
 def test_table_is_read_row_by_row() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import ROOT, use_own_node
-from tests.infra.synthesis import Synthesized
+from tests.infra.synthesis import KMS_KEY, Synthesized
 
 use_own_node()  # before anything imports the CDK
 
@@ -37,6 +37,7 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> S
         "architecture": "x86_64",
         "document_buckets": "scans, mail-room",
         "retain": "false",
+        "kms_key_arn": KMS_KEY,
         "webhook_rate": "7",
         "webhook_burst": "9",
     }

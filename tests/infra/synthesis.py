@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 Properties = dict[str, Any]
+KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f3c8f4e-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def test_the_environment_names_another_file(tmp_path: Path) -> None:
         ({"architecture": "arm"}, 'architecture "arm": use one of arm64, x86_64'),
         ({"retain": "no"}, 'retain "no": use true or false'),
         ({"webhook_rate": "0"}, 'webhook_rate "0": use a whole number from 1 to 99999'),
+        ({"kms_key_arn": "alias/mine"}, 'kms_key_arn "alias/mine": use the ARN of a key, arn:aws:kms:'),
         ({"document_buckets": "scans, *"}, 'document_buckets "*": use names of buckets, with a comma between them'),
         ({"dependency_layer": "docs"}, 'dependency_layer "docs": there is no folder "python" in it'),
         ({"connections": "none.toml"}, "none.toml: there is no such file"),

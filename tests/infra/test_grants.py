@@ -22,6 +22,7 @@ PATTERNS = {
     "poll": {VENDOR},
     "process": {VENDOR},
     "publish": {VENDOR, "<Bucket>/cases/*", *OUTCOME},
+    "reconcile": {"<Bucket>/cases/*", *OUTCOME, EXECUTIONS},
     "sweep": {EXECUTIONS},  # an execution's name is its case's
     "upload": {VENDOR, DOCUMENTS},
     "wait": set(),
@@ -84,14 +85,14 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
     ("action", "verbs"),
     [
         ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll"),
-        ("events:PutEvents", "ask publish fail"),
+        ("events:PutEvents", "ask publish fail reconcile"),
         ("states:StartExecution", "wake"),
         ("states:SendTask*", "poll"),
-        ("states:DescribeExecution", "sweep"),
+        ("states:DescribeExecution", "sweep reconcile"),
         ("sqs:ReceiveMessage", "wake poll"),
         ("sqs:SendMessage", "wait webhook wake poll sweep"),
         ("s3:DeleteObject*", ""),
-        ("dynamodb:DeleteItem", "open upload process collect download publish fail wait wake poll"),
+        ("dynamodb:DeleteItem", "open upload process collect download publish fail wait wake poll reconcile"),
         ("dynamodb:Scan", ""),
     ],
 )
@@ -132,6 +133,7 @@ def test_nobody_else_may_call_a_function(stack: Synthesized) -> None:
     assert callers == {
         ("apigateway.amazonaws.com", "{webhook}"),
         ("events.amazonaws.com", "{fail}"),
+        ("events.amazonaws.com", "{reconcile}"),
         ("events.amazonaws.com", "{sweep}"),
     }
     assert all("SourceArn" in each for each in permissions)

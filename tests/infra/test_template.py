@@ -14,8 +14,8 @@ from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import Synthesized
 
 VERBS = {
-    "accept", "ask", "collect", "download", "fail", "open", "poll", "process", "publish", "sweep", "upload", "wait",
-    "wake", "webhook",
+    "accept", "ask", "collect", "download", "fail", "open", "poll", "process", "publish", "reconcile", "sweep",
+    "upload", "wait", "wake", "webhook",
 }  # fmt: skip
 NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
 NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well
@@ -176,7 +176,7 @@ def test_every_queue_has_dead_letters_that_raise_an_alarm(stack: Synthesized) ->
         assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
     assert {each["MessageRetentionPeriod"] for each in queues.values()} == {14 * 86400}
     assert {each["SqsManagedSseEnabled"] for each in queues.values()} == {True}
-    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    alarms = [each for each in stack.of_type("AWS::CloudWatch::Alarm").values() if each["Namespace"] == "AWS/SQS"]
     assert {stack.text(each["Dimensions"][0]["Value"]) for each in alarms} == {
         f"<{name}-dlq.QueueName>" for name in work
     }
@@ -222,9 +222,24 @@ def test_ended_executions_reach_fail(stack: Synthesized) -> None:
 
 def test_the_sweep_runs_each_minute(stack: Synthesized) -> None:
     """A lost poll message is found within a minute."""
-    [rule] = [each for each in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each]
-    assert rule["ScheduleExpression"] == "rate(1 minute)"
-    assert [stack.text(each["Arn"]) for each in rule["Targets"]] == ["{sweep}"]
+    assert _schedules(stack)["rate(1 minute)"] == ["{sweep}"]
+
+
+def test_what_always_holds_is_checked_every_five_minutes(stack: Synthesized, other_stack: Synthesized) -> None:
+    """The check has a schedule, and what it finds an alarm on its stage's own metric."""
+    assert _schedules(stack)["rate(5 minutes)"] == ["{reconcile}"]
+    for synthesized, stage in ((stack, "dev"), (other_stack, "blue")):
+        alarms = {
+            each["MetricName"]: each
+            for each in synthesized.of_type("AWS::CloudWatch::Alarm").values()
+            if each["Namespace"] == "Dossier"
+        }
+        assert {name: each["EvaluationPeriods"] for name, each in alarms.items()} == {
+            "CasesUnattended": 1, "QueuesStuck": 3, "ArtifactsMissing": 1
+        }  # fmt: skip
+        for each in alarms.values():
+            assert {one["Name"]: one["Value"] for one in each["Dimensions"]} == {"stage": stage, "service": "dossier"}
+            assert (each["Period"], each["Statistic"], each["Threshold"]) == (300, "Maximum", 0)
 
 
 def test_the_webhook_api_is_throttled_and_logs_no_token(stack: Synthesized, other_stack: Synthesized) -> None:
@@ -261,6 +276,12 @@ def test_as_many_connections_as_allowed_fit_into_a_role(stack: Synthesized) -> N
         of_connections = len(re.findall(r'"<[^"]*(?:invoices|claims|disputes)>"', text))
         others = text.count("<") - of_connections
         assert len(text) + 100 * others + longest * of_connections // 3 * MOST_CONNECTIONS < 10_240, verb
+
+
+def _schedules(stack: Synthesized) -> dict[str, list[str]]:
+    """Return what each schedule calls."""
+    rules = [each for each in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each]
+    return {rule["ScheduleExpression"]: [stack.text(each["Arn"]) for each in rule["Targets"]] for rule in rules}
 
 
 def _names(stack: Synthesized) -> set[str]:

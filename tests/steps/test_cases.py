@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
-STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "9"))
+STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "29"))
 """Every how many-th call the crash test kills at: all of them in ``make chaos``."""
 FILES = {
     "invoices": ("invoice.pdf", "scan.tiff"),

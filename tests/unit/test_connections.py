@@ -71,7 +71,7 @@ def test_the_shipped_file_is_valid() -> None:
         ("[invoices\n", "line 1, column 10: Expected ']' at the end of a table declaration"),
         ('a = "', "end of document: "),
         ("top = 1", "top: a connection is a table: [top] on a line of its own"),
-        ('[Big]\nvendor = "docsumo"', "[Big]: a name is 1 to 23 lower-case letters, digits and '-'"),
+        ('[2nd]\nvendor = "docsumo"', "[2nd]: a name is 1 to 32 letters, digits, '_' and '-'"),
         ('[a-dlq]\nvendor = "docsumo"', '[a-dlq]: a name cannot end in "-dlq"'),
         ("[a]", "[a] vendor: missing: use one of docsumo, docustack, ombudsman"),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from datetime import timedelta
 
@@ -120,7 +119,11 @@ def test_only_requests_with_a_file_of_the_same_name_are_rivals(cloud: Cloud) -> 
     intents.begin("claims", "C-2", "upload-0", names=["b.pdf"], known=[])
     intents.begin("claims", "C-3", "upload-0", names=["c.pdf"], known=[])
     intents.begin("invoices", "C-4", "upload-0", names=["a.pdf"], known=[])
-    assert intents.rivals("claims", "C-1", "upload-0", ["a.pdf", "b.pdf"]) == 1
+    mine = intents.find("claims", "C-1", "upload-0")
+    assert mine is not None
+    assert intents.rivals("claims", "C-1", mine) == 1
+    later = mine.model_copy(update={"at": mine.at + timedelta(hours=1)})
+    assert intents.rivals("claims", "C-1", later) == 0
 
 
 def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
@@ -263,17 +266,20 @@ def test_a_success_between_failures_keeps_the_breaker_closed(cloud: Cloud) -> No
 
 
 def test_a_lease_that_is_never_given_back_expires(cloud: Cloud) -> None:
-    """A function that was killed inside its slot leaks nothing; until then no more transfers run than allowed."""
+    """A killed transfer's slot goes to its next try at once, and to others in time; never are there too many."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
     connection = Connection(
         name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(concurrency=2)
     )
-    with limiter.lease(connection, patience=0), contextlib.suppress(GeneratorExit):
-        killed = limiter.lease(connection, patience=0)
+    with limiter.lease(connection, "a", patience=0):
+        killed = limiter.lease(connection, "b", patience=0)
         killed.__enter__()
-        with pytest.raises(ThrottledError, match="concurrency"), limiter.lease(connection, patience=1):
+        with pytest.raises(ThrottledError, match="concurrency"), limiter.lease(connection, "c", patience=1):
             pass
+        with limiter.lease(connection, "b", patience=0):
+            pass
+        limiter.lease(connection, "b", patience=0).__enter__()
         clock.now += LEASE + 1
-        with limiter.lease(connection, patience=0):
+        with limiter.lease(connection, "c", patience=0):
             pass

@@ -6,14 +6,13 @@ from functools import cache, cached_property
 from typing import Any
 
 import boto3
-import httpx
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from botocore.config import Config
 
-from dossier import connections, vendors
+from dossier import connections, network, vendors
 from dossier.environment import Environment
 from dossier.steps.poll import Poller
-from dossier.steps.work import Desk
+from dossier.steps.work import Count, Desk, uncounted
 from dossier.stores.cases import Cases
 from dossier.stores.doorstep import WakeQueue
 from dossier.stores.events import Events
@@ -22,10 +21,11 @@ from dossier.stores.executions import Executions
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.objects import Objects
+from dossier.stores.queues import Queues
 from dossier.stores.secrets import Secrets
 from dossier.stores.table import Table
 from dossier.stores.waits import Waits
-from dossier.transport import TIMEOUT, Transport
+from dossier.transport import Transport
 
 PATIENCE = 20.0
 """How long, in seconds, a step waits inside the function for its connection's turn before the state machine retries."""
@@ -34,8 +34,11 @@ PATIENCE = 20.0
 class App:
     """Everything that functions and the CLI are made of; each part is built when it is first used."""
 
-    def __init__(self, environment: Environment, session: boto3.Session | None = None) -> None:
+    def __init__(
+        self, environment: Environment, session: boto3.Session | None = None, *, count: Count = uncounted
+    ) -> None:
         self.environment = environment
+        self._count = count
         self._session = session or boto3.Session()
         self._config = Config(signature_version="s3v4", retries={"mode": "standard"})
 
@@ -83,6 +86,11 @@ class App:
         return WakeQueue(self._client("sqs"), self.environment.wake_queue_url)
 
     @cached_property
+    def queues(self) -> Queues:
+        """The queues of work."""
+        return Queues(self._client("sqs"), self.environment.wake_queue_url)
+
+    @cached_property
     def executions(self) -> Executions:
         """The state machine."""
         return Executions(self._client("stepfunctions"), self.environment.state_machine_arn)
@@ -101,7 +109,7 @@ class App:
     @cached_property
     def transport(self) -> Transport:
         """HTTP to vendors and storage."""
-        client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+        client = network.client()
         return Transport(client, keys=self.secrets, turns=self.limiter, open_file=self.objects.open, patience=PATIENCE)
 
     @cached_property
@@ -115,6 +123,7 @@ class App:
             limiter=self.limiter,
             connection_of=connections.load_runtime,
             vendor_of=vendors.vendor,
+            count=self._count,
         )
 
     def poller(self) -> Poller:
@@ -125,4 +134,6 @@ class App:
 @cache
 def app() -> App:
     """Return the function's app, made from its environment on first use."""
-    return App(Environment.from_os())
+    from dossier import observe  # noqa: PLC0415 -- for functions: the CLI's words are not metrics
+
+    return App(Environment.from_os(), count=observe.count)

@@ -129,9 +129,7 @@ def _connection(name: str, table: object) -> Connection:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{name}: a connection is a table: [{name}] on a line of its own")
     if not re.fullmatch(CONNECTION_NAME, name):
-        raise ConfigurationError(
-            f"[{name}]: a name is 1 to 23 lower-case letters, digits and '-', beginning with a letter"
-        )
+        raise ConfigurationError(f"[{name}]: a name is 1 to 32 letters, digits, '_' and '-', beginning with a letter")
     if name.endswith("-dlq"):
         raise ConfigurationError(f'[{name}]: a name cannot end in "-dlq": queues of dead letters are called that')
     if "name" in table:

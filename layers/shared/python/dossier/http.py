@@ -7,12 +7,18 @@ its answer. ``transport.run`` drives a flow over httpx; a test drives it over re
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
 from dossier.errors import MalformedAnswerError
+
+MOST_VALUES = 2_000_000
+"""Values in one answer: ``[[],[],…`` takes twenty times its size in memory."""
+DEEPEST = 100
+"""Levels of nesting in one answer."""
 
 
 class Effect(StrEnum):
@@ -82,17 +88,41 @@ def decode(body: bytes) -> Any:
     """Return the JSON value in a body of UTF-8 (RFC 8259, section 8.1), with or without a byte order mark.
 
     Half of a surrogate pair (a text that a vendor cut inside an emoji) becomes ``?``: it could not be stored again.
+    ``NaN`` and infinities, which some vendors write though JSON has none, become null; ``1e999`` the largest number.
 
     Raises:
-        ValueError: the body is not JSON.
-        RecursionError: it is nested too deeply.
+        ValueError: the body is not JSON, is nested too deeply, or has too many values.
+        RecursionError: it is nested far too deeply.
 
     """
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values")
     text = body.decode("utf-8-sig")
-    value = json.loads(text)
-    if "\\ud" in text.lower():
+    value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    if b"\\ud" in body or b"\\uD" in body:
         value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    if not _shallow(value):
+        raise ValueError(f"nested more than {DEEPEST} levels")
     return value
+
+
+def _finite(text: str) -> float:
+    return max(-sys.float_info.max, min(float(text), sys.float_info.max))
+
+
+def _shallow(value: Any) -> bool:
+    """Whether no part of a value is nested more than ``DEEPEST`` levels: whoever walks it later may recurse."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 _T = TypeVar("_T")

@@ -24,10 +24,14 @@ Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 OptionValue = str | int | float | bool | None
 
 
+BY_REFERENCE, AS_S3, PRESIGNED = "by_reference", "s3", "presigned"
+"""The option by which a case's ``s3://`` documents are read by the vendor itself: as they are, or by presigned URL."""
+
+
 class Frozen(BaseModel):
     """Base of values that are never changed and have no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DocumentInput(Frozen):

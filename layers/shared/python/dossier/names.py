@@ -11,17 +11,18 @@ LONGEST = 150
 """Longest stored name, in bytes of UTF-8 (an S3 key has at most 1,024)."""
 _SEPARATORS = frozenset('/\\:*?"<>|\u2044\u2215\u29f8\u29f9')
 """Characters of paths and shells, and the slashes that look like them."""
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+"""https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file"""
 
 
 def safe_name(name: str) -> str:
     """Return a name without path, control characters and surprises; letters of every script stay.
 
-    What could be taken for a path separator becomes ``_`` (look-alikes such as U+2215 included, by NFKC); leading dots
-    go; reserved names of Windows get a ``_`` before them; an over-long name keeps its ending. Never empty.
+    What could be taken for a path separator or a dot becomes ``_`` (look-alikes such as U+2215 and U+FF0E included, by
+    NFKC); blanks and dots around it go; reserved names of Windows get a ``_`` before them; an over-long name keeps its
+    ending. Never empty, at most ``LONGEST`` bytes, and safe names stay as they are.
     """
-    text = unicodedata.normalize("NFC", name)
-    kept = "".join(_one(each) for each in text)
+    kept = unicodedata.normalize("NFC", "".join(_one(each) for each in unicodedata.normalize("NFC", name)))
     kept = re.sub(r"_{2,}", "_", kept).strip(" .") if kept.strip(" ._") else ""
     if not kept:
         return "unnamed"
@@ -35,31 +36,38 @@ def unique_names(names: Iterable[str]) -> list[str]:
 
     Names that differ in case alone count as the same, so that they can be fetched to any file system.
     """
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
+    """How often a name was wanted: numbers go on from there, however many want it."""
     result = []
     for name in names:
         safe = candidate = safe_name(name)
-        number = 1
-        while candidate.casefold() in taken:
-            number += 1
-            path = PurePosixPath(safe)
-            candidate = f"{path.stem}-{number}{path.suffix}"
-        taken.add(candidate.casefold())
+        while (key := _folded(candidate)) in taken:
+            taken[_folded(safe)] += 1
+            candidate = _shorten(safe, f"-{taken[_folded(safe)]}")
+        taken[key] = 1
         result.append(candidate)
     return result
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _one(character: str) -> str:
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return ""
+    if unicodedata.category(character) == "Zs":
+        return " "
     plain = unicodedata.normalize("NFKC", character)
-    return "_" if any(each in _SEPARATORS for each in plain + character) else character
+    looks_like_dots = character != "." and "." in plain
+    return "_" if looks_like_dots or any(each in _SEPARATORS for each in plain + character) else character
 
 
-def _shorten(name: str) -> str:
-    if len(name.encode()) <= LONGEST:
-        return name
+def _shorten(name: str, number: str = "") -> str:
+    """Return the name with ``number`` before its ending, its stem cut where that is too long."""
     suffix = PurePosixPath(name).suffix
+    if len(name.encode()) + len(number) <= LONGEST:
+        return name.removesuffix(suffix) + number + suffix
     suffix = suffix if len(suffix.encode()) <= 20 else ""
-    stem = name.removesuffix(suffix).encode()[: LONGEST - len(suffix.encode())]
-    return stem.decode(errors="ignore") + suffix
+    stem = name.removesuffix(suffix).encode()[: LONGEST - len((number + suffix).encode())]
+    return (stem.decode(errors="ignore").rstrip(" .") + number + suffix).rstrip(" .")

@@ -57,10 +57,18 @@ def within(seconds: float) -> Iterator[None]:
 class Network(httpx.BaseTransport):
     """Two pools of connections, which never mix: to any address, and to public ones (``PUBLIC_ONLY``)."""
 
-    def __init__(self, *, context: ssl.SSLContext | None = None, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        context: ssl.SSLContext | None = None,
+        resolve: Resolve | None = None,
+        sockets: httpcore.NetworkBackend | None = None,
+    ) -> None:
+        """Make the pools; what is not given is the real thing (a test gives its own)."""
         context = context or httpx.create_ssl_context(trust_env=False)
-        self._any = _Pool(context, Backend())
-        self._public = _Pool(context, PublicBackend(resolve or addresses))
+        sockets = sockets or httpcore.SyncBackend()
+        self._any = _Pool(context, Backend(sockets))
+        self._public = _Pool(context, PublicBackend(sockets, resolve or addresses))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the pool that it asks for."""
@@ -90,8 +98,8 @@ class _Pool(httpx.HTTPTransport):
 class Backend(httpcore.NetworkBackend):
     """TCP connections that mind ``within``."""
 
-    def __init__(self) -> None:
-        self._sockets = httpcore.SyncBackend()
+    def __init__(self, sockets: httpcore.NetworkBackend) -> None:
+        self._sockets = sockets
 
     def connect_tcp(
         self,
@@ -113,8 +121,8 @@ class Backend(httpcore.NetworkBackend):
 class PublicBackend(Backend):
     """TCP connections to public addresses alone."""
 
-    def __init__(self, resolve: Resolve) -> None:
-        super().__init__()
+    def __init__(self, sockets: httpcore.NetworkBackend, resolve: Resolve) -> None:
+        super().__init__(sockets)
         self._resolve = resolve
 
     def connect_tcp(

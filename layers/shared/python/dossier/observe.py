@@ -25,7 +25,7 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
 def observed(handler: Handler) -> Handler:
     """Wrap a function's handler: structured logs with the case's names, a trace segment, metrics flushed."""
 
-    @logger.inject_lambda_context(clear_state=True)
+    @logger.inject_lambda_context(clear_state=True, log_event=False)
     @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
     @metrics.log_metrics
     @wraps(handler)

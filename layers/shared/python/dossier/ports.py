@@ -130,6 +130,9 @@ class Vendor(Protocol):
     """Whether the vendor itself can read documents by ``https://`` or ``s3://`` reference."""
     bulk_poll: bool
     """Whether one ``poll`` call serves many cases of a connection."""
+    documented: Mapping[str, tuple[str, ...]]
+    """The fields that the guide shows, by (the beginning of) the name under which an answer is kept: ``dossier.drift``
+    counts answers that differ. What is not named here is not looked at."""
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the headers that authorize a request.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-CONNECTION_NAME = r"^[a-z][a-z0-9-]{0,22}$"
+CONNECTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "shared-secret", "path-token"]
 
@@ -47,6 +47,8 @@ class Limits(Settings):
     requests_per_second: float = Field(default=10, gt=0, le=1000)
     concurrency: int = Field(default=5, ge=1, le=100)
     """Uploads and downloads of one case, and polls of the connection, that run at once."""
+    artifact_bytes: int = Field(default=5 << 30, ge=1, le=5 << 40)
+    """Largest artifact that is downloaded, in bytes; S3 keeps objects of up to 5 TiB."""
 
 
 class Poll(Settings):

@@ -1,23 +1,30 @@
-"""HTTP to vendors and storage: the only module that knows httpx. It never retries; it maps each failure to the tree.
+"""HTTP to vendors and storage, over httpx. It never retries; it maps each failure to the tree.
 
 What a failure means depends on when it struck: before the request was on its way it was not performed; after that, a
 request that changes something may have been performed (``OutcomeUnknownError``).
+
+Nothing that comes back is trusted: answers and artifacts end at a size and a time, compressed ones are unpacked piece
+by piece, URLs are followed to allowed hosts at public addresses (``dossier.network``), and a key is never in what is
+returned or raised.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Protocol, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import httpx
 
 from dossier import replies
 from dossier.errors import (
+    ConfigurationError,
     LinkExpiredError,
     OutcomeUnknownError,
     RetryableError,
@@ -26,16 +33,27 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Effect, FilePart, Flow, Reply, Request
+from dossier.network import PUBLIC_ONLY, within
 from dossier.ports import Vendor
 from dossier.settings import Connection
 
 _T = TypeVar("_T")
 ANSWER_LIMIT = 32 << 20
-"""Largest answer of an API, in bytes; artifacts are streamed and have a limit of their own."""
+"""Largest answer of an API, unpacked, in bytes; artifacts are streamed and have a limit of their own."""
+ANSWER_TIME = 90.0
+"""Longest that a request may take from its first byte to the answer's last, in seconds: within a function's time."""
+UPLOAD_TIME = 780.0
+"""The same for a request with files."""
+DOWNLOAD_TIME = 780.0
+"""The same for an artifact: within the 15 minutes of a function, with time to say so."""
+SLOWEST, PATIENT = 1024, 60.0
+"""Fewest bytes a second, on average, of an artifact that has been coming for this long, in seconds."""
 CHUNK = 1 << 20
 HOPS = 5
+MASK = b"(hidden)"
+_MASKED_FROM = 8
+"""Shortest key, in characters, that is looked for in answers: a shorter one is found in any text."""
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
-TIMEOUT = httpx.Timeout(60, connect=10)
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Failures that strike before any byte of the request is sent."""
 
@@ -124,14 +142,26 @@ class Transport:
 
     def _send(self, request: Request, vendor: Vendor, connection: Connection) -> Reply:
         key = self._keys.api_key(connection.name)
-        reply = self._once(request, vendor.headers(connection, key), connection)
+        reply = self._authorized(request, vendor, connection, key)
         if reply.status == 401:  # a rotated key: the 401 says that nothing was performed
             fresh = self._keys.api_key(connection.name, fresh=True)
             if fresh != key:
-                reply = self._once(request, vendor.headers(connection, fresh), connection)
+                reply = self._authorized(request, vendor, connection, fresh)
         if reply.status == 429:
             self._turns.pause(connection.name, replies.retry_after(reply))
         return reply
+
+    def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str) -> Reply:
+        if not (key.isascii() and key.isprintable() and key == key.strip()):
+            raise ConfigurationError(
+                f"the API key of [{connection.name}] has blanks or characters that no header can carry: "
+                f"run `dossier secrets set {connection.name}`"
+            )
+        reply = self._once(request, vendor.headers(connection, key), connection)
+        secret = key.encode()
+        if len(key) < _MASKED_FROM or secret not in reply.body:
+            return reply
+        return Reply(reply.status, reply.body.replace(secret, MASK), reply.headers)  # "invalid key: …" is stored, shown
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         self._turns.take(connection, patience=self._patience)
@@ -148,11 +178,12 @@ class Transport:
 
     def _exchange(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         with ExitStack() as stack:
+            stack.enter_context(within(UPLOAD_TIME if request.files else ANSWER_TIME))
             built = self._client.build_request(
                 request.method,
                 connection.base_url + request.path,
                 params=httpx.QueryParams(list(request.query)) if request.query else None,
-                headers={"accept": "application/json", **headers},
+                headers={"accept": "application/json", "accept-encoding": "gzip", **headers},
                 json=request.json,
                 data=_grouped(request.fields) if request.fields else None,
                 files=[(part.field, self._part(part, stack)) for part in request.files] or None,
@@ -168,76 +199,112 @@ class Transport:
 
     @contextmanager
     def download(self, connection: Connection, url: str) -> Iterator[Download]:
-        """Open an artifact on storage: no key is sent, the URL is used byte for byte, redirects are checked.
+        """Open an artifact on storage: no key is sent, the URL is used byte for byte, each redirect is checked.
 
         Raises:
-            UntrustedUrlError: the URL, or a redirect, leaves what the connection allows.
+            UntrustedUrlError: the URL, a redirect or the address it leads to is not what the connection allows.
             LinkExpiredError: storage refuses the link (401, 403, 404, 410).
             VendorUnavailableError: storage cannot be reached or answers anything else but 2xx.
-            TruncatedDownloadError: (while reading) the bytes end early or do not match the announced checksum.
+            ConfigurationError: it is larger than ``limits.artifact_bytes`` (while reading, too).
+            TruncatedDownloadError: (while reading) the bytes end early, come too slowly or do not match the announced
+                checksum.
 
         """
         with ExitStack() as stack:
+            stack.enter_context(within(DOWNLOAD_TIME))
             answer = self._follow(connection, url, stack)
             status = answer.status_code
             if status in {401, 403, 404, 410}:
                 raise LinkExpiredError(f"storage refused the artifact's link ({status})")
             if not 200 <= status < 300:
                 raise VendorUnavailableError(f"storage answered {status} instead of the artifact")
-            yield Download(_checked(answer), answer.headers.get("content-type", "application/octet-stream"))
+            chunks = _checked(answer, connection.limits.artifact_bytes)
+            yield Download(chunks, answer.headers.get("content-type", "application/octet-stream"))
 
     def _follow(self, connection: Connection, url: str, stack: ExitStack) -> httpx.Response:
         for _ in range(HOPS):
             allow(connection, url)
             with failures(Effect.SAFE, "download"):
-                request = self._client.build_request(
-                    "GET",
-                    url,
-                    headers={"accept": "*/*", "accept-encoding": "identity"},
-                    extensions={"target": target(url)},
-                )
-                answer = self._client.send(request, stream=True, follow_redirects=False)
-            if answer.next_request is None:
+                answer = self._client.send(self._request(connection, url), stream=True, follow_redirects=False)
+            if not answer.has_redirect_location:
                 stack.callback(answer.close)
                 return answer
             answer.close()
-            url = str(answer.next_request.url)
+            url = _next_url(url, answer.headers["location"])
         raise UntrustedUrlError(f"storage redirected more than {HOPS} times")
+
+    def _request(self, connection: Connection, url: str) -> httpx.Request:
+        try:
+            request = self._client.build_request(
+                "GET",
+                url,
+                headers={"accept": "*/*", "accept-encoding": "identity"},
+                extensions={"target": target(url), PUBLIC_ONLY: not connection.allow_insecure},
+            )
+        except httpx.InvalidURL as error:
+            raise UntrustedUrlError("an artifact URL is not one: it is not opened") from error
+        if request.url.raw_host.decode("ascii") != urlsplit(url).hostname:  # which of the two was allowed?
+            raise UntrustedUrlError("an artifact URL can be read in two ways: it is not opened")
+        return request
 
 
 def allow(connection: Connection, url: str) -> None:
     """Refuse a URL from a vendor that points where the connection does not allow.
 
     Raises:
-        UntrustedUrlError: wrong scheme or host.
+        UntrustedUrlError: wrong scheme or host, or no proper URL.
 
     """
-    parts = urlsplit(url)
-    home = urlsplit(connection.base_url)
+    parts, home = _split(url), urlsplit(connection.base_url)
     schemes = {"https", "http"} if connection.allow_insecure else {"https"}
-    if parts.scheme not in schemes or not parts.hostname:
+    if parts is None or parts.scheme not in schemes or not parts.hostname:
         raise UntrustedUrlError(f"an artifact URL is not {' or '.join(sorted(schemes))}://host/…: it is not opened")
     hosts = {host.lower() for host in connection.storage_hosts} | {home.netloc.lower()}
     if not {parts.hostname.lower(), parts.netloc.lower()} & hosts:
         raise UntrustedUrlError(
-            f"an artifact URL points to {parts.hostname}: add it to storage_hosts of [{connection.name}] if it is right"
+            f"an artifact URL points to {parts.hostname[:100]}: "
+            f"add it to storage_hosts of [{connection.name}] if it is right"
         )
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None for what parsers read differently, and for one with a user name in it."""
+    if url != url.strip() or not all(each.isprintable() for each in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return None if "@" in parts.netloc or "\\" in parts.netloc else parts
+
+
+def _next_url(url: str, location: str) -> str:
+    """Return where a redirect leads: an absolute URL byte for byte (it is signed), else relative to ``url``."""
+    if location.lower().startswith(("https://", "http://")):
+        return location
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise UntrustedUrlError("storage redirected to what is no URL: it is not opened") from None
 
 
 @contextmanager
 def failures(effect: Effect, what: str) -> Iterator[None]:
-    """Map every failure of httpx to the tree of errors, by what it means for a request with ``effect``."""
+    """Map every failure of httpx to the tree of errors, by what it means for a request with ``effect``.
+
+    Its own text is left out, as its cause would be in a log: it may hold a header (the key) or a URL (signed).
+    """
     try:
         yield
     except NOT_SENT as error:
-        raise VendorUnavailableError(f"{what}: no connection to the vendor ({type(error).__name__})") from error
+        raise VendorUnavailableError(f"{what}: no connection to the vendor ({type(error).__name__})") from None
     except httpx.DecodingError as error:
         lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
-        raise lost(f"{what}: the answer cannot be decoded ({error})") from error
+        raise lost(f"{what}: the answer cannot be decoded ({error})") from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
-        if effect is Effect.UNSAFE:
-            raise OutcomeUnknownError(f"{what}: the answer was lost ({type(error).__name__})") from error
-        raise VendorUnavailableError(f"{what}: the answer was lost ({type(error).__name__})") from error
+        lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
+        raise lost(f"{what}: the answer was lost ({type(error).__name__})") from None
 
 
 def _grouped(fields: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
@@ -249,23 +316,66 @@ def _grouped(fields: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 def _bounded(answer: httpx.Response) -> bytes:
     body = bytearray()
-    for chunk in answer.iter_bytes(CHUNK):
-        body += chunk
+    for piece in _unpacked(answer):
+        body += piece
         if len(body) > ANSWER_LIMIT:
             raise httpx.DecodingError(f"larger than {ANSWER_LIMIT} bytes")
     return bytes(body)
 
 
-def _checked(answer: httpx.Response) -> Iterator[bytes]:
-    """Yield the body; raise if it ends early or does not match Content-Length, Content-MD5 or Google's x-goog-hash."""
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
+    """Yield the body without its content encoding, in pieces of ``CHUNK`` bytes at most.
+
+    httpx unpacks all that it has read at once, and as often as the header says: 64 KiB become 64 MiB, or 64 GiB.
+    """
+    raw = cast("httpx.SyncByteStream", answer.stream)
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        yield from raw
+    elif encoding in {"gzip", "x-gzip"}:
+        yield from _gunzipped(raw)
+    else:
+        raise httpx.DecodingError("packed in a way that was not asked for")
+
+
+def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip packed (RFC 1952: one member or several), in pieces of ``CHUNK`` bytes at most."""
+    unpack, begun = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     try:
-        for chunk in answer.iter_bytes(CHUNK):
+        for part in raw:
+            rest = part
+            while rest:
+                begun = True
+                if piece := unpack.decompress(rest, CHUNK):
+                    yield piece
+                rest = unpack.unconsumed_tail
+                if unpack.eof:
+                    rest, unpack, begun = unpack.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16), False
+        if piece := unpack.flush():
+            yield piece
+    except zlib.error as error:
+        raise httpx.DecodingError("not gzip, as its header says") from error
+    if begun:
+        raise httpx.DecodingError("gzip that ends early")
+
+
+def _checked(answer: httpx.Response, limit: int) -> Iterator[bytes]:
+    """Yield the body, at most ``limit`` bytes of it; raise where ``Transport.download`` says so.
+
+    What is announced is Content-Length, Content-MD5 (RFC 1864) or Google's x-goog-hash
+    (https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash).
+    """
+    digest, size, began = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
+    _fits(int(announced) if (announced := answer.headers.get("content-length", "")).isdecimal() else 0, limit)
+    try:
+        for chunk in _unpacked(answer):
             digest.update(chunk)
             size += len(chunk)
+            _fits(size, limit)
+            _flows(size, time.monotonic() - began)
             yield chunk
     except httpx.HTTPError as error:
-        raise TruncatedDownloadError(f"the download ended after {size} bytes ({type(error).__name__})") from error
+        raise TruncatedDownloadError(f"the download ended after {size} bytes ({type(error).__name__})") from None
     length = answer.headers.get("content-length", "")
     encoded = answer.headers.get("content-encoding", "identity") != "identity"
     if not encoded and length.isdigit() and int(length) != size:
@@ -276,6 +386,19 @@ def _checked(answer: httpx.Response) -> Iterator[bytes]:
     wanted = [each for each in announced if each]
     if wanted and not encoded and base64.b64encode(digest.digest()).decode() not in wanted:
         raise TruncatedDownloadError(f"the download of {size} bytes does not match its checksum")
+
+
+def _fits(size: int, limit: int) -> None:
+    if size > limit:
+        raise ConfigurationError(
+            f"an artifact is larger than {limit} bytes: raise limits.artifact_bytes if it is right"
+        )
+
+
+def _flows(size: int, seconds: float) -> None:
+    """Refuse bytes that only drip: they would hold the function, and its turn, until its time is over."""
+    if seconds > PATIENT and size < SLOWEST * seconds:
+        raise TruncatedDownloadError(f"the download is too slow: {size} bytes in {seconds:.0f} s")
 
 
 def target(url: str) -> bytes:

@@ -10,11 +10,23 @@ from pydantic import BaseModel
 
 from dossier import media
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseInput, CaseStatus, Document, DocumentInput, Phase, fingerprint, iso, now
+from dossier.models import (
+    AS_S3,
+    BY_REFERENCE,
+    CaseInput,
+    CaseStatus,
+    Document,
+    DocumentInput,
+    Phase,
+    fingerprint,
+    iso,
+    now,
+)
 from dossier.names import safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.stores.cases import CaseRecord, Cases
+from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, folder, split_uri
 
 
@@ -38,6 +50,7 @@ def accept(
     *,
     cases: Cases,
     objects: Objects,
+    intents: Intents,
     connection_of: Callable[[str], Connection],
     vendor_of: Callable[[str], Vendor],
 ) -> Accepted:
@@ -50,7 +63,8 @@ def accept(
     case = CaseInput.parse(data)
     connection = connection_of(case.connection)
     vendor = vendor_of(connection.vendor)
-    sources = [_source(each, vendor) for each in case.documents]
+    schemes = _references(case, connection, vendor)
+    sources = [_source(each, schemes) for each in case.documents]
     names = [safe_name(name) for name, _ in sources]
     facts = [objects.inspect(uri) if uri else None for _, uri in sources]
     documents = _documents(case, names, facts, vendor)
@@ -78,6 +92,8 @@ def accept(
             if uri and fact:
                 objects.copy(uri, document.key, fact, document.content_type)
         cases.put_documents(case.connection, case.reference, documents, fresh=True)
+        if not documents and case.case_id:
+            intents.own(case.connection, case.reference, [case.case_id])  # deliveries about it wake this case
     outcome = "duplicate" if other else "new" if documents else "collect"
     return Accepted(
         connection=case.connection,
@@ -92,12 +108,22 @@ def accept(
     )
 
 
-def _source(document: DocumentInput, vendor: Vendor) -> tuple[str, str | None]:
+def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[str, ...]:
+    """Return how a document's URI begins that the vendor reads itself."""
+    if not vendor.accepts_references:
+        return ()
+    web = ("https://", "http://") if connection.allow_insecure else ("https://",)
+    return (*web, "s3://") if case.options.get(BY_REFERENCE) == AS_S3 else web
+
+
+def _source(document: DocumentInput, references: tuple[str, ...]) -> tuple[str, str | None]:
     """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
-    if document.uri.startswith("https://") and vendor.accepts_references:
-        return document.name or PurePosixPath(document.uri.partition("?")[0]).name, None
-    _, key = split_uri(document.uri)
-    return document.name or PurePosixPath(key).name, document.uri
+    if document.uri.startswith("s3://") or not document.uri.startswith(references):
+        _, key = split_uri(document.uri)
+    else:
+        key = document.uri.partition("?")[0]
+    name = document.name or PurePosixPath(key).name
+    return name, None if document.uri.startswith(references) else document.uri
 
 
 def _documents(case: CaseInput, names: list[str], facts: list[Facts | None], vendor: Vendor) -> tuple[Document, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from itertools import chain
 
-from dossier import replies
+from dossier import media, replies
 from dossier.http import Flow, Request
 from dossier.ports import Artifact
 from dossier.steps.work import Desk, Job
@@ -25,7 +27,7 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
     if artifact.key:
         return
     key = f"{folder(connection, reference)}artifacts/{artifact.name}"
-    with job.lease():
+    with job.lease(f"artifact-{index}"):
         size, sha256 = _fetch(job, artifact, key)
     done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
     desk.cases.put_artifact(connection, reference, done)
@@ -39,8 +41,17 @@ def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
         job.desk.objects.write(key, body, artifact.content_type or "application/json")
         return len(body), hashlib.sha256(body).hexdigest()
     with job.desk.transport.download(job.connection, where.url or "") as incoming:
-        kind = artifact.content_type or incoming.content_type
-        return job.desk.objects.stream(key, incoming.chunks, kind)
+        head, chunks = _begun(incoming.chunks)
+        kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
+        return job.desk.objects.stream(key, chunks, kind)
+
+
+def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes, enough to tell what it is, and all chunks with these."""
+    head = b""
+    while len(head) < media.HEAD and (chunk := next(chunks, b"")):
+        head += chunk
+    return head, chain([head], chunks)
 
 
 def _answer(path: str, keep: str | None) -> Flow[bytes]:

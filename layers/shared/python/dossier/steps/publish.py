@@ -32,8 +32,9 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
     if result.status != "failed":
         job.run(job.vendor.finish(job.view))
     result = _complete(result, job.case, job.connection.review_below)
-    _write(result, job.case, desk=desk, events=events)
-    if result.status == "failed":
+    failed = CaseFailedError.__name__ if result.status == "failed" else None
+    _write(result, job.case, desk=desk, events=events, error=failed)
+    if failed:
         raise CaseFailedError(result.reason or f"{job.vendor.name} failed the case")
     prefix = folder(connection, reference)
     return {"status": result.status, "result": f"{prefix}result.json", "manifest": f"{prefix}manifest.json"}
@@ -62,7 +63,7 @@ def fail(
         return answer  # not even a connection and a reference to write it under
     names = (submitted.connection, submitted.reference)
     case = desk.cases.find(*names)
-    if case is None or case.record.refused:
+    if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
         desk.cases.refuse(_refusal(submitted, vendor, execution_arn))
         case = desk.cases.find(*names)
     if case is None or case.record.execution_arn != execution_arn or case.record.status.final:
@@ -71,6 +72,8 @@ def fail(
     wait = waits.find(*names)
     if wait:
         waits.end(wait)
+    for question in case.questions:  # its token is dead with the execution
+        desk.cases.answered(*names, question.what)
     _write(result, case, desk=desk, events=events, error=error)
     return answer
 
@@ -160,6 +163,7 @@ def _write(result: Result, case: Case, *, desk: Desk, events: Events, error: str
         "case_id": result.case_id,
         "status": result.status,
         "reason": result.reason,
+        "review": result.review,
         "bucket": desk.objects.bucket,
         "result": f"{prefix}result.json",
         "manifest": f"{prefix}manifest.json",
@@ -174,6 +178,7 @@ def _write(result: Result, case: Case, *, desk: Desk, events: Events, error: str
         reason=result.reason,
         error=error,
         note=None,
+        review=result.review or None,
         completed_at=result.completed_at,
         refused=refused or None,
     )

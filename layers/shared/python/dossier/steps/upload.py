@@ -6,7 +6,8 @@ that dies leaves the intent; the next try asks the vendor what became of it befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dossier.errors import (
     CaseFailedError,
@@ -16,14 +17,19 @@ from dossier.errors import (
     VendorRejectedError,
 )
 from dossier.http import Flow
-from dossier.models import CaseStatus, Document, iso, now
+from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, now
 from dossier.ports import Intent, Uploaded
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import pick
 from dossier.stores.intents import StoredIntent
+from dossier.stores.objects import secrets_of
 
 REFUSED_FILE = {413, 415, 422}
 """Statuses by which a vendor refuses one file; the case goes on without it and says so."""
+SHORTEST_LINK, LONGEST_LINK = 3600.0, 7 * 86400.0
+"""Least and most seconds for which a presigned URL is asked to open a document: in between, as long as the case waits.
+The most is SigV4's own; a URL never outlives the credentials that signed it, a function's being good for hours.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
 def open_case(connection: str, reference: str, *, desk: Desk) -> None:
@@ -35,6 +41,7 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     """
     job = desk.load(connection, reference)
     if job.case.record.case_id is None:
+        desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note="the vendor's case is opened")
         _once(job, "open", [])
 
 
@@ -74,7 +81,7 @@ def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
     key = (record.connection, record.reference, what)
     names = [each.name for each in pick(job.case.documents, indices)]
     known = job.run(job.vendor.before_upload(job.view, indices)) if indices else frozenset()
-    with job.lease():
+    with job.lease(what):
         intents.begin(*key, names=names, known=known)
         return _perform(job, what, indices)
 
@@ -82,8 +89,11 @@ def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
 def _perform(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
     intents, record = job.desk.intents, job.case.record
     key = (record.connection, record.reference, what)
+    opened = _presigned(job, indices)
     try:
-        return job.run(_request(job, indices))
+        return job.run(
+            _request(job, indices, opened), hide=[secret for url in opened.values() for secret in secrets_of(url)]
+        )
     except OutcomeUnknownError:
         raise  # the intent stays: the next try looks it up
     except VendorRejectedError as error:
@@ -96,8 +106,20 @@ def _perform(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
         raise
 
 
-def _request(job: Job, indices: Sequence[int]) -> Flow[Uploaded]:
-    return job.vendor.upload(job.view, indices) if indices else job.vendor.open(job.view)
+def _presigned(job: Job, indices: Sequence[int]) -> dict[int, str]:
+    """Return a presigned URL for each document that the vendor is to read by one; made here, and stored nowhere."""
+    if job.case.record.options.get(BY_REFERENCE) != PRESIGNED:
+        return {}
+    seconds = min(max(job.connection.poll.deadline, SHORTEST_LINK), LONGEST_LINK)
+    documents = [each for each in pick(job.case.documents, indices) if each.key]
+    return {each.index: job.desk.objects.link(each.key, round(seconds)) for each in documents}
+
+
+def _request(job: Job, indices: Sequence[int], refs: Mapping[int, str]) -> Flow[Uploaded]:
+    if not indices:
+        return job.vendor.open(job.view)
+    documents = tuple(each.model_copy(update={"ref": refs.get(each.index, each.ref)}) for each in job.view.documents)
+    return job.vendor.upload(replace(job.view, documents=documents), indices)
 
 
 def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
@@ -115,7 +137,7 @@ def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> 
     age = now() - intent.at
     if age < job.desk.settling:
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
-    rivals = intents.rivals(record.connection, record.reference, what, intent.names)
+    rivals = intents.rivals(record.connection, record.reference, intent)
     if rivals and age < job.desk.rivalry:
         raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
     others = intents.known(record.connection, record.reference, intent.at)
@@ -140,13 +162,14 @@ def apply(job: Job, what: str, answer: Uploaded) -> None:
     if not owned:
         intents.end(*names, what)
         raise NeedsAttentionError(f"{what}: the vendor's answer names something that belongs to another case")
-    changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
-    job.desk.cases.put_documents(*names, changed, fresh=False)
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     if hinted:
-        changes["hinted_at"] = iso(now())
+        changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:
         job.desk.cases.change(*names, **changes)
+    # The documents last: once all of them have ids, the next try takes the upload for done, case id and all.
+    changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
+    job.desk.cases.put_documents(*names, changed, fresh=False)
     intents.end(*names, what)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dossier.models import CaseStatus, Phase, iso, now
+from dossier.steps.wake import nudge
 from dossier.steps.work import Desk
 from dossier.stores.waits import Waits
 
@@ -10,7 +11,8 @@ from dossier.stores.waits import Waits
 def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Desk, waits: Waits) -> None:
     """Store the wait and send its first poll message.
 
-    A delivery that came while nobody waited (before the documents' ids were known, say) makes the first poll now.
+    A delivery that came while nobody waited (before the documents' ids were known, say) makes the first poll now; so
+    does a case that Dossier did not submit, which has most likely been finished for long.
     """
     job = desk.load(connection, reference)
     poll = job.connection.poll
@@ -21,7 +23,10 @@ def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Des
         status=CaseStatus.PROCESSING if assessing else CaseStatus.WAITING,
         note="the vendor assesses the case" if assessing else "the vendor reads the documents",
         waited_from=iso(now()),
-        hinted_at=None,
     )
-    first = 0.0 if job.case.record.hinted_at else poll.first
+    before = job.case.record.hinted_at
+    hinted = before is not None and before >= (job.case.record.waited_from or "")
+    first = 0.0 if hinted or not job.case.documents else poll.first
     waits.start(connection, reference, phase=phase, token=token, first=first, deadline=poll.deadline)
+    if desk.cases.get(connection, reference).record.hinted_at != before:  # it came while the wait was being stored
+        nudge(connection, reference, desk=desk, waits=waits)

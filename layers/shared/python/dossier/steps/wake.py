@@ -53,9 +53,9 @@ def wake(
 def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits) -> None:
     """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does."""
     wait = waits.find(connection, reference)
-    if wait is not None and waits.nudge(wait):
-        return
-    desk.cases.change(connection, reference, hinted_at=iso(now()))
+    if wait is None or not waits.nudge(wait):
+        desk.cases.change(connection, reference, hinted_at=iso(now()))
+    desk.cases.mark(connection, reference, woken=iso(now()))
 
 
 def collect_stranger(connection: str, case_id: str, *, executions: Executions) -> None:

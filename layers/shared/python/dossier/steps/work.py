@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar, cast
 
-from dossier.http import Flow
+from dossier.drift import documented_for, drift_of
+from dossier.http import Flow, Reply
 from dossier.models import moment
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
@@ -16,9 +17,20 @@ from dossier.stores.cases import Case, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.objects import Objects, vendor_key
-from dossier.transport import Transport
+from dossier.transport import MASK, Transport
 
 _T = TypeVar("_T")
+
+
+class Count(Protocol):
+    """Counts something (``observe.count``)."""
+
+    def __call__(self, name: str, value: int = 1, **dimensions: str) -> None:
+        """Count ``value`` of what is called ``name``."""
+
+
+def uncounted(name: str, value: int = 1, **dimensions: str) -> None:
+    """Count nothing: where nobody collects metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class Desk:
     """How long a lost request may still be at work at the vendor before it is looked up."""
     rivalry: timedelta = timedelta(seconds=120)
     """How long a look-up waits for other requests with a file of the same name to be settled first."""
+    count: Count = uncounted
 
     def load(self, connection: str, reference: str) -> Job:
         """Return a case with its connection and vendor.
@@ -73,15 +86,47 @@ class Job:
             submitted_at=moment(record.submitted_at),
         )
 
-    def run(self, flow: Flow[_T]) -> _T:
-        """Drive a flow; the raw answers it wants kept go to the case's ``vendor/`` folder."""
-        return self.desk.transport.run(flow, vendor=self.vendor, connection=self.connection, keep=self.keep)
+    def run(self, flow: Flow[_T], *, hide: Sequence[str] = ()) -> _T:
+        """Drive a flow; the raw answers it wants kept go to the case's ``vendor/`` folder.
 
-    def lease(self) -> AbstractContextManager[None]:
-        """Hold one of the connection's slots for a transfer."""
-        return self.desk.limiter.lease(self.connection, patience=self.desk.patience)
+        Args:
+            flow: what a vendor adapter's method returned.
+            hide: what must be read, kept and told by nobody, should the vendor repeat it.
+
+        """
+
+        def keep(what: str, body: bytes) -> None:
+            self.keep(what, _hidden(body, hide))
+
+        return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
+
+    def lease(self, what: str) -> AbstractContextManager[None]:
+        """Hold one of the connection's slots for a transfer of this case."""
+        holder = f"{self.case.record.reference}#{what}"
+        return self.desk.limiter.lease(self.connection, holder, patience=self.desk.patience)
 
     def keep(self, what: str, body: bytes) -> None:
-        """Store a raw answer of the vendor."""
+        """Store a raw answer of the vendor; one that differs from its guide is counted, and changes nothing else."""
         record = self.case.record
         self.desk.objects.write(vendor_key(record.connection, record.reference, what), body)
+        drift = drift_of(body, documented_for(what, self.vendor.documented))
+        for kind, fields in (("new", drift.new), ("missing", drift.missing)):
+            if fields:
+                self.desk.count("AnswerDrift", connection=record.connection, kind=kind)
+
+
+def _without(flow: Flow[_T], hide: Sequence[str]) -> Flow[_T]:
+    """Drive a flow whose replies have lost what is to be hidden."""
+    try:
+        request = next(flow)
+        while True:
+            reply = yield request
+            request = flow.send(Reply(reply.status, _hidden(reply.body, hide), reply.headers))
+    except StopIteration as stop:
+        return cast("_T", stop.value)
+
+
+def _hidden(body: bytes, hide: Sequence[str]) -> bytes:
+    for each in hide:
+        body = body.replace(each.encode(), MASK)
+    return body

@@ -19,7 +19,7 @@ _FINAL = [status.value for status in CaseStatus if status.final]
 class Stored(BaseModel):
     """Base of what is read back from the table; keys that belong to the table itself are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class CaseRecord(Stored):
@@ -41,6 +41,8 @@ class CaseRecord(Stored):
     """Name of the error behind ``reason``."""
     note: str | None = None
     """What is going on right now, for people."""
+    review: bool = False
+    """A person should look at the result: a field's confidence is below the connection's ``review_below``."""
     refused: bool = False
     """Ended by Accept, before anything was sent to the vendor: the reference is free again."""
     submitted_at: str
@@ -49,6 +51,10 @@ class CaseRecord(Stored):
     waited_from: str | None = None
     hinted_at: str | None = None
     """When a delivery about this case came that no wait was there to take."""
+    woken: str | None = None
+    """When a delivery about this case came last."""
+    unattended_at: str | None = None
+    """When the scheduled check first found that it waits and nobody polls it."""
 
 
 class ArtifactRecord(Stored):
@@ -182,6 +188,10 @@ class Cases:
         changes["updated_at"] = iso(now())
         unended = Attr("pk").exists() & ~Attr("status").is_in(_FINAL)
         return self._table.update(case_key(connection, reference), "CASE", changes, when=unended)
+
+    def mark(self, connection: str, reference: str, **marks: str) -> None:
+        """Set attributes that do not change how a case stands, whether or not it has ended; its times stay."""
+        self._table.update(case_key(connection, reference), "CASE", marks)
 
     def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
         """Store documents; with ``fresh`` only those not stored yet, so that a step that runs twice loses no id."""

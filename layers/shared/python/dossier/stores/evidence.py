@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+
+_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{12}-[0-9a-f]{16}")
+_TIME = "%Y%m%dT%H%M%S%f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,7 @@ class EvidenceStore:
     def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
         """Store a delivery and return its key. Ids sort by time."""
         at = datetime.now(UTC)
-        stamp = at.strftime("%H%M%S%f")
-        key = f"webhooks/{connection}/{at:%Y/%m/%d}/{stamp}-{secrets.token_hex(8)}.json"
+        key = f"webhooks/{connection}/{at:%Y/%m/%d}/{at.strftime(_TIME)}-{secrets.token_hex(8)}.json"
         data = {
             "connection": connection,
             "received_at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -59,3 +65,42 @@ class EvidenceStore:
             headers=data["headers"],
             received_at=data["received_at"],
         )
+
+    def find(self, key: str) -> Evidence | None:
+        """Return a delivery that was kept, or None."""
+        try:
+            return self.read(key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
+                raise
+            return None
+
+    def list(self, connection: str, *, since: datetime | None = None) -> Iterator[str]:
+        """Yield the keys of a connection's deliveries, the latest first, back to ``since``."""
+        earliest = since.astimezone(UTC).strftime(_TIME) if since else ""
+        for year in self._folders(f"webhooks/{connection}/"):
+            for month in self._folders(year):
+                for day in self._folders(month):
+                    for key in self._keys(day):
+                        if id_of(key) < earliest:
+                            return
+                        yield key
+
+    def _folders(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+        yield from sorted((each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])), reverse=True)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        yield from sorted((each["Key"] for page in pages for each in page.get("Contents", [])), reverse=True)
+
+
+def id_of(key: str) -> str:
+    """Return a delivery's id: ``<when it came>-<random>``, so that ids sort by time."""
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def key_of(connection: str, id: str) -> str | None:  # noqa: A002 -- the operator's word
+    """Return the key of a delivery by its id; None if that is no id."""
+    found = _ID.fullmatch(id)
+    return f"webhooks/{connection}/{found[1]}/{found[2]}/{found[3]}/{id}.json" if found else None

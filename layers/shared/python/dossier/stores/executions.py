@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
 CAUSE_LIMIT = 32_768
 """Longest cause of SendTaskFailure, in characters (AWS API reference)."""
 _DEAD_TOKEN = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How an execution stands: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``ABORTED``, ``TIMED_OUT``; and why it ended."""
+
+    status: str
+    error: str = ""
+    cause: str = ""
+    stopped_at: datetime | None = None
 
 
 class Executions:
@@ -35,7 +47,11 @@ class Executions:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+            return self.arn_of(name)
+
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of the execution of a name, whether or not there is one."""
+        return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
 
     def succeed(self, token: str, output: dict[str, Any]) -> bool:
         """Answer a task token; return False if nobody waits for it any more."""
@@ -48,12 +64,18 @@ class Executions:
 
     def status(self, execution_arn: str) -> str | None:
         """Return an execution's status (``RUNNING``, …), or None if there is no such execution."""
+        found = self.describe(execution_arn)
+        return None if found is None else found.status
+
+    def describe(self, execution_arn: str) -> Execution | None:
+        """Return how an execution stands, or None if there is no such execution (AWS keeps one for 90 days)."""
         try:
-            return self._sfn.describe_execution(executionArn=execution_arn)["status"]
+            answer = self._sfn.describe_execution(executionArn=execution_arn)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
                 return None
             raise
+        return Execution(answer["status"], answer.get("error", ""), answer.get("cause", ""), answer.get("stopDate"))
 
     @staticmethod
     def _answer(call: Any) -> bool:

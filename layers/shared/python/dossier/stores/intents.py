@@ -15,6 +15,8 @@ from dossier.ports import Uploaded
 from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table, case_key
 
+LONGEST_REQUEST = timedelta(minutes=20)
+"""Longer than a Lambda function lives: a request that began before that has ended."""
 HINT_TTL = 86_400
 """How long, in seconds, a hint about an id that nobody knows yet is kept."""
 
@@ -75,13 +77,17 @@ class Intents:
         """Delete an intent: its answer is applied, or its request was certainly not performed."""
         self._table.delete(*_key(connection, reference, what))
 
-    def rivals(self, connection: str, reference: str, what: str, names: Iterable[str]) -> int:
-        """Count other requests in flight on the connection that upload a file of one of these names."""
-        mine, wanted = f"{reference}#{what}", set(names)
+    def rivals(self, connection: str, reference: str, intent: StoredIntent) -> int:
+        """Count other requests in flight on the connection that upload a file of one of the intent's names.
+
+        One that began long before the intent cannot have made what a look-up finds: that is created after it.
+        """
+        mine, wanted = f"{reference}#{intent.what}", set(intent.names)
+        oldest = iso(intent.at - LONGEST_REQUEST)
         return sum(
             1
             for item in self._table.query(f"INTENTS#{connection}")
-            if item["sk"] != mine and wanted & set(json.loads(item["names"]))
+            if item["sk"] != mine and item["at"] >= oldest and wanted & set(json.loads(item["names"]))
         )
 
     def own(self, connection: str, reference: str, ids: Iterable[str]) -> tuple[bool, bool]:

@@ -13,7 +13,6 @@ nothing.
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,8 +29,8 @@ TRIP = 12
 COOL_DOWN = 10.0
 LONGEST_COOL_DOWN = 300.0
 """First and longest time, in seconds, that a breaker stays open before it lets a probe through."""
-LEASE = 300.0
-"""Seconds after which a lease that was not given back is free again."""
+LEASE = 900.0
+"""Seconds after which a lease that was not given back is free again: as long as a function may run."""
 _LOOK = 0.25
 
 
@@ -100,14 +99,18 @@ class Limiter:
             self._table.update(*_key(connection), cleared, when=Attr("failures").exists())
 
     @contextmanager
-    def lease(self, connection: Connection, *, patience: float) -> Iterator[None]:
+    def lease(self, connection: Connection, holder: str, *, patience: float) -> Iterator[None]:
         """Hold one of the connection's slots for a transfer.
 
+        Args:
+            connection: whose slot.
+            holder: names the transfer; another try of it takes over the slot that a killed one still holds.
+            patience: how long to wait for a slot, in seconds.
+
         Raises:
-            ThrottledError: every slot is taken for longer than ``patience`` seconds.
+            ThrottledError: every slot is taken for longer than that.
         """
         give_up = self._clock() + patience
-        holder = secrets.token_hex(8)
         while (slot := self._slot(connection, holder)) is None:
             if self._clock() >= give_up:
                 raise ThrottledError(f"connection {connection.name} waits for its concurrency", retry_after=1)
@@ -118,18 +121,22 @@ class Limiter:
             self._table.delete(f"LIMIT#{connection.name}", slot, when=Attr("holder").eq(holder))
 
     def _slot(self, connection: Connection, holder: str) -> str | None:
+        pk, now = f"LIMIT#{connection.name}", self._clock()
+        taken = {item["sk"]: item for item in self._table.query(pk, prefix="LEASE#")}
         slots = [f"LEASE#{number:03d}" for number in range(connection.limits.concurrency)]
         random.shuffle(slots)
-        for slot in slots:
-            now = self._clock()
+        mine = [slot for slot, item in taken.items() if item["holder"] == holder]
+        free = [slot for slot in slots if slot not in taken or int(taken[slot]["until"]) < int(now * 1000)]
+        ours = Attr("holder").not_exists() | Attr("holder").eq(holder) | Attr("until").lt(int(now * 1000))
+        for slot in mine or free:
             lease = {
-                "pk": f"LIMIT#{connection.name}",
+                "pk": pk,
                 "sk": slot,
                 "holder": holder,
                 "until": int((now + LEASE) * 1000),
                 "ttl": int(now + 86_400),
             }
-            if self._table.put(lease, when=Attr("holder").not_exists() | Attr("until").lt(int(now * 1000))):
+            if self._table.put(lease, when=ours):
                 return slot
         return None
 

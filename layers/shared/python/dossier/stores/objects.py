@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
+_BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
@@ -88,6 +90,11 @@ class Objects:
     def open(self, key: str, size: int) -> IO[bytes]:
         """Return a file to read an object of the artifact bucket from."""
         return cast("IO[bytes]", S3File(self._s3, self.bucket, key, size))
+
+    def link(self, key: str, seconds: int) -> str:
+        """Return a presigned URL that opens an object for ``seconds``, or for as long as the credentials are good."""
+        place = {"Bucket": self.bucket, "Key": key}
+        return self._s3.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
     def read(self, key: str) -> bytes | None:
         """Return a small object's bytes, or None if there is no such object."""
@@ -215,11 +222,18 @@ def split_uri(uri: str) -> tuple[str, str]:
         InvalidCaseError: it is not such a URI.
 
     """
-    parts = urlsplit(uri, allow_fragments=False)
-    key = uri.removeprefix(f"s3://{parts.netloc}/")
-    if parts.scheme != "s3" or not parts.netloc or not key or key == uri:
-        raise InvalidCaseError(f"document {uri}: the uri must be s3://bucket/key")
-    return parts.netloc, key
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not key:
+        shown = uri.partition("?")[0]  # a signed URL in the wrong place is not for logs
+        raise InvalidCaseError(f"document {shown}: the uri must be s3://bucket/key")
+    return bucket, key
+
+
+def secrets_of(url: str) -> list[str]:
+    """Return what makes a presigned URL open anything: its signature and any session token, as written and as meant."""
+    written = dict(each.partition("=")[::2] for each in urlsplit(url).query.split("&"))
+    found = [written[name] for name in ("X-Amz-Signature", "X-Amz-Security-Token") if written.get(name)]
+    return [*found, *(meant for each in found if (meant := unquote(each)) != each)]
 
 
 def folder(connection: str, reference: str) -> str:

@@ -21,7 +21,7 @@ class Secrets:
         self._prefix = prefix
 
     def get(self, connection: str, *, fresh: bool = False) -> Secret:
-        """Return a connection's secret; ``fresh`` reads it again whatever its age.
+        """Return a connection's secret; ``fresh`` reads it again whatever its age, and so does one that is of no use.
 
         Raises:
             ConfigurationError: there is none, or it is not the JSON that the contract describes.
@@ -39,6 +39,8 @@ class Secrets:
             return Secret.model_validate_json(text)
         except ValidationError:
             pass
+        if not fresh:
+            return self.get(connection, fresh=True)
         raise ConfigurationError(f"secret {name} is not the expected JSON: {mend}")
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
@@ -48,7 +50,7 @@ class Secrets:
             ConfigurationError: it is not set.
 
         """
-        key = self.get(connection, fresh=fresh).api_key
+        key = self.get(connection, fresh=fresh).api_key or self.get(connection, fresh=True).api_key
         if not key:
             raise ConfigurationError(
                 f"secret {self._prefix}/{connection} has no api_key: run `dossier secrets set {connection}`"

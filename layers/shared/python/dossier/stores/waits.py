@@ -33,6 +33,8 @@ class Wait(Stored):
     next_at: str
     deadline: str
     started_at: str
+    polled_at: str | None = None
+    """When a poll served it last."""
 
 
 class Waits:
@@ -72,7 +74,7 @@ class Waits:
 
         ``asked`` counts as a try, which makes the next delays longer.
         """
-        changes = {"attempts": wait.attempts + 1 if asked else wait.attempts}
+        changes = {"attempts": wait.attempts + 1 if asked else wait.attempts, "polled_at": iso(now())}
         return self._move(wait, delay, changes)
 
     def nudge(self, wait: Wait) -> bool:
@@ -90,6 +92,11 @@ class Waits:
     def due(self, connection: str, until: datetime) -> Iterator[Wait]:
         """Yield the waits of a connection whose next poll is at or before ``until``, the longest due first."""
         for item in self._table.index(f"WAITS#{connection}", until=iso(until)):
+            yield _wait(item)
+
+    def waiting(self, connection: str) -> Iterator[Wait]:
+        """Yield every wait of a connection, the longest due first."""
+        for item in self._table.index(f"WAITS#{connection}"):
             yield _wait(item)
 
     def _move(self, wait: Wait, delay: float, changes: Item) -> bool:

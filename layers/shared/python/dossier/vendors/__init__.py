@@ -6,11 +6,13 @@ A fourth vendor is one more folder here and its recorded replies under ``events/
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 from typing import cast
 
 from dossier.errors import ConfigurationError
+from dossier.operations import Operation
 from dossier.ports import Vendor
 from dossier.settings import Connection
 
@@ -38,6 +40,19 @@ def connection_model(name: str) -> type[Connection]:
 
     """
     return cast("type[Connection]", _load(name).CONNECTION)
+
+
+def operations(name: str) -> tuple[Operation, ...]:
+    """Return what a vendor may be asked by hand (``OPERATIONS`` in its ``operations.py``, if it has one).
+
+    Raises:
+        ConfigurationError: there is no such vendor.
+
+    """
+    place = f"{_load(name).__name__}.operations"
+    if importlib.util.find_spec(place) is None:
+        return ()
+    return cast("tuple[Operation, ...]", importlib.import_module(place).OPERATIONS)
 
 
 def _load(name: str) -> ModuleType:

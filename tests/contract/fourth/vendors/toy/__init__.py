@@ -6,6 +6,7 @@ It exists to prove that a vendor needs nothing but its folder and its recordings
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
@@ -33,6 +34,7 @@ class Toy:
     phases: tuple[Phase, ...] = ("documents",)
     accepts_references = False
     bulk_poll = False
+    documented: Mapping[str, tuple[str, ...]] = MappingProxyType({"upload-": ("id",)})
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the bearer token."""

@@ -17,9 +17,10 @@ from dossier.replies import missing
 from dossier.result import Result
 from dossier.settings import Connection
 from dossier.vendors.docsumo import flows, replies, requests, results
+from dossier.vendors.docsumo.guide import DOCUMENTED
 from dossier.vendors.docsumo.hints import read_hint
 from dossier.vendors.docsumo.replies import Entry, File, Sent
-from dossier.vendors.docsumo.settings import DocsumoConnection
+from dossier.vendors.docsumo.settings import DocsumoConnection, own
 
 REQUEST_BYTES = 100_000_000
 """Most bytes of documents in one upload request; a case with more is sent in several."""
@@ -41,6 +42,7 @@ class Docsumo:
     phases: tuple[Phase, ...] = ("results",)
     accepts_references = False
     bulk_poll = True
+    documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key in the connection's ``key_header`` (guide, "Authentication & Headers").
@@ -54,7 +56,7 @@ class Docsumo:
                 f'the API key of connection "{connection.name}" is empty or has blanks or other odd characters: '
                 f"write it again with `dossier secrets set {connection.name}`"
             )
-        return {_settings(connection).key_header: api_key, "accept": "application/json"}
+        return {own(connection).key_header: api_key, "accept": "application/json"}
 
     def validate(self, case: CaseView) -> None:
         """Refuse unknown options, and values that an option cannot have.
@@ -124,7 +126,7 @@ class Docsumo:
             raise CaseFailedError("the case's first documents did not reach the vendor, so there is no case to add to")
         documents = _documents(case, batch)
         request = requests.upload(
-            _settings(case.connection),
+            own(case.connection),
             documents,
             case_id=case.case_id,
             trigger_workflow=last and _triggers(case),
@@ -161,7 +163,7 @@ class Docsumo:
         if case.case_id is not None:
             files = yield from flows.search_files(case.case_id)
             return _appended(case.case_id, documents, [each for each in files if each.id not in intent.known], intent)
-        recent = yield from flows.created_since(_settings(case.connection), intent.at)
+        recent = yield from flows.created_since(own(case.connection), intent.at)
         ids = [each.case_id for each in recent if each.case_id and each.case_id not in intent.known]
         if len(ids) > CANDIDATES:
             raise NeedsAttentionError(f"{len(ids)} cases may be the one whose answer was lost: too many to look at")
@@ -192,7 +194,7 @@ class Docsumo:
         wanted = {each.case_id for each in cases if each.case_id}
         if not wanted:
             return {}
-        connection = _settings(cases[0].connection)
+        connection = own(cases[0].connection)
         found = yield from flows.find_cases(connection, wanted, since=_since(cases))
         return {case_id: _progress(entry, connection) for case_id, entry in found.items()}
 
@@ -204,7 +206,7 @@ class Docsumo:
         """List the case's files that the connection includes, by name and id; keeps the case's own entry too."""
         if case.case_id is None:
             return ()
-        connection = _settings(case.connection)
+        connection = own(case.connection)
         yield from flows.find_cases(connection, {case.case_id}, since=_since([case]), keep=results.CASE)
         files = yield from flows.search_files(case.case_id, query=connection.artifacts.query, keep=results.FILES)
         named = {each.id: each.name or each.id for each in files if each.id}
@@ -229,7 +231,7 @@ class Docsumo:
         A case that is only collected is looked at first, and what is already so is not set again: the vendor would
         announce it as a change, and Dossier would collect the case once more.
         """
-        connection = _settings(case.connection)
+        connection = own(case.connection)
         after = connection.after
         changes = {
             "stage_id": _text(case.options.get("after_stage_id")) or after.stage_id,
@@ -247,7 +249,7 @@ class Docsumo:
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the kept list page, file search and uploads. Never raises."""
-        return results.read_result(case, _settings(case.connection).done, raw, title=_title(case))
+        return results.read_result(case, own(case.connection).done, raw, title=_title(case))
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
@@ -255,24 +257,18 @@ class Docsumo:
 
     def check(self, connection: Connection) -> Flow[str]:
         """List one case: proves URL, key and case type."""
-        settings = _settings(connection)
+        settings = own(connection)
         request = requests.list_cases(settings, limit=1, sort_by="created_date.desc")
         page = replies.page(request, (yield request))
         count = "unknown" if page.total is None else page.total
         return f"case type {settings.casetype_id} answers (cases: {count})"
 
 
-def _settings(connection: Connection) -> DocsumoConnection:
-    if not isinstance(connection, DocsumoConnection):
-        raise ConfigurationError(f'connection "{connection.name}" is not a Docsumo connection')
-    return connection
-
-
 def _triggers(case: CaseView) -> bool:
     """Return whether the case's workflow is to run: its option, else the connection's setting."""
     option = case.options.get("trigger_workflow")
     if option is None:
-        return _settings(case.connection).trigger_workflow
+        return own(case.connection).trigger_workflow
     if option in (True, "true"):
         return True
     if option in (False, "false"):
@@ -286,7 +282,7 @@ def _text(option: OptionValue) -> str | None:
 
 def _title(case: CaseView) -> str | None:
     """Return the name that ``finish`` gives the case, None if it leaves the vendor's."""
-    return _text(case.options.get("case_title")) or _settings(case.connection).after.case_name
+    return _text(case.options.get("case_title")) or own(case.connection).after.case_name
 
 
 def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:

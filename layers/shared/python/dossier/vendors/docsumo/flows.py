@@ -25,29 +25,34 @@ def list_cases(
     connection: DocsumoConnection,
     *,
     limit: int | None = None,
+    offset: int = 0,
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     sort_by: SortBy = "created_date.asc",
 ) -> Flow[list[dict[str, Any]]]:
-    """Return the case type's cases as the vendor lists them, each once, at most ``limit`` (all by default).
+    """Return the case type's cases from the ``offset``-th on as the vendor lists them, each once, at most ``limit``.
 
     In the default order cases that arrive meanwhile come last, so none is skipped. In a ``.desc`` order those that
     arrive meanwhile are left out; in a ``modified_date`` order a case that changes meanwhile may be.
 
     Raises:
-        InvalidCaseError: ``limit`` or ``sort_by`` is not what the API takes; besides ``dossier.replies.read``'s.
+        InvalidCaseError: ``limit``, ``offset`` or ``sort_by`` is not what the API takes; besides
+            ``dossier.replies.read``'s.
 
     Source: guide 1.B.
 
     """
     if limit is not None and limit < 1:
         raise InvalidCaseError(f"limit is {limit}: use 1 or more")
+    if offset < 0:
+        raise InvalidCaseError(f"offset is {offset}: use 0 or more")
     if sort_by not in get_args(SortBy):
         raise InvalidCaseError(f'sort_by is "{sort_by}": use one of {", ".join(get_args(SortBy))}')
     entries = yield from walk(
         connection,
         sort_by=sort_by,
         page=min(limit or LARGEST_PAGE, LARGEST_PAGE),
+        offset=offset,
         stage_id=stage_id,
         assigned_to=assigned_to,
         enough=lambda found: limit is not None and len(found) >= limit,
@@ -61,13 +66,14 @@ def walk(
     sort_by: SortBy,
     enough: Callable[[Sequence[Entry]], bool],
     page: int = LARGEST_PAGE,
+    offset: int = 0,
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
 ) -> Flow[list[Entry]]:
-    """Return the cases of the list page by page, each once, until ``enough`` of all so far or the list's end."""
+    """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end."""
     found: dict[str, Entry] = {}
-    offset, stale = 0, 0
+    stale = 0
     while True:
         request = requests.list_cases(
             connection,

@@ -44,11 +44,13 @@ def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: 
     sent = [each for name, body in raw.items() if name.startswith(UPLOAD) for each in _documents(body)]
     documents = _of_case(case.documents, found, sent) if case.documents else [_of_file(each) for each in found]
     failed = entry is not None and gave_up(entry, done)
-    broken = any(each.error for each in documents)
+    errors = [each.error for each in documents if each.error]
+    wholly = bool(errors) and len(errors) == len(documents)
+    reason = f"every document failed: {errors[0]}" if wholly else None
     return Result(
         case_id=case.case_id,
-        status="failed" if failed else "completed_with_failures" if broken else "completed",
-        reason=failure(entry.status, entry.error) if entry is not None and failed else None,
+        status="failed" if failed or wholly else "completed_with_failures" if errors else "completed",
+        reason=failure(entry.status, entry.error) if entry is not None and failed else reason,
         title=title or (entry.name if entry else None),
         documents=documents,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from dossier.errors import ConfigurationError
 from dossier.settings import Connection, Settings, Webhook
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -58,3 +59,15 @@ class DocsumoConnection(Connection):
     """``apikey`` for older versions of the API (guide, "Authentication & Headers")."""
     storage_hosts: tuple[str, ...] = ("storage.googleapis.com",)
     webhook: Webhook | None = Webhook(scheme="shared-secret", header="X-Webhook-Token")
+
+
+def own(connection: Connection) -> DocsumoConnection:
+    """Return ``connection`` as what it is.
+
+    Raises:
+        ConfigurationError: it belongs to another vendor.
+
+    """
+    if not isinstance(connection, DocsumoConnection):
+        raise ConfigurationError(f'connection "{connection.name}" is not a Docsumo connection')
+    return connection

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from dossier.errors import (
     InvalidCaseError,
@@ -16,7 +15,7 @@ from dossier.errors import (
 )
 from dossier.http import Flow
 from dossier.media import JPEG, PDF, TIFF
-from dossier.models import Document, Phase, now
+from dossier.models import AS_S3, BY_REFERENCE, PRESIGNED, Document, Phase, now
 from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
 from dossier.replies import missing, read, read_object
 from dossier.result import Result
@@ -24,7 +23,8 @@ from dossier.settings import Connection
 from dossier.vendors.docustack import hints, lookup, requests, results
 from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
 from dossier.vendors.docustack.batch import read_batch
-from dossier.vendors.docustack.settings import key_header, own
+from dossier.vendors.docustack.guide import DOCUMENTED
+from dossier.vendors.docustack.settings import key_header, own, schemes
 
 MAX_BYTES = 100 * 1024 * 1024
 """Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
@@ -34,7 +34,7 @@ SETTLE = timedelta(seconds=60)
 """How long after a batch its documents may still be missing from the list: it is ingested in the background."""
 PAGES = 20
 """Most pages of the list that one look-up reads."""
-OPTIONS = frozenset({"case_title"})
+OPTIONS = frozenset({"case_title", BY_REFERENCE})
 """Options of a case; the title becomes the result's, since DocuStack knows no cases."""
 
 
@@ -48,6 +48,7 @@ class DocuStack:
     phases: tuple[Phase, ...] = ("documents",)
     accepts_references = True
     bulk_poll = False
+    documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key's header; refuses a key of the other mode (see ``settings.key_header``)."""
@@ -66,15 +67,16 @@ class DocuStack:
         title = case.options.get("case_title")
         if title is not None and not isinstance(title, str):
             raise InvalidCaseError("option case_title: must be text")
-        schemes = ("https://", "s3://", "http://") if case.connection.allow_insecure else ("https://", "s3://")
+        if case.options.get(BY_REFERENCE) not in {None, AS_S3, PRESIGNED}:
+            raise InvalidCaseError(f'option {BY_REFERENCE}: must be "{AS_S3}" or "{PRESIGNED}"')
         for document in case.documents:
-            if document.ref is not None and not document.ref.lower().startswith(schemes):
+            if document.ref is not None and not document.ref.lower().startswith(schemes(case.connection)):
                 raise InvalidCaseError(f"{document.name}: DocuStack reads references that begin with https:// or s3://")
 
     def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
         """Return one upload per file, and the references in batches of at most ``BATCH_SIZE``."""
-        files = [[document.index] for document in case.documents if document.ref is None]
-        referred = [document.index for document in case.documents if document.ref is not None]
+        files = [[document.index] for document in case.documents if not _is_referred(case, document)]
+        referred = [document.index for document in case.documents if _is_referred(case, document)]
         return files + [referred[start : start + BATCH_SIZE] for start in range(0, len(referred), BATCH_SIZE)]
 
     def uploads_at_once(self, case: CaseView) -> int:
@@ -105,7 +107,7 @@ class DocuStack:
 
         """
         documents = _pick(case, batch)
-        if documents[0].ref is not None:
+        if _is_referred(case, documents[0]):
             return (yield from self._upload_batch(case, documents))
         request = requests.upload(own(case.connection), documents[0])
         reply = yield request
@@ -152,7 +154,7 @@ class DocuStack:
         if len(set(ids.values())) == len(documents):
             job_id = next(found[index][0].job_id for index in ids)
             return Uploaded(document_ids=ids, job_id=job_id)
-        if documents[0].ref is not None:
+        if _is_referred(case, documents[0]):
             if now() - intent.at < SETTLE:
                 raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
             raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list has {len(set(ids.values()))} of them")
@@ -243,23 +245,10 @@ class DocuStack:
             return f"answers ({mode}), but lists no documents: lost upload answers will be asked of you"
         return f"the key is accepted ({mode}); {len(listing.documents)} document(s) listed"
 
-    def list_documents(self) -> Flow[Any]:
-        """Return the account's list of documents as DocuStack answers it."""
-        request = requests.listing()
-        reply = yield request
-        return read(request, reply)
 
-    def get_document(self, document_id: str) -> Flow[dict[str, Any]]:
-        """Return a document with its field values (guide, "Step 4")."""
-        request = requests.document(document_id)
-        reply = yield request
-        return read_object(request, reply)
-
-    def submit_batch(self, connection: Connection, documents: Sequence[Document]) -> Flow[Any]:
-        """Submit documents by reference, outside of any case; return the answer as DocuStack gives it."""
-        request = requests.batch(own(connection), documents)
-        reply = yield request
-        return read(request, reply)
+def _is_referred(case: CaseView, document: Document) -> bool:
+    """Whether a document goes by reference: it came as one, or one is made for it when it is sent."""
+    return document.ref is not None or case.options.get(BY_REFERENCE) == PRESIGNED
 
 
 def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:

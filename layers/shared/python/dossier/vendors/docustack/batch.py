@@ -31,8 +31,9 @@ class Item:
 def read_batch(answer: object, documents: Sequence[Document]) -> Uploaded:
     """Return an id or a refusal for each document that the answer tells of.
 
-    An item is matched by its ``ref``, else by its ``name``, else by its place, the last only where as many items as
-    documents are left. A document without an answer is in neither map: it has to be looked up.
+    An item is matched by its ``ref`` (with its query, else without), else by its ``name``, else by its place, the last
+    only where as many items as documents are left. A document without an answer is in neither map: it has to be
+    looked up.
     """
     items = [item for item in _items(answer) if item.document_id or item.refusal]
     pairs = _match(items, documents)
@@ -99,11 +100,17 @@ def _match(items: Sequence[Item], documents: Sequence[Document]) -> dict[int, It
                 left.remove(document)
 
     take(lambda item, document: item.ref is not None and item.ref == document.ref)
+    take(lambda item, document: item.ref is not None and _bare(item.ref) == _bare(document.ref or ""))
     take(lambda item, document: item.name is not None and item.name == document.name)
     anonymous = [item for item in left_items if item.ref is None and item.name is None]
     if len(anonymous) == len(left_items) == len(left):
         pairs.update({document.index: item for document, item in zip(left, anonymous, strict=True)})
     return pairs
+
+
+def _bare(ref: str) -> str:
+    """Return a reference without its query: a signed one does not come back as it was sent."""
+    return ref.partition("?")[0]
 
 
 def _distinct(items: Sequence[Item]) -> list[Item]:

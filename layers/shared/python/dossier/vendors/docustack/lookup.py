@@ -62,11 +62,16 @@ class Listing:
 def read_listing(answer: object) -> Listing | None:
     """Read the list's answer; None if no list is in it."""
     envelope: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
-    entries = answer if isinstance(answer, list) else _list_in(envelope)
+    entries = entries_of(answer)
     if entries is None:
         return None
     documents = tuple(listed for entry in entries if isinstance(entry, dict) and (listed := _listed(entry)))
     return Listing(documents, *_paging(envelope, len(entries)))
+
+
+def entries_of(answer: object) -> Sequence[Any] | None:
+    """Return what a list's answer lists, as it is; None if no list is in it."""
+    return answer if isinstance(answer, list) else _list_in(answer if isinstance(answer, dict) else {})
 
 
 def candidates(listing: Listing, document: Document, intent: Intent, taken: frozenset[str]) -> list[Listed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -61,5 +62,7 @@ def document_path(document_id: str) -> str:
 
 
 def kept_as(document_id: str) -> str:
-    """Return the name under which a document's raw answer is kept."""
-    return f"document-{re.sub(r'[^A-Za-z0-9._-]', '_', document_id)}"
+    """Return the name under which a document's raw answer is kept; ids that look alike in it stay apart."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", document_id)
+    suffix = "" if plain == document_id else f"-{hashlib.sha256(document_id.encode()).hexdigest()[:8]}"
+    return f"document-{plain}{suffix}"

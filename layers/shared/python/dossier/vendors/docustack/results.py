@@ -48,11 +48,12 @@ def _document(document: Document, answer: Mapping[str, Any]) -> DocumentResult:
         name=document.name,
         status=state.status or document.status,
         error=error if failed else None,
-        fields=list(_fields(answer.get("field_values"))),
+        fields=list(read_fields(answer.get("field_values"))),
     )
 
 
-def _fields(values: object) -> Iterator[FieldValue]:
+def read_fields(values: object) -> Iterator[FieldValue]:
+    """Yield a document's ``field_values``; what is none is left out."""
     for value in values if isinstance(values, list) else []:
         if not isinstance(value, dict):
             continue

@@ -37,6 +37,11 @@ def own(connection: Connection) -> DocuStackConnection:
     return connection
 
 
+def schemes(connection: Connection) -> tuple[str, ...]:
+    """Return how a reference may begin that DocuStack is asked to read; plain http is for a sandbox alone."""
+    return ("https://", "s3://", "http://") if connection.allow_insecure else ("https://", "s3://")
+
+
 def key_header(connection: DocuStackConnection, api_key: str) -> dict[str, str]:
     """Return the header that carries the key (guide, "Authentication").
 

@@ -35,6 +35,7 @@ from dossier.vendors.ombudsman.answers import (
     problem,
     status,
 )
+from dossier.vendors.ombudsman.guide import DOCUMENTED
 from dossier.vendors.ombudsman.settings import key_header, own
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -59,6 +60,7 @@ class Ombudsman:
     phases: tuple[Phase, ...] = ("documents", "results")
     accepts_references = False
     bulk_poll = False
+    documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key's header."""
@@ -137,6 +139,8 @@ class Ombudsman:
             raise NeedsAttentionError(f"{lost}: the vendor's case does not list its evidence")
         taken = {each.document_id for each in case.documents}
         new = [each for each in evidence_of(answer) if each not in intent.known and each not in taken]
+        if not new and not {each for each in taken if each} <= evidence_of(answer).keys():
+            raise NeedsAttentionError(f"{lost}: the vendor's case does not list what it has")
         if len(new) > 1:
             raise NeedsAttentionError(f"{lost}: the case has {len(new)} new evidence documents ({', '.join(new)})")
         return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None

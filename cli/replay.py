@@ -1,0 +1,68 @@
+"""``dossier replay``: verifies deliveries that were kept, and applies them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cli.deployed import settings_file, settings_of, wake_queue_url
+from cli.errors import BadUsageError, CommandError
+from cli.output import Output
+from cli.target import Target
+from cli.text import clean
+from dossier.settings import Connection
+from dossier.steps.replay import replay as apply
+from dossier.stores.doorstep import WakeQueue
+from dossier.stores.evidence import Evidence, id_of, key_of
+
+
+def replay(out: Output, where: Target, words: Sequence[str], *, connection: str | None) -> None:
+    """Put each delivery that an active secret proves on the wake queue again; ``words`` are their ids or keys.
+
+    Raises:
+        BadUsageError: a delivery does not exist; nothing was applied.
+        CommandError: a delivery is not proven by any secret; the others are applied.
+
+    """
+    names = [where.require(connection)] if connection else where.connections
+    found = [_find(where, word, names) for word in words]
+    settings = settings_of(where)
+    enqueue = WakeQueue(where.session.client("sqs"), wake_queue_url(where)).send
+    answers = [_apply(where, settings, enqueue, key, evidence) for key, evidence in found]
+    for each in answers:
+        out.line(f"{each['id']}: {each['error'] or 'verified, and queued again'}")
+    refused = [each for each in answers if each["error"]]
+    if refused:
+        message = f"{len(refused)} of {len(answers)} deliveries could not be applied again"
+        message = f"{message}: {refused[0]['error']}"
+        raise CommandError(message, document={"deliveries": answers, "error": message})
+    out.document({"deliveries": answers})
+
+
+def _find(where: Target, word: str, names: Sequence[str]) -> tuple[str, Evidence]:
+    for name in names:
+        key = word if word.startswith(f"webhooks/{name}/") else key_of(name, word)
+        evidence = where.app.evidence.find(key) if key else None
+        if key and evidence:
+            return key, evidence
+    raise BadUsageError(f'there is no delivery "{clean(word)}" at {" or ".join(names)}: see `dossier deliveries`')
+
+
+def _apply(
+    where: Target,
+    settings: Mapping[str, Connection],
+    enqueue: Callable[[dict[str, str]], None],
+    key: str,
+    evidence: Evidence,
+) -> dict[str, Any]:
+    answer = {"id": id_of(key), "key": key, "connection": evidence.connection, "verdict": evidence.verdict}
+    known = settings.get(evidence.connection)
+    if known is None:
+        error = f"[{evidence.connection}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS"
+    elif known.webhook is None:
+        error = f"connection {evidence.connection} takes no webhooks"
+    else:
+        active = where.app.secrets.get(evidence.connection, fresh=True).webhook_secrets
+        proven = apply(key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue)
+        error = "" if proven else f"no active webhook secret of {evidence.connection} proves it"
+    return {**answer, "applied": not error, "error": error or None}

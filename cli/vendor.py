@@ -1,0 +1,167 @@
+"""``dossier vendor``: asks a connection's vendor by hand, whatever that vendor's folder says can be asked."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from cli.deployed import settings_file, settings_of
+from cli.errors import BadUsageError, CommandError
+from cli.output import Output
+from cli.target import Target
+from cli.text import clean, size
+from dossier import vendors
+from dossier.errors import InvalidCaseError, LinkExpiredError, OutcomeUnknownError
+from dossier.names import safe_name
+from dossier.operations import Answer, Argument, File, Operation, Values
+from dossier.settings import Connection
+
+_DESTINATION = Argument("dest", "a folder, or the new file's path")
+
+
+def ask(out: Output, where: Target, connection: str, operation: str | None, words: Sequence[str]) -> None:
+    """Ask one thing and print the answer; without an operation, list what can be asked.
+
+    Raises:
+        BadUsageError: no such connection or operation, or wrong arguments; nothing was asked.
+        CommandError: the vendor refused, or its answer was lost.
+
+    """
+    where.require(connection)
+    settings = settings_of(where).get(connection)
+    if settings is None:
+        place = settings_file(where)
+        raise CommandError(f"[{connection}] is not in {place}: name its file in DOSSIER_CONNECTIONS")
+    known = {each.name: each for each in vendors.operations(settings.vendor)}
+    if operation is None:
+        _list(out, settings, list(known.values()))
+        return
+    if operation not in known:
+        has = ", ".join(known) or "none"
+        raise BadUsageError(f'{settings.vendor} has no operation "{clean(operation)}": it has {has}')
+    chosen = known[operation]
+    given = _parse(connection, chosen, words)
+    try:
+        _answer(out, where, settings, chosen, given)
+    except InvalidCaseError as error:
+        raise BadUsageError(str(error)) from None
+    except OutcomeUnknownError as error:
+        raise CommandError(f"{error}: look at the vendor's before you do it again") from None
+
+
+def _answer(out: Output, where: Target, settings: Connection, operation: Operation, given: Values) -> None:
+    found = _run(where, settings, operation, given)
+    if isinstance(found, File):
+        path = _place(Path(given[_DESTINATION.name]), found)
+        try:
+            saved = _save(where, settings, found, path)
+        except LinkExpiredError:
+            again = _run(where, settings, operation, given)
+            saved = _save(where, settings, again if isinstance(again, File) else found, path)
+        out.document({"path": str(path), "name": found.name, "size": saved[0], "sha256": saved[1]})
+        out.line(str(path))
+        out.progress(f"{clean(found.name)}: {size(saved[0])}")
+        return
+    out.document(found.raw)
+    _show(out, found)
+
+
+def _show(out: Output, answer: Answer) -> None:
+    out.pairs(answer.facts)
+    tables = [each for each in answer.tables if each.rows]
+    for number, table in enumerate(tables):
+        if answer.facts or number:
+            out.line()
+        if table.title:
+            out.line(table.title)
+        out.table(table.columns, table.rows)
+    if not answer.facts and not tables:
+        out.progress("nothing")
+
+
+def _run(where: Target, settings: Connection, operation: Operation, given: Values) -> Answer | File:
+    vendor = vendors.vendor(settings.vendor)
+    return where.app.transport.run(operation.flow(settings, given), vendor=vendor, connection=settings)
+
+
+def _place(given: Path, file: File) -> Path:
+    """Return where a file goes; the vendor's name for it is used in a folder alone, and never replaces anything."""
+    if given.is_dir():
+        path = given / safe_name(file.name)
+        if path.exists() or path.is_symlink():
+            raise BadUsageError(f"{path} is there already: say how the file is to be called")
+        return path
+    if not given.parent.is_dir():
+        raise BadUsageError(f"there is no folder {given.parent}")
+    return given
+
+
+def _save(where: Target, settings: Connection, file: File, path: Path) -> tuple[int, str]:
+    part, digest, written = path.with_name(f".{path.name}.part"[-255:]), hashlib.sha256(), 0
+    try:
+        with where.app.transport.download(settings, file.url) as incoming, part.open("wb") as target:
+            for chunk in incoming.chunks:
+                target.write(chunk)
+                digest.update(chunk)
+                written += len(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return written, digest.hexdigest()
+
+
+def _list(out: Output, settings: Connection, known: Sequence[Operation]) -> None:
+    out.document(
+        [
+            {"operation": each.name, "says": each.says, "arguments": [one.name for one in _arguments(each)]}
+            for each in known
+        ]
+    )
+    if not known:
+        out.progress(f"{settings.vendor} has no operations")
+    for each in known:
+        out.line(" ".join(["dossier vendor", settings.name, each.name, *map(_usage, _arguments(each))]))
+        out.line(f"    {each.says}")
+        for argument in _arguments(each):
+            choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
+            out.line(f"    {_written(argument):<14} {argument.says}{choices}")
+
+
+def _arguments(operation: Operation) -> tuple[Argument, ...]:
+    return (*operation.arguments, _DESTINATION) if operation.saves else operation.arguments
+
+
+def _written(argument: Argument) -> str:
+    return f"--{argument.name.replace('_', '-')}" if argument.option else argument.name.upper()
+
+
+def _usage(argument: Argument) -> str:
+    more = " …" if argument.many else ""
+    if not argument.option:
+        return f"{argument.name.upper()}{more}"
+    return f"[{_written(argument)} {'N' if argument.number else 'TEXT'}{more}]"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong in one line."""
+        raise BadUsageError(f"{message} (see `{self.prog}`)")
+
+
+def _parse(connection: str, operation: Operation, words: Sequence[str]) -> Values:
+    parser = _Parser(prog=f"dossier vendor {connection}", add_help=False, allow_abbrev=False)
+    for each in _arguments(operation):
+        kind = int if each.number else str
+        choices = each.choices or None
+        if not each.option:
+            parser.add_argument(each.name, metavar=_written(each), type=kind, nargs="+" if each.many else None)
+        elif each.many:
+            parser.add_argument(_written(each), dest=each.name, type=kind, action="append", default=[])
+        else:
+            parser.add_argument(_written(each), dest=each.name, type=kind, choices=choices)
+    return vars(parser.parse_intermixed_args(list(words)))

@@ -1,0 +1,96 @@
+"""Redrive: failed cases, grouped by what they failed of, and sent back to work where they stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseStatus, Document, execution_name
+from dossier.stores.cases import Case, CaseRecord, Cases
+from dossier.stores.executions import Executions
+
+NAMES = 50
+"""Execution names that are tried: one that Accept refused without taking the case over keeps its name for 90 days."""
+UNKNOWN = "unknown"
+_WORD_WITH_NUMBER = re.compile(r"[^\s\"'(),;:/]*\d[^\s\"'(),;:/]*")
+_TELLING = re.compile(r"[45]\d\d\.?|v\d")
+"""An HTTP status, or the version in an API's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Failed cases with one cause. Those that were ``refused`` were never sent anywhere: nothing is there to resume."""
+
+    cause: str
+    refused: bool
+    cases: tuple[CaseRecord, ...]
+
+
+def failed(connections: Iterable[str], *, cases: Cases) -> list[CaseRecord]:
+    """Return the failed cases of these connections, the latest submitted of each first."""
+    return [record for name in connections for record in cases.newest(name) if record.status is CaseStatus.FAILED]
+
+
+def by_cause(records: Iterable[CaseRecord]) -> list[Group]:
+    """Return cases grouped by cause, the most frequent first."""
+    groups: dict[tuple[str, bool], list[CaseRecord]] = {}
+    for record in records:
+        groups.setdefault((cause_of(record), record.refused), []).append(record)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [Group(cause, refused, tuple(members)) for (cause, refused), members in ordered]
+
+
+def cause_of(record: CaseRecord) -> str:
+    """Return the error's class and the reason, without what is only this case's: its names, ids and numbers.
+
+    An HTTP status stays: it tells causes apart.
+    """
+    reason = record.reason or UNKNOWN
+    for own in (record.reference, record.case_id):
+        reason = reason.replace(own, "…") if own else reason
+    reason = _WORD_WITH_NUMBER.sub(lambda word: word[0] if _TELLING.fullmatch(word[0]) else "…", reason)
+    return f"{record.error}: {reason}" if record.error else reason
+
+
+def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -> dict[str, Any]:
+    """Return the execution input that a stored case came from, its documents being those that Accept kept."""
+    case: dict[str, Any] = {
+        "connection": record.connection,
+        "reference": record.reference,
+        "documents": [{"uri": each.ref or f"s3://{bucket}/{each.key}", "name": each.name} for each in documents],
+        "options": record.options,
+    }
+    return {**case, "case_id": record.appends_to} if record.appends_to else case
+
+
+def resume(connection: str, reference: str, *, cases: Cases, executions: Executions, bucket: str) -> str:
+    """Start an execution that goes on where a failed case stopped; return its ARN.
+
+    Accept takes the case over, every step skips what is done. Called again before that, it finds the same execution.
+
+    Raises:
+        InvalidCaseError: the case has not failed (any more), or was never sent anywhere.
+
+    """
+    case = cases.get(connection, reference)
+    record = case.record
+    if record.status is not CaseStatus.FAILED:
+        raise InvalidCaseError(f"case {reference} is {record.status.value}: only a failed case is sent back to work")
+    if record.refused:
+        raise InvalidCaseError(
+            f"case {reference} was refused before anything was sent to the vendor: there is nothing to resume, mend "
+            "it and submit it again"
+        )
+    return _start(case, {**case_input(record, case.documents, bucket), "resume": True}, executions)
+
+
+def _start(case: Case, data: dict[str, Any], executions: Executions) -> str:
+    record = case.record
+    for attempt in range(record.attempt + 1, record.attempt + 1 + NAMES):
+        name = execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
+        if executions.status(executions.arn_of(name)) in {None, "RUNNING"}:
+            return executions.start(name, data)
+    raise InvalidCaseError(f"case {record.reference} was sent back to work {NAMES} times in vain: submit it anew")

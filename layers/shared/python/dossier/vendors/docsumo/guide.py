@@ -1,0 +1,30 @@
+"""The fields that Docsumo's guide shows, by the name under which an answer is kept (``dossier.drift``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_ENVELOPE = ("status", "status_code", "message?")
+_UPLOAD = (
+    *_ENVELOPE,
+    "data.case_id",
+    "data.casetype_id",
+    "data.documents[].doc_id",
+    "data.documents[].filename",
+    "data.documents[].status",
+)
+_CASES = tuple(
+    f"data.cases[].{field}"
+    for field in ("case_id", "case_name", "stage_id", "status", "created_date", "modified_date", "assigned_to")
+)
+
+DOCUMENTED: Mapping[str, tuple[str, ...]] = {
+    "upload-": _UPLOAD,  # 1.A, 1.C
+    "case": (*_ENVELOPE, *_CASES, "data.total_count?", "data.pagination?"),  # 1.B; "pagination" is of a public page
+    "after": (
+        *_ENVELOPE,
+        *(f"data.{each}" for each in ("case_id", "casetype_id", "case_name", "stage_id", "assigned_to")),
+        "data.modified_date",
+    ),  # 1.D
+    "files": ("[].id", "[].filename", "[].status", "[].created_at"),  # 2, step 1
+}

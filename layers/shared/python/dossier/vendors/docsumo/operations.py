@@ -1,0 +1,105 @@
+"""What may be asked of Docsumo by hand: its list of cases, a case's update, its files, and one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dossier.errors import VendorRejectedError
+from dossier.http import Flow
+from dossier.operations import Answer, Argument, File, Operation, Table, Values
+from dossier.settings import Connection
+from dossier.vendors.docsumo import flows, replies, requests
+from dossier.vendors.docsumo.requests import SORTS
+from dossier.vendors.docsumo.settings import own
+
+_CASE_ID = Argument("case_id", "the case's id")
+_CASES = ("CASE ID", "NAME", "STAGE", "STATUS", "ASSIGNED TO", "CREATED", "MODIFIED")
+_CASE_KEYS = ("case_id", "case_name", "stage_id", "status", "assigned_to", "created_date", "modified_date")
+_FILES = ("FILE ID", "NAME", "STATUS", "CREATED")
+_FILE_KEYS = ("id", "filename", "status", "created_at")
+
+
+def _cases(connection: Connection, given: Values) -> Flow[Answer | File]:
+    listed = yield from flows.list_cases(
+        own(connection),
+        limit=given["limit"],
+        offset=given["offset"] or 0,
+        stage_id=given["stage_id"],
+        assigned_to=given["assigned_to"],
+        sort_by=given["sort_by"] or "created_date.asc",
+    )
+    return Answer(listed, tables=(Table(_CASES, tuple(_row(each, _CASE_KEYS) for each in listed)),))
+
+
+def _update(connection: Connection, given: Values) -> Flow[Answer | File]:
+    changes = {key: given[key] for key in ("stage_id", "assigned_to", "case_name")}
+    answer = yield from flows.update_case(own(connection), given["case_id"], **changes)
+    data = answer.get("data")
+    found = data if isinstance(data, dict) else {}
+    keys = ("case_id", "case_name", "stage_id", "assigned_to", "modified_date")
+    return Answer(answer, facts=tuple((key.replace("_", " "), found.get(key)) for key in keys))
+
+
+def _files(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
+    found = yield from flows.search_files(given["case_id"], query=given["query"] or "")
+    rows = tuple(_row(each.raw, _FILE_KEYS) for each in found)
+    return Answer([each.raw for each in found], tables=(Table(_FILES, rows),))
+
+
+def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_files``
+    """Find the file by its id, else by its name, and ask for its temporary URL (guide 2, steps 1 and 2)."""
+    case_id, wanted = given["case_id"], given["file"]
+    found = [each for each in (yield from flows.search_files(case_id)) if each.id]
+    named = [each for each in found if replies.same(each.name) == replies.same(wanted)]
+    fitting = [each for each in found if each.id == wanted] or named
+    if len(fitting) != 1:
+        which = ", ".join(f"{each.id} ({each.name})" for each in (fitting or found)[:10]) or "none"
+        problem = f"has {len(fitting)} files of that name, use an id" if fitting else f'has no file "{wanted}"'
+        raise VendorRejectedError(f"case {case_id} {problem}: {which}", status=404)
+    request = requests.download_url(case_id, fitting[0].id or "")
+    return File(fitting[0].name or wanted, replies.download_url(request, (yield request)))
+
+
+def _row(raw: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[object, ...]:
+    return tuple(raw.get(key) for key in keys)
+
+
+OPERATIONS = (
+    Operation(
+        "cases",
+        "the case type's cases, all of them unless limited",
+        _cases,
+        (
+            Argument("limit", "how many at most", option=True, number=True),
+            Argument("offset", "how many to leave out first", option=True, number=True),
+            Argument("sort_by", "the order", option=True, choices=SORTS),
+            Argument("stage_id", "only in this stage, or in one of these", option=True, many=True),
+            Argument("assigned_to", "only assigned to this user, or to one of these", option=True, many=True),
+        ),
+    ),
+    Operation(
+        "update",
+        "sets a case's stage, assignee or name",
+        _update,
+        (
+            _CASE_ID,
+            Argument("stage_id", "the stage to move it to", option=True),
+            Argument("assigned_to", "the user to assign it to", option=True),
+            Argument("case_name", "its new name", option=True),
+        ),
+    ),
+    Operation(
+        "files",
+        "a case's files",
+        _files,
+        (_CASE_ID, Argument("query", "what the vendor's search is to look for", option=True)),
+    ),
+    Operation(
+        "download",
+        "brings a file of a case here",
+        _download,
+        (_CASE_ID, Argument("file", "the file's id, or its name")),
+        saves=True,
+    ),
+)

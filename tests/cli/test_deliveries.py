@@ -1,0 +1,135 @@
+"""``dossier deliveries`` and ``dossier replay``."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cli.deliveries import moment_of
+from cli.errors import BadUsageError
+from dossier.models import now
+from dossier.signatures import proof
+from dossier.stores.evidence import id_of
+from tests.cli.conftest import Dossier
+
+BODY = b'{"event": "document_completed", "document_id": "doc_1", "job_id": "job_1"}'
+SIGNED = {"x-docustack-signature": hmac.new(b"s1", BODY, hashlib.sha256).hexdigest()}
+
+
+@pytest.fixture
+def keys(dossier: Dossier) -> list[str]:
+    """Keys of three deliveries, the oldest first: invoices (accepted, refused), claims (accepted)."""
+    for name in ("invoices", "claims"):
+        dossier("secrets", "set", name, "--api-key", "k", "--webhook-secret", "s1")
+    store, body = dossier.cloud.app.evidence, json.dumps({"case_id": "case__1"}).encode()
+    return [
+        store.keep("invoices", "accepted", BODY, SIGNED),
+        store.keep("invoices", "refused", b"\xff", {"x-docustack-signature": "00"}),
+        store.keep("claims", "accepted", body, {"x-webhook-token": proof("s1", body)}),
+    ]
+
+
+def test_deliveries_are_listed_the_latest_first(dossier: Dossier, keys: list[str]) -> None:
+    """Of all connections, with the ids that each names by its vendor's reading."""
+    listed = dossier.json("deliveries")
+    assert [each["key"] for each in listed] == keys[::-1]
+    assert [each["id"] for each in listed] == [id_of(key) for key in keys[::-1]]
+    first = listed[2]
+    assert set(first) == {
+        "id", "received_at", "connection", "verdict", "event", "case_ids", "document_ids", "job_ids", "size", "key"
+    }  # fmt: skip
+    assert (first["event"], first["document_ids"], first["job_ids"]) == ("document_completed", ["doc_1"], ["job_1"])
+    assert (first["verdict"], first["size"]) == ("accepted", len(BODY))
+    assert listed[0]["case_ids"] == ["case__1"]
+    assert (listed[1]["event"], listed[1]["document_ids"]) == (None, [])
+    text = dossier("deliveries").stdout
+    assert "doc_1, job_1" in text
+    assert id_of(keys[0]) in text
+
+
+def test_deliveries_are_chosen(dossier: Dossier, keys: list[str]) -> None:
+    """By connection, verdict, number and time."""
+    assert [each["key"] for each in dossier.json("deliveries", "--connection", "claims")] == [keys[2]]
+    assert [each["key"] for each in dossier.json("deliveries", "--verdict", "refused")] == [keys[1]]
+    assert [each["key"] for each in dossier.json("deliveries", "--limit", "1")] == [keys[2]]
+    assert len(dossier.json("deliveries", "--since", "1h")) == 3
+    assert dossier.json("deliveries", "--since", "2999-01-01") == []
+    assert "no deliveries" in dossier("deliveries", "--since", "2999-01-01").stderr
+
+
+def test_without_the_connections_file_ids_are_unknown(
+    dossier: Dossier, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deliveries are listed all the same; to verify one, its settings are needed."""
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
+    assert [each["event"] for each in dossier.json("deliveries")] == [None] * 3
+    result = dossier("replay", keys[0])
+    assert result.exit_code == 1
+    assert "[invoices] is not in missing.toml: name its file in DOSSIER_CONNECTIONS" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T12:00+02:00", datetime(2026, 1, 31, 10, tzinfo=UTC)),
+    ],
+)
+def test_since_a_moment(text: str, moment: datetime) -> None:
+    """A day or a moment, UTC unless it says otherwise."""
+    assert moment_of(text) == moment
+
+
+@pytest.mark.parametrize(("text", "ago"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("3d", 259_200)])
+def test_since_some_time_ago(text: str, ago: int) -> None:
+    """A number and a unit."""
+    assert abs(moment_of(text) - (now() - timedelta(seconds=ago))) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "-3d", "", "999999d"])
+def test_what_is_no_time(text: str) -> None:
+    """A time that is none, or before all time, is bad usage."""
+    with pytest.raises(BadUsageError, match="is no time"):
+        moment_of(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("deliveries", "--verdict", "good"), 'unknown verdict "good": use one of accepted, refused'),
+        (("deliveries", "--connection", "none"), 'unknown connection "none"'),
+        (("replay", "20260131T120000000000-0123456789abcdef"), 'there is no delivery "20260131T120000000000-'),
+        (("replay", "cases/invoices/INV-1/result.json"), "see `dossier deliveries`"),
+    ],
+)
+def test_bad_usage(dossier: Dossier, words: tuple[str, ...], message: str) -> None:
+    """Wrong words are exit code 2."""
+    result = dossier(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_deliveries_are_applied_again(dossier: Dossier, keys: list[str]) -> None:
+    """By id or key; each that a secret proves is queued as it was when it came."""
+    result = dossier("replay", id_of(keys[0]), keys[2])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("verified, and queued again") == 2
+    assert [json.loads(each) for each in dossier.cloud.messages("wake")] == [
+        {"connection": "invoices", "delivery": keys[0]}, {"connection": "claims", "delivery": keys[2]}
+    ]  # fmt: skip
+
+
+def test_a_delivery_that_is_not_proven(dossier: Dossier, keys: list[str]) -> None:
+    """The others are applied; the exit code is 1."""
+    result = dossier("replay", keys[1], keys[0], "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert [each["applied"] for each in document["deliveries"]] == [False, True]
+    assert document["error"] == (
+        "1 of 2 deliveries could not be applied again: no active webhook secret of invoices proves it"
+    )
+    assert len(dossier.cloud.messages("wake")) == 1

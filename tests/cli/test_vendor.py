@@ -1,0 +1,268 @@
+"""``dossier vendor``, against the sandbox as it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Dossier
+from tests.local.sandbox.sandboxes import ACCOUNTS, PDF, LiveSandbox
+
+ODD = "Rechnung №7.pdf"
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[LiveSandbox]:
+    """A running sandbox."""
+    with LiveSandbox() as live:
+        yield live
+
+
+@pytest.fixture
+def sandbox(live: LiveSandbox) -> LiveSandbox:
+    """The sandbox as it starts, but quick."""
+    live.plain.post("/_sandbox/reset")
+    live.set(seconds=0, rate_limits={"docsumo": None, "docustack": None})
+    return live
+
+
+@pytest.fixture
+def asking(dossier: Dossier, sandbox: LiveSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dossier:
+    """A deployment whose connections are the sandbox's accounts."""
+    keys = {"invoices": ACCOUNTS.docustack, "claims": ACCOUNTS.docsumo, "disputes": ACCOUNTS.ombudsman}
+    for name, account in keys.items():
+        assert dossier("secrets", "set", name, "--api-key", account.api_key).exit_code == 0
+    common = "allow_insecure = true\nlimits = { requests_per_second = 1000 }\n"
+    file = tmp_path / "connections.toml"
+    file.write_text(
+        f"""
+        [invoices]
+        vendor = "docustack"
+        base_url = "{sandbox.url}/docustack"
+        mode = "test"
+        schema_id = "sch_xyz789"
+        organization_id = "org_abc123"
+        {common}
+        [claims]
+        vendor = "docsumo"
+        base_url = "{sandbox.url}/docsumo"
+        casetype_id = "casetype__d1t5b"
+        {common}
+        [disputes]
+        vendor = "ombudsman"
+        base_url = "{sandbox.url}/ombudsman"
+        tenant = "your_tenant_id"
+        {common}
+        """
+    )
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
+    return dossier
+
+
+def uploaded(sandbox: LiveSandbox, *names: str) -> str:
+    """Make a case at Docsumo; return its id."""
+    return str(sandbox.docsumo_upload(*names).json()["data"]["case_id"])
+
+
+# --- what can be asked -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_vendor_can_be_asked(asking: Dossier) -> None:
+    """Without an operation its vendor's are listed, each with all that it takes."""
+    text = asking("vendor", "claims").stdout
+    assert "dossier vendor claims cases [--limit N] [--offset N] [--sort-by TEXT] [--stage-id TEXT …]" in text
+    assert "dossier vendor claims download CASE_ID FILE DEST" in text
+    assert "created_date.asc, created_date.desc" in text
+    assert [each["operation"] for each in asking.json("vendor", "disputes")] == ["case", "evidence"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("claims", "documents"), 'docsumo has no operation "documents": it has cases, update, files, download'),
+        (("disputes", "batch"), "it has case, evidence"),
+        (("nobody", "cases"), 'unknown connection "nobody"'),
+        (("claims", "files"), "required: CASE_ID"),
+        (("claims", "files", "a", "b"), "unrecognized arguments: b"),
+        (("claims", "files", "a", "--quer", "b"), "unrecognized arguments: --quer"),
+        (("claims", "cases", "--limit", "many"), "--limit: invalid int value: 'many'"),
+        (("claims", "cases", "--limit", "0"), "limit is 0"),
+        (("claims", "cases", "--sort-by", "name"), "argument --sort-by: invalid choice: 'name'"),
+        (("claims", "update", "case__1"), "nothing to update"),
+        (("invoices", "batch"), "required: REF"),
+        (("invoices", "batch", "ftp://a/b"), "begin with https:// or s3://"),
+    ],
+)
+def test_bad_usage(asking: Dossier, sandbox: LiveSandbox, words: tuple[str, ...], problem: str) -> None:
+    """What cannot be asked is exit code 2 and one line that helps; the vendor never hears of it."""
+    before = len(sandbox.journal())
+    result = asking("vendor", *words)
+    assert result.exit_code == 2, result.output
+    assert problem in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert len(sandbox.journal()) == before
+
+
+def test_settings_that_are_not_here(asking: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the connections file there is no vendor to ask."""
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
+    result = asking("vendor", "claims", "cases")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "[claims] is not in missing.toml: name its file in DOSSIER_CONNECTIONS" in result.stderr
+
+
+def test_a_refusal_is_one_line(asking: Dossier) -> None:
+    """What the vendor says is told as it is, for people and programs."""
+    result = asking("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")
+    assert result.exit_code == 1
+    assert "the vendor refused it (404: Case not found" in result.stderr
+    assert "404" in asking.json("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")["error"]
+
+
+# --- Docsumo ---------------------------------------------------------------------------------------------------------
+
+
+def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """All pages are walked; a limit, a stage and an order narrow it."""
+    made = [uploaded(sandbox, f"{number}.pdf") for number in range(3)]
+    sandbox.docsumo_upload("x.pdf", case_id=made[0])
+    assert [each["case_id"] for each in asking.json("vendor", "claims", "cases")] == made
+    limited = ("cases", "--limit", "1", "--offset", "1", "--sort-by", "created_date.desc")
+    assert [each["case_id"] for each in asking.json("vendor", "claims", *limited)] == [made[1]]
+    moved = asking.json("vendor", "claims", "update", made[2], "--stage-id", "stage__approved", "--assigned-to", "u")
+    assert moved["data"]["stage_id"] == "stage__approved"
+    staged = ("cases", "--stage-id", "stage__approved", "--stage-id=stage__rejected", "--assigned-to", "u")
+    assert [each["case_id"] for each in asking.json("vendor", "claims", *staged)] == [made[2]]
+    table = asking("vendor", "claims", *staged).stdout
+    assert table.startswith("CASE ID ")
+    assert made[2] in table
+    nothing = asking("vendor", "claims", "cases", "--stage-id", "stage__rejected")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "nothing\n")
+
+
+def test_update(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """What was set is shown."""
+    case_id = uploaded(sandbox, "a.pdf")
+    text = asking("vendor", "claims", "update", case_id, "--case-name", "Schaden №7").stdout
+    assert "Schaden №7" in text
+
+
+def test_files_and_download(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
+    """A file is found by name or id and arrives whole, under the name that was asked for, with no key sent for it."""
+    case_id = uploaded(sandbox, ODD)
+    file = next(each for each in asking.json("vendor", "claims", "files", case_id) if each["filename"] == ODD)
+    assert file["id"] in asking("vendor", "claims", "files", case_id, "--query", "Rechnung").stdout
+    whole = asking.json("vendor", "claims", "download", case_id, file["id"], str(tmp_path / "mine.pdf"))
+    assert (tmp_path / "mine.pdf").read_bytes() == PDF
+    assert (whole["size"], whole["sha256"]) == (len(PDF), hashlib.sha256(PDF).hexdigest())
+    result = asking("vendor", "claims", "download", case_id, ODD, str(tmp_path))
+    assert (result.exit_code, result.stdout.strip()) == (0, str(tmp_path / ODD))
+    assert (tmp_path / ODD).read_bytes() == PDF
+    downloads = [each for each in sandbox.journal() if each["operation"] == "download"]
+    assert [each["status"] for each in downloads] == [200, 200]
+    assert all("artifacts//" in each["path"] and not each["leak"] for each in downloads)
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+
+def test_download_replaces_nothing_by_a_name_of_the_vendors(
+    asking: Dossier, sandbox: LiveSandbox, tmp_path: Path
+) -> None:
+    """In a folder a file that is there stays; a folder that is not there is not made; a wrong name helps."""
+    case_id = uploaded(sandbox, "a.pdf")
+    (tmp_path / "a.pdf").write_text("mine")
+    result = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path))
+    assert (result.exit_code, (tmp_path / "a.pdf").read_text()) == (2, "mine")
+    assert "is there already" in result.stderr
+    missing = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path / "no" / "a.pdf"))
+    assert (missing.exit_code, f"there is no folder {tmp_path / 'no'}" in missing.stderr) == (2, True)
+    wrong = asking("vendor", "claims", "download", case_id, "b.pdf", str(tmp_path))
+    assert (wrong.exit_code, 'has no file "b.pdf"' in wrong.stderr) == (1, True)
+
+
+def test_an_expired_url_is_asked_for_again(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
+    """Storage refuses the first URL: the vendor is asked for another one, once."""
+    case_id = uploaded(sandbox, "a.pdf")
+    sandbox.set(faults=[{"name": "error_before", "operation": "download", "status": 403, "rate": 1, "times": 1}])
+    result = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "a.pdf").read_bytes() == PDF
+    statuses = [each["status"] for each in sandbox.journal() if each["operation"] == "download"]
+    assert statuses == [403, 200]
+
+
+def test_a_download_that_breaks_off_leaves_nothing(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
+    """Half a file is no file."""
+    case_id, place = uploaded(sandbox, "a.pdf"), tmp_path / "place"
+    place.mkdir()
+    sandbox.set(faults=[{"name": "truncated", "operation": "download", "rate": 1}])
+    result = asking("vendor", "claims", "download", case_id, "a.pdf", str(place))
+    assert result.exit_code == 1
+    assert "the download ended" in result.stderr
+    assert list(place.iterdir()) == []
+
+
+# --- DocuStack -------------------------------------------------------------------------------------------------------
+
+
+def test_documents_and_document(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """The list, and a document with its fields, as tables and as DocuStack's own answers."""
+    document_id = sandbox.docustack_upload("invoice.pdf").json()["document_id"]
+    assert document_id in asking("vendor", "invoices", "documents").stdout
+    assert asking.json("vendor", "invoices", "documents")["documents"][0]["id"] == document_id
+    own = sandbox.docustack.get(f"/api/v1/documents/{document_id}").json()
+    assert asking.json("vendor", "invoices", "document", document_id) == own
+    table = asking("vendor", "invoices", "document", document_id).stdout
+    assert all(str(each["value"]) in table for each in own["field_values"])
+
+
+def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """References go in one request; what DocuStack refuses is told beside what it takes."""
+    refs = ("s3://scans/1.pdf", "https://example.com/2.pdf?token=secret", "https://example.com/")
+    result = asking("vendor", "invoices", "batch", *refs, "--name", "one", "--name", "two", "--name", "three")
+    assert result.exit_code == 0, result.output
+    assert "job id" in result.stdout
+    assert "ref names no document" in result.stdout
+    assert "secret" not in result.output
+    assert [each["name"] for each in sandbox.effects("document_uploaded")] == ["one", "two"]
+    assert len(asking.json("vendor", "invoices", "batch", "s3://scans/3.pdf")["documents"]) == 1
+
+
+def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """It is not sent again: the line says to look first."""
+    sandbox.set(faults=[{"name": "lost_after", "operation": "batch", "rate": 1}])
+    result = asking("vendor", "invoices", "batch", "s3://scans/1.pdf")
+    assert result.exit_code == 1
+    assert "look at the vendor's before you do it again" in result.stderr
+    assert len(sandbox.effects("document_uploaded")) == 1
+
+
+# --- Ombudsman -------------------------------------------------------------------------------------------------------
+
+
+def test_case_and_evidence(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """An assessed case and its evidence, as tables and as the API's own answers."""
+    case_id = sandbox.ombudsman_case(case_title="Dispute").json()["case_id"]
+    document_id = sandbox.evidence(case_id).json()["document_id"]
+    sandbox.ombudsman.post(f"/cases/{case_id}/process")
+    own: dict[str, Any] = sandbox.ombudsman.get(f"/cases/{case_id}").json()
+    assert asking.json("vendor", "disputes", "case", case_id) == own
+    text = asking("vendor", "disputes", "case", case_id).stdout
+    for part in ("processed", "fields", "chronology", "evidence", document_id):
+        assert part in text
+    evidence = asking.json("vendor", "disputes", "evidence", case_id, document_id)
+    assert evidence["document_id"] == document_id
+    assert evidence["title"] in asking("vendor", "disputes", "evidence", case_id, document_id).stdout
+
+
+def test_no_answer_shows_a_key(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """No key is in what is printed, whatever is asked."""
+    sandbox.docustack_upload()
+    keys = [each.api_key for each in (ACCOUNTS.docustack, ACCOUNTS.docsumo, ACCOUNTS.ombudsman)]
+    outputs = [asking("vendor", "invoices", "documents", "--json").output, asking("vendor", "claims", "cases").output]
+    assert not any(key in text for key in keys for text in outputs)
+    assert json.loads(outputs[0])

@@ -1,0 +1,1 @@
+"""Dossier as it is deployed, end to end, at vendors that are not the sandbox."""

@@ -1,0 +1,103 @@
+"""What goes wrong for a while: pauses, outages, slowness, and answers that are lost though the work was done."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.otherservers import Fault, as_date, in_seconds
+from tests.e2e.world import World, sums, until
+
+
+def test_pauses_and_outages(world: World) -> None:
+    """A case completes through 429 in both forms, 503 and slowness, and nobody calls during a pause."""
+    reference = world.name("busy")
+    world.vendors.accounts["busy"].faults += [
+        Fault("upload", 429, in_seconds(3)),
+        Fault("upload", 503),
+        Fault("status", 429, as_date(5)),
+        Fault("status", 503),
+        Fault("status", 429, in_seconds(2)),
+        Fault("document", 502),
+        Fault("document", seconds=3),
+    ]
+    file = world.file(f"{reference}.pdf")
+    world.complete("busy", reference, file)
+    assert not world.vendors.accounts["busy"].faults
+    assert [each["sha256"] for each in world.vendors.uploads(reference)] == sums([file])
+    calls = world.vendors.calls("busy")
+    refused = [call for call in calls if call.status == 429]
+    for each, seconds in zip(refused, (3, 4, 2), strict=True):  # a date has no fractions: 5 s may be 4
+        assert not [call for call in calls if each.ended < call.at < each.ended + seconds]
+
+
+@pytest.mark.parametrize(("connection", "ending"), [("scans", "pdf"), ("intake", "pdf"), ("grievances", "docx")])
+def test_lost_answer_to_an_upload(world: World, connection: str, ending: str) -> None:
+    """An upload whose answer is lost, the work done, is found again: no document reaches a vendor twice."""
+    reference = world.name("lost")
+    files = [world.file(f"{reference} first.{ending}"), world.file(f"{reference} second.{ending}")]
+    world.vendors.plan(f"{reference} first" if connection == "intake" else f"{reference} second", loses=1)
+    result = world.complete(connection, reference, *files)
+    assert result["status"] == "completed"
+    assert sorted(each["sha256"] for each in world.vendors.uploads(reference)) == sorted(sums(files))
+    assert {each["name"] for each in result["documents"]} == {path.name for path in files}
+    assert all(each["document_id"] for each in result["documents"])
+
+
+def attention(world: World, reference: str) -> str:
+    """Submit a case whose opening is lost, wait until it needs attention, and return its execution."""
+    world.vendors.plan(reference, loses=1)
+    arn = str(world.submit("grievances", reference, world.file("a paper.pdf"))["execution_arn"])
+    until(lambda: "ASK#open" in world.items(f"CASE#grievances#{reference}"), 90, f"{reference} asks nothing")
+    status = world.status("grievances", reference)
+    assert status["status"] == "needs_attention"
+    (question,) = status["questions"]
+    assert question["what"] == "open"
+    assert f"external_case_id {reference}" in question["text"]
+    assert "\n" not in question["text"]
+    (event,) = until(lambda: world.events(reference), 30)
+    assert (event["detail-type"], event["detail"]["status"]) == ("Case Needs Attention", "needs_attention")
+    return arn
+
+
+def created(world: World, reference: str) -> list[str]:
+    """Return the vendor's cases of a reference."""
+    return [each["case_id"] for each in world.vendors.effects("case_created") if each["name"] == reference]
+
+
+def test_resolve_by_use(world: World) -> None:
+    """An operator who found the vendor's case gives its id, and the case goes on with it."""
+    reference = world.name("used")
+    arn = attention(world, reference)
+    (case_id,) = created(world, reference)
+    world.dossier("resolve", reference, "--connection", "grievances", "--use", case_id)
+    assert world.ended(arn)["status"] == "SUCCEEDED"
+    assert world.result("grievances", reference)["case_id"] == case_id
+    assert created(world, reference) == [case_id]
+    started = [each["case_id"] for each in world.vendors.effects("assessment_started")]
+    assert started.count(case_id) == 1  # the answer to that was lost as well
+    refused = world.dossier("resolve", reference, "--connection", "grievances", "--retry", code=1)
+    assert "no open question" in refused.stderr
+
+
+def test_resolve_by_retry(world: World) -> None:
+    """An operator who found nothing at the vendor has it done again."""
+    reference = world.name("retried")
+    arn = attention(world, reference)
+    world.dossier("resolve", reference, "--connection", "grievances", "--retry")
+    assert world.ended(arn)["status"] == "SUCCEEDED"
+    first, second = created(world, reference)
+    assert world.result("grievances", reference)["case_id"] == second != first
+    fed = [each["case_id"] for each in world.vendors.effects("document_uploaded", "grievances")]
+    assert (fed.count(first), fed.count(second)) == (0, 1)
+
+
+def test_resolve_by_giving_up(world: World) -> None:
+    """An operator may give a case up: it has failed, for that reason."""
+    reference = world.name("given-up")
+    arn = attention(world, reference)
+    world.dossier("resolve", reference, "--connection", "grievances", "--give-up")
+    ended = world.ended(arn)
+    assert (ended["status"], ended["error"]) == ("FAILED", "GivenUpError")
+    status = world.status("grievances", reference)
+    assert (status["status"], status["reason"], status["questions"]) == ("failed", ended["cause"], [])
+    assert len(created(world, reference)) == 1

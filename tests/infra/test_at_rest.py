@@ -1,0 +1,65 @@
+"""How data is kept and sent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.infra.synthesis import KMS_KEY, Properties, Synthesized
+
+
+def _secure_transport(policy: Properties) -> bool:
+    """Whether a resource's policy denies everything that does not come by TLS."""
+    return any(
+        statement["Effect"] == "Deny"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        and statement["Principal"] in ({"AWS": "*"}, "*")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Condition" in statement
+    )
+
+
+def test_nothing_is_stored_in_clear(stack: Synthesized) -> None:
+    """Bucket and queues are encrypted with AWS's own keys; DynamoDB and Secrets Manager always are."""
+    [rule] = stack.one("AWS::S3::Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert {each["SqsManagedSseEnabled"] for each in stack.of_type("AWS::SQS::Queue").values()} == {True}
+    assert "kms" not in json.dumps(stack.template["Resources"]).lower()
+
+
+def test_nothing_is_sent_in_clear(stack: Synthesized) -> None:
+    """The bucket and every queue refuse whoever comes without TLS."""
+    assert _secure_transport(stack.one("AWS::S3::BucketPolicy"))
+    policies = stack.of_type("AWS::SQS::QueuePolicy").values()
+    assert len(policies) == len(stack.of_type("AWS::SQS::Queue"))
+    assert all(_secure_transport(each) for each in policies)
+
+
+def test_a_customers_key_encrypts_everything(other_stack: Synthesized) -> None:
+    """With ``-c kms_key_arn=…`` bucket, table, queues and secrets are encrypted with the customer's key."""
+    [rule] = other_stack.one("AWS::S3::Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KMS_KEY}
+    assert rule["BucketKeyEnabled"] is True
+    table = other_stack.one("AWS::DynamoDB::Table")["SSESpecification"]
+    assert table == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KMS_KEY}
+    assert {each["KmsMasterKeyId"] for each in other_stack.of_type("AWS::SQS::Queue").values()} == {KMS_KEY}
+    assert {each["KmsKeyId"] for each in other_stack.of_type("AWS::SecretsManager::Secret").values()} == {KMS_KEY}
+
+
+def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Functions encrypt and decrypt with that one key, and manage none."""
+    for verb in other_stack.functions:
+        grants = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("kms:")]
+        assert grants == [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [KMS_KEY]}]
+        assert not [each for each in stack.statements(verb) if each["Action"][0].startswith("kms:")]
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])
+def test_nobody_outside_is_let_in(stack: Synthesized, kind: str) -> None:
+    """No policy of a resource allows anything to anybody; the bucket takes no access lists."""
+    for properties in stack.of_type(kind).values():
+        statements = properties.get("PolicyDocument", {}).get("Statement", [])
+        assert {each["Effect"] for each in statements} <= {"Deny"}
+    ownership = stack.one("AWS::S3::Bucket")["OwnershipControls"]["Rules"]
+    assert ownership == [{"ObjectOwnership": "BucketOwnerEnforced"}]

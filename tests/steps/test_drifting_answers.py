@@ -1,0 +1,102 @@
+"""Answers that changed since a vendor's guide was written: kept, counted, and no case breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from dossier.transport import Transport
+from tests.conftest import Cloud
+from tests.contract.suite import with_extra_keys
+from tests.machine import World, samples
+from tests.steps.test_cases import FILES
+
+Counted = list[tuple[str, dict[str, str]]]
+
+
+def counting(world: World) -> Counted:
+    """Return a list that gets whatever the world's steps count from now on."""
+    counted: Counted = []
+
+    def count(name: str, value: int = 1, **dimensions: str) -> None:
+        counted.extend([(name, dimensions)] * value)
+
+    world.desk = replace(world.desk, count=count)
+    return counted
+
+
+class Later(httpx.BaseTransport):
+    """The sandbox's vendors, some versions later."""
+
+    def __init__(self, world: World, change: Callable[[Any], Any]) -> None:
+        self._sandbox, self._change = world.sandbox, change
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on, and change what comes back if it is JSON."""
+        answer = self._sandbox.request(
+            request.method, str(request.url), content=request.read(), headers=dict(request.headers)
+        )
+        is_api = answer.headers["content-type"] == "application/json" and "/storage/" not in str(request.url)
+        body = json.dumps(self._change(answer.json())).encode() if is_api else answer.content
+        return httpx.Response(
+            answer.status_code, headers={"content-type": answer.headers["content-type"]}, content=body
+        )
+
+
+def later(world: World, change: Callable[[Any], Any]) -> None:
+    """Let the vendors of a world answer in their later way."""
+    client = httpx.Client(transport=Later(world, change), base_url=world.sandbox.base_url)
+    app = world.cloud.app
+    transport = Transport(client, keys=world.keys, turns=app.limiter, open_file=app.objects.open, patience=5)
+    world.desk = replace(world.desk, transport=transport)
+
+
+def without(key: str) -> Callable[[Any], Any]:
+    """Return what takes a key out of every object."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: change(each) for name, each in value.items() if name != key}
+        return [change(each) for each in value] if isinstance(value, list) else value
+
+    return change
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_answers_like_the_guides_count_nothing(cloud: Cloud, connection: str) -> None:
+    """A vendor that answers as its guide says never raises the alarm."""
+    world = World(cloud)
+    counted = counting(world)
+    assert world.submit(connection, "R-1", samples(*FILES[connection]))["status"] == "completed"
+    assert counted == []
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_new_fields_are_counted_and_kept(cloud: Cloud, connection: str) -> None:
+    """Fields of tomorrow, in every object of every answer: the case completes, they are kept, and it is counted."""
+    world = World(cloud)
+    counted = counting(world)
+    later(world, with_extra_keys)
+    result = world.submit(connection, "R-1", samples(*FILES[connection]))
+    assert result["status"] == "completed", result
+    assert set(map(str, counted)) == {str(("AnswerDrift", {"connection": connection, "kind": "new"}))}
+    kept = [key for key, _ in cloud.app.objects.list(f"cases/{connection}/R-1/vendor/")]
+    assert kept
+    assert all(b"a_key_of_tomorrow" in (cloud.app.objects.read(key) or b"") for key in kept)
+
+
+@pytest.mark.parametrize(("connection", "key"), [("invoices", "confidence"), ("disputes", "case_type_name")])
+def test_missing_fields_are_counted(cloud: Cloud, connection: str, key: str) -> None:
+    """A field that the vendor gives up: the case completes without it, and it is counted."""
+    world = World(cloud)
+    counted = counting(world)
+    later(world, without(key))
+    result = world.submit(connection, "R-1", samples(*FILES[connection]))
+    assert result["status"] == "completed", result
+    assert ("AnswerDrift", {"connection": connection, "kind": "missing"}) in counted
+    assert {dimensions["kind"] for _, dimensions in counted} == {"missing"}

@@ -1,0 +1,272 @@
+"""What always holds, checked: cases, executions, waits, queues and S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from moto.stepfunctions.models import stepfunctions_backends
+
+from dossier.models import CaseStatus, Document, iso, now
+from dossier.settings import Poll
+from dossier.steps.reconcile import STUCK, UNATTENDED, Findings, reconcile
+from dossier.steps.sweep import sweep
+from dossier.steps.wake import nudge
+from dossier.stores.cases import ArtifactRecord
+from dossier.stores.executions import Executions
+from tests.conftest import REGION, Cloud
+from tests.machine import World
+from tests.unit.test_stores import record
+
+LATER = timedelta(minutes=30)
+
+
+class State:
+    """A deployment's stored state, and the check that looks at it at a later moment."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.app = cloud, cloud.app
+        self.sfn = cloud.session.client("stepfunctions")
+        definition = json.dumps({"StartAt": "Accept", "States": {"Accept": {"Type": "Succeed"}}})
+        role = "arn:aws:iam::123456789012:role/states"
+        arn = self.sfn.create_state_machine(name="dossier-dev", definition=definition, roleArn=role)["stateMachineArn"]
+        self.executions = Executions(self.sfn, arn)
+        self.connections = World(cloud).connections
+        for name, settings in self.connections.items():
+            self.connections[name] = settings.model_copy(update={"poll": Poll()})
+        self.desk = replace(self.app.desk, connection_of=self.connections.__getitem__)
+
+    def case(self, reference: str = "INV-1", status: str = "waiting", **changes: Any) -> str:
+        """Store a case with a running execution and return the execution's ARN."""
+        arn = self.executions.start(f"invoices-{reference}", {})
+        self.app.cases.claim(record(reference=reference, execution=arn, status=status, **changes))
+        return arn
+
+    def stop(self, arn: str, *, error: str = "", cause: str = "") -> None:
+        """End an execution: aborted, or failed for a reason."""
+        self.sfn.stop_execution(executionArn=arn)
+        if error:
+            [execution] = [
+                each
+                for machine in stepfunctions_backends["123456789012"][REGION].state_machines
+                for each in machine.executions
+                if each.execution_arn == arn
+            ]
+            execution.status, execution.error, execution.cause = "FAILED", error, cause
+
+    def wait(self, reference: str = "INV-1", *, first: float = 0, deadline: float = 3600) -> None:
+        """Let a case wait."""
+        self.app.waits.start(
+            "invoices", reference, phase="documents", token=f"token-{reference}", first=first, deadline=deadline
+        )
+
+    def check(self, after: timedelta = LATER) -> Findings:
+        """Check everything as if so much time had passed."""
+        return reconcile(
+            self.connections,
+            desk=self.desk,
+            waits=self.app.waits,
+            executions=self.executions,
+            queues=self.app.queues,
+            events=self.app.events,
+            at=now() + after,
+        )
+
+    def status(self, reference: str = "INV-1") -> CaseStatus:
+        """Return how a case stands."""
+        return self.app.cases.get("invoices", reference).record.status
+
+
+@pytest.fixture
+def state(cloud: Cloud) -> State:
+    """Return an empty deployment."""
+    return State(cloud)
+
+
+def test_a_healthy_deployment_has_no_findings(state: State) -> None:
+    """Cases that run, wait and are polled are left alone."""
+    state.case("INV-1", "accepted")
+    state.case("INV-2")
+    state.wait("INV-2", first=900)
+    assert state.check() == Findings()
+    assert (state.status("INV-1"), state.status("INV-2")) == (CaseStatus.ACCEPTED, CaseStatus.WAITING)
+
+
+@pytest.mark.parametrize("status", ["accepted", "uploading", "waiting", "processing", "downloading", "needs_attention"])
+def test_a_case_whose_execution_ended_is_failed(state: State, status: str) -> None:
+    """Whatever it was doing, the case ends with the execution's reason, result and event, and waits no more."""
+    arn = state.case(status=status, case_id="case__1")
+    documents = [Document(index=number, name=f"{number}.pdf", key=f"k{number}") for number in range(3)]
+    state.app.cases.put_documents("invoices", "INV-1", documents, fresh=True)
+    state.wait()
+    state.stop(arn, error="OperatorStopped", cause=json.dumps({"errorMessage": "stopped for the night"}))
+    [line] = state.check().healed
+    assert line == "case INV-1 at invoices: stopped for the night"
+    case = state.app.cases.get("invoices", "INV-1").record
+    assert (case.status, case.error, case.reason) == (CaseStatus.FAILED, "OperatorStopped", "stopped for the night")
+    assert not case.refused
+    assert state.app.waits.find("invoices", "INV-1") is None
+    result = json.loads(state.app.objects.read("cases/invoices/INV-1/result.json") or b"")
+    assert (result["status"], len(result["documents"])) == ("failed", 3)
+    assert state.check() == Findings()
+
+
+def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
+    """AWS forgets executions after 90 days; the case says so."""
+    state.app.cases.claim(record(execution=state.executions.arn_of("forgotten"), status="uploading"))
+    state.check()
+    case = state.app.cases.get("invoices", "INV-1").record
+    assert case.status is CaseStatus.FAILED
+    assert "does not exist any more" in str(case.reason)
+
+
+def test_an_execution_that_said_nothing_gives_a_reason(state: State) -> None:
+    """An abort without words is told as one."""
+    state.stop(state.case())
+    assert state.check().healed == ["case INV-1 at invoices: its execution ended as ABORTED, and nobody wrote down why"]
+
+
+def test_what_has_just_ended_is_left_to_its_own_step(state: State) -> None:
+    """The event of an ended execution gets its time, so that the failure is told once."""
+    state.stop(state.case())
+    assert state.check(timedelta(seconds=90)) == Findings()
+    assert state.status() is CaseStatus.WAITING
+
+
+def test_old_cases_are_not_walked_through(state: State) -> None:
+    """The check looks as far back as a case can be under way."""
+    state.stop(state.case(submitted_at=iso(now() - timedelta(days=2))))
+    assert state.check() == Findings()
+
+
+@pytest.mark.parametrize("status", ["waiting", "processing"])
+def test_a_case_that_nobody_polls_is_counted(state: State, status: str) -> None:
+    """Not at first sight, as between two states; but once nothing has happened for ten minutes."""
+    state.case(status=status)
+    assert state.check(LATER) == Findings()
+    assert state.check(LATER + UNATTENDED / 2) == Findings()
+    [line] = state.check(LATER + UNATTENDED).unattended
+    assert line == f"case INV-1 at invoices is {status}, and nobody polls it"
+    state.wait(first=900)
+    assert state.check(LATER + UNATTENDED) == Findings()
+
+
+def test_a_case_between_two_states_is_not_counted(state: State) -> None:
+    """Whatever happens to a case begins its time anew: it was only seen at an unlucky moment, twice."""
+    state.case()
+    state.check(timedelta(minutes=3))
+    state.app.cases.mark("invoices", "INV-1", updated_at=iso(now() + timedelta(minutes=4)))
+    assert state.check(timedelta(minutes=14)).unattended == []
+    assert state.check(timedelta(minutes=24)).unattended != []
+
+
+def test_a_queue_that_nobody_works_on_is_counted(state: State) -> None:
+    """Messages are there, their waits are late, and nothing was polled."""
+    state.case()
+    state.wait()
+    assert state.check(STUCK / 2).stuck == []
+    assert state.check(STUCK).stuck == ["queue poll-invoices has 1 messages, 1 waits are late, and none is polled"]
+
+
+def polls(state: State) -> None:
+    """Another wait is polled."""
+    state.case("INV-2")
+    state.wait("INV-2")
+    wait = state.app.waits.find("invoices", "INV-2")
+    assert wait is not None
+    state.app.waits.postpone(wait, 5, asked=True)
+
+
+def finishes(state: State) -> None:
+    """Another case has been polled for the last time."""
+    state.case("INV-2", "downloading", waited_from=iso(now()))
+
+
+def empties(state: State) -> None:
+    """The message is taken."""
+    assert state.cloud.messages("poll-invoices")
+
+
+@pytest.mark.parametrize("happens", [polls, finishes, empties])
+def test_a_queue_that_gets_on_is_not_stuck(state: State, happens: Callable[[State], None]) -> None:
+    """However long it is: some wait was polled, some case went on, or nothing is there."""
+    state.case()
+    state.wait()
+    happens(state)
+    assert state.check(STUCK - timedelta(seconds=1)).stuck == []
+
+
+def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
+    """Deliveries are queued, and no case was woken lately."""
+    state.case()
+    state.app.wake_queue.send({"connection": "invoices", "delivery": "key"})
+    assert state.check().stuck == ["queue wake has 1 messages, and no case was woken lately"]
+    nudge("invoices", "INV-1", desk=state.desk, waits=state.app.waits)
+    assert state.check(timedelta(minutes=5)).stuck == []
+
+
+def finish(state: State, reference: str, **changes: Any) -> None:
+    """Store a case that has completed, with an artifact in S3."""
+    values = {"completed_at": iso(now()), **changes}
+    state.case(reference, "completed", **values)
+    key = f"cases/invoices/{reference}/artifacts/out.json"
+    state.cloud.put(key, b"{}")
+    artifact = ArtifactRecord(index=0, name="out.json", source="s", key=key, size=2)
+    state.app.cases.put_artifact("invoices", reference, artifact)
+
+
+def test_an_artifact_that_is_gone_is_counted(state: State) -> None:
+    """What the table says is in S3 has to be there."""
+    finish(state, "INV-1")
+    finish(state, "INV-2")
+    assert state.check().missing == []
+    state.cloud.session.client("s3").delete_object(Bucket="artifacts", Key="cases/invoices/INV-2/artifacts/out.json")
+    assert state.check().missing == ["case INV-2 at invoices: cases/invoices/INV-2/artifacts/out.json is gone"]
+
+
+def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:
+    """A case counts once it has had time to get one; what Dossier did not submit itself does not."""
+    for number in range(3):
+        finish(state, f"INV-{number}")
+    finish(state, "INV-3", appends_to="case__1")
+    nudge("invoices", "INV-0", desk=state.desk, waits=state.app.waits)
+    assert state.check(timedelta(minutes=1)).lost_webhooks == {}
+    assert state.check().lost_webhooks == {"docustack": 67}
+    settings = state.connections["invoices"]
+    state.connections["invoices"] = settings.model_copy(update={"webhook": None})
+    assert state.check().lost_webhooks == {}
+
+
+def test_a_delivery_marks_its_case_whenever_it_comes(state: State) -> None:
+    """Waiting, not waiting yet, or ended: the mark changes neither status nor times."""
+    for status in ("waiting", "uploading", "completed"):
+        reference = f"INV-{status}"
+        state.case(reference, status, updated_at="2026-01-01T00:00:00.000Z")
+        if status == "waiting":
+            state.wait(reference)
+        nudge("invoices", reference, desk=state.desk, waits=state.app.waits)
+        case = state.app.cases.get("invoices", reference).record
+        assert case.woken is not None
+        assert case.status == status
+        assert (case.updated_at == "2026-01-01T00:00:00.000Z") == (status != "uploading")
+
+
+def test_a_dead_wait_goes_away(cloud: Cloud) -> None:
+    """A wait far past its deadline, whose token nobody waits for, is swept, polled once, and gone."""
+    world = World(cloud, seconds=3600)
+    waits = cloud.app.waits
+    cloud.app.cases.claim(record(status="waiting"))
+    document = Document(index=0, name="a.pdf", key="k", document_id="doc_1")
+    cloud.app.cases.put_documents("invoices", "INV-1", [document], fresh=True)
+    waits.start("invoices", "INV-1", phase="documents", token="dead", first=-7200, deadline=-3600)
+    world.tokens.answers["dead"] = "answered long ago"
+    assert cloud.messages("poll-invoices")
+    assert sweep(["invoices"], waits=waits) == 1
+    [message] = [json.loads(body) for body in cloud.messages("poll-invoices")]
+    world.poller().poll(message["connection"], message["reference"], message["seq"])
+    assert waits.find("invoices", "INV-1") is None
+    assert sweep(["invoices"], waits=waits) == 0

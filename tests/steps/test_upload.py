@@ -1,0 +1,38 @@
+"""One upload, killed at each of its calls."""
+
+from __future__ import annotations
+
+import pytest
+
+from dossier.steps.accept import accept
+from dossier.steps.upload import open_case, upload
+from tests.conftest import Cloud
+from tests.machine import World, samples
+from tests.steps.test_cases import FILES
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud, connection: str) -> None:
+    """The next try writes down what the one before did not come to: the vendor's case and every document's id."""
+    number, calls = 0, 1
+    while number < calls:
+        world, reference = World(cloud), f"R-{number}"
+        desk = world.desk
+        documents = [
+            {"uri": cloud.put(f"staging/{reference}/{index}", body), "name": name}
+            for index, (name, body) in enumerate(samples(*FILES[connection][:2]).items())
+        ]
+        case = {"connection": connection, "reference": reference, "documents": documents}
+        accepted = accept(
+            case, "arn:1", cases=desk.cases, objects=desk.objects, intents=desk.intents,
+            connection_of=desk.connection_of, vendor_of=desk.vendor_of,
+        )  # fmt: skip
+        if accepted.opens:
+            open_case(connection, reference, desk=desk)
+        world.killer.at = number
+        world._try(lambda: upload(connection, reference, 0, desk=desk))  # noqa: B023
+        calls = world.killer.seen if number == 0 else calls
+        stored = desk.cases.get(connection, reference)
+        assert stored.documents[0].document_id, number
+        assert (stored.record.case_id is None) == (connection == "invoices"), number
+        number += 1

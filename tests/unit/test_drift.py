@@ -1,0 +1,102 @@
+"""How an answer differs from what its vendor's guide documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dossier import vendors
+from dossier.drift import Drift, documented_for, drift_of
+from tests.flows import recorded
+
+FIELDS = ("id", "note?", "data.cases[].id", "data.cases[].name?", "pages[].words[]")
+SAME: dict[str, Any] = {"id": "a", "data": {"cases": [{"id": "b"}]}, "pages": [{"words": ["x"]}]}
+
+
+def drift(value: Any) -> Drift:
+    """Return a value's drift from ``FIELDS``."""
+    return drift_of(json.dumps(value).encode(), FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "new", "missing"),
+    [
+        ({}, set(), set()),
+        ({"note": "n"}, set(), set()),
+        ({"id": None, "data": None, "pages": []}, set(), set()),
+        ({"later": {"deep": {"x": 1}}}, {"later"}, set()),
+        ({"data": {"cases": [{"id": "b"}, {"name": "c", "extra": 1}]}}, {"data.cases[].extra"}, {"data.cases[].id"}),
+        ({"data": {}}, set(), {"data.cases"}),
+        ({"data": []}, set(), {"data{}"}),
+        ({"data": {"cases": {"id": "b"}}}, set(), {"data.cases[]"}),
+        ({"data": {"cases": ["text"]}}, set(), {"data.cases[]{}"}),
+    ],
+)
+def test_what_is_new_and_what_is_missing(change: dict[str, Any], new: set[str], missing: set[str]) -> None:
+    """Fields are compared wherever their parents are; null and an empty list say nothing, a new object is one field."""
+    assert drift({**SAME, **change}) == Drift(frozenset(new), frozenset(missing))
+
+
+def test_a_field_that_went_missing() -> None:
+    """A documented field that is not there is named."""
+    assert drift({key: value for key, value in SAME.items() if key != "id"}).missing == {"id"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"\xff", b'{"status": "fail"}', b'{"status_code": 404}', b'{"statusCode": 400}']
+)
+def test_what_is_no_answer_has_no_drift(body: bytes) -> None:
+    """A body that is no JSON, and a refusal that came with a 200, are others' to handle."""
+    assert drift_of(body, FIELDS) == Drift()
+
+
+def test_an_answer_that_nobody_documents_has_no_drift() -> None:
+    """A vendor's guide need not show every answer."""
+    assert drift_of(b'{"x": 1}', ()) == Drift()
+
+
+def test_fields_are_found_by_the_answers_name() -> None:
+    """The longest beginning counts."""
+    documented = {"case": ("a",), "case-list": ("b",), "upload-": ("c",)}
+    names = ("case", "case-list", "upload-0", "batch-0")
+    assert [documented_for(each, documented) for each in names] == [("a",), ("b",), ("c",), ()]
+
+
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["id", "data", "cases", "pages"]), inner),
+        max_leaves=12,
+    )
+)
+def test_any_answer_is_compared(value: Any) -> None:
+    """Whatever a vendor answers, comparing it ends."""
+    assert isinstance(drift(value), Drift)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "what", "file"),
+    [
+        ("docsumo", "upload-0", "upload"),
+        ("docsumo", "upload-1", "append"),
+        ("docsumo", "case", "list"),
+        ("docsumo", "case", "list-pagination"),
+        ("docsumo", "after", "update"),
+        ("docsumo", "files", "files"),
+        ("docustack", "document-c1", "document"),
+        ("ombudsman", "case", "case-created"),
+        ("ombudsman", "case", "case-processed"),
+        ("ombudsman", "evidence-1", "evidence-pending"),
+        ("ombudsman", "evidence-1", "evidence-complete"),
+    ],
+)
+def test_the_guides_own_samples_have_no_drift(vendor: str, what: str, file: str) -> None:
+    """What each vendor declares is what its guide shows."""
+    fields = documented_for(what, vendors.vendor(vendor).documented)
+    assert fields
+    assert drift_of(recorded(vendor, file).body, fields) == Drift()

@@ -1,0 +1,137 @@
+"""Names that others chose become one safe part of a path, whatever they are."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dossier.names import LONGEST, safe_name, unique_names
+from dossier.stores.objects import vendor_key
+
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+NAMES = st.text(max_size=200) | st.text(alphabet=". /\\_-:conaux1¹é\u202e\u2215\uff0e\u3000\u0301\u0338", max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("invoice.pdf", "invoice.pdf"),
+        ("Müller, Rechnung (2) & Co.pdf", "Müller, Rechnung (2) & Co.pdf"),
+        ("請求書.pdf", "請求書.pdf"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("/etc/passwd", "_etc_passwd"),
+        ("..\\..\\windows\\win.ini", "_.._windows_win.ini"),
+        ("C:\\temp\\a.pdf", "C_temp_a.pdf"),
+        ("a/b/../c.pdf", "a_b_.._c.pdf"),
+        ("a\u2215b\u2044c\uff0fd\u29f8e\uff3cf.pdf", "a_b_c_d_e_f.pdf"),
+        ("\uff0e\uff0e", "unnamed"),
+        ("\u2025x", "_x"),
+        ("..", "unnamed"),
+        (".", "unnamed"),
+        ("...", "unnamed"),
+        ("", "unnamed"),
+        ("   ", "unnamed"),
+        ("\u00a0\u3000", "unnamed"),
+        ("///", "unnamed"),
+        ("\x00", "unnamed"),
+        (".htaccess", "htaccess"),
+        ("a.pdf.", "a.pdf"),
+        ("a.pdf ", "a.pdf"),
+        ("a\x00.pdf\n", "a.pdf"),
+        ("a\r\nx-amz-acl: public.pdf", "ax-amz-acl_ public.pdf"),
+        ("\x1b[31mred.pdf", "[31mred.pdf"),
+        ("invoice\u202efdp.exe", "invoicefdp.exe"),
+        ("a\u200b\u200d\ufeff.pdf", "a.pdf"),
+        ("a\ud83d.pdf", "a.pdf"),
+        ("\u2028a\u2029", "a"),
+        ("e\u0301.pdf", "\u00e9.pdf"),
+        ("con", "_con"),
+        ("CON.pdf", "_CON.pdf"),
+        ("aux .pdf", "_aux .pdf"),
+        ("LPT1.tar.gz", "_LPT1.tar.gz"),
+        ("COM\u00b9.txt", "_COM\u00b9.txt"),
+        ("console.pdf", "console.pdf"),
+        ("a<b>c|d?e*f\"g.pdf", "a_b_c_d_e_f_g.pdf"),
+        ("s3://bucket/key", "s3_bucket_key"),
+        ("%2e%2e%2fetc", "%2e%2e%2fetc"),
+    ],
+)  # fmt: skip
+def test_safe_name(name: str, safe: str) -> None:
+    """Paths, look-alikes, control characters, overrides and reserved names lose their meaning, letters stay."""
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a" * 300,
+        "é" * 300 + ".pdf",
+        "🙂" * 300 + ".pdf",
+        "a" * 300 + "." + "b" * 300,
+        "a" + " ." * 300 + "pdf",
+        "x." * 150,
+    ],
+)
+def test_a_long_name_is_cut(name: str) -> None:
+    """300 characters become 150 bytes of whole letters, and keep a short ending."""
+    safe = safe_name(name)
+    assert 100 < len(safe.encode()) <= LONGEST or name.startswith("a .")
+    assert safe.endswith(".pdf") or not name.endswith(".pdf")
+
+
+@given(NAMES)
+@example("\u1fef\u0338")
+def test_any_name_is_one_safe_part_of_a_path(name: str) -> None:
+    """No name has a separator, a control or format character, dots or blanks around it, or more than 150 bytes."""
+    safe = safe_name(name)
+    assert 0 < len(safe.encode()) <= LONGEST
+    assert safe == safe.strip(" .")
+    assert not set(safe) & set('/\\:*?"<>|')
+    assert not {unicodedata.category(each) for each in safe} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    seen = unicodedata.normalize("NFKC", safe)  # what a careless reader makes of it
+    assert not set(seen) & set("/\\")
+    assert seen not in {".", ".."}
+    assert not RESERVED.match(safe)
+
+
+@given(NAMES)
+def test_a_safe_name_stays(name: str) -> None:
+    """What is safe is not changed again: names may be made safe at every door."""
+    assert safe_name(safe_name(name)) == safe_name(name)
+
+
+@given(st.lists(NAMES | st.sampled_from(["a.pdf", "A.pdf", "a-2.pdf", "A-2.PDF", "ß", "SS", "x" * 300]), max_size=12))
+def test_unique_names_are_unique_everywhere(names: list[str]) -> None:
+    """No two are the same, in any case of letters; each is safe, and there is one for each."""
+    unique = unique_names(names)
+    assert len(unique) == len(names)
+    assert len({unicodedata.normalize("NFC", each.casefold()) for each in unique}) == len(names)
+    assert [safe_name(each) for each in unique] == unique
+
+
+def test_numbers_stand_before_the_ending() -> None:
+    """Repeated names count up, also past a name that another file has already."""
+    assert unique_names(["a.pdf", "A.PDF", "a-2.pdf", "a.pdf", "b"]) == [
+        "a.pdf",
+        "A-2.PDF",
+        "a-2-2.pdf",
+        "a-3.pdf",
+        "b",
+    ]
+    assert unique_names(["straße", "STRASSE"]) == ["straße", "STRASSE-2"]
+    assert unique_names(["..", "/", ""]) == ["unnamed", "unnamed-2", "unnamed-3"]
+
+
+def test_a_vendor_that_repeats_one_name_costs_little() -> None:
+    """Ten thousand files of one name are named in a moment."""
+    assert len(set(unique_names(["a.pdf"] * 10_000))) == 10_000
+
+
+@given(NAMES)
+def test_no_name_leaves_its_case(name: str) -> None:
+    """A raw answer's key has exactly the depth that it should, whatever the vendor called it."""
+    assert vendor_key("claims", "R-1", name).split("/")[:-1] == ["cases", "claims", "R-1", "vendor"]

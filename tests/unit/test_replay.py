@@ -1,0 +1,129 @@
+"""Deliveries that were kept, verified and applied again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from dossier.settings import Webhook as WebhookSettings
+from dossier.signatures import KEPT_TOKEN, proof
+from dossier.steps.replay import replay
+from dossier.steps.webhook import Webhook
+from dossier.stores.doorstep import WakeQueue
+from tests.conftest import Cloud
+
+BODY = b'{"document_id": "doc_1"}'
+SECRET = "s3cret-enough"
+LONG_AGO = 1_700_000_000
+
+
+def digest(message: bytes, secret: bytes = SECRET.encode()) -> bytes:
+    """Return an HMAC-SHA256."""
+    return hmac.new(secret, message, hashlib.sha256).digest()
+
+
+SCHEMES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "hmac-sha256-hex": ({"header": "X-Sign", "prefix": "sha256="}, {"x-sign": f"sha256={digest(BODY).hex()}"}, ""),
+    "timestamped-hmac": (
+        {},
+        {"stripe-signature": f"t={LONG_AGO},v1={digest(f'{LONG_AGO}.'.encode() + BODY).hex()}"},
+        "",
+    ),
+    "standard-webhooks": (
+        {},
+        {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(LONG_AGO),
+            "webhook-signature": "v1,"
+            + base64.b64encode(digest(f"msg_1.{LONG_AGO}.".encode() + BODY, base64.b64decode("c2VjcmV0"))).decode(),
+        },
+        "",
+    ),
+    "shared-secret": ({"header": "X-Token", "prefix": "Bearer "}, {"x-token": f"Bearer {SECRET}"}, ""),
+    "path-token": ({}, {}, SECRET),
+}
+
+
+def active(scheme: str) -> str:
+    """Return the scheme's secret."""
+    return "whsec_c2VjcmV0" if scheme == "standard-webhooks" else SECRET
+
+
+def kept(cloud: Cloud, scheme: str, *, body: bytes = BODY, secrets: list[str] | None = None) -> str:
+    """Let a delivery come to the webhook, long ago, and return its key."""
+    settings, headers, token = SCHEMES[scheme]
+    table = WebhookSettings(scheme=scheme, **settings).model_dump()  # type: ignore[arg-type]
+    door = Webhook(
+        settings_of=lambda _: table,
+        secrets_of=lambda _, __: [active(scheme)] if secrets is None else secrets,
+        evidence=lambda: cloud.app.evidence,
+        enqueue=lambda _: None,
+        clock=lambda: LONG_AGO,
+    )
+    door.answer(
+        {"pathParameters": {"connection": "invoices", "token": token}, "headers": headers, "body": body.decode()}
+    )
+    [key] = cloud.app.evidence.list("invoices")
+    return key
+
+
+def replayed(cloud: Cloud, key: str, scheme: str, *secrets: str) -> bool:
+    """Replay a delivery."""
+    evidence = cloud.app.evidence.find(key)
+    assert evidence is not None
+    webhook = WebhookSettings(scheme=scheme, **SCHEMES[scheme][0])  # type: ignore[arg-type]
+    enqueue = WakeQueue(cloud.session.client("sqs"), cloud.app.environment.wake_queue_url).send
+    return replay(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_delivery_is_proven_again_however_old(cloud: Cloud, scheme: str) -> None:
+    """By any of the active secrets, from what was kept; it is queued as it was when it came."""
+    key = kept(cloud, scheme)
+    assert replayed(cloud, key, scheme, "another", active(scheme))
+    assert [json.loads(each) for each in cloud.messages("wake")] == [{"connection": "invoices", "delivery": key}]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_delivery_that_no_active_secret_proves_is_not_applied(cloud: Cloud, scheme: str) -> None:
+    """Neither a secret that is no longer active, nor none at all, nor an empty one."""
+    key = kept(cloud, scheme)
+    assert not replayed(cloud, key, scheme, "another", "")
+    assert not replayed(cloud, key, scheme)
+    assert cloud.messages("wake") == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_refused_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, scheme: str) -> None:
+    """A delivery that came before its secret was known here is proven later."""
+    key = kept(cloud, scheme, secrets=[])
+    evidence = cloud.app.evidence.find(key)
+    assert evidence is not None
+    assert evidence.verdict == "refused"
+    assert replayed(cloud, key, scheme, active(scheme))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_other_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
+    """Evidence that was changed in the bucket proves nothing, whatever the scheme."""
+    key = kept(cloud, scheme)
+    data = json.loads(cloud.app.objects.read(key) or b"")
+    cloud.put(key, json.dumps({**data, "body_base64": base64.b64encode(b"other").decode()}).encode())
+    assert not replayed(cloud, key, scheme, active(scheme))
+
+
+@pytest.mark.parametrize(("scheme", "header"), [("shared-secret", "x-token"), ("path-token", KEPT_TOKEN)])
+def test_a_secret_said_in_clear_is_kept_as_a_proof(cloud: Cloud, scheme: str, header: str) -> None:
+    """The evidence has no secret, and something that only the secret fits."""
+    key = kept(cloud, scheme)
+    evidence = cloud.app.evidence.find(key)
+    assert evidence is not None
+    assert SECRET not in (cloud.app.objects.read(key) or b"").decode()
+    said = f"Bearer {SECRET}" if scheme == "shared-secret" else SECRET
+    assert evidence.headers[header] == proof(said, BODY)
+    assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, said.encode()).hex()}"

@@ -1,0 +1,738 @@
+"""HTTP to vendors and storage: what each failure means, what is never sent, and where everything ends."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import socket
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dossier import errors, network, replies, transport
+from dossier.http import DEEPEST, MOST_VALUES, Effect, FilePart, Flow, Reply, Request, decode
+from dossier.ports import Vendor
+from dossier.settings import Connection, Limits
+from dossier.stores.objects import S3File
+from dossier.transport import Download, Transport, allow, failures, target
+from tests.conftest import BUCKET, Cloud
+from tests.servers import Server, answer, saying, serving
+
+KEY = "key-4f1e9a7c2b"
+VENDOR = cast("Vendor", SimpleNamespace(headers=lambda _connection, key: {"x-api-key": key}))
+SAFE, UNSAFE = Request("GET", "/cases"), Request("POST", "/cases", effect=Effect.UNSAFE)
+BODY = b"%PDF-1.7 an artifact" * 100
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@dataclass
+class Keys:
+    """Keys that were rotated: the first is cached, the next is read afresh."""
+
+    known: list[str] = field(default_factory=lambda: [KEY])
+    reads: int = 0
+
+    def api_key(self, connection: str, *, fresh: bool = False) -> str:
+        """Return the key; ``fresh`` gives the rotated one."""
+        self.reads += 1
+        if fresh and len(self.known) > 1:
+            self.known.pop(0)
+        return self.known[0]
+
+
+@dataclass
+class Turns:
+    """Turns that are always one's own."""
+
+    taken: int = 0
+    paused: list[tuple[str, float]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def take(self, connection: Connection, *, patience: float) -> None:
+        """Count a turn."""
+        self.taken += 1
+
+    def pause(self, connection: str, seconds: float) -> None:
+        """Note a pause."""
+        self.paused.append((connection, seconds))
+
+    def failed(self, connection: str) -> None:
+        """Note a failure."""
+        self.told.append("failed")
+
+    def succeeded(self, connection: str) -> None:
+        """Note a success."""
+        self.told.append("succeeded")
+
+
+@dataclass
+class Bench:
+    """A transport with its surroundings, over a handler or a real client."""
+
+    handler: Handler | None = None
+    keys: Keys = field(default_factory=Keys)
+    turns: Turns = field(default_factory=Turns)
+    open_file: Callable[[str, int], Any] = lambda _key, _size: io.BytesIO(b"")
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Build the client."""
+        self.client = httpx.Client(transport=httpx.MockTransport(self._handle)) if self.handler else network.client()
+        self.transport = Transport(self.client, keys=self.keys, turns=self.turns, open_file=self.open_file, patience=1)
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        assert self.handler
+        return self.handler(request)
+
+    def send(self, request: Request, connection: Connection | None = None, **rest: Any) -> Reply:
+        """Send one request and return its reply."""
+        return self.transport.run(_once(request), vendor=VENDOR, connection=connection or _connection(), **rest)
+
+    @contextmanager
+    def download(self, url: str, connection: Connection | None = None) -> Iterator[Download]:
+        """Open an artifact."""
+        with self.transport.download(connection or _connection(), url) as incoming:
+            yield incoming
+
+    def fetch(self, url: str, connection: Connection | None = None) -> bytes:
+        """Read an artifact to its end."""
+        with self.download(url, connection) as incoming:
+            return b"".join(incoming.chunks)
+
+
+def _once(request: Request) -> Flow[Reply]:
+    reply = yield request
+    return reply
+
+
+def _connection(base_url: str = "https://api.test", **rest: Any) -> Connection:
+    given: dict[str, Any] = {"storage_hosts": ("storage.test",), **rest}
+    return Connection(name="claims", vendor="docsumo", base_url=base_url, **given)
+
+
+def _sandbox(server: Server, **rest: Any) -> Connection:
+    return _connection(server.url, allow_insecure=True, **rest)
+
+
+def _answering(status: int = 200, body: bytes = b"{}", **headers: str) -> Handler:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _request: httpx.Response(status, stream=httpx.ByteStream(body), headers=given)
+
+
+def _raising(error: Exception) -> Handler:
+    def handler(_request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return handler
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def _exceptions() -> list[type[Exception]]:
+    public = [getattr(httpx, name) for name in httpx.__all__]
+    return [each for each in public if isinstance(each, type) and issubclass(each, Exception)]
+
+
+def _made(kind: type[Exception]) -> Exception:
+    if issubclass(kind, httpx.HTTPStatusError):
+        return kind("said", request=httpx.Request("GET", "https://x.test"), response=httpx.Response(500))
+    try:
+        return kind("said")
+    except TypeError:
+        return kind()
+
+
+NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+
+
+@pytest.mark.parametrize("kind", _exceptions(), ids=lambda kind: kind.__name__)
+def test_every_exception_of_httpx_is_mapped(kind: type[Exception]) -> None:
+    """An unsafe request is in doubt after any failure but one before it was sent; a safe one may be repeated."""
+    with pytest.raises(errors.VendorUnavailableError), failures(Effect.SAFE, "GET /cases"):
+        raise _made(kind)
+    wanted = errors.VendorUnavailableError if kind.__name__ in NOT_SENT else errors.OutcomeUnknownError
+    with pytest.raises(wanted) as caught, failures(Effect.UNSAFE, "POST /cases"):
+        raise _made(kind)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_the_walk_sees_httpxs_whole_tree() -> None:
+    """No class of the tree in httpx's documentation is left out of the test above."""
+    names = {kind.__name__ for kind in _exceptions()}
+    assert {"HTTPError", "TransportError", "ReadTimeout", "DecodingError", "InvalidURL", "StreamConsumed"} <= names
+    assert len(names) >= 25
+
+
+def test_our_own_errors_pass_through() -> None:
+    """What the network itself refuses keeps its class."""
+    with pytest.raises(errors.UntrustedUrlError), failures(Effect.SAFE, "download"):
+        raise errors.UntrustedUrlError("private")
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"), [(SAFE, errors.VendorUnavailableError), (UNSAFE, errors.OutcomeUnknownError)]
+)
+def test_a_lost_answer_ends_the_flow(request_: Request, error: type[Exception]) -> None:
+    """A request whose connection broke is sent once: nothing here tries again."""
+    bench = Bench(_raising(httpx.ReadError("reset")))
+    with pytest.raises(error, match=r"^(GET|POST) /cases: the answer was lost \(ReadError\)$"):
+        bench.send(request_)
+    assert (len(bench.requests), bench.turns.told) == (1, ["failed"])
+
+
+def test_an_answer_that_breaks_off_is_lost() -> None:
+    """Half an answer to an upload leaves it in doubt; half an answer to a question may be asked again."""
+    with serving(saying(answer(b'{"case', content_length="60"))) as server:
+        with pytest.raises(errors.OutcomeUnknownError):
+            Bench().send(UNSAFE, _sandbox(server))
+        with pytest.raises(errors.VendorUnavailableError):
+            Bench().send(SAFE, _sandbox(server))
+
+
+def test_nobody_there_is_not_performed() -> None:
+    """A refused connection is no doubt at all, even for an upload."""
+    with serving(saying(b"")) as server:
+        pass
+    with pytest.raises(errors.VendorUnavailableError, match="no connection to the vendor"):
+        Bench().send(UNSAFE, _sandbox(server))
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rotated_key_is_read_again_once() -> None:
+    """After a 401 the secret is read afresh; the new key is used, and the old one nowhere any more."""
+    bench = Bench(lambda request: httpx.Response(200 if request.headers["x-api-key"] == "new-key-1" else 401, json={}))
+    bench.keys.known = ["old-key-1", "new-key-1"]
+    assert bench.send(UNSAFE).status == 200
+    assert [each.headers["x-api-key"] for each in bench.requests] == ["old-key-1", "new-key-1"]
+    assert bench.turns.taken == 2
+
+
+def test_a_wrong_key_is_not_tried_twice() -> None:
+    """A 401 with the key that Secrets Manager has is the vendor's last word."""
+    bench = Bench(_answering(401))
+    assert bench.send(SAFE).status == 401
+    assert (len(bench.requests), bench.keys.reads) == (1, 2)
+    bench = Bench(_answering(401))
+    bench.keys.known = ["old-key-1", "new-key-1"]
+    assert bench.send(SAFE).status == 401
+    assert len(bench.requests) == 2
+
+
+@pytest.mark.parametrize("key", ["key\n", " key", "ke\ry", "clé", "key\x7f"])
+def test_a_key_that_no_header_carries_is_named_not_shown(key: str) -> None:
+    """A key pasted with a newline says what to mend; the HTTP library's own error would print it."""
+    bench = Bench(_answering())
+    bench.keys.known = [key]
+    with pytest.raises(errors.ConfigurationError, match="dossier secrets set claims") as caught:
+        bench.send(SAFE)
+    assert key.strip() not in str(caught.value).replace("API key", "").replace("[claims]", "")
+    assert bench.requests == []
+
+
+def test_a_key_that_the_vendor_repeats_is_hidden() -> None:
+    """A key in an answer reaches neither the flow, nor what is kept, nor an error's text."""
+    kept: dict[str, bytes] = {}
+    bench = Bench(_answering(200, b'{"echo": "%s"}' % KEY.encode()))
+    reply = bench.send(Request("GET", "/me", keep="me"), keep=kept.__setitem__)
+    assert reply.json() == {"echo": "(hidden)"}
+    assert kept == {"me": b'{"echo": "(hidden)"}'}
+    bench = Bench(_answering(401, b'{"message": "invalid key %s"}' % KEY.encode()))
+    with pytest.raises(errors.UnauthorizedError) as caught:
+        replies.read(SAFE, bench.send(SAFE))
+    assert KEY not in str(caught.value)
+
+
+def test_no_redirect_of_an_api_is_followed() -> None:
+    """The key goes to the configured host and nowhere else."""
+    bench = Bench(_answering(307, location="https://elsewhere.test/cases"))
+    with pytest.raises(errors.VendorRejectedError):
+        replies.read(SAFE, bench.send(SAFE))
+    assert [each.url.host for each in bench.requests] == ["api.test"]
+
+
+def test_no_key_goes_to_storage_nor_across_a_redirect() -> None:
+    """Artifacts are fetched without any header that could authorize, on every hop."""
+    hops = {
+        "/a": httpx.Response(302, headers={"location": "https://storage.test/b", "set-cookie": "a=b"}),
+        "/b": httpx.Response(307, headers={"location": "/c?X-Signature=s"}),
+        "/c": httpx.Response(200, stream=httpx.ByteStream(BODY)),
+    }
+    bench = Bench(lambda request: hops[request.url.path])
+    assert bench.fetch("https://api.test/a") == BODY
+    assert [str(each.url) for each in bench.requests] == [
+        "https://api.test/a", "https://storage.test/b", "https://storage.test/c?X-Signature=s",
+    ]  # fmt: skip
+    for request in bench.requests:
+        assert not {"x-api-key", "authorization", "apikey"} & set(request.headers)
+        assert KEY not in str(request.headers)
+        assert request.extensions[network.PUBLIC_ONLY] is True
+    assert bench.keys.reads == 0
+
+
+# --- 429 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("17", 17),
+        (format_datetime(datetime.now(UTC) + timedelta(seconds=1800), usegmt=True), 1800),
+        ("", replies.DEFAULT_PAUSE),
+    ],
+    ids=["seconds", "date", "none"],
+)
+def test_a_429_pauses_the_whole_connection(header: str, seconds: float) -> None:
+    """Every worker of the connection learns of the pause, in both forms of Retry-After."""
+    bench = Bench(_answering(429, retry_after=header))
+    assert bench.send(UNSAFE).status == 429
+    [(connection, pause)] = bench.turns.paused
+    assert connection == "claims"
+    assert pause == pytest.approx(seconds, abs=60)
+
+
+@pytest.mark.parametrize(("status", "told"), [(200, "succeeded"), (404, "succeeded"), (500, "failed"), (503, "failed")])
+def test_the_breaker_is_told(status: int, told: str) -> None:
+    """A 5xx counts as a failure of the vendor; a refusal is an answer."""
+    bench = Bench(_answering(status))
+    bench.send(SAFE)
+    assert bench.turns.told == [told]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _bomb(size: int, times: int = 1) -> bytes:
+    """Return gzip of ``size`` zeros, packed several times, made without holding them."""
+    pack = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    packed = b"".join(pack.compress(bytes(1 << 20)) for _ in range(size >> 20)) + pack.flush()
+    for _ in range(times - 1):
+        packed = gzip.compress(packed)
+    return packed
+
+
+@pytest.mark.parametrize(("encoding", "times"), [("gzip", 1), ("gzip, gzip", 2)])
+def test_a_decompression_bomb_is_stopped(encoding: str, times: int) -> None:
+    """A gibibyte in a small answer is unpacked up to the limit and not further, however often it is packed."""
+    bomb = _bomb(256 << 20, times)
+    bench = Bench(_answering(200, bomb, content_encoding=encoding))
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.VendorUnavailableError, match=r"cannot be decoded"):
+            bench.send(SAFE)
+        assert tracemalloc.get_traced_memory()[1] < 4 * transport.ANSWER_LIMIT
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_has_a_limit() -> None:
+    """An endless answer ends at the limit; for an upload it is in doubt what became of it."""
+
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(200):
+            connection.sendall(bytes(1 << 20))
+
+    with serving(endless) as server, pytest.raises(errors.OutcomeUnknownError, match="larger than 33554432 bytes"):
+        Bench().send(UNSAFE, _sandbox(server))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[b'{"a": 1}'], [b'{"a"', b": 1}"], [b""]],
+    ids=["one member", "two members", "empty"],
+)
+def test_gzip_is_unpacked(parts: list[bytes]) -> None:
+    """Gzip is asked for, and unpacked whatever its members."""
+    packed = b"".join(gzip.compress(part) for part in parts)
+    bench = Bench(_answering(200, packed, content_encoding="gzip"))
+    assert bench.send(SAFE).body == b"".join(parts)
+    assert bench.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"x"),
+        ("zstd", b"x"),
+        ("deflate", zlib.compress(b"{}")),
+        ("gzip", b"{}"),
+        ("gzip", gzip.compress(BODY)[:-9]),
+    ],
+    ids=["br", "zstd", "deflate", "not gzip", "cut gzip"],
+)  # fmt: skip
+def test_what_cannot_be_unpacked_is_no_answer(encoding: str, body: bytes) -> None:
+    """An encoding that was not asked for, or that is broken, is as good as a lost answer."""
+    bench = Bench(_answering(200, body, content_encoding=encoding))
+    with pytest.raises(errors.OutcomeUnknownError, match="cannot be decoded"):
+        bench.send(UNSAFE)
+
+
+@given(parts=st.lists(st.binary(max_size=5000), max_size=5), size=st.integers(1, 600))
+def test_unpacking_does_not_depend_on_how_it_came(parts: list[bytes], size: int) -> None:
+    """Whatever the members and the pieces of the network are, the bytes are the same."""
+    packed = b"".join(gzip.compress(part) for part in parts)
+    pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
+    assert b"".join(transport._gunzipped(pieces)) == b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1),
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b"[" + b"[]," * (MOST_VALUES // 2) + b"[]]",
+        b"9" * 5000,
+        b"\xff\xfe",
+        b"",
+    ],
+    ids=["endless", "deep", "deep objects", "many", "digits", "not UTF-8", "empty"],
+)
+def test_json_bombs_are_not_json(body: bytes) -> None:
+    """Nesting, counts and numbers have limits: beyond them an answer is malformed, and nothing else breaks."""
+    with pytest.raises(errors.MalformedAnswerError):
+        Reply(200, body).json()
+
+
+def test_json_at_the_limits_is_json() -> None:
+    """What vendors may send in earnest passes; a number beyond every float is the largest one."""
+    assert decode(b"[" * DEEPEST + b"]" * DEEPEST)
+    assert json.dumps(decode(b"[1e999, -1e999, NaN, Infinity]"), allow_nan=False).endswith("null, null]")
+    assert decode(b"9" * 4000) == int("9" * 4000)
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='[]{}",:0123456789eE+-.\\ud NaInfity', max_size=200).map(str.encode))
+def test_any_body_is_a_value_or_malformed(body: bytes) -> None:
+    """Whatever a vendor sends, reading it ends in a value that can be stored, or in the one error for it."""
+    try:
+        value = Reply(200, body).json()
+    except errors.MalformedAnswerError:
+        return
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+
+
+def test_a_slow_answer_ends_with_the_requests_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that drips holds nobody longer than the whole request may take."""
+    monkeypatch.setattr(transport, "ANSWER_TIME", 0.3)
+    with serving(_dripping) as server:
+        began = time.monotonic()
+        with pytest.raises(errors.OutcomeUnknownError, match="ReadTimeout"):
+            Bench().send(UNSAFE, _sandbox(server))
+        assert time.monotonic() - began < 2
+
+
+def _dripping(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+    for _ in range(150):
+        connection.sendall(b"x")
+        time.sleep(0.02)
+
+
+# --- downloads --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/artifacts//c/p.pdf?X-Goog-Signature=aA%2B%2f0=&X=%7E",
+        "/a/../b/./c",
+        "/a%2Fb/%2e%2e/c",
+        "/a;v=1/b,c/(d)/~e/'f'!$&*+=:@",
+        "/?",
+        "/a?b?c=/d/../e&f=%",
+        "//double//",
+        "/brackets[]{}|^`\\",
+    ],
+)
+def test_a_url_is_used_byte_for_byte(path: str) -> None:
+    """What a signature covers arrives as it was given: doubled slashes, dots, escapes in either case."""
+    with serving(saying(answer(BODY))) as server:
+        assert Bench().fetch(f"{server.url}{path}", _sandbox(server)) == BODY
+        assert server.targets == [path]
+
+
+def test_a_redirects_url_is_used_byte_for_byte() -> None:
+    """A signed URL in Location is as fragile as one in an answer."""
+    path = "/artifacts//x/../y%2fz?sig=a%2Fb+c"
+    with serving(saying(answer(b"", status="302 Found", location=path), answer(BODY))) as server:
+        absolute = f"{server.url}/signed{path}"
+        bench, connection = Bench(), _sandbox(server)
+        assert bench.fetch(f"{server.url}/a", connection) == BODY
+        assert server.targets[0] == "/a"
+        with serving(saying(answer(b"", status="302 Found", location=absolute))) as first:
+            allowed = _sandbox(first, storage_hosts=(f"127.0.0.1:{server.port}",))
+            assert bench.fetch(first.url, allowed) == BODY
+        assert server.targets[-1] == f"/signed{path}"
+
+
+def test_what_http_cannot_carry_is_escaped() -> None:
+    """Blanks and letters beyond ASCII are percent-encoded, a fragment is not sent, an empty path is a slash."""
+    assert target("https://h/a b/é%20?q=ü#part") == b"/a%20b/%C3%A9%20?q=%C3%BC"
+    assert target("https://h") == b"/"
+    assert target("https://h?x") == b"/?x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://storage.test/a", "ftp://storage.test/a", "file:///etc/passwd", "//storage.test/a", "/a", "",
+        "storage.test", "javascript:alert(1)", "gopher://storage.test/", "data:,x", "https:///a", "https://",
+        "https://[", "https://[::1", "https://evil.test/a", "https://storage.test.evil.test/",
+        "https://evil.test/storage.test", "https://evil.test#storage.test", "https://evil.test?storage.test",
+        "https://storage.test@evil.test/", "https://user:pass@storage.test/", "https://evil.test\\@storage.test/",
+        "https://storage.test\\.evil.test/", "https://storage.test./a", "https://storage.test:99999/",
+        "https://storage.test:x/", "https://127.0.0.1/", "https://169.254.169.254/latest/meta-data/",
+        "https://stor\nage.test/", " https://storage.test/", "https://storage.test/\r\nx: y", "https://storage.test/\x00",
+        "https://\uff53torage.test/", "https://storage.test\u2044@evil.test/", "https://storage\u3002test/",
+        "https://xn--storage-.test/",
+    ],
+)  # fmt: skip
+def test_a_url_that_leads_elsewhere_is_refused(url: str) -> None:
+    """Scheme and host have to be those that the connection allows, whichever way a URL is twisted."""
+    bench = Bench(_answering(200, BODY))
+    with pytest.raises(errors.UntrustedUrlError, match="artifact URL"):
+        bench.fetch(url)
+    assert bench.requests == []
+
+
+@given(st.text(max_size=40).map(lambda text: f"https://{text}") | st.text(max_size=40))
+def test_any_text_is_a_refused_url_or_an_allowed_one(url: str) -> None:
+    """Whatever a vendor calls a URL, it leads to an allowed host or nowhere."""
+    bench = Bench(_answering(200, BODY))
+    try:
+        bench.fetch(url)
+    except errors.UntrustedUrlError:
+        assert bench.requests == []
+    else:
+        assert bench.requests[0].url.host in {"api.test", "storage.test"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url"),
+    [
+        (("storage.test",), "https://storage.test/a"),
+        (("Storage.Test",), "HTTPS://STORAGE.TEST/a"),
+        (("storage.test:8443",), "https://storage.test:8443/a"),
+        ((), "https://api.test/a"),
+    ],
+)
+def test_an_allowed_host_is_allowed(hosts: tuple[str, ...], url: str) -> None:
+    """The API's own host and the storage hosts are open, whatever the case of letters."""
+    allow(_connection(storage_hosts=hosts), url)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://storage.test/",
+        "https://evil.test/",
+        "https://a:b@storage.test/",
+        "//evil.test",
+        "http://[",
+        "https://h:x/",
+    ],
+)
+def test_each_redirect_is_checked(location: str) -> None:
+    """A redirect to plain http, or to another host, is as far as a download goes."""
+    bench = Bench(_answering(302, location=location))
+    with pytest.raises((errors.UntrustedUrlError, errors.VendorUnavailableError)):
+        bench.fetch("https://storage.test/a")
+    assert len(bench.requests) == 1
+
+
+def test_redirects_end() -> None:
+    """Storage that redirects in circles is left."""
+    bench = Bench(_answering(302, location="/again"))
+    with pytest.raises(errors.UntrustedUrlError, match="redirected more than 5 times"):
+        bench.fetch("https://storage.test/a")
+    assert len(bench.requests) == 5
+
+
+def test_an_allowed_host_at_a_private_address_is_refused() -> None:
+    """The composition root's own client looks at the address, not at the name alone; a sandbox may say otherwise."""
+    with serving(saying(answer(BODY))) as server:
+        url = f"{server.url}/a"
+        secure = _connection("https://api.test", storage_hosts=("127.0.0.1",)).model_copy(
+            update={"allow_insecure": False}
+        )
+        with pytest.raises(errors.UntrustedUrlError, match="not https"):
+            Bench().fetch(url, secure)
+        with pytest.raises(errors.UntrustedUrlError, match="not a public address"):
+            Bench().fetch(url.replace("http:", "https:"), secure)
+        assert server.heads == []
+        assert Bench().fetch(url, _sandbox(server)) == BODY
+
+
+def test_the_functions_own_transport_is_guarded(cloud: Cloud) -> None:
+    """What bootstrap builds refuses private addresses: no other client reaches storage."""
+    secure = _connection("https://api.test", storage_hosts=("localhost",))
+    with pytest.raises(errors.UntrustedUrlError), cloud.app.transport.download(secure, "https://localhost/"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, errors.LinkExpiredError),
+        (403, errors.LinkExpiredError),
+        (404, errors.LinkExpiredError),
+        (410, errors.LinkExpiredError),
+        (304, errors.VendorUnavailableError),
+        (400, errors.VendorUnavailableError),
+        (429, errors.VendorUnavailableError),
+        (500, errors.VendorUnavailableError),
+    ],
+)
+def test_an_error_of_storage_is_not_a_file(status: int, error: type[Exception]) -> None:
+    """An expired link is asked for again; any other answer but 2xx is tried again."""
+    with pytest.raises(error) as caught:
+        Bench(_answering(status, b"<Error/>")).fetch("https://storage.test/a?Signature=planted")
+    assert "planted" not in str(caught.value)
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_md5": _md5(BODY)},
+        {"x_goog_hash": f"crc32c=n03x6A==, md5={_md5(BODY)}"},
+        {"x_goog_hash": "crc32c=n03x6A=="},
+    ],
+    ids=["Content-MD5", "x-goog-hash", "no md5"],
+)  # fmt: skip
+def test_a_checksum_is_compared(headers: dict[str, str]) -> None:
+    """What storage announces has to be what came."""
+    assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
+    if any("5=" in value or name == "content_md5" for name, value in headers.items()):
+        with pytest.raises(errors.TruncatedDownloadError, match="does not match its checksum"):
+            Bench(_answering(200, BODY + b"!", **headers)).fetch("https://storage.test/a")
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"transfer_encoding": "chunked", "content_length": ""}], ids=["length", "chunked"]
+)
+def test_a_download_that_breaks_off_is_told(extra: dict[str, str]) -> None:
+    """A connection that closes early is no shorter file."""
+    body = BODY if not extra else b"800\r\n" + BODY[:100]
+    headers = {"content_length": str(len(BODY) + 1), **extra}
+    with serving(saying(answer(body, **headers))) as server, pytest.raises(errors.TruncatedDownloadError):
+        Bench().fetch(f"{server.url}/a", _sandbox(server))
+
+
+def test_a_body_without_a_matching_length_is_told() -> None:
+    """A length that was announced and did not come is seen even if the connection ended well."""
+    with pytest.raises(errors.TruncatedDownloadError, match="after 2000 of 2001 bytes"):
+        Bench(_answering(200, BODY, content_length="2001")).fetch("https://storage.test/a")
+
+
+def test_an_artifact_that_is_stored_packed_is_unpacked() -> None:
+    """Some storage answers gzip though nobody asked: the file is what was packed."""
+    packed = gzip.compress(BODY)
+    bench = Bench(_answering(200, packed, content_encoding="gzip", content_length=str(len(packed))))
+    assert bench.fetch("https://storage.test/a") == BODY
+    assert bench.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_artifact_has_a_limit(announced: bool) -> None:
+    """An artifact that is too large is left, at once if its length is announced; the text says what to mend."""
+    connection = _connection(limits=Limits(artifact_bytes=1000))
+    seen = []
+    headers = {"content_length": str(len(BODY))} if announced else {}
+    with (
+        pytest.raises(errors.ConfigurationError, match=r"larger than 1000 bytes: raise limits\.artifact_bytes"),
+        Bench(_answering(200, BODY, **headers)).download("https://storage.test/a", connection) as incoming,
+    ):
+        seen += list(incoming.chunks)
+    assert seen == []
+
+
+def test_a_packed_artifact_has_the_same_limit() -> None:
+    """What counts is what would be stored, piece by piece."""
+    bomb = _bomb(64 << 20)
+    connection = _connection(limits=Limits(artifact_bytes=4 << 20))
+    bench = Bench(_answering(200, bomb, content_encoding="gzip", content_length=str(len(bomb))))
+    with (
+        pytest.raises(errors.ConfigurationError),
+        bench.download("https://storage.test/a", connection) as incoming,
+    ):
+        assert sum(len(chunk) for chunk in incoming.chunks) <= 4 << 20
+
+
+def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that come too slowly end the download; so does the time that all of it may take."""
+    with serving(_dripping) as server:
+        monkeypatch.setattr(transport, "PATIENT", 0.2)
+        with pytest.raises(errors.TruncatedDownloadError, match="too slow"):
+            Bench().fetch(f"{server.url}/a", _sandbox(server))
+        monkeypatch.undo()
+        monkeypatch.setattr(transport, "DOWNLOAD_TIME", 0.3)
+        with pytest.raises(errors.TruncatedDownloadError, match="ReadTimeout"):
+            Bench().fetch(f"{server.url}/a", _sandbox(server))
+
+
+# --- uploads ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_is_streamed_with_its_length(cloud: Cloud) -> None:
+    """A file from S3 goes out in a multipart body whose length is known: no chunked transfer, no copy in memory."""
+    body = b"%PDF-1.7" + bytes(300_000)
+    cloud.put("cases/claims/R-1/documents/a.pdf", body)
+    s3 = cloud.session.client("s3")
+    received: list[tuple[Mapping[str, str], bytes]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        received.append((request.headers, request.read()))
+        return httpx.Response(200, json={})
+
+    bench = Bench(handler, open_file=lambda key, size: S3File(s3, BUCKET, key, size))
+    part = FilePart("files", 'in"voice\r\n.pdf', "application/pdf", "cases/claims/R-1/documents/a.pdf", len(body))
+    upload = Request("POST", "/cases", fields=(("a", "1"), ("a", "2")), files=(part,), effect=Effect.UNSAFE)
+    bench.keys.known = ["old-key-1", "new-key-1"]
+    assert bench.send(upload).status == 200
+    [(headers, sent)] = received
+    assert int(headers["content-length"]) == len(sent)
+    assert "transfer-encoding" not in headers
+    assert body in sent
+    assert sent.count(b'name="a"') == 2
+    assert b'filename="in%22voice%0D%0A.pdf"' in sent
+
+
+def test_an_upload_after_a_rotated_key_sends_the_file_again(cloud: Cloud) -> None:
+    """The second try reads the file from its start."""
+    body = b"%PDF-1.7 whole"
+    cloud.put("d", body)
+    s3, sent = cloud.session.client("s3"), []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request.read())
+        return httpx.Response(200 if request.headers["x-api-key"] == "new-key-1" else 401, json={})
+
+    bench = Bench(handler, open_file=lambda key, size: S3File(s3, BUCKET, key, size))
+    bench.keys.known = ["old-key-1", "new-key-1"]
+    part = FilePart("file", "a.pdf", "application/pdf", "d", len(body))
+    assert bench.send(Request("POST", "/up", files=(part,), effect=Effect.UNSAFE)).status == 200
+    assert [body in each for each in sent] == [True, True]

@@ -1,0 +1,395 @@
+"""The webhook: fails closed, tells strangers nothing, keeps evidence without secrets, and never breaks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import importlib.util
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dossier import connections
+from dossier.errors import ConfigurationError
+from dossier.steps.webhook import HIDDEN, MAX_BYTES, REFUSED_PER_MINUTE, REREAD_PER_MINUTE, Webhook
+from tests.conftest import BUCKET, Cloud
+
+ROOT = Path(__file__).parents[2]
+SECRET = "whs-current-5a1c"  # what the sample events are signed with
+TOML = """
+[invoices]
+vendor = "docustack"
+base_url = "https://api.docustack.com"
+schema_id = "s"
+organization_id = "o"
+[claims]
+vendor = "docsumo"
+base_url = "https://app.docsumo.com"
+casetype_id = "c"
+[letters]
+vendor = "docsumo"
+base_url = "https://app.docsumo.com"
+casetype_id = "c"
+webhook = { scheme = "path-token" }
+[small]
+vendor = "docustack"
+base_url = "https://api.docustack.com"
+schema_id = "s"
+organization_id = "o"
+webhook = { scheme = "hmac-sha256-hex", header = "X-DocuStack-Signature", max_bytes = 10 }
+"""
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Return an event of API Gateway by its file's name."""
+    event: dict[str, Any] = json.loads((ROOT / "events" / "deliveries" / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+SAMPLES = ("api-gateway-signed", "api-gateway-base64", "api-gateway-path-token", "api-gateway-shared-secret")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the settings layer's content for the connections above."""
+    file = tmp_path_factory.mktemp("connections") / "connections.toml"
+    file.write_text(TOML, encoding="utf-8")
+    data: dict[str, Any] = json.loads(connections.dump(connections.load_toml(file)))
+    return data
+
+
+class Door:
+    """A webhook with fakes around it."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.secrets = {name: [SECRET] for name in table}
+        self.rotated: dict[str, list[str]] = {}
+        self.reads: list[bool] = []
+        self.kept: list[tuple[str, str, bytes, Mapping[str, str]]] = []
+        self.queued: list[dict[str, str]] = []
+        self.broken = ""
+        self.now = 1_768_226_467.0
+        self.webhook = Webhook(
+            settings_of=lambda name: table.get(name, {}).get("webhook"),
+            secrets_of=self._read,
+            evidence=lambda: self,
+            enqueue=self._enqueue,
+            clock=lambda: self.now,
+        )
+
+    def _read(self, connection: str, fresh: bool) -> list[str]:
+        self.reads.append(fresh)
+        self._break("secrets")
+        if fresh:
+            self.secrets.update(self.rotated)
+        if connection not in self.secrets:
+            raise ConfigurationError(f"secret dossier/{connection} does not exist")
+        return self.secrets[connection]
+
+    def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
+        """Keep a delivery in memory."""
+        self._break("evidence")
+        self.kept.append((connection, verdict, body, headers))
+        return f"webhooks/{connection}/{len(self.kept)}.json"
+
+    def _enqueue(self, message: dict[str, str]) -> None:
+        self._break("queue")
+        self.queued.append(message)
+
+    def _break(self, what: str) -> None:
+        if self.broken == what:
+            raise RuntimeError(f"no {what} now")
+
+    def post(self, event: Mapping[str, Any]) -> tuple[int, str]:
+        """Answer an event."""
+        return self.webhook.answer(event)
+
+
+@pytest.fixture
+def door(table: dict[str, Any]) -> Door:
+    """Return a webhook with fakes around it."""
+    return Door(table)
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """Return an event's body as the vendor sent it."""
+    return base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_proven_delivery_is_kept_and_queued(door: Door, name: str) -> None:
+    """200 only once the exact bytes are kept and the case's wake-up is queued."""
+    event = sample(name)
+    assert door.post(event) == (200, "accepted")
+    [(connection, verdict, body, _)] = door.kept
+    assert (connection, verdict, body) == (event["pathParameters"]["connection"], "accepted", body_of(event))
+    assert door.queued == [{"connection": connection, "delivery": f"webhooks/{connection}/1.json"}]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_says_a_secret_is_not_kept(door: Door, name: str) -> None:
+    """Neither token nor secret is in the evidence, of accepted and of refused deliveries; signatures are."""
+    event = sample(name)
+    door.post(event)
+    event["body"] = event["body"][4:]
+    door.post(event)
+    assert len(door.kept) == 2
+    assert SECRET not in str([headers for _, _, _, headers in door.kept])
+    assert all("x-docustack-signature" in headers for _, _, _, headers in door.kept) == ("signature" in str(event))
+
+
+def test_a_secret_in_a_wrong_header_is_hidden(door: Door) -> None:
+    """A vendor that was set up wrongly sends its secret somewhere else: it is not stored there either."""
+    event = sample("api-gateway-shared-secret")
+    event["headers"]["authorization"] = f"Bearer {event['headers'].pop('x-webhook-token')}"
+    assert door.post(event)[0] == 401
+    assert door.kept[0][3]["authorization"] == HIDDEN
+    event["headers"]["X-Webhook-Token"] = "an older secret"
+    door.post(event)
+    assert door.kept[1][3]["x-webhook-token"].startswith("hidden")
+
+
+def _no_signature(event: dict[str, Any]) -> None:
+    del event["headers"]["x-docustack-signature"]
+
+
+def _no_headers(event: dict[str, Any]) -> None:
+    del event["headers"]
+
+
+def _another_body(event: dict[str, Any]) -> None:
+    event["body"] += " "
+
+
+def _unknown_connection(event: dict[str, Any]) -> None:
+    event["pathParameters"]["connection"] = "nobody"
+
+
+def _path_tricks(event: dict[str, Any]) -> None:
+    event["pathParameters"]["connection"] = "../invoices"
+
+
+def _no_path(event: dict[str, Any]) -> None:
+    del event["pathParameters"]
+
+
+def _not_base64(event: dict[str, Any]) -> None:
+    event["isBase64Encoded"] = True
+
+
+def _not_ascii(event: dict[str, Any]) -> None:
+    event["headers"]["x-docustack-signature"] = "é" * 64
+
+
+REFUSALS = (
+    _no_signature, _no_headers, _another_body, _unknown_connection, _path_tricks, _no_path, _not_base64, _not_ascii,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", REFUSALS, ids=lambda spoil: spoil.__name__.strip("_"))
+def test_what_is_not_proven_is_refused(door: Door, spoil: Callable[[dict[str, Any]], None]) -> None:
+    """Every failed verification is a 401, and nothing is queued."""
+    event = sample("api-gateway-signed")
+    spoil(event)
+    assert door.post(event)[0] == 401
+    assert door.queued == []
+
+
+@pytest.mark.parametrize("secrets", [[], [""]])
+def test_a_connection_without_a_secret_refuses(door: Door, secrets: list[str]) -> None:
+    """Before the operator has set a secret nothing is accepted: not what is signed with an empty one either."""
+    event = sample("api-gateway-signed")
+    body = event["body"].encode()
+    event["headers"]["x-docustack-signature"] = hmac.new(b"", body, hashlib.sha256).hexdigest()
+    door.secrets["invoices"] = secrets
+    assert door.post(event)[0] == 401
+    del door.secrets["invoices"]
+    assert door.post(event)[0] == 401
+
+
+@pytest.mark.parametrize("broken", ["secrets", "evidence", "queue"])
+def test_what_aws_cannot_do_is_never_a_200(door: Door, broken: str) -> None:
+    """If the secret cannot be read, or the delivery not be kept or queued, the vendor has to send it again."""
+    door.broken = broken
+    with pytest.raises(RuntimeError):
+        door.post(sample("api-gateway-signed"))
+    assert door.queued == []
+    door.broken = ""
+    assert door.post(sample("api-gateway-signed")) == (200, "accepted")
+
+
+@pytest.mark.parametrize(("connection", "limit"), [("invoices", MAX_BYTES), ("small", 10), ("nobody", MAX_BYTES)])
+def test_too_large_is_told_before_anything_is_read(door: Door, connection: str, limit: int) -> None:
+    """The size is looked at before the signature, and for a connection that there is not just the same."""
+    event = sample("api-gateway-signed")
+    event["pathParameters"]["connection"] = connection
+    for encoded in (False, True):
+        event["isBase64Encoded"] = encoded
+        event["body"] = base64.b64encode(b"x" * (limit + 1)).decode() if encoded else "x" * (limit + 1)
+        assert door.post(event) == (413, "too large")
+        assert door.reads == []
+    event.update(isBase64Encoded=False, body="x" * limit)
+    assert door.post(event)[0] == 401
+    event["body"] = "é" * (limit // 2 + 1)
+    assert door.post(event)[0] == 413
+    assert door.queued == []
+
+
+def test_a_rotated_secret_needs_no_deployment(door: Door) -> None:
+    """A delivery that is signed with a new secret makes the function read again, and none is dropped."""
+    event = sample("api-gateway-signed")
+    assert door.post(event)[0] == 200
+    door.rotated = {"invoices": ["whs-next-77e0", SECRET]}
+    signature = hmac.new(b"whs-next-77e0", event["body"].encode(), hashlib.sha256).hexdigest()
+    new = deepcopy(event)
+    new["headers"]["x-docustack-signature"] = signature
+    assert [door.post(each)[0] for each in (new, event, new)] == [200, 200, 200]
+    assert door.reads.count(True) == 1
+    door.rotated = {"invoices": ["whs-next-77e0"]}
+    door.secrets["invoices"] = ["whs-next-77e0"]
+    assert door.post(event)[0] == 401
+
+
+def test_a_flood_of_bad_signatures_is_cheap(door: Door) -> None:
+    """Strangers cause only so much evidence and so many reads of a secret a minute, and starve no other connection."""
+    bad = sample("api-gateway-signed")
+    bad["headers"]["x-docustack-signature"] = "0" * 64
+    for _ in range(200):
+        assert door.post(bad) == (401, "signature refused")
+    assert len(door.kept) == REFUSED_PER_MINUTE
+    assert door.reads.count(True) == REREAD_PER_MINUTE
+    door.rotated = {"claims": ["whs-next-77e0"]}
+    other = sample("api-gateway-shared-secret")
+    other["headers"]["x-webhook-token"] = "whs-next-77e0"
+    assert door.post(other)[0] == 200
+    assert door.post(sample("api-gateway-signed"))[0] == 200
+    door.now += 60
+    door.post(bad)
+    assert [verdict for _, verdict, _, _ in door.kept[-3:]] == ["accepted", "accepted", "refused"]
+
+
+# --- the function itself ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def function(
+    cloud: Cloud, table: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Any], dict[str, Any]]]:
+    """Return ``functions/webhook`` as it is deployed: its handler, its settings layer, AWS in memory."""
+    package = tmp_path / connections.LAYER_PACKAGE
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / connections.LAYER_FILE).write_text(json.dumps(table), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("WAKE_QUEUE_URL", "BUCKET", "PREFIX"):
+        monkeypatch.setenv(f"DOSSIER_{name}", getattr(cloud.app.environment, name.lower()))
+    manager = cloud.session.client("secretsmanager")
+    manager.create_secret(Name="dossier/invoices", SecretString=json.dumps({"webhook_secrets": [SECRET]}))
+    manager.create_secret(Name="dossier/claims", SecretString="not JSON")
+    connections._layer.cache_clear()
+    spec = importlib.util.spec_from_file_location("webhook_handler", ROOT / "functions" / "webhook" / "handler.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = SimpleNamespace(
+        function_name="dossier-dev-webhook", memory_limit_in_mb=512, aws_request_id="1",
+        invoked_function_arn="arn:aws:lambda:us-east-1:1:function:dossier-dev-webhook",
+    )  # fmt: skip
+    yield lambda event: module.handler(event, context)
+    connections._layer.cache_clear()
+    sys.modules.pop(connections.LAYER_PACKAGE, None)
+
+
+def test_the_function_answers_a_delivery(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
+    """From API Gateway's event to evidence in S3, a message for wake and an empty 200."""
+    assert function(sample("api-gateway-signed")) == {"statusCode": 200, "body": ""}
+    [message] = cloud.messages("wake")
+    kept = cloud.app.evidence.read(json.loads(message)["delivery"])
+    assert (kept.verdict, kept.body) == ("accepted", body_of(sample("api-gateway-signed")))
+
+
+def test_strangers_learn_nothing(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
+    """A wrong signature, an unknown connection, and one whose secret is missing or broken: one and the same answer."""
+    wrong = sample("api-gateway-signed")
+    wrong["headers"]["x-docustack-signature"] = "0" * 64
+    answers = [wrong, *(sample(name) for name in ("api-gateway-path-token", "api-gateway-shared-secret"))]
+    unknown = deepcopy(wrong)
+    unknown["pathParameters"]["connection"] = "nobody"
+    assert [function(event) for event in (*answers, unknown)] == [{"statusCode": 401, "body": ""}] * 4
+    assert cloud.messages("wake") == []
+
+
+def test_the_log_has_neither_body_nor_secret(
+    function: Callable[[Any], dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the function writes is the verdict, even if somebody turns on the logging of events."""
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+    with caplog.at_level(logging.DEBUG):
+        for name in SAMPLES:
+            function(sample(name))
+    written = capsys.readouterr()
+    text = written.out + written.err + caplog.text
+    assert "delivery accepted" in text
+    assert "delivery signature refused" in text
+    assert SECRET not in text
+    assert "document_completed" not in text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "pathParameters": JSON
+        | st.fixed_dictionaries(
+            {"connection": JSON | st.sampled_from(["invoices", "claims", "letters", "small"])}, optional={"token": JSON}
+        ),
+        "headers": JSON | st.dictionaries(st.sampled_from(["x-docustack-signature", "X-Webhook-Token", "a"]), JSON),
+        "body": JSON | st.text(max_size=50),
+        "isBase64Encoded": JSON,
+    },
+)
+
+
+@given(event=EVENTS | JSON)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_event_breaks_the_webhook(table: dict[str, Any], event: Any) -> None:
+    """Whatever comes is answered: with 401 or 413, never with an exception, which would be a 500."""
+    door = Door(table)
+    assert door.post(event)[0] in {401, 413}
+    assert door.queued == []
+
+
+@given(event=EVENTS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_event_breaks_the_function(function: Callable[[Any], dict[str, Any]], event: dict[str, Any]) -> None:
+    """The same through the handler, with S3, SQS and Secrets Manager behind it."""
+    assert function(event)["statusCode"] in {401, 413}
+
+
+def test_evidence_lies_where_it_belongs(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
+    """Every key that strangers cause is below their connection's folder, refused ones too."""
+    for spoil in REFUSALS:
+        event = sample("api-gateway-signed")
+        spoil(event)
+        function(event)
+    keys = [each["Key"] for each in cloud.session.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert keys
+    assert {key.split("/")[:2] == ["webhooks", "invoices"] for key in keys} == {True}
