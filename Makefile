@@ -9,7 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 AUDIT := .venv-audit/bin
-LOCKS := layers/requirements.txt requirements/dev.txt requirements/functions.txt requirements/local.txt
+LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
@@ -48,9 +48,13 @@ check: setup
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
 
+DEPLOYED := tests/e2e tests/chaos
+
 test: check
-	@echo "pytest"
-	@$(BIN)/python -m pytest
+	@echo "pytest (the tests on the deployed local AWS run beside the others: $(DEPLOYED))"
+	@mkdir -p build; $(BIN)/python -m pytest $(DEPLOYED) > build/deployed.log 2>&1 & deployed=$$!; \
+	  $(BIN)/python -m pytest $(addprefix --ignore=,$(DEPLOYED)); code=$$?; \
+	  wait $$deployed || code=1; cat build/deployed.log; exit $$code
 
 chaos: setup
 	@DOSSIER_CRASH_STRIDE=1 $(BIN)/python -m pytest tests/steps --timeout 3000

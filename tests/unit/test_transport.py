@@ -227,6 +227,14 @@ def test_a_rotated_key_is_read_again_once() -> None:
     assert bench.turns.taken == 2
 
 
+def test_a_key_that_was_mended_is_read_again_at_once() -> None:
+    """A cached key that cannot be sent (a newline, the wrong kind) gives way to the one that replaced it."""
+    bench = Bench(_answering())
+    bench.keys.known = ["broken\n", "new-key-1"]
+    assert bench.send(UNSAFE).status == 200
+    assert [each.headers["x-api-key"] for each in bench.requests] == ["new-key-1"]
+
+
 def test_a_wrong_key_is_not_tried_twice() -> None:
     """A 401 with the key that Secrets Manager has is the vendor's last word."""
     bench = Bench(_answering(401))
@@ -296,13 +304,15 @@ def test_no_key_goes_to_storage_nor_across_a_redirect() -> None:
     ("header", "seconds"),
     [
         ("17", 17),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=1800), usegmt=True), 1800),
+        ("date", 1800),
         ("", replies.DEFAULT_PAUSE),
     ],
     ids=["seconds", "date", "none"],
 )
 def test_a_429_pauses_the_whole_connection(header: str, seconds: float) -> None:
     """Every worker of the connection learns of the pause, in both forms of Retry-After."""
+    if header == "date":
+        header = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     bench = Bench(_answering(429, retry_after=header))
     assert bench.send(UNSAFE).status == 429
     [(connection, pause)] = bench.turns.paused

@@ -142,10 +142,16 @@ class Transport:
 
     def _send(self, request: Request, vendor: Vendor, connection: Connection) -> Reply:
         key = self._keys.api_key(connection.name)
-        reply = self._authorized(request, vendor, connection, key)
-        if reply.status == 401:  # a rotated key: the 401 says that nothing was performed
+        try:
+            reply = self._authorized(request, vendor, connection, key)
+        except ConfigurationError:  # a key of the wrong kind: nothing was sent
             fresh = self._keys.api_key(connection.name, fresh=True)
-            if fresh != key:
+            if fresh == key:
+                raise
+            reply = self._authorized(request, vendor, connection, fresh)
+        else:
+            # a 401 may mean a rotated key, and says that nothing was performed
+            if reply.status == 401 and (fresh := self._keys.api_key(connection.name, fresh=True)) != key:
                 reply = self._authorized(request, vendor, connection, fresh)
         if reply.status == 429:
             self._turns.pause(connection.name, replies.retry_after(reply))
