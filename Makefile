@@ -12,7 +12,8 @@ AUDIT := .venv-audit/bin
 LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PYTHONDONTWRITEBYTECODE :=
+# npm trusts what the machine trusts (a company's own root certificate, say), as pip does by its own setting.
+export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .PHONY: setup demo test check chaos clean audit sbom
@@ -30,7 +31,8 @@ setup: .venv/.ready node_modules/.ready
 
 node_modules/.ready: package.json package-lock.json .venv/.ready
 	@echo "setting up the CDK CLI (node_modules)"
-	@$(BIN)/npm ci --silent --no-audit --no-fund
+	@mkdir -p build
+	@$(BIN)/npm ci --loglevel=error --no-audit --no-fund > build/npm.log 2>&1 || { cat build/npm.log; exit 1; }
 	@touch $@
 
 .venv-audit/.ready: requirements/audit.txt .venv/.ready

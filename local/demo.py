@@ -5,7 +5,6 @@ Every step is a ``dossier`` command, shown before it runs; the local AWS stays u
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -37,6 +36,7 @@ def main() -> int:
     for connection, reference in references.items():
         files = [str(DOCUMENTS / name) for name in CASES[connection]]
         run("submit", connection, *files, "--reference", reference)
+    console.print("\nThe same again, with --wait: a case is submitted once, however often it is asked for.")
     for connection, reference in references.items():
         files = [str(DOCUMENTS / name) for name in CASES[connection]]
         run("submit", connection, *files, "--reference", reference, "--wait", "--timeout", "240")
@@ -49,22 +49,16 @@ def main() -> int:
         ("outputs", "bucket, state machine, webhook URLs"),
         ("down", "stops the local AWS and the sandbox"),
     ):
-        console.print(f"  .venv/bin/dossier {command:44} {what}")
+        console.print(f"  .venv/bin/dossier {command}\n      {what}")
     return 0
 
 
 def run(*arguments: str) -> None:
     """Show and run one command; end the demo with its exit code if it fails."""
-    console.print(f"[bold]$ dossier {' '.join(arguments)}[/bold]")
+    console.print(f"[bold]$ dossier {' '.join(arguments)}[/bold]", soft_wrap=True)
     code = subprocess.run([DOSSIER, *arguments], cwd=ROOT, check=False).returncode
     if code:
         raise SystemExit(code)
-
-
-def answer(*arguments: str) -> dict[str, object]:
-    """Run one command for its JSON answer."""
-    done = subprocess.run([DOSSIER, *arguments, "--json"], cwd=ROOT, check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout))
 
 
 def show(references: dict[str, str]) -> None:
@@ -82,20 +76,23 @@ def show(references: dict[str, str]) -> None:
         aws_secret_access_key="test",  # noqa: S106 -- the local AWS takes any
     )
     table = Table(title=f"What landed in s3://{found.bucket}", title_justify="left")
-    for column in ("connection", "kind", "key", "bytes"):
-        table.add_column(column, justify="right" if column == "bytes" else "left", no_wrap=column != "key")
+    for column in ("connection", "below its case's folder", "bytes"):
+        table.add_column(column, justify="right" if column == "bytes" else "left")
     counts = {"artifacts": 0, "result.json": 0}
     for connection, reference in references.items():
         prefix = f"cases/{connection}/{reference}/"
+        table.add_section()
         for item in s3.list_objects_v2(Bucket=found.bucket, Prefix=prefix).get("Contents", []):
             kind = item["Key"].removeprefix(prefix).partition("/")[0]
             if kind in counts:
                 counts[kind] += 1
             if kind in {"artifacts", "result.json", "manifest.json"}:
-                table.add_row(connection, kind.removesuffix(".json"), item["Key"], f"{item['Size']:,}")
+                table.add_row(connection, item["Key"].removeprefix(prefix), f"{item['Size']:,}")
     console.print()
     console.print(table)
-    console.print(f"{counts['artifacts']} artifacts, {counts['result.json']} result.json")
+    console.print(
+        f"{counts['artifacts']} artifacts, {counts['result.json']} result.json, under cases/CONNECTION/REFERENCE/"
+    )
 
 
 if __name__ == "__main__":
