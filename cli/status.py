@@ -87,7 +87,7 @@ def describe(case: Case) -> dict[str, Any]:
     return {
         **summary(record),
         "documents": [
-            each.model_dump(include={"name", "document_id", "job_id", "status", "failed", "error"})
+            each.model_dump(include={"name", "document_id", "job_id", "status", "progress", "failed", "error"})
             for each in case.documents
         ],
         "artifacts": [
@@ -152,7 +152,8 @@ def standing(document: Document) -> str:
     """Return where a document stands, in the vendor's own word where there is one."""
     if document.failed:
         return document.status or "failed"
-    return document.status or ("uploaded" if document.document_id else "accepted")
+    status = document.status or ("uploaded" if document.document_id else "accepted")
+    return status if document.progress is None or document.finished else f"{status} ({document.progress} %)"
 
 
 def _status(text: str | None) -> CaseStatus | None:

@@ -125,6 +125,8 @@ class Document(Frozen):
     job_id: str | None = None
     status: str | None = None
     """The vendor's own word for its state, as last seen."""
+    progress: int | None = None
+    """How far the vendor has got with it, in percent, where it tells."""
     finished: bool = False
     """The vendor will not change it any more, or never took it."""
     failed: bool = False

@@ -148,7 +148,13 @@ class Poller:
 
 
 def _changed(document: Document, state: DocumentState) -> Document:
-    changes = {"status": state.status, "finished": state.finished, "failed": state.failed, "error": state.error}
+    changes = {
+        "status": state.status,
+        "progress": state.progress,
+        "finished": state.finished,
+        "failed": state.failed,
+        "error": state.error,
+    }
     return document.model_copy(update=changes)
 
 

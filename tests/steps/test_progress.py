@@ -1,0 +1,34 @@
+"""How far the vendor has got is shown while a case waits."""
+
+from __future__ import annotations
+
+from cli.status import describe, standing
+from dossier.models import Document, iso, now
+from dossier.ports import DocumentState, Progress
+from dossier.steps.work import Job
+from dossier.stores.cases import Case, CaseRecord
+from tests.conftest import Cloud
+from tests.machine import World
+
+
+def test_a_documents_progress_is_stored_and_shown(cloud: Cloud) -> None:
+    """DocuStack's extraction_progress of a document that is still running stands in `dossier status`."""
+    world, at = World(cloud), iso(now())
+    record = CaseRecord(
+        connection="invoices",
+        reference="R-1",
+        vendor="docustack",
+        status="waiting",
+        execution_arn="arn:1",
+        submitted_at=at,
+        updated_at=at,
+    )
+    document = Document(index=0, name="invoice.pdf", key="k", document_id="d1")
+    cloud.app.cases.claim(record)
+    cloud.app.cases.put_documents("invoices", "R-1", [document], fresh=True)
+    job: Job = world.desk.load("invoices", "R-1")
+    running = DocumentState(status="processing", finished=False, progress=40)
+    world.poller()._note(job, Progress(finished=False, documents={"d1": running}))
+    case: Case = cloud.app.cases.get("invoices", "R-1")
+    assert standing(case.documents[0]) == "processing (40 %)"
+    assert describe(case)["documents"][0]["progress"] == 40
