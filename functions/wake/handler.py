@@ -7,24 +7,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from dossier.bootstrap import app
 from dossier.observe import observed
-from dossier.steps.wake import wake
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
 def apply(record: SQSRecord) -> None:
-    """Apply one delivery; one about an id that nobody knows yet comes back later."""
-    message = record.json_body
-    done = wake(
-        message["connection"],
-        app().evidence.read(message["delivery"]).body,
-        last_try="again" in message,
-        desk=app().desk,
-        waits=app().waits,
-        executions=app().executions,
-    )
-    if not done:
-        app().wake_queue.send_later({**message, "again": "1"})
+    """Apply one delivery."""
+    app().waker().serve(record.json_body)
 
 
 @observed

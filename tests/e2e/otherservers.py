@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -202,7 +203,7 @@ class OtherVendors:
         return self._complain(call, "no such signed link", 404)
 
 
-class _Vendor:
+class _Vendor(ABC):
     """What the three have in common: the key, faults, lost answers."""
 
     key_header = "x-api-key"
@@ -237,13 +238,13 @@ class _Vendor:
                 raise Dropped
         return status, body, headers
 
+    @abstractmethod
     def operation(self, call: Call) -> str:
         """Return the name of the method that answers, ``?`` for none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unauthorized(self) -> dict[str, Any]:
         """Return the body of a 401."""
-        raise NotImplementedError
 
     def paper(self, call: Call, sent: Sent, id_: str, **more: str) -> Paper:
         """Take a document in."""

@@ -12,6 +12,7 @@ from botocore.config import Config
 from dossier import connections, network, vendors
 from dossier.environment import Environment
 from dossier.steps.poll import Poller
+from dossier.steps.wake import Waker
 from dossier.steps.work import Count, Desk, uncounted
 from dossier.stores.cases import Cases
 from dossier.stores.doorstep import WakeQueue
@@ -124,6 +125,16 @@ class App:
             connection_of=connections.load_runtime,
             vendor_of=vendors.vendor,
             count=self._count,
+        )
+
+    def waker(self) -> Waker:
+        """Return what serves the wake queue."""
+        return Waker(
+            desk=self.desk,
+            waits=self.waits,
+            executions=self.executions,
+            evidence=self.evidence,
+            queue=self.wake_queue,
         )
 
     def poller(self) -> Poller:

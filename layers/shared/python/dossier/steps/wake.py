@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from dossier.models import REFERENCE, execution_name, iso, now
 from dossier.ports import Hint
 from dossier.steps.work import Desk
+from dossier.stores.doorstep import WakeQueue
+from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
 from dossier.stores.waits import Waits
 
@@ -69,3 +72,29 @@ def collect_stranger(connection: str, case_id: str, *, executions: Executions) -
 def _collectable(hint: Hint, strangers: list[str], first_phase: str) -> bool:
     """Whether the delivery is about a case whose results can be collected without having submitted it."""
     return first_phase == "results" and any(each in strangers for each in hint.case_ids)
+
+
+class Waker:
+    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again`` on the second look."""
+
+    def __init__(
+        self, *, desk: Desk, waits: Waits, executions: Executions, evidence: EvidenceStore, queue: WakeQueue
+    ) -> None:
+        self._desk = desk
+        self._waits = waits
+        self._executions = executions
+        self._evidence = evidence
+        self._queue = queue
+
+    def serve(self, message: Mapping[str, str]) -> None:
+        """Apply one delivery; one about an id that nobody knows yet comes back later."""
+        done = wake(
+            message["connection"],
+            self._evidence.read(message["delivery"]).body,
+            last_try="again" in message,
+            desk=self._desk,
+            waits=self._waits,
+            executions=self._executions,
+        )
+        if not done:
+            self._queue.send_later({**message, "again": "1"})
