@@ -112,6 +112,22 @@ def fail(request: Request, reply: Reply, *, status: int, not_performed: Collecti
     raise VendorRejectedError(f"{what}: the vendor refused it ({status}{said})", status=status)
 
 
+def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:
+    """Return the event that a delivery names ("unnamed" without one), and the objects that may hold its ids.
+
+    These are the body itself and what it has under ``data``; none if the body is not a JSON object. Never raises.
+    """
+    try:
+        value = Reply(200, body).json()
+    except MalformedAnswerError:
+        return "unnamed", []
+    if not isinstance(value, dict):
+        return "unnamed", []
+    said, inner = value.get("event"), value.get("data")
+    event = said[:100] if isinstance(said, str) and said else "unnamed"
+    return event, [value, inner] if isinstance(inner, dict) else [value]
+
+
 def message(reply: Reply) -> str:
     """Return what a vendor says is wrong as ``: text`` of one line and at most 300 characters, or an empty text."""
     try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dossier.errors import MalformedAnswerError
-from dossier.http import Reply
 from dossier.ports import Hint
+from dossier.replies import delivered
 from dossier.vendors.docustack.answers import identifier
 
 
@@ -17,20 +16,11 @@ def read_hint(body: bytes) -> Hint | None:
     ``document_completed`` names its document and job, ``job_completed`` and ``job_failed`` only their job: which
     documents belong to a job is the caller's to know.
     """
-    try:
-        value = Reply(200, body).json()
-    except MalformedAnswerError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    inner = value.get("data")
-    parts = [value, inner] if isinstance(inner, dict) else [value]
+    event, parts = delivered(body)
     documents = tuple(dict.fromkeys(each for part in parts for each in _ids(part, "document")))
     jobs = tuple(dict.fromkeys(each for part in parts for each in _ids(part, "job")))
     if not documents and not jobs:
         return None
-    said = value.get("event")
-    event = said[:100] if isinstance(said, str) and said else "unnamed"
     return Hint(event=event, document_ids=documents, job_ids=jobs)
 
 

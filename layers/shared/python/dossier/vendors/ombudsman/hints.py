@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from dossier.errors import MalformedAnswerError
-from dossier.http import Reply
 from dossier.ports import Hint
+from dossier.replies import delivered
 from dossier.vendors.ombudsman.answers import identifier
 
 
 def read_hint(body: bytes) -> Hint | None:
     """Return the ``case_id`` and ``document_id`` in a delivery, also under ``data``; None if there is neither."""
-    try:
-        value = Reply(200, body).json()
-    except MalformedAnswerError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    inner = value.get("data")
-    parts = [value, inner] if isinstance(inner, dict) else [value]
+    event, parts = delivered(body)
     cases = tuple(dict.fromkeys(found for part in parts if (found := identifier(part.get("case_id")))))
     documents = tuple(dict.fromkeys(found for part in parts if (found := identifier(part.get("document_id")))))
     if not cases and not documents:
         return None
-    said = value.get("event")
-    event = said[:100] if isinstance(said, str) and said else "unnamed"
     return Hint(event=event, case_ids=cases, document_ids=documents)
