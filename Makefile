@@ -59,6 +59,7 @@ test: check
 	  wait $$deployed || code=1; cat build/deployed.log; exit $$code
 
 chaos: setup
+	@rm -rf build/scorecard
 	@DOSSIER_CRASH_STRIDE=1 $(BIN)/python -m pytest tests/steps --timeout 3000
 	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_SECONDS=2400 DOSSIER_SCORECARD=docs/reliability.md \
 	  $(BIN)/python -m pytest tests/chaos

@@ -1,0 +1,64 @@
+"""The scorecard: one page (``docs/reliability.md``) to which each suite contributes a section of its own figures.
+
+A section is kept as a fragment under ``build/scorecard``, and the page is made anew of all fragments each time one is
+written; so suites may run in any order, at once, or alone. ``make chaos`` clears the fragments before it begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FRAGMENTS = ROOT / "build" / "scorecard"
+HEAD = """# Reliability, measured
+
+`make chaos` writes this page, from what it counted on the deployed local AWS with IAM enforced: in the vendors' own
+journal, and in S3, the queues and the table.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One suite's figures. ``about`` says what was done; ``place`` orders the sections on the page."""
+
+    place: int
+    title: str
+    about: str
+    rows: Mapping[str, Any]
+    """What was measured, by its name; a mapping is shown as ``name: value, …``, what is empty as ``none``."""
+
+    def markdown(self) -> str:
+        """Return the section as Markdown."""
+        rows = "".join(f"| {_cell(name)} | {_cell(value)} |\n" for name, value in self.rows.items())
+        return f"## {self.title}\n\n{self.about.strip()}\n\n| what | measured |\n| --- | --- |\n{rows}"
+
+
+def record(section: Section, *, page: str | None = None, fragments: Path = FRAGMENTS) -> None:
+    """Put a section on the scorecard, in place of the one with its title; does nothing if no page is asked for.
+
+    The page is ``DOSSIER_SCORECARD`` unless ``page`` names another.
+    """
+    page = page or os.environ.get("DOSSIER_SCORECARD")
+    if not page:
+        return
+    fragments.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")
+    (fragments / f"{name}.json").write_text(json.dumps(asdict(section), indent=1), encoding="utf-8")
+    found = [Section(**json.loads(each.read_text(encoding="utf-8"))) for each in fragments.glob("*.json")]
+    parts = [HEAD, *(each.markdown() for each in sorted(found, key=lambda each: (each.place, each.title)))]
+    (ROOT / page).write_text("\n".join(parts), encoding="utf-8")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{name}: {of}" for name, of in value.items())
+    elif isinstance(value, list | tuple | set):
+        value = ", ".join(str(each) for each in value)
+    text = str(value).replace("|", "\\|").replace("\n", " ")
+    return text or "none"
