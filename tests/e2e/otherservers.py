@@ -59,12 +59,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Account:
-    """An account at a vendor: its prefix, its key and what belongs to it."""
+    """An account at a vendor: its prefix, its key (``also`` is good beside it, if any) and what belongs to it."""
 
     name: str
     vendor: str
     prefix: str
     key: str
+    also: str | None = None
     lists_evidence: bool = False
     faults: list[Fault] = field(default_factory=list)
 
@@ -218,7 +219,7 @@ class _Vendor(ABC):
         call.operation = self.operation(call)
         if call.operation == "?":
             raise Misuse("no such endpoint")
-        if call.headers.get(self.key_header) != self.account.key:
+        if call.headers.get(self.key_header, "") not in {self.account.key, self.account.also}:
             return 401, self.unauthorized(), {}
         with self.lock:
             fault = next((each for each in self.account.faults if each.operation == call.operation), None)

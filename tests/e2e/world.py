@@ -72,6 +72,24 @@ done = { stage_id = ["stage__filed"] }
 webhook = { scheme = "shared-secret", header = "X-Other-Token" }
 poll = { first = 300, every = 300, max = 600, deadline = 3600 }
 
+[turnstile]
+vendor = "docustack"
+schema_id = "sch_other"
+organization_id = "org_other"
+poll = { first = 1, every = 2, max = 4, deadline = 600 }
+
+[carousel]
+vendor = "docsumo"
+casetype_id = "casetype__other"
+done = { stage_id = ["stage__filed"] }
+webhook = { scheme = "shared-secret", header = "X-Other-Token" }
+poll = { first = 1, every = 2, max = 4, deadline = 600 }
+
+[windmill]
+vendor = "ombudsman"
+tenant = "other_tenant"
+poll = { first = 1, every = 2, max = 4, deadline = 600 }
+
 [busy]
 vendor = "docustack"
 mode = "test"
@@ -102,12 +120,22 @@ ACCOUNTS = (
     Account("grievances", "ombudsman", "/x/om2/v0", "key-of-grievances", lists_evidence=True),
     Account("called", "docustack", "/x/called", "ds_live_called"),
     Account("rung", "docsumo", "/x/rung", "key-of-rung"),
+    Account("turnstile", "docustack", "/x/turnstile", "ds_live_turnstile"),
+    Account("carousel", "docsumo", "/x/carousel", "key-of-carousel"),
+    Account("windmill", "ombudsman", "/x/windmill", "key-of-windmill"),
     Account("busy", "docustack", "/x/busy", "ds_test_busy"),
     Account("locked", "docustack", "/x/locked", "ds_live_right"),
     Account("keyless", "ombudsman", "/x/keyless", "key-of-nobody"),
     Account("hasty", "ombudsman", "/x/hasty", "key-of-hasty"),
 )
-WEBHOOK_SECRETS = {"scans": "s-scans", "called": "s-cälled", "rung": "s-rung", "intake": "s-intake"}
+WEBHOOK_SECRETS = {
+    "scans": "s-scans",
+    "called": "s-cälled",
+    "rung": "s-rung",
+    "intake": "s-intake",
+    "turnstile": "s-turnstile",
+    "carousel": "s-carousel",
+}
 KEYLESS, WRONG = "keyless", {"locked": "ds_live_wrong"}
 
 

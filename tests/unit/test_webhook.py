@@ -254,10 +254,17 @@ def test_a_rotated_secret_needs_no_deployment(door: Door) -> None:
     new = deepcopy(event)
     new["headers"]["x-docustack-signature"] = signature
     assert [door.post(each)[0] for each in (new, event, new)] == [200, 200, 200]
-    assert door.reads.count(True) == 1
+    assert door.reads.count(True) == 2  # for the new secret, and for the one before it: is it still good?
+
+
+def test_a_retired_secret_is_refused_at_once(door: Door) -> None:
+    """A secret with a newer one before it is looked up again whenever it is used: it ends when it should."""
+    event = sample("api-gateway-signed")
+    door.secrets["invoices"] = ["whs-next-77e0", SECRET]
+    assert door.post(event)[0] == 200
     door.rotated = {"invoices": ["whs-next-77e0"]}
-    door.secrets["invoices"] = ["whs-next-77e0"]
-    assert door.post(event)[0] == 401
+    assert door.post(event) == (401, "signature refused")
+    assert len(door.queued) == 1
 
 
 def test_a_flood_of_bad_signatures_is_cheap(door: Door) -> None:

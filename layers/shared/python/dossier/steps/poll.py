@@ -12,8 +12,9 @@ from dossier.errors import (
     MalformedAnswerError,
     RetryableError,
     ThrottledError,
+    UnauthorizedError,
 )
-from dossier.models import Document, moment, now
+from dossier.models import Document, iso, moment, now
 from dossier.ports import DocumentState, Progress, Vendor
 from dossier.settings import Poll
 from dossier.steps.work import Desk, Job
@@ -25,6 +26,8 @@ GROWTH = 1.5
 AT_ONCE = 100
 """Waits that one bulk poll serves at most."""
 SOON = timedelta(seconds=2)
+REFUSED = timedelta(minutes=10)
+"""How long a vendor may refuse the key of a case that waits: between its new key and ours lie some clicks."""
 MISSES = 3
 """Polls after which a case that Dossier did not submit, and the vendor does not list, counts as not existing."""
 
@@ -131,6 +134,10 @@ class Poller:
             self._executions.succeed(wait.token, {"phase": wait.phase})
             self._waits.end(wait)
             return
+        if isinstance(outcome, UnauthorizedError) and self._may_be_rotating(wait, outcome, poll):
+            return
+        if wait.refused_at and isinstance(outcome, Progress):
+            self._desk.cases.change(wait.connection, wait.reference, note=None)
         retry = isinstance(outcome, Progress | RetryableError | MalformedAnswerError)
         if retry and now() < moment(wait.deadline):
             self._waits.postpone(wait, self._delay(wait, outcome, poll), asked=True)
@@ -138,6 +145,17 @@ class Poller:
         error = outcome if isinstance(outcome, DossierError) and not retry else _late(wait, outcome)
         self._executions.fail(wait.token, error)
         self._waits.end(wait)
+
+    def _may_be_rotating(self, wait: Wait, refusal: UnauthorizedError, poll: Poll) -> bool:
+        """Postpone a wait whose key is refused, and say so; False once that has lasted too long."""
+        since = wait.refused_at or iso(now())
+        until = min(moment(since) + REFUSED, moment(wait.deadline))
+        if now() >= until:
+            return False
+        note = f"{refusal}; asking again until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
+        self._desk.cases.change(wait.connection, wait.reference, note=note)
+        self._waits.postpone(wait, self._delay(wait, refusal, poll), asked=False, refused_at=since)
+        return True
 
     def _delay(self, wait: Wait, outcome: Progress | DossierError, poll: Poll) -> float:
         delay = min(poll.max, poll.every * GROWTH ** min(wait.attempts, 50))

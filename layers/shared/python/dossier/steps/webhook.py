@@ -85,12 +85,16 @@ class Webhook:
     def _verified(self, connection: str, rule: Rule, delivery: Delivery) -> tuple[bool, list[str]]:
         """Return whether a secret proves the delivery, and every secret that was tried."""
         secrets = self._secrets(connection, fresh=False)
-        if verify(rule, delivery, secrets, now=self._clock()):
+        if verify(rule, delivery, secrets[:1], now=self._clock()):
             return True, secrets
+        # No secret fits, or an older one does: there may be a newer one by now, and the older one retired.
+        proven = verify(rule, delivery, secrets, now=self._clock())
         if not self._reread.allows(connection):
-            return False, secrets
+            return proven, secrets
         fresh = self._secrets(connection, fresh=True)
-        return fresh != secrets and verify(rule, delivery, fresh, now=self._clock()), [*secrets, *fresh]
+        if fresh != secrets:
+            proven = verify(rule, delivery, fresh, now=self._clock())
+        return proven, [*secrets, *fresh]
 
     def _secrets(self, connection: str, *, fresh: bool) -> list[str]:
         try:

@@ -35,6 +35,8 @@ class Wait(Stored):
     started_at: str
     polled_at: str | None = None
     """When a poll served it last."""
+    refused_at: str | None = None
+    """Since when the vendor refuses the key, if it does."""
 
 
 class Waits:
@@ -69,12 +71,13 @@ class Waits:
         self._table.put(_item(wait))
         self._send(wait, first)
 
-    def postpone(self, wait: Wait, delay: float, *, asked: bool) -> bool:
+    def postpone(self, wait: Wait, delay: float, *, asked: bool, refused_at: str | None = None) -> bool:
         """Set when to ask next, ``delay`` seconds from now; return False if somebody else moved the wait meanwhile.
 
-        ``asked`` counts as a try, which makes the next delays longer.
+        ``asked`` counts as a try, which makes the next delays longer; ``refused_at`` as in ``Wait``.
         """
-        changes = {"attempts": wait.attempts + 1 if asked else wait.attempts, "polled_at": iso(now())}
+        attempts = wait.attempts + 1 if asked else wait.attempts
+        changes = {"attempts": attempts, "polled_at": iso(now()), "refused_at": refused_at}
         return self._move(wait, delay, changes)
 
     def nudge(self, wait: Wait) -> bool:

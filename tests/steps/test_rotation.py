@@ -1,0 +1,59 @@
+"""A key that the vendor refuses while a case waits is most likely being replaced: the case waits on, for a while."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dossier.steps import poll
+from tests.conftest import Cloud
+from tests.machine import Keys, World, samples
+
+FILES = {"invoices": "invoice.pdf", "claims": "photo.jpg", "disputes": "complaint.docx"}
+
+
+class Replaced(Keys):
+    """Keys of which the vendor refuses those that a waiting case uses, so many times."""
+
+    def __init__(self, world: World, times: int) -> None:
+        super().__init__()
+        self._world = world
+        self._left = times
+        self.notes: list[str | None] = []
+
+    def api_key(self, connection: str, *, fresh: bool = False) -> str:
+        """Return the key, or an older one while it is not replaced here."""
+        waits = self._world.cloud.app.waits.find(connection, "R-1") is not None
+        if waits:
+            self.notes.append(self._world.desk.cases.get(connection, "R-1").record.note)
+        self.wrong = waits and self._left > 0
+        self._left -= self.wrong
+        return super().api_key(connection, fresh=fresh)
+
+
+def submitted(cloud: Cloud, connection: str, times: int) -> tuple[Replaced, dict[str, object]]:
+    """Submit a case whose key is refused so many times while it waits; return the keys and its result."""
+    world = World(cloud, seconds=1.0)
+    keys = world.keys = world.transport._keys = Replaced(world, times)
+    return keys, world.submit(connection, "R-1", samples(FILES[connection]))
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_a_case_waits_until_the_key_is_replaced_here_too(cloud: Cloud, connection: str) -> None:
+    """Polls that are refused only put the next one off, say so to whoever looks, and leave no trace once it is over."""
+    keys, result = submitted(cloud, connection, times=4)
+    assert result["status"] == "completed"
+    said = [note for note in keys.notes if note and "refused the API key" in note]
+    assert said
+    assert all(f"dossier secrets set {connection}" in note for note in said)
+    assert keys.notes[-1] not in said
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_a_key_that_stays_refused_ends_the_case(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while the case fails for that reason, and not as late as its deadline."""
+    monkeypatch.setattr(poll, "REFUSED", timedelta(seconds=0.2))
+    _, result = submitted(cloud, connection, times=10**6)
+    assert result["status"] == "failed"
+    assert "refused the API key" in str(result["reason"])
