@@ -132,7 +132,7 @@ def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
     intents.hint("claims", "case__1")
     assert intents.owner("claims", "case__1") is None
     assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
-    assert intents.own("claims", "C-1", ["case__1"]) == (True, False)
+    assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
     assert intents.own("claims", "C-2", ["case__1"]) == (False, False)
     assert intents.owner("claims", "case__1") == "C-1"
     since = now() - timedelta(seconds=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from dossier.models import REFERENCE, execution_name, iso, now
+from dossier.models import REFERENCE, execution_name, iso, moment, now
 from dossier.ports import Hint
 from dossier.steps.work import Desk
 from dossier.stores.doorstep import WakeQueue
@@ -36,12 +36,11 @@ def wake(
         return True
     references, strangers = set(), []
     for vendor_id in (*hint.case_ids, *hint.document_ids, *hint.job_ids):
-        reference = desk.intents.owner(connection, vendor_id)
-        if reference is not None:
+        reference = _owner(connection, vendor_id, desk=desk)
+        if reference is None:
+            strangers.append(vendor_id)
+        else:
             references.add(reference)
-            continue
-        desk.intents.hint(connection, vendor_id)
-        strangers.append(vendor_id)
     for reference in references:
         nudge(connection, reference, desk=desk, waits=waits)
     if references or not _collectable(hint, strangers, vendor.phases[0]):
@@ -55,10 +54,33 @@ def wake(
 
 def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits) -> None:
     """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does."""
-    wait = waits.find(connection, reference)
-    if wait is None or not waits.nudge(wait):
+    if not _moved(connection, reference, waits=waits):
         desk.cases.change(connection, reference, hinted_at=iso(now()))
     desk.cases.mark(connection, reference, woken=iso(now()))
+
+
+def _moved(connection: str, reference: str, *, waits: Waits) -> bool:
+    """Move a case's wait to now; return False if it does not wait.
+
+    A poll that is under way may have asked the vendor a moment before there was anything to tell, and moves the wait
+    too: then it is moved again, unless another delivery has done so since.
+    """
+    began = now()
+    while (wait := waits.find(connection, reference)) is not None:
+        if waits.nudge(wait):
+            return True
+        wait = waits.find(connection, reference)
+        if wait is not None and began <= moment(wait.next_at) <= now():
+            return True
+    return False
+
+
+def _owner(connection: str, vendor_id: str, *, desk: Desk) -> str | None:
+    """Return the case that an id belongs to; None if it belongs to nobody, and whoever records it will be told."""
+    owner = desk.intents.owner(connection, vendor_id)
+    if owner is None and not desk.intents.hint(connection, vendor_id):
+        owner = desk.intents.owner(connection, vendor_id)  # recorded between the two
+    return owner
 
 
 def collect_stranger(connection: str, case_id: str, *, executions: Executions) -> None:

@@ -94,26 +94,24 @@ class Intents:
         """Record that vendor ids belong to a case.
 
         Returns ``(owned, hinted)``: owned is False if another case has one of them; hinted tells whether a delivery
-        about one of them came before.
+        about one of them came before. One that comes later finds the owner: none falls between the two.
         """
         owner, hinted = case_key(connection, reference), False
         for vendor_id in ids:
             pk = f"ID#{connection}#{vendor_id}"
-            item = self._table.get(pk, "ID")
-            if item and item.get("owner") == owner:
-                continue
-            hinted = hinted or bool(item and item.get("hinted_at"))
             new = {
-                "pk": pk,
-                "sk": "ID",
                 "owner": owner,
                 "reference": reference,
                 "gsi_pk": f"IDS#{connection}",
                 "gsi_sk": iso(now()),
                 "vendor_id": vendor_id,
+                "ttl": None,
             }
-            if not self._table.put(new, when=Attr("owner").not_exists() | Attr("owner").eq(owner)):
+            self._table.update(pk, "ID", new, when=Attr("owner").not_exists())
+            item = self._table.get(pk, "ID") or {}
+            if item.get("owner") != owner:
                 return False, hinted
+            hinted = hinted or "hinted_at" in item
         return True, hinted
 
     def owner(self, connection: str, vendor_id: str) -> str | None:
@@ -121,9 +119,9 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID")
         return None if item is None else item.get("reference")
 
-    def hint(self, connection: str, vendor_id: str) -> None:
-        """Remember that a delivery named an id that belongs to nobody (yet)."""
-        self._table.update(
+    def hint(self, connection: str, vendor_id: str) -> bool:
+        """Remember that a delivery named an id that belongs to nobody (yet); return False if it belongs to a case."""
+        return self._table.update(
             f"ID#{connection}#{vendor_id}",
             "ID",
             {"hinted_at": iso(now()), "ttl": int(time.time()) + HINT_TTL},

@@ -1,0 +1,124 @@
+"""Wake: a delivery that comes in the middle of something else moves the next poll all the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dossier.models import iso, moment, now
+from dossier.steps.wake import nudge, wake
+from dossier.stores.intents import Intents
+from dossier.stores.table import case_key
+from dossier.stores.waits import Wait, Waits
+from tests.conftest import Cloud
+from tests.machine import Tokens, World
+from tests.unit.test_stores import record
+
+CASE = ("invoices", "INV-1")
+BODY = json.dumps({"event": "document_completed", "document_id": "doc:1"}).encode()
+
+
+class Meanwhile:
+    """Stands before a store; just before its next call of one kind, something else happens."""
+
+    def __init__(self, store: Any, method: str, *happenings: Callable[[], Any]) -> None:
+        self._store, self._method, self._happenings = store, method, list(happenings)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and self._happenings:
+            self._happenings.pop(0)()
+        return getattr(self._store, name)
+
+
+@pytest.fixture
+def world(cloud: Cloud) -> World:
+    """Return a world with a case that waits and is polled in five minutes."""
+    world = World(cloud)
+    cloud.app.cases.claim(record(reference=CASE[1], status="waiting"))
+    cloud.app.waits.start(*CASE, phase="documents", token="t1", first=300, deadline=3600)
+    return world
+
+
+def waiting(waits: Waits) -> Wait:
+    """Return the case's wait."""
+    wait = waits.find(*CASE)
+    assert wait is not None
+    return wait
+
+
+def test_a_poll_under_way_does_not_undo_a_delivery(world: World) -> None:
+    """A poll that asked too early, and postpones the wait while the delivery is applied, is followed by another."""
+    waits = world.cloud.app.waits
+
+    def postpone() -> None:
+        later = iso(now() + timedelta(seconds=300))
+        moved = {"seq": waiting(waits).seq + 1, "next_at": later, "gsi_sk": later}
+        world.cloud.app.table.update(case_key(*CASE), "WAIT", moved)
+
+    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", postpone, postpone))  # type: ignore[arg-type]
+    wait = waiting(waits)
+    assert moment(wait.next_at) <= now()
+    messages = [json.loads(each) for each in world.cloud.messages("poll-invoices")]
+    assert wait.seq in {each["seq"] for each in messages}
+
+
+def test_deliveries_at_once_make_one_poll(world: World) -> None:
+    """A delivery that finds the wait moved to now by another leaves it at that."""
+    waits = world.cloud.app.waits
+    before = waiting(waits).seq
+
+    def other() -> None:
+        nudge(*CASE, desk=world.desk, waits=waits)
+
+    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", other))  # type: ignore[arg-type]
+    assert waiting(waits).seq == before + 1
+    assert len(world.cloud.messages("poll-invoices")) == 1
+
+
+def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:
+    """A wait whose token was answered, with the next one in its place by now: the next one is moved."""
+    waits = world.cloud.app.waits
+
+    def go_on() -> None:
+        waits.end(waiting(waits))
+        waits.start(*CASE, phase="results", token="t2", first=300, deadline=3600)
+
+    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", go_on))  # type: ignore[arg-type]
+    wait = waiting(waits)
+    assert (wait.token, moment(wait.next_at) <= now()) == ("t2", True)
+
+
+def test_a_case_that_waits_no_more_is_told(world: World) -> None:
+    """A wait that ends meanwhile: the case remembers the delivery for its next wait."""
+    waits = world.cloud.app.waits
+    began = iso(now() - timedelta(milliseconds=1))
+    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", lambda: waits.end(waiting(waits))))  # type: ignore[arg-type]
+    hinted = world.desk.cases.get(*CASE).record.hinted_at
+    assert hinted is not None
+    assert hinted >= began
+
+
+def applied(world: World, intents: Intents) -> None:
+    """Apply the delivery about document ``doc:1``."""
+    desk, waits, tokens = replace(world.desk, intents=intents), world.cloud.app.waits, Tokens()
+    assert wake(CASE[0], BODY, last_try=False, desk=desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+
+
+def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
+    """The upload's answer is stored between the look for the id's owner and the note for it: the case is woken."""
+    intents, waits = world.cloud.app.intents, world.cloud.app.waits
+    applied(world, Meanwhile(intents, "hint", lambda: intents.own(*CASE, ["doc:1"])))  # type: ignore[arg-type]
+    assert moment(waiting(waits).next_at) <= now()
+
+
+def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
+    """A delivery that is noted just before the upload's answer is stored is told to who stores it, however often."""
+    intents = world.cloud.app.intents
+    table = Meanwhile(world.cloud.app.table, "update", lambda: intents.hint(CASE[0], "doc:1"))
+    assert Intents(table).own(*CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
+    assert intents.own(*CASE, ["doc:1"]) == (True, True)
