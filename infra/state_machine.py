@@ -20,13 +20,22 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from dossier.errors import CaseFailedError, NeedsAttentionError, retryable_names, tree
+from dossier.errors import CaseFailedError, NeedsAttentionError, ThrottledError, retryable_names, tree
 from infra.function import LOG_RETENTION
 from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
 
 NEEDS_ATTENTION = NeedsAttentionError.__name__
 NEVER_AGAIN = sorted(error.__name__ for root in (CaseFailedError, NeedsAttentionError) for error in tree(root))
+NOT_YET = (ThrottledError.__name__, "Lambda.TooManyRequestsException")
+"""A limit is reached, the vendor's or Lambda's: eight hours of tries on average, sixteen at most."""
+LAMBDA_TROUBLE = (
+    "Lambda.AWSLambdaException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+)
+"""What AWS asks to try again: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
 SPARE = 900
 """Seconds after a wait's deadline at which the state gives up by itself; the waiting room ends the wait before."""
 
@@ -320,14 +329,25 @@ def _is(condition: str) -> sfn.Condition:
 
 
 def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
-    """Set the three retriers: what is final, what is worth patience, and anything else (killed, AWS hiccups)."""
+    """Set the four retriers: what is final, whose turn it is not yet, what passes, anything else (a killed function).
+
+    Waiting for a turn is no failure: with ten thousand cases at ten requests a second it takes hours.
+    """
     state.add_retry(errors=never, max_attempts=0)
     state.add_retry(
-        errors=retryable_names(),
-        interval=cdk.Duration.seconds(1),
-        backoff_rate=1.6,
-        max_delay=cdk.Duration.seconds(60),
+        errors=list(NOT_YET),
+        interval=cdk.Duration.seconds(2),
+        backoff_rate=1.5,
+        max_delay=cdk.Duration.seconds(120),
         jitter_strategy=sfn.JitterType.FULL,
-        max_attempts=40,
+        max_attempts=500,
+    )
+    state.add_retry(
+        errors=[*sorted({*retryable_names()} - {*NOT_YET}), *LAMBDA_TROUBLE],
+        interval=cdk.Duration.seconds(1),
+        backoff_rate=1.5,
+        max_delay=cdk.Duration.seconds(30),
+        jitter_strategy=sfn.JitterType.FULL,
+        max_attempts=90,
     )
     state.add_retry(errors=[sfn.Errors.ALL], interval=cdk.Duration.seconds(1), backoff_rate=2, max_attempts=5)

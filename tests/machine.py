@@ -135,6 +135,7 @@ class World:
             intents=app.intents,
             transport=self.transport,
             limiter=app.limiter,
+            lookup_of=app.desk.lookup_of,
             connection_of=self.connection,
             vendor_of=vendors.vendor,
             settling=timedelta(0),

@@ -87,20 +87,23 @@ def test_every_task_is_known(stack: Synthesized) -> None:
 
 @pytest.mark.parametrize("name", [*STEPS, *TOKEN_STEPS])
 def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> None:
-    """What is final is never tried again, what passes is for long, anything else a few times; in this order."""
-    never, patient, rest = _state(stack, name)["Retry"]
+    """What is final is never tried again, a turn is waited for, what passes too, anything else is tried a few times."""
+    never, turn, patient, rest = _state(stack, name)["Retry"]
     final = {each.__name__ for root in (CaseFailedError, NeedsAttentionError) for each in tree(root)}
     assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
     assert never["MaxAttempts"] == 0
-    assert set(patient["ErrorEquals"]) == {each.__name__ for each in tree(RetryableError)}
-    assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (40, 60, "FULL")
+    assert set(turn["ErrorEquals"]) == {"ThrottledError", "Lambda.TooManyRequestsException"}
+    assert (turn["MaxAttempts"], turn["MaxDelaySeconds"], turn["JitterStrategy"]) == (500, 120, "FULL")
+    passing = {each for each in patient["ErrorEquals"] if not each.startswith("Lambda.")}
+    assert passing == {each.__name__ for each in tree(RetryableError)} - {"ThrottledError"}
+    assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (90, 30, "FULL")
     assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 5)
 
 
 def test_every_error_has_a_retrier(stack: Synthesized) -> None:
-    """A new class in the tree is one of the two: final or worth another try."""
-    never, patient, _ = _state(stack, "Accept")["Retry"]
-    named = {*never["ErrorEquals"], *patient["ErrorEquals"]}
+    """A new class in the tree is in one of them: final, or worth another try."""
+    *retriers, _ = _state(stack, "Accept")["Retry"]
+    named = {name for each in retriers for name in each["ErrorEquals"]}
     defined = {name for name, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, DossierError)}
     assert defined - named == {"DossierError"}
 

@@ -178,7 +178,7 @@ def polls(state: State) -> None:
     state.wait("INV-2")
     wait = state.app.waits.find("invoices", "INV-2")
     assert wait is not None
-    state.app.waits.postpone(wait, 5, asked=True)
+    state.app.waits.postpone(wait, 5, answered=True)
 
 
 def finishes(state: State) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import boto3
@@ -21,6 +21,7 @@ from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
+from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects
 from dossier.stores.queues import Queues
 from dossier.stores.secrets import Secrets
@@ -122,6 +123,7 @@ class App:
             intents=self.intents,
             transport=self.transport,
             limiter=self.limiter,
+            lookup_of=partial(Lookup, self.table),
             connection_of=connections.load_runtime,
             vendor_of=vendors.vendor,
             count=self._count,

@@ -28,6 +28,7 @@ from dossier.errors import (
     LinkExpiredError,
     OutcomeUnknownError,
     RetryableError,
+    ThrottledError,
     TruncatedDownloadError,
     UntrustedUrlError,
     VendorUnavailableError,
@@ -153,8 +154,6 @@ class Transport:
             # a 401 may mean a rotated key, and says that nothing was performed
             if reply.status == 401 and (fresh := self._keys.api_key(connection.name, fresh=True)) != key:
                 reply = self._authorized(request, vendor, connection, fresh)
-        if reply.status == 429:
-            self._turns.pause(connection.name, replies.retry_after(reply))
         return reply
 
     def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str) -> Reply:
@@ -170,12 +169,15 @@ class Transport:
         return Reply(reply.status, reply.body.replace(secret, MASK), reply.headers)  # "invalid key: …" is stored, shown
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
-        self._turns.take(connection, patience=self._patience)
         try:
             reply = self._exchange(request, headers, connection)
+        except ThrottledError:  # not its turn: nothing was sent
+            raise
         except RetryableError:
             self._turns.failed(connection.name)
             raise
+        if reply.status == 429:  # before anything else: until it is written down, the others go on calling
+            self._turns.pause(connection.name, replies.retry_after(reply))
         if reply.status >= 500:
             self._turns.failed(connection.name)
         else:
@@ -184,7 +186,6 @@ class Transport:
 
     def _exchange(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         with ExitStack() as stack:
-            stack.enter_context(within(UPLOAD_TIME if request.files else ANSWER_TIME))
             built = self._client.build_request(
                 request.method,
                 connection.base_url + request.path,
@@ -194,6 +195,8 @@ class Transport:
                 data=_grouped(request.fields) if request.fields else None,
                 files=[(part.field, self._part(part, stack)) for part in request.files] or None,
             )
+            self._turns.take(connection, patience=self._patience)  # as late as can be: a pause may begin at any time
+            stack.enter_context(within(UPLOAD_TIME if request.files else ANSWER_TIME))
             with failures(request.effect, f"{request.method} {request.path}"):
                 answer = self._client.send(built, stream=True, follow_redirects=False)
                 stack.callback(answer.close)

@@ -24,7 +24,7 @@ def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
     """List the case's artifacts and give each a safe, unique name."""
     job = desk.load(connection, reference)
     desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
-    listed = job.run(job.vendor.artifacts(job.view))
+    listed = job.look_up("artifacts", job.vendor.artifacts(job.view))
     known = {artifact.index: artifact for artifact in job.case.artifacts}
     for index, (artifact, name) in enumerate(zip(listed, unique_names(each.name for each in listed), strict=True)):
         old = known.pop(index, None)

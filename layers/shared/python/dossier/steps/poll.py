@@ -26,6 +26,8 @@ GROWTH = 1.5
 AT_ONCE = 100
 """Waits that one bulk poll serves at most."""
 SOON = timedelta(seconds=2)
+TROUBLES = 3
+"""Documents that a poll cannot ask for after which it leaves the others to the next poll."""
 REFUSED = timedelta(minutes=10)
 """How long a vendor may refuse the key of a case that waits: between its new key and ours lie some clicks."""
 MISSES = 3
@@ -48,11 +50,11 @@ class Poller:
             return
         early = (moment(wait.next_at) - now()).total_seconds()
         if early > 1:  # a delay longer than SQS can hold: not its time yet
-            self._waits.postpone(wait, early, asked=False)
+            self._waits.postpone(wait, early)
             return
         pause = self._desk.limiter.paused_for(connection)
         if pause and moment(wait.deadline) > now():
-            self._waits.postpone(wait, pause, asked=False)
+            self._waits.postpone(wait, pause)
             return
         settings = self._desk.connection_of(connection)
         vendor = self._desk.vendor_of(settings.vendor)
@@ -90,9 +92,26 @@ class Poller:
         return [*failed, *((wait, answer) for (wait, _), answer in zip(jobs, answers, strict=True))]
 
     def _documents(self, job: Job) -> Progress:
+        """Ask for each document by itself: what is known of one is kept, whatever becomes of asking for the next."""
         pending = [each.document_id for each in job.case.documents if each.document_id and not each.finished]
-        progress = job.run(job.vendor.poll_documents(job.view, pending))
+        states: dict[str, DocumentState] = {}
+        unknown: list[str] = []
+        troubles: list[RetryableError | MalformedAnswerError] = []
+        for document_id in pending:
+            try:
+                answer = job.run(job.vendor.poll_documents(job.view, [document_id]))
+            except (RetryableError, MalformedAnswerError) as error:
+                troubles.append(error)
+                if isinstance(error, ThrottledError) or len(troubles) == TROUBLES:
+                    break
+                continue
+            states |= answer.documents
+            unknown += answer.unknown
+        finished = not troubles and all(each.finished for each in states.values())
+        progress = Progress(finished=finished, documents=states, unknown=tuple(dict.fromkeys(unknown)))
         self._note(job, progress)
+        if troubles:
+            raise troubles[-1]
         return progress
 
     def _results(self, jobs: Sequence[Job], waits: Sequence[Wait]) -> list[Progress | DossierError]:
@@ -140,7 +159,8 @@ class Poller:
             self._desk.cases.change(wait.connection, wait.reference, note=None)
         retry = isinstance(outcome, Progress | RetryableError | MalformedAnswerError)
         if retry and now() < moment(wait.deadline):
-            self._waits.postpone(wait, self._delay(wait, outcome, poll), asked=True)
+            answered = isinstance(outcome, Progress)
+            self._waits.postpone(wait, self._delay(wait, outcome, poll), answered=answered)
             return
         error = outcome if isinstance(outcome, DossierError) and not retry else _late(wait, outcome)
         self._executions.fail(wait.token, error)
@@ -154,11 +174,13 @@ class Poller:
             return False
         note = f"{refusal}; asking again until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
         self._desk.cases.change(wait.connection, wait.reference, note=note)
-        self._waits.postpone(wait, self._delay(wait, refusal, poll), asked=False, refused_at=since)
+        self._waits.postpone(wait, self._delay(wait, refusal, poll), answered=False, refused_at=since)
         return True
 
     def _delay(self, wait: Wait, outcome: Progress | DossierError, poll: Poll) -> float:
-        delay = min(poll.max, poll.every * GROWTH ** min(wait.attempts, 50))
+        # A poll without an answer says nothing about how long the vendor takes: such polls are counted by themselves.
+        tries = wait.attempts if isinstance(outcome, Progress) else wait.troubles
+        delay = min(poll.max, poll.every * GROWTH ** min(tries, 50))
         if isinstance(outcome, ThrottledError):
             delay = max(delay, outcome.retry_after)
         left = (moment(wait.deadline) - now()).total_seconds()

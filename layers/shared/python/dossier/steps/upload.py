@@ -128,7 +128,7 @@ def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
         return Uploaded(case_id=found)
     if "documents" in job.vendor.phases:
         return Uploaded(case_id=job.case.record.case_id, document_ids=dict.fromkeys(indices, found))
-    return job.run(job.vendor.find_uploaded(job.view, indices, Intent(at=now(), adopt=found)))
+    return job.look_up("adopt", job.vendor.find_uploaded(job.view, indices, Intent(at=now(), adopt=found)))
 
 
 def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> Uploaded | None:
@@ -142,9 +142,9 @@ def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> 
         raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
     others = intents.known(record.connection, record.reference, intent.at)
     before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
-    if indices:
-        return job.run(job.vendor.find_uploaded(job.view, indices, before))
-    return job.run(job.vendor.find_opened(job.view, before))
+    find = job.vendor.find_uploaded(job.view, indices, before) if indices else job.vendor.find_opened(job.view, before)
+    # An answer that was remembered for an earlier request of this upload would not know of this one.
+    return job.look_up(f"{what}@{iso(intent.at)}", find)
 
 
 def apply(job: Job, what: str, answer: Uploaded) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
+from dossier.errors import RetryableError
 from dossier.http import Flow, Reply
 from dossier.models import moment
 from dossier.ports import CaseView, Vendor
@@ -16,6 +17,7 @@ from dossier.settings import Connection
 from dossier.stores.cases import Case, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
+from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects, vendor_key
 from dossier.transport import MASK, Transport
 
@@ -42,6 +44,7 @@ class Desk:
     intents: Intents
     transport: Transport
     limiter: Limiter
+    lookup_of: Callable[[str, str, str], Lookup]
     connection_of: Callable[[str], Connection]
     vendor_of: Callable[[str], Vendor]
     patience: float = 20.0
@@ -99,6 +102,21 @@ class Job:
             self.keep(what, _hidden(body, hide))
 
         return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
+
+    def look_up(self, what: str, flow: Flow[_T]) -> _T:
+        """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try goes on from there.
+
+        Args:
+            what: names the look-up among those of the case.
+            flow: what a vendor adapter's method returned.
+
+        """
+        lookup = self.desk.lookup_of(self.case.record.connection, self.case.record.reference, what)
+        try:
+            return self.run(lookup.resume(flow))
+        except RetryableError:
+            lookup.interrupted()
+            raise
 
     def lease(self, what: str) -> AbstractContextManager[None]:
         """Hold one of the connection's slots for a transfer of this case."""

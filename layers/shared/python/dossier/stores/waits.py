@@ -30,6 +30,9 @@ class Wait(Stored):
     token: str
     seq: int
     attempts: int = 0
+    """Polls that the vendor has answered."""
+    troubles: int = 0
+    """Polls in a row that it has not."""
     next_at: str
     deadline: str
     started_at: str
@@ -71,13 +74,18 @@ class Waits:
         self._table.put(_item(wait))
         self._send(wait, first)
 
-    def postpone(self, wait: Wait, delay: float, *, asked: bool, refused_at: str | None = None) -> bool:
+    def postpone(
+        self, wait: Wait, delay: float, *, answered: bool | None = None, refused_at: str | None = None
+    ) -> bool:
         """Set when to ask next, ``delay`` seconds from now; return False if somebody else moved the wait meanwhile.
 
-        ``asked`` counts as a try, which makes the next delays longer; ``refused_at`` as in ``Wait``.
+        ``answered`` tells whether the vendor was asked and has answered (None: it was not asked); ``refused_at`` as in
+        ``Wait``.
         """
-        attempts = wait.attempts + 1 if asked else wait.attempts
-        changes = {"attempts": attempts, "polled_at": iso(now()), "refused_at": refused_at}
+        changes: Item = {"polled_at": iso(now())}
+        if answered is not None:
+            troubles = 0 if answered else wait.troubles + 1
+            changes |= {"attempts": wait.attempts + answered, "troubles": troubles, "refused_at": refused_at}
         return self._move(wait, delay, changes)
 
     def nudge(self, wait: Wait) -> bool:
@@ -136,4 +144,5 @@ def _item(wait: Wait) -> Item:
 
 
 def _wait(item: Item) -> Wait:
-    return Wait.model_validate({**item, "seq": int(item["seq"]), "attempts": int(item["attempts"])})
+    counts = {name: int(item.get(name, 0)) for name in ("seq", "attempts", "troubles")}
+    return Wait.model_validate({**item, **counts})

@@ -1,0 +1,78 @@
+"""What an interrupted look-up has read: the next try of the step goes on from there.
+
+A look-up of several requests that begins anew whenever one of them fails never ends at a vendor that fails often: ten
+requests that succeed half of the time succeed together once in a thousand tries.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import time
+from typing import TypeVar, cast
+
+from dossier.http import Effect, Flow, Reply, Request
+from dossier.stores.table import Item, Table
+
+_T = TypeVar("_T")
+FRESH = 600
+"""How long, in seconds, an answer may be used: as long as tries follow each other quickly."""
+LARGEST = 300 << 10
+"""Largest answer, packed, that is remembered, in bytes: an item of the table holds 400 KiB."""
+
+
+class Lookup:
+    """One look-up of a case, called ``what``: it reads again what earlier tries were answered."""
+
+    def __init__(self, table: Table, connection: str, reference: str, what: str) -> None:
+        self._table = table
+        self._pk = f"READ#{connection}#{reference}"
+        self._prefix = f"{what}#"
+        self._answered: dict[str, Reply] = {}
+
+    def resume(self, flow: Flow[_T]) -> Flow[_T]:
+        """Drive a flow that only reads; a request that an earlier try got a usable answer to is not made again.
+
+        Raises:
+            ValueError: the flow changes something at the vendor.
+
+        """
+        items = list(self._table.query(self._pk, prefix=self._prefix))
+        known = {item["sk"]: _reply(item) for item in items if int(item["ttl"]) > time.time()}
+        try:
+            request = next(flow)
+            while True:
+                if request.effect is not Effect.SAFE:
+                    raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
+                name = self._prefix + _fingerprint(request)
+                reply = known.pop(name, None)
+                if reply is None:
+                    reply = yield request
+                    request = flow.send(reply)
+                    self._answered[name] = reply  # the flow goes on, so the answer was one
+                else:
+                    request = flow.send(reply)
+        except StopIteration as stop:
+            for item in items:
+                self._table.delete(self._pk, item["sk"])
+            return cast("_T", stop.value)
+
+    def interrupted(self) -> None:
+        """Remember what this try has read, for the next one."""
+        ttl = int(time.time()) + FRESH
+        for name, reply in self._answered.items():
+            body = gzip.compress(reply.body)
+            if len(body) <= LARGEST:
+                headers = json.dumps(dict(reply.headers))
+                item = {"pk": self._pk, "sk": name, "status": reply.status, "headers": headers, "body": body}
+                self._table.put({**item, "ttl": ttl})
+
+
+def _fingerprint(request: Request) -> str:
+    said = json.dumps([request.method, request.path, request.query, request.json, request.fields])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _reply(item: Item) -> Reply:
+    return Reply(int(item["status"]), gzip.decompress(bytes(item["body"])), json.loads(item["headers"]))
