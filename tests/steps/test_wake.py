@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dossier.models import iso, moment, now
-from dossier.steps.wake import nudge, wake
+from dossier.steps.wake import MOST_IDS, nudge, wake
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
@@ -114,6 +114,18 @@ def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
     intents, waits = world.cloud.app.intents, world.cloud.app.waits
     applied(world, Meanwhile(intents, "hint", lambda: intents.own(*CASE, ["doc:1"])))  # type: ignore[arg-type]
     assert moment(waiting(waits).next_at) <= now()
+
+
+def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
+    """Of very many ids only the first are looked at, those of a job or a case before those of documents."""
+    ids = [f"stranger:{number}" for number in range(3 * MOST_IDS)]
+    world.cloud.app.intents.own(*CASE, ["job:1"])
+    body = json.dumps({"event": "job_completed", "document_ids": ids, "job_id": "job:1"}).encode()
+    waits = world.cloud.app.waits
+    assert wake(CASE[0], body, last_try=False, desk=world.desk, waits=waits, executions=Tokens())  # type: ignore[arg-type]
+    assert moment(waiting(waits).next_at) <= now()
+    noted = [each for each in ids if world.cloud.app.table.get(f"ID#{CASE[0]}#{each}", "ID")]
+    assert noted == ids[: MOST_IDS - 1]
 
 
 def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:

@@ -13,6 +13,10 @@ from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
 from dossier.stores.waits import Waits
 
+MOST_IDS = 50
+"""Ids of one delivery that are looked at: with a body full of them it would outlast the function, and so would every
+other delivery of its batch be tried again, until all of them are dead letters."""
+
 
 def wake(
     connection: str,
@@ -35,7 +39,7 @@ def wake(
     if hint is None:
         return True
     references, strangers = set(), []
-    for vendor_id in (*hint.case_ids, *hint.document_ids, *hint.job_ids):
+    for vendor_id in (*hint.case_ids, *hint.job_ids, *hint.document_ids)[:MOST_IDS]:
         reference = _owner(connection, vendor_id, desk=desk)
         if reference is None:
             strangers.append(vendor_id)
@@ -47,7 +51,7 @@ def wake(
         return True
     if not last_try:
         return False
-    for case_id in hint.case_ids:
+    for case_id in hint.case_ids[:MOST_IDS]:
         collect_stranger(connection, case_id, executions=executions)
     return True
 
