@@ -14,7 +14,10 @@ from infra.settings import Settings
 
 
 class ArtifactBucket(Construct):
-    """A private, versioned bucket. It outlives the stack unless ``retain=false``."""
+    """A private, versioned bucket. It outlives the stack unless ``retain=false``.
+
+    With ``evidence_lock_days`` its objects can be locked; which are, and until when, is said with each object.
+    """
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
         super().__init__(scope, id)
@@ -23,6 +26,7 @@ class ArtifactBucket(Construct):
             self,
             "Bucket",
             versioned=True,
+            object_lock_enabled=True if settings.evidence_lock_days else None,
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
             bucket_key_enabled=True if key else None,  # one call to KMS for many objects

@@ -99,8 +99,9 @@ class Functions(Construct):
             "webhook",
             cdk.Duration.seconds(20),
             read_secrets,
-            self._writes(EVIDENCE),
+            self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
             _send([wake_queue.queue.queue_arn]),
+            environment={"DOSSIER_EVIDENCE_LOCK_DAYS": str(settings.evidence_lock_days)},
         )
         self._add(
             "wake",
@@ -209,8 +210,9 @@ class Functions(Construct):
             Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)),
         )
 
-    def _writes(self, *keys: str, abort: bool = False) -> Grant:
-        actions = ("s3:PutObject", "s3:AbortMultipartUpload") if abort else ("s3:PutObject",)
+    def _writes(self, *keys: str, abort: bool = False, lock: bool = False) -> Grant:
+        more = {"s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
+        actions = ("s3:PutObject", *(action for action, wanted in more.items() if wanted))
         return Grant(actions, self._objects(*keys), "The objects of every case and day, in folders of their own.")
 
     def _puts_events(self) -> Grant:

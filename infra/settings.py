@@ -20,6 +20,9 @@ MOST_CONNECTIONS = 30
 """Connections of one stage at most: each is named in the functions' roles, and IAM takes 10,240 characters of inline
 policies a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 
+LONGEST_LOCK = 36_500
+"""Days of Object Lock at most: a hundred years (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html)."""
+
 _STAGE = re.compile(r"[a-z][a-z0-9]{0,15}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,64}")
@@ -41,6 +44,8 @@ class Settings:
     """Buckets besides the artifact bucket that documents may be submitted from."""
     retain: bool = True
     """Whether bucket and table outlive the stack."""
+    evidence_lock_days: int = 0
+    """How long nobody can delete or replace a delivery that was kept (S3 Object Lock); 0 is off."""
     kms_key_arn: str = ""
     """The customer's KMS key for bucket, table, queues and secrets; without one AWS's own keys encrypt them."""
     webhook_rate: int = 100
@@ -79,6 +84,7 @@ class Settings:
             dependency_layer=_layer_folder(context, root),
             document_buckets=_buckets(context),
             retain=_yes_or_no(context, "retain", default=True),
+            evidence_lock_days=_whole_number(context, "evidence_lock_days", default=0, most=LONGEST_LOCK),
             kms_key_arn=_key(context),
             webhook_rate=_whole_number(context, "webhook_rate", default=100),
             webhook_burst=_whole_number(context, "webhook_burst", default=200),
@@ -111,10 +117,10 @@ def _yes_or_no(context: Context, key: str, *, default: bool) -> bool:
     return _YES_OR_NO.get(text, default)
 
 
-def _whole_number(context: Context, key: str, *, default: int) -> int:
+def _whole_number(context: Context, key: str, *, default: int, most: int = 99_999) -> int:
     text = _text(context, key)
-    if text and not re.fullmatch(r"[1-9]\d{0,4}", text):
-        raise ConfigurationError(f'{key} "{text}": use a whole number from 1 to 99999')
+    if text and not (re.fullmatch(r"[1-9]\d{0,4}", text) and int(text) <= most):
+        raise ConfigurationError(f'{key} "{text}": use a whole number from 1 to {most}')
     return int(text) if text else default
 
 

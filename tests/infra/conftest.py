@@ -40,6 +40,7 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> S
         "kms_key_arn": KMS_KEY,
         "webhook_rate": "7",
         "webhook_burst": "9",
+        "evidence_lock_days": "400",
     }
     return _synthesize(tmp_path_factory.mktemp("blue"), settings)
 

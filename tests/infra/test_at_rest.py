@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.infra.synthesis import KMS_KEY, Properties, Synthesized
 
@@ -53,6 +54,30 @@ def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stac
         grants = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("kms:")]
         assert grants == [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [KMS_KEY]}]
         assert not [each for each in stack.statements(verb) if each["Action"][0].startswith("kms:")]
+
+
+def test_evidence_is_locked_if_the_operator_says_so(stack: Synthesized, other_stack: Synthesized) -> None:
+    """With ``-c evidence_lock_days=…`` the webhook function alone may lock what it writes; it may lift no lock."""
+    locks = {"s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention"}
+    for synthesized, days, granted in ((stack, "0", {}), (other_stack, "400", {"webhook": {"s3:PutObjectRetention"}})):
+        assert synthesized.one("AWS::S3::Bucket").get("ObjectLockEnabled", False) is bool(granted)
+        variables = synthesized.functions["webhook"]["Environment"]["Variables"]
+        assert variables["DOSSIER_EVIDENCE_LOCK_DAYS"] == days
+        may = {
+            verb: locks & {action for statement in synthesized.statements(verb) for action in statement["Action"]}
+            for verb in synthesized.functions
+        }
+        assert {verb: actions for verb, actions in may.items() if actions} == granted
+    [grant] = [each for each in other_stack.statements("webhook") if "s3:PutObjectRetention" in each["Action"]]
+    assert grant["Resource"] == ["<Bucket>/webhooks/*"]
+
+
+def test_a_lock_needs_no_new_bucket() -> None:
+    """CloudFormation turns Object Lock on for a bucket that is there: its schema names what only creation can set."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::S3::Bucket").schema
+    assert "/properties/BucketName" in schema["createOnlyProperties"]
+    assert "ObjectLockEnabled" in schema["properties"]
+    assert not [each for each in schema["createOnlyProperties"] if "ObjectLock" in each]
 
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from dossier.stores.evidence import id_of, key_of
+import pytest
+from botocore.exceptions import ClientError
+
+from dossier.stores.doorstep import Doorstep
+from dossier.stores.evidence import EvidenceStore, id_of, key_of
 from tests.conftest import Cloud
 
 BODY = b"\xff\x00 bytes"
@@ -56,3 +60,29 @@ def test_a_listing_goes_back_to_a_moment(cloud: Cloud) -> None:
     ids = [stored(cloud, at + timedelta(hours=number), number + 3) for number in range(-3, 3)]
     since = (at - timedelta(hours=1)).astimezone()
     assert [id_of(key) for key in cloud.app.evidence.list("invoices", since=since)] == ids[:1:-1]
+
+
+def test_evidence_is_locked_for_as_long_as_the_operator_says(cloud: Cloud) -> None:
+    """A delivery that is kept with a lock can neither be deleted nor unlocked before its time; without one, it can."""
+    s3 = cloud.session.client("s3")
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    key = EvidenceStore(s3, "locked", lock_days=400).keep("invoices", "accepted", BODY, {})
+    head = s3.head_object(Bucket="locked", Key=key)
+    assert head["ObjectLockMode"] == "GOVERNANCE"
+    assert timedelta(days=399) < head["ObjectLockRetainUntilDate"] - datetime.now(UTC) <= timedelta(days=400)
+    [version] = s3.list_object_versions(Bucket="locked")["Versions"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket="locked", Key=key, VersionId=version["VersionId"])
+    key = EvidenceStore(s3, "locked").keep("invoices", "accepted", BODY, {})
+    assert "ObjectLockMode" not in s3.head_object(Bucket="locked", Key=key)
+
+
+def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
+    """The webhook function reads the days from its environment; none, or 0, is no lock, and needs no right to one."""
+    s3 = cloud.session.client("s3")
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    for days, mode in (("30", "GOVERNANCE"), ("0", None), (None, None)):
+        given = {} if days is None else {"DOSSIER_EVIDENCE_LOCK_DAYS": days}
+        environment = {"DOSSIER_BUCKET": "locked", "DOSSIER_WAKE_QUEUE_URL": "https://sqs/wake", **given}
+        key = Doorstep(cloud.session.client("sqs"), environment).evidence().keep("invoices", "accepted", BODY, {})
+        assert s3.head_object(Bucket="locked", Key=key).get("ObjectLockMode") == mode

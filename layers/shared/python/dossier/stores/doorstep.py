@@ -45,7 +45,8 @@ class Doorstep:
 
     @cached_property
     def _evidence(self) -> EvidenceStore:
-        return EvidenceStore(boto3.client("s3"), self._environment["DOSSIER_BUCKET"])
+        days = int(self._environment.get("DOSSIER_EVIDENCE_LOCK_DAYS") or 0)
+        return EvidenceStore(boto3.client("s3"), self._environment["DOSSIER_BUCKET"], lock_days=days)
 
     def evidence(self) -> EvidenceStore:
         """Return where deliveries are kept."""

@@ -8,8 +8,8 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -33,11 +33,16 @@ class Evidence:
 
 
 class EvidenceStore:
-    """``webhooks/<connection>/<yyyy>/<mm>/<dd>/<id>.json`` in the artifact bucket."""
+    """``webhooks/<connection>/<yyyy>/<mm>/<dd>/<id>.json`` in the artifact bucket.
 
-    def __init__(self, s3: S3Client, bucket: str) -> None:
+    For ``lock_days`` after it came nobody can delete or replace a delivery, if that is not 0 (S3 Object Lock in
+    governance mode: only somebody with ``s3:BypassGovernanceRetention`` could, and no function has that).
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, *, lock_days: int = 0) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._lock_days = lock_days
 
     def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
         """Store a delivery and return its key. Ids sort by time."""
@@ -50,10 +55,16 @@ class EvidenceStore:
             "headers": dict(headers),
             "body_base64": base64.b64encode(body).decode(),
         }
-        self._s3.put_object(
-            Bucket=self._bucket, Key=key, Body=json.dumps(data, indent=1).encode(), ContentType="application/json"
-        )
+        text = json.dumps(data, indent=1).encode()
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text, ContentType="application/json", **self._lock(at))
         return key
+
+    def _lock(self, at: datetime) -> dict[str, Any]:
+        if not self._lock_days:
+            return {}
+        until = at + timedelta(days=self._lock_days)
+        # S3 takes a lock only together with a checksum of the object.
+        return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ChecksumAlgorithm": "CRC32"}
 
     def read(self, key: str) -> Evidence:
         """Return a delivery that was kept."""
