@@ -16,6 +16,7 @@ from dossier.models import first_problem
 from dossier.ports import CaseView, Intent
 from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies
 from dossier.vendors.docsumo.adapter import CANDIDATES
+from dossier.vendors.docsumo.flows import MOST_PAGES
 from dossier.vendors.docsumo.hints import DEEPEST, MOST_IDS
 from dossier.vendors.docsumo.replies import KNOWN
 from dossier.vendors.docsumo.requests import SortBy
@@ -224,6 +225,15 @@ def test_list_filters_by_stage_and_assignee() -> None:
     assert driven.request.query[3:] == (
         ("stage_id", "stage__a"), ("stage_id", "stage__b"), ("assigned_to", "user__me"),
     )  # fmt: skip
+
+
+def test_list_without_an_end_is_malformed() -> None:
+    """A vendor that has one more case on every page is not followed for ever."""
+    account = Account(largest_page=1, before=lambda account, number: account.add(f"case__{number}", created=number))
+    account.add("case__first", created=-1)
+    with pytest.raises(MalformedAnswerError, match=f"not ended after {MOST_PAGES} pages"):
+        drive(flows.list_cases(connection()), account)
+    assert account.asked == MOST_PAGES
 
 
 def test_list_of_a_vendor_that_ignores_offset_ends() -> None:

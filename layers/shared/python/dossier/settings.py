@@ -15,6 +15,10 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "shared-secret", "path-token"]
 
 
+MOST_ARTIFACTS = 10_000
+"""Largest ``limits.artifacts``: the numbers of so many files are a quarter of what a state may hand on (256 KiB)."""
+
+
 class Settings(BaseModel):
     """Base of every table in ``connections.toml``: an unknown key is an error."""
 
@@ -47,6 +51,8 @@ class Limits(Settings):
     requests_per_second: float = Field(default=10, gt=0, le=1000)
     concurrency: int = Field(default=5, ge=1, le=100)
     """Uploads and downloads of one case, and polls of the connection, that run at once."""
+    artifacts: int = Field(default=2000, ge=1, le=MOST_ARTIFACTS)
+    """Most files of one case that are fetched; a case with more fails before the first."""
     artifact_bytes: int = Field(default=5 << 30, ge=1, le=5 << 40)
     """Largest artifact that is downloaded, in bytes; S3 keeps objects of up to 5 TiB."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from dossier.errors import ConfigurationError
 from dossier.models import CaseStatus
 from dossier.names import unique_names
 from dossier.steps.work import Desk
@@ -21,10 +22,21 @@ class Collected(BaseModel):
 
 
 def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
-    """List the case's artifacts and give each a safe, unique name."""
+    """List the case's artifacts and give each a safe, unique name.
+
+    Raises:
+        ConfigurationError: there are more than ``limits.artifacts``; nothing is written down.
+
+    """
     job = desk.load(connection, reference)
     desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
     listed = job.look_up("artifacts", job.vendor.artifacts(job.view))
+    most = job.connection.limits.artifacts
+    if len(listed) > most:
+        raise ConfigurationError(
+            f"the vendor lists {len(listed)} files for the case, more than {most}: "
+            "raise limits.artifacts if it is right"
+        )
     known = {artifact.index: artifact for artifact in job.case.artifacts}
     for index, (artifact, name) in enumerate(zip(listed, unique_names(each.name for each in listed), strict=True)):
         old = known.pop(index, None)
@@ -33,6 +45,10 @@ def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
         record = ArtifactRecord(index=index, name=name, source=artifact.source, content_type=artifact.content_type)
         desk.cases.put_artifact(connection, reference, record)
     desk.cases.drop_artifacts(connection, reference, known)
-    step = max(1, -(-len(listed) // ITERATIONS))
-    chunks = [list(range(start, min(start + step, len(listed)))) for start in range(0, len(listed), step)]
-    return Collected(artifacts=chunks, at_once=job.connection.limits.concurrency)
+    return Collected(artifacts=chunks(len(listed)), at_once=job.connection.limits.concurrency)
+
+
+def chunks(count: int) -> list[list[int]]:
+    """Return the numbers of so many artifacts in at most ``ITERATIONS`` lists."""
+    step = max(1, -(-count // ITERATIONS))
+    return [list(range(start, min(start + step, count))) for start in range(0, count, step)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-from dossier.errors import InvalidCaseError
+from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
@@ -17,6 +17,8 @@ from dossier.vendors.docsumo.settings import DocsumoConnection
 CLOCK_ALLOWANCE = timedelta(seconds=120)
 """How far the vendor's clock may be from ours."""
 
+MOST_PAGES = 1000
+"""Most pages of a list that are read: one that is longer than any account, or that has no end, is no list."""
 _STALE_PAGES = 2
 """Pages in a row without anything new after which a list counts as walked, whatever total it claims."""
 
@@ -71,10 +73,15 @@ def walk(
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
 ) -> Flow[list[Entry]]:
-    """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end."""
+    """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end.
+
+    Raises:
+        MalformedAnswerError: it has not ended after ``MOST_PAGES``; besides ``dossier.replies.read``'s.
+
+    """
     found: dict[str, Entry] = {}
     stale = 0
-    while True:
+    for _ in range(MOST_PAGES):
         request = requests.list_cases(
             connection,
             limit=page,
@@ -95,6 +102,7 @@ def walk(
         ended = offset == answer.total if told else answer.size < page
         if not answer.size or ended or stale == _STALE_PAGES or (found and enough(list(found.values()))):
             return list(found.values())
+    raise MalformedAnswerError(f"the vendor's list of cases has not ended after {MOST_PAGES} pages")
 
 
 def find_cases(
