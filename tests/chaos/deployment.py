@@ -87,19 +87,29 @@ class Deployment:
                 return entries
             entries += page
 
+    @property
+    def home(self) -> Path:
+        """Where the deployment keeps its files."""
+        return Path(self.environment["DOSSIER_HOME"])
+
+    def pid(self, server: str) -> int:
+        """Return the process of ``local_aws`` or ``sandbox``."""
+        return int(json.loads((self.home / "local.json").read_text())[server]["pid"])
+
     def restart_sandbox(self) -> None:
-        """Kill the sandbox and start it again on its state, as a vendor's outage does."""
-        home = Path(self.environment["DOSSIER_HOME"])
-        state = json.loads((home / "local.json").read_text())
-        pid = state["sandbox"]["pid"]
-        os.kill(pid, signal.SIGKILL)
+        """Kill the sandbox and start it again on its state three seconds later, as a vendor's outage does."""
+        os.kill(self.pid("sandbox"), signal.SIGKILL)
         time.sleep(3)
         self.dossier("up")
 
 
 @contextmanager
-def deployed(home: Path) -> Iterator[Deployment]:
-    """Bring a deployment up on free ports, and down again."""
+def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
+    """Bring a deployment up on free ports, and down again.
+
+    ``connections`` is the text of a connections file to deploy in place of the repository's own, with ``SANDBOX`` for
+    the sandbox's address.
+    """
     environment = {
         **os.environ,
         "DOSSIER_HOME": str(home),
@@ -107,6 +117,10 @@ def deployed(home: Path) -> Iterator[Deployment]:
         "DOSSIER_SANDBOX_PORT": str(free_port()),
     }
     environment.pop("DOSSIER_CONNECTIONS", None)
+    if connections:
+        file = home.with_name("connections.toml")
+        file.write_text(connections.replace("SANDBOX", f"http://127.0.0.1:{environment['DOSSIER_SANDBOX_PORT']}"))
+        environment["DOSSIER_CONNECTIONS"] = str(file)
 
     def run(command: str) -> str:
         done = subprocess.run(

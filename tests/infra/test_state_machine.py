@@ -93,7 +93,7 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
     assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
     assert never["MaxAttempts"] == 0
     assert set(turn["ErrorEquals"]) == {"ThrottledError", "Lambda.TooManyRequestsException"}
-    assert (turn["MaxAttempts"], turn["MaxDelaySeconds"], turn["JitterStrategy"]) == (500, 120, "FULL")
+    assert (turn["MaxAttempts"], turn["MaxDelaySeconds"], turn["JitterStrategy"]) == (1000, 60, "FULL")
     passing = {each for each in patient["ErrorEquals"] if not each.startswith("Lambda.")}
     assert passing == {each.__name__ for each in tree(RetryableError)} - {"ThrottledError"}
     assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (90, 30, "FULL")

@@ -1,0 +1,89 @@
+"""What the fault suite submits, and the operator who answers its questions."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.deployment import ROOT, Deployment
+
+FILES = {
+    "invoices": ("invoice.pdf", "scan.tiff"),
+    "claims": ("invoice.pdf", "receipt.png"),
+    "disputes": ("complaint.docx", "receipt.png"),
+}
+ENDED = frozenset({"completed", "completed_with_failures", "failed"})
+AT_REST = ENDED | {"needs_attention"}
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases of one test: as many at each connection, with references that begin alike."""
+
+    deployment: Deployment
+    prefix: str
+    count: int
+
+    def submit(self, part: int = 0, *, of: int = 1) -> None:
+        """Start every case, or one part of them, eight at once."""
+        numbers = range(part, self.count // len(FILES), of)
+        jobs = [(connection, number) for number in numbers for connection in FILES]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda job: self._start(*job), jobs))
+
+    def _start(self, connection: str, number: int) -> None:
+        self.deployment.submit(connection, f"{self.prefix}-{number}", self.contents(connection, number))
+
+    def contents(self, connection: str, number: int) -> dict[str, bytes]:
+        """Return a case's documents: real files, each with a name (and, where the format allows, bytes) of its own."""
+        files = {}
+        for name in FILES[connection]:
+            body = (ROOT / "events" / "documents" / name).read_bytes()
+            stem, _, ending = name.rpartition(".")
+            trailer = f"\n% {self.prefix} {number}".encode() if ending != "docx" else b""
+            files[f"{stem}-{self.prefix}-{connection}-{number}.{ending}"] = body + trailer
+        return files
+
+    def rows(self) -> list[Row]:
+        """Return the cases as `dossier list` shows them."""
+        return [row for row in self.deployment.cases() if row["reference"].startswith(f"{self.prefix}-")]
+
+    def wait(self, until: Callable[[list[Row]], bool], *, seconds: float) -> list[Row]:
+        """Return the cases once ``until`` holds for them."""
+        give_up = time.monotonic() + seconds
+        while True:
+            rows = self.rows()
+            if until(rows):
+                return rows
+            assert time.monotonic() < give_up, Counter(row["status"] for row in rows)
+            time.sleep(1)
+
+    def all_in(self, statuses: Iterable[str]) -> Callable[[list[Row]], bool]:
+        """Return the condition that every case is there and in one of ``statuses``."""
+        wanted = frozenset(statuses)
+        return lambda rows: len(rows) == self.count and all(row["status"] in wanted for row in rows)
+
+    def answer(self) -> int:
+        """Answer every open question as an operator does who looks at the vendor; return how many there were."""
+        asked = [row for row in self.rows() if row["status"] == "needs_attention"]
+        effects = [effect for entry in self.deployment.journal() for effect in entry["effects"]]
+        for row in asked:
+            names = (row["connection"], row["reference"])
+            for question in self.deployment.dossier("status", *names)["questions"]:
+                found = _made(effects, row["reference"], question["what"])
+                verdict = ["--use", found] if found else ["--retry"]
+                which = ["--connection", row["connection"], "--question", question["what"]]
+                self.deployment.dossier("resolve", row["reference"], *which, *verdict)
+        return len(asked)
+
+
+def _made(effects: Iterable[Row], reference: str, what: str) -> str | None:
+    """Return the id of the case that a vendor opened for a reference, if it did."""
+    assert what == "open", f"{what} of {reference} could have been looked up"
+    made = [each["case_id"] for each in effects if each.get("external_case_id") == reference]
+    return made[-1] if made else None

@@ -1,0 +1,20 @@
+"""One deployment for the suites of cases: each has references of its own, and reads the journal from where it began."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.deployment import ROOT, Deployment, deployed
+
+
+@pytest.fixture(scope="package")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Yield a deployment of the shipped connections, which wait for an hour: their vendors are not in order."""
+    shipped = (ROOT / "connections.toml").read_text(encoding="utf-8").replace("http://127.0.0.1:4780", "SANDBOX")
+    with deployed(
+        tmp_path_factory.mktemp("cases") / "home", re.sub(r"deadline = \d+", "deadline = 3600", shipped)
+    ) as up:
+        yield up
