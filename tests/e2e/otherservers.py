@@ -220,7 +220,7 @@ class _Vendor(ABC):
         if call.operation == "?":
             raise Misuse("no such endpoint")
         if call.headers.get(self.key_header, "") not in {self.account.key, self.account.also}:
-            return 401, self.unauthorized(), {}
+            return 401, self.unauthorized(call.headers.get(self.key_header, "")), {}
         with self.lock:
             fault = next((each for each in self.account.faults if each.operation == call.operation), None)
             if fault:
@@ -244,7 +244,7 @@ class _Vendor(ABC):
         """Return the name of the method that answers, ``?`` for none."""
 
     @abstractmethod
-    def unauthorized(self) -> dict[str, Any]:
+    def unauthorized(self, key: str) -> dict[str, Any]:
         """Return the body of a 401."""
 
     def paper(self, call: Call, sent: Sent, id_: str, **more: str) -> Paper:
@@ -275,7 +275,7 @@ class DocuStack(_Vendor):
                 return "document"
         return "?"
 
-    def unauthorized(self) -> dict[str, Any]:
+    def unauthorized(self, key: str) -> dict[str, Any]:
         """Return the body of a 401, by the guide."""
         return {"detail": "Invalid or missing API key"}
 
@@ -358,9 +358,9 @@ class Docsumo(_Vendor):
                 return "link"
         return "?"
 
-    def unauthorized(self) -> dict[str, Any]:
-        """Return the body of a 401."""
-        return {"status_code": 401, "message": "No such key", "error_code": "UNAUTHORIZED"}
+    def unauthorized(self, key: str) -> dict[str, Any]:
+        """Return the body of a 401, which repeats the key."""
+        return {"status_code": 401, "message": f"No such key: {key}", "error_code": "UNAUTHORIZED"}
 
     def stranger(self, *names: str) -> str:
         """Make a case as somebody else does, processed and in its stage; return its id."""
@@ -497,9 +497,9 @@ class Ombudsman(_Vendor):
                 return "case"
         return "?"
 
-    def unauthorized(self) -> dict[str, Any]:
-        """Return the body of a 401."""
-        return {"statusCode": 401, "message": ["Unauthorized"], "error": "Unauthorized"}
+    def unauthorized(self, key: str) -> dict[str, Any]:
+        """Return the body of a 401, which repeats the key."""
+        return {"statusCode": 401, "message": ["Unauthorized", key], "error": "Unauthorized"}
 
     def stranger(self, reference: str, *names: str) -> str:
         """Make a case as somebody else does, processed; return its id."""

@@ -77,7 +77,7 @@ def test_a_refused_delivery_leaves_evidence_alone(world: World) -> None:
         ("scans", right),
         ("called/wrong-token", {}),
         ("rung", {}),
-        ("rung", {"X-Other-Token": "s-runG"}),
+        ("rung", {"X-Other-Token": "planted-secret-of-runG"}),
         ("intake", {}),
     ]
     for number, (connection, headers) in enumerate(cases):

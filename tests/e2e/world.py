@@ -129,13 +129,15 @@ ACCOUNTS = (
     Account("hasty", "ombudsman", "/x/hasty", "key-of-hasty"),
 )
 WEBHOOK_SECRETS = {
-    "scans": "s-scans",
-    "called": "s-cälled",
-    "rung": "s-rung",
-    "intake": "s-intake",
-    "turnstile": "s-turnstile",
-    "carousel": "s-carousel",
+    "scans": "planted-secret-of-scans",
+    "called": "planted-secret-of-cälled",
+    "rung": "planted-secret-of-rung",
+    "intake": "planted-secret-of-intake",
+    "turnstile": "planted-secret-of-turnstile",
+    "carousel": "planted-secret-of-carousel",
 }
+CONTENT = "planted-content-5d20c7"
+"""Stands in every document."""
 KEYLESS, WRONG = "keyless", {"locked": "ds_live_wrong"}
 
 
@@ -175,6 +177,8 @@ class World:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._numbers = itertools.count(1)
+        self.said: list[str] = []
+        self.tokens: set[str] = set()
         self._events: list[dict[str, Any]] = []
         self._events_lock = threading.Lock()
         kept = ("PATH", "HOME", "LANG", "TZ", "DOSSIER_LOCAL_WORKERS")
@@ -262,6 +266,7 @@ class World:
                 timeout=240,
                 check=False,
             )
+        self.said += [done.stdout, done.stderr]
         said = Said(done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr)
         assert code in {None, said.code}, f"dossier {' '.join(arguments)}: exit {said.code}\n{done.stdout}{done.stderr}"
         return said
@@ -294,7 +299,7 @@ class World:
         path = self.folder / "files" / (folder or f"{next(self._numbers):04d}") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         unlucky = b"\r\n--boundary--\r\nContent-Disposition: form-data; name=x\r\n\r\n"
-        path.write_bytes(head.get(name.rpartition(".")[2], b"text ") + unlucky + os.urandom(size))
+        path.write_bytes(head.get(name.rpartition(".")[2], b"text ") + CONTENT.encode() + unlucky + os.urandom(size))
         return path
 
     # AWS
@@ -361,13 +366,14 @@ class World:
         return dict(json.loads(self.read(f"cases/{connection}/{reference}/result.json")))
 
     def items(self, pk: str) -> dict[str, Any]:
-        """Return the table's items of a partition by sort key."""
+        """Return the table's items of a partition by sort key; task tokens that are seen on the way are remembered."""
         found = self.client("dynamodb").query(
             TableName=self.outputs["table"],
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": pk}},
             ConsistentRead=True,
         )
+        self.tokens |= {item["token"]["S"] for item in found["Items"] if "token" in item}
         return {item["sk"]["S"]: item for item in found["Items"]}
 
     def keys_of_items(self) -> list[tuple[str, str]]:
@@ -408,13 +414,17 @@ class World:
 
     def events(self, reference: str) -> list[dict[str, Any]]:
         """Return the events on the bus about a reference, as its subscribers got them so far."""
+        return [each for each in self.all_events() if each["detail"]["reference"] == reference]
+
+    def all_events(self) -> list[dict[str, Any]]:
+        """Return every event on the bus, as its subscribers got them so far."""
         with self._events_lock:
             sqs = self.client("sqs")
             while batch := sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10).get("Messages"):
                 for message in batch:
                     self._events.append(json.loads(message["Body"]))
                     sqs.delete_message(QueueUrl=self._inbox, ReceiptHandle=message["ReceiptHandle"])
-            return [each for each in self._events if each["detail"]["reference"] == reference]
+            return list(self._events)
 
     # Webhooks
 
