@@ -21,8 +21,9 @@ from cli.text import counted
 from dossier import vendors
 from dossier.connections import load_toml
 from dossier.errors import DossierError
-from dossier.models import now
+from dossier.models import INBOX, now
 from dossier.settings import Connection
+from dossier.stores.queues import DROP
 
 OVERDUE = timedelta(minutes=3)
 """How late a poll may be before the waiting room counts as stuck; the sweep sends lost ones again after one minute."""
@@ -100,11 +101,21 @@ def _resources(where: Target) -> Iterator[Check]:
     ]
     for name, what, look in looks:
         yield _tried(name, partial(_seen, look, what), "deploy again, with credentials that may use it")
+    yield _tried("inbox", partial(_inbox, where), "deploy again: something else has set the bucket's notifications")
 
 
 def _seen(look: Callable[[], Any], what: str) -> str:
     look()
     return what
+
+
+def _inbox(where: Target) -> str:
+    """Look whether the bucket tells the drop queue of what lands in the inbox."""
+    told = where.session.client("s3").get_bucket_notification_configuration(Bucket=where.bucket)
+    queues = [each["QueueArn"].rpartition(":")[2] for each in told.get("QueueConfigurations", [])]
+    if f"{where.stack}-{DROP}" not in queues:
+        raise CommandError(f"what lands in s3://{where.bucket}/{INBOX} is told to nobody")
+    return f"s3://{where.bucket}/{INBOX} is watched"
 
 
 def _tried(name: str, look: Callable[[], str], mend: str) -> Check:

@@ -22,7 +22,7 @@ from dossier.models import CaseStatus
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
 from dossier.stores.dead_letters import DeadLetters
-from dossier.stores.queues import WAKE, poll_queue
+from dossier.stores.queues import DROP, WAKE, poll_queue
 
 SHOWN = 3
 _DEAD = "dead letters of queue "
@@ -111,7 +111,7 @@ def _piles(where: Target, letters: DeadLetters, connection: str | None, referenc
             raise CommandError(f"case {lively[0].reference} has not failed: it is {lively[0].status.value}")
         return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)]
     piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(failed(names, cases=where.app.cases))]
-    queues = [*([] if connection else [WAKE]), *(poll_queue(name) for name in names)]
+    queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names)]
     counts = {queue: letters.count(queue) for queue in queues}
     return piles + [Pile(_DEAD + queue, number, queue=queue) for queue, number in counts.items() if number]
 

@@ -24,12 +24,11 @@ from dossier.errors import InvalidCaseError
 from dossier.models import REFERENCE, CaseInput, CaseStatus, OptionValue, execution_name, fingerprint
 from dossier.names import safe_name
 from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.executions import INPUT_LIMIT
 
 CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
 """How long Accept may take to speak before ``submit`` says that it does not know."""
-INPUT_LIMIT = 262_144
-"""Longest input of an execution, in bytes of UTF-8 (Step Functions quotas)."""
 _LOOK = 0.3
 _AT_ONCE = 4
 _STEM = 40

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from cli.errors import BadUsageError, CommandError
 from dossier.bootstrap import App
 from dossier.environment import Environment
+from dossier.models import INBOX
 from local import control
 from local.deploy import aws_environment
 from local.home import LocalState
@@ -97,6 +98,7 @@ class Target:
             "webhook_urls": self.webhook_urls,
             "api_url": self.api_url,
             "bucket": self.bucket,
+            "inbox": f"s3://{self.bucket}/{INBOX}<connection>/",
             "state_machine_arn": self.state_machine_arn,
             "event_bus": self.event_bus,
             "region": self.region,

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from dossier.models import INBOX, REFUSED_DROPS
 from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Settings
+
+_EVENT_BRIDGE = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
 
 
 class ArtifactBucket(Construct):
@@ -39,6 +44,9 @@ class ArtifactBucket(Construct):
                     prefix="staging/",
                     expiration=cdk.Duration.days(7),
                 ),
+                # What was dropped: the case has a copy. Longer than a dead letter is kept.
+                s3.LifecycleRule(id="inbox", prefix=INBOX, expiration=cdk.Duration.days(30)),
+                s3.LifecycleRule(id="inbox-refused", prefix=REFUSED_DROPS, expiration=cdk.Duration.days(30)),
                 s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=cdk.Duration.days(1)),
                 s3.LifecycleRule(
                     id="replaced",
@@ -48,13 +56,40 @@ class ArtifactBucket(Construct):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.retain else cdk.RemovalPolicy.DESTROY,
         )
-        # On the L1: the L2's event_bridge_enabled brings a custom resource with a function of its own.
-        resource = cast("s3.CfnBucket", self.bucket.node.default_child)
-        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        # On the L1: the L2's notifications bring a custom resource with a function of its own.
+        self._resource = cast("s3.CfnBucket", self.bucket.node.default_child)
+        self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=_EVENT_BRIDGE
         )
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
             reason="Access logs belong into the account's own log bucket; CloudTrail data events serve as well.",
+        )
+
+    def tell(self, queue: sqs.Queue, *, of: str) -> None:
+        """Send a message to the queue for every object that is created below the prefix ``of``."""
+        # The bucket cannot be named: its notifications need this policy to be there first. A message about another
+        # bucket of the account is about nothing (`steps.drop.landed`).
+        allowed = queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+        )
+        if allowed.policy_dependable:
+            self._resource.node.add_dependency(allowed.policy_dependable)
+        created = s3.CfnBucket.QueueConfigurationProperty(
+            event="s3:ObjectCreated:*",
+            queue=queue.queue_arn,
+            filter=s3.CfnBucket.NotificationFilterProperty(
+                s3_key=s3.CfnBucket.S3KeyFilterProperty(
+                    rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=of)]
+                )
+            ),
+        )
+        self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=_EVENT_BRIDGE, queue_configurations=[created]
         )

@@ -9,8 +9,10 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from dossier.models import REFUSED_DROPS
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
+from infra.inbox import DROP_TIMEOUT, Inbox
 from infra.layers import Layers
 from infra.secrets import ConnectionSecrets
 from infra.settings import Settings
@@ -33,6 +35,7 @@ VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
 EVIDENCE = "webhooks/*"
+REFUSED = f"{REFUSED_DROPS}*"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
 
 
@@ -52,6 +55,7 @@ class Functions(Construct):
         secrets: ConnectionSecrets,
         waiting_room: WaitingRoom,
         wake_queue: WorkQueue,
+        inbox: Inbox,
     ) -> None:
         super().__init__(scope, id)
         self._settings = settings
@@ -90,7 +94,7 @@ class Functions(Construct):
             _CALLS,
             *self._reads_and_writes_cases(),
             *self._reads(CASE),
-            self._writes(*OUTCOME),
+            self._writes(*OUTCOME, REFUSED),
             self._puts_events(),
         )
 
@@ -111,6 +115,24 @@ class Functions(Construct):
             *self._reads_and_writes_cases(),
             _send([*waiting_room.queue_arns, wake_queue.queue.queue_arn]),
             Grant(("states:StartExecution",), (machine,)),
+            environment={"DOSSIER_STATE_MACHINE_ARN": machine},
+            loops=True,
+        )
+
+        # Drops: their content is read as Accept reads it, because it names the execution.
+        self._add(
+            "drop",
+            DROP_TIMEOUT,
+            _consume([inbox.queue.queue.queue_arn]),
+            _send([inbox.queue.queue.queue_arn]),
+            *self._reads_submissions(),
+            Grant(("dynamodb:Query",), (table.table.table_arn,)),
+            Grant(("states:StartExecution",), (machine,)),
+            Grant(
+                ("states:DescribeExecution",),
+                (execution_arns(self, settings),),
+                "The executions of this one state machine; their names are the cases'.",
+            ),
             environment={"DOSSIER_STATE_MACHINE_ARN": machine},
             loops=True,
         )
@@ -194,7 +216,7 @@ class Functions(Construct):
         arns = [self._bucket.bucket_arn, *(self._arn_of_bucket(name) for name in self._settings.document_buckets)]
         return (
             Grant(
-                ("s3:GetObject",),
+                ("s3:GetObject", "s3:GetObjectVersion"),
                 [f"{arn}/*" for arn in arns],
                 "Callers name the documents of a case by any key of the buckets meant for them.",
             ),

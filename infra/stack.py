@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
 from infra.functions import WAKE_TIMEOUT, Functions
+from infra.inbox import Inbox
 from infra.invariants import Invariants
 from infra.layers import Layers
 from infra.secrets import ConnectionSecrets
@@ -41,6 +42,7 @@ class DossierStack(cdk.Stack):
             name=settings.named("wake"),
             visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30)),
         )
+        inbox = Inbox(self, "Inbox", settings=settings, bucket=bucket)
         functions = Functions(
             self,
             "Functions",
@@ -52,12 +54,14 @@ class DossierStack(cdk.Stack):
             secrets=secrets,
             waiting_room=waiting_room,
             wake_queue=wake_queue,
+            inbox=inbox,
         )
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
         Invariants(self, "Invariants", settings=settings, reconcile=functions["reconcile"])
         waiting_room.polled_by(functions["poll"])
         waiting_room.swept_by(functions["sweep"])
+        inbox.consumed_by(functions["drop"])
         wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=10)
         webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
 

@@ -15,6 +15,7 @@ import pytest
 from dossier.models import iso, now
 from dossier.stores.table import case_key
 from tests.cli.conftest import Dossier
+from tests.conftest import BUCKET
 
 KEY = "ds_test_1"
 
@@ -95,6 +96,7 @@ def test_everything_is_fine(healthy: Dossier) -> None:
         "table",
         "state machine",
         "event bus",
+        "inbox",
         "invoices secret",
         "invoices vendor",
         "invoices webhook",
@@ -148,6 +150,14 @@ def test_a_webhook_that_is_not_there(healthy: Dossier) -> None:
     """An API that cannot be reached is a failure."""
     healthy.stacks.stacks["dossier-dev"][0]["ApiUrl"] = "http://127.0.0.1:1"
     assert "cannot be reached (ConnectError)" in failed(healthy)["seen"]
+
+
+def test_an_inbox_that_nobody_watches(healthy: Dossier) -> None:
+    """Notifications that somebody else has set leave drops where they are, and no message says so."""
+    s3 = healthy.cloud.session.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
+    check = failed(healthy)
+    assert (check["name"], check["seen"]) == ("inbox", f"what lands in s3://{BUCKET}/inbox/ is told to nobody")
 
 
 def test_dead_letters(healthy: Dossier) -> None:

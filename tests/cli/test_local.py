@@ -45,7 +45,9 @@ def test_up_prints_the_outputs(local_aws: LocalState, asked: list[dict[str, Any]
     assert asked == [{"connections": file, "reset": True}]
     assert result.stderr == "deploying\n"
     assert local_aws.outputs is not None
-    assert json.loads(result.stdout)["bucket"] == local_aws.outputs.bucket
+    outputs = json.loads(result.stdout)
+    assert outputs["bucket"] == local_aws.outputs.bucket
+    assert outputs["inbox"] == f"s3://{local_aws.outputs.bucket}/inbox/<connection>/"
 
 
 def test_up_with_a_file_that_is_not_there(asked: list[dict[str, Any]], nowhere: None) -> None:

@@ -78,6 +78,16 @@ def test_everything_goes_back_to_work(broken: Dossier) -> None:
     assert broken.json("redrive") == {"causes": [], "sent": [], "problems": []}
 
 
+def test_drops_go_back_to_work(broken: Dossier) -> None:
+    """A drop that failed five times is a dead letter like any other; it belongs to no connection."""
+    sqs = broken.cloud.session.client("sqs")
+    url = sqs.get_queue_url(QueueName="dossier-dev-drop-dlq")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert broken.json("redrive", "--connection", "claims", "--cause", "queue drop", "--yes")["sent"] == []
+    assert broken.json("redrive", "--cause", "queue drop", "--yes")["sent"] == [{"queue": "drop", "messages": 1}]
+    assert broken.cloud.messages("drop")[-1] == "{}"  # after S3's own test message
+
+
 @pytest.mark.parametrize(
     ("words", "references"),
     [

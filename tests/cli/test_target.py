@@ -49,6 +49,7 @@ def test_the_outputs_of_the_stack(dossier: Dossier) -> None:
         "webhook_urls": {name: f"https://api.example.com/webhooks/{name}" for name in CONNECTIONS},
         "api_url": "https://api.example.com",
         "bucket": "artifacts",
+        "inbox": "s3://artifacts/inbox/<connection>/",
         "state_machine_arn": "arn:aws:states:us-east-1:123456789012:stateMachine:dossier-dev",
         "event_bus": "dossier",
         "region": "us-east-1",
@@ -111,7 +112,8 @@ def test_the_local_aws_comes_first(local_aws: LocalState, monkeypatch: pytest.Mo
     result = run("outputs", "--json")
     assert result.exit_code == 0, result.stderr
     assert local_aws.outputs is not None
-    assert json.loads(result.stdout) == local_aws.outputs.model_dump()
+    inbox = {"inbox": f"s3://{local_aws.outputs.bucket}/inbox/<connection>/"}
+    assert json.loads(result.stdout) == local_aws.outputs.model_dump() | inbox
     own = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     assert own["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(own)

@@ -80,7 +80,20 @@ def test_a_lock_needs_no_new_bucket() -> None:
     assert not [each for each in schema["createOnlyProperties"] if "ObjectLock" in each]
 
 
-@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])
+def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
+    """No policy of a queue allows anything, but to S3: to tell of what this account's buckets get."""
+    [statement] = [
+        statement
+        for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert (statement["Action"], stack.text(statement["Resource"])) == ("sqs:SendMessage", "<dossier-dev-drop>")
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"])
 def test_nobody_outside_is_let_in(stack: Synthesized, kind: str) -> None:
     """No policy of a resource allows anything to anybody; the bucket takes no access lists."""
     for properties in stack.of_type(kind).values():

@@ -17,7 +17,8 @@ PATTERNS = {
     "ask": set(),
     "collect": {VENDOR},
     "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
-    "fail": {"<Bucket>/cases/*", *OUTCOME},
+    "drop": {"<Bucket>/*", EXECUTIONS},  # what it reads, Accept reads as well
+    "fail": {"<Bucket>/inbox-refused/*", "<Bucket>/cases/*", *OUTCOME},
     "open": {VENDOR},
     "poll": {VENDOR},
     "process": {VENDOR},
@@ -86,11 +87,11 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
     [
         ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll"),
         ("events:PutEvents", "ask publish fail reconcile"),
-        ("states:StartExecution", "wake"),
+        ("states:StartExecution", "wake drop"),
         ("states:SendTask*", "poll"),
-        ("states:DescribeExecution", "sweep reconcile"),
-        ("sqs:ReceiveMessage", "wake poll"),
-        ("sqs:SendMessage", "wait webhook wake poll sweep"),
+        ("states:DescribeExecution", "sweep reconcile drop"),
+        ("sqs:ReceiveMessage", "wake poll drop"),
+        ("sqs:SendMessage", "wait webhook wake poll sweep drop"),
         ("s3:DeleteObject*", ""),
         ("dynamodb:DeleteItem", "open upload process collect download publish fail wait wake poll reconcile"),
         ("dynamodb:Scan", ""),
@@ -119,7 +120,7 @@ def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, oth
     """Documents may lie in other buckets if the operator says so, and in no other."""
     for synthesized, buckets in ((stack, []), (other_stack, ["scans", "mail-room"])):
         statements = synthesized.statements("accept")
-        [reads] = [each["Resource"] for each in statements if each["Action"] == ["s3:GetObject"]]
+        [reads] = [each["Resource"] for each in statements if each["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]]
         [lists] = [each["Resource"] for each in statements if each["Action"] == ["s3:ListBucket"]]
         arns = ["<Bucket>", *(f"arn:<AWS::Partition>:s3:::{name}" for name in buckets)]
         assert set(lists) == set(arns)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import Synthesized
 
 VERBS = {
-    "accept", "ask", "collect", "download", "fail", "open", "poll", "process", "publish", "reconcile", "sweep",
-    "upload", "wait", "wake", "webhook",
+    "accept", "ask", "collect", "download", "drop", "fail", "open", "poll", "process", "publish", "reconcile",
+    "sweep", "upload", "wait", "wake", "webhook",
 }  # fmt: skip
 NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
 NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well
@@ -91,20 +92,20 @@ def test_environments_stay_below_four_kilobytes(stack: Synthesized) -> None:
         assert variables["DOSSIER_PREFIX"] == "dossier"
 
 
-def test_only_wake_knows_the_state_machine(stack: Synthesized) -> None:
+def test_only_wake_and_drop_know_the_state_machine(stack: Synthesized) -> None:
     """The functions in the state machine do not depend on it."""
     knows = {
         verb
         for verb, each in stack.functions.items()
         if "DOSSIER_STATE_MACHINE_ARN" in each["Environment"]["Variables"]
     }
-    assert knows == {"wake"}
+    assert knows == {"wake", "drop"}
 
 
 def test_lambda_does_not_take_the_waiting_room_for_a_runaway_loop(stack: Synthesized) -> None:
     """Functions whose messages come back to them are allowed to: Lambda stops others after 16 rounds."""
     loops = {verb for verb, each in stack.functions.items() if each.get("RecursiveLoop") == "Allow"}
-    assert loops == {"poll", "wake"}
+    assert loops == {"poll", "wake", "drop"}
 
 
 def test_two_stages_share_no_name(stack: Synthesized, other_stack: Synthesized) -> None:
@@ -125,14 +126,36 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     bucket = stack.one("AWS::S3::Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 7)
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
-    assert {each["Prefix"] for each in rules.values() if "Prefix" in each} == {"staging/"}
+    assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
+        "staging/": 7, "inbox/": 30, "inbox-refused/": 30
+    }  # fmt: skip
     policy = json.dumps(stack.one("AWS::S3::BucketPolicy"))
     assert '"aws:SecureTransport": "false"' in policy
+
+
+def test_what_lands_in_the_inbox_is_told_to_its_queue(stack: Synthesized) -> None:
+    """S3 tells of every object below ``inbox/`` and of nothing else; it may before it is asked to."""
+    [name] = stack.of_type("AWS::S3::Bucket")
+    [told] = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert (told["Event"], stack.text(told["Queue"])) == ("s3:ObjectCreated:*", "<dossier-dev-drop>")
+    assert told["Filter"] == {"S3Key": {"Rules": [{"Name": "prefix", "Value": "inbox/"}]}}
+    waits_for = [
+        stack.of_type("AWS::SQS::QueuePolicy")[each] for each in stack.template["Resources"][name]["DependsOn"]
+    ]
+    assert ["<dossier-dev-drop>"] in [[stack.text(each) for each in _queues(policy)] for policy in waits_for]
+
+
+def test_no_drop_leads_to_another(stack: Synthesized) -> None:
+    """No function may write to the inbox: what is told of a drop lies beside it."""
+    for verb in stack.functions:
+        writes = [each for each in stack.statements(verb) if "s3:PutObject" in each["Action"]]
+        keys = [key.removeprefix("<Bucket>/") for each in writes for key in each["Resource"]]
+        assert not [key for key in keys if key.startswith(("inbox/", "*", "inbox*"))], verb
 
 
 def test_the_table_can_be_restored(stack: Synthesized) -> None:
@@ -169,6 +192,7 @@ def test_every_queue_has_dead_letters_that_raise_an_alarm(stack: Synthesized) ->
     assert set(queues) == set(work) | {f"{name}-dlq" for name in work}
     assert set(work) == {
         "dossier-dev-wake",
+        "dossier-dev-drop",
         *(f"dossier-dev-poll-{name}" for name in ("invoices", "claims", "disputes")),
     }
     for name, queue in work.items():
@@ -194,6 +218,7 @@ def test_a_slow_vendor_starves_no_other(stack: Synthesized) -> None:
         "<dossier-dev-poll-claims>": 2,
         "<dossier-dev-poll-disputes>": 5,
         "<dossier-dev-wake>": 10,
+        "<dossier-dev-drop>": 10,
     }
     assert {tuple(each["FunctionResponseTypes"]) for each in mappings.values()} == {("ReportBatchItemFailures",)}
     assert {name: each["BatchSize"] for name, each in mappings.items() if each["BatchSize"] > 1} == {
@@ -204,7 +229,11 @@ def test_a_slow_vendor_starves_no_other(stack: Synthesized) -> None:
 def test_messages_stay_hidden_while_they_are_worked_on(stack: Synthesized) -> None:
     """A queue shows a message again after its function has ended, and soon: a failed poll is worth another try."""
     queues = {each["QueueName"]: each for each in stack.of_type("AWS::SQS::Queue").values()}
-    for queue, verb in (("dossier-dev-wake", "wake"), ("dossier-dev-poll-invoices", "poll")):
+    for queue, verb in (
+        ("dossier-dev-wake", "wake"),
+        ("dossier-dev-poll-invoices", "poll"),
+        ("dossier-dev-drop", "drop"),
+    ):
         hidden, runs = queues[queue]["VisibilityTimeout"], stack.functions[verb]["Timeout"]
         assert runs < hidden <= runs + 60
 
@@ -292,3 +321,7 @@ def _names(stack: Synthesized) -> set[str]:
         for key in NAMES
         if isinstance(each.get("Properties", {}).get(key), str)
     }
+
+
+def _queues(policy: dict[str, Any]) -> list[Any]:
+    return [each["Resource"] for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]

@@ -24,6 +24,11 @@ Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 OptionValue = str | int | float | bool | None
 
 
+INBOX = "inbox/"
+"""Where files are dropped: ``inbox/<connection>/…`` in the artifact bucket."""
+REFUSED_DROPS = "inbox-refused/"
+"""Where the reason lies why a drop was refused: beside the inbox, so that writing it is no drop."""
+
 BY_REFERENCE, AS_S3, PRESIGNED = "by_reference", "s3", "presigned"
 """The option by which a case's ``s3://`` documents are read by the vendor itself: as they are, or by presigned URL."""
 
@@ -35,17 +40,29 @@ class Frozen(BaseModel):
 
 
 class DocumentInput(Frozen):
-    """A document as submitted: ``uri`` is ``s3://bucket/key`` (or ``https://…`` where the vendor reads it itself)."""
+    """A document as submitted: ``uri`` is ``s3://bucket/key`` (or ``https://…`` where the vendor reads it itself).
+
+    ``version_id`` names one version of an object in a versioned bucket; without it, it is the current one.
+    """
 
     uri: str = Field(min_length=1, max_length=4096)
     name: str | None = Field(default=None, max_length=1024)
+    version_id: str | None = Field(default=None, min_length=1, max_length=1024)
+
+
+class Drop(Frozen):
+    """Where a case was dropped: the key of its file or ``case.json``; ``refused`` says why that is no case."""
+
+    key: str = Field(pattern=rf"^{INBOX}", max_length=1024)
+    refused: str | None = Field(default=None, min_length=1, max_length=1000)
 
 
 class CaseInput(Frozen):
     """An execution's input: what the console, the API, a batch line and the CLI send.
 
     With ``case_id`` and documents it appends to that vendor case; with ``case_id`` alone it only collects.
-    ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work.
+    ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work. ``drop`` is set by the inbox
+    alone, which leaves it to Accept to refuse what was dropped, as it refuses whatever else is submitted.
     """
 
     connection: str = Field(min_length=1, max_length=64)
@@ -54,6 +71,7 @@ class CaseInput(Frozen):
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: str | None = Field(default=None, min_length=1, max_length=512)
     resume: bool = False
+    drop: Drop | None = None
 
     @classmethod
     def parse(cls, data: object) -> CaseInput:
@@ -67,7 +85,8 @@ class CaseInput(Frozen):
             case = cls.model_validate(data)
         except ValidationError as error:
             raise InvalidCaseError(f"the execution input is wrong: {first_problem(error)}") from error
-        if not case.documents and case.case_id is None:
+        refused = case.drop is not None and case.drop.refused is not None
+        if not case.documents and case.case_id is None and not refused:
             raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
         return case
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -44,6 +45,17 @@ class Accepted(BaseModel):
     deadline: float
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A case whose documents were read: ``facts`` tell of each (None for one that the vendor reads itself)."""
+
+    view: CaseView
+    sources: tuple[tuple[str, str | None], ...]
+    facts: tuple[Facts | None, ...]
+    fingerprint: str
+    """What makes it that case: connection, reference and content."""
+
+
 def accept(
     data: object,
     execution_arn: str,
@@ -61,24 +73,19 @@ def accept(
 
     """
     case = CaseInput.parse(data)
+    if case.drop and case.drop.refused:
+        raise InvalidCaseError(case.drop.refused)
     connection = connection_of(case.connection)
     vendor = vendor_of(connection.vendor)
-    schemes = _references(case, connection, vendor)
-    sources = [_source(each, schemes) for each in case.documents]
-    names = [safe_name(name) for name, _ in sources]
-    facts = [objects.inspect(uri) if uri else None for _, uri in sources]
-    documents = _documents(case, names, facts, vendor)
-    view = CaseView(connection, case.reference, case.options, case.case_id, documents)
-    vendor.validate(view)
-
-    contents = [(each.name, each.sha256 or each.ref or "") for each in documents]
+    found = examine(case, objects=objects, connection=connection, vendor=vendor)
+    view, documents = found.view, found.view.documents
     at = iso(now())
     record = CaseRecord(
         connection=case.connection,
         reference=case.reference,
         vendor=vendor.name,
         status=CaseStatus.ACCEPTED,
-        fingerprint=fingerprint(case, contents),
+        fingerprint=found.fingerprint,
         execution_arn=execution_arn,
         options=case.options,
         case_id=case.case_id,
@@ -88,9 +95,9 @@ def accept(
     )
     other = cases.claim(record, resume=case.resume)
     if other is None:
-        for document, (_, uri), fact in zip(documents, sources, facts, strict=True):
+        for document, given, (_, uri), fact in zip(documents, case.documents, found.sources, found.facts, strict=True):
             if uri and fact:
-                objects.copy(uri, document.key, fact, document.content_type)
+                objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
         cases.put_documents(case.connection, case.reference, documents, fresh=True)
         if not documents and case.case_id:
             intents.own(case.connection, case.reference, [case.case_id])  # deliveries about it wake this case
@@ -106,6 +113,27 @@ def accept(
         at_once=vendor.uploads_at_once(view),
         deadline=connection.poll.deadline,
     )
+
+
+def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor: Vendor) -> Examined:
+    """Read every document of a case once, check it, and compute the fingerprint that names its execution.
+
+    Raises:
+        InvalidCaseError: says what to mend.
+
+    """
+    schemes = _references(case, connection, vendor)
+    sources = tuple(_source(each, schemes) for each in case.documents)
+    names = [safe_name(name) for name, _ in sources]
+    facts = tuple(
+        objects.inspect(uri, version_id=given.version_id, most=vendor.max_document_bytes) if uri else None
+        for given, (_, uri) in zip(case.documents, sources, strict=True)
+    )
+    documents = _documents(case, names, facts, vendor)
+    view = CaseView(connection, case.reference, case.options, case.case_id, documents)
+    vendor.validate(view)
+    contents = [(each.name, each.sha256 or each.ref or "") for each in documents]
+    return Examined(view, sources, facts, fingerprint(case, contents))
 
 
 def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[str, ...]:
@@ -126,7 +154,9 @@ def _source(document: DocumentInput, references: tuple[str, ...]) -> tuple[str, 
     return name, None if document.uri.startswith(references) else document.uri
 
 
-def _documents(case: CaseInput, names: list[str], facts: list[Facts | None], vendor: Vendor) -> tuple[Document, ...]:
+def _documents(
+    case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], vendor: Vendor
+) -> tuple[Document, ...]:
     prefix = f"{folder(case.connection, case.reference)}documents/"
     documents = []
     for index, (name, stored, fact) in enumerate(zip(names, unique_names(names), facts, strict=True)):

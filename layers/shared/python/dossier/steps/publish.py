@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
-from dossier.errors import CaseFailedError
-from dossier.models import CaseInput, CaseStatus, iso, now
+from dossier.errors import CaseFailedError, InvalidCaseError, tree
+from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
 from dossier.names import safe_name
 from dossier.result import ArtifactResult, DocumentResult, Result
 from dossier.steps.work import Desk
@@ -17,6 +17,9 @@ from dossier.stores.objects import folder
 from dossier.stores.waits import Waits
 
 SCHEMA_VERSION = "1"
+LONGEST_KEY = 1024
+"""Longest key of an object, in bytes of UTF-8."""
+_REFUSALS = {error.__name__ for error in tree(InvalidCaseError)}
 
 
 def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> dict[str, str]:
@@ -58,6 +61,8 @@ def fail(
     answer = {"error": error, "reason": reason}
     try:
         submitted = CaseInput.parse(case_input)
+        if submitted.drop and error in _REFUSALS:
+            _tell_the_dropper(submitted.drop, reason, desk)
         vendor = desk.connection_of(submitted.connection).vendor
     except CaseFailedError:
         return answer  # not even a connection and a reference to write it under
@@ -132,6 +137,15 @@ def _failed(case: Case, reason: str) -> Result:
         for each in case.documents
     ]
     return _complete(Result(status="failed", reason=reason, documents=documents), case, None)
+
+
+def _tell_the_dropper(drop: Drop, reason: str, desk: Desk) -> None:
+    """Write down beside the inbox why a drop was refused: it may be no case, or its reference another one's."""
+    key = REFUSED_DROPS + drop.key.removeprefix(INBOX) + ".txt"
+    if len(key.encode()) > LONGEST_KEY:
+        key = f"{REFUSED_DROPS}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"
+    shown = "".join(each if each.isprintable() else "?" for each in drop.key)
+    desk.objects.write(key, f"{iso(now())} {shown} was refused: {reason}\n".encode(), "text/plain; charset=utf-8")
 
 
 def _refusal(submitted: CaseInput, vendor: str, execution_arn: str) -> CaseRecord:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CAUSE_LIMIT = 32_768
 """Longest cause of SendTaskFailure, in characters (AWS API reference)."""
+INPUT_LIMIT = 262_144
+"""Longest input of an execution, in bytes of UTF-8 (Step Functions quotas)."""
 _DEAD_TOKEN = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -28,12 +29,27 @@ _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What reading an object once told: ``head`` are its first bytes (at most 4 KiB)."""
+    """What reading an object once told: ``head`` are its first bytes (at most 4 KiB).
+
+    One that is larger than was asked for is not read: it has neither ``sha256`` nor ``head``.
+    """
 
     size: int
     sha256: str
     head: bytes
     etag: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What S3 tells of an object without reading it; a listing leaves out the version."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+    version_id: str | None = None
 
 
 class Objects:
@@ -43,8 +59,8 @@ class Objects:
         self._s3 = s3
         self.bucket = bucket
 
-    def inspect(self, uri: str) -> Facts:
-        """Read the object at ``s3://bucket/key`` once.
+    def inspect(self, uri: str, *, version_id: str | None = None, most: int | None = None) -> Facts:
+        """Read the object at ``s3://bucket/key`` once, or that version of it; not if it has more than ``most`` bytes.
 
         Raises:
             InvalidCaseError: there is no such object, or Dossier may not read it; says what to mend.
@@ -53,17 +69,21 @@ class Objects:
         bucket, key = split_uri(uri)
         digest, size, head = hashlib.sha256(), 0, b""
         try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            answer = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))
         except ClientError as error:
             raise _unreadable(uri, error) from error
+        etag, version_id = answer["ETag"], answer.get("VersionId")
+        if most is not None and answer["ContentLength"] > most:
+            answer["Body"].close()
+            return Facts(size=answer["ContentLength"], sha256="", head=b"", etag=etag, version_id=version_id)
         for chunk in answer["Body"].iter_chunks(CHUNK):
             head = head or chunk[:4096]
             digest.update(chunk)
             size += len(chunk)
-        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=answer["ETag"])
+        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id)
 
-    def copy(self, uri: str, key: str, facts: Facts, content_type: str) -> None:
-        """Copy the inspected object to ``key`` in the artifact bucket, inside S3.
+    def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> None:
+        """Copy the inspected object, or that version of it, to ``key`` in the artifact bucket, inside S3.
 
         Raises:
             InvalidCaseError: it changed since it was inspected, or cannot be read.
@@ -72,11 +92,12 @@ class Objects:
         bucket, source = split_uri(uri)
         if (bucket, source) == (self.bucket, key):
             return
+        inspected: Any = {"Bucket": bucket, "Key": source, **_version(version_id)}
         try:
             self._s3.copy_object(
                 Bucket=self.bucket,
                 Key=key,
-                CopySource={"Bucket": bucket, "Key": source},
+                CopySource=inspected,
                 CopySourceIfMatch=facts.etag,
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
@@ -96,10 +117,10 @@ class Objects:
         place = {"Bucket": self.bucket, "Key": key}
         return self._s3.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
-    def read(self, key: str) -> bytes | None:
-        """Return a small object's bytes, or None if there is no such object."""
+    def read(self, key: str, *, version_id: str | None = None) -> bytes | None:
+        """Return a small object's bytes, or None if there is no such object, or no such version of it."""
         try:
-            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return self._s3.get_object(Bucket=self.bucket, Key=key, **_version(version_id))["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
@@ -126,9 +147,24 @@ class Objects:
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object below a prefix."""
+        for each in self.stats(prefix):
+            yield each.key, each.size
+
+    def stats(self, prefix: str) -> Iterator[Stat]:
+        """Yield what a listing tells of every object below a prefix, in the order of their keys."""
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", []):
-                yield item["Key"], item["Size"]
+                yield Stat(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+
+    def stat(self, key: str, *, version_id: str | None = None) -> Stat | None:
+        """Return what there is to know of an object, or of that version of it; None if there is no such thing."""
+        try:
+            found = self._s3.head_object(Bucket=self.bucket, Key=key, **_version(version_id))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return None
+            raise
+        return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
 
     def facts_of(self, key: str) -> Facts:
         """Read an object of the artifact bucket once."""
@@ -246,9 +282,13 @@ def vendor_key(connection: str, reference: str, what: str) -> str:
     return f"{folder(connection, reference)}vendor/{safe_name(what)}.json"
 
 
+def _version(version_id: str | None) -> Any:
+    return {} if version_id is None else {"VersionId": version_id}
+
+
 def _unreadable(uri: str, error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
-    if code in _ABSENT:
+    if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
     if code in {"403", "AccessDenied", "Forbidden"}:
         return InvalidCaseError(

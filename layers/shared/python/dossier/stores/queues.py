@@ -1,13 +1,17 @@
-"""The queues of work, by name: ``wake`` and ``poll-<connection>``."""
+"""The queues of work, by name: ``wake``, ``drop`` and ``poll-<connection>``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-WAKE = "wake"
+WAKE, DROP = "wake", "drop"
+LONGEST_DELAY = 900
+"""Seconds for which SQS holds a message back at most."""
 
 
 def poll_queue(connection: str) -> str:
@@ -25,6 +29,11 @@ class Queues:
     def url(self, name: str) -> str:
         """Return a queue's URL."""
         return self._base + name
+
+    def send_later(self, name: str, message: Mapping[str, Any], seconds: float) -> None:
+        """Queue a message that is looked at in ``seconds``, or when SQS will not hold it back any longer."""
+        delay = max(1, min(LONGEST_DELAY, round(seconds)))
+        self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay)
 
     def depth(self, name: str) -> int:
         """Return about how many messages wait to be worked on, or are worked on now; delayed ones do not count."""

@@ -1,0 +1,26 @@
+"""The drop queue."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from dossier.bootstrap import app
+from dossier.observe import logger, observed
+from dossier.steps.drop import drop, landed
+
+processor = BatchProcessor(event_type=EventType.SQS)
+
+
+def take(record: SQSRecord) -> None:
+    """Take what one message is about."""
+    desk = app().desk
+    for what in landed(record.json_body, desk.objects.bucket):
+        became = drop(what, desk=desk, executions=app().executions, queues=app().queues)
+        logger.info("%s %s", what.key, became)
+
+
+@observed
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Take a batch of drops; those that failed go back to the queue."""
+    return process_partial_response(event=event, record_handler=take, processor=processor, context=context)

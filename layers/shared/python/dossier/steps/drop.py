@@ -1,0 +1,338 @@
+"""Drop: a file right under ``inbox/<connection>/`` becomes a case; a folder does once its ``case.json`` is there.
+
+Nothing is judged here: what was dropped becomes an execution, and Accept refuses what is no case, as it does whatever
+way it was submitted. The execution has the name that the same submission always gets, so a message that comes twice,
+and a file that is dropped twice, find it. Nothing is written to S3, so no drop can lead to another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote_plus
+
+from dossier.errors import CaseFailedError, InvalidCaseError
+from dossier.models import INBOX, REFERENCE, CaseInput, DocumentInput, Drop, execution_name, now
+from dossier.steps.accept import examine
+from dossier.steps.work import Desk
+from dossier.stores.executions import INPUT_LIMIT, Executions
+from dossier.stores.objects import Stat
+from dossier.stores.queues import DROP, Queues
+
+CASE_FILE = "case.json"
+LARGEST_CASE_FILE = INPUT_LIMIT
+QUIET = timedelta(seconds=5)
+"""How long nothing may have landed in a folder before it is complete, where its ``case.json`` names no documents."""
+LATE = timedelta(minutes=15)
+"""How long a document that ``case.json`` names may land after the last file that did, before its absence is refused."""
+NAMES = 50
+"""Execution names that are tried: each refusal takes one for 90 days."""
+_NOBODYS = "-"
+"""In place of a connection where the key names none."""
+_OWN_KEYS = ("resume", "drop")
+"""What an execution input has for Dossier's own use."""
+_LONGEST_LINE = 1000
+_LONGEST_CONNECTION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """An object of the inbox that was created, in a version of its own where the bucket has versions."""
+
+    key: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key lies: ``inbox/<connection>/<name>``, or ``inbox/<connection>/<folder>/<name>``, however deep."""
+
+    connection: str
+    folder: str
+    name: str
+    problem: str = ""
+    """Why nothing can be dropped there; empty where something can."""
+
+    @property
+    def prefix(self) -> str:
+        """The folder's prefix, ending in ``/``."""
+        return f"{INBOX}{self.connection}/{self.folder}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A case to start, and the objects that it was made of."""
+
+    case: CaseInput
+    parts: tuple[Stat, ...]
+
+    @property
+    def dropped_at(self) -> datetime:
+        """When the last of its objects landed."""
+        return max(each.modified for each in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A folder that may still get files: ``why``, and how long to wait for them."""
+
+    why: str
+    wait: timedelta
+
+
+def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
+    """Yield what a message of the queue is about: an event notification of this bucket, or what Dossier sent itself.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (keys are
+    URL-encoded as in forms). S3's test message, which comes when notifications are set up, is about nothing.
+    """
+    if "key" in message:
+        yield Landed(message["key"], message["version_id"])
+        return
+    if message.get("Event") == "s3:TestEvent":
+        return
+    for record in message["Records"]:
+        found = record["s3"]
+        if found["bucket"]["name"] == bucket and record["eventName"].startswith("ObjectCreated"):
+            yield Landed(unquote_plus(found["object"]["key"]), found["object"].get("versionId"))
+
+
+def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at: datetime | None = None) -> str:
+    """Start the case that an object completes; return in a few words what became of it.
+
+    Args:
+        what: the object, as its message has it.
+        desk: where cases and objects are.
+        executions: where the case is started.
+        queues: where a folder waits that may still get files.
+        at: stands in for the clock in tests.
+
+    """
+    if what.key.endswith("/") or not what.key.startswith(INBOX):
+        return "is no file of the inbox"
+    place = place_of(what.key)
+    if place.problem:
+        return _start(_misplaced(place, what), desk, executions)
+    draft = _folder(place, what, desk, at or now()) if place.folder else _file(place, what, desk)
+    if isinstance(draft, Unfinished):
+        if draft.wait:
+            queues.send_later(DROP, {"key": what.key, "version_id": what.version_id}, draft.wait.total_seconds())
+        return draft.why
+    return _start(draft, desk, executions) if draft else "is gone"
+
+
+def place_of(key: str) -> Place:
+    """Return where a key of the inbox lies."""
+    connection, *rest = key.removeprefix(INBOX).split("/")
+    if not rest:
+        problem = f"it lies in no connection's folder: drop it into {INBOX}<connection>/"
+        return Place(_NOBODYS, "", connection, problem)
+    folder, name = (rest[0], "/".join(rest[1:])) if len(rest) > 1 else ("", rest[0])
+    problem = ""
+    if any(part in {"", ".", ".."} for part in (connection, *rest)):
+        problem = 'a part of its path is empty, "." or "..": drop it under a plain name'
+    elif name == CASE_FILE and not folder:
+        problem = f"{CASE_FILE} describes a folder: drop both as {INBOX}{connection}/<folder>/"
+    return Place(connection or _NOBODYS, folder, name, problem)
+
+
+def reference_of(name: str) -> str:
+    """Return the reference of what is dropped under a name: the name itself where it is one.
+
+    Any other name keeps what it can of it and gets eight digits of its own, so that no two become the same reference.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if REFERENCE.fullmatch(name):
+        return name
+    ending = PurePosixPath(name).suffix
+    ending = ending if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", ending) else ""
+    plain = unicodedata.normalize("NFKD", name.removesuffix(ending)).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:80].strip("._-") or "drop"
+    return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}{ending}"
+
+
+def _misplaced(place: Place, what: Landed) -> Draft:
+    """Return the draft of what cannot be a case where it lies; it is told by its key, whatever it is."""
+    stat = Stat(what.key, 0, what.version_id or "", datetime.min.replace(tzinfo=UTC))
+    return Draft(_refused(place, what.key, place.problem), (stat,))
+
+
+def _refused(place: Place, key: str, problem: str) -> CaseInput:
+    """Return an input that Accept refuses with this one line."""
+    line = "".join(each if each.isprintable() else " " for each in problem)  # it may repeat what case.json says
+    return CaseInput(
+        connection=place.connection[:_LONGEST_CONNECTION],
+        reference=reference_of(place.folder or place.name),
+        drop=Drop(key=key, refused=" ".join(line.split())[:_LONGEST_LINE]),
+    )
+
+
+def _file(place: Place, what: Landed, desk: Desk) -> Draft | None:
+    """Return the case of a file by itself, or None if it is not there any more."""
+    stat = desk.objects.stat(what.key, version_id=what.version_id)
+    if stat is None:
+        return None
+    case = CaseInput(
+        connection=place.connection[:_LONGEST_CONNECTION],  # no connection has such a name: Accept says so
+        reference=reference_of(place.name),
+        documents=(DocumentInput(uri=_uri(what.key, desk), name=place.name, version_id=stat.version_id),),
+        drop=Drop(key=what.key),
+    )
+    return Draft(case, (stat,))
+
+
+def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
+    """Return the case of the folder that the object lies in, or why there is none yet.
+
+    Its ``case.json`` may land before its other files: each that lands after it has the folder looked at again.
+    """
+    is_case_file = place.name == CASE_FILE
+    key = place.prefix + CASE_FILE
+    case_file = desk.objects.stat(key, version_id=what.version_id if is_case_file else None)
+    if case_file is None:
+        if not is_case_file and PurePosixPath(place.name).name == CASE_FILE:
+            problem = f"{CASE_FILE} lies too deep: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
+            return _misplaced(replace(place, problem=problem), what)
+        return None if is_case_file else Unfinished(f"waits for its {CASE_FILE}", timedelta(0))
+    files = {
+        unicodedata.normalize("NFC", each.key.removeprefix(place.prefix)): each
+        for each in desk.objects.stats(place.prefix)
+        if each.key != key and not each.key.endswith("/")
+    }
+    try:
+        data, named = _read(place, case_file, files, desk)
+        missing = sorted(set(named or ()) - set(files))
+        newest = max(each.modified for each in (case_file, *files.values()))
+        wait = newest + (QUIET if named is None else LATE if missing else timedelta(0)) - at
+        if wait > timedelta(0):
+            return Unfinished(f"waits for {', '.join(missing)}" if missing else "waits for its last file", wait)
+        parts = [files[name] for name in (files if named is None else named) if name in files]
+        return Draft(_case({**data, "drop": {"key": key}}), (case_file, *parts))
+    except InvalidCaseError as error:
+        return Draft(_refused(place, key, str(error)), (case_file,))
+
+
+def _read(
+    place: Place, case_file: Stat, files: Mapping[str, Stat], desk: Desk
+) -> tuple[dict[str, Any], list[str] | None]:
+    """Return the execution input in a ``case.json``, all filled in that it leaves out, and the files that it names.
+
+    None in place of the names stands for all of the folder's.
+
+    Raises:
+        InvalidCaseError: says what to mend.
+
+    """
+    data = _object(case_file, desk)
+    for own in _OWN_KEYS:
+        if own in data:
+            raise InvalidCaseError(f"{CASE_FILE} is wrong: {own}: unknown key")
+    if data.setdefault("connection", place.connection) != place.connection:
+        raise InvalidCaseError(
+            f"{CASE_FILE} is wrong: connection: it lies in {INBOX}{place.connection}/: leave the connection out, or "
+            "drop the folder where it belongs"
+        )
+    data.setdefault("reference", reference_of(place.folder))
+    if "documents" not in data:
+        uris = {name: _uri(each.key, desk) for name, each in files.items()}
+        return {**data, "documents": [{"uri": uri, "name": name} for name, uri in uris.items()]}, None
+    named = []
+    documents = data["documents"] if isinstance(data["documents"], list) else []
+    for each in documents:
+        if isinstance(each, dict) and "uri" not in each and isinstance(each.get("name"), str):
+            name = unicodedata.normalize("NFC", each["name"])
+            if any(part in {"", ".", ".."} for part in name.split("/")):
+                raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name is that of a file in its folder")
+            each["uri"] = _uri(files[name].key if name in files else place.prefix + name, desk)
+            named.append(name)
+    return data, named
+
+
+def _object(case_file: Stat, desk: Desk) -> dict[str, Any]:
+    """Return the JSON object in a ``case.json``."""
+    if case_file.size > LARGEST_CASE_FILE:
+        raise InvalidCaseError(f"{CASE_FILE} has {case_file.size:,} bytes: {LARGEST_CASE_FILE:,} are the most")
+    body = desk.objects.read(case_file.key, version_id=case_file.version_id) or b""
+    try:
+        data = json.loads(body.decode("utf-8-sig"))
+        json.dumps(data, allow_nan=False)
+    except UnicodeDecodeError as error:
+        raise InvalidCaseError(f"{CASE_FILE} is not UTF-8 text (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise InvalidCaseError(
+            f"{CASE_FILE} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except (ValueError, RecursionError):  # NaN; a number of thousands of digits; nesting without end
+        raise InvalidCaseError(f"{CASE_FILE} is not JSON: it has a number or a depth that no JSON has") from None
+    if not isinstance(data, dict):
+        raise InvalidCaseError(f'{CASE_FILE} is wrong: it must be an object, such as {{"reference": "INV-1"}}')
+    return data
+
+
+def _case(data: dict[str, Any]) -> CaseInput:
+    try:
+        return CaseInput.parse(data)
+    except InvalidCaseError as error:
+        raise InvalidCaseError(str(error).replace("the execution input", CASE_FILE, 1)) from None
+
+
+def _start(draft: Draft, desk: Desk, executions: Executions) -> str:
+    """Start the draft's case, once: an execution of its name that ended after the drop has judged it already.
+
+    One that ended before may have been refused for what is mended by now (a setting, a permission, the case that had
+    the reference); then dropping it again is another attempt. A case that got further stays as it is.
+    """
+    case, digest = _identified(draft, desk)
+    found = desk.cases.find(case.connection, case.reference)
+    if found is not None and not found.record.refused and found.record.fingerprint == digest:
+        return f"is case {case.reference} already"
+    for attempt in range(1, NAMES + 1):
+        name = execution_name(reference_of(case.connection), case.reference, digest, attempt=attempt)
+        execution = executions.describe(executions.arn_of(name))
+        if execution is None:
+            return f"is started as {executions.start(name, _input(case))}"
+        if execution.stopped_at is None or execution.stopped_at >= draft.dropped_at:
+            return f"is execution {name} already"
+    return f"was refused {NAMES} times"
+
+
+def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
+    """Return the case with the versions of its documents that were read, and what makes it that case.
+
+    That is the fingerprint by which Accept knows it too. A case that Accept will refuse has none; it is known by what
+    was dropped.
+    """
+    case = draft.case
+    try:
+        if case.drop and case.drop.refused:
+            raise InvalidCaseError(case.drop.refused)
+        connection = desk.connection_of(case.connection)
+        found = examine(case, objects=desk.objects, connection=connection, vendor=desk.vendor_of(connection.vendor))
+    except CaseFailedError:
+        return case, hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
+    inbox = _uri(INBOX, desk)
+    documents = [
+        each.model_copy(update={"version_id": fact.version_id}) if fact and each.uri.startswith(inbox) else each
+        for each, fact in zip(case.documents, found.facts, strict=True)
+    ]
+    return case.model_copy(update={"documents": tuple(documents)}), found.fingerprint
+
+
+def _input(case: CaseInput) -> dict[str, Any]:
+    """Return the execution's input."""
+    data: dict[str, Any] = case.model_dump(mode="json", exclude_defaults=True)
+    if len(json.dumps(data, ensure_ascii=False).encode()) <= INPUT_LIMIT:
+        return data
+    refused = f"{len(case.documents)} documents are too many for one case: drop them as several"
+    return {**data, "documents": [], "options": {}, "drop": {**data["drop"], "refused": refused}}
+
+
+def _uri(key: str, desk: Desk) -> str:
+    return f"s3://{desk.objects.bucket}/{key}"

@@ -1,0 +1,586 @@
+"""Drops: files and folders that land in the inbox become cases, or a line that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dossier.errors import InvalidCaseError
+from dossier.models import REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, now
+from dossier.steps.drop import LATE, QUIET, Landed, drop, landed, reference_of
+from dossier.stores.executions import INPUT_LIMIT, Execution
+from tests.conftest import BUCKET, Cloud
+from tests.machine import World, samples
+
+PDF = samples("invoice.pdf")["invoice.pdf"]
+TIFF = samples("scan.tiff")["scan.tiff"]
+JPEG = samples("photo.jpg")["photo.jpg"]
+FOLDER = "inbox/invoices/May/"
+
+
+@dataclass
+class Inbox:
+    """A bucket that tells of what lands in it, and a state machine that runs when it is told to."""
+
+    world: World
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, datetime] = field(default_factory=dict)
+    later: list[tuple[dict[str, Any], float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Give the bucket versions."""
+        self.s3 = self.world.cloud.session.client("s3")
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+    # The state machine, and the queue, as the step sees them
+
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of an execution."""
+        return f"arn:{name}"
+
+    def describe(self, arn: str) -> Execution | None:
+        """Return how an execution stands."""
+        name = arn.removeprefix("arn:")
+        if name not in self.inputs:
+            return None
+        return Execution("SUCCEEDED" if name in self.ended else "RUNNING", stopped_at=self.ended.get(name))
+
+    def start(self, name: str, case: dict[str, Any]) -> str:
+        """Start an execution, once."""
+        CaseInput.parse(case)
+        self.inputs.setdefault(name, case)
+        return self.arn_of(name)
+
+    def send_later(self, name: str, message: Mapping[str, Any], seconds: float) -> None:
+        """Note a message that comes back."""
+        assert name == "drop"
+        self.later.append((dict(message), seconds))
+
+    # What people do
+
+    def put(self, key: str, body: bytes | str) -> Landed:
+        """Put an object; return what S3 tells of it."""
+        body = body.encode() if isinstance(body, str) else body
+        return Landed(key, self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"])
+
+    def take(self, what: Landed, **rest: Any) -> str:
+        """Have the function take a message; return what became of the drop."""
+        parts: Any = {"executions": self, "queues": self}
+        return drop(what, desk=self.world.desk, **parts, **rest)
+
+    def drop(self, key: str, body: bytes | str, **rest: Any) -> str:
+        """Drop a file, and have its message taken."""
+        return self.take(self.put(key, body), **rest)
+
+    def run(self) -> list[str]:
+        """Run what was started to its end; return the names of all executions so far."""
+        for name, case in self.inputs.items():
+            if name not in self.ended:
+                self.world.execute(case, self.arn_of(name))
+                self.ended[name] = now()
+        return list(self.inputs)
+
+    def an_hour_passes(self) -> None:
+        """Let everything that ended have ended an hour ago."""
+        self.ended = {name: at - timedelta(hours=1) for name, at in self.ended.items()}
+
+    def note(self, key: str) -> str:
+        """Return what is written about a refused drop, without its time."""
+        body = self.world.cloud.app.objects.read(f"inbox-refused/{key}.txt")
+        assert body is not None, f"nothing is written about {key}"
+        assert body.count(b"\n") == 1
+        return body.decode().strip().partition(" ")[2]
+
+    def uploads(self) -> list[str]:
+        """Return the checksums of what reached the vendors."""
+        return [each["sha256"] for each in self.world.effects("document_uploaded")]
+
+
+@pytest.fixture
+def inbox(cloud: Cloud) -> Inbox:
+    """Return an empty inbox."""
+    return Inbox(World(cloud))
+
+
+def sha(body: bytes) -> str:
+    """Return a digest in hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def status(inbox: Inbox, connection: str, reference: str) -> tuple[str, str | None]:
+    """Return how a case stands, and why."""
+    record = inbox.world.desk.cases.get(connection, reference).record
+    return record.status.value, record.reason
+
+
+# A file by itself
+
+
+@pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
+def test_a_file_is_a_case(inbox: Inbox, connection: str) -> None:
+    """A file right under a connection's folder goes to the vendor, and its result comes back, under the file's name."""
+    inbox.drop(f"inbox/{connection}/INV-7.pdf", PDF)
+    inbox.run()
+    result = json.loads(inbox.world.desk.objects.read(f"cases/{connection}/INV-7.pdf/result.json") or b"")
+    assert (result["status"], result["reference"]) == ("completed", "INV-7.pdf")
+    assert inbox.uploads() == [sha(PDF)]
+    kept = inbox.world.desk.objects.read(f"cases/{connection}/INV-7.pdf/documents/INV-7.pdf")
+    assert kept == PDF
+
+
+def test_five_times_is_once(inbox: Inbox) -> None:
+    """The same file dropped again, at once or later, and the same message twice, are one execution and one upload."""
+    first = inbox.put("inbox/invoices/a.pdf", PDF)
+    for what in (first, first, inbox.put("inbox/invoices/a.pdf", PDF)):
+        inbox.take(what)
+    (name,) = inbox.run()
+    inbox.an_hour_passes()
+    for what in (first, inbox.put("inbox/invoices/a.pdf", PDF)):
+        assert inbox.take(what) == "is case a.pdf already"
+    assert inbox.run() == [name]
+    assert inbox.uploads() == [sha(PDF)]
+
+
+def test_a_drop_has_the_name_of_any_other_submission(inbox: Inbox) -> None:
+    """Whoever submits the same content under the same reference in another way finds the drop's execution."""
+    inbox.drop("inbox/invoices/a.pdf", PDF)
+    same = {"connection": "invoices", "reference": "a.pdf", "documents": [{"uri": "s3://elsewhere/b", "name": "a.pdf"}]}
+    digest = fingerprint(CaseInput.parse(same), [("a.pdf", sha(PDF))])
+    assert inbox.run() == [execution_name("invoices", "a.pdf", digest)]
+
+
+def test_a_function_that_dies_is_no_loss(inbox: Inbox) -> None:
+    """Killed before or after it starts the execution, the message comes back and finds what was done."""
+    what = inbox.put("inbox/invoices/a.pdf", PDF)
+    start = inbox.start
+
+    def dies(name: str, case: dict[str, Any]) -> str:
+        if inbox.later:
+            start(name, case)
+        inbox.later.append(({}, 0))
+        raise ConnectionError
+
+    inbox.start = dies  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            inbox.take(what)
+    inbox.start = start  # type: ignore[method-assign]
+    assert inbox.take(what).endswith(" already")
+    assert len(inbox.run()) == 1
+    assert inbox.uploads() == [sha(PDF)]
+
+
+def test_other_content_under_the_same_name_is_refused(inbox: Inbox) -> None:
+    """A name that is taken is refused where the dropper finds it; the first case stays as it is."""
+    first, second = inbox.put("inbox/invoices/a.pdf", PDF), inbox.put("inbox/invoices/a.pdf", TIFF)
+    for what in (first, second, second):
+        inbox.take(what)
+        inbox.run()
+    assert len(inbox.inputs) == 2
+    assert inbox.note("invoices/a.pdf").startswith(
+        "inbox/invoices/a.pdf was refused: reference a.pdf belongs to a case with other content"
+    )
+    assert status(inbox, "invoices", "a.pdf") == ("completed", None)
+    assert inbox.uploads() == [sha(PDF)]
+
+
+def test_a_file_that_is_overwritten_is_the_case_that_it_was(inbox: Inbox) -> None:
+    """What lands on top of a drop before it is accepted changes nothing: it is refused like any other content."""
+    inbox.drop("inbox/invoices/a.pdf", PDF)
+    second = inbox.put("inbox/invoices/a.pdf", TIFF)
+    inbox.run()
+    inbox.take(second)
+    inbox.run()
+    assert inbox.uploads() == [sha(PDF)]
+    assert "belongs to a case with other content" in inbox.note("invoices/a.pdf")
+
+
+def test_what_is_refused_is_judged_anew_when_it_is_dropped_again(inbox: Inbox) -> None:
+    """A drop is refused once, however often it is told of; dropped again after that, it gets another chance."""
+    known = inbox.world.connections.pop("invoices")
+    what = inbox.put("inbox/invoices/a.pdf", PDF)
+    for _ in range(3):
+        inbox.take(what)
+        inbox.run()
+    assert len(inbox.inputs) == 1
+    assert inbox.note("invoices/a.pdf").endswith('was refused: unknown connection "invoices"')
+    inbox.world.connections["invoices"] = known
+    inbox.an_hour_passes()
+    inbox.drop("inbox/invoices/a.pdf", PDF)
+    inbox.run()
+    assert status(inbox, "invoices", "a.pdf") == ("completed", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"", "document a.pdf is empty: submit a file with content"),
+        (b"plain", "document a.pdf is of an unknown type: docsumo reads"),
+        (b"%PDF-" + b"x" * 27_000_000, "document a.pdf has 27,000,005 bytes: docsumo takes at most"),
+    ],
+    ids=["empty", "unknown", "large"],
+)
+def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> None:
+    """A file that is no document is refused as any submission is: status, event, and a line beside the inbox."""
+    what = inbox.put("inbox/claims/a.pdf", body)
+    for _ in range(2):
+        inbox.take(what)
+        inbox.run()
+    assert len(inbox.inputs) == 1
+    assert f"was refused: {line}" in inbox.note("claims/a.pdf")
+    assert status(inbox, "claims", "a.pdf")[0] == "failed"
+    assert (status(inbox, "claims", "a.pdf")[1] or "").startswith(line)
+    assert inbox.uploads() == []
+
+
+def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
+    """The size alone refuses a file of gigabytes: nothing hashes it first."""
+    inbox.put("inbox/invoices/a.pdf", PDF)
+    facts = inbox.world.desk.objects.inspect(f"s3://{BUCKET}/inbox/invoices/a.pdf", most=10)
+    assert (facts.size, facts.sha256, facts.head) == (len(PDF), "", b"")
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("inbox/a.pdf", "it lies in no connection's folder: drop it into inbox/<connection>/"),
+        ("inbox/invoices/case.json", "case.json describes a folder: drop both as inbox/invoices/<folder>/"),
+        ("inbox//a.pdf", 'a part of its path is empty, "." or "..": drop it under a plain name'),
+        ("inbox/invoices/../a.pdf", 'a part of its path is empty, "." or "..": drop it under a plain name'),
+        ("inbox/invoices/May/../case.json", 'a part of its path is empty, "." or "..": drop it under a plain name'),
+        ("inbox/invoices/May/deep/case.json", "case.json lies too deep: drop it as inbox/invoices/<folder>/case.json"),
+        ("inbox/nobody/a.pdf", 'unknown connection "nobody"'),
+        (f"inbox/{'n' * 200}/a.pdf", f'unknown connection "{"n" * 64}"'),
+        ("inbox/no body: *?/a.pdf", 'unknown connection "no body: *?"'),
+    ],
+)
+def test_a_file_in_the_wrong_place(inbox: Inbox, key: str, line: str) -> None:
+    """What lies where no case can be is refused in one line, once for each time it lands, and is no dead letter."""
+    what = Landed(key, "v1") if ".." in key or "//" in key else inbox.put(key, PDF)
+    for _ in range(3):
+        inbox.take(what)
+        inbox.run()
+    assert len(inbox.inputs) == 1
+    assert inbox.note(key.removeprefix("inbox/")).endswith(f" was refused: {line}")
+    assert inbox.uploads() == []
+
+
+@pytest.mark.parametrize(
+    "key", ["inbox/", "inbox/invoices/", "inbox/invoices/May/", "staging/a.pdf", "inboxes/a/b.pdf"]
+)
+def test_folders_themselves_are_nothing(inbox: Inbox, key: str) -> None:
+    """What the S3 console makes for a new folder, and what lies elsewhere, is no drop."""
+    assert inbox.drop(key, b"") == "is no file of the inbox"
+    assert not inbox.inputs
+
+
+def test_a_file_that_is_gone(inbox: Inbox) -> None:
+    """A file that was removed for good before its turn is nobody's trouble."""
+    what = inbox.put("inbox/invoices/a.pdf", PDF)
+    inbox.s3.delete_object(Bucket=BUCKET, Key=what.key, VersionId=what.version_id)
+    assert inbox.take(what) == "is gone"
+    assert inbox.take(Landed("inbox/invoices/May/case.json")) == "is gone"
+
+
+def test_any_name_becomes_a_case(inbox: Inbox) -> None:
+    """Blanks, other scripts, signs and 300 characters: each file goes to the vendor under its name."""
+    names = [
+        "Rechnung März.pdf",
+        "請求書.pdf",
+        "a+b %41&=.pdf",
+        "-_.pdf",
+        ".pdf",
+        "😀",
+        "a\nb.pdf",
+        "case.json.pdf",
+        "-",
+    ]
+    names.append("n" * 300 + ".pdf")
+    for number, name in enumerate(names):
+        inbox.drop(f"inbox/invoices/{name}", PDF + bytes([number]))
+    inbox.run()
+    assert [status(inbox, "invoices", reference_of(name)) for name in names] == [("completed", None)] * len(names)
+    assert inbox.uploads() == [sha(PDF + bytes([number])) for number in range(len(names))]
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("INV-2024-0042.pdf", "INV-2024-0042.pdf"),
+        ("Rechnung März.pdf", "Rechnung-Marz-########.pdf"),
+        ("Rechnung Ma\u0308rz.pdf", "Rechnung-Marz-########.pdf"),
+        ("請求書.pdf", "drop-########.pdf"),
+        (".hidden", "hidden-########"),
+        ("a.b c", "a.b-c-########"),
+        ("x" * 101, "x" * 80 + "-########"),
+    ],
+)
+def test_references(name: str, reference: str) -> None:
+    """A name that is a reference stays as it is; any other keeps what people know it by."""
+    digits = hashlib.sha256(unicodedata.normalize("NFC", name).encode()).hexdigest()[:8]
+    assert reference_of(name) == reference.replace("########", digits)
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_no_two_names_are_one_reference(one: str, other: str) -> None:
+    """Any name has a valid reference, the same for every way to write it, and no other name has it."""
+    one, other = (unicodedata.normalize("NFC", each.encode("utf-8", "replace").decode()) for each in (one, other))
+    assert REFERENCE.fullmatch(reference_of(one))
+    assert (reference_of(one) == reference_of(other)) == (one == other or reference_of(one) == other)
+
+
+# A folder
+
+
+def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
+    """Files wait for their ``case.json``, whatever they are; with it, all of the folder is one case of its name."""
+    for name, body in (("b.pdf", PDF), ("a.tiff", TIFF), ("deep/c.jpg", JPEG)):
+        assert inbox.drop(FOLDER + name, body) == "waits for its case.json"
+    inbox.put(FOLDER, b"")
+    inbox.put(FOLDER + "deep/", b"")
+    assert inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=now() + QUIET) != ""
+    (name,) = inbox.run()
+    assert inbox.inputs[name]["options"] == {"case_title": "May"}
+    case = inbox.world.desk.cases.get("invoices", "May")
+    assert case.record.status is CaseStatus.COMPLETED
+    assert [each.name for each in case.documents] == ["a.tiff", "b.pdf", "deep_c.jpg"]
+    assert len(inbox.uploads()) == 3
+
+
+def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
+    """Where ``case.json`` names no documents, the folder is looked at again once nothing lands any more."""
+    inbox.drop(FOLDER + "a.pdf", PDF)
+    what = inbox.put(FOLDER + "case.json", "{}")
+    assert inbox.take(what) == "waits for its last file"
+    ((message, seconds),) = inbox.later
+    assert 0 < seconds <= QUIET.total_seconds() + 1
+    (again,) = landed(json.loads(json.dumps(message)), BUCKET)
+    assert again == what
+    inbox.put(FOLDER + "b.tiff", TIFF)
+    inbox.take(again, at=now() + QUIET)
+    inbox.run()
+    assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
+
+
+def test_documents_may_be_named(inbox: Inbox) -> None:
+    """A document without URI is the file beside; other files of the folder stay out of it; a URI is one as ever."""
+    elsewhere = inbox.world.cloud.put("archive/old.tiff", TIFF)
+    documents = [{"name": "März.pdf"}, {"uri": elsewhere, "name": "old.tiff"}]
+    inbox.drop(FOLDER + "Ma\u0308rz.pdf", PDF)  # as a Mac writes it
+    inbox.drop(FOLDER + "notes.txt", b"not for the vendor")
+    case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
+    inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case))
+    inbox.run()
+    found = inbox.world.desk.cases.get("invoices", "INV-9")
+    assert found.record.status is CaseStatus.COMPLETED
+    assert [each.name for each in found.documents] == ["März.pdf", "old.tiff"]
+    assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
+
+
+def test_a_named_document_may_land_last(inbox: Inbox) -> None:
+    """A ``case.json`` that overtook its documents waits for them: the last one starts the case, with no refusal."""
+    case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
+    assert inbox.drop(FOLDER + "case.json", case) == "waits for a.pdf, b.tiff"
+    assert inbox.drop(FOLDER + "b.tiff", TIFF) == "waits for a.pdf"
+    inbox.drop(FOLDER + "a.pdf", PDF)
+    inbox.take(landed_again(inbox))
+    assert len(inbox.run()) == 1
+    assert inbox.uploads() == [sha(PDF), sha(TIFF)]
+
+
+def landed_again(inbox: Inbox) -> Landed:
+    """Return what the first message that came back is about."""
+    (what,) = landed(inbox.later[0][0], BUCKET)
+    return what
+
+
+def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
+    """After a quarter of an hour a document that is still not there is named in the refusal; then it may still come."""
+    inbox.drop(FOLDER + "case.json", json.dumps({"documents": [{"name": "a.pdf"}]}))
+    inbox.take(landed_again(inbox), at=now() + LATE)
+    inbox.run()
+    line = f"document s3://{BUCKET}/{FOLDER}a.pdf does not exist: upload it first"
+    assert inbox.note("invoices/May/case.json") == f"{FOLDER}case.json was refused: {line}"
+    assert status(inbox, "invoices", "May") == ("failed", line)
+    inbox.drop(FOLDER + "a.pdf", PDF)
+    inbox.run()
+    assert status(inbox, "invoices", "May") == ("completed", None)
+
+
+def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
+    """What lands in a folder whose case is under way is not quietly left out: the dropper is told."""
+    inbox.drop(FOLDER + "a.pdf", PDF)
+    inbox.drop(FOLDER + "case.json", "{}", at=now() + QUIET)
+    inbox.run()
+    inbox.drop(FOLDER + "b.tiff", TIFF, at=now() + QUIET)
+    inbox.run()
+    assert "reference May belongs to a case with other content" in inbox.note("invoices/May/case.json")
+    assert inbox.uploads() == [sha(PDF)]
+
+
+def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
+    """A folder that is dropped again, in any order, is the same execution and the same upload."""
+    for _ in range(3):
+        for name, body in (("a.pdf", PDF), ("case.json", "{}"), ("b.tiff", TIFF), ("case.json", "{}")):
+            what = inbox.put(FOLDER + name, body)
+        inbox.take(what, at=now() + QUIET)
+        inbox.run()
+        inbox.an_hour_passes()
+    assert len(inbox.inputs) == 1
+    assert inbox.uploads() == [sha(PDF), sha(TIFF)]
+
+
+def test_a_folder_may_collect(inbox: Inbox) -> None:
+    """A ``case.json`` with a ``case_id`` alone collects that vendor case."""
+    inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', at=now() + QUIET)
+    ((name, case),) = inbox.inputs.items()
+    assert name.startswith("claims-old-")
+    assert (case["case_id"], case.get("documents")) == ("case__9", None)
+
+
+WRONG = [
+    ('{"reference": "A-1",\n "options" {}}', "case.json is not JSON: line 2, column 12: Expecting ':' delimiter"),
+    ("", "case.json is not JSON: line 1, column 1: Expecting value"),
+    (b"\xff\xfe{", "case.json is not UTF-8 text (byte 0)"),
+    ("[]", 'case.json is wrong: it must be an object, such as {"reference": "INV-1"}'),
+    ("[" * 100_000, "case.json is not JSON: it has a number or a depth that no JSON has"),
+    ('{"options": {"a": NaN}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
+    ('{"options": {"a": 1e999}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
+    (" " * (INPUT_LIMIT + 1), "case.json has 262,145 bytes: 262,144 are the most"),
+    (
+        '{"connection": "claims"}',
+        "case.json is wrong: connection: it lies in inbox/invoices/: leave the connection out, or drop the folder "
+        "where it belongs",
+    ),
+    ('{"resume": true}', "case.json is wrong: resume: unknown key"),
+    ('{"drop": {}}', "case.json is wrong: drop: unknown key"),
+    ('{"refrence": "A-1"}', "case.json is wrong: refrence: unknown key"),
+    ('{"bad\\nkey": 1}', "case.json is wrong: bad key: unknown key"),
+    ('{"a\\ud800": 1}', "case.json is wrong: input: Input should be a valid string"),
+    ('{"reference": "../../x", "case_id": "c"}', "case.json is wrong: reference: use 1 to 100 letters"),
+    ('{"documents": []}', "case.json is wrong: it has no documents, and no case_id to collect"),
+    ('{"documents": [{}]}', "case.json is wrong: documents.0.uri: Field required"),
+    ('{"documents": "a.pdf"}', "case.json is wrong: documents: Input should be a valid tuple"),
+    (
+        '{"documents": [{"name": "../other/a.pdf"}]}',
+        "case.json is wrong: documents: a name is that of a file in its folder",
+    ),
+    ('{"documents": [{"uri": "s3://b"}]}', "document s3://b: the uri must be s3://bucket/key"),
+]
+"""What a ``case.json`` may hold, and what is said about it."""
+
+
+def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
+    """A wrong ``case.json`` is refused in one line: in the status of its folder's case, and beside the inbox."""
+    for number, (text, line) in enumerate(WRONG):
+        key = f"inbox/invoices/{number}/case.json"
+        what = inbox.put(key, text)
+        for _ in range(2):
+            inbox.take(what, at=now() + QUIET)
+            inbox.run()
+        assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was refused: {line}")
+        found, reason = status(inbox, "invoices", str(number))
+        assert (found, (reason or "").startswith(line)) == ("failed", True), reason
+    assert len(inbox.inputs) == len(WRONG)
+    assert inbox.uploads() == []
+
+
+def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:
+    """A folder whose files make too long an input is refused in one line, instead of failing for ever."""
+    for number in range(130):
+        inbox.put(f"{FOLDER}{number:04d}{'n' * 990}", PDF)
+    inbox.drop(FOLDER + "case.json", "{}", at=now() + QUIET)
+    inbox.run()
+    assert inbox.note("invoices/May/case.json").endswith(
+        "130 documents are too many for one case: drop them as several"
+    )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(["a.pdf", "s3://b/k"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["connection", "reference", "documents", "uri", "name", "version_id", "options", "case_id"]),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=9,
+)  # fmt: skip
+
+
+@given(body=st.binary(max_size=60) | JSON.map(lambda data: json.dumps(data).encode()))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_case_file_breaks_the_function(inbox: Inbox, body: bytes) -> None:
+    """Whatever a ``case.json`` holds, it is an execution that Accept takes or refuses; never a dead letter."""
+    inbox.drop(FOLDER + "a.pdf", PDF)
+    before = len(inbox.inputs)
+    inbox.drop(FOLDER + "case.json", body, at=now() + LATE)
+    for case in list(inbox.inputs.values())[before:]:
+        assert CaseInput.parse(case).drop
+        assert json.dumps(case, allow_nan=False).encode()
+
+
+# What S3 says
+
+
+def notification(*keys: str, bucket: str = BUCKET, event: str = "ObjectCreated:Put") -> dict[str, Any]:
+    """Return S3's message about objects."""
+    return {
+        "Records": [
+            {
+                "eventName": event,
+                "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/"), "versionId": "v"}},
+            }
+            for key in keys
+        ]
+    }
+
+
+@pytest.mark.parametrize("key", ["inbox/c/a b.pdf", "inbox/c/a+b%20.pdf", "inbox/c/März/請求書.pdf"])
+def test_keys_are_decoded(key: str) -> None:
+    """Keys come encoded as in forms: blanks as ``+``, all else in percent."""
+    assert list(landed(notification(key), BUCKET)) == [Landed(key, "v")]
+
+
+def test_what_is_not_about_drops() -> None:
+    """S3's test message, other events and other buckets are about nothing."""
+    test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}
+    assert list(landed(test, BUCKET)) == []
+    assert list(landed(notification("inbox/c/a", event="ObjectRemoved:Delete"), BUCKET)) == []
+    assert list(landed(notification("inbox/c/a", bucket="another"), BUCKET)) == []
+    assert len(list(landed(notification("inbox/c/a", "inbox/c/b"), BUCKET))) == 2
+
+
+def test_a_message_of_another_kind_is_a_dead_letter() -> None:
+    """What nobody understands is kept for people, not dropped."""
+    with pytest.raises(KeyError):
+        list(landed({"hello": "world"}, BUCKET))
+
+
+def test_a_message_waits_as_long_as_sqs_lets_it(cloud: Cloud) -> None:
+    """A folder's second look is a delayed message of the drop queue, of 900 seconds at most."""
+    sqs = cloud.session.client("sqs")
+    url = sqs.create_queue(QueueName="dossier-dev-drop")["QueueUrl"]
+    for seconds in (0.2, 5000):
+        cloud.app.queues.send_later("drop", {"key": "inbox/c/f/case.json", "version_id": None}, seconds)
+    names = ["ApproximateNumberOfMessagesDelayed"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]] == "2"
+
+
+def test_an_input_says_in_one_line_what_is_wrong_with_its_drop() -> None:
+    """A drop that is refused needs neither documents nor a case id; one that is not does."""
+    names = {"connection": "invoices", "reference": "A-1"}
+    assert CaseInput.parse({**names, "drop": {"key": "inbox/a", "refused": "so it is"}})
+    for wrong in ({"key": "inbox/a"}, {"key": "elsewhere/a", "refused": "so it is"}):
+        with pytest.raises(InvalidCaseError):
+            CaseInput.parse({**names, "drop": wrong})
