@@ -51,7 +51,7 @@ check: setup
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
 
-DEPLOYED := tests/e2e tests/chaos
+DEPLOYED := tests/e2e tests/chaos tests/grants
 
 test: check
 	@echo "pytest (the tests on the deployed local AWS run beside the others: $(DEPLOYED))"

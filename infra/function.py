@@ -23,7 +23,7 @@ SERVICE, NAMESPACE = "dossier", "Dossier"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A statement of a function's role. ``reason`` says why a resource is a pattern, where one is."""
+    """A statement of a function's role, if there are resources. ``reason`` says why one is a pattern, where one is."""
 
     actions: Sequence[str]
     resources: Sequence[str]
@@ -77,7 +77,7 @@ class Function(Construct):
         uses_key = (
             [Grant(("kms:Decrypt", "kms:GenerateDataKey"), (settings.kms_key_arn,))] if settings.kms_key_arn else []
         )
-        every = (writes_log, traces, *grants, *uses_key)
+        every = [grant for grant in (writes_log, traces, *grants, *uses_key) if grant.resources]
         role = iam.Role(
             self,
             "Role",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -10,6 +10,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from dossier.models import REFUSED_DROPS
+from dossier.settings import Connection
+from dossier.vendors import vendor
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
 from infra.inbox import DROP_TIMEOUT, Inbox
@@ -30,7 +32,6 @@ _CALLS = cdk.Duration.seconds(180)
 _STREAMS = cdk.Duration.minutes(15)
 """For what moves whole files: as long as Lambda lets it."""
 
-CASE = "cases/*"
 VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
@@ -61,7 +62,7 @@ class Functions(Construct):
         self._settings = settings
         self._layers = layers
         self._bucket = bucket.bucket
-        self._table = table
+        self._table_arn, self._index_arn = table.table.table_arn, table.index_arn
         self._bus = bus
         self._environment = {
             "DOSSIER_STAGE": settings.stage,
@@ -74,26 +75,46 @@ class Functions(Construct):
         self._by_verb: dict[str, lambda_.Function] = {}
 
         machine = state_machine_arn(self, settings)
-        read_secrets = Grant(("secretsmanager:GetSecretValue",), secrets.arns)
+        read_secrets = _read(secrets.arns.values())
         send_polls = _send(waiting_room.queue_arns)
-        # What every step does that talks to its vendor: the key, the case, the raw answers that are kept.
-        vendor = (read_secrets, *self._reads_and_writes_cases(), self._writes(VENDOR_ANSWERS))
+        keep_answers = self._writes(VENDOR_ANSWERS)
+        # What every step does that talks to its vendor: it reads its case, says how far it is, and takes turns.
+        work = self._table("GetItem", "Query", "UpdateItem")
+        # And one that makes something there, or holds a lease meanwhile.
+        make = self._table("PutItem", "DeleteItem")
 
         # The state machine's steps.
-        self._add("accept", _STREAMS, *self._reads_submissions(), self._writes(DOCUMENTS), self._puts_cases())
-        self._add("open", _CALLS, *vendor)
-        self._add("upload", _STREAMS, *vendor, *self._reads(DOCUMENTS))
-        self._add("ask", _BRIEF, self._puts_cases(), self._puts_events())
-        self._add("wait", _BRIEF, *self._reads_and_writes_cases(), send_polls)
-        self._add("process", _CALLS, *vendor)
-        self._add("collect", _CALLS, *vendor)
-        self._add("download", _STREAMS, *vendor, self._writes(ARTIFACTS, abort=True))
-        self._add("publish", _STREAMS, *vendor, *self._reads(CASE), self._writes(*OUTCOME), self._puts_events())
+        self._add(
+            "accept",
+            _STREAMS,
+            *self._reads_submissions(),
+            self._writes(DOCUMENTS),
+            self._table("GetItem", "PutItem", "UpdateItem"),
+        )
+        self._add("open", _CALLS, _read(secrets.of(_opens)), work, make, self._queries_index())
+        self._add(
+            "upload", _STREAMS, read_secrets, work, make, self._queries_index(), self._reads(DOCUMENTS), keep_answers
+        )
+        self._add("ask", _BRIEF, self._table("Query", "PutItem", "UpdateItem"), self._puts_events())
+        self._add("wait", _BRIEF, self._table("GetItem", "Query", "PutItem", "UpdateItem"), send_polls)
+        self._add("process", _CALLS, _read(secrets.of(_assesses)), work)
+        self._add("collect", _CALLS, read_secrets, work, make, keep_answers)
+        self._add("download", _STREAMS, read_secrets, work, make, keep_answers, self._writes(ARTIFACTS, abort=True))
+        self._add(
+            "publish",
+            _STREAMS,
+            read_secrets,
+            work,
+            keep_answers,
+            *self._reads_outcome(),
+            self._writes(*OUTCOME),
+            self._puts_events(),
+        )
         self._add(
             "fail",
             _CALLS,
-            *self._reads_and_writes_cases(),
-            *self._reads(CASE),
+            self._table("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"),
+            *self._reads_outcome(),
             self._writes(*OUTCOME, REFUSED),
             self._puts_events(),
         )
@@ -102,7 +123,7 @@ class Functions(Construct):
         self._add(
             "webhook",
             cdk.Duration.seconds(20),
-            read_secrets,
+            _read(secrets.of(_is_told)),
             self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
             _send([wake_queue.queue.queue_arn]),
             environment={"DOSSIER_EVIDENCE_LOCK_DAYS": str(settings.evidence_lock_days)},
@@ -111,9 +132,9 @@ class Functions(Construct):
             "wake",
             WAKE_TIMEOUT,
             _consume([wake_queue.queue.queue_arn]),
-            *self._reads(EVIDENCE),
-            *self._reads_and_writes_cases(),
-            _send([*waiting_room.queue_arns, wake_queue.queue.queue_arn]),
+            self._reads(EVIDENCE),
+            self._table("GetItem", "UpdateItem"),
+            _send([*waiting_room.arns_of(_is_told), wake_queue.queue.queue_arn]),
             Grant(("states:StartExecution",), (machine,)),
             environment={"DOSSIER_STATE_MACHINE_ARN": machine},
             loops=True,
@@ -126,7 +147,7 @@ class Functions(Construct):
             _consume([inbox.queue.queue.queue_arn]),
             _send([inbox.queue.queue.queue_arn]),
             *self._reads_submissions(),
-            Grant(("dynamodb:Query",), (table.table.table_arn,)),
+            self._table("Query"),
             Grant(("states:StartExecution",), (machine,)),
             Grant(
                 ("states:DescribeExecution",),
@@ -142,30 +163,24 @@ class Functions(Construct):
             "poll",
             POLL_TIMEOUT,
             _consume(waiting_room.queue_arns),
-            *vendor,
+            read_secrets,
+            work,
+            make,
+            self._queries_index(),
+            keep_answers,
             send_polls,
             Grant(("states:SendTaskSuccess", "states:SendTaskFailure"), (machine,)),
             loops=True,
         )
-        self._add(
-            "sweep",
-            _BRIEF,
-            self._reads_cases(),
-            Grant(("dynamodb:UpdateItem",), (table.table.table_arn,)),
-            send_polls,
-            Grant(
-                ("states:DescribeExecution",),
-                (execution_arns(self, settings),),
-                "The executions of this one state machine; their names are the cases'.",
-            ),
-        )
+        self._add("sweep", _BRIEF, self._queries_index(), send_polls)
 
         # What holds between all of them.
         self._add(
             "reconcile",
             _CALLS,
-            *self._reads_and_writes_cases(),
-            *self._reads(CASE),
+            self._table("GetItem", "Query", "UpdateItem", "DeleteItem"),
+            self._queries_index(),
+            *self._reads_outcome(),
             self._writes(*OUTCOME),
             self._puts_events(),
             Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, wake_queue.queue.queue_arn]),
@@ -199,17 +214,11 @@ class Functions(Construct):
             loops=loops,
         ).function
 
-    def _reads_cases(self) -> Grant:
-        return Grant(("dynamodb:GetItem", "dynamodb:Query"), (self._table.table.table_arn, self._table.index_arn))
+    def _table(self, *actions: str) -> Grant:
+        return Grant([f"dynamodb:{action}" for action in actions], (self._table_arn,))
 
-    def _puts_cases(self) -> Grant:
-        actions = ("GetItem", "Query", "PutItem", "UpdateItem")
-        return Grant([f"dynamodb:{action}" for action in actions], (self._table.table.table_arn,))
-
-    def _reads_and_writes_cases(self) -> tuple[Grant, ...]:
-        actions = ("PutItem", "UpdateItem", "DeleteItem")
-        writes = Grant([f"dynamodb:{action}" for action in actions], (self._table.table.table_arn,))
-        return (self._reads_cases(), writes)
+    def _queries_index(self) -> Grant:
+        return Grant(("dynamodb:Query",), (self._index_arn,))
 
     def _reads_submissions(self) -> tuple[Grant, ...]:
         """Documents lie anywhere in the artifact bucket, and in the buckets that the settings name."""
@@ -223,14 +232,14 @@ class Functions(Construct):
             Grant(("s3:ListBucket",), arns),
         )
 
-    def _reads(self, *keys: str) -> tuple[Grant, ...]:
-        """Read objects; with ListBucket, without which S3 answers 403 for an object that is not there."""
-        return (
-            Grant(
-                ("s3:GetObject",), self._objects(*keys), "The objects of every case and day, in folders of their own."
-            ),
-            Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)),
+    def _reads(self, *keys: str) -> Grant:
+        return Grant(
+            ("s3:GetObject",), self._objects(*keys), "The objects of every case and day, in folders of their own."
         )
+
+    def _reads_outcome(self) -> tuple[Grant, ...]:
+        """Result and manifest are made of the raw answers that were kept: which there are is listed."""
+        return (self._reads(VENDOR_ANSWERS), Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)))
 
     def _writes(self, *keys: str, abort: bool = False, lock: bool = False) -> Grant:
         more = {"s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
@@ -247,10 +256,27 @@ class Functions(Construct):
         return cdk.Stack.of(self).format_arn(service="s3", region="", account="", resource=name)
 
 
+def _opens(connection: Connection) -> bool:
+    return vendor(connection.vendor).opens_case
+
+
+def _assesses(connection: Connection) -> bool:
+    return len(vendor(connection.vendor).phases) > 1
+
+
+def _is_told(connection: Connection) -> bool:
+    return connection.webhook is not None
+
+
+def _read(secret_arns: Iterable[str]) -> Grant:
+    return Grant(("secretsmanager:GetSecretValue",), list(secret_arns))
+
+
 def _send(queue_arns: Sequence[str]) -> Grant:
     return Grant(("sqs:SendMessage",), queue_arns)
 
 
 def _consume(queue_arns: Sequence[str]) -> Grant:
-    actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+    """What Lambda does as the function (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
+    actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
     return Grant([f"sqs:{action}" for action in actions], queue_arns)

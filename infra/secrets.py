@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from aws_cdk import SecretValue
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from dossier.settings import Connection
 from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Settings
@@ -23,7 +25,13 @@ class ConnectionSecrets(Construct):
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
         super().__init__(scope, id)
         self._key = customer_key(self, settings)
-        self.arns = [self._secret(settings, name).secret_arn for name in settings.connections]
+        self._connections = settings.connections
+        self.arns = {name: self._secret(settings, name).secret_arn for name in settings.connections}
+        """The secrets' ARNs by connection."""
+
+    def of(self, kind: Callable[[Connection], bool]) -> list[str]:
+        """Return the ARNs of the secrets of a kind of connections."""
+        return [arn for name, arn in self.arns.items() if kind(self._connections[name])]
 
     def _secret(self, settings: Settings, name: str) -> secretsmanager.Secret:
         secret = secretsmanager.Secret(

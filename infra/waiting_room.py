@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from dossier.settings import Connection
 from infra.settings import Settings
 from infra.work_queue import WorkQueue
 
@@ -34,6 +37,11 @@ class WaitingRoom(Construct):
     def queue_arns(self) -> list[str]:
         """ARNs of the queues."""
         return [each.queue.queue_arn for each in self.queues.values()]
+
+    def arns_of(self, kind: Callable[[Connection], bool]) -> list[str]:
+        """Return the ARNs of the queues of a kind of connections."""
+        connections = self._settings.connections
+        return [each.queue.queue_arn for name, each in self.queues.items() if kind(connections[name])]
 
     def polled_by(self, function: lambda_.Function) -> None:
         """Hand each poll message to the function: one by one, as many at once as the vendor's account allows."""

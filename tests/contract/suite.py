@@ -41,6 +41,8 @@ LOOKING_CALLS = {
     "find_opened", "before_upload", "find_uploaded", "poll_documents", "poll_results", "artifacts", "locate", "check",
 }  # fmt: skip
 """Calls that may change nothing at the vendor."""
+UNKEPT_CALLS = {"open", "find_opened", "process", "check"}
+"""Calls whose answers cannot be kept: who makes them may not write raw answers (``infra/functions.py``)."""
 
 MOST_REQUESTS = 200
 """A flow that asks for more than this of replies that repeat does not end."""
@@ -319,6 +321,7 @@ def well_formed_requests(suite: Suite, exchange: Exchange) -> None:
         assert not re.search(r"[?#]|/\.\.?(/|$)", each.path), f"not a plain path: {each.path!r}"
         assert suite.recordings.api_key not in repr(each), "the key goes by header alone"
         assert each.keep is None or re.fullmatch(r"[a-z0-9][A-Za-z0-9._-]*", each.keep), f"not a name: {each.keep!r}"
+        assert each.keep is None or exchange.call not in UNKEPT_CALLS, f"{exchange.call} can keep nothing: {each}"
         assert each.json is None or not (each.fields or each.files), "a body is JSON or a form"
         assert not (each.method == "GET" and each.effect is Effect.UNSAFE), "a GET is safe"
         assert not (each.files and each.effect is Effect.SAFE), "an upload is not safe to repeat"

@@ -151,6 +151,20 @@ class CountsKeys(Toy):
         return str(len(reply.body))
 
 
+class KeepsTheUnkept(Toy):
+    """Wants an answer kept by who may not write it."""
+
+    def check(self, connection: Connection) -> Flow[str]:
+        """Ask as usual, and keep what comes."""
+        flow = super().check(connection)
+        reply = yield replace(next(flow), keep="me")
+        try:
+            flow.send(reply)
+        except StopIteration as stop:
+            return str(stop.value)
+        raise AssertionError("the toy asks once")
+
+
 class TakesAnyOption(Toy):
     """Ignores what it doesn't know."""
 
@@ -219,6 +233,7 @@ class IsNamedOtherwise(Toy):
         (EndsOnAnyStatus(), {"unknown_statuses"}),
         (NeverEnds(), {"unknown_statuses", "changed_answers"}),
         (CountsKeys(), {"as_recorded", "extra_keys"}),
+        (KeepsTheUnkept(), {"well_formed_requests"}),
         (TakesAnyOption(), {"knows_its_options"}),
         (TakesAnyKey(), {"refuses_unusable_keys"}),
         (ForgetsDocuments(), {"uploads_each_document_once"}),

@@ -16,6 +16,8 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 COMPILED_LAYER = "compiled-layer"
 """Name of the folder with a layer that the server finds compiled: ``shared.py`` with the word "compiled"."""
+LOGS = (("logs:CreateLogStream", "*"), ("logs:PutLogEvents", "*"))
+"""What a function's role needs for the function to leave a log."""
 _END = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
@@ -76,7 +78,7 @@ class Aws:
             FunctionName=self.name("function"),
             Runtime="python3.13",
             Handler=handler,
-            Role=role or self.role(),
+            Role=role or self.role(*LOGS),
             Code={"ZipFile": packed.getvalue()},
             MemorySize=memory,
             Timeout=timeout,

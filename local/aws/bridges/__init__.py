@@ -3,13 +3,17 @@
 from local.aws.bridges import (
     cloudformation_types,
     custom_resources,
+    denials,
     distributed_map,
     emf_metrics,
     executions,
+    function_logs,
     lambda_concurrency,
     lambda_runtime,
     limits,
     loopback_tls,
+    missing_objects,
+    queue_pollers,
     retries,
     s3_tasks,
     secret_references,
@@ -22,11 +26,15 @@ from local.aws.bridges import (
 )
 
 _BRIDGES = (
+    denials,
     lambda_runtime,
     shared_layers,
     lambda_concurrency,
     worker_pools,
     emf_metrics,
+    function_logs,
+    queue_pollers,
+    missing_objects,
     executions,
     retries,
     # Wraps _execute_task first: the role and the limits ask it which execution is at work.

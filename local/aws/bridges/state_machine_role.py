@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from local.aws.bridges.current_task import Task, current
-from local.aws.pinned import arn, iam_actions, iam_evaluator, replace, responses, stepfunctions
+from local.aws.bridges.denials import refusal
+from local.aws.pinned import arn, iam_actions, replace, responses, stepfunctions
 
 # Optimized integrations name an error after the service, by the SDK's base exception where AWS has none of its own.
 _ERRORS = {
@@ -47,18 +48,9 @@ def authorize(task: Task, action: str, resource_arn: str) -> None:
         _ExecutionError: under the name that Step Functions gives to a denied call of that service.
 
     """
-    context = iam_evaluator.EvalContext(
-        principal_arn=task.role_arn,
-        principal_type="AssumedRole",
-        principal_account=responses.get_account_id(),
-        action=action,
-        resource_arn=resource_arn,
-        region=responses.get_region(),
-    )
-    policies = iam_evaluator._gather_role_policies(task.role_arn.rsplit("/", 1)[-1], responses.get_account_id())
-    if iam_evaluator.evaluate(context, policies).decision != "Allow":
+    cause = refusal(task.role_arn, action, resource_arn)
+    if cause:
         service = action.split(":", maxsplit=1)[0]
-        cause = f"User: {task.role_arn} is not authorized to perform: {action} on resource: {resource_arn}"
         raise stepfunctions._ExecutionError(_ERRORS.get(service, "States.TaskFailed"), cause)
 
 

@@ -1,0 +1,148 @@
+"""Takes grants away from the deployed functions while they are called, until each call has missed all that it needs."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.deployment import Deployment
+from tests.grants.roles import Denial, Denials, Grant, Role
+
+PREFIX = "dossier-dev-"
+MACHINE = "the state machine"
+
+
+class CaseBrokenError(AssertionError):
+    """What a case found is not what it is when every grant is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a try of a case went: why it failed, if it did, and what the role was denied meanwhile."""
+
+    failure: str | None
+    denials: list[Denial]
+
+
+@dataclass
+class Bench:
+    """The deployed functions with their roles, and the grants of each role that a case has missed so far."""
+
+    deployment: Deployment
+    home: Path
+    connections: tuple[str, ...] = field(init=False)
+    functions: tuple[str, ...] = field(init=False)
+    roles: dict[str, Role] = field(init=False)
+    """By verb, and the state machine's."""
+    missed: dict[str, set[Grant]] = field(init=False)
+    denials: Denials = field(init=False)
+    tries: int = 0
+
+    def __post_init__(self) -> None:
+        """Read the roles as they were deployed."""
+        self._clients: dict[str, Any] = {}
+        iam, functions = self.client("iam"), self.client("lambda").list_functions()["Functions"]
+        roles = {each["FunctionName"].removeprefix(PREFIX): each["Role"] for each in functions}
+        self.functions = tuple(sorted(roles))
+        self.connections = tuple(self.deployment.outputs["webhook_urls"])
+        machine = self.deployment.outputs["state_machine_arn"]
+        roles[MACHINE] = self.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
+        self.roles = {name: Role(iam, arn, self.connections) for name, arn in roles.items()}
+        self.missed = {name: set() for name in self.roles}
+        self.denials = Denials(self.home / "logs" / "aws.log")
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service of the deployment's AWS."""
+        if service not in self._clients:
+            self._clients[service] = self.deployment.client(service)
+        return self._clients[service]
+
+    def switch(self, *, on: bool) -> None:
+        """Switch the mappings on or off, the queues emptied before; and the rules off for good: nobody else calls."""
+        functions, events, sqs = self.client("lambda"), self.client("events"), self.client("sqs")
+        for url in sqs.list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]:
+            sqs.purge_queue(QueueUrl=url)
+        for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
+        for rule in events.list_rules()["Rules"]:
+            events.disable_rule(Name=rule["Name"])
+
+    def call(self, verb: str, event: Mapping[str, Any]) -> Any:
+        """Call a function as its caller does; return its answer.
+
+        Raises:
+            CaseBrokenError: it failed, or a message of its batch did; with what it said.
+
+        """
+        answer = self.client("lambda").invoke(FunctionName=PREFIX + verb, Payload=json.dumps(event))
+        payload = json.loads(answer["Payload"].read() or "null")
+        if "FunctionError" in answer or (isinstance(payload, dict) and payload.get("batchItemFailures")):
+            raise CaseBrokenError(json.dumps(payload)[:2000])
+        return payload
+
+    def prove(self, verb: str, case: Callable[[], object]) -> None:
+        """Try a case with grants of the role missing, until it has missed every grant that it needs.
+
+        All that no case has missed yet is taken away at once, which finds the first grant that this case needs from
+        there; that one is taken away alone, and the case must fail for the want of it. Then the next, until the case
+        succeeds with all those missing that it has no need of.
+        """
+        role = self.roles[verb]
+        missed = self.missed[verb]
+        try:
+            while True:
+                unknown = {each for each in role.grants - missed if not each.action.startswith(("logs:", "xray:"))}
+                outcome = self._try(role, unknown, case)
+                if not outcome.denials:
+                    assert outcome.failure is None, f"{verb}, nothing denied: {outcome.failure}"
+                    return
+                grant = role.granting(outcome.denials[0])
+                self.miss(verb, grant, case)
+        finally:
+            role.restore()
+
+    def miss(self, verb: str, grant: Grant, case: Callable[[], object]) -> None:
+        """Take one grant away, all others in place, and see a case fail because of it.
+
+        Raises:
+            AssertionError: nothing noticed, or something else went wrong.
+
+        """
+        role = self.roles[verb]
+        outcome = self._try(role, {grant}, case)
+        assert outcome.denials, f"{verb} without {grant}: nothing is denied"
+        assert role.granting(outcome.denials[0]) == grant, f"{verb} without {grant}: {outcome.denials[0]}"
+        assert outcome.failure is not None, f"{verb} without {grant}: denied, and the case succeeds all the same"
+        self.missed[verb].add(grant)
+
+    def _try(self, role: Role, without: Collection[Grant], case: Callable[[], object]) -> Outcome:
+        role.take(without)
+        self.tries += 1
+        mark, failure = self.denials.mark(), None
+        try:
+            case()
+        except CaseBrokenError as error:
+            failure = str(error)
+        return Outcome(failure, self.denials.since(mark, role))
+
+
+def batch(queue: str, *messages: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event by which a queue's messages come."""
+    records = [
+        {
+            "messageId": str(uuid.uuid4()),
+            "receiptHandle": "handle",
+            "body": json.dumps(message),
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{PREFIX}{queue}",
+            "awsRegion": "us-east-1",
+        }
+        for message in messages
+    ]
+    return {"Records": records}

@@ -1,0 +1,125 @@
+"""A deployed role: what it grants, and the same with some of it taken away; and who was denied what."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+_DENIED = re.compile(
+    r"denied: User: arn:aws:\w+::\d+:(?:assumed-)?role/(?P<role>[^/ ]+)\S* is not authorized to perform: "
+    r'(?P<action>\S+) on resource: "?(?P<resource>[^ "]+)"? because'
+)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Grant:
+    """One action on one resource; what each connection has one of (a queue, a secret) counts as one."""
+
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A call that a role did not allow."""
+
+    role: str
+    action: str
+    resource: str
+
+
+class Role:
+    """The inline policies of a role, of plain allowing statements alone."""
+
+    def __init__(self, iam: Any, arn: str, connections: Iterable[str]) -> None:
+        self._iam = iam
+        self.arn = arn
+        self.name = arn.rpartition("/")[2]
+        names = "|".join(map(re.escape, connections))
+        self._one_each = re.compile(rf"(?<=[-/])({names})(-\w{{6}})?$")
+        assert not iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]
+        self._policies = {
+            name: iam.get_role_policy(RoleName=self.name, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=self.name)["PolicyNames"]
+        }
+        self.grants = frozenset(
+            self._grant(action, resource)
+            for document in self._policies.values()
+            for action, resource in _pairs(document)
+        )
+
+    def take(self, grants: Collection[Grant]) -> None:
+        """Have the role grant everything but these."""
+        for name, document in self._policies.items():
+            left = [pair for pair in _pairs(document) if self._grant(*pair) not in grants]
+            # A policy has a statement at least: one that allows nothing there is.
+            statements = [_allow(*pair) for pair in left] or [_allow("none:None", "arn:aws:none:::none")]
+            text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            self._iam.put_role_policy(RoleName=self.name, PolicyName=name, PolicyDocument=text)
+
+    def restore(self) -> None:
+        """Give the role the policies that were deployed."""
+        for name, document in self._policies.items():
+            self._iam.put_role_policy(RoleName=self.name, PolicyName=name, PolicyDocument=json.dumps(document))
+
+    def granting(self, denial: Denial) -> Grant:
+        """Return the deployed grant that would have allowed a call.
+
+        Raises:
+            AssertionError: there is none: the function calls what it was never granted.
+
+        """
+        for document in self._policies.values():
+            for action, resource in _pairs(document):
+                if action == denial.action and fnmatchcase(denial.resource, resource):
+                    return self._grant(action, resource)
+        raise AssertionError(f"{self.name} was never granted {denial.action} on {denial.resource}")
+
+    def _grant(self, action: str, resource: str) -> Grant:
+        return Grant(action, self._one_each.sub("<connection>", resource))
+
+
+class Denials:
+    """What the local AWS denied, as its log has it."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def mark(self) -> int:
+        """Return where the log ends now."""
+        return self._log.stat().st_size
+
+    def since(self, mark: int, role: Role) -> list[Denial]:
+        """Return what was denied to a role since a mark, in order."""
+        with self._log.open("rb") as log:
+            log.seek(mark)
+            text = log.read().decode(errors="replace")
+        found = (Denial(**each.groupdict()) for each in _DENIED.finditer(text))
+        return [denial for denial in found if denial.role == role.name]
+
+
+def _pairs(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every action with every resource of each statement."""
+    for statement in document["Statement"]:
+        assert set(statement) == {"Effect", "Action", "Resource"}, f"not a plain grant: {statement}"
+        assert statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"]):
+            assert "*" not in action
+            for resource in _listed(statement["Resource"]):
+                yield action, resource
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _allow(action: str, resource: str) -> dict[str, str]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}

@@ -1,0 +1,52 @@
+"""No grant is idle: without it, and with all the others, a case fails for the want of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.grants.bench import MACHINE, Bench
+from tests.grants.cases import Cases
+from tests.grants.roles import Grant, Role
+from tests.infra.test_grants import SERVICE_ACTIONS, TRACES
+from tests.machine import ROOT
+
+VERBS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/handler.py"))
+UNASKED = {**dict.fromkeys(VERBS, TRACES), MACHINE: SERVICE_ACTIONS}
+"""What no case can miss here: the local AWS has neither X-Ray nor the delivery of a state machine's logs, so nobody
+asks for it. It is granted as AWS's pages list it, which ``tests/infra/test_grants.py`` compares."""
+
+
+def test_every_function_is_tried(bench: Bench) -> None:
+    """Each function that is deployed has a role on the bench, and the state machine has one."""
+    assert sorted(bench.functions) == VERBS
+    assert set(bench.roles) == {*VERBS, MACHINE}
+
+
+@pytest.mark.parametrize("name", [*VERBS, MACHINE])
+def test_no_grant_is_idle(bench: Bench, name: str) -> None:
+    """Every action on every resource that the deployed role grants was missed by a case once it was taken away."""
+    granted = bench.roles[name].grants
+    unasked = {each for each in granted if each.action in UNASKED[name]}
+    assert {each.action for each in unasked} == UNASKED[name]
+    assert sorted(map(str, granted - bench.missed[name] - unasked)) == []
+
+
+def test_an_idle_grant_would_be_seen(bench: Bench) -> None:
+    """A grant too many is missed by nobody, whatever is played."""
+    iam, role = bench.client("iam"), bench.roles["sweep"]
+    table = next(each.resource for each in role.grants if each.action == "dynamodb:Query").partition("/index/")[0]
+    idle = Grant("dynamodb:Scan", table)
+    statement = {"Effect": "Allow", "Action": idle.action, "Resource": idle.resource}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role.name, PolicyName="idle", PolicyDocument=text)
+    bench.roles["sweep"] = Role(iam, role.arn, bench.connections)
+    bench.missed["sweep"].clear()
+
+    Cases(bench).swept()
+
+    missed = bench.missed["sweep"]
+    assert idle in bench.roles["sweep"].grants
+    assert idle not in missed
+    assert {each.action for each in missed} == {"dynamodb:Query", "sqs:SendMessage"}

@@ -1,0 +1,25 @@
+from tests.local.aws import ACCOUNT, LOGS, REGION, Aws
+
+CALLS = """
+    import boto3
+
+    def handle(event, context):
+        getattr(boto3.client(event["service"]), event["call"])(**event["given"])
+"""
+
+
+def test_a_denial_names_action_and_resource(aws: Aws) -> None:
+    """Who is denied is told what, and on which resource: for S3 in quotes, as AWS does."""
+    function = aws.function(CALLS, role=aws.role(*LOGS))
+    queue = aws.sqs.create_queue(QueueName=aws.name("queue"))["QueueUrl"]
+    name = queue.rpartition("/")[2]
+
+    sent = {"service": "sqs", "call": "send_message", "given": {"QueueUrl": queue, "MessageBody": "x"}}
+    told = aws.invoke(function, sent)["errorMessage"]
+    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:{name} because no identity-based" in told
+
+    bucket = aws.name("bucket")
+    aws.s3.create_bucket(Bucket=bucket)
+    put = {"service": "s3", "call": "put_object", "given": {"Bucket": bucket, "Key": "a/b", "Body": ""}}
+    told = aws.invoke(function, put)["errorMessage"]
+    assert f's3:PutObject on resource: "arn:aws:s3:::{bucket}/a/b" because no identity-based' in told
