@@ -142,4 +142,4 @@ def words(account: Account, mark: str, target: Target | None, event: str, *, pad
         about = {"case_id": target.case_id} if target else {}
         data = {"event": event, **about, "data": {"document_id": mark}}
     text = json.dumps(data)
-    return (text[:-1] + ', "note": "' + "x" * padding + '"}' if padding else text).encode()
+    return (text[:-1] + ', "note": "' + "x" * padding + '"}\r\n' if padding else text).encode()

@@ -110,9 +110,8 @@ class Storm:
         account = self._dice.choice(ACCOUNTS)
         size = self._dice.choice((account.most, self._dice.randint(100_000, account.most)))
         sent = self._delivery(account, None, padding=1, content_type="application/json")
-        body = words(
-            account, sent.mark, None, "large", padding=size - len(words(account, sent.mark, None, "large")) - 12
-        )
+        shortest = len(words(account, sent.mark, None, "large", padding=1))
+        body = words(account, sent.mark, None, "large", padding=size - shortest + 1)
         return dataclasses.replace(sent, what="up to the limit", body=body, proof=prove(account, body))
 
     def _too_large(self, turn: int) -> Delivery:

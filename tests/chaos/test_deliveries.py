@@ -44,6 +44,21 @@ forgeries and the malformed bodies are those of `forgeries.py` and `malformed.py
 """
 
 
+NOTHING = (
+    "answered otherwise than expected",
+    "5xx",
+    "no answer",
+    "forged accepted",
+    "valid lost",
+    "dead letters",
+    "effects twice",
+    "ended cases that changed",
+    "cases without their event",
+    "errors in the log of webhook, wake and poll",
+)
+"""Of which there has to be none."""
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """Yield a deployment of the suite's own."""
@@ -87,10 +102,8 @@ def test_no_delivery_is_lost_forged_or_applied_twice(scene: Scene) -> None:
     }
     record(Section(2, "Deliveries at the webhook", ABOUT, score))
     assert len(stormed) >= COUNT
-    assert score["answered otherwise than expected"] == []
-    for name in ("5xx", "no answer", "forged accepted", "valid lost", "effects twice", "ended cases that changed"):
-        assert score[name] in (0, []), (name, score)
-    assert score["errors in the log of webhook, wake and poll"] == []
+    for name in NOTHING:
+        assert score[name] in (0, []), f"{name}: {score}"
     assert set(scene.tally.statuses().values()) == {"completed"}
 
 
@@ -118,7 +131,8 @@ def judge(scene: Scene, answered: Sequence[Answered]) -> dict[str, Any]:
         + (evidence - promised).total()
         + len(notes - marks),
         "accepted": len(accepted),
-        "valid lost": (promised - evidence).total() + len(marks - notes) + depth["now"] + depth["dead"],
+        "valid lost": (promised - evidence).total() + len(marks - notes) + depth["now"],
+        "dead letters": depth["dead"],
         "effects twice": twice,
         "cases without their event": sorted(set(scene.tally.statuses()) - set(ends)),
         "refused ones kept as evidence": sum(n for (_, verdict, _), n in kept.items() if verdict == "refused"),
