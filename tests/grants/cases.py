@@ -26,6 +26,8 @@ LONG_AGO = "2020-01-01T00:00:00.000Z"
 PDF = samples("invoice.pdf")["invoice.pdf"]
 _as_item = TypeSerializer().serialize
 Event = dict[str, Any]
+Before = Callable[[], object] | None
+"""Puts things as they are to be found, before each try of a call."""
 
 
 class Cases:
@@ -47,6 +49,7 @@ class Cases:
         self.whole_case("invoices")
         self._collectable = self.whole_case("claims", options={"case_title": "Water damage"})
         self.duplicate_and_resumed()
+        self.version_of_a_document()
         self.missing_document()
         self.lost_answers()
         self.shorter_list()
@@ -57,6 +60,7 @@ class Cases:
         self.deliveries()
         self.swept()
         self.reconciled()
+        self.dropped()
 
     # Whole cases
 
@@ -99,6 +103,14 @@ class Cases:
         self.prove("accept", _execution(case, "another"))
         self.change(_pk(case), "CASE", status="failed")
         self.prove("accept", _execution({**case, "resume": True}, "resumed"))
+
+    def version_of_a_document(self) -> None:
+        """A case that says which version of its document is meant."""
+        case = self.submission("invoices")
+        bucket, _, key = case["documents"][0]["uri"].removeprefix("s3://").partition("/")
+        found = self._bench.client("s3").head_object(Bucket=bucket, Key=key)
+        case["documents"][0]["version_id"] = found["VersionId"]
+        self.prove("accept", _execution(case))
 
     def missing_document(self) -> None:
         """A document that is not there: who may not list the bucket cannot tell it from one that may not be read."""
@@ -149,13 +161,15 @@ class Cases:
         self.prove("ask", {**names, **question})
 
     def failures(self) -> None:
-        """A case that fails while it waits, with a question open; and one that was refused."""
+        """A case that fails while it waits, with a question open; one that was refused; and one that was dropped."""
         names = self.uploaded("claims")
         self.call("wait", {**names, "phase": "results", "token": self._token})
         self.call("ask", {**names, "what": "upload-0", "token": self._token, "cause": "nobody knows"})
         case = {**names, "case_id": "unknown"}
         self.prove("fail", _failure(case))
         self.prove("fail", _failure(self.submission("invoices")))
+        drop = {"key": "inbox/invoices/note.txt"}
+        self.prove("fail", _failure(self.submission("invoices", drop=drop), "InvalidCaseError"))
 
     def polls(self) -> None:
         """A poll that comes too early, and one that comes after the deadline of a case that is not finished."""
@@ -180,6 +194,7 @@ class Cases:
             delivery = self._delivery(json.dumps({"event": "case_updated", "case_id": case_id}).encode())
             self.prove("webhook", delivery)
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
+        self._stop()
 
     def delivery(self, body: bytes) -> str:
         """Deliver something; return the key of what was kept of it."""
@@ -237,6 +252,29 @@ class Cases:
 
         self.prove("reconcile", {}, before=some_time_later)
 
+    def dropped(self) -> None:
+        """A file in the inbox, one that is gone again, and a folder that is not yet complete."""
+        file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
+        self.prove("drop", batch("drop", file))
+        self.prove("drop", batch("drop", {**file, "version_id": None}))
+        self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
+        folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
+        self._drop(f"{self._run}/invoice.pdf", PDF)
+        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", b"{}"))
+        self._stop()
+
+    def _drop(self, name: str, body: bytes) -> str:
+        """Drop an object into the inbox; return its version."""
+        key, bucket = f"inbox/claims/{name}", self._outputs["bucket"]
+        return str(self._bench.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"])
+
+    def _stop(self) -> None:
+        """Stop the executions that a function has started: they are nobody's business here."""
+        machine, step_functions = self._outputs["state_machine_arn"], self._bench.client("stepfunctions")
+        found = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        for each in found:
+            step_functions.stop_execution(executionArn=each["executionArn"])
+
     # How a case is brought about
 
     def submission(self, connection: str, **rest: Any) -> dict[str, Any]:
@@ -274,9 +312,7 @@ class Cases:
 
     # Calls
 
-    def prove(
-        self, verb: str, event: Event | Callable[[], Event], *, ends: str = "", before: Callable[[], None] | None = None
-    ) -> Any:
+    def prove(self, verb: str, event: Event | Callable[[], Event], *, ends: str = "", before: Before = None) -> Any:
         """Play one call until it has missed its grants; return its answer."""
         answers: list[Any] = []
 
@@ -360,8 +396,8 @@ def _execution(case: dict[str, Any], name: str = "") -> dict[str, Any]:
     return {"input": case, "execution": {"arn": _arn(name or case["reference"])}}
 
 
-def _failure(case: dict[str, Any]) -> dict[str, Any]:
-    return {"input": case, "execution_arn": _arn(case["reference"]), "error": "States.Timeout", "cause": "too late"}
+def _failure(case: dict[str, Any], error: str = "States.Timeout") -> dict[str, Any]:
+    return {"input": case, "execution_arn": _arn(case["reference"]), "error": error, "cause": "so it is"}
 
 
 def _arn(name: str) -> str:

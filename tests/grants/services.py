@@ -37,6 +37,8 @@ class Services:
         self._miss("poll", CONSUMING, lambda: self._consumed("poll", "poll-invoices", poll))
         wake = {"connection": "claims", "delivery": self._cases.delivery(b"{}")}
         self._miss("wake", CONSUMING, lambda: self._consumed("wake", "wake", wake))
+        nothing = {"key": "inbox/claims/", "version_id": None}
+        self._miss("drop", CONSUMING, lambda: self._consumed("drop", "drop", nothing))
         for verb, submission in self._cases.reaching().items():
             self._call(verb, submission)
         self._executed(self._cases.reaching()["publish"])
