@@ -33,7 +33,7 @@ def test_nothing_waits(world: World, calm: None) -> None:
     assert [each for each in keys if each[1].partition("#")[0] in {"WAIT", "ASK"}] == []
     in_doubt = [(pk.partition("#")[2], sk.partition("#")[0]) for pk, sk in keys if pk.startswith("INTENTS#")]
     assert [world.status(*names)["error"] for names in in_doubt] == ["GivenUpError"] * len(in_doubt)
-    queues = ["wake", *(f"poll-{name}" for name in world.vendors.accounts)]
+    queues = ["wake", "drop", *(f"poll-{name}" for name in world.vendors.accounts)]
     for queue in queues:
         until(partial(is_idle, world, queue), 30, f"{queue} is busy")
         assert sum(world.messages(f"{queue}-dlq").values()) == 0, queue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from dossier.errors import InvalidCaseError
 from dossier.models import REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, now
-from dossier.steps.drop import LATE, QUIET, Landed, drop, landed, reference_of
+from dossier.steps.drop import LATE, QUIET, SETTLED, Landed, drop, landed, reference_of
 from dossier.stores.executions import INPUT_LIMIT, Execution
 from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
@@ -89,6 +90,10 @@ class Inbox:
                 self.world.execute(case, self.arn_of(name))
                 self.ended[name] = now()
         return list(self.inputs)
+
+    def the_second_is_over(self) -> None:
+        """Wait until what lands next lands in another second: S3 tells no finer times."""
+        time.sleep(1 - time.time() % 1)
 
     def an_hour_passes(self) -> None:
         """Let everything that ended have ended an hour ago."""
@@ -348,7 +353,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
         assert inbox.drop(FOLDER + name, body) == "waits for its case.json"
     inbox.put(FOLDER, b"")
     inbox.put(FOLDER + "deep/", b"")
-    assert inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=now() + QUIET) != ""
+    inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=now() + QUIET)
     (name,) = inbox.run()
     assert inbox.inputs[name]["options"] == {"case_title": "May"}
     case = inbox.world.desk.cases.get("invoices", "May")
@@ -361,13 +366,15 @@ def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
     """Where ``case.json`` names no documents, the folder is looked at again once nothing lands any more."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     what = inbox.put(FOLDER + "case.json", "{}")
-    assert inbox.take(what) == "waits for its last file"
+    assert inbox.take(what) == "waits for what else may land"
     ((message, seconds),) = inbox.later
     assert 0 < seconds <= QUIET.total_seconds() + 1
     (again,) = landed(json.loads(json.dumps(message)), BUCKET)
     assert again == what
-    inbox.put(FOLDER + "b.tiff", TIFF)
-    inbox.take(again, at=now() + QUIET)
+    inbox.the_second_is_over()
+    last = inbox.put(FOLDER + "b.tiff", TIFF)
+    assert inbox.take(again, at=now() + QUIET) == f"leaves it to {FOLDER}b.tiff"
+    inbox.take(last, at=now() + QUIET)
     inbox.run()
     assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
 
@@ -379,7 +386,7 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
     inbox.drop(FOLDER + "Ma\u0308rz.pdf", PDF)  # as a Mac writes it
     inbox.drop(FOLDER + "notes.txt", b"not for the vendor")
     case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
-    inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case))
+    inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case), at=now() + SETTLED)
     inbox.run()
     found = inbox.world.desk.cases.get("invoices", "INV-9")
     assert found.record.status is CaseStatus.COMPLETED
@@ -390,12 +397,44 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
 def test_a_named_document_may_land_last(inbox: Inbox) -> None:
     """A ``case.json`` that overtook its documents waits for them: the last one starts the case, with no refusal."""
     case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
-    assert inbox.drop(FOLDER + "case.json", case) == "waits for a.pdf, b.tiff"
+    what = inbox.put(FOLDER + "case.json", case)
+    for at, most in ((now(), SETTLED), (now() + SETTLED, LATE)):  # the rest of its second may bring them all
+        assert inbox.take(what, at=at) == "waits for a.pdf, b.tiff"
+        assert 0 < inbox.later[-1][1] <= most.total_seconds() + 1
+    inbox.the_second_is_over()
     assert inbox.drop(FOLDER + "b.tiff", TIFF) == "waits for a.pdf"
-    inbox.drop(FOLDER + "a.pdf", PDF)
-    inbox.take(landed_again(inbox))
+    inbox.the_second_is_over()
+    last = inbox.put(FOLDER + "a.pdf", PDF)
+    assert inbox.take(landed_again(inbox)) == f"leaves it to {FOLDER}a.pdf"
+    assert inbox.take(last) == "waits for what else may land"
+    inbox.take(last, at=now() + SETTLED)
     assert len(inbox.run()) == 1
     assert inbox.uploads() == [sha(PDF), sha(TIFF)]
+
+
+def test_one_message_looks_at_all_of_a_folder(inbox: Inbox) -> None:
+    """However many files land at once, before or after their ``case.json``, the last one's message does the work."""
+    for order in (("case.json", "a.pdf", "b.tiff"), ("a.pdf", "case.json", "b.tiff"), ("b.tiff", "a.pdf", "case.json")):
+        prefix = f"inbox/invoices/{'-'.join(order)}/"
+        bodies = {"case.json": b"{}", "a.pdf": PDF + prefix.encode(), "b.tiff": TIFF + prefix.encode()}
+        whats = [inbox.put(prefix + name, bodies[name]) for name in order]
+        became = [inbox.take(what, at=now() + QUIET) for what in whats]
+        assert sum("is started" in each for each in became) == 1, became
+        assert sum("leaves it to" in each for each in became) == 2, became
+    assert len(inbox.run()) == 3
+
+
+def test_a_file_that_was_the_last_and_is_removed(inbox: Inbox) -> None:
+    """The message of a removed file looks at the folder all the same: those before it have left it to it."""
+    inbox.put(FOLDER + "a.pdf", PDF)
+    case_file = inbox.put(FOLDER + "case.json", "{}")
+    inbox.the_second_is_over()
+    last = inbox.put(FOLDER + "b.tiff", TIFF)
+    assert inbox.take(case_file) == f"leaves it to {FOLDER}b.tiff"
+    inbox.s3.delete_object(Bucket=BUCKET, Key=last.key)
+    assert inbox.take(last, at=now() + QUIET).startswith("is started")
+    inbox.run()
+    assert inbox.uploads() == [sha(PDF)]
 
 
 def landed_again(inbox: Inbox) -> Landed:
@@ -412,7 +451,8 @@ def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
     line = f"document s3://{BUCKET}/{FOLDER}a.pdf does not exist: upload it first"
     assert inbox.note("invoices/May/case.json") == f"{FOLDER}case.json was refused: {line}"
     assert status(inbox, "invoices", "May") == ("failed", line)
-    inbox.drop(FOLDER + "a.pdf", PDF)
+    inbox.the_second_is_over()
+    inbox.drop(FOLDER + "a.pdf", PDF, at=now() + SETTLED)
     inbox.run()
     assert status(inbox, "invoices", "May") == ("completed", None)
 
@@ -422,6 +462,7 @@ def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
     inbox.drop(FOLDER + "a.pdf", PDF)
     inbox.drop(FOLDER + "case.json", "{}", at=now() + QUIET)
     inbox.run()
+    inbox.the_second_is_over()
     inbox.drop(FOLDER + "b.tiff", TIFF, at=now() + QUIET)
     inbox.run()
     assert "reference May belongs to a case with other content" in inbox.note("invoices/May/case.json")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -28,6 +28,8 @@ from dossier.stores.queues import DROP, Queues
 
 CASE_FILE = "case.json"
 LARGEST_CASE_FILE = INPUT_LIMIT
+SETTLED = timedelta(seconds=2)
+"""How old a second must be before nothing lands in it any more, by clocks that differ a little."""
 QUIET = timedelta(seconds=5)
 """How long nothing may have landed in a folder before it is complete, where its ``case.json`` names no documents."""
 LATE = timedelta(minutes=15)
@@ -81,10 +83,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A folder that may still get files: ``why``, and how long to wait for them."""
+    """A folder that may still get files: ``why`` it has to wait, and how long."""
 
     why: str
-    wait: timedelta
+    wait: timedelta = timedelta(0)
+    """Zero where the message of another object will do."""
 
 
 def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
@@ -193,30 +196,63 @@ def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unf
 
     Its ``case.json`` may land before its other files: each that lands after it has the folder looked at again.
     """
-    is_case_file = place.name == CASE_FILE
-    key = place.prefix + CASE_FILE
+    key, is_case_file = place.prefix + CASE_FILE, place.name == CASE_FILE
     case_file = desk.objects.stat(key, version_id=what.version_id if is_case_file else None)
     if case_file is None:
         if not is_case_file and PurePosixPath(place.name).name == CASE_FILE:
             problem = f"{CASE_FILE} lies too deep: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
             return _misplaced(replace(place, problem=problem), what)
-        return None if is_case_file else Unfinished(f"waits for its {CASE_FILE}", timedelta(0))
+        return None if is_case_file else Unfinished(f"waits for its {CASE_FILE}")
     files = {
         unicodedata.normalize("NFC", each.key.removeprefix(place.prefix)): each
         for each in desk.objects.stats(place.prefix)
         if each.key != key and not each.key.endswith("/")
     }
+    others = _Others(case_file, files.values(), what.key)
+    if others.later:
+        return Unfinished(f"leaves it to {others.last.key}")
+    return _assembled(place, case_file, files, others, desk, at)
+
+
+def _assembled(
+    place: Place, case_file: Stat, files: Mapping[str, Stat], others: _Others, desk: Desk, at: datetime
+) -> Draft | Unfinished:
+    """Return the case of a folder with a ``case.json``, or what it waits for."""
     try:
         data, named = _read(place, case_file, files, desk)
         missing = sorted(set(named or ()) - set(files))
-        newest = max(each.modified for each in (case_file, *files.values()))
-        wait = newest + (QUIET if named is None else LATE if missing else timedelta(0)) - at
+        age = at - others.last.modified
+        settles = (QUIET if named is None else SETTLED) - age
+        wait = settles if settles > timedelta(0) else LATE - age if missing else timedelta(0)
         if wait > timedelta(0):
-            return Unfinished(f"waits for {', '.join(missing)}" if missing else "waits for its last file", wait)
+            return Unfinished(f"waits for {', '.join(missing) or 'what else may land'}", wait)
+        if others.tied:
+            return Unfinished(f"leaves it to {others.last.key}")
         parts = [files[name] for name in (files if named is None else named) if name in files]
-        return Draft(_case({**data, "drop": {"key": key}}), (case_file, *parts))
+        return Draft(_case({**data, "drop": {"key": case_file.key}}), (case_file, *parts))
     except InvalidCaseError as error:
-        return Draft(_refused(place, key, str(error)), (case_file,))
+        return Draft(_refused(place, case_file.key, str(error)), (case_file,))
+
+
+class _Others:
+    """What lies in a folder beside the object that a message is about.
+
+    Each object has a message, and that of the last one to land is enough: it finds all the others. S3 tells times in
+    whole seconds, so several may be the last until the second is over. A ``case.json`` comes after all of its second,
+    because files that were looked at before it was there have left it to it.
+    """
+
+    def __init__(self, case_file: Stat, files: Iterable[Stat], own_key: str) -> None:
+        there = {each.key: each for each in (*files, case_file)}
+        own = there.get(own_key)
+
+        def landed_at(each: Stat) -> tuple[datetime, bool]:
+            return each.modified, each is case_file
+
+        self.last = max(there.values(), key=lambda each: (*landed_at(each), each.key))
+        self.later = own is not None and landed_at(own) < landed_at(self.last)
+        """Whether another one landed later. One that was removed meanwhile cannot leave it to any other."""
+        self.tied = own is not None and own is not self.last
 
 
 def _read(
