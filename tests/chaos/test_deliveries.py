@@ -60,8 +60,9 @@ NOTHING = (
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    """Yield a deployment of the suite's own."""
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """Yield a deployment of the suite's own; the short form spends most of its time on starting functions."""
+    monkeypatch.setenv("DOSSIER_LOCAL_WORKERS", "4" if FULL else "2")
     with deployed(tmp_path / "home", connections()) as deployment:
         yield Scene(deployment, PATIENCE)
 
