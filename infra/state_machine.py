@@ -331,8 +331,8 @@ def _is(condition: str) -> sfn.Condition:
 def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
     """Set the four retriers: what is final, whose turn it is not yet, what passes, anything else (a killed function).
 
-    Waiting for a turn is no failure: with ten thousand cases at ten requests a second it takes hours. Not more often than
-    this, though: each try is three of the 25,000 events that an execution's history may have.
+    Waiting for a turn is no failure: with ten thousand cases at ten requests a second it takes hours. It is not tried
+    more often, though: each try is three of the 25,000 events that an execution's history may have.
     """
     state.add_retry(errors=never, max_attempts=0)
     state.add_retry(
