@@ -7,17 +7,20 @@
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
 #                webhook; writes docs/reliability.md
+#   make fuzz    each fuzz target for a minute (FUZZ_SECONDS=60), guided by coverage; what is found stays in build/fuzz
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 AUDIT := .venv-audit/bin
-LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/local.txt
+FUZZ := .venv-fuzz/bin
+LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # npm trusts what the machine trusts (a company's own root certificate, say), as pip does by its own setting.
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check chaos clean audit sbom
+.PHONY: setup demo test check chaos clean audit fuzz sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -41,12 +44,17 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 	@$(AUDIT)/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
 	@touch $@
 
+.venv-fuzz/.ready: requirements/fuzz.txt .venv/.ready
+	@$(BIN)/python -m venv .venv-fuzz
+	@$(FUZZ)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
+	@touch $@
+
 demo: setup
 	@$(BIN)/python -m local.demo
 
 check: setup
 	@echo "ruff";          $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-	@echo "mypy";          $(BIN)/mypy --no-error-summary app.py infra cli local layers/shared/python/dossier
+	@echo "mypy";          $(BIN)/mypy --no-error-summary app.py infra cli local fuzz layers/shared/python/dossier
 	@for handler in functions/*/handler.py; do $(BIN)/mypy --no-error-summary $$handler || exit 1; done
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
@@ -65,6 +73,9 @@ chaos: setup
 	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_DELIVERIES=10000 DOSSIER_CHAOS_SECONDS=2400 \
 	  DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/chaos
 
+fuzz: setup .venv-fuzz/.ready
+	@PYTHONPATH=.:layers/shared/python $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
 # A package that the service does not know is a failure too (--strict): silence is no clean bill.
 audit: setup .venv-audit/.ready
 	@for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || exit 1; done
@@ -77,4 +88,4 @@ sbom: setup .venv-audit/.ready
 	@echo "build/sbom"
 
 clean:
-	@rm -rf .venv .venv-audit .venv-local .venv-functions node_modules build cdk.out .dossier
+	@rm -rf .venv .venv-audit .venv-fuzz .venv-local .venv-functions node_modules build cdk.out .dossier

@@ -1,0 +1,106 @@
+"""Deliveries as anybody can send them to the webhook."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dossier.steps.webhook import Webhook
+from fuzz.promises import check
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+STAMP = str(int(NOW))
+KEY = b"secret-of-the-fuzzer"
+SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
+LIMIT = 2000
+"""Largest body, in bytes, that these connections take."""
+RULES = {
+    "github": {"scheme": "hmac-sha256-hex", "header": "X-Hub-Signature-256", "prefix": "sha256="},
+    "standard": {"scheme": "standard-webhooks"},
+    "stripe": {"scheme": "timestamped-hmac"},
+    "shared": {"scheme": "shared-secret", "header": "X-Token"},
+    "path": {"scheme": "path-token"},
+}
+CONNECTIONS = (*RULES, "nobody")
+SAYS_THE_SECRET = frozenset({"shared", "path"})
+SIGNED, IN_BASE64, WHOLE = 1, 2, 4
+"""Flags in the second byte."""
+HEADERS = (
+    *("x-hub-signature-256", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature", "x-token"),
+)
+
+
+class Paper:
+    """Keeps nothing, but writes it down as S3 would get it."""
+
+    def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
+        """Return a key."""
+        json.dumps([connection, verdict, dict(headers), body.hex()]).encode()
+        return "key"
+
+
+def _settings(name: str) -> dict[str, Any] | None:
+    return {"prefix": "", "tolerance": 300, "max_bytes": LIMIT, **RULES[name]} if name in RULES else None
+
+
+def _enqueue(message: Mapping[str, str]) -> None:
+    json.dumps(message).encode()
+
+
+def webhook(data: bytes) -> None:
+    """Answer a delivery: 200 if its secret proves it, else 401, or 413; never anything else.
+
+    The first byte picks the connection, the second has the flags; a line follows that stands in every header, then the
+    body. With ``WHOLE`` the rest is API Gateway's event itself, as JSON.
+    """
+    door = Webhook(
+        settings_of=_settings,
+        secrets_of=lambda _name, _fresh: [SECRET],
+        evidence=Paper,
+        enqueue=_enqueue,
+        clock=lambda: NOW,
+    )
+    pick, flags = (*data[:2], 0, 0)[:2]
+    if flags & WHOLE:
+        status, _ = door.answer(_event(data[2:]))
+        check(status in {200, 401, 413}, f"answered {status}")
+        return
+    name, (line, _, rest) = CONNECTIONS[pick % len(CONNECTIONS)], data[2:].partition(b"\n")
+    said, signed = line.decode("latin-1"), bool(flags & SIGNED)
+    body = rest if flags & IN_BASE64 else rest.decode("utf-8", "replace").encode()
+    event = {
+        "pathParameters": {"connection": name, "token": SECRET if signed else said},
+        "headers": _signed(name, body) if signed else dict.fromkeys(HEADERS, said),
+        "body": base64.b64encode(body).decode() if flags & IN_BASE64 else body.decode(),
+        "isBase64Encoded": bool(flags & IN_BASE64),
+    }
+    status, _ = door.answer(event)
+    proven = name in RULES and (signed or (name in SAYS_THE_SECRET and said == SECRET))
+    expected = 413 if len(body) > (LIMIT if name in RULES else 1 << 20) else 200 if proven else 401
+    check(status == expected, f"{name}: answered {status}, not {expected}")
+
+
+def _signed(name: str, body: bytes) -> dict[str, str]:
+    """Return the headers that the schemes' own documents ask for."""
+    standard = hmac.new(KEY, b"id." + STAMP.encode() + b"." + body, hashlib.sha256).digest()
+    stripe = hmac.new(SECRET.encode(), STAMP.encode() + b"." + body, hashlib.sha256).hexdigest()
+    plain = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    signature = f"v1,{base64.b64encode(standard).decode()}"
+    return {
+        "github": {"x-hub-signature-256": f"sha256={plain}"},
+        "standard": {"webhook-id": "id", "webhook-timestamp": STAMP, "webhook-signature": signature},
+        "stripe": {"stripe-signature": f"t={STAMP},v1={stripe}"},
+        "shared": {"x-token": SECRET},
+    }.get(name, {})
+
+
+def _event(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

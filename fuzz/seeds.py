@@ -1,0 +1,87 @@
+"""What the fuzzer begins with: recorded answers and deliveries, laid out as the targets read them, and their words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fuzz.answers import END, FLOWS, SETTINGS
+from fuzz.deliveries import CONNECTIONS, IN_BASE64, SIGNED, WHOLE
+
+ROOT = Path(__file__).parents[1]
+EVENTS = ROOT / "events"
+FOUND = Path(__file__).parent / "found"
+LONGEST_WORD = 40
+_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{2,}")
+
+
+def seeds(target: str) -> Iterator[bytes]:
+    """Yield the inputs that a target begins with, those first that ever broke a promise."""
+    yield from (path.read_bytes() for path in sorted(FOUND.glob(f"{target}-*")))
+    yield from {
+        "webhook": _deliveries,
+        "replies": _answers,
+        "results": _results,
+        "names": _names,
+        "settings": _settings,
+        "urls": _urls,
+    }[target]()
+
+
+def words(target: str) -> list[bytes]:
+    """Return the words that stand in a target's seeds, for the fuzzer to put together anew."""
+    found = {word for seed in seeds(target) for word in _WORD.findall(seed) if len(word) <= LONGEST_WORD}
+    return sorted(found)
+
+
+def _recorded(vendor: str) -> Iterable[Path]:
+    return sorted(path for path in (EVENTS / "vendors" / vendor).iterdir() if path.suffix in {".json", ".html"})
+
+
+def _deliveries() -> Iterator[bytes]:
+    sent = [path for kind in ("delivery", "webhook") for path in (EVENTS / "vendors").glob(f"*/*{kind}*.json")]
+    for number, path in enumerate(sorted(sent)):
+        for flags in (0, SIGNED, SIGNED | IN_BASE64):
+            yield bytes([number % len(CONNECTIONS), flags]) + b"sha256=00\n" + path.read_bytes()
+    for path in sorted((EVENTS / "deliveries").glob("*.json")):
+        yield bytes([0, WHOLE]) + path.read_bytes()
+
+
+def _answers() -> Iterator[bytes]:
+    for number, (vendor, _) in enumerate(FLOWS):
+        for path in _recorded(vendor):
+            body = b"\x00" + path.read_bytes()
+            yield bytes([number]) + body + END + body
+
+
+def _results() -> Iterator[bytes]:
+    for number, vendor in enumerate(SETTINGS):
+        for path in _recorded(vendor):
+            yield bytes([number]) + END.join([path.read_bytes()] * 6)
+
+
+def _names() -> Iterator[bytes]:
+    given = ("a.pdf", "A.PDF", "../../etc/passwd", "CON.txt", "r\u00e9sum\u00e9.pdf", "\u202efdp.exe", "a\u2215b")
+    yield from (name.encode() for name in (*given, "x" * 300))
+    yield "\n".join(given).encode()
+
+
+def _settings() -> Iterator[bytes]:
+    yield (ROOT / "connections.toml").read_bytes()
+    page = (ROOT / "docs" / "connections.md").read_text(encoding="utf-8")
+    yield from (block.encode() for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL))
+    table = '[x]\nvendor = "ombudsman"\ntenant = "t"\nbase_url = "https://x.test"\n'
+    yield from (f"{table}{key}\n".encode() for key in re.findall(r"^\| `([a-z_.]+)`", page, re.MULTILINE))
+    yield table.encode() + b'webhook = { scheme = "timestamped-hmac", tolerance = 9 }\nlimits = { concurrency = 2 }\n'
+
+
+def _urls() -> Iterator[bytes]:
+    hosts = ("storage.test", "files.test:8443", "api.test", "169.254.169.254", "[::1]", "storage.test@evil.test")
+    yield from (f"https://{host}/bucket/a%2Fb.pdf?X-Sig=1%2F2#x".encode() for host in hosts)
+    yield from (
+        b"http://storage.test/",
+        b"//storage.test/",
+        b"https:\\\\storage.test\\a",
+        b"https://storage.test:443/../a",
+    )

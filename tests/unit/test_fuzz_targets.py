@@ -1,0 +1,75 @@
+"""What ``make fuzz`` fuzzes: its seeds, and whatever it ever found, keep every promise; a broken one is noticed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dossier import connections, transport
+from dossier.errors import ConfigurationError
+from dossier.steps import webhook as step
+from fuzz import answers, deliveries, texts
+from fuzz.seeds import FOUND, seeds, words
+from fuzz.targets import TARGETS
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds_keep_every_promise(name: str) -> None:
+    """Each recorded answer, delivery, name, URL and file, and each input that broke something once, is harmless."""
+    begun = list(seeds(name))
+    assert len(begun) > 5
+    assert all(len(each) <= 200 for each in words(name))
+    for each in begun:
+        TARGETS[name].run(each)
+
+
+def test_every_finding_belongs_to_a_target() -> None:
+    """An input that was found is replayed: its file's name begins with that of its target."""
+    assert [each.name for each in FOUND.glob("*-*") if each.name.partition("-")[0] not in TARGETS] == []
+
+
+@pytest.mark.parametrize("empty", [b"", b"\x00", b"\xff\xfe", b"\n" * 50], ids=repr)
+@pytest.mark.parametrize("name", TARGETS)
+def test_next_to_nothing_is_harmless(name: str, empty: bytes) -> None:
+    """A target takes any bytes, none at all too."""
+    TARGETS[name].run(empty)
+
+
+def _two_lines(_path: Path) -> Any:
+    raise ConfigurationError("one\ntwo")
+
+
+def _breaks(*_: Any) -> Any:
+    raise KeyError("case_id")
+
+
+def test_a_forged_delivery_that_is_believed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fuzzer would see a webhook that answers 200 to a wrong signature, and one that refuses a right one."""
+    for verdict, flags in ((True, 0), (False, deliveries.SIGNED)):
+        monkeypatch.setattr(step, "verify", lambda *_, verdict=verdict, **__: verdict)
+        with pytest.raises(AssertionError, match="github: answered"):
+            deliveries.webhook(bytes([0, flags]) + b"sha256=00\n{}")
+
+
+def test_other_broken_promises_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path for a name, a traceback for an answer, two lines for an error, a request to a stranger."""
+    monkeypatch.setattr(texts, "unique_names", list)
+    with pytest.raises(AssertionError, match="a path"):
+        texts.names(b"../a")
+    monkeypatch.setitem(answers.OPERATIONS, answers.FLOWS[0][1], _breaks)
+    with pytest.raises(KeyError):
+        answers.replies(b"\x00")
+    monkeypatch.setattr(connections, "load_toml", _two_lines)
+    with pytest.raises(AssertionError, match="more than one line"):
+        texts.settings(b"")
+    monkeypatch.setattr(transport, "allow", lambda *_: None)
+    with pytest.raises(AssertionError, match=r"to 'evil\.test'"):
+        texts.urls(b"https://evil.test/")
+
+
+def test_atheris_is_needed_for_fuzzing_alone() -> None:
+    """The targets run without the fuzzer, which has an environment of its own."""
+    assert importlib.util.find_spec("atheris") is None
