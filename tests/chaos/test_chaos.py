@@ -10,36 +10,37 @@ from typing import Any
 import pytest
 
 from tests.chaos.cases import AT_REST, ENDED, Group
+from tests.chaos.conftest import CASES
 from tests.chaos.deployment import Deployment, killing
 from tests.chaos.judge import judge
 from tests.chaos.scorecard import Section, record
 
-CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
 RATE = float(os.environ.get("DOSSIER_CHAOS_RATE", "0.06"))
 """How often each fault strikes: gently in ``make test``, 20 % in ``make chaos``."""
 LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "240"))
 KILL_EVERY = 3.0
 """Seconds between two kills of a function's process."""
-FAULTS: dict[str, Any] = {
-    "throttle": {"rate": RATE, "seconds": 2},
-    "error_before": {"rate": RATE, "status": 503},
-    "lost_before": {"rate": RATE},
-    "lost_after": {"rate": RATE},
-    "slow": {"rate": RATE, "seconds": 1},
-    "truncated": {"rate": RATE},
-    "html": {"rate": RATE, "status": 502, "when": "before"},
-    "webhook_lost": {"rate": RATE},
-    "webhook_doubled": {"rate": RATE},
-    "webhook_reordered": {"rate": RATE},
-    "webhook_forged": {"rate": RATE},
-}
+FAULTS: list[dict[str, Any]] = [
+    {"name": "throttle", "rate": 0.9 * RATE, "seconds": 1},
+    {"name": "throttle", "rate": 0.1 * RATE, "seconds": 4},
+    {"name": "error_before", "rate": RATE, "status": 503},
+    {"name": "lost_before", "rate": RATE},
+    {"name": "lost_after", "rate": RATE},
+    {"name": "slow", "rate": RATE, "seconds": 1},
+    {"name": "truncated", "rate": RATE},
+    {"name": "html", "rate": RATE, "status": 502, "when": "before"},
+    {"name": "webhook_lost", "rate": RATE},
+    {"name": "webhook_doubled", "rate": RATE},
+    {"name": "webhook_reordered", "rate": RATE},
+    {"name": "webhook_forged", "rate": RATE},
+]
 PAUSE_GRACE = 1.0
 """Seconds after a 429 in which a call may still come: it was on its way, or whoever got the 429 was writing the pause
 down. On loaded cores that takes a while."""
 ABOUT = f"""
 Cases over three vendors, submitted at once (`tests/chaos/test_chaos.py`), with each of these at {RATE:.0%}:
-{", ".join(FAULTS)}; and every {KILL_EVERY:g} seconds a function's process is killed. Judged by the vendors' own
-journal; a call during a pause is one that comes more than {PAUSE_GRACE:g} s after the 429 that asked for it. At the end
+{", ".join(dict.fromkeys(each["name"] for each in FAULTS))};
+and every {KILL_EVERY:g} seconds a function's process is killed. Judged by the vendors' own journal; a call during a pause is one that comes more than {PAUSE_GRACE:g} s after the 429 that asked for it. At the end
 the faults stop, and an operator answers what needs attention by looking at the vendor.
 """
 
@@ -56,7 +57,7 @@ def test_every_case_ends_once_and_whole_under_every_fault(deployment: Deployment
         group.submit()
         rows = group.wait(group.all_in(AT_REST), seconds=LONGEST)
     seconds = time.monotonic() - began
-    deployment.sandbox.post("/_sandbox/settings", json={"faults": {}})
+    deployment.sandbox.post("/_sandbox/settings", json={"faults": []})
     at_rest = dict(Counter(row["status"] for row in rows))
     asked = group.answer()
     rows = group.wait(group.all_in(ENDED), seconds=120)

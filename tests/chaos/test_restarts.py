@@ -29,7 +29,7 @@ off where the vendor has no look-up.
 def test_cases_complete_through_restarts(deployment: Deployment) -> None:
     """All cases complete, and no document is uploaded twice."""
     group, before = Group(deployment, "restart", CASES), len(deployment.journal())
-    deployment.sandbox.post("/_sandbox/settings", json={"seconds": 3, "faults": {}})
+    deployment.sandbox.post("/_sandbox/settings", json={"seconds": 3, "faults": []})
     began, killed, under_way = time.monotonic(), 0, []
     for half in (0, 1):
         group.submit(half, of=2)
