@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 from tests.chaos.deployment import ROOT, Deployment
 
+CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
+"""Cases under every fault: a few in ``make test``, 300 in ``make chaos``."""
 FILES = {
     "invoices": ("invoice.pdf", "scan.tiff"),
     "claims": ("invoice.pdf", "receipt.png"),

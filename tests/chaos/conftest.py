@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 import pytest
 
+from tests.chaos.cases import CASES
 from tests.chaos.deployment import ROOT, Deployment, deployed
 
-CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
 MANY = 100
 """Cases from which on a function may have twelve processes, not three: most wait for their connection's turn, as in the
 cloud. Few cases are done before so many have started."""

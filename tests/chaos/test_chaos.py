@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.cases import AT_REST, ENDED, Group
-from tests.chaos.conftest import CASES
+from tests.chaos.cases import AT_REST, CASES, ENDED, Group
 from tests.chaos.deployment import Deployment, killing
 from tests.chaos.judge import judge
 from tests.chaos.scorecard import Section, record
@@ -40,8 +39,9 @@ down. On loaded cores that takes a while."""
 ABOUT = f"""
 Cases over three vendors, submitted at once (`tests/chaos/test_chaos.py`), with each of these at {RATE:.0%}:
 {", ".join(dict.fromkeys(each["name"] for each in FAULTS))};
-and every {KILL_EVERY:g} seconds a function's process is killed. Judged by the vendors' own journal; a call during a pause is one that comes more than {PAUSE_GRACE:g} s after the 429 that asked for it. At the end
-the faults stop, and an operator answers what needs attention by looking at the vendor.
+and every {KILL_EVERY:g} seconds a function's process is killed. Judged by the vendors' own journal; a call during a
+pause is one that comes more than {PAUSE_GRACE:g} s after the 429 that asked for it. At the end the faults stop, and an
+operator answers what needs attention by looking at the vendor.
 """
 
 
