@@ -6,42 +6,26 @@ missed its grants. Mappings and rules are switched off meanwhile, so that nobody
 
 from __future__ import annotations
 
-import itertools
 import json
-import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from boto3.dynamodb.types import TypeSerializer
-
 from dossier.models import iso, now
-from local.sandbox import accounts
-from tests.e2e.world import until
 from tests.grants.bench import Bench, CaseBrokenError, batch
-from tests.machine import samples
-
-LONG_AGO = "2020-01-01T00:00:00.000Z"
-PDF = samples("invoice.pdf")["invoice.pdf"]
-_as_item = TypeSerializer().serialize
-Event = dict[str, Any]
-Before = Callable[[], object] | None
-"""Puts things as they are to be found, before each try of a call."""
+from tests.grants.stage import LONG_AGO, PDF, Event, Stage, execution, failure, pk_of
 
 
-class Cases:
+class Cases(Stage):
     """Plays cases on a bench."""
 
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._outputs = bench.deployment.outputs
-        self._run = uuid.uuid4().hex[:8]
-        self._numbers = itertools.count(1)
+        super().__init__(bench)
         self._finished: dict[str, str] = {}
+        """By connection, the case that was played to its end."""
         self._collectable = ""
-        self._sandbox("settings", seconds=0, webhooks=False, rate_limits={"docsumo": None, "docustack": None})
-        self._token = self._dead_token()
+        """The vendor's id of the one at Docsumo."""
 
     def all(self) -> None:
         """Play everything."""
@@ -68,7 +52,7 @@ class Cases:
         """Play a case from Accept to Publish; return the vendor's id of it."""
         case = self.submission(connection, **rest)
         names = {"connection": connection, "reference": case["reference"]}
-        accepted = self.prove("accept", _execution(case))
+        accepted = self.prove("accept", execution(case))
         if accepted["opens"]:
             self.prove("open", names, before=lambda: self.settle(names, "open"))
         for number in accepted["uploads"]:
@@ -87,10 +71,10 @@ class Cases:
 
     def _wait_out(self, names: dict[str, str], phase: str) -> None:
         self.prove("wait", {**names, "phase": phase, "token": self._token})
-        due = partial(self.change, _pk(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
+        due = partial(self.change, pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
         for _ in range(10):
             self.prove("poll", partial(self._poll, names), before=due)
-            if not self.item(_pk(names), "WAIT"):
+            if not self.item(pk_of(names), "WAIT"):
                 return
         raise AssertionError(f"the vendor does not get ready with {names}")
 
@@ -99,10 +83,10 @@ class Cases:
     def duplicate_and_resumed(self) -> None:
         """A case that was submitted before, and one that goes back to work."""
         case = self.submission("invoices")
-        self.prove("accept", _execution(case))
-        self.prove("accept", _execution(case, "another"))
-        self.change(_pk(case), "CASE", status="failed")
-        self.prove("accept", _execution({**case, "resume": True}, "resumed"))
+        self.prove("accept", execution(case))
+        self.prove("accept", execution(case, "another"))
+        self.change(pk_of(case), "CASE", status="failed")
+        self.prove("accept", execution({**case, "resume": True}, "resumed"))
 
     def version_of_a_document(self) -> None:
         """A case that says which version of its document is meant."""
@@ -110,13 +94,13 @@ class Cases:
         bucket, _, key = case["documents"][0]["uri"].removeprefix("s3://").partition("/")
         found = self._bench.client("s3").head_object(Bucket=bucket, Key=key)
         case["documents"][0]["version_id"] = found["VersionId"]
-        self.prove("accept", _execution(case))
+        self.prove("accept", execution(case))
 
     def missing_document(self) -> None:
         """A document that is not there: who may not list the bucket cannot tell it from one that may not be read."""
         case = self.submission("invoices")
         case["documents"][0]["uri"] += ".missing"
-        self.prove("accept", _execution(case), ends="does not exist: upload it first")
+        self.prove("accept", execution(case), ends="does not exist: upload it first")
 
     def lost_answers(self) -> None:
         """Requests whose answers were lost are looked up, among what other cases have."""
@@ -130,7 +114,7 @@ class Cases:
         """The vendor lists fewer artifacts than before: the others are forgotten."""
         names = self.uploaded("claims")
         artifact = {"index": 99, "name": "gone.pdf", "source": "gone"}
-        self.put(_pk(names), "ART#00099", data=json.dumps(artifact))
+        self.put(pk_of(names), "ART#00099", data=json.dumps(artifact))
         self.prove("collect", names)
 
     def broken_download(self) -> None:
@@ -138,7 +122,7 @@ class Cases:
         added = self._sandbox(f"docsumo/cases/{self._collectable}/artifacts", filename="large.bin", size=24 << 20)
         names = self.accepted("claims", documents=[], case_id=self._collectable)
         artifact = {"index": 0, "name": "large.bin", "source": added["file_id"]}
-        self.put(_pk(names), "ART#00000", data=json.dumps(artifact))
+        self.put(pk_of(names), "ART#00000", data=json.dumps(artifact))
         self._sandbox("settings", faults={"truncated": {"rate": 1, "vendor": "docsumo", "operation": "download"}})
         s3, prefix = self._bench.client("s3"), f"cases/claims/{names['reference']}/"
         bucket = self._outputs["bucket"]
@@ -166,10 +150,10 @@ class Cases:
         self.call("wait", {**names, "phase": "results", "token": self._token})
         self.call("ask", {**names, "what": "upload-0", "token": self._token, "cause": "nobody knows"})
         case = {**names, "case_id": "unknown"}
-        self.prove("fail", _failure(case))
-        self.prove("fail", _failure(self.submission("invoices")))
+        self.prove("fail", failure(case))
+        self.prove("fail", failure(self.submission("invoices")))
         drop = {"key": "inbox/invoices/note.txt"}
-        self.prove("fail", _failure(self.submission("invoices", drop=drop), "InvalidCaseError"))
+        self.prove("fail", failure(self.submission("invoices", drop=drop), "InvalidCaseError"))
 
     def polls(self) -> None:
         """A poll that comes too early, and one that comes after the deadline of a case that is not finished."""
@@ -177,33 +161,59 @@ class Cases:
         names = self.uploaded("invoices")
         self.call("wait", {**names, "phase": "documents", "token": self._token})
         self.prove("poll", partial(self._poll, names))
-        self.change(_pk(names), "WAIT", next_at=LONG_AGO, deadline=LONG_AGO)
+        self.change(pk_of(names), "WAIT", next_at=LONG_AGO, deadline=LONG_AGO)
         self.prove("poll", partial(self._poll, names))
         self._sandbox("settings", seconds=0)
 
     def _poll(self, names: dict[str, str]) -> dict[str, Any]:
-        seq = int(self.item(_pk(names), "WAIT")["seq"]["N"])
+        seq = int(self.item(pk_of(names), "WAIT")["seq"]["N"])
         return batch(f"poll-{names['connection']}", {**names, "seq": seq})
 
     def deliveries(self) -> None:
         """A delivery about a case that waits, and one about a case of somebody else: told apart at the second look."""
         names = self.uploaded("claims")
         self.call("wait", {**names, "phase": "results", "token": self._token})
-        known = self.item(_pk(names), "CASE")["case_id"]["S"]
+        known = self.item(pk_of(names), "CASE")["case_id"]["S"]
         for case_id, again in ((known, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"})):
             delivery = self._delivery(json.dumps({"event": "case_updated", "case_id": case_id}).encode())
             self.prove("webhook", delivery)
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
         self._stop()
 
-    def delivery(self, body: bytes) -> str:
-        """Deliver something; return the key of what was kept of it."""
-        self.call("webhook", self._delivery(body))
-        return self.newest()
+    def swept(self) -> None:
+        """A wait that nobody polls any more."""
+        names = self.uploaded("invoices")
+        self.call("wait", {**names, "phase": "documents", "token": self._token})
+        self.change(pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
+        self.prove("sweep", {})
 
-    def _delivery(self, body: bytes) -> Event:
-        headers = {"x-webhook-token": accounts.load().docsumo.webhook_secret, "content-type": "application/json"}
-        return {"pathParameters": {"connection": "claims"}, "headers": headers, "body": body.decode()}
+    def reconciled(self) -> None:
+        """A case whose execution is gone while it waits, and whose polls do not run: its failure is recorded."""
+        names = self.uploaded("disputes")
+        self.call("wait", {**names, "phase": "documents", "token": self._token})
+        self.change(pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
+        key = f"cases/disputes/{names['reference']}/vendor/case.json"
+        self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=b"{}")
+
+        wait = {name: value["S"] for name, value in self.item(pk_of(names), "WAIT").items() if "S" in value}
+
+        def some_time_later() -> None:
+            self.put(**(wait | {"seq": "1", "attempts": "0"}))
+            for reference in (names["reference"], self._finished["disputes"]):
+                self.change(f"CASE#disputes#{reference}", "CASE", updated_at=iso(now() - timedelta(hours=1)))
+
+        self.prove("reconcile", {}, before=some_time_later)
+
+    def dropped(self) -> None:
+        """A file in the inbox, one that is gone again, and a folder that is not yet complete."""
+        self._drop(f"{self._run}/invoice.pdf", PDF)  # well before its case.json, which is to be the last to land
+        file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
+        self.prove("drop", batch("drop", file))
+        self.prove("drop", batch("drop", {**file, "version_id": None}))
+        self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
+        folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
+        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", b"{}"))
+        self._stop()
 
     # Executions, for what the state machine may call
 
@@ -227,186 +237,3 @@ class Cases:
         case = self.submission("disputes")
         self.lose(case, "open")
         return case
-
-    def swept(self) -> None:
-        """A wait that nobody polls any more."""
-        names = self.uploaded("invoices")
-        self.call("wait", {**names, "phase": "documents", "token": self._token})
-        self.change(_pk(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
-        self.prove("sweep", {})
-
-    def reconciled(self) -> None:
-        """A case whose execution is gone while it waits, and whose polls do not run: its failure is recorded."""
-        names = self.uploaded("disputes")
-        self.call("wait", {**names, "phase": "documents", "token": self._token})
-        self.change(_pk(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
-        key = f"cases/disputes/{names['reference']}/vendor/case.json"
-        self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=b"{}")
-
-        wait = {name: value["S"] for name, value in self.item(_pk(names), "WAIT").items() if "S" in value}
-
-        def some_time_later() -> None:
-            self.put(**(wait | {"seq": "1", "attempts": "0"}))
-            for reference in (names["reference"], self._finished["disputes"]):
-                self.change(f"CASE#disputes#{reference}", "CASE", updated_at=iso(now() - timedelta(hours=1)))
-
-        self.prove("reconcile", {}, before=some_time_later)
-
-    def dropped(self) -> None:
-        """A file in the inbox, one that is gone again, and a folder that is not yet complete."""
-        file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
-        self.prove("drop", batch("drop", file))
-        self.prove("drop", batch("drop", {**file, "version_id": None}))
-        self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
-        folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
-        self._drop(f"{self._run}/invoice.pdf", PDF)
-        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", b"{}"))
-        self._stop()
-
-    def _drop(self, name: str, body: bytes) -> str:
-        """Drop an object into the inbox; return its version."""
-        key, bucket = f"inbox/claims/{name}", self._outputs["bucket"]
-        return str(self._bench.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"])
-
-    def _stop(self) -> None:
-        """Stop the executions that a function has started: they are nobody's business here."""
-        machine, step_functions = self._outputs["state_machine_arn"], self._bench.client("stepfunctions")
-        found = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
-        for each in found:
-            step_functions.stop_execution(executionArn=each["executionArn"])
-
-    # How a case is brought about
-
-    def submission(self, connection: str, **rest: Any) -> dict[str, Any]:
-        """Put a document into the bucket; return an execution's input."""
-        reference = f"grants-{self._run}-{next(self._numbers)}"
-        key = f"staging/{reference}.pdf"
-        body = PDF + reference.encode()
-        self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=body)
-        documents = [{"uri": f"s3://{self._outputs['bucket']}/{key}", "name": f"{reference}.pdf"}]
-        return {"connection": connection, "reference": reference, "documents": documents, **rest}
-
-    def accepted(self, connection: str, **rest: Any) -> dict[str, str]:
-        """Return the names of a case that was accepted."""
-        case = self.submission(connection, **rest)
-        self.call("accept", _execution(case))
-        return {"connection": connection, "reference": case["reference"]}
-
-    def uploaded(self, connection: str) -> dict[str, str]:
-        """Return the names of a case whose document is at the vendor."""
-        names = self.accepted(connection)
-        if connection == "disputes":
-            self.call("open", names)
-        self.call("upload", {**names, "batch": 0})
-        return names
-
-    def _dead_token(self) -> str:
-        """Return a task token of the state machine's own, whose execution was stopped: answering it moves nothing."""
-        case = {"connection": "claims", "reference": f"stopped-{self._run}", "case_id": "of-nobody"}
-        machine, step_functions = self._outputs["state_machine_arn"], self._bench.client("stepfunctions")
-        arn = step_functions.start_execution(stateMachineArn=machine, input=json.dumps(case))["executionArn"]
-        wait = until(lambda: self.item(_pk(case), "WAIT"), 60, "the case does not wait")
-        step_functions.stop_execution(executionArn=arn)
-        self.delete(_pk(case), "WAIT")
-        return str(wait["token"]["S"])
-
-    # Calls
-
-    def prove(self, verb: str, event: Event | Callable[[], Event], *, ends: str = "", before: Before = None) -> Any:
-        """Play one call until it has missed its grants; return its answer."""
-        answers: list[Any] = []
-
-        def case() -> None:
-            if before:
-                before()
-            answers.append(self.call(verb, event() if callable(event) else event, ends=ends))
-
-        self._bench.prove(verb, case)
-        return answers[-1]
-
-    def call(self, verb: str, event: Event, *, ends: str = "") -> Any:
-        """Call a function; with ``ends`` it fails with these words, and nothing else will do."""
-        if not ends:
-            return self._bench.call(verb, event)
-        try:
-            self._bench.call(verb, event)
-        except CaseBrokenError as error:
-            if ends in str(error):
-                return None
-            raise
-        raise CaseBrokenError(f"{verb} did not end with {ends}")
-
-    # The table, the bucket, the sandbox
-
-    def settle(self, names: dict[str, str], what: str) -> None:
-        """Delete an intent without an answer, as ``dossier resolve --retry`` does.
-
-        A request that was about to be made when a grant was missed leaves one: the next try would have to find out
-        what became of it.
-        """
-        pk, sk = _intent(names, what)
-        if "answer" not in self.item(pk, sk):
-            self.delete(pk, sk)
-
-    def lose(self, names: dict[str, str], what: str) -> None:
-        """Put an intent as a request leaves it whose answer was lost half a minute ago."""
-        pk, sk = _intent(names, what)
-        if "answer" not in self.item(pk, sk):
-            files = json.dumps([f"{names['reference']}.pdf"])
-            self.put(pk, sk, at=iso(now() - timedelta(seconds=30)), names=files, known="[]")
-
-    def item(self, pk: str, sk: str) -> dict[str, Any]:
-        """Return an item as DynamoDB writes it; empty if there is none."""
-        key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        found = self._bench.client("dynamodb").get_item(TableName=self._outputs["table"], Key=key)
-        return dict(found.get("Item", {}))
-
-    def status(self, names: Event) -> str:
-        """Return how a case stands."""
-        return str(self.item(_pk(names), "CASE").get("status", {}).get("S", "unknown"))
-
-    def put(self, pk: str, sk: str, **values: str) -> None:
-        """Write an item of texts, as something that died has left it."""
-        item = {name: _as_item(value) for name, value in {"pk": pk, "sk": sk, **values}.items()}
-        self._bench.client("dynamodb").put_item(TableName=self._outputs["table"], Item=item)
-
-    def change(self, pk: str, sk: str, **values: str) -> None:
-        """Change an item's texts, as time does."""
-        item = self.item(pk, sk) | {name: _as_item(value) for name, value in values.items()}
-        self._bench.client("dynamodb").put_item(TableName=self._outputs["table"], Item=item)
-
-    def delete(self, pk: str, sk: str) -> None:
-        """Delete an item."""
-        key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        self._bench.client("dynamodb").delete_item(TableName=self._outputs["table"], Key=key)
-
-    def newest(self) -> str:
-        """Return the key of the delivery that was kept last."""
-        bucket = self._outputs["bucket"]
-        found = self._bench.client("s3").list_objects_v2(Bucket=bucket, Prefix="webhooks/claims/")["Contents"]
-        return str(max(each["Key"] for each in found))
-
-    def _sandbox(self, path: str, **body: Any) -> Any:
-        answer = self._bench.deployment.sandbox.post(f"/_sandbox/{path}", json=body)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-
-def _execution(case: dict[str, Any], name: str = "") -> dict[str, Any]:
-    return {"input": case, "execution": {"arn": _arn(name or case["reference"])}}
-
-
-def _failure(case: dict[str, Any], error: str = "States.Timeout") -> dict[str, Any]:
-    return {"input": case, "execution_arn": _arn(case["reference"]), "error": error, "cause": "so it is"}
-
-
-def _arn(name: str) -> str:
-    return f"arn:aws:states:us-east-1:000000000000:execution:dossier-dev:{name}"
-
-
-def _pk(names: dict[str, Any]) -> str:
-    return f"CASE#{names['connection']}#{names['reference']}"
-
-
-def _intent(names: dict[str, str], what: str) -> tuple[str, str]:
-    return f"INTENTS#{names['connection']}", f"{names['reference']}#{what}"

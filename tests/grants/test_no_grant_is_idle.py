@@ -12,6 +12,7 @@ from tests.grants.roles import Grant, Role
 from tests.infra.test_grants import SERVICE_ACTIONS, TRACES
 from tests.machine import ROOT
 
+pytestmark = pytest.mark.timeout(600)  # the first test waits until everything was played
 VERBS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/handler.py"))
 UNASKED = {**dict.fromkeys(VERBS, TRACES), MACHINE: SERVICE_ACTIONS}
 """What no case can miss here: the local AWS has neither X-Ray nor the delivery of a state machine's logs, so nobody
