@@ -119,7 +119,8 @@ def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
     if name in fixed:
         return fixed[name]
     if name == "throttle":
-        return Plan(name, pause=(rule.seconds or 1.0, rule.form or dice.choice(["seconds", "date"])), delay=delay)
+        # at once, slow or not: the pause begins now, and the caller has to know
+        return Plan(name, pause=(rule.seconds or 1.0, rule.form or dice.choice(["seconds", "date"])))
     statuses, done = (
         ([200, 502], rule.when or dice.choice(["before", "after"]))
         if name == "html"
