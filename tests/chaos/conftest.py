@@ -11,7 +11,7 @@ from tests.chaos.cases import CASES
 from tests.chaos.deployment import ROOT, Deployment, deployed
 
 MANY = 100
-"""Cases from which on a function may have twelve processes, not three: most wait for their connection's turn, as in the
+"""Cases from which on a function may have 24 processes, not three: most wait for their connection's turn, as in the
 cloud. Few cases are done before so many have started."""
 
 
@@ -21,6 +21,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     shipped = (ROOT / "connections.toml").read_text(encoding="utf-8").replace("http://127.0.0.1:4780", "SANDBOX")
     patient = re.sub(r"deadline = \d+", "deadline = 3600", shipped)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOSSIER_LOCAL_WORKERS", "3" if CASES < MANY else "12")
+        patch.setenv("DOSSIER_LOCAL_WORKERS", "3" if CASES < MANY else "24")
         with deployed(tmp_path_factory.mktemp("cases") / "home", patient) as up:
             yield up
