@@ -43,7 +43,7 @@ class Group:
         self.deployment.submit(connection, f"{self.prefix}-{number}", self.contents(connection, number))
 
     def contents(self, connection: str, number: int) -> dict[str, bytes]:
-        """Return a case's documents, one or two: real files, each with a name (and, in most formats, bytes) of its own."""
+        """Return a case's documents, one or two: real files, with a name (in most formats, bytes) of their own."""
         files = {}
         for name in FILES[connection][: 1 + number % 2]:
             body = (ROOT / "events" / "documents" / name).read_bytes()
@@ -55,7 +55,8 @@ class Group:
     @property
     def documents(self) -> int:
         """How many documents the cases have."""
-        return sum(len(self.contents(connection, number)) for number in range(self.count // 3) for connection in FILES)
+        numbers = range(self.count // len(FILES))
+        return sum(len(self.contents(connection, number)) for number in numbers for connection in FILES)
 
     def rows(self) -> list[Row]:
         """Return the cases as `dossier list` shows them."""
