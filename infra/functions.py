@@ -133,7 +133,7 @@ class Functions(Construct):
             WAKE_TIMEOUT,
             _consume([wake_queue.queue.queue_arn]),
             self._reads(EVIDENCE),
-            self._table("GetItem", "UpdateItem"),
+            self._table("GetItem", "Query", "UpdateItem"),
             _send([*waiting_room.arns_of(_is_told), wake_queue.queue.queue_arn]),
             Grant(("states:StartExecution",), (machine,)),
             environment={"DOSSIER_STATE_MACHINE_ARN": machine},

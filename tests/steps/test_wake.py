@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from dossier.models import iso, moment, now
-from dossier.steps.wake import MOST_IDS, nudge, wake
+from dossier.ports import Uploaded
+from dossier.steps.wake import LOOKS, MOST_IDS, nudge, wake
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
 from tests.conftest import Cloud
-from tests.machine import Tokens, World
+from tests.machine import Tokens, World, samples
 from tests.unit.test_stores import record
 
 CASE = ("invoices", "INV-1")
@@ -106,7 +107,7 @@ def test_a_case_that_waits_no_more_is_told(world: World) -> None:
 def applied(world: World, intents: Intents) -> None:
     """Apply the delivery about document ``doc:1``."""
     desk, waits, tokens = replace(world.desk, intents=intents), world.cloud.app.waits, Tokens()
-    assert wake(CASE[0], BODY, last_try=False, desk=desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+    assert wake(CASE[0], BODY, look=0, received_at=now(), desk=desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
 
 
 def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
@@ -122,7 +123,7 @@ def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
     world.cloud.app.intents.own(*CASE, ["job:1"])
     body = json.dumps({"event": "job_completed", "document_ids": ids, "job_id": "job:1"}).encode()
     waits = world.cloud.app.waits
-    assert wake(CASE[0], body, last_try=False, desk=world.desk, waits=waits, executions=Tokens())  # type: ignore[arg-type]
+    assert wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=Tokens())  # type: ignore[arg-type]
     assert moment(waiting(waits).next_at) <= now()
     noted = [each for each in ids if world.cloud.app.table.get(f"ID#{CASE[0]}#{each}", "ID")]
     assert noted == ids[: MOST_IDS - 1]
@@ -134,3 +135,48 @@ def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
     table = Meanwhile(world.cloud.app.table, "update", lambda: intents.hint(CASE[0], "doc:1"))
     assert Intents(table).own(*CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
     assert intents.own(*CASE, ["doc:1"]) == (True, True)
+
+
+def stranger(world: World, look: int) -> tuple[bool, list[str]]:
+    """Apply a Docsumo delivery about a case that nobody knows; return whether that was all, and what was started."""
+    body, tokens = json.dumps({"case_id": "case__1"}).encode(), Tokens()
+    waits, at = world.cloud.app.waits, now()
+    done = wake("claims", body, look=look, received_at=at, desk=world.desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+    return done, [case["case_id"] for _, case in tokens.started]
+
+
+def test_a_case_that_nobody_knows_is_collected_at_the_second_look(world: World) -> None:
+    """The first look comes too early: the upload that made it may just be answered."""
+    assert stranger(world, 0) == (False, [])
+    assert stranger(world, 1) == (True, ["case__1"])
+
+
+def test_a_case_that_an_upload_in_doubt_may_have_made_is_no_strangers(world: World) -> None:
+    """It is looked at until that is settled, or for half an hour; an upload that began later did not make it."""
+    intents = world.cloud.app.intents
+    intents.begin("claims", "R-1", "upload-0", names=["a.pdf"], known=[])
+    assert stranger(world, 1) == (False, [])
+    assert stranger(world, LOOKS) == (True, ["case__1"])
+    intents.answer("claims", "R-1", "upload-0", Uploaded(case_id="case__2"))
+    assert stranger(world, 1) == (True, ["case__1"])
+    began = now() - timedelta(seconds=1)
+    intents.begin("claims", "R-2", "upload-0", names=["b.pdf"], known=[])
+    assert not intents.in_doubt("claims", began)
+
+
+def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(cloud: Cloud) -> None:
+    """A delivery told of the case, and it was collected, before the look-up came to it: it is still the upload's."""
+    lost = {"name": "error_after", "rate": 1, "operation": "upload", "times": 1, "status": 502}
+    world = World(cloud, faults=[lost])
+
+    def collect() -> None:
+        (made,) = world.effects("case_created")
+        collected = world.execute({"connection": "claims", "reference": "S-1", "case_id": made["case_id"]}, "arn:s")
+        assert collected["status"] == "completed"
+
+    world.desk = replace(world.desk, intents=Meanwhile(cloud.app.intents, "rivals", collect))  # type: ignore[arg-type]
+    result = world.submit("claims", "mine", samples("invoice.pdf"))
+    (made,) = world.effects("case_created")
+    assert (result["status"], result["case_id"]) == ("completed", made["case_id"])
+    assert len(world.effects("document_uploaded")) == 1
+    assert cloud.app.intents.owner("claims", made["case_id"]) == "mine"

@@ -100,7 +100,8 @@ def accept(
                 objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
         cases.put_documents(case.connection, case.reference, documents, fresh=True)
         if not documents and case.case_id:
-            intents.own(case.connection, case.reference, [case.case_id])  # deliveries about it wake this case
+            # deliveries about it wake this case
+            intents.own(case.connection, case.reference, [case.case_id], collected=True)
     outcome = "duplicate" if other else "new" if documents else "collect"
     return Accepted(
         connection=case.connection,

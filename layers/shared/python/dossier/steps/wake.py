@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 
 from dossier.models import REFERENCE, execution_name, iso, moment, now
 from dossier.ports import Hint
@@ -16,22 +17,37 @@ from dossier.stores.waits import Waits
 MOST_IDS = 50
 """Ids of one delivery that are looked at: with a body full of them it would outlast the function, and so would every
 other delivery of its batch be tried again, until all of them are dead letters."""
+LOOKS = 6
+"""Looks at a delivery about a case that nobody knows, before the case is collected whatever may be in doubt."""
+LATER, LATEST = 30, 900
+"""Seconds until the second look; each next one takes twice as long, half an hour in all."""
 
 
 def wake(
     connection: str,
     body: bytes,
     *,
-    last_try: bool,
+    look: int,
+    received_at: datetime,
     desk: Desk,
     waits: Waits,
     executions: Executions,
 ) -> bool:
-    """Apply one delivery; return False if it should be tried again a little later.
+    """Apply one delivery; return False if it should be looked at again later.
 
-    An id that belongs to nobody may be of an upload whose answer is not stored yet: it is remembered, and for a vendor
-    whose operators work on cases of their own (Docsumo) looked at once more before an execution is started that
-    collects the case (``last_try``).
+    An id that belongs to nobody may be of an upload whose answer is not stored yet: it is remembered. For a vendor
+    whose operators work on cases of their own (Docsumo) it is looked at again, and then an execution is started that
+    collects the case; while an upload from before the delivery is in doubt, it is most likely that one's.
+
+    Args:
+        connection: whose delivery it is.
+        body: the delivery.
+        look: how many times it was looked at before.
+        received_at: when it came.
+        desk: cases, intents and vendors.
+        waits: the waiting room.
+        executions: where a case is collected.
+
     """
     settings = desk.connection_of(connection)
     vendor = desk.vendor_of(settings.vendor)
@@ -49,7 +65,7 @@ def wake(
         nudge(connection, reference, desk=desk, waits=waits)
     if references or not _collectable(hint, strangers, vendor.phases[0]):
         return True
-    if not last_try:
+    if look == 0 or (look < LOOKS and desk.intents.in_doubt(connection, received_at)):
         return False
     for case_id in hint.case_ids[:MOST_IDS]:
         collect_stranger(connection, case_id, executions=executions)
@@ -101,7 +117,7 @@ def _collectable(hint: Hint, strangers: list[str], first_phase: str) -> bool:
 
 
 class Waker:
-    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again`` on the second look."""
+    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again``: how often it was seen."""
 
     def __init__(
         self, *, desk: Desk, waits: Waits, executions: Executions, evidence: EvidenceStore, queue: WakeQueue
@@ -114,13 +130,15 @@ class Waker:
 
     def serve(self, message: Mapping[str, str]) -> None:
         """Apply one delivery; one about an id that nobody knows yet comes back later."""
+        look, delivery = int(message.get("again", 0)), self._evidence.read(message["delivery"])
         done = wake(
             message["connection"],
-            self._evidence.read(message["delivery"]).body,
-            last_try="again" in message,
+            delivery.body,
+            look=look,
+            received_at=moment(delivery.received_at),
             desk=self._desk,
             waits=self._waits,
             executions=self._executions,
         )
         if not done:
-            self._queue.send_later({**message, "again": "1"})
+            self._queue.send_later({**message, "again": str(look + 1)}, min(LATER * 2**look, LATEST))

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from dossier.stores.secrets import Secrets
 
-LATER = 30
-"""Seconds after which a delivery about an id that nobody knows is looked at once more."""
-
 
 class WakeQueue:
     """The queue of verified deliveries."""
@@ -31,9 +28,9 @@ class WakeQueue:
         """Queue a delivery."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
 
-    def send_later(self, message: Mapping[str, str]) -> None:
-        """Queue a delivery that is looked at again in ``LATER`` seconds."""
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=LATER)
+    def send_later(self, message: Mapping[str, str], seconds: int) -> None:
+        """Queue a delivery that is looked at again in ``seconds``, 900 at most."""
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=seconds)
 
 
 class Doorstep:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import Field
 
 from dossier.models import iso, moment, now
@@ -90,13 +90,18 @@ class Intents:
             if item["sk"] != mine and item["at"] >= oldest and wanted & set(json.loads(item["names"]))
         )
 
-    def own(self, connection: str, reference: str, ids: Iterable[str]) -> tuple[bool, bool]:
+    def own(self, connection: str, reference: str, ids: Iterable[str], *, collected: bool = False) -> tuple[bool, bool]:
         """Record that vendor ids belong to a case.
+
+        A case that is only ``collected`` did not make what it names: the case whose upload did takes it over.
 
         Returns ``(owned, hinted)``: owned is False if another case has one of them; hinted tells whether a delivery
         about one of them came before. One that comes later finds the owner: none falls between the two.
         """
         owner, hinted = case_key(connection, reference), False
+        free: ConditionBase = Attr("owner").not_exists()
+        if not collected:
+            free = free | Attr("collected").exists()
         for vendor_id in ids:
             pk = f"ID#{connection}#{vendor_id}"
             new = {
@@ -106,8 +111,9 @@ class Intents:
                 "gsi_sk": iso(now()),
                 "vendor_id": vendor_id,
                 "ttl": None,
+                "collected": collected or None,
             }
-            self._table.update(pk, "ID", new, when=Attr("owner").not_exists())
+            self._table.update(pk, "ID", new, when=free)
             item = self._table.get(pk, "ID") or {}
             if item.get("owner") != owner:
                 return False, hinted
@@ -129,10 +135,19 @@ class Intents:
         )
 
     def known(self, connection: str, reference: str, since: datetime) -> frozenset[str]:
-        """Return the ids of *other* cases that were recorded since shortly before ``since``."""
+        """Return the ids of *other* cases that were recorded since shortly before ``since``.
+
+        Not those of cases that are only collected: one of these may be what a lost upload has made, told of by a
+        delivery before the look-up found it.
+        """
         mine = case_key(connection, reference)
         items = self._table.index(f"IDS#{connection}", since=iso(since - timedelta(minutes=5)))
-        return frozenset(item["vendor_id"] for item in items if item["owner"] != mine)
+        return frozenset(item["vendor_id"] for item in items if item["owner"] != mine and "collected" not in item)
+
+    def in_doubt(self, connection: str, until: datetime) -> bool:
+        """Whether a request that began by ``until`` is under way on the connection, or its answer was lost."""
+        items = self._table.query(f"INTENTS#{connection}")
+        return any("answer" not in item and moment(item["at"]) <= until for item in items)
 
 
 def _key(connection: str, reference: str, what: str) -> tuple[str, str]:
