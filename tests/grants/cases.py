@@ -205,14 +205,15 @@ class Cases(Stage):
         self.prove("reconcile", {}, before=some_time_later)
 
     def dropped(self) -> None:
-        """A file in the inbox, one that is gone again, and a folder that is not yet complete."""
+        """A file in the inbox, one that is gone again, and a folder that waits for a document."""
         self._drop(f"{self._run}/invoice.pdf", PDF)  # well before its case.json, which is to be the last to land
         file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
         self.prove("drop", batch("drop", file))
         self.prove("drop", batch("drop", {**file, "version_id": None}))
         self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
         folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
-        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", b"{}"))
+        waits = b'{"documents": [{"name": "never.pdf"}]}'
+        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", waits))
         self._stop()
 
     # Executions, for what the state machine may call
