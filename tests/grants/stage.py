@@ -6,6 +6,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -90,7 +91,8 @@ class Stage:
         machine, step_functions = self._outputs["state_machine_arn"], self._bench.client("stepfunctions")
         found = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
         for each in found:
-            step_functions.stop_execution(executionArn=each["executionArn"])
+            with suppress(step_functions.exceptions.ValidationException):  # it has ended by itself meanwhile
+                step_functions.stop_execution(executionArn=each["executionArn"])
 
     # Calls
 
