@@ -71,7 +71,7 @@ chaos: setup
 	@rm -rf build/scorecard
 	@DOSSIER_CRASH_STRIDE=1 DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/steps --timeout 3000
 	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_DELIVERIES=10000 DOSSIER_CHAOS_RESTARTED=51 \
-	  DOSSIER_CHAOS_SECONDS=3600 DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/chaos
+	  DOSSIER_CHAOS_SECONDS=5400 DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/chaos
 
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=.:layers/shared/python $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)

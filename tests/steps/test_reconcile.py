@@ -17,6 +17,7 @@ from dossier.steps.reconcile import STUCK, UNATTENDED, Findings, reconcile
 from dossier.steps.sweep import sweep
 from dossier.steps.wake import nudge
 from dossier.stores.cases import ArtifactRecord
+from dossier.stores.doorstep import WakeQueue
 from dossier.stores.executions import Executions
 from tests.conftest import REGION, Cloud
 from tests.machine import World
@@ -203,7 +204,8 @@ def test_a_queue_that_gets_on_is_not_stuck(state: State, happens: Callable[[Stat
 def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     """Deliveries are queued, and no case was woken lately."""
     state.case()
-    state.app.wake_queue.send({"connection": "invoices", "delivery": "key"})
+    queue = WakeQueue(state.cloud.session.client("sqs"), state.app.environment.wake_queue_url)
+    queue.send({"connection": "invoices", "delivery": "key"})
     assert state.check().stuck == ["queue wake has 1 messages, and no case was woken lately"]
     nudge("invoices", "INV-1", desk=state.desk, waits=state.app.waits)
     assert state.check(timedelta(minutes=5)).stuck == []

@@ -15,7 +15,6 @@ from dossier.steps.poll import Poller
 from dossier.steps.wake import Waker
 from dossier.steps.work import Count, Desk, uncounted
 from dossier.stores.cases import Cases
-from dossier.stores.doorstep import WakeQueue
 from dossier.stores.events import Events
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
@@ -80,12 +79,7 @@ class App:
     @cached_property
     def waits(self) -> Waits:
         """The waiting room."""
-        return Waits(self.table, self._client("sqs"), self.environment.wake_queue_url)
-
-    @cached_property
-    def wake_queue(self) -> WakeQueue:
-        """The queue of verified deliveries."""
-        return WakeQueue(self._client("sqs"), self.environment.wake_queue_url)
+        return Waits(self.table, self.queues)
 
     @cached_property
     def queues(self) -> Queues:
@@ -136,7 +130,7 @@ class App:
             waits=self.waits,
             executions=self.executions,
             evidence=self.evidence,
-            queue=self.wake_queue,
+            queues=self.queues,
         )
 
     def poller(self) -> Poller:

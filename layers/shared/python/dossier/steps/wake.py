@@ -9,9 +9,9 @@ from datetime import datetime
 from dossier.models import REFERENCE, execution_name, iso, moment, now
 from dossier.ports import Hint
 from dossier.steps.work import Desk
-from dossier.stores.doorstep import WakeQueue
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
+from dossier.stores.queues import WAKE, Queues
 from dossier.stores.waits import Waits
 
 MOST_IDS = 50
@@ -19,8 +19,8 @@ MOST_IDS = 50
 other delivery of its batch be tried again, until all of them are dead letters."""
 LOOKS = 6
 """Looks at a delivery about a case that nobody knows, before the case is collected whatever may be in doubt."""
-LATER, LATEST = 30, 900
-"""Seconds until the second look; each next one takes twice as long, half an hour in all."""
+LATER = 30
+"""Seconds until the second look; each next one takes twice as long, as far as SQS goes: half an hour in all."""
 
 
 def wake(
@@ -120,13 +120,13 @@ class Waker:
     """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again``: how often it was seen."""
 
     def __init__(
-        self, *, desk: Desk, waits: Waits, executions: Executions, evidence: EvidenceStore, queue: WakeQueue
+        self, *, desk: Desk, waits: Waits, executions: Executions, evidence: EvidenceStore, queues: Queues
     ) -> None:
         self._desk = desk
         self._waits = waits
         self._executions = executions
         self._evidence = evidence
-        self._queue = queue
+        self._queues = queues
 
     def serve(self, message: Mapping[str, str]) -> None:
         """Apply one delivery; one about an id that nobody knows yet comes back later."""
@@ -141,4 +141,4 @@ class Waker:
             executions=self._executions,
         )
         if not done:
-            self._queue.send_later({**message, "again": str(look + 1)}, min(LATER * 2**look, LATEST))
+            self._queues.send_later(WAKE, {**message, "again": str(look + 1)}, LATER * 2**look)

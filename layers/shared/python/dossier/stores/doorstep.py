@@ -28,10 +28,6 @@ class WakeQueue:
         """Queue a delivery."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
 
-    def send_later(self, message: Mapping[str, str], seconds: int) -> None:
-        """Queue a delivery that is looked at again in ``seconds``, 900 at most."""
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=seconds)
-
 
 class Doorstep:
     """The webhook function's collaborators."""

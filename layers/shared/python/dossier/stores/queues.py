@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 WAKE, DROP = "wake", "drop"
 LONGEST_DELAY = 900
-"""Seconds for which SQS holds a message back at most."""
+"""Seconds for which SQS holds a message back at most (AWS: SendMessage, DelaySeconds)."""
 
 
 def poll_queue(connection: str) -> str:
@@ -32,7 +33,7 @@ class Queues:
 
     def send_later(self, name: str, message: Mapping[str, Any], seconds: float) -> None:
         """Queue a message that is looked at in ``seconds``, or when SQS will not hold it back any longer."""
-        delay = max(1, min(LONGEST_DELAY, round(seconds)))
+        delay = min(LONGEST_DELAY, math.ceil(max(0, seconds)))
         self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay)
 
     def depth(self, name: str) -> int:

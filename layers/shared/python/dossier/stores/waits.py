@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr
 
 from dossier.models import Phase, iso, now
 from dossier.stores.cases import Stored
+from dossier.stores.queues import Queues, poll_queue
 from dossier.stores.table import Item, Table, case_key
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.client import SQSClient
-
-LONGEST_DELAY = 900
-"""SQS delays a message by 900 s at most (AWS: SendMessage, DelaySeconds)."""
 
 
 class Wait(Stored):
@@ -45,10 +37,9 @@ class Wait(Stored):
 class Waits:
     """Waits in the table and their messages on the connections' poll queues."""
 
-    def __init__(self, table: Table, sqs: SQSClient, wake_queue_url: str) -> None:
+    def __init__(self, table: Table, queues: Queues) -> None:
         self._table = table
-        self._sqs = sqs
-        self._wake_queue_url = wake_queue_url
+        self._queues = queues
 
     def find(self, connection: str, reference: str) -> Wait | None:
         """Return the wait of a case, or None if it does not wait."""
@@ -121,16 +112,7 @@ class Waits:
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
-        self._sqs.send_message(
-            QueueUrl=self.queue_url(wait.connection),
-            MessageBody=json.dumps(body),
-            DelaySeconds=min(math.ceil(delay), LONGEST_DELAY),
-        )
-
-    def queue_url(self, connection: str) -> str:
-        """Return the URL of a connection's poll queue, which lies beside the wake queue."""
-        base, _, wake = self._wake_queue_url.rpartition("/")
-        return f"{base}/{wake.removesuffix('-wake')}-poll-{connection}"
+        self._queues.send_later(poll_queue(wait.connection), body, delay)
 
 
 def _item(wait: Wait) -> Item:
