@@ -283,3 +283,21 @@ def test_a_lease_that_is_never_given_back_expires(cloud: Cloud) -> None:
         clock.now += LEASE + 1
         with limiter.lease(connection, "c", patience=0):
             pass
+
+
+def test_those_who_wait_for_a_slot_look_ever_less_often(cloud: Cloud) -> None:
+    """A thousand waiting transfers must not drown the table in queries; a slot that is given back is found."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    connection = Connection(
+        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(concurrency=1)
+    )
+    with limiter.lease(connection, "a", patience=0):
+        began = clock.now
+        with pytest.raises(ThrottledError, match="concurrency"), limiter.lease(connection, "b", patience=20):
+            pass
+        assert 20 <= clock.now - began <= 24
+        assert 7 <= len(clock.slept) <= 15
+    clock.slept.clear()
+    with limiter.lease(connection, "b", patience=0):
+        assert clock.slept == []

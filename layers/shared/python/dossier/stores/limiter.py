@@ -31,7 +31,8 @@ LONGEST_COOL_DOWN = 300.0
 """First and longest time, in seconds, that a breaker stays open before it lets a probe through."""
 LEASE = 900.0
 """Seconds after which a lease that was not given back is free again: as long as a function may run."""
-_LOOK = 0.25
+_LOOK, _SELDOM = 0.25, 4.0
+"""Seconds until a waiting transfer looks for a slot again; it doubles, so that many waiters leave the table alone."""
 
 
 class Limiter:
@@ -110,11 +111,12 @@ class Limiter:
         Raises:
             ThrottledError: every slot is taken for longer than that.
         """
-        give_up = self._clock() + patience
+        give_up, look = self._clock() + patience, _LOOK
         while (slot := self._slot(connection, holder)) is None:
             if self._clock() >= give_up:
                 raise ThrottledError(f"connection {connection.name} waits for its concurrency", retry_after=1)
-            self._sleep(_LOOK)
+            self._sleep(look * random.uniform(0.5, 1))  # noqa: S311 — jitter, no secret
+            look = min(2 * look, _SELDOM)
         try:
             yield
         finally:
