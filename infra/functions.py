@@ -76,6 +76,7 @@ class Functions(Construct):
 
         machine = state_machine_arn(self, settings)
         read_secrets = _read(secrets.arns.values())
+        deliveries, drops = wake_queue.queue.queue_arn, inbox.queue.queue.queue_arn
         send_polls = _send(waiting_room.queue_arns)
         keep_answers = self._writes(VENDOR_ANSWERS)
         # What every step does that talks to its vendor: it reads its case, says how far it is, and takes turns.
@@ -125,16 +126,16 @@ class Functions(Construct):
             cdk.Duration.seconds(20),
             _read(secrets.of(_is_told)),
             self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
-            _send([wake_queue.queue.queue_arn]),
+            _send([deliveries]),
             environment={"DOSSIER_EVIDENCE_LOCK_DAYS": str(settings.evidence_lock_days)},
         )
         self._add(
             "wake",
             WAKE_TIMEOUT,
-            _consume([wake_queue.queue.queue_arn]),
+            _consume([deliveries]),
             self._reads(EVIDENCE),
             self._table("GetItem", "Query", "UpdateItem"),
-            _send([*waiting_room.arns_of(_is_told), wake_queue.queue.queue_arn]),
+            _send([*waiting_room.arns_of(_is_told), deliveries]),
             Grant(("states:StartExecution",), (machine,)),
             environment={"DOSSIER_STATE_MACHINE_ARN": machine},
             loops=True,
@@ -144,8 +145,8 @@ class Functions(Construct):
         self._add(
             "drop",
             DROP_TIMEOUT,
-            _consume([inbox.queue.queue.queue_arn]),
-            _send([inbox.queue.queue.queue_arn]),
+            _consume([drops]),
+            _send([drops]),
             *self._reads_submissions(),
             self._table("Query"),
             Grant(("states:StartExecution",), (machine,)),
@@ -183,7 +184,7 @@ class Functions(Construct):
             *self._reads_outcome(),
             self._writes(*OUTCOME),
             self._puts_events(),
-            Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, wake_queue.queue.queue_arn]),
+            Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, deliveries, drops]),
             Grant(
                 ("states:DescribeExecution",),
                 (execution_arns(self, settings),),

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from constructs import Construct
 
+from dossier.stores.queues import WAKE
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
 from infra.functions import WAKE_TIMEOUT, Functions
@@ -39,7 +40,7 @@ class DossierStack(cdk.Stack):
             self,
             "Wake",
             settings=settings,
-            name=settings.named("wake"),
+            name=settings.named(WAKE),
             visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30)),
         )
         inbox = Inbox(self, "Inbox", settings=settings, bucket=bucket)

@@ -14,7 +14,7 @@ from dossier.environment import Environment
 
 REGION = "us-east-1"
 BUCKET = "artifacts"
-QUEUES = ("wake", "poll-invoices", "poll-claims", "poll-disputes")
+QUEUES = ("wake", "drop", "poll-invoices", "poll-claims", "poll-disputes")
 
 
 @dataclass

@@ -611,7 +611,7 @@ def test_a_message_of_another_kind_is_a_dead_letter() -> None:
 def test_a_message_waits_as_long_as_sqs_lets_it(cloud: Cloud) -> None:
     """A folder's second look is a delayed message of the drop queue, of 900 seconds at most."""
     sqs = cloud.session.client("sqs")
-    url = sqs.create_queue(QueueName="dossier-dev-drop")["QueueUrl"]
+    url = cloud.app.queues.url("drop")
     for seconds in (0.2, 5000):
         cloud.app.queues.send_later("drop", {"key": "inbox/c/f/case.json", "version_id": None}, seconds)
     names = ["ApproximateNumberOfMessagesDelayed"]

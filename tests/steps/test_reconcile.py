@@ -211,6 +211,14 @@ def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     assert state.check(timedelta(minutes=5)).stuck == []
 
 
+def test_a_drop_queue_that_nobody_works_on_is_counted(state: State) -> None:
+    """Files have landed, and no case was submitted lately: full of work, and nothing starts."""
+    state.case()
+    state.app.queues.send_later("drop", {"Records": []}, 0)
+    assert state.check().stuck == ["queue drop has 1 messages, and no case was submitted lately"]
+    assert state.check(timedelta(minutes=5)).stuck == []
+
+
 def finish(state: State, reference: str, **changes: Any) -> None:
     """Store a case that has completed, with an artifact in S3."""
     values = {"completed_at": iso(now()), **changes}

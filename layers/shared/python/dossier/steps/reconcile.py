@@ -15,7 +15,7 @@ from dossier.stores.cases import CaseRecord
 from dossier.stores.events import Events
 from dossier.stores.executions import Execution, Executions
 from dossier.stores.objects import folder
-from dossier.stores.queues import WAKE, Queues, poll_queue
+from dossier.stores.queues import DROP, WAKE, Queues, poll_queue
 from dossier.stores.waits import Wait, Waits
 
 NEWEST = 2000
@@ -65,11 +65,11 @@ def reconcile(
     events: Events,
     at: datetime | None = None,
 ) -> Findings:
-    """Check every connection and the wake queue; ``at`` stands in for the clock in tests."""
+    """Check every connection and the queues that all share; ``at`` stands in for the clock in tests."""
     check = _Check(desk, waits, executions, queues, events, at or now())
     for name in connections:
         check.connection(desk.connection_of(name))
-    check.wake_queue()
+    check.shared_queues()
     return check.findings
 
 
@@ -84,6 +84,7 @@ class _Check:
         self._events = events
         self._at = at
         self._woken = ""
+        self._submitted = ""
         self.findings = Findings()
 
     def connection(self, connection: Connection) -> None:
@@ -93,6 +94,7 @@ class _Check:
         records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
         waiting = {each.reference: each for each in islice(self._waits.waiting(connection.name), NEWEST)}
         self._woken = max([self._woken, *(each.woken or "" for each in records)])
+        self._submitted = max([self._submitted, *(each.submitted_at for each in records)])
         unended = [each for each in records if not each.status.final and self._past(each.updated_at, SETTLED)]
         for record in sorted(unended, key=lambda each: (each.reference in waiting, each.updated_at))[:DESCRIBED]:
             self._unended(record)
@@ -103,11 +105,12 @@ class _Check:
         if connection.webhook is not None:
             self._deliveries(finished)
 
-    def wake_queue(self) -> None:
-        """Check the wake queue, after all connections."""
-        depth = self._queues.depth(WAKE)
-        if depth and not self._recent(self._woken):
-            self.findings.stuck.append(f"queue {WAKE} has {depth} messages, and no case was woken lately")
+    def shared_queues(self) -> None:
+        """Check the queues of deliveries and of drops, after all connections."""
+        for queue, last, done in ((WAKE, self._woken, "woken"), (DROP, self._submitted, "submitted")):
+            depth = self._queues.depth(queue)
+            if depth and not self._recent(last):
+                self.findings.stuck.append(f"queue {queue} has {depth} messages, and no case was {done} lately")
 
     def _unended(self, record: CaseRecord) -> None:
         execution = self._executions.describe(record.execution_arn)
