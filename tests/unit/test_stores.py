@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from dossier.ports import Uploaded
 from dossier.settings import Connection, Limits
 from dossier.stores.cases import CaseRecord
 from dossier.stores.limiter import COOL_DOWN, LEASE, TRIP, Limiter
+from dossier.stores.table import Table
 from tests.conftest import Cloud
 
 
@@ -204,6 +206,75 @@ def test_requests_are_spaced_to_the_accounts_limit(cloud: Cloud) -> None:
     for _ in range(15):
         limiter.take(connection, patience=60)
     assert clock.now - 1_000_000.0 == pytest.approx(2.0, abs=0.3)
+
+
+class Counted(Table):
+    """A table that counts what it is asked."""
+
+    asked = 0
+
+    def get(self, pk: str, sk: str) -> dict[str, object] | None:
+        """Count a read."""
+        self.asked += 1
+        return super().get(pk, sk)
+
+    def update(self, *args: Any, **named: Any) -> bool:
+        """Count a write."""
+        self.asked += 1
+        return super().update(*args, **named)
+
+    def add(self, *args: Any, **named: Any) -> int | None:
+        """Count a write."""
+        self.asked += 1
+        return super().add(*args, **named)
+
+
+def crowd(cloud: Cloud, size: int, *, patience: float, at: float = 1_000_000.0) -> tuple[list[float], int, int]:
+    """Let many functions want a turn at once; return when each got one, how many did not, and what the table was asked.
+
+    Each has a clock of its own that only its sleeping moves, so that all of them act at the same moment.
+    """
+    table = Counted(cloud.session.resource("dynamodb").Table(cloud.app.environment.table))
+    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    clocks = [Clock() for _ in range(size)]
+    late = 0
+    for clock in clocks:
+        clock.now = at
+    for clock in clocks:
+        try:
+            Limiter(table, clock=clock, sleep=clock.sleep).take(connection, patience=patience)
+        except ThrottledError as error:
+            assert error.retry_after is not None and error.retry_after > patience
+            late += 1
+            clock.now = 0
+    return sorted(clock.now - at for clock in clocks if clock.now), late, table.asked
+
+
+def test_a_crowd_that_waits_for_its_turn_costs_the_table_little(cloud: Cloud) -> None:
+    """Each reserves its turn with one write and looks once more when it comes; who cannot wait so long takes none."""
+    turns, late, asked = crowd(cloud, 100, patience=5)
+    assert (len(turns), late) == (60, 40)
+    assert turns[:10] == [0.0] * 10
+    assert turns[10:] == pytest.approx([number / 10 for number in range(1, 51)], abs=0.01)
+    assert asked <= 4 * 100
+
+
+def test_a_pause_voids_the_turns_that_fall_into_it(cloud: Cloud) -> None:
+    """A function that slept until its turn looks before it calls: a pause may have begun meanwhile."""
+    table = cloud.app.table
+    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    crowd(cloud, 12, patience=5)
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.slept) == 1:
+            Limiter(table, clock=clock).pause("invoices", 3)
+        elif len(clock.slept) == 2:
+            crowd(cloud, 12, patience=5, at=clock.now)
+
+    Limiter(table, clock=clock, sleep=sleep).take(connection, patience=20)
+    assert clock.slept == pytest.approx([0.3, 3, 0.3], abs=0.01)
 
 
 def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:

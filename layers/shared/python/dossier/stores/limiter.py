@@ -1,7 +1,8 @@
 """What a connection's account allows, shared by every function: rate, pauses, a circuit breaker, leases.
 
 The rate is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
-(``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second.
+(``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second. Those who
+have to wait take their turn first and then sleep until it comes: each costs the table the same, however many wait.
 
 The breaker opens after ``TRIP`` failures in a row and stays open for a cool-down that doubles each time; then one
 request is let through as a probe, while the others wait for what becomes of it.
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from boto3.dynamodb.conditions import Attr, ConditionBase
+from boto3.dynamodb.conditions import Attr
 
 from dossier.errors import ThrottledError
 from dossier.settings import Connection
@@ -54,19 +55,25 @@ class Limiter:
             ThrottledError: its turn is later than that: the rate, the vendor's pause, or an open breaker.
         """
         give_up = self._clock() + patience
-        interval = max(1, round(1000 / connection.limits.requests_per_second))
+        turn: int | None = None
         while True:
             item = self._table.get(*_key(connection.name)) or {}
-            now_ms = self._now()
-            ready_at, why = _ready(item, max(BURST_MS - interval, 0))
-            if ready_at <= now_ms:
-                if self._claim(connection.name, item, now_ms, interval):
+            now_ms, failures = self._now(), int(item.get("failures", 0))
+            if failures:
+                self._failing.add(connection.name)
+            ready_at, why = _blocked(item)
+            if ready_at > now_ms:
+                self._wait(connection.name, why, ready_at, give_up)
+                turn = None  # a turn that came meanwhile is gone
+            elif failures >= TRIP:
+                if self._probe(connection.name, now_ms):
                     return
-                continue
-            wait = (ready_at - now_ms) / 1000
-            if self._clock() + wait > give_up:
-                raise ThrottledError(f"connection {connection.name} waits for {why}", retry_after=wait)
-            self._sleep(wait)
+            else:
+                turn = turn or self._reserve(connection, item, now_ms, give_up)
+                if turn is not None and turn <= now_ms:
+                    return
+                if turn is not None:
+                    self._wait(connection.name, "its requests_per_second", turn, give_up)
 
     def pause(self, connection: str, seconds: float) -> None:
         """Stop every worker of a connection for ``seconds``; a longer pause that is under way stays."""
@@ -142,26 +149,41 @@ class Limiter:
                 return slot
         return None
 
-    def _claim(self, connection: str, item: Item, now_ms: int, interval: int) -> bool:
-        tat, failures = int(item.get("tat", 0)), int(item.get("failures", 0))
-        changes: Item = {"tat": max(tat, now_ms) + interval}
-        when: ConditionBase = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
-        when = when & (Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms))
-        if failures:
-            self._failing.add(connection)
-        if failures >= TRIP:  # this request is the probe: the others wait as if the breaker had just opened
-            changes["open_until"] = now_ms + int(COOL_DOWN * 1000)
-            when = when & (Attr("open_until").not_exists() | Attr("open_until").lte(now_ms))
-        return self._table.update(*_key(connection), changes, when=when)
+    def _wait(self, connection: str, why: str, until: int, give_up: float) -> None:
+        wait = max(0.0, until / 1000 - self._clock())
+        if until / 1000 > give_up:
+            raise ThrottledError(f"connection {connection} waits for {why}", retry_after=wait)
+        self._sleep(wait)
+
+    def _reserve(self, connection: Connection, item: Item, now_ms: int, give_up: float) -> int | None:
+        """Take the next turn, however many want one: return when it is, None if the table has changed meanwhile.
+
+        A turn after ``give_up`` is returned and not taken.
+        """
+        key, interval = _key(connection.name), max(1, round(1000 / connection.limits.requests_per_second))
+        burst = max(BURST_MS - interval, 0)
+        tat, latest = int(item.get("tat", 0)), int(give_up * 1000) + burst
+        free = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
+        if tat > latest:
+            return tat - burst
+        if tat < now_ms:  # nobody waits
+            same = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
+            return now_ms if self._table.update(*key, {"tat": now_ms + interval}, when=same & free) else None
+        after = self._table.add(*key, "tat", interval, when=Attr("tat").between(now_ms, latest) & free)
+        return None if after is None else after - interval - burst
+
+    def _probe(self, connection: str, now_ms: int) -> bool:
+        """Be the one request that finds out whether the vendor is back; the breaker is open for all others."""
+        due = Attr("open_until").not_exists() | Attr("open_until").lte(now_ms)
+        return self._table.update(*_key(connection), {"open_until": now_ms + int(COOL_DOWN * 1000)}, when=due)
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
 
-def _ready(item: Item, burst: int) -> tuple[int, str]:
-    """Return from when a request may go, in milliseconds since the epoch, and what it waits for."""
+def _blocked(item: Item) -> tuple[int, str]:
+    """Return until when nobody may call, in milliseconds since the epoch, and what for."""
     reasons = [
-        (int(item.get("tat", 0)) - burst, "its requests_per_second"),
         (int(item.get("pause_until", 0)), "the vendor's pause (429)"),
         (int(item.get("open_until", 0)), "the vendor to recover (circuit breaker)"),
     ]

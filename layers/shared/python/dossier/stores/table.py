@@ -66,6 +66,23 @@ class Table:
             )
         )
 
+    def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
+        """Add to a number of an item and return what it is then; None if ``when`` did not hold."""
+        try:
+            answer = self._table.update_item(
+                Key={"pk": pk, "sk": sk},
+                UpdateExpression="ADD #name :number",
+                ExpressionAttributeNames={"#name": name},
+                ExpressionAttributeValues={":number": number},
+                ConditionExpression=when,
+                ReturnValues="UPDATED_NEW",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return None
+            raise
+        return int(str(answer["Attributes"][name]))
+
     def delete(self, pk: str, sk: str, *, when: ConditionBase | None = None) -> bool:
         """Delete an item; return False if ``when`` did not hold."""
         condition: dict[str, Any] = {} if when is None else {"ConditionExpression": when}
