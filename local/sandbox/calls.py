@@ -101,6 +101,8 @@ class Operation:
         self._context.store.commit()
         await inbox.drain()
         await asyncio.sleep(delay)
+        if call.entry.status == 429:
+            self._context.limits.tell(self._dialect.vendor)
         await response(scope, inbox, send)
 
     async def _answer(self, call: Call) -> tuple[Response, float]:
@@ -128,7 +130,8 @@ class Operation:
         self._check_key(call)
         if pause := limits.pause(vendor):
             call.entry.paused = True
-            call.entry.since_pause = round(self._context.now() - pause.since, 3)
+            now = self._context.now()
+            call.entry.since_pause = round(now - (pause.told or now), 3)
             call.entry.violation = call.entry.since_pause > self._context.keeper.now.pause_grace
             raise self._paused("seconds")
         if (seconds := limits.exceeded(vendor)) is not None:

@@ -14,7 +14,7 @@ class Entry:
 
     ``status`` is None when no answer left (a dropped connection); ``effects`` is empty when nothing was done. ``leak``:
     an API key was sent where it does not belong. ``paused``: the request came during an announced 429 pause, and
-    ``violation``: so long after its announcement that the caller knew.
+    ``violation``: so long after its first 429 had left that the caller knew (``since_pause``, in seconds).
     """
 
     at: float

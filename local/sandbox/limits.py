@@ -9,12 +9,12 @@ from email.utils import formatdate
 from local.sandbox.settings import SettingsKeeper
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pause:
-    """A pause announced to the holder of a key: no call is welcome before ``until``."""
+    """A pause of a key: no call is welcome before ``until``; ``told`` is when its first 429 left, None before that."""
 
-    since: float
     until: float
+    told: float | None = None
 
     def retry_after(self, now: float, *, form: str) -> str:
         """Word the rest of the pause as whole seconds, or as the HTTP date of its end."""
@@ -40,8 +40,14 @@ class Limits:
         """Begin a pause; it ends at a whole second when it is announced as a date."""
         now = self._now()
         until = math.ceil(now + seconds) if form == "date" else now + max(1, math.ceil(seconds))
-        self._pauses[vendor] = Pause(since=now, until=until)
+        self._pauses[vendor] = Pause(until)
         return self._pauses[vendor]
+
+    def tell(self, vendor: str) -> None:
+        """Note that a 429 leaves now: from here on the caller knows of the pause."""
+        pause = self._pauses.get(vendor)
+        if pause and pause.told is None:
+            pause.told = self._now()
 
     def exceeded(self, vendor: str) -> float | None:
         """Count a call; when it is one too many, return for how many seconds."""

@@ -2,6 +2,8 @@
 
 import email.utils
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -75,6 +77,27 @@ def test_calls_on_their_way_are_no_violation(sandbox: LiveSandbox) -> None:
     assert answers == [429, 429]
     assert [entry["paused"] for entry in sandbox.journal(status=429)] == [False, True]
     assert not sandbox.journal(violation="true")
+
+
+def test_a_pause_counts_from_when_a_caller_could_know(sandbox: LiveSandbox) -> None:
+    """A 429 that answers an upload leaves once the upload has been read: calls before that are no violation."""
+    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 4, "operation": "upload"}}, pause_grace=0.3)
+
+    def slowly() -> Iterator[bytes]:
+        yield from (b"%PDF-", b"1.7")
+        time.sleep(1)
+        yield b"\n"
+
+    with ThreadPoolExecutor(1) as pool:
+        upload = pool.submit(sandbox.docustack.post, "/api/v1/documents/upload", content=slowly())
+        time.sleep(0.6)
+        assert sandbox.docustack.get("/api/v1/documents").status_code == 429
+        assert upload.result().status_code == 429
+    assert not sandbox.journal(violation="true")
+    time.sleep(0.4)
+    assert sandbox.docustack.get("/api/v1/documents").status_code == 429
+    (entry,) = sandbox.journal(violation="true")
+    assert 0.3 < entry["since_pause"] < 2
 
 
 def test_slow_delays_the_answer(sandbox: LiveSandbox) -> None:
