@@ -29,6 +29,11 @@ JPEG = samples("photo.jpg")["photo.jpg"]
 FOLDER = "inbox/invoices/May/"
 
 
+def once_quiet() -> datetime:
+    """Return a time at which what lands now has been left alone for long enough, however long landing takes."""
+    return now() + QUIET + timedelta(seconds=1)
+
+
 @dataclass
 class Inbox:
     """A bucket that tells of what lands in it, and a state machine that runs when it is told to."""
@@ -353,7 +358,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
         assert inbox.drop(FOLDER + name, body) == "waits for its case.json"
     inbox.put(FOLDER, b"")
     inbox.put(FOLDER + "deep/", b"")
-    inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=now() + QUIET)
+    inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=once_quiet())
     (name,) = inbox.run()
     assert inbox.inputs[name]["options"] == {"case_title": "May"}
     case = inbox.world.desk.cases.get("invoices", "May")
@@ -373,8 +378,8 @@ def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
     assert again == what
     inbox.the_second_is_over()
     last = inbox.put(FOLDER + "b.tiff", TIFF)
-    assert inbox.take(again, at=now() + QUIET) == f"leaves it to {FOLDER}b.tiff"
-    inbox.take(last, at=now() + QUIET)
+    assert inbox.take(again, at=once_quiet()) == f"leaves it to {FOLDER}b.tiff"
+    inbox.take(last, at=once_quiet())
     inbox.run()
     assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
 
@@ -418,7 +423,7 @@ def test_one_message_looks_at_all_of_a_folder(inbox: Inbox) -> None:
         prefix = f"inbox/invoices/{'-'.join(order)}/"
         bodies = {"case.json": b"{}", "a.pdf": PDF + prefix.encode(), "b.tiff": TIFF + prefix.encode()}
         whats = [inbox.put(prefix + name, bodies[name]) for name in order]
-        became = [inbox.take(what, at=now() + QUIET) for what in whats]
+        became = [inbox.take(what, at=once_quiet()) for what in whats]
         assert sum("is started" in each for each in became) == 1, became
         assert sum("leaves it to" in each for each in became) == 2, became
     assert len(inbox.run()) == 3
@@ -432,7 +437,7 @@ def test_a_file_that_was_the_last_and_is_removed(inbox: Inbox) -> None:
     last = inbox.put(FOLDER + "b.tiff", TIFF)
     assert inbox.take(case_file) == f"leaves it to {FOLDER}b.tiff"
     inbox.s3.delete_object(Bucket=BUCKET, Key=last.key)
-    assert inbox.take(last, at=now() + QUIET).startswith("is started")
+    assert inbox.take(last, at=once_quiet()).startswith("is started")
     inbox.run()
     assert inbox.uploads() == [sha(PDF)]
 
@@ -460,10 +465,10 @@ def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
 def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
     """What lands in a folder whose case is under way is not quietly left out: the dropper is told."""
     inbox.drop(FOLDER + "a.pdf", PDF)
-    inbox.drop(FOLDER + "case.json", "{}", at=now() + QUIET)
+    inbox.drop(FOLDER + "case.json", "{}", at=once_quiet())
     inbox.run()
     inbox.the_second_is_over()
-    inbox.drop(FOLDER + "b.tiff", TIFF, at=now() + QUIET)
+    inbox.drop(FOLDER + "b.tiff", TIFF, at=once_quiet())
     inbox.run()
     assert "reference May belongs to a case with other content" in inbox.note("invoices/May/case.json")
     assert inbox.uploads() == [sha(PDF)]
@@ -474,7 +479,7 @@ def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
     for _ in range(3):
         for name, body in (("a.pdf", PDF), ("case.json", "{}"), ("b.tiff", TIFF), ("case.json", "{}")):
             what = inbox.put(FOLDER + name, body)
-        inbox.take(what, at=now() + QUIET)
+        inbox.take(what, at=once_quiet())
         inbox.run()
         inbox.an_hour_passes()
     assert len(inbox.inputs) == 1
@@ -483,7 +488,7 @@ def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
 
 def test_a_folder_may_collect(inbox: Inbox) -> None:
     """A ``case.json`` with a ``case_id`` alone collects that vendor case."""
-    inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', at=now() + QUIET)
+    inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', at=once_quiet())
     ((name, case),) = inbox.inputs.items()
     assert name.startswith("claims-old-")
     assert (case["case_id"], case.get("documents")) == ("case__9", None)
@@ -527,7 +532,7 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
         key = f"inbox/invoices/{number}/case.json"
         what = inbox.put(key, text)
         for _ in range(2):
-            inbox.take(what, at=now() + QUIET)
+            inbox.take(what, at=once_quiet())
             inbox.run()
         assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was refused: {line}")
         found, reason = status(inbox, "invoices", str(number))
@@ -540,7 +545,7 @@ def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:
     """A folder whose files make too long an input is refused in one line, instead of failing for ever."""
     for number in range(130):
         inbox.put(f"{FOLDER}{number:04d}{'n' * 990}", PDF)
-    inbox.drop(FOLDER + "case.json", "{}", at=now() + QUIET)
+    inbox.drop(FOLDER + "case.json", "{}", at=once_quiet())
     inbox.run()
     assert inbox.note("invoices/May/case.json").endswith(
         "130 documents are too many for one case: drop them as several"
