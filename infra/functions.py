@@ -192,6 +192,10 @@ class Functions(Construct):
             ),
         )
 
+        self._add(
+            "compare", _CALLS, _read(secrets.of(_lists)), self._table("GetItem", "UpdateItem"), self._queries_index()
+        )
+
     def __getitem__(self, verb: str) -> lambda_.Function:
         return self._by_verb[verb]
 
@@ -263,6 +267,10 @@ def _opens(connection: Connection) -> bool:
 
 def _assesses(connection: Connection) -> bool:
     return len(vendor(connection.vendor).phases) > 1
+
+
+def _lists(connection: Connection) -> bool:
+    return vendor(connection.vendor).lists
 
 
 def _is_told(connection: Connection) -> bool:

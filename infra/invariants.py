@@ -1,4 +1,4 @@
-"""What always holds: a scheduled check, and an alarm for each finding that somebody has to look into."""
+"""What always holds: scheduled checks, and an alarm for each finding that somebody has to look into."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = cdk.Duration.minutes(5)
 
 
 class Invariants(Construct):
-    """Runs the check; its metrics (``functions/reconcile``) have the stage as a dimension."""
+    """Runs the checks; the metrics of ``functions/reconcile`` have the stage as a dimension."""
 
     def __init__(
         self,
@@ -25,20 +25,26 @@ class Invariants(Construct):
         *,
         settings: Settings,
         reconcile: lambda_.Function,
+        compare: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = settings.stage
-        events.Rule(
-            self,
-            "Schedule",
-            description=f"Dossier ({settings.stage}): compares cases, executions, waits, queues and S3",
-            schedule=events.Schedule.rate(EVERY),
-            targets=[targets.LambdaFunction(reconcile, retry_attempts=0)],
-        )
+        self._run(reconcile, "Schedule", EVERY, "compares cases, executions, waits, queues and S3")
+        # Without an alarm: whether others may work with a vendor's account, its operators know.
+        self._run(compare, "Compare", cdk.Duration.hours(1), "compares what the vendors' accounts list with the cases")
         self._alarm("CasesUnattended", "cases wait for their vendor and nobody polls them")
         # Each look is a moment's: a queue that is only busy is empty, or gets on, in one of three.
         self._alarm("QueuesStuck", "a queue holds messages and nobody works on them", looks=3)
         self._alarm("ArtifactsMissing", "artifacts of finished cases are gone from S3")
+
+    def _run(self, function: lambda_.Function, name: str, every: cdk.Duration, what: str) -> None:
+        events.Rule(
+            self,
+            name,
+            description=f"Dossier ({self._stage}): {what}",
+            schedule=events.Schedule.rate(every),
+            targets=[targets.LambdaFunction(function, retry_attempts=0)],
+        )
 
     def _alarm(self, metric: str, what: str, *, looks: int = 1) -> None:
         cloudwatch.Alarm(

@@ -59,7 +59,9 @@ class DossierStack(cdk.Stack):
         )
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
-        Invariants(self, "Invariants", settings=settings, reconcile=functions["reconcile"])
+        Invariants(
+            self, "Invariants", settings=settings, reconcile=functions["reconcile"], compare=functions["compare"]
+        )
         waiting_room.polled_by(functions["poll"])
         waiting_room.swept_by(functions["sweep"])
         inbox.consumed_by(functions["drop"])

@@ -33,15 +33,17 @@ from tests.flows import EVENTS, document, drive, reply
 
 Call = Literal[
     "headers", "validate", "batches", "open", "find_opened", "before_upload", "upload", "find_uploaded",
-    "poll_documents", "poll_results", "process", "artifacts", "locate", "finish", "check", "read_result", "read_hint",
+    "poll_documents", "poll_results", "process", "artifacts", "locate", "finish", "created", "check",
+    "read_result", "read_hint",
 ]  # fmt: skip
 PLAIN_CALLS = {"headers", "validate", "batches", "read_result", "read_hint"}
 """Calls that make no request."""
 LOOKING_CALLS = {
-    "find_opened", "before_upload", "find_uploaded", "poll_documents", "poll_results", "artifacts", "locate", "check",
+    "find_opened", "before_upload", "find_uploaded", "poll_documents", "poll_results", "artifacts", "locate", "created",
+    "check",
 }  # fmt: skip
 """Calls that may change nothing at the vendor."""
-UNKEPT_CALLS = {"open", "find_opened", "process", "check"}
+UNKEPT_CALLS = {"open", "find_opened", "process", "created", "check"}
 """Calls whose answers cannot be kept: who makes them may not write raw answers (``infra/functions.py``)."""
 
 MOST_REQUESTS = 200
@@ -240,6 +242,7 @@ class Suite:
             "find_uploaded": (case, batch, intent),
             "poll_documents": (case, exchange.pending),
             "poll_results": (cases,),
+            "created": (case.connection, intent.at),
             "check": (case.connection,),
         }
         if exchange.call == "locate":
@@ -504,7 +507,8 @@ def declares_itself(suite: Suite) -> None:
     assert vendor.max_document_bytes > 0
     assert vendor.media_types
     assert all(re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", each) for each in vendor.media_types)
-    assert all(type(each) is bool for each in (vendor.opens_case, vendor.accepts_references, vendor.bulk_poll))
+    flags = (vendor.opens_case, vendor.accepts_references, vendor.bulk_poll, vendor.lists)
+    assert all(type(each) is bool for each in flags)
     assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) and paths for name, paths in vendor.documented.items())
 
 
@@ -515,6 +519,7 @@ def records_every_call(suite: Suite) -> None:
     needed |= {"finish", "check", "read_result", "read_hint"}
     needed |= {"open", "find_opened"} if vendor.opens_case else set()
     needed |= {f"poll_{each}" for each in vendor.phases}
+    needed |= {"created"} if vendor.lists else set()
     needed |= {"process"} if len(vendor.phases) == 2 else set()
     recorded = {each.call for each in suite.recordings.exchanges}
     assert needed <= recorded, f"no exchange for {sorted(needed - recorded)}"
@@ -688,14 +693,15 @@ def plain(value: Any) -> Any:
     """Return a value of the port as JSON."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, datetime):
+        return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, Set):
-        return sorted(plain(each) for each in value)
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [plain(each) for each in value]
+    if isinstance(value, (Set, Sequence)) and not isinstance(value, (str, bytes)):
+        items = [plain(each) for each in value]
+        return sorted(items) if isinstance(value, Set) else items
     return value
 
 

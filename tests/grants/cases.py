@@ -203,6 +203,7 @@ class Cases(Stage):
                 self.change(f"CASE#disputes#{reference}", "CASE", updated_at=iso(now() - timedelta(hours=1)))
 
         self.prove("reconcile", {}, before=some_time_later)
+        self.prove("compare", {})
 
     def dropped(self) -> None:
         """A file in the inbox, one that is gone again, and a folder that waits for a document."""

@@ -16,6 +16,7 @@ PATTERNS = {
     "accept": {DOCUMENTS, "<Bucket>/*"},  # callers submit from any key
     "ask": set(),
     "collect": {VENDOR},
+    "compare": set(),
     "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
     "drop": {"<Bucket>/*", EXECUTIONS},  # what it reads, Accept reads as well
     "fail": {"<Bucket>/inbox-refused/*", VENDOR, *OUTCOME},
@@ -92,7 +93,7 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
 @pytest.mark.parametrize(
     ("action", "verbs"),
     [
-        ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll"),
+        ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll compare"),
         ("events:PutEvents", "ask publish fail reconcile"),
         ("states:StartExecution", "wake drop"),
         ("states:SendTask*", "poll"),
@@ -129,6 +130,7 @@ def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None
         ("collect", {"invoices", "claims", "disputes"}),
         ("open", {"disputes"}),  # the only vendor that has a case opened, and that is told to assess it
         ("process", {"disputes"}),
+        ("compare", {"invoices", "claims"}),  # the vendors that list what an account has
         ("webhook", {"invoices", "claims"}),  # the only ones with a webhook
     ],
 )
@@ -157,6 +159,7 @@ def test_nobody_else_may_call_a_function(stack: Synthesized) -> None:
     callers = {(each["Principal"], stack.text(each["FunctionName"])) for each in permissions}
     assert callers == {
         ("apigateway.amazonaws.com", "{webhook}"),
+        ("events.amazonaws.com", "{compare}"),
         ("events.amazonaws.com", "{fail}"),
         ("events.amazonaws.com", "{reconcile}"),
         ("events.amazonaws.com", "{sweep}"),

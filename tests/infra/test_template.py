@@ -15,8 +15,8 @@ from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import Synthesized
 
 VERBS = {
-    "accept", "ask", "collect", "download", "drop", "fail", "open", "poll", "process", "publish", "reconcile",
-    "sweep", "upload", "wait", "wake", "webhook",
+    "accept", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
+    "reconcile", "sweep", "upload", "wait", "wake", "webhook",
 }  # fmt: skip
 NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
 NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well
@@ -255,8 +255,9 @@ def test_the_sweep_runs_each_minute(stack: Synthesized) -> None:
 
 
 def test_what_always_holds_is_checked_every_five_minutes(stack: Synthesized, other_stack: Synthesized) -> None:
-    """The check has a schedule, and what it finds an alarm on its stage's own metric."""
+    """The check has a schedule, and what it finds an alarm on its stage's own metric; accounts are compared hourly."""
     assert _schedules(stack)["rate(5 minutes)"] == ["{reconcile}"]
+    assert _schedules(stack)["rate(1 hour)"] == ["{compare}"]
     for synthesized, stage in ((stack, "dev"), (other_stack, "blue")):
         alarms = {
             each["MetricName"]: each

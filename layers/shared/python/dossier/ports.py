@@ -130,6 +130,8 @@ class Vendor(Protocol):
     """Whether the vendor itself can read documents by ``https://`` or ``s3://`` reference."""
     bulk_poll: bool
     """Whether one ``poll`` call serves many cases of a connection."""
+    lists: bool
+    """Whether the account has a list of what was created in it (``created``)."""
     documented: Mapping[str, tuple[str, ...]]
     """The fields that the guide shows, by (the beginning of) the name under which an answer is kept: ``dossier.drift``
     counts answers that differ. What is not named here is not looked at."""
@@ -211,6 +213,12 @@ class Vendor(Protocol):
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Return what a verified delivery is about; None if it names nothing. Never raises."""
+
+    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
+        """Return the ids of the cases (or documents, without cases) that the account's list dates since then, and when.
+
+        Only where ``lists``. What the list gives no time of creation is left out.
+        """
 
     def check(self, connection: Connection) -> Flow[str]:
         """Make one safe request that proves URL and key, for ``dossier doctor``; return what was seen, one line."""

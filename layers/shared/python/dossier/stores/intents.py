@@ -134,6 +134,10 @@ class Intents:
             when=Attr("owner").not_exists(),
         )
 
+    def recorded(self, connection: str, since: datetime) -> frozenset[str]:
+        """Return the ids that were recorded since then, whichever case has them and however it came to them."""
+        return frozenset(item["vendor_id"] for item in self._table.index(f"IDS#{connection}", since=iso(since)))
+
     def known(self, connection: str, reference: str, since: datetime) -> frozenset[str]:
         """Return the ids of *other* cases that were recorded since shortly before ``since``.
 

@@ -6,6 +6,7 @@ It exists to prove that a vendor needs nothing but its folder and its recordings
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ class Toy:
     phases: tuple[Phase, ...] = ("documents",)
     accepts_references = False
     bulk_poll = False
+    lists = False
     documented: Mapping[str, tuple[str, ...]] = MappingProxyType({"upload-": ("id",)})
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
@@ -141,6 +143,11 @@ class Toy:
         if not isinstance(found, str) or not found or not found.isprintable():
             return None
         return Hint("read", document_ids=(found,))
+
+    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
+        """Return nothing: there is no list."""
+        yield from ()
+        return {}
 
     def check(self, connection: Connection) -> Flow[str]:
         """Ask who we are."""

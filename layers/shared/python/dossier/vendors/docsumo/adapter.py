@@ -42,6 +42,7 @@ class Docsumo:
     phases: tuple[Phase, ...] = ("results",)
     accepts_references = False
     bulk_poll = True
+    lists = True
     documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
@@ -254,6 +255,11 @@ class Docsumo:
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
         return read_hint(body)
+
+    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
+        """Read the case type's list, the latest created first, as far back as ``since`` (guide 1.B)."""
+        entries = yield from flows.created_since(own(connection), since)
+        return {each.case_id: each.created for each in entries if each.case_id and each.created}
 
     def check(self, connection: Connection) -> Flow[str]:
         """List one case: proves URL, key and case type."""

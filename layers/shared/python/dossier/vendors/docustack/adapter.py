@@ -48,6 +48,7 @@ class DocuStack:
     phases: tuple[Phase, ...] = ("documents",)
     accepts_references = True
     bulk_poll = False
+    lists = True
     documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
@@ -163,17 +164,24 @@ class DocuStack:
         return None
 
     def _list_for(self, documents: Sequence[Document], oldest: datetime) -> Flow[lookup.Listing]:
-        """Return the list, back to ``oldest`` if its answers say how to read on."""
+        try:
+            return (yield from self._list(oldest))
+        except (VendorRejectedError, MalformedAnswerError) as error:
+            raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
+
+    def _list(self, oldest: datetime) -> Flow[lookup.Listing]:
+        """Return the list, back to ``oldest`` if its answers say how to read on.
+
+        Raises:
+            MalformedAnswerError: there is no list in an answer; besides ``dossier.replies.read``'s.
+
+        """
         listing = lookup.Listing((), whole=False, next_offset=0)
         for _ in range(PAGES):
             request = requests.listing(listing.next_offset or 0)
-            reply = yield request
-            try:
-                page = lookup.read_listing(read(request, reply))
-            except (VendorRejectedError, MalformedAnswerError) as error:
-                raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
+            page = lookup.read_listing(read(request, (yield request)))
             if page is None:
-                raise NeedsAttentionError(f"{_lost(documents)}: {request.path} answered no list")
+                raise MalformedAnswerError(f"{request.path} answered no list")
             before, listing = listing, listing + page
             nothing_new = len(listing.documents) == len(before.documents)
             if nothing_new or listing.next_offset is None or listing.proves_absence(oldest):
@@ -229,6 +237,12 @@ class DocuStack:
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the document and job that a delivery names."""
         return hints.read_hint(body)
+
+    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:  # noqa: ARG002 - the port's
+        """Read the account's list of documents, as far back as ``since`` if its answers say how to read on."""
+        listing = yield from self._list(since)
+        times = {each.document_id: each.created_at for each in listing.documents}
+        return {name: at for name, at in times.items() if at is not None and at >= since}
 
     def check(self, connection: Connection) -> Flow[str]:
         """List documents, as the guide's authentication example does: it proves URL and key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from dossier.errors import (
@@ -60,6 +60,7 @@ class Ombudsman:
     phases: tuple[Phase, ...] = ("documents", "results")
     accepts_references = False
     bulk_poll = False
+    lists = False
     documented = DOCUMENTED
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
@@ -221,6 +222,11 @@ class Ombudsman:
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case or document that a delivery names."""
         return hints.read_hint(body)
+
+    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: the API has no list."""
+        yield from ()
+        return {}
 
     def check(self, connection: Connection) -> Flow[str]:
         """Ask for a case that cannot exist: the API has no list, but its "not found" proves URL and key (401 refuses).
