@@ -5,13 +5,14 @@ import os
 import tomllib
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 
+from dossier.connections import load_toml
+from dossier.errors import ConfigurationError
+from dossier.settings import Connection
 from local.deploy import REGION
 from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError, Outputs
 
@@ -21,30 +22,13 @@ _ACCOUNTS = ROOT / "local" / "sandbox" / "accounts.toml"
 _LOOPBACK = (HOST, "localhost")
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """What of a connection's settings matters here.
-
-    Attributes:
-        name: its own name.
-        vendor: whose API it is.
-        base_url: where that API is.
-        webhook_scheme: how deliveries are verified; None for a connection without webhooks.
-
-    """
-
-    name: str
-    vendor: str
-    base_url: str
-    webhook_scheme: str | None
-
-    def at(self, home: Home) -> bool:
-        """Tell whether the connection's vendor is the sandbox."""
-        try:
-            address = urlsplit(self.base_url)
-            return address.hostname in _LOOPBACK and address.port == home.sandbox_port
-        except ValueError:
-            return False
+def at_sandbox(connection: Connection, home: Home) -> bool:
+    """Tell whether a connection's vendor is the sandbox."""
+    try:
+        address = urlsplit(connection.base_url)
+        return address.hostname in _LOOPBACK and address.port == home.sandbox_port
+    except ValueError:  # no such port
+        return False
 
 
 def choose(given: Path | None) -> Path:
@@ -72,30 +56,16 @@ def for_this_sandbox(file: Path, home: Home) -> Path:
 
 
 def read(file: Path) -> list[Connection]:
-    """Read the connections leniently: the app validates them when it is synthesized.
+    """Read the connections as the app does, every default filled in.
 
     Raises:
-        LocalError: if the file is no TOML.
+        LocalError: what is wrong with the file, in one line.
 
     """
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LocalError(f"{file}: {error}") from None
-    return [
-        Connection(
-            name=name,
-            vendor=str(table.get("vendor", "")),
-            base_url=str(table.get("base_url", "")),
-            webhook_scheme=_scheme(table.get("webhook")),
-        )
-        for name, table in tables.items()
-        if isinstance(table, dict)
-    ]
-
-
-def _scheme(webhook: Any) -> str | None:
-    return str(webhook.get("scheme", "")) if isinstance(webhook, dict) else None
+        return list(load_toml(file).values())
+    except ConfigurationError as error:
+        raise LocalError(str(error)) from None
 
 
 def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
@@ -125,8 +95,8 @@ def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
             client.put_secret_value(SecretId=name, SecretString=secret)
         except client.exceptions.ResourceNotFoundException:
             client.create_secret(Name=name, SecretString=secret)
-        if connection.webhook_scheme is not None and connection.vendor != "ombudsman":
-            token = f"/{keys[0]}" if connection.webhook_scheme == "path-token" and keys else ""
+        if connection.webhook is not None and keys:
+            token = f"/{keys[0]}" if connection.webhook.scheme == "path-token" else ""
             _register(home, connection.vendor, found.webhook_urls[connection.name] + token)
 
 

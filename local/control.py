@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from local import toolchain
-from local.connections import DEFAULT, choose, connect, for_this_sandbox, read
+from local.connections import DEFAULT, at_sandbox, choose, connect, for_this_sandbox, read
 from local.deploy import Deployment, read_outputs
 from local.home import ROOT, Home, LocalError, LocalState, Outputs, require_free_port
 from local.processes import Process, ProcessError, healthy, start, stop, wait_until_healthy
@@ -47,7 +47,7 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
             _stop_all(home, report)
             shutil.rmtree(home.sandbox_folder, ignore_errors=True)
         state = _running(home, python, {"DOSSIER_FUNCTIONS_PYTHON": functions, "DOSSIER_COMPILED_LAYER": layer}, report)
-        if chosen == DEFAULT or any(connection.at(home) for connection in accounts):
+        if chosen == DEFAULT or any(at_sandbox(each, home) for each in accounts):
             state = _with_sandbox(home, state, report)
         deployment = Deployment(
             endpoint_url=state.endpoint_url,
@@ -61,7 +61,7 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
         report("deploying")
         found = read_outputs(deployment.deploy(f"dossier-{_STAGE}"), endpoint_url=state.endpoint_url, stage=_STAGE)
         state = _saved(home, state, outputs=found, connections=file, stage=_STAGE)
-        connect(home, [connection for connection in accounts if connection.at(home)], found)
+        connect(home, [each for each in accounts if at_sandbox(each, home)], found)
         report("up")
         return found
 

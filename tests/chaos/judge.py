@@ -23,12 +23,21 @@ def judge(deployment: Deployment, rows: Sequence[Row], journal: Sequence[Row]) -
     effects = [effect for entry in journal for effect in entry["effects"]]
     names = Counter(effect["name"] for effect in effects if effect["effect"] == "document_uploaded")
     checked = [differs for row in rows if row["status"] == "completed" for differs in _compared(deployment, row)]
+    sent = [
+        (entry["vendor"], effect)
+        for entry in journal
+        for effect in entry["effects"]
+        if effect["effect"].startswith("webhook_")
+    ]
     violations = sorted(entry["since_pause"] for entry in journal if entry["violation"])
     return {
         "statuses": dict(Counter(row["status"] for row in rows)),
         "requests": len(journal),
         "faults": dict(Counter(entry["fault"] for entry in journal if entry["fault"])),
         "pauses asked for (429)": sum(entry["fault"] == "throttle" for entry in journal),
+        "webhooks": dict(Counter(f"{vendor} {effect['effect'].removeprefix('webhook_')}" for vendor, effect in sent)),
+        "webhooks that lied (forged)": sum(effect["forged"] for _, effect in sent),
+        "webhooks sent twice": _doubled(effect for _, effect in sent),
         "documents uploaded": sum(names.values()),
         "documents uploaded twice": sum(count - 1 for count in names.values()),
         "calls during a pause": len(violations),
@@ -38,6 +47,12 @@ def judge(deployment: Deployment, rows: Sequence[Row], journal: Sequence[Row]) -
         "artifacts that differ from the vendor's": sum(checked),
         "failed for no true reason": [row["reason"] for row in rows if row["status"] == "failed" and not _true(row)],
     }
+
+
+def _doubled(webhooks: Iterable[Row]) -> int:
+    """Return how many deliveries repeat another one word for word; not those that are forged, or tried again."""
+    firsts = Counter(each["body"] for each in webhooks if each["attempt"] == 1 and not each["forged"])
+    return sum(count - 1 for count in firsts.values())
 
 
 def _true(row: Row) -> bool:

@@ -68,6 +68,7 @@ def test_every_case_ends_once_and_whole_under_every_fault(deployment: Deployment
     record(Section(1, "Cases under every fault", ABOUT, score))
     assert score["statuses"] == {"completed": CASES}, Counter(row["reason"] for row in rows)
     assert at_rest.get("completed", 0) >= CASES // 2
+    assert {"docsumo delivered", "docustack delivered"} <= set(score["webhooks"])
     assert score["documents uploaded"] == group.documents
     assert score["documents uploaded twice"] == 0
     assert score["calls during a pause"] == 0, score["seconds into the pause"]

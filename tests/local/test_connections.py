@@ -2,18 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from local.connections import choose, for_this_sandbox, read
+from local.connections import at_sandbox, choose, for_this_sandbox, read
 from local.home import Home, LocalError
 
 FILE = """
 [invoices]
 vendor = "docustack"
 base_url = "http://127.0.0.1:4780/docustack"
-webhook = { scheme = "hmac-sha256-hex", header = "X-DocuStack-Signature" }
+allow_insecure = true
+schema_id = "sch_xyz789"
+organization_id = "org_abc123"
 
 [claims]
 vendor = "docsumo"
 base_url = "https://app.docsumo.com"
+casetype_id = "casetype__d1t5b"
+done = { status = ["processed"] }
 """
 
 
@@ -26,10 +30,18 @@ def test_a_connection_uses_the_sandbox_by_its_address(tmp_path: Path) -> None:
     file = tmp_path / "connections.toml"
     file.write_text(FILE)
 
-    found = {connection.name: connection.at(_home(tmp_path)) for connection in read(file)}
+    found = {connection.name: at_sandbox(connection, _home(tmp_path)) for connection in read(file)}
 
     assert found == {"invoices": True, "claims": False}
-    assert [connection.webhook_scheme for connection in read(file)] == ["hmac-sha256-hex", None]
+
+
+def test_a_vendor_s_own_way_to_sign_needs_no_setting(tmp_path: Path) -> None:
+    """A connection has its vendor's webhooks without a word in the file: the sandbox has to send them."""
+    file = tmp_path / "connections.toml"
+    file.write_text(FILE)
+
+    schemes = [connection.webhook.scheme for connection in read(file) if connection.webhook]
+    assert schemes == ["hmac-sha256-hex", "shared-secret"]
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
