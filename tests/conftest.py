@@ -29,6 +29,11 @@ class Cloud:
         self.session.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{key}"
 
+    def empty_table(self) -> None:
+        """Forget all cases: in memory, a query looks at every item that there is."""
+        self.session.client("dynamodb").delete_table(TableName="cases")
+        _make_table(self.session)
+
     def messages(self, queue: str) -> list[str]:
         """Take all visible messages of a queue (``wake``, ``poll-<connection>``)."""
         sqs = self.session.client("sqs")
@@ -51,24 +56,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     with mock_aws():
         session = boto3.Session(region_name=REGION)
         session.client("s3").create_bucket(Bucket=BUCKET)
-        session.client("dynamodb").create_table(
-            TableName="cases",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi_pk", "gsi_sk")
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "by-connection",
-                    "KeySchema": [
-                        {"AttributeName": "gsi_pk", "KeyType": "HASH"},
-                        {"AttributeName": "gsi_sk", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        _make_table(session)
         sqs = session.client("sqs")
         urls = {name: sqs.create_queue(QueueName=f"dossier-dev-{name}")["QueueUrl"] for name in QUEUES}
         session.client("events").create_event_bus(Name="dossier")
@@ -81,3 +69,24 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             wake_queue_url=urls["wake"],
         )
         yield Cloud(session, App(environment, session))
+
+
+def _make_table(session: boto3.Session) -> None:
+    session.client("dynamodb").create_table(
+        TableName="cases",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi_pk", "gsi_sk")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-connection",
+                "KeySchema": [
+                    {"AttributeName": "gsi_pk", "KeyType": "HASH"},
+                    {"AttributeName": "gsi_sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )

@@ -61,6 +61,7 @@ def _walk(cloud: Cloud, connection: str) -> dict[str, int]:
     assert whole.killer.seen > 100
     score["calls of a case, before and after each"] = whole.killer.seen
     for number in range(0, whole.killer.seen, STRIDE):
+        cloud.empty_table()
         world = World(cloud)
         world.killer.at = number
         result = _telling(world.submit(connection, f"R-{number + 1:03}", files))
