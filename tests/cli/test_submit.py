@@ -264,7 +264,7 @@ def test_waiting_for_a_case_that_fails(accepting: Dossier, invoice: Path) -> Non
 
 def test_waiting_too_long_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
     """A case that is not finished in time goes on; the command says how to follow it."""
-    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "0.2", "--json")
+    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "3", "--json")
     assert result.exit_code == 3
     assert "it goes on, see `dossier status invoices INV-1`" in result.stderr.splitlines()[-1]
     assert json.loads(result.stdout)["status"] == "accepted"
