@@ -196,13 +196,18 @@ class Clock:
         self.now += seconds
 
 
+def account(**limits: float) -> Connection:
+    """Return a connection whose account allows so much."""
+    return Connection(
+        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits.model_validate(limits)
+    )
+
+
 def test_requests_are_spaced_to_the_accounts_limit(cloud: Cloud) -> None:
     """After a burst of one second's worth, requests keep to requests_per_second."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
-    connection = Connection(
-        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(requests_per_second=5)
-    )
+    connection = account(requests_per_second=5)
     for _ in range(15):
         limiter.take(connection, patience=60)
     assert clock.now - 1_000_000.0 == pytest.approx(2.0, abs=0.3)
@@ -235,7 +240,7 @@ def crowd(cloud: Cloud, size: int, *, patience: float, at: float = 1_000_000.0) 
     Each has a clock of its own that only its sleeping moves, so that all of them act at the same moment.
     """
     table = Counted(cloud.session.resource("dynamodb").Table(cloud.app.environment.table))
-    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    connection = account()
     clocks = [Clock() for _ in range(size)]
     late = 0
     for clock in clocks:
@@ -262,7 +267,7 @@ def test_a_crowd_that_waits_for_its_turn_costs_the_table_little(cloud: Cloud) ->
 def test_a_pause_voids_the_turns_that_fall_into_it(cloud: Cloud) -> None:
     """A function that slept until its turn looks before it calls: a pause may have begun meanwhile."""
     table = cloud.app.table
-    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    connection = account()
     crowd(cloud, 12, patience=5)
     clock = Clock()
 
@@ -281,7 +286,7 @@ def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:
     """Nobody calls during a pause; who is not patient enough is told how long it lasts."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
-    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    connection = account()
     limiter.pause("invoices", 30)
     limiter.pause("invoices", 5)
     assert limiter.paused_for("invoices") == pytest.approx(30, abs=0.01)
@@ -302,7 +307,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through(clou
     """Open, nobody calls; after the cool-down one probe goes; its success closes the breaker for everybody."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
-    connection = Connection(name="invoices", vendor="docustack", base_url="https://x.test")
+    connection = account()
     failing(limiter, TRIP - 1)
     limiter.take(connection, patience=0)
     failing(limiter, 1)
@@ -340,9 +345,7 @@ def test_a_lease_that_is_never_given_back_expires(cloud: Cloud) -> None:
     """A killed transfer's slot goes to its next try at once, and to others in time; never are there too many."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
-    connection = Connection(
-        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(concurrency=2)
-    )
+    connection = account(concurrency=2)
     with limiter.lease(connection, "a", patience=0):
         killed = limiter.lease(connection, "b", patience=0)
         killed.__enter__()
@@ -360,9 +363,7 @@ def test_those_who_wait_for_a_slot_look_ever_less_often(cloud: Cloud) -> None:
     """A thousand waiting transfers must not drown the table in queries; a slot that is given back is found."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
-    connection = Connection(
-        name="invoices", vendor="docustack", base_url="https://x.test", limits=Limits(concurrency=1)
-    )
+    connection = account(concurrency=1)
     with limiter.lease(connection, "a", patience=0):
         began = clock.now
         with pytest.raises(ThrottledError, match="concurrency"), limiter.lease(connection, "b", patience=20):

@@ -84,8 +84,7 @@ class Limiter:
     def paused_for(self, connection: str) -> float:
         """Return how long nobody may call, in seconds: a pause or an open breaker; 0 without one."""
         item = self._table.get(*_key(connection)) or {}
-        until = max(int(item.get("pause_until", 0)), int(item.get("open_until", 0)))
-        return max(0.0, (until - self._now()) / 1000)
+        return max(0.0, (_blocked(item)[0] - self._now()) / 1000)
 
     def failed(self, connection: str) -> None:
         """Note that a request of a connection got no usable answer; ``TRIP`` of them in a row open its breaker."""

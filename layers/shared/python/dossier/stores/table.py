@@ -5,7 +5,7 @@ The items are drawn in ``docs/architecture.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
@@ -68,8 +68,8 @@ class Table:
 
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
         """Add to a number of an item and return what it is then; None if ``when`` did not hold."""
-        try:
-            answer = self._table.update_item(
+        answer = self._written(
+            lambda: self._table.update_item(
                 Key={"pk": pk, "sk": sk},
                 UpdateExpression="ADD #name :number",
                 ExpressionAttributeNames={"#name": name},
@@ -77,11 +77,8 @@ class Table:
                 ConditionExpression=when,
                 ReturnValues="UPDATED_NEW",
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
-        return int(str(answer["Attributes"][name]))
+        )
+        return None if answer is None else int(answer["Attributes"][name])
 
     def delete(self, pk: str, sk: str, *, when: ConditionBase | None = None) -> bool:
         """Delete an item; return False if ``when`` did not hold."""
@@ -114,15 +111,18 @@ class Table:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _held(self, write: Callable[[], Any]) -> bool:
+        return self._written(write) is not None
+
     @staticmethod
-    def _held(write: Any) -> bool:
+    def _written(write: Callable[[], Any]) -> Any:
+        """Return a write's answer, or None if its condition did not hold."""
         try:
-            write()
+            return write()
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
+                return None
             raise
-        return True
 
 
 def _clean(item: Mapping[str, Any]) -> Item:
