@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dossier.errors import InvalidCaseError
-from dossier.models import REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, now
+from dossier.models import INBOX, REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, now
 from dossier.steps.drop import LATE, QUIET, SETTLED, Landed, drop, landed, reference_of
 from dossier.stores.executions import INPUT_LIMIT, Execution
 from tests.conftest import BUCKET, Cloud
@@ -27,11 +27,6 @@ PDF = samples("invoice.pdf")["invoice.pdf"]
 TIFF = samples("scan.tiff")["scan.tiff"]
 JPEG = samples("photo.jpg")["photo.jpg"]
 FOLDER = "inbox/invoices/May/"
-
-
-def once_quiet() -> datetime:
-    """Return a time at which what lands now has been left alone for long enough, however long landing takes."""
-    return now() + QUIET + timedelta(seconds=1)
 
 
 @dataclass
@@ -79,14 +74,18 @@ class Inbox:
         body = body.encode() if isinstance(body, str) else body
         return Landed(key, self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"])
 
-    def take(self, what: Landed, **rest: Any) -> str:
-        """Have the function take a message; return what became of the drop."""
-        parts: Any = {"executions": self, "queues": self}
-        return drop(what, desk=self.world.desk, **parts, **rest)
+    def take(self, what: Landed, *, after: timedelta = timedelta(0)) -> str:
+        """Have the function take a message; return what became of the drop.
 
-    def drop(self, key: str, body: bytes | str, **rest: Any) -> str:
+        Its clock shows so long after the last object landed, however long this machine took for it.
+        """
+        at = max((each.modified for each in self.world.cloud.app.objects.stats(INBOX)), default=now()) + after
+        parts: Any = {"executions": self, "queues": self}
+        return drop(what, desk=self.world.desk, at=at, **parts)
+
+    def drop(self, key: str, body: bytes | str, *, after: timedelta = timedelta(0)) -> str:
         """Drop a file, and have its message taken."""
-        return self.take(self.put(key, body), **rest)
+        return self.take(self.put(key, body), after=after)
 
     def run(self) -> list[str]:
         """Run what was started to its end; return the names of all executions so far."""
@@ -358,7 +357,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
         assert inbox.drop(FOLDER + name, body) == "waits for its case.json"
     inbox.put(FOLDER, b"")
     inbox.put(FOLDER + "deep/", b"")
-    inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', at=once_quiet())
+    inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', after=QUIET)
     (name,) = inbox.run()
     assert inbox.inputs[name]["options"] == {"case_title": "May"}
     case = inbox.world.desk.cases.get("invoices", "May")
@@ -378,8 +377,8 @@ def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
     assert again == what
     inbox.the_second_is_over()
     last = inbox.put(FOLDER + "b.tiff", TIFF)
-    assert inbox.take(again, at=once_quiet()) == f"leaves it to {FOLDER}b.tiff"
-    inbox.take(last, at=once_quiet())
+    assert inbox.take(again, after=QUIET) == f"leaves it to {FOLDER}b.tiff"
+    inbox.take(last, after=QUIET)
     inbox.run()
     assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
 
@@ -391,7 +390,7 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
     inbox.drop(FOLDER + "Ma\u0308rz.pdf", PDF)  # as a Mac writes it
     inbox.drop(FOLDER + "notes.txt", b"not for the vendor")
     case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
-    inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case), at=now() + SETTLED)
+    inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case), after=SETTLED)
     inbox.run()
     found = inbox.world.desk.cases.get("invoices", "INV-9")
     assert found.record.status is CaseStatus.COMPLETED
@@ -403,8 +402,8 @@ def test_a_named_document_may_land_last(inbox: Inbox) -> None:
     """A ``case.json`` that overtook its documents waits for them: the last one starts the case, with no refusal."""
     case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
     what = inbox.put(FOLDER + "case.json", case)
-    for at, most in ((now(), SETTLED), (now() + SETTLED, LATE)):  # the rest of its second may bring them all
-        assert inbox.take(what, at=at) == "waits for a.pdf, b.tiff"
+    for after, most in ((timedelta(0), SETTLED), (SETTLED, LATE)):  # the rest of its second may bring them all
+        assert inbox.take(what, after=after) == "waits for a.pdf, b.tiff"
         assert 0 < inbox.later[-1][1] <= most.total_seconds() + 1
     inbox.the_second_is_over()
     assert inbox.drop(FOLDER + "b.tiff", TIFF) == "waits for a.pdf"
@@ -412,7 +411,7 @@ def test_a_named_document_may_land_last(inbox: Inbox) -> None:
     last = inbox.put(FOLDER + "a.pdf", PDF)
     assert inbox.take(landed_again(inbox)) == f"leaves it to {FOLDER}a.pdf"
     assert inbox.take(last) == "waits for what else may land"
-    inbox.take(last, at=now() + SETTLED)
+    inbox.take(last, after=SETTLED)
     assert len(inbox.run()) == 1
     assert inbox.uploads() == [sha(PDF), sha(TIFF)]
 
@@ -423,7 +422,7 @@ def test_one_message_looks_at_all_of_a_folder(inbox: Inbox) -> None:
         prefix = f"inbox/invoices/{'-'.join(order)}/"
         bodies = {"case.json": b"{}", "a.pdf": PDF + prefix.encode(), "b.tiff": TIFF + prefix.encode()}
         whats = [inbox.put(prefix + name, bodies[name]) for name in order]
-        became = [inbox.take(what, at=once_quiet()) for what in whats]
+        became = [inbox.take(what, after=QUIET) for what in whats]
         assert sum("is started" in each for each in became) == 1, became
         assert sum("leaves it to" in each for each in became) == 2, became
     assert len(inbox.run()) == 3
@@ -437,7 +436,7 @@ def test_a_file_that_was_the_last_and_is_removed(inbox: Inbox) -> None:
     last = inbox.put(FOLDER + "b.tiff", TIFF)
     assert inbox.take(case_file) == f"leaves it to {FOLDER}b.tiff"
     inbox.s3.delete_object(Bucket=BUCKET, Key=last.key)
-    assert inbox.take(last, at=once_quiet()).startswith("is started")
+    assert inbox.take(last, after=QUIET).startswith("is started")
     inbox.run()
     assert inbox.uploads() == [sha(PDF)]
 
@@ -451,13 +450,13 @@ def landed_again(inbox: Inbox) -> Landed:
 def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
     """After a quarter of an hour a document that is still not there is named in the refusal; then it may still come."""
     inbox.drop(FOLDER + "case.json", json.dumps({"documents": [{"name": "a.pdf"}]}))
-    inbox.take(landed_again(inbox), at=now() + LATE)
+    inbox.take(landed_again(inbox), after=LATE)
     inbox.run()
     line = f"document s3://{BUCKET}/{FOLDER}a.pdf does not exist: upload it first"
     assert inbox.note("invoices/May/case.json") == f"{FOLDER}case.json was refused: {line}"
     assert status(inbox, "invoices", "May") == ("failed", line)
     inbox.the_second_is_over()
-    inbox.drop(FOLDER + "a.pdf", PDF, at=now() + SETTLED)
+    inbox.drop(FOLDER + "a.pdf", PDF, after=SETTLED)
     inbox.run()
     assert status(inbox, "invoices", "May") == ("completed", None)
 
@@ -465,10 +464,10 @@ def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
 def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
     """What lands in a folder whose case is under way is not quietly left out: the dropper is told."""
     inbox.drop(FOLDER + "a.pdf", PDF)
-    inbox.drop(FOLDER + "case.json", "{}", at=once_quiet())
+    inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
     inbox.run()
     inbox.the_second_is_over()
-    inbox.drop(FOLDER + "b.tiff", TIFF, at=once_quiet())
+    inbox.drop(FOLDER + "b.tiff", TIFF, after=QUIET)
     inbox.run()
     assert "reference May belongs to a case with other content" in inbox.note("invoices/May/case.json")
     assert inbox.uploads() == [sha(PDF)]
@@ -479,7 +478,7 @@ def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
     for _ in range(3):
         for name, body in (("a.pdf", PDF), ("case.json", "{}"), ("b.tiff", TIFF), ("case.json", "{}")):
             what = inbox.put(FOLDER + name, body)
-        inbox.take(what, at=once_quiet())
+        inbox.take(what, after=QUIET)
         inbox.run()
         inbox.an_hour_passes()
     assert len(inbox.inputs) == 1
@@ -488,7 +487,7 @@ def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
 
 def test_a_folder_may_collect(inbox: Inbox) -> None:
     """A ``case.json`` with a ``case_id`` alone collects that vendor case."""
-    inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', at=once_quiet())
+    inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', after=QUIET)
     ((name, case),) = inbox.inputs.items()
     assert name.startswith("claims-old-")
     assert (case["case_id"], case.get("documents")) == ("case__9", None)
@@ -532,7 +531,7 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
         key = f"inbox/invoices/{number}/case.json"
         what = inbox.put(key, text)
         for _ in range(2):
-            inbox.take(what, at=once_quiet())
+            inbox.take(what, after=QUIET)
             inbox.run()
         assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was refused: {line}")
         found, reason = status(inbox, "invoices", str(number))
@@ -545,7 +544,7 @@ def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:
     """A folder whose files make too long an input is refused in one line, instead of failing for ever."""
     for number in range(130):
         inbox.put(f"{FOLDER}{number:04d}{'n' * 990}", PDF)
-    inbox.drop(FOLDER + "case.json", "{}", at=once_quiet())
+    inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
     inbox.run()
     assert inbox.note("invoices/May/case.json").endswith(
         "130 documents are too many for one case: drop them as several"
@@ -570,7 +569,7 @@ def test_no_case_file_breaks_the_function(inbox: Inbox, body: bytes) -> None:
     """Whatever a ``case.json`` holds, it is an execution that Accept takes or refuses; never a dead letter."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     before = len(inbox.inputs)
-    inbox.drop(FOLDER + "case.json", body, at=now() + LATE)
+    inbox.drop(FOLDER + "case.json", body, after=LATE)
     for case in list(inbox.inputs.values())[before:]:
         assert CaseInput.parse(case).drop
         assert json.dumps(case, allow_nan=False).encode()
