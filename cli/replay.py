@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from cli.deployed import settings_file, settings_of, wake_queue_url
@@ -12,8 +13,8 @@ from cli.target import Target
 from cli.text import clean
 from dossier.settings import Connection
 from dossier.steps.replay import replay as apply
-from dossier.stores.doorstep import WakeQueue
 from dossier.stores.evidence import Evidence, id_of, key_of
+from dossier.stores.queues import WAKE, Queues
 
 
 def replay(out: Output, where: Target, words: Sequence[str], *, connection: str | None) -> None:
@@ -27,7 +28,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
     names = [where.require(connection)] if connection else where.connections
     found = [_find(where, word, names) for word in words]
     settings = settings_of(where)
-    enqueue = WakeQueue(where.session.client("sqs"), wake_queue_url(where)).send
+    enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
     answers = [_apply(where, settings, enqueue, key, evidence) for key, evidence in found]
     for each in answers:
         out.line(f"{each['id']}: {each['error'] or 'verified, and queued again'}")

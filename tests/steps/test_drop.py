@@ -62,10 +62,10 @@ class Inbox:
         self.inputs.setdefault(name, case)
         return self.arn_of(name)
 
-    def send_later(self, name: str, message: Mapping[str, Any], seconds: float) -> None:
+    def send(self, name: str, message: Mapping[str, Any], *, after: float) -> None:
         """Note a message that comes back."""
         assert name == "drop"
-        self.later.append((dict(message), seconds))
+        self.later.append((dict(message), after))
 
     # What people do
 
@@ -617,7 +617,7 @@ def test_a_message_waits_as_long_as_sqs_lets_it(cloud: Cloud) -> None:
     sqs = cloud.session.client("sqs")
     url = cloud.app.queues.url("drop")
     for seconds in (0.2, 5000):
-        cloud.app.queues.send_later("drop", {"key": "inbox/c/f/case.json", "version_id": None}, seconds)
+        cloud.app.queues.send("drop", {"key": "inbox/c/f/case.json", "version_id": None}, after=seconds)
     names = ["ApproximateNumberOfMessagesDelayed"]
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]] == "2"
 

@@ -17,7 +17,6 @@ from dossier.steps.reconcile import STUCK, UNATTENDED, Findings, reconcile
 from dossier.steps.sweep import sweep
 from dossier.steps.wake import nudge
 from dossier.stores.cases import ArtifactRecord
-from dossier.stores.doorstep import WakeQueue
 from dossier.stores.executions import Executions
 from tests.conftest import REGION, Cloud
 from tests.machine import World
@@ -204,8 +203,7 @@ def test_a_queue_that_gets_on_is_not_stuck(state: State, happens: Callable[[Stat
 def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     """Deliveries are queued, and no case was woken lately."""
     state.case()
-    queue = WakeQueue(state.cloud.session.client("sqs"), state.app.environment.wake_queue_url)
-    queue.send({"connection": "invoices", "delivery": "key"})
+    state.app.queues.send("wake", {"connection": "invoices", "delivery": "key"})
     assert state.check().stuck == ["queue wake has 1 messages, and no case was woken lately"]
     nudge("invoices", "INV-1", desk=state.desk, waits=state.app.waits)
     assert state.check(timedelta(minutes=5)).stuck == []
@@ -214,7 +212,7 @@ def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
 def test_a_drop_queue_that_nobody_works_on_is_counted(state: State) -> None:
     """Files have landed, and no case was submitted lately: full of work, and nothing starts."""
     state.case()
-    state.app.queues.send_later("drop", {"Records": []}, 0)
+    state.app.queues.send("drop", {"Records": []})
     assert state.check().stuck == ["queue drop has 1 messages, and no case was submitted lately"]
     assert state.check(timedelta(minutes=5)).stuck == []
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from dossier.settings import Webhook as WebhookSettings
 from dossier.signatures import KEPT_TOKEN, proof
 from dossier.steps.replay import replay
 from dossier.steps.webhook import Webhook
-from dossier.stores.doorstep import WakeQueue
+from dossier.stores.queues import WAKE
 from tests.conftest import Cloud
 
 BODY = b'{"document_id": "doc_1"}'
@@ -77,7 +78,7 @@ def replayed(cloud: Cloud, key: str, scheme: str, *secrets: str) -> bool:
     evidence = cloud.app.evidence.find(key)
     assert evidence is not None
     webhook = WebhookSettings(scheme=scheme, **SCHEMES[scheme][0])  # type: ignore[arg-type]
-    enqueue = WakeQueue(cloud.session.client("sqs"), cloud.app.environment.wake_queue_url).send
+    enqueue = partial(cloud.app.queues.send, WAKE)
     return replay(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue)
 
 

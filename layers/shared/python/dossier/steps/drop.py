@@ -126,7 +126,8 @@ def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at
     draft = _folder(place, what, desk, at or now()) if place.folder else _file(place, what, desk)
     if isinstance(draft, Unfinished):
         if draft.wait:
-            queues.send_later(DROP, {"key": what.key, "version_id": what.version_id}, draft.wait.total_seconds())
+            message = {"key": what.key, "version_id": what.version_id}
+            queues.send(DROP, message, after=draft.wait.total_seconds())
         return draft.why
     return _start(draft, desk, executions) if draft else "is gone"
 

@@ -141,4 +141,4 @@ class Waker:
             executions=self._executions,
         )
         if not done:
-            self._queues.send_later(WAKE, {**message, "again": str(look + 1)}, LATER * 2**look)
+            self._queues.send(WAKE, {**message, "again": str(look + 1)}, after=LATER * 2**look)

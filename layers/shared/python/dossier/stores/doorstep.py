@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import boto3
 
 from dossier.stores.evidence import EvidenceStore
+from dossier.stores.queues import WAKE, Queues
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -17,24 +17,12 @@ if TYPE_CHECKING:
     from dossier.stores.secrets import Secrets
 
 
-class WakeQueue:
-    """The queue of verified deliveries."""
-
-    def __init__(self, sqs: SQSClient, url: str) -> None:
-        self._sqs = sqs
-        self._url = url
-
-    def send(self, message: Mapping[str, str]) -> None:
-        """Queue a delivery."""
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
-
-
 class Doorstep:
     """The webhook function's collaborators."""
 
     def __init__(self, sqs: SQSClient, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self.enqueue = WakeQueue(sqs, environment["DOSSIER_WAKE_QUEUE_URL"]).send
+        self.enqueue = partial(Queues(sqs, environment["DOSSIER_WAKE_QUEUE_URL"]).send, WAKE)
 
     @cached_property
     def _evidence(self) -> EvidenceStore:

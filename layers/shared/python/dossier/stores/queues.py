@@ -25,15 +25,15 @@ class Queues:
 
     def __init__(self, sqs: SQSClient, wake_queue_url: str) -> None:
         self._sqs = sqs
-        self._base = wake_queue_url.removesuffix(WAKE)
+        self._wake_queue_url = wake_queue_url
 
     def url(self, name: str) -> str:
         """Return a queue's URL."""
-        return self._base + name
+        return self._wake_queue_url if name == WAKE else self._wake_queue_url.removesuffix(WAKE) + name
 
-    def send_later(self, name: str, message: Mapping[str, Any], seconds: float) -> None:
-        """Queue a message that is looked at in ``seconds``, or when SQS will not hold it back any longer."""
-        delay = min(LONGEST_DELAY, math.ceil(max(0, seconds)))
+    def send(self, name: str, message: Mapping[str, Any], *, after: float = 0) -> None:
+        """Queue a message that is looked at ``after`` seconds, or when SQS will not hold it back any longer."""
+        delay = min(LONGEST_DELAY, math.ceil(max(0, after)))
         self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay)
 
     def depth(self, name: str) -> int:

@@ -112,7 +112,7 @@ class Waits:
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
-        self._queues.send_later(poll_queue(wait.connection), body, delay)
+        self._queues.send(poll_queue(wait.connection), body, after=delay)
 
 
 def _item(wait: Wait) -> Item:
