@@ -178,6 +178,8 @@ LOST = Intent(at=AT)
         [{"id": "a", "name": "invoice.pdf"}, OLD],
         [{**MINE, "uploaded_at": "2024-11-15T14:22:30"}],
         [{**MINE, "uploaded_at": (AT - ALLOWANCE).isoformat()}],
+        [{**MINE, "uploaded_at": AT.date().isoformat()}],
+        [{**MINE, "uploaded_at": "0001-01-01T00:00:00+23:59"}],
         [MINE, {"name": "invoice.pdf"}, "odd", None],
     ],
 )

@@ -27,6 +27,8 @@ from dossier.models import now
 DEFAULT_PAUSE = 5.0
 """Pause in seconds after a 429 without a usable ``Retry-After``."""
 LONGEST_PAUSE = 3600.0
+LONGEST_ID = 512
+"""Longest id that is taken for one, in characters."""
 
 
 def retry_after(reply: Reply, *, at: datetime | None = None) -> float:
@@ -140,6 +142,29 @@ def message(reply: Reply) -> str:
     text = "; ".join(str(each) for each in said) if isinstance(said, list) else str(said)
     text = " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
     return f": {text}" if text else ""
+
+
+def identifier(value: object) -> str | None:
+    """Return an opaque id as text; None where there is none, or nothing that can be one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    return value if 0 < len(value) <= LONGEST_ID else None
+
+
+def instant(value: object) -> datetime | None:
+    """Return a time of the vendor's; without an offset it counts as UTC.
+
+    What is no time is None, and so is a day alone: as midnight it would lie before all that was done on that day.
+    """
+    if not isinstance(value, str) or ":" not in value:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _malformed(request: Request, reply: Reply, problem: str) -> Exception:

@@ -7,13 +7,13 @@ from typing import Any
 
 from dossier.http import decode
 from dossier.ports import Hint
+from dossier.replies import LONGEST_ID
 
 DEEPEST = 6
 """Levels of nesting that are looked through."""
 MOST_NODES = 2_000
 """Objects and lists that are looked through, over all levels."""
 MOST_IDS = 20
-LONGEST_ID = 512
 
 _LABELS = ("event", "event_type", "event_name", "type", "action")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dossier.errors import MalformedAnswerError
 from dossier.http import Reply, Request
-from dossier.replies import missing, read, read_object
+from dossier.replies import instant, missing, read, read_object
 
 FAILED = frozenset({"erred", "error", "failed"})
 """Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
@@ -198,17 +198,6 @@ def reason(raw: dict[str, Any]) -> str | None:
     """Return what an object says went wrong with it, in one line."""
     said = next((each for key in ("error", "error_message", "message") if (each := text(raw.get(key)))), None)
     return " ".join(said.split())[:300] if said else None
-
-
-def instant(value: Any) -> datetime | None:
-    """Return a time of the vendor's; without an offset it counts as UTC. What is no time, or a day alone, is None."""
-    if not isinstance(value, str) or ":" not in value:
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _data(answer: dict[str, Any]) -> dict[str, Any]:

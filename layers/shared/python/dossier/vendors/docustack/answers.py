@@ -7,24 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from dossier.ports import DocumentState
-
-LONGEST_ID = 512
-"""Longest id that is taken for one, in characters."""
+from dossier.replies import identifier
 
 ENDED = {"completed": False, "failed": True}
 """The terminal statuses (guide, "Step 3"), and whether they mean failure."""
 
 RUNNING = frozenset({"uploaded", "pending", "queued", "processing", "in_progress", "running", "extracting"})
 """Ordinary words for "still running". The guide names none; whatever is not here either is reported as unknown."""
-
-
-def identifier(value: object) -> str | None:
-    """Return an opaque id as text; None where there is none, or nothing that can be one."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.isprintable():
-        return None
-    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 def first_id(value: Mapping[str, Any], *keys: str) -> str | None:

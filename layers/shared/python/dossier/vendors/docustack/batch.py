@@ -8,7 +8,8 @@ from typing import Any
 
 from dossier.models import Document
 from dossier.ports import Uploaded
-from dossier.vendors.docustack.answers import first_id, identifier, problem, text
+from dossier.replies import identifier
+from dossier.vendors.docustack.answers import first_id, problem, text
 
 TAKEN = ("documents", "results", "items", "accepted")
 """Keys under which accepted documents (or all of them) may be listed."""

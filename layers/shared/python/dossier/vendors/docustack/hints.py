@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dossier.ports import Hint
-from dossier.replies import delivered
-from dossier.vendors.docustack.answers import identifier
+from dossier.replies import delivered, identifier
 
 
 def read_hint(body: bytes) -> Hint | None:

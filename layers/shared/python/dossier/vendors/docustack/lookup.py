@@ -9,11 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dossier.models import Document
 from dossier.ports import Intent
+from dossier.replies import instant
 from dossier.vendors.docustack.answers import first_id, text
 
 ALLOWANCE = timedelta(seconds=120)
@@ -115,19 +116,9 @@ def _listed(entry: Mapping[str, Any]) -> Listed | None:
         document_id=document_id,
         name=text(entry.get("name")) or text(entry.get("filename")),
         ref=text(entry.get("ref")),
-        created_at=_time(entry.get("created_at")) or _time(entry.get("uploaded_at")),
+        created_at=instant(entry.get("created_at")) or instant(entry.get("uploaded_at")),
         job_id=first_id(entry, "job_id"),
     )
-
-
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _paging(envelope: Mapping[str, Any], count: int) -> tuple[bool, int | None]:

@@ -19,7 +19,7 @@ from dossier.http import Flow
 from dossier.media import BMP, DOCX, GIF, JPEG, PDF, PNG, TIFF, WEBP
 from dossier.models import Document, Phase
 from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
-from dossier.replies import message, missing, read, read_object
+from dossier.replies import identifier, instant, message, missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
 from dossier.vendors.ombudsman import hints, requests, results
@@ -30,8 +30,6 @@ from dossier.vendors.ombudsman.answers import (
     DOCUMENT_RUNNING,
     document_state,
     evidence_of,
-    identifier,
-    instant,
     problem,
     status,
 )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from dossier.ports import DocumentState
+from dossier.replies import identifier
 
-LONGEST_ID = 512
-"""Longest id that is taken for one, in characters."""
 DOCUMENT_RUNNING = frozenset({"pending_processing", "processing"})
 DOCUMENT_ENDED = {"processing_complete": False, "processing_failed": True}
 """A document's statuses (guide, "Document Status Progression"): the terminal ones, and whether they mean failure."""
@@ -24,15 +22,6 @@ _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
 def text(value: object) -> str | None:
     """Return a text that says something, else None."""
     return value if isinstance(value, str) and value.strip() else None
-
-
-def identifier(value: object) -> str | None:
-    """Return an opaque id as text; None where there is none, or nothing that can be one."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.isprintable():
-        return None
-    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 def entries(value: object) -> list[dict[str, Any]]:
@@ -65,17 +54,6 @@ def evidence_of(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for each in entries(case.get("evidence"))
         if (document_id := identifier(each.get("document_id"))) is not None
     }
-
-
-def instant(value: object) -> datetime | None:
-    """Return an ISO timestamp as a moment; None where it is not one."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def day(value: object) -> str | None:

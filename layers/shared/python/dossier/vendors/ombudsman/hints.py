@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dossier.ports import Hint
-from dossier.replies import delivered
-from dossier.vendors.ombudsman.answers import identifier
+from dossier.replies import delivered, identifier
 
 
 def read_hint(body: bytes) -> Hint | None:

@@ -9,6 +9,7 @@ from dossier.errors import MalformedAnswerError
 from dossier.http import Reply
 from dossier.models import Document
 from dossier.ports import CaseView
+from dossier.replies import identifier
 from dossier.result import Dates, DocumentResult, Result, Scores, TimelineEntry
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
@@ -16,7 +17,6 @@ from dossier.vendors.ombudsman.answers import (
     document_state,
     entries,
     evidence_of,
-    identifier,
     problem,
     score,
     status,
