@@ -114,7 +114,7 @@ class World:
         self.sandbox.post("/_sandbox/settings", json=settings)
         known = load_toml(ROOT / "connections.toml")
         poll = Poll(first=0, every=0.001, max=0.001, deadline=600)
-        fast = {"poll": poll, "limits": Limits(requests_per_second=1000, concurrency=5)}
+        fast = {"poll": poll, "settling": 0, "limits": Limits(requests_per_second=1000, concurrency=5)}
         self.connections = {name: each.model_copy(update=fast) for name, each in known.items()}
         self.tokens = Tokens()
         self.retried: list[str] = []
@@ -138,7 +138,6 @@ class World:
             lookup_of=app.desk.lookup_of,
             connection_of=self.connection,
             vendor_of=vendors.vendor,
-            settling=timedelta(0),
             rivalry=timedelta(0),
         )
 

@@ -25,6 +25,7 @@ def create(context: Context) -> Starlette:
             start()
         sender = asyncio.create_task(context.webhooks.run())
         yield
+        context.forget_late()
         sender.cancel()
         await asyncio.gather(sender, return_exceptions=True)
         await context.webhooks.stop()

@@ -7,7 +7,7 @@ handler refuses by raising ``Refused``. The order is: key, pause and rate limit,
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
@@ -96,9 +96,7 @@ class Operation:
         inbox = Inbox(receive)
         call = Call(Request(scope, inbox), entry_of(self._context, scope, self._dialect.vendor, self._name))
         response, delay = await self._answer(call)
-        call.entry.status = None if isinstance(response, Dropped) else response.status_code
-        self._context.journal.write(call.entry)
-        self._context.store.commit()
+        self._note(call, response)
         await inbox.drain()
         await asyncio.sleep(delay)
         if call.entry.status == 429:
@@ -114,6 +112,10 @@ class Operation:
             call.entry.fault = plan.name
             if plan.pause:
                 self._announce(*plan.pause)
+            if plan.late is not None:
+                await call.request.body()
+                self._context.later(self._work_late(call, plan.late))
+                return Dropped(), 0.0
             return plan.before or plan.after(await self._handler(call)), plan.delay
         except Refused as refused:
             refusal = self._dialect.refuse(refused)
@@ -123,6 +125,25 @@ class Operation:
             return Dropped(), 0.0
         finally:
             await call.request.close()
+
+    async def _work_late(self, call: Call, seconds: float) -> None:
+        """Do the work of a request whose connection is gone; it is a line of the journal of its own."""
+        await asyncio.sleep(seconds)
+        now = self._context.now()
+        entry = replace(call.entry, at=now, time=clock.millis(now), fault="late_work", effects=[])
+        late = Call(call.request, entry)
+        try:
+            await self._handler(late)
+        except Refused:
+            return
+        finally:
+            await call.request.close()
+        self._note(late, Dropped())
+
+    def _note(self, call: Call, response: Response) -> None:
+        call.entry.status = None if isinstance(response, Dropped) else response.status_code
+        self._context.journal.write(call.entry)
+        self._context.store.commit()
 
     def _admit(self, call: Call) -> None:
         """Check the key, then whether a call with it is welcome now."""

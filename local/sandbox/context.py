@@ -1,7 +1,8 @@
 """What every part of the sandbox shares: accounts, state, settings, journal, limits, faults and webhooks."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,22 @@ class Context:
     now: Callable[[], float]
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     on_start: list[Callable[[], None]] = field(default_factory=list)
+
+    _late: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.on_reset.append(self.forget_late)
+
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """Do some work beside the requests; what is not done by a reset is never done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    def forget_late(self) -> None:
+        """Give up what is still to be done."""
+        for task in self._late:
+            task.cancel()
 
     def ready_at(self) -> float:
         """Return when a document that comes now will have been processed."""

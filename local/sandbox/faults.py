@@ -5,6 +5,7 @@ Around a request, at most one of:
 - ``throttle``: 429 with Retry-After (seconds, or an HTTP date), and a pause of that key in which each call is a 429
 - ``error_before``, ``error_after``: a 5xx, before the work or after it was done
 - ``lost_before``, ``lost_after``: the connection is reset, before the work or after it was done
+- ``late``: the connection is reset, and the work is done some time later
 - ``truncated``: a download or a document's JSON is cut short
 - ``html``: a page of HTML, with 200 or 502, in place of JSON
 - ``redirect``: a GET is sent elsewhere (to see whether the key goes along)
@@ -32,6 +33,7 @@ EXCLUSIVE = (
     "error_after",
     "lost_before",
     "lost_after",
+    "late",
     "truncated",
     "html",
     "redirect",
@@ -53,6 +55,8 @@ class Plan:
     after: Callable[[Response], Response] = _same
     pause: tuple[float, str] | None = None
     delay: float = 0.0
+    late: float | None = None
+    """Seconds until the work is done for which nobody waits any more."""
 
 
 class Faults:
@@ -105,6 +109,8 @@ def _possible(name: str, operation: str, method: str) -> bool:
         return operation in CUTTABLE
     if name == "redirect":
         return method == "GET" and operation != "download"
+    if name == "late":
+        return method != "GET"
     return operation != "download" or name not in ("throttle", "html")
 
 
@@ -113,6 +119,7 @@ def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
     fixed = {
         "lost_before": Plan(name, before=Dropped(), delay=delay),
         "lost_after": Plan(name, after=lambda _: Dropped(), delay=delay),
+        "late": Plan(name, late=dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)),
         "truncated": Plan(name, after=CutShort, delay=delay),
         "redirect": Plan(name, before=RedirectResponse("/storage/elsewhere", status_code=302), delay=delay),
     }

@@ -14,6 +14,7 @@ FaultName = Literal[
     "error_after",
     "lost_before",
     "lost_after",
+    "late",
     "slow",
     "truncated",
     "html",

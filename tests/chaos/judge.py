@@ -21,6 +21,7 @@ API = {"invoices": "/api/v1/documents/{}", "disputes": "{}"}
 def judge(deployment: Deployment, rows: Sequence[Row], journal: Sequence[Row]) -> dict[str, Any]:
     """Return the figures of a run: its cases, and the vendors' journal of it. The vendors must answer (no faults)."""
     effects = [effect for entry in journal for effect in entry["effects"]]
+    calls = [entry for entry in journal if entry["operation"] != "webhook" and entry["fault"] != "late_work"]
     names = Counter(effect["name"] for effect in effects if effect["effect"] == "document_uploaded")
     checked = [differs for row in rows if row["status"] == "completed" for differs in _compared(deployment, row)]
     sent = [
@@ -32,7 +33,7 @@ def judge(deployment: Deployment, rows: Sequence[Row], journal: Sequence[Row]) -
     violations = sorted(entry["since_pause"] for entry in journal if entry["violation"])
     return {
         "statuses": dict(Counter(row["status"] for row in rows)),
-        "requests": len(journal),
+        "requests": len(calls),
         "faults": dict(Counter(entry["fault"] for entry in journal if entry["fault"])),
         "pauses asked for (429)": sum(entry["fault"] == "throttle" for entry in journal),
         "webhooks": dict(Counter(f"{vendor} {effect['effect'].removeprefix('webhook_')}" for vendor, effect in sent)),

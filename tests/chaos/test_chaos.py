@@ -26,6 +26,7 @@ FAULTS: list[dict[str, Any]] = [
     {"name": "error_before", "rate": RATE, "status": 503},
     {"name": "lost_before", "rate": RATE},
     {"name": "lost_after", "rate": RATE},
+    {"name": "late", "rate": RATE, "seconds": 3},
     {"name": "slow", "rate": RATE, "seconds": 1},
     {"name": "truncated", "rate": RATE},
     {"name": "html", "rate": RATE, "status": 502, "when": "before"},

@@ -224,9 +224,17 @@ def test_not_ready_is_told_by_the_message(body: Any) -> None:
 
 def test_other_refusals_are_not_retried() -> None:
     """A 400 about anything else fails the case."""
+    look = recorded("ombudsman", "case-created")
     refused = reply({"statusCode": 400, "message": "Cannot process case: no documents"}, status=400)
     with pytest.raises(VendorRejectedError, match="no documents"):
-        drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), refused])
+        drive(VENDOR.process(CASE), [look, refused, look])
+
+
+def test_a_trigger_that_came_late_is_no_refusal() -> None:
+    """A trigger whose answer was lost may be performed after the look, and just before the next trigger."""
+    refused = reply({"statusCode": 400, "message": "Cannot process case: case is processing"}, status=400)
+    begun = reply({"case_id": "c-1", "status": "processing"})
+    assert drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), refused, begun]).value is None
 
 
 def test_evidence_of_null_is_none() -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.local.sandbox.sandboxes import LiveSandbox
+from tests.local.sandbox.sandboxes import LiveSandbox, until
 
 CUT = (httpx.ReadError, httpx.RemoteProtocolError)
 
@@ -31,6 +31,23 @@ def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
             upload()
     assert [entry["status"] for entry in sandbox.journal(effect="document_uploaded")] == [None, None]
     assert sandbox.docustack.get("/api/v1/documents").json()["total"] == 1
+
+
+def test_late_work_is_done_when_nobody_waits_any_more(sandbox: LiveSandbox) -> None:
+    """The connection is reset, and the document appears some time later; a reset forgets what is still to be done."""
+    sandbox.set(faults={"late": {"rate": 1, "seconds": 1}})
+    for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
+        with pytest.raises(CUT):
+            upload()
+    assert sandbox.effects("document_uploaded") == []
+    assert [entry["status"] for entry in sandbox.journal(fault="late")] == [None, None]
+    until(lambda: len(sandbox.effects("document_uploaded")) == 2)
+    assert sandbox.docustack.get("/api/v1/documents").json()["total"] == 1
+    with pytest.raises(CUT):
+        sandbox.docustack_upload()
+    sandbox.plain.post("/_sandbox/reset")
+    time.sleep(1.5)
+    assert sandbox.effects("document_uploaded") == []
 
 
 def test_a_large_upload_can_be_lost(sandbox: LiveSandbox) -> None:

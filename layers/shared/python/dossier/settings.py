@@ -84,6 +84,9 @@ class Connection(Settings):
     webhook: Webhook | None = None
     limits: Limits = Limits()
     poll: Poll = Poll()
+    settling: float = Field(default=30, ge=0, le=600)
+    """Seconds after a lost answer for which the vendor may still be at work on an upload of a few MiB: what it does not
+    list may still come. Nobody says how long; half a minute is what gateways give a request to its end."""
     review_below: float | None = Field(default=None, ge=0, le=1)
     """Fields with a confidence below this mark the case as wanting review."""
     storage_hosts: tuple[str, ...] = ()

@@ -1,13 +1,15 @@
 """Upload: one request that creates something at the vendor, done once.
 
 The order is everything: intent stored → request → answer stored in the intent → answer applied → intent deleted. A try
-that dies leaves the intent; the next try asks the vendor what became of it before it does anything again.
+that dies leaves the intent; the next try asks the vendor what became of it before it does anything again. What the
+vendor has is adopted at once; what it does not list may still come, until the connection's ``settling`` is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from dossier.errors import (
     CaseFailedError,
@@ -26,6 +28,12 @@ from dossier.stores.objects import secrets_of
 
 REFUSED_FILE = {413, 415, 422}
 """Statuses by which a vendor refuses one file; the case goes on without it and says so."""
+FIRST_LOOK = timedelta(seconds=5)
+"""How long after its answer was lost a request is looked up, the first of two times at most."""
+SIZE = 4 << 20
+"""Bytes of documents for which a vendor may be at work as long as ``settling``; for twice as many, twice as long."""
+LONGEST = timedelta(minutes=10)
+"""Longest that a vendor is taken to be at work: half of the time for which the state machine tries again."""
 SHORTEST_LINK, LONGEST_LINK = 3600.0, 7 * 86400.0
 """Least and most seconds for which a presigned URL is asked to open a document: in between, as long as the case waits.
 The most is SigV4's own; a URL never outlives the credentials that signed it, a function's being good for hours.
@@ -82,7 +90,8 @@ def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
     names = [each.name for each in pick(job.case.documents, indices)]
     known = job.run(job.vendor.before_upload(job.view, indices)) if indices else frozenset()
     with job.lease(what):
-        intents.begin(*key, names=names, known=known)
+        if not intents.begin(*key, names=names, known=known):
+            raise OutcomeUnknownError(f"{what}: an earlier try has been answered meanwhile")
         return _perform(job, what, indices)
 
 
@@ -95,7 +104,8 @@ def _perform(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
             _request(job, indices, opened), hide=[secret for url in opened.values() for secret in secrets_of(url)]
         )
     except OutcomeUnknownError:
-        raise  # the intent stays: the next try looks it up
+        intents.lost(*key)  # the intent stays: the next try looks it up
+        raise
     except VendorRejectedError as error:
         if error.status in REFUSED_FILE and len(indices) == 1 and "documents" in job.vendor.phases:
             return Uploaded(case_id=record.case_id, failures={indices[0]: str(error)})
@@ -134,17 +144,30 @@ def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
 def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> Uploaded | None:
     """Ask the vendor what became of an earlier try; None: it certainly had no effect."""
     intents, record = job.desk.intents, job.case.record
-    age = now() - intent.at
-    if age < job.desk.settling:
+    key = (record.connection, record.reference, what)
+    age, settled = now() - (intent.lost_at or intents.lost(*key)), _settled(job, indices)
+    if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
     rivals = intents.rivals(record.connection, record.reference, intent)
-    if rivals and age < job.desk.rivalry:
+    if rivals and now() - intent.at < job.desk.rivalry:
         raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
     others = intents.known(record.connection, record.reference, intent.at)
     before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
     find = job.vendor.find_uploaded(job.view, indices, before) if indices else job.vendor.find_opened(job.view, before)
     # An answer that was remembered for an earlier request of this upload would not know of this one.
-    return job.look_up(f"{what}@{iso(intent.at)}", find)
+    found = job.look_up(f"{what}@{iso(intent.at)}", find)
+    if found is None and age < settled:
+        intents.unlisted(*key)
+        raise OutcomeUnknownError(
+            f"{what}: the answer to an earlier try was lost; the vendor may still be at work on it"
+        )
+    return found
+
+
+def _settled(job: Job, indices: Sequence[int]) -> timedelta:
+    """Return how long after its answer was lost a request that the vendor does not know of has had no effect."""
+    size = sum(each.size for each in pick(job.case.documents, indices))
+    return min(LONGEST, timedelta(seconds=job.connection.settling) * max(1, size / SIZE))
 
 
 def apply(job: Job, what: str, answer: Uploaded) -> None:

@@ -49,8 +49,6 @@ class Desk:
     vendor_of: Callable[[str], Vendor]
     patience: float = 20.0
     """How long, in seconds, a step waits inside the function for a free slot before the state machine retries."""
-    settling: timedelta = timedelta(seconds=5)
-    """How long a lost request may still be at work at the vendor before it is looked up."""
     rivalry: timedelta = timedelta(seconds=120)
     """How long a look-up waits for other requests with a file of the same name to be settled first."""
     count: Count = uncounted

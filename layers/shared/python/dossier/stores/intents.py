@@ -33,6 +33,10 @@ class StoredIntent(Stored):
     known: frozenset[str] = frozenset()
     answer: Uploaded | None = Field(default=None)
     adopt: str | None = None
+    lost_at: datetime | None = None
+    """When its answer was lost, or the next try missed it."""
+    unlisted: bool = False
+    """Whether the vendor was asked what became of it since, and did not know it yet."""
 
 
 class Intents:
@@ -46,15 +50,24 @@ class Intents:
         item = self._table.get(*_key(connection, reference, what))
         return None if item is None else _intent(what, item)
 
-    def begin(
-        self, connection: str, reference: str, what: str, *, names: Iterable[str], known: Iterable[str]
-    ) -> StoredIntent:
-        """Store an intent before its request is made."""
+    def begin(self, connection: str, reference: str, what: str, *, names: Iterable[str], known: Iterable[str]) -> bool:
+        """Store an intent before its request is made; return False if an earlier try has been answered meanwhile."""
+        pk, sk = _key(connection, reference, what)
+        lists = {"names": json.dumps(list(names)), "known": json.dumps(list(known))}
+        return self._table.put({"pk": pk, "sk": sk, "at": iso(now()), **lists}, when=Attr("answer").not_exists())
+
+    def lost(self, connection: str, reference: str, what: str) -> datetime:
+        """Note that the answer to a request was lost; return when that was first noted."""
         pk, sk = _key(connection, reference, what)
         at = now()
-        item = {"pk": pk, "sk": sk, "at": iso(at), "names": json.dumps(list(names)), "known": json.dumps(list(known))}
-        self._table.put(item)
-        return _intent(what, item)
+        if self._table.update(pk, sk, {"lost_at": iso(at)}, when=Attr("sk").exists() & Attr("lost_at").not_exists()):
+            return at
+        return moment((self._table.get(pk, sk) or {}).get("lost_at", iso(at)))
+
+    def unlisted(self, connection: str, reference: str, what: str) -> None:
+        """Note that the vendor does not know of a request yet."""
+        pk, sk = _key(connection, reference, what)
+        self._table.update(pk, sk, {"unlisted": True})
 
     def answer(self, connection: str, reference: str, what: str, answer: Uploaded) -> None:
         """Store what the vendor answered (or a look-up found), in one write; it is applied next."""
@@ -175,4 +188,6 @@ def _intent(what: str, item: Item) -> StoredIntent:
         known=frozenset(json.loads(item["known"])),
         answer=answer,
         adopt=item.get("adopt"),
+        lost_at=moment(item["lost_at"]) if "lost_at" in item else None,
+        unlisted="unlisted" in item,
     )

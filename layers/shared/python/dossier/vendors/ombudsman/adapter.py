@@ -176,7 +176,7 @@ class Ombudsman:
 
         """
         answer = yield from self._case(case)
-        if status(answer) == "processing" or (status(answer) == "processed" and not _is_stale(case, answer)):
+        if _is_assessed(case, answer):
             return
         failed = _failed_names(case, answer)
         if failed and own(case.connection).on_failed_document == "stop":
@@ -188,7 +188,10 @@ class Ombudsman:
         except VendorRejectedError as error:
             if error.status == 400 and STILL_PROCESSING in message(reply).lower():
                 raise NotReadyError(str(error)) from error
-            raise
+            answer = yield from self._case(case)
+            if not _is_assessed(case, answer):
+                raise
+            # an earlier trigger, whose answer was lost, came late
 
     def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
         """List the case's JSON and one per evidence document; where the case is only collected, those it names.
@@ -290,6 +293,11 @@ def _progress(answer: Mapping[str, Any]) -> Progress:
 def _failed_names(case: CaseView, answer: Mapping[str, Any]) -> list[str]:
     listed = {key: document_state(each).failed for key, each in evidence_of(answer).items()}
     return [each.name for each in case.documents if each.failed or listed.get(each.document_id or "", False)]
+
+
+def _is_assessed(case: CaseView, answer: Mapping[str, Any]) -> bool:
+    """Whether an assessment of all of the case's documents is under way or done."""
+    return status(answer) == "processing" or (status(answer) == "processed" and not _is_stale(case, answer))
 
 
 def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool:

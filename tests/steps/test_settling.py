@@ -1,0 +1,173 @@
+"""An upload whose answer was lost may still be at work at the vendor: that it is not listed yet proves nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dossier.errors import OutcomeUnknownError
+from dossier.models import iso, now
+from dossier.ports import Uploaded
+from dossier.steps import upload as step
+from dossier.steps.accept import accept
+from dossier.steps.upload import open_case, upload
+from dossier.stores.intents import StoredIntent
+from tests.conftest import Cloud
+from tests.machine import Killed, World, samples
+
+CONNECTIONS = ("invoices", "claims", "disputes")
+SETTLING = 40.0
+
+
+class Lost:
+    """A case whose first upload ended in the middle of its request, as the vendor's answer was on its way or not."""
+
+    def __init__(self, cloud: Cloud, connection: str) -> None:
+        self.world, self.connection, self.names = World(cloud), connection, (connection, "R-1")
+        known = self.world.connections[connection]
+        self.world.connections[connection] = known.model_copy(update={"settling": SETTLING})
+        uri = cloud.put("staging/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+        desk = self.world.desk
+        accepted = accept(
+            {"connection": connection, "reference": "R-1", "documents": [{"uri": uri}]},
+            "arn:R-1",
+            cases=desk.cases,
+            objects=desk.objects,
+            intents=desk.intents,
+            connection_of=desk.connection_of,
+            vendor_of=desk.vendor_of,
+        )
+        if accepted.opens:
+            open_case(*self.names, desk=desk)
+
+    def upload(self) -> None:
+        """Try the first upload once."""
+        upload(*self.names, 0, desk=self.world.desk)
+
+    def killed(self) -> None:
+        """Try the first upload, and be killed as its request is about to leave."""
+        sandbox, known = self.world.sandbox, self.world.sandbox.event_hooks
+
+        def strike(request: object) -> None:
+            if getattr(request, "method", "") == "POST":
+                raise Killed
+
+        sandbox.event_hooks = {"request": [strike]}
+        with pytest.raises(Killed):
+            self.upload()
+        sandbox.event_hooks = known
+
+    def work_of_the_first_try(self) -> Uploaded:
+        """Have the vendor do at last what the first try asked for; return its answer, which nobody hears."""
+        job = self.world.desk.load(*self.names)
+        return job.run(step._request(job, job.vendor.batches(job.view)[0], {}))
+
+    @property
+    def intent(self) -> StoredIntent:
+        """What is stored of the upload."""
+        found = self.world.desk.intents.find(*self.names, "upload-0")
+        assert found is not None
+        return found
+
+    def passes(self, seconds: float) -> None:
+        """Let the answer have been lost so much longer ago."""
+        lost_at = self.intent.lost_at
+        assert lost_at is not None
+        key = (f"INTENTS#{self.connection}", f"{self.names[1]}#upload-0")
+        assert self.world.cloud.app.table.update(*key, {"lost_at": iso(lost_at - timedelta(seconds=seconds))})
+
+    @property
+    def uploads(self) -> int:
+        """How many documents reached the vendor."""
+        return len(self.world.effects("document_uploaded"))
+
+    @property
+    def asked(self) -> int:
+        """How many requests reached the vendor."""
+        return len(self.world.journal())
+
+
+@pytest.fixture(params=CONNECTIONS)
+def lost(cloud: Cloud, request: pytest.FixtureRequest) -> Lost:
+    """Return a case of each vendor in turn, whose upload was lost."""
+    found = Lost(cloud, request.param)
+    found.killed()
+    return found
+
+
+def come_back(lost: Lost) -> None:
+    """Try again; the vendor is not asked to do anything twice."""
+    with pytest.raises(OutcomeUnknownError, match="the answer to an earlier try was lost"):
+        lost.upload()
+
+
+def test_what_comes_late_is_adopted_and_not_uploaded_again(lost: Lost) -> None:
+    """The first look finds nothing, and the upload takes effect after it: the second look adopts it."""
+    come_back(lost)
+    lost.passes(step.FIRST_LOOK.total_seconds())
+    come_back(lost)
+    assert (lost.intent.unlisted, lost.uploads) == (True, 0)
+    lost.work_of_the_first_try()
+    lost.passes(SETTLING)
+    lost.upload()
+    assert lost.uploads == 1
+    assert lost.world.desk.cases.get(*lost.names).documents[0].document_id
+
+
+def test_what_never_comes_is_uploaded_once_the_vendor_has_settled(lost: Lost) -> None:
+    """Until then the vendor is asked once what became of it, however often the step is tried."""
+    come_back(lost)
+    lost.passes(step.FIRST_LOOK.total_seconds())
+    come_back(lost)
+    before = lost.asked
+    for _ in range(3):
+        come_back(lost)
+    assert (lost.asked, lost.uploads) == (before, 0)
+    lost.passes(SETTLING - step.FIRST_LOOK.total_seconds())
+    lost.upload()
+    assert lost.uploads == 1
+    assert lost.world.cloud.app.intents.find(*lost.names, "upload-0") is None
+
+
+def test_what_is_listed_is_adopted_at_the_first_look(lost: Lost) -> None:
+    """What the vendor has needs no more waiting."""
+    lost.work_of_the_first_try()
+    come_back(lost)
+    lost.passes(step.FIRST_LOOK.total_seconds())
+    lost.upload()
+    assert lost.uploads == 1
+
+
+def test_a_try_that_is_answered_after_all_is_believed(lost: Lost) -> None:
+    """The first try was not dead: its answer is applied by the next one, which does nothing else."""
+    come_back(lost)
+    lost.passes(SETTLING)
+    intents = lost.world.desk.intents
+    intents.answer(*lost.names, "upload-0", lost.work_of_the_first_try())
+    assert not intents.begin(*lost.names, "upload-0", names=[], known=[])
+    lost.upload()
+    assert lost.uploads == 1
+
+
+def test_large_documents_take_the_vendor_longer(lost: Lost) -> None:
+    """``settling`` is for a few MiB; the wait grows with the size, within what the state machine tries for."""
+    desk = lost.world.desk
+    documents = desk.cases.get(*lost.names).documents
+    for size, seconds in ((0, SETTLING), (2 * step.SIZE, 2 * SETTLING), (1 << 40, step.LONGEST.total_seconds())):
+        desk.cases.put_documents(*lost.names, [documents[0].model_copy(update={"size": size})], fresh=False)
+        job = desk.load(*lost.names)
+        assert step._settled(job, [0]).total_seconds() == seconds
+
+
+def test_an_answer_that_is_lost_is_noted_by_its_own_try(cloud: Cloud) -> None:
+    """The time counts from the loss; a try that was killed is missed by the next one."""
+    fault = {"name": "error_after", "rate": 1, "operation": "upload", "times": 1, "status": 504}
+    lost = Lost(cloud, "invoices")
+    lost.world.sandbox.post("/_sandbox/settings", json={"faults": [fault]})
+    with pytest.raises(OutcomeUnknownError, match="504"):
+        lost.upload()
+    noted = lost.intent.lost_at
+    assert noted is not None
+    assert now() - noted < timedelta(minutes=1)
+    assert lost.world.desk.intents.lost(*lost.names, "upload-0") == noted
