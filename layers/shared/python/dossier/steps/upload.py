@@ -145,7 +145,8 @@ def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> 
     """Ask the vendor what became of an earlier try; None: it certainly had no effect."""
     intents, record = job.desk.intents, job.case.record
     key = (record.connection, record.reference, what)
-    age, settled = now() - (intent.lost_at or intents.lost(*key)), _settled(job, indices)
+    lost_at, settled = intent.lost_at or intents.lost(*key), _settled(job, indices)
+    age = now() - lost_at
     if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
     rivals = intents.rivals(record.connection, record.reference, intent)
