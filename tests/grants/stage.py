@@ -137,7 +137,8 @@ class Stage:
         pk, sk = intent_of(names, what)
         if "answer" not in self.item(pk, sk):
             files = json.dumps([f"{names['reference']}.pdf"])
-            self.put(pk, sk, at=iso(now() - timedelta(seconds=30)), names=files, known="[]")
+            then = iso(now() - timedelta(seconds=30))
+            self.put(pk, sk, at=then, lost_at=then, names=files, known="[]")
 
     def item(self, pk: str, sk: str) -> dict[str, Any]:
         """Return an item as DynamoDB writes it; empty if there is none."""
