@@ -351,4 +351,10 @@ def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
         jitter_strategy=sfn.JitterType.FULL,
         max_attempts=90,
     )
-    state.add_retry(errors=[sfn.Errors.ALL], interval=cdk.Duration.seconds(1), backoff_rate=2, max_attempts=5)
+    state.add_retry(
+        errors=[sfn.Errors.ALL],
+        interval=cdk.Duration.seconds(1),
+        backoff_rate=2,
+        max_delay=cdk.Duration.seconds(30),
+        max_attempts=20,
+    )

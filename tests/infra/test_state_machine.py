@@ -97,7 +97,7 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
     passing = {each for each in patient["ErrorEquals"] if not each.startswith("Lambda.")}
     assert passing == {each.__name__ for each in tree(RetryableError)} - {"ThrottledError"}
     assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (90, 30, "FULL")
-    assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 5)
+    assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 20)
 
 
 def test_every_error_has_a_retrier(stack: Synthesized) -> None:

@@ -33,7 +33,6 @@ def _drive(lookup: Lookup, flow: Flow[list[bytes]], answers: Iterator[bytes]) ->
             asked.append(request.path)
             body = next(answers, None)
             if body is None:
-                lookup.interrupted()
                 return asked, None
             request = resumed.send(Reply(200, body, {"content-type": "text/plain"}))
     except StopIteration as stop:

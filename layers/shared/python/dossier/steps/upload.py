@@ -155,8 +155,8 @@ def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> 
     others = intents.known(record.connection, record.reference, intent.at)
     before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
     find = job.vendor.find_uploaded(job.view, indices, before) if indices else job.vendor.find_opened(job.view, before)
-    # An answer that was remembered for an earlier request of this upload would not know of this one.
-    found = job.look_up(f"{what}@{iso(intent.at)}", find)
+    # What was read for an earlier request of this upload, or before the vendor had settled, would not know of this one.
+    found = job.look_up(f"{what}@{iso(intent.at)}{'' if age < settled else '!'}", find)
     if found is None and age < settled:
         intents.unlisted(*key)
         raise OutcomeUnknownError(

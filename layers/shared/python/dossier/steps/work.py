@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
-from dossier.errors import RetryableError
 from dossier.http import Flow, Reply
 from dossier.models import moment
 from dossier.ports import CaseView, Vendor
@@ -110,11 +109,7 @@ class Job:
 
         """
         lookup = self.desk.lookup_of(self.case.record.connection, self.case.record.reference, what)
-        try:
-            return self.run(lookup.resume(flow))
-        except RetryableError:
-            lookup.interrupted()
-            raise
+        return self.run(lookup.resume(flow))
 
     def lease(self, what: str) -> AbstractContextManager[None]:
         """Hold one of the connection's slots for a transfer of this case."""

@@ -1,7 +1,8 @@
-"""What an interrupted look-up has read: the next try of the step goes on from there.
+"""What a look-up has read: when it is interrupted, or killed, the next try of the step goes on from there.
 
 A look-up of several requests that begins anew whenever one of them fails never ends at a vendor that fails often: ten
-requests that succeed half of the time succeed together once in a thousand tries.
+requests that succeed half of the time succeed together once in a thousand tries. A look-up of one request, which is
+most of them, stores nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ class Lookup:
         self._table = table
         self._pk = f"READ#{connection}#{reference}"
         self._prefix = f"{what}#"
-        self._answered: dict[str, Reply] = {}
 
     def resume(self, flow: Flow[_T]) -> Flow[_T]:
         """Drive a flow that only reads; a request that an earlier try got a usable answer to is not made again.
@@ -40,6 +40,7 @@ class Lookup:
         """
         items = list(self._table.query(self._pk, prefix=self._prefix))
         known = {item["sk"]: _reply(item) for item in items if int(item["ttl"]) > time.time()}
+        stored = {item["sk"] for item in items}
         try:
             request = next(flow)
             while True:
@@ -50,23 +51,20 @@ class Lookup:
                 if reply is None:
                     reply = yield request
                     request = flow.send(reply)
-                    self._answered[name] = reply  # the flow goes on, so the answer was one
+                    self._remember(name, reply)  # the flow goes on, so the answer was one
+                    stored.add(name)
                 else:
                     request = flow.send(reply)
         except StopIteration as stop:
-            for item in items:
-                self._table.delete(self._pk, item["sk"])
+            for name in stored:
+                self._table.delete(self._pk, name)
             return cast("_T", stop.value)
 
-    def interrupted(self) -> None:
-        """Remember what this try has read, for the next one."""
-        ttl = int(time.time()) + FRESH
-        for name, reply in self._answered.items():
-            body = gzip.compress(reply.body)
-            if len(body) <= LARGEST:
-                headers = json.dumps(dict(reply.headers))
-                item = {"pk": self._pk, "sk": name, "status": reply.status, "headers": headers, "body": body}
-                self._table.put({**item, "ttl": ttl})
+    def _remember(self, name: str, reply: Reply) -> None:
+        body = gzip.compress(reply.body)
+        if len(body) <= LARGEST:
+            item = {"pk": self._pk, "sk": name, "status": reply.status, "body": body}
+            self._table.put({**item, "headers": json.dumps(dict(reply.headers)), "ttl": int(time.time()) + FRESH})
 
 
 def _fingerprint(request: Request) -> str:
