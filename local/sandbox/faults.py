@@ -74,8 +74,7 @@ class Faults:
         """Decide what happens to a request."""
         delay, slow = 0.0, self.strikes("slow", vendor, operation)
         if slow:
-            rule, dice = slow
-            delay = dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)
+            delay = _delay(*slow)
         for name in EXCLUSIVE:
             if not _possible(name, operation, method):
                 continue
@@ -114,12 +113,17 @@ def _possible(name: str, operation: str, method: str) -> bool:
     return operation != "download" or name not in ("throttle", "html")
 
 
+def _delay(rule: FaultRule, dice: random.Random) -> float:
+    return dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)
+
+
 def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
     name = rule.name
+    if name == "late":
+        return Plan(name, late=_delay(rule, dice))
     fixed = {
         "lost_before": Plan(name, before=Dropped(), delay=delay),
         "lost_after": Plan(name, after=lambda _: Dropped(), delay=delay),
-        "late": Plan(name, late=dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)),
         "truncated": Plan(name, after=CutShort, delay=delay),
         "redirect": Plan(name, before=RedirectResponse("/storage/elsewhere", status_code=302), delay=delay),
     }
