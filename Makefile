@@ -6,7 +6,7 @@
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
-#                webhook, restarts in the middle of 51 cases; writes docs/reliability.md (over an hour)
+#                webhook, restarts in the middle of 51 cases; writes docs/reliability.md (an hour and a half)
 #   make fuzz    each fuzz target for a minute (FUZZ_SECONDS=60), guided by coverage; what is found stays in build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
