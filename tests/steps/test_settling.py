@@ -61,7 +61,7 @@ class Lost:
     def work_of_the_first_try(self) -> Uploaded:
         """Have the vendor do at last what the first try asked for; return its answer, which nobody hears."""
         job = self.world.desk.load(*self.names)
-        return job.run(step._request(job, job.vendor.batches(job.view)[0], {}))
+        return job.run(step._request(step.Once(job, "upload-0", job.vendor.batches(job.view)[0]), {}))
 
     @property
     def intent(self) -> StoredIntent:
@@ -157,7 +157,7 @@ def test_large_documents_take_the_vendor_longer(lost: Lost) -> None:
     for size, seconds in ((0, SETTLING), (2 * step.SIZE, 2 * SETTLING), (1 << 40, step.LONGEST.total_seconds())):
         desk.cases.put_documents(*lost.names, [documents[0].model_copy(update={"size": size})], fresh=False)
         job = desk.load(*lost.names)
-        assert step._settled(job, [0]).total_seconds() == seconds
+        assert step._settled(step.Once(job, "upload-0", [0])).total_seconds() == seconds
 
 
 def test_an_answer_that_is_lost_is_noted_by_its_own_try(cloud: Cloud) -> None:

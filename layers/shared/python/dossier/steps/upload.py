@@ -8,7 +8,7 @@ vendor has is adopted at once; what it does not list may still come, until the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from dossier.errors import (
@@ -40,6 +40,32 @@ The most is SigV4's own; a URL never outlives the credentials that signed it, a 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request that is made once: the opening of a case, or the upload of some of its documents."""
+
+    job: Job
+    what: str
+    """Names the intent among those of the case."""
+    indices: Sequence[int]
+    """Of the documents; none where the case is opened."""
+
+    @property
+    def case(self) -> tuple[str, str]:
+        """Connection and reference."""
+        return self.job.case.record.connection, self.job.case.record.reference
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The intent's: connection, reference and ``what``."""
+        return (*self.case, self.what)
+
+    @property
+    def documents(self) -> list[Document]:
+        """What it uploads."""
+        return pick(self.job.case.documents, self.indices)
+
+
 def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     """Create the vendor's case, once.
 
@@ -50,7 +76,7 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     job = desk.load(connection, reference)
     if job.case.record.case_id is None:
         desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note="the vendor's case is opened")
-        _once(job, "open", [])
+        _perform(Once(job, "open", ()))
 
 
 def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
@@ -61,79 +87,76 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
 
     """
     job = desk.load(connection, reference)
-    indices = job.vendor.batches(job.view)[batch]
-    if all(each.document_id or each.finished for each in pick(job.case.documents, indices)):
-        desk.intents.end(connection, reference, f"upload-{batch}")
+    once = Once(job, f"upload-{batch}", job.vendor.batches(job.view)[batch])
+    if all(each.document_id or each.finished for each in once.documents):
+        desk.intents.end(*once.key)
         return
     desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
-    _once(job, f"upload-{batch}", indices)
+    _perform(once)
 
 
-def _once(job: Job, what: str, indices: Sequence[int]) -> None:
-    intents, record = job.desk.intents, job.case.record
-    key = (record.connection, record.reference, what)
-    intent = intents.find(*key)
+def _perform(once: Once) -> None:
+    intents = once.job.desk.intents
+    intent = intents.find(*once.key)
     answer = intent.answer if intent else None
     if intent and answer is None:
-        answer = _adopt(job, indices, intent.adopt) if intent.adopt else _find(job, what, indices, intent)
+        answer = _adopt(once, intent.adopt) if intent.adopt else _find(once, intent)
         if answer is not None:
-            intents.answer(*key, answer)
+            intents.answer(*once.key, answer)
     if answer is None:
-        answer = _create(job, what, indices)
-        intents.answer(*key, answer)
-    apply(job, what, answer)
+        answer = _create(once)
+        intents.answer(*once.key, answer)
+    _apply(once, answer)
 
 
-def _create(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
-    intents, record = job.desk.intents, job.case.record
-    key = (record.connection, record.reference, what)
-    names = [each.name for each in pick(job.case.documents, indices)]
-    known = job.run(job.vendor.before_upload(job.view, indices)) if indices else frozenset()
-    with job.lease(what):
-        if not intents.begin(*key, names=names, known=known):
-            raise OutcomeUnknownError(f"{what}: an earlier try has been answered meanwhile")
-        return _perform(job, what, indices)
+def _create(once: Once) -> Uploaded:
+    job = once.job
+    names = [each.name for each in once.documents]
+    known = job.run(job.vendor.before_upload(job.view, once.indices)) if once.indices else frozenset()
+    with job.lease(once.what):
+        if not job.desk.intents.begin(*once.key, names=names, known=known):
+            raise OutcomeUnknownError(f"{once.what}: an earlier try has been answered meanwhile")
+        return _send(once)
 
 
-def _perform(job: Job, what: str, indices: Sequence[int]) -> Uploaded:
-    intents, record = job.desk.intents, job.case.record
-    key = (record.connection, record.reference, what)
-    opened = _presigned(job, indices)
+def _send(once: Once) -> Uploaded:
+    job, intents = once.job, once.job.desk.intents
+    opened = _presigned(once)
     try:
-        return job.run(
-            _request(job, indices, opened), hide=[secret for url in opened.values() for secret in secrets_of(url)]
-        )
+        return job.run(_request(once, opened), hide=[secret for url in opened.values() for secret in secrets_of(url)])
     except OutcomeUnknownError:
-        intents.lost(*key)  # the intent stays: the next try looks it up
+        intents.lost(*once.key)  # the intent stays: the next try looks it up
         raise
     except VendorRejectedError as error:
-        if error.status in REFUSED_FILE and len(indices) == 1 and "documents" in job.vendor.phases:
-            return Uploaded(case_id=record.case_id, failures={indices[0]: str(error)})
-        intents.end(*key)
+        if error.status in REFUSED_FILE and len(once.indices) == 1 and "documents" in job.vendor.phases:
+            return Uploaded(case_id=job.case.record.case_id, failures={once.indices[0]: str(error)})
+        intents.end(*once.key)
         raise
     except (RetryableError, CaseFailedError):
-        intents.end(*key)  # certainly not performed
+        intents.end(*once.key)  # certainly not performed
         raise
 
 
-def _presigned(job: Job, indices: Sequence[int]) -> dict[int, str]:
+def _presigned(once: Once) -> dict[int, str]:
     """Return a presigned URL for each document that the vendor is to read by one; made here, and stored nowhere."""
+    job = once.job
     if job.case.record.options.get(BY_REFERENCE) != PRESIGNED:
         return {}
     seconds = min(max(job.connection.poll.deadline, SHORTEST_LINK), LONGEST_LINK)
-    documents = [each for each in pick(job.case.documents, indices) if each.key]
-    return {each.index: job.desk.objects.link(each.key, round(seconds)) for each in documents}
+    return {each.index: job.desk.objects.link(each.key, round(seconds)) for each in once.documents if each.key}
 
 
-def _request(job: Job, indices: Sequence[int], refs: Mapping[int, str]) -> Flow[Uploaded]:
-    if not indices:
-        return job.vendor.open(job.view)
-    documents = tuple(each.model_copy(update={"ref": refs.get(each.index, each.ref)}) for each in job.view.documents)
-    return job.vendor.upload(replace(job.view, documents=documents), indices)
+def _request(once: Once, refs: Mapping[int, str]) -> Flow[Uploaded]:
+    vendor, view = once.job.vendor, once.job.view
+    if not once.indices:
+        return vendor.open(view)
+    documents = tuple(each.model_copy(update={"ref": refs.get(each.index, each.ref)}) for each in view.documents)
+    return vendor.upload(replace(view, documents=documents), once.indices)
 
 
-def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
+def _adopt(once: Once, found: str) -> Uploaded | None:
     """Take what an operator found at the vendor: its case, or the upload's one document."""
+    job, indices = once.job, once.indices
     if not indices:
         return Uploaded(case_id=found)
     if "documents" in job.vendor.phases:
@@ -141,60 +164,54 @@ def _adopt(job: Job, indices: Sequence[int], found: str) -> Uploaded | None:
     return job.look_up("adopt", job.vendor.find_uploaded(job.view, indices, Intent(at=now(), adopt=found)))
 
 
-def _find(job: Job, what: str, indices: Sequence[int], intent: StoredIntent) -> Uploaded | None:
+def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
     """Ask the vendor what became of an earlier try; None: it certainly had no effect."""
-    intents, record = job.desk.intents, job.case.record
-    key = (record.connection, record.reference, what)
-    lost_at, settled = intent.lost_at or intents.lost(*key), _settled(job, indices)
+    job, what, intents = once.job, once.what, once.job.desk.intents
+    lost_at, settled = intent.lost_at or intents.lost(*once.key), _settled(once)
     age = now() - lost_at
     if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
-    rivals = intents.rivals(record.connection, record.reference, intent)
+    rivals = intents.rivals(*once.case, intent)
     if rivals and now() - intent.at < job.desk.rivalry:
         raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
-    others = intents.known(record.connection, record.reference, intent.at)
+    others = intents.known(*once.case, intent.at)
     before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
-    find = job.vendor.find_uploaded(job.view, indices, before) if indices else job.vendor.find_opened(job.view, before)
+    view, indices = job.view, once.indices
+    find = job.vendor.find_uploaded(view, indices, before) if indices else job.vendor.find_opened(view, before)
     # What was read for an earlier request of this upload, or before the vendor had settled, would not know of this one.
     found = job.look_up(f"{what}@{iso(intent.at)}{'' if age < settled else '!'}", find)
     if found is None and age < settled:
-        intents.unlisted(*key)
+        intents.unlisted(*once.key)
         raise OutcomeUnknownError(
             f"{what}: the answer to an earlier try was lost; the vendor may still be at work on it"
         )
     return found
 
 
-def _settled(job: Job, indices: Sequence[int]) -> timedelta:
+def _settled(once: Once) -> timedelta:
     """Return how long after its answer was lost a request that the vendor does not know of has had no effect."""
-    size = sum(each.size for each in pick(job.case.documents, indices))
-    return min(LONGEST, timedelta(seconds=job.connection.settling) * max(1, size / SIZE))
+    size = sum(each.size for each in once.documents)
+    return min(LONGEST, timedelta(seconds=once.job.connection.settling) * max(1, size / SIZE))
 
 
-def apply(job: Job, what: str, answer: Uploaded) -> None:
-    """Write down what the vendor answered (a look-up found, an operator said); may be done again.
-
-    Raises:
-        NeedsAttentionError: another case owns one of the ids.
-
-    """
-    record, intents = job.case.record, job.desk.intents
-    names = (record.connection, record.reference)
+def _apply(once: Once, answer: Uploaded) -> None:
+    """Write down what the vendor answered (a look-up found, an operator said); may be done again."""
+    job, record, intents = once.job, once.job.case.record, once.job.desk.intents
     new_case = answer.case_id if answer.case_id != record.appends_to else None
     ids = [each for each in (new_case, answer.job_id, *answer.document_ids.values()) if each]
-    owned, hinted = intents.own(*names, ids)
+    owned, hinted = intents.own(*once.case, ids)
     if not owned:
-        intents.end(*names, what)
-        raise NeedsAttentionError(f"{what}: the vendor's answer names something that belongs to another case")
+        intents.end(*once.key)
+        raise NeedsAttentionError(f"{once.what}: the vendor's answer names something that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     if hinted:
         changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:
-        job.desk.cases.change(*names, **changes)
+        job.desk.cases.change(*once.case, **changes)
     # The documents last: once all of them have ids, the next try takes the upload for done, case id and all.
     changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
-    job.desk.cases.put_documents(*names, changed, fresh=False)
-    intents.end(*names, what)
+    job.desk.cases.put_documents(*once.case, changed, fresh=False)
+    intents.end(*once.key)
 
 
 def _concerned(document: Document, answer: Uploaded) -> bool:

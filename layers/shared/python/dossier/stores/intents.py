@@ -78,7 +78,7 @@ class Intents:
             "failures": {str(key): value for key, value in answer.failures.items()},
         }
         pk, sk = _key(connection, reference, what)
-        self._table.update(pk, sk, {"answer": json.dumps(data)}, when=Attr("sk").ne(""))
+        self._table.update(pk, sk, {"answer": json.dumps(data)}, when=Attr("sk").exists())
 
     def adopt(self, connection: str, reference: str, what: str, vendor_id: str) -> None:
         """Store what an operator found at the vendor; the next try goes on with it."""
