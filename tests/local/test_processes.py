@@ -22,7 +22,7 @@ def _start_deaf(folder: Path) -> tuple[Process, Process]:
     script, note = folder / "deaf.py", folder / "child"
     script.write_text(DEAF)
     parent = start([sys.executable, script, note], log=folder / "log", environment=os.environ, folder=folder)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
     child = Process.find(int(note.read_text()))

@@ -18,7 +18,7 @@ def test_a_delay_ends_at_its_maximum(aws: Aws, jitter: str) -> None:
     took = time.monotonic() - started
 
     assert ended["error"] == "Nope"
-    assert took < 3
+    assert took < 15
     assert jitter == "FULL" or took > 0.6
     history = aws.stepfunctions.get_execution_history(executionArn=ended["executionArn"])["events"]
     assert sum(event["type"] == "TaskFailed" for event in history) == 4

@@ -13,7 +13,7 @@ def test_a_timeout_may_be_an_expression(aws: Aws) -> None:
     ended = aws.run(aws.machine({"Wait": state}), {"limit": 1})
 
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
-    assert 1 <= time.monotonic() - started < 3
+    assert 1 <= time.monotonic() - started < 20
 
 
 def test_a_stopped_execution_starts_no_further_task(aws: Aws) -> None:
@@ -25,7 +25,7 @@ def test_a_stopped_execution_starts_no_further_task(aws: Aws) -> None:
 
         def handle(event, context):
             boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody="called")
-            time.sleep(0.7)
+            time.sleep(3)
     """
     function = aws.function(source, role=role, variables={"QUEUE": queue})
     each = {"Type": "Map", "Items": "{% [1, 2, 3, 4, 5] %}", "MaxConcurrency": 1, "End": True,
@@ -34,7 +34,7 @@ def test_a_stopped_execution_starts_no_further_task(aws: Aws) -> None:
     aws.until(lambda: _waiting(aws, queue), lambda count: count >= 1)
 
     aws.stepfunctions.stop_execution(executionArn=execution)
-    time.sleep(1.6)
+    time.sleep(4)
 
     assert _waiting(aws, queue) == 1
     assert aws.end(execution)["status"] == "ABORTED"

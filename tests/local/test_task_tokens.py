@@ -32,17 +32,17 @@ def test_a_function_that_fails_fails_its_state_at_once(aws: Aws) -> None:
     ended = aws.run(aws.machine({"Wait": token_task(function, TimeoutSeconds=20)}))
 
     assert ended["error"] == "Refused"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_a_missing_heartbeat_ends_the_wait(aws: Aws) -> None:
     """HeartbeatSeconds without a heartbeat is States.HeartbeatTimeout, with heartbeats the wait goes on."""
     queue, function = _passes_on(aws)
-    execution = aws.start(aws.machine({"Wait": token_task(function, HeartbeatSeconds=1, TimeoutSeconds=20)}))
+    execution = aws.start(aws.machine({"Wait": token_task(function, HeartbeatSeconds=3, TimeoutSeconds=30)}))
     token = _token(aws, queue)
 
     for _ in range(4):
-        time.sleep(0.5)
+        time.sleep(1)
         aws.stepfunctions.send_task_heartbeat(taskToken=token)
     during = aws.stepfunctions.describe_execution(executionArn=execution)["status"]
 

@@ -448,12 +448,12 @@ def test_a_slow_answer_ends_with_the_requests_time(monkeypatch: pytest.MonkeyPat
         began = time.monotonic()
         with pytest.raises(errors.OutcomeUnknownError, match="ReadTimeout"):
             Bench().send(UNSAFE, _sandbox(server))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
 
 def _dripping(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-    for _ in range(150):
+    for _ in range(2000):
         connection.sendall(b"x")
         time.sleep(0.02)
 

@@ -80,10 +80,10 @@ def test_nothing_runs_until_an_upload_triggers_the_workflow(sandbox: LiveSandbox
 
 def test_processing_takes_the_set_time(sandbox: LiveSandbox) -> None:
     """A case is processing until the seconds have passed, without anything happening in between."""
-    sandbox.set(seconds=0.2)
+    sandbox.set(seconds=2)
     sandbox.docsumo_upload()
     assert (_listed(sandbox)[0]["status"], _listed(sandbox)[0]["stage_id"]) == ("processing", "stage__extraction")
-    time.sleep(0.21)
+    time.sleep(2.01)
     assert _listed(sandbox)[0]["status"] == "processed"
 
 

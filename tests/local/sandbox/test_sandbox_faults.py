@@ -35,7 +35,7 @@ def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
 
 def test_late_work_is_done_when_nobody_waits_any_more(sandbox: LiveSandbox) -> None:
     """The connection is reset, and the document appears some time later; a reset forgets what is still to be done."""
-    sandbox.set(faults={"late": {"rate": 1, "seconds": 1}})
+    sandbox.set(faults={"late": {"rate": 1, "seconds": 3}})
     for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
         with pytest.raises(CUT):
             upload()
@@ -46,7 +46,7 @@ def test_late_work_is_done_when_nobody_waits_any_more(sandbox: LiveSandbox) -> N
     with pytest.raises(CUT):
         sandbox.docustack_upload()
     sandbox.plain.post("/_sandbox/reset")
-    time.sleep(1.5)
+    time.sleep(3.5)
     assert sandbox.effects("document_uploaded") == []
 
 
@@ -67,14 +67,14 @@ def test_errors_come_before_or_after_the_work(sandbox: LiveSandbox, name: str, d
 
 def test_throttle_announces_a_pause_in_seconds(sandbox: LiveSandbox) -> None:
     """A throttled call is told to wait; a call of that key in the pause is a violation, after it all is well."""
-    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 1, "form": "seconds"}}, pause_grace=0.02)
-    assert sandbox.docustack_upload().headers["retry-after"] == "1"
+    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 3, "form": "seconds"}}, pause_grace=0.02)
+    assert sandbox.docustack_upload().headers["retry-after"] == "3"
     time.sleep(0.05)
     assert sandbox.docustack.get("/api/v1/documents").status_code == 429
     assert sandbox.docsumo_upload().status_code == 200
     (entry,) = sandbox.journal(violation="true")
     assert (entry["vendor"], entry["operation"], entry["paused"]) == ("docustack", "list", True)
-    time.sleep(1)
+    time.sleep(3)
     assert sandbox.docustack.get("/api/v1/documents").status_code == 200
     assert not sandbox.effects("document_uploaded")[1:]
 
@@ -98,7 +98,7 @@ def test_calls_on_their_way_are_no_violation(sandbox: LiveSandbox) -> None:
 
 def test_a_pause_counts_from_when_a_caller_could_know(sandbox: LiveSandbox) -> None:
     """A 429 that answers an upload leaves once the upload has been read: calls before that are no violation."""
-    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 4, "operation": "upload"}}, pause_grace=0.3)
+    sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 30, "operation": "upload"}}, pause_grace=0.3)
 
     def slowly() -> Iterator[bytes]:
         yield from (b"%PDF-", b"1.7")
@@ -114,7 +114,7 @@ def test_a_pause_counts_from_when_a_caller_could_know(sandbox: LiveSandbox) -> N
     time.sleep(0.4)
     assert sandbox.docustack.get("/api/v1/documents").status_code == 429
     (entry,) = sandbox.journal(violation="true")
-    assert 0.3 < entry["since_pause"] < 2
+    assert entry["since_pause"] > 0.3
 
 
 def test_slow_delays_the_answer(sandbox: LiveSandbox) -> None:

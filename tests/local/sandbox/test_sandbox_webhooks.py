@@ -167,12 +167,12 @@ def test_forged_deliveries(sandbox: LiveSandbox, receiver: Make, vendor: str) ->
     """webhook_forged claims, validly proven, that something unfinished is finished."""
     hook = receiver()
     _register(sandbox, vendor, hook)
-    sandbox.set(seconds=2, faults={"webhook_forged": 1})
+    sandbox.set(seconds=10, faults={"webhook_forged": 1})
     began = time.monotonic()
     upload = sandbox.docsumo_upload if vendor == "docsumo" else sandbox.docustack_upload
     assert upload().status_code == 200
     until(lambda: hook.deliveries)
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 9
     event = _bodies(hook)[0]
     assert event.get("status", "processed") == "processed"
     until(lambda: sandbox.effects("webhook_delivered"))
