@@ -46,6 +46,7 @@ class Notice(Record):
     subject: str
     due: float
     forged: bool = False
+    held: bool = False
     url: str = ""
     body: str = ""
     attempt: int = 1
@@ -159,6 +160,7 @@ class Webhooks:
             return
         if struck := self._faults.strikes("webhook_reordered", vendor, event):
             rule, dice = struck
+            delivery.held = True
             delivery.due = self._now() + dice.uniform(0.5, 1.0) * (1.0 if rule.seconds is None else rule.seconds)
         self._plan(delivery)
         if self._faults.strikes("webhook_doubled", vendor, event):
@@ -207,6 +209,6 @@ class Webhooks:
             status=status,
             fault="webhook_lost" if effect == "webhook_lost" else None,
         )
-        details = {"event": delivery.event, "subject": delivery.subject, "forged": delivery.forged}
-        entry.effect(effect, **details, attempt=delivery.attempt, body=delivery.body)
+        about = delivery.model_dump(include={"event", "subject", "forged", "held", "attempt", "body"})
+        entry.effect(effect, **about)
         self._journal.write(entry)

@@ -38,6 +38,7 @@ def judge(deployment: Deployment, rows: Sequence[Row], journal: Sequence[Row]) -
         "pauses asked for (429)": sum(entry["fault"] == "throttle" for entry in journal),
         "webhooks": dict(Counter(f"{vendor} {effect['effect'].removeprefix('webhook_')}" for vendor, effect in sent)),
         "webhooks that lied (forged)": sum(effect["forged"] for _, effect in sent),
+        "webhooks held back (reordered)": sum(effect["held"] for _, effect in sent if effect["attempt"] == 1),
         "webhooks sent twice": _doubled(effect for _, effect in sent),
         "documents uploaded": sum(names.values()),
         "documents uploaded twice": sum(count - 1 for count in names.values()),

@@ -160,6 +160,7 @@ def test_reordered_deliveries(sandbox: LiveSandbox, receiver: Make) -> None:
     sandbox.docustack_upload()
     until(lambda: len(hook.deliveries) == 2)
     assert [each["event"] for each in _bodies(hook)] == ["job_completed", "document_completed"]
+    until(lambda: [each["held"] for each in sandbox.effects("webhook_delivered")] == [False, True])
 
 
 @pytest.mark.parametrize("vendor", ["docustack", "docsumo"])
