@@ -104,4 +104,4 @@ def test_functions_have_an_interpreter_and_an_environment_of_their_own(aws: Aws)
     assert seen["found"] == []
     assert {"OWN", "AWS_REGION", "AWS_SESSION_TOKEN"} <= set(seen["env"])
     assert not {"AUTH", "GATEWAY_PORT", "PYTHONPATH", "DOSSIER_FUNCTIONS_PYTHON"} & set(seen["env"])
-    assert 30_000 < seen["left"] <= 60_000
+    assert 48_000 < seen["left"] <= 60_000

@@ -29,7 +29,7 @@ def test_a_function_that_fails_fails_its_state_at_once(aws: Aws) -> None:
     function = aws.function("class Refused(Exception): pass\ndef handle(event, context): raise Refused('no')")
 
     started = time.monotonic()
-    ended = aws.run(aws.machine({"Wait": token_task(function, TimeoutSeconds=20)}))
+    ended = aws.run(aws.machine({"Wait": token_task(function, TimeoutSeconds=60)}))
 
     assert ended["error"] == "Refused"
     assert time.monotonic() - started < 15
