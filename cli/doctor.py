@@ -23,6 +23,7 @@ from dossier.connections import load_toml
 from dossier.errors import DossierError
 from dossier.models import INBOX, now
 from dossier.settings import Connection
+from dossier.stores import s3
 from dossier.stores.queues import DROP
 
 OVERDUE = timedelta(minutes=3)
@@ -90,7 +91,7 @@ def _resources(where: Target) -> Iterator[Check]:
     """Look at each resource that the CLI works with."""
     client = where.session.client
     looks: list[tuple[str, str, Callable[[], Any]]] = [
-        ("bucket", where.bucket, lambda: client("s3").head_bucket(Bucket=where.bucket)),
+        ("bucket", where.bucket, lambda: s3.client(where.session).head_bucket(Bucket=where.bucket)),
         ("table", where.table, lambda: client("dynamodb").describe_table(TableName=where.table)),
         (
             "state machine",
@@ -111,7 +112,7 @@ def _seen(look: Callable[[], Any], what: str) -> str:
 
 def _inbox(where: Target) -> str:
     """Look whether the bucket tells the drop queue of what lands in the inbox."""
-    told = where.session.client("s3").get_bucket_notification_configuration(Bucket=where.bucket)
+    told = s3.client(where.session).get_bucket_notification_configuration(Bucket=where.bucket)
     queues = [each["QueueArn"].rpartition(":")[2] for each in told.get("QueueConfigurations", [])]
     if f"{where.stack}-{DROP}" not in queues:
         raise CommandError(f"what lands in s3://{where.bucket}/{INBOX} is told to nobody")

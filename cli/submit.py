@@ -23,6 +23,7 @@ from cli.text import clean, counted
 from dossier.errors import InvalidCaseError
 from dossier.models import REFERENCE, CaseInput, CaseStatus, OptionValue, execution_name, fingerprint
 from dossier.names import safe_name
+from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.executions import INPUT_LIMIT
 
@@ -186,7 +187,7 @@ def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Se
 def _upload(where: Target, key: str, source: Source) -> None:
     _, sha256 = where.app.objects.stream(key, _chunks(source.path), "application/octet-stream")
     if sha256 != source.sha256:
-        where.session.client("s3").delete_object(Bucket=where.bucket, Key=key)
+        s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
         raise CommandError(f"{source.path} changed while it was submitted: submit it again")
 
 

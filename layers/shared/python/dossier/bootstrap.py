@@ -7,13 +7,13 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from botocore.config import Config
 
 from dossier import connections, network, vendors
 from dossier.environment import Environment
 from dossier.steps.poll import Poller
 from dossier.steps.wake import Waker
 from dossier.steps.work import Count, Desk, uncounted
+from dossier.stores import s3
 from dossier.stores.cases import Cases
 from dossier.stores.events import Events
 from dossier.stores.evidence import EvidenceStore
@@ -41,10 +41,13 @@ class App:
         self.environment = environment
         self._count = count
         self._session = session or boto3.Session()
-        self._config = Config(signature_version="s3v4", retries={"mode": "standard"})
 
     def _client(self, service: str) -> Any:
-        return self._session.client(service, config=self._config if service == "s3" else None)  # type: ignore[call-overload]
+        return self._session.client(service)  # type: ignore[call-overload]
+
+    @cached_property
+    def _s3(self) -> Any:
+        return s3.client(self._session)
 
     @cached_property
     def table(self) -> Table:
@@ -59,12 +62,12 @@ class App:
     @cached_property
     def objects(self) -> Objects:
         """The artifact bucket."""
-        return Objects(self._client("s3"), self.environment.bucket)
+        return Objects(self._s3, self.environment.bucket)
 
     @cached_property
     def evidence(self) -> EvidenceStore:
         """Webhook deliveries in the artifact bucket."""
-        return EvidenceStore(self._client("s3"), self.environment.bucket)
+        return EvidenceStore(self._s3, self.environment.bucket)
 
     @cached_property
     def intents(self) -> Intents:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import boto3
-
+from dossier.stores import s3
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.queues import WAKE, Queues
 
@@ -27,7 +26,7 @@ class Doorstep:
     @cached_property
     def _evidence(self) -> EvidenceStore:
         days = int(self._environment.get("DOSSIER_EVIDENCE_LOCK_DAYS") or 0)
-        return EvidenceStore(boto3.client("s3"), self._environment["DOSSIER_BUCKET"], lock_days=days)
+        return EvidenceStore(s3.client(), self._environment["DOSSIER_BUCKET"], lock_days=days)
 
     def evidence(self) -> EvidenceStore:
         """Return where deliveries are kept."""

@@ -1,0 +1,36 @@
+"""The one way to make an S3 client: every request and every presigned URL names the bucket's own Region."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+def client(session: boto3.Session | None = None) -> S3Client:
+    """Return an S3 client that addresses a bucket by its Region (``<bucket>.s3.<region>.<partition's suffix>``).
+
+    By itself botocore presigns for S3's global endpoint, which answers 400 for a bucket of a Region that is newer than
+    2019, and redirects for the others, to a host that the signature does not cover:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+
+    An endpoint that the environment sets has one name for all buckets: there a bucket is the path's first part.
+
+    Args:
+        session: whose credentials and Region to use; boto3's default session without one.
+
+    """
+    own_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    addresses: Any = {  # the stubs do not know that botocore looks for the dual stack here, before the profile
+        "addressing_style": "path" if own_endpoint else "virtual",
+        "us_east_1_regional_endpoint": "regional",
+        "use_accelerate_endpoint": False,
+        "use_dualstack_endpoint": False,
+    }
+    config = Config(signature_version="s3v4", retries={"mode": "standard"}, s3=addresses)
+    return session.client("s3", config=config) if session else boto3.client("s3", config=config)
