@@ -7,19 +7,72 @@ from pathlib import Path
 from cli import target
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
+from cli.text import counted
+from dossier.models import CaseStatus
+from dossier.steps.redrive import resume
+from dossier.stores.cases import Case
 from local import control
 from local.home import LocalError
+
+INTERRUPTED = "the local AWS was stopped while the case was under way"
 
 
 def up(out: Output, *, connections: Path | None, reset: bool) -> None:
     """Start what does not run yet, deploy, and print the outputs."""
     if connections is not None and not connections.is_file():
         raise BadUsageError(f"there is no connections file {connections}")
+    was_up = control.current() is not None
     try:
         control.up(connections=connections, reset=reset, report=out.progress)
     except LocalError as error:
         raise _told(error, out) from None
-    outputs(out, target.find(local=True))
+    where = target.find(local=True)
+    going_on = 0 if was_up else resume_interrupted(where)
+    if going_on:
+        out.progress(f"{counted(going_on, 'case')} resumed: the local AWS was stopped while they were under way")
+    outputs(out, where)
+
+
+def resume_interrupted(where: target.Target) -> int:
+    """Resume the cases whose executions ended with an earlier local AWS; return how many there are.
+
+    An execution of the local AWS does not survive its process. Each such case is recorded as failed and sent back to
+    work, as ``dossier redrive`` does it. A case that ended before its documents were stored has to be submitted again.
+    """
+    resumed = 0
+    for name in where.connections:
+        for record in where.app.cases.newest(name):
+            if record.status.final or where.app.executions.status(record.execution_arn) == "RUNNING":
+                continue
+            case = where.app.cases.get(record.connection, record.reference)
+            _record_interruption(where, case)
+            if case.documents or record.appends_to:
+                resume(
+                    record.connection,
+                    record.reference,
+                    cases=where.app.cases,
+                    executions=where.app.executions,
+                    bucket=where.bucket,
+                )
+                resumed += 1
+    return resumed
+
+
+def _record_interruption(where: target.Target, case: Case) -> None:
+    record = case.record
+    names = (record.connection, record.reference)
+    wait = where.app.waits.find(*names)
+    if wait is not None:
+        where.app.waits.end(wait)
+    for question in case.questions:
+        where.app.cases.answered(*names, question.what)
+    where.app.cases.change(
+        *names,
+        status=CaseStatus.FAILED,
+        reason=INTERRUPTED,
+        error="Interrupted",
+        refused=None if case.documents or record.appends_to else True,
+    )
 
 
 def down(out: Output) -> None:
@@ -34,7 +87,9 @@ def down(out: Output) -> None:
         control.down(report=report)
     except LocalError as error:
         raise _told(error, out) from None
-    if not stopped:
+    if stopped:
+        out.progress("cases and files are kept: `dossier up` continues with them, `dossier up --reset` deletes them")
+    else:
         out.progress("nothing was up")
     out.document({"stopped": stopped})
 

@@ -102,7 +102,7 @@ def _target(*, local: bool, stage: str | None) -> Target:
 @app.command()
 def up(
     connections: Annotated[Path | None, typer.Option(help="Another connections file.")] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Begin with an empty local AWS and sandbox.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete all local cases and files first.")] = False,
     as_json: Json = False,
     local: Local = False,  # noqa: ARG001 -- it always is
 ) -> None:
@@ -114,7 +114,7 @@ def up(
 
 @app.command()
 def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- it always is
-    """Stop the local AWS and the sandbox."""
+    """Stop the local AWS and the sandbox; cases and files are kept for the next `dossier up`."""
     from cli import local as here
 
     here.down(Output(as_json=as_json))

@@ -17,6 +17,8 @@ Report = Callable[[str], None]
 
 _STAGE = "dev"
 _START_SECONDS = 60.0
+_SAVE_SECONDS = 60.0
+"""How long the local AWS may take to save its data when it is stopped."""
 # What of the user's environment the local AWS gets: nothing of it may change how functions run.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "DOSSIER_LOCAL_WORKERS", "SFN_WAIT_SCALE")
 
@@ -24,7 +26,8 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "DOSSIER_LOCAL_WORKERS", "
 def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
     """Start what does not run yet, deploy, and connect the sandbox.
 
-    When all of it is up already, this deploys again: after a change of the app, or with other connections.
+    When all of it is up already, this deploys again: after a change of the app, or with other connections. What an
+    earlier local AWS of this home has saved is there again.
 
     Args:
         connections: the connections file; None for ``DOSSIER_CONNECTIONS`` or the repository's own.
@@ -45,7 +48,8 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
         accounts = read(file)
         if reset:
             _stop_all(home, report)
-            shutil.rmtree(home.sandbox_folder, ignore_errors=True)
+            for folder in (home.data, home.sandbox_folder):
+                shutil.rmtree(folder, ignore_errors=True)
         state = _running(home, python, {"DOSSIER_FUNCTIONS_PYTHON": functions, "DOSSIER_COMPILED_LAYER": layer}, report)
         if chosen == DEFAULT or any(at_sandbox(each, home) for each in accounts):
             state = _with_sandbox(home, state, report)
@@ -54,10 +58,10 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
             folder=home.folder / "cdk",
             context={"connections": str(file), "stage": _STAGE, "dependency_layer": str(layer)},
         )
-        if not state.bootstrapped:
+        if not home.bootstrapped.exists():
             report("bootstrapping the local AWS")
             deployment.bootstrap()
-            state = _saved(home, state, bootstrapped=True)
+            home.bootstrapped.touch()
         report("deploying")
         found = read_outputs(deployment.deploy(f"dossier-{_STAGE}"), endpoint_url=state.endpoint_url, stage=_STAGE)
         state = _saved(home, state, outputs=found, connections=file, stage=_STAGE)
@@ -67,7 +71,7 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
 
 
 def down(*, report: Report) -> None:
-    """Stop what runs and remove what it unpacked; do nothing if nothing runs."""
+    """Stop what runs and remove what it unpacked; do nothing if nothing runs. Cases and files stay in the home."""
     home = Home.from_environment()
     with home.locked():
         _stop_all(home, report)
@@ -110,6 +114,7 @@ def _running(home: Home, python: Path, tools: Mapping[str, Path], report: Report
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     environment |= {name: str(path) for name, path in tools.items()}
     environment |= {
+        "DOSSIER_LOCAL_DATA": str(home.data),
         "GATEWAY_PORT": str(home.local_port),
         "TMPDIR": str(home.unpacked),
         "LOG_LEVEL": "WARNING",
@@ -155,7 +160,7 @@ def _await(what: str, process: Process, url: str, log: Path) -> None:
 def _stop_all(home: Home, report: Report) -> None:
     state = home.load()
     if state is not None:
-        if stop(state.local_aws):
+        if stop(state.local_aws, grace=_SAVE_SECONDS):
             report("stopped the local AWS")
         if state.sandbox is not None and stop(state.sandbox):
             report("stopped the vendors' sandbox")

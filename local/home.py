@@ -63,7 +63,6 @@ class LocalState(BaseModel):
         sandbox_url: where the sandbox answers.
         connections: the connections file that was deployed.
         stage: the stage that was deployed.
-        bootstrapped: whether this local AWS has been through ``cdk bootstrap``.
         outputs: the deployment's, once there is one.
 
     """
@@ -74,7 +73,6 @@ class LocalState(BaseModel):
     sandbox_url: str
     connections: Path | None = None
     stage: str = "dev"
-    bootstrapped: bool = False
     outputs: Outputs | None = None
 
 
@@ -131,6 +129,16 @@ class Home:
     def sandbox_folder(self) -> Path:
         """Return the folder of the sandbox's own state."""
         return self.folder / "sandbox"
+
+    @property
+    def data(self) -> Path:
+        """Return the folder of the local AWS's data, which outlives it; ``up --reset`` removes it."""
+        return self.folder / "aws"
+
+    @property
+    def bootstrapped(self) -> Path:
+        """Return the path of a file that exists once the data has been through ``cdk bootstrap``."""
+        return self.data / "bootstrapped"
 
     def log(self, name: str) -> Path:
         """Return the path of a log file."""

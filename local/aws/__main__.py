@@ -5,6 +5,8 @@ Environment:
     TMPDIR: where functions' code is unpacked.
     DOSSIER_FUNCTIONS_PYTHON: the interpreter that functions run in, whatever Python runtime they ask for.
     DOSSIER_COMPILED_LAYER: the folder of a layer that was compiled beforehand (optional).
+    DOSSIER_LOCAL_DATA: where state is saved and found again (optional: without it, state ends with the process).
+    DOSSIER_LOCAL_SAVE_SECONDS: how often state is saved while the server runs (default 30).
     DOSSIER_LOCAL_WORKERS: how many execution environments one function may have at a time (default 4).
 """
 
@@ -17,6 +19,14 @@ from pathlib import Path
 _SETTINGS = {"AUTH": "true", "BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
 
 
+def _persistence(data: Path) -> dict[str, str]:
+    """Return the variables that make MiniStack keep its state in a folder, which is made if needed."""
+    state, objects = data / "state", data / "s3"
+    for folder in (state, objects):
+        folder.mkdir(parents=True, exist_ok=True)
+    return {"PERSIST_STATE": "1", "STATE_DIR": str(state), "S3_PERSIST": "1", "S3_DATA_DIR": str(objects)}
+
+
 def main() -> None:
     """Install the bridges and serve until SIGTERM."""
     os.environ.update(_SETTINGS)
@@ -24,6 +34,8 @@ def main() -> None:
     os.environ.pop("PYTHONPATH", None)
     os.environ.setdefault("DOSSIER_FUNCTIONS_PYTHON", sys.executable)
     Path(os.environ.get("TMPDIR", ".")).mkdir(parents=True, exist_ok=True)
+    if data := os.environ.pop("DOSSIER_LOCAL_DATA", ""):
+        os.environ.update(_persistence(Path(data)))
 
     from local.aws import bridges, pinned  # noqa: PLC0415 - MiniStack reads the variables above as it is imported
 

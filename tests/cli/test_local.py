@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli import target
+from cli.local import INTERRUPTED, resume_interrupted
 from cli.main import app
+from dossier.models import CaseStatus, iso, now
+from dossier.stores.cases import CaseRecord
 from local import control
 from local.home import LocalError, LocalState
+from tests.cli.conftest import Dossier
 from tests.cli.test_target import local_aws
 
 __all__ = ["local_aws"]
@@ -91,3 +96,41 @@ def test_down_tells_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: No
 
     monkeypatch.setattr(control, "down", down)
     assert json.loads(run("down", "--json").stdout) == {"stopped": ["the local AWS"]}
+
+
+def test_interrupted_cases_are_resumed(dossier: Dossier, invoice: Path) -> None:
+    """A case whose execution ended with the local AWS goes on where it stopped; ended and running ones are left."""
+    dossier.whole = False
+    for reference in ("interrupted", "running", "ended"):
+        dossier("submit", "invoices", invoice, "--reference", reference)
+    for execution in dossier.executions():
+        execution.status = "RUNNING" if "running" in execution.name else "FAILED"
+    dossier.change("invoices", "ended", status=CaseStatus.COMPLETED)
+    where = target.find()
+
+    assert resume_interrupted(where) == 1
+
+    resumed = [json.loads(each.execution_input) for each in dossier.executions()]
+    assert [each["reference"] for each in resumed if each.get("resume")] == ["interrupted"]
+    assert dossier.case("invoices", "interrupted").record.reason == INTERRUPTED
+    assert dossier.case("invoices", "running").record.status is CaseStatus.ACCEPTED
+
+
+def test_case_interrupted_before_its_documents_were_stored_can_be_submitted_again(dossier: Dossier) -> None:
+    """There is nothing to resume: the case is rejected with its reason, and its reference is free."""
+    at = iso(now())
+    record = CaseRecord(
+        connection="invoices",
+        reference="early",
+        status=CaseStatus.ACCEPTED,
+        execution_arn=dossier.cloud.app.executions.arn_of("early"),
+        submitted_at=at,
+        updated_at=at,
+    )
+    dossier.cloud.app.cases.claim(record)
+    where = target.find()
+
+    assert resume_interrupted(where) == 0
+
+    stored = dossier.case("invoices", "early").record
+    assert (stored.status, stored.refused, stored.reason) == (CaseStatus.FAILED, True, INTERRUPTED)

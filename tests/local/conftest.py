@@ -1,7 +1,7 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from local import toolchain
 from local.home import HOST, ROOT
-from local.processes import start, stop, wait_until_healthy
+from local.processes import Process, ProcessError, start, stop, wait_until_healthy
 from tests.local.aws import COMPILED_LAYER, Aws
 
 
@@ -22,29 +22,53 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """Start a local AWS of the tests' own, in which ``Wait`` and ``Retry`` take a fifth of their time."""
-    folder, port = tmp_path_factory.mktemp("local-aws"), _free_port()
+    folder = tmp_path_factory.mktemp("local-aws")
     compiled = folder / COMPILED_LAYER
     (compiled / "python").mkdir(parents=True)
     (compiled / "python" / "shared.py").write_text("WORD = 'compiled'")
-    report = partial(print, file=sys.stderr)
+    process, aws = _start(folder, DOSSIER_COMPILED_LAYER=str(compiled))
+    try:
+        yield aws
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def start_aws() -> Iterator[Callable[..., tuple[Process, Aws]]]:
+    """Return what starts a local AWS in a folder, with variables of the test's own; it is stopped after the test."""
+    started: list[Process] = []
+
+    def start_one(folder: Path, **variables: str) -> tuple[Process, Aws]:
+        process, aws = _start(folder, **variables)
+        started.append(process)
+        return process, aws
+
+    yield start_one
+    for process in started:
+        stop(process)
+
+
+def _start(folder: Path, **variables: str) -> tuple[Process, Aws]:
+    report, port = partial(print, file=sys.stderr), _free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "GATEWAY_PORT": str(port),
         "TMPDIR": str(folder / "tmp"),
         "DOSSIER_FUNCTIONS_PYTHON": str(toolchain.functions_python(report)),
-        "DOSSIER_COMPILED_LAYER": str(compiled),
         "SFN_WAIT_SCALE": "0.2",
         "LOG_LEVEL": "WARNING",
+        **variables,
     }
     log = folder / "aws.log"
     python: Path = toolchain.local_aws_python(report)
     process = start([python, "-m", "local.aws"], log=log, environment=environment, folder=ROOT)
+    url = f"http://{HOST}:{port}"
     try:
-        url = f"http://{HOST}:{port}"
         wait_until_healthy(process, f"{url}/_ministack/ready", log=log, seconds=60)
-        yield Aws(url)
-    finally:
+    except ProcessError:
         stop(process)
+        raise
+    return process, Aws(url)
 
 
 def _free_port() -> int:

@@ -16,6 +16,7 @@ from local.aws.bridges import (
     queue_pollers,
     retries,
     s3_tasks,
+    saving,
     secret_references,
     shared_layers,
     state_machine_role,
@@ -49,6 +50,7 @@ _BRIDGES = (
     cloudformation_types,
     secret_references,
     custom_resources,
+    saving,
 )
 
 

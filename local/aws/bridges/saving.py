@@ -1,0 +1,28 @@
+"""State is saved while the server runs, too.
+
+MiniStack saves its state when it is asked to stop (``PERSIST_STATE``), and loses it when it is killed or the machine
+loses power. Bridged by a thread that saves everything every ``DOSSIER_LOCAL_SAVE_SECONDS`` (30 by default).
+"""
+
+import os
+import threading
+
+from local.aws.pinned import app, require
+
+_SECONDS = 30.0
+
+
+def install() -> None:
+    """Install the bridge, where state is saved at all."""
+    require(callable(getattr(app, "save_all", None)), "app.save_all is gone")
+    require(callable(getattr(app, "_build_persistence_save_dict", None)), "app._build_persistence_save_dict is gone")
+    if app.PERSIST_STATE:
+        seconds = float(os.environ.get("DOSSIER_LOCAL_SAVE_SECONDS") or _SECONDS)
+        threading.Thread(target=_save_now_and_then, args=(seconds,), name="saving", daemon=True).start()
+
+
+def _save_now_and_then(seconds: float) -> None:
+    never = threading.Event()
+    while not never.wait(seconds):
+        # A service whose state changes meanwhile is skipped with a line in the log, and saved the next time.
+        app.save_all(app._build_persistence_save_dict())
