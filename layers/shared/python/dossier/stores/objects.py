@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}")
+_DENIAL = re.compile(
+    r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
+    r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?(?P<why>.*)",
+    re.DOTALL,
+)
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
@@ -287,11 +292,34 @@ def _version(version_id: str | None) -> Any:
 
 
 def _unreadable(uri: str, error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
+    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
+    if code.startswith("KMS."):
+        return InvalidCaseError(f"document {uri} cannot be decrypted ({code.removeprefix('KMS.')}): enable its key")
     if code in {"403", "AccessDenied", "Forbidden"}:
-        return InvalidCaseError(
-            f"document {uri} may not be read: put it into Dossier's bucket, or deploy with -c document_buckets=<bucket>"
-        )
+        return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
     return error
+
+
+def _denied(said: str, bucket: str) -> str:
+    """Return which permission is missing and who has to give it, as far as S3 says so.
+
+    S3 names action, resource and kind of policy to callers of the bucket's own account or organization; everybody else
+    reads "Access Denied" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
+    """
+    found = _DENIAL.search(said)
+    if found is None:
+        return (
+            f"put it into Dossier's bucket, or deploy with -c document_buckets={bucket}, and with -c document_kms_keys "
+            "if it is encrypted with a key of its own; policies of a bucket or key in another account have to allow it"
+        )
+    action, why = found["action"], " ".join(found["why"].split())
+    of_key = action.startswith("kms:")
+    what = f"its key {found['resource'] or ''}".rstrip() if of_key else f"the bucket {bucket}"
+    if "explicit deny" in why:
+        return f"{action} on {what} is denied {why}"
+    if "identity-based" not in why:
+        return f"the policy of {what} has to allow {action} to {found['who']}"
+    setting = f"document_kms_keys={found['resource'] or '<its key>'}" if of_key else f"document_buckets={bucket}"
+    return f"{action} on {what} is missing: deploy with -c {setting}"
