@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from dossier.models import CaseInput
 from dossier.settings import MOST_ARTIFACTS, Limits
 from dossier.steps.accept import Accepted
 from dossier.steps.collect import ITERATIONS, Collected, chunks
-from tests.conftest import Cloud
+from dossier.steps.download import download
+from dossier.steps.publish import publish
+from dossier.stores.cases import ArtifactRecord
+from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
+from tests.meter import Meter
 
 STATE_BYTES = 256 * 1024
 """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: input or result of a task or execution."""
@@ -62,3 +69,69 @@ def test_every_artifact_is_in_one_chunk(count: int) -> None:
     assert [index for part in parts for index in part] == list(range(count))
     assert len(parts) <= ITERATIONS
     assert all(parts)
+
+
+def collected(cloud: Cloud, count: int) -> tuple[World, Meter]:
+    """Return a case with so many artifacts to download, all of them the vendor's case, and what counts from now on."""
+    meter = Meter()
+    meter.attach(cloud.session)
+    world = World(cloud)
+    result = world.submit("disputes", f"R-{count}", samples("invoice.pdf"))
+    assert result["status"] == "completed"
+    source = world.desk.cases.get("disputes", f"R-{count}").artifacts[0].source
+    for index in range(count):
+        record = ArtifactRecord(index=index, name=f"{index}.json", source=source, content_type="application/json")
+        world.desk.cases.put_artifact("disputes", f"R-{count}", record)
+    return world, meter
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: int) -> None:
+    """In a case of any size each download reads its record, its artifact, the rate and the leases, and nothing else."""
+    world, meter = collected(cloud, count)
+    for index in (0, count // 2, count - 1):
+        read, written, requests = meter.read_units, meter.write_units, meter.requests.total()
+        download("disputes", f"R-{count}", index, desk=world.desk)
+        cost = (meter.read_units - read, meter.write_units - written, meter.requests.total() - requests)
+        artifact = world.desk.cases.artifact("disputes", f"R-{count}", index)
+        assert artifact is not None
+        assert artifact.key is not None
+        assert cost == (4, 4, 10)
+
+
+def test_an_artifact_that_is_there_is_not_asked_for_again(cloud: Cloud) -> None:
+    """A download that runs twice reads that it is done, and does nothing else."""
+    world, meter = collected(cloud, 10)
+    download("disputes", "R-10", 3, desk=world.desk)
+    read, requests, asked = meter.read_units, meter.requests.total(), len(world.journal())
+    download("disputes", "R-10", 3, desk=world.desk)
+    assert (meter.read_units - read, meter.requests.total() - requests, len(world.journal()) - asked) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_publish_reads_each_raw_answer_once(cloud: Cloud, connection: str) -> None:
+    """Result and manifest are made of the same reading, and the manifest's checksums are those of the objects."""
+    meter = Meter()
+    meter.attach(cloud.session)
+    world = World(cloud)
+    world.submit(connection, "R-1", samples(*FILES[connection]))
+    prefix = f"cases/{connection}/R-1/"
+    answers = [key for key, _ in world.desk.objects.list(f"{prefix}vendor/")]
+    before = meter.requests["s3.GetObject"]
+    publish(connection, "R-1", desk=world.desk, events=cloud.app.events)
+    assert meter.requests["s3.GetObject"] - before == len(answers) > 0
+    manifest = json.loads(world.desk.objects.read(f"{prefix}manifest.json") or b"")
+    listed = {each["key"]: (each["size"], each["sha256"]) for each in manifest["files"]}
+    for key in answers:
+        body = world.desk.objects.read(key) or b""
+        assert listed[key] == (len(body), hashlib.sha256(body).hexdigest())
+
+
+def test_polls_for_results_store_no_answer(cloud: Cloud) -> None:
+    """However often the vendor is asked, the case's JSON is written when it is downloaded, and then alone."""
+    s3 = cloud.session.client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    world = World(cloud)
+    assert world.submit("disputes", "R-1", samples("invoice.pdf"))["status"] == "completed"
+    found = s3.list_object_versions(Bucket=BUCKET, Prefix="cases/disputes/R-1/vendor/case.json")
+    assert len(found["Versions"]) == 1

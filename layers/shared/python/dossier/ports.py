@@ -199,7 +199,7 @@ class Vendor(Protocol):
         """List what can be fetched, in a stable order."""
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
-        """Return where an artifact's bytes are now."""
+        """Return where an artifact's bytes are now. ``case`` has no documents here: they were not read."""
 
     def finish(self, case: CaseView) -> Flow[None]:
         """Do what the connection asks for once the results are collected (Docsumo's after-steps)."""

@@ -22,8 +22,8 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
         TruncatedDownloadError: the bytes did not arrive whole.
 
     """
-    job = desk.load(connection, reference)
-    artifact = next(each for each in job.case.artifacts if each.index == index)
+    job = desk.load_artifact(connection, reference, index)
+    (artifact,) = job.case.artifacts
     if artifact.key:
         return
     key = f"{folder(connection, reference)}artifacts/{artifact.name}"

@@ -36,7 +36,7 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
         job.run(job.vendor.finish(job.view))
     result = _complete(result, job.case, job.connection.review_below)
     failed = CaseFailedError.__name__ if result.status == "failed" else None
-    _write(result, job.case, desk=desk, events=events, error=failed)
+    _write(result, job.case, raw, desk=desk, events=events, error=failed)
     if failed:
         raise CaseFailedError(result.reason or f"{job.vendor.name} failed the case")
     prefix = folder(connection, reference)
@@ -79,7 +79,7 @@ def fail(
         waits.end(wait)
     for question in case.questions:  # its token is dead with the execution
         desk.cases.answered(*names, question.what)
-    _write(result, case, desk=desk, events=events, error=error)
+    _write(result, case, RawAnswers(desk, *names), desk=desk, events=events, error=error)
     return answer
 
 
@@ -89,21 +89,35 @@ class RawAnswers(Mapping[str, bytes]):
     def __init__(self, desk: Desk, connection: str, reference: str) -> None:
         self._objects = desk.objects
         self._prefix = f"{folder(connection, reference)}vendor/"
-        self._names = [
-            key.removeprefix(self._prefix).removesuffix(".json") for key, _ in desk.objects.list(self._prefix)
-        ]
+        self._stats = {each.key: each for each in desk.objects.stats(self._prefix)}
+        self._names = [key.removeprefix(self._prefix).removesuffix(".json") for key in self._stats]
+        self._digests: dict[str, str] = {}
 
     def __getitem__(self, what: str) -> bytes:
-        body = self._objects.read(f"{self._prefix}{safe_name(what)}.json") if safe_name(what) in self._names else None
+        key = f"{self._prefix}{safe_name(what)}.json"
+        body = self._objects.read(key) if key in self._stats else None
         if body is None:
             raise KeyError(what)
+        self._digests[key] = hashlib.sha256(body).hexdigest()
         return body
+
+    def __contains__(self, what: object) -> bool:
+        return safe_name(str(what)) in self._names  # the way of Mapping itself would read it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def files(self) -> Iterator[dict[str, object]]:
+        """Yield the manifest's entry of each answer that is there now; what the result was made of is read once."""
+        for found in self._objects.stats(self._prefix):
+            key, sha256 = found.key, self._digests.get(found.key)
+            if sha256 is None or found != self._stats[key]:  # it was not read, or it is another one by now
+                sha256 = self._objects.facts_of(key).sha256
+            what = key.rpartition("/")[2].removesuffix(".json")
+            yield {"key": key, "size": found.size, "sha256": sha256, "source": f"vendor:{what}"}
 
 
 def _complete(result: Result, case: Case, review_below: float | None) -> Result:
@@ -163,12 +177,14 @@ def _refusal(submitted: CaseInput, vendor: str, execution_arn: str) -> CaseRecor
     )
 
 
-def _write(result: Result, case: Case, *, desk: Desk, events: Events, error: str | None = None) -> None:
+def _write(
+    result: Result, case: Case, raw: RawAnswers, *, desk: Desk, events: Events, error: str | None = None
+) -> None:
     """Write result, manifest, event, then the final status: dying in between, the whole is done again."""
     record, prefix = case.record, folder(result.connection, result.reference)
     body = (json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode()
     desk.objects.write(f"{prefix}result.json", body)
-    desk.objects.write_json(f"{prefix}manifest.json", _manifest(case, body, desk))
+    desk.objects.write_json(f"{prefix}manifest.json", _manifest(case, body, raw))
     kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
     detail = {
         "connection": result.connection,
@@ -198,7 +214,7 @@ def _write(result: Result, case: Case, *, desk: Desk, events: Events, error: str
     )
 
 
-def _manifest(case: Case, result: bytes, desk: Desk) -> dict[str, object]:
+def _manifest(case: Case, result: bytes, raw: RawAnswers) -> dict[str, object]:
     record = case.record
     prefix = folder(record.connection, record.reference)
     files: list[dict[str, object]] = [
@@ -211,10 +227,7 @@ def _manifest(case: Case, result: bytes, desk: Desk) -> dict[str, object]:
         for each in case.artifacts
         if each.key
     ]
-    for key, _ in desk.objects.list(f"{prefix}vendor/"):
-        facts = desk.objects.facts_of(key)
-        what = key.rpartition("/")[2].removesuffix(".json")
-        files.append({"key": key, "size": facts.size, "sha256": facts.sha256, "source": f"vendor:{what}"})
+    files += raw.files()
     digest = hashlib.sha256(result).hexdigest()
     files.append({"key": f"{prefix}result.json", "size": len(result), "sha256": digest, "source": "dossier"})
     return {

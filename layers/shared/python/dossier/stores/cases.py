@@ -122,6 +122,23 @@ class Cases:
             raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
         return case
 
+    def record(self, connection: str, reference: str) -> CaseRecord:
+        """Return a case's record alone, which costs the same however many documents and artifacts the case has.
+
+        Raises:
+            InvalidCaseError: there is none.
+
+        """
+        item = self._table.get(case_key(connection, reference), "CASE")
+        if item is None:
+            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
+        return _record(item)
+
+    def artifact(self, connection: str, reference: str, index: int) -> ArtifactRecord | None:
+        """Return one artifact of a case, or None if it has none of that number."""
+        item = self._table.get(case_key(connection, reference), f"ART#{index:05d}")
+        return None if item is None else ArtifactRecord.model_validate_json(item["data"])
+
     def newest(self, connection: str) -> Iterator[CaseRecord]:
         """Yield the cases of a connection, the latest submitted first."""
         for item in self._table.index(f"CASES#{connection}", newest=True):

@@ -41,7 +41,7 @@ def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: 
     """
     entry = _entry(_data(raw.get(CASE)), case.case_id)
     found = replies.file_list(_json(raw.get(FILES))) or []
-    sent = [each for name, body in raw.items() if name.startswith(UPLOAD) for each in _documents(body)]
+    sent = [each for name in raw if name.startswith(UPLOAD) for each in _documents(raw[name])]
     documents = _of_case(case.documents, found, sent) if case.documents else [_of_file(each) for each in found]
     failed = entry is not None and gave_up(entry, done)
     errors = [each.error for each in documents if each.error]

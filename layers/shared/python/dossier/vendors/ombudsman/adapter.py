@@ -157,10 +157,13 @@ class Ombudsman:
         return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
 
     def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
-        """Ask for the case (guide, "Step 4"); only its ``status`` counts, its times may be null."""
+        """Ask for the case (guide, "Step 4"); only its ``status`` counts, its times may be null.
+
+        The answer is not kept: the case's JSON is an artifact, kept as it is when it is downloaded.
+        """
         found: dict[str, Progress] = {}
         for case in cases:
-            request = requests.kept_case(_case_id(case))
+            request = requests.case(_case_id(case))
             reply = yield request
             found[_case_id(case)] = _progress(read_object(request, reply))
         return found

@@ -29,11 +29,6 @@ def case(case_id: str) -> Request:
     return Request("GET", case_path(case_id))
 
 
-def kept_case(case_id: str) -> Request:
-    """Fetch a case and keep the answer: the last one kept is what the result is read from."""
-    return Request("GET", case_path(case_id), keep="case")
-
-
 def upload(case_id: str, document: Document) -> Request:
     """Upload one evidence document (guide, "Step 2"); repeating it uploads it again."""
     part = FilePart(
