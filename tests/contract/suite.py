@@ -611,7 +611,7 @@ FORBIDDEN = {
 }  # fmt: skip
 INSIDE = tuple(
     f"dossier.{each}"
-    for each in ("errors", "http", "models", "settings", "ports", "result", "replies", "media", "operations")
+    for each in ("errors", "http", "models", "settings", "ports", "result", "replies", "media", "operations", "values")
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,14 +23,14 @@ from dossier.errors import (
 )
 from dossier.http import Reply, Request
 from dossier.models import Document, now
-from dossier.ports import CaseView, Intent, Vendor
+from dossier.ports import CaseView, Hint, Intent, Vendor
 from dossier.settings import Connection, Limits, Webhook
 from dossier.signatures import Delivery, Rule, verify
 from dossier.vendors.docustack import CONNECTION, VENDOR
 from dossier.vendors.docustack.adapter import BATCH_SIZE, MAX_BYTES, PAGES, SETTLE
 from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.lookup import ALLOWANCE
-from tests.flows import document, drive, recorded, reply
+from tests.flows import EVENTS, document, drive, recorded, reply
 
 CONFIGURED = CONNECTION(name="invoices", base_url="https://api.docustack.com", schema_id="sch", organization_id="org")
 AT = datetime(2024, 11, 15, 14, 22, tzinfo=UTC)
@@ -48,6 +49,45 @@ def refs(*names: str) -> tuple[Document, ...]:
 
 
 TWO = refs("one.pdf", "two.pdf")
+
+
+def test_values_without_a_name_and_fields_that_are_missing_are_reported() -> None:
+    """What is left out of the fields is counted in the warnings, and so are fields that the answer does not have."""
+    one = document(document_id="d-1").model_copy(update={"fields_extracted": 3, "finished": True})
+    body = {"status": "completed", "field_values": [{"field_key": "a", "value": 1.50}, {"value": "b"}, "c"]}
+    case = CaseView(CONFIGURED, "R-1", documents=(one,))
+    result = VENDOR.read_result(case, {"document-d-1": json.dumps(body).encode()})
+    assert (result.documents[0].fields_extracted, len(result.fields)) == (3, 1)
+    assert result.warnings == ["invoice.pdf: 2 field values without a name are in the vendor's answer alone"]
+    more = one.model_copy(update={"fields_extracted": 5})
+    result = VENDOR.read_result(replace(case, documents=(more,)), {"document-d-1": json.dumps(body).encode()})
+    assert "invoice.pdf: DocuStack extracted 5 fields, and its answer has 1" in result.warnings
+
+
+def test_a_failed_document_has_the_reason_of_its_job() -> None:
+    """What ``job_failed`` says is the reason of that job's documents where the API gives none, and of no other."""
+    hint = VENDOR.read_hint((EVENTS / "docustack" / "webhook-job_failed.json").read_bytes())
+    assert hint is not None
+    assert hint.says == "Extraction workflow timed out"
+    mine = document(document_id="d-1", job_id=hint.job_ids[0], failed=True, error="DocuStack could not extract it")
+    other = document("b.pdf", index=1, document_id="d-2", job_id="j-2", failed=True)
+    case = CaseView(CONFIGURED, "R-1", documents=(mine, other), said={hint.job_ids[0]: hint.says})
+    result = VENDOR.read_result(case, {"document-d-1": b'{"status": "failed"}'})
+    assert [each.error for each in result.documents] == [hint.says, "DocuStack could not extract it"]
+    answer = {"document-d-1": b'{"status": "failed", "error_message": "blank page"}'}
+    assert VENDOR.read_result(case, answer).documents[0].error == "blank page"
+
+
+@pytest.mark.parametrize("said", ["", " ", None, 7, ["x"]])
+def test_a_delivery_that_says_nothing_gives_no_reason(said: object) -> None:
+    """A reason is a text; one that is long or has control characters becomes one short line."""
+    body = {"event": "job_failed", "job_id": "j", "error_message": said}
+    assert VENDOR.read_hint(json.dumps(body).encode()) == Hint("job_failed", job_ids=("j",))
+    long = VENDOR.read_hint(json.dumps({**body, "error_message": "a\x1b[31m\n" * 200}).encode())
+    assert long is not None
+    assert long.says is not None
+    assert long.says.isprintable()
+    assert len(long.says) <= 300
 
 
 def test_is_a_vendor() -> None:

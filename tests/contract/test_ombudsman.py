@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +17,7 @@ from dossier.ports import CaseView, Intent, Vendor
 from dossier.settings import Connection
 from dossier.vendors.ombudsman import CONNECTION, VENDOR
 from dossier.vendors.ombudsman.answers import day, score
-from dossier.vendors.ombudsman.markdown import read_bullets, read_fields
+from dossier.vendors.ombudsman.markdown import LONGEST, read, read_bullets, read_fields
 from tests.flows import EVENTS, document, drive, recorded, reply
 
 CONFIGURED = CONNECTION(name="disputes", base_url="https://partner.example.com", tenant="t")
@@ -80,6 +82,19 @@ def test_reads_the_guides_chronology() -> None:
     assert [each.title for each in result.timeline] == [each["title"] for each in entries]
     assert [each.date for each in result.timeline] == ["2024-04-03", "2025-04-07", "2025-05-09", "2025-05-18"]
     assert [each.documents for each in result.timeline] == [[each["documents"][0]["document_id"]] for each in entries]
+    assert [each.timeline_id for each in result.timeline] == [each["timeline_id"] for each in entries]
+    assert [each.is_ai_generated for each in result.timeline] == [True] * 4
+    assert [each.external_document_ids for each in result.timeline] == [[None]] * 4
+
+
+def test_external_ids_are_in_the_result() -> None:
+    """The caller's own id of a document stands beside the vendor's, in the document and in the chronology."""
+    entry = {"documents": [{"external_document_id": "x"}, {"document_id": "d-1", "external_document_id": "E-1"}]}
+    body = {"chronology": [entry], "evidence": [{"document_id": "d-1", "external_document_id": "E-1"}]}
+    result = VENDOR.read_result(CASE, {"case": json.dumps(body).encode()})
+    assert (result.timeline[0].documents, result.timeline[0].external_document_ids) == (["d-1"], ["E-1"])
+    assert result.timeline[0].is_ai_generated is None
+    assert result.documents[0].external_document_id == "E-1"
 
 
 def test_reads_the_guides_scores() -> None:
@@ -113,7 +128,7 @@ def test_reads_the_guides_fields() -> None:
     ("text", "fields"),
     [
         ("- Time: 10:30: sharp", [("time", "Time", "10:30: sharp")]),
-        ("- URL:http://x", []),
+        ("- URL:http://x", [("url", "URL", "http://x")]),
         ("- Offer: NOT FOUND\n", [("offer", "Offer", None)]),
         ("- Offer: Not found in time", [("offer", "Offer", "Not found in time")]),
         ("- Offer:", [("offer", "Offer", None)]),
@@ -130,13 +145,33 @@ def test_reads_the_guides_fields() -> None:
             [("claimant", "Claimant", "Ann"), ("amount", "Amount", "£5")],
         ),
         ("- no label here\n  more of it\n- Total: 3", [("total", "Total", "3")]),
+        ("- A: 1\n - B: 2\n  - C: 3", [("a", "A", "1"), ("b", "B", "2"), ("c", "C", "3")]),
+        ("- A:b", [("a", "A", "b")]),
+        ("- Time:10:30", [("time", "Time", "10:30")]),
+        ("1. A: b\n2. C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("1) A: b", [("a", "A", "b")]),
+        ("+ A: b", [("a", "A", "b")]),
+        ("\u2013 A: b\n\u2013 C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("\u2022A: b", [("a", "A", "b")]),
+        ("| Field | Value |\n|---|---|\n| A | b |\n| C | **\u00a35** |", [("a", "A", "b"), ("c", "C", "\u00a35")]),
+        ("| A | C |\n|---|---|\n| b | d |", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- \u7533\u8bf7\u4eba\uff1a\u5f20\u4e09", [("\u7533\u8bf7\u4eba", "\u7533\u8bf7\u4eba", "\u5f20\u4e09")]),
+        ("- A: Not found.\n- B: N/A\n- C: *Not found*\n- D: (not found)", [(x, x.upper(), None) for x in "abcd"]),
+        ("- A: **Jack**\n- B: **Jack** Grainger", [("a", "A", "Jack"), ("b", "B", "Jack Grainger")]),
+        ("- A: 5*3*2\n- B: CW_2025_038", [("a", "A", "5*3*2"), ("b", "B", "CW_2025_038")]),
+        ("- A: [site](http://b)", [("a", "A", "[site](http://b)")]),
+        ("- A: 1\n## Amounts\n- B: 2", [("a", "A", "1"), ("b", "B", "2")]),
+        ("- **Parties**\n  - A: b\n- C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("> - A: b\n> - C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("```markdown\n- A: b\n```", [("a", "A", "b")]),
+        ("- A: x\n\n  more of it\n- B: y", [("a", "A", "x\nmore of it"), ("b", "B", "y")]),
         ("- Total: 1\n- Total: 2", [("total", "Total", "1"), ("total_2", "Total", "2")]),
         ("- Größe №7: 3\r\n- Ort: Köln", [("größe_7", "Größe №7", "3"), ("ort", "Ort", "Köln")]),
         ("- !!!: 1", [("field", "!!!", "1")]),
         ("- : 1", []),
         ("no list at all", []),
         ("  - Ort: Köln\n  - Tag: 3", [("ort", "Ort", "Köln"), ("tag", "Tag", "3")]),
-        ("- Note: **bold**: yes", [("note", "Note", "**bold**: yes")]),
+        ("- Note: **bold**: yes", [("note", "Note", "bold: yes")]),
         ("", []),
     ],
 )
@@ -146,12 +181,71 @@ def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str 
 
 
 @pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("- A: 1\n\nNote: extracted by AI", ["Note: extracted by AI"]),
+        ("- A: 1\nNote: extracted by AI", ["Note: extracted by AI"]),
+        ("- A: 1\nextracted by AI\n- B: 2", ["extracted by AI"]),
+        ("- Hearing at 10:30\n- A: 1", ["Hearing at 10:30"]),
+        ("- http://x.example/y\n- A: 1", ["http://x.example/y"]),
+        ("|a|b|c|\n|-|-|-|\n|1|2|3|\n|4|5|6|\n\n- A: 1", ["a | b | c 1 | 2 | 3 4 | 5 | 6"]),
+        ("- \x1b[31mred\u202e\n- A: 1", ["[31mred"]),
+        ("- " + "x" * 500 + "\n- A: 1", ["x" * 199 + "\u2026"]),
+    ],
+)
+def test_what_is_no_field_is_reported(text: str, unread: list[str]) -> None:
+    """A note, a heading's text or a bullet without a label never becomes part of a value, and never vanishes."""
+    found = read(text)
+    assert {each.name: each.value for each in found.fields} | {"A": "1"} == {
+        "A": "1",
+        **({"B": "2"} if "- B" in text else {}),
+    }
+    assert found.warnings == [f'not read as a field: "{each}"' for each in unread]
+
+
+def test_reports_of_one_text_are_few() -> None:
+    """A text of a thousand notes has twenty reports, and one that counts the others."""
+    warnings = read("- note\n" * 1000).warnings
+    assert len(warnings) == 21
+    assert warnings[-1] == "not read as fields: 980 more parts of the text"
+
+
+def test_a_text_beyond_the_limit_is_left_as_it_is() -> None:
+    """Nobody reads a mebibyte of bullets: it is in the raw answer, and that is reported."""
+    found = read("- A: b\n" * (LONGEST // 7 + 1))
+    assert (found.fields, len(found.warnings)) == ([], 1)
+    assert read_bullets("- a\n" * (LONGEST // 4 + 1))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- a: b\n", "- a\n", "1. a: b\n", "x\n- ", "- a: *_`[\n", "  - a: b\n", "|a|b|\n", "> - a: b\n", "# h\n",
+        "```\n", "- - - a\n",
+    ],
+)  # fmt: skip
+def test_reading_is_linear(line: str) -> None:
+    """Ten times the text costs about ten times the work, counted in calls: a quadratic reader costs a hundred."""
+    few, many = (_calls(lambda count=count: read(line * count)) for count in (1600, 16_000))
+    assert many < 15 * few
+
+
+def _calls(work: Callable[[], object]) -> int:
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    return sum(each.callcount for each in profile.getstats())
+
+
+@pytest.mark.parametrize(
     ("text", "points"),
     [
         ("- one\n- two: 2", ["one", "two: 2"]),
         ("lead\n* one\n  more", ["lead", "one\nmore"]),
         ("a sentence", ["a sentence"]),
         ("- a\n  - b", ["a\n- b"]),
+        ("- a\n - b", ["a", "b"]),
+        ("- a\n## Head\n1. b", ["a", "Head", "b"]),
+        ("- a\n\nA note.", ["a", "A note."]),
         ("\n \n", []),
     ],
 )
@@ -173,6 +267,10 @@ def test_reads_insights(text: str, points: list[str]) -> None:
         (None, None),
         ("", None),
         (20250715, None),
+        (1752537600, "2025-07-15"),
+        (1752537600000, "2025-07-15"),
+        ("1752571800", "2025-07-15T09:30:00.000Z"),
+        (True, None),
     ],
 )
 def test_midnight_in_utc_is_a_date(said: Any, read: str | None) -> None:
@@ -180,10 +278,36 @@ def test_midnight_in_utc_is_a_date(said: Any, read: str | None) -> None:
     assert day(said) == read
 
 
-@pytest.mark.parametrize(("given", "read"), [(0, 0.0), (10, 10.0), (7.5, 7.5), (None, None), (11, None), (True, None)])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(0, 0), (10, 10), (7, 7), ("7", 7), (7.0, 7), (7.5, 7.5), (None, None), (11, None), (True, None), ("7/10", None)],
+)
 def test_scores_are_between_0_and_10(given: Any, read: float | None) -> None:
-    """A score is a number from 0 to 10, or there is none; 0 is a score."""
-    assert score(given) == read
+    """A score is a number from 0 to 10, or there is none; 0 is a score, and a whole one stays whole."""
+    assert (score(given), type(score(given))) == (read, type(read))
+
+
+def test_an_unreadable_score_is_reported() -> None:
+    """A score that is there and is no number from 0 to 10 is None, and the result says so."""
+    body = {"document_id": "d-1", "claimant_support_score": "7/10", "defendant_support_score": "7"}
+    result = VENDOR.read_result(CASE, {"evidence-d-1": json.dumps(body).encode()})
+    scores = result.documents[0].scores
+    assert json.loads(scores.model_dump_json()) == {"claimant": None, "defendant": 7}
+    assert [each for each in result.warnings if "claimant_support_score" in each and "invoice.pdf" in each]
+    assert not [each for each in result.warnings if "defendant" in each]
+
+
+def test_fields_that_are_no_text_are_read_or_reported() -> None:
+    """An object of values gives its fields; anything else is in the vendor's answer alone, and that is reported."""
+    body = {"case_specific_fields": {"Claimant": "Jack", "Amount": 142.50, "Offer": None}}
+    result = VENDOR.read_result(CASE, {"case": b'{"case_specific_fields": {"Claimant": "Jack", "Amount": 142.50}}'})
+    assert [(each.key, each.value, each.typed) for each in result.fields] == [
+        ("claimant", "Jack", None),
+        ("amount", "142.50", "142.50"),
+    ]
+    result = VENDOR.read_result(CASE, {"case": json.dumps({**body, "case_specific_fields": [1]}).encode()})
+    assert result.fields == []
+    assert "case_specific_fields" in result.warnings[0]
 
 
 def test_insights_may_be_a_list() -> None:

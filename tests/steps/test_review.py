@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from dossier import vendors
+from dossier.http import Reply
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
@@ -34,3 +38,58 @@ def test_low_confidences_want_review(cloud: Cloud, below: float | None, wanted: 
     assert (result["status"], result["review"]) == ("completed", wanted)
     assert cloud.app.cases.get("invoices", "R-1").record.review is wanted
     assert [(kind, detail["review"]) for kind, detail in bus.details] == [("Case Completed", wanted)]
+
+
+def _answering(world: World, confidence: Any) -> None:
+    """Have the vendor give every field this confidence, or none at all (``...``)."""
+    read = world.transport._once
+
+    def changed(request: Any, *rest: Any) -> Any:
+        reply = read(request, *rest)
+        body = json.loads(reply.body)
+        for each in body.get("field_values", []):
+            each.pop("confidence") if confidence is ... else each.update(confidence=confidence)
+        return Reply(reply.status, json.dumps(body).encode(), reply.headers)
+
+    world.transport._once = changed  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "settings", "wanted"),
+    [
+        ("31%", {"review_below": 0.5}, True),
+        ("0,31", {"review_below": 0.3}, False),
+        ("high", {"review_below": 0.0}, True),
+        ("high", {}, False),
+        (..., {"review_below": 1.0}, False),
+        (..., {"review_below": 0.0, "review_missing": True}, True),
+        (None, {"review_below": 0.0, "review_missing": True}, True),
+        (0.9, {"review_below": 0.5, "review_missing": True}, False),
+    ],
+)
+def test_odd_and_missing_confidences_want_review(
+    cloud: Cloud, confidence: Any, settings: dict[str, Any], wanted: bool
+) -> None:
+    """With ``review_below``, one that cannot be read wants review; one that is missing does if the setting says so."""
+    world = World(cloud)
+    world.connections["invoices"] = world.connections["invoices"].model_copy(update=settings)
+    _answering(world, confidence)
+    result = world.submit("invoices", "R-1", samples("invoice.pdf"))
+    assert {each["review"] for each in result["fields"]} == {wanted}
+    assert result["review"] is wanted
+
+
+@pytest.mark.parametrize(
+    ("vendor", "settings", "problem"),
+    [
+        ("ombudsman", {"tenant": "t", "review_below": 0.5}, "ombudsman gives no confidences"),
+        ("docsumo", {"casetype_id": "c", "review_below": 0.5}, "docsumo gives no confidences"),
+        ("docustack", {"schema_id": "s", "organization_id": "o", "review_missing": True}, "needs review_below"),
+    ],
+)
+def test_review_without_confidences_is_an_error(vendor: str, settings: dict[str, Any], problem: str) -> None:
+    """A threshold that nothing can fall below is a mistake, and the deployment says so."""
+    with pytest.raises(ValidationError, match=problem):
+        vendors.connection_model(vendor).model_validate(
+            {"name": "x", "vendor": vendor, "base_url": "https://x.example.com", **settings}
+        )

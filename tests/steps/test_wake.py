@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -180,3 +180,28 @@ def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(c
     assert (result["status"], result["case_id"]) == ("completed", made["case_id"])
     assert len(world.effects("document_uploaded")) == 1
     assert cloud.app.intents.owner("claims", made["case_id"]) == "mine"
+
+
+def _apply(world: World, body: bytes) -> None:
+    waits, started = world.cloud.app.waits, cast("Any", world.tokens)
+    wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=started)
+
+
+def test_what_a_failed_job_says_is_kept_with_its_case(world: World) -> None:
+    """``job_failed`` names no document and the API may give no reason: what the delivery says stands in the result."""
+    app = world.cloud.app
+    app.intents.own(*CASE, ["job:1"])
+    body = {"event": "job_failed", "job_id": "job:1", "error_message": "Extraction workflow timed out"}
+    _apply(world, json.dumps(body).encode())
+    assert app.cases.get(*CASE).said == {"job:1": "Extraction workflow timed out"}
+    assert world.desk.load(*CASE).view.said == app.cases.get(*CASE).said
+    stranger = json.dumps({**body, "job_id": "job:2"}).encode()
+    _apply(world, stranger)
+    assert set(app.cases.get(*CASE).said) == {"job:1"}
+
+
+def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
+    """The status answer's ``fields_extracted`` comes from a poll, and is in ``result.json``."""
+    result = World(cloud).submit("invoices", "R-1", samples("invoice.pdf"))
+    assert result["documents"][0]["fields_extracted"] == len(result["documents"][0]["fields"])
+    assert result["warnings"] == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import hashlib
 import io
 import json
+import math
 import socket
 import time
 import tracemalloc
@@ -25,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dossier import errors, network, replies, transport
-from dossier.http import DEEPEST, MOST_VALUES, Effect, FilePart, Flow, Reply, Request, decode
+from dossier.http import DEEPEST, MOST_VALUES, Effect, FilePart, Flow, Reply, Request, decode, written
 from dossier.ports import Vendor
 from dossier.settings import Connection, Limits
 from dossier.stores.objects import S3File
@@ -429,6 +431,18 @@ def test_json_at_the_limits_is_json() -> None:
     assert decode(b"[" * DEEPEST + b"]" * DEEPEST)
     assert json.dumps(decode(b"[1e999, -1e999, NaN, Infinity]"), allow_nan=False).endswith("null, null]")
     assert decode(b"9" * 4000) == int("9" * 4000)
+
+
+@pytest.mark.parametrize(
+    "text", ["4200.00", "12345678901234567.89", "1e400", "-1E-400", "-0", "-0.0", "0.10", "1.0e+2", "9007199254740993"]
+)
+def test_a_number_keeps_the_vendors_text(text: str) -> None:
+    """A number is written again as it came, alone and inside other values, also after half an emoji was replaced."""
+    value = decode(f'{{"a": [{text}], "b": "\\ud83d"}}'.encode())
+    assert written(value["a"][0]) == text
+    assert written(value) == f'{{"a": [{text}], "b": "?"}}'
+    assert written(copy.deepcopy(value)) == written(value)
+    assert math.isfinite(value["a"][0])
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='[]{}",:0123456789eE+-.\\ud NaInfity', max_size=200).map(str.encode))

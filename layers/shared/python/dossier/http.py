@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from dossier.errors import MalformedAnswerError
 
@@ -84,11 +84,44 @@ class Reply:
             raise MalformedAnswerError(message) from error
 
 
-def decode(body: bytes) -> Any:
+class Number(float):
+    """A JSON number with its own text: it counts as the nearest finite float, and ``text`` is what the vendor wrote."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Read a number's text; one beyond every float counts as the largest."""
+        made = super().__new__(cls, max(-sys.float_info.max, min(float(text), sys.float_info.max)))
+        made.text = text
+        return made
+
+    def __reduce__(self) -> tuple[type[Number], tuple[str]]:
+        """Copy with the text."""
+        return type(self), (self.text,)
+
+
+def written(value: Any) -> str:
+    """Return a decoded value as JSON text, each number as the vendor wrote it."""
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(str(key), ensure_ascii=False)}: {written(each)}" for key, each in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(written(each) for each in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def decode(body: bytes, *, constant: Callable[[str], Any] = lambda _: None) -> Any:
     """Return the JSON value in a body of UTF-8 (RFC 8259, section 8.1), with or without a byte order mark.
 
-    Half of a surrogate pair (a text that a vendor cut inside an emoji) becomes ``?``: it could not be stored again.
-    ``NaN`` and infinities, which some vendors write though JSON has none, become null; ``1e999`` the largest number.
+    A number that is no plain integer is a :class:`Number`. Half of a surrogate pair (a text that a vendor cut inside
+    an emoji) becomes ``?``: it could not be stored again.
+
+    Args:
+        body: the text.
+        constant: gives the value for ``NaN`` and the infinities, which some vendors write though JSON has none.
 
     Raises:
         ValueError: the body is not JSON, is nested too deeply, or has too many values.
@@ -98,16 +131,23 @@ def decode(body: bytes) -> Any:
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES} values")
     text = body.decode("utf-8-sig")
-    value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
-    if b"\\ud" in body or b"\\uD" in body:
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    value = json.loads(text, parse_constant=constant, parse_float=Number, parse_int=_whole)
     if not _shallow(value):
         raise ValueError(f"nested more than {DEEPEST} levels")
-    return value
+    return _storable(value) if b"\\ud" in body or b"\\uD" in body else value
 
 
-def _finite(text: str) -> float:
-    return max(-sys.float_info.max, min(float(text), sys.float_info.max))
+def _whole(text: str) -> int | Number:
+    return Number(text) if text == "-0" else int(text)
+
+
+def _storable(value: Any) -> Any:
+    """Return a value whose texts have no half of a surrogate pair."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 def _shallow(value: Any) -> bool:

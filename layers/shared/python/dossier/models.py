@@ -146,6 +146,8 @@ class Document(Frozen):
     """The vendor's own word for its state, as last seen."""
     progress: int | None = None
     """How far the vendor has got with it, in percent, where it tells."""
+    fields_extracted: int | None = None
+    """How many fields the vendor has read, where it tells."""
     finished: bool = False
     """The vendor will not change it any more, or never took it."""
     failed: bool = False

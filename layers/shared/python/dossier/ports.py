@@ -27,6 +27,8 @@ class CaseView:
     """The vendor's id of the case, once known; None for vendors without cases."""
     documents: tuple[Document, ...] = ()
     submitted_at: datetime | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Why a job failed, by its id, as a delivery says: no truth, but all that some vendors say of it."""
 
     def document(self, document_id: str) -> Document | None:
         """Return the case's document that the vendor knows by ``document_id``."""
@@ -70,6 +72,8 @@ class DocumentState:
     error: str | None = None
     progress: int | None = None
     """Percent, where the vendor tells."""
+    fields_extracted: int | None = None
+    """How many fields the vendor has read, where it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class Hint:
     case_ids: tuple[str, ...] = ()
     document_ids: tuple[str, ...] = ()
     job_ids: tuple[str, ...] = ()
+    says: str | None = None
+    """What the vendor says went wrong, as one line."""
 
 
 class Vendor(Protocol):

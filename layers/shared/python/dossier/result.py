@@ -15,26 +15,44 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Amount(Part):
+    """Money. ``amount`` is a plain decimal number; ``currency`` the ISO 4217 code, None where its sign has several."""
+
+    amount: str
+    currency: str | None = None
+    symbol: str | None = None
+    """The sign that the vendor wrote."""
+
+
 class FieldValue(Part):
-    """An extracted value. ``confidence`` is 0 to 1, None where the vendor gives none."""
+    """An extracted value. ``confidence`` is 0 to 1, None where the vendor gives none that can be read."""
 
     key: str
     name: str
     value: str | None = None
+    """As the vendor wrote it."""
+    type: Literal["number", "date", "currency", "boolean", "text"] | None = None
+    """What the value is beyond doubt; what can be read in two ways is ``text``, and null has none."""
+    typed: str | bool | Amount | None = None
+    """The value in one form: a number as a plain decimal text, a date in ISO 8601; None for a text."""
     confidence: float | None = None
     inferred: bool = False
     edited: bool = False
     review: bool = False
-    """Its confidence is below the connection's ``review_below``."""
+    """Its confidence is below the connection's ``review_below``, cannot be read, or (``review_missing``) is missing."""
 
 
 class TimelineEntry(Part):
     """An event of the case. ``date`` is ``YYYY-MM-DD`` or an instant in ISO 8601; ``documents`` are vendor ids."""
 
+    timeline_id: str | None = None
     title: str | None = None
     description: str | None = None
     date: str | None = None
     documents: list[str] = Field(default_factory=list)
+    external_document_ids: list[str | None] = Field(default_factory=list)
+    """The caller's own id of each of ``documents``, None where it has none."""
+    is_ai_generated: bool | None = None
 
 
 class Dates(Part):
@@ -48,17 +66,20 @@ class Dates(Part):
 class Scores(Part):
     """How strongly a document supports each party, 0 to 10; not complementary."""
 
-    claimant: float | None = None
-    defendant: float | None = None
+    claimant: int | float | None = None
+    defendant: int | float | None = None
 
 
 class DocumentResult(Part):
     """What came of one document. ``status`` is the vendor's own word; ``error`` says why it failed."""
 
     document_id: str | None = None
+    external_document_id: str | None = None
     name: str | None = None
     status: str | None = None
     error: str | None = None
+    fields_extracted: int | None = None
+    """How many fields the vendor says that it extracted, where it says so."""
     title: str | None = None
     description: str | None = None
     summary: str | None = None
@@ -90,6 +111,8 @@ class Result(Part):
     review: bool = False
     title: str | None = None
     summary: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+    """What a reader should know before relying on it, one line each."""
     fields: list[FieldValue] = Field(default_factory=list)
     timeline: list[TimelineEntry] = Field(default_factory=list)
     documents: list[DocumentResult] = Field(default_factory=list)

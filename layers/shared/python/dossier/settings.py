@@ -88,7 +88,9 @@ class Connection(Settings):
     """Seconds after a lost answer for which the vendor may still be at work on an upload of a few MiB: what it does not
     list may still come. Nobody says how long; half a minute is what gateways give a request to its end."""
     review_below: float | None = Field(default=None, ge=0, le=1)
-    """Fields with a confidence below this mark the case as wanting review."""
+    """Fields with a confidence below this, or with one that cannot be read, mark the case as wanting review."""
+    review_missing: bool = False
+    """Whether a field without any confidence wants review, too."""
     storage_hosts: tuple[str, ...] = ()
     """Hosts (``name`` or ``name:port``) where artifact URLs may point; besides the API's own host."""
 
@@ -101,6 +103,18 @@ class Connection(Settings):
         if parts.username or parts.password:
             raise ValueError("must not contain a user name or password: secrets go to Secrets Manager")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _reviewable(self) -> Connection:
+        if self.review_missing and self.review_below is None:
+            raise ValueError("review_missing needs review_below: without it nothing wants review")
+        if self.review_below is not None and not self.gives_confidences():
+            raise ValueError(f"review_below: {self.vendor} gives no confidences to compare: leave it out")
+        return self
+
+    def gives_confidences(self) -> bool:
+        """Return whether the vendor's fields have confidences."""
+        return True
 
     @model_validator(mode="after")
     def _secure(self) -> Connection:

@@ -191,6 +191,7 @@ def _changed(document: Document, state: DocumentState) -> Document:
     changes = {
         "status": state.status,
         "progress": state.progress,
+        "fields_extracted": state.fields_extracted if state.fields_extracted is not None else document.fields_extracted,
         "finished": state.finished,
         "failed": state.failed,
         "error": state.error,

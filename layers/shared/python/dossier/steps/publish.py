@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dossier.errors import CaseFailedError, InvalidCaseError, tree
 from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
 from dossier.names import safe_name
-from dossier.result import ArtifactResult, DocumentResult, Result
+from dossier.result import ArtifactResult, DocumentResult, FieldValue, Result
+from dossier.settings import Connection
 from dossier.steps.work import Desk
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.events import DetailType, Events
@@ -34,7 +35,7 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
     result = job.vendor.read_result(job.view, raw)
     if result.status != "failed":
         job.run(job.vendor.finish(job.view))
-    result = _complete(result, job.case, job.connection.review_below)
+    result = _complete(result, job.case, job.connection)
     failed = CaseFailedError.__name__ if result.status == "failed" else None
     _write(result, job.case, raw, desk=desk, events=events, error=failed)
     if failed:
@@ -120,12 +121,12 @@ class RawAnswers(Mapping[str, bytes]):
             yield {"key": key, "size": found.size, "sha256": sha256, "source": f"vendor:{what}"}
 
 
-def _complete(result: Result, case: Case, review_below: float | None) -> Result:
+def _complete(result: Result, case: Case, connection: Connection | None) -> Result:
     """Fill in what every result has: identity, artifacts, times, the mark for review."""
     record = case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
-        field.review = review_below is not None and field.confidence is not None and field.confidence < review_below
+        field.review = connection is not None and _wants_review(field, connection)
     artifacts = [
         ArtifactResult(name=each.name, key=each.key, size=each.size, sha256=each.sha256)
         for each in case.artifacts
@@ -143,6 +144,15 @@ def _complete(result: Result, case: Case, review_below: float | None) -> Result:
             "completed_at": iso(now()),
         }
     )
+
+
+def _wants_review(field: FieldValue, connection: Connection) -> bool:
+    """Whether a person should look at a field; the vendor's folder has marked one whose confidence cannot be read."""
+    if connection.review_below is None:
+        return False
+    if field.confidence is None:
+        return field.review or connection.review_missing
+    return field.confidence < connection.review_below
 
 
 def _failed(case: Case, reason: str) -> Result:

@@ -61,6 +61,10 @@ def wake(
             strangers.append(vendor_id)
         else:
             references.add(reference)
+    if hint.says:
+        for job_id in hint.job_ids[:MOST_IDS]:
+            if (owner := desk.intents.owner(connection, job_id)) is not None:
+                desk.cases.say(connection, owner, job_id, hint.says)
     for reference in references:
         nudge(connection, reference, desk=desk, waits=waits)
     if references or not _collectable(hint, strangers, vendor.phases[0]):

@@ -99,6 +99,7 @@ class Job:
             case_id=record.case_id,
             documents=self.case.documents,
             submitted_at=moment(record.submitted_at),
+            said=self.case.said,
         )
 
     def run(self, flow: Flow[_T], *, hide: Sequence[str] = ()) -> _T:

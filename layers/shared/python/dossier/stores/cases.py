@@ -85,6 +85,8 @@ class Case(Stored):
     documents: tuple[Document, ...] = ()
     artifacts: tuple[ArtifactRecord, ...] = ()
     questions: tuple[Question, ...] = ()
+    said: dict[str, str] = Field(default_factory=dict)
+    """Why a job failed, by its id, as a delivery says."""
 
 
 class Cases:
@@ -95,7 +97,7 @@ class Cases:
 
     def find(self, connection: str, reference: str) -> Case | None:
         """Return a case with its documents, artifacts and questions, or None."""
-        record, documents, artifacts, questions = None, [], [], []
+        record, documents, artifacts, questions, said = None, [], [], [], {}
         for item in self._table.query(case_key(connection, reference)):
             kind = item["sk"].partition("#")[0]
             if kind == "CASE":
@@ -106,9 +108,17 @@ class Cases:
                 artifacts.append(ArtifactRecord.model_validate_json(item["data"]))
             elif kind == "ASK":
                 questions.append(Question.model_validate(item))
+            elif kind == "SAID":
+                said[item["job_id"]] = item["text"]
         if record is None:
             return None
-        return Case(record=record, documents=tuple(documents), artifacts=tuple(artifacts), questions=tuple(questions))
+        return Case(
+            record=record,
+            documents=tuple(documents),
+            artifacts=tuple(artifacts),
+            questions=tuple(questions),
+            said=said,
+        )
 
     def get(self, connection: str, reference: str) -> Case:
         """Return a case.
@@ -233,6 +243,11 @@ class Cases:
         """Forget artifacts that are no longer listed."""
         for index in indices:
             self._table.delete(case_key(connection, reference), f"ART#{index:05d}")
+
+    def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
+        """Store why one of a case's jobs failed, as a delivery says: for people, it changes nothing."""
+        item = {"pk": case_key(connection, reference), "sk": f"SAID#{job_id}", "job_id": job_id, "text": text}
+        self._table.put(item)
 
     def ask(self, connection: str, reference: str, question: Question) -> None:
         """Store a question to an operator."""

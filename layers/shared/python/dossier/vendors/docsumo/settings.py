@@ -60,6 +60,10 @@ class DocsumoConnection(Connection):
     storage_hosts: tuple[str, ...] = ("storage.googleapis.com",)
     webhook: Webhook | None = Webhook(scheme="shared-secret", header="X-Webhook-Token")
 
+    def gives_confidences(self) -> bool:
+        """Return False: the API gives no fields, so no confidences."""
+        return False
+
 
 def own(connection: Connection) -> DocsumoConnection:
     """Return ``connection`` as what it is.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from dossier.ports import DocumentState
 from dossier.replies import identifier
+from dossier.values import text_of
 
 ENDED = {"completed": False, "failed": True}
 """The terminal statuses (guide, "Step 3"), and whether they mean failure."""
+
+MOST_FIELDS = 1_000_000
+"""Most fields that a document is taken to have."""
+
+NO_REASON = "DocuStack could not extract it"
+"""What is said of a failed document of which the vendor says nothing."""
 
 RUNNING = frozenset({"uploaded", "pending", "queued", "processing", "in_progress", "running", "extracting"})
 """Ordinary words for "still running". The guide names none; whatever is not here either is reported as unknown."""
@@ -21,11 +27,8 @@ def first_id(value: Mapping[str, Any], *keys: str) -> str | None:
     return next((found for key in keys if (found := identifier(value.get(key)))), None)
 
 
-def text(value: object) -> str | None:
-    """Return a value as the vendor wrote it: text as it is, None as None, anything else as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+text = text_of
+"""A value as the vendor wrote it: text as it is, None as None, anything else as JSON."""
 
 
 def problem(value: Mapping[str, Any]) -> str | None:
@@ -44,11 +47,19 @@ def document_state(answer: Mapping[str, Any]) -> DocumentState:
     status = text(answer.get("status")) or ""
     word = status.lower()
     failed = ENDED.get(word, False)
-    error = (problem(answer) or "DocuStack could not extract it") if failed else None
+    error = (problem(answer) or NO_REASON) if failed else None
     progress: Any = answer.get("extraction_progress")
     known = isinstance(progress, int | float) and not isinstance(progress, bool) and 0 <= progress <= 100
     percent = int(progress) if known else None
-    return DocumentState(status=status, finished=word in ENDED, failed=failed, error=error, progress=percent)
+    extracted = answer.get("fields_extracted")
+    return DocumentState(
+        status=status,
+        finished=word in ENDED,
+        failed=failed,
+        error=error,
+        progress=percent,
+        fields_extracted=extracted if type(extracted) is int and 0 <= extracted <= MOST_FIELDS else None,
+    )
 
 
 def is_unknown(status: str) -> bool:

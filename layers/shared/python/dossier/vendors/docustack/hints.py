@@ -8,6 +8,9 @@ from typing import Any
 from dossier.ports import Hint
 from dossier.replies import delivered, identifier
 
+LONGEST_REASON = 300
+"""Most characters of what a delivery says went wrong."""
+
 
 def read_hint(body: bytes) -> Hint | None:
     """Return the ids in a delivery, whatever its event; None if it names none.
@@ -20,7 +23,13 @@ def read_hint(body: bytes) -> Hint | None:
     jobs = tuple(dict.fromkeys(each for part in parts for each in _ids(part, "job")))
     if not documents and not jobs:
         return None
-    return Hint(event=event, document_ids=documents, job_ids=jobs)
+    said = next((each for part in parts if isinstance(each := part.get("error_message"), str) and each.strip()), None)
+    return Hint(event=event, document_ids=documents, job_ids=jobs, says=_line(said))
+
+
+def _line(said: str | None) -> str | None:
+    line = " ".join("".join(each if each.isprintable() else " " for each in said or "").split())[:LONGEST_REASON]
+    return line or None
 
 
 def _ids(part: Mapping[str, Any], kind: str) -> Iterator[str]:

@@ -6,21 +6,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dossier.errors import MalformedAnswerError
-from dossier.http import Reply
+from dossier.http import decode
 from dossier.models import Document
 from dossier.ports import CaseView
 from dossier.result import DocumentResult, FieldValue, Result
-from dossier.vendors.docustack.answers import document_state, problem, text
+from dossier.values import field
+from dossier.vendors.docustack.answers import NO_REASON, document_state, problem, text
 from dossier.vendors.docustack.requests import kept_as
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     """Build the result: per document its field values; those of a case's only document are the case's, too."""
-    documents = [_document(document, _answer(document, raw)) for document in case.documents]
+    warnings: list[str] = []
+    documents = [_document(case, document, _answer(document, raw), warnings) for document in case.documents]
     failed = [document for document in documents if document.error is not None]
     title = case.options.get("case_title")
-    result = Result(title=title if isinstance(title, str) else None, documents=documents)
+    result = Result(title=title if isinstance(title, str) else None, documents=documents, warnings=warnings)
     if len(documents) == 1:
         result.fields = list(documents[0].fields)
     if failed:
@@ -33,22 +34,32 @@ def _answer(document: Document, raw: Mapping[str, bytes]) -> Mapping[str, Any]:
     if document.document_id is None:
         return {}
     try:
-        answer = Reply(200, raw.get(kept_as(document.document_id), b"")).json()
-    except MalformedAnswerError:
+        answer = decode(raw.get(kept_as(document.document_id), b""), constant=str)  # "NaN" is a value here
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
 
 
-def _document(document: Document, answer: Mapping[str, Any]) -> DocumentResult:
+def _document(case: CaseView, document: Document, answer: Mapping[str, Any], warnings: list[str]) -> DocumentResult:
     state = document_state(answer)
     failed = state.failed or (document.failed and not state.finished)
-    error = problem(answer) or document.error or state.error or "DocuStack could not extract it"
+    own = document.error if document.error != NO_REASON else None
+    error = problem(answer) or own or case.said.get(document.job_id or "") or NO_REASON
+    values = answer.get("field_values")
+    fields = list(read_fields(values))
+    unnamed = len(values) - len(fields) if isinstance(values, list) else 0
+    if unnamed:
+        warnings.append(f"{document.name}: {unnamed} field values without a name are in the vendor's answer alone")
+    told = document.fields_extracted
+    if told is not None and answer and told > len(fields) + unnamed:
+        warnings.append(f"{document.name}: DocuStack extracted {told} fields, and its answer has {len(fields)}")
     return DocumentResult(
         document_id=document.document_id,
         name=document.name,
         status=state.status or document.status,
         error=error if failed else None,
-        fields=list(read_fields(answer.get("field_values"))),
+        fields_extracted=told,
+        fields=fields,
     )
 
 
@@ -60,20 +71,14 @@ def read_fields(values: object) -> Iterator[FieldValue]:
         name = text(value.get("field_name")) or text(value.get("field_key"))
         if not name:
             continue
-        yield FieldValue(
-            key=text(value.get("field_key")) or _slug(name),
-            name=name,
-            value=text(value.get("value")),
-            confidence=_confidence(value.get("confidence")),
+        yield field(
+            text(value.get("field_key")) or _slug(name),
+            name,
+            value.get("value"),
+            confidence=value.get("confidence"),
             inferred=value.get("was_inferred") is True,
             edited=value.get("manually_edited") is True,
         )
-
-
-def _confidence(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None
 
 
 def _slug(name: str) -> str:

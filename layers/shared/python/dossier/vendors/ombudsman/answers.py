@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dossier.models import iso
 from dossier.ports import DocumentState
 from dossier.replies import identifier
+from dossier.values import epoch, score_of
 
 DOCUMENT_RUNNING = frozenset({"pending_processing", "processing"})
 DOCUMENT_ENDED = {"processing_complete": False, "processing_failed": True}
@@ -16,6 +18,8 @@ CASE_RUNNING = frozenset({"created", "processing"})
 CASE_ENDED = {"processed": False, "error": True}
 """A case's statuses (guide, "Case Status Progression"): the terminal ones, and whether they mean failure."""
 
+MOST_SUPPORT = 10
+"""Scores go from 0 to this (guide, "Evidence Document Fields")."""
 _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
 
 
@@ -57,16 +61,18 @@ def evidence_of(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def day(value: object) -> str | None:
-    """Return a date as ``YYYY-MM-DD`` where the vendor gives midnight UTC, which is how it writes dates."""
-    said = text(value)
+    """Return a date as ``YYYY-MM-DD`` where the vendor gives midnight UTC, which is how it writes dates.
+
+    A time since the epoch, in seconds or milliseconds, is one, too.
+    """
+    moment = epoch(value)
+    said = text(value) if moment is None else iso(moment)
     if said is None:
         return None
     match = _MIDNIGHT.fullmatch(said.strip())
     return match.group(1) if match else said
 
 
-def score(value: object) -> float | None:
-    """Return a support score from 0 to 10; None where there is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= 10 else None
+def score(value: object) -> int | float | None:
+    """Return a support score from 0 to 10, a whole one as the guide gives it; None where there is none."""
+    return score_of(value, most=MOST_SUPPORT)[0]

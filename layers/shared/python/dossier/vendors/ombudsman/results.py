@@ -11,29 +11,33 @@ from dossier.models import Document
 from dossier.ports import CaseView
 from dossier.replies import identifier
 from dossier.result import Dates, DocumentResult, Result, Scores, TimelineEntry
+from dossier.values import Keys, field, score_of
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
+    MOST_SUPPORT,
     day,
     document_state,
     entries,
     evidence_of,
     problem,
-    score,
     status,
     text,
 )
-from dossier.vendors.ombudsman.markdown import read_bullets, read_fields
+from dossier.vendors.ombudsman.markdown import Read, read, read_bullets
 from dossier.vendors.ombudsman.requests import evidence_path, kept_as
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     """Build the result from the kept ``case`` and ``evidence-<id>`` answers (guide, "Response Field Reference")."""
     answer = _answer(raw.get("case"))
-    documents = _documents(case, answer, raw)
+    warnings: list[str] = []
+    documents = _documents(case, answer, raw, warnings)
+    fields = _fields(answer.get("case_specific_fields"))
     result = Result(
         title=text(answer.get("case_title")) or text(case.options.get("case_title")),
         summary=text(answer.get("case_summary")),
-        fields=read_fields(text(answer.get("case_specific_fields")) or ""),
+        warnings=[*(f"case_specific_fields: {each}" for each in fields.warnings), *warnings],
+        fields=fields.fields,
         timeline=[_entry(each) for each in entries(answer.get("chronology"))],
         documents=documents,
     )
@@ -47,6 +51,16 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     return result
 
 
+def _fields(value: Any) -> Read:
+    """Read the case's own fields: markdown (guide, "Case Specific Fields"), and just as well an object of values."""
+    if value is None or isinstance(value, str):
+        return read(value or "")
+    if isinstance(value, dict) and not any(isinstance(each, dict | list) for each in value.values()):
+        keys = Keys()
+        return Read([field(keys.key(name), name, each) for name, each in value.items()])
+    return Read(warnings=["not a text: it is in the vendor's answer alone"])
+
+
 def _answer(body: bytes | None) -> Mapping[str, Any]:
     try:
         answer = Reply(200, body or b"").json()
@@ -56,37 +70,48 @@ def _answer(body: bytes | None) -> Mapping[str, Any]:
 
 
 def _entry(entry: Mapping[str, Any]) -> TimelineEntry:
-    documents = (identifier(each.get("document_id")) for each in entries(entry.get("documents")))
+    listed = [(identifier(each.get("document_id")), each) for each in entries(entry.get("documents"))]
+    documents = [(name, identifier(each.get("external_document_id"))) for name, each in listed if name is not None]
+    generated = entry.get("is_ai_generated")
     return TimelineEntry(
+        timeline_id=identifier(entry.get("timeline_id")),
         title=text(entry.get("title")),
         description=text(entry.get("description")),
         date=day(entry.get("timeline_date")),
-        documents=[each for each in documents if each is not None],
+        documents=[name for name, _ in documents],
+        external_document_ids=[external for _, external in documents],
+        is_ai_generated=generated if isinstance(generated, bool) else None,
     )
 
 
-def _documents(case: CaseView, answer: Mapping[str, Any], raw: Mapping[str, bytes]) -> list[DocumentResult]:
+def _documents(
+    case: CaseView, answer: Mapping[str, Any], raw: Mapping[str, bytes], warnings: list[str]
+) -> list[DocumentResult]:
     """Return the case's documents in their order, then evidence that was there before; own answers win over lists."""
     listed = evidence_of(answer)
     case_id = case.case_id or ""
 
     def read(document_id: str, document: Document | None) -> DocumentResult:
         own = _answer(raw.get(kept_as(evidence_path(case_id, document_id))))
-        return _document(document_id, document, {**listed.get(document_id, {}), **own})
+        return _document(document_id, document, {**listed.get(document_id, {}), **own}, warnings)
 
     known = {each.document_id: each for each in case.documents if each.document_id is not None}
-    untaken = [_document(None, each, {}) for each in case.documents if each.document_id is None]
+    untaken = [_document(None, each, {}, warnings) for each in case.documents if each.document_id is None]
     ids = [*known, *(each for each in listed if each not in known)]
     return [read(document_id, known.get(document_id)) for document_id in ids] + untaken
 
 
-def _document(document_id: str | None, document: Document | None, answer: Mapping[str, Any]) -> DocumentResult:
+def _document(
+    document_id: str | None, document: Document | None, answer: Mapping[str, Any], warnings: list[str]
+) -> DocumentResult:
     state = document_state(answer)
     failed = state.failed or (document is not None and document.failed and not state.finished)
     error = problem(answer) or (document.error if document else None) or "the vendor could not process it"
     insights = answer.get("case_insights")
+    named = (document.name if document else None) or document_id or ""
     return DocumentResult(
         document_id=document_id,
+        external_document_id=identifier(answer.get("external_document_id")),
         name=document.name if document else None,
         status=state.status or (document.status if document else None),
         error=error if failed else None,
@@ -102,7 +127,14 @@ def _document(document_id: str | None, document: Document | None, answer: Mappin
             end=day(answer.get("event_date_end")),
         ),
         scores=Scores(
-            claimant=score(answer.get("claimant_support_score")),
-            defendant=score(answer.get("defendant_support_score")),
+            claimant=_score(answer, "claimant_support_score", named, warnings),
+            defendant=_score(answer, "defendant_support_score", named, warnings),
         ),
     )
+
+
+def _score(answer: Mapping[str, Any], key: str, document: str, warnings: list[str]) -> int | float | None:
+    score, readable = score_of(answer.get(key), most=MOST_SUPPORT)
+    if not readable:
+        warnings.append(f"{document}: {key} is no number from 0 to {MOST_SUPPORT}: it is in the vendor's answer alone")
+    return score

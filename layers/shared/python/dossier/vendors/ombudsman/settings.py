@@ -23,6 +23,10 @@ class OmbudsmanConnection(Connection):
     on_unknown_outcome: Literal["ask", "retry"] = "ask"
     """After a lost answer to a create, which cannot be looked up: ask an operator, or create the case again."""
 
+    def gives_confidences(self) -> bool:
+        """Return False: what the vendor's AI writes has none."""
+        return False
+
 
 def own(connection: Connection) -> OmbudsmanConnection:
     """Return ``connection`` as what it is.
