@@ -63,7 +63,7 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     }
     if failed:
         message = f"{len(failed)} of {counted(len(checks), 'check')} failed: {', '.join(each.name for each in failed)}"
-        raise CommandError(message, document={**document, "error": message})
+        raise CommandError(message, document=document)
     out.document(document)
 
 

@@ -1,6 +1,7 @@
-"""What a command ends with when it does not end well: one line for a person, and an exit code.
+"""How a command ends that does not succeed: one line for a person, and an exit code.
 
-Exit codes are a contract: 1 the case (or the operation) failed, 2 bad usage, 3 not finished in time.
+Exit codes are a contract: 0 done, 1 the case (or the operation) failed, 2 bad usage, 3 not finished in time, 4 an
+operator has to answer first.
 """
 
 from __future__ import annotations
@@ -10,41 +11,67 @@ from typing import Any
 
 from cli.text import clean
 
-FAILED, BAD_USAGE, NOT_FINISHED = 1, 2, 3
+FAILED, BAD_USAGE, NOT_FINISHED, NEEDS_ANSWER = 1, 2, 3, 4
 
 _LOGIN = "set AWS credentials (AWS_PROFILE, `aws sso login`), or start the local AWS with `dossier up`"
 
 
 class CommandError(Exception):
-    """Ends a command: ``code`` is the exit code, ``document`` what ``--json`` prints in place of ``{"error": …}``."""
+    """Ends a command.
 
-    def __init__(self, message: str, *, code: int = FAILED, document: dict[str, Any] | None = None) -> None:
+    Attributes:
+        code: the exit code.
+        kind: the ``type`` that ``--json`` prints: the class name of the error, of Dossier's own tree where it has one.
+        fix: what to do about it, as a command or a short instruction; None where the message says all there is to say.
+        document: what ``--json`` prints beside ``error``.
+
+    """
+
+    code = FAILED
+
+    def __init__(
+        self, message: str, *, fix: str | None = None, kind: str | None = None, document: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
-        self.code = code
-        self.document = document
+        self.kind = kind or type(self).__name__
+        self.fix = fix
+        self.document = document or {}
+
+    @property
+    def message(self) -> str:
+        """What is wrong, as one line."""
+        return clean(str(self)).strip()
 
     @property
     def line(self) -> str:
-        """The message as one line."""
-        return clean(str(self)).strip()
+        """What is wrong and how to fix it, as one line."""
+        return f"{self.message}: {clean(self.fix)}" if self.fix else self.message
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints: ``error`` with ``type``, ``message`` and ``fix``, and the document's keys."""
+        return {**self.document, "error": {"type": self.kind, "message": self.message, "fix": self.fix}}
 
 
 class BadUsageError(CommandError):
     """The command was given something that it cannot work with."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code=BAD_USAGE)
+    code = BAD_USAGE
 
 
 class NotFinishedError(CommandError):
-    """What was waited for did not happen in time."""
+    """What the command waits for did not happen in time."""
 
-    def __init__(self, message: str, *, document: dict[str, Any] | None = None) -> None:
-        super().__init__(message, code=NOT_FINISHED, document=document)
+    code = NOT_FINISHED
+
+
+class NeedsAnswerError(CommandError):
+    """The case waits for an operator's answer."""
+
+    code = NEEDS_ANSWER
 
 
 def explain(error: Exception) -> CommandError:
-    """Return what to tell a person about any error that ended a command."""
+    """Return any error that ended a command as one that can be printed."""
     if isinstance(error, CommandError):
         return error
     return _of_dossier(error) or _of_aws(error) or _of_the_system(error)
@@ -55,11 +82,13 @@ def _of_dossier(error: Exception) -> CommandError | None:
     if local and isinstance(error, local.LocalError):
         return CommandError(str(error))
     errors = sys.modules.get("dossier.errors")
-    return CommandError(str(error)) if errors and isinstance(error, errors.DossierError) else None
+    if not errors or not isinstance(error, errors.DossierError):
+        return None
+    return CommandError(str(error), kind=type(error).__name__)
 
 
 def _of_aws(error: Exception) -> CommandError | None:
-    """Explain an error of botocore's, by name: its tree has no branches that tell what to mend."""
+    """Explain an error of botocore's, by name: its tree has no branches that say what to fix."""
     botocore = sys.modules.get("botocore.exceptions")
     if not botocore or not isinstance(error, botocore.BotoCoreError | botocore.ClientError):
         return None
@@ -67,13 +96,12 @@ def _of_aws(error: Exception) -> CommandError | None:
         return CommandError(_refusal(error.response.get("Error", {}), error.operation_name))
     name = type(error).__name__
     if "Credential" in name or "Token" in name or "SSO" in name or name == "ProfileNotFound":
-        return CommandError(f"no AWS account to work with ({error}): {_LOGIN}")
+        return CommandError(f"no AWS account to work with ({error})", fix=_LOGIN)
     if name == "NoRegionError":
-        return CommandError("no AWS region is set: set AWS_REGION, or start the local AWS with `dossier up`")
+        return CommandError("no AWS region is set", fix="set AWS_REGION, or start the local AWS with `dossier up`")
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
-        return CommandError(
-            f"AWS cannot be reached ({error}): check the network, or run `dossier up` for the local AWS"
-        )
+        fix = "check the network, or run `dossier up` for the local AWS"
+        return CommandError(f"AWS cannot be reached ({error})", fix=fix)
     return CommandError(f"AWS: {error}")
 
 

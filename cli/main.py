@@ -64,7 +64,7 @@ def _usage(error: Exception) -> CommandError | None:
         return None
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "dossier"
-    return BadUsageError(f"{error.format_message().rstrip('.')} (see `{command} --help`)")
+    return BadUsageError(error.format_message().rstrip("."), fix=f"see `{command} --help`")
 
 
 def _silence() -> None:
@@ -76,9 +76,11 @@ app = typer.Typer(
     name="dossier",
     cls=Commands,
     help="Sends documents to your document-processing vendor and lands every result in your own S3 bucket.",
-    add_completion=False,
+    epilog="Exit codes: 0 done, 1 the case or the operation failed, 2 bad usage, 3 not finished in time, "
+    "4 an operator has to answer first. `dossier COMMAND --help` explains a command.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    invoke_without_command=True,
 )
 secrets_app = typer.Typer(name="secrets", help="The connections' keys, in Secrets Manager.", rich_markup_mode=None)
 app.add_typer(secrets_app)
@@ -91,6 +93,26 @@ Stage = Annotated[
     str | None, typer.Option("--stage", help="Use this stage in the AWS account, even if the local AWS is up.")
 ]
 AtConnection = Annotated[str | None, typer.Option("--connection", help="The case's connection.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dossier {version('dossier')}")
+        raise typer.Exit
+
+
+@app.callback()
+def dossier(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 -- its callback prints it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Print the help if no command is given."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def _target(*, local: bool, stage: str | None) -> Target:
@@ -154,13 +176,18 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the vendor's.")] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="With --wait: seconds to wait at most (default 3600).")
+    ] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
     """Submit files as one case."""
     from cli import submit as here
+
+    if timeout is not None and not wait:
+        raise BadUsageError("--timeout is of use with --wait only", fix="add --wait, or leave --timeout out")
 
     here.submit(
         Output(as_json=as_json),
@@ -171,13 +198,14 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         options=option or [],
         case_id=case_id,
         wait=wait,
-        timeout=timeout,
+        timeout=3600 if timeout is None else timeout,
     )
 
 
 @app.command()
 def status(
-    words: Annotated[list[str], typer.Argument(metavar="[CONNECTION] REFERENCE")],
+    words: Annotated[list[str], typer.Argument(metavar="REFERENCE")],
+    connection: AtConnection = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
@@ -185,10 +213,17 @@ def status(
     """Show where a case stands."""
     from cli import status as here
 
-    if len(words) > 2:
-        raise BadUsageError("a connection and a reference are all that status takes (see `dossier status --help`)")
-    reference, connection = words[-1], words[0] if len(words) == 2 else None
-    here.status(Output(as_json=as_json), _target(local=local, stage=stage), reference, connection)
+    reference, at = _one_case(words, connection)
+    here.status(Output(as_json=as_json), _target(local=local, stage=stage), reference, at)
+
+
+def _one_case(words: Sequence[str], connection: str | None) -> tuple[str, str | None]:
+    """Return reference and connection; ``CONNECTION REFERENCE``, as earlier versions took them, is accepted too."""
+    if len(words) > 2 or (len(words) == 2 and connection is not None):
+        raise BadUsageError(
+            "give one REFERENCE, and its connection with --connection", fix="see `dossier status --help`"
+        )
+    return words[-1], words[0] if len(words) == 2 else connection
 
 
 @app.command("list")

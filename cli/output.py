@@ -71,6 +71,5 @@ class Output:
 def tell(problem: CommandError, *, as_json: bool) -> None:
     """Tell why a command did not end well: one line on stderr, and a document on stdout for programs."""
     if as_json:
-        document = {"error": problem.line} if problem.document is None else problem.document
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print(json.dumps(problem.as_json(), indent=2, ensure_ascii=False))
     print(f"dossier: {problem.line}", file=sys.stderr)

@@ -96,7 +96,7 @@ def redrive(
     if problems:
         first = problems[0]
         message = f"{len(problems)} could not be sent back; {first.get('reference') or first['queue']}: "
-        raise CommandError(message + first["error"], document={**document, "error": message + first["error"]})
+        raise CommandError(message + first["error"], document=document)
     out.document(document)
     if movable and not sent:
         out.progress("nothing was sent back" + ("" if asks else ": --yes does it"))

@@ -36,7 +36,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
     if refused:
         message = f"{len(refused)} of {len(answers)} deliveries could not be applied again"
         message = f"{message}: {refused[0]['error']}"
-        raise CommandError(message, document={"deliveries": answers, "error": message})
+        raise CommandError(message, document={"deliveries": answers})
     out.document({"deliveries": answers})
 
 

@@ -126,5 +126,5 @@ def _nobody_waits(case: Case) -> CommandError:
     record = case.record
     return CommandError(
         f"execution {record.execution_arn} does not wait for this answer any more: "
-        f"see `dossier status {record.connection} {record.reference}`"
+        f"see `dossier status {record.reference} --connection {record.connection}`"
     )

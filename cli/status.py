@@ -103,12 +103,18 @@ def result_key(record: CaseRecord) -> str | None:
     return f"{folder(record.connection, record.reference)}result.json" if record.status.final else None
 
 
-def resolve_line(case: Case) -> str:
-    """Return the commands that answer a case's open question."""
+def resolve_command(case: Case) -> str:
+    """Return the command that answers a case's open question."""
     record = case.record
     which = f" --question {case.questions[0].what}" if len(case.questions) > 1 else ""
-    command = f"dossier resolve {record.reference} --connection {record.connection}{which}"
-    return f"answer it with: {command} (--retry | --use ID | --give-up)"
+    return (
+        f"dossier resolve {record.reference} --connection {record.connection}{which} (--retry | --use ID | --give-up)"
+    )
+
+
+def resolve_line(case: Case) -> str:
+    """Return the line that says how to answer a case's open question."""
+    return f"answer it with: {resolve_command(case)}"
 
 
 def _show(out: Output, where: Target, case: Case) -> None:

@@ -225,13 +225,13 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
         if refused:
             error, reason = refused
             raise CommandError(
-                reason, document={**_identity(case, arn), "status": "failed", "error": error, "reason": reason}
+                reason, kind=error, document={**_identity(case, arn), "status": "failed", "reason": reason}
             )
         if time.monotonic() >= until:
             raise NotFinishedError(
-                f"case {case.reference} is started, but not accepted yet: see `dossier status {case.connection} "
-                f"{case.reference}` or execution {arn}",
-                document={**_identity(case, arn), "status": None, "error": "NotFinished"},
+                f"case {case.reference} is started, but not accepted yet",
+                fix=f"see `dossier status {case.reference} --connection {case.connection}` or execution {arn}",
+                document={**_identity(case, arn), "outcome": "started", "status": None},
             )
         time.sleep(_LOOK)
 
@@ -268,14 +268,14 @@ def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bo
     outcome = "already_submitted" if known else "accepted"
     document = {**describe(case), "outcome": outcome, "bucket": where.bucket}
     if record.status is CaseStatus.FAILED:
-        raise CommandError(_failure(record), document={**document, "error": record.error or "CaseFailedError"})
+        raise CommandError(_failure(record), kind=record.error or "CaseFailedError", document=document)
     out.document(document)
     rows = [("reference", record.reference), ("execution", record.execution_arn), ("status", record.status.value)]
     if record.status.final:
         rows.append(("result", f"s3://{where.bucket}/{document['result_key']}"))
         rows.append(("fetch it", f"dossier fetch {record.reference} DIR --connection {record.connection}"))
     elif not waited:
-        rows.append(("follow it", f"dossier status {record.connection} {record.reference}"))
+        rows.append(("follow it", f"dossier status {record.reference} --connection {record.connection}"))
     out.pairs(rows)
 
 

@@ -89,7 +89,7 @@ class Target:
         """
         if connection not in self.webhook_urls:
             known = ", ".join(self.connections) or "none is deployed"
-            raise BadUsageError(f'unknown connection "{connection}": use one of {known}')
+            raise BadUsageError(f'unknown connection "{connection}"', fix=f"use one of {known}")
         return connection
 
     def outputs(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def find(*, local: bool = False, stage: str | None = None) -> Target:
     if state is not None:
         return _local(state)
     if local:
-        raise CommandError("the local AWS is not up: start it with `dossier up`")
+        raise CommandError("the local AWS is not up", fix="start it with `dossier up`")
     return _cloud(stage or os.environ.get("DOSSIER_STAGE") or DEFAULT_STAGE)
 
 
@@ -186,7 +186,7 @@ def _stack_outputs(session: boto3.Session, stack: str) -> dict[str, str]:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise CommandError(
-            f"stack {stack} is not deployed in region {session.region_name}: run `cdk deploy`, "
-            "or `dossier up` for the local AWS"
+            f"stack {stack} is not deployed in region {session.region_name}",
+            fix="run `cdk deploy`, or `dossier up` for the local AWS",
         ) from None
     return {each["OutputKey"]: each["OutputValue"] for each in answer["Stacks"][0].get("Outputs", [])}

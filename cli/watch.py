@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
-from cli.errors import CommandError, NotFinishedError
+from cli.errors import CommandError, NeedsAnswerError, NotFinishedError
 from cli.output import Output
-from cli.status import describe, resolve_line, standing
+from cli.status import describe, resolve_command, resolve_line, standing
 from cli.target import Target
 from cli.text import clean, counted, duration
 from dossier.models import CaseStatus
@@ -35,6 +35,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
 
     Raises:
         NotFinishedError: it has not ended after ``seconds``.
+        NeedsAnswerError: it waits for an operator's answer.
         CommandError: its execution ended, and the case does not know of it.
 
     """
@@ -44,12 +45,18 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
     with _progress(out) as progress, _told_when_interrupted(out, names):
         while not case.record.status.final:
             progress.show(case)
+            if case.questions and case.record.status is CaseStatus.NEEDS_ATTENTION:
+                raise NeedsAnswerError(
+                    f"case {names[1]} needs attention: {case.questions[0].text}",
+                    fix=f"run `{resolve_command(case)}`",
+                    document=describe(case),
+                )
             now = time.monotonic()
             if now - started >= seconds:
                 raise NotFinishedError(
-                    f"case {names[1]} is {case.record.status.value} after {duration(round(seconds))}: it goes on, see "
-                    f"`dossier status {names[0]} {names[1]}`",
-                    document={**describe(case), "error": "NotFinished"},
+                    f"case {names[1]} is {case.record.status.value} after {duration(round(seconds))}, and continues",
+                    fix=f"follow it with `dossier status {names[1]} --connection {names[0]}`",
+                    document=describe(case),
                 )
             if now - looked_at >= _EXECUTION_EVERY:
                 looked_at = now
@@ -68,7 +75,7 @@ def _told_when_interrupted(out: Output, names: tuple[str, str]) -> Iterator[None
     try:
         yield
     except KeyboardInterrupt:
-        out.progress(f"the case goes on: see `dossier status {names[0]} {names[1]}`")
+        out.progress(f"the case continues: see `dossier status {names[1]} --connection {names[0]}`")
         raise
 
 

@@ -130,7 +130,7 @@ def test_a_delivery_that_is_not_proven(dossier: Dossier, keys: list[str]) -> Non
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     assert [each["applied"] for each in document["deliveries"]] == [False, True]
-    assert document["error"] == (
+    assert document["error"]["message"] == (
         "1 of 2 deliveries could not be applied again: no active webhook secret of invoices proves it"
     )
     assert len(dossier.cloud.messages("wake")) == 1

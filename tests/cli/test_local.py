@@ -77,7 +77,7 @@ def test_a_deployment_that_fails(monkeypatch: pytest.MonkeyPatch, nowhere: None)
         "  (all of it: deploy.log)",
         "dossier: cdk deploy failed",
     ]
-    assert json.loads(result.stdout) == {"error": "cdk deploy failed"}
+    assert json.loads(result.stdout)["error"]["message"] == "cdk deploy failed"
 
 
 def test_down_with_nothing_up(nowhere: None) -> None:

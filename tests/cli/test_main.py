@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -35,6 +36,20 @@ def test_each_command_has_help_and_json(command: str) -> None:
     assert "--local" in result.stdout
 
 
+def test_no_command_prints_the_help() -> None:
+    """The command alone is a question, not an error."""
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 0
+    assert "Usage: dossier" in result.stdout
+    assert "Exit codes: 0 done, 1" in " ".join(result.stdout.split())
+
+
+def test_version_is_that_of_the_package() -> None:
+    """--version prints one line."""
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"dossier {version('dossier')}\n")
+
+
 def test_help_waits_for_nothing_heavy() -> None:
     """The command line is there before boto3, pydantic, httpx or rich are."""
     code = "import cli.main, sys; print(sorted({'boto3', 'pydantic', 'httpx', 'rich', 'dossier'} & set(sys.modules)))"
@@ -42,14 +57,14 @@ def test_help_waits_for_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("words", [[], ["frobnicate"], ["list", "--frobnicate"], ["fetch"], ["secrets"]])
+@pytest.mark.parametrize("words", [["frobnicate"], ["list", "--frobnicate"], ["fetch"], ["secrets"]])
 def test_bad_usage_is_one_line(words: list[str]) -> None:
     """Typer's own errors are one line too, and exit code 2."""
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
     assert line.startswith("dossier: ")
-    assert "--help`)" in line
+    assert line.endswith("--help`")
     assert result.stdout == ""
 
 
@@ -57,7 +72,10 @@ def test_bad_usage_for_programs() -> None:
     """With --json an error is a document as well, wherever the option stands."""
     result = CliRunner().invoke(app, ["list", "--json", "--limit", "none"])
     assert result.exit_code == 2
-    assert list(json.loads(result.stdout)) == ["error"]
+    error = json.loads(result.stdout)["error"]
+    assert error["type"] == "BadUsageError"
+    assert "--limit" in error["message"]
+    assert error["fix"] == "see `dossier list --help`"
 
 
 def test_a_traceback_is_shown_on_demand_alone(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_one_that_cannot_be_sent_back_keeps_no_other(broken: Dossier) -> None:
     document = broken.json("redrive", "--yes")
     assert sorted(started(broken)) == ["INV-2", "INV-3"]
     assert [each["reference"] for each in document["problems"]] == ["INV-1"]
-    assert document["error"].startswith("1 could not be sent back; INV-1: ")
+    assert document["error"]["message"].startswith("1 could not be sent back; INV-1: ")
 
 
 def test_nothing_failed(dossier: Dossier) -> None:

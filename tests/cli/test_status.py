@@ -89,7 +89,7 @@ def test_no_such_case(submitted: Dossier) -> None:
     assert result.exit_code == 1
     message = "there is no case INV-2 at claims or disputes or invoices"
     assert result.stderr == f"dossier: {message}\n"
-    assert json.loads(result.stdout) == {"error": message}
+    assert json.loads(result.stdout)["error"]["message"] == message
     assert submitted("status", "claims", "INV-1").exit_code == 1
 
 
@@ -99,14 +99,15 @@ def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
     result = submitted("status", "INV-1")
     assert result.exit_code == 2
     assert "say which of claims, invoices" in result.stderr
-    assert submitted.json("status", "claims", "INV-1")["connection"] == "claims"
+    assert submitted.json("status", "INV-1", "--connection", "claims")["connection"] == "claims"
+    assert submitted.json("status", "claims", "INV-1")["connection"] == "claims", "the form of earlier versions"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("status",), "Missing argument '[CONNECTION] REFERENCE'"),
-        (("status", "a", "b", "c"), "a connection and a reference are all"),
+        (("status",), "Missing argument 'REFERENCE'"),
+        (("status", "a", "b", "c"), "give one REFERENCE, and its connection with --connection"),
         (("status", "nobody", "INV-1"), 'unknown connection "nobody": use one of claims, disputes, invoices'),
         (("list", "--connection", "nobody"), 'unknown connection "nobody"'),
         (("list", "--status", "done"), 'unknown status "done": use one of accepted, uploading'),

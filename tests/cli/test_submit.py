@@ -92,16 +92,16 @@ def test_a_resubmission_uploads_nothing(accepting: Dossier, invoice: Path) -> No
 
 def test_a_file_that_is_staged_already_is_not_uploaded_again(accepting: Dossier, invoice: Path) -> None:
     """A submission that was interrupted after its upload goes on from there."""
-    assert "uploading 1 file" in accepting("submit", "invoices", invoice, "--timeout", "0").stderr
+    assert "uploading 1 file" in accepting("submit", "invoices", invoice, "--wait", "--timeout", "0").stderr
     assert "uploading" not in accepting("submit", "invoices", invoice).stderr
 
 
 def test_nothing_known_in_time_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
     """If Accept has not spoken in time, the command says where to look."""
-    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--timeout", "0", "--json")
+    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "0", "--json")
     assert result.exit_code == 3
     assert result.stderr.splitlines()[-1].startswith("dossier: case INV-1 is started, but not accepted yet: see")
-    assert json.loads(result.stdout)["error"] == "NotFinished"
+    assert json.loads(result.stdout)["error"]["type"] == "NotFinishedError"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,9 @@ def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
     invoice.write_bytes(b"")
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--json")
     document = json.loads(result.stdout)
-    assert (document["outcome"], document["status"], document["error"]) == ("refused", "failed", "InvalidCaseError")
+    assert (document["outcome"], document["status"]) == ("refused", "failed")
+    assert document["error"]["type"] == "InvalidCaseError"
+    assert document["error"]["message"] == document["reason"]
     assert document["reason"].startswith("document invoice.pdf is empty")
     assert document["execution_arn"] == accepting.executions()[0].execution_arn
 
@@ -185,6 +187,7 @@ def test_a_failed_case_is_not_submitted_again(accepting: Dossier, invoice: Path)
         (("invoices", "{invoice}", "--option", "a=1", "--option", "a=2"), 'option "a" is given twice'),
         (("invoices",), "there is nothing to submit"),
         (("invoices", "{invoice}", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("invoices", "{invoice}", "--timeout", "9"), "--timeout is of use with --wait only"),
     ],
 )
 def test_bad_usage_uploads_nothing(accepting: Dossier, invoice: Path, words: tuple[str, ...], message: str) -> None:
@@ -202,7 +205,7 @@ def test_bad_usage_uploads_nothing(accepting: Dossier, invoice: Path, words: tup
 )
 def test_options_are_scalars_or_text(accepting: Dossier, invoice: Path, text: str, value: object) -> None:
     """JSON scalars are such; anything else is text, leading zeros included."""
-    accepting("submit", "invoices", invoice, "--reference", "INV-1", "--option", f"k={text}", "--timeout", "0")
+    accepting("submit", "invoices", invoice, "--reference", "INV-1", "--option", f"k={text}")
     sent = json.loads(accepting.executions()[0].execution_input)["options"]["k"]
     assert (sent, type(sent)) == (value, type(value))
 
@@ -266,21 +269,25 @@ def test_waiting_too_long_is_exit_code_3(accepting: Dossier, invoice: Path) -> N
     """A case that is not finished in time goes on; the command says how to follow it."""
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "3", "--json")
     assert result.exit_code == 3
-    assert "it goes on, see `dossier status invoices INV-1`" in result.stderr.splitlines()[-1]
+    assert (
+        "and continues: follow it with `dossier status INV-1 --connection invoices`" in result.stderr.splitlines()[-1]
+    )
     assert json.loads(result.stdout)["status"] == "accepted"
 
 
-def test_waiting_prints_a_question_once(accepting: Dossier, invoice: Path) -> None:
-    """A case that needs attention is waited for, its question printed with the command that answers it."""
-    accepting.then = [
-        lambda: accepting.ask("invoices", "INV-1", "upload-0"),
-        lambda: None,
-        lambda: accepting.change("invoices", "INV-1", status=CaseStatus.COMPLETED),
-    ]
-    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
-    assert result.exit_code == 0
+def test_waiting_for_a_case_that_needs_attention_is_exit_code_4(accepting: Dossier, invoice: Path) -> None:
+    """The command returns at once with the question and the command that answers it."""
+    accepting.then = [lambda: accepting.ask("invoices", "INV-1", "upload-0")]
+    result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--json")
+    assert result.exit_code == 4
     assert result.stderr.count("question (upload-0): was it created?") == 1
-    assert "dossier resolve INV-1 --connection invoices (--retry | --use ID | --give-up)" in result.stderr
+    document = json.loads(result.stdout)
+    assert document["status"] == "needs_attention"
+    assert document["error"] == {
+        "type": "NeedsAnswerError",
+        "message": "case INV-1 needs attention: was it created?",
+        "fix": "run `dossier resolve INV-1 --connection invoices (--retry | --use ID | --give-up)`",
+    }
 
 
 def test_waiting_for_a_known_case(accepting: Dossier, invoice: Path) -> None:

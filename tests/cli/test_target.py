@@ -101,7 +101,11 @@ def test_the_local_aws_or_nothing() -> None:
     """With --local the account of the environment is not asked."""
     result = run("list", "--local", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"error": "the local AWS is not up: start it with `dossier up`"}
+    assert json.loads(result.stdout)["error"] == {
+        "type": "CommandError",
+        "message": "the local AWS is not up",
+        "fix": "start it with `dossier up`",
+    }
     assert run("list", "--local", "--stage", "dev").exit_code == 2
 
 

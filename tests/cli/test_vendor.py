@@ -121,7 +121,9 @@ def test_a_refusal_is_one_line(asking: Dossier) -> None:
     result = asking("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")
     assert result.exit_code == 1
     assert "the vendor refused it (404: Case not found" in result.stderr
-    assert "404" in asking.json("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")["error"]
+    assert (
+        "404" in asking.json("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")["error"]["message"]
+    )
 
 
 # --- Docsumo ---------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_bad_usage(world: World) -> None:
         said = world.dossier(*arguments, code=2)
         (line,) = said.stderr.splitlines()
         assert all(word in line for word in words), line
-        assert said.document["error"] in line
+        assert said.document["error"]["message"] in line
     assert len(world.executions("usage")) == before
 
 
