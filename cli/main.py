@@ -176,6 +176,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the vendor's.")] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Send a file again whose bytes are in the case already.")
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="With --wait: seconds to wait at most (default 3600).")
     ] = None,
@@ -198,6 +201,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         options=option or [],
         case_id=case_id,
         wait=wait,
+        allow_duplicates=allow_duplicates,
         timeout=3600 if timeout is None else timeout,
     )
 
@@ -227,10 +231,17 @@ def _one_case(words: Sequence[str], connection: str | None) -> tuple[str, str | 
 
 
 @app.command("list")
-def list_cases(
+def list_cases(  # noqa: PLR0917 -- a command line is its parameters
     connection: Annotated[str | None, typer.Option(help="Only cases of this connection.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only cases with this status.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="S[,S...]", help="Only cases with this status, or one of these.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit says.")] = False,
+    after: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Only cases after this one: the cursor of the last one shown.")
+    ] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
@@ -238,8 +249,15 @@ def list_cases(
     """List cases, the latest submitted first."""
     from cli import status as here
 
-    where = _target(local=local, stage=stage)
-    here.cases(Output(as_json=as_json), where, connection=connection, status=status, limit=limit)
+    here.cases(
+        Output(as_json=as_json),
+        _target(local=local, stage=stage),
+        connection=connection,
+        status=status,
+        since=since,
+        after=after,
+        limit=None if everything else limit,
+    )
 
 
 @app.command()

@@ -82,9 +82,14 @@ def redrive(
 
     """
     letters = DeadLetters(where.session.client("sqs"), wake_queue_url(where))
-    piles = _piles(where, letters, connection, references)
-    piles = [each for each in piles if cause is None or cause.casefold() in each.cause.casefold()]
-    _show(out, piles)
+    found = _piles(where, letters, connection, references)
+    piles = [each for each in found if cause is None or cause.casefold() in each.cause.casefold()]
+    if found and not piles:
+        out.progress(
+            f'no cause contains "{cause}": without --cause, `dossier redrive` shows {counted(len(found), "cause")}'
+        )
+    else:
+        _show(out, piles)
     asks = not yes and not dry_run and not out.as_json and sys.stdin.isatty()
     movable = [each for each in piles if each.moves or references]  # one that is named gets to hear why it cannot be
     chosen = [] if dry_run else [each for each in movable if yes or (asks and _confirmed(each))]

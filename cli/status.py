@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from itertools import islice
+import re
+from collections.abc import Collection, Iterator
+from itertools import groupby, islice
 from typing import Any
 
+from cli.deliveries import moment_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, size
-from dossier.models import CaseStatus, Document
+from dossier.models import CaseStatus, Document, iso
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.objects import folder
 
+_CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
 REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
@@ -44,18 +48,63 @@ def status(out: Output, where: Target, reference: str, connection: str | None) -
     _show(out, where, case)
 
 
-def cases(out: Output, where: Target, *, connection: str | None, status: str | None, limit: int) -> None:
-    """Print the cases of one connection or all, the latest submitted first."""
-    wanted = _status(status)
+def cases(
+    out: Output,
+    where: Target,
+    *,
+    connection: str | None,
+    status: str | None,
+    since: str | None,
+    after: str | None,
+    limit: int | None,
+) -> None:
+    """Print the cases of one connection or all, the latest submitted first.
+
+    Args:
+        out: where they are printed.
+        where: the deployment.
+        connection: only its cases.
+        status: only cases with one of these statuses, separated by commas.
+        since: only cases submitted since then: ``30m``, ``2h``, ``3d`` or a time.
+        after: the ``cursor`` of a case that an earlier call printed last: only cases after that one.
+        limit: how many at most; None for all.
+
+    Raises:
+        BadUsageError: an unknown connection or status, or no time or cursor.
+
+    """
+    wanted = _statuses(status)
     names = [where.require(connection)] if connection else where.connections
-    merged = heapq.merge(*(where.app.cases.newest(name) for name in names), key=_submitted, reverse=True)
-    records = list(islice((each for each in merged if wanted in {None, each.status}), limit))
-    out.document([summary(each) for each in records])
+    begin = None if since is None else iso(moment_of(since))
+    found = (each for each in _newest(where, names, begin, after) if not wanted or each.status in wanted)
+    records = list(found if limit is None else islice(found, limit))
+    more = next(found, None) is not None
+    out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
     if not records:
-        out.progress("no cases" if wanted is None else f"no cases are {wanted.value}")
+        out.progress(f"no cases are {' or '.join(each.value for each in wanted)}" if wanted else "no cases")
         return
     rows = [(each.connection, each.reference, each.status.value, each.submitted_at, _remark(each)) for each in records]
     out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows)
+    if more:
+        out.progress(
+            f"{counted(len(records), 'case')} shown, and there are more: add --all, or --after {_cursor(records[-1])}"
+        )
+
+
+def _newest(where: Target, names: Collection[str], since: str | None, after: str | None) -> Iterator[CaseRecord]:
+    """Yield cases, the latest submitted first; those of one millisecond in a fixed order, so that a cursor holds."""
+    until = after.partition("/")[0] if after else None
+    if after is not None and not _CURSOR.fullmatch(after):
+        raise BadUsageError(f'"{clean(after)}" is no cursor', fix="give the cursor that `dossier list` printed")
+    newest = (where.app.cases.newest(name, since=since, until=until) for name in names)
+    for _, together in groupby(heapq.merge(*newest, key=_submitted, reverse=True), key=_submitted):
+        for record in sorted(together, key=_cursor, reverse=True):
+            if after is None or _cursor(record) < after:
+                yield record
+
+
+def _cursor(record: CaseRecord) -> str:
+    return f"{record.submitted_at}/{record.connection}/{record.reference}"
 
 
 def _remark(record: CaseRecord) -> str:
@@ -78,6 +127,8 @@ def summary(record: CaseRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "updated_at": record.updated_at,
         "completed_at": record.completed_at,
+        "result_key": result_key(record),
+        "manifest_key": manifest_key(record),
     }
 
 
@@ -94,13 +145,17 @@ def describe(case: Case) -> dict[str, Any]:
             {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
         ],
         "questions": [{"what": each.what, "text": each.text, "asked_at": each.asked_at} for each in case.questions],
-        "result_key": result_key(record),
     }
 
 
 def result_key(record: CaseRecord) -> str | None:
     """Return the key of a case's ``result.json``; None until there is one."""
     return f"{folder(record.connection, record.reference)}result.json" if record.status.final else None
+
+
+def manifest_key(record: CaseRecord) -> str | None:
+    """Return the key of a case's ``manifest.json``; None until there is one."""
+    return f"{folder(record.connection, record.reference)}manifest.json" if record.status.final else None
 
 
 def resolve_command(case: Case) -> str:
@@ -162,12 +217,13 @@ def standing(document: Document) -> str:
     return status if document.progress is None or document.finished else f"{status} ({document.progress} %)"
 
 
-def _status(text: str | None) -> CaseStatus | None:
-    try:
-        return None if text is None else CaseStatus(text)
-    except ValueError:
-        known = ", ".join(each.value for each in CaseStatus)
-        raise BadUsageError(f'unknown status "{clean(text)}": use one of {known}') from None
+def _statuses(text: str | None) -> list[CaseStatus]:
+    known = {each.value: each for each in CaseStatus}
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if word not in known:
+            raise BadUsageError(f'unknown status "{clean(word)}"', fix=f"use {', '.join(known)}, or several of them")
+    return [known[word] for word in words]
 
 
 def _submitted(record: CaseRecord) -> str:

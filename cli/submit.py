@@ -57,9 +57,10 @@ def submit(
     options: Sequence[str],
     case_id: str | None,
     wait: bool,
+    allow_duplicates: bool,
     timeout: float,
 ) -> None:
-    """Submit files as one case.
+    """Submit files as one case; the same bytes twice are sent once unless ``allow_duplicates``.
 
     Raises:
         BadUsageError: something given is wrong; nothing was uploaded.
@@ -72,6 +73,8 @@ def submit(
     _check_files(files)
     parsed = _options(options)
     sources = [_source(path) for path in files]
+    if not allow_duplicates:
+        sources = _without_duplicates(out, sources)
     case, digest = _case(connection, sources, reference, parsed, case_id)
     found = where.app.cases.find(connection, case.reference)
     known = found is not None and not found.record.refused and found.record.fingerprint == digest
@@ -120,6 +123,18 @@ def _source(path: Path) -> Source:
         size += len(chunk)
     name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
     return Source(path=path, name=name, size=size, sha256=digest.hexdigest())
+
+
+def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
+    """Return the files without those whose bytes another one has; vendors bill each by the page."""
+    first: dict[str, Source] = {}
+    for each in sources:
+        known = first.setdefault(each.sha256, each)
+        if known is not each:
+            out.progress(
+                f"{each.path} has the same bytes as {known.path}: it is sent once (--allow-duplicates sends it twice)"
+            )
+    return list(first.values())
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

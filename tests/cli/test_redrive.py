@@ -146,6 +146,14 @@ def test_one_that_cannot_be_sent_back_keeps_no_other(broken: Dossier) -> None:
     assert document["error"]["message"].startswith("1 could not be sent back; INV-1: ")
 
 
+def test_cause_that_matches_nothing_says_so(broken: Dossier) -> None:
+    """Something failed, but not for that cause."""
+    result = broken("redrive", "--cause", "no such cause")
+    assert result.exit_code == 0
+    assert 'no cause contains "no such cause": without --cause, `dossier redrive` shows 4 causes' in result.stderr
+    assert "nothing failed" not in result.stderr
+
+
 def test_nothing_failed(dossier: Dossier) -> None:
     """An empty list is no error."""
     result = dossier("redrive")

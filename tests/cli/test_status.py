@@ -28,6 +28,7 @@ FIELDS = {
     "completed_at",
     "questions",
     "result_key",
+    "manifest_key",
 }
 
 
@@ -110,7 +111,7 @@ def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
         (("status", "a", "b", "c"), "give one REFERENCE, and its connection with --connection"),
         (("status", "nobody", "INV-1"), 'unknown connection "nobody": use one of claims, disputes, invoices'),
         (("list", "--connection", "nobody"), 'unknown connection "nobody"'),
-        (("list", "--status", "done"), 'unknown status "done": use one of accepted, uploading'),
+        (("list", "--status", "done"), 'unknown status "done": use accepted, uploading'),
         (("list", "--limit", "0"), "Invalid value for '--limit'"),
     ],
 )
@@ -147,6 +148,48 @@ def test_cases_are_listed_by_status(submitted: Dossier, invoice: Path) -> None:
     assert [each["reference"] for each in submitted.json("list", "--status", "waiting")] == ["C-1"]
     assert submitted.json("list", "--status", "failed") == []
     assert "no cases are failed" in submitted("list", "--status", "failed").stderr
+
+
+def test_cases_are_listed_by_several_statuses(submitted: Dossier, invoice: Path) -> None:
+    """Statuses are separated by commas; an unknown one among them is named."""
+    submitted("submit", "claims", invoice, "--reference", "C-1")
+    submitted("submit", "disputes", invoice, "--reference", "D-1")
+    submitted.change("claims", "C-1", status=CaseStatus.WAITING)
+    submitted.change("disputes", "D-1", status=CaseStatus.FAILED)
+    listed = submitted.json("list", "--status", "failed, waiting")
+    assert [each["reference"] for each in listed] == ["D-1", "C-1"]
+    assert [each["manifest_key"] for each in listed] == ["cases/disputes/D-1/manifest.json", None]
+    assert 'unknown status "done"' in submitted("list", "--status", "failed,done").stderr
+
+
+def test_cases_are_listed_since(submitted: Dossier) -> None:
+    """--since takes a time or an age."""
+    assert submitted.json("list", "--since", "2099-01-01") == []
+    assert [each["reference"] for each in submitted.json("list", "--since", "1h")] == ["INV-1"]
+    assert submitted("list", "--since", "yesterday").exit_code == 2
+
+
+def test_list_says_that_there_are_more_and_how_to_see_them(submitted: Dossier, invoice: Path) -> None:
+    """A list that is cut names its cursor; from there the next call continues, whatever was submitted at one moment."""
+    for number in range(2, 6):
+        submitted("submit", "invoices", invoice, "--reference", f"INV-{number}")
+    table = submitted.cloud.app.table
+    for number in range(2, 5):  # three cases of one millisecond
+        at = "2026-01-31T12:00:00.000Z"
+        table.update(f"CASE#invoices#INV-{number}", "CASE", {"submitted_at": at, "gsi_sk": at})
+    seen: list[str] = []
+    after: tuple[str, ...] = ()
+    for _ in range(5):
+        [case] = submitted.json("list", "--limit", "1", *after)
+        seen.append(case["reference"])
+        after = ("--after", case["cursor"])
+    assert seen == ["INV-5", "INV-1", "INV-4", "INV-3", "INV-2"]
+    assert submitted.json("list", "--limit", "1", *after) == []
+    result = submitted("list", "--limit", "2")
+    assert "2 cases shown, and there are more: add --all, or --after 20" in result.stderr
+    assert submitted("list", "--limit", "5").stderr == ""
+    assert len(submitted.json("list", "--limit", "1", "--all")) == 5
+    assert "is no cursor" in submitted("list", "--after", "INV-1").stderr
 
 
 def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> None:

@@ -210,6 +210,18 @@ def test_options_are_scalars_or_text(accepting: Dossier, invoice: Path, text: st
     assert (sent, type(sent)) == (value, type(value))
 
 
+def test_same_bytes_are_sent_once(accepting: Dossier, invoice: Path, tmp_path: Path) -> None:
+    """A file that is given twice, or under another name, is reported and sent once: vendors bill by the page."""
+    copy = tmp_path / "copy.pdf"
+    copy.write_bytes(invoice.read_bytes())
+    result = accepting("submit", "invoices", invoice, copy, invoice, "--reference", "INV-1")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("has the same bytes as") == 2
+    assert [each.name for each in accepting.case("invoices", "INV-1").documents] == ["invoice.pdf"]
+    accepting("submit", "invoices", invoice, copy, "--reference", "INV-2", "--allow-duplicates")
+    assert [each.name for each in accepting.case("invoices", "INV-2").documents] == ["invoice.pdf", "copy.pdf"]
+
+
 def test_a_vendor_case_is_collected(accepting: Dossier) -> None:
     """With --case-id alone nothing is uploaded, and the vendor's id is the reference."""
     document = accepting.json("submit", "claims", "--case-id", "case_42")

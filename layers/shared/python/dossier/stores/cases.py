@@ -149,9 +149,9 @@ class Cases:
         item = self._table.get(case_key(connection, reference), f"ART#{index:05d}")
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
-    def newest(self, connection: str) -> Iterator[CaseRecord]:
-        """Yield the cases of a connection, the latest submitted first."""
-        for item in self._table.index(f"CASES#{connection}", newest=True):
+    def newest(self, connection: str, *, since: str | None = None, until: str | None = None) -> Iterator[CaseRecord]:
+        """Yield the cases of a connection, the latest submitted first; those submitted in between only, if given."""
+        for item in self._table.index(f"CASES#{connection}", since=since, until=until, newest=True):
             yield _record(item)
 
     def claim(self, record: CaseRecord, *, resume: bool = False) -> CaseRecord | None:

@@ -95,9 +95,11 @@ class Table:
     def index(
         self, pk: str, *, since: str | None = None, until: str | None = None, newest: bool = False
     ) -> Iterator[Item]:
-        """Yield the items under ``pk`` of the index, by its sort key; eventually consistent."""
+        """Yield the items under ``pk`` of the index, by its sort key, both ends included; eventually consistent."""
         condition: ConditionBase = Key("gsi_pk").eq(pk)
-        if since is not None:
+        if since is not None and until is not None:
+            condition = condition & Key("gsi_sk").between(since, until)
+        elif since is not None:
             condition = condition & Key("gsi_sk").gte(since)
         elif until is not None:
             condition = condition & Key("gsi_sk").lte(until)
