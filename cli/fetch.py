@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cli.errors import BadUsageError, CommandError
+from cli.files import created
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
 from cli.text import clean, counted
+from dossier.names import safe_name, unique_names
 from dossier.stores.objects import folder
 
 CHUNK = 1 << 20
@@ -40,10 +44,10 @@ def fetch(
     if lost:
         raise CommandError(f"s3://{where.bucket}/{lost[0]} is in the case's manifest, but not in the bucket any more")
     files = []
-    for key in wanted:
-        path = _inside(directory, key.removeprefix(prefix))
-        digest = _download(where, key, listed[key], path, sums.get(key))
-        files.append({"path": str(path), "key": key, "size": listed[key], "sha256": digest, "verified": key in sums})
+    for key, parts in _places(wanted, prefix).items():
+        digest = _download(where, key, listed[key], directory, parts, sums.get(key))
+        path = str(directory.joinpath(*parts))
+        files.append({"path": path, "key": key, "size": listed[key], "sha256": digest, "verified": key in sums})
     out.document({"connection": record.connection, "reference": reference, "directory": str(directory), "files": files})
     for file in files:
         out.line(str(file["path"]))
@@ -59,29 +63,41 @@ def _manifest(where: Target, prefix: str) -> dict[str, str]:
     return {file["key"]: file["sha256"] for file in files}
 
 
-def _inside(directory: Path, name: str) -> Path:
-    """Return where a file goes; never outside of the directory, whatever it is called and whatever links lead out."""
+def _places(keys: Sequence[str], prefix: str) -> dict[str, tuple[str, ...]]:
+    """Return where each file goes below the directory, by its key: one place for each on every file system.
+
+    A name is made safe as those are that Dossier stores: what somebody else put into the case's folder cannot lead out
+    of the directory, be a device of Windows, or take another file's place where letters' case makes no difference.
+    """
+    names = {key: [safe_name(part) for part in _parts(key.removeprefix(prefix))] for key in keys}
+    folders = {key: tuple(parts[:-1]) for key, parts in names.items()}
+    taken: dict[tuple[str, ...], list[str]] = {}
+    for key in keys:
+        taken.setdefault(_folded(folders[key]), []).append(key)
+    places: dict[str, tuple[str, ...]] = {}
+    for beside in taken.values():
+        last = unique_names(names[key][-1] for key in beside)
+        places |= {key: (*folders[key], name) for key, name in zip(beside, last, strict=True)}
+    return {key: places[key] for key in keys}
+
+
+def _parts(name: str) -> tuple[str, ...]:
     parts = PurePosixPath(name).parts
     if not parts or name != "/".join(parts) or {"..", "/"} & set(parts) or "\\" in name or "\0" in name:
         raise CommandError(f'"{clean(name)}" is no file name: it is not fetched')
-    path = directory.joinpath(*parts)
-    if not path.parent.resolve().is_relative_to(directory.resolve()):
-        raise CommandError(f"{path} leads out of {directory}: remove the link that is in the way")
-    return path
+    return parts
 
 
-def _download(where: Target, key: str, size: int, path: Path, sha256: str | None) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part"[-255:])
+def _folded(folder: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", part.casefold()) for part in folder)
+
+
+def _download(where: Target, key: str, size: int, directory: Path, parts: Sequence[str], sha256: str | None) -> str:
     digest = hashlib.sha256()
-    try:
-        with where.app.objects.open(key, size) as source, part.open("wb") as target:
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
-                target.write(chunk)
+    with where.app.objects.open(key, size) as source, created(directory, parts, replaces=True) as target:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
         if sha256 is not None and digest.hexdigest() != sha256:
             raise CommandError(f"s3://{where.bucket}/{key} is not what the case's manifest says: its sha256 differs")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from typer._click.exceptions import ClickException  # typer has a copy of click,
 from typer.core import TyperGroup
 
 from cli.errors import FAILED, BadUsageError, CommandError, explain
-from cli.output import Output, tell
+from cli.output import Output, clean_logs, tell
 
 if TYPE_CHECKING:
     from cli.target import Target
@@ -379,6 +379,7 @@ def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> 
 
 def main() -> None:
     """Run the command line."""
+    clean_logs()
     app()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cli.errors import CommandError
-from cli.text import clean
+from cli.text import LONGEST_QUESTION, clean, to_json
 
 _WIDE = 1000
 """Columns where there is no terminal: nothing is cut or wrapped."""
@@ -34,7 +34,7 @@ class Output:
     def document(self, value: Any) -> None:
         """Print the result for programs, if that is what is wanted."""
         if self.as_json:
-            print(json.dumps(value, indent=2, ensure_ascii=False))
+            print(to_json(value))
 
     def line(self, text: str = "") -> None:
         """Print a line of the result for people."""
@@ -45,7 +45,7 @@ class Output:
         """Print names and values for people, one below the other; what is empty is left out."""
         if self.as_json:
             return
-        kept = [(name, clean(value)) for name, value in rows if value not in (None, "")]
+        kept = [(clean(name), clean(value)) for name, value in rows if value not in (None, "")]
         width = max((len(name) for name, _ in kept), default=0)
         for name, value in kept:
             print(f"{name:<{width}}  {value}")
@@ -61,15 +61,46 @@ class Output:
         console = Console(file=sys.stdout, highlight=False)
         if not console.is_terminal:
             console = Console(file=sys.stdout, highlight=False, width=_WIDE)
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        table = Table(*map(clean, columns), box=None, pad_edge=False, header_style="bold")
         for row in rows:
             texts = [clean("" if cell is None else cell) for cell in row]
             table.add_row(*(Text(text, style=_STYLES.get(text, ""), overflow="fold") for text in texts))
         console.print(table)
 
 
+def confirmed(question: str, about: str) -> bool:
+    """Ask yes or no on the terminal; ``about`` are words of others, which are cut: the question stays in sight."""
+    import typer  # noqa: PLC0415 -- `dossier --help` does not wait for it
+
+    return typer.confirm(f"{clean(question)} ({clean(about, LONGEST_QUESTION)})?", err=True)
+
+
+def asked(question: str) -> str:
+    """Ask for a value that is typed unseen; empty if none is given."""
+    import typer  # noqa: PLC0415
+
+    return str(typer.prompt(clean(question), default="", hide_input=True, show_default=False, err=True))
+
+
+def clean_logs() -> None:
+    """Have warnings and logs of libraries, which may repeat what others wrote, printed as clean lines."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Clean())
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(True)
+
+
+class _Clean(logging.Formatter):
+    """A log record as one clean line, without the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return clean(f"{record.name}: {record.getMessage()}")
+
+
 def tell(problem: CommandError, *, as_json: bool) -> None:
     """Tell why a command did not end well: one line on stderr, and a document on stdout for programs."""
     if as_json:
-        print(json.dumps(problem.as_json(), indent=2, ensure_ascii=False))
+        print(to_json(problem.as_json()))
     print(f"dossier: {problem.line}", file=sys.stderr)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.deployed import wake_queue_url
 from cli.errors import CommandError, explain
-from cli.output import Output
+from cli.output import Output, confirmed
 from cli.status import find
 from cli.target import Target
 from cli.text import counted
@@ -134,7 +133,7 @@ def _examples(pile: Pile) -> str:
 
 
 def _confirmed(pile: Pile) -> bool:
-    return typer.confirm(f"send back {pile.what} ({pile.cause})?", err=True)
+    return confirmed(f"send back {pile.what}", pile.cause)
 
 
 def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import typer
 from botocore.exceptions import ClientError
 
 from cli.errors import BadUsageError
-from cli.output import Output
+from cli.output import Output, asked
 from cli.target import Target
 from cli.text import counted
 
@@ -81,7 +80,7 @@ def _present(client: Any, name: str) -> dict[str, Any]:
 
 def _ask(what: str, present: str) -> str:
     text = f"{what} (enter keeps the present one)" if present else what
-    return str(typer.prompt(text, default="", hide_input=True, show_default=False, err=True))
+    return asked(text)
 
 
 def _ask_secrets(present: Sequence[str]) -> list[str]:

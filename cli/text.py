@@ -1,17 +1,57 @@
-"""Texts of others (vendors, file names) made safe to print: no control characters, one line."""
+"""Texts of others (vendors, file names) made safe to print: no control characters, one line, no end of marks.
+
+Everything that the command prints goes through here: lines and questions through :func:`clean`, documents through
+:func:`to_json`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from typing import Any
 
+LONGEST = 4000
+"""Longest line that is printed, in characters: more of it would push everything else off the screen."""
+LONGEST_QUESTION = 300
+"""Longest text of others in a question: what is asked must stay in sight."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = {"\u200c", "\u200d"}
+"""They shape letters of Persian and Hindi, and move nothing."""
+_MARKS = 4
+"""Marks on one letter: no script needs more, and many more cover the lines above and below."""
 
 
-def clean(text: object) -> str:
-    """Return a text as one line that a terminal shows and never obeys."""
-    kept = "".join("\n" if unicodedata.category(each) in _HIDDEN else each for each in str(text))
-    return re.sub(r" *\n[ \n]*", " ", kept).rstrip()
+def clean(text: object, most: int = LONGEST) -> str:
+    """Return a text as one line that a terminal shows and never obeys, at most ``most`` characters long."""
+    kept, marks = [], 0
+    for each in str(text):
+        category = unicodedata.category(each)
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if marks <= _MARKS:
+            kept.append("\n" if category in _HIDDEN and each not in _JOINERS else each)
+    line = re.sub(r" *\n[ \n]*", " ", "".join(kept)).rstrip()
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON for a terminal or a program: letters of every script, and no character that moves them.
+
+    What JSON leaves as it is and a terminal or an editor obeys (C1 controls, DEL, marks of direction, line separators,
+    tags) is escaped; it is the same value for who reads it as JSON.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(_escaped(each) if _obeyed(each) else each for each in text)
+
+
+def _obeyed(character: str) -> bool:
+    if character.isascii():
+        return character == "\x7f"  # JSON escapes the others itself, and the newlines here are its own
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
 
 
 def counted(number: int, what: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
+from cli.files import created
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, size
@@ -55,12 +57,14 @@ def ask(out: Output, where: Target, connection: str, operation: str | None, word
 def _answer(out: Output, where: Target, settings: Connection, operation: Operation, given: Values) -> None:
     found = _run(where, settings, operation, given)
     if isinstance(found, File):
-        path = _place(Path(given[_DESTINATION.name]), found)
+        wanted = Path(given[_DESTINATION.name])
+        path = _place(wanted, found)
+        save = partial(_save, where, settings, path=path, replaces=path == wanted)
         try:
-            saved = _save(where, settings, found, path)
+            saved = save(found)
         except LinkExpiredError:
             again = _run(where, settings, operation, given)
-            saved = _save(where, settings, again if isinstance(again, File) else found, path)
+            saved = save(again if isinstance(again, File) else found)
         out.document({"path": str(path), "name": found.name, "size": saved[0], "sha256": saved[1]})
         out.line(str(path))
         out.progress(f"{clean(found.name)}: {size(saved[0])}")
@@ -99,17 +103,16 @@ def _place(given: Path, file: File) -> Path:
     return given
 
 
-def _save(where: Target, settings: Connection, file: File, path: Path) -> tuple[int, str]:
-    part, digest, written = path.with_name(f".{path.name}.part"[-255:]), hashlib.sha256(), 0
-    try:
-        with where.app.transport.download(settings, file.url) as incoming, part.open("wb") as target:
-            for chunk in incoming.chunks:
-                target.write(chunk)
-                digest.update(chunk)
-                written += len(chunk)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _save(where: Target, settings: Connection, file: File, *, path: Path, replaces: bool) -> tuple[int, str]:
+    digest, written = hashlib.sha256(), 0
+    with (
+        where.app.transport.download(settings, file.url) as incoming,
+        created(path.parent, [path.name], replaces=replaces) as target,
+    ):
+        for chunk in incoming.chunks:
+            target.write(chunk)
+            digest.update(chunk)
+            written += len(chunk)
     return written, digest.hexdigest()
 
 

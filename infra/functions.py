@@ -11,6 +11,7 @@ from constructs import Construct
 
 from dossier.models import REFUSED_DROPS
 from dossier.settings import Connection
+from dossier.steps.sources import OWN, SHARED
 from dossier.vendors import vendor
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
@@ -35,6 +36,7 @@ _STREAMS = cdk.Duration.minutes(15)
 VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
+SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
 EVIDENCE = "webhooks/*"
 REFUSED = f"{REFUSED_DROPS}*"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
@@ -226,15 +228,15 @@ class Functions(Construct):
         return Grant(("dynamodb:Query",), (self._index_arn,))
 
     def _reads_submissions(self) -> tuple[Grant, ...]:
-        """Documents lie anywhere in the artifact bucket, and in the buckets that the settings name."""
-        arns = [self._bucket.bucket_arn, *(self._arn_of_bucket(name) for name in self._settings.document_buckets)]
+        """Documents lie in the artifact bucket's folders for them, and in the buckets that the settings name."""
+        others = [self._arn_of_bucket(name) for name in self._settings.document_buckets]
         return (
             Grant(
                 ("s3:GetObject", "s3:GetObjectVersion"),
-                [f"{arn}/*" for arn in arns],
-                "Callers name the documents of a case by any key of the buckets meant for them.",
+                [*self._objects(*SUBMISSIONS), *(f"{arn}/*" for arn in others)],
+                "Callers name the documents of a case by any key of the places meant for them.",
             ),
-            Grant(("s3:ListBucket",), arns),
+            Grant(("s3:ListBucket",), [self._bucket.bucket_arn, *others]),
         )
 
     def _reads(self, *keys: str) -> Grant:

@@ -150,7 +150,7 @@ class World:
     def submit(self, connection: str, reference: str, files: Mapping[str, bytes], **rest: Any) -> dict[str, Any]:
         """Put files into the bucket and walk the case to its end; return its result."""
         documents = [
-            {"uri": self.cloud.put(f"staging/{reference}/{index}", body), "name": name}
+            {"uri": self.cloud.put(f"staging/{connection}/{reference}/{index}", body), "name": name}
             for index, (name, body) in enumerate(files.items())
         ]
         case = {"connection": connection, "reference": reference, "documents": documents, **rest}

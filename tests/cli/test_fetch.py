@@ -113,3 +113,63 @@ def test_a_file_in_the_folders_place(completed: Dossier, invoice: Path) -> None:
     result = completed("fetch", "INV-1", invoice)
     assert result.exit_code == 2
     assert "is not a folder" in result.stderr
+
+
+# What is planted in the folder
+
+
+def planted(tmp_path: Path) -> Path:
+    """Return a file outside of the folder that an attacker wants overwritten."""
+    target = tmp_path / "authorized_keys"
+    target.write_text("mine")
+    return target
+
+
+@pytest.mark.parametrize("name", [".result.json.part", "result.json", "manifest.json", ".manifest.json.part"])
+def test_a_planted_link_is_not_written_through(completed: Dossier, tmp_path: Path, name: str) -> None:
+    """A link where a file goes, or where it is written first, is replaced or left alone; its target stays as it is."""
+    target, folder = planted(tmp_path), tmp_path / "results"
+    folder.mkdir()
+    (folder / name).symlink_to(target)
+    result = completed("fetch", "INV-1", folder)
+    assert result.exit_code == 0, result.stderr
+    assert target.read_text() == "mine"
+    assert not (folder / "result.json").is_symlink()
+    assert json.loads((folder / "result.json").read_text())["status"] == "completed"
+
+
+def test_a_folder_that_is_a_link_inside_is_not_entered(completed: Dossier, tmp_path: Path) -> None:
+    """A link to another folder of the results is one all the same: it may be turned around at any moment."""
+    folder = tmp_path / "results"
+    (folder / "real").mkdir(parents=True)
+    (folder / "artifacts").symlink_to(folder / "real")
+    result = completed("fetch", "INV-1", folder)
+    assert result.exit_code == 1
+    assert "is a link" in result.stderr
+    assert not list((folder / "real").iterdir())
+
+
+def test_the_users_own_link_to_a_folder_is_followed(completed: Dossier, tmp_path: Path) -> None:
+    """The DIR that is given may be a link: it is the user's word."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "real")
+    assert completed("fetch", "INV-1", tmp_path / "results").exit_code == 0
+    assert (tmp_path / "real" / "result.json").is_file()
+
+
+def test_names_are_files_of_their_own_on_every_system(completed: Dossier, tmp_path: Path) -> None:
+    """Names that differ in case alone, and those that are devices on Windows, get names that are neither."""
+    for name in ("extra/a.json", "extra/A.JSON", "extra/con", "extra/aux.txt", "extra/x:y.pdf", "Extra/b.json"):
+        completed.cloud.put(PREFIX + name, name.encode())
+    document = completed.json("fetch", "INV-1", tmp_path / "results")
+    paths = {each["key"].removeprefix(PREFIX): Path(each["path"]) for each in document["files"]}
+    assert len({str(each).casefold() for each in paths.values()}) == len(paths)
+    assert {each.name for each in paths.values()} >= {"_con", "_aux.txt", "x_y.pdf"}
+    assert all(paths[name].read_bytes() == name.encode() for name in paths if name.startswith(("extra", "Extra")))
+
+
+def test_a_fetch_that_fails_leaves_no_part(completed: Dossier, tmp_path: Path) -> None:
+    """What was written so far is gone again."""
+    completed.cloud.put(f"{PREFIX}result.json", b'{"status": "forged"}')
+    completed("fetch", "INV-1", tmp_path / "results")
+    assert [each for each in (tmp_path / "results").rglob("*") if ".part" in each.name] == []

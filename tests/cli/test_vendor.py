@@ -186,6 +186,23 @@ def test_download_replaces_nothing_by_a_name_of_the_vendors(
     assert (wrong.exit_code, 'has no file "b.pdf"' in wrong.stderr) == (1, True)
 
 
+def test_download_writes_through_no_link(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
+    """A link that is planted where the file goes, or is written first, is replaced or left alone; never followed."""
+    case_id, target, place = uploaded(sandbox, "a.pdf"), tmp_path / "authorized_keys", tmp_path / "place"
+    target.write_text("mine")
+    place.mkdir()
+    for name in (".a.pdf.part", ".mine.pdf.part", "mine.pdf"):
+        (place / name).symlink_to(target)
+    assert asking("vendor", "claims", "download", case_id, "a.pdf", str(place)).exit_code == 0
+    assert asking("vendor", "claims", "download", case_id, "a.pdf", str(place / "mine.pdf")).exit_code == 0
+    assert target.read_text() == "mine"
+    assert (place / "a.pdf").read_bytes() == (place / "mine.pdf").read_bytes() == PDF
+    (place / "a.pdf").unlink()
+    (place / "a.pdf").symlink_to(tmp_path / "nowhere")
+    assert asking("vendor", "claims", "download", case_id, "a.pdf", str(place)).exit_code == 2
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_an_expired_url_is_asked_for_again(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
     """Storage refuses the first URL: the vendor is asked for another one, once."""
     case_id = uploaded(sandbox, "a.pdf")

@@ -47,7 +47,7 @@ def test_console(world: World) -> None:
     """An execution started by hand works under any name; a second one finds out that the case is submitted already."""
     reference = world.name("console")
     body = world.file(f"{reference}.pdf")
-    uri = world.put(f"by-hand/{reference}.pdf", body.read_bytes())
+    uri = world.put(f"uploads/{reference}.pdf", body.read_bytes())
     case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri}]}
     first, early = (world.start(case, str(uuid.uuid4())) for _ in range(2))
     ended = [world.ended(arn) for arn in (first, early)]

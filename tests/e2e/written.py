@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.e2e.world import World
 
-CONTENT = re.compile(r"staging/|by-hand/|inbox/|cases/[^/]+/[^/]+/(documents|artifacts|vendor)/")
+CONTENT = re.compile(r"staging/|uploads/|inbox/|cases/[^/]+/[^/]+/(documents|artifacts|vendor)/")
 """Keys of objects that are a document, an artifact or a raw answer."""
 Written = tuple[str, str]
 """A place (``log …``, ``object …``) and what stands there."""

@@ -42,7 +42,7 @@ class Stage:
     def submission(self, connection: str, **rest: Any) -> dict[str, Any]:
         """Put a document into the bucket; return an execution's input."""
         reference = f"grants-{self._run}-{next(self._numbers)}"
-        key = f"staging/{reference}.pdf"
+        key = f"staging/{connection}/{reference}.pdf"
         body = PDF + reference.encode()
         self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=body)
         documents = [{"uri": f"s3://{self._outputs['bucket']}/{key}", "name": f"{reference}.pdf"}]

@@ -12,13 +12,14 @@ EXECUTIONS = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:executi
 DOCUMENTS = "<Bucket>/cases/*/*/documents/*"
 VENDOR = "<Bucket>/cases/*/*/vendor/*"
 OUTCOME = {"<Bucket>/cases/*/*/result.json", "<Bucket>/cases/*/*/manifest.json"}
+SUBMISSIONS = {f"<Bucket>/{folder}/*" for folder in ("uploads", "staging", "inbox", "cases")}
 PATTERNS = {
-    "accept": {DOCUMENTS, "<Bucket>/*"},  # callers submit from any key
+    "accept": {DOCUMENTS, *SUBMISSIONS},
     "ask": set(),
     "collect": {VENDOR},
     "compare": set(),
     "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
-    "drop": {"<Bucket>/*", EXECUTIONS},  # what it reads, Accept reads as well
+    "drop": {*SUBMISSIONS, EXECUTIONS},  # what it reads, Accept reads as well
     "fail": {"<Bucket>/inbox-refused/*", VENDOR, *OUTCOME},
     "open": set(),
     "poll": {VENDOR},
@@ -143,14 +144,17 @@ def test_a_role_reads_the_secrets_of_the_connections_it_works_for(
 
 
 def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Documents may lie in other buckets if the operator says so, and in no other."""
+    """Documents lie in the bucket's folders for them; in other buckets if the operator says so, and in no other.
+
+    Deliveries, refused drops and batches are nothing that a case can name: the role cannot read them at all.
+    """
     for synthesized, buckets in ((stack, []), (other_stack, ["scans", "mail-room"])):
         statements = synthesized.statements("accept")
         [reads] = [each["Resource"] for each in statements if each["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]]
         [lists] = [each["Resource"] for each in statements if each["Action"] == ["s3:ListBucket"]]
         arns = ["<Bucket>", *(f"arn:<AWS::Partition>:s3:::{name}" for name in buckets)]
         assert set(lists) == set(arns)
-        assert set(reads) == {f"{arn}/*" for arn in arns}
+        assert set(reads) == {*SUBMISSIONS, *(f"{arn}/*" for arn in arns[1:])}
 
 
 def test_nobody_else_may_call_a_function(stack: Synthesized) -> None:

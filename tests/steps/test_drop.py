@@ -384,9 +384,10 @@ def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
 
 
 def test_documents_may_be_named(inbox: Inbox) -> None:
-    """A document without URI is the file beside; other files of the folder stay out of it; a URI is one as ever."""
-    elsewhere = inbox.world.cloud.put("archive/old.tiff", TIFF)
-    documents = [{"name": "März.pdf"}, {"uri": elsewhere, "name": "old.tiff"}]
+    """A document without URI is the file beside; a URI names a file of the folder; its other files stay out of it."""
+    beside = f"s3://{BUCKET}/{FOLDER}scans/1.tiff"
+    inbox.put(FOLDER + "scans/1.tiff", TIFF)
+    documents = [{"name": "März.pdf"}, {"uri": beside, "name": "old.tiff"}]
     inbox.drop(FOLDER + "Ma\u0308rz.pdf", PDF)  # as a Mac writes it
     inbox.drop(FOLDER + "notes.txt", b"not for the vendor")
     case = {"connection": "invoices", "reference": "INV-9", "documents": documents}

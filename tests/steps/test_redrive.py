@@ -120,7 +120,7 @@ def test_a_case_that_has_ended_asks_nothing(cloud: Cloud) -> None:
 def test_documents_that_the_vendor_reads_itself_stay_references(cloud: Cloud) -> None:
     """A resumed case has the input that it was submitted with, its files being those that Accept kept."""
     world = World(cloud)
-    uri = cloud.put("staging/R-1/0", samples("invoice.pdf")["invoice.pdf"])
+    uri = cloud.put("staging/claims/R-1/0", samples("invoice.pdf")["invoice.pdf"])
     data = {
         "connection": "claims",
         "reference": "R-1",

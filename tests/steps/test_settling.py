@@ -27,7 +27,7 @@ class Lost:
         self.world, self.connection, self.names = World(cloud), connection, (connection, "R-1")
         known = self.world.connections[connection]
         self.world.connections[connection] = known.model_copy(update={"settling": SETTLING})
-        uri = cloud.put("staging/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+        uri = cloud.put(f"staging/{connection}/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
         desk = self.world.desk
         accepted = accept(
             {"connection": connection, "reference": "R-1", "documents": [{"uri": uri}]},

@@ -19,7 +19,7 @@ def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud,
         world, reference = World(cloud), f"R-{number}"
         desk = world.desk
         documents = [
-            {"uri": cloud.put(f"staging/{reference}/{index}", body), "name": name}
+            {"uri": cloud.put(f"staging/{connection}/{reference}/{index}", body), "name": name}
             for index, (name, body) in enumerate(samples(*FILES[connection][:2]).items())
         ]
         case = {"connection": connection, "reference": reference, "documents": documents}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 CONNECTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+DocumentSource = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$")]
 Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "shared-secret", "path-token"]
 
 
@@ -91,6 +92,8 @@ class Connection(Settings):
     """Fields with a confidence below this, or with one that cannot be read, mark the case as wanting review."""
     review_missing: bool = False
     """Whether a field without any confidence wants review, too."""
+    document_sources: tuple[DocumentSource, ...] | None = None
+    """Other buckets (``name``, or ``name/prefix/``) that documents may lie in; None: all that the deployment names."""
     storage_hosts: tuple[str, ...] = ()
     """Hosts (``name`` or ``name:port``) where artifact URLs may point; besides the API's own host."""
 

@@ -26,6 +26,7 @@ from dossier.models import (
 from dossier.names import safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
+from dossier.steps.sources import check_sources
 from dossier.stores.cases import CaseRecord, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, folder, split_uri
@@ -123,6 +124,7 @@ def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor
         InvalidCaseError: says what to mend.
 
     """
+    check_sources(case, bucket=objects.bucket, connection=connection)
     schemes = _references(case, connection, vendor)
     sources = tuple(_source(each, schemes) for each in case.documents)
     names = [safe_name(name) for name, _ in sources]

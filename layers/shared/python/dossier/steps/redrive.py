@@ -15,7 +15,10 @@ from dossier.stores.executions import Executions
 NAMES = 50
 """Execution names that are tried: one that Accept refused without taking the case over keeps its name for 90 days."""
 UNKNOWN = "unknown"
-_WORD_WITH_NUMBER = re.compile(r"[^\s\"'(),;:/]*\d[^\s\"'(),;:/]*")
+LONGEST_CAUSE = 500
+"""Longest part of a reason, in characters, that tells causes apart."""
+_WORD = re.compile(r"[^\s\"'(),;:/]+")
+_DIGIT = re.compile(r"\d")
 _TELLING = re.compile(r"[45]\d\d\.?|v\d")
 """An HTTP status, or the version in an API's path."""
 
@@ -51,7 +54,10 @@ def cause_of(record: CaseRecord) -> str:
     reason = record.reason or UNKNOWN
     for own in (record.reference, record.case_id):
         reason = reason.replace(own, "…") if own else reason
-    reason = _WORD_WITH_NUMBER.sub(lambda word: word[0] if _TELLING.fullmatch(word[0]) else "…", reason)
+    reason = _WORD.sub(
+        lambda word: "…" if _DIGIT.search(word[0]) and not _TELLING.fullmatch(word[0]) else word[0],
+        reason[:LONGEST_CAUSE],
+    )
     return f"{record.error}: {reason}" if record.error else reason
 
 

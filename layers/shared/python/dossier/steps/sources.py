@@ -1,0 +1,84 @@
+"""Sources: which objects a case may name as its documents. Accept and Drop ask before they read anything."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from dossier.errors import InvalidCaseError
+from dossier.models import INBOX, CaseInput
+from dossier.settings import Connection
+from dossier.stores.objects import split_uri
+
+SHARED = "uploads/"
+"""Where callers of every connection put documents."""
+OWN = ("staging", "inbox", "cases")
+"""Folders of the artifact bucket with one folder in each for each connection: ``staging/<connection>/`` and so on."""
+
+_ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3)\Z", re.IGNORECASE)
+"""Names that are no bucket's: ARNs and aliases of access points, which may lead into any bucket
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, reserved suffixes)."""
+_UNQUOTED = 3
+"""Times that a key is percent-decoded to see what some server between might make of it."""
+
+
+def check_sources(case: CaseInput, *, bucket: str, connection: Connection) -> None:
+    """Check that a case names no documents but those that its submitter may have put there.
+
+    In the artifact bucket these are objects of ``uploads/`` and of the connection's own folders; for a drop, the file
+    itself or the files of its folder, and nothing of any other bucket. ``document_sources`` of the connection narrows
+    down what other buckets its documents may lie in. It makes no difference whether Dossier or the vendor reads them.
+
+    Raises:
+        InvalidCaseError: names the document that lies elsewhere, and says where it can lie.
+
+    """
+    for document in case.documents:
+        if document.uri[:5].lower() == "s3://":
+            _check(document.uri, case, bucket, connection)
+
+
+def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
+    bucket, key = split_uri(f"s3://{uri[5:]}")
+    shown = f"document {uri.partition('?')[0]}"
+    if _ANOTHER_WAY.match(bucket):
+        raise InvalidCaseError(f"{shown}: name the bucket itself, not an access point of it")
+    if any(part in {".", ".."} for form in _forms(key) for part in re.split(r"[/\\]", form)):
+        raise InvalidCaseError(f'{shown}: a part of its key is "." or "..": put it under a plain key')
+    if bucket.casefold() == own.casefold() and bucket != own:
+        raise InvalidCaseError(f"{shown}: there is no such bucket: write {own}")
+    if case.drop is not None:
+        place = _dropped(case.drop.key, case.connection)
+        if bucket != own or not (key.startswith(place) if place.endswith("/") else key == place):
+            raise InvalidCaseError(f"{shown}: the documents of a drop lie in {place}: drop the file there")
+    elif bucket == own:
+        allowed = (SHARED, *(f"{folder}/{case.connection}/" for folder in OWN))
+        if not key.startswith(allowed):
+            raise InvalidCaseError(
+                f"{shown}: documents of {case.connection} lie in {', '.join(allowed)}: put it into {SHARED}"
+            )
+    elif connection.document_sources is not None:
+        _check_other(shown, f"{bucket}/{key}", connection.document_sources)
+
+
+def _check_other(shown: str, place: str, sources: tuple[str, ...]) -> None:
+    if not any(place.startswith(each if "/" in each else f"{each}/") for each in sources):
+        known = ", ".join(sources) or "none"
+        raise InvalidCaseError(f"{shown}: document_sources of the connection does not name its place: it names {known}")
+
+
+def _dropped(key: str, connection: str) -> str:
+    """Return the folder that was dropped, ending in ``/``, or the one file."""
+    home = f"{INBOX}{connection}/"
+    folder, slash, _ = key.removeprefix(home).partition("/")
+    if not key.startswith(home) or not folder or folder in {".", ".."}:
+        raise InvalidCaseError(f"the drop {key} lies in the inbox of another connection: leave out drop")
+    return f"{home}{folder}{slash}"
+
+
+def _forms(key: str) -> list[str]:
+    """Return a key as it is, and as it is once percent-decoded, and again."""
+    forms = [key]
+    for _ in range(_UNQUOTED):
+        forms.append(unquote(forms[-1]))
+    return forms

@@ -1,0 +1,212 @@
+"""Sources: whoever may submit, or drop, reads what was put there for it and nothing else, however the URI is spelt."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dossier.connections import load_toml
+from dossier.errors import ConfigurationError, InvalidCaseError
+from dossier.models import CaseInput
+from dossier.steps.drop import QUIET
+from dossier.steps.sources import check_sources
+from tests.conftest import BUCKET, Cloud
+from tests.machine import ROOT, World, samples
+from tests.steps.test_drop import FOLDER, Inbox, inbox, status
+
+__all__ = ["inbox"]
+PAYROLL = samples("invoice.pdf")["invoice.pdf"]
+SETTINGS = load_toml(ROOT / "connections.toml")["claims"]
+FORBIDDEN = (
+    "cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "staging/invoices/1/payroll.pdf",
+    "inbox/invoices/payroll.pdf",
+    "inbox/invoices/May/payroll.pdf",
+    "webhooks/claims/2026/01/31/a.json",
+    "webhooks-refused/claims/2026/01/31/a.json",
+    "webhooks-seen/claims/a",
+    "inbox-refused/claims/a.txt",
+    "batches/1/input.jsonl",
+    "erasures/1.json",
+    "payroll.pdf",
+    "uploads",
+    "staging/claims-2/payroll.pdf",
+    "cases/claimsx/R-1/documents/payroll.pdf",
+    "CASES/claims/R-1/documents/payroll.pdf",
+)
+"""Keys of the bucket that no case of ``claims`` may name."""
+SPELLINGS = (
+    "{bucket}//cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/../cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads//../cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/./../cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/cases/claims/../invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/cases/claims/%2e%2e/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/cases/claims/%2E%2e%2Finvoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/cases/claims/%252e%252e/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/cases/claims/..\\invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/%63ases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{BUCKET}/uploads/payroll.pdf",
+    "{BUCKET}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "elsewhere/../{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "arn:aws:s3:us-east-1:123456789012:accesspoint:{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "arn:aws:s3:us-east-1:123456789012:accesspoint/{bucket}/object/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "arn:aws:s3:::{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "ARN:aws:s3:::{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "mine-abcdefghijklmnopqrstuvwxyz-s3alias/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "mine-abcdefghijklmnopqrstuvwxyz--ol-s3/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+)
+"""Ways to write what is forbidden so that it looks like something else."""
+
+
+def case(*uris: str, **more: Any) -> dict[str, Any]:
+    """Return an execution's input for the connection ``claims``."""
+    documents = [{"uri": uri} for uri in uris]
+    return {"connection": "claims", "reference": "R-1", "documents": documents, **more}
+
+
+def refused(data: dict[str, Any], **settings: Any) -> str:
+    """Return why a case is refused before anything is read."""
+    connection = SETTINGS.model_copy(update=settings)
+    with pytest.raises(InvalidCaseError) as found:
+        check_sources(CaseInput.parse(data), bucket=BUCKET, connection=connection)
+    assert str(found.value).isprintable()
+    return str(found.value)
+
+
+def allowed(data: dict[str, Any], **settings: Any) -> None:
+    """Check that a case may name its documents."""
+    check_sources(CaseInput.parse(data), bucket=BUCKET, connection=SETTINGS.model_copy(update=settings))
+
+
+# The attack of the issue, from outside
+
+
+def test_a_drop_reads_no_other_connections_documents(inbox: Inbox) -> None:
+    """A ``case.json`` that names a document of another case is refused in one line, and no vendor gets anything."""
+    uri = inbox.world.cloud.put("cases/invoices/PAYROLL-1/documents/payroll.pdf", PAYROLL)
+    inbox.drop("inbox/claims/x/case.json", json.dumps({"documents": [{"uri": uri}]}), after=QUIET)
+    inbox.run()
+    line = f"document {uri}: the documents of a drop lie in inbox/claims/x/: drop the file there"
+    assert status(inbox, "claims", "x") == ("failed", line)
+    assert inbox.note("claims/x/case.json") == f"inbox/claims/x/case.json was refused: {line}"
+    assert inbox.uploads() == []
+
+
+@pytest.mark.parametrize("key", FORBIDDEN)
+def test_an_execution_reads_no_other_connections_documents(cloud: Cloud, key: str) -> None:
+    """The same for an input of the console, the API or a batch: the bucket's other folders are nothing to submit."""
+    world = World(cloud)
+    uri = cloud.put(key, PAYROLL)
+    result = world.execute(case(uri), "arn:1")
+    assert (result["status"], world.effects("document_uploaded")) == ("failed", [])
+    assert f"document {uri}: documents of claims lie in uploads/, staging/claims/" in result["reason"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("drop", [None, {"key": "inbox/claims/x/case.json"}])
+def test_no_spelling_leads_elsewhere(spelling: str, drop: dict[str, str] | None) -> None:
+    """Dots, percents, slashes, another case of letters, access points: each is refused in a line with what to do."""
+    uri = "s3://" + spelling.format(bucket=BUCKET, BUCKET=BUCKET.upper())
+    for each in (uri, uri.replace("s3://", "S3://", 1)):
+        assert refused(case(each, drop=drop)).startswith("document s3://" if each == uri else "document S3://")
+
+
+def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
+    """With ``by_reference`` the vendor would read it, by its own grant on the bucket: that is refused just so."""
+    world = World(cloud)
+    uri = cloud.put("cases/claims/PAYROLL-1/documents/payroll.pdf", PAYROLL)
+    for number, how in enumerate(("s3", "presigned")):
+        data = {**case(uri), "connection": "invoices", "reference": f"R-{number}", "options": {"by_reference": how}}
+        result = world.execute(data, f"arn:{number}")
+        assert "documents of invoices lie in uploads/" in result["reason"]
+    assert world.effects("document_uploaded") == []
+
+
+def test_an_old_version_of_a_forbidden_object_stays_forbidden() -> None:
+    """A version is one of the same object: naming it changes nothing."""
+    data = case()
+    uri = f"s3://{BUCKET}/cases/invoices/PAYROLL-1/documents/payroll.pdf"
+    data["documents"] = [{"uri": uri, "version_id": "v1", "name": "harmless.pdf"}]
+    assert "documents of claims lie in" in refused(data)
+
+
+# What a drop may name
+
+
+@pytest.mark.parametrize(
+    ("drop", "key"),
+    [
+        ("inbox/claims/x/case.json", "inbox/claims/x/a.pdf"),
+        ("inbox/claims/x/case.json", "inbox/claims/x/deep/er/a b%20.pdf"),
+        ("inbox/claims/a.pdf", "inbox/claims/a.pdf"),
+    ],
+)
+def test_a_drop_names_its_own_files(drop: str, key: str) -> None:
+    """A folder's case has the files of that folder; a file by itself is a case of that file."""
+    allowed(case(f"s3://{BUCKET}/{key}", drop={"key": drop}))
+
+
+@pytest.mark.parametrize(
+    ("drop", "uri"),
+    [
+        ("inbox/claims/x/case.json", f"s3://{BUCKET}/inbox/claims/xy/a.pdf"),
+        ("inbox/claims/x/case.json", f"s3://{BUCKET}/inbox/claims/a.pdf"),
+        ("inbox/claims/x/case.json", f"s3://{BUCKET}/uploads/a.pdf"),
+        ("inbox/claims/x/case.json", f"s3://{BUCKET}/staging/claims/a.pdf"),
+        ("inbox/claims/x/case.json", f"s3://{BUCKET}/cases/claims/R-2/documents/a.pdf"),
+        ("inbox/claims/x/case.json", "s3://scans/inbox/claims/x/a.pdf"),
+        ("inbox/claims/a.pdf", f"s3://{BUCKET}/inbox/claims/a.pdf.exe"),
+        ("inbox/claims/a.pdf", f"s3://{BUCKET}/inbox/claims/a.pdf/b.pdf"),
+        ("inbox/claims/a.pdf", f"s3://{BUCKET}/inbox/claims/b.pdf"),
+    ],
+)
+def test_a_drop_names_nothing_else(drop: str, uri: str) -> None:
+    """Neither its neighbours, nor what callers of the connection may name otherwise, nor another bucket's objects."""
+    assert "the documents of a drop lie in inbox/claims/" in refused(case(uri, drop={"key": drop}))
+
+
+@pytest.mark.parametrize("key", ["inbox/invoices/May/case.json", "inbox/invoices/a.pdf", "inbox/", "inbox/claims/"])
+def test_a_drop_of_another_connection_opens_nothing(key: str) -> None:
+    """An execution's own input may claim to be a drop: it is one of its own connection's inbox, or refused."""
+    uri = f"s3://{BUCKET}/{FOLDER}a.pdf"
+    assert "lies in the inbox of another connection" in refused(case(uri, drop={"key": key}))
+
+
+# What callers may name
+
+
+@pytest.mark.parametrize(
+    "key", ["uploads/a.pdf", "uploads//a..pdf", "staging/claims/1/a.pdf", "inbox/claims/a.pdf", "cases/claims/R/x"]
+)
+def test_the_places_of_a_connection(key: str) -> None:
+    """``uploads/`` is everybody's; of the other folders a connection has its own."""
+    allowed(case(f"s3://{BUCKET}/{key}"))
+
+
+def test_other_buckets_are_open_unless_the_connection_narrows_them() -> None:
+    """IAM lets Dossier into the buckets that the deployment names; ``document_sources`` says which are whose."""
+    scans, mail = case("s3://scans/may/1.pdf"), case("s3://mail-room/claims/1.pdf")
+    allowed(scans)
+    sources = ("scans", "mail-room/claims/")
+    allowed(scans, document_sources=sources)
+    allowed(mail, document_sources=sources)
+    allowed(case(f"s3://{BUCKET}/uploads/a.pdf"), document_sources=())
+    for other in ("s3://mail-room/invoices/1.pdf", "s3://mail-room/claims.pdf", "s3://scans-2/1.pdf"):
+        assert "it names scans, mail-room/claims/" in refused(case(other), document_sources=sources)
+    assert "it names none" in refused(scans, document_sources=())
+
+
+def test_a_source_that_is_none_fails_the_deployment(tmp_path: Any) -> None:
+    """A misspelt place is one line at synth, not a case that is refused later."""
+    text = (ROOT / "connections.toml").read_text(encoding="utf-8")
+    path = tmp_path / "connections.toml"
+    for good in ("scans", "scans/claims/", "scans/a/b/"):
+        path.write_text(text.replace("[claims]", f'[claims]\ndocument_sources = ["{good}"]'), encoding="utf-8")
+        assert load_toml(path)["claims"].document_sources == (good,)
+    for wrong in ("s3://scans", "Scans", "scans/claims", "*", "scans//"):
+        path.write_text(text.replace("[claims]", f'[claims]\ndocument_sources = ["{wrong}"]'), encoding="utf-8")
+        with pytest.raises(ConfigurationError, match="document_sources"):
+            load_toml(path)
