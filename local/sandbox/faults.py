@@ -8,6 +8,8 @@ Around a request, at most one of:
 - ``late``: the connection is reset, and the work is done some time later
 - ``truncated``: a download or a document's JSON is cut short
 - ``html``: a page of HTML, with 200 or 502, in place of JSON
+- ``stray_status``: a status that a gateway makes (404, 302, 307, 405, 409, 421, 423, 499, or 400), with a page of HTML,
+  before the work or after it was done
 - ``redirect``: a GET is sent elsewhere (to see whether the key goes along)
 
 and ``slow``, the answer delayed, besides. Around a webhook: ``webhook_lost``, ``webhook_doubled``,
@@ -36,8 +38,11 @@ EXCLUSIVE = (
     "late",
     "truncated",
     "html",
+    "stray_status",
     "redirect",
 )
+STRAY = (404, 302, 307, 405, 409, 421, 423, 499, 400)
+"""Statuses of ``stray_status``."""
 CUTTABLE = ("download", "document")
 PAGE = "<!doctype html><title>Just a moment</title><h1>We'll be right back</h1>"
 
@@ -110,7 +115,7 @@ def _possible(name: str, operation: str, method: str) -> bool:
         return method == "GET" and operation != "download"
     if name == "late":
         return method != "GET"
-    return operation != "download" or name not in ("throttle", "html")
+    return operation != "download" or name not in ("throttle", "html", "stray_status")
 
 
 def _delay(rule: FaultRule, dice: random.Random) -> float:
@@ -132,10 +137,9 @@ def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
     if name == "throttle":
         # at once, slow or not: the pause begins now, and the caller has to know
         return Plan(name, pause=(rule.seconds or 1.0, rule.form or dice.choice(["seconds", "date"])))
-    statuses, done = (
-        ([200, 502], rule.when or dice.choice(["before", "after"]))
-        if name == "html"
-        else ([500, 502, 503, 504], name.removeprefix("error_"))
-    )
-    page = HTMLResponse(PAGE, status_code=rule.status or dice.choice(statuses))
+    statuses = {"html": (200, 502), "stray_status": STRAY}.get(name, (500, 502, 503, 504))
+    done = rule.when or dice.choice(["before", "after"]) if name in ("html", "stray_status") else name[len("error_") :]
+    status = rule.status or dice.choice(statuses)
+    headers = {"location": "/storage/elsewhere"} if 300 <= status < 400 else None
+    page = HTMLResponse(PAGE, status_code=status, headers=headers)
     return Plan(name, after=lambda _: page, delay=delay) if done == "after" else Plan(name, before=page, delay=delay)

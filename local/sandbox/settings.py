@@ -18,6 +18,7 @@ FaultName = Literal[
     "slow",
     "truncated",
     "html",
+    "stray_status",
     "redirect",
     "webhook_lost",
     "webhook_doubled",
@@ -46,9 +47,11 @@ class FaultRule(_Strict):
     operation: str | None = None
     times: int | None = Field(default=None, ge=0, description="how many times at most")
     seconds: float | None = Field(default=None, ge=0, description="length of the pause or of the delay")
-    status: int | None = Field(default=None, ge=200, le=599, description="the status of error_* and html")
+    status: int | None = Field(default=None, ge=200, le=599, description="the status of error_*, html and stray_status")
     form: Literal["seconds", "date"] | None = Field(default=None, description="the form of Retry-After")
-    when: Literal["before", "after"] | None = Field(default=None, description="whether html hides work that was done")
+    when: Literal["before", "after"] | None = Field(
+        default=None, description="whether the work is done that html or stray_status hides"
+    )
 
 
 class Settings(_Strict):

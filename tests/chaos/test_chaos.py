@@ -30,6 +30,7 @@ FAULTS: list[dict[str, Any]] = [
     {"name": "slow", "rate": RATE, "seconds": 1},
     {"name": "truncated", "rate": RATE},
     {"name": "html", "rate": RATE, "status": 502, "when": "before"},
+    {"name": "stray_status", "rate": RATE},
     {"name": "webhook_lost", "rate": RATE},
     {"name": "webhook_doubled", "rate": RATE},
     {"name": "webhook_reordered", "rate": RATE},

@@ -335,23 +335,47 @@ def well_formed_requests(suite: Suite, exchange: Exchange) -> None:
 
 
 def documented_errors(suite: Suite, exchange: Exchange) -> None:
-    """Every error status, in the status line or in the body alone, raises the error that says what can be done."""
+    """Every error status, in the status line or in the body alone, raises the error that says what can be done.
+
+    A status that is not in the vendor's own form is a gateway's: it fails nothing, and proves nothing.
+    """
     for number, effect in enumerate(suite.effects(exchange)):
         for status, wanted in _statuses(suite, exchange, effect).items():
-            refusal = {"status_code": status, "message": "no", "detail": "no", "error_code": "NO"}
-            for instead in (
-                reply(refusal, status=status, headers={"retry-after": "7"}),
-                reply("<html><body>no</body></html>", status=status, headers={"retry-after": "7"}),
-                reply(b"", status=status, headers={"retry-after": "7"}),
-                reply({**refusal, "status": "fail"}, headers={"retry-after": "7"}),
+            said = {"message": "no", "detail": "no", "error_code": "NO"}
+            refusal = {"status_code": status, "statusCode": status, **said}
+            stray = _stray(effect) if status in {400, 401, 403, 422} else wanted
+            for instead, error_type in (
+                (reply(refusal, status=status, headers={"retry-after": "7"}), wanted),
+                (reply("<html><body>no</body></html>", status=status, headers={"retry-after": "7"}), stray),
+                (reply(b"", status=status, headers={"retry-after": "7"}), stray),
+                (reply({**refusal, "status": "fail"}, headers={"retry-after": "7"}), wanted),
             ):
                 value, error = suite.spoilt(exchange, number, instead)
                 unanswerable = exchange.call == "find_uploaded" and wanted is errors.VendorRejectedError
                 if unanswerable and isinstance(error, errors.NeedsAttentionError):
                     continue  # a look-up that the vendor refuses cannot tell: an operator may be asked instead
-                assert type(error) is wanted, f"{instead} as reply {number} gave {value!r}, {error!r}"
+                assert type(error) is error_type, f"{instead} as reply {number} gave {value!r}, {error!r}"
                 assert not isinstance(error, errors.ThrottledError) or error.retry_after == 7
                 assert "\n" not in str(error)
+
+
+def stray_statuses(suite: Suite, exchange: Exchange) -> None:
+    """A status that a gateway may have made is no verdict, in whatever form: neither absence, nor a refusal."""
+    for number, effect in enumerate(suite.effects(exchange)):
+        for status in (302, 307, 404, 405, 409, 421, 423, 499):
+            phrase = {"statusCode": status, "status_code": status, "message": "Not Found", "detail": "Not Found"}
+            for instead in (reply("<html>no</html>", status=status), reply(phrase, status=status)):
+                value, error = suite.spoilt(exchange, number, instead)
+                if exchange.call == "check":
+                    assert error is None or isinstance(error, DossierError)
+                elif isinstance(error, errors.NeedsAttentionError):
+                    assert exchange.call == "find_uploaded", f"{instead} as reply {number} asks {error!r}"
+                else:
+                    assert type(error) is _stray(effect), f"{instead} as reply {number} gave {value!r}, {error!r}"
+
+
+def _stray(effect: Effect) -> type[DossierError]:
+    return errors.OutcomeUnknownError if effect is Effect.UNSAFE else errors.StrayAnswerError
 
 
 def _statuses(suite: Suite, exchange: Exchange, effect: Effect) -> dict[int, type[DossierError]]:
@@ -680,7 +704,7 @@ def checks(exchange: Exchange) -> list[Check]:
         return [as_recorded]
     found: list[Check] = [as_recorded, well_formed_requests]
     if exchange.ends_well and exchange.replies:
-        found += [documented_errors, unreadable_answers, changed_answers, extra_keys]
+        found += [documented_errors, stray_statuses, unreadable_answers, changed_answers, extra_keys]
         if exchange.call in {"poll_documents", "poll_results"} and exchange.unknown_status:
             found.append(unknown_statuses)
     return found

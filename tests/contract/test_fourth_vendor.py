@@ -72,7 +72,8 @@ def test_a_fourth_vendor_keeps_the_contract(toy: Suite) -> None:
     assert broken_checks(toy) == set()
     made = {check.__name__ for exchange in toy.recordings.exchanges for check in checks(exchange)}
     assert made == {
-        "as_recorded", "well_formed_requests", "documented_errors", "unreadable_answers", "changed_answers",
+        "as_recorded", "well_formed_requests", "documented_errors", "stray_statuses", "unreadable_answers",
+        "changed_answers",
         "extra_keys", "unknown_statuses", "kept_answers", "hostile_deliveries",
     }  # fmt: skip
 
@@ -228,7 +229,7 @@ class IsNamedOtherwise(Toy):
         (Renames(), {"sends_names_as_they_are", "as_recorded"}),
         (CallsUploadsSafe(), {"well_formed_requests"}),
         (PutsKeyInQuery(), {"well_formed_requests"}),
-        (TrustsAnswers(), {"documented_errors", "unreadable_answers", "changed_answers"}),
+        (TrustsAnswers(), {"documented_errors", "stray_statuses", "unreadable_answers", "changed_answers"}),
         (IsSilent(), {"changed_answers"}),
         (EndsOnAnyStatus(), {"unknown_statuses"}),
         (NeverEnds(), {"unknown_statuses", "changed_answers"}),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,13 @@ from tests.flows import reply
 
 SAFE = Request("GET", "/cases")
 UNSAFE = Request("POST", "/cases", effect=Effect.UNSAFE)
+FORMS = [
+    ("docsumo", {"status_code": 422, "message": "No such field", "error_code": "INVALID"}),
+    ("docustack", {"detail": "No such field"}),
+    ("ombudsman", {"statusCode": 422, "message": ["No such field"]}),
+]
+"""How each vendor words a refusal."""
+guides = {name: import_module(f"dossier.vendors.{name}.guide") for name, _ in FORMS}
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
@@ -59,19 +69,34 @@ def test_any_2xx_is_a_success(status: int) -> None:
     assert read(UNSAFE, reply({"id": 1}, status=status)) == {"id": 1}
 
 
+OWN = {"message": "Schema is not here"}
+"""A refusal in the vendor's own words."""
+PAGE = "<html><body>We'll be right back</body></html>"
+STRAY, UNKNOWN = errors.StrayAnswerError, errors.OutcomeUnknownError
+
+
 @pytest.mark.parametrize(
     ("status", "safe", "unsafe"),
     [
-        (301, errors.VendorRejectedError, errors.VendorRejectedError),
+        (301, STRAY, UNKNOWN),
+        (302, STRAY, UNKNOWN),
+        (307, STRAY, UNKNOWN),
         (400, errors.VendorRejectedError, errors.VendorRejectedError),
         (401, errors.UnauthorizedError, errors.UnauthorizedError),
         (403, errors.UnauthorizedError, errors.UnauthorizedError),
-        (404, errors.VendorRejectedError, errors.VendorRejectedError),
-        (408, errors.VendorUnavailableError, errors.VendorUnavailableError),
-        (409, errors.VendorRejectedError, errors.VendorRejectedError),
+        (404, STRAY, errors.VendorRejectedError),
+        (405, STRAY, UNKNOWN),
+        (408, errors.VendorUnavailableError, UNKNOWN),
+        (409, STRAY, UNKNOWN),
+        (410, errors.VendorRejectedError, errors.VendorRejectedError),
         (413, errors.VendorRejectedError, errors.VendorRejectedError),
+        (421, STRAY, UNKNOWN),
+        (422, errors.VendorRejectedError, errors.VendorRejectedError),
+        (423, STRAY, UNKNOWN),
         (425, errors.VendorUnavailableError, errors.VendorUnavailableError),
         (429, errors.ThrottledError, errors.ThrottledError),
+        (460, STRAY, UNKNOWN),
+        (499, STRAY, UNKNOWN),
         (500, errors.VendorUnavailableError, errors.OutcomeUnknownError),
         (502, errors.VendorUnavailableError, errors.OutcomeUnknownError),
         (503, errors.VendorUnavailableError, errors.VendorUnavailableError),
@@ -81,8 +106,69 @@ def test_any_2xx_is_a_success(status: int) -> None:
 )
 def test_status_says_what_can_be_done(status: int, safe: type[DossierError], unsafe: type[DossierError]) -> None:
     """Only what was certainly not performed may be tried again; what may have been has to be looked up."""
-    assert type(raised(SAFE, reply({}, status=status))) is safe
-    assert type(raised(UNSAFE, reply({}, status=status))) is unsafe
+    assert type(raised(SAFE, reply(OWN, status=status))) is safe
+    assert type(raised(UNSAFE, reply(OWN, status=status))) is unsafe
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", {}, [], {"message": None}, {"title": "Bad Request"}, b'{"message": "cut'])
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 409, 421, 422, 423, 451, 499])
+def test_status_in_a_form_that_is_not_the_vendors_is_no_verdict(status: int, body: object) -> None:
+    """A gateway's page fails no case, and does not say that an upload was not performed."""
+    assert type(raised(SAFE, reply(body, status=status))) is STRAY
+    assert type(raised(UNSAFE, reply(body, status=status))) is UNKNOWN
+
+
+@pytest.mark.parametrize("status", [411, 413, 414, 431])
+def test_what_nobody_read_was_not_performed(status: int) -> None:
+    """A body or head that is too large is refused before it is read, by a gateway as by the vendor."""
+    assert type(raised(UNSAFE, reply(PAGE, status=status))) is errors.VendorRejectedError
+    assert type(raised(SAFE, reply(PAGE, status=status))) is STRAY
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ({"message": "Not Found"}, UNKNOWN),
+        ({"message": "not found"}, UNKNOWN),
+        ({"message": "Cannot POST /cases"}, UNKNOWN),
+        ({"message": "no Route matched with those values"}, UNKNOWN),
+        ({"message": ""}, UNKNOWN),
+        ({"message": "Case type not found"}, errors.VendorRejectedError),
+    ],
+)
+def test_404_to_an_upload_is_a_verdict_where_it_names_what_is_missing(body: object, wanted: type[DossierError]) -> None:
+    """A router that has no such path, for the moment, says the same as the vendor's own 404, but not in its words."""
+    assert type(raised(UNSAFE, reply(body, status=404))) is wanted
+
+
+@pytest.mark.parametrize(("vendor", "form"), FORMS)
+@pytest.mark.parametrize("other", FORMS)
+def test_each_vendor_has_its_own_form(vendor: str, form: dict[str, object], other: tuple[str, Any]) -> None:
+    """JSON with the keys of somebody else is a gateway's, as a page is."""
+    request = replace(UNSAFE, refusal=guides[vendor].REFUSAL)
+    assert type(raised(request, reply(form, status=422))) is errors.VendorRejectedError
+    if not set(form) <= set(other[1]):
+        assert type(raised(request, reply({"message": "Unprocessable"}, status=422))) is UNKNOWN
+    if other[0] != vendor:
+        assert type(raised(request, reply(other[1], status=422))) is UNKNOWN
+
+
+def test_stray_answer_says_what_it_was() -> None:
+    """Whoever counts them knows the status, and whether the vendor said it."""
+    own, page = raised(SAFE, reply(OWN, status=404)), raised(SAFE, reply(PAGE, status=404))
+    assert isinstance(own, STRAY)
+    assert isinstance(page, STRAY)
+    assert (own.status, own.worded, page.worded) == (404, True, False)
+    assert str(own) == "GET /cases: the vendor refused it (404: Schema is not here)"
+    assert str(page) == "GET /cases: the answer is 404, and not in the vendor's form: a gateway's, most likely"
+
+
+def test_key_is_refused_in_json() -> None:
+    """A gateway that holds the vendor's keys refuses one in its own JSON: nothing is in doubt where nothing changes."""
+    request = replace(SAFE, refusal=guides["docustack"].REFUSAL)
+    assert type(raised(request, reply({"message": "Forbidden"}, status=403))) is errors.UnauthorizedError
+    changing = replace(request, effect=Effect.UNSAFE)
+    assert type(raised(changing, reply({"message": "Forbidden"}, status=403))) is UNKNOWN
 
 
 def test_vendor_can_say_that_a_5xx_performed_nothing() -> None:

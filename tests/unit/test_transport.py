@@ -275,7 +275,7 @@ def test_a_key_that_the_vendor_repeats_is_hidden() -> None:
 def test_no_redirect_of_an_api_is_followed() -> None:
     """The key goes to the configured host and nowhere else."""
     bench = Bench(_answering(307, location="https://elsewhere.test/cases"))
-    with pytest.raises(errors.VendorRejectedError):
+    with pytest.raises(errors.StrayAnswerError):
         replies.read(SAFE, bench.send(SAFE))
     assert [each.url.host for each in bench.requests] == ["api.test"]
 

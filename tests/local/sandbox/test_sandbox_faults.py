@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from local.sandbox.faults import STRAY
 from tests.local.sandbox.sandboxes import LiveSandbox, until
 
 CUT = (httpx.ReadError, httpx.RemoteProtocolError)
@@ -163,6 +164,27 @@ def test_html_in_place_of_json(sandbox: LiveSandbox, status: int, when: str, don
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert len(sandbox.effects("document_uploaded")) == done
+
+
+@pytest.mark.parametrize(("when", "done"), [("before", 0), ("after", 1)])
+@pytest.mark.parametrize("status", STRAY)
+def test_stray_status_is_a_gateways_page(sandbox: LiveSandbox, status: int, when: str, done: int) -> None:
+    """A status that no vendor's guide has for it comes with a page of HTML, whether or not the work was done."""
+    sandbox.set(faults={"stray_status": {"rate": 1, "status": status, "when": when}})
+    answer = sandbox.docustack_upload()
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert ("location" in answer.headers) == (status in {302, 307})
+    assert len(sandbox.effects("document_uploaded")) == done
+
+
+def test_stray_statuses_are_drawn(sandbox: LiveSandbox) -> None:
+    """Without a status and a time of its own the rule draws both; storage is left alone."""
+    sandbox.set(faults={"stray_status": 1}, rate_limits={"docustack": None})
+    answers = [sandbox.docustack_upload().status_code for _ in range(60)]
+    assert set(answers) == set(STRAY)
+    assert 10 < len(sandbox.effects("document_uploaded")) < 50
+    assert sandbox.plain.get("/storage/none").status_code == 404
+    assert not sandbox.journal(operation="download", fault="stray_status")
 
 
 def test_redirect_catches_a_key_that_goes_along(sandbox: LiveSandbox) -> None:

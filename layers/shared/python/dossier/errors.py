@@ -7,6 +7,7 @@ a contract::
     ├── RetryableError              do it again later, nothing is in doubt
     │   ├── ThrottledError          429, an announced pause, or our own rate limit: the request was not performed
     │   ├── VendorUnavailableError  no connection, 5xx on a safe request, 503: the request was not performed
+    │   │   └── StrayAnswerError    a status that says nothing about the case: a gateway's page, a 404 for a new id
     │   ├── NotReadyError           the vendor says: not yet (Ombudsman's 400 while documents are processed)
     │   ├── TruncatedDownloadError  an artifact's bytes ended early or did not match their checksum
     │   ├── LinkExpiredError        a signed artifact URL no longer works: ask for a new one
@@ -17,7 +18,7 @@ a contract::
         │   └── ReferenceConflictError  the reference belongs to a case with other content
         ├── ConfigurationError      a setting or secret is missing or wrong: says what to mend
         │   └── UnauthorizedError   the vendor refused the key (401, 403)
-        ├── VendorRejectedError     the vendor refused the request (4xx)
+        ├── VendorRejectedError     the vendor refused the request (4xx, in its own words)
         ├── MalformedAnswerError    the vendor's answer is not what its guide describes
         ├── UntrustedUrlError       an artifact URL points where the connection does not allow
         ├── DeadlinePassedError     the vendor did not finish in time
@@ -50,6 +51,18 @@ class ThrottledError(RetryableError):
 
 class VendorUnavailableError(RetryableError):
     """The vendor could not be reached, or answered that it did not perform the request."""
+
+
+class StrayAnswerError(VendorUnavailableError):
+    """The answer has a status that is no verdict about what was asked for: trouble on the way, as a 5xx is.
+
+    ``worded`` says whether it is in the vendor's own form, which makes it a verdict once it lasts.
+    """
+
+    def __init__(self, message: str, *, status: int, worded: bool) -> None:
+        super().__init__(message)
+        self.status = status
+        self.worded = worded
 
 
 class NotReadyError(RetryableError):

@@ -31,6 +31,12 @@ class Effect(StrEnum):
     """Creates, uploads or triggers: a lost answer raises ``OutcomeUnknownError``."""
 
 
+Refusal: TypeAlias = tuple[frozenset[str], ...]
+"""How a vendor words a refusal: a JSON object with all keys of one of these sets."""
+ANY_REFUSAL: Refusal = tuple(frozenset({key}) for key in ("message", "detail", "error_message", "error"))
+"""For a vendor that documents no form."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilePart:
     """One file of a multipart upload; the transport opens ``key`` in the case's bucket and streams it."""
@@ -48,7 +54,8 @@ class Request:
 
     ``path`` is the API's own path, percent-encoded, and is added to the connection's ``base_url``. At most one of
     ``json`` and (``fields``, ``files``) is used; ``files`` makes it multipart. ``keep`` names the raw answer under
-    the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged.
+    the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged. ``refusal`` is how
+    the vendor words one, which decides what a status means (``dossier.replies.fail``).
     """
 
     method: str
@@ -59,6 +66,7 @@ class Request:
     files: tuple[FilePart, ...] = ()
     effect: Effect = Effect.SAFE
     keep: str | None = None
+    refusal: Refusal = ANY_REFUSAL
 
 
 @dataclass(frozen=True, slots=True)

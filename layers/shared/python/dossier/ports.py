@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from dossier.http import Flow
+from dossier.http import Flow, Refusal
 from dossier.models import Document, OptionValue, Phase
 from dossier.result import Result
 from dossier.settings import Connection
@@ -141,6 +141,8 @@ class Vendor(Protocol):
     documented: Mapping[str, tuple[str, ...]]
     """The fields that the guide shows, by (the beginning of) the name under which an answer is kept: ``dossier.drift``
     counts answers that differ. What is not named here is not looked at."""
+    refusal: Refusal
+    """How the vendor words a refusal: what has another form is not the vendor's own (``dossier.replies.fail``)."""
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the headers that authorize a request.

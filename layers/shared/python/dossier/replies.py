@@ -3,6 +3,10 @@
 The vendors share this; what a vendor does differently it says by argument. It tells apart what was certainly not
 performed (429, 503: try again), what may have been (another 5xx on a request that changes something: look it up),
 and what was refused.
+
+A refusal is a verdict only where it can be nobody else's and about nothing else: in the vendor's own form
+(``Request.refusal``), with a status that no gateway makes of its own accord. Any other status is trouble on the way. A
+404 is never a verdict on a request that reads: the vendor may not know everywhere yet what it has just made.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any
 from dossier.errors import (
     MalformedAnswerError,
     OutcomeUnknownError,
+    StrayAnswerError,
     ThrottledError,
     UnauthorizedError,
     VendorRejectedError,
@@ -27,6 +32,12 @@ from dossier.models import now
 DEFAULT_PAUSE = 5.0
 """Pause in seconds after a 429 without a usable ``Retry-After``."""
 LONGEST_PAUSE = 3600.0
+VERDICTS = frozenset({400, 402, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
+"""Statuses that, in the vendor's own form, are a verdict about the request. A gateway, or its second try of a request
+that the vendor has performed, makes the others: 404, 405, 407, 408, 409, 421, 423, 424, 499 and all that is not
+registered (https://www.iana.org/assignments/http-status-codes)."""
+UNREAD = frozenset({411, 413, 414, 431})
+"""Statuses by which whoever answers did not read the request: it was not performed, whoever that is."""
 LONGEST_ID = 512
 """Longest id that is taken for one, in characters."""
 
@@ -70,10 +81,12 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
 
     Raises:
         ThrottledError: 429.
-        UnauthorizedError: 401 or 403.
+        UnauthorizedError: 401 or 403, in JSON.
         VendorUnavailableError: 5xx to a safe request, or the request was not performed.
-        OutcomeUnknownError: 5xx, or an unreadable success, to a request that changes something.
-        VendorRejectedError: any other 4xx or a refusal in the body.
+        StrayAnswerError: any other status to a safe request that is no verdict.
+        OutcomeUnknownError: 5xx, any status that is no verdict, or an unreadable success, to a request that changes
+            something.
+        VendorRejectedError: the vendor's verdict, be it in the status or in the body.
         MalformedAnswerError: an unreadable answer to a safe request.
 
     """
@@ -87,31 +100,67 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
     if isinstance(value, dict):
         inner = value.get("status_code", value.get("statusCode"))
         if isinstance(inner, int) and not isinstance(inner, bool) and inner >= 400:
-            fail(request, reply, status=inner, not_performed=not_performed)
+            fail(request, reply, status=inner, not_performed=not_performed, worded=True)
         if value.get("status") == "fail" or (value.get("status") == "error" and inner is not None):
-            fail(request, reply, status=400, not_performed=not_performed)
+            fail(request, reply, status=400, not_performed=not_performed, worded=True)
     return value
 
 
-def fail(request: Request, reply: Reply, *, status: int, not_performed: Collection[int] = ()) -> None:
-    """Raise what ``status`` means for ``request``; return on 2xx."""
-    what = _what(request)
+def fail(
+    request: Request,
+    reply: Reply,
+    *,
+    status: int,
+    not_performed: Collection[int] = (),
+    worded: bool | None = None,
+) -> None:
+    """Raise what ``status`` means for ``request``; return on 2xx. Every status is judged here.
+
+    ``worded`` says whether the refusal is in the vendor's own form; None: see for yourself.
+    """
     if 200 <= status < 300:
         return
+    what, said, unsafe = _what(request), message(reply), request.effect is Effect.UNSAFE
     if status == 429:
         pause = retry_after(reply)
         raise ThrottledError(f"{what}: the vendor asks for a pause of {pause:g} s (429)", retry_after=pause)
-    said = message(reply)
-    if status in {401, 403}:
+    own = is_worded(request, reply) if worded is None else worded
+    if status in {401, 403} and (own or (said and not unsafe)):
         raise UnauthorizedError(f"{what}: the vendor refused the API key ({status}{said})")
+    if status == 503 or status in not_performed or status == 425 or (status == 408 and not unsafe):
+        raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
     if status >= 500:
-        performed_nothing = status == 503 or status in not_performed
-        if request.effect is Effect.SAFE or performed_nothing:
+        if not unsafe:
             raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
         raise OutcomeUnknownError(f"{what}: the vendor answered {status}{said}; it may have been performed")
-    if status in {408, 425}:
-        raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
-    raise VendorRejectedError(f"{what}: the vendor refused it ({status}{said})", status=status)
+    verdict = own and status in VERDICTS
+    if verdict or (unsafe and (status in UNREAD or (own and _names_what_is_missing(status, said)))):
+        raise VendorRejectedError(f"{what}: the vendor refused it ({status}{said})", status=status)
+    if unsafe:
+        raise OutcomeUnknownError(f"{what}: {_answered(status, said, own)}; it may have been performed")
+    raise StrayAnswerError(f"{what}: {_answered(status, said, own)}", status=status, worded=own)
+
+
+def is_worded(request: Request, reply: Reply) -> bool:
+    """Whether a refusal is in the form in which the request's vendor words one: else it may be anybody's."""
+    try:
+        value = reply.json()
+    except MalformedAnswerError:
+        return False
+    present = {key for key, each in value.items() if each is not None} if isinstance(value, dict) else set()
+    return any(keys <= present for keys in request.refusal)
+
+
+def _names_what_is_missing(status: int, said: str) -> bool:
+    """Whether a 404 is about something by name ("Schema not found"); a router knows only that it has no such path."""
+    words = said.removeprefix(": ").lower()
+    return status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
+
+
+def _answered(status: int, said: str, worded: bool) -> str:
+    if worded:
+        return f"the vendor refused it ({status}{said})"
+    return f"the answer is {status}{said}, and not in the vendor's form: a gateway's, most likely"
 
 
 def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:

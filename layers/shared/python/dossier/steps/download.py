@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dossier import media, replies
-from dossier.http import Flow, Request
+from dossier.http import Flow, Refusal, Request
 from dossier.ports import Artifact
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord
@@ -37,7 +37,7 @@ def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = job.run(job.vendor.locate(job.view, wanted))
     if where.path is not None:
-        body = job.run(_answer(where.path, where.keep))
+        body = job.run(_answer(where.path, where.keep, job.vendor.refusal))
         job.desk.objects.write(key, body, artifact.content_type or "application/json")
         return len(body), hashlib.sha256(body).hexdigest()
     with job.desk.transport.download(job.connection, where.url or "") as incoming:
@@ -54,9 +54,9 @@ def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head, chain([head], chunks)
 
 
-def _answer(path: str, keep: str | None) -> Flow[bytes]:
+def _answer(path: str, keep: str | None, refusal: Refusal) -> Flow[bytes]:
     """Fetch an answer of the API as it is, once it is known to be JSON."""
-    request = Request("GET", path, keep=keep)
+    request = Request("GET", path, keep=keep, refusal=refusal)
     reply = yield request
     replies.read(request, reply)
     return reply.body

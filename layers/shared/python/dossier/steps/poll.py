@@ -11,8 +11,10 @@ from dossier.errors import (
     DossierError,
     MalformedAnswerError,
     RetryableError,
+    StrayAnswerError,
     ThrottledError,
     UnauthorizedError,
+    VendorRejectedError,
 )
 from dossier.models import Document, iso, moment, now
 from dossier.ports import DocumentState, Progress, Vendor
@@ -117,7 +119,13 @@ class Poller:
     def _results(self, jobs: Sequence[Job], waits: Sequence[Wait]) -> list[Progress | DossierError]:
         first = jobs[0]
         flow = first.vendor.poll_results([job.view for job in jobs])
-        found: Mapping[str, Progress] = first.run(flow)
+        try:
+            found: Mapping[str, Progress] = first.run(flow)
+        except VendorRejectedError as error:
+            if not first.vendor.bulk_poll:
+                raise
+            # An answer about every case of the account is no verdict about any one of them.
+            raise StrayAnswerError(str(error), status=error.status, worded=False) from error
         answers: list[Progress | DossierError] = []
         for job, wait in zip(jobs, waits, strict=True):
             record = job.case.record

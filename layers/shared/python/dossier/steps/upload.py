@@ -16,6 +16,7 @@ from dossier.errors import (
     NeedsAttentionError,
     OutcomeUnknownError,
     RetryableError,
+    StrayAnswerError,
     VendorRejectedError,
 )
 from dossier.http import Flow
@@ -112,7 +113,12 @@ def _perform(once: Once) -> None:
 def _create(once: Once) -> Uploaded:
     job = once.job
     names = [each.name for each in once.documents]
-    known = job.run(job.vendor.before_upload(job.view, once.indices)) if once.indices else frozenset()
+    try:
+        known = job.run(job.vendor.before_upload(job.view, once.indices)) if once.indices else frozenset()
+    except StrayAnswerError as error:
+        if job.case.record.appends_to and error.worded and error.status == 404:  # the caller named it, not the vendor
+            raise VendorRejectedError(str(error), status=error.status) from error
+        raise
     with job.lease(once.what):
         if not job.desk.intents.begin(*once.key, names=names, known=known):
             raise OutcomeUnknownError(f"{once.what}: an earlier try has been answered meanwhile")
@@ -179,7 +185,14 @@ def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
     view, indices = job.view, once.indices
     find = job.vendor.find_uploaded(view, indices, before) if indices else job.vendor.find_opened(view, before)
     # What was read for an earlier request of this upload, or before the vendor had settled, would not know of this one.
-    found = job.look_up(f"{what}@{iso(intent.at)}{'' if age < settled else '!'}", find)
+    try:
+        found = job.look_up(f"{what}@{iso(intent.at)}{'' if age < settled else '!'}", find)
+    except StrayAnswerError as error:
+        if age < LONGEST:
+            raise
+        raise NeedsAttentionError(
+            f"{what}: the answer to it was lost, and it cannot be looked up since {lost_at:%H:%M} UTC: {error}"
+        ) from error
     if found is None and age < settled:
         intents.unlisted(*once.key)
         raise OutcomeUnknownError(

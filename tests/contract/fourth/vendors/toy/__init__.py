@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
-from dossier.http import Effect, FilePart, Flow, Request, decode
+from dossier.http import ANY_REFUSAL, Effect, FilePart, Flow, Request, decode
 from dossier.models import Phase
 from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
 from dossier.replies import missing, read_object
@@ -37,6 +37,7 @@ class Toy:
     bulk_poll = False
     lists = False
     documented: Mapping[str, tuple[str, ...]] = MappingProxyType({"upload-": ("id",)})
+    refusal = ANY_REFUSAL
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the bearer token."""

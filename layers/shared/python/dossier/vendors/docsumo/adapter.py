@@ -17,7 +17,7 @@ from dossier.replies import missing
 from dossier.result import Result
 from dossier.settings import Connection
 from dossier.vendors.docsumo import flows, replies, requests, results
-from dossier.vendors.docsumo.guide import DOCUMENTED
+from dossier.vendors.docsumo.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docsumo.hints import read_hint
 from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import DocsumoConnection, own
@@ -44,6 +44,7 @@ class Docsumo:
     bulk_poll = True
     lists = True
     documented = DOCUMENTED
+    refusal = REFUSAL
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key in the connection's ``key_header`` (guide, "Authentication & Headers").
@@ -218,7 +219,7 @@ class Docsumo:
         """Ask for a file's temporary URL, and return it byte for byte (guide 2, step 2).
 
         Raises:
-            VendorRejectedError: the vendor has no such file (404); besides the errors of ``dossier.replies.read``.
+            DossierError: those of ``dossier.replies.read``.
 
         """
         request = requests.download_url(case.case_id or "", artifact.source)

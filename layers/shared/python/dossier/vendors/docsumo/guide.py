@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dossier.http import Refusal
+
 _ENVELOPE = ("status", "status_code", "message?")
 _UPLOAD = (
     *_ENVELOPE,
@@ -28,3 +30,6 @@ DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     ),  # 1.D
     "files": ("[].id", "[].filename", "[].status", "[].created_at"),  # 2, step 1
 }
+
+REFUSAL: Refusal = (frozenset({"status_code"}), frozenset({"status", "message"}), frozenset({"error_code", "message"}))
+"""What a refusal has (a public page: ``{"status_code": 401, "message": "…", "error_code": "UNAUTHORIZED"}``)."""

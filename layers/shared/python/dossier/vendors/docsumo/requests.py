@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Literal, get_args
 from urllib.parse import quote
 
 from dossier.http import Effect, FilePart, Request
 from dossier.models import Document
+from dossier.vendors.docsumo.guide import REFUSAL
 from dossier.vendors.docsumo.settings import DocsumoConnection
+
+_request = partial(Request, refusal=REFUSAL)
 
 LARGEST_PAGE = 100
 """``limit`` accepts 0 to 100 (guide 1.B)."""
@@ -34,7 +38,7 @@ def upload(
         for each in documents
     )
     path = "/api/v1/upload-service/agents/casetype/case"
-    return Request("POST", path, fields=tuple(fields), files=files, effect=Effect.UNSAFE, keep=keep)
+    return _request("POST", path, fields=tuple(fields), files=files, effect=Effect.UNSAFE, keep=keep)
 
 
 def list_cases(
@@ -51,7 +55,8 @@ def list_cases(
     query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
     query += [("stage_id", each) for each in stage_id]
     query += [("assigned_to", each) for each in assigned_to]
-    return Request("GET", f"/api/v1/external/agents/{_part(connection.casetype_id)}/cases", tuple(query), keep=keep)
+    path = f"/api/v1/external/agents/{_part(connection.casetype_id)}/cases"
+    return _request("GET", path, tuple(query), keep=keep)
 
 
 def update_case(
@@ -59,18 +64,18 @@ def update_case(
 ) -> Request:
     """Set a case's ``stage_id``, ``assigned_to`` or ``case_name`` (guide 1.D). Setting it twice changes nothing."""
     path = f"/api/v1/external/agents/{_part(connection.casetype_id)}/case/{_part(case_id)}"
-    return Request("PATCH", path, json=changes, keep=keep)
+    return _request("PATCH", path, json=changes, keep=keep)
 
 
 def search_files(case_id: str, *, query: str, keep: str | None = None) -> Request:
     """Search the files of a case (guide 2, step 1); ``query`` may be empty."""
-    return Request("GET", f"/api/v1/chatot/cases/{_part(case_id)}/files", (("q", query),), keep=keep)
+    return _request("GET", f"/api/v1/chatot/cases/{_part(case_id)}/files", (("q", query),), keep=keep)
 
 
 def download_url(case_id: str, file_id: str) -> Request:
     """Ask for a file's temporary URL (guide 2, step 2)."""
     path = f"/api/v1/chatot/cases/{_part(case_id)}/chat/artifacts/{_part(file_id)}/url"
-    return Request("GET", path, (("download", "true"),))
+    return _request("GET", path, (("download", "true"),))
 
 
 def _part(text: str) -> str:

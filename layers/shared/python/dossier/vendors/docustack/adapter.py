@@ -11,6 +11,7 @@ from dossier.errors import (
     NeedsAttentionError,
     NotReadyError,
     OutcomeUnknownError,
+    StrayAnswerError,
     VendorRejectedError,
 )
 from dossier.http import Flow
@@ -23,7 +24,7 @@ from dossier.settings import Connection
 from dossier.vendors.docustack import hints, lookup, requests, results
 from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
 from dossier.vendors.docustack.batch import read_batch
-from dossier.vendors.docustack.guide import DOCUMENTED
+from dossier.vendors.docustack.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docustack.settings import key_header, own, schemes
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -50,6 +51,7 @@ class DocuStack:
     bulk_poll = False
     lists = True
     documented = DOCUMENTED
+    refusal = REFUSAL
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key's header; refuses a key of the other mode (see ``settings.key_header``)."""
@@ -166,6 +168,10 @@ class DocuStack:
     def _list_for(self, documents: Sequence[Document], oldest: datetime) -> Flow[lookup.Listing]:
         try:
             return (yield from self._list(oldest))
+        except StrayAnswerError as error:
+            if not error.worded:  # a gateway's: it says nothing about the list
+                raise
+            raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
         except (VendorRejectedError, MalformedAnswerError) as error:
             raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
 
@@ -250,8 +256,8 @@ class DocuStack:
         reply = yield request
         try:
             listing = lookup.read_listing(read(request, reply))
-        except VendorRejectedError as error:
-            if error.status not in {404, 405}:
+        except StrayAnswerError as error:
+            if not error.worded or error.status not in {404, 405}:
                 raise
             listing = None
         mode = own(connection).mode

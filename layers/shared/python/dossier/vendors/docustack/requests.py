@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote
 
 from dossier.http import Effect, FilePart, Request
 from dossier.models import Document
+from dossier.vendors.docustack.guide import REFUSAL
 from dossier.vendors.docustack.settings import DocuStackConnection
+
+_request = partial(Request, refusal=REFUSAL)
 
 DOCUMENTS = "/api/v1/documents"
 
@@ -24,7 +28,7 @@ def upload(connection: DocuStackConnection, document: Document) -> Request:
         size=document.size,
     )
     fields = (("schema_id", connection.schema_id), ("organization_id", connection.organization_id))
-    return Request("POST", f"{DOCUMENTS}/upload", fields=fields, files=(part,), effect=Effect.UNSAFE)
+    return _request("POST", f"{DOCUMENTS}/upload", fields=fields, files=(part,), effect=Effect.UNSAFE)
 
 
 def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Request:
@@ -35,7 +39,7 @@ def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Req
         "documents": [{"ref": document.ref, "name": document.name} for document in documents],
     }
     keep = f"batch-{documents[0].index}"
-    return Request("POST", f"{DOCUMENTS}/batch", json=body, effect=Effect.UNSAFE, keep=keep)
+    return _request("POST", f"{DOCUMENTS}/batch", json=body, effect=Effect.UNSAFE, keep=keep)
 
 
 def listing(offset: int = 0) -> Request:
@@ -43,17 +47,17 @@ def listing(offset: int = 0) -> Request:
 
     ``offset`` is for a list whose answer tells an ``offset`` of its own.
     """
-    return Request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else ())
+    return _request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else ())
 
 
 def status(document_id: str) -> Request:
     """Ask how a document stands (guide, "Step 3 — Poll for status")."""
-    return Request("GET", f"{document_path(document_id)}/status")
+    return _request("GET", f"{document_path(document_id)}/status")
 
 
 def document(document_id: str) -> Request:
     """Fetch a document with its field values (guide, "Step 4 — Retrieve extracted fields")."""
-    return Request("GET", document_path(document_id), keep=kept_as(document_id))
+    return _request("GET", document_path(document_id), keep=kept_as(document_id))
 
 
 def document_path(document_id: str) -> str:

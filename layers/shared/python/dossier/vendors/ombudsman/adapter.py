@@ -13,6 +13,7 @@ from dossier.errors import (
     InvalidCaseError,
     NeedsAttentionError,
     NotReadyError,
+    StrayAnswerError,
     VendorRejectedError,
 )
 from dossier.http import Flow
@@ -33,7 +34,7 @@ from dossier.vendors.ombudsman.answers import (
     problem,
     status,
 )
-from dossier.vendors.ombudsman.guide import DOCUMENTED
+from dossier.vendors.ombudsman.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.ombudsman.settings import key_header, own
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -60,6 +61,7 @@ class Ombudsman:
     bulk_poll = False
     lists = False
     documented = DOCUMENTED
+    refusal = REFUSAL
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the key's header."""
@@ -244,7 +246,7 @@ class Ombudsman:
         reply = yield request
         try:
             read(request, reply)
-        except VendorRejectedError as error:
+        except StrayAnswerError as error:
             said = message(reply).lower()
             if error.status != 404:
                 raise

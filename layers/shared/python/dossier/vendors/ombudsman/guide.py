@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dossier.http import Refusal
+
 _EVIDENCE = (
     "document_id",
     "case_id?",  # in an answer of its own, not always in a case's list
@@ -47,3 +49,6 @@ DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     ),  # "Step 5", "Response Field Reference" and the examples; the sample of evidence in a list is shorter
     "evidence-": tuple(each.removesuffix("?") for each in _EVIDENCE),  # "Step 2b"
 }
+
+REFUSAL: Refusal = (frozenset({"statusCode", "message"}),)
+"""What a refusal has (guide, "Example Error Response")."""

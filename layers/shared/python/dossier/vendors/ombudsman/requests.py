@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote
 
 from dossier.http import Effect, FilePart, Request
 from dossier.models import Document, OptionValue
+from dossier.vendors.ombudsman.guide import REFUSAL
 from dossier.vendors.ombudsman.settings import OmbudsmanConnection
+
+_request = partial(Request, refusal=REFUSAL)
 
 CASES = "/api/partner/v1/cases"
 CREATE_OPTIONS = ("case_title", "case_initiated_date")
@@ -21,12 +25,12 @@ def create(connection: OmbudsmanConnection, reference: str, options: Mapping[str
     if connection.case_type_id is not None:
         body["case_type_id"] = connection.case_type_id
     body.update({name: options[name] for name in CREATE_OPTIONS if options.get(name) is not None})
-    return Request("POST", CASES, json=body, effect=Effect.UNSAFE)
+    return _request("POST", CASES, json=body, effect=Effect.UNSAFE)
 
 
 def case(case_id: str) -> Request:
     """Fetch a case (guide, "Step 4" and "Step 5")."""
-    return Request("GET", case_path(case_id))
+    return _request("GET", case_path(case_id))
 
 
 def upload(case_id: str, document: Document) -> Request:
@@ -38,17 +42,17 @@ def upload(case_id: str, document: Document) -> Request:
         key=document.key,
         size=document.size,
     )
-    return Request("POST", f"{case_path(case_id)}/evidence", files=(part,), effect=Effect.UNSAFE)
+    return _request("POST", f"{case_path(case_id)}/evidence", files=(part,), effect=Effect.UNSAFE)
 
 
 def evidence(case_id: str, document_id: str) -> Request:
     """Fetch an evidence document (guide, "Step 2b")."""
-    return Request("GET", evidence_path(case_id, document_id))
+    return _request("GET", evidence_path(case_id, document_id))
 
 
 def process(case_id: str) -> Request:
     """Trigger the assessment (guide, "Step 3")."""
-    return Request("POST", f"{case_path(case_id)}/process", effect=Effect.UNSAFE)
+    return _request("POST", f"{case_path(case_id)}/process", effect=Effect.UNSAFE)
 
 
 def case_path(case_id: str) -> str:
