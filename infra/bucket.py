@@ -11,11 +11,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from dossier.models import INBOX, REFUSED_DROPS
+from dossier.stores.objects import ARTIFACTS, DOCUMENTS, RAW, RESULTS, TAG
 from infra.encryption import customer_key
 from infra.rules import acknowledge
-from infra.settings import Settings
-
-_EVENT_BRIDGE = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+from infra.settings import Retention, Settings
 
 
 class ArtifactBucket(Construct):
@@ -30,6 +29,7 @@ class ArtifactBucket(Construct):
         self.bucket = s3.Bucket(
             self,
             "Bucket",
+            bucket_name=settings.bucket_name or None,
             versioned=True,
             object_lock_enabled=True if settings.evidence_lock_days else None,
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
@@ -38,29 +38,15 @@ class ArtifactBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="staging",  # what the CLI uploads before Accept copies it
-                    prefix="staging/",
-                    expiration=cdk.Duration.days(7),
-                ),
-                # What was dropped: the case has a copy. Longer than a dead letter is kept.
-                s3.LifecycleRule(id="inbox", prefix=INBOX, expiration=cdk.Duration.days(30)),
-                s3.LifecycleRule(id="inbox-refused", prefix=REFUSED_DROPS, expiration=cdk.Duration.days(30)),
-                s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=cdk.Duration.days(1)),
-                s3.LifecycleRule(
-                    id="replaced",
-                    noncurrent_version_expiration=cdk.Duration.days(30),
-                    expired_object_delete_marker=True,
-                ),
-            ],
+            lifecycle_rules=lifecycle(settings.retention),
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.retain else cdk.RemovalPolicy.DESTROY,
+            # CloudFormation deletes no bucket with objects in it; the CDK's function empties it first.
+            auto_delete_objects=not settings.retain,
         )
+        if not settings.retain:
+            _acknowledge_emptying(self)
         # On the L1: the L2's notifications bring a custom resource with a function of its own.
         self._resource = cast("s3.CfnBucket", self.bucket.node.default_child)
-        self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            event_bridge_configuration=_EVENT_BRIDGE
-        )
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
@@ -91,5 +77,61 @@ class ArtifactBucket(Construct):
             ),
         )
         self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            event_bridge_configuration=_EVENT_BRIDGE, queue_configurations=[created]
+            queue_configurations=[created]
+        )
+
+
+def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
+    """Return when objects go: what is transient always, the rest after as many days as the settings say.
+
+    A rule's filter knows prefixes and tags. What belongs to a case is told apart by the tag that each object gets when
+    it is written (``dossier.stores.objects``), because its key begins with connection and reference.
+    """
+    kinds = {
+        DOCUMENTS: retention.documents_days,
+        ARTIFACTS: retention.artifacts_days,
+        RAW: retention.raw_days,
+        RESULTS: retention.results_days,
+    }
+    transient = {"staging": ("staging/", 7), "inbox": (INBOX, 30), "inbox-refused": (REFUSED_DROPS, 30)}
+    return [
+        # What the CLI uploads before Accept copies it, and what was dropped: longer than a dead letter is kept.
+        *(
+            s3.LifecycleRule(id=name, prefix=prefix, expiration=cdk.Duration.days(days))
+            for name, (prefix, days) in transient.items()
+        ),
+        *(
+            s3.LifecycleRule(id=kind, prefix="cases/", tag_filters={TAG: kind}, expiration=cdk.Duration.days(days))
+            for kind, days in kinds.items()
+            if days
+        ),
+        *(
+            [s3.LifecycleRule(id="evidence", prefix="webhooks/", expiration=cdk.Duration.days(retention.evidence_days))]
+            if retention.evidence_days
+            else []
+        ),
+        s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=cdk.Duration.days(1)),
+        s3.LifecycleRule(
+            id="replaced",
+            noncurrent_version_expiration=cdk.Duration.days(retention.replaced_days),
+            expired_object_delete_marker=True,
+        ),
+    ]
+
+
+def _acknowledge_emptying(scope: Construct) -> None:
+    """Say why the CDK's own function, which empties the bucket, is as it is."""
+    stack = cdk.Stack.of(scope)
+    provider = next(each for each in stack.node.children if each.node.id.startswith("Custom::S3AutoDeleteObjects"))
+    for each in provider.node.children:
+        assert isinstance(each, Construct)  # noqa: S101  # jsii types it as an interface
+        acknowledge(
+            each,
+            "AwsSolutions-L1",
+            reason="The CDK brings this function, which runs once, and chooses its runtime.",
+        )
+        acknowledge(
+            each,
+            "AwsSolutions-IAM4",
+            reason="The CDK brings this role: it writes its log, and empties the one bucket that is given up.",
         )

@@ -45,6 +45,8 @@ class Function(Construct):
         grants: Sequence[Grant],
         timeout: cdk.Duration,
         loops: bool = False,
+        scheduled: bool = False,
+        reserved: int = 0,
     ) -> None:
         """Create the function.
 
@@ -59,6 +61,10 @@ class Function(Construct):
             timeout: when Lambda ends it.
             loops: whether it sends messages that come back to it. Lambda stops what looks like a runaway loop after
                 16 rounds otherwise (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
+            scheduled: whether a schedule runs it: one that fails is not repeated, its next time comes anyway.
+                EventBridge only hands the event over; Lambda itself would run it twice more
+                (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
+            reserved: how many of it run at once at most, and are set aside for it; 0 is neither.
 
         """
         super().__init__(scope, id)
@@ -74,10 +80,7 @@ class Function(Construct):
         traces = Grant(
             ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",), "X-Ray takes no resource in a policy."
         )
-        uses_key = (
-            [Grant(("kms:Decrypt", "kms:GenerateDataKey"), (settings.kms_key_arn,))] if settings.kms_key_arn else []
-        )
-        every = [grant for grant in (writes_log, traces, *grants, *uses_key) if grant.resources]
+        every = [grant for grant in (writes_log, traces, *grants, _uses_key(settings, grants)) if grant.resources]
         role = iam.Role(
             self,
             "Role",
@@ -102,9 +105,10 @@ class Function(Construct):
             architecture=architecture(settings),
             code=code_of(settings.root / "functions" / verb),
             handler="handler.handler",
-            layers=list(layers),
+            layers=[*layers, *_tracing_layer(self, settings)],
             environment={
                 **environment,
+                **(_TRACED if settings.tracing_layer_arn else {}),
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -114,6 +118,9 @@ class Function(Construct):
             timeout=timeout,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group,
+            reserved_concurrent_executions=reserved or None,
+            retry_attempts=0 if scheduled else None,
+            max_event_age=cdk.Duration.minutes(5) if scheduled else None,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if loops else None,
             # The grants above are all that it gets: nothing is added behind our back.
             role=role.without_policy_updates(),
@@ -123,6 +130,34 @@ class Function(Construct):
             "AwsSolutions-L1",
             reason="The dependency layer is built for this version of Python; both change together.",
         )
+
+
+def _uses_key(settings: Settings, grants: Sequence[Grant]) -> Grant:
+    """Return what a role needs of the customer's key: more where it uses the table.
+
+    DynamoDB acts on the caller's behalf when it opens a table with a customer's key
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
+    """
+    table = any(action.startswith("dynamodb:") for grant in grants for action in grant.actions)
+    actions = (
+        "Decrypt",
+        "GenerateDataKey",
+        *(("DescribeKey", "Encrypt", "ReEncryptFrom", "ReEncryptTo") if table else ()),
+    )
+    return Grant([f"kms:{action}" for action in actions], [settings.kms_key_arn] if settings.kms_key_arn else [])
+
+
+_TRACED = {
+    "AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-instrument",
+    # Spans of an HTTP client hold whole URLs; those of artifacts are signed.
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx,requests,urllib,urllib3",
+}
+"""What makes the layer of OpenTelemetry instrument a function (https://aws-otel.github.io/docs/getting-started/lambda)."""
+
+
+def _tracing_layer(scope: Construct, settings: Settings) -> list[lambda_.ILayerVersion]:
+    arn = settings.tracing_layer_arn
+    return [lambda_.LayerVersion.from_layer_version_arn(scope, "Tracing", arn)] if arn else []
 
 
 def architecture(settings: Settings) -> lambda_.Architecture:

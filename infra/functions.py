@@ -33,6 +33,10 @@ _CALLS = cdk.Duration.seconds(180)
 _STREAMS = cdk.Duration.minutes(15)
 """For what moves whole files: as long as Lambda lets it."""
 
+CALL_VENDORS = ("open", "upload", "process", "collect", "download")
+"""The state machine's steps that call vendors: as many at once as the connections allow are of use, and no more. The
+poll queues' mappings bound the polls."""
+
 VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
@@ -130,6 +134,7 @@ class Functions(Construct):
             self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
             _send([deliveries]),
             environment={"DOSSIER_EVIDENCE_LOCK_DAYS": str(settings.evidence_lock_days)},
+            reserved=settings.webhook_reserved_concurrency,
         )
         self._add(
             "wake",
@@ -175,7 +180,7 @@ class Functions(Construct):
             Grant(("states:SendTaskSuccess", "states:SendTaskFailure"), (machine,)),
             loops=True,
         )
-        self._add("sweep", _BRIEF, self._queries_index(), send_polls)
+        self._add("sweep", _BRIEF, self._queries_index(), send_polls, scheduled=True)
 
         # What holds between all of them.
         self._add(
@@ -192,10 +197,16 @@ class Functions(Construct):
                 (execution_arns(self, settings),),
                 "The executions of this one state machine; their names are the cases'.",
             ),
+            scheduled=True,
         )
 
         self._add(
-            "compare", _CALLS, _read(secrets.of(_lists)), self._table("GetItem", "UpdateItem"), self._queries_index()
+            "compare",
+            _CALLS,
+            _read(secrets.of(_lists)),
+            self._table("GetItem", "UpdateItem"),
+            self._queries_index(),
+            scheduled=True,
         )
 
     def __getitem__(self, verb: str) -> lambda_.Function:
@@ -208,7 +219,10 @@ class Functions(Construct):
         *grants: Grant,
         environment: dict[str, str] | None = None,
         loops: bool = False,
+        scheduled: bool = False,
+        reserved: int = 0,
     ) -> None:
+        bounded = self._settings.at_once if self._settings.reserve_concurrency and verb in CALL_VENDORS else 0
         self._by_verb[verb] = Function(
             self,
             verb.capitalize(),
@@ -219,6 +233,8 @@ class Functions(Construct):
             grants=grants,
             timeout=timeout,
             loops=loops,
+            scheduled=scheduled,
+            reserved=reserved or bounded,
         ).function
 
     def _table(self, *actions: str) -> Grant:
@@ -237,6 +253,7 @@ class Functions(Construct):
                 "Callers name the documents of a case by any key of the places meant for them.",
             ),
             Grant(("s3:ListBucket",), [self._bucket.bucket_arn, *others]),
+            Grant(("kms:Decrypt",), self._settings.document_kms_keys),
         )
 
     def _reads(self, *keys: str) -> Grant:
@@ -249,7 +266,8 @@ class Functions(Construct):
         return (self._reads(VENDOR_ANSWERS), Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)))
 
     def _writes(self, *keys: str, abort: bool = False, lock: bool = False) -> Grant:
-        more = {"s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
+        tags = any(key.startswith("cases/") for key in keys)  # by which retention knows them
+        more = {"s3:PutObjectTagging": tags, "s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
         actions = ("s3:PutObject", *(action for action, wanted in more.items() if wanted))
         return Grant(actions, self._objects(*keys), "The objects of every case and day, in folders of their own.")
 

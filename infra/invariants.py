@@ -9,10 +9,12 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.alarms import alarm
 from infra.function import NAMESPACE, SERVICE
 from infra.settings import Settings
 
 EVERY = cdk.Duration.minutes(5)
+HEARTBEAT = "ReconcileRuns"
 
 
 class Invariants(Construct):
@@ -32,10 +34,34 @@ class Invariants(Construct):
         self._run(reconcile, "Schedule", EVERY, "compares cases, executions, waits, queues and S3")
         # Without an alarm: whether others may work with a vendor's account, its operators know.
         self._run(compare, "Compare", cdk.Duration.hours(1), "compares what the vendors' accounts list with the cases")
-        self._alarm("CasesUnattended", "cases wait for their vendor and nobody polls them")
+        self._alarm(
+            "CasesUnattended",
+            says="cases wait for their vendor and nobody polls them",
+            do="stop the execution of each, then run `dossier redrive REFERENCE`",
+        )
         # Each look is a moment's: a queue that is only busy is empty, or gets on, in one of three.
-        self._alarm("QueuesStuck", "a queue holds messages and nobody works on them", looks=3)
-        self._alarm("ArtifactsMissing", "artifacts of finished cases are gone from S3")
+        self._alarm(
+            "QueuesStuck",
+            looks=3,
+            says="a queue holds messages and nobody works on them",
+            do="look at the log, throttles and event source mapping of poll, wake or drop",
+        )
+        self._alarm(
+            "ArtifactsMissing",
+            says="artifacts of finished cases are gone from S3",
+            do="remove their delete markers (the bucket is versioned), and find out who deleted them",
+        )
+        # The check's own heartbeat: all metrics above are as quiet as can be when it does not run.
+        alarm(
+            self,
+            HEARTBEAT,
+            self._metric(HEARTBEAT),
+            below=1,
+            looks=3,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+            says=f"the check of cases, waits and queues has not come to an end for {3 * EVERY.to_minutes():g} minutes",
+            do="read the log of the function reconcile; until it runs, the alarms on its findings say nothing",
+        )
 
     def _run(self, function: lambda_.Function, name: str, every: cdk.Duration, what: str) -> None:
         events.Rule(
@@ -43,23 +69,18 @@ class Invariants(Construct):
             name,
             description=f"Dossier ({self._stage}): {what}",
             schedule=events.Schedule.rate(every),
-            targets=[targets.LambdaFunction(function, retry_attempts=0)],
+            targets=[targets.LambdaFunction(function)],
         )
 
-    def _alarm(self, metric: str, what: str, *, looks: int = 1) -> None:
-        cloudwatch.Alarm(
-            self,
-            metric,
-            alarm_description=f"Dossier ({self._stage}): {what}; the log of the function reconcile names them",
-            metric=cloudwatch.Metric(
-                namespace=NAMESPACE,
-                metric_name=metric,
-                dimensions_map={"stage": self._stage, "service": SERVICE},
-                period=EVERY,
-                statistic=cloudwatch.Stats.MAXIMUM,
-            ),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=0,
-            evaluation_periods=looks,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+    def _alarm(self, metric: str, *, says: str, do: str, looks: int = 1) -> None:
+        do = f"read the log of the function reconcile, which names them; {do}"
+        alarm(self, metric, self._metric(metric), says=says, do=do, looks=looks)
+
+    def _metric(self, name: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"stage": self._stage, "service": SERVICE},
+            period=EVERY,
+            statistic=cloudwatch.Stats.MAXIMUM,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+import aws_cdk as cdk
 from aws_cdk import SecretValue
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -20,14 +21,29 @@ _FIRST_VALUE = json.dumps({"api_key": "", "webhook_secrets": []}, separators=(",
 
 
 class ConnectionSecrets(Construct):
-    """One secret ``<prefix>/<connection>`` for each connection, empty until the operator fills it in."""
+    """One secret ``<prefix>/<connection>`` for each connection, empty until the operator fills it in.
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
+    A secret outlives its connection and its stack: a vendor shows an API key once. So a connection that comes back
+    finds its secret there. CloudFormation would fail to create it again, and cannot import it (a secret's identifier is
+    its ARN, which only AWS knows): what exists outside of the stack (``infra.existing``) is used, and not created.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name for it
+        *,
+        settings: Settings,
+        existing: Collection[str] = (),
+    ) -> None:
         super().__init__(scope, id)
         self._key = customer_key(self, settings)
         self._connections = settings.connections
-        self.arns = {name: self._secret(settings, name).secret_arn for name in settings.connections}
-        """The secrets' ARNs by connection."""
+        self.arns = {
+            name: self._found(settings, name) if name in existing else self._secret(settings, name).secret_arn
+            for name in settings.connections
+        }
+        """The secrets' ARNs by connection; of one that exists already, the pattern of its ARN."""
 
     def of(self, kind: Callable[[Connection], bool]) -> list[str]:
         """Return the ARNs of the secrets of a kind of connections."""
@@ -41,6 +57,7 @@ class ConnectionSecrets(Construct):
             description=f"Dossier ({settings.stage}): API key and webhook secrets of the connection {name}",
             encryption_key=self._key,
             secret_string_value=SecretValue.unsafe_plain_text(_FIRST_VALUE),  # holds no secret
+            removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         acknowledge(
             secret,
@@ -48,3 +65,13 @@ class ConnectionSecrets(Construct):
             reason="The vendor issues the key: an operator replaces it there and here, two webhook secrets at a time.",
         )
         return secret
+
+    def _found(self, settings: Settings, name: str) -> str:
+        # Secrets Manager adds a hyphen and six characters to the name
+        # (https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html).
+        return cdk.Stack.of(self).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{settings.prefix}/{name}-??????",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )

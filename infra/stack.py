@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from constructs import Construct
 
 from dossier.stores.queues import WAKE
+from infra.alarms import Failures, notify
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
 from infra.functions import WAKE_TIMEOUT, Functions
@@ -25,14 +28,14 @@ from infra.work_queue import WorkQueue
 class DossierStack(cdk.Stack):
     """One stage of Dossier."""
 
-    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, existing_secrets: Collection[str] = ()) -> None:
         super().__init__(
             scope, settings.stack_name, description="Dossier: documents to vendors, results to your own bucket"
         )
         bucket = ArtifactBucket(self, "Artifacts", settings=settings)
         table = CaseTable(self, "Cases", settings=settings)
         bus = events.EventBus(self, "Bus", event_bus_name=settings.prefix)
-        secrets = ConnectionSecrets(self, "Secrets", settings=settings)
+        secrets = ConnectionSecrets(self, "Secrets", settings=settings, existing=existing_secrets)
         waiting_room = WaitingRoom(self, "WaitingRoom", settings=settings)
         # Ten deliveries wait behind each other in a batch at most, and applying one twice changes nothing: a failed
         # one is tried again soon, instead of after the six timeouts that AWS advises.
@@ -68,6 +71,9 @@ class DossierStack(cdk.Stack):
         wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=10)
         webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
 
+        Failures(self, "Failures", settings=settings, functions=functions, machine=case.machine, api=webhooks.api)
+        topic = notify(self, settings=settings)
+
         self._outputs(
             ApiUrl=webhooks.api.api_endpoint,
             ApiId=webhooks.api.api_id,
@@ -78,6 +84,7 @@ class DossierStack(cdk.Stack):
             EventBusName=bus.event_bus_name,
             SecretPrefix=settings.prefix,
             ConnectionNames=",".join(settings.connections),
+            AlarmTopicArn=topic.topic_arn,
         )
 
     def _outputs(self, **values: str) -> None:

@@ -22,6 +22,7 @@ class CaseTable(Construct):
         self.table = dynamodb.Table(
             self,
             "Table",
+            table_name=settings.table_name or None,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if key else None,
             encryption_key=key,
             partition_key=dynamodb.Attribute(name="pk", type=_TEXT),

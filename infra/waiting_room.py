@@ -49,11 +49,11 @@ class WaitingRoom(Construct):
             queue.consumed_by(function, batch_size=1, at_once=self._settings.connections[name].limits.concurrency)
 
     def swept_by(self, function: lambda_.Function) -> None:
-        """Run the function each minute; one that fails is not repeated, the next minute comes anyway."""
+        """Run the function each minute."""
         events.Rule(
             self,
             "Sweep",
             description=f"Dossier ({self._settings.stage}): looks for waits that nobody polls",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(function, retry_attempts=0)],
+            targets=[targets.LambdaFunction(function)],
         )

@@ -1,4 +1,4 @@
-"""A queue of work, its dead letters, and the alarm for them."""
+"""A queue of work, its dead letters, and the alarms for them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.alarms import alarm
 from infra.encryption import customer_key
 from infra.settings import Settings
 
 TRIES = 5
+OLD = cdk.Duration.minutes(45)
+"""Longer than any delay (15 minutes), and than the tries of a message that fails."""
 _LONGEST = cdk.Duration.days(14)
 
 
 class WorkQueue(Construct):
-    """A standard queue; what fails five times goes to ``<name>-dlq``, and an alarm says so."""
+    """A standard queue; what fails five times goes to ``<name>-dlq``. Alarms say so, or that messages wait too long."""
 
     def __init__(
         self,
@@ -50,17 +53,25 @@ class WorkQueue(Construct):
             visibility_timeout=visibility_timeout,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=TRIES),
         )
-        self.alarm = cloudwatch.Alarm(
+        alarm(
             self,
             "Alarm",
-            alarm_description=f"{name}-dlq holds what failed {TRIES} times: see the log, then `dossier redrive`",
-            metric=self.dead_letters.metric_approximate_number_of_messages_visible(
+            self.dead_letters.metric_approximate_number_of_messages_visible(
                 period=cdk.Duration.minutes(1), statistic=cloudwatch.Stats.MAXIMUM
             ),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=0,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            says=f"{name}-dlq holds what failed {TRIES} times",
+            do="read the log of its function, fix the cause, then run `dossier redrive`",
+        )
+        alarm(
+            self,
+            "Old",
+            self.queue.metric_approximate_age_of_oldest_message(
+                period=cdk.Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
+            ),
+            above=OLD.to_seconds(),
+            says=f"the oldest message of {name} waits for more than {OLD.to_minutes():g} minutes",
+            do="look at errors, throttles and the event source mapping of its function, and at the vendor's pauses "
+            "(`dossier doctor`)",
         )
 
     def consumed_by(self, function: lambda_.Function, *, batch_size: int, at_once: int) -> None:

@@ -16,6 +16,7 @@ from local.processes import Process, ProcessError, healthy, start, stop, wait_un
 Report = Callable[[str], None]
 
 _STAGE = "dev"
+_SETTINGS = ROOT / "local" / "settings.toml"
 _START_SECONDS = 60.0
 _SAVE_SECONDS = 60.0
 """How long the local AWS may take to save its data when it is stopped."""
@@ -56,7 +57,12 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
         deployment = Deployment(
             endpoint_url=state.endpoint_url,
             folder=home.folder / "cdk",
-            context={"connections": str(file), "stage": _STAGE, "dependency_layer": str(layer)},
+            context={
+                "settings": str(_SETTINGS),
+                "connections": str(file),
+                "stage": _STAGE,
+                "dependency_layer": str(layer),
+            },
         )
         if not home.bootstrapped.exists():
             report("bootstrapping the local AWS")

@@ -16,6 +16,6 @@ def handler(_event: dict[str, Any], _context: Any) -> None:
     for name, ids in found.unknown.items():
         for each in ids:
             logger.warning(f"{each} at {name} was neither made nor collected here")
-        count("UnknownAtVendor", len(ids), stage=it.environment.stage, connection=name)
+        count("UnknownAtVendor", len(ids), connection=name)
     for name, why in found.unread.items():
         logger.warning(f"the account of {name} was not compared: {why}")

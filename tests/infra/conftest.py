@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from app import ROOT, use_own_node
-from tests.infra.synthesis import KMS_KEY, Synthesized
+from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, TOPIC, Synthesized
 
 use_own_node()  # before anything imports the CDK
 
@@ -29,6 +29,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthes
 
 
 @pytest.fixture(scope="session")
+def synthesize(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Callable[..., Synthesized]:
+    """Return what synthesizes a stage with settings of its own."""
+
+    def synthesize(settings: Mapping[str, str]) -> Synthesized:
+        return _synthesize(tmp_path_factory.mktemp("stage"), {"dependency_layer": str(layer_stub), **settings})
+
+    return synthesize
+
+
+@pytest.fixture(scope="session")
 def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthesized:
     """Return another stage, with every setting set."""
     settings = {
@@ -41,6 +51,16 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> S
         "webhook_rate": "7",
         "webhook_burst": "9",
         "evidence_lock_days": "400",
+        "document_kms_keys": DOCUMENT_KEY,
+        "alarm_topic_arn": TOPIC,
+        "alarm_failed_cases": "5",
+        "retention.documents_days": "90",
+        "retention.artifacts_days": "91",
+        "retention.raw_days": "92",
+        "retention.results_days": "93",
+        "retention.evidence_days": "500",
+        "retention.records_days": "365",
+        "retention.replaced_days": "3",
     }
     return _synthesize(tmp_path_factory.mktemp("blue"), settings)
 
@@ -56,7 +76,8 @@ def _synthesize(folder: Path, settings: Mapping[str, str]) -> Synthesized:
     flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     context = {"connections": "tests/infra/connections.toml", **settings}
     app = cdk.App(outdir=str(folder), analytics_reporting=False, context={**flags, **context})
-    stack = DossierStack(app, settings=Settings.load(app.node.try_get_context, root=ROOT, environment={}))
+    settings_of = Settings.load(app.node.try_get_context, root=ROOT, environment={}, names=app.node.get_all_context())
+    stack = DossierStack(app, settings=settings_of, existing_secrets=settings_of.existing_secrets)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     return Synthesized(folder, stack.stack_name)

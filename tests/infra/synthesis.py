@@ -12,6 +12,9 @@ from typing import Any
 Properties = dict[str, Any]
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f3c8f4e-0000-4000-8000-000000000000"
 
+DOCUMENT_KEY = KMS_KEY.replace("key/0", "key/1")
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:operations"
+
 
 @dataclass(frozen=True)
 class Synthesized:
@@ -44,7 +47,7 @@ class Synthesized:
     @property
     def functions(self) -> dict[str, Properties]:
         """The functions by verb."""
-        found = self.of_type("AWS::Lambda::Function").values()
+        found = [each for each in self.of_type("AWS::Lambda::Function").values() if "FunctionName" in each]
         return {each["FunctionName"].removeprefix(f"{self.name}-"): each for each in found}
 
     def statements(self, verb: str) -> list[Properties]:
@@ -84,7 +87,7 @@ class Synthesized:
                 return value
             case {"Fn::Join": [separator, parts]}:
                 return str(separator).join(self.text(part) for part in parts)
-            case {"Fn::GetAtt": [name, "Arn"]} if name in self.of_type("AWS::Lambda::Function"):
+            case {"Fn::GetAtt": [name, "Arn"]} if "FunctionName" in self.of_type("AWS::Lambda::Function").get(name, {}):
                 function = self.of_type("AWS::Lambda::Function")[name]["FunctionName"]
                 return "{" + str(function).removeprefix(f"{self.name}-") + "}"
             case {"Fn::GetAtt": [name, "Arn"]}:
@@ -101,7 +104,12 @@ class Synthesized:
         if resource is None:
             return name
         properties = resource.get("Properties", {})
-        label = properties.get("QueueName") or properties.get("LogGroupName") or properties.get("Name")
+        label = (
+            properties.get("FunctionName")
+            or properties.get("QueueName")
+            or properties.get("LogGroupName")
+            or properties.get("Name")
+        )
         return str(label if isinstance(label, str) else resource["Type"].rpartition(":")[2])
 
 

@@ -9,6 +9,10 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.infra.synthesis import KMS_KEY, Properties, Synthesized
 
+WITH_A_TABLE = {"kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
+"""What DynamoDB does with a customer's key on behalf of the role that uses the table
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html)."""
+
 
 def _secure_transport(policy: Properties) -> bool:
     """Whether a resource's policy denies everything that does not come by TLS."""
@@ -52,7 +56,11 @@ def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stac
     """Functions encrypt and decrypt with that one key, and manage none."""
     for verb in other_stack.functions:
         grants = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("kms:")]
-        assert grants == [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [KMS_KEY]}]
+        uses_table = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("dynamodb:")]
+        actions = {"kms:Decrypt", "kms:GenerateDataKey"} | (WITH_A_TABLE if uses_table else set())
+        assert [(set(each["Action"]), each["Resource"]) for each in grants if KMS_KEY in each["Resource"]] == [
+            (actions, [KMS_KEY])
+        ]
         assert not [each for each in stack.statements(verb) if each["Action"][0].startswith("kms:")]
 
 

@@ -74,6 +74,132 @@ def test_a_stage_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
         _load({"connections": str(path)})
 
 
+def write(folder: Path, text: str, name: str = "dossier.toml") -> Path:
+    """Write a settings file beside a connections file; return its path."""
+    (folder / "mine.toml").write_text(
+        '[only]\nvendor = "ombudsman"\nbase_url = "https://x.example"\ntenant = "t"\n', encoding="utf-8"
+    )
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_one_file_holds_a_stages_settings(tmp_path: Path) -> None:
+    """A bare ``cdk deploy`` finds everything in ``dossier.toml``; ``-c`` goes before it, one setting at a time."""
+    write(
+        tmp_path,
+        """
+        stage = "blue"
+        connections = "mine.toml"
+        document_buckets = ["scans", "mail-room"]
+        evidence_lock_days = 30
+        retain = false
+        [retention]
+        documents_days = 90
+        """,
+    )
+    settings = Settings.load(lambda _key: None, root=tmp_path, environment={})
+    assert (settings.stage, list(settings.connections), settings.retain) == ("blue", ["only"], False)
+    assert (settings.document_buckets, settings.evidence_lock_days) == (("scans", "mail-room"), 30)
+    assert (settings.retention.documents_days, settings.retention.artifacts_days) == (90, 0)
+
+    override = {"stage": "green", "retention.documents_days": "30"}
+    settings = Settings.load(override.get, root=tmp_path, environment={}, names=override)
+    assert (settings.stage, settings.retention.documents_days, settings.retain) == ("green", 30, False)
+
+
+def test_another_settings_file_is_named_by_c(tmp_path: Path) -> None:
+    """Each stage has a file of its own; what it names lies beside it."""
+    (tmp_path / "stages").mkdir()
+    path = write(tmp_path / "stages", 'stage = "prod"\nconnections = "mine.toml"\n', "prod.toml")
+    context = {"settings": str(path)}
+    settings = Settings.load(context.get, root=tmp_path, environment={}, names=context)
+    assert (settings.stage, list(settings.connections)) == ("prod", ["only"])
+    missing = {"settings": "nowhere.toml"}
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml: there is no such file"):
+        Settings.load(missing.get, root=tmp_path, environment={}, names=missing)
+
+
+def test_unknown_settings_are_errors_with_a_suggestion(tmp_path: Path) -> None:
+    """A typo in ``-c`` or in the file is not overlooked; the CDK's own context is none of ours."""
+    write(tmp_path, 'conections = "mine.toml"\n[retention]\ndocument_days = 3\n')
+    context = {"stge": "blue", "@aws-cdk/core:x": True, "aws:cdk:enable-path-metadata": True, "cli-telemetry": False}
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(context.get, root=tmp_path, environment={}, names=context)
+    lines = str(error.value).splitlines()
+    assert '-c stge: unknown setting; did you mean "stage"?' in lines
+    assert 'dossier.toml: conections: unknown setting; did you mean "connections"?' in lines
+    assert 'dossier.toml: retention.document_days: unknown setting; did you mean "retention.documents_days"?' in lines
+    assert not [line for line in lines if "aws" in line or "telemetry" in line]
+
+
+def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+    """One run names every wrong setting, with its file, and what is wrong with the connections too."""
+    write(tmp_path, 'stage = "Dev"\nconnections = "none.toml"\nretain = "maybe"\n')
+    context = {"webhook_rate": "x"}
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(context.get, root=tmp_path, environment={}, names=context)
+    said = str(error.value)
+    assert 'dossier.toml: stage "Dev": use 1 to 16' in said
+    assert 'dossier.toml: retain "maybe": use true or false' in said
+    assert 'webhook_rate "x": use a whole number' in said
+    assert "none.toml: there is no such file" in said
+
+
+def test_a_clone_says_in_one_line_what_a_deployment_needs() -> None:
+    """The shipped connections are the sandbox's: nothing is synthesized for the cloud, and the next step is named."""
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(lambda _key: None, root=ROOT, environment={})
+    assert str(error.value).startswith("connections.toml: [invoices], [claims], [disputes] are for a sandbox")
+    assert "name it in dossier.toml" in str(error.value)
+    assert "\n" not in str(error.value)
+    allowed = {"allow_insecure": "true"}
+    assert len(Settings.load(allowed.get, root=ROOT, environment={}, names=allowed).connections) == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "insecure"),
+    [
+        ("https://127.0.0.1:9/x", "false"),
+        ("https://127.9.9.9", "false"),
+        ("https://localhost", "false"),
+        ("https://vendor.localhost", "false"),
+        ("https://[::1]:8080", "false"),
+        ("https://api.example.com", "true"),
+    ],
+)
+def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecure: str) -> None:
+    """Whatever way a connection says that it is a sandbox's."""
+    path = tmp_path / "sandbox.toml"
+    table = f'[one]\nvendor = "ombudsman"\nbase_url = "{url}"\ntenant = "t"\nallow_insecure = {insecure}\n'
+    path.write_text(table, encoding="utf-8")
+    context = {"connections": str(path)}
+    with pytest.raises(ConfigurationError, match=r"^sandbox\.toml: \[one\] is for a sandbox"):
+        Settings.load(context.get, root=tmp_path, environment={})
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ({"retention.documents_days": "7"}, "retention.documents_days 7: use 8 or more: a case may be under way"),
+        ({"retention.records_days": "1"}, "retention.records_days 1: use 8 or more"),
+        (
+            {"retention.evidence_days": "30", "evidence_lock_days": "400"},
+            "retention.evidence_days 30: use 400 or more: a delivery is locked for so long",
+        ),
+        (
+            {"alarm_email": "team@example.com", "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:ops"},
+            "alarm_email and alarm_topic_arn exclude each other",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(context: dict[str, str], said: str) -> None:
+    """What is right by itself may still lose data, or do nothing."""
+    with pytest.raises(ConfigurationError) as error:
+        _load(context)
+    assert str(error.value).startswith(said)
+
+
 def test_a_wrong_key_ends_the_app_with_one_line(tmp_path: Path) -> None:
     """``cdk synth`` with a misspelt key: one line on stderr, exit code 1, no traceback."""
     path = tmp_path / "connections.toml"

@@ -6,13 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.settings import MOST_CONNECTIONS
-from tests.infra.synthesis import Synthesized
+from tests.infra.synthesis import KMS_KEY, Synthesized
 
 VERBS = {
     "accept", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
@@ -126,7 +128,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     bucket = stack.one("AWS::S3::Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}
+    assert set(bucket["NotificationConfiguration"]) == {"QueueConfigurations"}  # nothing listens on EventBridge
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 7)
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
@@ -178,6 +180,122 @@ def test_data_outlives_the_stack_unless_told_otherwise(stack: Synthesized, other
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy)
 
 
+def test_a_secret_outlives_its_connection(stack: Synthesized, other_stack: Synthesized) -> None:
+    """A vendor shows a key once: no deployment deletes it, not even one of a stage that gives up its data."""
+    for synthesized in (stack, other_stack):
+        resources = synthesized.template["Resources"].values()
+        secrets = [each for each in resources if each["Type"] == "AWS::SecretsManager::Secret"]
+        assert len(secrets) == 3
+        assert {(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in secrets} == {("Retain", "Retain")}
+
+
+def test_a_secret_that_exists_is_used_and_not_created(
+    synthesize: Callable[..., Synthesized], stack: Synthesized
+) -> None:
+    """A connection that comes back finds its secret: CloudFormation would fail to create it, and cannot import it."""
+    returned = synthesize({"existing_secrets": "claims"})
+    names = {each["Name"] for each in returned.of_type("AWS::SecretsManager::Secret").values()}
+    assert names == {"dossier/invoices", "dossier/disputes"}
+    arn = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:dossier/claims-??????"
+    for verb in stack.functions:
+        before, after = _secrets_of(stack, verb), _secrets_of(returned, verb)
+        assert (arn in after) == ("<dossier/claims>" in before), verb
+        assert after - {arn} == before - {"<dossier/claims>"}
+
+
+def _secrets_of(stack: Synthesized, verb: str) -> set[str]:
+    """Return the secrets that a verb's role may read."""
+    reads = [each["Resource"] for each in stack.statements(verb) if "secretsmanager:GetSecretValue" in each["Action"]]
+    return {each for resources in reads for each in resources}
+
+
+def test_a_retained_table_and_bucket_are_found_again_by_name(
+    synthesize: Callable[..., Synthesized], stack: Synthesized
+) -> None:
+    """With names, ``cdk deploy --import-existing-resources`` attaches what a destroyed stack has left.
+
+    CloudFormation imports by a static name, under a deletion policy that retains
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html).
+    """
+    assert "TableName" not in stack.one("AWS::DynamoDB::Table")
+    named = synthesize({"table_name": "dossier-dev-old", "bucket_name": "dossier-dev-old-bucket"})
+    for kind, key, name in (
+        ("AWS::DynamoDB::Table", "TableName", "dossier-dev-old"),
+        ("AWS::S3::Bucket", "BucketName", "dossier-dev-old-bucket"),
+    ):
+        [resource] = [each for each in named.template["Resources"].values() if each["Type"] == kind]
+        assert resource["Properties"][key] == name
+        assert resource["DeletionPolicy"] == "Retain"
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        assert schema["primaryIdentifier"] == [f"/properties/{key}"]
+
+
+def test_a_bucket_that_is_given_up_is_emptied(stack: Synthesized, other_stack: Synthesized) -> None:
+    """CloudFormation deletes no bucket with objects in it: ``-c retain=false`` brings what empties it first."""
+    assert not stack.of_type("Custom::S3AutoDeleteObjects")
+    assert len(other_stack.of_type("Custom::S3AutoDeleteObjects")) == 1
+
+
+def test_a_schedules_function_is_not_run_again(stack: Synthesized) -> None:
+    """Lambda itself repeats what fails, whatever the rule says: not for a function whose next time comes anyway."""
+    configs = {
+        stack.text(each["FunctionName"]): each for each in stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    }
+    scheduled = {f"<{each}>" for each in _scheduled(stack)}
+    assert {name: each["MaximumRetryAttempts"] for name, each in configs.items()} == dict.fromkeys(scheduled, 0)
+    targets = [each["Targets"] for each in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each]
+    assert not [one for each in targets for one in each if "RetryPolicy" in one]
+
+
+def _scheduled(stack: Synthesized) -> set[str]:
+    """Return the logical ids' labels of the functions that schedules run."""
+    verbs = {verb.strip("{}") for targets in _schedules(stack).values() for verb in targets}
+    return {f"{stack.name}-{verb}" for verb in verbs}
+
+
+def test_concurrency_is_bounded_where_the_settings_say_so(
+    synthesize: Callable[..., Synthesized], stack: Synthesized
+) -> None:
+    """Vendors' calls run as often as the connections allow in all, and the webhook function has its own share."""
+    assert not [verb for verb, each in stack.functions.items() if "ReservedConcurrentExecutions" in each]
+    bounded = synthesize({"reserve_concurrency": "true", "webhook_reserved_concurrency": "20"})
+    reserved = {
+        verb: each["ReservedConcurrentExecutions"]
+        for verb, each in bounded.functions.items()
+        if "ReservedConcurrentExecutions" in each
+    }
+    assert reserved == {"webhook": 20, **dict.fromkeys(("open", "upload", "process", "collect", "download"), 7 + 1 + 5)}
+
+
+def test_opentelemetry_is_a_layer_that_nobody_pays_for_unasked(
+    synthesize: Callable[..., Synthesized], stack: Synthesized
+) -> None:
+    """Without the setting nothing of it is loaded; with it, no HTTP client is traced, whose URLs may be signed."""
+    arn = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-python-arm64-ver-1-32-0:1"
+    traced = synthesize({"tracing_layer_arn": arn})
+    for verb in VERBS:
+        without, with_it = stack.functions[verb], traced.functions[verb]
+        assert "AWS_LAMBDA_EXEC_WRAPPER" not in without["Environment"]["Variables"]
+        assert len(with_it["Layers"]) == len(without["Layers"]) + 1 <= 5
+        assert arn in with_it["Layers"]
+        variables = with_it["Environment"]["Variables"]
+        assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/otel-instrument"
+        assert "httpx" in variables["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"].split(",")
+
+
+def test_keys_of_document_buckets_are_a_setting(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+    """The two functions that read what callers submit may decrypt with those keys, and only they."""
+    assert not [verb for verb in VERBS if "kms:Decrypt" in _actions(stack, verb)]
+    keys = synthesize({"document_buckets": "scans", "document_kms_keys": KMS_KEY})
+    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept", "drop"}
+    [grant] = [each for each in keys.statements("accept") if "kms:Decrypt" in each["Action"]]
+    assert grant == {"Action": ["kms:Decrypt"], "Resource": [KMS_KEY]}
+
+
+def _actions(stack: Synthesized, verb: str) -> set[str]:
+    return {action for each in stack.statements(verb) for action in each["Action"]}
+
+
 def test_a_new_secret_is_empty(stack: Synthesized) -> None:
     """Each connection has a secret for the operator to fill in; nothing secret is in the template."""
     secrets = {each["Name"]: each["SecretString"] for each in stack.of_type("AWS::SecretsManager::Secret").values()}
@@ -201,8 +319,10 @@ def test_every_queue_has_dead_letters_that_raise_an_alarm(stack: Synthesized) ->
     assert {each["MessageRetentionPeriod"] for each in queues.values()} == {14 * 86400}
     assert {each["SqsManagedSseEnabled"] for each in queues.values()} == {True}
     alarms = [each for each in stack.of_type("AWS::CloudWatch::Alarm").values() if each["Namespace"] == "AWS/SQS"]
-    assert {stack.text(each["Dimensions"][0]["Value"]) for each in alarms} == {
-        f"<{name}-dlq.QueueName>" for name in work
+    watched = {(each["MetricName"], stack.text(each["Dimensions"][0]["Value"])) for each in alarms}
+    assert watched == {
+        *(("ApproximateNumberOfMessagesVisible", f"<{name}-dlq.QueueName>") for name in work),
+        *(("ApproximateAgeOfOldestMessage", f"<{name}.QueueName>") for name in work),
     }
     assert len(stack.of_type("AWS::SQS::QueuePolicy")) == len(queues)
 
@@ -265,8 +385,11 @@ def test_what_always_holds_is_checked_every_five_minutes(stack: Synthesized, oth
             if each["Namespace"] == "Dossier"
         }
         assert {name: each["EvaluationPeriods"] for name, each in alarms.items()} == {
-            "CasesUnattended": 1, "QueuesStuck": 3, "ArtifactsMissing": 1
+            "CasesUnattended": 1, "QueuesStuck": 3, "ArtifactsMissing": 1, "ReconcileRuns": 3
         }  # fmt: skip
+        beat = alarms.pop("ReconcileRuns")
+        assert (beat["ComparisonOperator"], beat["Threshold"]) == ("LessThanThreshold", 1)
+        assert beat["TreatMissingData"] == "breaching"  # a check that dies says nothing
         for each in alarms.values():
             assert {one["Name"]: one["Value"] for one in each["Dimensions"]} == {"stage": stage, "service": "dossier"}
             assert (each["Period"], each["Statistic"], each["Threshold"]) == (300, "Maximum", 0)
@@ -290,8 +413,8 @@ def test_outputs_follow_the_contract(stack: Synthesized) -> None:
     """What the CLI and people read after a deployment is there."""
     outputs = {name: stack.text(each["Value"]) for name, each in stack.template["Outputs"].items()}
     assert set(outputs) == {
-        "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName", "ConnectionNames",
-        "SecretPrefix", "WebhookUrl",
+        "AlarmTopicArn", "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName",
+        "ConnectionNames", "SecretPrefix", "WebhookUrl",
     }  # fmt: skip
     assert outputs["ConnectionNames"] == "invoices,claims,disputes"
     assert outputs["SecretPrefix"] == "dossier"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from aws_xray_sdk import global_sdk_config
-from aws_xray_sdk.core import xray_recorder
-from aws_xray_sdk.ext.httpx.patch import SyncInstrumentedTransport
 
 import dossier
 from dossier.errors import DossierError
@@ -178,36 +174,6 @@ def test_the_network_is_silent() -> None:
             assert not logging.getLogger(name).isEnabledFor(logging.INFO), name
     finally:
         root.setLevel(level)
-
-
-def test_traces_have_no_signed_url(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What X-Ray records of a request, as Powertools patches httpx, ends before the query."""
-    world = World(cloud)
-    monkeypatch.setattr(world.sandbox, "_transport", SyncInstrumentedTransport(world.sandbox._transport))
-    traced: list[str] = []
-
-    class Emitter:
-        def send_entity(self, entity: Any) -> None:
-            traced.append(entity.serialize())
-
-    was = xray_recorder.sampling, global_sdk_config.sdk_enabled()
-    monkeypatch.setattr(xray_recorder, "_emitter", Emitter())
-    xray_recorder.configure(sampling=False)
-    global_sdk_config.set_sdk_enabled(True)
-    try:
-        xray_recorder.begin_segment("case")
-        world.submit("claims", "R-1", FILES)
-        _untrusted(world)
-        world.submit("claims", "R-2", FILES)
-        xray_recorder.end_segment()
-    finally:
-        xray_recorder.clear_trace_entities()
-        xray_recorder.configure(sampling=was[0])
-        global_sdk_config.set_sdk_enabled(was[1])
-    text = json.dumps(traced)
-    assert "127.0.0.1:4780" in text
-    found = [each for each in (*KEYS, *signatures(world), CONTENT) if each in text]
-    assert (len(signatures(world)) > 1, found) == (True, [])
 
 
 def test_a_transport_shows_no_key(cloud: Cloud) -> None:

@@ -7,7 +7,7 @@ The layers, inward: ``functions`` → ``steps`` → (``stores``, ``transport``, 
 
 import logging
 
-TALKATIVE = ("httpx", "httpcore", "boto3", "botocore", "s3transfer", "urllib3", "aws_xray_sdk")
+TALKATIVE = ("httpx", "httpcore", "boto3", "botocore", "s3transfer", "urllib3")
 """Loggers that write URLs (signed ones), headers (keys) or bodies (documents) at INFO or DEBUG."""
 
 for _name in TALKATIVE:

@@ -1,32 +1,32 @@
-"""Logs, traces and metrics of the functions (Powertools). Never a key, token, signed URL or document content."""
+"""Logs and metrics of the functions (Powertools). Never a key, token, signed URL or document content."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 Handler = Callable[[dict[str, Any], Any], Any]
 logger = Logger()
-tracer = Tracer()
 metrics = Metrics()
 
 
 def count(name: str, value: int = 1, **dimensions: str) -> None:
-    """Count something as a CloudWatch metric of its own dimensions."""
+    """Count something as a CloudWatch metric of its own dimensions; the stage is always one of them."""
+    always = {"stage": stage} if (stage := os.environ.get("DOSSIER_STAGE")) else {}
     with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        for dimension, of in dimensions.items():
+        for dimension, of in {**always, **dimensions}.items():
             metric.add_dimension(name=dimension, value=of)
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a function's handler: structured logs with the case's names, a trace segment, metrics flushed."""
+    """Wrap a function's handler: structured logs with the case's names, metrics flushed."""
 
     @logger.inject_lambda_context(clear_state=True, log_event=False)
-    @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
     @metrics.log_metrics
     @wraps(handler)
     def wrapped(event: dict[str, Any], context: Any) -> Any:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 CHUNK = 1 << 20
+TAG = "dossier"
+"""The tag of every object of a case: by it the bucket's lifecycle rules know what kind it is."""
+DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
+_KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
+"""By the folder in the case's own; everything else there is a result."""
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 _DENIAL = re.compile(
@@ -107,6 +112,7 @@ class Objects:
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
                 TaggingDirective="REPLACE",  # the source's tags may not be read
+                **_tagged(key),
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in {"PreconditionFailed", "412"}:
@@ -133,7 +139,7 @@ class Objects:
 
     def write(self, key: str, data: bytes, content_type: str = "application/json") -> None:
         """Write a small object."""
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
 
     def write_json(self, key: str, value: Any) -> None:
         """Write a value as JSON, indented for people."""
@@ -145,9 +151,8 @@ class Objects:
         An error of ``chunks`` leaves no object behind.
         """
         source = _Chunks(chunks)
-        self._s3.upload_fileobj(
-            cast("IO[bytes]", source), self.bucket, key, ExtraArgs={"ContentType": content_type}, Config=_ONE_BY_ONE
-        )
+        extra = {"ContentType": content_type, **_tagged(key)}
+        self._s3.upload_fileobj(cast("IO[bytes]", source), self.bucket, key, ExtraArgs=extra, Config=_ONE_BY_ONE)
         return source.size, source.digest.hexdigest()
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -285,6 +290,19 @@ def folder(connection: str, reference: str) -> str:
 def vendor_key(connection: str, reference: str, what: str) -> str:
     """Return the key of a raw answer of the vendor."""
     return f"{folder(connection, reference)}vendor/{safe_name(what)}.json"
+
+
+def kind_of(key: str) -> str | None:
+    """Return what an object of a case is to the retention settings; None for any other object."""
+    match key.split("/"):
+        case ["cases", _, _, folder, *rest]:
+            return _KINDS.get(folder, RESULTS) if rest else RESULTS
+    return None
+
+
+def _tagged(key: str) -> Any:
+    kind = kind_of(key)
+    return {"Tagging": f"{TAG}={kind}"} if kind else {}
 
 
 def _version(version_id: str | None) -> Any:

@@ -1,0 +1,153 @@
+"""Alarms: what each says and what to do about it, and the topic that all of them reach."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.rules import acknowledge
+from infra.settings import Settings
+from infra.state_machine import FunctionsByVerb
+
+UNHEARD = {
+    "compare": "its next run is in an hour; a vendor that does not answer is no error",
+    "drop": "files wait in the queue and are tried again; what fails five times becomes a dead letter",
+    "fail": "cases may lack their final status, until `reconcile` fails them",
+    "poll": "polls are tried again; what fails five times becomes a dead letter",
+    "reconcile": "the alarms on its findings say nothing meanwhile",
+    "sweep": "polls whose message was lost wait until it runs again",
+    "wake": "deliveries are tried again; what fails five times becomes a dead letter",
+    "webhook": "vendors get a 500, and most of them deliver again",
+}
+"""The functions whose errors reach nobody else, and what that means. Errors of the state machine's steps are how they
+tell it what to do next; what is left of them is an execution that failed."""
+
+
+def alarm(
+    scope: Construct,
+    id: str,  # noqa: A002  # the CDK's own name for it
+    metric: cloudwatch.IMetric,
+    *,
+    says: str,
+    do: str,
+    above: float = 0,
+    below: float | None = None,
+    looks: int = 1,
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+) -> cloudwatch.Alarm:
+    """Return an alarm whose description is for the person who gets it.
+
+    Args:
+        scope: the construct it belongs to.
+        id: its id there.
+        metric: what is looked at.
+        says: what is wrong.
+        do: what to do about it.
+        above: a value above it is wrong.
+        below: a value below it is wrong, in place of ``above``.
+        looks: how many times in a row.
+        missing: what no value at all means.
+
+    """
+    less = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+    more = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+    return cloudwatch.Alarm(
+        scope,
+        id,
+        alarm_description=f"{cdk.Stack.of(scope).stack_name}: {says}. To do: {do}.",
+        metric=metric,
+        comparison_operator=more if below is None else less,
+        threshold=above if below is None else below,
+        evaluation_periods=looks,
+        treat_missing_data=missing,
+    )
+
+
+class Failures(Construct):
+    """Alarms on what AWS counts: errors and throttles of functions, executions that failed, the API's answers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name for it
+        *,
+        settings: Settings,
+        functions: FunctionsByVerb,
+        machine: sfn.StateMachine,
+        api: apigatewayv2.HttpApi,
+    ) -> None:
+        super().__init__(scope, id)
+        five, hour = cdk.Duration.minutes(5), cdk.Duration.hours(1)
+        for verb, meaning in UNHEARD.items():
+            alarm(
+                self,
+                f"{verb.capitalize()}Errors",
+                functions[verb].metric_errors(period=five, statistic=cloudwatch.Stats.SUM),
+                says=f"the function {verb} fails: {meaning}",
+                do=f"read the log group /aws/lambda/{settings.named(verb)}",
+            )
+        alarm(
+            self,
+            "Throttles",
+            cloudwatch.Metric(
+                namespace="AWS/Lambda", metric_name="Throttles", period=five, statistic=cloudwatch.Stats.SUM
+            ),
+            looks=3,
+            says="functions of this account are throttled: deliveries, polls and steps come late",
+            do="compare Lambda's concurrency quota with the need (`dossier doctor`), ask AWS for more, or set "
+            "webhook_reserved_concurrency and reserve_concurrency (docs/deploy.md)",
+        )
+        alarm(
+            self,
+            "ExecutionsFailed",
+            machine.metric_failed(period=hour, statistic=cloudwatch.Stats.SUM),
+            above=settings.alarm_failed_cases - 1,
+            says=f"cases failed within an hour (alarm_failed_cases = {settings.alarm_failed_cases})",
+            do="run `dossier redrive`, which shows them by cause; fix it, then run `dossier redrive --cause TEXT`",
+        )
+        for name, metric in (("TimedOut", machine.metric_timed_out), ("Aborted", machine.metric_aborted)):
+            alarm(
+                self,
+                f"Executions{name}",
+                metric(period=hour, statistic=cloudwatch.Stats.SUM),
+                says="executions timed out" if name == "TimedOut" else "executions were stopped from outside",
+                do="look at them in the Step Functions console; their cases are failed, `dossier redrive` resumes them",
+            )
+        alarm(
+            self,
+            "ApiErrors",
+            api.metric_server_error(period=five, statistic=cloudwatch.Stats.SUM),
+            says="vendors' deliveries got a 5xx",
+            do="read the log and throttles of the function webhook; without deliveries, cases go on at the pace of "
+            "polling",
+        )
+
+
+def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
+    """Send every alarm of the stack to a topic, when it goes off and when it is over; return the topic.
+
+    The topic is one that exists (``alarm_topic_arn``), or the stack's own, which ``alarm_email`` is subscribed to.
+    """
+    if settings.alarm_topic_arn:
+        topic: sns.ITopic = sns.Topic.from_topic_arn(stack, "AlarmTopic", settings.alarm_topic_arn)
+    else:
+        topic = sns.Topic(stack, "AlarmTopic", topic_name=settings.named("alarms"), enforce_ssl=True)
+        acknowledge(
+            topic,
+            "AwsSolutions-SNS2",
+            reason="CloudWatch cannot publish to a topic that AWS's own key encrypts; an alarm holds no case's data.",
+        )
+        if settings.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
+    action = actions.SnsAction(topic)
+    for each in stack.node.find_all():
+        if isinstance(each, cloudwatch.Alarm):
+            each.add_alarm_action(action)
+            each.add_ok_action(action)
+    return topic

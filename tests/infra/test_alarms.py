@@ -1,0 +1,84 @@
+"""Alarms: who gets them, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from infra.alarms import UNHEARD
+from tests.infra.synthesis import TOPIC, Properties, Synthesized
+
+
+def _alarms(stack: Synthesized) -> list[Properties]:
+    return list(stack.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def _watched(stack: Synthesized, namespace: str) -> dict[tuple[str, str], Properties]:
+    """Return the alarms on a namespace by metric and what it is about."""
+    return {
+        (each["MetricName"], stack.text(each["Dimensions"][0]["Value"]) if each.get("Dimensions") else ""): each
+        for each in _alarms(stack)
+        if each["Namespace"] == namespace
+    }
+
+
+def test_every_alarm_reaches_somebody(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Each alarm tells the topic when it goes off and when it is over: the stack's own, or one that exists."""
+    assert stack.one("AWS::SNS::Topic")["TopicName"] == "dossier-dev-alarms"
+    [own] = stack.of_type("AWS::SNS::Topic")
+    assert not other_stack.of_type("AWS::SNS::Topic")
+    for synthesized, topic in ((stack, {"Ref": own}), (other_stack, TOPIC)):
+        assert len(_alarms(synthesized)) > 20
+        for each in _alarms(synthesized):
+            assert (each["AlarmActions"], each["OKActions"]) == ([topic], [topic])
+
+
+def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+    """``-c alarm_email=…`` gets the alarms by e-mail."""
+    assert not stack.of_type("AWS::SNS::Subscription")
+    mailed = synthesize({"alarm_email": "team@example.com"})
+    subscription = mailed.one("AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "team@example.com")
+
+
+def test_every_alarm_says_what_to_do(stack: Synthesized) -> None:
+    """A description names the stage, what is wrong, and what to do about it."""
+    for each in _alarms(stack):
+        wrong, _, to_do = each["AlarmDescription"].partition(". To do: ")
+        assert wrong.startswith("dossier-dev: ")
+        assert len(to_do) > 20
+        assert to_do.endswith(".")
+        assert len(each["AlarmDescription"]) <= 1024
+
+
+def test_what_aws_counts_is_watched(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Errors of functions whose failures reach nobody else, throttles, failed executions, 5xx of the API."""
+    functions = {about for metric, about in _watched(stack, "AWS/Lambda") if metric == "Errors"}
+    assert functions == {f"<dossier-dev-{verb}>" for verb in UNHEARD}
+    assert ("Throttles", "") in _watched(stack, "AWS/Lambda")
+    executions = _watched(stack, "AWS/States")
+    assert {metric for metric, _ in executions} == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    assert {metric for metric, _ in _watched(stack, "AWS/ApiGateway")} == {"5xx"}
+    for synthesized, above in ((stack, 0), (other_stack, 4)):
+        failed = next(
+            each for (metric, _), each in _watched(synthesized, "AWS/States").items() if metric == "ExecutionsFailed"
+        )
+        assert (failed["Threshold"], failed["ComparisonOperator"]) == (above, "GreaterThanThreshold")
+
+
+def test_every_function_is_watched_one_way_or_another(stack: Synthesized) -> None:
+    """A function is a step of the state machine, whose executions fail, or its errors have an alarm."""
+    role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
+    steps = {each.strip("{}") for each in stack.role_statements(role)[0]["Resource"]}
+    assert set(stack.functions) - steps <= set(UNHEARD)
+
+
+@pytest.mark.parametrize("stage", ["dev", "blue"])
+def test_own_metrics_are_of_one_stage(stack: Synthesized, other_stack: Synthesized, stage: str) -> None:
+    """Two stages of one account do not raise each other's alarms."""
+    synthesized = {"dev": stack, "blue": other_stack}[stage]
+    own = [each for each in _alarms(synthesized) if each["Namespace"] == "Dossier"]
+    assert own
+    for each in own:
+        assert {one["Name"]: one["Value"] for one in each["Dimensions"]} == {"stage": stage, "service": "dossier"}

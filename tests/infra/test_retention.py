@@ -1,0 +1,62 @@
+"""How long what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dossier.stores.objects import kind_of
+from tests.infra.synthesis import Properties, Synthesized
+
+
+def _rules(stack: Synthesized) -> dict[str, Properties]:
+    return {rule["Id"]: rule for rule in stack.one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]}
+
+
+def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) -> None:
+    """By default no rule touches cases and evidence; what was replaced goes after a month."""
+    rules = _rules(stack)
+    assert set(rules) == {"staging", "inbox", "inbox-refused", "unfinished", "replaced"}
+    assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_each_kind_of_data_has_a_retention_of_its_own(other_stack: Synthesized) -> None:
+    """Documents, artifacts, raw answers and results by their tag, evidence by its prefix, replaced versions."""
+    rules = _rules(other_stack)
+    for kind, days in (("documents", 90), ("artifacts", 91), ("raw", 92), ("results", 93)):
+        rule = rules[kind]
+        assert (rule["Status"], rule["Prefix"], rule["ExpirationInDays"]) == ("Enabled", "cases/", days)
+        assert rule["TagFilters"] == [{"Key": "dossier", "Value": kind}]
+    assert (rules["evidence"]["Prefix"], rules["evidence"]["ExpirationInDays"]) == ("webhooks/", 500)
+    assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 3}
+    assert rules["replaced"]["ExpiredObjectDeleteMarker"] is True
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("cases/invoices/INV-1/documents/a.pdf", "documents"),
+        ("cases/invoices/INV-1/documents/deep/a.pdf", "documents"),
+        ("cases/invoices/INV-1/artifacts/a.pdf", "artifacts"),
+        ("cases/invoices/INV-1/vendor/case.json", "raw"),
+        ("cases/invoices/INV-1/result.json", "results"),
+        ("cases/invoices/INV-1/manifest.json", "results"),
+        ("cases/invoices/INV-1/documents", "results"),
+        ("cases/invoices/INV-1/revisions/2/result.json", "results"),
+        ("webhooks/invoices/2026/01/31/x.json", None),
+        ("inbox-refused/invoices/a.pdf.txt", None),
+    ],
+)
+def test_an_object_of_a_case_is_known_by_its_key(key: str, kind: str | None) -> None:
+    """What an object is tagged with follows from where it lies."""
+    assert kind_of(key) == kind
+
+
+def test_every_writer_of_a_case_may_tag(stack: Synthesized, synthesize: Callable[..., Synthesized]) -> None:
+    """S3 asks for s3:PutObjectTagging where an object is written, or copied, with tags."""
+    for verb in stack.functions:
+        for each in stack.statements(verb):
+            if "s3:PutObject" in each["Action"]:
+                of_cases = any("/cases/" in resource for resource in each["Resource"])
+                assert ("s3:PutObjectTagging" in each["Action"]) == of_cases, verb
