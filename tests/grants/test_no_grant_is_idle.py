@@ -14,9 +14,15 @@ from tests.machine import ROOT
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits until everything was played
 VERBS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/handler.py"))
-UNASKED = {**dict.fromkeys(VERBS, TRACES), MACHINE: SERVICE_ACTIONS}
-"""What no case can miss here: the local AWS has neither X-Ray nor the delivery of a state machine's logs, so nobody
-asks for it. It is granted as AWS's pages list it, which ``tests/infra/test_grants.py`` compares."""
+TAGS = {"s3:PutObjectTagging"}
+TAGGING = ("accept", "collect", "download", "fail", "poll", "publish", "reconcile", "upload")
+UNASKED = {
+    **{verb: TRACES | (TAGS if verb in TAGGING else set()) for verb in VERBS},
+    MACHINE: SERVICE_ACTIONS,
+}
+"""What no case can miss here: the local AWS has neither X-Ray nor the delivery of a state machine's logs, and it asks
+for no permission of its own where an object is written with tags. It is granted as AWS's pages list it, which
+``tests/infra/test_grants.py`` and ``tests/infra/test_retention.py`` compare."""
 
 
 def test_every_function_is_tried(bench: Bench) -> None:
