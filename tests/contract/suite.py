@@ -388,7 +388,7 @@ def _statuses(suite: Suite, exchange: Exchange, effect: Effect) -> dict[int, typ
         429: errors.ThrottledError,
         500: lost,
         502: lost,
-        503: errors.VendorUnavailableError,
+        503: errors.ThrottledError,  # all of them say when to come back
         504: lost,
     }
     not_performed = (*suite.recordings.not_performed, *exchange.not_performed)

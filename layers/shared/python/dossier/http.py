@@ -6,17 +6,25 @@ its answer. ``transport.run`` drives a flow over httpx; a test drives it over re
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypeAlias, TypeVar
+from urllib.parse import quote
 
-from dossier.errors import MalformedAnswerError
+from dossier.errors import InvalidCaseError, MalformedAnswerError
+from dossier.headers import media_type
+from dossier.names import safe_name
+from dossier.texts import leads_elsewhere
 
 MOST_VALUES = 2_000_000
 """Values in one answer: ``[[],[],…`` takes twenty times its size in memory."""
+LONGEST_PLAIN = 120
+"""Longest id that is a part of a kept answer's name as it is, in characters: all of the name has 150."""
 DEEPEST = 100
 """Levels of nesting in one answer."""
 
@@ -87,9 +95,31 @@ class Reply:
         try:
             return decode(self.body)
         except (ValueError, RecursionError) as error:
-            kind = self.headers.get("content-type", "no content type")
+            kind = media_type(self.headers.get("content-type", "")) or "no content type"
             message = f"the vendor answered {self.status} with a body that is not JSON ({kind})"
             raise MalformedAnswerError(message) from error
+
+
+def segment(text: str) -> str:
+    """Return an opaque id as one segment of a path, percent-encoded.
+
+    Raises:
+        InvalidCaseError: it would lead to another path (``..``, ``a/../b``), with the key in the request.
+
+    """
+    if not text or leads_elsewhere(text):
+        raise InvalidCaseError(f'"{text[:100]}" is no id: as a part of a path it leads elsewhere. Check the id')
+    return quote(text, safe="")
+
+
+def kept_name(kind: str, text: str) -> str:
+    """Return the name under which an answer about an opaque id is kept (``Request.keep``).
+
+    Ids that look alike as a part of a name (``a/b`` and ``a_b``, two long ones) stay apart.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", text)[:LONGEST_PLAIN]
+    same = plain == text == safe_name(text)
+    return f"{kind}-{plain}" if same else f"{kind}-{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 class Number(float):

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
 from dossier.errors import InvalidCaseError
+from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
@@ -22,6 +24,20 @@ REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 """In pydantic's regex ``$`` is the very end, with no newline after it."""
 OptionValue = str | int | float | bool | None
+
+
+def _id(value: str) -> str:
+    if identifier(value) is None:
+        raise PydanticCustomError(
+            "vendor_id",
+            "no vendor's id: use at most {characters} printable characters ({bytes} bytes), and no '.' or '..'",
+            {"characters": LONGEST_ID, "bytes": LONGEST_ID_BYTES},
+        )
+    return value
+
+
+VendorId = Annotated[str, AfterValidator(_id)]
+"""An id as a vendor gives it (``texts.identifier``)."""
 
 
 INBOX = "inbox/"
@@ -69,7 +85,7 @@ class CaseInput(Frozen):
     reference: Reference
     documents: tuple[DocumentInput, ...] = Field(default=(), max_length=1000)
     options: dict[str, OptionValue] = Field(default_factory=dict)
-    case_id: str | None = Field(default=None, min_length=1, max_length=512)
+    case_id: VendorId | None = None
     resume: bool = False
     drop: Drop | None = None
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from dossier import headers
 from dossier.errors import (
     MalformedAnswerError,
     OutcomeUnknownError,
@@ -28,6 +28,12 @@ from dossier.errors import (
 )
 from dossier.http import Effect, Reply, Request
 from dossier.models import now
+from dossier.texts import ERROR, NAME, STATUS, block, identifier, line, name
+
+__all__ = [  # with what an adapter cleans texts with
+    "ERROR", "NAME", "STATUS", "asked_pause", "block", "delivered", "fail", "identifier", "instant", "line", "message",
+    "missing", "name", "read", "read_object", "retry_after", "what",
+]  # fmt: skip
 
 DEFAULT_PAUSE = 5.0
 """Pause in seconds after a 429 without a usable ``Retry-After``."""
@@ -38,8 +44,9 @@ that the vendor has performed, makes the others: 404, 405, 407, 408, 409, 421, 4
 registered (https://www.iana.org/assignments/http-status-codes)."""
 UNREAD = frozenset({411, 413, 414, 431})
 """Statuses by which whoever answers did not read the request: it was not performed, whoever that is."""
-LONGEST_ID = 512
-"""Longest id that is taken for one, in characters."""
+PAUSED = frozenset({429, 503, 413})
+"""Statuses that, with a usable ``Retry-After``, say that nothing was performed and when to come back.
+RFC 9110, sections 10.2.3, 15.5.14 and 15.6.4; RFC 6585, section 4."""
 
 
 def retry_after(reply: Reply, *, at: datetime | None = None) -> float:
@@ -48,15 +55,25 @@ def retry_after(reply: Reply, *, at: datetime | None = None) -> float:
     ``Retry-After`` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3); anything else, and a missing
     header, counts as ``DEFAULT_PAUSE``.
     """
-    text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        return min(float(text), LONGEST_PAUSE)
-    try:
-        until = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return DEFAULT_PAUSE
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max((until - (at or now())).total_seconds(), 0.0), LONGEST_PAUSE)
+    pause = _retry_after(reply, at)
+    return DEFAULT_PAUSE if pause is None else pause
+
+
+def asked_pause(reply: Reply, *, at: datetime | None = None) -> float | None:
+    """Return for how many seconds a reply asks everybody to stay away; None if it does not.
+
+    A 429 always does. A 5xx and a 413 do by a ``Retry-After`` that can be read.
+    """
+    if reply.status == 429:
+        return retry_after(reply, at=at)
+    return _retry_after(reply, at) if reply.status == 413 or reply.status >= 500 else None
+
+
+def _retry_after(reply: Reply, at: datetime | None) -> float | None:
+    """Return the pause in the header. A date is counted from the answer's own: the two clocks need not agree."""
+    sent = headers.http_date(reply.headers.get("date", "")) or at or now()
+    pause = headers.pause(reply.headers.get("retry-after", ""), at=sent)
+    return None if pause is None else min(pause, LONGEST_PAUSE)
 
 
 def read_object(request: Request, reply: Reply, *, not_performed: Collection[int] = ()) -> dict[str, Any]:
@@ -80,7 +97,7 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
             not perform it; 503 always counts as that.
 
     Raises:
-        ThrottledError: 429.
+        ThrottledError: 429; 503 and 413 that say when to come back.
         UnauthorizedError: 401 or 403, in JSON.
         VendorUnavailableError: 5xx to a safe request, or the request was not performed.
         StrayAnswerError: any other status to a safe request that is no verdict.
@@ -95,8 +112,8 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
         value = reply.json()
     except MalformedAnswerError as error:
         if request.effect is Effect.UNSAFE:
-            raise OutcomeUnknownError(f"{_what(request)}: {error}") from error
-        raise VendorUnavailableError(f"{_what(request)}: {error}") from error
+            raise OutcomeUnknownError(f"{what(request)}: {error}") from error
+        raise VendorUnavailableError(f"{what(request)}: {error}") from error
     if isinstance(value, dict):
         inner = value.get("status_code", value.get("statusCode"))
         if isinstance(inner, int) and not isinstance(inner, bool) and inner >= 400:
@@ -120,25 +137,25 @@ def fail(
     """
     if 200 <= status < 300:
         return
-    what, said, unsafe = _what(request), message(reply), request.effect is Effect.UNSAFE
-    if status == 429:
-        pause = retry_after(reply)
-        raise ThrottledError(f"{what}: the vendor asks for a pause of {pause:g} s (429)", retry_after=pause)
+    asked, said, unsafe = what(request), message(reply), request.effect is Effect.UNSAFE
+    pause = retry_after(reply) if status == 429 else _retry_after(reply, None) if status in PAUSED else None
+    if pause is not None:
+        raise ThrottledError(f"{asked}: the vendor asks for a pause of {pause:g} s ({status})", retry_after=pause)
     own = is_worded(request, reply) if worded is None else worded
     if status in {401, 403} and (own or (said and not unsafe)):
-        raise UnauthorizedError(f"{what}: the vendor refused the API key ({status}{said})")
+        raise UnauthorizedError(f"{asked}: the vendor refused the API key ({status}{said})")
     if status == 503 or status in not_performed or status == 425 or (status == 408 and not unsafe):
-        raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
+        raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
     if status >= 500:
         if not unsafe:
-            raise VendorUnavailableError(f"{what}: the vendor answered {status}{said}")
-        raise OutcomeUnknownError(f"{what}: the vendor answered {status}{said}; it may have been performed")
+            raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
+        raise OutcomeUnknownError(f"{asked}: the vendor answered {status}{said}; it may have been performed")
     verdict = own and status in VERDICTS
     if verdict or (unsafe and (status in UNREAD or (own and _names_what_is_missing(status, said)))):
-        raise VendorRejectedError(f"{what}: the vendor refused it ({status}{said})", status=status)
+        raise VendorRejectedError(f"{asked}: the vendor refused it ({status}{said})", status=status)
     if unsafe:
-        raise OutcomeUnknownError(f"{what}: {_answered(status, said, own)}; it may have been performed")
-    raise StrayAnswerError(f"{what}: {_answered(status, said, own)}", status=status, worded=own)
+        raise OutcomeUnknownError(f"{asked}: {_answered(status, said, own)}; it may have been performed")
+    raise StrayAnswerError(f"{asked}: {_answered(status, said, own)}", status=status, worded=own)
 
 
 def is_worded(request: Request, reply: Reply) -> bool:
@@ -175,7 +192,7 @@ def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:
     if not isinstance(value, dict):
         return "unnamed", []
     said, inner = value.get("event"), value.get("data")
-    event = said[:100] if isinstance(said, str) and said else "unnamed"
+    event = (line(said, STATUS) if isinstance(said, str) else "") or "unnamed"
     return event, [value, inner] if isinstance(inner, dict) else [value]
 
 
@@ -189,17 +206,8 @@ def message(reply: Reply) -> str:
         return ""
     said = next((value[key] for key in ("message", "detail", "error_message", "error") if value.get(key)), "")
     text = "; ".join(str(each) for each in said) if isinstance(said, list) else str(said)
-    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
+    text = line(text, ERROR)
     return f": {text}" if text else ""
-
-
-def identifier(value: object) -> str | None:
-    """Return an opaque id as text; None where there is none, or nothing that can be one."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.isprintable():
-        return None
-    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 def instant(value: object) -> datetime | None:
@@ -217,7 +225,7 @@ def instant(value: object) -> datetime | None:
 
 
 def _malformed(request: Request, reply: Reply, problem: str) -> Exception:
-    text = f"{_what(request)}: the vendor's answer ({reply.status}) cannot be used: {problem}"
+    text = f"{what(request)}: the vendor's answer ({reply.status}) cannot be used: {problem}"
     return OutcomeUnknownError(text) if request.effect is Effect.UNSAFE else MalformedAnswerError(text)
 
 
@@ -226,5 +234,6 @@ def missing(request: Request, reply: Reply, key: str) -> Exception:
     return _malformed(request, reply, f'it has no "{key}"')
 
 
-def _what(request: Request) -> str:
-    return f"{request.method} {request.path}"
+def what(request: Request) -> str:
+    """Return what was asked, for the text of an error: ids of a vendor are part of a path, and may be long."""
+    return f"{request.method} {request.path[:200]}"

@@ -5,6 +5,7 @@ What only one vendor knows is in that vendor's folder, as a subclass of :class:`
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +19,12 @@ Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "sh
 
 MOST_ARTIFACTS = 10_000
 """Largest ``limits.artifacts``: the numbers of so many files are a quarter of what a state may hand on (256 KiB)."""
+
+
+CASE_BYTES = 50 << 30
+"""Default of ``limits.case_bytes``, unless one artifact may be larger."""
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+"""A host of ``storage_hosts``: a name or an address, with or without a port."""
 
 
 class Settings(BaseModel):
@@ -56,6 +63,16 @@ class Limits(Settings):
     """Most files of one case that are fetched; a case with more fails before the first."""
     artifact_bytes: int = Field(default=5 << 30, ge=1, le=5 << 40)
     """Largest artifact that is downloaded, in bytes; S3 keeps objects of up to 5 TiB."""
+    case_bytes: int = Field(
+        default_factory=lambda given: max(CASE_BYTES, given.get("artifact_bytes", 0)), ge=1, le=50 << 40
+    )
+    """Most bytes of all artifacts of a case together; a case with more fails."""
+
+    @model_validator(mode="after")
+    def _room_for_one(self) -> Limits:
+        if self.artifact_bytes > self.case_bytes:
+            raise ValueError("artifact_bytes is larger than case_bytes: a case needs room for one artifact at least")
+        return self
 
 
 class Poll(Settings):
@@ -95,7 +112,19 @@ class Connection(Settings):
     document_sources: tuple[DocumentSource, ...] | None = None
     """Other buckets (``name``, or ``name/prefix/``) that documents may lie in; None: all that the deployment names."""
     storage_hosts: tuple[str, ...] = ()
-    """Hosts (``name`` or ``name:port``) where artifact URLs may point; besides the API's own host."""
+    """Hosts where artifact URLs may point, besides the API's own: ``name`` (its default port) or ``name:port``."""
+
+    @field_validator("storage_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            found = _HOST.fullmatch(each)
+            if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
+                raise ValueError(
+                    "a host is written as storage.example.com (the default port alone) or storage.example.com:8443, "
+                    "without https:// and path"
+                )
+        return value
 
     @field_validator("base_url")
     @classmethod

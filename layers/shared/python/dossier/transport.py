@@ -10,22 +10,24 @@ returned or raised.
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO, Protocol, TypeVar, cast
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import httpx
 
 from dossier import replies
+from dossier.checksums import Checks
 from dossier.errors import (
     ConfigurationError,
     LinkExpiredError,
+    MalformedAnswerError,
     OutcomeUnknownError,
     RetryableError,
     ThrottledError,
@@ -33,13 +35,15 @@ from dossier.errors import (
     UntrustedUrlError,
     VendorUnavailableError,
 )
+from dossier.headers import codings, content_range, kept, length, media_type
 from dossier.http import Effect, FilePart, Flow, Reply, Request
+from dossier.masks import masked, masked_text
 from dossier.network import PUBLIC_ONLY, within
 from dossier.ports import Vendor
 from dossier.settings import Connection
 
 _T = TypeVar("_T")
-ANSWER_LIMIT = 32 << 20
+ANSWER_LIMIT = 16 << 20
 """Largest answer of an API, unpacked, in bytes; artifacts are streamed and have a limit of their own."""
 ANSWER_TIME = 90.0
 """Longest that a request may take from its first byte to the answer's last, in seconds: within a function's time."""
@@ -50,13 +54,17 @@ DOWNLOAD_TIME = 780.0
 SLOWEST, PATIENT = 1024, 60.0
 """Fewest bytes a second, on average, of an artifact that has been coming for this long, in seconds."""
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
+"""What every gzip begins with (RFC 1952, section 2.3.1)."""
+OCTETS = "application/octet-stream"
 HOPS = 5
-MASK = b"(hidden)"
-_MASKED_FROM = 8
-"""Shortest key, in characters, that is looked for in answers: a shorter one is found in any text."""
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Failures that strike before any byte of the request is sent."""
+REFUSED_LINK = frozenset({400, 401, 403, 404, 410})
+"""Statuses by which storage refuses a link that has expired: S3 and Azure say 403, Google 400 (``ExpiredToken``).
+https://cloud.google.com/storage/docs/xml-api/reference-status"""
+PORTS = {"https": 443, "http": 80}
 
 
 class Keys(Protocol):
@@ -80,6 +88,10 @@ class Turns(Protocol):
 
     def succeeded(self, connection: str) -> None:
         """Note that the vendor answers."""
+
+
+class UnusableError(Exception):
+    """An answer came that cannot be used, and will not be usable the next time either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +149,16 @@ class Transport:
                 reply = self._send(request, vendor, connection)
                 if keep and request.keep and 200 <= reply.status < 300:
                     keep(request.keep, reply.body)
-                request = flow.send(reply)
+                request = self._read(flow, reply, connection)
         except StopIteration as stop:
             return cast("_T", stop.value)
+
+    def _read(self, flow: Flow[_T], reply: Reply, connection: Connection) -> Request:
+        try:
+            return flow.send(reply)
+        except ThrottledError as error:  # also one that only the body tells of: the others are to know
+            self._turns.pause(connection.name, error.retry_after)
+            raise
 
     def _send(self, request: Request, vendor: Vendor, connection: Connection) -> Reply:
         key = self._keys.api_key(connection.name)
@@ -149,24 +168,24 @@ class Transport:
             fresh = self._keys.api_key(connection.name, fresh=True)
             if fresh == key:
                 raise
-            reply = self._authorized(request, vendor, connection, fresh)
+            reply = self._authorized(request, vendor, connection, fresh, key)
         else:
             # a 401 may mean a rotated key, and says that nothing was performed
             if reply.status == 401 and (fresh := self._keys.api_key(connection.name, fresh=True)) != key:
-                reply = self._authorized(request, vendor, connection, fresh)
+                reply = self._authorized(request, vendor, connection, fresh, key)
         return reply
 
-    def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str) -> Reply:
+    def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str, *replaced: str) -> Reply:
+        """Send a request with a key, and take this one, and those that it replaced, out of what comes back."""
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise ConfigurationError(
                 f"the API key of [{connection.name}] has blanks or characters that no header can carry: "
                 f"run `dossier secrets set {connection.name}`"
             )
         reply = self._once(request, vendor.headers(connection, key), connection)
-        secret = key.encode()
-        if len(key) < _MASKED_FROM or secret not in reply.body:
-            return reply
-        return Reply(reply.status, reply.body.replace(secret, MASK), reply.headers)  # "invalid key: …" is stored, shown
+        secrets = (key, *replaced)
+        shown = {name: masked_text(value, secrets) for name, value in reply.headers.items()}
+        return Reply(reply.status, masked(reply.body, secrets), shown)  # "invalid key: …" is stored, shown
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         try:
@@ -176,8 +195,8 @@ class Transport:
         except RetryableError:
             self._turns.failed(connection.name)
             raise
-        if reply.status == 429:  # before anything else: until it is written down, the others go on calling
-            self._turns.pause(connection.name, replies.retry_after(reply))
+        if (pause := replies.asked_pause(reply)) is not None:  # first: until it is written down, the others go on
+            self._turns.pause(connection.name, pause)
         if reply.status >= 500:
             self._turns.failed(connection.name)
         else:
@@ -197,24 +216,30 @@ class Transport:
             )
             self._turns.take(connection, patience=self._patience)  # as late as can be: a pause may begin at any time
             stack.enter_context(within(UPLOAD_TIME if request.files else ANSWER_TIME))
-            with failures(request.effect, f"{request.method} {request.path}"):
+            with failures(request.effect, replies.what(request)):
                 answer = self._client.send(built, stream=True, follow_redirects=False)
                 stack.callback(answer.close)
                 body = _bounded(answer)
-        return Reply(answer.status_code, body, {name.lower(): value for name, value in answer.headers.items()})
+        return Reply(answer.status_code, body, kept(answer.headers))
 
     def _part(self, part: FilePart, stack: ExitStack) -> tuple[str, IO[bytes], str]:
         return part.filename, stack.enter_context(self._open_file(part.key, part.size)), part.content_type
 
     @contextmanager
-    def download(self, connection: Connection, url: str) -> Iterator[Download]:
+    def download(self, connection: Connection, url: str, *, left: int | None = None) -> Iterator[Download]:
         """Open an artifact on storage: no key is sent, the URL is used byte for byte, each redirect is checked.
+
+        Args:
+            connection: whose artifact it is.
+            url: where the vendor says that it is.
+            left: how many bytes its case may still have (``limits.case_bytes``); None: as many as it has.
 
         Raises:
             UntrustedUrlError: the URL, a redirect or the address it leads to is not what the connection allows.
-            LinkExpiredError: storage refuses the link (401, 403, 404, 410).
-            VendorUnavailableError: storage cannot be reached or answers anything else but 2xx.
-            ConfigurationError: it is larger than ``limits.artifact_bytes`` (while reading, too).
+            LinkExpiredError: storage refuses the link (400, 401, 403, 404, 410).
+            VendorUnavailableError: storage cannot be reached, or answers anything else but the whole artifact.
+            MalformedAnswerError: it is packed in a way that was not asked for.
+            ConfigurationError: it is larger than ``limits.artifact_bytes`` or ``left`` (while reading, too).
             TruncatedDownloadError: (while reading) the bytes end early, come too slowly or do not match the announced
                 checksum.
 
@@ -223,12 +248,16 @@ class Transport:
             stack.enter_context(within(DOWNLOAD_TIME))
             answer = self._follow(connection, url, stack)
             status = answer.status_code
-            if status in {401, 403, 404, 410}:
-                raise LinkExpiredError(f"storage refused the artifact's link ({status})")
-            if not 200 <= status < 300:
-                raise VendorUnavailableError(f"storage answered {status} instead of the artifact")
-            chunks = _checked(answer, connection.limits.artifact_bytes)
-            yield Download(chunks, answer.headers.get("content-type", "application/octet-stream"))
+            if status in REFUSED_LINK:
+                raise LinkExpiredError(f"storage refused the artifact's link ({status}{_code(answer)})")
+            if (problem := _not_whole(answer)) is not None:
+                raise VendorUnavailableError(f"storage answered {problem} instead of the artifact")
+            try:
+                packed = _is_packed(answer)
+            except UnusableError as error:
+                raise MalformedAnswerError(f"the artifact cannot be read: it {error}") from None
+            chunks = _checked(answer, packed, _Limit.of(connection, left))
+            yield Download(chunks, media_type(answer.headers.get("content-type", "")) or OCTETS)
 
     def _follow(self, connection: Connection, url: str, stack: ExitStack) -> httpx.Response:
         for _ in range(HOPS):
@@ -261,18 +290,23 @@ def allow(connection: Connection, url: str) -> None:
     """Refuse a URL from a vendor that points where the connection does not allow.
 
     Raises:
-        UntrustedUrlError: wrong scheme or host, or no proper URL.
+        UntrustedUrlError: wrong scheme, host or port, or no proper URL.
 
     """
-    parts, home = _split(url), urlsplit(connection.base_url)
+    parts = _split(url)
     schemes = {"https", "http"} if connection.allow_insecure else {"https"}
     if parts is None or parts.scheme not in schemes or not parts.hostname:
         raise UntrustedUrlError(f"an artifact URL is not {' or '.join(sorted(schemes))}://host/…: it is not opened")
-    hosts = {host.lower() for host in connection.storage_hosts} | {home.netloc.lower()}
-    if not {parts.hostname.lower(), parts.netloc.lower()} & hosts:
+    place = parts.hostname.lower(), parts.port or PORTS[parts.scheme]
+    home = urlsplit(connection.base_url)
+    allowed = {((home.hostname or "").lower(), home.port or PORTS[home.scheme])}
+    for host in connection.storage_hosts:  # a host alone is its usual port alone
+        there = urlsplit(f"{parts.scheme}://{host}")
+        allowed.add(((there.hostname or "").lower(), there.port or PORTS[parts.scheme]))
+    if place not in allowed:
+        shown = place[0][:100] + (f":{parts.port}" if parts.port not in {None, PORTS[parts.scheme]} else "")
         raise UntrustedUrlError(
-            f"an artifact URL points to {parts.hostname[:100]}: "
-            f"add it to storage_hosts of [{connection.name}] if it is right"
+            f"an artifact URL points to {shown}: add it to storage_hosts of [{connection.name}] if it is right"
         )
 
 
@@ -311,6 +345,9 @@ def failures(effect: Effect, what: str) -> Iterator[None]:
     except httpx.DecodingError as error:
         lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
         raise lost(f"{what}: the answer cannot be decoded ({error})") from None
+    except UnusableError as error:
+        text = f"{what}: the answer cannot be decoded: it {error}"
+        raise (OutcomeUnknownError if effect is Effect.UNSAFE else MalformedAnswerError)(text) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
         lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
         raise lost(f"{what}: the answer was lost ({type(error).__name__})") from None
@@ -324,27 +361,58 @@ def _grouped(fields: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 
 def _bounded(answer: httpx.Response) -> bytes:
-    body = bytearray()
-    for piece in _unpacked(answer):
+    raw, body = cast("httpx.SyncByteStream", answer.stream), bytearray()
+    for piece in _gunzipped(raw) if _is_packed(answer) else raw:
         body += piece
         if len(body) > ANSWER_LIMIT:
-            raise httpx.DecodingError(f"larger than {ANSWER_LIMIT} bytes")
+            raise UnusableError(f"is larger than {ANSWER_LIMIT} bytes, which is all that a function can hold")
     return bytes(body)
 
 
-def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
-    """Yield the body without its content encoding, in pieces of ``CHUNK`` bytes at most.
+def _is_packed(answer: httpx.Response) -> bool:
+    """Return whether a body is packed with gzip, once; httpx itself would unpack whatever a header says, at once.
 
-    httpx unpacks all that it has read at once, and as often as the header says: 64 KiB become 64 MiB, or 64 GiB.
+    Raises:
+        UnusableError: it is packed in another way, or more than once: nothing asked for that.
+
     """
-    raw = cast("httpx.SyncByteStream", answer.stream)
-    encoding = answer.headers.get("content-encoding", "").strip().lower()
-    if encoding in {"", "identity"}:
-        yield from raw
-    elif encoding in {"gzip", "x-gzip"}:
-        yield from _gunzipped(raw)
-    else:
-        raise httpx.DecodingError("packed in a way that was not asked for")
+    found = codings(answer.headers.get("content-encoding", ""))
+    if found in ([], ["gzip"]):
+        return bool(found)
+    raise UnusableError(
+        f"is packed as {', '.join(found)[:100]}, which was not asked for: let the vendor send it as it is, or as gzip"
+    )
+
+
+def _not_whole(answer: httpx.Response) -> str | None:
+    """Return what storage answered where that is no whole artifact; None if it is one.
+
+    Nothing was asked for in parts, or on a condition: of the successes only 200 is one, and a 206 that has everything.
+    """
+    status, said = answer.status_code, answer.headers.get("content-range", "")
+    found, kind = content_range(said), media_type(answer.headers.get("content-type", ""))
+    if status not in {200, 206}:
+        return f"{status}"
+    if kind == "multipart/byteranges":
+        return f"{status} with parts"
+    if found is None:  # on a 200 the header has no meaning, but for a part that somebody cut out
+        return None if status == 200 and "*/" not in said else f"{status} without a range of bytes"
+    whole = found.first == 0 and found.total is not None and found.last == found.total - 1
+    return None if whole else f"{status} with a part (bytes {found.first}-{found.last})"
+
+
+def _code(answer: httpx.Response) -> str:
+    """Return what an object store calls its refusal, as ``: ExpiredToken``; nothing else of its answer is read."""
+    body = b""
+    try:
+        for part in cast("httpx.SyncByteStream", answer.stream):
+            body += part
+            if len(body) >= 4096:
+                break
+    except httpx.HTTPError:
+        pass
+    found = re.search(rb"<Code>([A-Za-z0-9]{1,60})</Code>", body[:4096])
+    return f": {found[1].decode()}" if found else ""
 
 
 def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
@@ -368,40 +436,80 @@ def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
         raise httpx.DecodingError("gzip that ends early")
 
 
-def _checked(answer: httpx.Response, limit: int) -> Iterator[bytes]:
-    """Yield the body, at most ``limit`` bytes of it; raise where ``Transport.download`` says so.
+def _gunzipped_if(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what gzip packed; what is no gzip, whatever its header says, as it is.
 
-    What is announced is Content-Length, Content-MD5 (RFC 1864) or Google's x-goog-hash
-    (https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash).
+    The header of storage is what the uploader once wrote down, and something between may have unpacked the bytes.
     """
-    digest, size, began = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
-    _fits(int(announced) if (announced := answer.headers.get("content-length", "")).isdecimal() else 0, limit)
+    head = b""
+    while len(head) < len(GZIP) and (part := next(raw, b"")):
+        head += part
+    whole = chain([head], raw)
+    yield from _gunzipped(whole) if head.startswith(GZIP) else whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """The most bytes that an artifact may have, and what is wrong with more."""
+
+    size: int
+    problem: str
+    of_what: str
+
+    @classmethod
+    def of(cls, connection: Connection, left: int | None) -> _Limit:
+        """Return what binds: the artifact's own limit, or what its case has left."""
+        limits = connection.limits
+        if left is not None and left < limits.artifact_bytes:
+            return cls(
+                left, f"an artifact does not fit into what is left of the case's {limits.case_bytes} bytes", "case"
+            )
+        size = limits.artifact_bytes
+        return cls(size, f"an artifact is larger than {size} bytes", "artifact")
+
+    def check(self, size: int) -> None:
+        """Raise ConfigurationError for more bytes than that."""
+        if size > self.size:
+            raise ConfigurationError(f"{self.problem}: raise limits.{self.of_what}_bytes if it is right")
+
+
+def _checked(answer: httpx.Response, packed: bool, limit: _Limit) -> Iterator[bytes]:
+    """Yield the artifact, unpacked, at most ``limit`` bytes of it; raise where ``Transport.download`` says so."""
+    wanted, came, size, began = _announced_length(answer), 0, 0, time.monotonic()
+    checks = Checks(answer.headers, packed=packed)
+    if not packed:
+        limit.check(wanted or 0)
+
+    def arriving() -> Iterator[bytes]:
+        nonlocal came
+        for part in cast("httpx.SyncByteStream", answer.stream):
+            came += len(part)
+            checks.came(part)
+            yield part
+
     try:
-        for chunk in _unpacked(answer):
-            digest.update(chunk)
+        for chunk in _gunzipped_if(arriving()) if packed else arriving():
+            checks.unpacked(chunk)
             size += len(chunk)
-            _fits(size, limit)
+            limit.check(size)
             _flows(size, time.monotonic() - began)
             yield chunk
     except httpx.HTTPError as error:
         raise TruncatedDownloadError(f"the download ended after {size} bytes ({type(error).__name__})") from None
-    length = answer.headers.get("content-length", "")
-    encoded = answer.headers.get("content-encoding", "identity") != "identity"
-    if not encoded and length.isdigit() and int(length) != size:
-        raise TruncatedDownloadError(f"the download ended after {size} of {length} bytes")
-    announced = [answer.headers.get("content-md5", "")]
-    for part in answer.headers.get("x-goog-hash", "").split(","):
-        announced += [part.strip().removeprefix("md5=")] if part.strip().startswith("md5=") else []
-    wanted = [each for each in announced if each]
-    if wanted and not encoded and base64.b64encode(digest.digest()).decode() not in wanted:
-        raise TruncatedDownloadError(f"the download of {size} bytes does not match its checksum")
+    if wanted is not None and wanted != came:
+        raise TruncatedDownloadError(f"the download ended after {came} of {wanted} bytes")
+    if (header := checks.differs()) is not None:
+        raise TruncatedDownloadError(f"the download of {size} bytes does not match its checksum ({header})")
 
 
-def _fits(size: int, limit: int) -> None:
-    if size > limit:
-        raise ConfigurationError(
-            f"an artifact is larger than {limit} bytes: raise limits.artifact_bytes if it is right"
-        )
+def _announced_length(answer: httpx.Response) -> int | None:
+    """Return how many bytes are to come, as they come; None if nothing says so."""
+    given, found = answer.headers, content_range(answer.headers.get("content-range", ""))
+    stored = given.get("x-goog-stored-content-encoding", "").strip().lower()
+    as_stored = stored == "identity" or (stored == "gzip" and codings(given.get("content-encoding", "")))
+    lengths = [length(given.get("content-length", "")), found.total if found else None]
+    lengths += [length(given.get("x-goog-stored-content-length", ""))] if as_stored else []
+    return next((each for each in lengths if each is not None), None)
 
 
 def _flows(size: int, seconds: float) -> None:

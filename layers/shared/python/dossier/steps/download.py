@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dossier import media, replies
+from dossier.errors import ConfigurationError
 from dossier.http import Flow, Refusal, Request
 from dossier.ports import Artifact
 from dossier.steps.work import Desk, Job
@@ -20,6 +21,7 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
     Raises:
         LinkExpiredError: the signed link was refused (the next try asks for a new one).
         TruncatedDownloadError: the bytes did not arrive whole.
+        ConfigurationError: the artifact is larger than ``limits`` allow, or all of the case's together are.
 
     """
     job = desk.load_artifact(connection, reference, index)
@@ -31,16 +33,43 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
         size, sha256 = _fetch(job, artifact, key)
     done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
     desk.cases.put_artifact(connection, reference, done)
+    if desk.cases.add_bytes(connection, reference, size) > job.connection.limits.case_bytes:
+        _left(job)  # others came at the same time: the last of them sees all
+
+
+def _room(job: Job) -> int:
+    """Return how many bytes the case's artifacts may still have; all of them are only read where that matters."""
+    left = job.connection.limits.case_bytes - job.case.record.artifact_bytes
+    return left if left >= job.connection.limits.artifact_bytes else _left(job)
+
+
+def _left(job: Job) -> int:
+    """Return how many bytes the case's artifacts may still have, to the byte.
+
+    Raises:
+        ConfigurationError: those that are stored have more than ``limits.case_bytes``.
+
+    """
+    record, most = job.case.record, job.connection.limits.case_bytes
+    case = job.desk.cases.get(record.connection, record.reference)
+    stored = sum(each.size for each in case.artifacts if each.key)
+    if stored > most:
+        raise ConfigurationError(
+            f"the artifacts of the case have {stored} bytes together, more than {most}: "
+            "raise limits.case_bytes if it is right"
+        )
+    return most - stored
 
 
 def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
+    left = _room(job)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = job.run(job.vendor.locate(job.view, wanted))
     if where.path is not None:
         body = job.run(_answer(where.path, where.keep, job.vendor.refusal))
         job.desk.objects.write(key, body, artifact.content_type or "application/json")
         return len(body), hashlib.sha256(body).hexdigest()
-    with job.desk.transport.download(job.connection, where.url or "") as incoming:
+    with job.desk.transport.download(job.connection, where.url or "", left=left) as incoming:
         head, chunks = _begun(incoming.chunks)
         kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
         return job.desk.objects.stream(key, chunks, kind)

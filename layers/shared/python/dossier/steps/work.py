@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
 from dossier.http import Flow, Reply
+from dossier.masks import masked, masked_text
 from dossier.models import moment
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
@@ -18,7 +19,7 @@ from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects, vendor_key
-from dossier.transport import MASK, Transport
+from dossier.transport import Transport
 
 _T = TypeVar("_T")
 
@@ -112,7 +113,7 @@ class Job:
         """
 
         def keep(what: str, body: bytes) -> None:
-            self.keep(what, _hidden(body, hide))
+            self.keep(what, masked(body, hide))
 
         return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
 
@@ -148,12 +149,7 @@ def _without(flow: Flow[_T], hide: Sequence[str]) -> Flow[_T]:
         request = next(flow)
         while True:
             reply = yield request
-            request = flow.send(Reply(reply.status, _hidden(reply.body, hide), reply.headers))
+            shown = {name: masked_text(value, hide) for name, value in reply.headers.items()}
+            request = flow.send(Reply(reply.status, masked(reply.body, hide), shown))
     except StopIteration as stop:
         return cast("_T", stop.value)
-
-
-def _hidden(body: bytes, hide: Sequence[str]) -> bytes:
-    for each in hide:
-        body = body.replace(each.encode(), MASK)
-    return body

@@ -53,6 +53,8 @@ class CaseRecord(Stored):
     """When a delivery about this case came that no wait was there to take."""
     woken: str | None = None
     """When a delivery about this case came last."""
+    artifact_bytes: int = 0
+    """Bytes of the artifacts that were stored, those that came again counted again: never fewer than there are."""
     unattended_at: str | None = None
     """When the scheduled check first found that it waits and nobody polls it."""
 
@@ -238,6 +240,11 @@ class Cases:
             "data": artifact.model_dump_json(exclude_defaults=True),
         }
         self._table.put(item)
+
+    def add_bytes(self, connection: str, reference: str, size: int) -> int:
+        """Count the bytes of an artifact that is stored; return how many were counted so far."""
+        item = case_key(connection, reference), "CASE"
+        return self._table.add(*item, "artifact_bytes", size, when=Attr("pk").exists()) or 0
 
     def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int]) -> None:
         """Forget artifacts that are no longer listed."""

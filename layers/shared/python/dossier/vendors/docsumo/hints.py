@@ -7,7 +7,7 @@ from typing import Any
 
 from dossier.http import decode
 from dossier.ports import Hint
-from dossier.replies import LONGEST_ID
+from dossier.replies import identifier, line
 
 DEEPEST = 6
 """Levels of nesting that are looked through."""
@@ -65,13 +65,11 @@ def _case_ids(node: dict[str, Any]) -> list[str]:
 
 
 def _id(value: Any) -> str | None:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
-        return None
-    return value if value.isprintable() and value == value.strip() else None
+    return identifier(value) if isinstance(value, str) and value == value.strip() else None
 
 
 def _label(payload: Any) -> str:
     said = next((payload[key] for key in _LABELS if payload.get(key)), None) if isinstance(payload, dict) else None
     if not isinstance(said, str):
         return "case changed"
-    return "".join(each for each in said if each.isprintable())[:64].strip() or "case changed"
+    return line(said, 64) or "case changed"

@@ -13,7 +13,7 @@ from typing import Any
 
 from dossier.errors import MalformedAnswerError
 from dossier.http import Reply, Request
-from dossier.replies import instant, missing, read, read_object
+from dossier.replies import ERROR, STATUS, identifier, instant, line, missing, name, read, read_object
 
 FAILED = frozenset({"erred", "error", "failed"})
 """Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
@@ -83,7 +83,7 @@ def upload_answer(request: Request, reply: Reply) -> UploadAnswer:
 
     """
     data = _data(read_object(request, reply))
-    case_id = text(data.get("case_id"))
+    case_id = identifier(data.get("case_id"))
     if case_id is None:
         raise missing(request, reply, "case_id")
     documents = documents_of(data)
@@ -98,7 +98,7 @@ def documents_of(data: dict[str, Any]) -> list[Sent] | None:
     if not isinstance(listed, list):
         return None
     return [
-        Sent(text(each.get("doc_id")), text(each.get("filename")), text(each.get("status")), reason(each))
+        Sent(identifier(each.get("doc_id")), named(each, "filename"), status(each), reason(each))
         for each in listed
         if isinstance(each, dict)
     ]
@@ -125,10 +125,10 @@ def page(request: Request, reply: Reply) -> Page:
 def entry(raw: dict[str, Any]) -> Entry:
     """Read one case of the list."""
     return Entry(
-        case_id=text(raw.get("case_id")),
-        name=text(raw.get("case_name")),
-        stage_id=text(raw.get("stage_id")),
-        status=text(raw.get("status")),
+        case_id=identifier(raw.get("case_id")),
+        name=named(raw, "case_name"),
+        stage_id=identifier(raw.get("stage_id")),
+        status=status(raw),
         created=instant(raw.get("created_date")),
         modified=instant(raw.get("modified_date")),
         error=reason(raw),
@@ -158,7 +158,7 @@ def file_list(answer: Any) -> list[File] | None:
     if not isinstance(answer, list):
         return None
     return [
-        File(text(each.get("id")), text(each.get("filename")), text(each.get("status")), reason(each), each)
+        File(identifier(each.get("id")), named(each, "filename"), status(each), reason(each), each)
         for each in answer
         if isinstance(each, dict)
     ]
@@ -183,10 +183,20 @@ def answer(request: Request, reply: Reply) -> dict[str, Any]:
 
 
 def text(value: Any) -> str | None:
-    """Return a vendor's text or id; None for anything else, and for an empty one."""
+    """Return a vendor's text; None for anything else, and for an empty one."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) and value else None
+
+
+def status(raw: dict[str, Any]) -> str | None:
+    """Return the vendor's word for how something stands."""
+    return line(text(raw.get("status")) or "", STATUS) or None
+
+
+def named(raw: dict[str, Any], key: str) -> str | None:
+    """Return a name or title."""
+    return name(text(raw.get(key)) or "") or None
 
 
 def same(name: str | None) -> str | None:
@@ -197,7 +207,7 @@ def same(name: str | None) -> str | None:
 def reason(raw: dict[str, Any]) -> str | None:
     """Return what an object says went wrong with it, in one line."""
     said = next((each for key in ("error", "error_message", "message") if (each := text(raw.get(key)))), None)
-    return " ".join(said.split())[:300] if said else None
+    return line(said, ERROR) or None if said else None
 
 
 def _data(answer: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal, get_args
-from urllib.parse import quote
 
-from dossier.http import Effect, FilePart, Request
+from dossier.http import Effect, FilePart, Request, segment
 from dossier.models import Document
 from dossier.vendors.docsumo.guide import REFUSAL
 from dossier.vendors.docsumo.settings import DocsumoConnection
@@ -55,7 +54,7 @@ def list_cases(
     query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
     query += [("stage_id", each) for each in stage_id]
     query += [("assigned_to", each) for each in assigned_to]
-    path = f"/api/v1/external/agents/{_part(connection.casetype_id)}/cases"
+    path = f"/api/v1/external/agents/{segment(connection.casetype_id)}/cases"
     return _request("GET", path, tuple(query), keep=keep)
 
 
@@ -63,21 +62,16 @@ def update_case(
     connection: DocsumoConnection, case_id: str, changes: dict[str, str], *, keep: str | None = None
 ) -> Request:
     """Set a case's ``stage_id``, ``assigned_to`` or ``case_name`` (guide 1.D). Setting it twice changes nothing."""
-    path = f"/api/v1/external/agents/{_part(connection.casetype_id)}/case/{_part(case_id)}"
+    path = f"/api/v1/external/agents/{segment(connection.casetype_id)}/case/{segment(case_id)}"
     return _request("PATCH", path, json=changes, keep=keep)
 
 
 def search_files(case_id: str, *, query: str, keep: str | None = None) -> Request:
     """Search the files of a case (guide 2, step 1); ``query`` may be empty."""
-    return _request("GET", f"/api/v1/chatot/cases/{_part(case_id)}/files", (("q", query),), keep=keep)
+    return _request("GET", f"/api/v1/chatot/cases/{segment(case_id)}/files", (("q", query),), keep=keep)
 
 
 def download_url(case_id: str, file_id: str) -> Request:
     """Ask for a file's temporary URL (guide 2, step 2)."""
-    path = f"/api/v1/chatot/cases/{_part(case_id)}/chat/artifacts/{_part(file_id)}/url"
+    path = f"/api/v1/chatot/cases/{segment(case_id)}/chat/artifacts/{segment(file_id)}/url"
     return _request("GET", path, (("download", "true"),))
-
-
-def _part(text: str) -> str:
-    """Encode an opaque id as one segment of a path; a segment of dots alone would be resolved away."""
-    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dossier.ports import DocumentState
-from dossier.replies import identifier
+from dossier.replies import ERROR, STATUS, identifier, line
 from dossier.values import text_of
 
 ENDED = {"completed": False, "failed": True}
@@ -38,13 +38,13 @@ def problem(value: Mapping[str, Any]) -> str | None:
         if isinstance(said, Mapping):
             said = said.get("message") or said.get("detail") or said
         if said:
-            return text(said)
+            return line(text(said) or "", ERROR) or None
     return None
 
 
 def document_state(answer: Mapping[str, Any]) -> DocumentState:
     """Return how a document stands; whatever is neither completed nor failed is still running."""
-    status = text(answer.get("status")) or ""
+    status = line(text(answer.get("status")) or "", STATUS)
     word = status.lower()
     failed = ENDED.get(word, False)
     error = (problem(answer) or NO_REASON) if failed else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from dossier.models import Document
 from dossier.ports import Uploaded
-from dossier.replies import identifier
+from dossier.replies import ERROR, identifier, line
 from dossier.vendors.docustack.answers import first_id, problem, text
 
 TAKEN = ("documents", "results", "items", "accepted")
@@ -83,7 +83,7 @@ def _refused(entry: object) -> Item:
     if not isinstance(entry, dict):
         return Item(ref=text(entry), name=text(entry), refusal="DocuStack refused it")
     item = _item(entry)
-    refusal = item.refusal or text(entry.get("message")) or "DocuStack refused it"
+    refusal = item.refusal or line(text(entry.get("message")) or "", ERROR) or "DocuStack refused it"
     return replace(item, document_id=None, refusal=refusal)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from functools import partial
-from urllib.parse import quote
 
-from dossier.http import Effect, FilePart, Request
+from dossier.http import Effect, FilePart, Request, kept_name, segment
 from dossier.models import Document
 from dossier.vendors.docustack.guide import REFUSAL
 from dossier.vendors.docustack.settings import DocuStackConnection
@@ -62,11 +59,9 @@ def document(document_id: str) -> Request:
 
 def document_path(document_id: str) -> str:
     """Return the API path of a document."""
-    return f"{DOCUMENTS}/{quote(document_id, safe='')}"
+    return f"{DOCUMENTS}/{segment(document_id)}"
 
 
 def kept_as(document_id: str) -> str:
     """Return the name under which a document's raw answer is kept; ids that look alike in it stay apart."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", document_id)
-    suffix = "" if plain == document_id else f"-{hashlib.sha256(document_id.encode()).hexdigest()[:8]}"
-    return f"document-{plain}{suffix}"
+    return kept_name("document", document_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dossier.models import iso
 from dossier.ports import DocumentState
-from dossier.replies import identifier
+from dossier.replies import ERROR, STATUS, block, identifier, line
 from dossier.values import epoch, score_of
 
 DOCUMENT_RUNNING = frozenset({"pending_processing", "processing"})
@@ -24,8 +24,8 @@ _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
 
 
 def text(value: object) -> str | None:
-    """Return a text that says something, else None."""
-    return value if isinstance(value, str) and value.strip() else None
+    """Return a text that says something, printable, else None."""
+    return block(value) if isinstance(value, str) and value.strip() else None
 
 
 def entries(value: object) -> list[dict[str, Any]]:
@@ -35,12 +35,13 @@ def entries(value: object) -> list[dict[str, Any]]:
 
 def status(answer: Mapping[str, Any]) -> str:
     """Return the vendor's word for how something stands; empty where it gives none."""
-    return text(answer.get("status")) or ""
+    return line(text(answer.get("status")) or "", STATUS)
 
 
 def problem(answer: Mapping[str, Any]) -> str | None:
     """Return why something failed. The guide has no key for it; these are the usual ones."""
-    return next((said for key in ("error", "error_message", "failure_reason") if (said := text(answer.get(key)))), None)
+    said = next((found for key in ("error", "error_message", "failure_reason") if (found := text(answer.get(key)))), "")
+    return line(said, ERROR) or None
 
 
 def document_state(answer: Mapping[str, Any]) -> DocumentState:

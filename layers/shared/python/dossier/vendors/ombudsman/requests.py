@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import quote
 
-from dossier.http import Effect, FilePart, Request
+from dossier.http import Effect, FilePart, Request, kept_name, segment
 from dossier.models import Document, OptionValue
 from dossier.vendors.ombudsman.guide import REFUSAL
 from dossier.vendors.ombudsman.settings import OmbudsmanConnection
@@ -57,15 +55,15 @@ def process(case_id: str) -> Request:
 
 def case_path(case_id: str) -> str:
     """Return the API path of a case."""
-    return f"{CASES}/{quote(case_id, safe='')}"
+    return f"{CASES}/{segment(case_id)}"
 
 
 def evidence_path(case_id: str, document_id: str) -> str:
     """Return the API path of an evidence document."""
-    return f"{case_path(case_id)}/evidence/{quote(document_id, safe='')}"
+    return f"{case_path(case_id)}/evidence/{segment(document_id)}"
 
 
 def kept_as(path: str) -> str:
     """Return the name under which the answer of a case's or an evidence document's path is kept."""
     parent, _, last = path.rpartition("/")
-    return f"evidence-{re.sub(r'[^A-Za-z0-9._-]', '_', last)}" if parent.endswith("/evidence") else "case"
+    return kept_name("evidence", last) if parent.endswith("/evidence") else "case"
