@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
+import httpx
 import pytest
 
+from dossier.errors import ConfigurationError
 from dossier.models import CaseInput
 from dossier.settings import MOST_ARTIFACTS, Limits
 from dossier.steps.accept import Accepted
@@ -135,3 +138,92 @@ def test_polls_for_results_store_no_answer(cloud: Cloud) -> None:
     assert world.submit("disputes", "R-1", samples("invoice.pdf"))["status"] == "completed"
     found = s3.list_object_versions(Bucket=BUCKET, Prefix="cases/disputes/R-1/vendor/case.json")
     assert len(found["Versions"]) == 1
+
+
+LARGE, SEVERAL = 300_000, 4
+
+
+def test_a_case_has_a_total(cloud: Cloud) -> None:
+    """Files that fit one by one fail the case together, with one line that names the setting; raised, they fit."""
+    world = World(cloud)
+    allowed = world.connections["claims"]
+    few = allowed.limits.model_copy(update={"case_bytes": 3 * LARGE, "artifact_bytes": LARGE})
+    world.connections["claims"] = allowed.model_copy(update={"limits": few})
+    vendors = Added(world)
+    result = world.submit("claims", "R-1", samples("invoice.pdf"))
+    assert result["status"] == "failed"
+    assert re.fullmatch(r"an artifact does not fit into .* 900000 bytes: raise limits\.case_bytes .*", result["reason"])
+    stored = [each for each in world.desk.cases.get("claims", "R-1").artifacts if each.key]
+    assert sum(each.size for each in stored) <= few.case_bytes
+    world.connections["claims"] = allowed
+    assert len(world.submit("claims", "R-2", samples("invoice.pdf"))["artifacts"]) >= SEVERAL
+    assert vendors.cases == 2
+
+
+class Added:
+    """Adds large files to each of Docsumo's cases once it is there."""
+
+    def __init__(self, world: World) -> None:
+        self.cases = 0
+        self._world, self._seen = world, set[str]()
+        world.sandbox.event_hooks["response"].append(self._add)
+
+    def _add(self, response: httpx.Response) -> None:
+        if response.request.method != "POST" or "/casetype/case" not in str(response.request.url):
+            return
+        response.read()
+        case_id = response.json()["data"]["case_id"]
+        self.cases += 1
+        for number in range(SEVERAL):
+            body = {"filename": f"large-{number}.bin", "size": LARGE}
+            self._world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/artifacts", json=body).raise_for_status()
+
+
+def test_files_that_come_at_the_same_time_are_counted_together(cloud: Cloud) -> None:
+    """Downloads that knew nothing of each other when they began are seen by the last of them."""
+    world = World(cloud)
+    vendors = Added(world)
+    assert world.submit("claims", "R-1", samples("invoice.pdf"))["status"] == "completed"
+    assert vendors.cases == 1
+    cases, allowed = world.desk.cases, world.connections["claims"]
+    (mine, *others) = [each for each in cases.get("claims", "R-1").artifacts if each.size == LARGE]
+    for each in (mine, *others):
+        cases.put_artifact("claims", "R-1", each.model_copy(update={"key": None, "size": 0}))
+    limits = allowed.limits.model_copy(update={"case_bytes": 3 * LARGE, "artifact_bytes": LARGE})
+    world.connections["claims"] = allowed.model_copy(update={"limits": limits})
+
+    def meanwhile(response: httpx.Response) -> None:
+        if "/storage/" in str(response.request.url):
+            for each in others:
+                cases.put_artifact("claims", "R-1", each)
+                cases.add_bytes("claims", "R-1", each.size)
+
+    world.sandbox.event_hooks["response"].append(meanwhile)
+    with pytest.raises(ConfigurationError, match=r"bytes together, more than 900000: raise limits\.case_bytes"):
+        download("claims", "R-1", mine.index, desk=world.desk)
+
+
+def test_small_files_are_counted_at_the_end(cloud: Cloud) -> None:
+    """Files so small that all of them would fit cost no count each: publish adds them up before anything is written."""
+    world = World(cloud)
+    assert world.submit("claims", "R-1", samples("invoice.pdf"))["status"] == "completed"
+    for index in range(5):
+        record = ArtifactRecord(index=index, name=f"{index}.bin", source="s", key=f"k{index}", size=10 << 30)
+        world.desk.cases.put_artifact("claims", "R-1", record)
+    few = world.connections["claims"].limits.model_copy(update={"case_bytes": 40 << 30})
+    world.connections["claims"] = world.connections["claims"].model_copy(update={"limits": few})
+    before = cloud.app.objects.read("cases/claims/R-1/result.json")
+    with pytest.raises(
+        ConfigurationError, match=r"have 53687091200 bytes together, more than 42949672960: raise limits"
+    ):
+        publish("claims", "R-1", desk=world.desk, events=cloud.app.events)
+    assert cloud.app.objects.read("cases/claims/R-1/result.json") == before
+
+
+def test_limits_of_a_case_and_of_a_file_fit_together() -> None:
+    """A case has room for the largest file; what is not set follows."""
+    assert Limits().case_bytes == 50 << 30
+    assert Limits(artifact_bytes=1 << 40).case_bytes == 1 << 40
+    assert Limits(artifact_bytes=10, case_bytes=10).case_bytes == 10
+    with pytest.raises(ValueError, match="artifact_bytes is larger than case_bytes"):
+        Limits(artifact_bytes=11, case_bytes=10)

@@ -102,6 +102,24 @@ def test_the_shipped_file_is_valid() -> None:
         ('{docsumo}casetype_id = "c"\npoll = { every = 0 }', "[a] poll.every: must be greater than 0"),
         ('{docsumo}casetype_id = "c"\nlimits = 5', "[a] limits: must be "),
         (
+            '{docsumo}casetype_id = "c"\nlimits = { artifact_bytes = 9, case_bytes = 8 }',
+            "[a] limits: artifact_bytes is larger than case_bytes: a case needs room for one artifact at least",
+        ),
+        ('{docsumo}casetype_id = "c"\nlimits = { case_bytes = 0 }', "[a] limits.case_bytes: must be greater than"),
+        *(
+            (f'{{docsumo}}casetype_id = "c"\nstorage_hosts = ["{host}"]', "[a] storage_hosts: a host is written as ")
+            for host in (
+                *(
+                    "https://storage.test",
+                    "storage.test/path",
+                    "*.storage.test",
+                    "storage.test:0",
+                    "storage.test:65536",
+                ),
+                *("storage.test:", "a@storage.test", "", "storage..test", "storage.test:x", "::1", "storage.test "),
+            )
+        ),
+        (
             '[a]\nvendor = "docsumo"\nbase_url = "http://x.example"\ncasetype_id = "c"',
             "[a]: base_url is plain http: use https, or allow_insecure = true for a sandbox",
         ),
@@ -179,6 +197,15 @@ def test_webhook_settings_have_every_default() -> None:
     }
     assert connections.webhook_settings("disputes") is None
     assert connections.webhook_settings("nobody") is None
+
+
+@pytest.mark.parametrize(
+    "host", ["storage.test", "Storage.Test:8443", "10.0.0.1", "[2600::1]", "[2600::1]:8443", "x_y"]
+)
+def test_a_storage_host_is_a_name_or_a_name_with_a_port(tmp_path: Path, host: str) -> None:
+    """What URLs may point to is taken as it is written."""
+    loaded = _load(tmp_path, GOOD.replace('casetype__d1t5b"', f'casetype__d1t5b"\nstorage_hosts = ["{host}"]'))
+    assert loaded["claims"].storage_hosts == (host,)
 
 
 def test_a_cold_start_imports_no_pydantic(layer: Path) -> None:

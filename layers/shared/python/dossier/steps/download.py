@@ -33,26 +33,21 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
         size, sha256 = _fetch(job, artifact, key)
     done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
     desk.cases.put_artifact(connection, reference, done)
-    if desk.cases.add_bytes(connection, reference, size) > job.connection.limits.case_bytes:
-        _left(job)  # others came at the same time: the last of them sees all
+    limits = job.connection.limits
+    if size * limits.artifacts <= limits.case_bytes:
+        return  # so many of these are no more than a case may have: publish counts them
+    if desk.cases.add_bytes(connection, reference, size) > limits.case_bytes:
+        room(desk.load(connection, reference))  # others came at the same time: the last of them sees all
 
 
-def _room(job: Job) -> int:
-    """Return how many bytes the case's artifacts may still have; all of them are only read where that matters."""
-    left = job.connection.limits.case_bytes - job.case.record.artifact_bytes
-    return left if left >= job.connection.limits.artifact_bytes else _left(job)
-
-
-def _left(job: Job) -> int:
-    """Return how many bytes the case's artifacts may still have, to the byte.
+def room(job: Job) -> int:
+    """Return how many bytes the artifacts of a case, which is loaded with all of them, may still have.
 
     Raises:
         ConfigurationError: those that are stored have more than ``limits.case_bytes``.
 
     """
-    record, most = job.case.record, job.connection.limits.case_bytes
-    case = job.desk.cases.get(record.connection, record.reference)
-    stored = sum(each.size for each in case.artifacts if each.key)
+    most, stored = job.connection.limits.case_bytes, sum(each.size for each in job.case.artifacts if each.key)
     if stored > most:
         raise ConfigurationError(
             f"the artifacts of the case have {stored} bytes together, more than {most}: "
@@ -61,8 +56,17 @@ def _left(job: Job) -> int:
     return most - stored
 
 
+def _left(job: Job) -> int:
+    """Return how many bytes the case's artifacts may still have; all of them are only read where it may matter."""
+    record, limits = job.case.record, job.connection.limits
+    left = limits.case_bytes - record.artifact_bytes
+    if left >= limits.artifact_bytes:
+        return left
+    return room(job.desk.load(record.connection, record.reference))
+
+
 def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
-    left = _room(job)
+    left = _left(job)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = job.run(job.vendor.locate(job.view, wanted))
     if where.path is not None:

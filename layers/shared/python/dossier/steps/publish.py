@@ -11,6 +11,7 @@ from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, is
 from dossier.names import safe_name
 from dossier.result import ArtifactResult, DocumentResult, FieldValue, Result
 from dossier.settings import Connection
+from dossier.steps.download import room
 from dossier.steps.work import Desk
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.events import DetailType, Events
@@ -28,9 +29,11 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
 
     Raises:
         CaseFailedError: the vendor failed the case; everything is published all the same.
+        ConfigurationError: its artifacts have more bytes together than ``limits.case_bytes``.
 
     """
     job = desk.load(connection, reference)
+    room(job)
     raw = RawAnswers(desk, connection, reference)
     result = job.vendor.read_result(job.view, raw)
     if result.status != "failed":

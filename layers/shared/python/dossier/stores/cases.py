@@ -54,7 +54,7 @@ class CaseRecord(Stored):
     woken: str | None = None
     """When a delivery about this case came last."""
     artifact_bytes: int = 0
-    """Bytes of the artifacts that were stored, those that came again counted again: never fewer than there are."""
+    """Bytes of the larger artifacts that were stored; one that came again is counted again."""
     unattended_at: str | None = None
     """When the scheduled check first found that it waits and nobody polls it."""
 
