@@ -6,7 +6,7 @@ import heapq
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from cli.deployed import settings_of
@@ -16,8 +16,9 @@ from cli.target import Target
 from cli.text import clean, size
 from dossier import vendors
 from dossier.models import now
+from dossier.refusals import ADVICE
 from dossier.settings import Connection
-from dossier.stores.evidence import id_of
+from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
 VERDICTS = ("accepted", "refused")
 _AGO = re.compile(r"(\d{1,5})([smhd])")
@@ -27,7 +28,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def deliveries(
     out: Output, where: Target, *, connection: str | None, verdict: str | None, limit: int, since: str | None
 ) -> None:
-    """Print the deliveries of one connection or all, the latest first.
+    """Print the deliveries of one connection or all, the latest first; of refused ones why, and what to do.
 
     Raises:
         BadUsageError: an unknown connection or verdict, or a time that is none.
@@ -35,7 +36,7 @@ def deliveries(
     """
     if verdict not in {None, *VERDICTS}:
         raise BadUsageError(f'unknown verdict "{clean(verdict)}": use one of {", ".join(VERDICTS)}')
-    names = [where.require(connection)] if connection else where.connections
+    names = [where.require(connection)] if connection else [*where.connections, NO_CONNECTION]
     found = list(islice(_found(where, names, verdict, None if since is None else moment_of(since)), limit))
     out.document(found)
     if not found:
@@ -43,13 +44,17 @@ def deliveries(
         return
     rows = [
         (
-            *(each[name] for name in ("id", "received_at", "connection", "verdict", "event")),
+            *(each[name] for name in ("id", "received_at", "connection", "verdict")),
+            _why(each),
+            each["event"],
             _ids(each),
             size(each["size"]),
         )
         for each in found
     ]
-    out.table(("ID", "RECEIVED", "CONNECTION", "VERDICT", "EVENT", "ABOUT", "SIZE"), rows)
+    out.table(("ID", "RECEIVED", "CONNECTION", "VERDICT", "CAUSE", "EVENT", "ABOUT", "SIZE"), rows)
+    for cause, advice in dict.fromkeys((each["cause"], each["advice"]) for each in found if each["advice"]):
+        out.line(f"{cause}: {advice}")
 
 
 def moment_of(text: str) -> datetime:
@@ -70,19 +75,43 @@ def moment_of(text: str) -> datetime:
 
 def _found(where: Target, names: list[str], verdict: str | None, since: datetime | None) -> Iterator[dict[str, Any]]:
     store, settings = where.app.evidence, settings_of(where)
-    for key in heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True):
-        evidence = store.find(key)
-        if evidence is None or verdict not in {None, evidence.verdict}:
-            continue
-        yield {
-            "id": id_of(key),
-            "received_at": evidence.received_at,
-            "connection": evidence.connection,
-            "verdict": evidence.verdict,
-            **_about(settings.get(evidence.connection), evidence.body),
-            "size": len(evidence.body),
-            "key": key,
-        }
+    keys = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
+    for _, together in groupby(keys, key=minute_of):  # within a minute the ids of refused ones are in no order
+        read = [(key, evidence) for key in together if (evidence := store.find(key))]
+        for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
+            if verdict in {None, evidence.verdict}:
+                yield _described(where, key, evidence, settings.get(evidence.connection))
+
+
+def _described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any]:
+    seen = where.app.evidence.seen(evidence.connection, evidence.digest) if evidence.digest else None
+    about = _about(settings, evidence.content)
+    advice = ADVICE.get(evidence.cause, "")
+    url = where.webhook_urls.get(evidence.connection, "")
+    return {
+        "id": id_of(key),
+        "received_at": evidence.received_at,
+        "connection": evidence.asked if evidence.connection == NO_CONNECTION else evidence.connection,
+        "verdict": evidence.verdict,
+        "cause": evidence.cause or None,
+        "detail": evidence.detail or None,
+        "advice": advice.format(connection=evidence.connection, url=url) or None,
+        "repeats": seen.repeats if seen and seen.key == key else 0,
+        **about,
+        "understood": None if settings is None else bool(_ids(about)),
+        "size": max(evidence.size, len(evidence.body)),
+        "kept_whole": evidence.whole,
+        "key": key,
+    }
+
+
+def _why(found: dict[str, Any]) -> str:
+    """Return in a few words what there is to know of a verdict."""
+    if found["cause"]:
+        return f"{found['cause']} ({found['detail']})" if found["detail"] else found["cause"]
+    if found["repeats"]:
+        return f"duplicate, {found['repeats']} times more"
+    return "not understood" if found["understood"] is False and found["verdict"] == "accepted" else ""
 
 
 def _about(settings: Connection | None, body: bytes) -> dict[str, Any]:

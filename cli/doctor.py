@@ -36,7 +36,7 @@ class Check:
     """One thing that was looked at. ``mend`` says what to do where it is not ``ok``."""
 
     name: str
-    state: Literal["ok", "failed", "skipped"]
+    state: Literal["ok", "failed", "skipped", "warning"]
     seen: str
     mend: str = ""
 
@@ -67,7 +67,7 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     out.document(document)
 
 
-_MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
+_MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped", "warning": "warning"}
 
 
 def _checks(target: Callable[[], Target]) -> Iterator[Check]:
@@ -163,6 +163,11 @@ def _secret(where: Target, name: str, settings: Connection | None) -> Check:
     number = len(parts["webhook_secrets"])
     if settings is not None and settings.webhook is not None and not number:
         return Check(check, "failed", "it has no webhook secret, so every delivery is refused", mend)
+    if settings is not None and settings.webhook is not None:
+        wrong = secrets.unusable(parts["webhook_secrets"], settings.webhook.scheme)
+        weak = secrets.weaknesses(parts["webhook_secrets"])
+        if wrong or weak:
+            return Check(check, "failed" if wrong else "warning", (wrong or weak)[0], mend)
     return Check(check, "ok", f"an API key and {counted(number, 'webhook secret')}")
 
 

@@ -153,19 +153,37 @@ def outputs(as_json: Json = False, local: Local = False, stage: Stage = None) ->
 @secrets_app.command("set")
 def secrets_set(
     connection: Connection,
-    api_key: Annotated[str | None, typer.Option(help="The vendor's API key.")] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Read the API key, then one webhook secret a line; - is standard input."),
+    ] = None,
+    api_key: Annotated[str | None, typer.Option(help="The vendor's API key; the shell's history keeps it.")] = None,
     webhook_secret: Annotated[
         list[str] | None, typer.Option(help="A webhook secret; the current one first, then any still valid.")
+    ] = None,
+    apply_refused: Annotated[
+        bool | None,
+        typer.Option(help="Verify deliveries that were refused before the secret was set, and apply them."),
     ] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Write a connection's secret; on a terminal, what is left out is asked for."""
+    """Write a connection's secret, which is asked for on a terminal, or read from standard input.
+
+    Standard input has the API key first, then one webhook secret a line: vault read … | dossier secrets set invoices
+    """
     from cli import secrets
 
-    where = _target(local=local, stage=stage)
-    secrets.put(Output(as_json=as_json), where, connection, api_key=api_key, webhook_secrets=webhook_secret or [])
+    secrets.put(
+        Output(as_json=as_json),
+        _target(local=local, stage=stage),
+        connection,
+        api_key=api_key,
+        webhook_secrets=webhook_secret or [],
+        from_file=from_file,
+        apply_refused=apply_refused,
+    )
 
 
 @app.command()

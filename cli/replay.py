@@ -13,7 +13,7 @@ from cli.target import Target
 from cli.text import clean
 from dossier.settings import Connection
 from dossier.steps.replay import replay as apply
-from dossier.stores.evidence import Evidence, id_of, key_of
+from dossier.stores.evidence import ACCEPTED, REFUSED, Evidence, id_of, key_of
 from dossier.stores.queues import WAKE, Queues
 
 
@@ -42,7 +42,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
 
 def _find(where: Target, word: str, names: Sequence[str]) -> tuple[str, Evidence]:
     for name in names:
-        key = word if word.startswith(f"webhooks/{name}/") else key_of(name, word)
+        key = word if word.startswith((f"{ACCEPTED}{name}/", f"{REFUSED}{name}/")) else key_of(name, word)
         evidence = where.app.evidence.find(key) if key else None
         if key and evidence:
             return key, evidence
@@ -64,6 +64,9 @@ def _apply(
         error = f"connection {evidence.connection} takes no webhooks"
     else:
         active = where.app.secrets.get(evidence.connection, fresh=True).webhook_secrets
-        proven = apply(key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue)
-        error = "" if proven else f"no active webhook secret of {evidence.connection} proves it"
+        adopt = where.app.evidence.adopt
+        proven = apply(key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue, adopt=adopt)
+        cut = f"too little of it was kept to verify it ({evidence.size:,} bytes came)"
+        unproven = f"no active webhook secret of {evidence.connection} proves it"
+        error = "" if proven else unproven if evidence.whole else cut
     return {**answer, "applied": not error, "error": error or None}

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.errors import BadUsageError
-from cli.output import Output, asked
+from cli.deployed import settings_of, wake_queue_url
+from cli.errors import BadUsageError, explain
+from cli.output import Output, asked, confirmed
 from cli.target import Target
 from cli.text import counted
+from dossier.signatures import standard_key
+from dossier.steps.replay import provable, replay
+from dossier.stores.evidence import id_of
+from dossier.stores.queues import WAKE, Queues
+
+SHORTEST = 16
+"""Characters that a webhook secret should have at least: evidence holds a proof of it, which can be guessed at."""
+LONGEST_INPUT, MOST_LINES = 1 << 16, 11
+"""Bytes and lines that are read: a key, and more webhook secrets than any rotation has."""
+PATIENCE = 2.0
+"""Seconds that a standard input may take to say something, where it may be there for no reason."""
 
 
-def put(out: Output, where: Target, connection: str, *, api_key: str | None, webhook_secrets: Sequence[str]) -> None:
-    """Write ``{"api_key", "webhook_secrets"}``; the parts that are not given stay, or are asked for on a terminal.
+def put(
+    out: Output,
+    where: Target,
+    connection: str,
+    *,
+    api_key: str | None,
+    webhook_secrets: Sequence[str],
+    from_file: Path | None = None,
+    apply_refused: bool | None = None,
+) -> None:
+    """Write ``{"api_key", "webhook_secrets"}``; what is not given is asked for on a terminal, or read.
+
+    It is read from ``from_file`` (``-`` is standard input), without a terminal from standard input: the API key first,
+    then one webhook secret a line. What is given nowhere stays as it is.
+
+    ``apply_refused`` says whether deliveries are applied that were refused before and that the secret proves now; None
+    asks on a terminal, and leaves them where there is none.
 
     Raises:
         BadUsageError: a part is blank; or there is no key, and nobody to ask.
@@ -31,11 +62,16 @@ def put(out: Output, where: Target, connection: str, *, api_key: str | None, web
     client = where.session.client("secretsmanager")
     present = _present(client, name)
     key, secrets = api_key, list(webhook_secrets)
-    if sys.stdin.isatty():
+    if from_file is None and sys.stdin.isatty():
         key = key or _ask("API key", present["api_key"])
         secrets = secrets or _ask_secrets(present["webhook_secrets"])
-    elif key is None and not (secrets and present["api_key"]):
-        raise BadUsageError(f"--api-key is missing: give it, or run `dossier secrets set {connection}` on a terminal")
+    else:
+        key, secrets = _filled(key, secrets, _lines(from_file, given=bool(key) + bool(secrets)))
+        if key is None and not ((secrets or apply_refused) and present["api_key"]):
+            raise BadUsageError(
+                f"--api-key is missing: give it, or run `dossier secrets set {connection}` on a terminal, or with the "
+                "key on standard input"
+            )
     secret = {
         "api_key": (key or present["api_key"]).strip(),
         "webhook_secrets": [each.strip() for each in secrets] or present["webhook_secrets"],
@@ -48,8 +84,97 @@ def put(out: Output, where: Target, connection: str, *, api_key: str | None, web
     except client.exceptions.ResourceNotFoundException:
         client.create_secret(Name=name, SecretString=text)
     number = len(secret["webhook_secrets"])
-    out.document({"connection": connection, "secret": name, "api_key": True, "webhook_secrets": number})
+    document = {"connection": connection, "secret": name, "api_key": True, "webhook_secrets": number}
+    for each in weaknesses(secret["webhook_secrets"]):
+        out.progress(f"warning: {each}")
     out.line(f"{name}: an API key and {counted(number, 'webhook secret')}")
+    out.document({**document, **_refused_before(out, where, connection, secret["webhook_secrets"], apply_refused)})
+
+
+def weaknesses(secrets: Sequence[str]) -> list[str]:
+    """Return what is wrong with webhook secrets that can be used all the same, without showing any."""
+    short = [each for each in secrets if len(each) < SHORTEST]
+    return (
+        [f"a webhook secret has fewer than {SHORTEST} characters: have the vendor make a longer one"] if short else []
+    )
+
+
+def unusable(secrets: Sequence[str], scheme: str) -> list[str]:
+    """Return why webhook secrets can prove nothing, as they were stored by somebody else than this command."""
+    found = []
+    if any(each != each.strip() for each in secrets):
+        found.append("a webhook secret has a blank or a newline at its end, so every delivery is refused")
+    if scheme == "standard-webhooks" and not all(standard_key(each.strip()) for each in secrets):
+        found.append("a webhook secret is not the base64 that Standard Webhooks have, so every delivery is refused")
+    return found
+
+
+def _filled(key: str | None, secrets: list[str], lines: list[str]) -> tuple[str | None, list[str]]:
+    """Return key and webhook secrets, what was not given being what the lines say."""
+    if key is None and lines:
+        first, *lines = lines
+        key = first or None  # a blank first line keeps the present key
+    more = [each for each in lines if each]
+    if more and secrets:
+        raise BadUsageError("webhook secrets are given by option and on standard input: give them once")
+    return key, secrets or more
+
+
+def _lines(file: Path | None, *, given: int) -> list[str]:
+    """Return the lines of a file, or of standard input where something was not given; stripped of what surrounds them.
+
+    With one of key and webhook secrets given, standard input may be there for no reason, open and never written to.
+    """
+    if file is None and (given == 2 or (given and not _readable(sys.stdin))):
+        return []
+    source = sys.stdin.buffer if file is None or str(file) == "-" else file.open("rb")
+    with nullcontext(source) if source is sys.stdin.buffer else source:
+        body = source.read(LONGEST_INPUT + 1)
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadUsageError("what was read is no text: give the API key, then one webhook secret a line") from None
+    lines = [each.strip() for each in text.rstrip().splitlines()]
+    if len(body) > LONGEST_INPUT or len(lines) > MOST_LINES or not all(each.isprintable() for each in lines):
+        raise BadUsageError("what was read is no secret: give the API key, then one webhook secret a line")
+    return lines
+
+
+def _readable(stream: Any) -> bool:
+    """Return whether something comes from a stream, or its end, within a moment."""
+    try:
+        return bool(select.select([stream], [], [], PATIENCE)[0])
+    except (OSError, ValueError):  # it is no file of the system's
+        return True
+
+
+def _refused_before(
+    out: Output, where: Target, connection: str, secrets: Sequence[str], apply: bool | None
+) -> dict[str, Any]:
+    """Look for deliveries that were refused and that a secret proves now, and apply them if that is wanted."""
+    known = settings_of(where).get(connection)
+    if not secrets or known is None or known.webhook is None:
+        return {}
+    store = where.app.evidence
+    try:
+        found = list(provable(connection, store=store, webhook=known.webhook, secrets=secrets))
+    except (BotoCoreError, ClientError) as error:
+        out.progress(f"the secret is written; deliveries that were refused before it: {explain(error).line}")
+        return {}
+    if not found:
+        return {}
+    what = f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'} from before the secret was set"
+    if apply is None:
+        apply = not out.as_json and sys.stdin.isatty() and confirmed("apply what was refused", what)
+    if apply:
+        enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
+        for each in reversed(found):
+            replay(each.key, each.evidence, webhook=known.webhook, secrets=secrets, enqueue=enqueue, adopt=store.adopt)
+        out.line(f"{what}: verified, and queued")
+    else:
+        out.progress(f"{what} can be verified now: `dossier secrets set {connection} --apply-refused` applies them")
+    ids = [id_of(each.key) for each in found]
+    return {"refused_before": {"proven": len(found), "applied": len(found) if apply else 0, "ids": ids}}
 
 
 def read(client: Any, name: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dossier.steps.webhook import Webhook
+from dossier.refusals import ADVICE
+from dossier.steps.webhook import MAX_BYTES, Webhook
 from fuzz.promises import check
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -28,7 +30,7 @@ RULES = {
 }
 CONNECTIONS = (*RULES, "nobody")
 SAYS_THE_SECRET = frozenset({"shared", "path"})
-SIGNED, IN_BASE64, WHOLE = 1, 2, 4
+SIGNED, IN_BASE64, WHOLE, PACKED, TWICE = 1, 2, 4, 8, 16
 """Flags in the second byte."""
 HEADERS = (
     *("x-hub-signature-256", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature", "x-token"),
@@ -38,10 +40,48 @@ HEADERS = (
 class Paper:
     """Keeps nothing, but writes it down as S3 would get it."""
 
-    def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
-        """Return a key."""
-        json.dumps([connection, verdict, dict(headers), body.hex()]).encode()
-        return "key"
+    key, digest, known = "key", "digest", False
+
+    def claim(self, connection: str, digest: str, *, at: datetime) -> Paper:
+        """Return itself: everything comes for the first time."""
+        json.dumps([connection, digest, at.isoformat()])
+        return self
+
+    def keep(  # noqa: D102
+        self,
+        connection: str,
+        verdict: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        key: str,
+        digest: str,
+        at: datetime,
+    ) -> str:
+        json.dumps([connection, verdict, dict(headers), body.hex(), key, digest, at.isoformat()]).encode()
+        return key
+
+    def finish(self, claim: Paper, *, at: datetime) -> None:
+        """Note nothing."""
+
+    def repeated(self, claim: Paper) -> None:
+        """Count nothing."""
+
+    def refuse(
+        self,
+        connection: str | None,
+        cause: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        detail: str,
+        asked: str,
+        at: datetime,
+    ) -> str | None:
+        """Write down what is refused; a cause is one of those that an operator is helped with."""
+        check(cause in ADVICE, f"no such cause: {cause}")
+        check(detail.isprintable() and asked.isprintable(), f"not one line: {detail!r} {asked!r}")
+        return self.keep(connection or "", cause, body, headers, key=detail, digest=asked, at=at)
 
 
 def _settings(name: str) -> dict[str, Any] | None:
@@ -54,6 +94,8 @@ def _enqueue(message: Mapping[str, str]) -> None:
 
 def webhook(data: bytes) -> None:
     """Answer a delivery: 200 if its secret proves it, else 401, or 413; never anything else.
+
+    With ``PACKED`` the vendor packs what it signs; ``TWICE`` sends each header twice, as a gateway joins them.
 
     The first byte picks the connection, the second has the flags; a line follows that stands in every header, then the
     body. With ``WHOLE`` the rest is API Gateway's event itself, as JSON.
@@ -71,17 +113,21 @@ def webhook(data: bytes) -> None:
         check(status in {200, 401, 413}, f"answered {status}")
         return
     name, (line, _, rest) = CONNECTIONS[pick % len(CONNECTIONS)], data[2:].partition(b"\n")
-    said, signed = line.decode("latin-1"), bool(flags & SIGNED)
-    body = rest if flags & IN_BASE64 else rest.decode("utf-8", "replace").encode()
+    said, signed, packed = line.decode("latin-1"), bool(flags & SIGNED), bool(flags & PACKED)
+    signs = rest if flags & IN_BASE64 or packed else rest.decode("utf-8", "replace").encode()
+    body = gzip.compress(signs, 1, mtime=0) if packed else signs
+    headers = _signed(name, signs) if signed else dict.fromkeys(HEADERS, said)
     event = {
         "pathParameters": {"connection": name, "token": SECRET if signed else said},
-        "headers": _signed(name, body) if signed else dict.fromkeys(HEADERS, said),
-        "body": base64.b64encode(body).decode() if flags & IN_BASE64 else body.decode(),
-        "isBase64Encoded": bool(flags & IN_BASE64),
+        "headers": {key: f"{value},{value}" if flags & TWICE else value for key, value in headers.items()},
+        "body": base64.b64encode(body).decode() if flags & IN_BASE64 or packed else body.decode(),
+        "isBase64Encoded": bool(flags & IN_BASE64) or packed,
     }
     status, _ = door.answer(event)
-    proven = name in RULES and (signed or (name in SAYS_THE_SECRET and said == SECRET))
-    expected = 413 if len(body) > (LIMIT if name in RULES else 1 << 20) else 200 if proven else 401
+    size = len(body) if name in SAYS_THE_SECRET else max(len(body), len(signs))
+    told = SECRET in {said, *(each.strip() for each in said.split(","))}
+    proven = name in RULES and (signed or (name in SAYS_THE_SECRET and told))
+    expected = 413 if len(body) > MAX_BYTES else 401 if not proven else 413 if size > LIMIT else 200
     check(status == expected, f"{name}: answered {status}, not {expected}")
 
 

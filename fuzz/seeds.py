@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fuzz.answers import END, FLOWS, SETTINGS
-from fuzz.deliveries import CONNECTIONS, IN_BASE64, SIGNED, WHOLE
+from fuzz.deliveries import CONNECTIONS, IN_BASE64, PACKED, SIGNED, TWICE, WHOLE
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"
@@ -42,7 +42,7 @@ def _recorded(vendor: str) -> Iterable[Path]:
 def _deliveries() -> Iterator[bytes]:
     sent = [path for kind in ("delivery", "webhook") for path in (EVENTS / "vendors").glob(f"*/*{kind}*.json")]
     for number, path in enumerate(sorted(sent)):
-        for flags in (0, SIGNED, SIGNED | IN_BASE64):
+        for flags in (0, SIGNED, SIGNED | IN_BASE64, SIGNED | PACKED, SIGNED | TWICE):
             yield bytes([number % len(CONNECTIONS), flags]) + b"sha256=00\n" + path.read_bytes()
     for path in sorted((EVENTS / "deliveries").glob("*.json")):
         yield bytes([0, WHOLE]) + path.read_bytes()

@@ -11,10 +11,15 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from dossier.models import INBOX, REFUSED_DROPS
+from dossier.stores.evidence import REFUSED, SEEN
 from dossier.stores.objects import ARTIFACTS, DOCUMENTS, RAW, RESULTS, TAG
 from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Retention, Settings
+
+REFUSED_DAYS, SEEN_DAYS = 14, 1
+"""Days that refused deliveries are kept, in which a secret may still be set; and that a delivery is known when it comes
+again, which counts in hours (``stores.evidence.WINDOW``)."""
 
 
 class ArtifactBucket(Construct):
@@ -93,11 +98,23 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
         RAW: retention.raw_days,
         RESULTS: retention.results_days,
     }
-    transient = {"staging": ("staging/", 7), "inbox": (INBOX, 30), "inbox-refused": (REFUSED_DROPS, 30)}
+    transient = {
+        "staging": ("staging/", 7),
+        "inbox": (INBOX, 30),
+        "inbox-refused": (REFUSED_DROPS, 30),
+        "deliveries-refused": (REFUSED, REFUSED_DAYS),
+        "deliveries-seen": (SEEN, SEEN_DAYS),
+    }
     return [
         # What the CLI uploads before Accept copies it, and what was dropped: longer than a dead letter is kept.
         *(
-            s3.LifecycleRule(id=name, prefix=prefix, expiration=cdk.Duration.days(days))
+            s3.LifecycleRule(
+                id=name,
+                prefix=prefix,
+                expiration=cdk.Duration.days(days),
+                # What strangers cause is gone when it has expired.
+                noncurrent_version_expiration=cdk.Duration.days(1) if prefix in {REFUSED, SEEN} else None,
+            )
             for name, (prefix, days) in transient.items()
         ),
         *(

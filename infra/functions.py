@@ -12,6 +12,8 @@ from constructs import Construct
 from dossier.models import REFUSED_DROPS
 from dossier.settings import Connection
 from dossier.steps.sources import OWN, SHARED
+from dossier.stores.evidence import ACCEPTED, SEEN
+from dossier.stores.evidence import REFUSED as REFUSED_EVIDENCE
 from dossier.vendors import vendor
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
@@ -41,7 +43,7 @@ VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
 SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
-EVIDENCE = "webhooks/*"
+EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACCEPTED, REFUSED_EVIDENCE, SEEN))
 REFUSED = f"{REFUSED_DROPS}*"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
 
@@ -132,6 +134,8 @@ class Functions(Construct):
             cdk.Duration.seconds(20),
             _read(secrets.of(_is_told)),
             self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
+            self._writes(REFUSED_DELIVERIES, SEEN_DELIVERIES),
+            self._reads(SEEN_DELIVERIES),
             _send([deliveries]),
             environment={"DOSSIER_EVIDENCE_LOCK_DAYS": str(settings.evidence_lock_days)},
             reserved=settings.webhook_reserved_concurrency,

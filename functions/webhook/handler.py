@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from dossier.connections import webhook_settings
+from dossier.connections import webhook_names, webhook_settings
 from dossier.steps.webhook import Webhook
 from dossier.stores.doorstep import Doorstep
 
@@ -17,6 +17,7 @@ webhook = Webhook(
     secrets_of=doorstep.webhook_secrets,
     evidence=doorstep.evidence,
     enqueue=doorstep.enqueue,
+    names=webhook_names,
 )
 
 

@@ -76,7 +76,7 @@ def _hmac_sha256_hex(account: Account, body: bytes) -> Iterator[tuple[str, Proof
     yield "another encoding", _with(account, right, base64.b64encode(digest).decode())
     yield "another scheme's prefix", _with(account, right, f"sha256={digest.hex()}")
     yield "another scheme's form", _with(account, right, f"t={int(time.time())},v1={digest.hex()}")
-    yield "two at once", _with(account, right, f"{digest.hex()},{digest.hex()}")
+    yield "two wrong ones", _with(account, right, f"{'0' * 64},{digest.hex()[:-1]}")
 
 
 def _standard_webhooks(account: Account, body: bytes) -> Iterator[tuple[str, Proof]]:
@@ -124,7 +124,7 @@ def _shared_secret(account: Account, body: bytes) -> Iterator[tuple[str, Proof]]
     yield "in another header", Proof({"Authorization": f"Bearer {account.secret}"})
     yield "with a prefix", _with(account, right, f"Bearer {account.secret}")
     yield "as a signature", _with(account, right, hmac.new(account.secret.encode(), body, hashlib.sha256).hexdigest())
-    yield "twice", _with(account, right, f"{account.secret},{account.secret}")
+    yield "twice half of it", _with(account, right, f"{account.secret[:-1]},{account.secret[1:]}")
 
 
 def _path_token(account: Account, body: bytes) -> Iterator[tuple[str, Proof]]:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.chaos.deliveries import ACCEPTED, ACCOUNTS, TOO_LARGE, Account, Delivery, Target, prove, words
+from tests.chaos.deliveries import ACCEPTED, ACCOUNTS, REFUSED, TOO_LARGE, Account, Delivery, Target, prove, words
 from tests.chaos.forgeries import forge
 from tests.chaos.malformed import CONTENT_TYPES, malformed
 
@@ -119,7 +119,9 @@ class Storm:
         sizes = (account.most + 1, LARGEST, self._dice.randint(account.most + 1, LARGEST))
         body = words(account, "mark-too-large", None, "large").ljust(sizes[turn % len(sizes)])
         proof = prove(account, body, secret=None if turn % 2 else account.secret[:-4])
-        return Delivery("too large", "to 10 MB", account.connection, body, proof, TOO_LARGE)
+        # A stranger hears of the largest limit of all connections alone.
+        of_all = turn % 2 or len(body) > max(each.most for each in ACCOUNTS)
+        return Delivery("too large", "to 10 MB", account.connection, body, proof, TOO_LARGE if of_all else REFUSED)
 
     def _with_replays(
         self, planned: list[Delivery], valid: Sequence[Delivery], forged: Sequence[Delivery], count: int

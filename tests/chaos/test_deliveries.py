@@ -132,7 +132,8 @@ def judge(scene: Scene, answered: Sequence[Answered]) -> dict[str, Any]:
         + (evidence - promised).total()
         + len(notes - marks),
         "accepted": len(accepted),
-        "valid lost": (promised - evidence).total() + len(marks - notes) + depth["now"],
+        # the same delivery again is answered and not kept again
+        "valid lost": len(promised.keys() - evidence.keys()) + len(marks - notes) + depth["now"],
         "dead letters": depth["dead"],
         "effects twice": twice,
         "cases without their event": sorted(set(scene.tally.statuses()) - set(ends)),

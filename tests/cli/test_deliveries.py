@@ -40,7 +40,8 @@ def test_deliveries_are_listed_the_latest_first(dossier: Dossier, keys: list[str
     assert [each["id"] for each in listed] == [id_of(key) for key in keys[::-1]]
     first = listed[2]
     assert set(first) == {
-        "id", "received_at", "connection", "verdict", "event", "case_ids", "document_ids", "job_ids", "size", "key"
+        "id", "received_at", "connection", "verdict", "cause", "detail", "advice", "repeats", "understood", "event",
+        "case_ids", "document_ids", "job_ids", "size", "kept_whole", "key",
     }  # fmt: skip
     assert (first["event"], first["document_ids"], first["job_ids"]) == ("document_completed", ["doc_1"], ["job_1"])
     assert (first["verdict"], first["size"]) == ("accepted", len(BODY))
@@ -49,6 +50,53 @@ def test_deliveries_are_listed_the_latest_first(dossier: Dossier, keys: list[str
     text = dossier("deliveries").stdout
     assert "doc_1, job_1" in text
     assert id_of(keys[0]) in text
+
+
+def test_a_refused_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
+    """One line a row, with an id to copy; below it what to do about each cause, once."""
+    store = dossier.cloud.app.evidence
+    key = str(store.refuse("invoices", "too old", BODY, SIGNED, detail="400 s"))
+    store.refuse("invoices", "no secret", BODY, {})
+    store.refuse("invoices", "no secret", BODY, {})
+    store.refuse(None, "unknown connection", BODY, {}, asked="invoice\x1b[2J")
+    listed = {each["cause"]: each for each in dossier.json("deliveries")}
+    assert (listed["too old"]["detail"], listed["too old"]["id"]) == ("400 s", id_of(key))
+    assert "raise webhook.tolerance" in listed["too old"]["advice"]
+    assert listed["no secret"]["advice"].endswith("dossier secrets set invoices")
+    assert listed["unknown connection"]["connection"].startswith("invoice")
+    text = dossier("deliveries").stdout
+    (row,) = [line for line in text.splitlines() if id_of(key) in line]
+    assert "too old (400 s)" in row
+    assert text.count("no secret: set the vendor's webhook secret: dossier secrets set invoices") == 1
+    assert "\x1b" not in text
+    assert len(dossier.json("deliveries", "--connection", "invoices")) == 3
+
+
+def test_duplicates_and_riddles_are_shown(dossier: Dossier) -> None:
+    """How often a delivery came again, and one in which nothing was understood."""
+    store = dossier.cloud.app.evidence
+    claim = store.claim("invoices", "5d" * 32)
+    store.keep("invoices", "accepted", b'{"hello": "world"}', SIGNED, key=claim.key, digest=claim.digest)
+    store.finish(claim)
+    assert (dossier.json("deliveries")[0]["repeats"], dossier.json("deliveries")[0]["understood"]) == (0, False)
+    assert "not understood" in dossier("deliveries").stdout
+    for _ in range(4):
+        store.repeated(claim)
+    assert dossier.json("deliveries")[0]["repeats"] == 4
+    assert "duplicate, 4 times more" in dossier("deliveries").stdout
+
+
+def test_a_refused_delivery_is_applied_again_as_an_accepted_one(dossier: Dossier) -> None:
+    """It is proven by a secret that is set by now; what strangers sent is nothing that wake ever reads."""
+    dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1")
+    key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
+    cut = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY * 1000, SIGNED))
+    assert dossier("replay", id_of(key)).exit_code == 0
+    (message,) = [json.loads(each) for each in dossier.cloud.messages("wake")]
+    assert message["delivery"].startswith("webhooks/invoices/")
+    assert dossier.cloud.app.evidence.read(message["delivery"]).body == BODY
+    result = dossier("replay", cut)
+    assert (result.exit_code, "too little of it was kept to verify it" in result.stderr) == (1, True)
 
 
 def test_deliveries_are_chosen(dossier: Dossier, keys: list[str]) -> None:

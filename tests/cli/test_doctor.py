@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from cli.doctor import _secret
+from cli.target import find
 from dossier.models import iso, now
+from dossier.settings import Webhook
 from dossier.stores.table import case_key
 from tests.cli.conftest import Dossier
 from tests.conftest import BUCKET
@@ -192,3 +195,29 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     """A file that would not deploy is a failure."""
     (tmp_path / "connections.toml").write_text("[invoices]\nvendor = 'nobody'\n")
     assert "unknown vendor" in failed(healthy)["seen"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "state", "seen"),
+    [
+        ("whs-0123456789abcdef", "ok", "1 webhook secret"),
+        ("short", "warning", "fewer than 16 characters"),
+        ("whs-0123456789abcdef\n", "failed", "a blank or a newline at its end, so every delivery is refused"),
+    ],
+)
+def test_a_webhook_secret_that_is_weak_or_spoilt(dossier: Dossier, secret: str, state: str, seen: str) -> None:
+    """As somebody wrote it by another way: doctor says what it means, and shows nothing of it."""
+    value = json.dumps({"api_key": "ds_live_1", "webhook_secrets": [secret]})
+    dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
+    settings = dossier.connections["invoices"]
+    found = _secret(find(), "invoices", settings)
+    assert (found.state, seen in found.seen) == (state, True)
+    assert secret.strip() not in found.seen
+
+
+def test_a_standard_secret_that_is_no_base64(dossier: Dossier) -> None:
+    """Such a secret proves nothing: every delivery would be a 401."""
+    value = json.dumps({"api_key": "k", "webhook_secrets": ["whsec_not base64, at all"]})
+    dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
+    settings = dossier.connections["invoices"].model_copy(update={"webhook": Webhook(scheme="standard-webhooks")})
+    assert "not the base64" in _secret(find(), "invoices", settings).seen

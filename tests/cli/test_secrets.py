@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer import testing
 
 from tests.cli.conftest import Dossier
+from tests.machine import ROOT
 
 
 def stored(dossier: Dossier, connection: str = "invoices") -> Any:
@@ -105,3 +112,133 @@ def test_a_secret_that_is_not_there_is_created(dossier: Dossier) -> None:
     client.delete_secret(SecretId="dossier/invoices", ForceDeleteWithoutRecovery=True)
     assert dossier("secrets", "set", "invoices", "--api-key", "k").exit_code == 0
     assert stored(dossier)["api_key"] == "k"
+
+
+# From standard input, and from a file
+
+
+@pytest.mark.parametrize(
+    "text", ["k1", "k1\n", "k1\r\n", "\ufeffk1\n", "  k1  \n\n"], ids=["printf", "echo", "windows", "mark", "blanks"]
+)
+def test_the_key_comes_from_standard_input(dossier: Dossier, text: str) -> None:
+    """``printf key | dossier secrets set invoices``: no key is in the process list, none ends in a newline."""
+    result = dossier("secrets", "set", "invoices", input=text)
+    assert result.exit_code == 0, result.stderr
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": []}
+    assert "k1" not in result.output
+
+
+def test_webhook_secrets_follow_the_key(dossier: Dossier) -> None:
+    """One a line, the current one first; a blank first line keeps the key that is there."""
+    dossier("secrets", "set", "invoices", input="k1\nwhs-new-0123456789\n\nwhs-old-0123456789\n")
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-new-0123456789", "whs-old-0123456789"]}
+    dossier("secrets", "set", "invoices", input="\nwhs-next-0123456789\n")
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-next-0123456789"]}
+
+
+def test_what_an_option_gives_is_not_read(dossier: Dossier) -> None:
+    """With the key given the lines are webhook secrets; with these given the line is the key."""
+    dossier("secrets", "set", "invoices", "--api-key", "k1", input="whs-0123456789abcdef\n")
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-0123456789abcdef"]}
+    dossier("secrets", "set", "invoices", "--webhook-secret", "whs-other-0123456789", input="k2\n")
+    assert stored(dossier) == {"api_key": "k2", "webhook_secrets": ["whs-other-0123456789"]}
+    result = dossier("secrets", "set", "invoices", "--webhook-secret", "s", input="k3\ns2\n")
+    assert (result.exit_code, "give them once" in result.stderr) == (2, True)
+
+
+def test_a_secret_comes_from_a_file(dossier: Dossier, tmp_path: Path) -> None:
+    """--from-file FILE, on a terminal too; - is standard input."""
+    path = tmp_path / "secret"
+    path.write_text("k1\nwhs-0123456789abcdef\n")
+    assert dossier("secrets", "set", "invoices", "--from-file", path).exit_code == 0
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-0123456789abcdef"]}
+    assert dossier("secrets", "set", "invoices", "--from-file", "-", input="k2\n").exit_code == 0
+    assert stored(dossier)["api_key"] == "k2"
+    missing = dossier("secrets", "set", "invoices", "--from-file", tmp_path / "no")
+    assert (missing.exit_code, "Traceback" in missing.output) == (1, False)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\x1b[2J", "x" * 70_000, "k\n" + "s\n" * 20, b"\xff\xfe"])
+def test_what_is_no_secret_writes_nothing(dossier: Dossier, tmp_path: Path, text: str | bytes) -> None:
+    """A binary file, an answer of a server, a whole log: one line, and nothing of it is shown."""
+    path = tmp_path / "secret"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = dossier("secrets", "set", "invoices", "--from-file", path)
+    assert result.exit_code == 2
+    assert "the API key, then one webhook secret a line" in result.stderr
+    assert stored(dossier) == {"api_key": "", "webhook_secrets": []}
+
+
+def test_a_short_webhook_secret_is_warned_about(dossier: Dossier) -> None:
+    """Its proof in the evidence could be guessed: here, and by doctor."""
+    result = dossier("secrets", "set", "invoices", input="k1\nshort\n")
+    assert result.exit_code == 0
+    assert "warning: a webhook secret has fewer than 16 characters" in result.stderr
+    assert "short" not in result.output
+
+
+def test_an_open_standard_input_without_a_word_is_not_waited_for(tmp_path: Path) -> None:
+    """A job whose standard input is a pipe that nobody writes to: what is given by option is enough."""
+    reader, writer = os.pipe()
+    try:
+        code = "import sys; from cli import secrets; secrets.PATIENCE = 0.1; print(secrets._lines(None, given=1))"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, stdin=reader, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+# Deliveries from before the secret was set
+
+BODY = b'{"event": "document_completed", "document_id": "doc_1"}'
+HOOK = "whs-0123456789abcdef"
+SIGNED = {"x-docustack-signature": hmac.new(HOOK.encode(), BODY, hashlib.sha256).hexdigest()}
+
+
+@pytest.fixture
+def refused(dossier: Dossier) -> Dossier:
+    """A deployment with a delivery that came three times before its secret was set, and a forged one."""
+    for _ in range(3):
+        dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED)
+    dossier.cloud.app.evidence.refuse("invoices", "wrong secret", b"forged", SIGNED)
+    return dossier
+
+
+def applied(dossier: Dossier) -> list[bytes]:
+    """Return the bodies of the deliveries that were queued."""
+    messages = [json.loads(each) for each in dossier.cloud.messages("wake")]
+    assert all(each["delivery"].startswith("webhooks/invoices/") for each in messages)
+    return [dossier.cloud.app.evidence.read(each["delivery"]).body for each in messages]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("answer", "bodies"), [("y", [BODY]), ("n", [])])
+def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer: str, bodies: list[bytes]) -> None:
+    """On a terminal they are verified with the new secret, and applied if the operator wants it, each once."""
+    result = refused("secrets", "set", "invoices", input=f"k1\n{HOOK}\n\n{answer}\n")
+    assert result.exit_code == 0, result.stderr
+    assert "apply what was refused (1 delivery from before the secret was set)?" in result.stderr
+    assert applied(refused) == bodies
+    assert dict(stored(refused)) == {"api_key": "k1", "webhook_secrets": [HOOK]}
+
+
+def test_programs_apply_what_was_refused_by_an_option(refused: Dossier) -> None:
+    """Without a terminal nothing is applied unless it is asked for; the document says what there is."""
+    document = refused.json("secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", HOOK)
+    assert (document["refused_before"]["proven"], document["refused_before"]["applied"]) == (1, 0)
+    assert applied(refused) == []
+    document = refused.json("secrets", "set", "invoices", "--apply-refused")
+    assert (document["refused_before"]["proven"], document["refused_before"]["applied"]) == (1, 1)
+    assert applied(refused) == [BODY]
+    assert stored(refused) == {"api_key": "k1", "webhook_secrets": [HOOK]}
+
+
+def test_another_secret_proves_nothing(refused: Dossier) -> None:
+    """What the secret does not prove is not even mentioned."""
+    document = refused.json(
+        "secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", "another", "--apply-refused"
+    )
+    assert "refused_before" not in document
+    assert applied(refused) == []

@@ -451,7 +451,8 @@ class World:
 
     def evidence(self, connection: str, word: str) -> list[dict[str, Any]]:
         """Return the deliveries that were kept of a connection whose bytes have a word in them."""
-        kept = [json.loads(self.read(key)) for key in self.keys(f"webhooks/{connection}/")]
+        folders = (f"webhooks/{connection}/", f"webhooks-refused/{connection}/")
+        kept = [json.loads(self.read(key)) for folder in folders for key in self.keys(folder)]
         for each in kept:
             each["body"] = base64.b64decode(each["body_base64"])
         return [each for each in kept if word.encode() in each["body"]]

@@ -84,6 +84,6 @@ def _objects(world: World) -> Iterator[Written]:
     for key in world.keys(""):
         body = world.read(key)
         text = body.decode("utf-8", "replace")
-        if key.startswith("webhooks/"):
+        if key.startswith(("webhooks/", "webhooks-refused/")):
             text += base64.b64decode(json.loads(body)["body_base64"]).decode("utf-8", "replace")
         yield f"{'content' if CONTENT.match(key) else 'object'} {key}", text

@@ -170,15 +170,34 @@ class Cases(Stage):
         return batch(f"poll-{names['connection']}", {**names, "seq": seq})
 
     def deliveries(self) -> None:
-        """A delivery about a case that waits, and one about a case of somebody else: told apart at the second look."""
+        """A delivery about a case that waits, and one about a case of somebody else: told apart at the second look.
+
+        One that is refused, and one that comes again and is known.
+        """
         names = self.uploaded("claims")
         self.call("wait", {**names, "phase": "results", "token": self._token})
         known = self.item(pk_of(names), "CASE")["case_id"]["S"]
         for case_id, again in ((known, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"})):
-            delivery = self._delivery(json.dumps({"event": "case_updated", "case_id": case_id}).encode())
-            self.prove("webhook", delivery)
+            self.prove("webhook", partial(self._fresh, case_id=case_id))
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
+        forged = self._fresh()
+        forged["headers"]["x-webhook-token"] = "wrong"
+        self.prove("webhook", forged)
+        self._bench.prove("webhook", self._again)
         self._stop()
+
+    def _fresh(self, **ids: str) -> Event:
+        """Return a delivery that has not come before."""
+        return self._delivery(json.dumps({"event": f"case_updated_{next(self._numbers)}", **ids}).encode())
+
+    def _again(self) -> None:
+        """Deliver something twice: the second time it is known by what the first one noted."""
+        delivery, kept = self._fresh(), set[str]()
+        for _ in range(2):
+            self.call("webhook", delivery)
+            kept.add(self.newest())
+        if len(kept) > 1:
+            raise CaseBrokenError("the same delivery was kept twice")
 
     def swept(self) -> None:
         """A wait that nobody polls any more."""

@@ -30,7 +30,7 @@ PATTERNS = {
     "upload": {VENDOR, DOCUMENTS},
     "wait": set(),
     "wake": {"<Bucket>/webhooks/*"},
-    "webhook": {"<Bucket>/webhooks/*"},
+    "webhook": {f"<Bucket>/{folder}/*" for folder in ("webhooks", "webhooks-refused", "webhooks-seen")},
 }
 """The patterns that a role names: the folders of every case, of every day; besides X-Ray, which takes no resource."""
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -121,6 +121,8 @@ def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None
     """The one function that strangers reach has the table and the vendors out of its reach."""
     actions = {each for statement in stack.statements("webhook") for each in statement["Action"]}
     assert not [each for each in actions if each.startswith(("dynamodb:", "states:"))]
+    [reads] = [each for each in stack.statements("webhook") if "s3:GetObject" in each["Action"]]
+    assert reads["Resource"] == ["<Bucket>/webhooks-seen/*"]
     sends = next(each for each in stack.statements("webhook") if each["Action"] == ["sqs:SendMessage"])
     assert sends["Resource"] == ["<dossier-dev-wake>"]
 

@@ -17,7 +17,8 @@ def _rules(stack: Synthesized) -> dict[str, Properties]:
 def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) -> None:
     """By default no rule touches cases and evidence; what was replaced goes after a month."""
     rules = _rules(stack)
-    assert set(rules) == {"staging", "inbox", "inbox-refused", "unfinished", "replaced"}
+    transient = {"staging", "inbox", "inbox-refused", "deliveries-refused", "deliveries-seen"}
+    assert set(rules) == {*transient, "unfinished", "replaced"}
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
@@ -31,6 +32,14 @@ def test_each_kind_of_data_has_a_retention_of_its_own(other_stack: Synthesized) 
     assert (rules["evidence"]["Prefix"], rules["evidence"]["ExpirationInDays"]) == ("webhooks/", 500)
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 3}
     assert rules["replaced"]["ExpiredObjectDeleteMarker"] is True
+
+
+def test_what_strangers_send_expires(stack: Synthesized, other_stack: Synthesized) -> None:
+    """Refused deliveries go after two weeks, their deleted versions a day later, whatever the settings keep."""
+    for rules in map(_rules, (stack, other_stack)):
+        refused = rules["deliveries-refused"]
+        assert (refused["Prefix"], refused["ExpirationInDays"]) == ("webhooks-refused/", 14)
+        assert refused["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
-        "staging/": 7, "inbox/": 30, "inbox-refused/": 30
+        "staging/": 7, "inbox/": 30, "inbox-refused/": 30, "webhooks-refused/": 14, "webhooks-seen/": 1
     }  # fmt: skip
     policy = json.dumps(stack.one("AWS::S3::BucketPolicy"))
     assert '"aws:SecureTransport": "false"' in policy

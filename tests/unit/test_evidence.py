@@ -8,10 +8,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dossier.stores.doorstep import Doorstep
-from dossier.stores.evidence import EvidenceStore, id_of, key_of
-from tests.conftest import Cloud
+from dossier.stores.evidence import (
+    ABANDONED,
+    REFUSED,
+    REFUSED_BYTES,
+    REFUSED_PER_MINUTE,
+    WINDOW,
+    EvidenceStore,
+    id_of,
+    key_of,
+)
+from tests.conftest import BUCKET, Cloud
 
 BODY = b"\xff\x00 bytes"
+DIGEST = "5d" * 32
 
 
 def stored(cloud: Cloud, at: datetime, number: int = 0, connection: str = "invoices") -> str:
@@ -86,3 +96,119 @@ def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
         environment = {"DOSSIER_BUCKET": "locked", "DOSSIER_WAKE_QUEUE_URL": "https://sqs/wake", **given}
         key = Doorstep(cloud.session.client("sqs"), environment).evidence().keep("invoices", "accepted", BODY, {})
         assert s3.head_object(Bucket="locked", Key=key).get("ObjectLockMode") == mode
+
+
+# What strangers send
+
+
+def refused_keys(cloud: Cloud) -> list[str]:
+    """Return the keys of all refused deliveries."""
+    pages = cloud.session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=REFUSED)
+    return [each["Key"] for page in pages for each in page.get("Contents", [])]
+
+
+def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
+    """However many instances of the function there are, a minute of a connection has so many refused deliveries."""
+    at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+    instances = [EvidenceStore(cloud.session.client("s3"), BUCKET) for _ in range(4)]
+    kept = [
+        each.refuse("invoices", "wrong secret", BODY, {}, at=at)
+        for _ in range(REFUSED_PER_MINUTE)
+        for each in instances
+    ]
+    assert len(refused_keys(cloud)) == len([key for key in kept if key]) <= REFUSED_PER_MINUTE
+    assert len(refused_keys(cloud)) > REFUSED_PER_MINUTE // 2
+    assert instances[0].refuse("invoices", "wrong secret", BODY, {}, at=at + timedelta(minutes=1))
+    assert instances[0].refuse("claims", "wrong secret", BODY, {}, at=at)
+
+
+def test_one_instance_keeps_a_whole_share(cloud: Cloud) -> None:
+    """By itself an instance wastes no name: what came before a secret was set is there to be verified."""
+    at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+    for _ in range(REFUSED_PER_MINUTE):
+        assert cloud.app.evidence.refuse("invoices", "no secret", BODY, {}, at=at)
+
+
+def test_refused_evidence_is_cut_and_never_locked(cloud: Cloud) -> None:
+    """A megabyte of a stranger's is some KiB here, and can be deleted, even where accepted evidence is locked."""
+    s3 = cloud.session.client("s3")
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    store = EvidenceStore(s3, "locked", lock_days=400)
+    headers = {f"x-{number}": "v" * 5000 for number in range(50)} | {"x-signature": "s" * 64}
+    key = store.refuse("invoices", "wrong secret", b"x" * (1 << 20), headers)
+    assert key
+    head = s3.head_object(Bucket="locked", Key=key)
+    assert "ObjectLockMode" not in head
+    assert head["ContentLength"] < 40_000
+    found = store.read(key)
+    assert (len(found.body), found.size, found.whole) == (REFUSED_BYTES, 1 << 20, False)
+    assert found.headers["x-signature"] == "s" * 64
+    assert store.read(str(store.refuse("invoices", "wrong secret", BODY, {}))).whole
+
+
+def test_refused_deliveries_are_listed_and_found_like_others(cloud: Cloud) -> None:
+    """Among the accepted ones, by their time; the id leads to the key; those to no connection have a folder."""
+    store, at = cloud.app.evidence, datetime.now(UTC) - timedelta(minutes=5)
+    refused = str(store.refuse("invoices", "too old", BODY, {}, detail="400 s", at=at))
+    accepted = store.keep("invoices", "accepted", BODY, {})
+    nobody = str(store.refuse(None, "unknown connection", BODY, {}, asked="invoice", at=at))
+    assert list(store.list("invoices")) == [accepted, refused]
+    assert list(store.list("invoices", since=at)) == [accepted, refused]
+    assert list(store.list("invoices", since=at + timedelta(minutes=2))) == [accepted]
+    assert list(store.list("invoices", refused_only=True)) == [refused]
+    assert list(store.list("-")) == [nobody]
+    assert key_of("invoices", id_of(refused)) == refused
+    found = store.read(refused)
+    assert (found.verdict, found.cause, found.detail, found.body) == ("refused", "too old", "400 s", BODY)
+
+
+# The same delivery again
+
+
+def test_a_delivery_is_claimed_once_at_a_time(cloud: Cloud) -> None:
+    """Two functions with the same delivery: one keeps it, the other waits for that and finds it known."""
+    store, waited = cloud.app.evidence, list[float]()
+    first = store.claim("invoices", DIGEST)
+
+    def finish(_seconds: float) -> None:
+        waited.append(_seconds)
+        store.keep("invoices", "accepted", BODY, {}, key=first.key, digest=DIGEST)
+        store.finish(first)
+
+    other = EvidenceStore(cloud.session.client("s3"), BUCKET, pause=finish)
+    second = other.claim("invoices", DIGEST)
+    assert (first.known, second.known, second.key) == (False, True, first.key)
+    assert len(waited) == 1
+
+
+def test_a_claim_that_was_given_up_is_taken_over(cloud: Cloud) -> None:
+    """A function that died before it queued the delivery leaves it to the next try, under the same key."""
+    store = EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None)
+    at = datetime.now(UTC)
+    first = store.claim("invoices", DIGEST, at=at)
+    for later in (timedelta(seconds=1), ABANDONED):
+        again = store.claim("invoices", DIGEST, at=at + later)
+        assert (again.known, again.key) == (False, first.key)
+
+
+def test_a_delivery_is_forgotten_after_its_window(cloud: Cloud) -> None:
+    """Then it is applied again, which does no harm; until then it is known, however often it comes."""
+    store, at = EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None), datetime.now(UTC)
+    first = store.claim("invoices", DIGEST, at=at)
+    store.finish(first, at=at)
+    for _ in range(3):
+        known = store.claim("invoices", DIGEST, at=at + WINDOW - timedelta(seconds=1))
+        assert known.known
+        store.repeated(known)
+    seen = store.seen("invoices", DIGEST)
+    assert seen is not None
+    assert (seen.repeats, seen.queued, seen.key) == (3, True, first.key)
+    later = store.claim("invoices", DIGEST, at=at + WINDOW)
+    assert (later.known, later.key != first.key) == (False, True)
+    assert not store.claim("claims", DIGEST, at=at).known
+
+
+def test_a_note_that_cannot_be_read_is_no_reason_to_lose_a_delivery(cloud: Cloud) -> None:
+    """Whatever stands there, the delivery is applied."""
+    cloud.put(f"webhooks-seen/invoices/{DIGEST}", b"something else")
+    assert not EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None).claim("invoices", DIGEST).known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -13,7 +14,7 @@ import pytest
 
 from dossier.settings import Webhook as WebhookSettings
 from dossier.signatures import KEPT_TOKEN, proof
-from dossier.steps.replay import replay
+from dossier.steps.replay import provable, replay
 from dossier.steps.webhook import Webhook
 from dossier.stores.queues import WAKE
 from tests.conftest import Cloud
@@ -79,7 +80,8 @@ def replayed(cloud: Cloud, key: str, scheme: str, *secrets: str) -> bool:
     assert evidence is not None
     webhook = WebhookSettings(scheme=scheme, **SCHEMES[scheme][0])  # type: ignore[arg-type]
     enqueue = partial(cloud.app.queues.send, WAKE)
-    return replay(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue)
+    adopt = cloud.app.evidence.adopt
+    return replay(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue, adopt=adopt)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -105,15 +107,22 @@ def test_a_refused_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, sche
     key = kept(cloud, scheme, secrets=[])
     evidence = cloud.app.evidence.find(key)
     assert evidence is not None
-    assert evidence.verdict == "refused"
-    assert replayed(cloud, key, scheme, active(scheme))
+    assert (evidence.verdict, evidence.cause, evidence.whole) == ("refused", "no secret", True)
+    for _ in range(2):
+        assert replayed(cloud, key, scheme, active(scheme))
+    messages = [json.loads(each) for each in cloud.messages("wake")]
+    assert len({each["delivery"] for each in messages}) == 1
+    adopted = cloud.app.evidence.read(messages[0]["delivery"])
+    assert messages[0]["delivery"].startswith("webhooks/invoices/")
+    assert (adopted.verdict, adopted.body, adopted.received_at) == ("accepted", BODY, evidence.received_at)
+    assert replayed(cloud, messages[0]["delivery"], scheme, active(scheme))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_other_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
     """Evidence that was changed in the bucket proves nothing, whatever the scheme."""
     key = kept(cloud, scheme)
-    data = json.loads(cloud.app.objects.read(key) or b"")
+    data = json.loads(cloud.app.objects.read(key) or b"")  # an accepted one; refused ones are no better
     cloud.put(key, json.dumps({**data, "body_base64": base64.b64encode(b"other").decode()}).encode())
     assert not replayed(cloud, key, scheme, active(scheme))
 
@@ -128,3 +137,34 @@ def test_a_secret_said_in_clear_is_kept_as_a_proof(cloud: Cloud, scheme: str, he
     said = f"Bearer {SECRET}" if scheme == "shared-secret" else SECRET
     assert evidence.headers[header] == proof(said, BODY)
     assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, said.encode()).hex()}"
+
+
+def test_what_was_cut_is_not_proven(cloud: Cloud) -> None:
+    """Of a large refused delivery too little is kept to verify it."""
+    body = b"x" * 100_000
+    key = cloud.app.evidence.refuse("invoices", "no secret", body, {"x-sign": f"sha256={digest(body).hex()}"})
+    assert key
+    assert not replayed(cloud, key, "hmac-sha256-hex", SECRET)
+
+
+def test_what_a_new_secret_proves_is_found_once(cloud: Cloud) -> None:
+    """The vendor's five tries of one delivery are one; forged ones, and those that came through since, are none."""
+    store, headers = cloud.app.evidence, {"x-sign": f"sha256={digest(BODY).hex()}"}
+    for _ in range(5):
+        store.refuse("invoices", "no secret", BODY, headers)
+    store.refuse("invoices", "wrong secret", b"forged", headers)
+    webhook = WebhookSettings(scheme="hmac-sha256-hex", **SCHEMES["hmac-sha256-hex"][0])
+    found = list(provable("invoices", store=store, webhook=webhook, secrets=["another", SECRET]))
+    assert [each.evidence.body for each in found] == [BODY]
+    assert list(provable("invoices", store=store, webhook=webhook, secrets=["another"])) == []
+    claim = store.claim("invoices", found[0].digest)
+    store.finish(claim)
+    assert list(provable("invoices", store=store, webhook=webhook, secrets=[SECRET])) == []
+
+
+def test_a_packed_delivery_is_proven_as_it_was_kept(cloud: Cloud) -> None:
+    """Signed before it was packed, kept packed, and read unpacked."""
+    headers = {"x-sign": f"sha256={digest(BODY).hex()}", "content-encoding": "gzip"}
+    key = cloud.app.evidence.keep("invoices", "accepted", gzip.compress(BODY), headers)
+    assert cloud.app.evidence.read(key).content == BODY
+    assert replayed(cloud, key, "hmac-sha256-hex", SECRET)

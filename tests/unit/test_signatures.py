@@ -15,7 +15,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dossier.signatures import Delivery, Rule, verify
+from dossier.signatures import Delivery, Rule, identity, verify
 
 NOW = 1_700_000_000
 HEX = Rule("hmac-sha256-hex", "X-DocuStack-Signature")
@@ -159,12 +159,23 @@ class TestEveryScheme:
         if rule.prefix:
             assert not verify(rule, Delivery(BODY, {rule.header.lower(): rule.prefix}), [WHSEC], now=NOW)
 
-    def test_a_signature_in_two_copies_is_not_one(self, rule: Rule) -> None:
-        """A header sent twice, which API Gateway joins with a comma, is not what the vendor sends."""
+    def test_a_header_that_was_sent_twice_proves_as_much_as_once(self, rule: Rule) -> None:
+        """API Gateway joins what came twice with a comma; a blank after it changes nothing."""
         delivery = signed(rule, WHSEC)
-        twice = {name: f"{value},{value}" for name, value in delivery.headers.items()}
-        if rule.scheme != "path-token":
-            assert not verify(rule, Delivery(BODY, twice), [WHSEC], now=NOW)
+        for comma in (",", ", "):
+            twice = {name: f"{value}{comma}{value}" for name, value in delivery.headers.items()}
+            assert verify(rule, Delivery(BODY, twice, delivery.token), [WHSEC], now=NOW)
+            assert not verify(rule, Delivery(BODY + b" ", twice), [WHSEC], now=NOW) or rule is SHARED
+
+    def test_the_same_delivery_is_known_by_its_digest(self, rule: Rule) -> None:
+        """Sent once or twice, in a retry too; another body is another delivery."""
+        delivery = signed(rule, WHSEC)
+        twice = Delivery(BODY, {name: f"{value},{value}" for name, value in delivery.headers.items()}, delivery.token)
+        assert identity(rule, delivery) == identity(rule, signed(rule, WHSEC))
+        assert identity(rule, delivery) != identity(rule, signed(rule, WHSEC, BODY + b" "))
+        if rule is not STRIPE:
+            assert identity(rule, delivery) == identity(rule, twice)
+            assert identity(rule, delivery) == identity(rule, signed(rule, WHSEC, at=NOW + 60))
 
     @pytest.mark.parametrize("odd", ["é", "\udcff", "🙂", "\x00", "a" * 10_000, "=", "sha256=", "v1,", "t=1,v1=", ","])
     def test_odd_headers_refuse(self, rule: Rule, odd: str) -> None:
@@ -270,6 +281,27 @@ def test_several_signatures_in_one_header() -> None:
     assert verify(STRIPE, Delivery(BODY, {"stripe-signature": f"{stamp},v1=00,v1={mac}"}), [WHSEC], now=NOW)
     assert not verify(STRIPE, Delivery(BODY, {"stripe-signature": f"{stamp},v0={mac}"}), [WHSEC], now=NOW)
     assert not verify(STRIPE, Delivery(BODY, {"stripe-signature": f"t=1,{header}"}), [WHSEC], now=NOW)
+
+
+def test_headers_as_svix_calls_them() -> None:
+    """Who sends by Svix sends ``svix-…``; they count where the standard's own are missing, never beside them."""
+    delivery = signed(STANDARD, WHSEC)
+    theirs = {name.replace("webhook-", "svix-"): value for name, value in delivery.headers.items()}
+    assert verify(STANDARD, Delivery(BODY, theirs), [WHSEC], now=NOW)
+    assert verify(Rule("standard-webhooks", "webhook-signature"), Delivery(BODY, theirs), [WHSEC], now=NOW)
+    assert not verify(Rule("standard-webhooks", "x-own"), Delivery(BODY, theirs), [WHSEC], now=NOW)
+    assert not verify(STANDARD, Delivery(BODY, {**theirs, "webhook-id": "msg_2"}), [WHSEC], now=NOW)
+
+
+def test_blanks_after_commas() -> None:
+    """Some write ``t=…, v1=…``, and ``v1, …``."""
+    header = signed(STRIPE, WHSEC).headers["stripe-signature"]
+    assert verify(STRIPE, Delivery(BODY, {"stripe-signature": header.replace(",", " , ")}), [WHSEC], now=NOW)
+    upper = header.replace(header.rpartition("=")[2], header.rpartition("=")[2].upper())
+    assert verify(STRIPE, Delivery(BODY, {"stripe-signature": upper}), [WHSEC], now=NOW)
+    standard = signed(STANDARD, WHSEC)
+    spaced = standard.headers["webhook-signature"].replace("v1,", "v1, ")
+    assert verify(STANDARD, changed(standard, webhook_signature=spaced), [WHSEC], now=NOW)
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_====", "whsec_not base64!", "whsec_é"])

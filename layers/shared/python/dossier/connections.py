@@ -90,6 +90,11 @@ def webhook_settings(name: str) -> dict[str, Any] | None:
     return settings
 
 
+def webhook_names() -> list[str]:
+    """Return the names of the connections that take deliveries, sorted."""
+    return sorted(name for name, settings in _layer().items() if settings.get("webhook"))
+
+
 @cache
 def _layer() -> dict[str, dict[str, Any]]:
     text = resources.files(LAYER_PACKAGE).joinpath(LAYER_FILE).read_text(encoding="utf-8")

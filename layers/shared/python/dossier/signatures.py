@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ ANY_TIME = 10**13
 """A tolerance, in seconds, that no time exceeds."""
 SAYS_THE_SECRET = frozenset({"shared-secret", "path-token"})
 """Schemes by which a delivery carries the secret itself."""
+_MOST_VALUES = 10
+"""Values of one header that are compared: a header of thousands is not the vendor's."""
+_VERSION_1 = re.compile(r"(?<![^\s,])v1,\s*([^\s,]+)")
 KEPT_TOKEN = ":path-token"  # noqa: S105  # a name
 """The header under which the path's token is kept, hidden; no header that is sent can have a colon in its name."""
 
@@ -89,49 +93,116 @@ def proves(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> bool:
     return any(verdicts)
 
 
+def identity(rule: Rule, delivery: Delivery) -> str:
+    """Return the hex digest by which the same delivery is known when it comes again.
+
+    It covers the body, and what else the signature covers: the standard's id (a retry has the same one, and a new
+    time), the time of ``timestamped-hmac``.
+    """
+    signed = b""
+    if rule.scheme == "standard-webhooks":
+        signed = _single(_standard(delivery, "id")).encode("utf-8", "surrogatepass")
+    elif rule.scheme == "timestamped-hmac":
+        signed = ",".join(stamp for stamp, _ in _stamped(rule, delivery)).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(b"\0".join((rule.scheme.encode(), signed, delivery.body))).hexdigest()
+
+
+def said(rule: Rule, delivery: Delivery) -> str:
+    """Return the header's value by which a delivery says the secret: once, where it was sent twice."""
+    return _single(delivery.headers.get(rule.header.lower(), ""))
+
+
 def _hmac_sha256_hex(rule: Rule, delivery: Delivery, secret: str, _now: float) -> bool:
-    given = delivery.headers.get(rule.header.lower(), "")
-    if not given.startswith(rule.prefix) or not rule.header:
+    if not rule.header:
         return False
-    return _same(given.removeprefix(rule.prefix), _sha256(secret.encode(), delivery.body).hex())
+    expected = _sha256(secret.encode("utf-8", "surrogatepass"), delivery.body).hex()
+    given = [each for each in _values(delivery.headers.get(rule.header.lower(), "")) if each.startswith(rule.prefix)]
+    verdicts = [_same(each.removeprefix(rule.prefix).strip().lower(), expected) for each in given]
+    return any(verdicts)
 
 
 def _standard_webhooks(rule: Rule, delivery: Delivery, secret: str, now: float) -> bool:
-    message_id = delivery.headers.get("webhook-id", "")
-    stamp = delivery.headers.get("webhook-timestamp", "")
+    message_id, stamp = _single(_standard(delivery, "id")), _single(_standard(delivery, "timestamp"))
     if not message_id or not _timely(stamp, now, rule.tolerance):
         return False
-    try:
-        text = secret.removeprefix("whsec_").rstrip("=")
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)  # some write secrets without padding
-    except (binascii.Error, ValueError):
-        return False
+    key = standard_key(secret)
     if not key:
         return False
     signed = message_id.encode("utf-8", "replace") + b"." + stamp.encode() + b"." + delivery.body
     expected = base64.b64encode(_sha256(key, signed)).decode()
-    given = delivery.headers.get(rule.header.lower() or "webhook-signature", "").split(" ")
-    return any(_same(each.removeprefix("v1,"), expected) for each in given if each.startswith("v1,"))
+    name = rule.header.lower()
+    text = _standard(delivery, "signature") if name in {"", "webhook-signature"} else delivery.headers.get(name, "")
+    verdicts = [_same(each, expected) for each in _VERSION_1.findall(text)[:_MOST_VALUES]]
+    return any(verdicts)
+
+
+def standard_key(secret: str) -> bytes:
+    """Return the key in a secret of Standard Webhooks; empty if it holds none. Some write it without padding."""
+    text = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _standard(delivery: Delivery, name: str) -> str:
+    """Return one of the standard's headers; Svix, where it comes from, calls them ``svix-…``."""
+    family = "webhook" if "webhook-id" in delivery.headers else "svix"
+    return delivery.headers.get(f"{family}-{name}", "").strip()
 
 
 def _timestamped_hmac(rule: Rule, delivery: Delivery, secret: str, now: float) -> bool:
-    pairs = [
-        part.partition("=") for part in delivery.headers.get(rule.header.lower() or "stripe-signature", "").split(",")
-    ]
-    stamps = [value for name, _, value in pairs if name == "t"]
-    if len(stamps) != 1 or not _timely(stamps[0], now, rule.tolerance):
-        return False
-    expected = _sha256(secret.encode(), stamps[0].encode() + b"." + delivery.body).hex()
-    return any(_same(value, expected) for name, _, value in pairs if name == "v1")
+    verdicts = []
+    for stamp, signatures in _stamped(rule, delivery):
+        if not _timely(stamp, now, rule.tolerance):
+            continue
+        expected = _sha256(secret.encode("utf-8", "surrogatepass"), stamp.encode() + b"." + delivery.body).hex()
+        verdicts += [_same(each.lower(), expected) for each in signatures[:_MOST_VALUES]]
+    return any(verdicts)
+
+
+def _stamped(rule: Rule, delivery: Delivery) -> list[tuple[str, list[str]]]:
+    """Return each time of the header with the signatures that follow it.
+
+    A header that was sent twice has two, each with signatures of its own; a time without any, before another one, is
+    nothing that a vendor writes, and then the header holds nothing.
+    """
+    text = delivery.headers.get(rule.header.lower() or "stripe-signature", "")
+    pairs = [(name.strip(), value.strip()) for name, _, value in (part.partition("=") for part in text.split(","))]
+    stamps = [value for name, value in pairs if name == "t"]
+    if len(stamps) == 1:
+        return [(stamps[0], [value for name, value in pairs if name == "v1"])]
+    found: list[tuple[str, list[str]]] = []
+    for name, value in pairs:
+        if name == "t":
+            found.append((value, []))
+        elif name == "v1" and found:
+            found[-1][1].append(value)
+    return found[:_MOST_VALUES] if all(signatures for _, signatures in found) else []
 
 
 def _shared_secret(rule: Rule, delivery: Delivery, secret: str, _now: float) -> bool:
-    given = delivery.headers.get(rule.header.lower(), "")
-    return bool(rule.header) and given.startswith(rule.prefix) and _same(given.removeprefix(rule.prefix), secret)
+    if not rule.header:
+        return False
+    given = [each for each in _values(delivery.headers.get(rule.header.lower(), "")) if each.startswith(rule.prefix)]
+    verdicts = [_same(each.removeprefix(rule.prefix), secret) for each in given]
+    return any(verdicts)
 
 
 def _path_token(_rule: Rule, delivery: Delivery, secret: str, _now: float) -> bool:
     return _same(delivery.token, secret)
+
+
+def _values(text: str) -> list[str]:
+    """Return what a header may say: all of it, and each part, since one that is sent twice is joined with a comma."""
+    parts = [each.strip() for each in text.split(",", _MOST_VALUES)]
+    return list(dict.fromkeys([text, *(each for each in parts if each)])) if len(parts) > 1 else [text]
+
+
+def _single(text: str) -> str:
+    """Return a value once that was sent twice; any other as it is."""
+    parts = {each.strip() for each in text.split(",")}
+    return parts.pop() if len(parts) == 1 else text
 
 
 def _sha256(key: bytes, message: bytes) -> bytes:

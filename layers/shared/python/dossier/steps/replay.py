@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
+from dossier.bodies import others
 from dossier.settings import Webhook
-from dossier.signatures import Delivery, Rule, proves
-from dossier.stores.evidence import Evidence
+from dossier.signatures import Delivery, Rule, identity, proves
+from dossier.stores.evidence import Evidence, EvidenceStore
+
+MOST_LOOKED_AT = 2000
+"""Refused deliveries, the latest first, that are looked at for what a new secret proves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A refused delivery that an active secret proves: its key, what was kept, and how it is known."""
+
+    key: str
+    evidence: Evidence
+    digest: str
 
 
 def replay(
@@ -16,13 +31,42 @@ def replay(
     webhook: Webhook,
     secrets: Iterable[str],
     enqueue: Callable[[dict[str, str]], None],
+    adopt: Callable[[Evidence, str], str] | None = None,
 ) -> bool:
     """Queue a delivery again if an active secret proves it, whatever the verdict was; return whether one does.
 
-    Its exact bytes and headers are verified; how long ago a signed time was does not matter.
+    Its exact bytes and headers are verified; how long ago a signed time was does not matter. A refused one is first
+    stored as accepted by ``adopt``: what strangers sent expires, and nothing that applies deliveries reads it.
     """
-    rule = Rule(webhook.scheme, webhook.header or "", webhook.prefix)
-    if not proves(rule, Delivery(evidence.body, evidence.headers), secrets):
+    digest = _proven(evidence, webhook, list(secrets))
+    if digest is None:
         return False
+    if adopt is not None and evidence.verdict != "accepted":
+        key = adopt(evidence, digest)
     enqueue({"connection": evidence.connection, "delivery": key})
     return True
+
+
+def provable(connection: str, *, store: EvidenceStore, webhook: Webhook, secrets: Iterable[str]) -> Iterator[Proven]:
+    """Yield the refused deliveries of a connection that an active secret proves, the latest first, each once."""
+    active, known = list(secrets), set[str]()
+    for key in islice(store.list(connection, refused_only=True), MOST_LOOKED_AT):
+        evidence = store.find(key)
+        digest = _proven(evidence, webhook, active) if evidence else None
+        if evidence and digest and digest not in known:
+            known.add(digest)
+            seen = store.seen(connection, digest)
+            if seen is None or not seen.queued:  # the vendor's own retry may have come through meanwhile
+                yield Proven(key, evidence, digest)
+
+
+def _proven(evidence: Evidence, webhook: Webhook, secrets: list[str]) -> str | None:
+    """Return how a delivery is known, if an active secret proves it; None if none does, or it was not kept whole."""
+    if not evidence.whole:
+        return None
+    rule = Rule(webhook.scheme, webhook.header or "", webhook.prefix)
+    for body in (evidence.body, *others(evidence.body, evidence.headers)):
+        delivery = Delivery(body, evidence.headers)
+        if proves(rule, delivery, secrets):
+            return identity(rule, delivery)
+    return None

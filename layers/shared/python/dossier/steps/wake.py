@@ -137,7 +137,7 @@ class Waker:
         look, delivery = int(message.get("again", 0)), self._evidence.read(message["delivery"])
         done = wake(
             message["connection"],
-            delivery.body,
+            delivery.content,
             look=look,
             received_at=moment(delivery.received_at),
             desk=self._desk,

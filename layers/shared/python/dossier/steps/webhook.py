@@ -8,28 +8,80 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
+from dossier.bodies import content, others
 from dossier.errors import ConfigurationError
-from dossier.signatures import KEPT_TOKEN, SAYS_THE_SECRET, Delivery, Rule, proof, verify
+from dossier.signatures import KEPT_TOKEN, SAYS_THE_SECRET, Delivery, Rule, identity, proof, said, verify
 
 REFUSED_PER_MINUTE = 30
-"""Refused deliveries of a connection that one instance of the function keeps as evidence, a minute at most."""
-REREAD_PER_MINUTE = 30
-"""Times that one instance reads a connection's secret again, a minute at most: each costs a call that others share."""
+"""Refused deliveries of a connection that one instance of the function tries to keep, a minute at most."""
+REREAD_EVERY = 2.0
+"""Seconds between two reads of a secret that strangers can cause: so late is a new secret known at most."""
 MAX_BYTES = 1_048_576
-"""Largest body for a connection that there is not: its answers are those of one with all defaults."""
+"""Largest body, unless a connection takes more: a larger one is answered whatever its connection is."""
 HIDDEN = "(hidden)"
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is looked for in headers: a shorter one is found in any text."""
+_HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host"})
+"""Headers that are kept of a delivery to no connection: any other may hold a secret that nobody knows here."""
+_LONGEST_NAME = 64
+_STAND_IN = Rule("hmac-sha256-hex", "x-signature")
+
+
+class Taken(Protocol):
+    """A delivery that was taken (``stores.evidence.Claim``)."""
+
+    @property
+    def key(self) -> str:
+        """The key under which it is kept."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it was kept and queued before."""
 
 
 class Keeper(Protocol):
     """Keeps deliveries (``stores.evidence``)."""
 
-    def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str]) -> str:
-        """Store one and return its key."""
+    def claim(self, connection: str, digest: str, *, at: datetime) -> Any:
+        """Take a delivery, or find out that it is known (``Taken``)."""
+
+    def keep(  # noqa: PLR0913, RUF100 -- as it is stored
+        self,
+        connection: str,
+        verdict: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        key: str,
+        digest: str,
+        at: datetime,
+    ) -> str:
+        """Store an accepted one under its claim's key, and return it."""
+
+    def finish(self, claim: Any, *, at: datetime) -> None:
+        """Note that it is stored and queued."""
+
+    def repeated(self, claim: Any) -> None:
+        """Count a known one that came again."""
+
+    def refuse(
+        self,
+        connection: str | None,
+        cause: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        detail: str,
+        asked: str,
+        at: datetime,
+    ) -> str | None:
+        """Store a refused one, within limits."""
 
 
 class Webhook:
@@ -42,65 +94,173 @@ class Webhook:
         secrets_of: Callable[[str, bool], list[str]],
         evidence: Callable[[], Keeper],
         enqueue: Callable[[dict[str, str]], None],
+        names: Callable[[], Sequence[str]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings_of = settings_of
         self._secrets_of = secrets_of
         self._evidence = evidence
         self._enqueue = enqueue
+        self._names = names
         self._clock = clock
         self._kept = _PerMinute(REFUSED_PER_MINUTE, clock)
-        self._reread = _PerMinute(REREAD_PER_MINUTE, clock)
+        self._counted = _PerMinute(REFUSED_PER_MINUTE, clock)
+        self._asked_at: dict[str, float] = {}
 
     def answer(self, event: Mapping[str, Any]) -> tuple[int, str]:
         """Return the HTTP status and the verdict: 200 once verified, kept and queued; 401; 413.
 
-        An unknown connection, one without webhooks, one without a secret and a wrong signature get the same answer.
-        What AWS fails to do (read the secret, keep, queue) is raised: API Gateway answers 500, the vendor tries again.
+        An unknown connection, one without webhooks, one without a secret and a wrong signature get the same answer, for
+        about the same work. What AWS fails to do (read the secret, keep, queue) is raised: API Gateway answers 500, the
+        vendor tries again.
         """
         event = _mapping(event)  # whatever comes gets an answer
         path = _mapping(event.get("pathParameters"))
-        connection = str(path.get("connection", ""))
-        settings = self._settings_of(connection)
-        body = _body(event)
-        if body is None:
-            return 401, "undecodable body"
-        if len(body) > (MAX_BYTES if settings is None else settings["max_bytes"]):
-            return 413, "too large"
+        name = str(path.get("connection", ""))
+        settings = self._settings_of(name)
+        headers = {str(key).lower(): str(value) for key, value in _mapping(event.get("headers")).items()}
+        arrival = _Arrival(name if settings else None, name, headers, str(path.get("token", "")), event)
+        if arrival.body is None:
+            return self._refused(arrival, 401, "undecodable body")
+        if len(arrival.body) > self._largest:
+            return self._refused(arrival, 413, "too large")
         if settings is None:
-            return 401, "unknown connection"
-        headers = {str(name).lower(): str(value) for name, value in _mapping(event.get("headers")).items()}
+            self._verified(self._stand_in(name), _STAND_IN, arrival)  # the work that any other has
+            return self._refused(arrival, 401, "unknown connection")
         rule = Rule(settings["scheme"], settings.get("header") or "", settings["prefix"], settings["tolerance"])
-        delivery = Delivery(body, headers, str(path.get("token", "")))
-        verified, secrets = self._verified(connection, rule, delivery)
+        body, secrets = self._verified(name, rule, arrival)
+        if body is None:
+            return self._refused(arrival, 401, "signature refused", rule, secrets)
+        if max(len(arrival.body), len(body)) > settings["max_bytes"]:
+            return self._refused(arrival, 413, "too large", rule, secrets)
+        return self._accepted(name, rule, arrival, body, secrets)
+
+    def _accepted(
+        self, connection: str, rule: Rule, arrival: _Arrival, body: bytes, secrets: Sequence[str]
+    ) -> tuple[int, str]:
+        """Keep and queue a delivery, once: only what is both is known when it comes again."""
+        evidence, at = self._evidence(), datetime.fromtimestamp(self._clock(), UTC)
+        claim = evidence.claim(connection, identity(rule, arrival.delivery(body)), at=at)
+        if claim.known:
+            if self._counted.allows(connection):
+                evidence.repeated(claim)
+            return 200, "duplicate"
+        delivery = arrival.delivery(arrival.as_it_came(body))
         shown = _without_secrets(rule, delivery, secrets)
-        if not verified:
-            if self._kept.allows(connection):
-                self._evidence().keep(connection, "refused", body, shown)
-            return 401, "signature refused"
-        key = self._evidence().keep(connection, "accepted", body, shown)
-        self._enqueue({"connection": connection, "delivery": key})
+        evidence.keep(connection, "accepted", delivery.body, shown, key=claim.key, digest=claim.digest, at=at)
+        self._enqueue({"connection": connection, "delivery": claim.key})
+        evidence.finish(claim, at=at)
         return 200, "accepted"
 
-    def _verified(self, connection: str, rule: Rule, delivery: Delivery) -> tuple[bool, list[str]]:
-        """Return whether a secret proves the delivery, and every secret that was tried."""
+    def _refused(
+        self, arrival: _Arrival, status: int, verdict: str, rule: Rule | None = None, secrets: Sequence[str] = ()
+    ) -> tuple[int, str]:
+        """Keep what is refused, and why, as far as this instance's share goes; return the answer."""
+        if self._kept.allows(arrival.connection or ""):
+            from dossier.refusals import cause_of  # noqa: PLC0415 -- not for who is accepted
+
+            cause, detail, now = verdict, "", self._clock()
+            delivery = arrival.delivery(arrival.body or b"")
+            if rule is not None and verdict == "signature refused":
+                cause, detail = cause_of(rule, delivery, secrets, now)
+            # Before the secret was read nobody knows which header says it.
+            shown = _harmless(arrival.headers) if rule is None else _without_secrets(rule, delivery, secrets)
+            self._evidence().refuse(
+                arrival.connection,
+                cause,
+                delivery.body,
+                shown,
+                detail=detail,
+                asked="" if arrival.connection else _plain(arrival.name),
+                at=datetime.fromtimestamp(now, UTC),
+            )
+        return status, verdict
+
+    def _verified(self, connection: str, rule: Rule, arrival: _Arrival) -> tuple[bytes | None, list[str]]:
+        """Return the bytes that a secret proves (None if none does), and every secret that was tried."""
         secrets = self._secrets(connection, fresh=False)
-        if verify(rule, delivery, secrets[:1], now=self._clock()):
-            return True, secrets
-        # No secret fits, or an older one does: there may be a newer one by now, and the older one retired.
-        proven = verify(rule, delivery, secrets, now=self._clock())
-        if not self._reread.allows(connection):
+        proven = self._proven(rule, arrival, secrets[:1], all_forms=False)
+        if proven is not None:
+            return proven, secrets
+        proven = self._proven(rule, arrival, secrets)
+        # An older secret fits: is it still good? That is asked each time, so that one which is retired ends at once;
+        # strangers have no such secret. None fits: there may be a newer one by now. That is asked once in a while.
+        if proven is None:
+            now = self._clock()
+            if now - self._asked_at.get(connection, 0.0) < REREAD_EVERY:
+                return None, secrets
+            self._asked_at[connection] = now
+        if proven is not None and self._proven(rule, arrival, secrets[:1]) is not None:
             return proven, secrets
         fresh = self._secrets(connection, fresh=True)
         if fresh != secrets:
-            proven = verify(rule, delivery, fresh, now=self._clock())
+            proven = self._proven(rule, arrival, fresh)
         return proven, [*secrets, *fresh]
 
+    def _proven(self, rule: Rule, arrival: _Arrival, secrets: Sequence[str], *, all_forms: bool = True) -> bytes | None:
+        for body in arrival.bodies if all_forms and rule.scheme not in SAYS_THE_SECRET else arrival.bodies[:1]:
+            if verify(rule, arrival.delivery(body), secrets, now=self._clock()):
+                return body
+        return None
+
     def _secrets(self, connection: str, *, fresh: bool) -> list[str]:
+        if not connection:
+            return []
         try:
             return self._secrets_of(connection, fresh)
         except ConfigurationError:  # none is set: nothing can be proven
             return []
+
+    def _stand_in(self, name: str) -> str:
+        """Return the connection whose secret is read for one that there is not: always the same for a name."""
+        names = self._names()
+        return names[sum(name.encode("utf-8", "surrogatepass")) % len(names)] if names else ""
+
+    @cached_property
+    def _largest(self) -> int:
+        """The largest body that any connection takes: what it says is said of all of them alike."""
+        limits = [int(settings["max_bytes"]) for name in self._names() if (settings := self._settings_of(name))]
+        return max([MAX_BYTES, *limits])
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """A request: the connection, if there is one of that name, and what came."""
+
+    connection: str | None
+    name: str
+    headers: Mapping[str, str]
+    token: str
+    event: Mapping[str, Any]
+
+    @cached_property
+    def body(self) -> bytes | None:
+        """The body's bytes, text being UTF-8; None if it is none."""
+        text = self.event.get("body") or ""
+        if not isinstance(text, str):
+            return None
+        if not self.event.get("isBase64Encoded"):
+            return text.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+    @cached_property
+    def bodies(self) -> list[bytes]:
+        """What the vendor may have signed: the body as it came, unpacked, in another charset."""
+        body, text = self.body or b"", self.event.get("body")
+        handed_on = text if isinstance(text, str) and not self.event.get("isBase64Encoded") else None
+        return [body, *others(body, self.headers, handed_on)]
+
+    def as_it_came(self, proven: bytes) -> bytes:
+        """Return the bytes to keep: what was only unpacked to be verified is kept packed."""
+        body = self.body or b""
+        return body if proven == content(body, self.headers) else proven
+
+    def delivery(self, body: bytes) -> Delivery:
+        """Return it with these bytes."""
+        return Delivery(body, self.headers, self.token)
 
 
 class _PerMinute:
@@ -126,29 +286,25 @@ def _without_secrets(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> 
     Where the delivery says the secret itself, its proof is kept, so that the delivery can be verified again.
     """
     active = [secret for secret in secrets if len(secret) >= _LONG_ENOUGH]
-    said = rule.header.lower() if rule.scheme in SAYS_THE_SECRET else ""
+    own = rule.header.lower() if rule.scheme in SAYS_THE_SECRET else ""
     kept = {
-        name: HIDDEN if name == said or any(secret in value for secret in active) else value
+        name: HIDDEN if name == own or any(secret in value for secret in active) else value
         for name, value in delivery.headers.items()
     }
-    if rule.scheme == "shared-secret" and said in kept:
-        kept[said] = proof(delivery.headers[said], delivery.body)
+    if rule.scheme == "shared-secret" and own in kept:
+        kept[own] = proof(said(rule, delivery), delivery.body)
     if rule.scheme == "path-token" and delivery.token:
         kept[KEPT_TOKEN] = proof(delivery.token, delivery.body)
     return kept
 
 
+def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value if name in _HARMLESS else HIDDEN for name, value in headers.items()}
+
+
+def _plain(name: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in name[:_LONGEST_NAME])
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _body(event: Mapping[str, Any]) -> bytes | None:
-    text = event.get("body") or ""
-    if not isinstance(text, str):
-        return None
-    if not event.get("isBase64Encoded"):
-        return text.encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
+
+import boto3
 
 from dossier.stores import s3
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.queues import WAKE, Queues
 
 if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
 
-    from dossier.stores.secrets import Secrets
+MAX_AGE = 300
+"""How long, in seconds, webhook secrets are used before they are read again."""
 
 
 class Doorstep:
@@ -21,6 +27,7 @@ class Doorstep:
 
     def __init__(self, sqs: SQSClient, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self._held: dict[str, tuple[float, list[str]]] = {}
         self.enqueue = partial(Queues(sqs, environment["DOSSIER_WAKE_QUEUE_URL"]).send, WAKE)
 
     @cached_property
@@ -32,14 +39,30 @@ class Doorstep:
         """Return where deliveries are kept."""
         return self._evidence
 
-    @cached_property
-    def _secrets(self) -> Secrets:
-        from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 -- cold start
-
-        from dossier.stores.secrets import Secrets  # noqa: PLC0415
-
-        return Secrets(SecretsProvider(), self._environment["DOSSIER_PREFIX"])
-
     def webhook_secrets(self, connection: str, fresh: bool) -> list[str]:
-        """Return the active webhook secrets of a connection, read again if ``fresh``."""
-        return list(self._secrets.get(connection, fresh=fresh).webhook_secrets)
+        """Return the active webhook secrets of a connection, read again if ``fresh``; none where none can be read.
+
+        What does not exist, or is not the JSON of the contract, is remembered just so long.
+        """
+        at, secrets = self._held.get(connection, (0.0, []))
+        if fresh or connection not in self._held or time.monotonic() - at > MAX_AGE:
+            secrets = self._read(connection)
+            self._held[connection] = (time.monotonic(), secrets)
+        return list(secrets)
+
+    @cached_property
+    def _manager(self) -> SecretsManagerClient:
+        return boto3.client("secretsmanager")
+
+    def _read(self, connection: str) -> list[str]:
+        name = f"{self._environment['DOSSIER_PREFIX']}/{connection}"
+        try:
+            text = self._manager.get_secret_value(SecretId=name).get("SecretString") or "{}"
+        except self._manager.exceptions.ResourceNotFoundException:
+            return []
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return []
+        given = value.get("webhook_secrets") if isinstance(value, dict) else None
+        return [each for each in given if isinstance(each, str) and each] if isinstance(given, list) else []

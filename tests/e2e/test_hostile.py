@@ -1,0 +1,129 @@
+"""Attacks on the deployment: each of these got somewhere once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.test_webhooks import completed, pass_through, trace
+from tests.e2e.world import World, until
+
+
+def stolen(world: World) -> str:
+    """Put a document into a case of another connection; return its URI."""
+    body = world.file("payroll.pdf").read_bytes()
+    return world.put(f"cases/quarrels/{world.name('PAYROLL')}/documents/payroll.pdf", body)
+
+
+def test_a_drop_reads_no_other_connections_documents(world: World) -> None:
+    """A ``case.json`` that names another connection's document is refused in a line, and nothing is sent anywhere."""
+    word, uri = world.name("thief"), stolen(world)
+    world.put(
+        f"inbox/scans/{word}/case.json", json.dumps({"documents": [{"uri": uri, "name": f"{word}.pdf"}]}).encode()
+    )
+    until(lambda: world.keys(f"inbox-refused/scans/{word}/case.json.txt"))
+    note = world.read(f"inbox-refused/scans/{word}/case.json.txt").decode()
+    assert f"document {uri}: the documents of a drop lie in inbox/scans/{word}/" in note
+    assert not world.vendors.uploads(word)
+
+
+@pytest.mark.parametrize("spelling", ["{uri}", "{root}uploads/../{key}", "{root}/{key}", "{root}webhooks/{word}.json"])
+def test_an_execution_reads_no_other_connections_documents(world: World, spelling: str) -> None:
+    """The same by an execution's own input, however the URI is spelt."""
+    word, uri = world.name("thief"), stolen(world)
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    target = spelling.format(uri=uri, root=f"s3://{bucket}/", key=key, word=word)
+    case = {"connection": "scans", "reference": word, "documents": [{"uri": target, "name": f"{word}.pdf"}]}
+    ended = world.ended(world.start(case, f"thief-{uuid.uuid4()}"))
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidCaseError")
+    assert not world.vendors.uploads(word)
+
+
+def test_a_flood_of_strangers_is_small_here(world: World) -> None:
+    """Unsigned megabytes to a connection leave some KiB each, so many a minute, in a folder that expires."""
+    flood, body = 80, b"x" * 300_000
+    began = time.time()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: world.deliver("rung", body, {}).status, range(flood)))
+    assert answers == [401] * flood
+    minutes = int((time.time() - began) // 60) + 2
+    kept = [each for each in world.evidence("rung", "xxx") if each["verdict"] == "refused"]
+    assert 0 < len(kept) <= 30 * minutes
+    assert {len(each["body"]) for each in kept} == {16 << 10}
+    assert {(each["cause"], each["size"]) for each in kept} == {("header missing", len(body))}
+    assert not [key for key in world.keys("webhooks/rung/") if b"xxx" in world.read(key)]
+
+
+def test_the_same_delivery_again_is_known(world: World) -> None:
+    """Sent five times, some at once: each is answered 200, one is kept, and one moved the poll."""
+    word = uuid.uuid4().hex
+    body = completed(word)
+    headers = world.signed("called", body)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: world.deliver("called", body, headers).status, range(3)))
+    answers += [world.deliver("called", body, headers).status for _ in range(2)]
+    assert answers == [200] * 5
+    assert [each["verdict"] for each in world.evidence("called", word)] == ["accepted"]
+    until(lambda: trace(world, "called", word), 60)
+    (listed,) = [each for each in world.dossier("deliveries", "--connection", "called").document if word in str(each)]
+    assert listed["repeats"] >= 2
+
+
+def test_strangers_do_not_hold_up_a_rotation(world: World) -> None:
+    """While bad signatures come all the time, a new secret is taken within seconds of being written."""
+    body = completed(uuid.uuid4().hex)
+    signed = {"X-DocuStack-Signature": hmac.new(b"whs-next-0123456789", body, hashlib.sha256).hexdigest()}
+    forged = {"X-DocuStack-Signature": "0" * 64}
+    secrets = world.secrets("called")
+    stop: list[bool] = []
+
+    def attack() -> None:
+        while not stop:
+            world.deliver("called", b"{}", forged)
+
+    words = [part for each in ["whs-next-0123456789", *secrets] for part in ("--webhook-secret", each)]
+    with ThreadPoolExecutor(2) as pool:
+        attacks = [pool.submit(attack) for _ in range(2)]
+        try:
+            assert world.deliver("called", body, signed).status == 401
+            world.dossier("secrets", "set", "called", *words)
+            until(lambda: world.deliver("called", body, signed).status == 200, 20, "the new secret is refused")
+        finally:
+            stop.append(True)
+            for each in attacks:
+                each.result()
+            old = [part for each in secrets for part in ("--webhook-secret", each)]
+            world.dossier("secrets", "set", "called", *old)
+    pass_through(world)
+
+
+def test_deliveries_from_before_the_secret_are_applied(world: World) -> None:
+    """They are kept, their cause is shown to the operator, and once the secret is set they are verified and applied."""
+    word = uuid.uuid4().hex
+    body = completed(word)
+    late = {"X-DocuStack-Signature": hmac.new(b"whs-late-0123456789", body, hashlib.sha256).hexdigest()}
+    until(lambda: world.deliver("scans", body, late).status == 401 and world.evidence("scans", word), 90)
+    (listed,) = [each for each in world.dossier("deliveries", "--connection", "scans").document if word in str(each)][
+        :1
+    ]
+    assert (listed["verdict"], listed["cause"]) == ("refused", "wrong secret")
+    secrets = world.secrets("scans")
+    words = [part for each in [*secrets, "whs-late-0123456789"] for part in ("--webhook-secret", each)]
+    said = world.dossier("secrets", "set", "scans", *words, "--apply-refused").document
+    assert said["refused_before"]["applied"] >= 1
+    until(lambda: trace(world, "scans", word), 60, "the delivery was not applied")
+    world.dossier("secrets", "set", "scans", *[part for each in secrets for part in ("--webhook-secret", each)])
+
+
+def test_known_and_unknown_connections_answer_alike(world: World) -> None:
+    """The same status, body and headers, below and above the limit."""
+    for size in (2, 1_048_577):
+        heard = [world.deliver(name, b"x" * size, {}) for name in ("called", "rung", "nobody", "quarrels")]
+        told = {(each.status, each.body, each.headers.get("content-type")) for each in heard}
+        assert len(told) == 1

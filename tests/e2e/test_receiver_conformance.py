@@ -1,0 +1,212 @@
+"""The deployed webhook under the scenarios of the public project webhook-receiver-conformance.
+
+Its catalogue (https://github.com/luckyteagirl/webhook-receiver-conformance, ``specification/07-scenario-catalog.md``)
+names what receivers of webhooks get wrong: duplicates, delays, bad signatures, order, interrupted sends. Each scenario
+is worded here anew, against this receiver: what counts as one effect is one delivery kept, and one note in the table.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.test_webhooks import completed, pass_through, trace
+from tests.e2e.world import World, until
+
+CONNECTION = "called"
+
+
+class Delivery:
+    """One logical event of DocuStack's, about an id of nobody's, whose note in the table shows that it was applied."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.word = uuid.uuid4().hex
+        self.body = completed(self.word)
+        self.headers: dict[str, str | bytes] = dict(world.signed(CONNECTION, self.body))
+
+    def send(self) -> int:
+        """Send it; return the answer's status."""
+        return self.world.deliver(CONNECTION, self.body, self.headers).status
+
+    def effects(self) -> tuple[int, bool]:
+        """Return how often it was kept as accepted, and whether it was applied."""
+        kept = self.world.evidence(CONNECTION, self.word)
+        return len([each for each in kept if each["verdict"] == "accepted"]), bool(
+            trace(self.world, CONNECTION, self.word)
+        )
+
+    def applied_once(self) -> None:
+        """Check that it had its one effect."""
+        until(lambda: trace(self.world, CONNECTION, self.word), 60, "it was not applied")
+        pass_through(self.world)
+        assert self.effects() == (1, True)
+
+    def without_effect(self) -> None:
+        """Check that it had none."""
+        pass_through(self.world)
+        assert self.effects() == (0, False)
+
+
+@pytest.fixture
+def delivery(world: World) -> Delivery:
+    """Return a delivery that has not been sent."""
+    return Delivery(world)
+
+
+def test_scn_001_single_valid_delivery(delivery: Delivery) -> None:
+    """One valid delivery, one effect."""
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def test_scn_002_sequential_duplicate(delivery: Delivery) -> None:
+    """The same event twice, a second apart: both are acknowledged, one has an effect."""
+    assert delivery.send() == 200
+    delivery.applied_once()
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def test_scn_003_concurrent_duplicate(delivery: Delivery) -> None:
+    """The same event from four sides at once: one effect, whatever instance of the function each reaches."""
+    barrier = Barrier(4)
+
+    def send(_number: int) -> int:
+        barrier.wait()
+        return delivery.send()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(send, range(4))) == [200] * 4
+    delivery.applied_once()
+
+
+def test_scn_004_dependency_order_reversal(world: World) -> None:
+    """A job's end before its document's: neither is refused, and each has its own effect."""
+    job, document = uuid.uuid4().hex, uuid.uuid4().hex
+    later = json.dumps({"event": "job_completed", "job_id": job, "document_count": 1, "failed_count": 0}).encode()
+    sooner = completed(document, job_id=job)
+    for body in (later, sooner):
+        assert world.deliver(CONNECTION, body, dict(world.signed(CONNECTION, body))).status == 200
+    for word in (job, document):
+        until(lambda word=word: trace(world, CONNECTION, word), 60)  # type: ignore[misc]
+
+
+def test_scn_005_timeout_then_retry(delivery: Delivery) -> None:
+    """The vendor hangs up before it has read the answer, and sends again: one effect."""
+    _raw(delivery, len(delivery.body), read=False)
+    until(lambda: delivery.effects()[0], 60)
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def test_scn_006_connection_failure_then_retry(delivery: Delivery) -> None:
+    """A first try that never arrives changes nothing about the second."""
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.bind(("127.0.0.1", 0))
+        socket.create_connection(probe.getsockname(), 5)
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def _missing(delivery: Delivery) -> None:
+    delivery.headers.clear()
+
+
+def _malformed(delivery: Delivery) -> None:
+    delivery.headers["X-DocuStack-Signature"] = b"\xff v1,=="
+
+
+def _wrong_key(delivery: Delivery) -> None:
+    delivery.headers = dict(delivery.world.signed("turnstile", delivery.body))
+
+
+def _altered(delivery: Delivery) -> None:
+    delivery.body = delivery.body[:-1] + b" "
+
+
+def _cut_short(delivery: Delivery) -> None:
+    delivery.body = delivery.body[: len(delivery.body) // 2]
+
+
+@pytest.mark.parametrize("spoil", [_missing, _malformed, _wrong_key, _altered, _cut_short])
+def test_scn_007_to_011_a_bad_signature(delivery: Delivery, spoil: Callable[[Delivery], None]) -> None:
+    """Missing, malformed, of another key, or over other bytes: 401, and no effect."""
+    spoil(delivery)
+    assert delivery.send() == 401
+    delivery.without_effect()
+
+
+def test_scn_010_stale_signature(delivery: Delivery) -> None:
+    """This scheme has no time: the same delivery later is known, instead of being too old."""
+    assert delivery.send() == 200
+    time.sleep(1)
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/xml", b'{"document_id": "WORD"}'),
+        ("application/json", b'{"document_id": "WORD"'),
+        ("application/json", b'{"document_id": "WORD", "document_id": ["WORD"]}'),
+        ("application/octet-stream", b'\xc3\x28{"document_id": "WORD"}'),
+        ("text/plain; charset=no-such", b"WORD"),
+        ("application/octet-stream", gzip.compress(b'{"document_id": "WORD"}', mtime=0)),
+    ],
+)
+def test_scn_012_malformed_body_and_content_type(world: World, content_type: str, body: bytes) -> None:
+    """A proven body is acknowledged and kept whatever it holds: a 5xx would be sent again and again."""
+    body = body.replace(b"WORD", uuid.uuid4().hex.encode())
+    headers = {**world.signed(CONNECTION, body), "Content-Type": content_type}
+    assert world.deliver(CONNECTION, body, headers).status == 200
+    pass_through(world)
+    assert not any(world.messages("wake-dlq").values())
+
+
+def test_scn_013_receiver_restart_between_attempts(delivery: Delivery) -> None:
+    """A new instance of the function, which remembers nothing, knows the delivery all the same."""
+    assert delivery.send() == 200
+    delivery.applied_once()
+    functions = delivery.world.client("lambda")
+    functions.update_function_configuration(FunctionName="dossier-dev-webhook", Description=f"after {delivery.word}")
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def test_scn_014_interrupted_send(delivery: Delivery) -> None:
+    """A vendor that dies in the middle of its request has no effect; its next try has its own."""
+    _raw(delivery, len(delivery.body) // 2, read=False)
+    assert delivery.send() == 200
+    delivery.applied_once()
+
+
+def test_scn_016_redaction_canary(delivery: Delivery) -> None:
+    """The secret is neither in what is kept of a delivery nor in the function's log."""
+    assert delivery.send() == 200
+    (kept,) = delivery.world.evidence(CONNECTION, delivery.word)
+    assert delivery.world.secrets(CONNECTION)[0] not in json.dumps(kept["headers"])
+
+
+def _raw(delivery: Delivery, sent: int, *, read: bool) -> None:
+    """Send a request, or as much of its body, and hang up."""
+    url = urlsplit(delivery.world.outputs["webhook_urls"][CONNECTION])
+    lines = [f"POST {url.path} HTTP/1.1", f"Host: {url.netloc}", "Content-Type: application/json"]
+    lines += [
+        f"Content-Length: {len(delivery.body)}",
+        *(f"{name}: {value!s}" for name, value in delivery.headers.items()),
+    ]
+    with socket.create_connection((url.hostname or "", url.port or 80), 30) as link:
+        link.sendall("\r\n".join([*lines, "", ""]).encode() + delivery.body[:sent])
+        if read:
+            link.recv(1)
