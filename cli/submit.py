@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from dossier.stores.executions import INPUT_LIMIT
 CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
 """How long Accept may take to speak before ``submit`` says that it does not know."""
-_LOOK = 0.3
+_LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
+"""First and longest pause between two looks at the case, in seconds, and by how much each is longer than the last."""
 _AT_ONCE = 4
 _STEM = 40
 _ATTEMPTS = 50
@@ -225,18 +227,26 @@ def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], fo
 def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
     """Wait until Accept has accepted or refused the case; return the case as it stands then.
 
+    The case tells in the table. The execution is asked for as well, because some refusals are no case: at the first
+    look, the second, the fourth, the eighth and so on, since the account's DescribeExecution calls refill at 10 to 15
+    a second, and the scheduled check needs them.
+    https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+
     Raises:
         CommandError: it was refused; says why.
         NotFinishedError: nothing is known at ``until``.
 
     """
-    while True:
+    pause = _LOOK
+    for look in count(1):
         found = where.app.cases.find(case.connection, case.reference)
         if found is not None and _accepted(found.record, digest, arn):
             stored = len(found.documents) >= len(case.documents)
             if stored or found.record.status is not CaseStatus.ACCEPTED:
                 return found
-        refused = _refusal(found, arn) or watch.ended_badly(where, arn)
+        refused = _refusal(found, arn)
+        if refused is None and look.bit_count() == 1:
+            refused = watch.ended_badly(where, arn)
         if refused:
             error, reason = refused
             raise CommandError(
@@ -248,7 +258,9 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
                 fix=f"see `dossier status {case.reference} --connection {case.connection}` or execution {arn}",
                 document={**_identity(case, arn), "outcome": "started", "status": None},
             )
-        time.sleep(_LOOK)
+        time.sleep(pause)
+        pause = min(pause * _GROWTH, _SELDOM)
+    raise AssertionError("it looks until there is a verdict")
 
 
 def _accepted(record: CaseRecord, digest: str, arn: str) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from moto.stepfunctions.models import StepFunctionBackend
 
+from cli.submit import VERDICT_SECONDS
 from dossier.models import CaseInput, CaseStatus, execution_name, fingerprint
 from tests.cli.conftest import DOCUMENTS, Dossier
 
@@ -317,3 +320,23 @@ def test_the_fingerprint_is_of_the_contents(accepting: Dossier, invoice: Path) -
     sent = CaseInput.parse(json.loads(accepting.executions()[0].execution_input))
     contents = [(each.name, each.sha256) for each in case.documents]
     assert case.record.fingerprint == fingerprint(sent, contents)
+
+
+def test_a_case_that_is_not_accepted_yet_is_asked_for_seldom(
+    dossier: Dossier, invoice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute without a verdict is a handful of DescribeExecution calls, whose quota the account's checks share."""
+    clock, asked, real = [time.monotonic()], [], StepFunctionBackend.describe_execution
+
+    def describe(backend: StepFunctionBackend, arn: str) -> object:
+        asked.append(clock[0])
+        return real(backend, arn)
+
+    monkeypatch.setattr(StepFunctionBackend, "describe_execution", describe)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    started = clock[0]
+    result = dossier("submit", "invoices", invoice, "--reference", "INV-1", "--json")
+    assert result.exit_code == 3, result.stderr
+    assert clock[0] - started >= VERDICT_SECONDS
+    assert 2 <= len(asked) <= 8
