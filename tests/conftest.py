@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 from moto import mock_aws
 
@@ -44,6 +46,15 @@ class Cloud:
                 bodies.append(message["Body"])
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
+
+
+@pytest.fixture(autouse=True, scope="session")
+def service_models() -> Iterator[None]:
+    """AWS's service models are read once: every session of boto3 would read them anew."""
+    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
+    botocore.session.create_loader = lambda *_: loader
+    yield
+    botocore.session.create_loader = made
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.loaders
-import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from moto.stepfunctions.exceptions import InvalidToken
@@ -126,15 +124,6 @@ class Dossier:
 
 _CLIENTS: dict[str, Any] = {}
 """AWS clients by service: making them anew for every run of the command would be most of the tests' time."""
-
-
-@pytest.fixture(autouse=True, scope="session")
-def service_models() -> Iterator[None]:
-    """AWS's service models are read once, for the same reason."""
-    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
-    botocore.session.create_loader = lambda *_: loader
-    yield
-    botocore.session.create_loader = made
 
 
 @pytest.fixture
