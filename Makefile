@@ -2,7 +2,8 @@
 #
 #   make demo    the main job on this machine: local AWS, sandbox, three cases, what landed in S3
 #   make test    every test (make check first)
-#   make check   lint, types, rules
+#   make check   lint, types, rules; the state machine by AWS's validator and the reference JSONata, the template by AWS's quotas
+#   make record  what the state machine's expressions are checked on, written down again (after a change to them)
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
@@ -13,6 +14,7 @@ FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 AUDIT := .venv-audit/bin
 FUZZ := .venv-fuzz/bin
+SOURCES := .:layers/shared/python
 LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check chaos clean audit fuzz sbom
+.PHONY: setup demo test check record chaos clean audit fuzz sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -54,10 +56,14 @@ demo: setup
 
 check: setup
 	@echo "ruff";          $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-	@echo "mypy";          $(BIN)/mypy --no-error-summary app.py infra cli local fuzz layers/shared/python/dossier
+	@echo "mypy";          $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz layers/shared/python/dossier
 	@for handler in functions/*/handler.py; do $(BIN)/mypy --no-error-summary $$handler || exit 1; done
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
+	@echo "AWS's rules";   PYTHONPATH=$(SOURCES) $(BIN)/python -m checks
+
+record: setup
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.record
 
 DEPLOYED := tests/e2e tests/chaos tests/grants
 
@@ -74,7 +80,7 @@ chaos: setup
 	  DOSSIER_CHAOS_SECONDS=5400 DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/chaos
 
 fuzz: setup .venv-fuzz/.ready
-	@PYTHONPATH=.:layers/shared/python $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
+	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 # A package that the service does not know is a failure too (--strict): silence is no clean bill.
 audit: setup .venv-audit/.ready

@@ -32,6 +32,7 @@ def test_npm_packages_are_locked_with_hashes() -> None:
     packages = {name: each for name, each in lock["packages"].items() if name}
     assert packages
     assert [name for name, each in packages.items() if not each["integrity"].startswith("sha512-")] == []
+    assert [name for name, each in packages.items() if "resolved" in each] == []  # any registry will do
     wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]
     assert [name for name, version in wanted.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
 
@@ -56,3 +57,13 @@ def test_audit_and_sbom_read_every_lock_file() -> None:
     assert all("$(LOCKS)" in recipe and "npm" in recipe for recipe in targets.values())
     assert set(targets) == {"audit", "sbom"}
     assert "--strict" in targets["audit"]
+
+
+def test_expressions_are_checked_with_the_local_awss_own_library() -> None:
+    """``make check`` evaluates JSONata by the version that the local AWS has."""
+    pins = [
+        re.findall(r"^jsonata-python==(\S+)", (ROOT / "requirements" / name).read_text(encoding="utf-8"), re.MULTILINE)
+        for name in ("dev.txt", "local.txt")
+    ]
+    assert pins[0] == pins[1]
+    assert len(pins[0]) == 1

@@ -1,0 +1,109 @@
+"""``make record``: walks cases of every kind and writes down what each expression of the state machine saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app import ROOT
+from checks.machine import RECORDED, expressions
+from checks.synthesis import COUNTS, definition, templates
+from dossier.errors import NeedsAttentionError, RetryableError
+from tests.conftest import REGION, in_memory
+from tests.machine import World, samples
+from tests.walk import Handlers, Walk
+
+MOST = 2
+"""Recorded inputs of one expression in one state."""
+FILES = {"invoices": ("invoice.pdf",), "claims": ("invoice.pdf", "photo.jpg"), "disputes": ("invoice.pdf",)}
+
+
+def main() -> int:
+    """Record; return the exit code."""
+    os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing", AWS_DEFAULT_REGION=REGION)  # noqa: S106
+    used = definition(templates()[COUNTS[0]])
+    kept: dict[str, dict[str, Any]] = {}
+    seen: dict[str, int] = {}
+    for walk in walks(used):
+        for each in walk.evaluations:
+            key = json.dumps([each["expression"], each["states"], each["variables"]], sort_keys=True)
+            where = f"{each['expression']} in {each['states']['context']['State']['Name']}"
+            if key not in kept and seen.get(where, 0) < MOST:
+                seen[where] = seen.get(where, 0) + 1
+                kept[key] = {name: each[name] for name in ("expression", "states", "variables")}
+    missing = set(expressions(used)) - {each["expression"] for each in kept.values()}
+    RECORDED.parent.mkdir(parents=True, exist_ok=True)
+    text = ",\n".join(json.dumps(each, ensure_ascii=False) for each in kept.values())
+    RECORDED.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    print(f"{RECORDED.relative_to(ROOT)}: {len(kept)} inputs")
+    for expression in sorted(missing):
+        print(f"no case of checks/record.py comes by {expression}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def walks(used: dict[str, Any]) -> Iterator[Walk]:
+    """Yield a walked execution of every kind of case."""
+    for connection, names in FILES.items():
+        with in_memory() as cloud:
+            world = World(cloud)
+            handlers = Handlers(world)
+            documents = [
+                {"uri": cloud.put(f"staging/{connection}/R-1/{name}", body), "name": name}
+                for name, body in samples(*names).items()
+            ]
+            case = {"connection": connection, "reference": "R-1", "documents": documents}
+            for name in ("whole", "again"):
+                yield walked(used, handlers, case, name)
+            known = world.desk.cases.get(connection, "R-1").record.case_id
+            if known:
+                collected = {"connection": connection, "reference": "R-2", "case_id": known}
+                yield walked(used, handlers, collected, "collected")
+            yield walked(used, handlers, {"connection": connection, "reference": "R-3", "documents": []}, "refused")
+    yield from troubled(used)
+
+
+def troubled(used: dict[str, Any]) -> Iterator[Walk]:
+    """Yield executions that need an operator, and one whose failure cannot be recorded."""
+    for verb, connection in (("open", "disputes"), ("upload", "invoices")):
+        with in_memory() as cloud:
+            uri = cloud.put(f"staging/{connection}/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+            case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
+            yield walked(used, Doubtful(verb, Handlers(World(cloud))), case, f"doubtful-{verb}")
+    with in_memory() as cloud:
+        handlers = Handlers(World(cloud))
+
+        def broken(verb: str, payload: Mapping[str, Any]) -> Any:
+            if verb == "fail":
+                raise RetryableError("the table is not there:\nit may come back")
+            return handlers(verb, payload)
+
+        yield walked(used, broken, {"connection": "nobody", "reference": "R-1", "documents": []}, "unrecorded")
+
+
+class Doubtful:
+    """Handlers of which one cannot tell, the first time, what became of its request."""
+
+    def __init__(self, verb: str, handlers: Handlers) -> None:
+        self._verb: str | None = verb
+        self._handlers = handlers
+
+    def __call__(self, verb: str, payload: Mapping[str, Any]) -> Any:
+        """Call a verb's function, or fail in its place."""
+        if verb == self._verb:
+            self._verb = None
+            raise NeedsAttentionError("the answer was lost: was it created?")
+        return self._handlers(verb, payload)
+
+
+def walked(used: dict[str, Any], task: Any, case: dict[str, Any], name: str) -> Walk:
+    """Walk one execution to its end."""
+    walk = Walk(used, task, name=name)
+    walk.run(case)
+    return walk
+
+
+if __name__ == "__main__":
+    sys.exit(main())

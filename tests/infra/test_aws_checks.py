@@ -1,0 +1,158 @@
+"""``make check``'s part about AWS: what it finds in a state machine and in templates that are not right."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from checks import machine, quotas
+from checks.places import PLACES, Filled
+from dossier.models import CaseInput
+from dossier.settings import MOST_ARTIFACTS
+from dossier.steps.collect import chunks
+from tests.infra.synthesis import Synthesized
+from tests.walk import Walk
+
+STATE_BYTES, HISTORY_EVENTS = 256 * 1024, 25_000
+"""https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+RETRIES = 1200
+"""Tries of one step that the retriers allow in all, each of them three more events."""
+
+
+@pytest.fixture
+def filled(stack: Synthesized) -> Filled:
+    """Return the stack's template as it is in the first place."""
+    return Filled(stack.template, stack.name, PLACES[0])
+
+
+@pytest.fixture
+def definition(filled: Filled) -> dict[str, Any]:
+    """Return the state machine's definition with a Region's ARNs."""
+    [properties] = filled.of_type("AWS::StepFunctions::StateMachine").values()
+    found: dict[str, Any] = json.loads(properties["DefinitionString"])
+    return found
+
+
+def changed(stack: Synthesized, kind: str, **properties: Any) -> list[str]:
+    """Return what is found once the first resource of a type has other properties."""
+    template = deepcopy(stack.template)
+    resource = next(each for each in template["Resources"].values() if each["Type"] == kind)
+    resource["Properties"].update(properties)
+    return quotas.findings(template, Filled(template, stack.name, PLACES[0]))
+
+
+def test_the_state_machine_is_valid_and_its_expressions_agree(definition: dict[str, Any]) -> None:
+    """Every expression has recorded inputs, on which the local interpreter and the reference say the same."""
+    assert machine.problems(definition, machine.recorded()) == []
+
+
+def test_awss_validator_is_heard(definition: dict[str, Any]) -> None:
+    """A transition to nowhere, and a field that JSONata does not have, are findings."""
+    definition["States"]["Accept"]["Next"] = "Nowhere"
+    assert any("asl-validator" in each and "Nowhere" in each for each in machine.problems(definition, []))
+    definition["States"]["Accept"]["Type"] = "Taks"
+    assert any("asl-validator" in each for each in machine.problems(definition, []))
+
+
+def test_an_expression_that_was_never_recorded_is_named(definition: dict[str, Any]) -> None:
+    """A new expression has to be walked before it is believed."""
+    definition["States"]["Collect"]["Arguments"] = {"connection": "{% $case.conection %}"}
+    found = machine.problems(definition, machine.recorded())
+    assert found == ["no recorded input for $case.conection: run make record"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("$case.conection", '{"undefined": true}, which fails the state'),
+        ("$number($case.connection)", '{"error": "D3030"}, which fails the state'),
+        ("$hash($case.connection, 'SHA-256')", "by the reference"),
+    ],
+)
+def test_an_expression_that_fails_or_differs_is_named(definition: dict[str, Any], expression: str, said: str) -> None:
+    """What gives nothing, an error, or something else at AWS than locally is a finding."""
+    definition["States"]["Collect"]["Arguments"] = {"connection": f"{{% {expression} %}}"}
+    seen = {"expression": expression, "states": {"input": {}}, "variables": {"case": {"connection": "invoices"}}}
+    [found] = machine.problems(definition, [*machine.recorded(), seen])
+    assert found.startswith(f"{expression}: ")
+    assert said in found
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda each: each.region)
+def test_the_stack_fits_into_awss_quotas(stack: Synthesized, other_stack: Synthesized, place: Any) -> None:
+    """With all defaults and with every setting set, in each partition."""
+    for each in (stack, other_stack):
+        assert quotas.findings(each.template, Filled(each.template, each.name, place)) == []
+
+
+def test_the_stack_is_of_no_region(stack: Synthesized) -> None:
+    """No partition, Region or host name stands in the template; one that does is named."""
+    assert quotas.portable(stack.template) == []
+    template = deepcopy(stack.template)
+    template["Outputs"]["Wrong"] = {"Value": "arn:aws:s3:::artifacts in eu-central-1"}
+    assert [each.split(":")[0] for each in quotas.portable(template)] == [
+        "the template says arn",
+        "the template says eu-central-1",
+    ]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda each: each.region)
+def test_references_are_filled_in_as_the_partition_has_them(stack: Synthesized, place: Any) -> None:
+    """ARNs and host names are those of the place."""
+    text = json.dumps(
+        [Filled(stack.template, stack.name, place).value(each) for each in stack.template["Resources"].values()]
+    )
+    assert f"arn:{place.partition}:lambda:{place.region}:" in text
+    assert f"https://sqs.{place.region}.{place.suffix}/" in text
+    others = {each.partition for each in PLACES} - {place.partition}
+    assert not [each for each in others if f"arn:{each}:" in text]
+
+
+def test_what_is_too_large_is_found(stack: Synthesized) -> None:
+    """Each quota is held against the template."""
+    statements = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "x" * 10_241}]
+    policies = [{"PolicyName": "grants", "PolicyDocument": {"Statement": statements}}]
+    assert "characters of inline policies, more than 10,240" in changed(stack, "AWS::IAM::Role", Policies=policies)[0]
+    environment = {"Variables": {"DOSSIER_STAGE": "x" * 4096}}
+    assert (
+        "bytes of environment, more than 4,096" in changed(stack, "AWS::Lambda::Function", Environment=environment)[0]
+    )
+    assert "more than 5 layers" in changed(stack, "AWS::Lambda::Function", Layers=["x"] * 6)[0]
+    assert "a name of more than 64" in changed(stack, "AWS::Lambda::Function", FunctionName="x" * 65)[0]
+    assert "a name of more than 80" in changed(stack, "AWS::SQS::Queue", QueueName="x" * 81)[0]
+    definition = changed(stack, "AWS::StepFunctions::StateMachine", DefinitionString="x" * (1024 * 1024 + 1))
+    assert any("a definition of 1,048,577 bytes" in each for each in definition)
+    assert "more than 5 targets" in changed(stack, "AWS::Events::Rule", Targets=[{"Arn": "x"}] * 6)[0]
+
+
+def test_too_many_resources_are_found(stack: Synthesized) -> None:
+    """A stack of more than 500 resources, or more than a megabyte, is refused by CloudFormation."""
+    template = deepcopy(stack.template)
+    template["Resources"] |= {f"Topic{number}": {"Type": "AWS::SNS::Topic"} for number in range(500)}
+    assert any(
+        "resources, more than 500" in each for each in quotas.findings(template, Filled(template, "s", PLACES[0]))
+    )
+    template = {**stack.template, "Description": "x" * 1_000_000}
+    assert any(
+        "bytes, more than 1,000,000" in each for each in quotas.findings(template, Filled(template, "s", PLACES[0]))
+    )
+
+
+def test_the_largest_case_fits_into_an_execution(definition: dict[str, Any]) -> None:
+    """A thousand uploads and ten thousand artifacts: payloads below 256 KiB, history with room for every retry."""
+    most = next(each.max_length for each in CaseInput.model_fields["documents"].metadata if hasattr(each, "max_length"))
+    accepted = {
+        "connection": "c" * 32, "reference": "r" * 100, "outcome": "new", "execution_arn": "a" * 300, "opens": True,
+        "phases": ["documents", "results"], "uploads": list(range(most)), "at_once": 100, "deadline": 30 * 86400,
+    }  # fmt: skip
+    answers = {"accept": accepted, "collect": {"artifacts": chunks(MOST_ARTIFACTS), "at_once": 100}}
+    walk = Walk(definition, lambda verb, _: answers.get(verb, {}))
+    walk.run({"connection": "c" * 32, "reference": "r" * 100})
+    assert walk.outcome == "SUCCEEDED"
+    assert walk.invoked.count("upload") == most
+    assert walk.invoked.count("download") == len(chunks(MOST_ARTIFACTS))
+    assert walk.largest < STATE_BYTES
+    assert walk.events + 3 * RETRIES < HISTORY_EVENTS
