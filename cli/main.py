@@ -388,6 +388,23 @@ def vendor(
 
 
 @app.command()
+def drain(
+    park: Annotated[bool, typer.Option("--park", help="End what waits: `dossier redrive` resumes it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Let new cases start again.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is under way.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Let nothing new start, and show what is under way: before the stack is destroyed."""
+    from cli import drain as here
+
+    where = _target(local=local, stage=stage)
+    here.drain(Output(as_json=as_json), where, park=park, stop=stop, wait=wait, timeout=timeout)
+
+
+@app.command()
 def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
     """Check keys, URLs, permissions and webhook set-up, and say how to mend each."""
     from cli import doctor as here

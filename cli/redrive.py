@@ -16,7 +16,7 @@ from cli.output import Output, confirmed
 from cli.status import find
 from cli.target import Target
 from cli.text import counted
-from dossier.errors import DossierError
+from dossier.errors import DossierError, InvalidCaseError
 from dossier.models import CaseStatus
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
@@ -107,7 +107,7 @@ def redrive(
 
 
 def _piles(where: Target, letters: DeadLetters, connection: str | None, references: Sequence[str]) -> list[Pile]:
-    names = [where.require(connection)] if connection else where.connections
+    names = where.with_cases(connection)
     if references:
         cases = [find(where, each, connection).record for each in references]
         lively = [each for each in cases if each.status is not CaseStatus.FAILED]
@@ -115,7 +115,7 @@ def _piles(where: Target, letters: DeadLetters, connection: str | None, referenc
             raise CommandError(f"case {lively[0].reference} has not failed: it is {lively[0].status.value}")
         return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)]
     piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(failed(names, cases=where.app.cases))]
-    queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names)]
+    queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names if name in where.connections)]
     counts = {queue: letters.count(queue) for queue in queues}
     return piles + [Pile(_DEAD + queue, number, queue=queue) for queue, number in counts.items() if number]
 
@@ -143,7 +143,18 @@ def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str,
     stores = {"cases": where.app.cases, "executions": where.app.executions, "bucket": where.bucket}
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
-        yield _tried(names, "execution_arn", partial(resume, **names, **stores))  # type: ignore[arg-type]
+        yield _tried(names, "execution_arn", partial(_resume, where, partial(resume, **names, **stores), **names))  # type: ignore[arg-type]
+
+
+def _resume(where: Target, send: Callable[[], str], *, connection: str, reference: str) -> str:
+    """Send a case back to work, unless nothing could work on it."""
+    if connection not in where.connections:
+        raise InvalidCaseError(
+            f'connection "{connection}" of case {reference} is not deployed any more: deploy its settings again first'
+        )
+    if since := where.app.cases.draining():
+        raise InvalidCaseError(f"this deployment is drained since {since}: run `dossier drain --stop` first")
+    return send()
 
 
 def _tried(names: Mapping[str, str], answer: str, send: Callable[[], object]) -> dict[str, Any]:

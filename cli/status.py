@@ -29,7 +29,7 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
         CommandError: there is no such case.
 
     """
-    names = [where.require(connection)] if connection else where.connections
+    names = where.with_cases(connection)
     found = [case for name in names if (case := where.app.cases.find(name, reference)) is not None]
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
@@ -74,7 +74,7 @@ def cases(
 
     """
     wanted = _statuses(status)
-    names = [where.require(connection)] if connection else where.connections
+    names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
     found = (each for each in _newest(where, names, begin, after) if not wanted or each.status in wanted)
     records = list(found if limit is None else islice(found, limit))

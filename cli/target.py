@@ -92,6 +92,18 @@ class Target:
             raise BadUsageError(f'unknown connection "{connection}"', fix=f"use one of {known}")
         return connection
 
+    def with_cases(self, connection: str | None) -> list[str]:
+        """Return the connections to look for cases at: the one that is named, or all, those too that were removed.
+
+        Raises:
+            BadUsageError: there never was a connection of that name.
+
+        """
+        removed = self.app.cases.connections()
+        if connection is None:
+            return sorted({*self.connections, *removed})
+        return [connection if connection in removed else self.require(connection)]
+
     def outputs(self) -> dict[str, Any]:
         """Return what ``dossier outputs --json`` prints."""
         return {

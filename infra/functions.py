@@ -190,11 +190,12 @@ class Functions(Construct):
         self._add(
             "reconcile",
             _CALLS,
-            self._table("GetItem", "Query", "UpdateItem", "DeleteItem"),
+            self._table("GetItem", "PutItem", "Query", "UpdateItem", "DeleteItem"),
             self._queries_index(),
             *self._reads_outcome(),
             self._writes(*OUTCOME),
             self._puts_events(),
+            Grant(("states:SendTaskFailure",), (machine,)),  # waits of a connection that was removed
             Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, deliveries, drops]),
             Grant(
                 ("states:DescribeExecution",),

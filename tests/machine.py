@@ -72,14 +72,15 @@ class Keys:
 
     def __init__(self) -> None:
         self.known = accounts.load()
+        self.named = {"invoices": "docustack", "claims": "docsumo", "disputes": "ombudsman"}
+        """The vendor of each connection."""
         self.wrong = False
         """Whether the keys are not the vendors'."""
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return the key of a connection's account."""
         del fresh
-        vendor = {"invoices": "docustack", "claims": "docsumo", "disputes": "ombudsman"}[connection]
-        return str(getattr(self.known, vendor).api_key) + ("x" if self.wrong else "")
+        return str(getattr(self.known, self.named[connection]).api_key) + ("x" if self.wrong else "")
 
 
 @dataclass

@@ -207,7 +207,7 @@ class Cases(Stage):
         self.prove("sweep", {})
 
     def reconciled(self) -> None:
-        """A case whose execution is gone while it waits, and whose polls do not run: its failure is recorded."""
+        """A case whose execution is gone while it waits, and one whose connection is: both end."""
         names = self.uploaded("disputes")
         self.call("wait", {**names, "phase": "documents", "token": self._token})
         self.change(pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
@@ -218,6 +218,11 @@ class Cases(Stage):
 
         def some_time_later() -> None:
             self.put(**(wait | {"seq": "1", "attempts": "0"}))
+            self.delete("STAGE", "ROUND")  # from the first connection on, whatever became of the try before
+            self.delete("CONNECTIONS", "claims")
+            self.put("CONNECTIONS", "gone", gone_since=LONG_AGO)
+            gone = {"connection": "gone", "reference": "R", "gsi_pk": "WAITS#gone", "pk": "CASE#gone#R"}
+            self.put(**(wait | gone | {"token": self._token, "seq": "1", "attempts": "0"}))
             for reference in (names["reference"], self._finished["disputes"]):
                 self.change(f"CASE#disputes#{reference}", "CASE", updated_at=iso(now() - timedelta(hours=1)))
 

@@ -97,7 +97,7 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
         ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll compare"),
         ("events:PutEvents", "ask publish fail reconcile"),
         ("states:StartExecution", "wake drop"),
-        ("states:SendTask*", "poll"),
+        ("states:SendTask*", "poll reconcile"),
         ("states:DescribeExecution", "reconcile drop"),
         ("sqs:ReceiveMessage", "wake poll drop"),
         ("sqs:SendMessage", "wait webhook wake poll sweep drop"),

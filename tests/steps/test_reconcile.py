@@ -73,6 +73,7 @@ class State:
             executions=self.executions,
             queues=self.app.queues,
             events=self.app.events,
+            rounds=self.app.rounds,
             at=now() + after,
         )
 

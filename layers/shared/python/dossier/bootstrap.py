@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from dossier import connections, network, vendors
 from dossier.environment import Environment
 from dossier.steps.poll import Poller
+from dossier.steps.reconcile import Findings, reconcile
 from dossier.steps.wake import Waker
 from dossier.steps.work import Count, Desk, uncounted
 from dossier.stores import s3
@@ -23,6 +25,7 @@ from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects
 from dossier.stores.queues import Queues
+from dossier.stores.rounds import Rounds
 from dossier.stores.secrets import Secrets
 from dossier.stores.table import Table
 from dossier.stores.waits import Waits
@@ -90,6 +93,11 @@ class App:
         return Queues(self._client("sqs"), self.environment.wake_queue_url)
 
     @cached_property
+    def rounds(self) -> Rounds:
+        """How far the scheduled check has got."""
+        return Rounds(self.table)
+
+    @cached_property
     def executions(self) -> Executions:
         """The state machine."""
         return Executions(self._client("stepfunctions"), self.environment.state_machine_arn)
@@ -134,6 +142,19 @@ class App:
             executions=self.executions,
             evidence=self.evidence,
             queues=self.queues,
+        )
+
+    def reconciler(self, time_left: Callable[[], float]) -> Callable[[Iterable[str]], Findings]:
+        """Return the scheduled check, with so much time."""
+        return partial(
+            reconcile,
+            desk=self.desk,
+            waits=self.waits,
+            executions=self.executions,
+            queues=self.queues,
+            events=self.events,
+            rounds=self.rounds,
+            time_left=time_left,
         )
 
     def poller(self) -> Poller:

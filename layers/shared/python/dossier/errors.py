@@ -22,6 +22,7 @@ a contract::
         ├── MalformedAnswerError    the vendor's answer is not what its guide describes
         ├── UntrustedUrlError       an artifact URL points where the connection does not allow
         ├── DeadlinePassedError     the vendor did not finish in time
+        ├── ParkedError             an operator drains the deployment: `dossier redrive` resumes the case
         └── GivenUpError            an operator gave up on the case
 """
 
@@ -123,6 +124,10 @@ class UntrustedUrlError(CaseFailedError):
 
 class DeadlinePassedError(CaseFailedError):
     """The vendor did not finish before the wait's deadline."""
+
+
+class ParkedError(CaseFailedError):
+    """The case waited while its deployment was drained; ``dossier redrive`` resumes it."""
 
 
 class GivenUpError(CaseFailedError):

@@ -76,6 +76,11 @@ def accept(
     case = CaseInput.parse(data)
     if case.drop and case.drop.refused:
         raise InvalidCaseError(case.drop.refused)
+    if since := cases.draining():
+        raise InvalidCaseError(
+            f"this deployment is drained since {since}, and nothing new starts: submit it again once that is over "
+            "(`dossier drain --stop`), or to another stage"
+        )
     connection = connection_of(case.connection)
     vendor = vendor_of(connection.vendor)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)

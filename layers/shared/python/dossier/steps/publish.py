@@ -65,14 +65,20 @@ def fail(
     answer = {"error": error, "reason": reason}
     try:
         submitted = CaseInput.parse(case_input)
-        if submitted.drop and error in _REFUSALS:
-            _tell_the_dropper(submitted.drop, reason, desk)
-        vendor = desk.connection_of(submitted.connection).vendor
     except CaseFailedError:
         return answer  # not even a connection and a reference to write it under
+    if submitted.drop and error in _REFUSALS:
+        _tell_the_dropper(submitted.drop, reason, desk)
     names = (submitted.connection, submitted.reference)
     case = desk.cases.find(*names)
     if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
+        # What is stored can always be failed, whatever became of its connection; this is not stored yet.
+        vendor = case.record.vendor if case else ""
+        try:
+            vendor = desk.connection_of(submitted.connection).vendor
+        except CaseFailedError:
+            if case is None:
+                return answer  # a connection that there never was has no cases
         desk.cases.refuse(_refusal(submitted, vendor, execution_arn))
         case = desk.cases.find(*names)
     if case is None or case.record.execution_arn != execution_arn or case.record.status.final:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
+from dossier.errors import ConfigurationError
 from dossier.models import CaseStatus, iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.publish import fail, reason_of
@@ -16,14 +19,27 @@ from dossier.stores.events import Events
 from dossier.stores.executions import Execution, Executions
 from dossier.stores.objects import folder
 from dossier.stores.queues import DROP, WAKE, Queues, poll_queue
+from dossier.stores.rounds import Round, Rounds
 from dossier.stores.waits import Wait, Waits
 
 NEWEST = 2000
 """Cases (and waits) of a connection that one run looks at, at most."""
 DESCRIBED = 200
-"""Executions of a connection that one run asks for, at most: those of cases that nobody polls come first."""
+"""Executions that one run asks for, at most: AWS takes 250 or 300 DescribeExecution at once, then 10 or 15 a second,
+from everybody in the account (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). Where there
+are more, each run draws others; half of them are of cases that nobody polls."""
+SPARE = 45.0
+"""Seconds that must be left for another connection to be begun."""
+ENDED = 500
+"""Waits of a removed connection that one run ends, at most."""
 LISTED = 10
 """Finished cases of a connection whose artifacts one run looks for in S3, the newest first."""
+RECENT = timedelta(days=1)
+"""How long ago such a case may have ended: later on its artifacts may have been removed on purpose (retention)."""
+LONGEST = timedelta(days=30)
+"""Longest deadline that a connection may have (``settings.Poll``)."""
+MISSED = timedelta(hours=1)
+"""How long a connection may be missing from the settings before its waits end: a wrong file may have been deployed."""
 SETTLED = timedelta(minutes=2)
 """How long what has just ended is left to those whose work it is."""
 UNATTENDED = timedelta(minutes=10)
@@ -46,6 +62,8 @@ class Findings:
     """Queues with messages that nobody works on."""
     missing: list[str] = field(default_factory=list)
     """Artifacts that are in the table and not in S3."""
+    ended: list[str] = field(default_factory=list)
+    """Waits of connections that are gone for good: their cases fail."""
     delivered: dict[str, list[bool]] = field(default_factory=dict)
     """By vendor, for each finished case of a connection with webhooks: whether a delivery about it ever came."""
 
@@ -63,14 +81,58 @@ def reconcile(
     executions: Executions,
     queues: Queues,
     events: Events,
+    rounds: Rounds,
+    time_left: Callable[[], float] = lambda: math.inf,
     at: datetime | None = None,
 ) -> Findings:
-    """Check every connection and the queues that all share; ``at`` stands in for the clock in tests."""
-    check = _Check(desk, waits, executions, queues, events, at or now())
-    for name in connections:
-        check.connection(desk.connection_of(name))
-    check.shared_queues()
+    """Check every connection and the queues that all share, or as many connections as there is time for.
+
+    The next run goes on where this one stops. A connection whose check fails is left to the next round.
+
+    Args:
+        connections: those in the settings; the table knows which others have cases.
+        desk: cases, objects and vendors.
+        waits: the waiting room.
+        executions: the state machine.
+        queues: the queues of work.
+        events: the event bus.
+        rounds: how far the run before got.
+        time_left: how many seconds the function has left.
+        at: stands in for the clock in tests.
+
+    """
+    at = at or now()
+    deployed, known = set(connections), desk.cases.connections()
+    round_ = rounds.load() or Round(began=iso(at))
+    check = _Check(desk, waits, executions, queues, events, at)
+    names = [name for name in sorted(deployed | set(known)) if name >= round_.next]
+    for number, name in enumerate(names):
+        if number and time_left() < SPARE:
+            rounds.save(_seen(round_, check, name))
+            return check.findings
+        following = names[number + 1] if number + 1 < len(names) else ""
+        try:
+            check.share = max(1, check.left // (len(names) - number))
+            if name in deployed:
+                check.connection(desk.connection_of(name))
+            else:
+                check.removed(name, known[name])
+            if name in deployed and known.get(name, "new"):
+                desk.cases.note(name)
+        except Exception:
+            if following:
+                rounds.save(_seen(round_, check, following))
+            else:
+                rounds.end()
+            raise
+    check.shared_queues(_seen(round_, check, ""))
+    rounds.end()
     return check.findings
+
+
+def _seen(round_: Round, check: _Check, following: str) -> Round:
+    woken, submitted = max(round_.woken, check.woken), max(round_.submitted, check.submitted)
+    return round_.model_copy(update={"next": following, "woken": woken, "submitted": submitted})
 
 
 class _Check:
@@ -83,33 +145,64 @@ class _Check:
         self._queues = queues
         self._events = events
         self._at = at
-        self._woken = ""
-        self._submitted = ""
+        self.woken = ""
+        self.submitted = ""
+        self.left = DESCRIBED
+        """Executions that may still be asked for."""
+        self.share = DESCRIBED
+        """Those of them that are for the connection at hand."""
         self.findings = Findings()
 
     def connection(self, connection: Connection) -> None:
         """Check one connection, its newest cases first, as far back as one can still be under way."""
-        oldest = iso(self._at - timedelta(seconds=2 * connection.poll.deadline) - timedelta(days=1))
-        newest = islice(self._desk.cases.newest(connection.name), NEWEST)
-        records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
-        waiting = {each.reference: each for each in islice(self._waits.waiting(connection.name), NEWEST)}
-        self._woken = max([self._woken, *(each.woken or "" for each in records)])
-        self._submitted = max([self._submitted, *(each.submitted_at for each in records)])
-        unended = [each for each in records if not each.status.final and self._past(each.updated_at, SETTLED)]
-        for record in sorted(unended, key=lambda each: (each.reference in waiting, each.updated_at))[:DESCRIBED]:
-            self._unended(record)
+        records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
         finished = [each for each in records if each.status in _FINISHED]
         for record in finished[:LISTED]:
-            self._artifacts(record)
+            if record.completed_at and not self._past(record.completed_at, RECENT):
+                self._artifacts(record)
         if connection.webhook is not None:
             self._deliveries(finished)
 
-    def shared_queues(self) -> None:
-        """Check the queues of deliveries and of drops, after all connections."""
-        for queue, last, done in ((WAKE, self._woken, "woken"), (DROP, self._submitted, "submitted")):
+    def removed(self, name: str, since: str | None) -> None:
+        """Check a connection that the settings have no longer: what still waits at it ends, for a reason.
+
+        Its poll queue is gone with it, so nobody polls; without this its cases would wait for their state's timeout.
+        ``dossier redrive`` resumes them once the connection is back.
+        """
+        if since is None:
+            self._desk.cases.gone(name, iso(self._at))
+        elif self._past(since, MISSED):
+            error = ConfigurationError(
+                f'connection "{name}" is in the settings no longer (since {since}): deploy it again, then run '
+                "`dossier redrive`"
+            )
+            for wait in list(islice(self._waits.waiting(name), ENDED)):
+                self._executions.fail(wait.token, error)
+                self._waits.end(wait)
+                self.findings.ended.append(f"case {wait.reference} at {name} waits no longer: {error}")
+        self._cases(name, LONGEST)
+
+    def _cases(self, connection: str, deadline: timedelta) -> tuple[list[CaseRecord], dict[str, Wait]]:
+        """Look at the cases of a connection that have not ended; return all recent ones, and the waits."""
+        oldest = iso(self._at - 2 * deadline - timedelta(days=1))
+        newest = islice(self._desk.cases.newest(connection), NEWEST)
+        records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
+        waiting = {each.reference: each for each in islice(self._waits.waiting(connection), NEWEST)}
+        self.woken = max([self.woken, *(each.woken or "" for each in records)])
+        self.submitted = max([self.submitted, *(each.submitted_at for each in records)])
+        unended = [each for each in records if not each.status.final and self._past(each.updated_at, SETTLED)]
+        for record in _drawn(unended, waiting, self.share):
+            self.left -= 1
+            self._unended(record)
+        return records, waiting
+
+    def shared_queues(self, seen: Round) -> None:
+        """Check the queues of deliveries and of drops, after all connections: what this round has seen of work."""
+        lately = iso(moment(seen.began) - STUCK)
+        for queue, last, done in ((WAKE, seen.woken, "woken"), (DROP, seen.submitted, "submitted")):
             depth = self._queues.depth(queue)
-            if depth and not self._recent(last):
+            if depth and last <= lately:
                 self.findings.stuck.append(f"queue {queue} has {depth} messages, and no case was {done} lately")
 
     def _unended(self, record: CaseRecord) -> None:
@@ -176,6 +269,16 @@ class _Check:
 
     def _recent(self, when: str | None) -> bool:
         return bool(when) and not self._past(str(when), STUCK)
+
+
+def _drawn(unended: Sequence[CaseRecord], waiting: Collection[str], most: int) -> list[CaseRecord]:
+    """Return the cases to look at in this run: all of them, or others in each run; half are such that nobody polls."""
+    if len(unended) <= most:
+        return sorted(unended, key=lambda each: (each.reference in waiting, each.updated_at))
+    unpolled = [each for each in unended if each.reference not in waiting]
+    polled = [each for each in unended if each.reference in waiting]
+    first = min(len(unpolled), max(most - len(polled), (most + 1) // 2))
+    return [*random.sample(unpolled, first), *random.sample(polled, min(len(polled), most - first))]
 
 
 def _named(record: CaseRecord) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
+from dossier.errors import InvalidCaseError
 from dossier.models import REFERENCE, execution_name, iso, moment, now
 from dossier.ports import Hint
 from dossier.steps.work import Desk
@@ -49,7 +50,10 @@ def wake(
         executions: where a case is collected.
 
     """
-    settings = desk.connection_of(connection)
+    try:
+        settings = desk.connection_of(connection)
+    except InvalidCaseError:
+        return True  # removed since: its evidence stays, and no case of it is polled
     vendor = desk.vendor_of(settings.vendor)
     hint = vendor.read_hint(body)
     if hint is None:

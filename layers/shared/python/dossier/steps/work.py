@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
+from dossier.errors import ConfigurationError, InvalidCaseError
 from dossier.http import Flow, Reply
 from dossier.masks import masked, masked_text
 from dossier.models import moment
@@ -57,7 +58,8 @@ class Desk:
         """Return a case with its connection and vendor.
 
         Raises:
-            InvalidCaseError: there is no such case or connection.
+            InvalidCaseError: there is no such case.
+            ConfigurationError: its connection was removed.
 
         """
         return self._job(self.cases.get(connection, reference))
@@ -68,7 +70,8 @@ class Desk:
         Each of ten thousand downloads costs the same by this; to read the whole case for each costs millions of reads.
 
         Raises:
-            InvalidCaseError: there is no such case or connection.
+            InvalidCaseError: there is no such case.
+            ConfigurationError: its connection was removed.
 
         """
         record = self.cases.record(connection, reference)
@@ -76,7 +79,13 @@ class Desk:
         return self._job(Case(record=record, artifacts=(artifact,) if artifact else ()))
 
     def _job(self, case: Case) -> Job:
-        settings = self.connection_of(case.record.connection)
+        name = case.record.connection
+        try:
+            settings = self.connection_of(name)
+        except InvalidCaseError as error:  # there is a case: the connection was removed while it ran
+            raise ConfigurationError(
+                f'connection "{name}" is in the settings no longer: deploy it again, then run `dossier redrive`'
+            ) from error
         return Job(self, case, settings, self.vendor_of(settings.vendor))
 
 

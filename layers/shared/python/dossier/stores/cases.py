@@ -16,6 +16,10 @@ from dossier.stores.table import Item, Table, case_key
 _FINAL = [status.value for status in CaseStatus if status.final]
 
 
+_CONNECTIONS = "CONNECTIONS"
+_DRAIN = ("STAGE", "DRAIN")
+
+
 class Stored(BaseModel):
     """Base of what is read back from the table; keys that belong to the table itself are ignored."""
 
@@ -96,6 +100,7 @@ class Cases:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._known: set[str] = set()
 
     def find(self, connection: str, reference: str) -> Case | None:
         """Return a case with its documents, artifacts and questions, or None."""
@@ -172,6 +177,8 @@ class Cases:
 
         """
         item = _item(record)
+        if record.connection not in self._known:
+            self.note(record.connection)
         free = Attr("pk").not_exists() | Attr("refused").eq(True)
         if not resume and self._table.put(item, when=free):
             return None
@@ -205,6 +212,33 @@ class Cases:
         if self._table.update(item["pk"], "CASE", changes, when=failed):
             return None
         return _record(self._table.get(item["pk"], "CASE") or found)
+
+    def connections(self) -> dict[str, str | None]:
+        """Return the connections that ever had a case, and since when each is missing from the settings, if it is."""
+        return {item["sk"]: item.get("gone_since") for item in self._table.query(_CONNECTIONS)}
+
+    def note(self, connection: str) -> None:
+        """Remember that there is a connection: once it is removed, nothing else knows of its cases."""
+        here = Attr("pk").not_exists() | Attr("gone_since").exists()
+        self._table.put({"pk": _CONNECTIONS, "sk": connection}, when=here)
+        self._known.add(connection)
+
+    def gone(self, connection: str, since: str) -> None:
+        """Note since when a connection is missing from the settings."""
+        self._table.update(_CONNECTIONS, connection, {"gone_since": since})
+
+    def draining(self) -> str | None:
+        """Return since when nothing new starts in this stage; None if it does."""
+        item = self._table.get(*_DRAIN)
+        return None if item is None else str(item["since"])
+
+    def drain(self, since: str | None) -> None:
+        """Let nothing new start from now on; None lets it start again."""
+        pk, sk = _DRAIN
+        if since is None:
+            self._table.delete(pk, sk)
+        else:
+            self._table.put({"pk": pk, "sk": sk, "since": since}, when=Attr("pk").not_exists())
 
     def refuse(self, record: CaseRecord) -> None:
         """Store a case that Accept refused, unless the reference belongs to a case that was not."""

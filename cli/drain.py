@@ -1,0 +1,111 @@
+"""``dossier drain``: nothing new starts; what waits ends by itself or is parked; what is left is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from cli.errors import NotFinishedError
+from cli.output import Output
+from cli.target import Target
+from cli.text import counted
+from dossier.errors import ParkedError
+from dossier.models import iso, now
+from dossier.stores.cases import CaseRecord
+
+PARKED = "parked: an operator drained the deployment; `dossier redrive` resumes it"
+EVERY = 5.0
+"""Seconds between two looks with ``--wait``."""
+SHOWN = 20
+
+
+def drain(
+    out: Output,
+    where: Target,
+    *,
+    park: bool,
+    stop: bool,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Let nothing new start, end what waits if that is wanted, and show what is left.
+
+    Args:
+        out: where it is printed.
+        where: the deployment.
+        park: ends waits and open questions: their cases fail, and ``dossier redrive`` resumes them.
+        stop: lets things start again, and does nothing else.
+        wait: looks again until nothing is left.
+        timeout: for how many seconds.
+
+    Raises:
+        NotFinishedError: something is left after ``timeout``.
+
+    """
+    cases = where.app.cases
+    if stop:
+        cases.drain(None)
+        out.document({"draining": False})
+        out.line("new cases start again")
+        return
+    cases.drain(iso(now()))
+    since = cases.draining()
+    until = time.monotonic() + timeout
+    parked = 0
+    while True:
+        parked += _park(where) if park else 0
+        running, left = _running(where), list(_left(where))
+        if not running or not wait or time.monotonic() >= until:
+            break
+        out.progress(f"{counted(running, 'execution')} left")
+        time.sleep(EVERY)
+    document: dict[str, Any] = {
+        "draining": True,
+        "since": since,
+        "parked": parked,
+        "executions": running,
+        "cases": [
+            {"connection": each.connection, "reference": each.reference, "status": each.status.value} for each in left
+        ],
+    }
+    if running and wait:
+        message = f"{counted(running, 'execution')} left after {timeout:g} s: `dossier drain --park` ends what waits"
+        raise NotFinishedError(message, document=document)
+    out.document(document)
+    out.line(f"nothing new starts since {since}; {counted(running, 'execution')} left, {parked} parked just now")
+    rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
+    if rows:
+        out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)
+    if running:
+        out.progress("they end by themselves; --park ends what waits, --wait looks until nothing is left")
+    else:
+        out.progress("nothing is under way: the stack may be destroyed (docs/deploy.md)")
+
+
+def _running(where: Target) -> int:
+    """Count the executions that run: `cdk destroy` waits for them."""
+    pages = where.session.client("stepfunctions").get_paginator("list_executions")
+    found = pages.paginate(stateMachineArn=where.state_machine_arn, statusFilter="RUNNING")
+    return sum(len(page["executions"]) for page in found)
+
+
+def _left(where: Target) -> Iterator[CaseRecord]:
+    """Yield the cases that have not ended, at whatever connection, removed ones too."""
+    for name in where.with_cases(None):
+        yield from (each for each in where.app.cases.newest(name) if not each.status.final)
+
+
+def _park(where: Target) -> int:
+    """End every wait and every open question; their executions record the failure."""
+    app, error, parked = where.app, ParkedError(PARKED), 0
+    for name in where.with_cases(None):
+        for wait in list(app.waits.waiting(name)):
+            parked += app.executions.fail(wait.token, error)
+            app.waits.end(wait)
+    for record in _left(where):
+        case = app.cases.find(record.connection, record.reference)
+        for question in case.questions if case else ():
+            parked += app.executions.fail(question.token, error)
+            app.cases.answered(record.connection, record.reference, question.what)
+    return parked

@@ -1,0 +1,42 @@
+"""How far the scheduled check has got: it goes round all connections, as many at a time as its time allows."""
+
+from __future__ import annotations
+
+from dossier.models import iso, now
+from dossier.stores.cases import Stored
+from dossier.stores.table import Table
+
+_KEY = ("STAGE", "ROUND")
+
+
+class Round(Stored):
+    """One round of the check over all connections."""
+
+    began: str
+    next: str = ""
+    """The connection to go on with, in the order of their names."""
+    woken: str = ""
+    """When a case was last woken by a delivery, as far as this round has seen."""
+    submitted: str = ""
+    """When a case was last submitted, likewise."""
+
+
+class Rounds:
+    """The round in the table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def load(self) -> Round | None:
+        """Return the round that is under way, or None."""
+        item = self._table.get(*_KEY)
+        return None if item is None else Round.model_validate(item)
+
+    def save(self, round_: Round) -> None:
+        """Store how far the round is."""
+        pk, sk = _KEY
+        self._table.put({"pk": pk, "sk": sk, "saved_at": iso(now()), **round_.model_dump()})
+
+    def end(self) -> None:
+        """Forget the round: it is complete."""
+        self._table.delete(*_KEY)

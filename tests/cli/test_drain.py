@@ -1,0 +1,126 @@
+"""``dossier drain``, and cases of connections that are no longer deployed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dossier.models import CaseStatus
+from tests.cli.conftest import Dossier
+from tests.unit.test_stores import record
+
+
+@pytest.fixture
+def busy(dossier: Dossier, invoice: Path) -> Dossier:
+    """A deployment with a case that waits, one that asks, and one that uploads."""
+    dossier.whole = False
+    for reference in ("INV-1", "INV-2", "INV-3"):
+        dossier("submit", "invoices", invoice, "--reference", reference)
+    dossier.tick()
+    waits = dossier.cloud.app.waits
+    waits.start("invoices", "INV-1", phase="documents", token="token-wait", first=900, deadline=86400)
+    dossier.change("invoices", "INV-1", status=CaseStatus.WAITING)
+    dossier.ask("invoices", "INV-2", "upload-0")
+    dossier.change("invoices", "INV-3", status=CaseStatus.UPLOADING)
+    return dossier
+
+
+def test_nothing_new_starts_and_what_is_left_is_shown(busy: Dossier, invoice: Path) -> None:
+    """A case that is submitted meanwhile is refused with a line that says why; its reference stays free."""
+    document = busy.json("drain")
+    assert (document["draining"], document["executions"], document["parked"]) == (True, 3, 0)
+    assert {each["reference"]: each["status"] for each in document["cases"]} == {
+        "INV-1": "waiting", "INV-2": "needs_attention", "INV-3": "uploading"
+    }  # fmt: skip
+    busy("submit", "invoices", invoice, "--reference", "INV-4")
+    busy.tick()
+    case = busy.case("invoices", "INV-4").record
+    assert (case.status, case.refused) == (CaseStatus.FAILED, True)
+    assert f"this deployment is drained since {document['since']}" in str(case.reason)
+    assert busy.answers == {}
+
+
+def test_what_waits_is_parked(busy: Dossier) -> None:
+    """Waits and questions end, their cases fail, and ``dossier redrive`` resumes them; an upload comes to its end."""
+    assert busy.json("drain", "--park")["parked"] == 2
+    assert busy.answers == {"token-wait": "ParkedError", "token-upload-0": "ParkedError"}
+    assert busy.cloud.app.waits.find("invoices", "INV-1") is None
+    assert busy.case("invoices", "INV-2").questions == ()
+    assert busy.json("drain", "--park")["parked"] == 0
+
+
+def test_it_waits_until_nothing_is_left(busy: Dossier) -> None:
+    """Each look shows what is left; at the end the stack may be destroyed."""
+    busy.then = [lambda: [setattr(each, "status", "SUCCEEDED") for each in busy.executions()]]
+    result = busy("drain", "--wait")
+    assert result.exit_code == 0, result.stderr
+    assert "3 executions left" in result.stderr
+    assert "the stack may be destroyed" in result.stderr
+
+
+def test_it_says_so_when_something_is_left(busy: Dossier) -> None:
+    """After the timeout: exit code 3, as whatever does not finish in time."""
+    result = busy("drain", "--wait", "--timeout", "0")
+    assert result.exit_code == 3
+    assert "3 executions left after 0 s: `dossier drain --park` ends what waits" in result.stderr
+
+
+def test_draining_can_be_stopped(busy: Dossier, invoice: Path) -> None:
+    """New cases start again, and a second drain has its own time."""
+    busy("drain")
+    assert busy.json("drain", "--stop") == {"draining": False}
+    busy("submit", "invoices", invoice, "--reference", "INV-4")
+    busy.tick()
+    assert busy.case("invoices", "INV-4").record.status is CaseStatus.ACCEPTED
+
+
+def test_nothing_is_redriven_while_it_drains(busy: Dossier) -> None:
+    """A case that was parked goes on once the deployment takes work again, here or attached to a new stack."""
+    busy("drain", "--park")
+    busy.change("invoices", "INV-1", status=CaseStatus.FAILED, error="ParkedError", reason="parked")
+    result = busy("redrive", "INV-1", "--yes")
+    assert result.exit_code == 1
+    assert "run `dossier drain --stop` first" in result.stderr
+    busy("drain", "--stop")
+    assert busy("redrive", "INV-1", "--yes").exit_code == 0
+
+
+@pytest.fixture
+def removed(dossier: Dossier, invoice: Path) -> Dossier:
+    """A deployment without the connection that two cases belong to, one completed, one failed."""
+    dossier("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
+    why = {"status": "failed", "error": "CaseFailedError", "reason": "page 2 is dark"}
+    dossier.cloud.app.cases.claim(record(reference="INV-2", **why))
+    outputs, _ = dossier.stacks.stacks["dossier-dev"]
+    outputs["ConnectionNames"] = "claims,disputes"
+    return dossier
+
+
+def test_cases_of_a_removed_connection_are_listed_and_fetched(removed: Dossier, tmp_path: Path) -> None:
+    """Nothing that was collected is out of reach, with the connection's name or without."""
+    for words in (("list",), ("list", "--connection", "invoices")):
+        assert [each["reference"] for each in removed.json(*words)] == ["INV-2", "INV-1"]
+    assert removed.json("status", "INV-1")["status"] == "completed"
+    assert removed.json("status", "INV-1", "--connection", "invoices")["connection"] == "invoices"
+    result = removed("fetch", "INV-1", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["status"] == "completed"
+
+
+def test_a_case_of_a_removed_connection_is_not_redriven_into_nothing(removed: Dossier) -> None:
+    """It is shown among what failed; sending it back says what has to be done first, and starts nothing."""
+    before = len(removed.executions())
+    assert "page … is dark" in removed("redrive").stdout
+    result = removed("redrive", "INV-2", "--yes")
+    assert result.exit_code == 1
+    assert 'connection "invoices" of case INV-2 is not deployed any more: deploy its settings again' in result.stderr
+    assert len(removed.executions()) == before
+
+
+def test_a_connection_that_never_was_is_unknown(removed: Dossier) -> None:
+    """A typo is a typo."""
+    result = removed("list", "--connection", "invoice")
+    assert result.exit_code == 2
+    assert 'unknown connection "invoice"' in result.stderr
