@@ -17,6 +17,9 @@ from infra.settings import Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+MEMORY = 512
+"""MiB of every function. Half a GiB is a third of a vCPU: imports at a cold start take most of the time that is paid
+for. ``dossier.transport.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""
 SERVICE, NAMESPACE = "dossier", "Dossier"
 """The functions' metrics: their dimension ``service``, and where they are."""
 
@@ -113,8 +116,7 @@ class Function(Construct):
                 "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
-            # Half a GiB is a third of a vCPU: imports at a cold start take most of the time that is paid for.
-            memory_size=512,
+            memory_size=MEMORY,
             timeout=timeout,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group,

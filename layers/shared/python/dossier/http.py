@@ -21,8 +21,8 @@ from dossier.headers import media_type
 from dossier.names import safe_name
 from dossier.texts import leads_elsewhere
 
-MOST_VALUES = 2_000_000
-"""Values in one answer: ``[[],[],…`` takes twenty times its size in memory."""
+MOST_VALUES = 500_000
+"""Values in one answer: ``[[],[],…`` takes twenty times its size in memory, and a function has 512 MiB."""
 LONGEST_PLAIN = 120
 """Longest id that is a part of a kept answer's name as it is, in characters: all of the name has 150."""
 DEEPEST = 100
