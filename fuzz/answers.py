@@ -13,7 +13,7 @@ from dossier.http import Flow, Reply
 from dossier.models import Document
 from dossier.names import unique_names
 from dossier.ports import Artifact, CaseView, Intent, Vendor
-from fuzz.promises import check, check_one_line
+from fuzz.promises import check, check_vendors_words
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = (200, 200, 200, 201, 202, 204, 301, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504)
@@ -69,7 +69,7 @@ def replies(data: bytes) -> None:
     try:
         value = _drive(OPERATIONS[operation](vendors.vendor(vendor), VIEWS[vendor]), answers)
     except DossierError as error:
-        check_one_line(error)
+        check_vendors_words(error)
         return
     if operation == "artifacts" and value is not None:
         unique_names(each.name for each in value)

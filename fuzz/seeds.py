@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fuzz.answers import END, FLOWS, SETTINGS
 from fuzz.deliveries import CONNECTIONS, IN_BASE64, PACKED, SIGNED, TWICE, WHOLE
+from fuzz.headers import ANSWERED, NAMES
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"
@@ -22,6 +24,7 @@ def seeds(target: str) -> Iterator[bytes]:
     yield from {
         "webhook": _deliveries,
         "replies": _answers,
+        "headers": _headers,
         "results": _results,
         "names": _names,
         "settings": _settings,
@@ -53,6 +56,28 @@ def _answers() -> Iterator[bytes]:
         for path in _recorded(vendor):
             body = b"\x00" + path.read_bytes()
             yield bytes([number]) + body + END + body
+
+
+def _headers() -> Iterator[bytes]:
+    """Yield what vendors and storages send, one header a line in the order of ``NAMES``."""
+    date, range_ = "Sat, 31 Jan 2026 12:00:30 GMT", "bytes 0-99/100"
+    for number, given in enumerate(
+        (
+            {"retry-after": "7", "date": date},
+            {"retry-after": date, "date": "Saturday, 31-Jan-26 12:00:30 GMT"},
+            {"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "date": "Sat Jan 31 12:00:30 2026"},
+            {"content-range": range_, "content-length": "100", "content-type": "application/pdf"},
+            {"content-range": "bytes 0-9/*", "content-type": "multipart/byteranges; boundary=x"},
+            {"content-encoding": "gzip, identity", "content-length": "9", "etag": '"00000000000000000000000000000000"'},
+            {"content-encoding": "aws-chunked", "x-goog-hash": "crc32c=AAAAAA==,md5=1B2M2Y8AsgTpgAmY7PhCfg=="},
+            {"content-encoding": "br", "repr-digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"},
+            {"location": "https://storage.test/b?Signature=1%2F2", "digest": "md5=1B2M2Y8AsgTpgAmY7PhCfg=="},
+            {"x-goog-stored-content-encoding": "gzip", "x-goog-stored-content-length": "29"},
+        )
+    ):
+        lines = "\n".join(given.get(name, "") for name in NAMES).encode()
+        for status in range(len(ANSWERED)):
+            yield bytes([status, number]) + lines + END + (gzip.compress(b"{}") if number % 2 else b'{"message": "no"}')
 
 
 def _results() -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fuzz.answers import replies, results
 from fuzz.deliveries import webhook
+from fuzz.headers import headers
 from fuzz.texts import names, settings, urls
 
 
@@ -25,6 +26,7 @@ class Target:
 TARGETS = {
     "webhook": Target(webhook, 4000),
     "replies": Target(replies, 16_000),
+    "headers": Target(headers, 4000),
     "results": Target(results, 16_000),
     "names": Target(names, 800),
     "settings": Target(settings, 4000),

@@ -99,7 +99,7 @@ class Operation:
         self._note(call, response)
         await inbox.drain()
         await asyncio.sleep(delay)
-        if call.entry.status == 429:
+        if call.entry.status == 429 or (call.entry.status == 503 and call.entry.fault == "retry_after"):
             self._context.limits.tell(self._dialect.vendor)
         await response(scope, inbox, send)
 
@@ -111,7 +111,7 @@ class Operation:
             plan = self._context.faults.plan(self._dialect.vendor, self._name, method=call.request.method)
             call.entry.fault = plan.name
             if plan.pause:
-                self._announce(*plan.pause)
+                self._announce(*plan.pause, status=plan.paused)
             if plan.late is not None:
                 await call.request.body()
                 self._context.later(self._work_late(call, plan.late))
@@ -119,7 +119,7 @@ class Operation:
             return plan.before or plan.after(await self._handler(call)), plan.delay
         except Refused as refused:
             refusal = self._dialect.refuse(refused)
-            return (refusal if refused.status == 429 else plan.after(refusal)), plan.delay
+            return (refusal if refused.headers else plan.after(refusal)), plan.delay
         except ClientDisconnect:
             call.entry.fault = "client_gone"
             return Dropped(), 0.0
@@ -158,14 +158,14 @@ class Operation:
         if (seconds := limits.exceeded(vendor)) is not None:
             self._announce(seconds, "seconds")
 
-    def _announce(self, seconds: float, form: str) -> NoReturn:
+    def _announce(self, seconds: float, form: str, *, status: int = 429) -> NoReturn:
         self._context.limits.announce(self._dialect.vendor, seconds, form=form)
-        raise self._paused(form)
+        raise self._paused(form, status)
 
-    def _paused(self, form: str) -> Refused:
+    def _paused(self, form: str, status: int = 429) -> Refused:
         pause = self._context.limits.pause(self._dialect.vendor)
         words = pause.retry_after(self._context.now(), form=form) if pause else "1"
-        return Refused(429, self._dialect.too_many, retry_after=words)
+        return Refused(status, self._dialect.too_many, retry_after=words)
 
     def _check_key(self, call: Call) -> None:
         sent = [value for header in self._dialect.key_headers for value in call.request.headers.getlist(header)]

@@ -10,6 +10,15 @@ Around a request, at most one of:
 - ``html``: a page of HTML, with 200 or 502, in place of JSON
 - ``stray_status``: a status that a gateway makes (404, 302, 307, 405, 409, 421, 423, 499, or 400), with a page of HTML,
   before the work or after it was done
+- ``partial_content``: storage answers a download with a part (206, or 200 with ``Content-Range``), or with 204
+- ``stored_gzip``: storage serves a download as Google's does an object that it stores packed: ``x-goog-hash`` is of the
+  packed one, and the bytes are unpacked on the way, or packed
+- ``odd_encoding``: an answer has a ``Content-Encoding`` that is none (``aws-chunked``, ``utf-8``, ``binary``,
+  ``none``), or is packed as ``gzip, identity``; with ``form`` also ``br`` and the like
+- ``expired_400``: storage calls the link expired, with Google's 400 ``ExpiredToken``, before its time
+- ``long_text``: a status and an error text of 500 KB with control characters; where no status is asked for, a 503 whose
+  message is as long
+- ``retry_after``: 503 with Retry-After and a pause, as ``throttle``; or, in the form "hostile", with one that is none
 - ``redirect``: a GET is sent elsewhere (to see whether the key goes along)
 
 and ``slow``, the answer delayed, besides. Around a webhook: ``webhook_lost``, ``webhook_doubled``,
@@ -23,9 +32,11 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from local.sandbox import odd
 from local.sandbox.settings import FaultRule, SettingsKeeper
 from local.sandbox.wire import CutShort, Dropped
 
@@ -39,11 +50,23 @@ EXCLUSIVE = (
     "truncated",
     "html",
     "stray_status",
+    "partial_content",
+    "stored_gzip",
+    "odd_encoding",
+    "expired_400",
+    "long_text",
+    "retry_after",
     "redirect",
 )
 STRAY = (404, 302, 307, 405, 409, 421, 423, 499, 400)
 """Statuses of ``stray_status``."""
 CUTTABLE = ("download", "document")
+STORAGE = ("partial_content", "stored_gzip", "expired_400")
+"""Faults of downloads alone."""
+ANSWERED = ("throttle", "html", "stray_status", "long_text", "retry_after")
+"""Faults that downloads do not have: they are the APIs'."""
+SAYS_STATUS = ("status", "list")
+"""Operations whose answers are about how things stand, and are no artifacts."""
 PAGE = "<!doctype html><title>Just a moment</title><h1>We'll be right back</h1>"
 
 
@@ -59,6 +82,8 @@ class Plan:
     before: Response | None = None
     after: Callable[[Response], Response] = _same
     pause: tuple[float, str] | None = None
+    paused: int = 429
+    """The status that announces the pause."""
     delay: float = 0.0
     late: float | None = None
     """Seconds until the work is done for which nobody waits any more."""
@@ -84,7 +109,7 @@ class Faults:
             if not _possible(name, operation, method):
                 continue
             if struck := self.strikes(name, vendor, operation):
-                return _plan(*struck, delay=delay)
+                return _odd(*struck, operation, delay) or _plan(*struck, delay=delay)
         return Plan(name="slow" if slow else None, delay=delay)
 
     def strikes(self, name: str, vendor: str, operation: str) -> tuple[FaultRule, random.Random] | None:
@@ -115,11 +140,37 @@ def _possible(name: str, operation: str, method: str) -> bool:
         return method == "GET" and operation != "download"
     if name == "late":
         return method != "GET"
-    return operation != "download" or name not in ("throttle", "html", "stray_status")
+    return name not in ANSWERED if operation == "download" else name not in STORAGE
 
 
 def _delay(rule: FaultRule, dice: random.Random) -> float:
     return dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)
+
+
+def _odd(rule: FaultRule, dice: random.Random, operation: str, delay: float) -> Plan | None:
+    """Return the plan for an answer that is other than it should be; None for any other fault."""
+    name, form = rule.name, str(rule.form or "")
+    before: Response | None = None
+    after: Callable[[Response], Response] = _same
+    if name == "partial_content":
+        after = partial(odd.part_of, status=rule.status or dice.choice(odd.PARTS))
+    elif name == "stored_gzip":
+        after = partial(odd.stored_packed, form=form or dice.choice(["packed", "unpacked"]))
+    elif name == "odd_encoding":
+        after = partial(odd.encoded, encoding=form or dice.choice(odd.ENCODINGS))
+    elif name == "expired_400":
+        before = odd.expired()
+    elif name == "long_text" and operation in SAYS_STATUS and rule.status is None:
+        after = odd.long_status
+    elif name == "long_text":
+        before = odd.long_refusal(rule.status or 503)
+    elif name == "retry_after" and (form := form or dice.choice(["seconds", "date", "hostile"])) != "hostile":
+        return Plan(name, pause=(rule.seconds or 1.0, form), paused=503)
+    elif name == "retry_after":
+        before = odd.unavailable(dice)
+    else:
+        return None
+    return Plan(name, before=before, after=after, delay=delay)
 
 
 def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:

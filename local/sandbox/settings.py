@@ -19,11 +19,34 @@ FaultName = Literal[
     "truncated",
     "html",
     "stray_status",
+    "partial_content",
+    "stored_gzip",
+    "odd_encoding",
+    "expired_400",
+    "long_text",
+    "retry_after",
     "redirect",
     "webhook_lost",
     "webhook_doubled",
     "webhook_reordered",
     "webhook_forged",
+]
+
+Form = Literal[
+    "seconds",
+    "date",
+    "hostile",
+    "packed",
+    "unpacked",
+    "aws-chunked",
+    "utf-8",
+    "binary",
+    "none",
+    "gzip, identity",
+    "gzip, gzip",
+    "br",
+    "zstd",
+    "deflate",
 ]
 
 
@@ -47,8 +70,14 @@ class FaultRule(_Strict):
     operation: str | None = None
     times: int | None = Field(default=None, ge=0, description="how many times at most")
     seconds: float | None = Field(default=None, ge=0, description="length of the pause or of the delay")
-    status: int | None = Field(default=None, ge=200, le=599, description="the status of error_*, html and stray_status")
-    form: Literal["seconds", "date"] | None = Field(default=None, description="the form of Retry-After")
+    status: int | None = Field(
+        default=None, ge=200, le=599, description="of error_*, html, stray_status, partial_content and long_text"
+    )
+    form: Form | None = Field(
+        default=None,
+        description="of Retry-After (seconds, date; hostile for retry_after), of stored_gzip (packed, unpacked), "
+        "or the Content-Encoding of odd_encoding",
+    )
     when: Literal["before", "after"] | None = Field(
         default=None, description="whether the work is done that html or stray_status hides"
     )

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from dossier import connections, transport
+from dossier import connections, replies, transport
 from dossier.errors import ConfigurationError
 from dossier.steps import webhook as step
-from fuzz import answers, deliveries, texts
+from fuzz import answers, deliveries, headers, texts
+from fuzz.answers import END
 from fuzz.seeds import FOUND, seeds, words
 from fuzz.targets import TARGETS
 
@@ -68,6 +69,20 @@ def test_other_broken_promises_are_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(transport, "allow", lambda *_: None)
     with pytest.raises(AssertionError, match=r"to 'evil\.test'"):
         texts.urls(b"https://evil.test/")
+
+
+def test_a_part_that_passes_for_a_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fuzzer would see a 206 without a range taken for a file, a pause without an end, and an error of escapes."""
+    monkeypatch.setattr(transport, "_not_whole", lambda _: None)
+    with pytest.raises(AssertionError, match="a part is a file"):
+        headers.headers(b"\x01\x00" + END + b"half")
+    monkeypatch.setattr(replies, "LONGEST_PAUSE", -1.0)
+    with pytest.raises(AssertionError, match="a pause of"):
+        headers.headers(b"\x05\x007\n" + END)
+    monkeypatch.undo()
+    monkeypatch.setattr(replies, "line", lambda text, *_: text)
+    with pytest.raises(AssertionError, match="not printable"):
+        headers.headers(b"\x03\x00" + END + b'{"message": "\\u001b[31m"}')
 
 
 def test_atheris_is_needed_for_fuzzing_alone() -> None:

@@ -1,6 +1,9 @@
 """The sandbox's faults go wrong the way the real world does, and the journal tells what was done all the same."""
 
+import base64
 import email.utils
+import gzip
+import hashlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -225,3 +228,117 @@ def test_refuses_impossible_settings(sandbox: LiveSandbox, settings: dict[str, o
     before = sandbox.plain.get("/_sandbox/settings").json()
     status = sandbox.plain.post("/_sandbox/settings", json=settings).status_code
     assert (status, sandbox.plain.get("/_sandbox/settings").json()) == (400, before)
+
+
+# --- answers that are other than they should be -----------------------------------------------------------------------
+
+
+def _artifact(sandbox: LiveSandbox) -> tuple[str, bytes]:
+    """Return the URL of an artifact of a new case, and its bytes."""
+    case_id = sandbox.docsumo_upload(trigger_workflow="false").json()["data"]["case_id"]
+    body = {"filename": "a.bin", "size": 5000}
+    made = sandbox.plain.post(f"/_sandbox/docsumo/cases/{case_id}/artifacts", json=body).json()
+    path = f"/api/v1/chatot/cases/{case_id}/chat/artifacts/{made['file_id']}/url"
+    url: str = sandbox.docsumo.get(path, params={"download": "true"}).json()["data"]["url"]
+    url = f"{sandbox.url}/storage/{url.partition('/storage/')[2]}"
+    return url, _raw(sandbox, url)[1]
+
+
+def _raw(sandbox: LiveSandbox, url: str) -> tuple[httpx.Response, bytes]:
+    """Return an answer and its bytes as they came: nothing is unpacked."""
+    with sandbox.plain.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
+        return answer, b"".join(answer.iter_raw())
+
+
+def test_partial_content_is_a_part_or_nothing(sandbox: LiveSandbox) -> None:
+    """Each form of half a file says that it is one, in its own way; no status says 200 alone."""
+    url, whole = _artifact(sandbox)
+    for status in (206, 204, 200):
+        sandbox.set(faults={"partial_content": {"rate": 1, "status": status}})
+        answer, body = _raw(sandbox, url)
+        assert answer.status_code == status
+        assert body == (b"" if status == 204 else whole[: len(whole) // 2])
+        assert answer.headers.get("content-range", "") == (
+            "" if status == 204 else f"bytes 0-{len(body) - 1}/{len(whole)}"
+        )
+    assert len(sandbox.journal(fault="partial_content")) == 3
+    sandbox.set(faults={"partial_content": 1})
+    assert {_raw(sandbox, url)[0].status_code for _ in range(30)} == {200, 204, 206}
+    assert sandbox.docsumo_upload().status_code == 200
+
+
+def test_stored_gzip_has_the_checksums_of_what_is_stored(sandbox: LiveSandbox) -> None:
+    """As at Google's: the checksums are of the packed object, whether it comes packed or is unpacked on the way."""
+    url, whole = _artifact(sandbox)
+    for form in ("packed", "unpacked"):
+        sandbox.set(faults={"stored_gzip": {"rate": 1, "form": form}})
+        answer, body = _raw(sandbox, url)
+        packed = gzip.compress(whole, mtime=0)
+        assert body == (packed if form == "packed" else whole)
+        md5 = base64.b64encode(hashlib.md5(packed).digest()).decode()
+        assert answer.headers["x-goog-hash"].endswith(f",md5={md5}")
+        assert answer.headers["x-goog-stored-content-encoding"] == "gzip"
+        assert answer.headers.get("content-encoding") == ("gzip" if form == "packed" else None)
+        assert answer.headers.get("content-length") == (str(len(packed)) if form == "packed" else None)
+
+
+def test_odd_encodings_leave_the_bytes_alone(sandbox: LiveSandbox) -> None:
+    """What is no coding is only a header; gzip in a list is gzip. APIs and storage have it alike."""
+    url, whole = _artifact(sandbox)
+    for form in ("aws-chunked", "utf-8", "binary", "none", "br"):
+        sandbox.set(faults={"odd_encoding": {"rate": 1, "form": form}})
+        answer, body = _raw(sandbox, url)
+        assert (answer.headers["content-encoding"], body) == (form, whole)
+    sandbox.set(faults={"odd_encoding": {"rate": 1, "form": "gzip, identity"}})
+    assert gzip.decompress(_raw(sandbox, url)[1]) == whole
+    sandbox.set(faults={"odd_encoding": 1})
+    seen = {sandbox.docustack.get("/api/v1/documents").headers["content-encoding"] for _ in range(60)}
+    assert seen == {"aws-chunked", "utf-8", "binary", "none", "gzip, identity"}
+
+
+def test_an_expired_link_as_google_says_it(sandbox: LiveSandbox) -> None:
+    """A 400 in XML, though the link is good; the next try gets the file."""
+    url, whole = _artifact(sandbox)
+    sandbox.set(faults={"expired_400": {"rate": 1, "times": 1}})
+    answer, body = _raw(sandbox, url)
+    assert (answer.status_code, b"<Code>ExpiredToken</Code>" in body) == (400, True)
+    assert _raw(sandbox, url)[1] == whole
+
+
+def test_long_texts_are_statuses_where_one_is_asked_for(sandbox: LiveSandbox) -> None:
+    """A status of 500 KB stands where the vendor's was; what is no status, or an artifact, is refused at length."""
+    document = sandbox.docustack_upload().json()["document_id"]
+    sandbox.docsumo_upload()
+    sandbox.set(faults={"long_text": 1})
+    status = sandbox.docustack.get(f"/api/v1/documents/{document}/status").json()
+    assert min(len(status["status"]), len(status["error"])) >= 500_000
+    assert "\x1b" in status["status"]
+    listed = sandbox.docsumo.get("/api/v1/external/agents/casetype__d1t5b/cases", params={"limit": 5}).json()
+    assert len(listed["data"]["cases"][0]["status"]) >= 500_000
+    refused = sandbox.docustack.get(f"/api/v1/documents/{document}")
+    assert (refused.status_code, len(refused.json()["detail"]) >= 500_000) == (503, True)
+    before = len(sandbox.effects("document_uploaded"))
+    assert sandbox.docustack_upload().status_code == 503
+    assert len(sandbox.effects("document_uploaded")) == before
+
+
+def test_retry_after_announces_a_pause_on_503(sandbox: LiveSandbox) -> None:
+    """In seconds or as a date the pause is one as after a 429; what is none pauses nobody."""
+    sandbox.set(faults={"retry_after": {"rate": 1, "times": 1, "seconds": 3, "form": "seconds"}}, pause_grace=0.02)
+    answer = sandbox.docustack_upload()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    time.sleep(0.05)
+    assert sandbox.docustack.get("/api/v1/documents").status_code == 429
+    assert len(sandbox.journal(violation="true")) == 1
+    sandbox.plain.post("/_sandbox/reset")
+    sandbox.set(faults={"retry_after": {"rate": 1, "times": 1, "seconds": 1, "form": "date"}})
+    before = time.time()
+    until = email.utils.parsedate_to_datetime(sandbox.docustack_upload().headers["retry-after"])
+    assert before + 1 <= until.timestamp() <= time.time() + 2
+    sandbox.plain.post("/_sandbox/reset")
+    sandbox.set(faults={"retry_after": {"rate": 1, "form": "hostile"}}, rate_limits={"docustack": None})
+    said = {sandbox.docustack_upload().headers["retry-after"] for _ in range(40)}
+    assert "Mon, 01 Jan 99999999999999999999 00:00:00 GMT" in said
+    assert len(said) > 4
+    sandbox.set(faults={})
+    assert sandbox.docustack_upload().status_code == 200

@@ -1,0 +1,200 @@
+"""What vendors, gateways and storages really answer: whole cases with one oddity at a time, and what is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from boto3.dynamodb.types import Binary
+
+from tests.conftest import Cloud
+from tests.machine import World, samples
+from tests.steps.test_cases import FILES
+from tests.steps.test_drifting_answers import later
+
+EVERYWHERE: dict[str, dict[str, Any]] = {
+    "stored metadata as an encoding, on every answer": {"odd_encoding": 1},
+    "gzip in a list": {"odd_encoding": {"rate": 1, "form": "gzip, identity"}},
+    "long texts": {"long_text": {"rate": 1, "times": 9}},
+    "503 with a pause": {"retry_after": {"rate": 1, "times": 1, "seconds": 1, "form": "seconds"}},
+    "503 with a pause as a date": {"retry_after": {"rate": 1, "times": 1, "seconds": 1, "form": "date"}},
+    "503 with a hostile date": {"retry_after": {"rate": 1, "times": 6, "form": "hostile"}},
+}
+AT_STORAGE: dict[str, dict[str, Any]] = {
+    "a part as 206": {"partial_content": {"rate": 1, "times": 3, "status": 206}},
+    "nothing as 204": {"partial_content": {"rate": 1, "times": 3, "status": 204}},
+    "a part as 200": {"partial_content": {"rate": 1, "times": 3, "status": 200}},
+    "packed, and served packed": {"stored_gzip": {"rate": 1, "form": "packed"}},
+    "packed, and unpacked on the way": {"stored_gzip": {"rate": 1, "form": "unpacked"}},
+    "a link that has expired": {"expired_400": {"rate": 1, "times": 3}},
+}
+
+
+def _whole(world: World, connection: str, reference: str) -> dict[str, Any]:
+    """Submit a case; check that it completes, that each document went once and each artifact is the vendor's."""
+    files = samples(*FILES[connection])
+    result = world.submit(connection, reference, files)
+    assert result["status"] == "completed", result
+    assert len(world.effects("document_uploaded")) == len(files)
+    served = {each["sha256"] for each in world.sandbox.get("/_sandbox/artifacts").json()["artifacts"]}
+    assert result["artifacts"]
+    if connection == "claims":
+        assert {each["sha256"] for each in result["artifacts"]} <= served
+    return result
+
+
+@pytest.mark.parametrize("oddity", EVERYWHERE)
+@pytest.mark.parametrize("connection", FILES)
+def test_a_case_completes_whatever_the_answers_look_like(cloud: Cloud, connection: str, oddity: str) -> None:
+    """The case ends well, every document is uploaded once, and nothing is asked of an operator."""
+    world = World(cloud, faults=EVERYWHERE[oddity])
+    _whole(world, connection, "R-1")
+    assert world.asked == []
+    name = next(iter(EVERYWHERE[oddity]))
+    assert [each for each in world.journal() if each["fault"] == name]
+    assert not [each for each in world.journal() if each["violation"]]
+
+
+@pytest.mark.parametrize("oddity", AT_STORAGE)
+def test_an_artifact_is_the_whole_file(cloud: Cloud, oddity: str) -> None:
+    """Parts, nothing, stored gzip and a link that expired early: what is stored is what the vendor has."""
+    world = World(cloud, faults=AT_STORAGE[oddity])
+    _whole(world, "claims", "R-1")
+    name = next(iter(AT_STORAGE[oddity]))
+    struck = [each for each in world.journal() if each["fault"] == name]
+    assert struck
+    if name == "expired_400":
+        urls = [each["query"] for each in world.journal() if each["operation"] == "download"]
+        assert len([each for each in world.journal() if each["operation"] == "artifact_url"]) == len(urls)
+
+
+def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> None:
+    """A part is tried again, and never taken for the file."""
+    world = World(cloud, faults={"partial_content": {"rate": 1, "status": 206}})
+    with pytest.raises(AssertionError, match="gave up"):
+        world.submit("claims", "R-1", samples("invoice.pdf"))
+    assert set(world.retried) == {"VendorUnavailableError"}
+    assert not any(each.key for each in world.desk.cases.get("claims", "R-1").artifacts)
+
+
+@pytest.mark.parametrize("operation", ["download", "files", "upload"])
+def test_a_coding_that_was_not_asked_for_says_what_to_do(cloud: Cloud, operation: str) -> None:
+    """The case fails at once with one line; after an upload it is looked up, as after any lost answer."""
+    fault = {"rate": 1, "times": 1, "form": "br", "operation": operation, "vendor": "docsumo"}
+    world = World(cloud, faults={"odd_encoding": fault})
+    result = world.submit("claims", "R-1", samples("invoice.pdf"))
+    if operation == "upload":
+        assert result["status"] == "completed"
+        assert world.retried == ["OutcomeUnknownError"]
+        assert len(world.effects("document_uploaded")) == 1
+        return
+    assert result["status"] == "failed"
+    assert (
+        "it is packed as br, which was not asked for: let the vendor send it as it is, or as gzip" in result["reason"]
+    )
+    assert world.retried == []
+
+
+def _items(world: World) -> list[dict[str, Any]]:
+    return list(world.cloud.app.table._table.scan()["Items"])
+
+
+def _size(item: dict[str, Any]) -> int:
+    return len(json.dumps(item, default=lambda each: bytes(each).hex() if isinstance(each, Binary) else str(each)))
+
+
+@pytest.mark.parametrize("connection", FILES)
+def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) -> None:
+    """Statuses and errors of 500 KB on every poll: the wait ends at its deadline, and they fill nothing."""
+    operation = {"invoices": "status", "claims": "list", "disputes": "evidence"}[connection]
+    world = World(cloud, seconds=600, faults={"long_text": {"rate": 1, "operation": operation}})
+    settings = world.connections[connection]
+    brief = settings.poll.model_copy(update={"deadline": 1.5, "every": 0.2, "max": 0.2})
+    world.connections[connection] = settings.model_copy(update={"poll": brief})
+    sizes: list[int] = []
+    register = cloud.session.events.register
+    register("provide-client-params", lambda params, **_: sizes.append(len(str({**params, "Body": ""}))))
+    result = world.submit(connection, "R-1", samples(*FILES[connection]))
+    assert result["status"] == "failed"
+    assert "did not finish within" in result["reason"]
+    assert result["reason"].isprintable()
+    assert len(result["reason"]) <= 1000
+    assert max(sizes) < 20_000
+    assert max(_size(item) for item in _items(world)) < 10_000
+    assert len(json.dumps(result)) < 20_000
+
+
+def _with_ids(made: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Return what changes every id of an answer."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, dict):
+            ids = {"case_id", "document_id", "doc_id", "job_id"}
+            return {key: made(str(each)) if key in ids and each else change(each) for key, each in value.items()}
+        return [change(each) for each in value] if isinstance(value, list) else value
+
+    return change
+
+
+class OnlyUploads:
+    """Changes the answers to requests that create something, and leaves the others alone."""
+
+    def __init__(self, change: Callable[[Any], Any]) -> None:
+        self._change = change
+        self.creating = False
+
+    def note(self, request: httpx.Request) -> None:
+        """Note what is asked."""
+        self.creating = request.method == "POST"
+
+    def __call__(self, value: Any) -> Any:
+        """Change an answer."""
+        return self._change(value) if self.creating else value
+
+
+ODD_IDS: dict[str, Callable[[str], Any]] = {
+    "longer than a key": lambda id_: id_ + "🙂" * 600,
+    "longer than a key in bytes alone": lambda id_: ("🙂" * 511 + id_)[:512],
+    "half a megabyte": lambda id_: id_ + "x" * 500_000,
+    "another path": lambda id_: f"../../{id_}",
+    "dots": lambda _: "..",
+    "control characters": lambda id_: f"\x1b[31m{id_}",
+    "an object": lambda id_: {"id": id_},
+}
+
+
+@pytest.mark.parametrize("kind", ODD_IDS)
+@pytest.mark.parametrize("connection", FILES)
+def test_an_id_that_nothing_can_hold_leaves_an_upload_in_doubt(cloud: Cloud, connection: str, kind: str) -> None:
+    """The vendor has done the work: its answer is looked up, or asked about, never sent again."""
+    world = World(cloud)
+    odd = OnlyUploads(_with_ids(ODD_IDS[kind]))
+    world.sandbox.event_hooks["request"].append(odd.note)
+    later(world, odd)
+    (name, *_) = FILES[connection]
+    result = world.submit(connection, "R-1", samples(name))
+    assert result["status"] == "completed", result
+    assert len(world.effects("document_uploaded")) == 1
+    assert len(world.effects("case_created")) <= (2 if connection == "disputes" else 1)
+    assert set(world.retried) <= {"OutcomeUnknownError", "NotReadyError"}
+    assert (world.retried or world.asked) != []
+    assert not [item for item in _items(world) if len(item["pk"].encode()) > 300]
+
+
+@pytest.mark.parametrize("connection", ["invoices", "disputes"])
+@pytest.mark.parametrize("case_id", ["..", "a/../b", "x\n", "🙂" * 512, "%2e%2e"], ids=repr)
+def test_an_id_that_a_caller_gives_is_checked_before_anything_is_asked(
+    cloud: Cloud, connection: str, case_id: str
+) -> None:
+    """A case_id that would lead to another endpoint, or fits no key, is refused with one line."""
+    world = World(cloud)
+    case = {"connection": connection, "reference": "R-1", "case_id": case_id}
+    before = len(world.journal())
+    try:
+        result = world.execute(case, "arn:1")
+    finally:
+        assert len(world.journal()) == before
+    assert result.get("status", "failed") == "failed"
