@@ -17,12 +17,10 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 def content(body: bytes, headers: Mapping[str, str]) -> bytes:
     """Return what a delivery says: its body, unpacked if it is packed (by its header, or its first bytes)."""
-    packed = body.startswith(_PACKED) or headers.get("content-encoding", "").strip().lower() in {
-        "gzip",
-        "x-gzip",
-        "deflate",
-    }
-    return (_unpacked(body) if packed else None) or body
+    encoding = headers.get("content-encoding", "").strip().lower()
+    packed = body.startswith(_PACKED) or encoding in {"gzip", "x-gzip", "deflate"}
+    plain = _unpacked(body) if packed else None
+    return body if plain is None else plain
 
 
 def others(body: bytes, headers: Mapping[str, str], text: str | None = None) -> list[bytes]:
