@@ -2,6 +2,7 @@
 #
 #   make demo    the main job on this machine: local AWS, sandbox, three cases, what landed in S3
 #   make test    every test (make check first)
+#   make quick   lint, types, and the unit and contract tests: for while one works (a minute)
 #   make check   lint, types, rules; the state machine by AWS's validator and the reference JSONata, the template by AWS's quotas
 #   make record  what the state machine's expressions are checked on, written down again (after a change to them)
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
@@ -22,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check record chaos clean audit fuzz sbom
+.PHONY: setup demo test quick check record chaos clean audit fuzz sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -54,9 +55,21 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 demo: setup
 	@$(BIN)/python -m local.demo
 
+LINT = $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz layers/shared/python/dossier
+# Two tests at a time; those that share something dear (a synthesized stack) stay on one side.
+PARALLEL := --numprocesses 2 --dist loadgroup
+
+quick: setup
+	@echo "ruff";          $(LINT)
+	@echo "mypy, and pytest: unit and contract tests that are quick"
+	@mkdir -p build; $(TYPES) > build/types.log 2>&1 & types=$$!; \
+	  $(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/unit tests/contract; code=$$?; \
+	  wait $$types || { cat build/types.log; exit 1; }; exit $$code
+
 check: setup
-	@echo "ruff";          $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-	@echo "mypy";          $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz layers/shared/python/dossier
+	@echo "ruff";          $(LINT)
+	@echo "mypy";          $(TYPES)
 	@for handler in functions/*/handler.py; do $(BIN)/mypy --no-error-summary $$handler || exit 1; done
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
@@ -70,7 +83,7 @@ DEPLOYED := tests/e2e tests/chaos tests/grants
 test: check
 	@echo "pytest (the tests on the deployed local AWS run beside the others: $(DEPLOYED))"
 	@mkdir -p build; $(BIN)/python -m pytest $(DEPLOYED) > build/deployed.log 2>&1 & deployed=$$!; \
-	  $(BIN)/python -m pytest $(addprefix --ignore=,$(DEPLOYED)); code=$$?; \
+	  $(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=,$(DEPLOYED)); code=$$?; \
 	  wait $$deployed || code=1; cat build/deployed.log; exit $$code
 
 chaos: setup

@@ -10,10 +10,14 @@ import boto3
 import botocore.loaders
 import botocore.session
 import pytest
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
 from dossier.bootstrap import App
 from dossier.environment import Environment
+
+settings.register_profile("dossier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dossier")  # how fast a machine is says nothing about what runs on it
 
 REGION = "us-east-1"
 BUCKET = "artifacts"

@@ -41,7 +41,7 @@ def missing_tests(text: str) -> list[str]:
     if nowhere or not files:
         return nowhere
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]  # -q is in addopts
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     collected = set(run.stdout.splitlines())
     return sorted(named - collected - {each.partition("[")[0] for each in collected})

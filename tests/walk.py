@@ -224,11 +224,11 @@ class Handlers:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         app, world = self._world.cloud.app, self._world
-        module.app = lambda: SimpleNamespace(  # type: ignore[attr-defined]
+        vars(module)["app"] = lambda: SimpleNamespace(
             desk=world.desk, events=app.events, waits=app.waits, executions=world.tokens, environment=app.environment
         )
         if hasattr(module, "count"):
-            module.count = uncounted
+            vars(module)["count"] = uncounted
         return partial(_without_context, inspect.unwrap(module.handler))
 
 

@@ -217,6 +217,7 @@ def test_a_text_beyond_the_limit_is_left_as_it_is() -> None:
     assert read_bullets("- a\n" * (LONGEST // 4 + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

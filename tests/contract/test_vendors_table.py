@@ -24,6 +24,7 @@ def test_every_row_names_a_test() -> None:
     assert without_test(listed) == []
 
 
+@pytest.mark.slow
 def test_every_test_that_is_named_exists() -> None:
     """Each node id is one that pytest collects, to the letter."""
     assert missing_tests(TABLE.read_text()) == []

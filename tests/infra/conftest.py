@@ -14,6 +14,14 @@ from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, TOPIC, Synthesized
 use_own_node()  # before anything imports the CDK
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder in one process, for the stack that they share."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("infra"))
+
+
 @pytest.fixture(scope="session")
 def layer_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in place of the dependency layer, which takes a while to build."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.tables import ROOT, missing_tests, sections, without_test
 
 PAGE = ROOT / "docs" / "security.md"
@@ -19,6 +21,7 @@ def test_every_threat_names_a_test() -> None:
     assert [row for row in listed if not re.fullmatch(r"\|( [^|]*\S [|]){3}", row)] == []
 
 
+@pytest.mark.slow
 def test_every_test_that_is_named_exists() -> None:
     """Each node id is one that pytest collects, to the letter."""
     assert missing_tests(PAGE.read_text()) == []
