@@ -85,7 +85,7 @@ def test_five_times(world: World) -> None:
     world.put(key, file.read_bytes())
     said = world.submit("scans", file.name, file)
     assert (said["outcome"], said["execution_arn"]) == ("already_submitted", arn)
-    until(lambda: not any(world.messages("drop").values()), 30, "the drop queue is busy")
+    until(lambda: not any(world.messages("drop").values()), what="the drop queue is busy")
     assert ended(world, f"scans-{file.name}-") == [arn]
     assert [each["sha256"] for each in world.vendors.uploads(file.name)] == sums([file])
 
@@ -118,7 +118,7 @@ def test_wrong_case_file(world: World) -> None:
     assert (world.ended(arn)["error"], world.ended(arn)["cause"]) == ("InvalidCaseError", line)
     status = world.status("scans", word)
     assert (status["status"], status["reason"]) == ("failed", line)
-    (event,) = until(lambda: world.events(word), 30)
+    (event,) = until(lambda: world.events(word))
     assert (event["detail-type"], event["detail"]["reason"]) == ("Case Failed", line)
     world.put(prefix + "case.json", b'{"options": {"case_title": "x"}}')
     ended(world, f"scans-{word}-", 2)

@@ -70,7 +70,7 @@ def test_the_same_delivery_again_is_known(world: World) -> None:
     answers += [world.deliver("called", body, headers).status for _ in range(2)]
     assert answers == [200] * 5
     assert [each["verdict"] for each in world.evidence("called", word)] == ["accepted"]
-    until(lambda: trace(world, "called", word), 60)
+    until(lambda: trace(world, "called", word))
     (listed,) = [each for each in world.dossier("deliveries", "--connection", "called").document if word in str(each)]
     assert listed["repeats"] >= 2
 
@@ -108,7 +108,7 @@ def test_deliveries_from_before_the_secret_are_applied(world: World) -> None:
     word = uuid.uuid4().hex
     body = completed(word)
     late = {"X-DocuStack-Signature": hmac.new(b"whs-late-0123456789", body, hashlib.sha256).hexdigest()}
-    until(lambda: world.deliver("scans", body, late).status == 401 and world.evidence("scans", word), 90)
+    until(lambda: world.deliver("scans", body, late).status == 401 and world.evidence("scans", word))
     (listed,) = [each for each in world.dossier("deliveries", "--connection", "scans").document if word in str(each)][
         :1
     ]
@@ -117,7 +117,7 @@ def test_deliveries_from_before_the_secret_are_applied(world: World) -> None:
     words = [part for each in [*secrets, "whs-late-0123456789"] for part in ("--webhook-secret", each)]
     said = world.dossier("secrets", "set", "scans", *words, "--apply-refused").document
     assert said["refused_before"]["applied"] >= 1
-    until(lambda: trace(world, "scans", word), 60, "the delivery was not applied")
+    until(lambda: trace(world, "scans", word), what="the delivery was not applied")
     world.dossier("secrets", "set", "scans", *[part for each in secrets for part in ("--webhook-secret", each)])
 
 

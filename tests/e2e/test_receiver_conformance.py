@@ -47,7 +47,7 @@ class Delivery:
 
     def applied_once(self) -> None:
         """Check that it had its one effect."""
-        until(lambda: trace(self.world, CONNECTION, self.word), 60, "it was not applied")
+        until(lambda: trace(self.world, CONNECTION, self.word), what="it was not applied")
         pass_through(self.world)
         assert self.effects() == (1, True)
 
@@ -98,13 +98,13 @@ def test_scn_004_dependency_order_reversal(world: World) -> None:
     for body in (later, sooner):
         assert world.deliver(CONNECTION, body, dict(world.signed(CONNECTION, body))).status == 200
     for word in (job, document):
-        until(lambda word=word: trace(world, CONNECTION, word), 60)  # type: ignore[misc]
+        until(lambda word=word: trace(world, CONNECTION, word))  # type: ignore[misc]
 
 
 def test_scn_005_timeout_then_retry(delivery: Delivery) -> None:
     """The vendor hangs up before it has read the answer, and sends again: one effect."""
     _raw(delivery, len(delivery.body), read=False)
-    until(lambda: delivery.effects()[0], 60)
+    until(lambda: delivery.effects()[0])
     assert delivery.send() == 200
     delivery.applied_once()
 

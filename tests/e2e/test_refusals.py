@@ -24,7 +24,7 @@ def check_failed(world: World, connection: str, reference: str, arn: str, *words
     assert (status["status"], status["reason"], status["error"]) == ("failed", reason, ended["error"])
     result = world.result(connection, reference)
     assert (result["status"], result["reason"], result["reference"]) == ("failed", reason, reference)
-    (event,) = until(lambda: world.events(reference), 30)
+    (event,) = until(lambda: world.events(reference))
     assert (event["detail-type"], event["detail"]["status"]) == ("Case Failed", "failed")
     assert (event["detail"]["reason"], event["detail"]["result"]) == (reason, status["result_key"])
     assert json.loads(world.read(event["detail"]["manifest"]))["reference"] == reference
@@ -146,7 +146,7 @@ def test_deadline(world: World) -> None:
 def check_queue(world: World, connection: str) -> None:
     """Check that a connection's poll queue has run empty."""
     empty = {"ready": 0, "worked_on": 0, "delayed": 0}
-    until(lambda: world.messages(f"poll-{connection}") == empty, 30)
+    until(lambda: world.messages(f"poll-{connection}") == empty)
     assert world.messages(f"poll-{connection}-dlq") == empty
 
 
@@ -171,7 +171,7 @@ def test_some_documents_fail(world: World, connection: str) -> None:
     assert result["status"] == "completed_with_failures"
     assert [bool(each["error"]) for each in result["documents"]] == [False, True]
     assert world.ended(said["execution_arn"])["status"] == "SUCCEEDED"
-    (event,) = until(lambda: world.events(reference), 30)
+    (event,) = until(lambda: world.events(reference))
     assert (event["detail-type"], event["detail"]["status"]) == ("Case Completed", "completed_with_failures")
     check_nothing_left(world, connection, reference)
 
@@ -197,12 +197,12 @@ def test_not_finished_in_time_and_stopped(world: World) -> None:
     until(lambda: world.waits("scans", reference))
     assert world.status("scans", reference)["status"] == "waiting"
     world.client("stepfunctions").stop_execution(executionArn=arn, error="Changed", cause="not needed any more")
-    until(lambda: world.status("scans", reference)["status"] == "failed", 60)
+    until(lambda: world.status("scans", reference)["status"] == "failed")
     assert world.ended(arn)["status"] == "ABORTED"
     status = world.status("scans", reference)
     assert "not needed any more" in status["reason"] or "ABORTED" in status["reason"], status
     check_nothing_left(world, "scans", reference)
-    (event,) = until(lambda: world.events(reference), 30)
+    (event,) = until(lambda: world.events(reference))
     assert event["detail-type"] == "Case Failed"
     asked = len(world.vendors.calls("scans", "status"))
     assert asked

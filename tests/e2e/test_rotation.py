@@ -93,7 +93,7 @@ def check_kept(world: World, connection: str, answers: Iterable[tuple[int, str]]
         verdicts = {verdict for body, verdict in kept.items() if word.encode() in body}
         assert (status, verdicts) == ((200, {"accepted"}) if accepted else (401, {"refused"}))
         if connection == "turnstile" and accepted:
-            until(lambda word=word: world.items(f"ID#{connection}#{word}"), 60, "a delivery was lost")  # type: ignore[misc]
+            until(lambda word=word: world.items(f"ID#{connection}#{word}"), what="a delivery was lost")  # type: ignore[misc]
         elif connection == "turnstile":
             assert not world.items(f"ID#{connection}#{word}")
 
@@ -115,7 +115,7 @@ def test_rotation_in_the_middle_of_a_run(world: World) -> None:
     for name in ROTATED:
         account = world.vendors.accounts[name]
         account.key, account.also = new_key(name), None if name == "windmill" else account.key
-    until(lambda: "refused the API key" in note(world, "windmill", cases["windmill"][0]), 60, "nobody is told")
+    until(lambda: "refused the API key" in note(world, "windmill", cases["windmill"][0]), what="nobody is told")
 
     current = {name: world.secrets(name)[0] for name in CALLED}
     hooks = {name: ("--webhook-secret", new_secret(name), "--webhook-secret", current[name]) for name in CALLED}
@@ -130,7 +130,7 @@ def test_rotation_in_the_middle_of_a_run(world: World) -> None:
         world.vendors.accounts[name].also = None
     revoked = time.monotonic()
     for name in ROTATED:
-        until(lambda name=name: accepted(world, name, revoked), 60, "nobody asks with the new key")  # type: ignore[misc]
+        until(lambda name=name: accepted(world, name, revoked), what="nobody asks with the new key")  # type: ignore[misc]
     for name, (reference, _) in cases.items():
         finish(world, name, reference)
     for name, (reference, arn) in cases.items():

@@ -111,7 +111,7 @@ def test_events(world: World) -> None:
     """Whoever has a rule on the bus is told that a case is completed, and where its results are."""
     reference = world.name("told")
     result = world.complete("quarrels", reference, world.file(f"{reference}.pdf"))
-    (event,) = until(lambda: world.events(reference), 30)
+    (event,) = until(lambda: world.events(reference))
     assert (event["source"], event["detail-type"]) == ("dossier", "Case Completed")
     detail, folder = event["detail"], f"cases/quarrels/{reference}/"
     assert (detail["connection"], detail["reference"], detail["vendor"]) == ("quarrels", reference, "ombudsman")

@@ -31,8 +31,8 @@ def pass_through(world: World) -> None:
     fence = f"fence-{uuid.uuid4().hex}"
     body = completed(fence)
     assert world.deliver("called", body, world.signed("called", body)).status == 200
-    until(lambda: trace(world, "called", fence), 60, "the delivery was not applied")
-    until(lambda: world.messages("wake")["worked_on"] == 0, 60)
+    until(lambda: trace(world, "called", fence), what="the delivery was not applied")
+    until(lambda: world.messages("wake")["worked_on"] == 0)
 
 
 def waiting(world: World, connection: str, reference: str, **plan: Any) -> tuple[str, dict[str, Any]]:
@@ -124,7 +124,7 @@ def test_an_early_delivery(world: World) -> None:
     def deliver(ids: dict[str, str]) -> None:
         body = completed(ids["document_id"], job_id=ids["job_id"])
         assert world.deliver("called", body, world.signed("called", body)).status == 200
-        until(lambda: trace(world, "called", ids["document_id"]), 60)
+        until(lambda: trace(world, "called", ids["document_id"]))
 
     world.vendors.plan(reference, seconds=0.0, before_answer=deliver)
     world.complete("called", reference, world.file(f"{reference}.pdf"))
@@ -141,9 +141,9 @@ def test_what_deliveries_cannot_do(world: World) -> None:
 
     lie = completed(sent["document_id"])
     assert world.deliver("called", lie, world.signed("called", lie)).status == 200
-    until(lambda: asked() == 1, 60)
+    until(lambda: asked() == 1)
     pass_through(world)
-    until(lambda: world.messages("poll-called")["worked_on"] == 0, 30)
+    until(lambda: world.messages("poll-called")["worked_on"] == 0)
     assert asked() == 1
     assert world.status("called", reference)["status"] == "waiting"
     desk = world.vendors.desks["called"]
@@ -163,7 +163,7 @@ def test_what_deliveries_cannot_do(world: World) -> None:
     assert before["status"] == "completed"
     assert len([each for each in world.vendors.calls("called")[calls:] if each.path == path]) == 0
     assert len(world.executions(reference)) == 1
-    (event,) = until(lambda: world.events(reference), 30)
+    (event,) = until(lambda: world.events(reference))
     assert event["detail-type"] == "Case Completed"
 
 
@@ -174,14 +174,14 @@ def test_a_case_of_nobody(world: World) -> None:
     body = json.dumps({"event": "stage_changed", "data": {"case": {"case_id": case_id, "documents": []}}}).encode()
     for _ in range(2):
         assert world.deliver("intake", body, {}, token=world.secrets("intake")[0]).status == 200
-    (arn,) = until(lambda: world.executions(f"intake-{case_id[:36]}"), 90)
+    (arn,) = until(lambda: world.executions(f"intake-{case_id[:36]}"))
     assert world.ended(arn)["status"] == "SUCCEEDED"
     assert not {"Upload", "Open Case", "Process"} & set(world.states(arn))
     result = world.result("intake", case_id)
     assert (result["status"], result["case_id"], result["reference"]) == ("completed", case_id, case_id)
     assert f"{word}.png" in {each["name"] for each in result["documents"]}
     assert len(result["artifacts"]) == 3
-    until(lambda: world.messages("wake") == {"ready": 0, "worked_on": 0, "delayed": 0}, 90)
+    until(lambda: world.messages("wake") == {"ready": 0, "worked_on": 0, "delayed": 0})
     assert world.executions(f"intake-{case_id[:36]}") == [arn]
     assert not world.vendors.uploads(word)
 

@@ -35,5 +35,5 @@ def test_nothing_waits(world: World, calm: None) -> None:
     assert [world.status(*names)["error"] for names in in_doubt] == ["GivenUpError"] * len(in_doubt)
     queues = ["wake", "drop", *(f"poll-{name}" for name in world.vendors.accounts)]
     for queue in queues:
-        until(partial(is_idle, world, queue), 30, f"{queue} is busy")
+        until(partial(is_idle, world, queue), what=f"{queue} is busy")
         assert sum(world.messages(f"{queue}-dlq").values()) == 0, queue

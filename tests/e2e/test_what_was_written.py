@@ -106,7 +106,7 @@ def plant(world: World) -> None:
     world.client("events").put_events(Entries=[{**entry, "EventBusName": world.outputs["event_bus"]}])
     world.client("lambda").update_function_configuration(FunctionName="dossier-dev-sweep", Description=CONTROL)
     world.dossier(CONTROL, code=2)
-    until(lambda: world.events("control"), 30, "the event is not on the bus")
+    until(lambda: world.events("control"), what="the event is not on the bus")
     (world.home / "logs" / "control.log").write_text(CONTROL, "utf-8")
 
 

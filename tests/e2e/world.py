@@ -204,7 +204,7 @@ class World:
         try:
             assert self.left_over() or not Path("/proc/self").exists(), "what is to be stopped is not even seen"
             self.dossier("down")
-            until(lambda: not self.left_over(), 10, "processes are left over")
+            until(lambda: not self.left_over(), what="processes are left over")
         finally:
             self.vendors.close()
 
