@@ -7,6 +7,9 @@ refused and kept in ``complaints``. How a vendor treats a document, or an Ombuds
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import itertools
 import threading
 import time
@@ -37,6 +40,7 @@ class Plan:
         loses: how many answers to its create or upload are lost, the work done.
         before_answer: is told the new ids before the upload is answered.
         expires: whether the first link to each file of the case is refused.
+        serves: how storage answers the first tries of each file (``ODD``), in order.
 
     """
 
@@ -45,6 +49,7 @@ class Plan:
     loses: int = 0
     before_answer: Callable[[dict[str, str]], None] | None = None
     expires: bool = False
+    serves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,27 @@ class Folder:
     title: str | None = None
     stage: str | None = None
     refused_links: set[str] = field(default_factory=set)
+    served: dict[str, int] = field(default_factory=dict)
+    """How often each file was asked for."""
+
+
+OCTETS = {"Content-Type": "binary/octet-stream"}
+ODD: dict[str, Callable[[bytes], Answer]] = {
+    "whole": lambda body: (200, body, OCTETS),
+    "part": lambda body: (206, body[:100], {**OCTETS, "Content-Range": f"bytes 0-99/{len(body)}"}),
+    "nothing": lambda _: (204, b"", OCTETS),
+    "400": lambda _: (400, b"<Error><Code>ExpiredToken</Code></Error>", {"Content-Type": "application/xml"}),
+    "stored gzip": lambda body: (
+        200,
+        body,
+        {**OCTETS, "x-goog-hash": f"md5={_md5(gzip.compress(body))}", "x-goog-stored-content-encoding": "gzip"},
+    ),
+}
+"""What storage may answer to a link that is good."""
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 class OtherVendors:
@@ -200,7 +226,10 @@ class OtherVendors:
                 if folder.papers[0].plan.expires and file_id not in folder.refused_links:
                     folder.refused_links.add(file_id)
                     return 403, b"<Error><Code>ExpiredToken</Code></Error>", {"Content-Type": "application/xml"}
-                return 200, folder.files[file_id].body, {"Content-Type": "binary/octet-stream"}
+                with self._lock:
+                    tried = folder.served[file_id] = folder.served.get(file_id, 0) + 1
+                odd = folder.papers[0].plan.serves[tried - 1 : tried]
+                return ODD[odd[0] if odd else "whole"](folder.files[file_id].body)
         return self._complain(call, "no such signed link", 404)
 
 

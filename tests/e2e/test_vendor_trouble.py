@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from tests.e2e.otherservers import Fault, as_date, in_seconds
@@ -41,6 +43,19 @@ def test_lost_answer_to_an_upload(world: World, connection: str, ending: str) ->
     assert sorted(each["sha256"] for each in world.vendors.uploads(reference)) == sorted(sums(files))
     assert {each["name"] for each in result["documents"]} == {path.name for path in files}
     assert all(each["document_id"] for each in result["documents"])
+
+
+def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
+    """A part, nothing and an early expiry are no artifact; a checksum of the packed form is none of the file."""
+    reference = world.name("parts")
+    file = world.file(f"{reference}.pdf")
+    world.vendors.plan(reference, serves=("part", "nothing", "400", "stored gzip"))
+    result = world.complete("intake", reference, file)
+    folder = world.docsumo("intake").folders[result["case_id"]]
+    assert result["artifacts"]
+    whole = {hashlib.sha256(each.body).hexdigest(): len(each.body) for each in folder.files.values()}
+    assert {each["sha256"]: each["size"] for each in result["artifacts"]}.items() <= whole.items()
+    assert set(folder.served.values()) == {4}
 
 
 def attention(world: World, reference: str) -> str:
