@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dossier.errors import InvalidCaseError, ReferenceConflictError, ThrottledError
+from dossier.errors import InvalidCaseError, NeedsAttentionError, ReferenceConflictError, ThrottledError
 from dossier.models import CaseStatus, Document, iso, now
 from dossier.ports import Uploaded
 from dossier.settings import Connection, Limits
@@ -112,6 +112,22 @@ def test_an_intent_keeps_the_vendors_answer_until_it_is_applied(cloud: Cloud) ->
     assert found.known == {"old"}
     intents.end("claims", "C-1", "upload-0")
     assert intents.find("claims", "C-1", "upload-0") is None
+
+
+def test_an_answer_is_stored_or_asked_about(cloud: Cloud) -> None:
+    """The longest ids of a hundred documents fit; those of a thousand are a question, not an error of the table."""
+    intents = cloud.app.intents
+    intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=[])
+    ids = {index: "🙂" * 500 + str(index) for index in range(1000)}
+    answer = Uploaded(case_id="🙂" * 503, document_ids=dict(list(ids.items())[:100]))
+    intents.answer("claims", "C-1", "upload-0", answer)
+    found = intents.find("claims", "C-1", "upload-0")
+    assert found is not None
+    assert found.answer == answer
+    with pytest.raises(NeedsAttentionError, match="the vendor answers with more than 358400 bytes of ids"):
+        intents.answer("claims", "C-1", "upload-0", Uploaded(document_ids=ids))
+    own, _ = intents.own("claims", "C-1", [str(answer.case_id)])
+    assert own
 
 
 def test_only_requests_with_a_file_of_the_same_name_are_rivals(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import Field
 
+from dossier.errors import NeedsAttentionError
 from dossier.models import iso, moment, now
 from dossier.ports import Uploaded
 from dossier.stores.cases import Stored
@@ -17,6 +18,8 @@ from dossier.stores.table import Item, Table, case_key
 
 LONGEST_REQUEST = timedelta(minutes=20)
 """Longer than a Lambda function lives: a request that began before that has ended."""
+LARGEST = 350 << 10
+"""Most bytes of an answer, which has an id for each document: an item of the table has 400 KiB."""
 HINT_TTL = 86_400
 """How long, in seconds, a hint about an id that nobody knows yet is kept."""
 
@@ -70,15 +73,23 @@ class Intents:
         self._table.update(pk, sk, {"unlisted": True})
 
     def answer(self, connection: str, reference: str, what: str, answer: Uploaded) -> None:
-        """Store what the vendor answered (or a look-up found), in one write; it is applied next."""
+        """Store what the vendor answered (or a look-up found), in one write; it is applied next.
+
+        Raises:
+            NeedsAttentionError: it is larger than an item of the table.
+
+        """
         data = {
             "case_id": answer.case_id,
             "document_ids": {str(key): value for key, value in answer.document_ids.items()},
             "job_id": answer.job_id,
             "failures": {str(key): value for key, value in answer.failures.items()},
         }
+        text = json.dumps(data, ensure_ascii=False)
+        if len(text.encode()) > LARGEST:
+            raise NeedsAttentionError(f"{what}: the vendor answers with more than {LARGEST} bytes of ids: look there")
         pk, sk = _key(connection, reference, what)
-        self._table.update(pk, sk, {"answer": json.dumps(data)}, when=Attr("sk").exists())
+        self._table.update(pk, sk, {"answer": text}, when=Attr("sk").exists())
 
     def adopt(self, connection: str, reference: str, what: str, vendor_id: str) -> None:
         """Store what an operator found at the vendor; the next try goes on with it."""
