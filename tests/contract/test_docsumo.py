@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from dossier.errors import CaseFailedError, InvalidCaseError, MalformedAnswerError, NeedsAttentionError
+from dossier.errors import (
+    CaseFailedError,
+    InvalidCaseError,
+    MalformedAnswerError,
+    NeedsAttentionError,
+    OutcomeUnknownError,
+)
 from dossier.http import Reply, Request
 from dossier.models import first_problem
-from dossier.ports import CaseView, Intent
+from dossier.ports import CaseView, Intent, Seen, Uploaded
+from dossier.stamps import Stamp
 from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies
 from dossier.vendors.docsumo.adapter import CANDIDATES
 from dossier.vendors.docsumo.flows import MOST_PAGES
@@ -100,7 +108,7 @@ def test_example_of_a_list() -> None:
     assert (entry.case_id, entry.name, entry.stage_id, entry.status) == (
         CASE_ID, "Invoice Batch A", "stage__extraction", "processing",
     )  # fmt: skip
-    assert (entry.created, entry.modified) == (AT, AT + timedelta(seconds=90))
+    assert (entry.created, entry.modified) == (Stamp(AT, True), Stamp(AT + timedelta(seconds=90), True))
     assert entry.raw["assigned_to"] == "user__982bc"
 
 
@@ -291,11 +299,41 @@ def test_poll_reads_on_until_all_are_found() -> None:
     assert len(driven.requests) == 4
 
 
-def test_poll_reads_no_further_than_the_oldest_submission() -> None:
-    """A case that the list lacks cannot be further down than where the list is older than its submission."""
-    driven = drive(VENDOR.poll_results([view("case__absent", submitted=350)]), filled(400))
-    assert driven.value == {}
-    assert len(driven.requests) == 1
+@pytest.mark.parametrize(
+    "off", [timedelta(), timedelta(minutes=-3), timedelta(hours=-7), timedelta(hours=5, minutes=30)]
+)
+@pytest.mark.parametrize("zoned", [True, False])
+def test_poll_reads_no_further_than_the_oldest_submission(off: timedelta, zoned: bool) -> None:
+    """How far the list is read goes by the vendor's own times, however far its clock is from ours, zone or no zone."""
+
+    def asked(minutes_ago: int, wanted: str) -> tuple[set[str], int]:
+        account = Account(cases=dated(400, off=off, zoned=zoned))
+        case = replace(view(wanted), submitted_at=datetime.now(UTC) - timedelta(minutes=minutes_ago))
+        driven = drive(VENDOR.poll_results([case]), account)
+        return set(driven.value), len(driven.requests)
+
+    found, pages = asked(50, "case__absent")
+    assert (found, pages <= (1 if zoned else 3)) == (set(), True)  # at night a time without a zone may be another's
+    assert asked(150, "case__150") == ({"case__150"}, 2)
+    assert asked(399, "case__absent") == (set(), 4)
+
+
+def test_poll_reads_on_past_a_case_that_is_dated_in_the_future() -> None:
+    """One absurd time does not make all the others look old."""
+    account = Account(cases=dated(150))
+    account.cases[0] |= {"modified_date": "2999-01-01T00:00:00Z"}
+    case = replace(view("case__120"), submitted_at=datetime.now(UTC) - timedelta(minutes=121))
+    assert set(drive(VENDOR.poll_results([case]), account).value) == {"case__120"}
+
+
+def dated(count: int, *, off: timedelta = timedelta(), zoned: bool = True) -> list[dict[str, Any]]:
+    """Return cases that were made one a minute until now, the latest first, by a clock that is off."""
+    times = [datetime.now(UTC) + off - timedelta(minutes=number) for number in range(count)]
+    said = [at.isoformat() if zoned else at.replace(tzinfo=None).isoformat() for at in times]
+    return [
+        {"case_id": f"case__{number}", "status": "processed", "created_date": each, "modified_date": each}
+        for number, each in enumerate(said)
+    ]
 
 
 def test_poll_of_a_collected_case_reads_the_whole_list() -> None:
@@ -348,28 +386,139 @@ def test_lost_create_with_too_many_candidates_is_an_operators() -> None:
     account = filled(CANDIDATES + 1)
     case = CaseView(connection(), "R-1", documents=(document(),))
     with pytest.raises(NeedsAttentionError, match=f"{CANDIDATES + 1} cases"):
-        drive(VENDOR.find_uploaded(case, [0], Intent(AT)), account)
+        drive(VENDOR.find_uploaded(case, [0], Intent(AT, seen=Seen(whole=True))), account)
 
 
-@pytest.mark.parametrize(("early", "candidate"), [(119, True), (121, False)])
-def test_lost_create_allows_for_a_slow_clock(early: int, candidate: bool) -> None:
-    """A case that the vendor dates up to two minutes before the request may be the one."""
-    account = filled(1)
+SENT = [{"id": "f1", "filename": "invoice.pdf"}]
+
+
+def files_of(account: Account, files: dict[str, Any] | None = None) -> Callable[[Request], Reply]:
+    """Return an account whose cases have files: by id, or the one that is sent."""
 
     def answer(request: Request) -> Reply:
-        files = [{"id": "f1", "filename": "invoice.pdf"}]
-        return account(request) if request.path.endswith("/cases") else reply(files)
+        if request.path.endswith("/cases"):
+            return account(request)
+        return reply((files or {}).get(request.path.split("/")[-2], SENT))
+
+    return answer
+
+
+def lost(account: Account, files: dict[str, Any] | None = None, **known: Any) -> Uploaded | None:
+    """Look up a lost create of ``invoice.pdf``."""
+    case = CaseView(connection(), "R-1", documents=(document("invoice.pdf"),))
+    return drive(VENDOR.find_uploaded(case, [0], Intent(AT, **known)), files_of(account, files)).value
+
+
+@pytest.mark.parametrize(
+    "off", [timedelta(minutes=-3), timedelta(minutes=3), timedelta(hours=-11), timedelta(hours=14)]
+)
+@pytest.mark.parametrize("zoned", [True, False])
+def test_lost_create_is_found_by_any_clock(off: timedelta, zoned: bool) -> None:
+    """A case that was not listed before is the one, whatever time it has, on any page."""
+    account = Account(cases=dated(3, off=off, zoned=zoned))
+    found = lost(account, known=frozenset({"case__1", "case__2"}), seen=Seen(("case__1", "case__2"), whole=True))
+    assert found is not None
+    assert found.case_id == "case__0"
+
+
+def test_lost_create_is_not_there_where_all_is_known() -> None:
+    """What was listed before, and what is older than all of it, is not the one; the list is read no further."""
+    account = Account(cases=dated(350))
+    before = tuple(f"case__{number}" for number in range(100))
+    assert lost(account, known=frozenset(before), seen=Seen(before)) is None
+    assert account.asked == 1
+    account.cases[:0] = dated(20, off=timedelta(hours=1))
+    others = {f"case__{number}" for number in range(120)}
+    for number, each in enumerate(account.cases):
+        each["case_id"] = f"case__{number}"
+    seen = tuple(f"case__{number}" for number in range(20, 120))
+    assert lost(account, known=frozenset(others), seen=Seen(seen)) is None
+
+
+def test_lost_create_is_found_by_a_clock_that_jumped_back() -> None:
+    """Nothing that was not listed before is taken for old while the list is whole, even if it is dated before all."""
+    account = Account(cases=dated(2))
+    account.cases.append({**account.cases[0], "case_id": "case__late", "created_date": "1999-01-01T00:00:00Z"})
+    seen = ("case__0", "case__1")
+    found = lost(account, known=frozenset(seen), seen=Seen(seen, whole=True))
+    assert found is not None
+    assert found.case_id == "case__late"
+
+
+def test_lost_create_in_a_list_of_another_order_is_asked_about() -> None:
+    """Where the list is not the latest first, it is read to its end; one of many pages is an operator's."""
+    account = Account(cases=dated(50))
+    account.cases.reverse()
+    known = frozenset(each["case_id"] for each in account.cases)
+
+    def ascending(request: Request) -> Reply:
+        offset = int(dict(request.query)["offset"])
+        return reply({"status": "success", "data": {"cases": account.cases[offset : offset + 1], "total_count": 50}})
 
     case = CaseView(connection(), "R-1", documents=(document("invoice.pdf"),))
-    found = drive(VENDOR.find_uploaded(case, [0], Intent(AT + timedelta(seconds=early))), answer).value
-    assert (found is not None) is candidate
+    with pytest.raises(NeedsAttentionError, match="does not reach back"):
+        drive(VENDOR.find_uploaded(case, [0], Intent(AT, known, seen=Seen(tuple(known)))), ascending)
+
+
+def test_lost_create_asks_beside_a_case_whose_files_do_not_tell() -> None:
+    """A new case without files, or with files of other names, may be the one: it is named, and nothing is repeated."""
+    for files in ([], [{"id": "f2", "filename": "8f3c.bin"}]):
+        with pytest.raises(NeedsAttentionError, match="case__0") as caught:
+            lost(Account(cases=dated(1)), {"case__0": files}, seen=Seen(whole=True))
+        assert caught.value.candidates == ("case__0",)
+
+
+def test_an_answer_of_other_names_is_matched_by_likeness() -> None:
+    """Renamed and in another order, each document has its own id; what cannot be matched is looked up."""
+    case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
+
+    def answered(*names: str) -> Uploaded:
+        documents = [{"doc_id": f"id of {each}", "filename": each} for each in names]
+        body = {"status": "success", "data": {"case_id": "case__1", "documents": documents}}
+        return drive(VENDOR.upload(case, [0, 1]), [reply(body)]).value
+
+    assert answered("P_Q", "X_Y.PDF").document_ids == {0: "id of X_Y.PDF", 1: "id of P_Q"}
+    assert answered("zzz", "x_y.pdf").document_ids == {0: "id of x_y.pdf", 1: "id of zzz"}
+    with pytest.raises(OutcomeUnknownError, match="other names"):
+        answered("zzz")
+
+
+def test_an_operators_case_is_taken_whatever_its_files_are_called() -> None:
+    """As many files as were sent are enough; another number of unknown ones is not."""
+    case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
+    intent = Intent(AT, adopt="case__1")
+    files = [{"id": "f1", "filename": "P Q.pdf"}, {"id": "f2", "filename": "0001"}]
+    found = drive(VENDOR.find_uploaded(case, [0, 1], intent), [reply(files)]).value
+    assert found is not None
+    assert found.document_ids == {0: "f2", 1: "f1"}
+    with pytest.raises(NeedsAttentionError, match="does not have all the files"):
+        drive(VENDOR.find_uploaded(case, [0, 1], intent), [reply(files[1:])])
+
+
+def test_a_renamed_files_status_is_its_documents() -> None:
+    """A result finds each file by the name that the vendor answered, or by likeness."""
+    sent = (document("x y.pdf", document_id="d1"), document("p q.pdf", index=1, document_id="f9"))
+    kept = {
+        "upload-0": {"data": {"case_id": "c", "documents": [{"doc_id": "d1", "filename": "0001.pdf"}]}},
+        "files": [
+            {"id": "f8", "filename": "0001.pdf", "status": "erred"},
+            {"id": "f9", "filename": "a", "status": "new"},
+        ],
+    }
+    case = CaseView(connection(), "R-1", case_id="c", documents=sent)
+    result = VENDOR.read_result(case, {name: json.dumps(body).encode() for name, body in kept.items()})
+    assert [each.status for each in result.documents] == ["erred", "new"]
+    renamed = VENDOR.read_result(
+        case, {"files": json.dumps([{"id": "f", "filename": "X_Y", "status": "erred"}]).encode()}
+    )
+    assert [each.status for each in renamed.documents] == ["erred", None]
 
 
 def test_files_and_documents_have_ids_of_their_own() -> None:
     """An answered upload gives ``doc_id``; an adopted one gives file ids, and says which is which nowhere else."""
     case = CaseView(connection(), "R-1", documents=(document("invoice_1.pdf"), document("invoice_2.pdf", index=1)))
     answered = drive(VENDOR.upload(case, [0, 1]), [recorded("docsumo", "upload")]).value
-    flow = VENDOR.find_uploaded(case, [0, 1], Intent(AT))
+    flow = VENDOR.find_uploaded(case, [0, 1], Intent(AT, frozenset({"case__old"}), seen=Seen(("case__old",))))
     adopted = drive(flow, [recorded("docsumo", "list-one-recent"), recorded("docsumo", "files-sent")]).value
     assert adopted is not None
     assert adopted.case_id == answered.case_id

@@ -23,13 +23,12 @@ from dossier.errors import (
 )
 from dossier.http import Reply, Request
 from dossier.models import Document, now
-from dossier.ports import CaseView, Hint, Intent, Vendor
+from dossier.ports import CaseView, Hint, Intent, Seen, Vendor
 from dossier.settings import Connection, Limits, Webhook
 from dossier.signatures import Delivery, Rule, verify
 from dossier.vendors.docustack import CONNECTION, VENDOR
 from dossier.vendors.docustack.adapter import BATCH_SIZE, MAX_BYTES, PAGES, SETTLE
 from dossier.vendors.docustack.batch import read_batch
-from dossier.vendors.docustack.lookup import ALLOWANCE
 from tests.flows import EVENTS, document, drive, recorded, reply
 
 CONFIGURED = CONNECTION(name="invoices", base_url="https://api.docustack.com", schema_id="sch", organization_id="org")
@@ -203,7 +202,8 @@ def test_splits_many_references() -> None:
 
 MINE = {"document_id": "a", "filename": "invoice.pdf", "uploaded_at": "2024-11-15T14:22:30Z"}
 OLD = {"id": "z", "name": "invoice.pdf", "created_at": "2024-11-01T00:00:00Z", "job_id": "jz"}
-LOST = Intent(at=AT)
+LOST = Intent(at=AT, known=frozenset("z"), seen=Seen(("z",), whole=True))
+"""What was listed before is known, and is ``OLD``."""
 
 
 @pytest.mark.parametrize(
@@ -211,20 +211,25 @@ LOST = Intent(at=AT)
     [
         [MINE, OLD],
         {"documents": [OLD, MINE]},
-        {"items": [MINE]},
+        {"items": [MINE, OLD]},
         {"data": [MINE, OLD]},
-        {"results": [MINE], "total": 1},
-        {"data": {"documents": [MINE]}},
+        {"results": [MINE, OLD], "total": 2},
+        {"data": {"documents": [MINE, OLD]}},
         [{"id": "a", "name": "invoice.pdf"}, OLD],
-        [{**MINE, "uploaded_at": "2024-11-15T14:22:30"}],
-        [{**MINE, "uploaded_at": (AT - ALLOWANCE).isoformat()}],
-        [{**MINE, "uploaded_at": AT.date().isoformat()}],
-        [{**MINE, "uploaded_at": "0001-01-01T00:00:00+23:59"}],
-        [MINE, {"name": "invoice.pdf"}, "odd", None],
+        [{**MINE, "uploaded_at": "2024-11-15T14:22:30"}, OLD],
+        [{**MINE, "uploaded_at": "2024-11-15T09:22:30"}, {**OLD, "created_at": "2024-11-15T09:20:00"}],
+        [{**MINE, "uploaded_at": (AT - timedelta(minutes=3)).isoformat()}, OLD],
+        [{**MINE, "uploaded_at": (AT - timedelta(days=400)).isoformat()}, OLD],
+        [{**MINE, "uploaded_at": (AT + timedelta(hours=9)).isoformat()}, OLD],
+        [{**MINE, "uploaded_at": AT.date().isoformat()}, OLD],
+        [{**MINE, "uploaded_at": "0001-01-01T00:00:00+23:59"}, OLD],
+        [MINE, {**MINE, "document_id": "b", "filename": "other.pdf"}, OLD],
+        [{**MINE, "filename": "Invoice (1).PDF"}, OLD],
+        [{**MINE, "filename": "1731680550_invoice"}, OLD],
     ],
 )
 def test_adopts_the_one_document_that_fits(answer: Any) -> None:
-    """A list of any shape that has one new document of the name tells that the upload took effect."""
+    """A list of any shape, by any clock, that has one new document of the name tells that the upload took effect."""
     found = drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value
     assert found is not None
     assert found.document_ids == {0: "a"}
@@ -233,35 +238,98 @@ def test_adopts_the_one_document_that_fits(answer: Any) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        [],
-        {"documents": []},
         [OLD],
-        [{**MINE, "filename": "other.pdf"}],
-        [{**MINE, "uploaded_at": (AT - ALLOWANCE - timedelta(seconds=1)).isoformat()}],
-        {"documents": [MINE | {"filename": "b.pdf"}, OLD], "has_more": True},
+        {"documents": [OLD]},
+        {"documents": [OLD], "total": 1},
+        {"documents": [{**OLD, "name": "renamed since.pdf", "created_at": "2030-01-01T00:00:00"}]},
     ],
 )
-def test_a_document_that_the_list_lacks_was_not_uploaded(answer: Any) -> None:
-    """Older documents and other names do not fit, and a list that reaches back far enough proves it."""
+def test_a_list_of_nothing_new_says_that_nothing_was_uploaded(answer: Any) -> None:
+    """What was listed before is known by its id, whatever else the list says of it."""
     assert drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value is None
+
+
+def test_an_empty_account_has_nothing() -> None:
+    """Nothing was listed before, and nothing is."""
+    empty = Intent(at=AT, seen=Seen(whole=True))
+    assert drive(VENDOR.find_uploaded(view(document()), [0], empty), [reply([])]).value is None
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        {"documents": [MINE | {"filename": "b.pdf"}], "has_more": True},
-        {"documents": [MINE | {"filename": "b.pdf"}], "total": 2},
-        {"documents": [MINE | {"filename": "b.pdf"}], "next_cursor": "x"},
-        {"documents": [OLD | {"name": "b.pdf"}, MINE | {"filename": "c.pdf"}], "total": 9},
-        [{"id": str(number), "name": "b.pdf", "created_at": "2024-11-15T14:23:00Z"} for number in range(50)],
-        [{"id": str(number), "name": "b.pdf"} for number in range(20)],
+        [{**MINE, "filename": "other.pdf"}, OLD],
+        [{**MINE, "filename": "8f3c2a"}, OLD],
+        [{"id": "a"}, OLD],
+        [{**MINE, "uploaded_at": (AT - timedelta(days=1)).isoformat(), "filename": "0001.pdf"}, OLD],
+        [MINE, {**MINE, "document_id": "b"}, OLD],
+        [MINE, {**MINE, "document_id": "b", "filename": "INVOICE.pdf"}, OLD],
+        [{**MINE, "filename": "invoice"}, {**MINE, "document_id": "b", "filename": "other.pdf"}, OLD],
+        [{"name": "invoice.pdf"}, OLD],
+        [{**MINE, "document_id": "\n" * 4}, OLD],
+        [{**MINE, "document_id": "x" * 5000}, OLD],
+    ],
+)
+def test_asks_about_what_is_new_and_may_be_it(answer: Any) -> None:
+    """No name says that a new document is not the upload's, and of several none is taken."""
+    with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf was lost.*: it may have made"):
+        drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {"documents": [], "total": 0},
+        {"documents": [OLD], "has_more": True},
+        {"documents": [OLD], "total": 2},
+        {"documents": [OLD], "next_cursor": "x"},
         {"unexpected": True},
     ],
 )
 def test_asks_where_the_list_may_be_cut(answer: Any) -> None:
-    """A list that may go on before the upload's time proves nothing: an operator is asked."""
+    """A list that may go on, or lacks what it had, proves nothing: an operator is asked."""
     with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf"):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
+
+
+def page_of(count: int, *, ascending: bool = False, dated: bool = True) -> list[dict[str, Any]]:
+    """Return one page of documents, of one a minute until now."""
+    times = [AT - timedelta(minutes=number) for number in range(count)]
+    listed = [
+        {"id": f"d{number}", "name": "b.pdf", **({"created_at": at.isoformat()} if dated else {})}
+        for number, at in enumerate(times)
+    ]
+    return listed[::-1] if ascending else listed
+
+
+@pytest.mark.parametrize("count", [1, 20, 30, 37, 50])
+def test_a_page_of_the_latest_first_has_what_is_new(count: int) -> None:
+    """Where the list's own times show its order, a page down to what was there before is enough."""
+    page = page_of(count)
+    ids = tuple(str(each["id"]) for each in page)
+    intent = Intent(at=AT, known=frozenset(ids), seen=Seen(ids))
+    assert drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)]).value is None
+
+
+@pytest.mark.parametrize("how", [{"ascending": True}, {"dated": False}])
+def test_a_full_page_of_no_known_order_proves_nothing(how: dict[str, bool]) -> None:
+    """The oldest first, or without times: what is new may be on a page that is not shown."""
+    page = page_of(50, **how)
+    ids = tuple(str(each["id"]) for each in page)
+    intent = Intent(at=AT, known=frozenset(ids), seen=Seen(ids))
+    with pytest.raises(NeedsAttentionError, match="does not reach back"):
+        drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)])
+
+
+def test_times_of_two_forms_prove_no_order() -> None:
+    """A time without a zone is of any zone: it comes neither before nor after one with a zone."""
+    page = page_of(50)
+    page[7]["created_at"] = page[7]["created_at"].removesuffix("+00:00")
+    ids = tuple(str(each["id"]) for each in page)
+    intent = Intent(at=AT, known=frozenset(ids), seen=Seen(ids))
+    with pytest.raises(NeedsAttentionError, match="does not reach back"):
+        drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)])
 
 
 def test_reads_on_where_the_list_says_how() -> None:
@@ -269,8 +337,8 @@ def test_reads_on_where_the_list_says_how() -> None:
 
     def page(request: Request) -> Reply:
         offset = int(dict(request.query).get("offset", "0"))
-        newer = {"id": str(offset), "name": "b.pdf", "created_at": "2024-11-15T14:23:00Z"}
-        return reply({"documents": [newer], "total": 10**6, "offset": offset})
+        same = {"id": str(offset), "name": "b.pdf", "created_at": "2024-11-15T14:23:00Z"}
+        return reply({"documents": [same], "total": 10**6, "offset": offset})
 
     seen: list[Request] = []
     with pytest.raises(NeedsAttentionError):
@@ -280,14 +348,14 @@ def test_reads_on_where_the_list_says_how() -> None:
 
 def test_does_not_read_the_same_page_for_ever() -> None:
     """A list that ignores the offset ends with the page that brings nothing new."""
-    same = reply({"documents": [MINE | {"filename": "b.pdf"}], "total": 9, "offset": 0})
+    same = reply({"documents": [OLD], "total": 9, "offset": 0})
     with pytest.raises(NeedsAttentionError):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [same, same])
 
 
 def test_names_are_compared_as_text() -> None:
     """A name that comes back in another Unicode form is the same name."""
-    answer = [{**MINE, "filename": "Gro\u0308ße №7.pdf"}]
+    answer = [{**MINE, "filename": "Gro\u0308ße №7.pdf"}, OLD]
     found = drive(VENDOR.find_uploaded(view(document("Gr\u00f6ße №7.pdf")), [0], LOST), [reply(answer)]).value
     assert found is not None
     assert found.document_ids == {0: "a"}
@@ -296,7 +364,7 @@ def test_names_are_compared_as_text() -> None:
 def test_a_document_of_the_same_case_is_not_adopted_again() -> None:
     """The id of another document of the case is taken, even under the same name."""
     case = view(document(document_id="a"), document(index=1))
-    assert drive(VENDOR.find_uploaded(case, [1], LOST), [reply([MINE])]).value is None
+    assert drive(VENDOR.find_uploaded(case, [1], LOST), [reply([MINE, OLD])]).value is None
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 422])

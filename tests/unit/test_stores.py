@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from dossier.errors import InvalidCaseError, NeedsAttentionError, ReferenceConflictError, ThrottledError
 from dossier.models import CaseStatus, Document, iso, now
-from dossier.ports import Uploaded
+from dossier.ports import Seen, Uploaded
 from dossier.settings import Connection, Limits
+from dossier.stores import intents as store
 from dossier.stores.cases import CaseRecord
 from dossier.stores.limiter import COOL_DOWN, LEASE, TRIP, Limiter
 from dossier.stores.table import Table
@@ -130,18 +132,67 @@ def test_an_answer_is_stored_or_asked_about(cloud: Cloud) -> None:
     assert own
 
 
-def test_only_requests_with_a_file_of_the_same_name_are_rivals(cloud: Cloud) -> None:
-    """A look-up has to mind the requests in flight that could be mistaken for its own."""
+def test_other_requests_in_flight_are_told_with_their_files(cloud: Cloud) -> None:
+    """A look-up has to mind the requests that could have made what it finds, and knows what others were answered."""
     intents = cloud.app.intents
     intents.begin("claims", "C-1", "upload-0", names=["a.pdf", "b.pdf"], known=[])
     intents.begin("claims", "C-2", "upload-0", names=["b.pdf"], known=[])
-    intents.begin("claims", "C-3", "upload-0", names=["c.pdf"], known=[])
+    intents.begin("claims", "C-3", "upload-0", names=["c.pdf"], known=[], into="case__3")
     intents.begin("invoices", "C-4", "upload-0", names=["a.pdf"], known=[])
+    intents.begin("claims", "C-5", "upload-0", names=["d.pdf"], known=[])
+    intents.answer("claims", "C-5", "upload-0", Uploaded(case_id="case__5", document_ids={0: "doc__5"}))
     mine = intents.find("claims", "C-1", "upload-0")
     assert mine is not None
-    assert intents.rivals("claims", "C-1", mine) == 1
+    found = intents.others("claims", "C-1", mine, into=None)
+    assert found.names == (("b.pdf",),)
+    assert found.answered == {"case__5", "doc__5"}
+    assert intents.others("claims", "C-1", mine, into="case__3").names == (("c.pdf",),)
     later = mine.model_copy(update={"at": mine.at + timedelta(hours=1)})
-    assert intents.rivals("claims", "C-1", later) == 0
+    assert intents.others("claims", "C-1", later, into=None).names == ()
+
+
+def test_what_an_account_listed_is_kept_for_the_uploads_that_begin(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It serves for some minutes; a list without times serves one upload alone, and no list is remembered as such."""
+    intents = cloud.app.intents
+    assert intents.latest_seen("claims") == (None, False)
+    undated = intents.saw("claims", Seen(("case__1",), whole=True))
+    assert undated is not None
+    assert intents.latest_seen("claims") == (None, False)
+    assert intents.seen("claims", undated) == Seen(("case__1",), whole=True)
+    name = intents.saw("claims", Seen(("case__2", "case__1"), dated=True))
+    assert intents.latest_seen("claims") == (name, True)
+    assert intents.seen("claims", name) == Seen(("case__2", "case__1"), dated=True)
+    assert intents.seen("invoices", name) is None
+    monkeypatch.setattr(store, "now", lambda: now() + store.SEEN_IS_FRESH)
+    assert intents.latest_seen("claims") == (name, False)
+    assert intents.saw("claims", None) is None
+    assert intents.latest_seen("claims") == (None, True)
+    many = intents.saw("claims", Seen(tuple(map(str, range(store.MOST_SEEN + 1))), whole=True, dated=True))
+    kept = intents.seen("claims", many)
+    assert kept is not None
+    assert (len(kept.ids), kept.whole) == (store.MOST_SEEN, False)
+
+
+def test_a_ledger_knows_what_a_lost_request_cannot_have_made(cloud: Cloud) -> None:
+    """Ids that were listed, recorded for any case, or heard of before the request; not what is only collected since."""
+    intents = cloud.app.intents
+    intents.own("claims", "C-1", ["case__old"], collected=True)
+    intents.hint("claims", "case__heard")
+    time.sleep(0.002)  # times are kept to the millisecond
+    intents.begin("claims", "C-2", "upload-0", names=["a.pdf"], known=[])
+    mine = intents.find("claims", "C-2", "upload-0")
+    assert mine is not None
+    time.sleep(0.002)
+    intents.own("claims", "C-3", ["case__other"])
+    intents.own("claims", "C-4", ["case__told"], collected=True)
+    intents.hint("claims", "case__now")
+    ledger = intents.ledger("claims", mine, known=["case__listed"], marks=False)
+    known = ("case__listed", "case__other", "case__old", "case__heard")
+    assert [each in ledger for each in known] == [True] * 4
+    assert [each in ledger for each in ("case__told", "case__now", "case__new")] == [False] * 3
+    assert {"case__old", "case__other", "case__told"} == set(ledger.recorded)
 
 
 def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
@@ -153,9 +204,8 @@ def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
     assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
     assert intents.own("claims", "C-2", ["case__1"]) == (False, False)
     assert intents.owner("claims", "case__1") == "C-1"
-    since = now() - timedelta(seconds=1)
-    assert intents.known("claims", "C-2", since) == {"case__1"}
-    assert intents.known("claims", "C-1", since) == set()
+    assert set(intents.recorded("claims", now() - timedelta(seconds=1))) == {"case__1"}
+    assert intents.recorded("claims", now() + timedelta(seconds=1)) == {}
 
 
 def test_a_wait_moves_once(cloud: Cloud) -> None:

@@ -28,7 +28,7 @@ a contract::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class DossierError(Exception):
@@ -83,7 +83,14 @@ class OutcomeUnknownError(RetryableError):
 
 
 class NeedsAttentionError(DossierError):
-    """Nobody but an operator can tell what happened; the case waits for ``dossier resolve``."""
+    """Nobody but an operator can tell what happened; the case waits for ``dossier resolve``.
+
+    ``candidates`` are the vendor's ids of all that may be what a lost request made, where they are known.
+    """
+
+    def __init__(self, message: str, *, candidates: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class CaseFailedError(DossierError):

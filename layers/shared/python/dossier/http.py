@@ -63,7 +63,8 @@ class Request:
     ``path`` is the API's own path, percent-encoded, and is added to the connection's ``base_url``. At most one of
     ``json`` and (``fields``, ``files``) is used; ``files`` makes it multipart. ``keep`` names the raw answer under
     the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged. ``refusal`` is how
-    the vendor words one, which decides what a status means (``dossier.replies.fail``).
+    the vendor words one, which decides what a status means (``dossier.replies.fail``). What a look-up reads that
+    is ``shared`` serves the look-ups of other cases of the connection, too (``stores/lookups.py``).
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request:
     effect: Effect = Effect.SAFE
     keep: str | None = None
     refusal: Refusal = ANY_REFUSAL
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Every vendor is one folder under ``vendors`` with a :class:`Vendor`; none of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -36,18 +36,44 @@ class CaseView:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
-    """What was stored before a create or upload, to find out later whether it took effect.
+class Seen:
+    """What an account listed before a request: the newest ids, in the order of the list."""
 
-    ``known`` are the vendor's ids (cases or documents) that existed, or were Dossier's, before the request;
-    ``rivals`` counts other requests in flight on the connection that could be mistaken for this one.
+    ids: tuple[str, ...] = ()
+    whole: bool = False
+    """Whether the list certainly ended with them."""
+    dated: bool = False
+    """Whether each came with a time, all of one form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was stored before a create or upload, and what is known by now, to find out whether it took effect.
+
+    Absence is never told by a name or by the vendor's clock: what is listed is known by its id, or is certainly older
+    than all that ``seen`` has, or may be what the request made.
     """
 
     at: datetime
-    known: frozenset[str] = frozenset()
+    """When the request began; of a request that was repeated, when the first one did."""
+    known: Container[str] = frozenset()
+    """The vendor's ids (cases or documents) that the request cannot have made: they existed before, or are others'."""
     rivals: int = 0
+    """How many other requests in flight on the connection could be mistaken for this one."""
     adopt: str | None = None
     """The vendor's case that, as an operator says, the upload made (vendors whose uploads make cases)."""
+    seen: Seen | None = None
+    """What the account listed before the request; None if that is not known, or the upload went into a case."""
+    fresh: bool = True
+    """Whether ``seen`` was read for this very request: what it lacks is new. Else it is up to some minutes older."""
+    recorded: Mapping[str, datetime] = field(default_factory=dict)
+    """When Dossier wrote ids down, those of late: marks in the vendor's own order of events."""
+    others: tuple[tuple[str, ...], ...] = ()
+    """The names of what each of the other requests in flight on the connection uploads."""
+    settled: bool = True
+    """Whether the vendor lists by now whatever the request has made; before, only the surest find counts."""
+    among: frozenset[str] | None = None
+    """Ids of which one is what the request made, if it made anything: an earlier look-up found no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +204,22 @@ class Vendor(Protocol):
         """
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:
-        """Return the vendor's ids that have to be known before an upload for ``find_uploaded`` to tell."""
+        """Return the vendor's ids that have to be known before an upload into its case, for ``find_uploaded`` to tell.
+
+        An upload outside of any case is told by what the account lists (``listed``), where it has a list.
+        """
+
+    def listed(self, connection: Connection) -> Flow[Seen]:
+        """Return what the account lists before an upload, in one request. Only where ``lists``."""
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload the documents of one batch; the last batch triggers the vendor's work where it must be triggered."""
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look up an upload whose answer was lost; None if it certainly did not take effect.
+        """Look up an upload whose answer was lost; None if nothing that the vendor has can be what it made.
 
         Raises:
-            NeedsAttentionError: it cannot be told.
+            NeedsAttentionError: it cannot be told; names the ``candidates``.
 
         """
 
@@ -222,10 +254,13 @@ class Vendor(Protocol):
     def read_hint(self, body: bytes) -> Hint | None:
         """Return what a verified delivery is about; None if it names nothing. Never raises."""
 
-    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
-        """Return the ids of the cases (or documents, without cases) that the account's list dates since then, and when.
+    def created(
+        self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
+    ) -> Flow[Mapping[str, datetime]]:
+        """Return the ids of the cases (or documents, without cases) that the account created since then, and when.
 
-        Only where ``lists``. What the list gives no time of creation is left out.
+        Only where ``lists``. What the list gives no time of creation is left out. The times are by our clock: the
+        difference of the vendor's is told by the entries that are ``recorded``, ids with when they were written down.
         """
 
     def check(self, connection: Connection) -> Flow[str]:

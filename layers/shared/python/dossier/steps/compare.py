@@ -51,7 +51,7 @@ def compare(connections: Iterable[str], *, desk: Desk, at: datetime | None = Non
 
 def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:
     vendor, since = desk.vendor_of(connection.vendor), at - REACH
-    created = desk.transport.run(vendor.created(connection, since), vendor=vendor, connection=connection)
-    # An id is recorded after it was created; the vendor's clock may be ahead of ours.
+    # An id is recorded after it was created, so a little further back tells of all that is listed.
     recorded = desk.intents.recorded(connection.name, since - SETTLED)
+    created = desk.transport.run(vendor.created(connection, since, recorded), vendor=vendor, connection=connection)
     return sorted(name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)

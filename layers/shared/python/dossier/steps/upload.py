@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import cast
 
 from dossier.errors import (
     CaseFailedError,
+    MalformedAnswerError,
     NeedsAttentionError,
     OutcomeUnknownError,
     RetryableError,
     StrayAnswerError,
     VendorRejectedError,
+    VendorUnavailableError,
 )
-from dossier.http import Flow
+from dossier.http import Flow, Reply
 from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, now
-from dossier.ports import Intent, Uploaded
+from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import pick
 from dossier.stores.intents import StoredIntent
@@ -101,37 +104,100 @@ def _perform(once: Once) -> None:
     intent = intents.find(*once.key)
     answer = intent.answer if intent else None
     if intent and answer is None:
-        answer = _adopt(once, intent.adopt) if intent.adopt else _find(once, intent)
+        answer = _adopt(once, intent.adopt, intent.known) if intent.adopt else _find(once, intent)
         if answer is not None:
             intents.answer(*once.key, answer)
     if answer is None:
-        answer = _create(once)
+        answer = _create(once, intent)
         intents.answer(*once.key, answer)
     _apply(once, answer)
 
 
-def _create(once: Once) -> Uploaded:
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the vendor had before a request, by which a look-up tells what the request has made."""
+
+    known: frozenset[str] = frozenset()
+    """Ids in the vendor's case that the request adds to."""
+    seen: str | None = None
+    """Names what the account listed, for a request outside of any case (``Intents.seen``)."""
+    fresh: bool = False
+    since: datetime | None = None
+
+
+def _create(once: Once, earlier: StoredIntent | None) -> Uploaded:
+    """Make the request, after what is needed to look it up is stored.
+
+    Of one that is made again, as an ``earlier`` one had no effect, that is what was there before the first of them: an
+    effect that comes late after all is no older than that.
+    """
     job = once.job
-    names = [each.name for each in once.documents]
+    with job.lease(once.what):
+        if earlier is None or (earlier.seen is None and _is_listed(once)):
+            before = _before(once)
+        else:
+            before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
+        begun = job.desk.intents.begin(
+            *once.key,
+            names=[each.name for each in once.documents],
+            known=before.known,
+            seen=before.seen,
+            fresh=before.fresh,
+            since=before.since,
+            into=job.case.record.case_id,
+        )
+        if not begun:
+            raise OutcomeUnknownError(f"{once.what}: an earlier try has been answered meanwhile")
+        return _send(once)
+
+
+def _is_listed(once: Once) -> bool:
+    """Whether a request's effect is looked for in the account's list: it goes into no case of the vendor's."""
+    return bool(once.indices) and once.job.vendor.lists and once.job.case.record.case_id is None
+
+
+def _before(once: Once) -> Before:
+    """Return what the vendor has: a request, unless what its account listed a few minutes ago is known."""
+    job, intents, connection = once.job, once.job.desk.intents, once.job.connection
+    if not once.indices:
+        return Before()
+    if not _is_listed(once):
+        return Before(_in_case(once), fresh=True)
+    latest, recent = intents.latest_seen(connection.name)
+    if recent:
+        return Before(seen=latest)
     try:
-        known = job.run(job.vendor.before_upload(job.view, once.indices)) if once.indices else frozenset()
+        seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
+    except (VendorRejectedError, MalformedAnswerError):  # it has no list after all
+        return Before(seen=intents.saw(connection.name, None))
+    except VendorUnavailableError as error:  # a list that is out of order keeps nobody from uploading
+        none = isinstance(error, StrayAnswerError) and error.worded
+        return Before(seen=intents.saw(connection.name, None) if none else latest)
+    return Before(seen=seen, fresh=True)
+
+
+def _in_case(once: Once) -> frozenset[str]:
+    """Return the ids that the vendor's case has before an upload into it."""
+    job = once.job
+    try:
+        return job.run(job.vendor.before_upload(job.view, once.indices))
     except StrayAnswerError as error:
         if job.case.record.appends_to and error.worded and error.status == 404:  # the caller named it, not the vendor
             raise VendorRejectedError(str(error), status=error.status) from error
         raise
-    with job.lease(once.what):
-        if not job.desk.intents.begin(*once.key, names=names, known=known):
-            raise OutcomeUnknownError(f"{once.what}: an earlier try has been answered meanwhile")
-        return _send(once)
 
 
 def _send(once: Once) -> Uploaded:
     job, intents = once.job, once.job.desk.intents
     opened = _presigned(once)
+    replies: list[Reply] = []
     try:
-        return job.run(_request(once, opened), hide=[secret for url in opened.values() for secret in secrets_of(url)])
+        flow = _noted(_request(once, opened), replies)
+        return job.run(flow, hide=[secret for url in opened.values() for secret in secrets_of(url)])
     except OutcomeUnknownError:
         intents.lost(*once.key)  # the intent stays: the next try looks it up
+        if once.indices and replies and 200 <= replies[-1].status < 300:
+            job.keep(f"unusable-{once.what}", replies[-1].body)
         raise
     except VendorRejectedError as error:
         if error.status in REFUSED_FILE and len(once.indices) == 1 and "documents" in job.vendor.phases:
@@ -141,6 +207,17 @@ def _send(once: Once) -> Uploaded:
     except (RetryableError, CaseFailedError):
         intents.end(*once.key)  # certainly not performed
         raise
+
+
+def _noted(flow: Flow[Uploaded], replies: list[Reply]) -> Flow[Uploaded]:
+    """Drive a flow, and note what it is answered."""
+    try:
+        request = next(flow)
+        while True:
+            replies.append((yield request))
+            request = flow.send(replies[-1])
+    except StopIteration as stop:
+        return cast("Uploaded", stop.value)
 
 
 def _presigned(once: Once) -> dict[int, str]:
@@ -160,14 +237,14 @@ def _request(once: Once, refs: Mapping[int, str]) -> Flow[Uploaded]:
     return vendor.upload(replace(view, documents=documents), once.indices)
 
 
-def _adopt(once: Once, found: str) -> Uploaded | None:
+def _adopt(once: Once, found: str, known: frozenset[str]) -> Uploaded | None:
     """Take what an operator found at the vendor: its case, or the upload's one document."""
     job, indices = once.job, once.indices
     if not indices:
         return Uploaded(case_id=found)
     if "documents" in job.vendor.phases:
         return Uploaded(case_id=job.case.record.case_id, document_ids=dict.fromkeys(indices, found))
-    return job.look_up("adopt", job.vendor.find_uploaded(job.view, indices, Intent(at=now(), adopt=found)))
+    return job.look_up("adopt", job.vendor.find_uploaded(job.view, indices, Intent(at=now(), known=known, adopt=found)))
 
 
 def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
@@ -177,28 +254,63 @@ def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
     age = now() - lost_at
     if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
-    rivals = intents.rivals(*once.case, intent)
-    if rivals and now() - intent.at < job.desk.rivalry:
-        raise OutcomeUnknownError(f"{what}: {rivals} other uploads of a file of this name have to be settled first")
-    others = intents.known(*once.case, intent.at)
-    before = Intent(at=intent.at, known=intent.known | others, rivals=rivals)
+    ready = age >= settled
+    before, waiting = _known_of(once, intent, ready=ready)
+    if before.among is not None and not before.among:
+        return None  # all that it could have made has turned out to be others'
+    rivals = f"{what}: {waiting} other requests have to be settled first"
+    if before.among and waiting and now() - intent.at < job.desk.rivalry:
+        raise OutcomeUnknownError(rivals)
     view, indices = job.view, once.indices
     find = job.vendor.find_uploaded(view, indices, before) if indices else job.vendor.find_opened(view, before)
-    # What was read for an earlier request of this upload, or before the vendor had settled, would not know of this one.
     try:
-        found = job.look_up(f"{what}@{iso(intent.at)}{'' if age < settled else '!'}", find)
+        # What was read for an earlier request, or before the vendor had settled, would not know of this one.
+        name = f"{what}@{iso(intent.at)}{'!' if ready else ''}"
+        found = job.look_up(name, find, since=lost_at + settled if ready else None)
     except StrayAnswerError as error:
         if age < LONGEST:
             raise
         raise NeedsAttentionError(
             f"{what}: the answer to it was lost, and it cannot be looked up since {lost_at:%H:%M} UTC: {error}"
         ) from error
-    if found is None and age < settled:
+    except NeedsAttentionError as error:
+        if not indices:
+            raise
+        if ready and not (waiting and now() - intent.at < job.desk.rivalry):
+            raise
+        if ready and error.candidates:
+            intents.doubt(*once.key, error.candidates)
+        if not ready:
+            intents.unlisted(*once.key)
+        raise OutcomeUnknownError(rivals if ready else f"{what}: it cannot be told yet what became of it") from error
+    if found is None and not ready:
         intents.unlisted(*once.key)
         raise OutcomeUnknownError(
             f"{what}: the answer to an earlier try was lost; the vendor may still be at work on it"
         )
     return found
+
+
+def _known_of(once: Once, intent: StoredIntent, *, ready: bool) -> tuple[Intent, int]:
+    """Return all that is known of a request by now, and how many others are in flight that may explain what is new."""
+    job, intents = once.job, once.job.desk.intents
+    connection, into = job.connection.name, job.case.record.case_id
+    others = intents.others(*once.case, intent, into=into)
+    listed = _is_listed(once)
+    seen = intents.seen(connection, intent.seen) if listed else Seen(tuple(sorted(intent.known)), whole=True)
+    known = {*intent.known, *others.answered, *(seen.ids if seen else ())}
+    ledger = intents.ledger(connection, intent, known=known, marks=listed and seen is None)
+    before = Intent(
+        at=intent.began,
+        known=ledger,
+        seen=seen,
+        fresh=not listed or (intent.fresh and seen is not None),
+        recorded=ledger.recorded,
+        others=others.names,
+        settled=ready,
+        among=None if intent.doubt is None else frozenset(each for each in intent.doubt if each not in ledger),
+    )
+    return before, len(others.names)
 
 
 def _settled(once: Once) -> timedelta:

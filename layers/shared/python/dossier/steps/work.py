@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
@@ -51,7 +51,7 @@ class Desk:
     patience: float = 20.0
     """How long, in seconds, a step waits inside the function for a free slot before the state machine retries."""
     rivalry: timedelta = timedelta(seconds=120)
-    """How long a look-up waits for other requests with a file of the same name to be settled first."""
+    """How long a look-up that cannot tell waits for other requests in flight to be settled first."""
     count: Count = uncounted
 
     def load(self, connection: str, reference: str) -> Job:
@@ -126,16 +126,17 @@ class Job:
 
         return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
 
-    def look_up(self, what: str, flow: Flow[_T]) -> _T:
+    def look_up(self, what: str, flow: Flow[_T], *, since: datetime | None = None) -> _T:
         """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try goes on from there.
 
         Args:
             what: names the look-up among those of the case.
             flow: what a vendor adapter's method returned.
+            since: from when on what the look-ups of other cases have read may be used.
 
         """
         lookup = self.desk.lookup_of(self.case.record.connection, self.case.record.reference, what)
-        return self.run(lookup.resume(flow))
+        return self.run(lookup.resume(flow, since=None if since is None else since.timestamp()))
 
     def lease(self, what: str) -> AbstractContextManager[None]:
         """Hold one of the connection's slots for a transfer of this case."""

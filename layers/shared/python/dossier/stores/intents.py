@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
-from collections.abc import Iterable
+import uuid
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import Field
 
 from dossier.errors import NeedsAttentionError
 from dossier.models import iso, moment, now
-from dossier.ports import Uploaded
+from dossier.ports import Seen, Uploaded
 from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table, case_key
 
@@ -22,6 +26,16 @@ LARGEST = 350 << 10
 """Most bytes of an answer, which has an id for each document: an item of the table has 400 KiB."""
 HINT_TTL = 86_400
 """How long, in seconds, a hint about an id that nobody knows yet is kept."""
+SEEN_TTL = 30 * 86_400
+"""How long, in seconds, what an account listed before an upload is kept: longer than a case is in doubt."""
+SEEN_IS_FRESH = timedelta(minutes=5)
+"""How long what an account listed serves the uploads that begin: what others add meanwhile may become a question."""
+MOST_SEEN = 5000
+"""Ids that are kept of what an account listed: they have to fit into an item of the table."""
+BEFORE = timedelta(minutes=10)
+"""How long before an upload ids were recorded that may still come up in the vendor's list as if they were new."""
+MOST_MARKS = 50
+"""Ids recorded before an upload that serve as marks in the vendor's list where nothing else is known of it."""
 
 
 class StoredIntent(Stored):
@@ -40,6 +54,60 @@ class StoredIntent(Stored):
     """When its answer was lost, or the next try missed it."""
     unlisted: bool = False
     """Whether the vendor was asked what became of it since, and did not know it yet."""
+    since: datetime | None = None
+    """When the first request of this upload began; None if this is the first."""
+    seen: str | None = None
+    """Names what the account listed before the first of them (``Intents.seen``)."""
+    fresh: bool = False
+    """Whether that was read for this very upload."""
+    doubt: frozenset[str] | None = None
+    """Ids of all that may be what it has made, as a look-up found once the vendor had settled."""
+
+    @property
+    def began(self) -> datetime:
+        """When the first request of this upload began."""
+        return self.since or self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Other requests of a connection."""
+
+    names: tuple[tuple[str, ...], ...]
+    """The files of each that is in flight, or whose answer was lost."""
+    answered: frozenset[str]
+    """The ids in answers that are stored, and not applied yet."""
+
+
+class Ledger(Container[str]):
+    """The ids that a lost request cannot have made: listed before, recorded for others, or heard of before.
+
+    Asks the table for an id of which it is not sure; the answer holds as long as the ledger.
+    """
+
+    def __init__(
+        self, table: Table, connection: str, *, began: datetime, known: Iterable[str], recorded: Mapping[str, datetime]
+    ) -> None:
+        self._table = table
+        self._connection = connection
+        self._began = iso(began)
+        self._answers = dict.fromkeys(known, True)
+        self.recorded = recorded
+        """When ids were recorded, of those of late."""
+
+    def __contains__(self, vendor_id: object) -> bool:
+        """Whether the request cannot have made this."""
+        name = str(vendor_id)
+        if name not in self._answers:
+            self._answers[name] = self._knows(self._table.get(f"ID#{self._connection}#{name}", "ID") or {})
+        return self._answers[name]
+
+    def _knows(self, item: Item) -> bool:
+        """Whether an id is another's. That of a case that is only collected may be what a lost upload has made."""
+        if "owner" in item and "collected" not in item:
+            return True
+        heard = (item.get("gsi_sk"), item.get("hinted_at"))
+        return any(at is not None and at < self._began for at in heard)
 
 
 class Intents:
@@ -53,11 +121,77 @@ class Intents:
         item = self._table.get(*_key(connection, reference, what))
         return None if item is None else _intent(what, item)
 
-    def begin(self, connection: str, reference: str, what: str, *, names: Iterable[str], known: Iterable[str]) -> bool:
-        """Store an intent before its request is made; return False if an earlier try has been answered meanwhile."""
+    def begin(
+        self,
+        connection: str,
+        reference: str,
+        what: str,
+        *,
+        names: Iterable[str],
+        known: Iterable[str],
+        seen: str | None = None,
+        fresh: bool = False,
+        since: datetime | None = None,
+        into: str | None = None,
+    ) -> bool:
+        """Store an intent before its request is made; return False if an earlier try has been answered meanwhile.
+
+        Args:
+            connection: the case's.
+            reference: the case's.
+            what: names the intent among those of the case.
+            names: of the documents that the request uploads.
+            known: ids that the vendor's case had before.
+            seen: names what the account listed before.
+            fresh: whether that was read for this very upload.
+            since: when the first request of this upload began, if this is a repetition.
+            into: the vendor's case that the request adds to, if there is one.
+
+        """
         pk, sk = _key(connection, reference, what)
         lists = {"names": json.dumps(list(names)), "known": json.dumps(list(known))}
-        return self._table.put({"pk": pk, "sk": sk, "at": iso(now()), **lists}, when=Attr("answer").not_exists())
+        marks = {"seen": seen, "fresh": fresh or None, "since": since and iso(since), "into": into}
+        return self._table.put(
+            {"pk": pk, "sk": sk, "at": iso(now()), **lists, **marks}, when=Attr("answer").not_exists()
+        )
+
+    def saw(self, connection: str, seen: Seen | None) -> str | None:
+        """Store what an account lists (None: no list that can be read); return its name.
+
+        What has no times serves one upload alone: by its entries nobody can tell what came after it.
+        """
+        pk, at, ttl = f"SEEN#{connection}", iso(now()), int(time.time()) + SEEN_TTL
+        if seen is None:
+            self._table.put({"pk": pk, "sk": "LATEST", "at": at, "ttl": ttl})
+            return None
+        name = f"{at}#{uuid.uuid4().hex[:8]}"
+        ids = list(seen.ids)[:MOST_SEEN]
+        whole = seen.whole and len(ids) == len(seen.ids)
+        packed = gzip.compress(json.dumps(ids).encode())
+        self._table.put({"pk": pk, "sk": name, "ids": packed, "whole": whole, "dated": seen.dated, "ttl": ttl})
+        if seen.dated:
+            self._table.put({"pk": pk, "sk": "LATEST", "at": at, "name": name, "ttl": ttl})
+        return name
+
+    def latest_seen(self, connection: str) -> tuple[str | None, bool]:
+        """Return the name of what an account listed last, and whether that is recent enough to begin with."""
+        item = self._table.get(f"SEEN#{connection}", "LATEST")
+        if item is None:
+            return None, False
+        return item.get("name"), now() - moment(item["at"]) < SEEN_IS_FRESH
+
+    def seen(self, connection: str, name: str | None) -> Seen | None:
+        """Return what an account listed, by its name; None if that is not known any more."""
+        item = name and self._table.get(f"SEEN#{connection}", name)
+        if not item:
+            return None
+        ids = json.loads(gzip.decompress(bytes(item["ids"])))
+        return Seen(tuple(ids), whole=bool(item["whole"]), dated=bool(item["dated"]))
+
+    def doubt(self, connection: str, reference: str, what: str, ids: Iterable[str]) -> None:
+        """Note all that may be what a request has made: nothing that is listed later can be."""
+        pk, sk = _key(connection, reference, what)
+        self._table.update(pk, sk, {"doubt": json.dumps(sorted(ids))})
 
     def lost(self, connection: str, reference: str, what: str) -> datetime:
         """Note that the answer to a request was lost; return when that was first noted."""
@@ -101,17 +235,20 @@ class Intents:
         """Delete an intent: its answer is applied, or its request was certainly not performed."""
         self._table.delete(*_key(connection, reference, what))
 
-    def rivals(self, connection: str, reference: str, intent: StoredIntent) -> int:
-        """Count other requests in flight on the connection that upload a file of one of the intent's names.
+    def others(self, connection: str, reference: str, intent: StoredIntent, *, into: str | None) -> Others:
+        """Return what is known of the other requests of the connection that go ``into`` the same case, or into none.
 
-        One that began long before the intent cannot have made what a look-up finds: that is created after it.
+        One in flight that began long before the intent cannot have made what a look-up finds: that came after it.
         """
-        mine, wanted = f"{reference}#{intent.what}", set(intent.names)
-        oldest = iso(intent.at - LONGEST_REQUEST)
-        return sum(
-            1
-            for item in self._table.query(f"INTENTS#{connection}")
-            if item["sk"] != mine and item["at"] >= oldest and wanted & set(json.loads(item["names"]))
+        mine, oldest = f"{reference}#{intent.what}", iso(intent.began - LONGEST_REQUEST)
+        items = [item for item in self._table.query(f"INTENTS#{connection}") if item["sk"] != mine]
+        return Others(
+            names=tuple(
+                tuple(json.loads(item["names"]))
+                for item in items
+                if "answer" not in item and "adopt" not in item and item["at"] >= oldest and item.get("into") == into
+            ),
+            answered=frozenset(each for item in items if "answer" in item for each in _ids_in(item)),
         )
 
     def own(self, connection: str, reference: str, ids: Iterable[str], *, collected: bool = False) -> tuple[bool, bool]:
@@ -158,19 +295,26 @@ class Intents:
             when=Attr("owner").not_exists(),
         )
 
-    def recorded(self, connection: str, since: datetime) -> frozenset[str]:
-        """Return the ids that were recorded since then, whichever case has them and however it came to them."""
-        return frozenset(item["vendor_id"] for item in self._table.index(f"IDS#{connection}", since=iso(since)))
+    def recorded(self, connection: str, since: datetime) -> dict[str, datetime]:
+        """Return the ids that were recorded since then, by whichever case and however it came to them, and when."""
+        items = self._table.index(f"IDS#{connection}", since=iso(since))
+        return {item["vendor_id"]: moment(item["gsi_sk"]) for item in items}
 
-    def known(self, connection: str, reference: str, since: datetime) -> frozenset[str]:
-        """Return the ids of *other* cases that were recorded since shortly before ``since``.
+    def ledger(self, connection: str, intent: StoredIntent, *, known: Iterable[str], marks: bool) -> Ledger:
+        """Return the ids that an intent's request cannot have made.
 
-        Not those of cases that are only collected: one of these may be what a lost upload has made, told of by a
-        delivery before the look-up found it.
+        Args:
+            connection: whose ids they are.
+            intent: the request.
+            known: ids that are known not to be its.
+            marks: whether ids of long ago are wanted, too, as nothing is known of what the vendor listed before.
+
         """
-        mine = case_key(connection, reference)
-        items = self._table.index(f"IDS#{connection}", since=iso(since - timedelta(minutes=5)))
-        return frozenset(item["vendor_id"] for item in items if item["owner"] != mine and "collected" not in item)
+        recorded = self.recorded(connection, intent.began - BEFORE)
+        if marks:
+            older = self._table.index(f"IDS#{connection}", until=iso(intent.began), newest=True)
+            recorded |= {item["vendor_id"]: moment(item["gsi_sk"]) for item in islice(older, MOST_MARKS)}
+        return Ledger(self._table, connection, began=intent.began, known=known, recorded=recorded)
 
     def in_doubt(self, connection: str, until: datetime) -> bool:
         """Whether a request that began by ``until`` is under way on the connection, or its answer was lost."""
@@ -182,23 +326,35 @@ def _key(connection: str, reference: str, what: str) -> tuple[str, str]:
     return f"INTENTS#{connection}", f"{reference}#{what}"
 
 
+def _answer(item: Item) -> Uploaded | None:
+    if "answer" not in item:
+        return None
+    data = json.loads(item["answer"])
+    return Uploaded(
+        case_id=data["case_id"],
+        document_ids={int(key): value for key, value in data["document_ids"].items()},
+        job_id=data["job_id"],
+        failures={int(key): value for key, value in data["failures"].items()},
+    )
+
+
+def _ids_in(item: Item) -> set[str]:
+    answer = _answer(item)
+    return {each for each in (answer.case_id, *answer.document_ids.values()) if each} if answer else set()
+
+
 def _intent(what: str, item: Item) -> StoredIntent:
-    answer = None
-    if "answer" in item:
-        data = json.loads(item["answer"])
-        answer = Uploaded(
-            case_id=data["case_id"],
-            document_ids={int(key): value for key, value in data["document_ids"].items()},
-            job_id=data["job_id"],
-            failures={int(key): value for key, value in data["failures"].items()},
-        )
     return StoredIntent(
         what=what,
         at=moment(item["at"]),
         names=tuple(json.loads(item["names"])),
         known=frozenset(json.loads(item["known"])),
-        answer=answer,
+        answer=_answer(item),
         adopt=item.get("adopt"),
         lost_at=moment(item["lost_at"]) if "lost_at" in item else None,
         unlisted="unlisted" in item,
+        since=moment(item["since"]) if "since" in item else None,
+        seen=item.get("seen"),
+        fresh="fresh" in item,
+        doubt=frozenset(json.loads(item["doubt"])) if "doubt" in item else None,
     )

@@ -3,6 +3,10 @@
 A look-up of several requests that begins anew whenever one of them fails never ends at a vendor that fails often: ten
 requests that succeed half of the time succeed together once in a thousand tries. A look-up of one request, which is
 most of them, stores nothing.
+
+What is ``shared`` of that serves the look-ups of other cases of the connection, too, as long as it was read once
+*their* requests had settled: a hundred lost uploads read the files of a hundred new cases a hundred times, not ten
+thousand times.
 """
 
 from __future__ import annotations
@@ -29,10 +33,15 @@ class Lookup:
     def __init__(self, table: Table, connection: str, reference: str, what: str) -> None:
         self._table = table
         self._pk = f"READ#{connection}#{reference}"
+        self._shared = f"READ#{connection}"
         self._prefix = f"{what}#"
 
-    def resume(self, flow: Flow[_T]) -> Flow[_T]:
+    def resume(self, flow: Flow[_T], *, since: float | None = None) -> Flow[_T]:
         """Drive a flow that only reads; a request that an earlier try got a usable answer to is not made again.
+
+        Args:
+            flow: what a vendor adapter's method returned.
+            since: from when on, in seconds since the epoch, what other look-ups have read may be used; None: nothing.
 
         Raises:
             ValueError: the flow changes something at the vendor.
@@ -47,12 +56,19 @@ class Lookup:
                 if request.effect is not Effect.SAFE:
                     raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
                 name = self._prefix + _fingerprint(request)
-                reply = known.pop(name, None)
+                sharing = request.shared and since is not None
+                reply = known.pop(name, None) or (
+                    self._others(request, since) if request.shared and since is not None else None
+                )
                 if reply is None:
+                    made, began = request, time.time()
                     reply = yield request
                     request = flow.send(reply)
-                    self._remember(name, reply)  # the flow goes on, so the answer was one
-                    stored.add(name)
+                    if sharing:  # the flow goes on, so the answer was one
+                        self._remember(self._shared, _fingerprint(made), reply, read_at=began)
+                    else:
+                        self._remember(self._pk, name, reply)
+                        stored.add(name)
                 else:
                     request = flow.send(reply)
         except StopIteration as stop:
@@ -60,10 +76,17 @@ class Lookup:
                 self._table.delete(self._pk, name)
             return cast("_T", stop.value)
 
-    def _remember(self, name: str, reply: Reply) -> None:
+    def _others(self, request: Request, since: float) -> Reply | None:
+        """Return what another look-up was answered to a request, if that is recent enough."""
+        item = self._table.get(self._shared, _fingerprint(request))
+        if item is None or int(item["ttl"]) <= time.time() or float(item["read_at"]) < since:
+            return None
+        return _reply(item)
+
+    def _remember(self, pk: str, sk: str, reply: Reply, *, read_at: float | None = None) -> None:
         body = gzip.compress(reply.body)
         if len(body) <= LARGEST:
-            item = {"pk": self._pk, "sk": name, "status": reply.status, "body": body}
+            item = {"pk": pk, "sk": sk, "status": reply.status, "body": body, "read_at": read_at and str(read_at)}
             self._table.put({**item, "headers": json.dumps(dict(reply.headers)), "ttl": int(time.time()) + FRESH})
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
 from dossier.http import ANY_REFUSAL, Effect, FilePart, Flow, Request, decode
 from dossier.models import Phase
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
+from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
 from dossier.replies import missing, read_object
 from dossier.result import DocumentResult, Result
 from dossier.settings import Connection
@@ -73,6 +73,11 @@ class Toy:
         """Return at once: nothing has to be known."""
         yield from ()
         return frozenset()
+
+    def listed(self, connection: Connection) -> Flow[Seen]:
+        """Return at once: there is no list."""
+        yield from ()
+        return Seen()
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Send one document."""
@@ -145,7 +150,9 @@ class Toy:
             return None
         return Hint("read", document_ids=(found,))
 
-    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
+    def created(
+        self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
+    ) -> Flow[Mapping[str, datetime]]:
         """Return nothing: there is no list."""
         yield from ()
         return {}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import mimetypes
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from dossier.errors import CaseFailedError, ConfigurationError, InvalidCaseError, NeedsAttentionError
+from dossier.alike import pair
+from dossier.errors import (
+    CaseFailedError,
+    ConfigurationError,
+    InvalidCaseError,
+    NeedsAttentionError,
+    OutcomeUnknownError,
+)
 from dossier.http import Flow
+from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
 from dossier.models import Document, OptionValue, Phase
-from dossier.ports import Artifact, CaseView, Hint, Intent, Location, Progress, Uploaded
+from dossier.ports import Artifact, CaseView, Hint, Intent, Location, Progress, Seen, Uploaded
 from dossier.replies import missing
 from dossier.result import Result
 from dossier.settings import Connection
@@ -25,8 +32,11 @@ from dossier.vendors.docsumo.settings import DocsumoConnection, own
 REQUEST_BYTES = 100_000_000
 """Most bytes of documents in one upload request; a case with more is sent in several."""
 
-CANDIDATES = 50
+CANDIDATES = 200
 """Most cases whose files are looked at to find a lost upload; more than that is a question for an operator."""
+EARLY_CANDIDATES = 5
+"""Most of them before the vendor has settled: by then most belong to others, whose answers come."""
+_LOST = "an upload's answer was lost"
 
 _TEXT_OPTIONS = ("case_title", "after_stage_id", "after_assigned_to")
 _OPTIONS = (*_TEXT_OPTIONS, "trigger_workflow")
@@ -103,12 +113,16 @@ class Docsumo:
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002
         """Return the ids of the files that the case already has; none, without a request, if it has yet to be created.
 
-        For a create, ``find_uploaded`` relies on ``Intent.known`` having the cases that Dossier made of late.
+        What a create has made is told by what the list had before (``listed``).
         """
         if case.case_id is None:
             return frozenset()
         files = yield from flows.search_files(case.case_id)
-        return frozenset(each.id for each in files if each.id)
+        return frozenset(_labels(files))
+
+    def listed(self, connection: Connection) -> Flow[Seen]:
+        """Read the first page of the case type's list, the latest created first (guide 1.B)."""
+        return (yield from flows.newest(own(connection)))
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload a batch; it creates the case, or appends to it once it has an id (guide 1.A, 1.C).
@@ -141,47 +155,49 @@ class Docsumo:
                 f"documents for case {case.case_id} were answered as part of case {answer.case_id}: see where they are"
             )
         uploaded = _compared(answer.case_id, documents, answer.documents)
+        if uploaded is None:
+            raise OutcomeUnknownError(
+                f"case {answer.case_id} was answered with documents of other names, and not with all that were sent"
+            )
         if not {each.index for each in documents} <= {*uploaded.document_ids, *uploaded.failures}:
             raise missing(request, reply, "doc_id")
         return uploaded
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look for what an upload whose answer was lost has left behind; None if there is nothing like it.
+        """Look for what an upload whose answer was lost has left behind; None if nothing can be that.
 
-        The case that an operator names (``Intent.adopt``) is taken if it has every file that was sent.
+        The case that an operator names (``Intent.adopt``) is taken if it has as many files as were sent.
         An adopted upload has *file* ids in ``document_ids``, as the look-up sees no ``doc_id``: two kinds of id.
 
         Raises:
-            NeedsAttentionError: more than one case or file fits, or one fits in part, or another request in flight
-                could have made it.
+            NeedsAttentionError: more than one case or file may be the upload's, or one whose files do not tell, or
+                another request in flight could have made it.
 
         """
         documents = _documents(case, batch)
         if intent.adopt is not None:
             files = yield from flows.search_files(intent.adopt)
-            if not _sent(documents) <= _names(files):
-                raise NeedsAttentionError(f"case {intent.adopt} does not have all the files that were sent")
-            return _adopted(intent.adopt, documents, files)
+            return _as_told(intent.adopt, documents, files, intent)
         if case.case_id is not None:
             files = yield from flows.search_files(case.case_id)
-            return _appended(case.case_id, documents, [each for each in files if each.id not in intent.known], intent)
-        recent = yield from flows.created_since(own(case.connection), intent.at)
-        ids = [each.case_id for each in recent if each.case_id and each.case_id not in intent.known]
-        if len(ids) > CANDIDATES:
-            raise NeedsAttentionError(f"{len(ids)} cases may be the one whose answer was lost: too many to look at")
+            return _appended(case.case_id, documents, files, intent)
+        found, proven = yield from flows.look_back(own(case.connection), intent)
+        entries = [each.entry for each in found]
+        left = suspects(entries, intent)
+        if len(left) > (CANDIDATES if intent.settled else EARLY_CANDIDATES):
+            raise NeedsAttentionError(f"{len(left)} cases may be the one whose answer was lost: too many to look at")
+        ids = {each.entry.id: each.case_id for each in found}
+        candidates: list[Candidate] = []
         like: dict[str, list[File]] = {}
-        for case_id in ids:
-            files = yield from flows.search_files(case_id)
-            if not files or _names(files) & _sent(documents):
-                like[case_id] = files
-        # more files than were sent may be the workflow's own, if it was quick
-        whole = [case_id for case_id, files in like.items() if _sent(documents) <= _names(files)]
-        if not like:
-            return None
-        if len(whole) != 1 or intent.rivals:
-            candidates = ", ".join(sorted(whole or like)[:5])
-            raise NeedsAttentionError(f"an upload's answer was lost, and it may have made: {candidates}")
-        return _adopted(whole[0], documents, like[whole[0]])
+        for each in left:
+            case_id = ids[each.id]
+            if case_id is not None:
+                like[each.id] = yield from flows.search_files(case_id, shared=intent.settled)
+            names = [file.name for file in like.get(each.id, ())]
+            new = is_new(each, entries, intent)
+            candidates.append(_candidate(each.id, documents, names, new=new))
+        chosen = choose(candidates, intent, lost=_LOST, proven=proven)
+        return None if chosen is None else _adopted(chosen.id, documents, like[chosen.id])
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002
         """Return at once: Docsumo's cases are waited for as a whole."""
@@ -257,10 +273,11 @@ class Docsumo:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
         return read_hint(body)
 
-    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:
+    def created(
+        self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
+    ) -> Flow[Mapping[str, datetime]]:
         """Read the case type's list, the latest created first, as far back as ``since`` (guide 1.B)."""
-        entries = yield from flows.created_since(own(connection), since)
-        return {each.case_id: each.created for each in entries if each.case_id and each.created}
+        return (yield from flows.created_since(own(connection), since, recorded))
 
     def check(self, connection: Connection) -> Flow[str]:
         """List one case: proves URL, key and case type."""
@@ -297,22 +314,25 @@ def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:
     return [by_index[index] for index in batch]
 
 
-def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded:
-    """Match what was sent with what the answer lists: by name in order; if all are there, the renamed by place."""
-    left = list(listed)
-    pairs: dict[int, Sent] = {}
-    for each in sent:
-        match = next((other for other in left if replies.same(other.name) == replies.same(each.name)), None)
-        if match is not None:
-            pairs[each.index] = match
-            left.remove(match)
+def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded | None:
+    """Match what was sent with what the answer lists, by name; if all are there, the unrecognizable ones by place.
+
+    None if some were taken under names that do not say which ones they are.
+    """
+    pairs = {
+        sent[place].index: listed[other]
+        for place, other in pair([each.name for each in sent], [each.name for each in listed]).found.items()
+    }
     unmatched = [each.index for each in sent if each.index not in pairs]
+    left = [each for each in listed if not any(each is other for other in pairs.values())]
     if len(unmatched) == len(left):
         pairs.update(zip(unmatched, left, strict=True))
+    elif unmatched and left:
+        return None
     reasons = {each.index: _refusal(pairs.get(each.index)) for each in sent}
     return Uploaded(
         case_id=case_id,
-        document_ids={index: pair.doc_id for index, pair in sorted(pairs.items()) if pair.doc_id},
+        document_ids={index: each.doc_id for index, each in sorted(pairs.items()) if each.doc_id},
         failures={index: reason for index, reason in reasons.items() if reason},
     )
 
@@ -323,36 +343,64 @@ def _refusal(listed: Sent | None) -> str | None:
     return results.failure(listed.status, listed.error)
 
 
-def _names(files: Iterable[File]) -> Counter[str | None]:
-    return Counter(replies.same(each.name) for each in files)
+def _labels(files: Iterable[File]) -> list[str]:
+    return labels(each.raw.get("id") for each in files)
 
 
-def _sent(documents: Iterable[Document]) -> Counter[str | None]:
-    return Counter(replies.same(each.name) for each in documents)
+def _candidate(
+    label: str, documents: Iterable[Document], names: Iterable[str | None], *, new: bool = True
+) -> Candidate:
+    listed = list(names)
+    return Candidate(
+        label, tuple(each for each in listed if each), fit([each.name for each in documents], listed), new=new
+    )
 
 
-def _appended(case_id: str, documents: Sequence[Document], new: Sequence[File], intent: Intent) -> Uploaded | None:
-    """Tell from a case's new files whether an append took effect; files of other names are the workflow's."""
-    like = [each for each in new if replies.same(each.name) in _sent(documents)]
-    if not like:
+def _new(files: Sequence[File], intent: Intent) -> list[File]:
+    """Return the files of a case that it did not have before the request."""
+    return [each for label, each in zip(_labels(files), files, strict=True) if label not in intent.known]
+
+
+def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded | None:
+    """Tell from a case's new files whether an append took effect; more than were sent may be the workflow's own."""
+    new = _new(files, intent)
+    before = {*(intent.seen.ids if intent.seen else ())}
+    if not new and before and not before & {*_labels(files)}:
+        raise NeedsAttentionError(f"{_LOST}; case {case_id} does not list the files that it had before")
+    if not new:
         return None
-    if _names(like) != _sent(documents) or intent.rivals:
+    sent, listed = [each.name for each in documents], [each.name for each in new]
+    pairs = pair(sent, listed)
+    rivals = intent.rivals or any(fit(names, listed) in {Fit.SAME, Fit.ALIKE} for names in intent.others if names)
+    if len(pairs.found) == len(sent) and not pairs.unsure and not rivals and (pairs.exact or intent.settled):
+        return _adopted(case_id, documents, new)
+    shown = ", ".join(each.name or each.id or "one without a name" for each in new[:5])
+    raise NeedsAttentionError(
+        f"{_LOST}; case {case_id} has new files, and it is not for certain that they are those that were sent: {shown}"
+    )
+
+
+def _as_told(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded:
+    """Take the case that an operator named: the vendor's names for the files may be any."""
+    new = _new(files, intent)
+    pairs = pair([each.name for each in documents], [each.name for each in new])
+    if len(pairs.found) < len(documents) and len(new) != len(documents):
         raise NeedsAttentionError(
-            f"an upload's answer was lost; case {case_id} has new files like those that were sent, but not for certain"
+            f"case {case_id} does not have all the files that were sent: it has {len(new)}, and they were "
+            f"{len(documents)}, and their names do not say which is which"
         )
-    return _adopted(case_id, documents, like)
+    return _adopted(case_id, documents, new)
 
 
 def _adopted(case_id: str, documents: Sequence[Document], files: Sequence[File]) -> Uploaded:
-    left = list(files)
+    """Give each document the file of its name; those of no such file the others, in order."""
+    found = pair([each.name for each in documents], [each.name for each in files]).found
+    left = iter([place for place in range(len(files)) if place not in found.values()])
     ids: dict[int, str] = {}
-    for each in documents:
-        file = next(other for other in left if replies.same(other.name) == replies.same(each.name))
-        left.remove(file)
+    for place, each in enumerate(documents):
+        file = files[found[place] if place in found else next(left)]
         if file.id is None:
-            raise NeedsAttentionError(
-                f"an upload's answer was lost; it made case {case_id}, but a file there has no id"
-            )
+            raise NeedsAttentionError(f"{_LOST}; it made case {case_id}, but a file there has no id that can be used")
         ids[each.index] = file.id
     return Uploaded(case_id=case_id, document_ids=ids)
 

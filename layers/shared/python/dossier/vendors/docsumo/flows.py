@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
+from dossier.lost import proves, reaches_back
+from dossier.models import now
+from dossier.ports import Intent, Seen
+from dossier.stamps import by_our_clock, newest_first
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
 from dossier.vendors.docsumo.requests import LARGEST_PAGE, SortBy
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
-CLOCK_ALLOWANCE = timedelta(seconds=120)
-"""How far the vendor's clock may be from ours."""
-
+LOST_PAGES = 20
+"""Most pages that are read to look for one lost upload: one that needs more is an operator's."""
 MOST_PAGES = 1000
 """Most pages of a list that are read: one that is longer than any account, or that has no end, is no list."""
 _STALE_PAGES = 2
 """Pages in a row without anything new after which a list counts as walked, whatever total it claims."""
+_ODD = 10
+"""One in so many entries may have a time far in the future, by whatever mistake, without hiding the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """The list's cases as far as they were read; ``whole`` where the vendor said that there are no more."""
+
+    entries: list[Entry]
+    whole: bool
 
 
 def list_cases(
@@ -79,9 +93,41 @@ def walk(
         MalformedAnswerError: it has not ended after ``MOST_PAGES``; besides ``dossier.replies.read``'s.
 
     """
+    walked = yield from _walk(
+        connection,
+        sort_by=sort_by,
+        enough=enough,
+        page=page,
+        offset=offset,
+        stage_id=stage_id,
+        assigned_to=assigned_to,
+        keep=keep,
+    )
+    if walked is None:
+        raise MalformedAnswerError(f"the vendor's list of cases has not ended after {MOST_PAGES} pages")
+    return walked.entries
+
+
+def _walk(
+    connection: DocsumoConnection,
+    *,
+    sort_by: SortBy,
+    enough: Callable[[Sequence[Entry]], bool],
+    page: int = LARGEST_PAGE,
+    offset: int = 0,
+    stage_id: Sequence[str] = (),
+    assigned_to: Sequence[str] = (),
+    keep: str | None = None,
+    sure: bool = False,
+    shared: bool = False,
+) -> Flow[Walked | None]:
+    """Read the list as ``walk`` does; None if it has not ended after the most pages.
+
+    Where it has to be ``sure`` of its end, a page that is short of what was asked for is none: pages may be smaller.
+    """
     found: dict[str, Entry] = {}
     stale = 0
-    for _ in range(MOST_PAGES):
+    for _ in range(LOST_PAGES if sure else MOST_PAGES):
         request = requests.list_cases(
             connection,
             limit=page,
@@ -90,6 +136,7 @@ def walk(
             stage_id=stage_id,
             assigned_to=assigned_to,
             keep=keep,
+            shared=shared,
         )
         answer = replies.page(request, (yield request))
         before = len(found)
@@ -99,10 +146,10 @@ def walk(
         stale = 0 if len(found) > before else stale + 1
         # A total below what was already seen says nothing (the list shrank, or it counts something else).
         told = answer.total is not None and answer.total >= offset
-        ended = offset == answer.total if told else answer.size < page
+        ended = offset == answer.total if told else answer.size < page and not (sure and answer.size)
         if not answer.size or ended or stale == _STALE_PAGES or (found and enough(list(found.values()))):
-            return list(found.values())
-    raise MalformedAnswerError(f"the vendor's list of cases has not ended after {MOST_PAGES} pages")
+            return Walked(list(found.values()), whole=not answer.size or ended)
+    return None
 
 
 def find_cases(
@@ -113,34 +160,72 @@ def find_cases(
     Args:
         connection: the account and case type.
         wanted: case ids.
-        since: the earliest time at which one of them can have changed last, or None if it can be any time; the list
-            is read, latest change first, no further than that.
+        since: the earliest time, by our clock, at which one of them can have changed last, or None if it can be any
+            time; the list is read, latest change first, no further than that.
         keep: name under which the last page (the one with the case, if one case is wanted) is kept.
 
     """
     missing = set(wanted)
-    earliest = since and since - CLOCK_ALLOWANCE
+    age = None if since is None else max(now() - since, timedelta())
 
     def enough(found: Sequence[Entry]) -> bool:
         missing.difference_update(each.case_id for each in found if each.case_id)
-        return not missing or (earliest is not None and _before(found[-1].modified, earliest))
+        if not missing or age is None:
+            return not missing
+        # The vendor's clock is no earlier than its latest entry, and has run as long as ours since then.
+        stamps = [each.modified for each in found]
+        latest, last = stamps[len(stamps) // _ODD], stamps[-1]
+        return newest_first(stamps) and bool(latest and last and last.before(latest.less(age)))
 
     entries = yield from walk(connection, sort_by="modified_date.desc", enough=enough, keep=keep)
     return {each.case_id: each for each in entries if each.case_id and each.case_id in wanted}
 
 
-def created_since(connection: DocsumoConnection, at: datetime) -> Flow[list[Entry]]:
-    """Return the cases that were created since ``at``, less the clock allowance; one without a usable date counts."""
-    earliest = at - CLOCK_ALLOWANCE
-    entries = yield from walk(
-        connection, sort_by="created_date.desc", enough=lambda found: _before(found[-1].created, earliest)
-    )
-    return [each for each in entries if not _before(each.created, earliest)]
+def newest(connection: DocsumoConnection) -> Flow[Seen]:
+    """Return what the list has first, the latest created first: one request."""
+    request = requests.list_cases(connection, limit=LARGEST_PAGE, sort_by="created_date.desc")
+    answer = replies.page(request, (yield request))
+    stamps = [each.created for each in answer.entries]
+    dated = None not in stamps and len({each.zoned for each in stamps if each}) == 1
+    whole = not answer.size or answer.total == answer.size
+    return Seen(tuple(each.entry.id for each in replies.labelled(answer.entries)), whole=whole, dated=dated)
 
 
-def search_files(case_id: str, *, query: str = "", keep: str | None = None) -> Flow[list[File]]:
+def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[replies.Labelled], bool]]:
+    """Return the list's cases, the latest created first, until all that a request can have made must be among them.
+
+    Returns them with whether it must.
+    """
+
+    def enough(found: Sequence[Entry]) -> bool:
+        return reaches_back([each.entry for each in replies.labelled(found)], intent)
+
+    walked = yield from _walk(connection, sort_by="created_date.desc", enough=enough, sure=True, shared=intent.settled)
+    if walked is None:
+        return [], False
+    found = replies.labelled(walked.entries)
+    return found, proves([each.entry for each in found], intent, whole=walked.whole)
+
+
+def created_since(
+    connection: DocsumoConnection, since: datetime, recorded: Mapping[str, datetime]
+) -> Flow[dict[str, datetime]]:
+    """Return the cases that were created since then, and when, by our clock; one without a usable date is left out."""
+
+    def times(found: Sequence[Entry]) -> dict[str, datetime]:
+        return by_our_clock([(each.case_id, each.created) for each in found], recorded)
+
+    def enough(found: Sequence[Entry]) -> bool:
+        last = found[-1].case_id
+        return last is not None and times(found).get(last, since) < since
+
+    entries = yield from walk(connection, sort_by="created_date.desc", enough=enough)
+    return {case_id: at for case_id, at in times(entries).items() if at >= since}
+
+
+def search_files(case_id: str, *, query: str = "", keep: str | None = None, shared: bool = False) -> Flow[list[File]]:
     """Return the files of a case that the vendor's search finds (guide 2, step 1)."""
-    request = requests.search_files(case_id, query=query, keep=keep)
+    request = requests.search_files(case_id, query=query, keep=keep, shared=shared)
     return replies.files(request, (yield request))
 
 
@@ -165,7 +250,3 @@ def update_case(
         raise InvalidCaseError("nothing to update: give stage_id, assigned_to or case_name")
     request = requests.update_case(connection, case_id, changes, keep=keep)
     return replies.answer(request, (yield request))
-
-
-def _before(date: datetime | None, limit: datetime) -> bool:
-    return date is not None and date < limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dossier.alike import same
 from dossier.errors import VendorRejectedError
 from dossier.http import Flow
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
@@ -51,7 +52,7 @@ def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # 
     """Find the file by its id, else by its name, and ask for its temporary URL (guide 2, steps 1 and 2)."""
     case_id, wanted = given["case_id"], given["file"]
     found = [each for each in (yield from flows.search_files(case_id)) if each.id]
-    named = [each for each in found if replies.same(each.name) == replies.same(wanted)]
+    named = [each for each in found if same(each.name, wanted)]
     fitting = [each for each in found if each.id == wanted] or named
     if len(fitting) != 1:
         which = ", ".join(f"{each.id} ({each.name})" for each in (fitting or found)[:10]) or "none"

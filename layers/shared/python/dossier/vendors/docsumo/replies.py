@@ -5,15 +5,16 @@ Success is the HTTP status and the envelope's ``status``/``status_code`` togethe
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from dossier.errors import MalformedAnswerError
 from dossier.http import Reply, Request
-from dossier.replies import ERROR, STATUS, identifier, instant, line, missing, name, read, read_object
+from dossier.lost import Entry as Listed
+from dossier.lost import labels
+from dossier.replies import ERROR, STATUS, identifier, line, missing, name, read, read_object
+from dossier.stamps import Stamp
 
 FAILED = frozenset({"erred", "error", "failed"})
 """Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
@@ -30,10 +31,18 @@ class Entry:
     name: str | None
     stage_id: str | None
     status: str | None
-    created: datetime | None
-    modified: datetime | None
+    created: Stamp | None
+    modified: Stamp | None
     error: str | None
     raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A case of the list as look-ups take it: with a stand-in for an id that is missing or cannot be used."""
+
+    entry: Listed
+    case_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +138,17 @@ def entry(raw: dict[str, Any]) -> Entry:
         name=named(raw, "case_name"),
         stage_id=identifier(raw.get("stage_id")),
         status=status(raw),
-        created=instant(raw.get("created_date")),
-        modified=instant(raw.get("modified_date")),
+        created=Stamp.of(raw.get("created_date")),
+        modified=Stamp.of(raw.get("modified_date")),
         error=reason(raw),
         raw=raw,
     )
+
+
+def labelled(entries: Sequence[Entry]) -> list[Labelled]:
+    """Return cases of the list as look-ups take them."""
+    names = labels(each.raw.get("case_id") for each in entries)
+    return [Labelled(Listed(name, each.created), each.case_id) for name, each in zip(names, entries, strict=True)]
 
 
 def files(request: Request, reply: Reply) -> list[File]:
@@ -197,11 +212,6 @@ def status(raw: dict[str, Any]) -> str | None:
 def named(raw: dict[str, Any], key: str) -> str | None:
     """Return a name or title."""
     return name(text(raw.get(key)) or "") or None
-
-
-def same(name: str | None) -> str | None:
-    """Return a file name in the form in which names are compared: Unicode's NFC, as either side may compose it."""
-    return name and unicodedata.normalize("NFC", name)
 
 
 def reason(raw: dict[str, Any]) -> str | None:

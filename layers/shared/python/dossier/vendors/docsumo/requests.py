@@ -49,13 +49,14 @@ def list_cases(
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
+    shared: bool = False,
 ) -> Request:
     """Ask for one page of the case type's cases (guide 1.B); a filter of several values repeats its key."""
     query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
     query += [("stage_id", each) for each in stage_id]
     query += [("assigned_to", each) for each in assigned_to]
     path = f"/api/v1/external/agents/{segment(connection.casetype_id)}/cases"
-    return _request("GET", path, tuple(query), keep=keep)
+    return _request("GET", path, tuple(query), keep=keep, shared=shared)
 
 
 def update_case(
@@ -66,9 +67,9 @@ def update_case(
     return _request("PATCH", path, json=changes, keep=keep)
 
 
-def search_files(case_id: str, *, query: str, keep: str | None = None) -> Request:
+def search_files(case_id: str, *, query: str, keep: str | None = None, shared: bool = False) -> Request:
     """Search the files of a case (guide 2, step 1); ``query`` may be empty."""
-    return _request("GET", f"/api/v1/chatot/cases/{segment(case_id)}/files", (("q", query),), keep=keep)
+    return _request("GET", f"/api/v1/chatot/cases/{segment(case_id)}/files", (("q", query),), keep=keep, shared=shared)
 
 
 def download_url(case_id: str, file_id: str) -> Request:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dossier.alike import pair
 from dossier.http import decode
 from dossier.models import Document
 from dossier.ports import CaseView
@@ -58,8 +59,24 @@ def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: 
 
 def _of_case(documents: Iterable[Document], found: list[File], sent: list[Sent]) -> list[DocumentResult]:
     """Say how each document stands: by its file if that can be told, else as its upload's answer said."""
-    files, answers = list(found), list(sent)
-    return [_of_document(each, _take_file(each, files), _take_answer(each, answers)) for each in documents]
+    listed, left = list(documents), list(sent)
+    answers = [_take_answer(each, left) for each in listed]
+    files = _files_of(listed, answers, found)
+    return [_of_document(each, files.get(place), answers[place]) for place, each in enumerate(listed)]
+
+
+def _files_of(documents: Sequence[Document], answers: Sequence[Sent | None], files: Sequence[File]) -> dict[int, File]:
+    """Return the file of each document, by place: by id (an adopted upload has it), else by name.
+
+    The name is the vendor's own for it, where the upload's answer gave one.
+    """
+    by_id = {each.id: each for each in files if each.id}
+    taken = {place: by_id[each.document_id] for place, each in enumerate(documents) if each.document_id in by_id}
+    rest = [each for each in files if not any(each is other for other in taken.values())]
+    left = [place for place in range(len(documents)) if place not in taken]
+    names = [(answer.name if (answer := answers[place]) else None) or documents[place].name for place in left]
+    pairs = pair(names, [each.name for each in rest])
+    return taken | {left[place]: rest[other] for place, other in pairs.found.items()}
 
 
 def _of_document(document: Document, file: File | None, answer: Sent | None) -> DocumentResult:
@@ -74,17 +91,6 @@ def _of_file(file: File) -> DocumentResult:
     return DocumentResult(
         document_id=file.id, name=file.name, status=file.status, error=failure(file.status, file.error)
     )
-
-
-def _take_file(document: Document, files: list[File]) -> File | None:
-    """Take a document's file out of ``files``: by id (an adopted upload has it), else the first of its name."""
-    by_id = [each for each in files if document.document_id and each.id == document.document_id]
-    taken = next(
-        iter(by_id or [each for each in files if replies.same(each.name) == replies.same(document.name)]), None
-    )
-    if taken is not None:
-        files.remove(taken)
-    return taken
 
 
 def _take_answer(document: Document, answers: list[Sent]) -> Sent | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dossier.alike import alike
 from dossier.errors import (
     InvalidCaseError,
     MalformedAnswerError,
@@ -15,12 +17,14 @@ from dossier.errors import (
     VendorRejectedError,
 )
 from dossier.http import Flow
+from dossier.lost import certain, choose, proves, reaches_back, suspects, usable
 from dossier.media import JPEG, PDF, TIFF
 from dossier.models import AS_S3, BY_REFERENCE, PRESIGNED, Document, Phase, now
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
+from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
 from dossier.replies import missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
+from dossier.stamps import by_our_clock
 from dossier.vendors.docustack import hints, lookup, requests, results
 from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
 from dossier.vendors.docustack.batch import read_batch
@@ -33,6 +37,8 @@ BATCH_SIZE = 100
 """Most documents in one batch request. The guide gives no limit."""
 SETTLE = timedelta(seconds=60)
 """How long after a batch its documents may still be missing from the list: it is ingested in the background."""
+MOST_COMPARED = 60
+"""Most documents of a case whose names are compared, each with each, to upload several at once."""
 PAGES = 20
 """Most pages of the list that one look-up reads."""
 OPTIONS = frozenset({"case_title", BY_REFERENCE})
@@ -83,9 +89,12 @@ class DocuStack:
         return files + [referred[start : start + BATCH_SIZE] for start in range(0, len(referred), BATCH_SIZE)]
 
     def uploads_at_once(self, case: CaseView) -> int:
-        """Return the connection's concurrency; 1 if documents share a name, which a look-up could not tell."""
-        names = {document.name for document in case.documents}
-        return case.connection.limits.concurrency if len(names) == len(case.documents) else 1
+        """Return the connection's concurrency; 1 if documents have names of which one may be listed as the other."""
+        names = [document.name for document in case.documents[:MOST_COMPARED]]
+        apart = len(names) == len(case.documents) and not any(
+            alike(one, other) for place, one in enumerate(names) for other in (*names[:place], *names[place + 1 :])
+        )
+        return case.connection.limits.concurrency if apart else 1
 
     def open(self, case: CaseView) -> Flow[Uploaded]:
         """Do nothing: DocuStack has no cases."""
@@ -98,9 +107,14 @@ class DocuStack:
         return None
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing: the look-up goes by name and time, so that an upload costs one request."""
+        """Return nothing, without a request: what an upload made is told by what was listed before (``listed``)."""
         yield from ()
         return frozenset()
+
+    def listed(self, connection: Connection) -> Flow[Seen]:  # noqa: ARG002 - the port's
+        """Read the first page of the account's list of documents."""
+        listing = yield from self._list(lambda _: True)
+        return listing.seen
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload one file, or submit a batch of references.
@@ -132,42 +146,40 @@ class DocuStack:
         return uploaded
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look the documents up in the account's list, by name (or reference) and time.
+        """Look the documents up in the account's list.
 
-        A single file that a complete list lacks was not uploaded. A batch that it lacks may still be ingested: the
-        look-up is worth repeating for ``SETTLE``, and then an operator has to tell.
+        A single file was not uploaded if the list has nothing that it can be. A batch that it lacks may still be
+        ingested: the look-up is worth repeating for ``SETTLE``, and then an operator has to tell.
 
         Raises:
             NotReadyError: the batch's documents may still be on their way.
-            NeedsAttentionError: there is no list, it may be cut, or more than one upload fits.
+            NeedsAttentionError: there is no list, it may be cut, or it cannot be told which is the upload's.
 
         """
         documents = _pick(case, batch)
-        oldest = intent.at - lookup.ALLOWANCE
-        listing = yield from self._list_for(documents, oldest)
-        taken = frozenset(each.document_id for each in case.documents if each.document_id is not None)
-        found = {each.index: lookup.candidates(listing, each, intent, taken) for each in documents}
-        if any(found.values()) and intent.rivals:
-            raise NeedsAttentionError(
-                f"{_lost(documents)}: {intent.rivals} other upload(s) of that name were under way"
-            )
-        if any(len(fitting) > 1 for fitting in found.values()):
-            raise NeedsAttentionError(f"{_lost(documents)}: more than one listed document fits")
-        ids = {index: fitting[0].document_id for index, fitting in found.items() if fitting}
-        if len(set(ids.values())) == len(documents):
-            job_id = next(found[index][0].job_id for index in ids)
-            return Uploaded(document_ids=ids, job_id=job_id)
+        listing = yield from self._list_for(documents, intent)
+        entries = listing.entries
+        proven = proves(entries, intent, whole=listing.whole)
+        taken = {each.document_id for each in case.documents}
+        left = {each.id for each in suspects(entries, intent)} - taken
+        found = [each for each in listing.documents if each.label in left]
+        # a document is listed by itself, so another request made it if any of its documents may be that
+        intent = replace(intent, others=tuple((name,) for names in intent.others for name in names))
         if _is_referred(case, documents[0]):
-            if now() - intent.at < SETTLE:
-                raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
-            raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list has {len(set(ids.values()))} of them")
-        if not listing.proves_absence(oldest):
-            raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list does not reach back to it")
-        return None
+            return _batch_found(documents, found, intent, listing)
+        candidates = [lookup.candidate(each, documents[0], intent, entries) for each in found]
+        chosen = choose(candidates, intent, lost=_lost(documents), proven=proven)
+        if chosen is None:
+            return None
+        job_id = next(each.job_id for each in found if each.label == chosen.id)
+        return Uploaded(document_ids={documents[0].index: chosen.id}, job_id=job_id)
 
-    def _list_for(self, documents: Sequence[Document], oldest: datetime) -> Flow[lookup.Listing]:
+    def _list_for(self, documents: Sequence[Document], intent: Intent) -> Flow[lookup.Listing]:
+        def enough(listing: lookup.Listing) -> bool:
+            return reaches_back(listing.entries, intent)
+
         try:
-            return (yield from self._list(oldest))
+            return (yield from self._list(enough, shared=intent.settled))
         except StrayAnswerError as error:
             if not error.worded:  # a gateway's: it says nothing about the list
                 raise
@@ -175,8 +187,8 @@ class DocuStack:
         except (VendorRejectedError, MalformedAnswerError) as error:
             raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
 
-    def _list(self, oldest: datetime) -> Flow[lookup.Listing]:
-        """Return the list, back to ``oldest`` if its answers say how to read on.
+    def _list(self, enough: Callable[[lookup.Listing], bool], *, shared: bool = False) -> Flow[lookup.Listing]:
+        """Return the list, until it is ``enough`` if its answers say how to read on.
 
         Raises:
             MalformedAnswerError: there is no list in an answer; besides ``dossier.replies.read``'s.
@@ -184,13 +196,13 @@ class DocuStack:
         """
         listing = lookup.Listing((), whole=False, next_offset=0)
         for _ in range(PAGES):
-            request = requests.listing(listing.next_offset or 0)
+            request = requests.listing(listing.next_offset or 0, shared=shared)
             page = lookup.read_listing(read(request, (yield request)))
             if page is None:
                 raise MalformedAnswerError(f"{request.path} answered no list")
             before, listing = listing, listing + page
             nothing_new = len(listing.documents) == len(before.documents)
-            if nothing_new or listing.next_offset is None or listing.proves_absence(oldest):
+            if nothing_new or listing.next_offset is None or enough(listing):
                 break
         return listing
 
@@ -244,11 +256,23 @@ class DocuStack:
         """Return the document and job that a delivery names."""
         return hints.read_hint(body)
 
-    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:  # noqa: ARG002 - the port's
+    def created(
+        self,
+        connection: Connection,  # noqa: ARG002 - the port's
+        since: datetime,
+        recorded: Mapping[str, datetime],
+    ) -> Flow[Mapping[str, datetime]]:
         """Read the account's list of documents, as far back as ``since`` if its answers say how to read on."""
-        listing = yield from self._list(since)
-        times = {each.document_id: each.created_at for each in listing.documents}
-        return {name: at for name, at in times.items() if at is not None and at >= since}
+
+        def times(listing: lookup.Listing) -> dict[str, datetime]:
+            named = [each for each in listing.documents if usable(each.label)]
+            return by_our_clock([(each.label, each.created) for each in named], recorded)
+
+        def enough(listing: lookup.Listing) -> bool:
+            return bool(listing.documents) and times(listing).get(listing.documents[-1].label, since) < since
+
+        listing = yield from self._list(enough)
+        return {name: at for name, at in times(listing).items() if at >= since}
 
     def check(self, connection: Connection) -> Flow[str]:
         """List documents, as the guide's authentication example does: it proves URL and key."""
@@ -274,6 +298,28 @@ def _is_referred(case: CaseView, document: Document) -> bool:
 def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
     by_index = {document.index: document for document in case.documents}
     return [by_index[index] for index in batch]
+
+
+def _batch_found(
+    documents: Sequence[Document], found: Sequence[lookup.Listed], intent: Intent, listing: lookup.Listing
+) -> Uploaded:
+    """Tell a batch's documents from what may be theirs: all of them, or none is taken."""
+    pairs = lookup.pair_all(documents, found)
+    chosen = {documents[place].index: found[other] for place, other in pairs.found.items()}
+    whole = len(chosen) == len(documents)
+    fitting = [lookup.candidate(chosen[each.index], each, intent, listing.entries) for each in documents if whole]
+    if (
+        whole
+        and not pairs.unsure
+        and (pairs.exact or intent.settled)
+        and all(certain(each, intent) for each in fitting)
+    ):
+        ids = {index: each.label for index, each in chosen.items()}
+        return Uploaded(document_ids=ids, job_id=next(each.job_id for each in chosen.values()))
+    if not whole and now() - intent.at < SETTLE:
+        raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
+    others = f", and what may be them: {', '.join(each.label for each in found[:5])}" if found else ""
+    raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list has {len(chosen)} of them{others}")
 
 
 def _names(documents: Sequence[Document]) -> str:

@@ -1,37 +1,46 @@
 """Finding an upload whose answer was lost, in the account's list of documents.
 
 The list's shape is undocumented (``GET /api/v1/documents`` appears only in the guide's authentication example): a bare
-array or an envelope are both read, newest first is assumed nowhere but where a page is visibly cut.
+array or an envelope are both read, and no order of it is assumed but what its own times tell (``dossier.lost``).
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
+from dossier.alike import Pairs, pair
+from dossier.lost import Candidate, Entry, Fit, fit, is_new, labels
 from dossier.models import Document
-from dossier.ports import Intent
-from dossier.replies import instant
+from dossier.ports import Intent, Seen
+from dossier.stamps import Stamp
 from dossier.vendors.docustack.answers import first_id, text
 
-ALLOWANCE = timedelta(seconds=120)
-"""How far the vendor's clock may be behind ours."""
-PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
-"""Usual sizes of a page: a list of exactly so many, without a total, may be the first page of a longer one."""
+ROUND = (10, 25)
+"""A list of a multiple of one of these, without a total, may be the first page of a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A document in the account's list."""
+    """A document in the account's list; ``label`` is its id, or stands for one that cannot be used."""
 
-    document_id: str
+    label: str
     name: str | None = None
     ref: str | None = None
-    created_at: datetime | None = None
+    created: Stamp | None = None
     job_id: str | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """The document as look-ups take it."""
+        return Entry(self.label, self.created)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be known by: its name, and the last part of its reference's path."""
+        refs = (self.ref.partition("?")[0].rstrip("/").rpartition("/")[2],) if self.ref else ()
+        return tuple(each for each in (self.name, *refs) if each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +56,21 @@ class Listing:
 
     def __add__(self, page: Listing) -> Listing:
         """Return this listing with one more page; a document that moved to the next page counts once."""
-        known = {each.document_id for each in self.documents}
-        fresh = tuple(each for each in page.documents if each.document_id not in known)
+        known = {each.label for each in self.documents}
+        fresh = tuple(each for each in page.documents if each.label not in known)
         return Listing(self.documents + fresh, page.whole, page.next_offset)
 
-    def proves_absence(self, since: datetime) -> bool:
-        """Whether a document created at or after ``since`` would certainly be in it."""
-        if self.whole:
-            return True
-        times = [each.created_at for each in self.documents if each.created_at is not None]
-        newest_first = len(times) == len(self.documents) and times == sorted(times, reverse=True)
-        return newest_first and bool(times) and times[-1] < since
+    @property
+    def entries(self) -> list[Entry]:
+        """The documents as look-ups take them."""
+        return [each.entry for each in self.documents]
+
+    @property
+    def seen(self) -> Seen:
+        """What is known of the list before an upload."""
+        stamps = [each.created for each in self.documents]
+        dated = None not in stamps and len({each.zoned for each in stamps if each}) == 1
+        return Seen(tuple(each.label for each in self.documents), whole=self.whole, dated=dated)
 
 
 def read_listing(answer: object) -> Listing | None:
@@ -66,7 +79,9 @@ def read_listing(answer: object) -> Listing | None:
     entries = entries_of(answer)
     if entries is None:
         return None
-    documents = tuple(listed for entry in entries if isinstance(entry, dict) and (listed := _listed(entry)))
+    objects = [each for each in entries if isinstance(each, dict)]
+    names = labels(_raw_id(each) for each in objects)
+    documents = tuple(_listed(each, label) for each, label in zip(objects, names, strict=True))
     return Listing(documents, *_paging(envelope, len(entries)))
 
 
@@ -75,27 +90,33 @@ def entries_of(answer: object) -> Sequence[Any] | None:
     return answer if isinstance(answer, list) else _list_in(answer if isinstance(answer, dict) else {})
 
 
-def candidates(listing: Listing, document: Document, intent: Intent, taken: frozenset[str]) -> list[Listed]:
-    """Return the listed documents that may be ``document``'s upload: its name, not known before, not too old."""
-    oldest = intent.at - ALLOWANCE
-    return [
-        each
-        for each in listing.documents
-        if _same(each, document)
-        and each.document_id not in intent.known
-        and each.document_id not in taken
-        and (each.created_at is None or each.created_at >= oldest)
-    ]
+def candidate(listed: Listed, document: Document, intent: Intent, entries: Sequence[Entry]) -> Candidate:
+    """Return a suspect as what a document's upload may have made: by its reference, or the name that is most like."""
+    new = is_new(listed.entry, entries, intent)
+    if listed.ref is not None and listed.ref == document.ref:
+        return Candidate(listed.label, listed.names, Fit.SAME, new=new)
+    fits = [fit([document.name], [each]) for each in listed.names]
+    likest = min(fits, key=list(Fit).index, default=Fit.EMPTY)
+    return Candidate(listed.label, listed.names, likest, new=new)
 
 
-def _same(listed: Listed, document: Document) -> bool:
-    if listed.ref is not None and document.ref is not None:
-        return listed.ref == document.ref
-    return listed.name is not None and _normal(listed.name) == _normal(document.name)
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+def pair_all(documents: Sequence[Document], listed: Sequence[Listed]) -> Pairs:
+    """Match the documents of a batch with what is listed: by reference, then by name."""
+    by_ref: dict[int, int] = {}
+    for place, document in enumerate(documents):
+        refs = (
+            other
+            for other, each in enumerate(listed)
+            if document.ref is not None and each.ref == document.ref and other not in by_ref.values()
+        )
+        if (other := next(refs, None)) is not None:
+            by_ref[place] = other
+    left = [place for place in range(len(documents)) if place not in by_ref]
+    free = [other for other in range(len(listed)) if other not in by_ref.values()]
+    names = [listed[other].names for other in free]
+    pairs = pair([documents[place].name for place in left], [each[0] if each else None for each in names])
+    found = {left[place]: free[other] for place, other in pairs.found.items()}
+    return Pairs(by_ref | found, pairs.exact, frozenset(free[other] for other in pairs.unsure))
 
 
 def _list_in(envelope: Mapping[str, Any]) -> Sequence[Any] | None:
@@ -108,15 +129,16 @@ def _list_in(envelope: Mapping[str, Any]) -> Sequence[Any] | None:
     return None
 
 
-def _listed(entry: Mapping[str, Any]) -> Listed | None:
-    document_id = first_id(entry, "document_id", "id")
-    if document_id is None:
-        return None
+def _raw_id(entry: Mapping[str, Any]) -> object:
+    return entry.get("document_id") or entry.get("id")
+
+
+def _listed(entry: Mapping[str, Any], label: str) -> Listed:
     return Listed(
-        document_id=document_id,
+        label=label,
         name=text(entry.get("name")) or text(entry.get("filename")),
         ref=text(entry.get("ref")),
-        created_at=instant(entry.get("created_at")) or instant(entry.get("uploaded_at")),
+        created=Stamp.of(entry.get("created_at")) or Stamp.of(entry.get("uploaded_at")),
         job_id=first_id(entry, "job_id"),
     )
 
@@ -129,7 +151,8 @@ def _paging(envelope: Mapping[str, Any], count: int) -> tuple[bool, int | None]:
     end = (offset or 0) + count
     total = next((found for key in ("total", "total_count") if (found := _count(told.get(key))) is not None), None)
     more = told.get("has_more") or any(told.get(key) for key in ("next", "next_cursor", "next_page"))
-    whole = not more and (total <= end if total is not None else count not in PAGE_SIZES)
+    cut = bool(count) and any(count % each == 0 for each in ROUND)
+    whole = not more and (total <= end if total is not None else not cut)
     return whole, end if offset is not None and count and not whole else None
 
 

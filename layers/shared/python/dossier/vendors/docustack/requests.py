@@ -39,12 +39,12 @@ def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Req
     return _request("POST", f"{DOCUMENTS}/batch", json=body, effect=Effect.UNSAFE, keep=keep)
 
 
-def listing(offset: int = 0) -> Request:
+def listing(offset: int = 0, *, shared: bool = False) -> Request:
     """List the account's documents (only shown in the guide's "Authentication" example, without parameters).
 
     ``offset`` is for a list whose answer tells an ``offset`` of its own.
     """
-    return _request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else ())
+    return _request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else (), shared=shared)
 
 
 def status(document_id: str) -> Request:

@@ -17,12 +17,14 @@ from dossier.errors import (
     VendorRejectedError,
 )
 from dossier.http import Flow
+from dossier.lost import usable
 from dossier.media import BMP, DOCX, GIF, JPEG, PDF, PNG, TIFF, WEBP
 from dossier.models import Document, Phase
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Uploaded
-from dossier.replies import identifier, instant, message, missing, read, read_object
+from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
+from dossier.replies import identifier, message, missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
+from dossier.stamps import Stamp
 from dossier.vendors.ombudsman import hints, requests, results
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
@@ -30,6 +32,7 @@ from dossier.vendors.ombudsman.answers import (
     DOCUMENT_ENDED,
     DOCUMENT_RUNNING,
     document_state,
+    evidence_labels,
     evidence_of,
     problem,
     status,
@@ -112,7 +115,12 @@ class Ombudsman:
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
         """Return the ids of the case's evidence before the upload."""
         answer = yield from self._case(case)
-        return frozenset(evidence_of(answer))
+        return frozenset(evidence_labels(answer))
+
+    def listed(self, connection: Connection) -> Flow[Seen]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: the API has no list."""
+        yield from ()
+        return Seen()
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload one evidence document (guide, "Step 2")."""
@@ -127,7 +135,7 @@ class Ombudsman:
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Compare the case's evidence with what was known before: what is new is the lost upload's.
 
-        Rivals elsewhere on the connection do not matter: each case has its own evidence, uploaded one by one.
+        Requests elsewhere on the connection do not matter: each case has its own evidence, uploaded one by one.
 
         Raises:
             NeedsAttentionError: more than one evidence document is new, or the case does not tell its evidence.
@@ -138,12 +146,21 @@ class Ombudsman:
         answer = yield from self._case(case)
         if not isinstance(answer.get("evidence", ""), list | type(None)):
             raise NeedsAttentionError(f"{lost}: the vendor's case does not list its evidence")
-        taken = {each.document_id for each in case.documents}
-        new = [each for each in evidence_of(answer) if each not in intent.known and each not in taken]
-        if not new and not {each for each in taken if each} <= evidence_of(answer).keys():
+        taken = {each.document_id for each in case.documents if each.document_id}
+        listed = evidence_labels(answer)
+        new = [each for each in listed if each not in intent.known and each not in taken]
+        before = {*(intent.seen.ids if intent.seen else ())}
+        if not new and not taken | before <= {*listed}:
             raise NeedsAttentionError(f"{lost}: the vendor's case does not list what it has")
         if len(new) > 1:
-            raise NeedsAttentionError(f"{lost}: the case has {len(new)} new evidence documents ({', '.join(new)})")
+            shown = ", ".join(new)
+            raise NeedsAttentionError(
+                f"{lost}: the case has {len(new)} new evidence documents ({shown})", candidates=new
+            )
+        if new and intent.others:
+            raise NeedsAttentionError(f"{lost}: {new[0]} is new, and others add to this case, too", candidates=new)
+        if new and not usable(new[0]):
+            raise NeedsAttentionError(f"{lost}: the case has a new evidence document without an id that can be used")
         return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
@@ -194,7 +211,9 @@ class Ombudsman:
             if error.status == 400 and STILL_PROCESSING in message(reply).lower():
                 raise NotReadyError(str(error)) from error
             answer = yield from self._case(case)
-            if not _is_assessed(case, answer):
+            if not _is_assessed(case, answer) and not (
+                status(answer) == "processed" and _is_stale(case, answer) is None
+            ):
                 raise
             # an earlier trigger, whose answer was lost, came late
 
@@ -229,7 +248,12 @@ class Ombudsman:
         """Return the case or document that a delivery names."""
         return hints.read_hint(body)
 
-    def created(self, connection: Connection, since: datetime) -> Flow[Mapping[str, datetime]]:  # noqa: ARG002 - the port's
+    def created(
+        self,
+        connection: Connection,  # noqa: ARG002 - the port's
+        since: datetime,  # noqa: ARG002
+        recorded: Mapping[str, datetime],  # noqa: ARG002
+    ) -> Flow[Mapping[str, datetime]]:
         """Return nothing, without a request: the API has no list."""
         yield from ()
         return {}
@@ -301,13 +325,21 @@ def _failed_names(case: CaseView, answer: Mapping[str, Any]) -> list[str]:
 
 
 def _is_assessed(case: CaseView, answer: Mapping[str, Any]) -> bool:
-    """Whether an assessment of all of the case's documents is under way or done."""
-    return status(answer) == "processing" or (status(answer) == "processed" and not _is_stale(case, answer))
+    """Whether an assessment of all of the case's documents is certainly under way or done."""
+    return status(answer) == "processing" or (status(answer) == "processed" and _is_stale(case, answer) is False)
 
 
-def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool:
-    """Whether an assessment ended before documents were appended to its case, going by the vendor's own clock."""
-    ended = instant(answer.get("processing_completed_at"))
+def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool | None:
+    """Whether an assessment ended before documents were appended to its case, by the vendor's own times.
+
+    None where these cannot be compared, as they are of different forms: some with a zone, and some without.
+    """
+    ended = Stamp.of(answer.get("processing_completed_at"))
     own_ids = {each.document_id for each in case.documents}
-    uploads = [instant(each.get("uploaded_at")) for key, each in evidence_of(answer).items() if key in own_ids]
-    return ended is not None and any(each is not None and each > ended for each in uploads)
+    listed = [Stamp.of(each.get("uploaded_at")) for key, each in evidence_of(answer).items() if key in own_ids]
+    uploads = [each for each in listed if each is not None]
+    if ended is None or not uploads:
+        return False
+    if any(ended.at < each.at for each in uploads if each.zoned == ended.zoned):
+        return True
+    return False if all(each.zoned == ended.zoned for each in uploads) else None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dossier.lost import labels
 from dossier.models import iso
 from dossier.ports import DocumentState
 from dossier.replies import ERROR, STATUS, block, identifier, line
@@ -59,6 +60,11 @@ def evidence_of(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for each in entries(case.get("evidence"))
         if (document_id := identifier(each.get("document_id"))) is not None
     }
+
+
+def evidence_labels(case: Mapping[str, Any]) -> list[str]:
+    """Return the ids of a case's evidence, with a stand-in for each that is missing or cannot be used."""
+    return labels(each.get("document_id") for each in entries(case.get("evidence")))
 
 
 def day(value: object) -> str | None:
