@@ -34,6 +34,8 @@ REFUSED_FILE = {413, 415, 422}
 """Statuses by which a vendor refuses one file; the case goes on without it and says so."""
 FIRST_LOOK = timedelta(seconds=5)
 """How long after its answer was lost a request is looked up, the first of two times at most."""
+TRIES_TO_LIST = 6
+"""Failures in a row after which a connection uploads though its list cannot be read: a lost answer is a question."""
 SIZE = 4 << 20
 """Bytes of documents for which a vendor may be at work as long as ``settling``; for twice as many, twice as long."""
 LONGEST = timedelta(minutes=10)
@@ -170,9 +172,12 @@ def _before(once: Once) -> Before:
         seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
     except (VendorRejectedError, MalformedAnswerError):  # it has no list after all
         return Before(seen=intents.saw(connection.name, None))
-    except VendorUnavailableError as error:  # a list that is out of order keeps nobody from uploading
-        none = isinstance(error, StrayAnswerError) and error.worded
-        return Before(seen=intents.saw(connection.name, None) if none else latest)
+    except VendorUnavailableError as error:
+        if isinstance(error, StrayAnswerError) and error.worded:
+            return Before(seen=intents.saw(connection.name, None))
+        if latest is None and intents.unseen(connection.name) < TRIES_TO_LIST:
+            raise
+        return Before(seen=latest)  # a list that is out of order keeps nobody from uploading
     return Before(seen=seen, fresh=True)
 
 

@@ -161,6 +161,7 @@ class Intents:
         What has no times serves one upload alone: by its entries nobody can tell what came after it.
         """
         pk, at, ttl = f"SEEN#{connection}", iso(now()), int(time.time()) + SEEN_TTL
+        self._table.delete(pk, "FAILED")
         if seen is None:
             self._table.put({"pk": pk, "sk": "LATEST", "at": at, "ttl": ttl})
             return None
@@ -172,6 +173,13 @@ class Intents:
         if seen.dated:
             self._table.put({"pk": pk, "sk": "LATEST", "at": at, "name": name, "ttl": ttl})
         return name
+
+    def unseen(self, connection: str) -> int:
+        """Note that an account's list could not be read before an upload; return how often in a row that was."""
+        pk, ttl = f"SEEN#{connection}", int(time.time()) + SEEN_TTL
+        failed = int((self._table.get(pk, "FAILED") or {}).get("times", 0)) + 1
+        self._table.put({"pk": pk, "sk": "FAILED", "times": failed, "ttl": ttl})
+        return failed
 
     def latest_seen(self, connection: str) -> tuple[str | None, bool]:
         """Return the name of what an account listed last, and whether that is recent enough to begin with."""
