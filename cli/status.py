@@ -77,7 +77,7 @@ def cases(
     names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
     found = (each for each in _newest(where, names, begin, after) if not wanted or each.status in wanted)
-    records = list(found if limit is None else islice(found, limit))
+    records = [where.app.cases.troubled(each) for each in (found if limit is None else islice(found, limit))]
     more = next(found, None) is not None
     out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
     if not records:

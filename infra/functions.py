@@ -184,7 +184,15 @@ class Functions(Construct):
             Grant(("states:SendTaskSuccess", "states:SendTaskFailure"), (machine,)),
             loops=True,
         )
-        self._add("sweep", _BRIEF, self._queries_index(), send_polls, scheduled=True)
+        self._add(
+            "sweep",
+            _BRIEF,
+            self._queries_index(),
+            self._table("UpdateItem"),
+            send_polls,
+            Grant(("sqs:GetQueueAttributes",), waiting_room.queue_arns),
+            scheduled=True,
+        )
 
         # What holds between all of them.
         self._add(

@@ -21,6 +21,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from dossier.errors import CaseFailedError, NeedsAttentionError, ThrottledError, retryable_names, tree
+from dossier.stores.waits import MOST_EXTENDED
 from infra.function import LOG_RETENTION
 from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
@@ -36,7 +37,7 @@ LAMBDA_TROUBLE = (
     "Lambda.ServiceException",
 )
 """What AWS asks to try again: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
-SPARE = 900
+SPARE = 900 + MOST_EXTENDED
 """Seconds after a wait's deadline at which the state gives up by itself; the waiting room ends the wait before."""
 
 _EXECUTION = {"arn": "{% $states.context.Execution.Id %}", "name": "{% $states.context.Execution.Name %}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import aws_cdk as cdk
@@ -46,7 +47,10 @@ class WaitingRoom(Construct):
     def polled_by(self, function: lambda_.Function) -> None:
         """Hand each poll message to the function: one by one, as many at once as the vendor's account allows."""
         for name, queue in self.queues.items():
-            queue.consumed_by(function, batch_size=1, at_once=self._settings.connections[name].limits.concurrency)
+            limits = self._settings.connections[name].limits
+            # More than there are requests a second would only wait for each other, and come in vain.
+            at_once = min(limits.concurrency, math.ceil(limits.requests_per_second))
+            queue.consumed_by(function, batch_size=1, at_once=at_once)
 
     def swept_by(self, function: lambda_.Function) -> None:
         """Run the function each minute."""

@@ -203,7 +203,7 @@ class Cases(Stage):
         """A wait that nobody polls any more."""
         names = self.uploaded("invoices")
         self.call("wait", {**names, "phase": "documents", "token": self._token})
-        self.change(pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO)
+        self.change(pk_of(names), "WAIT", next_at=LONG_AGO, gsi_sk=LONG_AGO, sent_at=LONG_AGO)
         self.prove("sweep", {})
 
     def reconciled(self) -> None:

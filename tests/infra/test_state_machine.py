@@ -11,6 +11,7 @@ import pytest
 
 from dossier import errors
 from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, RetryableError, tree
+from dossier.stores.waits import MOST_EXTENDED
 from tests.infra.synthesis import Synthesized
 
 PATH_FIELDS = {
@@ -117,7 +118,7 @@ def test_a_wait_that_timed_out_is_over(stack: Synthesized, name: str) -> None:
 @pytest.mark.parametrize("name", ["Poll", "Poll Results"])
 def test_a_wait_ends_by_itself_after_its_deadline(stack: Synthesized, name: str) -> None:
     """Should the waiting room fail, the state itself gives up, a quarter of an hour later."""
-    assert _state(stack, name)["TimeoutSeconds"] == "{% $ceil($case.deadline) + 900 %}"
+    assert _state(stack, name)["TimeoutSeconds"] == f"{{% $ceil($case.deadline) + {MOST_EXTENDED + 900} %}}"
 
 
 def test_whatever_fails_is_recorded(stack: Synthesized) -> None:

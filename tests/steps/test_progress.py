@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+import httpx
+
 from cli.status import describe, standing
-from dossier.models import Document, iso, now
-from dossier.ports import DocumentState, Progress
-from dossier.steps.work import Job
-from dossier.stores.cases import Case, CaseRecord
 from tests.conftest import Cloud
 from tests.machine import World, samples
+from tests.room import Clock, Room, clock
+
+__all__ = ["clock"]
 
 
-def test_a_documents_progress_is_stored_and_shown(cloud: Cloud) -> None:
+def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) -> None:
     """DocuStack's extraction_progress of a document that is still running stands in `dossier status`."""
-    world, at = World(cloud), iso(now())
-    record = CaseRecord(
-        connection="invoices",
-        reference="R-1",
-        vendor="docustack",
-        status="waiting",
-        execution_arn="arn:1",
-        submitted_at=at,
-        updated_at=at,
+    room = Room(cloud, clock)
+    room.answer = lambda _: httpx.Response(
+        200, json={"status": "processing", "extraction_progress": 40, "fields_extracted": 3}
     )
-    document = Document(index=0, name="invoice.pdf", key="k", document_id="d1")
-    cloud.app.cases.claim(record)
-    cloud.app.cases.put_documents("invoices", "R-1", [document], fresh=True)
-    job: Job = world.desk.load("invoices", "R-1")
-    running = DocumentState(status="processing", finished=False, progress=40)
-    world.poller()._note(job, Progress(finished=False, documents={"d1": running}))
-    case: Case = cloud.app.cases.get("invoices", "R-1")
-    assert standing(case.documents[0]) == "processing (40 %)"
-    assert describe(case)["documents"][0]["progress"] == 40
+    room.serve()
+    assert standing(room.case.documents[0]) == "processing (40 %)"
+    assert describe(room.case)["documents"][0]["progress"] == 40
+    assert room.case.documents[0].fields_extracted == 3
 
 
 def test_what_a_poll_learns_of_one_document_is_kept_when_another_cannot_be_asked_for(cloud: Cloud) -> None:

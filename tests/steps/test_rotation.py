@@ -25,7 +25,7 @@ class Replaced(Keys):
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return the key, or an older one while it is not replaced here."""
         waits = self._world.cloud.app.waits.find(connection, "R-1") is not None
-        if waits:
+        if waits or self.notes:
             self.notes.append(self._world.desk.cases.get(connection, "R-1").record.note)
         self.wrong = waits and self._left > 0
         self._left -= self.wrong

@@ -214,8 +214,8 @@ def test_a_wait_moves_once(cloud: Cloud) -> None:
     waits.start("invoices", "INV-1", phase="documents", token="t1", first=0, deadline=60)
     wait = waits.find("invoices", "INV-1")
     assert wait is not None
-    assert waits.postpone(wait, 0, answered=True)
-    assert not waits.postpone(wait, 0, answered=True)
+    assert waits.postpone(wait, 0, attempts=1)
+    assert not waits.postpone(wait, 0, attempts=1)
     moved = waits.find("invoices", "INV-1")
     assert moved is not None
     assert (moved.seq, moved.attempts) == (wait.seq + 1, 1)

@@ -75,9 +75,10 @@ class Turns:
         """Note a pause."""
         self.paused.append((connection, seconds))
 
-    def failed(self, connection: str) -> None:
+    def failed(self, connection: str, failure: str | None = None) -> None:
         """Note a failure."""
         self.told.append("failed")
+        self.failure = failure
 
     def succeeded(self, connection: str) -> None:
         """Note a success."""

@@ -31,8 +31,9 @@ from dossier.stores.table import Table
 from dossier.stores.waits import Waits
 from dossier.transport import Transport
 
-PATIENCE = 20.0
-"""How long, in seconds, a step waits inside the function for its connection's turn before the state machine retries."""
+PATIENCE = 1.0
+"""How long, in seconds, a request waits inside the function for its connection's turn: a function that waits is paid
+for, and is one of those that an account may run at once. Who has to wait longer comes back (``ThrottledError``)."""
 
 
 class App:

@@ -42,16 +42,25 @@ class RetryableError(DossierError):
 class ThrottledError(RetryableError):
     """The request was not performed because of a rate limit.
 
-    ``retry_after`` is the pause in seconds that the vendor (or the connection's own limit) asks for.
+    ``retry_after`` is the pause in seconds that the vendor (or the connection's own limit) asks for. ``why`` is
+    ``pause`` (the vendor's), ``breaker`` (the vendor keeps failing), ``turn`` or ``slot`` (the connection's limits).
     """
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, why: str = "pause") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.why = why
 
 
 class VendorUnavailableError(RetryableError):
-    """The vendor could not be reached, or answered that it did not perform the request."""
+    """The vendor could not be reached, or answered that it did not perform the request.
+
+    ``unreachable`` names the failure of the connection, if there was none to the vendor.
+    """
+
+    def __init__(self, message: str, *, unreachable: str | None = None) -> None:
+        super().__init__(message)
+        self.unreachable = unreachable
 
 
 class StrayAnswerError(VendorUnavailableError):

@@ -5,7 +5,7 @@ Every vendor is one folder under ``vendors`` with a :class:`Vendor`; none of the
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -117,6 +117,17 @@ class Progress:
     """Statuses that the vendor's guide does not name: handled as "not finished yet", counted by a metric."""
 
 
+class Found(dict[str, Progress]):
+    """How cases stand, by vendor case id; ``rest`` is where the list goes on that was not read as far as it must."""
+
+    rest: int | None = None
+
+
+def never() -> bool:
+    """Return False: there is all the time in the world."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A file that can be fetched: ``source`` is what the adapter needs to locate it (an id, a path)."""
@@ -226,10 +237,18 @@ class Vendor(Protocol):
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
         """Ask how the documents in ``pending`` (vendor ids) stand. Finished once none of them is still running."""
 
-    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+    def poll_results(
+        self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
+    ) -> Flow[Mapping[str, Progress]]:
         """Ask how cases stand, by vendor case id; a case that the answer lacks is not finished.
 
-        Called with one case unless ``bulk_poll``. Only for vendors with cases.
+        Called with one case, and nothing else, unless ``bulk_poll``. Only for vendors with cases.
+
+        Args:
+            cases: of one connection.
+            start: where in the list to begin: the ``rest`` of an earlier :class:`Found`.
+            spent: whether to leave the rest of the list for another time.
+
         """
 
     def process(self, case: CaseView) -> Flow[None]:

@@ -83,8 +83,8 @@ class Turns(Protocol):
     def pause(self, connection: str, seconds: float) -> None:
         """Stop every worker of the connection."""
 
-    def failed(self, connection: str) -> None:
-        """Note that a request got no usable answer."""
+    def failed(self, connection: str, failure: str | None = None) -> None:
+        """Note that a request got no usable answer; ``failure`` names that of the connection."""
 
     def succeeded(self, connection: str) -> None:
         """Note that the vendor answers."""
@@ -192,8 +192,8 @@ class Transport:
             reply = self._exchange(request, headers, connection)
         except ThrottledError:  # not its turn: nothing was sent
             raise
-        except RetryableError:
-            self._turns.failed(connection.name)
+        except RetryableError as error:
+            self._turns.failed(connection.name, getattr(error, "unreachable", None))
             raise
         if (pause := replies.asked_pause(reply)) is not None:  # first: until it is written down, the others go on
             self._turns.pause(connection.name, pause)
@@ -341,7 +341,8 @@ def failures(effect: Effect, what: str) -> Iterator[None]:
     try:
         yield
     except NOT_SENT as error:
-        raise VendorUnavailableError(f"{what}: no connection to the vendor ({type(error).__name__})") from None
+        name = type(error).__name__
+        raise VendorUnavailableError(f"{what}: no connection to the vendor ({name})", unreachable=name) from None
     except httpx.DecodingError as error:
         lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
         raise lost(f"{what}: the answer cannot be decoded ({error})") from None

@@ -29,8 +29,10 @@ def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
 
     """
     job = desk.load(connection, reference)
-    desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
-    listed = job.look_up("artifacts", job.vendor.artifacts(job.view))
+    if job.case.record.trouble is None or job.case.record.status is not CaseStatus.DOWNLOADING:
+        desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
+    with job.telling():
+        listed = job.look_up("artifacts", job.vendor.artifacts(job.view))
     most = job.connection.limits.artifacts
     if len(listed) > most:
         raise ConfigurationError(

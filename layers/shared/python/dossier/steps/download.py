@@ -29,7 +29,7 @@ def download(connection: str, reference: str, index: int, *, desk: Desk) -> None
     if artifact.key:
         return
     key = f"{folder(connection, reference)}artifacts/{artifact.name}"
-    with job.lease(f"artifact-{index}"):
+    with job.lease(f"artifact-{index}"), job.telling():
         size, sha256 = _fetch(job, artifact, key)
     done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
     desk.cases.put_artifact(connection, reference, done)

@@ -37,7 +37,8 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
     raw = RawAnswers(desk, connection, reference)
     result = job.vendor.read_result(job.view, raw)
     if result.status != "failed":
-        job.run(job.vendor.finish(job.view))
+        with job.telling():
+            job.run(job.vendor.finish(job.view))
     result = _complete(result, job.case, job.connection)
     failed = CaseFailedError.__name__ if result.status == "failed" else None
     _write(result, job.case, raw, desk=desk, events=events, error=failed)

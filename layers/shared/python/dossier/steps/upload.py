@@ -81,8 +81,10 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     """
     job = desk.load(connection, reference)
     if job.case.record.case_id is None:
-        desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note="the vendor's case is opened")
-        _perform(Once(job, "open", ()))
+        if job.case.record.trouble is None:
+            desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note="the vendor's case is opened")
+        with job.telling():
+            _perform(Once(job, "open", ()))
 
 
 def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
@@ -97,8 +99,10 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
     if all(each.document_id or each.finished for each in once.documents):
         desk.intents.end(*once.key)
         return
-    desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
-    _perform(once)
+    if job.case.record.trouble is None:
+        desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
+    with job.telling():
+        _perform(once)
 
 
 def _perform(once: Once) -> None:
@@ -170,10 +174,9 @@ def _before(once: Once) -> Before:
         return Before(seen=latest)
     try:
         seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
-    except (VendorRejectedError, MalformedAnswerError):  # it has no list after all
-        return Before(seen=intents.saw(connection.name, None))
-    except VendorUnavailableError as error:
-        if isinstance(error, StrayAnswerError) and error.worded:
+    except (VendorRejectedError, MalformedAnswerError, VendorUnavailableError) as error:
+        worded = isinstance(error, StrayAnswerError) and error.worded
+        if worded or not isinstance(error, VendorUnavailableError):  # it has no list after all
             return Before(seen=intents.saw(connection.name, None))
         if latest is None and intents.unseen(connection.name) < TRIES_TO_LIST:
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from dossier.errors import InvalidCaseError
@@ -13,7 +13,7 @@ from dossier.steps.work import Desk
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
 from dossier.stores.queues import WAKE, Queues
-from dossier.stores.waits import Waits
+from dossier.stores.waits import Wait, Waits
 
 MOST_IDS = 50
 """Ids of one delivery that are looked at: with a body full of them it would outlast the function, and so would every
@@ -58,19 +58,22 @@ def wake(
     hint = vendor.read_hint(body)
     if hint is None:
         return True
-    references, strangers = set(), []
+    references: dict[str, set[str]] = {}
+    strangers = []
+    # A delivery that names documents is about these; their job, and their case, is only where they belong.
+    about = set(hint.document_ids) or set(hint.job_ids)
     for vendor_id in (*hint.case_ids, *hint.job_ids, *hint.document_ids)[:MOST_IDS]:
         reference = _owner(connection, vendor_id, desk=desk)
         if reference is None:
             strangers.append(vendor_id)
         else:
-            references.add(reference)
+            references.setdefault(reference, set()).update({vendor_id} & about)
     if hint.says:
         for job_id in hint.job_ids[:MOST_IDS]:
             if (owner := desk.intents.owner(connection, job_id)) is not None:
                 desk.cases.say(connection, owner, job_id, hint.says)
-    for reference in references:
-        nudge(connection, reference, desk=desk, waits=waits)
+    for reference, ids in references.items():
+        nudge(connection, reference, desk=desk, waits=waits, ids=ids)
     if references or not _collectable(hint, strangers, vendor.phases[0]):
         return True
     if look == 0 or (look < LOOKS and desk.intents.in_doubt(connection, received_at)):
@@ -80,27 +83,36 @@ def wake(
     return True
 
 
-def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits) -> None:
-    """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does."""
-    if not _moved(connection, reference, waits=waits):
+def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits, ids: Collection[str] | None = None) -> None:
+    """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does.
+
+    ``ids`` are vendor ids of the documents or jobs that it is about: only these are asked for. Without any it is about
+    the whole case.
+    """
+    if not _moved(connection, reference, waits=waits, ids=ids or None):
         desk.cases.change(connection, reference, hinted_at=iso(now()))
     desk.cases.mark(connection, reference, woken=iso(now()))
 
 
-def _moved(connection: str, reference: str, *, waits: Waits) -> bool:
+def _moved(connection: str, reference: str, *, waits: Waits, ids: Collection[str] | None) -> bool:
     """Move a case's wait to now; return False if it does not wait.
 
     A poll that is under way may have asked the vendor a moment before there was anything to tell, and moves the wait
-    too: then it is moved again, unless another delivery has done so since.
+    too: then it is moved again, unless another delivery has done so since, for what this one is about.
     """
     began = now()
     while (wait := waits.find(connection, reference)) is not None:
-        if waits.nudge(wait):
+        if waits.nudge(wait, ids):
             return True
         wait = waits.find(connection, reference)
-        if wait is not None and began <= moment(wait.next_at) <= now():
+        if wait is not None and began <= moment(wait.next_at) <= now() and _covers(wait, ids):
             return True
     return False
+
+
+def _covers(wait: Wait, ids: Collection[str] | None) -> bool:
+    """Whether the next poll of a wait asks for what ``ids`` name (None: for all)."""
+    return not wait.hints if ids is None else not wait.hints or set(ids) <= set(wait.hints)
 
 
 def _owner(connection: str, vendor_id: str, *, desk: Desk) -> str | None:

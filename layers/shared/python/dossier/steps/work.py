@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
-from dossier.errors import ConfigurationError, InvalidCaseError
+from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError
 from dossier.http import Flow, Reply
 from dossier.masks import masked, masked_text
-from dossier.models import moment
+from dossier.models import moment, now
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.stores.cases import Case, Cases
@@ -21,6 +21,7 @@ from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects, vendor_key
 from dossier.transport import Transport
+from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
 
@@ -48,8 +49,8 @@ class Desk:
     lookup_of: Callable[[str, str, str], Lookup]
     connection_of: Callable[[str], Connection]
     vendor_of: Callable[[str], Vendor]
-    patience: float = 20.0
-    """How long, in seconds, a step waits inside the function for a free slot before the state machine retries."""
+    patience: float = 0.5
+    """How long, in seconds, a step waits inside the function for a free slot before it comes back another time."""
     rivalry: timedelta = timedelta(seconds=120)
     """How long a look-up that cannot tell waits for other requests in flight to be settled first."""
     count: Count = uncounted
@@ -111,6 +112,24 @@ class Job:
             submitted_at=moment(record.submitted_at),
             said=self.case.said,
         )
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Have ``dossier status`` say what keeps a step from getting on, from its first error until it is done.
+
+        The same trouble is written down once, however often the step is tried.
+        """
+        record = self.case.record
+        names, before = (record.connection, record.reference), record.trouble
+        try:
+            yield
+        except RetryableError as error:
+            found = trouble_of(error, vendor=type(self.vendor).__name__, at=now(), before=before)
+            if found is not None and (before is None or found.kind != before.kind):
+                self.desk.cases.change(*names, trouble=found.model_dump())
+            raise
+        if before is not None:
+            self.desk.cases.change(*names, trouble=None)
 
     def run(self, flow: Flow[_T], *, hide: Sequence[str] = ()) -> _T:
         """Drive a flow; the raw answers it wants kept go to the case's ``vendor/`` folder.

@@ -10,8 +10,9 @@ from boto3.dynamodb.conditions import Attr
 from pydantic import BaseModel, ConfigDict, Field
 
 from dossier.errors import InvalidCaseError, ReferenceConflictError
-from dossier.models import CaseStatus, Document, OptionValue, iso, now
+from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
 from dossier.stores.table import Item, Table, case_key
+from dossier.troubles import Trouble, clock
 
 _FINAL = [status.value for status in CaseStatus if status.final]
 
@@ -44,7 +45,9 @@ class CaseRecord(Stored):
     error: str | None = None
     """Name of the error behind ``reason``."""
     note: str | None = None
-    """What is going on right now, for people."""
+    """What is going on right now, for people: the trouble, while there is one."""
+    trouble: Trouble | None = None
+    """What keeps a step from getting on. What keeps a poll from it is stored with the wait."""
     review: bool = False
     """A person should look at the result: a field's confidence is below the connection's ``review_below``."""
     refused: bool = False
@@ -104,7 +107,7 @@ class Cases:
 
     def find(self, connection: str, reference: str) -> Case | None:
         """Return a case with its documents, artifacts and questions, or None."""
-        record, documents, artifacts, questions, said = None, [], [], [], {}
+        record, documents, artifacts, questions, said, waiting = None, [], [], [], {}, None
         for item in self._table.query(case_key(connection, reference)):
             kind = item["sk"].partition("#")[0]
             if kind == "CASE":
@@ -117,10 +120,12 @@ class Cases:
                 questions.append(Question.model_validate(item))
             elif kind == "SAID":
                 said[item["job_id"]] = item["text"]
+            elif kind == "WAIT":
+                waiting = item
         if record is None:
             return None
         return Case(
-            record=record,
+            record=_troubled(record, waiting),
             documents=tuple(documents),
             artifacts=tuple(artifacts),
             questions=tuple(questions),
@@ -155,6 +160,12 @@ class Cases:
         """Return one artifact of a case, or None if it has none of that number."""
         item = self._table.get(case_key(connection, reference), f"ART#{index:05d}")
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
+
+    def troubled(self, record: CaseRecord) -> CaseRecord:
+        """Return a record whose note says what keeps its polls from getting on, if anything does."""
+        if record.status not in {CaseStatus.WAITING, CaseStatus.PROCESSING}:
+            return record
+        return _troubled(record, self._table.get(case_key(record.connection, record.reference), "WAIT"))
 
     def newest(self, connection: str, *, since: str | None = None, until: str | None = None) -> Iterator[CaseRecord]:
         """Yield the cases of a connection, the latest submitted first; those submitted in between only, if given."""
@@ -205,6 +216,7 @@ class Cases:
             "reason": None,
             "error": None,
             "note": None,
+            "trouble": None,
             "completed_at": None,
             "refused": None,
         }
@@ -246,7 +258,12 @@ class Cases:
         self._table.put(_item(record), when=free)
 
     def change(self, connection: str, reference: str, **changes: Any) -> bool:
-        """Set attributes of a case that has not ended; return False if it has (a finished case never goes back)."""
+        """Set attributes of a case that has not ended; return False if it has (a finished case never goes back).
+
+        A new status or note is the end of the trouble before.
+        """
+        if {"note", "status"} & changes.keys():
+            changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
         changes["updated_at"] = iso(now())
         unended = Attr("pk").exists() & ~Attr("status").is_in(_FINAL)
@@ -301,7 +318,16 @@ class Cases:
 
 
 def _record(item: Item) -> CaseRecord:
-    return CaseRecord.model_validate({**item, "options": json.loads(item.get("options", "{}"))})
+    record = CaseRecord.model_validate({**item, "options": json.loads(item.get("options", "{}"))})
+    return record.model_copy(update={"note": record.trouble.text}) if record.trouble else record
+
+
+def _troubled(record: CaseRecord, waiting: Item | None) -> CaseRecord:
+    """Return a record with the trouble of its wait as the note, and when the vendor is asked next."""
+    if waiting is None or record.status.final or not waiting.get("trouble"):
+        return record
+    at = clock(moment(waiting["next_at"]), now(), seconds=True)
+    return record.model_copy(update={"note": f"{waiting['trouble']['text']}. Next attempt {at}"})
 
 
 def _item(record: CaseRecord) -> Item:

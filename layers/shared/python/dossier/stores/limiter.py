@@ -2,10 +2,12 @@
 
 The rate is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
 (``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second. Those who
-have to wait take their turn first and then sleep until it comes: each costs the table the same, however many wait.
+have to wait a moment take their turn first and then sleep until it comes: each costs the table the same, however many
+wait. Whose turn is further away than a moment leaves, and comes back later: nobody pays for waiting by the second.
 
-The breaker opens after ``TRIP`` failures in a row and stays open for a cool-down that doubles each time; then one
-request is let through as a probe, while the others wait for what becomes of it.
+The breaker opens after ``TRIP`` failures in a row and stays open for a cool-down that grows, up to a quarter of a
+minute; then one request is let through as a probe, while the others wait for what becomes of it. Each success closes
+it.
 
 A lease is one of a connection's ``limits.concurrency`` slots. It expires by itself, so that a killed function leaks
 nothing.
@@ -17,6 +19,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from boto3.dynamodb.conditions import Attr
 
@@ -27,13 +31,34 @@ from dossier.stores.table import Item, Table
 BURST_MS = 1000
 TRIP = 12
 """Failures in a row after which a connection's breaker opens."""
-COOL_DOWN = 10.0
-LONGEST_COOL_DOWN = 300.0
-"""First and longest time, in seconds, that a breaker stays open before it lets a probe through."""
+COOL_DOWN = 5.0
+LONGEST_COOL_DOWN = 15.0
+"""First and longest time, in seconds, that a breaker stays open before it lets a probe through: for as long a vendor
+that is back is left alone, and as often one that is not back is asked."""
+LONGEST_TURN = 20.0
+"""Longest that a request waits for its turn, in seconds, where a connection's requests are further apart than the
+caller's patience."""
+SPREAD = 5.0
+"""Seconds over which those come back who have no turn or slot, so that they do not all come at once."""
 LEASE = 900.0
 """Seconds after which a lease that was not given back is free again: as long as a function may run."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a waiting transfer looks for a slot again; it doubles, so that many waiters leave the table alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why nobody may call a connection's vendor now."""
+
+    why: str
+    """``pause`` or ``breaker``, as in ``ThrottledError``."""
+    seconds: float
+    """How much longer."""
+    since: datetime | None = None
+    """Since when the vendor fails, if it does, and how: ``failure``."""
+    failure: str | None = None
+    first: bool = False
+    """Whether whoever asked is to come back first: the others may leave it some time to find out."""
 
 
 class Limiter:
@@ -54,7 +79,10 @@ class Limiter:
         Raises:
             ThrottledError: its turn is later than that: the rate, the vendor's pause, or an open breaker.
         """
-        give_up = self._clock() + patience
+        # A flow of several requests would never get on if it gave up before its second turn. Two polls run at once at
+        # least (SQS), and neither is to come in vain.
+        apart = min(2.5 / connection.limits.requests_per_second, LONGEST_TURN)
+        give_up = self._clock() + max(patience, apart)
         turn: int | None = None
         while True:
             item = self._table.get(*_key(connection.name)) or {}
@@ -65,7 +93,8 @@ class Limiter:
             if ready_at > now_ms:
                 self._wait(connection.name, why, ready_at, give_up)
                 turn = None  # a turn that came meanwhile is gone
-            elif failures >= TRIP:
+                continue
+            if failures >= TRIP:
                 if self._probe(connection.name, now_ms):
                     return
             else:
@@ -73,7 +102,7 @@ class Limiter:
                 if turn is not None and turn <= now_ms:
                     return
                 if turn is not None:
-                    self._wait(connection.name, "its requests_per_second", turn, give_up)
+                    self._wait(connection.name, "turn", turn, give_up)
 
     def pause(self, connection: str, seconds: float) -> None:
         """Stop every worker of a connection for ``seconds``; a longer pause that is under way stays."""
@@ -86,12 +115,33 @@ class Limiter:
         item = self._table.get(*_key(connection)) or {}
         return max(0.0, (_blocked(item)[0] - self._now()) / 1000)
 
-    def failed(self, connection: str) -> None:
+    def block(self, connection: str) -> Block | None:
+        """Return why nobody may call now, None if everybody may. One of those who ask is to come back first."""
+        item = self._table.get(*_key(connection)) or {}
+        ready_at, why = _blocked(item)
+        left = (ready_at - self._now()) / 1000
+        if left <= 0:
+            return None
+        failing = int(item.get("failing_since", 0))
+        return Block(
+            why=why,
+            seconds=left,
+            since=datetime.fromtimestamp(failing / 1000, UTC) if failing else None,
+            failure=item.get("failure"),
+            first=int(item.get("first", 0)) != ready_at and self._be_first(connection, ready_at),
+        )
+
+    def _be_first(self, connection: str, ready_at: int) -> bool:
+        unclaimed = Attr("first").not_exists() | Attr("first").ne(ready_at)
+        return self._table.update(*_key(connection), {"first": ready_at}, when=unclaimed)
+
+    def failed(self, connection: str, failure: str | None = None) -> None:
         """Note that a request of a connection got no usable answer; ``TRIP`` of them in a row open its breaker."""
         self._failing.add(connection)
         item = self._table.get(*_key(connection)) or {}
         failures = int(item.get("failures", 0)) + 1
-        changes: Item = {"failures": failures}
+        since = item.get("failing_since", self._now()) if failures > 1 else self._now()
+        changes: Item = {"failures": failures, "failing_since": since, "failure": failure}
         if failures >= TRIP:
             cool_down = min(COOL_DOWN * 2 ** min(failures - TRIP, 10), LONGEST_COOL_DOWN)
             changes["open_until"] = self._now() + int(cool_down * 1000)
@@ -102,7 +152,7 @@ class Limiter:
         """Note that a connection's vendor answers: a breaker closes, failures before it no longer count."""
         if connection in self._failing:
             self._failing.discard(connection)
-            cleared: Item = {"failures": None, "open_until": None}
+            cleared: Item = {"failures": None, "open_until": None, "failing_since": None, "failure": None}
             self._table.update(*_key(connection), cleared, when=Attr("failures").exists())
 
     @contextmanager
@@ -120,7 +170,8 @@ class Limiter:
         give_up, look = self._clock() + patience, _LOOK
         while (slot := self._slot(connection, holder)) is None:
             if self._clock() >= give_up:
-                raise ThrottledError(f"connection {connection.name} waits for its concurrency", retry_after=1)
+                text = f"connection {connection.name} waits for one of its {connection.limits.concurrency} slots"
+                raise ThrottledError(f"{text} (limits.concurrency)", retry_after=_spread(1), why="slot")
             self._sleep(look * random.uniform(0.5, 1))  # noqa: S311 — jitter, no secret
             look = min(2 * look, _SELDOM)
         try:
@@ -151,7 +202,11 @@ class Limiter:
     def _wait(self, connection: str, why: str, until: int, give_up: float) -> None:
         wait = max(0.0, until / 1000 - self._clock())
         if until / 1000 > give_up:
-            raise ThrottledError(f"connection {connection} waits for {why}", retry_after=wait)
+            text = f"connection {connection} waits for {_WHAT[why]}"
+            if why == "turn":
+                raise ThrottledError(text, retry_after=_spread(wait), why=why)
+            at = datetime.fromtimestamp(until / 1000, UTC)
+            raise ThrottledError(f"{text}: the next request is made at {at:%H:%M:%S} UTC", retry_after=wait, why=why)
         self._sleep(wait)
 
     def _reserve(self, connection: Connection, item: Item, now_ms: int, give_up: float) -> int | None:
@@ -183,10 +238,21 @@ class Limiter:
 def _blocked(item: Item) -> tuple[int, str]:
     """Return until when nobody may call, in milliseconds since the epoch, and what for."""
     reasons = [
-        (int(item.get("pause_until", 0)), "the vendor's pause (429)"),
-        (int(item.get("open_until", 0)), "the vendor to recover (circuit breaker)"),
+        (int(item.get("pause_until", 0)), "pause"),
+        (int(item.get("open_until", 0)), "breaker"),
     ]
     return max(reasons)
+
+
+_WHAT = {
+    "pause": "the vendor's pause (429)",
+    "breaker": "the vendor to recover (circuit breaker)",
+    "turn": "its turn (limits.requests_per_second)",
+}
+
+
+def _spread(seconds: float) -> float:
+    return seconds + random.uniform(0, SPREAD)  # noqa: S311 — jitter, no secret
 
 
 def _key(connection: str) -> tuple[str, str]:

@@ -1,16 +1,37 @@
-"""The waiting room: who waits for a vendor, and the delayed messages that drive the polling."""
+"""The waiting room: who waits for a vendor, and the delayed messages that drive the polling.
+
+A wait has one message on its way at most, but for those that others overtook (another ``seq``) and what the sweep sends
+in place of one that it takes for lost. A poll that is further away than SQS holds a message back has none yet: the
+sweep sends it when its time comes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from boto3.dynamodb.conditions import Attr
+from pydantic import Field
 
 from dossier.models import Phase, iso, now
 from dossier.stores.cases import Stored
-from dossier.stores.queues import Queues, poll_queue
+from dossier.stores.queues import LONGEST_DELAY, Queues, poll_queue
 from dossier.stores.table import Item, Table, case_key
+from dossier.troubles import Trouble
+
+MOST_EXTENDED = 3600
+"""Most seconds by which our own pauses move a deadline; the state machine gives up later than that."""
+MOST_HINTS = 100
+"""Ids that are kept of deliveries; a wait that more are about is asked for as a whole."""
+
+
+class Row(Stored):
+    """Stray answers in a row to one question (``dossier.errors.StrayAnswerError``), in the vendor's own form."""
+
+    count: int
+    since: str
 
 
 class Wait(Stored):
@@ -32,6 +53,21 @@ class Wait(Stored):
     """When a poll served it last."""
     refused_at: str | None = None
     """Since when the vendor refuses the key, if it does."""
+    asked: int | None = None
+    """How far a round of questions has come that is not over: the document asked for last, or the place in a list."""
+    hints: tuple[str, ...] = ()
+    """What deliveries named since the last poll: vendor ids, to be asked for first."""
+    regular_at: str | None = None
+    """When all is to be asked for, where ``next_at`` is for the sake of ``hints`` alone."""
+    rows: dict[str, Row] = Field(default_factory=dict)
+    """Stray answers in a row, by the index of a document (``case``: to the question about the case)."""
+    trouble: Trouble | None = None
+    extended: int = 0
+    """Seconds by which our own pauses have moved the deadline."""
+    sent_at: str | None = None
+    """When the message for ``seq`` was last sent, or comes out of its delay; None: not yet."""
+    resent: int = 0
+    """How often the sweep has sent it again."""
 
 
 class Waits:
@@ -52,40 +88,60 @@ class Waits:
         """Store a wait (in place of one whose token is dead) and send its first message, after ``first`` seconds."""
         at = now()
         old = self.find(connection, reference)
+        next_at = iso(at + timedelta(seconds=first))
         wait = Wait(
             connection=connection,
             reference=reference,
             phase=phase,
             token=token,
             seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
-            next_at=iso(at + timedelta(seconds=first)),
+            next_at=next_at,
             deadline=iso(at + timedelta(seconds=deadline)),
             started_at=iso(at),
+            sent_at=_sent(next_at, first),
         )
         self._table.put(_item(wait))
         self._send(wait, first)
 
-    def postpone(
-        self, wait: Wait, delay: float, *, answered: bool | None = None, refused_at: str | None = None
-    ) -> bool:
+    def postpone(self, wait: Wait, delay: float, **changes: Any) -> bool:
         """Set when to ask next, ``delay`` seconds from now; return False if somebody else moved the wait meanwhile.
 
-        ``answered`` tells whether the vendor was asked and has answered (None: it was not asked); ``refused_at`` as in
-        ``Wait``.
+        Args:
+            wait: as it was read; its hints are served by this.
+            delay: seconds.
+            changes: other attributes of the wait to be set.
+
         """
-        changes: Item = {"polled_at": iso(now())}
-        if answered is not None:
-            troubles = 0 if answered else wait.troubles + 1
-            changes |= {"attempts": wait.attempts + answered, "troubles": troubles, "refused_at": refused_at}
-        return self._move(wait, delay, changes)
+        return self._move(wait, delay, {"polled_at": iso(now()), "hints": None, "regular_at": None, **changes})
 
-    def nudge(self, wait: Wait) -> bool:
-        """Move the next poll to now."""
-        return self._move(wait, 0.0, {})
+    def nudge(self, wait: Wait, ids: Collection[str] | None = None) -> bool:
+        """Move the next poll to now; return False if somebody else moved the wait meanwhile.
 
-    def resend(self, wait: Wait) -> None:
-        """Send the message of a wait again (the sweep: nobody polls it)."""
-        self._send(wait, 0.0)
+        Args:
+            wait: as it was read.
+            ids: vendor ids of the documents or jobs that it is about; None: of the whole case. A poll for these alone
+                leaves the regular one where it is.
+
+        """
+        hints = sorted({*wait.hints, *(ids or ())})
+        if ids is None or len(hints) > MOST_HINTS:
+            return self._move(wait, 0.0, {"hints": None, "regular_at": None, "asked": None})
+        return self._move(wait, 0.0, {"hints": hints, "regular_at": wait.regular_at or wait.next_at})
+
+    def resend(self, wait: Wait) -> bool:
+        """Send the message of a wait (again); return False if somebody else does so, or the wait has moved on."""
+        left = max(0.0, (datetime.fromisoformat(wait.next_at) - now()).total_seconds())
+        sent = {"sent_at": _sent(wait.next_at, left) or iso(now()), "resent": wait.resent + (wait.sent_at is not None)}
+        unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(wait.sent_at)
+        mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token) & unsent
+        if not self._table.update(case_key(wait.connection, wait.reference), "WAIT", sent, when=mine):
+            return False
+        self._send(wait, left)
+        return True
+
+    def queued(self, connection: str) -> int:
+        """Return about how many poll messages of a connection wait to be served, or are served now."""
+        return self._queues.depth(poll_queue(connection))
 
     def end(self, wait: Wait) -> None:
         """Delete a wait whose token was answered or is dead; a newer wait of the case stays."""
@@ -101,18 +157,32 @@ class Waits:
         for item in self._table.index(f"WAITS#{connection}"):
             yield _wait(item)
 
-    def _move(self, wait: Wait, delay: float, changes: Item) -> bool:
+    def _move(self, wait: Wait, delay: float, changes: Mapping[str, Any]) -> bool:
         next_at = iso(now() + timedelta(seconds=delay))
-        moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, **changes}
+        sent_at = _sent(next_at, delay)
+        moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, "sent_at": sent_at, "resent": None}
+        moved |= _stored(changes)
         mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token)
         if not self._table.update(case_key(wait.connection, wait.reference), "WAIT", moved, when=mine):
             return False
-        self._send(wait.model_copy(update={"seq": wait.seq + 1, "next_at": next_at}), delay)
+        if sent_at is not None:
+            self._send(wait.model_copy(update={"seq": wait.seq + 1, "next_at": next_at}), delay)
         return True
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
         self._queues.send(poll_queue(wait.connection), body, after=delay)
+
+
+def _sent(next_at: str, delay: float) -> str | None:
+    """Return when a message that is sent now comes out of its delay; None if SQS does not hold one back as long."""
+    return next_at if math.ceil(delay) <= LONGEST_DELAY else None
+
+
+def _stored(changes: Mapping[str, Any]) -> Item:
+    """Return attributes as the table holds them: what is empty is not there."""
+    plain = Wait.model_construct(**changes).model_dump(include=set(changes), warnings=False)
+    return {name: value or None if isinstance(value, tuple | list | dict) else value for name, value in plain.items()}
 
 
 def _item(wait: Wait) -> Item:
@@ -121,10 +191,9 @@ def _item(wait: Wait) -> Item:
         "sk": "WAIT",
         "gsi_pk": f"WAITS#{wait.connection}",
         "gsi_sk": wait.next_at,
-        **wait.model_dump(),
+        **_stored(dict(wait)),
     }
 
 
 def _wait(item: Item) -> Wait:
-    counts = {name: int(item.get(name, 0)) for name in ("seq", "attempts", "troubles")}
-    return Wait.model_validate({**item, **counts})
+    return Wait.model_validate({**item, "seq": int(item["seq"])})

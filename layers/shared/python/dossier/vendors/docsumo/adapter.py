@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -19,7 +19,7 @@ from dossier.http import Flow
 from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
 from dossier.models import Document, OptionValue, Phase
-from dossier.ports import Artifact, CaseView, Hint, Intent, Location, Progress, Seen, Uploaded
+from dossier.ports import Artifact, CaseView, Found, Hint, Intent, Location, Progress, Seen, Uploaded, never
 from dossier.replies import missing
 from dossier.result import Result
 from dossier.settings import Connection
@@ -204,7 +204,9 @@ class Docsumo:
         yield from ()
         return Progress(finished=True)
 
-    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+    def poll_results(
+        self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
+    ) -> Flow[Mapping[str, Progress]]:
         """Read how cases stand off the list, latest change first, no further than needed (guide 1.B).
 
         All cases are of one connection. Finished is what the connection's ``done`` says, and a failing status.
@@ -212,9 +214,11 @@ class Docsumo:
         wanted = {each.case_id for each in cases if each.case_id}
         if not wanted:
             return {}
-        connection = own(cases[0].connection)
-        found = yield from flows.find_cases(connection, wanted, since=_since(cases))
-        return {case_id: _progress(entry, connection) for case_id, entry in found.items()}
+        connection, place = own(cases[0].connection), flows.Place(start)
+        found = yield from flows.find_cases(connection, wanted, since=_since(cases), place=place, spent=spent)
+        stands = Found({case_id: _progress(entry, connection) for case_id, entry in found.items()})
+        stands.rest = None if place.ended else place.offset
+        return stands
 
     def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 — the last upload triggers the workflow
         """Return at once: the last upload triggers the workflow."""

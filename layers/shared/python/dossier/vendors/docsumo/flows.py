@@ -12,7 +12,7 @@ from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.lost import proves, reaches_back
 from dossier.models import now
-from dossier.ports import Intent, Seen
+from dossier.ports import Intent, Seen, never
 from dossier.stamps import by_our_clock, newest_first
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
@@ -35,6 +35,14 @@ class Walked:
 
     entries: list[Entry]
     whole: bool
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a list was read: an offset into it, and whether there is nothing more to look for."""
+
+    offset: int = 0
+    ended: bool = False
 
 
 def list_cases(
@@ -86,8 +94,11 @@ def walk(
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
+    place: Place | None = None,
 ) -> Flow[list[Entry]]:
     """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end.
+
+    ``place`` is told how far that was.
 
     Raises:
         MalformedAnswerError: it has not ended after ``MOST_PAGES``; besides ``dossier.replies.read``'s.
@@ -102,6 +113,7 @@ def walk(
         stage_id=stage_id,
         assigned_to=assigned_to,
         keep=keep,
+        place=place,
     )
     if walked is None:
         raise MalformedAnswerError(f"the vendor's list of cases has not ended after {MOST_PAGES} pages")
@@ -120,6 +132,7 @@ def _walk(
     keep: str | None = None,
     sure: bool = False,
     shared: bool = False,
+    place: Place | None = None,
 ) -> Flow[Walked | None]:
     """Read the list as ``walk`` does; None if it has not ended after the most pages.
 
@@ -147,13 +160,22 @@ def _walk(
         # A total below what was already seen says nothing (the list shrank, or it counts something else).
         told = answer.total is not None and answer.total >= offset
         ended = offset == answer.total if told else answer.size < page and not (sure and answer.size)
-        if not answer.size or ended or stale == _STALE_PAGES or (found and enough(list(found.values()))):
+        over = not answer.size or ended or stale == _STALE_PAGES
+        if place is not None:
+            place.offset, place.ended = offset, over
+        if over or (found and enough(list(found.values()))):
             return Walked(list(found.values()), whole=not answer.size or ended)
     return None
 
 
 def find_cases(
-    connection: DocsumoConnection, wanted: Collection[str], *, since: datetime | None, keep: str | None = None
+    connection: DocsumoConnection,
+    wanted: Collection[str],
+    *,
+    since: datetime | None,
+    keep: str | None = None,
+    place: Place | None = None,
+    spent: Callable[[], bool] = never,
 ) -> Flow[dict[str, Entry]]:
     """Return the wanted cases that the list has, by id, with as few requests as possible.
 
@@ -163,22 +185,32 @@ def find_cases(
         since: the earliest time, by our clock, at which one of them can have changed last, or None if it can be any
             time; the list is read, latest change first, no further than that.
         keep: name under which the last page (the one with the case, if one case is wanted) is kept.
+        place: where to begin, and how far the list was read.
+        spent: whether to leave the rest of the list for another time.
 
     """
-    missing = set(wanted)
+    missing, reached = set(wanted), place or Place()
     age = None if since is None else max(now() - since, timedelta())
 
     def enough(found: Sequence[Entry]) -> bool:
         missing.difference_update(each.case_id for each in found if each.case_id)
-        if not missing or age is None:
-            return not missing
-        # The vendor's clock is no earlier than its latest entry, and has run as long as ours since then.
-        stamps = [each.modified for each in found]
-        latest, last = stamps[len(stamps) // _ODD], stamps[-1]
-        return newest_first(stamps) and bool(latest and last and last.before(latest.less(age)))
+        reached.ended = reached.ended or not missing or _past(found, age)
+        return reached.ended or spent()
 
-    entries = yield from walk(connection, sort_by="modified_date.desc", enough=enough, keep=keep)
+    entries = yield from walk(
+        connection, sort_by="modified_date.desc", enough=enough, offset=reached.offset, keep=keep, place=reached
+    )
     return {each.case_id: each for each in entries if each.case_id and each.case_id in wanted}
+
+
+def _past(found: Sequence[Entry], age: timedelta | None) -> bool:
+    """Whether a list, latest change first, was read past all that changed within ``age`` by the vendor's own clock."""
+    if age is None:
+        return False
+    # The vendor's clock is no earlier than its latest entry, and has run as long as ours since then.
+    stamps = [each.modified for each in found]
+    latest, last = stamps[len(stamps) // _ODD], stamps[-1]
+    return newest_first(stamps) and bool(latest and last and last.before(latest.less(age)))
 
 
 def newest(connection: DocsumoConnection) -> Flow[Seen]:

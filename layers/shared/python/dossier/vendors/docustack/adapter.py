@@ -20,7 +20,18 @@ from dossier.http import Flow
 from dossier.lost import certain, choose, proves, reaches_back, suspects, usable
 from dossier.media import JPEG, PDF, TIFF
 from dossier.models import AS_S3, BY_REFERENCE, PRESIGNED, Document, Phase, now
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
+from dossier.ports import (
+    Artifact,
+    CaseView,
+    DocumentState,
+    Hint,
+    Intent,
+    Location,
+    Progress,
+    Seen,
+    Uploaded,
+    never,
+)
 from dossier.replies import missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
@@ -217,7 +228,13 @@ class DocuStack:
         finished = all(state.finished for state in states.values())
         return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
 
-    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:  # noqa: ARG002 - the port's
+    def poll_results(
+        self,
+        cases: Sequence[CaseView],  # noqa: ARG002 - the port's
+        *,
+        start: int = 0,  # noqa: ARG002 - the port's
+        spent: Callable[[], bool] = never,  # noqa: ARG002 - the port's
+    ) -> Flow[Mapping[str, Progress]]:
         """Return nothing: DocuStack has no cases."""
         yield from ()
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,7 +20,18 @@ from dossier.http import Flow
 from dossier.lost import usable
 from dossier.media import BMP, DOCX, GIF, JPEG, PDF, PNG, TIFF, WEBP
 from dossier.models import Document, Phase
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
+from dossier.ports import (
+    Artifact,
+    CaseView,
+    DocumentState,
+    Hint,
+    Intent,
+    Location,
+    Progress,
+    Seen,
+    Uploaded,
+    never,
+)
 from dossier.replies import identifier, message, missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
@@ -175,7 +186,13 @@ class Ombudsman:
         finished = all(state.finished for state in states.values())
         return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
 
-    def poll_results(self, cases: Sequence[CaseView]) -> Flow[Mapping[str, Progress]]:
+    def poll_results(
+        self,
+        cases: Sequence[CaseView],
+        *,
+        start: int = 0,  # noqa: ARG002 - the port's
+        spent: Callable[[], bool] = never,  # noqa: ARG002 - the port's
+    ) -> Flow[Mapping[str, Progress]]:
         """Ask for the case (guide, "Step 4"); only its ``status`` counts, its times may be null.
 
         The answer is not kept: the case's JSON is an artifact, kept as it is when it is downloaded.

@@ -1,0 +1,81 @@
+"""What keeps a case from getting on, in one line for people: what it is, since when, and until when if known."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from dossier.errors import DossierError, OutcomeUnknownError, StrayAnswerError, ThrottledError, VendorUnavailableError
+from dossier.models import iso, moment
+
+LONGEST = 600
+"""Longest text, in characters: what a vendor says in it is cut before."""
+
+
+class Trouble(BaseModel):
+    """A trouble as it is stored: ``kind`` tells one from another, so that the same one is not written down again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    kind: str
+    since: str
+    text: str
+    count: int = 1
+    """How often it was met, in a row, where somebody counts."""
+
+
+def trouble_of(
+    error: DossierError, *, vendor: str, at: datetime, since: datetime | None = None, before: Trouble | None = None
+) -> Trouble | None:
+    """Return what to say about an error after which it is tried again; None where it is no trouble.
+
+    Args:
+        error: what happened.
+        vendor: the vendor's name, for people.
+        at: when it happened.
+        since: since when it has happened, where that is known.
+        before: the trouble before; of the same kind it is the same one, which began earlier.
+
+    """
+    kind = _kind(error, at)
+    if kind is None:
+        return None
+    began, count = iso(since or at), 1
+    if before is not None and before.kind == kind:
+        began, count = before.since, before.count + 1
+    text = _text(error, vendor, since=clock(moment(began), at), at=at)
+    return Trouble(kind=kind, since=began, text=text[:LONGEST], count=count)
+
+
+def clock(time: datetime, at: datetime, *, seconds: bool = False) -> str:
+    """Return a time of day for people, with the day where it is not today's (``at``)."""
+    day = "" if time.date() == at.date() else f"{time:%Y-%m-%d} "
+    return f"{day}{time:%H:%M:%S} UTC" if seconds else f"{day}{time:%H:%M} UTC"
+
+
+def until(error: ThrottledError, at: datetime) -> str:
+    """Return when a pause is over."""
+    return clock(at + timedelta(seconds=error.retry_after), at, seconds=True)
+
+
+def _kind(error: DossierError, at: datetime) -> str | None:
+    if isinstance(error, ThrottledError):
+        return f"{error.why} {until(error, at)}" if error.why in {"pause", "breaker"} else None
+    if isinstance(error, StrayAnswerError):
+        return f"stray {error.status}"
+    if isinstance(error, VendorUnavailableError) and error.unreachable:
+        return f"unreachable {error.unreachable}"
+    return type(error).__name__
+
+
+def _text(error: DossierError, vendor: str, *, since: str, at: datetime) -> str:
+    if isinstance(error, ThrottledError) and error.why == "pause":
+        return f"{vendor} asks for a pause until {until(error, at)} (429)"
+    if isinstance(error, ThrottledError):
+        return f"{vendor} keeps failing: the next request is made at {until(error, at)} (circuit breaker)"
+    if isinstance(error, VendorUnavailableError) and error.unreachable:
+        return f"No connection to the vendor since {since} ({error.unreachable})"
+    if isinstance(error, OutcomeUnknownError):
+        return f"The answer to a request was lost at {since}, and {vendor} is asked what became of it: {error}"
+    return f"Since {since}: {error}"

@@ -1,0 +1,225 @@
+"""A poll asks in turn, within a time of its own, and only for what may have changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from dossier.models import moment
+from dossier.settings import Poll
+from dossier.steps.poll import BUDGET, LASTING, LASTS, RAREST
+from dossier.steps.wake import wake
+from tests.conftest import Cloud
+from tests.machine import Killed
+from tests.room import CASE, Clock, Room, clock
+
+__all__ = ["clock"]
+
+
+def test_every_one_of_300_documents_is_asked_for_in_turn(cloud: Cloud, clock: Clock) -> None:
+    """At 0.3 s each a round takes five polls, none longer than its budget, and goes on without waiting an interval."""
+    room = Room(cloud, clock, documents=300)
+    everyone = [f"d{index}" for index in range(300)]
+    while len(room.asked) < 300:
+        began = clock.at
+        assert room.serve()
+        assert clock.at - began <= BUDGET + timedelta(seconds=room.latency)
+    assert room.asked == everyone
+    assert len(room.polls) == 5
+    assert room.polls[-1] - room.polls[0] < timedelta(seconds=100)
+    assert room.left() >= room.poll.every
+    room.serve()
+    assert room.asked[300:] == everyone[: len(room.asked) - 300]
+
+
+def test_the_wait_ends_as_soon_as_the_last_document_finishes(cloud: Cloud, clock: Clock) -> None:
+    """One of 300 is processed for ever, and then no more: it is the only one that is asked for meanwhile."""
+    room = Room(cloud, clock, documents=300)
+    room.statuses |= {each: "completed" for each in room.statuses if each != "d7"}
+    while not room.tokens.answers and len(room.polls) < 20:
+        room.serve()
+        if len(room.polls) == 12:
+            room.statuses["d7"] = "completed"
+    assert room.tokens.answers == {"t1": {"phase": "documents"}}
+    assert len(room.polls) == 13
+    assert room.asked.count("d7") == 9
+    assert len(room.asked) == 299 + 9
+
+
+def test_what_a_poll_has_learnt_outlives_its_function(cloud: Cloud, clock: Clock) -> None:
+    """Killed in the middle of a round, or out of time: the documents that were answered are not asked for again."""
+    room = Room(cloud, clock, documents=6)
+    room.statuses |= dict.fromkeys(("d0", "d1", "d2"), "completed")
+
+    def dies(document_id: str) -> httpx.Response | Exception:
+        if document_id == "d3":
+            raise Killed
+        return room.status(document_id)
+
+    room.answer = dies
+    with pytest.raises(Killed):
+        room.serve()
+    assert [each.finished for each in room.case.documents] == [True] * 3 + [False] * 3
+    room.answer = room.status
+    assert room.serve() == ["d3", "d4", "d5"]
+
+
+def test_a_trouble_in_a_round_leaves_those_after_it_their_turn(cloud: Cloud, clock: Clock) -> None:
+    """Three documents that cannot be asked for end a poll; the next one does not begin with the same three."""
+    room = Room(cloud, clock, documents=8)
+    room.answer = lambda document_id: (
+        httpx.Response(503) if document_id in {"d0", "d1", "d2"} else room.status(document_id)
+    )
+    assert room.serve() == ["d0", "d1", "d2"]
+    assert room.left() >= room.poll.every
+    assert room.serve() == ["d3", "d4", "d5", "d6", "d7"]
+    assert room.serve() == ["d0", "d1", "d2"]
+
+
+def delivered(room: Room, document_id: str) -> None:
+    """Have a verified delivery of DocuStack's applied."""
+    app, desk = room.cloud.app, room.world.desk
+    number = document_id.removeprefix("d")
+    body = json.dumps({"event": "document_completed", "document_id": document_id, "job_id": f"j{number}"}).encode()
+    app.intents.own(*CASE, [document_id, f"j{number}"])
+    executions = room.tokens
+    assert wake(CASE[0], body, look=0, received_at=clock_of(room), desk=desk, waits=app.waits, executions=executions)  # type: ignore[arg-type]
+
+
+def clock_of(room: Room) -> object:
+    """Return the time in a room."""
+    return room.clock.at
+
+
+def test_a_delivery_has_its_document_alone_asked_for(cloud: Cloud, clock: Clock) -> None:
+    """30 documents with 30 deliveries are 30 questions, and the regular poll stays where it was."""
+    room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))
+    room.serve()
+    room.asked.clear()
+    regular = moment(room.wait.next_at)  # type: ignore[union-attr]
+    for index in range(29):
+        clock.sleep(1)
+        room.statuses[f"d{index}"] = "completed"
+        delivered(room, f"d{index}")
+        assert room.serve() == [f"d{index}"]
+        assert room.wait is not None
+        assert moment(room.wait.next_at) == regular
+    room.statuses["d29"] = "completed"
+    delivered(room, "d29")
+    room.serve()
+    assert len(room.asked) == 30
+    assert room.tokens.answers == {"t1": {"phase": "documents"}}
+
+
+def test_deliveries_before_one_poll_are_one_poll(cloud: Cloud, clock: Clock) -> None:
+    """All that deliveries have named by then is asked for, and nothing twice."""
+    room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))
+    room.serve()
+    for document_id in ("d3", "d9", "d3"):
+        delivered(room, document_id)
+    assert room.serve() == ["d3", "d9"]
+    room.statuses["d3"] = "completed"
+    delivered(room, "d3")
+    assert room.serve() == ["d3"]
+    delivered(room, "d3")
+    assert room.serve() == []  # it is finished, and the delivery is about nothing else
+
+
+def test_a_delivery_that_comes_during_a_poll_is_not_lost(cloud: Cloud, clock: Clock) -> None:
+    """The poll overtakes nothing: what came meanwhile is asked for next."""
+    room = Room(cloud, clock, documents=5, poll=Poll(first=0, every=900, max=900, deadline=36_000))
+    room.serve()
+    delivered(room, "d1")
+
+    def late(document_id: str) -> httpx.Response | Exception:
+        if document_id == "d1":
+            delivered(room, "d4")
+        return room.status(document_id)
+
+    room.answer = late
+    assert room.serve() == ["d1"]
+    room.answer = room.status
+    assert "d4" in room.serve()
+
+
+def test_a_webhook_carries_no_truth(cloud: Cloud, clock: Clock) -> None:
+    """At its regular time the poll asks for all, whatever deliveries named; so it does where they name nothing here."""
+    room = Room(cloud, clock, documents=4)
+    room.serve()
+    clock.sleep(room.left() + 1)
+    delivered(room, "d2")
+    assert sorted(room.serve()) == ["d0", "d1", "d2", "d3"]
+    room.delivery(document_id="nobody's")
+    assert sorted(room.serve()) == ["d0", "d1", "d2", "d3"]
+
+
+def test_a_delivery_whose_document_cannot_be_asked_for_is_asked_again(cloud: Cloud, clock: Clock) -> None:
+    """A 503 to the question leaves it open."""
+    room = Room(cloud, clock, documents=4, poll=Poll(first=0, every=10, max=10, deadline=36_000))
+    room.serve()
+    clock.sleep(1)
+    delivered(room, "d2")
+    room.answer = lambda _: httpx.Response(503)
+    assert room.serve() == ["d2"]
+    room.answer = room.status
+    assert "d2" in room.serve()
+
+
+def test_a_verdict_about_one_document_is_that_documents(cloud: Cloud, clock: Clock) -> None:
+    """A clear refusal fails it with the vendor's words, and the others are waited for."""
+    room = Room(cloud, clock, documents=3)
+    refusal = httpx.Response(422, json={"detail": "This document was withdrawn"})
+    room.answer = lambda document_id: refusal if document_id == "d1" else room.status(document_id)
+    room.serve()
+    failed = room.case.documents[1]
+    assert (failed.finished, failed.failed) == (True, True)
+    assert "withdrawn" in (failed.error or "")
+    assert not room.tokens.answers
+    assert room.serve() == ["d0", "d2"]
+
+
+def test_a_refusal_that_lasts_is_a_verdict(cloud: Cloud, clock: Clock) -> None:
+    """A 404 of the vendor's own, again and again and for some minutes, ends the wait with the vendor's words."""
+    room = Room(cloud, clock, documents=2)
+    room.statuses["d0"] = "completed"
+    gone = httpx.Response(404, json={"detail": "Document not found"})
+    room.answer = lambda document_id: gone if document_id == "d1" else room.status(document_id)
+    while not room.tokens.answers:
+        assert len(room.polls) < 60
+        room.serve()
+    lasted = clock.at - room.polls[0]
+    assert LASTS <= lasted < 2 * LASTS
+    assert room.asked.count("d1") >= LASTING
+    assert room.case.documents[1].failed
+    assert "Document not found" in (room.case.documents[1].error or "")
+
+
+def test_a_row_is_broken_by_an_answer(cloud: Cloud, clock: Clock) -> None:
+    """One stray answer now and then is none that lasts, and a gateway's page never is one."""
+    room = Room(cloud, clock, poll=Poll(first=0, every=60, max=60, deadline=72_000))
+    gone, page = httpx.Response(404, json={"detail": "Not found"}), httpx.Response(404, html="<h1>404</h1>")
+    for turn in range(60):
+        room.answer = lambda _, turn=turn: gone if turn % 5 else room.status("d0")  # type: ignore[misc]
+        room.serve()
+    room.answer = lambda _: page
+    for _ in range(60):
+        room.serve()
+    assert not room.tokens.answers
+    assert not room.case.documents[0].finished
+
+
+def test_polls_grow_rarer_with_age(cloud: Cloud, clock: Clock) -> None:
+    """Ten hours are some 170 polls, a week some 300; nothing is seen later than by a fiftieth of the time it took."""
+    room = Room(cloud, clock, poll=Poll(first=0, every=5, max=60, deadline=8 * 86_400))
+    room.serve()
+    began = room.polls[0]
+    while clock.at - began < timedelta(days=7):
+        age = (clock.at - began).total_seconds()
+        assert room.left() <= max(60, min(age / 50, RAREST)) + 1
+        room.serve()
+    hours = sum(each - began < timedelta(hours=10) for each in room.polls)
+    assert 150 < hours < 200
+    assert len(room.polls) < 400

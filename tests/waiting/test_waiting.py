@@ -1,0 +1,43 @@
+"""However many wait, the queue, the vendor and the table get no more than they can use, and every wait has its turn."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.waiting.simulation import HEAD, Figures, Load, Simulation
+
+SIZES = [int(each) for each in os.environ.get("DOSSIER_WAITING", "").split(",") if each]
+"""Sizes of the large form, for an hour each: ``DOSSIER_WAITING=1000,5000,20000 pytest tests/waiting -s``."""
+SMALL = Load(waits=240, rate=1, hours=0.4, concurrency=2)
+"""Four times as many as can be asked for in a minute."""
+
+
+def bounded(load: Load, figures: Figures) -> None:
+    """Check what holds at any load."""
+    capacity = load.rate * 3600 * load.hours
+    wanted = load.waits * load.hours * 3600 / 100  # at least so many polls, if the vendor's limit lets them
+    assert max(figures.messages) <= 1.1 * load.waits + 20
+    assert len(figures.polls) <= capacity * 1.05 + load.rate * 60
+    assert len(figures.polls) >= 0.9 * min(capacity, wanted)
+    turn = load.waits / load.rate  # until every wait was asked for once
+    assert max(figures.oldest) <= 2.5 * max(turn, 60) + 150
+    assert figures.sent <= load.waits + 1.1 * figures.invocations + 20
+    assert figures.invocations <= 1.1 * len(figures.polls) + 20
+    assert figures.writes <= 4 * figures.invocations + 3 * load.waits
+    assert not figures.failed
+
+
+def test_an_overload_is_bounded() -> None:
+    """One message for each wait, each poll gets its turn, and none is forgotten, though messages are lost."""
+    bounded(SMALL, Simulation(SMALL).run())
+
+
+@pytest.mark.parametrize("waits", SIZES or [60])
+def test_any_load_is_bounded(waits: int) -> None:
+    """The same at the sizes that are asked for."""
+    load = Load(waits=waits) if SIZES else Load(waits=waits, hours=0.3)
+    figures = Simulation(load).run()
+    print(f"\n{HEAD}\n{figures.row(load)}")  # noqa: T201 -- for the documentation
+    bounded(load, figures)
