@@ -40,7 +40,7 @@ class Turns:
         del connection
         check(0 <= seconds <= replies.LONGEST_PAUSE, f"a pause of {seconds} s")
 
-    def failed(self, connection: str) -> None:
+    def failed(self, connection: str, failure: str | None = None) -> None:
         """Note nothing."""
 
     def succeeded(self, connection: str) -> None:
