@@ -182,12 +182,12 @@ def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
     notes: list[str | None] = []
     whole, left = world.transport.download, [2]
 
-    def download(*arguments: Any) -> Any:
+    def download(*arguments: Any, **options: Any) -> Any:
         notes.append(world.desk.cases.get("claims", "R-1").record.note)
         if left[0]:
             left[0] -= 1
             raise LinkExpiredError("storage refused the artifact's link (403)")
-        return whole(*arguments)
+        return whole(*arguments, **options)
 
     world.transport.download = download  # type: ignore[method-assign]
     result = world.submit("claims", "R-1", samples("invoice.pdf"))

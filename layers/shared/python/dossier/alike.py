@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from dossier.texts import name as line
+
 LONGEST = 1024
 """Characters of a name that are compared."""
 _LETTERS = str.maketrans(
@@ -46,8 +48,8 @@ _MOST_TOKENS = 9
 
 
 def same(one: str | None, other: str | None) -> bool:
-    """Whether two names are one, as text: Unicode's NFC, as either side may compose it."""
-    return one is not None and other is not None and _nfc(one) == _nfc(other)
+    """Whether two names are one, as text: Unicode's NFC, as either side may compose it, of what shows."""
+    return one is not None and other is not None and _nfc(line(one)) == _nfc(line(other))
 
 
 def alike(sent: str, listed: str | None) -> bool:

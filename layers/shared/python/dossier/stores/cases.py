@@ -304,8 +304,9 @@ class Cases:
 
     def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
         """Store why one of a case's jobs failed, as a delivery says: for people, it changes nothing."""
-        item = {"pk": case_key(connection, reference), "sk": f"SAID#{job_id}", "job_id": job_id, "text": text}
-        self._table.put(item)
+        changed = Attr("text").not_exists() | Attr("text").ne(text)
+        said = {"job_id": job_id, "text": text}
+        self._table.update(case_key(connection, reference), f"SAID#{job_id}", said, when=changed)
 
     def ask(self, connection: str, reference: str, question: Question) -> None:
         """Store a question to an operator."""
