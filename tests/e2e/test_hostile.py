@@ -56,7 +56,7 @@ def test_a_flood_of_strangers_is_small_here(world: World) -> None:
     kept = [each for each in world.evidence("rung", "xxx") if each["verdict"] == "refused"]
     assert 0 < len(kept) <= 30 * minutes
     assert {len(each["body"]) for each in kept} == {16 << 10}
-    assert {(each["cause"], each["size"]) for each in kept} == {("header missing", len(body))}
+    assert {each["cause"] for each in kept if each["size"] == len(body)} == {"header missing"}
     assert not [key for key in world.keys("webhooks/rung/") if b"xxx" in world.read(key)]
 
 
@@ -71,7 +71,8 @@ def test_the_same_delivery_again_is_known(world: World) -> None:
     assert answers == [200] * 5
     assert [each["verdict"] for each in world.evidence("called", word)] == ["accepted"]
     until(lambda: trace(world, "called", word))
-    (listed,) = [each for each in world.dossier("deliveries", "--connection", "called").document if word in str(each)]
+    told = world.dossier("deliveries", "--connection", "called", "--limit", "5000").document
+    (listed,) = [each for each in told if word in str(each)]
     assert listed["repeats"] >= 2
 
 

@@ -57,28 +57,25 @@ class Delivery:
         assert self.effects() == (0, False)
 
 
-@pytest.fixture
-def delivery(world: World) -> Delivery:
-    """Return a delivery that has not been sent."""
-    return Delivery(world)
-
-
-def test_scn_001_single_valid_delivery(delivery: Delivery) -> None:
+def test_scn_001_single_valid_delivery(world: World) -> None:
     """One valid delivery, one effect."""
+    delivery = Delivery(world)
     assert delivery.send() == 200
     delivery.applied_once()
 
 
-def test_scn_002_sequential_duplicate(delivery: Delivery) -> None:
+def test_scn_002_sequential_duplicate(world: World) -> None:
     """The same event twice, a second apart: both are acknowledged, one has an effect."""
+    delivery = Delivery(world)
     assert delivery.send() == 200
     delivery.applied_once()
     assert delivery.send() == 200
     delivery.applied_once()
 
 
-def test_scn_003_concurrent_duplicate(delivery: Delivery) -> None:
+def test_scn_003_concurrent_duplicate(world: World) -> None:
     """The same event from four sides at once: one effect, whatever instance of the function each reaches."""
+    delivery = Delivery(world)
     barrier = Barrier(4)
 
     def send(_number: int) -> int:
@@ -101,16 +98,18 @@ def test_scn_004_dependency_order_reversal(world: World) -> None:
         until(lambda word=word: trace(world, CONNECTION, word))  # type: ignore[misc]
 
 
-def test_scn_005_timeout_then_retry(delivery: Delivery) -> None:
+def test_scn_005_timeout_then_retry(world: World) -> None:
     """The vendor hangs up before it has read the answer, and sends again: one effect."""
+    delivery = Delivery(world)
     _raw(delivery, len(delivery.body), read=False)
     until(lambda: delivery.effects()[0])
     assert delivery.send() == 200
     delivery.applied_once()
 
 
-def test_scn_006_connection_failure_then_retry(delivery: Delivery) -> None:
+def test_scn_006_connection_failure_then_retry(world: World) -> None:
     """A first try that never arrives changes nothing about the second."""
+    delivery = Delivery(world)
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.bind(("127.0.0.1", 0))
         socket.create_connection(probe.getsockname(), 5)
@@ -139,15 +138,17 @@ def _cut_short(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_missing, _malformed, _wrong_key, _altered, _cut_short])
-def test_scn_007_to_011_a_bad_signature(delivery: Delivery, spoil: Callable[[Delivery], None]) -> None:
+def test_scn_007_to_011_a_bad_signature(world: World, spoil: Callable[[Delivery], None]) -> None:
     """Missing, malformed, of another key, or over other bytes: 401, and no effect."""
+    delivery = Delivery(world)
     spoil(delivery)
     assert delivery.send() == 401
     delivery.without_effect()
 
 
-def test_scn_010_stale_signature(delivery: Delivery) -> None:
+def test_scn_010_stale_signature(world: World) -> None:
     """This scheme has no time: the same delivery later is known, instead of being too old."""
+    delivery = Delivery(world)
     assert delivery.send() == 200
     time.sleep(1)
     assert delivery.send() == 200
@@ -174,8 +175,9 @@ def test_scn_012_malformed_body_and_content_type(world: World, content_type: str
     assert not any(world.messages("wake-dlq").values())
 
 
-def test_scn_013_receiver_restart_between_attempts(delivery: Delivery) -> None:
+def test_scn_013_receiver_restart_between_attempts(world: World) -> None:
     """A new instance of the function, which remembers nothing, knows the delivery all the same."""
+    delivery = Delivery(world)
     assert delivery.send() == 200
     delivery.applied_once()
     functions = delivery.world.client("lambda")
@@ -184,15 +186,17 @@ def test_scn_013_receiver_restart_between_attempts(delivery: Delivery) -> None:
     delivery.applied_once()
 
 
-def test_scn_014_interrupted_send(delivery: Delivery) -> None:
+def test_scn_014_interrupted_send(world: World) -> None:
     """A vendor that dies in the middle of its request has no effect; its next try has its own."""
+    delivery = Delivery(world)
     _raw(delivery, len(delivery.body) // 2, read=False)
     assert delivery.send() == 200
     delivery.applied_once()
 
 
-def test_scn_016_redaction_canary(delivery: Delivery) -> None:
+def test_scn_016_redaction_canary(world: World) -> None:
     """The secret is neither in what is kept of a delivery nor in the function's log."""
+    delivery = Delivery(world)
     assert delivery.send() == 200
     (kept,) = delivery.world.evidence(CONNECTION, delivery.word)
     assert delivery.world.secrets(CONNECTION)[0] not in json.dumps(kept["headers"])

@@ -66,7 +66,7 @@ def accepted(world: World, connection: str, since: float) -> bool:
 
 def note(world: World, connection: str, reference: str) -> str:
     """Return what a case says about itself to whoever asks."""
-    return str(world.items(f"CASE#{connection}#{reference}")["CASE"].get("note", {}).get("S", ""))
+    return str(world.status(connection, reference)["note"] or "")
 
 
 def deliver(world: World, connection: str, secret: str) -> tuple[int, str]:
