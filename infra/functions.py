@@ -9,7 +9,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from dossier.models import REFUSED_DROPS
+from dossier.models import INBOX, REFUSED_DROPS
 from dossier.settings import Connection
 from dossier.steps.sources import OWN, SHARED
 from dossier.stores.evidence import ACCEPTED, SEEN
@@ -158,7 +158,7 @@ class Functions(Construct):
             DROP_TIMEOUT,
             _consume([drops]),
             _send([drops]),
-            *self._reads_submissions(),
+            *self._reads_drops(),
             self._table("Query"),
             Grant(("states:StartExecution",), (machine,)),
             Grant(
@@ -179,7 +179,6 @@ class Functions(Construct):
             work,
             make,
             self._queries_index(),
-            keep_answers,
             send_polls,
             Grant(("states:SendTaskSuccess", "states:SendTaskFailure"), (machine,)),
             loops=True,
@@ -267,6 +266,14 @@ class Functions(Construct):
             ),
             Grant(("s3:ListBucket",), [self._bucket.bucket_arn, *others]),
             Grant(("kms:Decrypt",), self._settings.document_kms_keys),
+        )
+
+    def _reads_drops(self) -> tuple[Grant, ...]:
+        """A drop names objects of its own folder alone, which is listed."""
+        reason = "Files are dropped under any key below the inbox."
+        return (
+            Grant(("s3:GetObject", "s3:GetObjectVersion"), self._objects(f"{INBOX}*"), reason),
+            Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)),
         )
 
     def _reads(self, *keys: str) -> Grant:

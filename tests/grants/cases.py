@@ -33,7 +33,7 @@ class Cases(Stage):
         self.whole_case("invoices")
         self._collectable = self.whole_case("claims", options={"case_title": "Water damage"})
         self.duplicate_and_resumed()
-        self.version_of_a_document()
+        self.documents_of_every_folder()
         self.missing_document()
         self.lost_answers()
         self.shorter_list()
@@ -88,9 +88,15 @@ class Cases(Stage):
         self.change(pk_of(case), "CASE", status="failed")
         self.prove("accept", execution({**case, "resume": True}, "resumed"))
 
-    def version_of_a_document(self) -> None:
+    def documents_of_every_folder(self) -> None:
+        """Documents lie in each of the folders that a case may name, as they are or as one version."""
+        for folder in ("uploads", "staging/invoices", "inbox/invoices", "cases/invoices/before"):
+            self.prove("accept", execution(self.submission("invoices", folder=folder)))
+            self.version_of_a_document(folder)
+
+    def version_of_a_document(self, folder: str) -> None:
         """A case that says which version of its document is meant."""
-        case = self.submission("invoices")
+        case = self.submission("invoices", folder=folder)
         bucket, _, key = case["documents"][0]["uri"].removeprefix("s3://").partition("/")
         found = self._bench.client("s3").head_object(Bucket=bucket, Key=key)
         case["documents"][0]["version_id"] = found["VersionId"]

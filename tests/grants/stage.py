@@ -39,10 +39,10 @@ class Stage:
 
     # How a case is brought about
 
-    def submission(self, connection: str, **rest: Any) -> dict[str, Any]:
+    def submission(self, connection: str, *, folder: str = "", **rest: Any) -> dict[str, Any]:
         """Put a document into the bucket; return an execution's input."""
         reference = f"grants-{self._run}-{next(self._numbers)}"
-        key = f"staging/{connection}/{reference}.pdf"
+        key = f"{folder or f'staging/{connection}'}/{reference}.pdf"
         body = PDF + reference.encode()
         self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=body)
         documents = [{"uri": f"s3://{self._outputs['bucket']}/{key}", "name": f"{reference}.pdf"}]
@@ -138,7 +138,9 @@ class Stage:
         if "answer" not in self.item(pk, sk):
             files = json.dumps([f"{names['reference']}.pdf"])
             then = iso(now() - timedelta(seconds=30))
-            self.put(pk, sk, at=then, lost_at=then, names=files, known="[]")
+            listed = self._bench.deployment.sandbox.get("/_sandbox/artifacts").json()["artifacts"]
+            known = json.dumps(sorted({each["case_id"] for each in listed}))  # the account had these before
+            self.put(pk, sk, at=then, lost_at=then, names=files, known=known)
 
     def item(self, pk: str, sk: str) -> dict[str, Any]:
         """Return an item as DynamoDB writes it; empty if there is none."""

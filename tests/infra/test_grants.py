@@ -19,10 +19,10 @@ PATTERNS = {
     "collect": {VENDOR},
     "compare": set(),
     "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
-    "drop": {*SUBMISSIONS, EXECUTIONS},  # what it reads, Accept reads as well
+    "drop": {"<Bucket>/inbox/*", EXECUTIONS},
     "fail": {"<Bucket>/inbox-refused/*", VENDOR, *OUTCOME},
     "open": set(),
-    "poll": {VENDOR},
+    "poll": set(),
     "process": set(),
     "publish": {VENDOR, *OUTCOME},
     "reconcile": {VENDOR, *OUTCOME, EXECUTIONS},  # an execution's name is its case's

@@ -284,10 +284,10 @@ def test_opentelemetry_is_a_layer_that_nobody_pays_for_unasked(
 
 
 def test_keys_of_document_buckets_are_a_setting(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
-    """The two functions that read what callers submit may decrypt with those keys, and only they."""
+    """The function that reads what callers submit may decrypt with those keys, and no other."""
     assert not [verb for verb in VERBS if "kms:Decrypt" in _actions(stack, verb)]
     keys = synthesize({"document_buckets": "scans", "document_kms_keys": KMS_KEY})
-    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept", "drop"}
+    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept"}
     [grant] = [each for each in keys.statements("accept") if "kms:Decrypt" in each["Action"]]
     assert grant == {"Action": ["kms:Decrypt"], "Resource": [KMS_KEY]}
 
