@@ -1,4 +1,7 @@
-"""Attacks on the deployment: each of these got somewhere once."""
+"""Attacks on the deployment: each of these got somewhere once.
+
+Those that replace secrets, or look at what a minute holds, run by themselves (``calm``).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def test_an_execution_reads_no_other_connections_documents(world: World, spellin
     assert not world.vendors.uploads(word)
 
 
-def test_a_flood_of_strangers_is_small_here(world: World) -> None:
+def test_a_flood_of_strangers_is_small_here(world: World, calm: None) -> None:
     """Unsigned megabytes to a connection leave some KiB each, so many a minute, in a folder that expires."""
     flood, body = 80, b"x" * 300_000
     began = time.time()
@@ -76,7 +79,7 @@ def test_the_same_delivery_again_is_known(world: World) -> None:
     assert listed["repeats"] >= 2
 
 
-def test_strangers_do_not_hold_up_a_rotation(world: World) -> None:
+def test_strangers_do_not_hold_up_a_rotation(world: World, calm: None) -> None:
     """While bad signatures come all the time, a new secret is taken within seconds of being written."""
     body = completed(uuid.uuid4().hex)
     signed = {"X-DocuStack-Signature": hmac.new(b"whs-next-0123456789", body, hashlib.sha256).hexdigest()}
@@ -104,7 +107,7 @@ def test_strangers_do_not_hold_up_a_rotation(world: World) -> None:
     pass_through(world)
 
 
-def test_deliveries_from_before_the_secret_are_applied(world: World) -> None:
+def test_deliveries_from_before_the_secret_are_applied(world: World, calm: None) -> None:
     """They are kept, their cause is shown to the operator, and once the secret is set they are verified and applied."""
     word = uuid.uuid4().hex
     body = completed(word)
