@@ -209,6 +209,7 @@ class Functions(Construct):
                 (execution_arns(self, settings),),
                 "The executions of this one state machine; their names are the cases'.",
             ),
+            environment={"DOSSIER_RECORDS_DAYS": str(settings.retention.records_days)},
             scheduled=True,
         )
 

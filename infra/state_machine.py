@@ -44,6 +44,20 @@ _EXECUTION = {"arn": "{% $states.context.Execution.Id %}", "name": "{% $states.c
 _TOKEN = "{% $states.context.Task.Token %}"  # noqa: S105  # the path of a task token, not a secret
 _CASE = {"connection": "{% $case.connection %}", "reference": "{% $case.reference %}"}
 
+LARGE = 50_000
+"""Characters of an execution's input from which on ``fail`` gets the names alone: with all of it, error and cause would
+not fit into a state's 262,144 bytes, and States.DataLimitExceeded is an error that no Catch sees."""
+LONGEST_CAUSE = 8_000
+_NAMES = (
+    "($i := $states.context.Execution.Input; "
+    "$short := function($value, $most) { $length($string($value)) <= $most ? $value }; "
+    f"$length($string($i)) < {LARGE} ? $i : "
+    "{'connection': $short($i.connection, 100), 'reference': $short($i.reference, 200), "
+    "'documents': [$short($i.documents[0], 10000)], 'case_id': $short($i.case_id, 1000), "
+    "'drop': $short($i.drop, 5000)})"
+)
+"""The input as ``fail`` gets it: whatever it is, the names of the case are in it if they are good."""
+
 _CAUSE = {"cause": "{% $states.errorOutput.Cause & '' %}"}
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html
 _SERVICE_ACTIONS = (
@@ -181,10 +195,10 @@ class CaseMachine(Construct):
             "Record Failure",
             "fail",
             {
-                "input": "{% $states.context.Execution.Input %}",
+                "input": f"{{% {_NAMES} %}}",
                 "execution_arn": _EXECUTION["arn"],
                 "error": "{% $states.input.Error %}",
-                "cause": "{% $states.input.Cause & '' %}",
+                "cause": f"{{% $substring($states.input.Cause & '', 0, {LONGEST_CAUSE}) %}}",
             },
         )
         failed = sfn.Fail.jsonata(self, "Failed", error="{% $states.input.error %}", cause="{% $states.input.reason %}")

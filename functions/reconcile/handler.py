@@ -17,6 +17,7 @@ def handler(_event: dict[str, Any], context: Any) -> None:
     count("CasesUnattended", len(found.unattended))
     count("QueuesStuck", len(found.stuck))
     count("ArtifactsMissing", len(found.missing))
+    count("CasesExpired", found.expired)
     for vendor, percent in found.lost_webhooks.items():
         count("LostWebhooksPercent", percent, vendor=vendor)
     count("ReconcileRuns")

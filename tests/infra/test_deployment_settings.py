@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from app import ROOT
 from dossier.errors import ConfigurationError
-from infra.settings import MOST_CONNECTIONS, Settings
+from infra.settings import KNOWN, MOST_CONNECTIONS, Settings
 
 CONNECTIONS = {"connections": "tests/infra/connections.toml"}
 
@@ -214,3 +215,12 @@ def test_a_wrong_key_ends_the_app_with_one_line(tmp_path: Path) -> None:
 
 def _load(context: dict[str, str]) -> Settings:
     return Settings.load({**CONNECTIONS, **context}.get, root=ROOT, environment={})
+
+
+def test_the_page_names_every_setting() -> None:
+    """What can be set is on one page, and nothing else is."""
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    names = [each for row in rows for each in re.findall(r"`([^`]+)`", row)]
+    named = [f"retention{each}" if each.startswith(".") else each for each in names]
+    assert sorted(named) == sorted(KNOWN)

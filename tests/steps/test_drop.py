@@ -502,7 +502,7 @@ WRONG = [
     ("[" * 100_000, "case.json is not JSON: it has a number or a depth that no JSON has"),
     ('{"options": {"a": NaN}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
     ('{"options": {"a": 1e999}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
-    (" " * (INPUT_LIMIT + 1), "case.json has 262,145 bytes: 262,144 are the most"),
+    (" " * (INPUT_LIMIT + 1), "case.json has 260,097 bytes: 260,096 are the most"),
     (
         '{"connection": "claims"}',
         "case.json is wrong: connection: it lies in inbox/invoices/: leave the connection out, or drop the folder "

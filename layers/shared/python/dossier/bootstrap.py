@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from dossier.stores.cases import Cases
 from dossier.stores.events import Events
 from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
+from dossier.stores.expiry import Expiry
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
@@ -155,6 +157,8 @@ class App:
             queues=self.queues,
             events=self.events,
             rounds=self.rounds,
+            expiry=Expiry(self.table),
+            keep=timedelta(days=self.environment.records_days),
             time_left=time_left,
         )
 

@@ -19,9 +19,12 @@ class Environment(BaseModel):
     event_bus: str = ""
     wake_queue_url: str = ""
     state_machine_arn: str = ""
+    records_days: int = 0
+    """Days for which a case that has ended is kept in the table; 0 keeps it."""
 
     @classmethod
     def from_os(cls) -> Environment:
         """Read ``DOSSIER_TABLE``, ``DOSSIER_BUCKET`` and so on."""
         values = {name: os.environ.get(f"DOSSIER_{name.upper()}", "") for name in cls.model_fields}
+        values["records_days"] = values["records_days"] or "0"
         return cls.model_validate(values)

@@ -17,6 +17,7 @@ from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord
 from dossier.stores.events import Events
 from dossier.stores.executions import Execution, Executions
+from dossier.stores.expiry import Expiry
 from dossier.stores.objects import folder
 from dossier.stores.queues import DROP, WAKE, Queues, poll_queue
 from dossier.stores.rounds import Round, Rounds
@@ -32,6 +33,8 @@ SPARE = 45.0
 """Seconds that must be left for another connection to be begun."""
 ENDED = 500
 """Waits of a removed connection that one run ends, at most."""
+EXPIRED = 100
+"""Cases of a connection past their retention that one run removes, at most."""
 LISTED = 10
 """Finished cases of a connection whose artifacts one run looks for in S3, the newest first."""
 RECENT = timedelta(days=1)
@@ -64,6 +67,8 @@ class Findings:
     """Artifacts that are in the table and not in S3."""
     ended: list[str] = field(default_factory=list)
     """Waits of connections that are gone for good: their cases fail."""
+    expired: int = 0
+    """Cases whose records were past their retention, and are removed."""
     delivered: dict[str, list[bool]] = field(default_factory=dict)
     """By vendor, for each finished case of a connection with webhooks: whether a delivery about it ever came."""
 
@@ -82,6 +87,8 @@ def reconcile(
     queues: Queues,
     events: Events,
     rounds: Rounds,
+    expiry: Expiry | None = None,
+    keep: timedelta = timedelta(0),
     time_left: Callable[[], float] = lambda: math.inf,
     at: datetime | None = None,
 ) -> Findings:
@@ -97,6 +104,8 @@ def reconcile(
         queues: the queues of work.
         events: the event bus.
         rounds: how far the run before got.
+        expiry: removes records that are past their time.
+        keep: how long a case that has ended is kept; zero is for ever.
         time_left: how many seconds the function has left.
         at: stands in for the clock in tests.
 
@@ -117,6 +126,8 @@ def reconcile(
                 check.connection(desk.connection_of(name))
             else:
                 check.removed(name, known[name])
+            if expiry and keep:
+                check.findings.expired += _expire(expiry, name, at - keep)
             if name in deployed and known.get(name, "new"):
                 desk.cases.note(name)
         except Exception:
@@ -128,6 +139,12 @@ def reconcile(
     check.shared_queues(_seen(round_, check, ""))
     rounds.end()
     return check.findings
+
+
+def _expire(expiry: Expiry, connection: str, before: datetime) -> int:
+    """Remove cases that ended before then, so many at a time; return how many."""
+    references = list(islice(expiry.expired(connection, before), EXPIRED))
+    return sum(expiry.remove(connection, each, before) for each in references)
 
 
 def _seen(round_: Round, check: _Check, following: str) -> Round:

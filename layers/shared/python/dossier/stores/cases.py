@@ -221,6 +221,7 @@ class Cases:
             "refused": None,
         }
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
+        failed &= Attr("expired_at").not_exists()  # its records are being removed
         if self._table.update(item["pk"], "CASE", changes, when=failed):
             return None
         return _record(self._table.get(item["pk"], "CASE") or found)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 CAUSE_LIMIT = 32_768
 """Longest cause of SendTaskFailure, in characters (AWS API reference)."""
-INPUT_LIMIT = 262_144
-"""Longest input of an execution, in bytes of UTF-8 (Step Functions quotas)."""
+INPUT_LIMIT = 262_144 - 2_048
+"""Longest input of an execution, in bytes of UTF-8: what a state may hand on (Step Functions quotas), less what state
+Accept adds to it."""
 _DEAD_TOKEN = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
