@@ -70,7 +70,7 @@ def healthy(dossier: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
     monkeypatch.setattr(Outside, "refusal", 401)
     dossier.stacks.stacks["dossier-dev"][0].update(ApiUrl=url, ConnectionNames="invoices")
-    dossier("secrets", "set", "invoices", "--api-key", KEY, "--webhook-secret", "s")
+    dossier("secrets", "set", "invoices", "--api-key", KEY, "--webhook-secret", "a-webhook-secret-that-is-long-enough")
     yield dossier
     server.shutdown()
     server.server_close()

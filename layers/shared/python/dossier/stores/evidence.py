@@ -38,7 +38,8 @@ _LOOKS = (0.2, 0.4, 0.6)
 """Seconds between looks at a delivery that another function is at work on."""
 _LONGEST_HEADER, _LONGEST_HEADERS = 1024, 8192
 """Characters of one header, and of all, that are kept of a refused delivery."""
-_SLOTS_TRIED = 3
+_SLOTS_TRIED = 10
+"""Names tried for one refused delivery: it is kept for sure while less than a third of a minute's names are used."""
 _ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{12}-[0-9a-f]{16}")
 _REFUSED_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d{4})-(\d\d)")
 _TIME, _MINUTE = "%Y%m%dT%H%M%S%f", "%Y%m%dT%H%M"
@@ -122,7 +123,7 @@ class EvidenceStore:
         self._bucket = bucket
         self._lock_days = lock_days
         self._pause = pause
-        self._slots: dict[str, tuple[str, int]] = {}
+        self._slots: dict[str, tuple[str, list[int]]] = {}
 
     # Accepted deliveries
 
@@ -242,12 +243,15 @@ class EvidenceStore:
         return None
 
     def _free(self, connection: str, minute: str) -> Iterator[int]:
-        """Yield names of this minute that this instance has not tried yet, from one that others hardly begin with."""
+        """Yield names of this minute that this instance has not tried yet, in an order that no other instance has."""
         for _ in range(_SLOTS_TRIED):
-            last, slot = self._slots.get(connection, ("", 0))
-            slot = (slot + 1) % REFUSED_PER_MINUTE if last == minute else secrets.randbelow(REFUSED_PER_MINUTE)
-            self._slots[connection] = (minute, slot)
-            yield slot
+            last, left = self._slots.get(connection, ("", []))
+            if last != minute:
+                left = secrets.SystemRandom().sample(range(REFUSED_PER_MINUTE), REFUSED_PER_MINUTE)
+                self._slots[connection] = (minute, left)
+            if not left:
+                return
+            yield left.pop()
 
     def _held(self, **put: Any) -> bool:
         try:
