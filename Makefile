@@ -5,6 +5,8 @@
 #   make quick   lint, types, and the unit and contract tests: for while one works (a minute)
 #   make check   lint, types, rules; the state machine by AWS's validator and the reference JSONata, the template by AWS's quotas
 #   make record  what the state machine's expressions are checked on, written down again (after a change to them)
+#   make cost    what Dossier costs idle and for a case at each vendor; writes docs/cost.md
+#   make cloud-check  what your AWS account's validators say of the stack; deploys nothing (ARGS="-c stage=prod")
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
@@ -23,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record chaos clean audit fuzz sbom
+.PHONY: setup demo test quick check record cost cloud-check chaos clean audit fuzz sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -77,6 +79,12 @@ check: setup
 
 record: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.record
+
+cost: setup
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cost
+
+cloud-check: setup
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cloud $(ARGS)
 
 DEPLOYED := tests/e2e tests/chaos tests/grants
 

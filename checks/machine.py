@@ -15,6 +15,8 @@ from app import ROOT
 
 RECORDED = ROOT / "events" / "states" / "evaluations.json"
 """What each expression saw when cases of every kind were walked (``make record``)."""
+STEPS, CALLS = RECORDED.with_name("steps.json"), RECORDED.with_name("calls.json")
+"""What each state saw and gave, and which calls of AWS each function made: for ``make cloud-check``."""
 _SCRIPT = Path(__file__).with_name("machine.cjs")
 
 

@@ -64,16 +64,17 @@ _NAMES = (
 class Filled:
     """A template's values, as they are in one place."""
 
-    def __init__(self, template: Mapping[str, Any], stack: str, place: Place) -> None:
+    def __init__(self, template: Mapping[str, Any], stack: str, place: Place, *, account: str = ACCOUNT) -> None:
         self.resources: Mapping[str, Any] = template["Resources"]
         self.place = place
+        self._account = account
         self._stack = stack
         self._pseudo = {
-            "AWS::AccountId": ACCOUNT,
+            "AWS::AccountId": account,
             "AWS::NoValue": "",
             "AWS::Partition": place.partition,
             "AWS::Region": place.region,
-            "AWS::StackId": f"arn:{place.partition}:cloudformation:{place.region}:{ACCOUNT}:stack/{stack}/{'0' * 36}",
+            "AWS::StackId": f"arn:{place.partition}:cloudformation:{place.region}:{account}:stack/{stack}/{'0' * 36}",
             "AWS::StackName": stack,
             "AWS::URLSuffix": place.suffix,
         }
@@ -124,7 +125,7 @@ class Filled:
         if kind in _REF_IS_ARN:
             return self._arn(kind, physical)
         if kind == "AWS::SQS::Queue":
-            return f"https://sqs.{self.place.region}.{self.place.suffix}/{ACCOUNT}/{physical}"
+            return f"https://sqs.{self.place.region}.{self.place.suffix}/{self._account}/{physical}"
         return physical
 
     def _attribute(self, name: str, attribute: str) -> str:
@@ -136,7 +137,11 @@ class Filled:
         return physical
 
     def _arn(self, kind: str, physical: str) -> str:
-        return _ARNS[kind].format(p=self.place.partition, r=self.place.region, a=ACCOUNT, n=physical)
+        return _ARNS[kind].format(p=self.place.partition, r=self.place.region, a=self._account, n=physical)
+
+    def arn_of(self, name: str) -> str:
+        """Return a resource's ARN."""
+        return self._arn(self.resources[name]["Type"], self.name_of(name))
 
     def name_of(self, name: str) -> str:
         """Return a resource's own name, or one as long as CloudFormation makes them up."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from app import ROOT
-from checks.machine import RECORDED, expressions
+from checks.machine import CALLS, RECORDED, STEPS, expressions
 from checks.synthesis import COUNTS, definition, templates
 from dossier.errors import NeedsAttentionError, RetryableError
 from tests.conftest import REGION, in_memory
 from tests.machine import World, samples
+from tests.meter import Meter
 from tests.walk import Handlers, Walk
 
 MOST = 2
@@ -25,31 +29,51 @@ def main() -> int:
     """Record; return the exit code."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing", AWS_DEFAULT_REGION=REGION)  # noqa: S106
     used = definition(templates()[COUNTS[0]])
-    kept: dict[str, dict[str, Any]] = {}
-    seen: dict[str, int] = {}
-    for walk in walks(used):
-        for each in walk.evaluations:
-            key = json.dumps([each["expression"], each["states"], each["variables"]], sort_keys=True)
-            where = f"{each['expression']} in {each['states']['context']['State']['Name']}"
-            if key not in kept and seen.get(where, 0) < MOST:
-                seen[where] = seen.get(where, 0) + 1
-                kept[key] = {name: each[name] for name in ("expression", "states", "variables")}
-    missing = set(expressions(used)) - {each["expression"] for each in kept.values()}
-    RECORDED.parent.mkdir(parents=True, exist_ok=True)
-    text = ",\n".join(json.dumps(each, ensure_ascii=False) for each in kept.values())
-    RECORDED.write_text(f"[\n{text}\n]\n", encoding="utf-8")
-    print(f"{RECORDED.relative_to(ROOT)}: {len(kept)} inputs")
-    for expression in sorted(missing):
+    calls: set[tuple[str, str, str]] = set()
+    walked = list(walks(used, calls))
+    kept = _evaluations(walked)
+    _write(RECORDED, kept)
+    steps = {(each["state"], each["next"]): each for walk in reversed(walked) for each in reversed(walk.steps)}
+    _write(STEPS, [each for _, each in sorted(steps.items(), key=lambda item: [str(word) for word in item[0]])])
+    verbs = sorted({verb for verb, _, _ in calls if verb})
+    by_verb = {verb: sorted({(what, of) for who, what, of in calls if who == verb}) for verb in verbs}
+    CALLS.write_text(json.dumps(by_verb, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"{RECORDED.parent.relative_to(ROOT)}: {len(kept)} inputs, {len(steps)} states, calls of {len(verbs)} functions"
+    )
+    missing = sorted(set(expressions(used)) - {each["expression"] for each in kept})
+    for expression in missing:
         print(f"no case of checks/record.py comes by {expression}", file=sys.stderr)
     return 1 if missing else 0
 
 
-def walks(used: dict[str, Any]) -> Iterator[Walk]:
-    """Yield a walked execution of every kind of case."""
+def _evaluations(walked: Sequence[Walk]) -> list[dict[str, Any]]:
+    kept: dict[str, dict[str, Any]] = {}
+    seen: Counter[str] = Counter()
+    for each in (each for walk in walked for each in walk.evaluations):
+        key = json.dumps([each["expression"], each["states"], each["variables"]], sort_keys=True)
+        where = f"{each['expression']} in {each['states']['context']['State']['Name']}"
+        if key not in kept and seen[where] < MOST:
+            seen[where] += 1
+            kept[key] = {name: each[name] for name in ("expression", "states", "variables")}
+    return list(kept.values())
+
+
+def _write(file: Path, values: Sequence[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = ",\n".join(json.dumps(each, ensure_ascii=False) for each in values)
+    file.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+
+
+def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Walk]:
+    """Yield a walked execution of every kind of case; ``calls`` gets who called what of AWS."""
     for connection, names in FILES.items():
         with in_memory() as cloud:
+            meter = Meter()
+            meter.attach(cloud.session)
             world = World(cloud)
             handlers = Handlers(world)
+            meter.caller = partial(getattr, handlers, "caller")
             documents = [
                 {"uri": cloud.put(f"staging/{connection}/R-1/{name}", body), "name": name}
                 for name, body in samples(*names).items()
@@ -62,6 +86,7 @@ def walks(used: dict[str, Any]) -> Iterator[Walk]:
                 collected = {"connection": connection, "reference": "R-2", "case_id": known}
                 yield walked(used, handlers, collected, "collected")
             yield walked(used, handlers, {"connection": connection, "reference": "R-3", "documents": []}, "refused")
+            calls |= meter.calls
     yield from troubled(used)
 
 

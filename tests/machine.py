@@ -76,10 +76,13 @@ class Keys:
         """The vendor of each connection."""
         self.wrong = False
         """Whether the keys are not the vendors'."""
+        self.asked = 0
+        """How often a key was asked for."""
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return the key of a connection's account."""
         del fresh
+        self.asked += 1
         return str(getattr(self.known, self.named[connection]).api_key) + ("x" if self.wrong else "")
 
 

@@ -31,13 +31,22 @@ class Meter:
         """Requests by ``service.Operation``."""
         self.read_units = 0.0
         self.write_units = 0.0
+        self.calls: set[tuple[str, str, str]] = set()
+        """Who called what, and on what: ``caller``'s word, an IAM action, a resource."""
+        self.caller: Callable[[], str] = str
         self._unmetered: Any = None
 
     def attach(self, session: boto3.Session) -> None:
         """Count from now on."""
         self._unmetered = boto3.Session(region_name=session.region_name).client("dynamodb")
+        session.events.register("before-parameter-build", self._asked, unique_id=f"meter-{id(self)}-asked")
         session.events.register("before-call", self._called, unique_id=f"meter-{id(self)}-before")
         session.events.register("after-call", self._answered, unique_id=f"meter-{id(self)}-after")
+
+    def _asked(self, model: Any, params: Any, **_: Any) -> None:
+        self.calls |= {
+            (self.caller(), *each) for each in allowed_by(model.service_model.service_name, model.name, params)
+        }
 
     def _called(self, model: Any, params: Any, context: Any, **_: Any) -> None:
         service = model.service_model.service_name
@@ -63,8 +72,34 @@ class Meter:
     def _find(self, said: Any) -> Item | None:
         """Return the item that a write is about, as it is now."""
         key = said.get("Key") or {name: said["Item"][name] for name in ("pk", "sk")}
-        found = self._unmetered.get_item(TableName=said["TableName"], Key=dict(key), ConsistentRead=True)
-        return found.get("Item")
+        answer = self._unmetered.get_item(TableName=said["TableName"], Key=dict(key), ConsistentRead=True)
+        found: Item | None = answer.get("Item")
+        return found
+
+
+def allowed_by(service: str, operation: str, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the IAM actions that a request needs, and the resource of each.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    """
+    if service == "dynamodb":
+        return [(f"dynamodb:{operation}", "index" if params.get("IndexName") else "table")]
+    if service == "sqs":
+        queue = str(params.get("QueueUrl", "")).rpartition("/")[2]
+        return [(f"sqs:{operation}", f"queue:{queue.removeprefix('dossier-dev-')}")]
+    if service == "events":
+        return [(f"events:{operation}", "bus")]
+    if service != "s3":
+        return []
+    if operation == "ListObjectsV2":
+        return [("s3:ListBucket", "bucket")]
+    version = "Version" if params.get("VersionId") else ""
+    action = {"GetObject": "GetObject", "HeadObject": "GetObject", "DeleteObject": "DeleteObject"}.get(operation)
+    found = [(f"s3:{action}{version}" if action else "s3:PutObject", f"object:{params.get('Key', '')}")]
+    source = params.get("CopySource")
+    if isinstance(source, Mapping):
+        found.append(("s3:GetObject", f"object:{source['Key']}"))
+    return found
 
 
 def write_units(old: Item | None, new: Item | None) -> int:

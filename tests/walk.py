@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,6 +49,7 @@ class Walk:
         entered: the states in the order in which they were entered, those in maps too: the transitions.
         invoked: the verbs that were called, in order.
         evaluations: each expression that was evaluated, with what it saw and gave.
+        steps: what each state saw, what its task gave, and what came next.
         largest: bytes of the largest payload that went from a state to another, or to a function.
         events: of the execution's history.
 
@@ -59,6 +61,7 @@ class Walk:
     entered: list[str] = field(default_factory=list)
     invoked: list[str] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
     largest: int = 0
     events: int = 2
     outcome: str = ""
@@ -84,14 +87,27 @@ class Walk:
             state = machine["States"][name]
             self.entered.append(name)
             self.events += EVENTS[state["Type"]]
-            given, name = self._state(name, state, given, variables)
+            step: dict[str, Any] = {"state": name, "input": given, "variables": dict(variables), "mock": None}
+            self.steps.append(step)
+            try:
+                given, name = self._state(name, state, given, variables, step)
+            except FailedError:
+                step.update(status="FAILED", next=None)
+                raise
+            step.update(status="CAUGHT_ERROR" if "errorOutput" in (step["mock"] or {}) else "SUCCEEDED", next=name)
             self._measure(given)
         return given
 
     def _state(
-        self, name: str, state: Mapping[str, Any], given: Any, variables: dict[str, Any]
+        self,
+        name: str,
+        state: Mapping[str, Any],
+        given: Any,
+        variables: dict[str, Any],
+        step: dict[str, Any],
     ) -> tuple[Any, str | None]:
         states = {"input": given, "context": {"Execution": self._execution, "State": {"Name": name}}}
+        step["context"] = states["context"]
         if state["Type"] == "Choice":
             for choice in state["Choices"]:
                 if self._value(choice["Condition"], states, variables) is True:
@@ -102,6 +118,7 @@ class Walk:
         try:
             result = self._result(state, states, variables)
         except FailedError as error:
+            step["mock"] = {"errorOutput": {"error": error.name, "cause": error.cause}}
             caught = next((each for each in state.get("Catch", []) if _catches(each, error.name)), None)
             if caught is None:
                 raise
@@ -110,6 +127,7 @@ class Walk:
             return self._value(caught.get("Output", states["errorOutput"]), states, variables), caught["Next"]
         if state["Type"] in {"Task", "Map"}:
             states["result"] = result
+            step["mock"] = {"result": json.dumps(result)}
         self._assign(state, states, variables)
         output = self._value(state["Output"], states, variables) if "Output" in state else result
         return output, state.get("Next")
@@ -190,13 +208,17 @@ class Handlers:
     def __init__(self, world: World) -> None:
         self._world = world
         self._handlers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        self.polls = 0
+        """Poll messages that were served."""
+        self.asking: Counter[str] = Counter()
+        """Invocations, by verb, that needed the vendor's key."""
+        self.caller = ""
+        """The verb at work."""
 
     def __call__(self, verb: str, payload: Mapping[str, Any]) -> Any:
         """Call a verb's function; where it gets a token, bring about the token's answer, and return that."""
         event = dict(payload)
-        if verb not in self._handlers:
-            self._handlers[verb] = self._load(verb)
-        answer = self._world._try(lambda: self._handlers[verb](event))
+        answer = self.begin(verb, event)
         token = event.get("token")
         if token is None:
             return answer
@@ -210,27 +232,47 @@ class Handlers:
         world = self._world
         waits = world.cloud.app.waits
         while token not in world.tokens.answers and (current := waits.find(*names)) is not None:
-            world._try(partial(world.poller().poll, *names, current.seq))
+            self.invoke("poll", partial(world.poller().poll, *names, current.seq))
+            self.polls += 1
         answer = world.tokens.answers.pop(token)
         if isinstance(answer, DossierError):
             raise answer
         return answer
 
-    def _load(self, verb: str) -> Callable[[dict[str, Any]], Any]:
-        """Return ``functions/<verb>`` without what observes it, with the world in place of what it would make."""
+    def begin(self, verb: str, event: dict[str, Any]) -> Any:
+        """Call a verb's function, and leave its token alone."""
+        if verb not in self._handlers:
+            self._handlers[verb] = self.load(verb)
+        return self.invoke(verb, partial(self._handlers[verb], event))
+
+    def invoke(self, verb: str, function: Callable[[], Any]) -> Any:
+        """Call a function, and note who it is and whether it needs its vendor's key."""
+        asked, self.caller = self._world.keys.asked, verb
+        try:
+            return self._world._try(function)
+        finally:
+            self.caller = ""
+            self.asking[verb] += self._world.keys.asked > asked
+
+    def load(self, verb: str, **others: object) -> Callable[[dict[str, Any]], Any]:
+        """Return ``functions/<verb>`` without what observes it, with the world in place of what it would make.
+
+        Args:
+            verb: names the folder.
+            others: more of the module's names, and what to put in their places.
+
+        """
         spec = importlib.util.spec_from_file_location(f"{verb}_handler", ROOT / "functions" / verb / "handler.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        app, world = self._world.cloud.app, self._world
-        vars(module)["app"] = lambda: SimpleNamespace(
-            desk=world.desk, events=app.events, waits=app.waits, executions=world.tokens, environment=app.environment
-        )
-        if hasattr(module, "count"):
-            vars(module)["count"] = uncounted
-        return partial(_without_context, inspect.unwrap(module.handler))
+        it, world = self._world.cloud.app, self._world
+        vars(it)["desk"] = world.desk
+        vars(it)["executions"] = world.tokens
+        vars(module).update({"app": lambda: it} | ({"count": uncounted} if hasattr(module, "count") else {}) | others)
+        return partial(_with_context, inspect.unwrap(module.handler))
 
 
-def _without_context(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
-    return handler(event, None)
+def _with_context(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
+    return handler(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000))

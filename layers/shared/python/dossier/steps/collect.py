@@ -12,6 +12,8 @@ from dossier.stores.cases import ArtifactRecord
 
 ITERATIONS = 200
 """Iterations of the Download map at most: an execution's history ends at 25,000 events."""
+TOGETHER = 2
+"""Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
 
 
 class Collected(BaseModel):
@@ -52,5 +54,5 @@ def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
 
 def chunks(count: int) -> list[list[int]]:
     """Return the numbers of so many artifacts in at most ``ITERATIONS`` lists."""
-    step = max(1, -(-count // ITERATIONS))
+    step = max(TOGETHER, -(-count // ITERATIONS))
     return [list(range(start, min(start + step, count))) for start in range(0, count, step)]

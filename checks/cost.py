@@ -1,0 +1,392 @@
+"""``make cost``: what Dossier costs idle, and what one case costs at each vendor; writes docs/cost.md.
+
+Counts come from what runs: the synthesized state machine is walked over the functions' own handlers, and every request
+of their clients is metered. The prices are list prices of a dated file; what a run in process cannot show is assumed
+there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from app import ROOT
+from checks.places import PLACES, Filled
+from checks.synthesis import definition, stack_name, templates
+from dossier.connections import load_toml
+from dossier.models import iso, moment, now
+from dossier.settings import Poll
+from dossier.stores.table import case_key
+from tests.conftest import REGION, Cloud, in_memory
+from tests.machine import World, samples
+from tests.meter import Meter
+from tests.walk import Handlers, Walk
+
+PAGE = ROOT / "docs" / "cost.md"
+LIMIT = 0.0005
+"""Dollars that a case of one document may cost."""
+MONTH = 30 * 86_400
+CONNECTIONS = ("invoices", "claims", "disputes")
+WAITS = {"ten seconds": 10, "a minute": 60, "ten minutes": 600, "an hour": 3600, "ten hours": 36_000}
+_APART = {"poll", "wake", "drop", "webhook", "sweep", "reconcile", "compare"}
+"""What is called by something else than the state machine."""
+_READS = {"GetObject", "HeadObject"}
+_RATES = {"minute": 60, "minutes": 60, "hour": 3600, "hours": 3600, "day": 86_400, "days": 86_400}
+
+
+def prices() -> dict[str, Any]:
+    """Return the prices and what is assumed."""
+    return tomllib.loads(Path(__file__).with_name("prices.toml").read_text(encoding="utf-8"))
+
+
+@dataclass
+class Counts:
+    """What AWS would bill."""
+
+    transitions: int = 0
+    invoked: Counter[str] = field(default_factory=Counter)
+    """Invocations by verb."""
+    asking: Counter[str] = field(default_factory=Counter)
+    """Invocations by verb that asked their vendor something, and so needed its key."""
+    requests: Counter[str] = field(default_factory=Counter)
+    """Requests by ``service.Operation``."""
+    read_units: float = 0
+    write_units: float = 0
+
+    def minus(self, before: Counts) -> Counts:
+        """Return what was added since."""
+        return Counts(
+            self.transitions - before.transitions,
+            self.invoked - before.invoked,
+            self.asking - before.asking,
+            self.requests - before.requests,
+            self.read_units - before.read_units,
+            self.write_units - before.write_units,
+        )
+
+
+class Deployed:
+    """What the template says: the functions' memory, and what is traced."""
+
+    def __init__(self, template: Mapping[str, Any], name: str) -> None:
+        self.filled = Filled(template, name, PLACES[0])
+        self.memory: dict[str, int] = {}
+        self.traced: set[str] = set()
+        [machine] = self.filled.of_type("AWS::StepFunctions::StateMachine").values()
+        self.traces_executions = bool(machine.get("TracingConfiguration", {}).get("Enabled"))
+        for each in self.filled.of_type("AWS::Lambda::Function").values():
+            verb = str(each["FunctionName"]).removeprefix(f"{name}-")
+            self.memory[verb] = int(each["MemorySize"])
+            if each.get("TracingConfig", {}).get("Mode") == "Active":
+                self.traced.add(verb)
+
+    def bill(self, counts: Counts, rate: Mapping[str, Any]) -> dict[str, float]:
+        """Return what counts cost, in dollars, by what is paid for."""
+        assumed, invocations = rate["assumed"], counts.invoked.total()
+        seconds = {
+            verb: counts.asking[verb] * assumed["step_seconds"]
+            + (number - counts.asking[verb]) * assumed["table_seconds"]
+            for verb, number in counts.invoked.items()
+        }
+        s3 = Counter({each.partition(".")[2]: number for each, number in counts.requests.items() if each[:3] == "s3."})
+        reads = sum(number for name, number in s3.items() if name in _READS)
+        sends = sum(number for each, number in counts.requests.items() if each.startswith("sqs."))
+        received = 2 * (counts.invoked["poll"] + counts.invoked["wake"] + counts.invoked["drop"])
+        # A traced execution is one trace, whatever it calls; what a queue or a schedule calls has one of its own.
+        apart = sum(number for verb, number in counts.invoked.items() if verb in self.traced & _APART)
+        traced = apart + (counts.transitions > 0) * self.traces_executions
+        gigabyte_seconds = sum(self.memory[verb] / 1024 * each for verb, each in seconds.items())
+        return {
+            "state transitions": counts.transitions * rate["states"]["transition"],
+            "Lambda requests": invocations * rate["lambda"]["request"],
+            "Lambda GB-seconds (assumed times)": gigabyte_seconds * rate["lambda"]["gigabyte_second"],
+            "table, read units": counts.read_units * rate["dynamodb"]["read_unit"],
+            "table, write units": counts.write_units * rate["dynamodb"]["write_unit"],
+            "S3, writes and lists": (s3.total() - reads) * rate["s3"]["write"],
+            "S3, reads": reads * rate["s3"]["read"],
+            "SQS requests": (sends + received) * rate["sqs"]["request"],
+            "events": counts.requests["events.PutEvents"] * rate["events"]["event"],
+            "readings of the secret": counts.asking.total() * rate["secrets"]["request"],
+            "logs (assumed size)": invocations * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
+            "traces": traced * rate["xray"]["trace"],
+        }
+
+
+class Metered:
+    """An account in memory whose requests are counted, and Dossier in it, at the settings that are shipped."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._meter = Meter()
+        self._meter.attach(cloud.session)
+        self.world = World(cloud)
+        self.cloud = cloud
+        self.transitions = 0
+        self.invoked: Counter[str] = Counter()
+        handlers = Handlers(self.world)
+        self._handlers = handlers
+
+    def counts(self) -> Counts:
+        """Return what has been counted so far."""
+        meter = self._meter
+        return Counts(
+            self.transitions,
+            +self.invoked,
+            +self._handlers.asking,
+            +meter.requests,
+            meter.read_units,
+            meter.write_units,
+        )
+
+    def walk(self, used: Mapping[str, Any], connection: str, reference: str) -> Counts:
+        """Walk a case of one document to its end; return what it took.
+
+        Raises:
+            RuntimeError: it did not complete.
+
+        """
+        uri = self.cloud.put(f"staging/{connection}/{reference}/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+        before = self.counts()
+        walk = Walk(used, self._handlers, name=reference)
+        answer = walk.run(
+            {"connection": connection, "reference": reference, "documents": [{"uri": uri, "name": "invoice.pdf"}]}
+        )
+        if walk.outcome != "SUCCEEDED":
+            raise RuntimeError(f"the case at {connection} failed: {answer}")
+        self.transitions += len(walk.entered)
+        self.invoked.update(walk.invoked)
+        self.invoked["poll"] += self._handlers.polls
+        self._handlers.polls = 0
+        return self.counts().minus(before)
+
+
+@contextmanager
+def metered() -> Iterator[Metered]:
+    """Yield a new account."""
+    names = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+    os.environ.update(names)
+    with in_memory() as cloud:
+        yield Metered(cloud)
+
+
+def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
+    """Return how often a document that takes so long is asked for, and what those polls take together.
+
+    The real poller sets each next time; what passes until then is taken off all of the wait's times.
+    """
+    with metered() as it:
+        world = it.world
+        world.sandbox.post("/_sandbox/settings", json={"seconds": 10 * seconds + 3600})
+        given = poll.model_copy(update={"deadline": 2 * seconds + 3600})
+        world.connections["invoices"] = world.connections["invoices"].model_copy(update={"poll": given})
+        _begin(it)
+        waits, names = it.cloud.app.waits, ("invoices", "R-1")
+        passed, polls, before = given.first, 0, it.counts()
+        _shift(it, given.first)
+        while passed <= seconds:
+            current = waits.find(*names)
+            if current is None:
+                raise RuntimeError("the wait ended before the document did")
+            it._handlers.invoke("poll", partial(world.poller().poll, *names, current.seq))
+            polls += 1
+            moved = waits.find(*names)
+            delay = max(0.05, (moment(moved.next_at) - now()).total_seconds()) if moved else seconds
+            passed += delay
+            _shift(it, delay)
+        it.invoked["poll"] += polls
+        return polls, it.counts().minus(before)
+
+
+def _begin(it: Metered) -> None:
+    """Bring a case to where it waits for its document to be read."""
+    uri = it.cloud.put("staging/invoices/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+    case = {"connection": "invoices", "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
+    names = {"connection": "invoices", "reference": "R-1"}
+    it._handlers("accept", {"input": case, "execution": {"arn": "arn:1", "name": "1"}})
+    it._handlers("upload", {**names, "batch": 0})
+    it._handlers.begin("wait", {**names, "phase": "documents", "token": "token"})
+
+
+def _shift(it: Metered, seconds: float) -> None:
+    """Let time pass for the wait, without waiting for it: unmetered, as time is."""
+    table = it.world.desk.cases._table._table
+    key = {"pk": case_key("invoices", "R-1"), "sk": "WAIT"}
+    own = it._meter._unmetered
+    item = own.get_item(TableName=table.name, Key={name: {"S": value} for name, value in key.items()})["Item"]
+    for name in ("next_at", "gsi_sk", "started_at", "deadline", "polled_at", "refused_at"):
+        if "S" in item.get(name, {}):
+            item[name] = {"S": iso(moment(item[name]["S"]) - timedelta(seconds=seconds))}
+    own.put_item(TableName=table.name, Item=item)
+
+
+def idle(deployed: Deployed, rate: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a month without a case costs, by what is paid for."""
+    filled = deployed.filled
+    assumed = rate["assumed"]
+    seconds_of = _schedules(filled, deployed)
+    queues = len(filled.of_type("AWS::Lambda::EventSourceMapping"))
+    polling = queues * assumed["pollers"] * MONTH / assumed["long_poll_seconds"] * rate["sqs"]["request"]
+    alarms, metrics = filled.of_type("AWS::CloudWatch::Alarm"), set[str]()
+    secrets = len(filled.of_type("AWS::SecretsManager::Secret"))
+    bill: dict[str, float] = {
+        f"{secrets} secrets": secrets * rate["secrets"]["secret_month"],
+        f"{len(alarms)} alarms": sum(_metrics_of(each) for each in alarms.values()) * rate["cloudwatch"]["alarm_month"],
+        f"{queues} queue mappings that poll": polling,
+    }
+    for verb, every in seconds_of.items():
+        with metered() as it:
+            metrics |= _run(it, verb)
+            it.invoked[verb] += 1
+            runs = MONTH / every
+            bill[f"{verb}, every {every // 60} min"] = runs * sum(deployed.bill(it.counts(), rate).values())
+    bill[f"{len(metrics)} metrics of our own"] = len(metrics) * rate["cloudwatch"]["metric_month"]
+    return bill
+
+
+def _schedules(filled: Filled, deployed: Deployed) -> dict[str, int]:
+    """Return every how many seconds a schedule calls which verb."""
+    found = {}
+    for rule in filled.of_type("AWS::Events::Rule").values():
+        words = str(rule.get("ScheduleExpression", "")).removeprefix("rate(").removesuffix(")").split()
+        for target in rule.get("Targets", []) if words else []:
+            verb = str(target["Arn"]).rpartition("-")[2]
+            if verb in deployed.memory:
+                found[verb] = int(words[0]) * _RATES[words[1]]
+    return found
+
+
+def _metrics_of(alarm: Mapping[str, Any]) -> int:
+    return sum("MetricStat" in each for each in alarm.get("Metrics", [])) or 1
+
+
+def _run(it: Metered, verb: str) -> set[str]:
+    """Run a scheduled function once, with no case there; return the metrics that it wrote."""
+    metrics: set[str] = set()
+
+    def count(name: str, _value: int = 1, **dimensions: str) -> None:
+        metrics.add(f"{name} {sorted(dimensions.items())}")
+
+    handler = it._handlers.load(verb, count=count, connections=SimpleNamespace(runtime_names=lambda: CONNECTIONS))
+    handler({})
+    return metrics
+
+
+def main() -> int:
+    """Write the page, which says why if a case costs more than the limit; return the exit code."""
+    rate = prices()
+    deployed = Deployed(templates()[3], stack_name(3))
+    used = definition(templates()[3])
+    cases: dict[str, tuple[Counts, dict[str, float]]] = {}
+    for connection in CONNECTIONS:
+        with metered() as it:
+            counts = it.walk(used, connection, "R-1")
+            cases[connection] = counts, deployed.bill(counts, rate)
+    waited = {}
+    for name, seconds in WAITS.items():
+        polls, counts = polls_during(seconds, Poll())
+        waited[name] = polls, sum(deployed.bill(counts, rate).values())
+    monthly = idle(deployed, rate)
+    PAGE.write_text(_page(rate, cases, waited, monthly), encoding="utf-8")
+    for name, (_, bill) in cases.items():
+        print(f"{name}: a case of one document costs ${sum(bill.values()):.6f}")
+    print(f"idle: ${sum(monthly.values()):.2f} a month; {PAGE.relative_to(ROOT)} is written")
+    return 0
+
+
+def _page(
+    rate: Mapping[str, Any],
+    cases: Mapping[str, tuple[Counts, Mapping[str, float]]],
+    waited: Mapping[str, tuple[int, float]],
+    monthly: Mapping[str, float],
+) -> str:
+    vendors = load_toml(ROOT / "connections.toml")
+    titles = {"docsumo": "Docsumo", "docustack": "DocuStack", "ombudsman": "Ombudsman"}
+    names = [titles[vendors[each].vendor] for each in cases]
+    rows = list(next(iter(cases.values()))[1])
+    assumed = rate["assumed"]
+    rules, head = "| --- |" + " ---: |" * len(names), " | ".join(names)
+    together = " | ".join(f"**{sum(bill.values()):.6f}**" for _, bill in cases.values())
+    counted: dict[str, Callable[[Counts], float]] = {
+        "state transitions": lambda each: each.transitions,
+        "invocations": lambda each: each.invoked.total(),
+        "read units": lambda each: each.read_units,
+        "write units": lambda each: each.write_units,
+        "S3 requests": lambda each: sum(n for name, n in each.requests.items() if name.startswith("s3.")),
+        "SQS messages sent": lambda each: each.requests["sqs.SendMessage"],
+    }
+    lines = [
+        "# What it costs",
+        "",
+        "`make cost` writes this page; do not edit it. The counts are those of cases that ran: the synthesized state",
+        "machine, walked over the functions' own handlers, with every request of their AWS clients metered. The prices",
+        f"are AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts. They may",
+        "have changed since: `checks/prices.toml` names the page of each. Correct figures and date there, and run it",
+        "again.",
+        "",
+        f"What a run in process cannot show is assumed, in the same file: {assumed['step_seconds']:g} s of billed",
+        f"time for a function that asks its vendor, {assumed['table_seconds']:g} s for others, {assumed['log_bytes']}",
+        "bytes of log an invocation, and a secret that is read anew in each that asks. Storage, and data that leaves",
+        "AWS, depend on the files and are left out, as are the vendors' own prices.",
+        "",
+        "## One case of one document",
+        f"A vendor that is finished when it is first asked. The limit is ${LIMIT}.",
+        "",
+        f"| US dollars | {head} |",
+        rules,
+        *(f"| {row} | " + " | ".join(f"{bill[row]:.7f}" for _, bill in cases.values()) + " |" for row in rows),
+        f"| **together** | {together} |",
+        "",
+        *_why(cases),
+        f"| counted | {head} |",
+        rules,
+        *(
+            f"| {what} | " + " | ".join(f"{value(counts):g}" for counts, _ in cases.values()) + " |"
+            for what, value in counted.items()
+        ),
+        "",
+        "## Waiting",
+        "State transitions do not depend on how long a vendor takes; polls do. A document at DocuStack, at the default",
+        "`poll` settings, without a webhook (which makes the next poll at once):",
+        "",
+        "| the vendor takes | polls | US dollars |",
+        "| --- | ---: | ---: |",
+        *(f"| {name} | {polls} | {dollars:.6f} |" for name, (polls, dollars) in waited.items()),
+        "",
+        "## A month without any case",
+        "Three connections, all defaults, 30 days.",
+        "",
+        "| what | US dollars |",
+        "| --- | ---: |",
+        *(f"| {name} | {dollars:.2f} |" for name, dollars in monthly.items()),
+        f"| **together** | **{sum(monthly.values()):.2f}** |",
+        "",
+        f"A customer's own KMS key (`kms_key_arn`) adds {rate['kms']['key_month']:.2f} and its requests.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _why(cases: Mapping[str, tuple[Counts, Mapping[str, float]]]) -> Iterator[str]:
+    """Yield why a case costs more than it should, where one does."""
+    for connection, (counts, bill) in cases.items():
+        if sum(bill.values()) >= LIMIT:
+            what, dearest = max(bill.items(), key=lambda item: item[1])
+            yield (
+                f"A case of `{connection}` costs more than the limit: ${dearest:.6f} of it are {what} "
+                f"({counts.transitions} transitions, {counts.invoked.total()} invocations): its vendor has to be asked "
+                "for each thing by itself."
+            )
+            yield ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

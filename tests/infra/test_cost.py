@@ -1,0 +1,106 @@
+"""``make cost``: its counts, its arithmetic, and what the README says of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from checks import cost
+from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, metered, polls_during, prices
+from checks.places import PLACES, Filled
+from dossier.settings import Poll
+from tests.infra.synthesis import Synthesized
+from tests.tables import ROOT
+
+PAGE = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def deployed(stack: Synthesized) -> Deployed:
+    """Return what the template says of the functions."""
+    return Deployed(stack.template, stack.name)
+
+
+@pytest.fixture
+def definition(stack: Synthesized) -> dict[str, Any]:
+    """Return the state machine's definition."""
+    [machine] = Filled(stack.template, stack.name, PLACES[0]).of_type("AWS::StepFunctions::StateMachine").values()
+    found: dict[str, Any] = json.loads(machine["DefinitionString"])
+    return found
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS)
+def test_a_case_of_one_document_costs_less_than_a_twentieth_of_a_cent(
+    deployed: Deployed, definition: dict[str, Any], connection: str
+) -> None:
+    """Counted from what ran, at list price, as the page has it."""
+    with metered() as it:
+        counts = it.walk(definition, connection, "R-1")
+    together = sum(deployed.bill(counts, prices()).values())
+    assert 0.0003 < together < LIMIT
+    assert counts.transitions >= 10
+    assert counts.invoked["publish"] == 1
+    assert counts.requests["events.PutEvents"] == 1
+    [shown] = re.findall(
+        r"^\| \*\*together\*\* \| \*\*([0-9.]+)\*\* \| \*\*([0-9.]+)\*\* \| \*\*([0-9.]+)", PAGE, re.MULTILINE
+    )
+    assert float(shown[CONNECTIONS.index(connection)]) == pytest.approx(together, rel=0.1)  # or run make cost
+
+
+def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
+    """Each count is paid for once, at its own price."""
+    rate = prices()
+    requests = Counter({"s3.PutObject": 2, "s3.GetObject": 3, "sqs.SendMessage": 1, "events.PutEvents": 1})
+    counts = Counts(10, Counter(poll=1, wait=1), Counter(poll=1), requests, 4, 5)
+    bill = deployed.bill(counts, rate)
+    gigabytes = {verb: deployed.memory[verb] / 1024 for verb in ("poll", "wait")}
+    assumed, apart, executions = rate["assumed"], "poll" in deployed.traced, deployed.traces_executions
+    seconds = gigabytes["poll"] * assumed["step_seconds"] + gigabytes["wait"] * assumed["table_seconds"]
+    assert bill == pytest.approx(
+        {
+            "state transitions": 10 * rate["states"]["transition"],
+            "Lambda requests": 2 * rate["lambda"]["request"],
+            "Lambda GB-seconds (assumed times)": seconds * rate["lambda"]["gigabyte_second"],
+            "table, read units": 4 * rate["dynamodb"]["read_unit"],
+            "table, write units": 5 * rate["dynamodb"]["write_unit"],
+            "S3, writes and lists": 2 * rate["s3"]["write"],
+            "S3, reads": 3 * rate["s3"]["read"],
+            "SQS requests": 3 * rate["sqs"]["request"],
+            "events": rate["events"]["event"],
+            "readings of the secret": rate["secrets"]["request"],
+            "logs (assumed size)": 2 * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
+            "traces": (apart + executions) * rate["xray"]["trace"],
+        }
+    )
+
+
+def test_polls_are_those_of_the_poller() -> None:
+    """A wait of a minute is polled as often as its settings say, at the least every ``max`` seconds."""
+    polls, counts = polls_during(60, Poll(first=0, every=10, max=10, deadline=3600))
+    assert 6 <= polls <= 8
+    assert counts.invoked == Counter(poll=polls)
+    assert counts.requests["sqs.SendMessage"] == polls
+
+
+def test_the_readme_has_the_pages_figures() -> None:
+    """What the README says of waiting is what ``make cost`` counted."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("ten seconds", "ten hours"):
+        row = re.search(rf"^\| {name} \| (\d+) \| ([0-9.]+) \|$", PAGE, re.MULTILINE)
+        said = re.search(rf"{name}[^.;]*? (\d+) times \(\$([0-9.]+)\)", readme)
+        assert row
+        assert said
+        assert said[1] == row[1]
+        assert float(said[2]) == pytest.approx(float(row[2]), rel=0.25)
+
+
+def test_the_page_names_the_prices_date() -> None:
+    """A reader sees how old the prices are."""
+    rate = prices()
+    assert f"in {rate['region']} as of {rate['as_of']}" in PAGE
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", rate["as_of"])
+    assert cost.PAGE == ROOT / "docs" / "cost.md"
