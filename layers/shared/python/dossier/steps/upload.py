@@ -164,11 +164,19 @@ def _is_listed(once: Once) -> bool:
 
 def _before(once: Once) -> Before:
     """Return what the vendor has: a request, unless what its account listed a few minutes ago is known."""
-    job, intents, connection = once.job, once.job.desk.intents, once.job.connection
     if not once.indices:
         return Before()
     if not _is_listed(once):
         return Before(_in_case(once), fresh=True)
+    return _in_account(once)
+
+
+def _in_account(once: Once) -> Before:
+    """Return what the account lists, of some minutes ago if that is known.
+
+    A list that is out of order for long keeps nobody from uploading.
+    """
+    job, intents, connection = once.job, once.job.desk.intents, once.job.connection
     latest, recent = intents.latest_seen(connection.name)
     if recent:
         return Before(seen=latest)
@@ -180,7 +188,7 @@ def _before(once: Once) -> Before:
             return Before(seen=intents.saw(connection.name, None))
         if latest is None and intents.unseen(connection.name) < TRIES_TO_LIST:
             raise
-        return Before(seen=latest)  # a list that is out of order keeps nobody from uploading
+        return Before(seen=latest)
     return Before(seen=seen, fresh=True)
 
 
