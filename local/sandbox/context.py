@@ -11,6 +11,7 @@ from local.sandbox.accounts import Accounts
 from local.sandbox.faults import Faults
 from local.sandbox.journal import Journal
 from local.sandbox.limits import Limits
+from local.sandbox.manners import Manners
 from local.sandbox.settings import SettingsKeeper
 from local.sandbox.state import Store
 from local.sandbox.webhooks import Webhooks
@@ -28,6 +29,7 @@ class Context:
     faults: Faults
     webhooks: Webhooks
     now: Callable[[], float]
+    manners: Manners
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     on_start: list[Callable[[], None]] = field(default_factory=list)
 
@@ -66,4 +68,5 @@ def build(state: Path | None = None, *, now: Callable[[], float] = time.time) ->
         faults=faults,
         webhooks=Webhooks(store, keeper=keeper, journal=journal, faults=faults, accounts=known, now=now),
         now=now,
+        manners=Manners(faults, now),
     )

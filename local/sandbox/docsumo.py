@@ -59,6 +59,7 @@ class File(BaseModel):
     document: str = ""
     made_up: bool = False
     superseded: bool = False
+    listed_at: float = 0.0
 
 
 class Case(Record):
@@ -73,6 +74,7 @@ class Case(Record):
     documents: list[Document] = Field(default_factory=list)
     files: list[File] = Field(default_factory=list)
     generated_for: int = 0
+    listed_at: float = 0.0
 
     def triggered(self) -> list[float]:
         """Return when each triggered document is ready."""
@@ -175,17 +177,25 @@ class Docsumo:
 
     def _create(self, call: Call, casetype: str, files: list[SentFile]) -> Case:
         now = self._context.now()
-        case = Case(id=f"case__{uuid.uuid4().hex}", casetype=casetype, name=files[0].name, created=now, modified=now)
+        case = Case(
+            id=f"case__{uuid.uuid4().hex}",
+            casetype=casetype,
+            name=files[0].name,
+            created=now,
+            modified=now,
+            listed_at=self._context.manners.listed_at("docsumo"),
+        )
         call.effect("case_created", case_id=case.id)
         return case
 
     def _add(self, call: Call, case: Case, sent: SentFile) -> Document:
         sha256 = self._context.store.keep(sent.content)
-        document = Document(
-            id=f"doc__{uuid.uuid4().hex[:8]}", filename=sent.name, sha256=sha256, size=len(sent.content)
-        )
+        name, listed_at = self._context.manners.name("docsumo", sent.name), 0.0
+        if case.documents:  # a new case is listed late as a whole
+            listed_at = self._context.manners.listed_at("docsumo")
+        document = Document(id=f"doc__{uuid.uuid4().hex[:8]}", filename=name, sha256=sha256, size=len(sent.content))
         case.documents.append(document)
-        self._add_file(case, sent.name, sha256, len(sent.content), document=document.id)
+        self._add_file(case, name, sha256, len(sent.content), document=document.id, listed_at=listed_at)
         call.effect(
             "document_uploaded",
             case_id=case.id,
@@ -230,6 +240,7 @@ class Docsumo:
             case
             for case in self._cases
             if case.casetype == call.parameter("casetype_id")
+            and case.listed_at <= now
             and ("stage_id" not in asked or case.stage_id(now) in asked["stage_id"])
             and ("assigned_to" not in asked or case.assigned_to in asked["assigned_to"])
         ]
@@ -237,7 +248,7 @@ class Docsumo:
         found.sort(
             key=lambda case: case.created if by_created else case.modified_date(now), reverse=sort.endswith(".desc")
         )
-        page = [_listed(case, now) for case in found[offset : offset + limit]]
+        page = [self._listed(case, now) for case in found[offset : offset + limit]]
         return JSONResponse(
             {"status": "success", "status_code": 200, "data": {"cases": page, "total_count": len(found)}}
         )
@@ -258,7 +269,7 @@ class Docsumo:
         self._cases.save(case)
         call.effect("case_updated", case_id=case.id, **changes)
         now = self._context.now()
-        listed = _listed(case, now)
+        listed = self._listed(case, now)
         names = ("case_id", "case_name", "stage_id", "assigned_to", "modified_date")
         return JSONResponse(
             {
@@ -280,10 +291,10 @@ class Docsumo:
                     "id": file.id,
                     "filename": file.filename,
                     "status": self._file_status(case, file),
-                    "created_at": clock.seconds(file.created),
+                    "created_at": self._context.manners.seconds("docsumo", file.created),
                 }
                 for file in self._files(case)
-                if wanted in file.filename.lower()
+                if wanted in file.filename.lower() and file.listed_at <= self._context.now()
             ]
         )
 
@@ -316,7 +327,7 @@ class Docsumo:
             raise LookupError(subject)
         if event == "case_processed" and not forged and case.status(now) == "processing":
             return None
-        listed = _listed(case, now)
+        listed = self._listed(case, now)
         if forged:
             listed |= {"status": "processed", "stage_id": "stage__review"}
         documents = [
@@ -346,7 +357,7 @@ class Docsumo:
         self._add_file(case, f"{stage_id}.pdf", self._context.store.keep(content), len(content))
         self._cases.save(case)
         self._context.webhooks.announce("docsumo", "case_stage_changed", case.id, due=now)
-        return _listed(case, now)
+        return self._listed(case, now)
 
     def add_made_up(self, case_id: str, filename: str, size: int) -> File:
         """Add an artifact of any size; its bytes are made up as they are served."""
@@ -381,6 +392,18 @@ class Docsumo:
         for file in case.files:
             file.superseded = file.superseded or (file.filename == filename and not file.document)
 
+    def _listed(self, case: Case, now: float) -> dict[str, Any]:
+        stamp = self._context.manners.seconds
+        return {
+            "case_id": case.id,
+            "case_name": case.name,
+            "stage_id": case.stage_id(now),
+            "status": case.status(now),
+            "created_date": stamp("docsumo", case.created),
+            "modified_date": stamp("docsumo", case.modified_date(now)),
+            "assigned_to": case.assigned_to,
+        }
+
     def _file_status(self, case: Case, file: File) -> str:
         document = next((each for each in case.documents if each.id == file.document), None)
         return document.status(self._context.now()) if document else "processed"
@@ -399,18 +422,6 @@ class Docsumo:
     def _check_stage(self, stage_id: str) -> None:
         if stage_id not in self._account.stages:
             raise Refused(INVALID, f"Unknown stage {stage_id}", field="stage_id")
-
-
-def _listed(case: Case, now: float) -> dict[str, Any]:
-    return {
-        "case_id": case.id,
-        "case_name": case.name,
-        "stage_id": case.stage_id(now),
-        "status": case.status(now),
-        "created_date": clock.seconds(case.created),
-        "modified_date": clock.seconds(case.modified_date(now)),
-        "assigned_to": case.assigned_to,
-    }
 
 
 def _extracted(document: Document) -> dict[str, Any]:

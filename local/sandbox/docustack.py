@@ -18,7 +18,7 @@ import httpx
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.sandbox import clock, generate, strictly
+from local.sandbox import generate, strictly
 from local.sandbox.calls import INVALID, Call, Dialect, Refused, routes
 from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
@@ -41,6 +41,7 @@ class Document(Record):
     ref: str = ""
     unread: bool = False
     error: str = ""
+    listed_at: float = 0.0
 
     def progress(self, now: float) -> int:
         """Return how far the extraction is, in percent."""
@@ -176,7 +177,8 @@ class DocuStack:
         asked = strictly.query(call.request, single=("limit", "offset"))
         limit = strictly.whole_number(asked, "limit", default=100, least=1, most=100)
         offset = strictly.whole_number(asked, "offset", default=0, least=0, most=10**9)
-        now, newest = self._context.now(), list(self._documents)[::-1]
+        now, every = self._context.now(), list(self._documents)[::-1]
+        newest = [each for each in every if each.listed_at <= now]
         page = [
             {
                 "id": each.id,
@@ -185,7 +187,7 @@ class DocuStack:
                 "job_id": each.job,
                 "schema_id": each.schema_id,
                 "organization_id": each.organization,
-                "created_at": clock.seconds(each.created),
+                "created_at": self._context.manners.seconds("docustack", each.created),
             }
             for each in newest[offset : offset + limit]
         ]
@@ -224,7 +226,7 @@ class DocuStack:
                 "job_id": document.job,
                 "organization_id": document.organization,
                 "schema_id": document.schema_id,
-                "processed_at": clock.seconds(now if forged else document.ready),
+                "processed_at": self._context.manners.seconds("docustack", now if forged else document.ready),
             }
         job = self._jobs.get(subject)
         if job is None:
@@ -241,11 +243,16 @@ class DocuStack:
             tail = {
                 "failed_count": failed,
                 "error_message": "No document could be read",
-                "failed_at": clock.seconds(now),
+                "failed_at": self._context.manners.seconds("docustack", now),
             }
             return {"event": "job_failed", **head, **tail}
         counts = {"processed_count": len(documents) - failed, "failed_count": failed}
-        return {"event": "job_completed", **head, **counts, "completed_at": clock.seconds(now)}
+        return {
+            "event": "job_completed",
+            **head,
+            **counts,
+            "completed_at": self._context.manners.seconds("docustack", now),
+        }
 
     def _job(self, organization: str) -> Job:
         return Job(id=_new_id(), organization=organization, documents=[])
@@ -254,12 +261,13 @@ class DocuStack:
         document = Document(
             id=_new_id(),
             job=job.id,
-            name=name,
+            name=self._context.manners.name("docustack", name),
             schema_id=fields["schema_id"],
             organization=job.organization,
             sha256=sha256,
             created=self._context.now(),
             ready=self._context.ready_at(),
+            listed_at=self._context.manners.listed_at("docustack"),
             **more,
         )
         job.documents.append(document.id)

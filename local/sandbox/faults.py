@@ -25,12 +25,18 @@ and ``slow``, the answer delayed, besides. Around a webhook: ``webhook_lost``, `
 ``webhook_reordered`` (delivered late, after later ones) and ``webhook_forged`` (one more, validly signed, about
 something unfinished).
 
+What a vendor has by nature (``manners``): of each upload it may be ``renamed`` (the file is kept under another name:
+with ``form`` in one way, else in any of "blanks", "case", "percent", "ascii", "time", "mojibake", "ending") and
+``listed_late`` (some seconds pass until lists have it). ``clock`` (all times are off by ``seconds``, which may be
+negative, and hours) and ``zoneless`` (all times are local ones without a zone, of one that is ``seconds`` from UTC)
+hold for all times of a vendor, from the first on; their rate says for which vendors.
+
 The draw for the n-th call of an operation depends only on the seed, the rule and n.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -125,6 +131,15 @@ class Faults:
             if dice.random() < rule.rate:
                 self._use(rule)
                 return rule, dice
+        return None
+
+    def stands(self, name: str, vendor: str, values: Sequence[float]) -> float | None:
+        """Return the seconds of a rule that holds for all that a vendor says, or None; else one of ``values``."""
+        for index, rule in enumerate(self._keeper.now.faults):
+            if rule.name == name and rule.vendor in (None, vendor):
+                dice = random.Random(f"{self._keeper.now.seed}/{index}/{name}/{vendor}")  # noqa: S311 # not a secret
+                if dice.random() < rule.rate:
+                    return dice.choice(values) if rule.seconds is None else rule.seconds
         return None
 
     def _use(self, rule: FaultRule) -> None:

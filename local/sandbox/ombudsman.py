@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.sandbox import clock, generate, strictly
+from local.sandbox import generate, strictly
 from local.sandbox.calls import INVALID, Call, Dialect, Refused, routes
 from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
@@ -46,6 +46,7 @@ class Document(BaseModel):
     created: float
     ready: float
     external_id: str | None = None
+    listed_at: float = 0.0
 
     def status(self, now: float) -> str:
         """Return where the document stands."""
@@ -167,12 +168,13 @@ class Ombudsman:
             raise Refused(400, "Validation failed (expected type is PDF, DOCX or an image)")
         document = Document(
             id=str(uuid.uuid4()),
-            name=sent.name,
+            name=self._context.manners.name("ombudsman", sent.name),
             sha256=self._context.store.keep(sent.content),
             size=len(sent.content),
             created=now,
             ready=self._context.ready_at(),
             external_id=form.fields.get("external_document_id"),
+            listed_at=self._context.manners.listed_at("ombudsman"),
         )
         case.documents.append(document)
         case.updated = now
@@ -230,11 +232,11 @@ class Ombudsman:
             "case_summary": _summary(case, who) if processed else None,
             "case_specific_fields": generate.case_specific_fields(who) if processed else None,
             "processing_started_at": None,
-            "processing_completed_at": clock.millis(ended) if ended is not None else None,
-            "created_at": clock.millis(case.created),
-            "updated_at": clock.millis(max(case.updated, ended or 0)),
+            "processing_completed_at": self._context.manners.millis("ombudsman", ended) if ended is not None else None,
+            "created_at": self._context.manners.millis("ombudsman", case.created),
+            "updated_at": self._context.manners.millis("ombudsman", max(case.updated, ended or 0)),
             "chronology": _chronology(case, who) if processed else [],
-            "evidence": [self._shown_document(case, document) for document in case.documents],
+            "evidence": [self._shown_document(case, each) for each in case.documents if each.listed_at <= now],
         }
 
     def _shown_document(self, case: Case, document: Document) -> dict[str, Any]:
@@ -247,7 +249,7 @@ class Ombudsman:
             "case_id": case.id,
             "external_document_id": document.external_id,
             "status": status,
-            "uploaded_at": clock.millis(document.created),
+            "uploaded_at": self._context.manners.millis("ombudsman", document.created),
             **found,
         }
 

@@ -1,9 +1,9 @@
 """What an operator can set while the sandbox runs: its pace, its limits, its webhooks and its faults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from local.sandbox.state import Record, Store, Table
 
@@ -30,6 +30,10 @@ FaultName = Literal[
     "webhook_doubled",
     "webhook_reordered",
     "webhook_forged",
+    "renamed",
+    "listed_late",
+    "clock",
+    "zoneless",
 ]
 
 Form = Literal[
@@ -47,6 +51,13 @@ Form = Literal[
     "br",
     "zstd",
     "deflate",
+    "blanks",
+    "case",
+    "percent",
+    "ascii",
+    "time",
+    "mojibake",
+    "ending",
 ]
 
 
@@ -69,18 +80,27 @@ class FaultRule(_Strict):
     vendor: Vendor | None = None
     operation: str | None = None
     times: int | None = Field(default=None, ge=0, description="how many times at most")
-    seconds: float | None = Field(default=None, ge=0, description="length of the pause or of the delay")
+    seconds: float | None = Field(
+        default=None,
+        description="length of the pause or of the delay; by how much the clock is off; the zone of zoneless",
+    )
     status: int | None = Field(
         default=None, ge=200, le=599, description="of error_*, html, stray_status, partial_content and long_text"
     )
     form: Form | None = Field(
         default=None,
         description="of Retry-After (seconds, date; hostile for retry_after), of stored_gzip (packed, unpacked), "
-        "or the Content-Encoding of odd_encoding",
+        "the Content-Encoding of odd_encoding, or what renamed does",
     )
     when: Literal["before", "after"] | None = Field(
         default=None, description="whether the work is done that html or stray_status hides"
     )
+
+    @model_validator(mode="after")
+    def _a_length_is_positive(self) -> Self:
+        if self.seconds is not None and self.seconds < 0 and self.name not in ("clock", "zoneless"):
+            raise ValueError("seconds: must not be negative")
+        return self
 
 
 class Settings(_Strict):

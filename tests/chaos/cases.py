@@ -77,6 +77,10 @@ class Group:
         wanted = frozenset(statuses)
         return lambda rows: len(rows) == self.count and all(row["status"] in wanted for row in rows)
 
+    def _names(self, row: Row) -> list[str]:
+        """Return the names of a case's documents, in their order."""
+        return sorted(self.contents(row["connection"], int(row["reference"].rpartition("-")[2])))
+
     def answer(self) -> int:
         """Answer every open question as an operator does who looks at the vendor; return how many there were."""
         asked = [row for row in self.rows() if row["status"] == "needs_attention"]
@@ -84,15 +88,19 @@ class Group:
         for row in asked:
             names = (row["connection"], row["reference"])
             for question in self.deployment.dossier("status", *names)["questions"]:
-                found = _made(effects, row["reference"], question["what"])
+                found = _made(effects, row, question["what"], self._names(row))
                 verdict = ["--use", found] if found else ["--retry"]
                 which = ["--connection", row["connection"], "--question", question["what"]]
                 self.deployment.dossier("resolve", row["reference"], *which, *verdict)
         return len(asked)
 
 
-def _made(effects: Iterable[Row], reference: str, what: str) -> str | None:
-    """Return the id of the case that a vendor opened for a reference, if it did."""
-    assert what == "open", f"{what} of {reference} could have been looked up"
-    made = [each["case_id"] for each in effects if each.get("external_case_id") == reference]
-    return made[-1] if made else None
+def _made(effects: Iterable[Row], row: Row, what: str, names: list[str]) -> str | None:
+    """Return the id of what a vendor made of a request: the case that it opened, or its case or document."""
+    found = list(effects)
+    if what == "open":
+        made = [each["case_id"] for each in found if each.get("external_case_id") == row["reference"]]
+        return made[-1] if made else None
+    batch = int(what.removeprefix("upload-"))
+    wanted, key = (names[0], "case_id") if row["connection"] == "claims" else (names[batch], "document_id")
+    return next((each[key] for each in found if each["effect"] == "document_uploaded" and each["name"] == wanted), None)

@@ -156,19 +156,21 @@ def test_what_an_account_listed_is_kept_for_the_uploads_that_begin(
 ) -> None:
     """It serves for some minutes; a list without times serves one upload alone, and no list is remembered as such."""
     intents = cloud.app.intents
-    assert intents.latest_seen("claims") == (None, False)
+    assert intents.latest_seen("claims") == (None, timedelta.max)
     undated = intents.saw("claims", Seen(("case__1",), whole=True))
     assert undated is not None
-    assert intents.latest_seen("claims") == (None, False)
+    assert intents.latest_seen("claims") == (None, timedelta.max)
     assert intents.seen("claims", undated) == Seen(("case__1",), whole=True)
     name = intents.saw("claims", Seen(("case__2", "case__1"), dated=True))
-    assert intents.latest_seen("claims") == (name, True)
+    found, age = intents.latest_seen("claims")
+    assert (found, age < store.SEEN_IS_FRESH) == (name, True)
     assert intents.seen("claims", name) == Seen(("case__2", "case__1"), dated=True)
     assert intents.seen("invoices", name) is None
     monkeypatch.setattr(store, "now", lambda: now() + store.SEEN_IS_FRESH)
-    assert intents.latest_seen("claims") == (name, False)
+    found, age = intents.latest_seen("claims")
+    assert (found, age >= store.SEEN_IS_FRESH) == (name, True)
     assert intents.saw("claims", None) is None
-    assert intents.latest_seen("claims") == (None, True)
+    assert intents.latest_seen("claims")[0] is None
     many = intents.saw("claims", Seen(tuple(map(str, range(store.MOST_SEEN + 1))), whole=True, dated=True))
     kept = intents.seen("claims", many)
     assert kept is not None

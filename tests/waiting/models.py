@@ -87,10 +87,11 @@ class MemoryTable:
         self, pk: str, *, since: str | None = None, until: str | None = None, newest: bool = False
     ) -> Iterator[Item]:
         """Yield the items under ``pk`` of the index, by its sort key."""
-        del since, newest
         listed = self._index.get(pk, [])
+        begin = 0 if since is None else bisect.bisect_left(listed, (since, "", ""))
         end = len(listed) if until is None else bisect.bisect_right(listed, (until, "\U0010ffff", ""))
-        for place, (_, item_pk, sk) in enumerate(listed[:end]):
+        wanted = listed[begin:end]
+        for place, (_, item_pk, sk) in enumerate(wanted[::-1] if newest else wanted):
             self.calls["read"] += place % 500 == 0
             yield dict(self._items[item_pk][sk])
 

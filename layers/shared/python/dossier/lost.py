@@ -156,22 +156,20 @@ def proves(entries: Sequence[Entry], intent: Intent, *, whole: bool) -> bool:
 
 
 def is_new(entry: Entry, entries: Sequence[Entry], intent: Intent) -> bool:
-    """Whether a suspect came after the request began, and not in the minutes between ``intent.seen`` and then.
+    """Whether a suspect is no older than the request, and not of the minutes between ``intent.seen`` and then.
 
-    The vendor's own clock tells: from an entry of Dossier's on, as long as ours from when that was written down.
+    The entries that Dossier wrote down tell: what was made at the vendor's time of one was made when that was written
+    down, or before.
     """
     if intent.fresh:
         return True
-    own = [
-        (intent.recorded[each.id], each.created)
+    behind = [
+        intent.recorded[each.id] - each.created.at
         for each in entries
         if each.created and entry.created and each.created.zoned == entry.created.zoned
-        if recorded_before(each.id, intent)
+        if each.id in intent.recorded
     ]
-    if entry.created is None or not own:
-        return False
-    written, mark = max(own, key=lambda each: each[0])
-    return entry.created.at + RESOLUTION >= mark.at + (intent.at - written)
+    return bool(behind and entry.created and entry.created.at + min(behind) + RESOLUTION >= intent.at)
 
 
 def choose(candidates: Sequence[Candidate], intent: Intent, *, lost: str, proven: bool = True) -> Candidate | None:

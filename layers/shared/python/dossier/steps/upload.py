@@ -27,7 +27,7 @@ from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, n
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import pick
-from dossier.stores.intents import StoredIntent
+from dossier.stores.intents import SEEN_IS_FRESH, SEEN_IS_NEW, StoredIntent
 from dossier.stores.objects import secrets_of
 
 REFUSED_FILE = {413, 415, 422}
@@ -177,9 +177,9 @@ def _in_account(once: Once) -> Before:
     A list that is out of order for long keeps nobody from uploading.
     """
     job, intents, connection = once.job, once.job.desk.intents, once.job.connection
-    latest, recent = intents.latest_seen(connection.name)
-    if recent:
-        return Before(seen=latest)
+    latest, age = intents.latest_seen(connection.name)
+    if age < SEEN_IS_FRESH:
+        return Before(seen=latest, fresh=latest is not None and age < SEEN_IS_NEW)
     try:
         seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
     except (VendorRejectedError, MalformedAnswerError, VendorUnavailableError) as error:

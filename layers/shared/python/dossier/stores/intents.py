@@ -28,6 +28,8 @@ HINT_TTL = 86_400
 """How long, in seconds, a hint about an id that nobody knows yet is kept."""
 SEEN_TTL = 30 * 86_400
 """How long, in seconds, what an account listed before an upload is kept: longer than a case is in doubt."""
+SEEN_IS_NEW = timedelta(seconds=10)
+"""How long what an account listed is as good as read for an upload that begins: seconds are what nobody can tell."""
 SEEN_IS_FRESH = timedelta(minutes=5)
 """How long what an account listed serves the uploads that begin: what others add meanwhile may become a question."""
 MOST_SEEN = 5000
@@ -181,12 +183,12 @@ class Intents:
         self._table.put({"pk": pk, "sk": "FAILED", "times": failed, "ttl": ttl})
         return failed
 
-    def latest_seen(self, connection: str) -> tuple[str | None, bool]:
-        """Return the name of what an account listed last, and whether that is recent enough to begin with."""
+    def latest_seen(self, connection: str) -> tuple[str | None, timedelta]:
+        """Return the name of what an account listed last, and how long ago that was."""
         item = self._table.get(f"SEEN#{connection}", "LATEST")
         if item is None:
-            return None, False
-        return item.get("name"), now() - moment(item["at"]) < SEEN_IS_FRESH
+            return None, timedelta.max
+        return item.get("name"), now() - moment(item["at"])
 
     def seen(self, connection: str, name: str | None) -> Seen | None:
         """Return what an account listed, by its name; None if that is not known any more."""

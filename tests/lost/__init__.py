@@ -1,0 +1,1 @@
+"""Lost answers, at vendors that rename, misdate and list late."""
