@@ -41,6 +41,7 @@ class Plan:
         before_answer: is told the new ids before the upload is answered.
         expires: whether the first link to each file of the case is refused.
         serves: how storage answers the first tries of each file (``ODD``), in order.
+        listed_as: what becomes of the name of a file.
 
     """
 
@@ -50,6 +51,7 @@ class Plan:
     before_answer: Callable[[dict[str, str]], None] | None = None
     expires: bool = False
     serves: tuple[str, ...] = ()
+    listed_as: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ class Fault:
 
 @dataclass(slots=True)
 class Account:
-    """An account at a vendor: its prefix, its key (``also`` is good beside it, if any) and what belongs to it."""
+    """An account at a vendor: its prefix, its key (``also`` is good beside it, if any) and what belongs to it.
+
+    Its vendor's clock is ``off`` by so many seconds; with a ``zone`` its times are local ones, so far from UTC, and do
+    not say so.
+    """
 
     name: str
     vendor: str
@@ -72,6 +78,8 @@ class Account:
     key: str
     also: str | None = None
     lists_evidence: bool = False
+    off: float = 0.0
+    zone: float | None = None
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -276,6 +284,16 @@ class _Vendor(ABC):
     def unauthorized(self, key: str) -> dict[str, Any]:
         """Return the body of a 401."""
 
+    def time(self, moment: float) -> str:
+        """Write a time as the account's vendor does."""
+        if self.account.zone is None:
+            return _iso(moment + self.account.off)
+        return _iso(moment + self.account.off + self.account.zone).removesuffix("+00:00")
+
+    def listed(self, paper: Paper) -> str:
+        """Return the name under which a document is listed."""
+        return paper.plan.listed_as(paper.sent.name)
+
     def paper(self, call: Call, sent: Sent, id_: str, **more: str) -> Paper:
         """Take a document in."""
         paper = Paper(id_, sent, self.others.planned(sent.name), job=more.get("job_id", ""))
@@ -323,7 +341,7 @@ class DocuStack(_Vendor):
         """List the documents, newest first."""
         call.parameters()
         items = [
-            {"id": each.id, "filename": each.sent.name, "uploaded_at": _iso(each.created), "job_id": each.job}
+            {"id": each.id, "filename": self.listed(each), "uploaded_at": self.time(each.created), "job_id": each.job}
             for each in sorted(self.papers.values(), key=lambda each: -each.created)
         ]
         return 200, {"data": {"items": items}, "pagination": {"total": len(items), "offset": 0}}, {}
@@ -411,7 +429,7 @@ class Docsumo(_Vendor):
             return 404, {"status": "fail", "status_code": 404, "message": "case not found"}, {}
         folder = self._take(call)
         documents = [
-            {"doc_id": each.id, "filename": each.sent.name, "status": "uploaded", "pages": None}
+            {"doc_id": each.id, "filename": self.listed(each), "status": "uploaded", "pages": None}
             for each in folder.papers[-len(call.files) :]
         ]
         data = {"case_id": folder.id, "casetype_id": "casetype__other", "documents": documents, "owner": {"id": 7}}
@@ -454,8 +472,8 @@ class Docsumo(_Vendor):
             "case_name": folder.title or folder.reference,
             "stage_id": folder.stage or ("stage__filed" if ended and not spoilt else "stage__desk"),
             "status": "erred" if spoilt else "in_somebodys_hands",
-            "created_date": _iso(folder.created),
-            "modified_date": _iso(max([folder.created, *modified])),
+            "created_date": self.time(folder.created),
+            "modified_date": self.time(max([folder.created, *modified])),
             "assigned_to": None,
             "priority": 2,
         }
@@ -484,8 +502,14 @@ class Docsumo(_Vendor):
                 body = f"%PDF- generated {number} for {folder.id}".encode() * 500
                 folder.files[f"f{next(self.numbers):024x}"] = Sent("", name, body)
         failed = {each.sent.name for each in folder.papers if each.state == "bad"}
+        names = {each.sent.name: self.listed(each) for each in folder.papers}
         found: list[dict[str, Any]] = [
-            {"id": id_, "filename": each.name, "status": "erred" if each.name in failed else "fine", "tags": []}
+            {
+                "id": id_,
+                "filename": names.get(each.name, each.name),
+                "status": "erred" if each.name in failed else "fine",
+                "tags": [],
+            }
             for id_, each in folder.files.items()
         ]
         return 200, found, {}
@@ -628,7 +652,7 @@ class Ombudsman(_Vendor):
             "case_summary": "It concerns “£142”." if done else None,
             "case_specific_fields": "- Claimant: Zoë: Ünal\n- Reference: Not found" if done else None,
             "processing_started_at": None,
-            "processing_completed_at": _iso(ended) if done else None,
+            "processing_completed_at": self.time(ended) if done else None,
             "chronology": timeline if done else [],
             "evidence": [self._paper(folder, each) for each in listed],
             "sla": {"hours": 4},
@@ -641,7 +665,7 @@ class Ombudsman(_Vendor):
             "document_id": paper.id,
             "case_id": folder.id,
             "status": words.get(paper.state, "processing_failed"),
-            "uploaded_at": _iso(paper.created),
+            "uploaded_at": self.time(paper.created),
             "title": f"About {paper.sent.name}" if good else None,
             "short_description": "A letter." if good else None,
             "summary": "# A letter" if good else None,

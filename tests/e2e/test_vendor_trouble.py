@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -56,6 +60,35 @@ def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
     whole = {hashlib.sha256(each.body).hexdigest(): len(each.body) for each in folder.files.values()}
     assert {each["sha256"]: each["size"] for each in result["artifacts"]}.items() <= whole.items()
     assert set(folder.served.values()) == {4}
+
+
+TIDY: dict[str, Callable[[str], str]] = {
+    "blanks": lambda name: "_".join(name.split()),
+    "case": str.upper,
+    "percent": lambda name: quote(name, safe=""),
+    "ascii": lambda name: "".join(each if each.isascii() and each.isalnum() else "_" for each in name),
+    "time": lambda name: f"{int(time.time())}_{name}",
+    "mojibake": lambda name: name.encode().decode("latin-1"),
+    "ending": lambda name: name.rpartition(".")[0],
+}
+
+
+def test_lost_answers_of_vendors_that_tidy_names(world: World) -> None:
+    """A clock minutes off, times without a zone, and other names: each document is found again, and uploaded once."""
+
+    def lose(connection: str, way: str) -> None:
+        reference = world.name(f"lost-{connection}-{way}")
+        file = world.file(f"{reference} Prüfung Mai (1).pdf")
+        world.vendors.plan(reference, loses=1, listed_as=TIDY[way])
+        result = world.complete(connection, reference, file)
+        assert result["status"] == "completed"
+        assert [each["sha256"] for each in world.vendors.uploads(reference)] == sums([file])
+        assert all(each["document_id"] for each in result["documents"])
+
+    with ThreadPoolExecutor(7) as pool:
+        lost = [pool.submit(lose, connection, way) for connection in ("tidied", "misdated") for way in TIDY]
+        for each in lost:
+            each.result()
 
 
 def attention(world: World, reference: str) -> str:

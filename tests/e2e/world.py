@@ -48,6 +48,21 @@ artifacts = { query = "sum", include = ["R*.pdf", "*.png"] }
 webhook = { scheme = "path-token" }
 poll = { first = 1, every = 2, max = 4, deadline = 600 }
 
+[tidied]
+vendor = "docustack"
+schema_id = "sch_other"
+organization_id = "org_other"
+settling = 8
+poll = { first = 1, every = 2, max = 4, deadline = 600 }
+
+[misdated]
+vendor = "docsumo"
+casetype_id = "casetype__other"
+done = { stage_id = ["stage__filed"] }
+webhook = { scheme = "path-token" }
+settling = 8
+poll = { first = 1, every = 2, max = 4, deadline = 600 }
+
 [quarrels]
 vendor = "ombudsman"
 tenant = "other_tenant"
@@ -116,8 +131,10 @@ poll = { first = 1, every = 1, max = 1, deadline = 3 }
 ACCOUNTS = (
     Account("scans", "docustack", "/x/ds", "ds_live_scans"),
     Account("intake", "docsumo", "/x/deep/er/sumo", "key+of/intake="),
+    Account("tidied", "docustack", "/x/tidied", "ds_live_tidied", zone=19_800.0),
+    Account("misdated", "docsumo", "/x/misdated", "key-of-misdated", off=-180.0),
     Account("quarrels", "ombudsman", "/x/om", "key of quarrels".replace(" ", "-")),
-    Account("grievances", "ombudsman", "/x/om2/v0", "key-of-grievances", lists_evidence=True),
+    Account("grievances", "ombudsman", "/x/om2/v0", "key-of-grievances", lists_evidence=True, off=25_200.0),
     Account("called", "docustack", "/x/called", "ds_live_called"),
     Account("rung", "docsumo", "/x/rung", "key-of-rung"),
     Account("turnstile", "docustack", "/x/turnstile", "ds_live_turnstile"),
