@@ -35,9 +35,10 @@ _CALLS = cdk.Duration.seconds(180)
 _STREAMS = cdk.Duration.minutes(15)
 """For what moves whole files: as long as Lambda lets it."""
 
-CALL_VENDORS = ("open", "upload", "process", "collect", "download")
-"""The state machine's steps that call vendors: as many at once as the connections allow are of use, and no more. The
-poll queues' mappings bound the polls."""
+CALL_VENDORS = ("open", "upload", "process", "collect", "download", "publish")
+"""The state machine's steps that call vendors: as many at once as the connections allow are of use, and as many more
+that find no slot and leave at once, so that those of one connection are not in another one's way. The poll queues'
+mappings bound the polls."""
 
 VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
@@ -235,7 +236,7 @@ class Functions(Construct):
         scheduled: bool = False,
         reserved: int = 0,
     ) -> None:
-        bounded = self._settings.at_once if self._settings.reserve_concurrency and verb in CALL_VENDORS else 0
+        bounded = 2 * self._settings.at_once if self._settings.reserve_concurrency and verb in CALL_VENDORS else 0
         self._by_verb[verb] = Function(
             self,
             verb.capitalize(),

@@ -119,7 +119,7 @@ class Settings:
     webhook_reserved_concurrency: int = 0
     """Executions that are set aside for the webhook function, whatever else runs in the account; 0 sets none aside."""
     reserve_concurrency: bool = False
-    """Whether the functions that call vendors are bounded to what the connections' ``limits.concurrency`` allow. What
+    """Whether the functions that call vendors are bounded by what the connections' ``limits.concurrency`` allow. What
     Lambda bounds it also sets aside, so the account needs as much and 100 more."""
     alarm_email: str = ""
     """Who gets the alarms by e-mail; AWS asks the address to confirm."""

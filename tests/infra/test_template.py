@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from infra.functions import CALL_VENDORS
 from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import KMS_KEY, Synthesized
 
@@ -264,7 +265,7 @@ def test_concurrency_is_bounded_where_the_settings_say_so(
         for verb, each in bounded.functions.items()
         if "ReservedConcurrentExecutions" in each
     }
-    assert reserved == {"webhook": 20, **dict.fromkeys(("open", "upload", "process", "collect", "download"), 7 + 1 + 5)}
+    assert reserved == {"webhook": 20, **dict.fromkeys(CALL_VENDORS, 2 * (7 + 1 + 5))}
 
 
 def test_opentelemetry_is_a_layer_that_nobody_pays_for_unasked(
