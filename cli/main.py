@@ -189,9 +189,15 @@ def secrets_set(
 @app.command()
 def submit(  # noqa: PLR0917 -- a command line is its parameters
     connection: Connection,
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE")] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE|URL", help="Files, s3:// objects, and https:// where the vendor reads URLs."),
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="Your own name for the case.")] = None,
-    option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the vendor's.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="An option of the vendor's; `--option help` lists the connection's."),
+    ] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
     allow_duplicates: Annotated[
@@ -225,6 +231,27 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
 
 
 @app.command()
+def collect(
+    connection: Connection,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="The vendor's cases, documents or jobs.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="All that the account lists since: 30m, 2h, 3d or a time.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="Your own name for the one case.")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Collect what Dossier did not submit: cases, documents, or a batch by its job."""
+    from cli import collect as here
+
+    where = _target(local=local, stage=stage)
+    here.collect(Output(as_json=as_json), where, connection, ids or [], since=since, reference=reference)
+
+
+@app.command()
 def status(
     words: Annotated[list[str], typer.Argument(metavar="REFERENCE")],
     connection: AtConnection = None,
@@ -255,6 +282,7 @@ def list_cases(  # noqa: PLR0917 -- a command line is its parameters
         str | None, typer.Option(metavar="S[,S...]", help="Only cases with this status, or one of these.")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
+    review: Annotated[bool, typer.Option("--review", help="Only cases that a person should look at.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit says.")] = False,
     after: Annotated[
@@ -273,6 +301,7 @@ def list_cases(  # noqa: PLR0917 -- a command line is its parameters
         connection=connection,
         status=status,
         since=since,
+        review=review,
         after=after,
         limit=None if everything else limit,
     )

@@ -21,6 +21,10 @@ _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
 REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
+_SHOWN = {"name", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
+"""What is told of a document."""
+
+
 def find(where: Target, reference: str, connection: str | None = None) -> Case:
     """Return the case of a reference, in whatever connection it is unless one is named.
 
@@ -55,6 +59,7 @@ def cases(
     connection: str | None,
     status: str | None,
     since: str | None,
+    review: bool,
     after: str | None,
     limit: int | None,
 ) -> None:
@@ -66,6 +71,7 @@ def cases(
         connection: only its cases.
         status: only cases with one of these statuses, separated by commas.
         since: only cases submitted since then: ``30m``, ``2h``, ``3d`` or a time.
+        review: only cases that want review.
         after: the ``cursor`` of a case that an earlier call printed last: only cases after that one.
         limit: how many at most; None for all.
 
@@ -76,12 +82,14 @@ def cases(
     wanted = _statuses(status)
     names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
-    found = (each for each in _newest(where, names, begin, after) if not wanted or each.status in wanted)
+    newest = _newest(where, names, begin, after)
+    found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
     records = [where.app.cases.troubled(each) for each in (found if limit is None else islice(found, limit))]
     more = next(found, None) is not None
     out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
     if not records:
-        out.progress(f"no cases are {' or '.join(each.value for each in wanted)}" if wanted else "no cases")
+        which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " want review" if review else ""
+        out.progress(f"no cases{which}")
         return
     rows = [(each.connection, each.reference, each.status.value, each.submitted_at, _remark(each)) for each in records]
     out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows)
@@ -137,10 +145,7 @@ def describe(case: Case) -> dict[str, Any]:
     record = case.record
     return {
         **summary(record),
-        "documents": [
-            each.model_dump(include={"name", "document_id", "job_id", "status", "progress", "failed", "error"})
-            for each in case.documents
-        ],
+        "documents": [each.model_dump(include=_SHOWN) for each in case.documents],
         "artifacts": [
             {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
         ],

@@ -8,25 +8,39 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cli import watch
+from cli.deployed import settings_of
 from cli.errors import BadUsageError, CommandError, NotFinishedError
 from cli.output import Output
 from cli.status import describe
 from cli.target import Target
 from cli.text import clean, counted
+from dossier import vendors
 from dossier.errors import InvalidCaseError
-from dossier.models import REFERENCE, CaseInput, CaseStatus, OptionValue, execution_name, fingerprint
+from dossier.models import (
+    AS_S3,
+    BY_REFERENCE,
+    REFERENCE,
+    CaseInput,
+    CaseStatus,
+    OptionValue,
+    execution_name,
+    fingerprint,
+)
 from dossier.names import safe_name
+from dossier.options import Option, parse
+from dossier.steps.accept import name_of
 from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.executions import INPUT_LIMIT
+from dossier.stores.objects import split_uri
 
 CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
@@ -36,7 +50,7 @@ _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
 _AT_ONCE = 4
 _STEM = 40
 _ATTEMPTS = 50
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_URI = re.compile(r"(?:https?|s3)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +61,20 @@ class Source:
     name: str
     size: int
     sha256: str
+    uri: str = ""
+    """Where it is if it is no file of this machine: ``https://`` or ``s3://``."""
+
+    @property
+    def content(self) -> str:
+        """What tells its content apart: its digest, else where it is."""
+        return self.sha256 or self.uri
 
 
 def submit(
     out: Output,
     where: Target,
     connection: str,
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     *,
     reference: str | None,
     options: Sequence[str],
@@ -72,9 +93,14 @@ def submit(
     """
     started = time.monotonic()
     where.require(connection)
-    _check_files(files)
-    parsed = _options(options)
-    sources = [_source(path) for path in files]
+    settings = settings_of(where).get(connection)
+    declared = vendors.options(settings) if settings else ()
+    if [*options] == ["help"]:
+        _list_options(out, connection, declared)
+        return
+    _check_files([Path(each) for each in files if not _is_uri(each)])
+    parsed = _options(options, declared)
+    sources = [_referred(where, str(each), parsed) if _is_uri(each) else _source(Path(each)) for each in files]
     if not allow_duplicates:
         sources = _without_duplicates(out, sources)
     case, digest = _case(connection, sources, reference, parsed, case_id)
@@ -104,8 +130,35 @@ def _check_files(files: Sequence[Path]) -> None:
             raise BadUsageError(f"{path} may not be read")
 
 
-def _options(given: Sequence[str]) -> dict[str, OptionValue]:
-    """Parse ``k=v``; ``true``, ``false``, ``null`` and JSON numbers become such, anything else is text."""
+def _is_uri(given: str | Path) -> bool:
+    return isinstance(given, str) and _URI.match(given) is not None
+
+
+def _referred(where: Target, uri: str, options: Mapping[str, OptionValue]) -> Source:
+    """Return a document that is no file of this machine; one in S3 that Dossier is to copy is read for its content."""
+    scheme, _, rest = uri.partition("://")
+    uri = f"{scheme.lower()}://{rest}"
+    if scheme.lower() != "s3":
+        return Source(Path(), name_of(uri), 0, "", uri)
+    try:
+        name = PurePosixPath(split_uri(uri)[1]).name
+        if options.get(BY_REFERENCE) == AS_S3:
+            return Source(Path(), name, 0, "", uri)
+        facts = where.app.objects.inspect(uri)
+    except InvalidCaseError as error:
+        raise BadUsageError(str(error)) from None
+    return Source(Path(), name, facts.size, facts.sha256, uri)
+
+
+def _list_options(out: Output, connection: str, declared: Sequence[Option]) -> None:
+    out.document([{"option": each.name, "may_be": each.form, "says": each.says} for each in declared])
+    if not declared:
+        out.progress(f"nothing is known of the options of {connection}: name its file in DOSSIER_CONNECTIONS")
+    out.table(("OPTION", "MAY BE", "WHAT IT DOES"), [(each.name, each.form, each.says) for each in declared])
+
+
+def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, OptionValue]:
+    """Parse ``k=v``: true and false for an option that is declared as such, else the text as it is."""
     parsed: dict[str, OptionValue] = {}
     for each in given:
         key, equals, text = each.partition("=")
@@ -113,8 +166,7 @@ def _options(given: Sequence[str]) -> dict[str, OptionValue]:
             raise BadUsageError(f'option "{clean(each)}" is not of the form key=value')
         if key in parsed:
             raise BadUsageError(f'option "{clean(key)}" is given twice')
-        scalar = text in {"true", "false", "null"} or _NUMBER.fullmatch(text)
-        parsed[key] = json.loads(text) if scalar else text
+        parsed[key] = parse(declared, key, text)
     return parsed
 
 
@@ -131,11 +183,10 @@ def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
     """Return the files without those whose bytes another one has; vendors bill each by the page."""
     first: dict[str, Source] = {}
     for each in sources:
-        known = first.setdefault(each.sha256, each)
+        known = first.setdefault(each.content, each)
         if known is not each:
-            out.progress(
-                f"{each.path} has the same bytes as {known.path}: it is sent once (--allow-duplicates sends it twice)"
-            )
+            one, other = (every.uri.partition("?")[0] or every.path for every in (each, known))
+            out.progress(f"{one} has the same bytes as {other}: it is sent once (--allow-duplicates sends it twice)")
     return list(first.values())
 
 
@@ -153,11 +204,11 @@ def _case(
     case_id: str | None,
 ) -> tuple[CaseInput, str]:
     """Return the case and its fingerprint, as Accept computes it; with a reference of its own if none is given."""
-    contents = [(safe_name(each.name), each.sha256) for each in sources]
+    contents = [(safe_name(each.name), each.content) for each in sources]
     data: dict[str, Any] = {
         "connection": connection,
         "reference": reference or "case",
-        "documents": [{"uri": "s3://staging", "name": each.name} for each in sources],
+        "documents": [{"uri": each.uri or "s3://staging", "name": each.name} for each in sources],
         "options": options,
     }
     if case_id is not None:
@@ -186,9 +237,10 @@ def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
 def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source]) -> dict[str, Any]:
     """Upload the files that are not there yet, and return the execution's input."""
     prefix = f"staging/{case.connection}/{digest[:32]}/"
-    keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources)]
+    keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
+    staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
     data = case.model_dump(include={"connection", "reference", "options", "case_id"}, exclude_none=True)
-    data["documents"] = [{"uri": f"s3://{where.bucket}/{key}", "name": each.name} for key, each in keyed]
+    data["documents"] = [{"uri": each.uri or staged[id(each)], "name": each.name} for each in sources]
     if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
         raise BadUsageError(f"{counted(len(sources), 'file')} are too many for one case: submit them as several")
     there = dict(where.app.objects.list(prefix)) if keyed else {}
@@ -304,6 +356,9 @@ def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bo
     elif not waited:
         rows.append(("follow it", f"dossier status {record.reference} --connection {record.connection}"))
     out.pairs(rows)
+    for each in case.documents:
+        if each.warning:
+            out.progress(f"warning: {each.name} {each.warning}")
 
 
 def _failure(record: CaseRecord) -> str:

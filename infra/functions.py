@@ -117,6 +117,7 @@ class Functions(Construct):
             work,
             keep_answers,
             *self._reads_outcome(),
+            *([self._reads(ARTIFACTS)] if any(map(_has_fields_in_files, settings.connections.values())) else []),
             self._writes(*OUTCOME),
             self._puts_events(),
         )
@@ -160,7 +161,7 @@ class Functions(Construct):
             _consume([drops]),
             _send([drops]),
             *self._reads_drops(),
-            self._table("Query"),
+            self._table("GetItem", "Query", "UpdateItem"),
             Grant(("states:StartExecution",), (machine,)),
             Grant(
                 ("states:DescribeExecution",),
@@ -301,6 +302,11 @@ class Functions(Construct):
 
     def _arn_of_bucket(self, name: str) -> str:
         return cdk.Stack.of(self).format_arn(service="s3", region="", account="", resource=name)
+
+
+def _has_fields_in_files(connection: Connection) -> bool:
+    """Whether a connection's result has values that are in files which came back (Docsumo's ``fields``)."""
+    return getattr(connection, "fields", None) is not None
 
 
 def _opens(connection: Connection) -> bool:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.sandbox import clock, generate, samples, storage, strictly
+from local.sandbox import clock, generate, samples, shapes, storage, strictly
 from local.sandbox.calls import INVALID, Call, Dialect, Refused, routes
 from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
@@ -227,9 +227,10 @@ class Docsumo:
     async def list_cases(self, call: Call) -> Response:
         """List the cases of a case type, filtered, sorted, one page of them."""
         self._check_casetype(call.parameter("casetype_id"))
-        asked = strictly.query(
-            call.request, single=("limit", "offset", "sort_by"), repeated=("stage_id", "assigned_to")
-        )
+        lists, shape = ("stage_id", "assigned_to"), self._context.keeper.now.array_shape
+        names = tuple(f"{each}[]" for each in lists) if shape == "brackets" else lists
+        given = strictly.query(call.request, single=("limit", "offset", "sort_by"), repeated=names)
+        asked = shapes.listed(given, lists, shape)
         limit = strictly.whole_number(asked, "limit", default=20, least=0, most=100)
         offset = strictly.whole_number(asked, "offset", default=0, least=0, most=10**9)
         sort = asked.get("sort_by", ["created_date.desc"])[0]

@@ -18,7 +18,7 @@ import httpx
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.sandbox import generate, strictly
+from local.sandbox import generate, shapes, strictly
 from local.sandbox.calls import INVALID, Call, Dialect, Refused, routes
 from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
@@ -212,7 +212,9 @@ class DocuStack:
         document, now = self._document(call), self._context.now()
         body = {"id": document.id, "name": document.name, "status": document.status(now)}
         error = {"error_message": document.error or "The text cannot be read"} if body["status"] == "failed" else {}
-        return JSONResponse({**body, **error, "field_values": document.fields(now)})
+        shape = self._context.keeper.now.confidence_shape
+        fields = [shapes.confidence(each, shape) for each in document.fields(now)]
+        return JSONResponse({**body, **error, "field_values": fields})
 
     def words(self, event: str, subject: str, forged: bool) -> dict[str, Any] | None:
         """Word a webhook about a document or a job; a forged one claims that all of it is completed."""

@@ -96,10 +96,14 @@ def event(sha256: str, who: dict[str, str]) -> tuple[str, str]:
     return title, description.format(**who)
 
 
-def case_specific_fields(who: dict[str, str]) -> str:
-    """Return a case's own fields as a markdown list, the way the guide shows it."""
-    return (
-        f"- Claimant: {who['claimant']}\n- Respondent: {who['respondent']}\n- ABTA Case Reference: Not found\n"
-        f"- Internal Case Reference: {who['reference']}\n- Total Holiday Cost: Not found\n"
-        f"- Amount Claimed: £{who['amount']}\n- Pre-Arbitration Offer: Not found"
-    )
+def case_specific_fields(who: dict[str, str]) -> dict[str, str]:
+    """Return a case's own fields, those of the guide."""
+    return {
+        "Claimant": who["claimant"],
+        "Respondent": who["respondent"],
+        "ABTA Case Reference": "Not found",
+        "Internal Case Reference": who["reference"],
+        "Total Holiday Cost": "Not found",
+        "Amount Claimed": f"£{who['amount']}",
+        "Pre-Arbitration Offer": "Not found",
+    }

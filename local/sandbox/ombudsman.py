@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.sandbox import generate, strictly
+from local.sandbox import generate, shapes, strictly
 from local.sandbox.calls import INVALID, Call, Dialect, Refused, routes
 from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
@@ -217,6 +217,9 @@ class Ombudsman:
             raise Refused(404, "Case not found")
         return case
 
+    def _fields(self, who: dict[str, str]) -> str:
+        return shapes.markdown(generate.case_specific_fields(who), self._context.keeper.now.markdown_shape)
+
     def _shown(self, case: Case) -> dict[str, Any]:
         now, who = self._context.now(), _parties(case)
         processed = case.status(now) == "processed"
@@ -230,7 +233,7 @@ class Ombudsman:
             "status": case.status(now),
             "case_title": f"{who['claimant']} v {who['respondent']}: disputed charge" if processed else case.title,
             "case_summary": _summary(case, who) if processed else None,
-            "case_specific_fields": generate.case_specific_fields(who) if processed else None,
+            "case_specific_fields": self._fields(who) if processed else None,
             "processing_started_at": None,
             "processing_completed_at": self._context.manners.millis("ombudsman", ended) if ended is not None else None,
             "created_at": self._context.manners.millis("ombudsman", case.created),

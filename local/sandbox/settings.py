@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from local.sandbox.shapes import ArrayShape, ConfidenceShape, MarkdownShape, WebhookShape
 from local.sandbox.state import Record, Store, Table
 
 Vendor = Literal["docsumo", "docustack", "ombudsman"]
@@ -116,6 +117,10 @@ class Settings(_Strict):
         "docustack": RateLimit(requests=30, seconds=1),
     }
     pause_grace: float = Field(default=0.25, ge=0, description="calls this soon after a 429 may have been on their way")
+    webhook_shape: WebhookShape = Field(default="plain", description="how a delivery names what it is about")
+    array_shape: ArrayShape = Field(default="repeat", description="how Docsumo's list takes several values")
+    markdown_shape: MarkdownShape = Field(default="bullets", description="how the Ombudsman's AI writes fields")
+    confidence_shape: ConfidenceShape = Field(default="share", description="how DocuStack gives a confidence")
     seed: int = 0
     faults: list[FaultRule] = []
 

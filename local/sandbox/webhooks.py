@@ -7,14 +7,13 @@ sends once, with its token in a header; DocuStack signs, and retries as its guid
 import asyncio
 import hashlib
 import hmac
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 
-from local.sandbox import clock
+from local.sandbox import clock, shapes
 from local.sandbox.accounts import Accounts
 from local.sandbox.faults import Faults
 from local.sandbox.journal import Entry, Journal
@@ -150,7 +149,7 @@ class Webhooks:
             return
         for registration in self.urls:
             if registration.vendor == notice.vendor:
-                self._address(notice, registration.url, json.dumps(body))
+                self._address(notice, registration.url, shapes.delivery(body, self._keeper.now.webhook_shape))
 
     def _address(self, notice: Notice, url: str, body: str) -> None:
         vendor, event = notice.vendor, notice.event
@@ -170,7 +169,7 @@ class Webhooks:
         body = delivery.body.encode()
         status: int | None = None
         try:
-            headers = {"Content-Type": "application/json", **self._proof(delivery.vendor, body)}
+            headers = {"Content-Type": shapes.content_type(delivery.body), **self._proof(delivery.vendor, body)}
             status = (await client.post(delivery.url, content=body, headers=headers)).status_code
         except (httpx.HTTPError, httpx.InvalidURL):
             effect = "webhook_unreachable"

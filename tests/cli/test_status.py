@@ -48,7 +48,7 @@ def test_a_completed_case_is_shown_whole(dossier: Dossier, invoice: Path) -> Non
     assert (shown["connection"], shown["vendor"], shown["status"]) == ("invoices", "docustack", "completed")
     assert shown["result_key"] == "cases/invoices/INV-1/result.json"
     [document] = shown["documents"]
-    assert set(document) == {"name", "document_id", "job_id", "status", "failed", "error", "progress"}
+    assert set(document) == {"name", "document_id", "job_id", "status", "failed", "error", "progress", "warning"}
     assert document["name"] == "invoice.pdf"
     assert document["document_id"]
     assert shown["artifacts"]
@@ -211,4 +211,6 @@ def test_a_case_that_wants_review_says_so(dossier: Dossier, invoice: Path) -> No
     assert dossier.json("status", "INV-1")["review"] is True
     assert "review     wanted: fields of low confidence are marked in result.json" in dossier("status", "INV-1").stdout
     assert "wants review" in dossier("list").stdout.splitlines()[2]
+    assert [each["reference"] for each in dossier.json("list", "--review")] == ["INV-1"]
+    assert "no cases want review" in dossier("list", "--review", "--connection", "claims").stderr
     assert "review" not in dossier("status", "INV-2").stdout

@@ -203,26 +203,59 @@ def test_bad_usage_uploads_nothing(accepting: Dossier, invoice: Path, words: tup
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("true", True), ("false", False), ("12", 12), ("-1.5e3", -1500.0), ("007", "007"), ("", ""), ("a=b", "a=b")],
+    ("connection", "option", "value"),
+    [
+        ("claims", "trigger_workflow=true", True),
+        ("claims", "trigger_workflow=false", False),
+        ("claims", "case_title=true", "true"),
+        ("claims", "case_title=2024", "2024"),
+        ("invoices", "case_title=10045", "10045"),
+        ("invoices", "case_title=007", "007"),
+        ("invoices", "case_title=-1.5e3", "-1.5e3"),
+        ("invoices", "case_title=a=b", "a=b"),
+    ],
 )
-def test_options_are_scalars_or_text(accepting: Dossier, invoice: Path, text: str, value: object) -> None:
-    """JSON scalars are such; anything else is text, leading zeros included."""
-    accepting("submit", "invoices", invoice, "--reference", "INV-1", "--option", f"k={text}")
-    sent = json.loads(accepting.executions()[0].execution_input)["options"]["k"]
+def test_text_stays_text(accepting: Dossier, invoice: Path, connection: str, option: str, value: object) -> None:
+    """Only an option that the vendor declares as true or false becomes that; a title that is a year is a title."""
+    result = accepting("submit", connection, invoice, "--reference", "INV-1", "--option", option)
+    assert result.exit_code == 0, result.stderr
+    (sent,) = json.loads(accepting.executions()[0].execution_input)["options"].values()
     assert (sent, type(sent)) == (value, type(value))
 
 
-def test_same_bytes_are_sent_once(accepting: Dossier, invoice: Path, tmp_path: Path) -> None:
-    """A file that is given twice, or under another name, is reported and sent once: vendors bill by the page."""
-    copy = tmp_path / "copy.pdf"
-    copy.write_bytes(invoice.read_bytes())
-    result = accepting("submit", "invoices", invoice, copy, invoice, "--reference", "INV-1")
+def test_the_options_of_a_connection_are_listed(accepting: Dossier) -> None:
+    """``--option help`` says what the connection's vendor declares, and starts nothing."""
+    listed = accepting("submit", "claims", "--option", "help")
+    assert listed.exit_code == 0
+    assert "trigger_workflow" in listed.stdout
+    assert "true or false" in listed.stdout
+    names = [each["option"] for each in accepting.json("submit", "invoices", "--option", "help")]
+    assert names == ["case_title", "by_reference", "schema_id"]
+    assert accepting.executions() == []
+
+
+def test_documents_that_are_no_files_are_submitted(accepting: Dossier) -> None:
+    """URLs go to the vendor as they are, their names decoded; an object in S3 is copied by Dossier, as Accept does."""
+    uri = accepting.cloud.put("staging/invoices/x/Rechnung%201.pdf", (DOCUMENTS / "invoice.pdf").read_bytes())
+    web = "HTTPS://files.example.com/a%20b/M%C3%A4rz%202025.pdf?sig=1#x"
+    result = accepting("submit", "invoices", web, uri.replace("s3://", "S3://"), "--reference", "INV-1")
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.count("has the same bytes as") == 2
-    assert [each.name for each in accepting.case("invoices", "INV-1").documents] == ["invoice.pdf"]
-    accepting("submit", "invoices", invoice, copy, "--reference", "INV-2", "--allow-duplicates")
-    assert [each.name for each in accepting.case("invoices", "INV-2").documents] == ["invoice.pdf", "copy.pdf"]
+    sent = json.loads(accepting.executions()[0].execution_input)["documents"]
+    assert sent == [
+        {"uri": web.replace("HTTPS", "https"), "name": "März 2025.pdf"},
+        {"uri": uri, "name": "Rechnung%201.pdf"},
+    ]
+    case = accepting.case("invoices", "INV-1")
+    assert [each.ref for each in case.documents] == [sent[0]["uri"], None]
+    name = execution_name("invoices", "INV-1", case.record.fingerprint)
+    assert [each.name for each in accepting.executions()] == [name]
+
+
+def test_a_warning_is_shown_before_the_end(accepting: Dossier) -> None:
+    """An encrypted document is accepted, and whoever submits it reads what may become of it."""
+    result = accepting("submit", "invoices", DOCUMENTS / "encrypted.pdf", "--reference", "INV-1")
+    assert result.exit_code == 0
+    assert "warning: encrypted.pdf is an encrypted PDF" in result.stderr
 
 
 def test_a_vendor_case_is_collected(accepting: Dossier) -> None:

@@ -91,7 +91,8 @@ def test_what_a_vendor_can_be_asked(asking: Dossier) -> None:
         (("claims", "files", "a", "b"), "unrecognized arguments: b"),
         (("claims", "files", "a", "--quer", "b"), "unrecognized arguments: --quer"),
         (("claims", "cases", "--limit", "many"), "--limit: invalid int value: 'many'"),
-        (("claims", "cases", "--limit", "0"), "limit is 0"),
+        (("claims", "cases", "--limit", "-1"), "limit is -1"),
+        (("claims", "cases", "--casetype-id", "other"), 'case type "other" is not the connection\'s: use one of'),
         (("claims", "cases", "--sort-by", "name"), "argument --sort-by: invalid choice: 'name'"),
         (("claims", "update", "case__1"), "nothing to update"),
         (("invoices", "batch"), "required: REF"),
@@ -133,13 +134,19 @@ def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
     """All pages are walked; a limit, a stage and an order narrow it."""
     made = [uploaded(sandbox, f"{number}.pdf") for number in range(3)]
     sandbox.docsumo_upload("x.pdf", case_id=made[0])
-    assert [each["case_id"] for each in asking.json("vendor", "claims", "cases")] == made
+
+    def ids(*words: str) -> list[str]:
+        return [each["case_id"] for each in asking.json("vendor", "claims", *words)["cases"]]
+
+    assert ids("cases") == made
+    assert asking.json("vendor", "claims", "cases", "--limit", "0") == {"cases": [], "total_count": 3}
+    assert "3" in asking("vendor", "claims", "cases", "--limit", "0").stdout
     limited = ("cases", "--limit", "1", "--offset", "1", "--sort-by", "created_date.desc")
-    assert [each["case_id"] for each in asking.json("vendor", "claims", *limited)] == [made[1]]
+    assert ids(*limited) == [made[1]]
     moved = asking.json("vendor", "claims", "update", made[2], "--stage-id", "stage__approved", "--assigned-to", "u")
     assert moved["data"]["stage_id"] == "stage__approved"
     staged = ("cases", "--stage-id", "stage__approved", "--stage-id=stage__rejected", "--assigned-to", "u")
-    assert [each["case_id"] for each in asking.json("vendor", "claims", *staged)] == [made[2]]
+    assert ids(*staged) == [made[2]]
     table = asking("vendor", "claims", *staged).stdout
     assert table.startswith("CASE ID ")
     assert made[2] in table

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -661,6 +662,9 @@ INSIDE = tuple(
         "replies",
         "media",
         "operations",
+        "options",
+        "deliveries",
+        "slices",
         "values",
         "alike",
         "lost",
@@ -699,6 +703,44 @@ def reads_any_delivery(suite: Suite) -> None:
     never_raises()
 
 
+SHAPES: tuple[tuple[str, Callable[[str, str], Any]], ...] = (
+    ("its id", lambda kind, id_: {f"{kind}_id": id_}),
+    ("in camel case", lambda kind, id_: {f"{kind}Id": id_}),
+    ("by its name alone", lambda kind, id_: {kind: id_}),
+    ("an object with an id", lambda kind, id_: {kind: {"id": id_}}),
+    ("an object of a document store", lambda kind, id_: {kind: {"_id": id_}}),
+    ("a list of ids", lambda kind, id_: {f"{kind}_ids": [id_]}),
+    ("a list of objects", lambda kind, id_: {f"{kind}s": [{"id": id_}]}),
+    ("a list of objects with named ids", lambda kind, id_: {f"{kind}s": [{f"{kind}_id": id_}]}),
+    ("under data", lambda kind, id_: {"data": {f"{kind}_id": id_}}),
+    ("an object that says what it is", lambda kind, id_: {"data": {"object": kind, "id": id_}}),
+    (
+        "an event around such an object",
+        lambda kind, id_: {"id": "evt_1", "data": {"object": {"object": kind, "id": id_}}},
+    ),
+    ("JSON inside a text", lambda kind, id_: {"payload": json.dumps({f"{kind}_id": id_})}),
+    ("JSON as one text", lambda kind, id_: json.dumps({f"{kind}_id": id_})),
+)
+"""Shapes in which a delivery names what it is about."""
+
+
+def reads_every_shape(suite: Suite) -> None:
+    """A delivery's ids are read in each usual shape, as texts and as numbers, as JSON and as a form."""
+    kinds = {"case": "case_ids", "document": "document_ids"} if "results" in suite.vendor.phases else {}
+    kinds |= {"document": "document_ids"} if "documents" in suite.vendor.phases else {}
+    for kind, found in kinds.items():
+        for said, shape in SHAPES:
+            for id_ in ("thing__1", 42):
+                hint = suite.vendor.read_hint(json.dumps(shape(kind, id_)).encode())  # type: ignore[arg-type]
+                assert hint is not None, f"{suite.name} understands nothing of a {kind}: {said}"
+                assert getattr(hint, found) == (str(id_),), f"{suite.name}, a {kind}: {said}: {hint}"
+        for form in ({f"{kind}_id": "thing__1"}, {"payload": json.dumps({f"{kind}_id": "thing__1"})}):
+            hint = suite.vendor.read_hint(urlencode(form).encode())
+            assert hint is not None, f"{suite.name} reads no form: {form}"
+            assert getattr(hint, found) == ("thing__1",)
+    assert suite.vendor.read_hint(b'{"id": "evt_1", "type": "ping"}') is None
+
+
 def _keys_of_deliveries(suite: Suite) -> Set[str]:
     found = {"data", "case", "case_id", "document_id", "id"}
     for exchange in suite.recordings.exchanges:
@@ -720,6 +762,7 @@ VENDOR_CHECKS: tuple[Callable[[Suite], None], ...] = (
     sends_names_as_they_are,
     imports_inward_only,
     reads_any_delivery,
+    reads_every_shape,
 )
 Check = Callable[[Suite, Exchange], None]
 

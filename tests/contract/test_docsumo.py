@@ -22,13 +22,13 @@ from dossier.http import Reply, Request
 from dossier.models import first_problem
 from dossier.ports import CaseView, Intent, Seen, Uploaded
 from dossier.stamps import Stamp
-from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies
+from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies, requests
 from dossier.vendors.docsumo.adapter import CANDIDATES
 from dossier.vendors.docsumo.flows import MOST_PAGES
 from dossier.vendors.docsumo.hints import DEEPEST, MOST_IDS
 from dossier.vendors.docsumo.replies import KNOWN
 from dossier.vendors.docsumo.requests import SortBy
-from dossier.vendors.docsumo.settings import DocsumoConnection
+from dossier.vendors.docsumo.settings import After, DocsumoConnection
 from tests.flows import document, drive, recorded, reply
 
 CASE_ID = "case__06c93accde6d445286518079268d45a3"
@@ -253,7 +253,7 @@ def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"), [({"limit": 0}, "limit is 0"), ({"sort_by": "status.asc"}, "sort_by is")]
+    ("settings", "says"), [({"limit": -1}, "limit is -1"), ({"sort_by": "status.asc"}, "sort_by is")]
 )
 def test_list_refuses_what_the_api_would(settings: dict[str, Any], says: str) -> None:
     """A wrong limit or order is said before a request is made."""
@@ -591,7 +591,48 @@ def test_hint_of_a_huge_delivery_is_bounded() -> None:
     assert len(hint.case_ids) == MOST_IDS
 
 
-@pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7, None, ["case__1"]])
+@pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7.5, True, None, ["case__1"]])
 def test_hint_takes_ids_only(wrong: Any) -> None:
     """What is no plain text of a sensible length is no id."""
     assert VENDOR.read_hint(reply({"case_id": wrong}).body) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "query"),
+    [
+        ("repeat", (("stage_id", "a"), ("stage_id", "b"), ("assigned_to", "u"))),
+        ("comma", (("stage_id", "a,b"), ("assigned_to", "u"))),
+        ("brackets", (("stage_id[]", "a"), ("stage_id[]", "b"), ("assigned_to[]", "u"))),
+    ],
+)
+def test_lists_in_a_query_take_three_forms(form: str, query: tuple[tuple[str, str], ...]) -> None:
+    """The guide says "Array" alone: the connection's setting says how one is written."""
+    settings = connection().model_copy(update={"array_parameters": form})
+    request = requests.list_cases(settings, limit=1, sort_by="created_date.asc", stage_id=["a", "b"], assigned_to=["u"])
+    assert request.query[3:] == query
+
+
+def test_a_name_set_afterwards_may_have_the_reference() -> None:
+    """``{reference}`` in ``after.case_name`` is the case's own; other braces stay."""
+    given = connection().model_copy(update={"after": After(case_name="Case {reference} {x}")})
+    case = CaseView(given, "R-1", case_id="c-1", documents=(document(),))
+    driven = drive(VENDOR.finish(case), [recorded("docsumo", "update")])
+    assert driven.request.json == {"case_name": "Case R-1 {x}"}
+
+
+def test_a_case_of_another_type_goes_its_own_way() -> None:
+    """Upload, list and update of a case name its own type; a case that was only collected is looked for in each."""
+    given = connection().model_copy(update={"casetype_ids": ("casetype__b",)})
+    case = CaseView(given, "R-1", options={"casetype_id": "casetype__b"}, case_id="c-1", documents=(document(),))
+    other = given.casetype_id
+    sent = {"case_id": "c-1", "documents": [{"doc_id": "d", "filename": "invoice.pdf"}]}
+    driven = drive(VENDOR.upload(case, [0]), [reply({"data": sent})])
+    assert ("casetype_id", "casetype__b") in driven.request.fields
+    found = {"data": {"cases": [{"case_id": "c-1", "status": "processed"}], "total_count": 1}}
+    empty: dict[str, Any] = {"data": {"cases": [], "total_count": 0}}
+    driven = drive(VENDOR.poll_results([case]), [reply(found)])
+    assert "/casetype__b/cases" in driven.request.path
+    collected = CaseView(given, "R-2", case_id="c-1")
+    driven = drive(VENDOR.poll_results([collected, case]), [reply(empty), reply(found)])
+    assert [other in driven.requests[0].path, "casetype__b" in driven.requests[1].path] == [True, True]
+    assert driven.value["c-1"].finished

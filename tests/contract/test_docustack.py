@@ -412,10 +412,10 @@ def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
     assert VENDOR.batches(replace(view(stored), options={"by_reference": "s3"})) == [[0]]
 
 
-@pytest.mark.parametrize("value", [True, "https", "", 1])
+@pytest.mark.parametrize("value", [True, "https", "", 1, 0.5])
 def test_by_reference_is_one_of_two_words(value: Any) -> None:
     """Anything else is refused in one line that names both."""
-    with pytest.raises(InvalidCaseError, match='by_reference: must be "s3" or "presigned"'):
+    with pytest.raises(InvalidCaseError, match='option "by_reference" must be "s3" or "presigned"'):
         VENDOR.validate(replace(view(*TWO), options={"by_reference": value}))
 
 

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dossier.errors import ConfigurationError, InvalidCaseError, NotReadyError, VendorRejectedError
+from dossier.errors import (
+    ConfigurationError,
+    InvalidCaseError,
+    NeedsAttentionError,
+    NotReadyError,
+    VendorRejectedError,
+)
 from dossier.models import now
 from dossier.ports import CaseView, Intent, Vendor
 from dossier.settings import Connection
@@ -73,6 +79,26 @@ def test_creates_a_case_as_the_guide_does() -> None:
     case = CaseView(CONFIGURED.model_copy(update=settings), wanted["external_case_id"])
     case = replace(case, options={"case_title": wanted["case_title"]})
     assert drive(VENDOR.open(case), [recorded("ombudsman", "case-created")]).request.json == wanted
+
+
+@pytest.mark.parametrize("given", ["CW/2025/038", "Fall №7", 42])
+def test_a_case_may_have_any_id_of_the_callers(given: Any) -> None:
+    """``external_case_id`` is any string at the vendor (guide, "Request Fields"); the reference stays a safe name."""
+    case = replace(CASE, case_id=None, options={"external_case_id": given, "case_initiated_date": "2025-W03-3"})
+    VENDOR.validate(case)
+    driven = drive(VENDOR.open(case), [recorded("ombudsman", "case-created")])
+    assert driven.request.json["external_case_id"] == str(given)
+    assert driven.request.json["case_initiated_date"] == "2025-W03-3"
+    with pytest.raises(NeedsAttentionError, match=f"external_case_id {given} exists"):
+        drive(VENDOR.find_opened(case, Intent(at=now())), [])
+
+
+def test_a_case_may_choose_its_type() -> None:
+    """One of the connection's types by option, else the connection's own."""
+    settings = CONFIGURED.model_copy(update={"case_type_id": "t-1", "case_type_ids": ("t-2",)})
+    case = CaseView(settings, "R-1", options={"case_type_id": "t-2"}, documents=(document(),))
+    VENDOR.validate(case)
+    assert drive(VENDOR.open(case), [recorded("ombudsman", "case-created")]).request.json["case_type_id"] == "t-2"
 
 
 def test_reads_the_guides_chronology() -> None:

@@ -66,7 +66,7 @@ def test_docsumo_cases() -> None:
     asked: list[Request] = []
     given = {"limit": 1, "offset": 20, "sort_by": "modified_date.desc", "stage_id": ["a", "b"], "assigned_to": ["u"]}
     answer = ask("docsumo", "cases", given, [recorded("docsumo", "list")], seen=asked)
-    assert answer.raw == recorded("docsumo", "list").json()["data"]["cases"]
+    assert answer.raw == recorded("docsumo", "list").json()["data"]
     assert answer.tables[0].rows[0][:5] == (CASE, "Invoice Batch A", "stage__extraction", "processing", "user__982bc")
     assert asked[0].query == (
         ("limit", "1"), ("offset", "20"), ("sort_by", "modified_date.desc"),
@@ -147,7 +147,7 @@ def test_docustack_batch_is_the_guides() -> None:
     assert isinstance(answer, Answer)
     assert asked[0].json == wanted
     assert asked[0].effect is Effect.UNSAFE
-    assert answer.facts == (("job id", "j"),)
+    assert answer.facts == (("job id", "j"), ("to collect it", "dossier collect contract j"))
     assert answer.tables[0].rows[0] == ("https://example.com/invoice-001.pdf", "Invoice 001", "a", None)
 
 

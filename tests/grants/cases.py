@@ -236,10 +236,13 @@ class Cases(Stage):
         self.prove("compare", {})
 
     def dropped(self) -> None:
-        """A file in the inbox, one that is gone again, and a folder that waits for a document."""
+        """Files in the inbox, one of them a case, one that is gone again, and a folder that waits for a document."""
         file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
         self.prove("drop", batch("drop", file))
         self.prove("drop", batch("drop", {**file, "version_id": None}))
+        pdf = f"{self._run}-case.pdf"
+        version = self._drop(pdf, b"%PDF-1.7\n" + self._run.encode())
+        self.prove("drop", batch("drop", {"key": f"inbox/claims/{pdf}", "version_id": version}))
         self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
         folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
         waits = b'{"documents": [{"name": "never.pdf"}]}'

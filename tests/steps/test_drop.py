@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dossier.errors import InvalidCaseError
-from dossier.models import INBOX, REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, now
-from dossier.steps.drop import LATE, QUIET, SETTLED, Landed, drop, landed, reference_of
+from dossier.models import INBOX, REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, iso, now
+from dossier.steps.drop import EMPTY, LATE, QUIET, SETTLED, Landed, drop, landed, reference_of
 from dossier.stores.executions import INPUT_LIMIT, Execution
 from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
@@ -243,7 +244,7 @@ def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> No
     """A file that is no document is refused as any submission is: status, event, and a line beside the inbox."""
     what = inbox.put("inbox/claims/a.pdf", body)
     for _ in range(2):
-        inbox.take(what)
+        inbox.take(what, after=EMPTY)
         inbox.run()
     assert len(inbox.inputs) == 1
     assert f"was refused: {line}" in inbox.note("claims/a.pdf")
@@ -308,7 +309,6 @@ def test_any_name_becomes_a_case(inbox: Inbox) -> None:
         "請求書.pdf",
         "a+b %41&=.pdf",
         "-_.pdf",
-        ".pdf",
         "😀",
         "a\nb.pdf",
         "case.json.pdf",
@@ -532,7 +532,7 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
         key = f"inbox/invoices/{number}/case.json"
         what = inbox.put(key, text)
         for _ in range(2):
-            inbox.take(what, after=QUIET)
+            inbox.take(what, after=EMPTY)
             inbox.run()
         assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was refused: {line}")
         found, reason = status(inbox, "invoices", str(number))
@@ -630,3 +630,140 @@ def test_an_input_says_in_one_line_what_is_wrong_with_its_drop() -> None:
     for wrong in ({"key": "inbox/a"}, {"key": "elsewhere/a", "refused": "so it is"}):
         with pytest.raises(InvalidCaseError):
             CaseInput.parse({**names, "drop": wrong})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.pdf.filepart",
+        "a.pdf.PART",
+        "a.partial",
+        "a.pdf.tmp",
+        "a.crdownload",
+        "~$letter.docx",
+        ".a.pdf.Xy12",
+        ".hidden",
+    ],
+)
+def test_an_upload_in_progress_is_no_case(inbox: Inbox, name: str) -> None:
+    """What a program writes under a temporary name gets its own name later; nothing is started or refused before."""
+    assert inbox.drop(f"inbox/claims/{name}", PDF) == "is an upload in progress"
+    assert inbox.inputs == {}
+    assert inbox.drop("inbox/claims/a.pdf", PDF, after=timedelta(seconds=5)).startswith("is started")
+
+
+def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
+    """A folder without named documents is not complete while one is still written; what never ends is left out."""
+    inbox.put("inbox/claims/x/a.pdf", PDF)
+    inbox.put("inbox/claims/x/b.pdf.filepart", PDF)
+    what = inbox.put("inbox/claims/x/case.json", "{}")
+    assert inbox.take(what, after=QUIET) == "waits for b.pdf.filepart"
+    assert inbox.take(what, after=LATE).startswith("is started")
+    (case,) = inbox.inputs.values()
+    assert [each["name"] for each in case["documents"]] == ["a.pdf"]
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [".DS_Store", "._a.pdf", "__MACOSX/a.pdf", "Thumbs.db", "desktop.ini", ".keep", "x_$folder$", "deep/.DS_Store"],
+)
+def test_litter_in_a_folder_is_left_out(inbox: Inbox, litter: str) -> None:
+    """What file managers leave behind is no document and no reason to refuse the others."""
+    inbox.put("inbox/claims/x/a.pdf", PDF)
+    assert inbox.drop(f"inbox/claims/x/{litter}", b"litter") == "is left out: it is no document"
+    inbox.drop("inbox/claims/x/case.json", "{}", after=QUIET)
+    inbox.run()
+    (case,) = inbox.inputs.values()
+    assert [each["name"] for each in case["documents"]] == ["a.pdf"]
+    assert status(inbox, "claims", "x")[0] == "completed"
+
+
+def test_an_empty_file_has_a_minute_to_be_written(inbox: Inbox) -> None:
+    """A program that creates a file and writes it then makes one case; one that stays empty is refused in the end."""
+    first = inbox.put("inbox/claims/a.pdf", b"")
+    assert inbox.take(first) == "is empty: it may still be written"
+    assert inbox.later[-1][1] <= EMPTY.total_seconds()
+    second = inbox.put("inbox/claims/a.pdf", PDF)
+    assert inbox.take(second).startswith("is started")
+    assert inbox.take(first, after=EMPTY) == "was empty, and is written by now"
+    inbox.run()
+    assert status(inbox, "claims", "a.pdf")[0] == "completed"
+    assert len(inbox.inputs) == 1
+
+
+def test_an_empty_file_of_a_folder_is_waited_for(inbox: Inbox) -> None:
+    """The same in a folder: it is not complete while one of its files has just been created."""
+    inbox.put("inbox/claims/x/a.pdf", b"")
+    what = inbox.put("inbox/claims/x/case.json", "{}")
+    assert inbox.take(what, after=QUIET) == "waits for a.pdf"
+    inbox.put("inbox/claims/x/a.pdf", PDF)
+    inbox.take(what, after=QUIET)
+    inbox.run()
+    assert status(inbox, "claims", "x")[0] == "completed"
+
+
+@pytest.mark.parametrize("name", ["x/case.json.txt", "x/Case.json", "x/CASE.JSON", "case.json.txt", "Case.json"])
+def test_a_misnamed_case_file_is_answered(inbox: Inbox, name: str) -> None:
+    """A system that hides endings makes case.json.txt of it: the person who waits is told what to call it."""
+    inbox.drop(f"inbox/claims/{name}", "{}")
+    inbox.run()
+    assert "it must be called case.json" in inbox.note(f"claims/{name}")
+
+
+def test_the_same_bytes_under_two_names_are_one_case(inbox: Inbox) -> None:
+    """A program that saves twice makes one case; the second file is reported, and later on it is a case again."""
+    assert inbox.drop("inbox/claims/a.pdf", PDF).startswith("is started")
+    second = inbox.put("inbox/claims/a (1).pdf", PDF)
+    for _ in range(2):
+        inbox.take(second)
+        inbox.run()
+    assert "it has the same content as inbox/claims/a.pdf" in inbox.note("claims/a (1).pdf")
+    assert len(inbox.uploads()) == 1
+    assert inbox.drop("inbox/disputes/b.pdf", PDF).startswith("is started"), "another connection is another matter"
+    claim = inbox.world.cloud.app.cases.first_drop
+    later = iso(now() + timedelta(minutes=2))
+    assert claim("claims", hashlib.sha256(PDF).hexdigest(), "inbox/claims/c.pdf", later) is None
+
+
+def _refusing(inbox: Inbox, operation: str, code: str, message: str, status: int) -> None:
+    """Have S3 refuse an operation on the inbox's documents from now on."""
+
+    def refuse(**_: Any) -> None:
+        raise ClientError(
+            {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation
+        )
+
+    for client in (inbox.world.cloud.app.objects._s3,):
+        client.meta.events.register(f"before-call.s3.{operation}", refuse)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message", "code_status", "line"),
+    [
+        ("GetObject", "InvalidObjectState", "archived", 403, "it is archived: restore it"),
+        ("GetObject", "KMS.DisabledException", "arn:… is disabled", 400, "enable its key"),
+        ("GetObject", "InvalidRequest", "… Server Side Encryption. The correct parameters …", 400, "SSE-C"),
+        ("HeadObject", "400", "Bad Request", 400, "SSE-C"),
+        ("GetObject", "PermanentRedirect", "…", 301, "another Region"),
+        ("GetObject", "SomethingNew", "…", 400, "S3 refuses it (SomethingNew)"),
+    ],
+)
+def test_what_s3_refuses_for_good_is_answered_at_once(
+    inbox: Inbox, operation: str, code: str, message: str, code_status: int, line: str
+) -> None:
+    """Archived, disabled, encrypted by its owner: one line with what to do, and no try after another."""
+    what = inbox.put("inbox/claims/a.pdf", PDF)
+    _refusing(inbox, operation, code, message, code_status)
+    inbox.take(what)
+    (case,) = inbox.inputs.values()
+    with pytest.raises(InvalidCaseError) as refused:
+        inbox.world._walk(case, "arn:x")
+    assert line in str(refused.value)
+
+
+def test_what_s3_may_do_later_is_tried_again(inbox: Inbox) -> None:
+    """A service that is slow today is no reason to refuse a case."""
+    what = inbox.put("inbox/claims/a.pdf", PDF)
+    _refusing(inbox, "GetObject", "SlowDown", "…", 503)
+    with pytest.raises(ClientError):
+        inbox.take(what)

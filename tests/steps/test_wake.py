@@ -12,7 +12,7 @@ import pytest
 
 from dossier.models import iso, moment, now
 from dossier.ports import Uploaded
-from dossier.steps.wake import LOOKS, MOST_IDS, nudge, wake
+from dossier.steps.wake import LOOKS, MOST_IDS, MOST_MOVED, nudge, wake
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
@@ -205,3 +205,26 @@ def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
     result = World(cloud).submit("invoices", "R-1", samples("invoice.pdf"))
     assert result["documents"][0]["fields_extracted"] == len(result["documents"][0]["fields"])
     assert result["warnings"] == []
+
+
+def test_a_delivery_that_is_not_understood_moves_the_oldest_waits(world: World) -> None:
+    """It is counted, and worth no less than none: those that have waited longest are asked for now, each once."""
+    app, counted = world.cloud.app, list[tuple[str, str]]()
+    desk = replace(world.desk, count=lambda name, value=1, **names: counted.append((name, names["connection"])))
+    for number in range(MOST_MOVED + 2):
+        app.waits.start("invoices", f"R-{number:02}", phase="documents", token=f"t{number}", first=300, deadline=3600)
+    seqs = {each.reference: each.seq for each in app.waits.waiting("invoices")}
+    assert wake(
+        "invoices",
+        b'{"hello": "there"}',
+        look=0,
+        received_at=now(),
+        desk=desk,
+        waits=app.waits,
+        executions=cast("Any", world.tokens),
+    )
+    moved = [each for each in app.waits.waiting("invoices") if each.seq != seqs[each.reference]]
+    assert len(moved) == MOST_MOVED
+    assert CASE[1] in {each.reference for each in moved}, "the one that has waited longest is among them"
+    assert all(moment(each.next_at) <= now() and each.seq == seqs[each.reference] + 1 for each in moved)
+    assert counted == [("DeliveryNotUnderstood", "invoices")]

@@ -231,3 +231,26 @@ def _forget() -> None:
     """Forget what was read of a layer: functions read theirs once, tests have many."""
     for each in (connections._layer, connections._load_known):
         each.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("", None),
+        ('base_url = "https://b.example.com"', "[two] account: [one] has the same one with another base_url"),
+        ("limits = { requests_per_second = 3 }", "[two] limits.requests_per_second: [one] has the same account"),
+    ],
+)
+def test_connections_of_one_account_agree(tmp_path: Path, change: str, line: str | None) -> None:
+    """What an account has one of is the same for all of its connections, and the deployment says where it is not."""
+    table = 'vendor = "docustack"\nschema_id = "s"\norganization_id = "o"\naccount = "acme"\n'
+    base = 'base_url = "https://a.example.com"\n'
+    second = change if change.startswith("base_url") else base + change
+    path = tmp_path / "connections.toml"
+    path.write_text(f"[one]\n{table}{base}[two]\n{table}{second}\n")
+    if line is None:
+        assert {each.limited_as for each in connections.load_toml(path).values()} == {"@acme"}
+        return
+    with pytest.raises(ConfigurationError) as wrong:
+        connections.load_toml(path)
+    assert line in str(wrong.value)

@@ -84,8 +84,7 @@ def test_any_answer_is_compared(value: Any) -> None:
     [
         ("docsumo", "upload-0", "upload"),
         ("docsumo", "upload-1", "append"),
-        ("docsumo", "case", "list"),
-        ("docsumo", "case", "list-pagination"),
+        ("docsumo", "case", "case-entry"),
         ("docsumo", "after", "update"),
         ("docsumo", "files", "files"),
         ("docustack", "document-c1", "document"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dossier import media
-from dossier.media import HEAD, UNKNOWN, label, shown, sniff
+from dossier.media import HEAD, UNKNOWN, described, label, shown, sniff, trouble
+from dossier.steps.accept import Takes
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
@@ -31,8 +35,7 @@ def test_samples_are_what_they_are(name: str, kind: str) -> None:
     head = (DOCUMENTS / name).read_bytes()[:HEAD]
     assert sniff(head, name) == kind
     assert shown(head, name, "text/html") == kind
-    if kind != media.DOCX:
-        assert sniff(head, "page.html") == kind
+    assert sniff(head, "page.html") == kind
 
 
 @pytest.mark.parametrize(
@@ -45,11 +48,30 @@ def test_samples_are_what_they_are(name: str, kind: str) -> None:
         (b"x" * 1024 + b"%PDF-1.7", "a", media.PDF),
         (b"x" * 1025 + b"%PDF-1.7", "a.pdf", UNKNOWN),
         (b"II*\x00", "a", media.TIFF),
+        (b"II+\x00\x08\x00\x00\x00", "a", media.TIFF),
+        (b"MM\x00+\x00\x08\x00\x00", "a", media.TIFF),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a.jp2", media.JP2),
+        (b"\xff\x4f\xff\x51", "a", media.JP2),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "a", media.HEIC),
+        (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1heicmiaf", "a", media.HEIC),
+        (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf", "a", media.AVIF),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1avif", "a", media.AVIF),
+        (b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00isommp42", "a.heic", UNKNOWN),
+        (b"BM" + b"\x46\x00\x00\x00" + bytes(4) + b"\x36\x00\x00\x00\x28\x00\x00\x00", "a", media.BMP),
+        (b"BM is how this text begins, and nothing else", "a.bmp", UNKNOWN),
+        (b"<!doctype html><p>%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"\xef\xbb\xbf\n <html>%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"From: a@b.example\r\nSubject: x\r\n\r\n%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"From a@b.example Mon Jan 1\nReceived: x\n\n%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"PK\x03\x04" + bytes(22) + b"\x05\x00\x00\x00a.pdf%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"\x1f\x8b%PDF-1.7", "a.pdf", UNKNOWN),
+        (b"\r\n\r\n%PDF-1.7", "a", media.PDF),
+        (b"\x1b%-12345X@PJL JOB\r\n%PDF-1.7", "a", media.PDF),
         (b"MM\x00*", "a", media.TIFF),
         (b"GIF89a", "a.png", media.GIF),
         (b"RIFF\x00\x00\x00\x00WEBP", "a", media.WEBP),
         (b"RIFF\x00\x00\x00\x00WAVE", "a.webp", UNKNOWN),
-        (b"BM", "a", media.BMP),
+        (b"BM", "a", UNKNOWN),
         (b"PK\x03\x04", "a.XLSX", media.XLSX),
         (b"PK\x03\x04", "a.zip", UNKNOWN),
         (b"PK\x03\x04", "docx", media.DOCX),
@@ -58,6 +80,93 @@ def test_samples_are_what_they_are(name: str, kind: str) -> None:
 def test_a_name_alone_says_nothing(head: bytes, name: str, kind: str) -> None:
     """A file that is called a PDF and is a page or a program is not a PDF."""
     assert sniff(head, name) == kind
+
+
+def _zip(*names: str, flags: int = 0) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name in names:
+            archive.writestr(name, b"%PDF-1.7" + b"x" * 3000)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "called", "kind"),
+    [
+        (("[Content_Types].xml", "_rels/.rels", "word/document.xml"), "letter", media.DOCX),
+        (("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"), "letter.docx", media.XLSX),
+        (("[Content_Types].xml", "docProps/app.xml", "docProps/core.xml", "word/document.xml"), "x", media.DOCX),
+        (("a.pdf",), "a.docx", UNKNOWN),
+        (("word/notes.txt", "a.pdf"), "a.zip", UNKNOWN),
+        (("a.pdf", "b.pdf"), "a.pdf", UNKNOWN),
+    ],
+)
+def test_an_office_file_is_known_by_its_parts(names: tuple[str, ...], called: str, kind: str) -> None:
+    """A DOCX without its ending is one, and an archive with an Office file's ending is none."""
+    whole = _zip(*names)
+    assert sniff(whole[:HEAD], called, whole[-media.TAIL :]) == kind
+
+
+def test_an_archive_of_pdfs_is_no_pdf() -> None:
+    """A tar archive that holds a PDF, as is, begins with a header whose checksum tells it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        info = tarfile.TarInfo("a.pdf")
+        info.size = 8
+        archive.addfile(info, io.BytesIO(b"%PDF-1.7"))
+    head = packed.getvalue()[:HEAD]
+    assert sniff(head, "a.pdf") == UNKNOWN
+    assert described(UNKNOWN, head) == "a tar archive"
+    assert described(UNKNOWN, b"From: a@b\n\n") == "an e-mail"
+    assert described(media.XLSX, b"") == "an XLSX file"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("encrypted.pdf", "encrypted"), ("no-pages.pdf", "without pages"), ("invoice.pdf", None), ("scan.tiff", None)],
+)
+def test_a_pdf_that_gives_nothing_for_its_money_is_seen(name: str, word: str | None) -> None:
+    """An encrypted PDF and one without pages are known before they are sent."""
+    body = (DOCUMENTS / name).read_bytes()
+    found = trouble(sniff(body[:HEAD], name, body[-media.TAIL :]), body[:HEAD], body[-media.TAIL :])
+    assert (word is None) == (found is None)
+    assert word is None or word in (found or "")
+
+
+def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
+    """The case goes on, and whoever looks at it or at its result reads what may be wrong with the document."""
+    result = World(cloud).submit("invoices", "R-1", samples("encrypted.pdf"))
+    assert result["status"] == "completed"
+    assert [each for each in result["warnings"] if each.startswith("encrypted.pdf is an encrypted PDF")]
+    assert cloud.app.cases.get("invoices", "R-1").documents[0].warning
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("photo.heic", media.HEIC), ("photo.avif", media.AVIF), ("photo.jp2", media.JP2), ("big.tiff", media.TIFF),
+     ("letter", media.DOCX), ("pdf-inside.zip", UNKNOWN), ("pdf-inside.tar", UNKNOWN), ("pdf-inside.eml", UNKNOWN),
+     ("pdf-inside.html", UNKNOWN), ("begins-with-BM.txt", UNKNOWN)],
+)  # fmt: skip
+def test_each_file_of_ours_is_what_it_is(name: str, kind: str) -> None:
+    """The small files made for this are told apart by their bytes, under whatever name."""
+    body = (DOCUMENTS / "types" / name).read_bytes()
+    for called in (name, "x", "x.pdf"):
+        assert sniff(body[:HEAD], called, body[-media.TAIL :]) == kind
+
+
+def test_an_account_may_take_more(cloud: Cloud) -> None:
+    """A connection's own types and size count besides what its vendor is known to take."""
+    world = World(cloud)
+    files = {"photo.heic": (DOCUMENTS / "types" / "photo.heic").read_bytes()}
+    refused = world.submit("claims", "R-1", files)
+    assert "photo.heic is a HEIC file: docsumo reads JPEG, PDF, PNG, TIFF, XLSX" in refused["reason"]
+    wider = {"media_types": (media.HEIC,), "max_document_bytes": 10}
+    world.connections["claims"] = world.connections["claims"].model_copy(update=wider)
+    assert "docsumo takes at most" in world.submit("claims", "R-2", files)["reason"]
+    world.connections["claims"] = world.connections["claims"].model_copy(update={"media_types": (media.HEIC,)})
+    takes = Takes.by(world.desk.vendor_of("docsumo"), world.connections["claims"])
+    assert media.HEIC in takes.types
+    assert media.PDF in takes.types
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dossier.names import LONGEST, safe_name, unique_names
+from dossier.names import JOINERS, LONGEST, LONGEST_SENT, proper_names, safe_name, unique_names
 from dossier.stores.objects import vendor_key
 
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
@@ -46,6 +46,9 @@ NAMES = st.text(max_size=200) | st.text(alphabet=". /\\_-:conaux1¹é\u202e\u221
         ("\x1b[31mred.pdf", "[31mred.pdf"),
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
         ("a\u200b\u200d\ufeff.pdf", "a.pdf"),
+        ("\u0645\u06cc\u200c\u062e.pdf", "\u0645\u06cc\u200c\u062e.pdf"),
+        ("\u0915\u094d\u200d\u0937.pdf", "\u0915\u094d\u200d\u0937.pdf"),
+        ("\U0002ebf0\U000323b0.pdf", "\U0002ebf0\U000323b0.pdf"),
         ("a\ud83d.pdf", "a.pdf"),
         ("\u2028a\u2029", "a"),
         ("e\u0301.pdf", "\u00e9.pdf"),
@@ -91,7 +94,8 @@ def test_any_name_is_one_safe_part_of_a_path(name: str) -> None:
     assert 0 < len(safe.encode()) <= LONGEST
     assert safe == safe.strip(" .")
     assert not set(safe) & set('/\\:*?"<>|')
-    assert not {unicodedata.category(each) for each in safe} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    unseen = {each for each in safe if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}}
+    assert all(each in JOINERS or 0x20000 <= ord(each) <= 0x3FFFD for each in unseen)
     seen = unicodedata.normalize("NFKC", safe)  # what a careless reader makes of it
     assert not set(seen) & set("/\\")
     assert seen not in {".", ".."}
@@ -135,3 +139,33 @@ def test_a_vendor_that_repeats_one_name_costs_little() -> None:
 def test_no_name_leaves_its_case(name: str) -> None:
     """A raw answer's key has exactly the depth that it should, whatever the vendor called it."""
     assert vendor_key("claims", "R-1", name).split("/")[:-1] == ["cases", "claims", "R-1", "vendor"]
+
+
+def test_names_that_are_sent_are_the_callers() -> None:
+    """Whatever a key is made of, the vendor and the result have the caller's own name, and no two are the same."""
+    given = [
+        "claim__001.pdf",
+        "claim_001.pdf",
+        "claim_001.pdf",
+        "a:b?.pdf",
+        "\u0915\u094d\u200d\u0937.pdf",
+        "A.pdf",
+        "a.pdf",
+    ]
+    assert proper_names(given) == [*given[:2], "claim_001-2.pdf", *given[3:]]
+    assert proper_names(["e\u0301.pdf", "\u00e9.pdf"]) == ["e\u0301.pdf", "\u00e9-2.pdf"]
+    assert proper_names(["a\x1b[31m\r\n\u202e.pdf", " ", "", "../b\\c"]) == [
+        "a[31m.pdf",
+        "unnamed",
+        "unnamed-2",
+        ".._b_c",
+    ]
+
+
+@given(st.lists(NAMES | st.sampled_from(["a.pdf", "a-2.pdf", "x" * 300]), max_size=12))
+def test_names_that_are_sent_are_unique_and_bounded(names: list[str]) -> None:
+    """Each is one line of text of at most 255 bytes, and none is there twice however it is composed."""
+    sent = proper_names(names)
+    assert len({unicodedata.normalize("NFC", each) for each in sent}) == len(names)
+    assert all(0 < len(each.encode()) <= LONGEST_SENT for each in sent)
+    assert not {unicodedata.category(each) for each in "".join(sent)} & {"Cc", "Cs", "Zl", "Zp"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -369,6 +370,31 @@ def failing(limiter: Limiter, times: int) -> None:
     """Let requests of the connection fail."""
     for _ in range(times):
         limiter.failed("invoices")
+
+
+def test_connections_of_one_account_share_its_limits(cloud: Cloud) -> None:
+    """One key is one account: a pause, the rate, the breaker and the slots count for all of its connections."""
+    clock = Clock()
+    limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
+    one, two = (account().model_copy(update={"name": name, "account": "acme"}) for name in ("one", "two"))
+    other = account().model_copy(update={"name": "acme"})
+    limiter.take(one, patience=0)
+    limiter.pause("one", 30)
+    assert limiter.paused_for(two) > 29
+    assert limiter.paused_for(other) == 0
+    with pytest.raises(ThrottledError, match="connection two waits for the vendor's pause"):
+        limiter.take(two, patience=0)
+    clock.now += 31
+    for _ in range(TRIP):
+        limiter.failed(one)
+    with pytest.raises(ThrottledError, match="circuit breaker"):
+        limiter.take(two, patience=0)
+    slots = one.limits.concurrency
+    with ExitStack() as held:
+        for number in range(slots):
+            held.enter_context(limiter.lease(one, f"R-{number}", patience=0))
+        with pytest.raises(ThrottledError, match="waits for one of its"), limiter.lease(two, "R-0", patience=0):
+            pass
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through(cloud: Cloud) -> None:

@@ -53,7 +53,9 @@ def load_toml(path: Path) -> dict[str, Connection]:
         tables = _parse(path)
         if not tables:
             raise ConfigurationError("has no connections: add a table such as [invoices]")
-        return {name: _connection(name, table) for name, table in tables.items()}
+        found = {name: _connection(name, table) for name, table in tables.items()}
+        _check_accounts(found)
+        return found
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {error}") from None
 
@@ -144,6 +146,31 @@ def _connection(name: str, table: object) -> Connection:
         return model.model_validate({**table, "name": name})
     except ValidationError as error:
         raise ConfigurationError(f"[{name}]{_problem(error, model)}") from None
+
+
+def _check_accounts(connections: Mapping[str, Connection]) -> None:
+    """Refuse connections that name one account and differ in what an account has one of.
+
+    Raises:
+        ConfigurationError: names both.
+
+    """
+    first: dict[str, Connection] = {}
+    for each in connections.values():
+        if each.account is None:
+            continue
+        other = first.setdefault(each.account, each)
+        for key in ("vendor", "base_url"):
+            if getattr(each, key) != getattr(other, key):
+                raise ConfigurationError(
+                    f"[{each.name}] account: [{other.name}] has the same one with another {key}: name another account"
+                )
+        for key in ("requests_per_second", "concurrency"):
+            if getattr(each.limits, key) != getattr(other.limits, key):
+                raise ConfigurationError(
+                    f"[{each.name}] limits.{key}: [{other.name}] has the same account with another one: "
+                    "give both the same"
+                )
 
 
 def _model(name: str, table: Mapping[str, object]) -> type[Connection]:

@@ -62,7 +62,8 @@ class Request:
 
     ``path`` is the API's own path, percent-encoded, and is added to the connection's ``base_url``. At most one of
     ``json`` and (``fields``, ``files``) is used; ``files`` makes it multipart. ``keep`` names the raw answer under
-    the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged. ``refusal`` is how
+    the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged: all of it, or what ``cut``
+    returns of it (None: nothing), where it tells of other people's cases too. ``refusal`` is how
     the vendor words one, which decides what a status means (``dossier.replies.fail``). What a look-up reads that
     is ``shared`` serves the look-ups of other cases of the connection, too (``stores/lookups.py``).
     """
@@ -75,6 +76,7 @@ class Request:
     files: tuple[FilePart, ...] = ()
     effect: Effect = Effect.SAFE
     keep: str | None = None
+    cut: Callable[[bytes], bytes | None] | None = None
     refusal: Refusal = ANY_REFUSAL
     shared: bool = False
 

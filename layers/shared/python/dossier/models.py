@@ -40,6 +40,7 @@ VendorId = Annotated[str, AfterValidator(_id)]
 """An id as a vendor gives it (``texts.identifier``)."""
 
 
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 INBOX = "inbox/"
 """Where files are dropped: ``inbox/<connection>/…`` in the artifact bucket."""
 REFUSED_DROPS = "inbox-refused/"
@@ -61,7 +62,10 @@ class DocumentInput(Frozen):
     ``version_id`` names one version of an object in a versioned bucket; without it, it is the current one.
     """
 
-    uri: str = Field(min_length=1, max_length=4096)
+    uri: Annotated[str, AfterValidator(lambda uri: _SCHEME.sub(lambda found: found[0].lower(), uri))] = Field(
+        min_length=1, max_length=4096
+    )
+    """Its scheme may be written in any case."""
     name: str | None = Field(default=None, max_length=1024)
     version_id: str | None = Field(default=None, min_length=1, max_length=1024)
 
@@ -76,9 +80,9 @@ class Drop(Frozen):
 class CaseInput(Frozen):
     """An execution's input: what the console, the API, a batch line and the CLI send.
 
-    With ``case_id`` and documents it appends to that vendor case; with ``case_id`` alone it only collects.
-    ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work. ``drop`` is set by the inbox
-    alone, which leaves it to Accept to refuse what was dropped, as it refuses whatever else is submitted.
+    With ``case_id`` and documents it appends to that vendor case; with ``case_id`` or ``document_ids`` alone it only
+    collects. ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work. ``drop`` is set by
+    the inbox alone, which leaves it to Accept to refuse what was dropped, as it refuses whatever else is submitted.
     """
 
     connection: str = Field(min_length=1, max_length=64)
@@ -86,6 +90,8 @@ class CaseInput(Frozen):
     documents: tuple[DocumentInput, ...] = Field(default=(), max_length=1000)
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: VendorId | None = None
+    document_ids: tuple[VendorId, ...] = Field(default=(), max_length=1000)
+    """For a vendor without cases: its documents that are only collected."""
     resume: bool = False
     drop: Drop | None = None
 
@@ -102,8 +108,10 @@ class CaseInput(Frozen):
         except ValidationError as error:
             raise InvalidCaseError(f"the execution input is wrong: {first_problem(error)}") from error
         refused = case.drop is not None and case.drop.refused is not None
-        if not case.documents and case.case_id is None and not refused:
+        if not case.documents and case.case_id is None and not case.document_ids and not refused:
             raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
+        if case.document_ids and (case.documents or case.case_id is not None):
+            raise InvalidCaseError("the execution input is wrong: document_ids are only collected, and stand alone")
         return case
 
 
@@ -168,6 +176,8 @@ class Document(Frozen):
     """The vendor will not change it any more, or never took it."""
     failed: bool = False
     error: str | None = None
+    warning: str | None = None
+    """What may keep the vendor from reading it, seen before it was sent."""
 
 
 def now() -> datetime:

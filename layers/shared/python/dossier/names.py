@@ -9,6 +9,11 @@ from pathlib import PurePosixPath
 
 LONGEST = 150
 """Longest stored name, in bytes of UTF-8 (an S3 key has at most 1,024)."""
+LONGEST_SENT = 255
+"""Longest name that is sent to a vendor, in bytes of UTF-8."""
+JOINERS = frozenset("\u200c\u200d")
+"""Zero-width non-joiner and joiner: part of how Persian, Hindi and others are written."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SEPARATORS = frozenset('/\\:*?"<>|\u2044\u2215\u29f8\u29f9')
 """Characters of paths and shells, and the slashes that look like them."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
@@ -22,7 +27,10 @@ def safe_name(name: str) -> str:
     NFKC); blanks and dots around it go; reserved names of Windows get a ``_`` before them; an over-long name keeps its
     ending. Never empty, at most ``LONGEST`` bytes, and safe names stay as they are.
     """
-    kept = unicodedata.normalize("NFC", "".join(_one(each) for each in unicodedata.normalize("NFC", name)))
+    given = unicodedata.normalize("NFC", name)
+    kept = unicodedata.normalize(
+        "NFC", "".join(_one(each, given[at - 1 : at], given[at + 1 : at + 2]) for at, each in enumerate(given))
+    )
     kept = re.sub(r"_{2,}", "_", kept).strip(" .") if kept.strip(" ._") else ""
     if not kept:
         return "unnamed"
@@ -53,8 +61,35 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def _one(character: str) -> str:
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
+def proper_names(names: Iterable[str]) -> list[str]:
+    """Return names as they are shown and sent, in the same order: the caller's own, a repeated one with a number.
+
+    Control characters and what changes the direction of a text go; an over-long name keeps its ending. Names that
+    differ in anything but how they are composed stay apart.
+    """
+    taken: dict[str, int] = {}
+    result = []
+    for name in names:
+        proper = candidate = _proper(name)
+        while (key := unicodedata.normalize("NFC", candidate)) in taken:
+            taken[unicodedata.normalize("NFC", proper)] += 1
+            candidate = _shorten(proper, f"-{taken[unicodedata.normalize('NFC', proper)]}", LONGEST_SENT)
+        taken[key] = 1
+        result.append(candidate)
+    return result
+
+
+def _proper(name: str) -> str:
+    seen = (each for each in name if unicodedata.category(each) not in _UNSEEN or each in JOINERS or _is_rare(each))
+    kept = "".join("_" if each in "/\\" else each for each in seen)  # a name, and never a path
+    kept = kept.strip()
+    return _shorten(kept, "", LONGEST_SENT) if kept.strip("\u200c\u200d") else "unnamed"
+
+
+def _one(character: str, before: str, after: str) -> str:
+    if character in JOINERS:
+        return character if _is_joined(before) and _is_joined(after) else ""
+    if unicodedata.category(character) in _UNSEEN and not _is_rare(character):
         return ""
     if unicodedata.category(character) == "Zs":
         return " "
@@ -63,11 +98,21 @@ def _one(character: str) -> str:
     return "_" if looks_like_dots or any(each in _SEPARATORS for each in plain + character) else character
 
 
-def _shorten(name: str, number: str = "") -> str:
+def _is_joined(letter: str) -> bool:
+    """Whether a joiner beside this means something: letters and signs of scripts with joined forms, and emoji."""
+    return letter != "" and unicodedata.category(letter) in {"Lo", "Lm", "Mn", "Mc", "So", "Sk"}
+
+
+def _is_rare(character: str) -> bool:
+    """Whether a character is an ideograph that this Python does not know yet: those planes have nothing else."""
+    return 0x20000 <= ord(character) <= 0x3FFFD and ord(character) & 0xFFFF < 0xFFFE
+
+
+def _shorten(name: str, number: str = "", longest: int = LONGEST) -> str:
     """Return the name with ``number`` before its ending, its stem cut where that is too long."""
     suffix = PurePosixPath(name).suffix
-    if len(name.encode()) + len(number) <= LONGEST:
+    if len(name.encode()) + len(number) <= longest:
         return name.removesuffix(suffix) + number + suffix
     suffix = suffix if len(suffix.encode()) <= 20 else ""
-    stem = name.removesuffix(suffix).encode()[: LONGEST - len((number + suffix).encode())]
+    stem = name.removesuffix(suffix).encode()[: longest - len((number + suffix).encode())]
     return (stem.decode(errors="ignore").rstrip(" .") + number + suffix).rstrip(" .")

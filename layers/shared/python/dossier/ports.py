@@ -158,6 +158,10 @@ class Hint:
     """What the vendor says went wrong, as one line."""
 
 
+ARTIFACT = "artifact/"
+"""Before the name of a stored artifact, among what a result is read from."""
+
+
 class Vendor(Protocol):
     """One vendor's API, sans-I/O. An adapter is stateless; every method takes all that it needs."""
 

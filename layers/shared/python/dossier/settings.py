@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 CONNECTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
+ACCOUNT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 DocumentSource = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$")]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,126}$")]
 Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "shared-secret", "path-token"]
 
 
@@ -97,6 +99,8 @@ class Connection(Settings):
     vendor: str
     base_url: str
     """Scheme, host and any prefix; the API's own path is added."""
+    account: str | None = Field(default=None, pattern=ACCOUNT_NAME)
+    """Names the vendor's account where several connections have the same one: they share rate, pauses and breaker."""
     allow_insecure: bool = False
     """Allows plain http and private addresses (for a sandbox)."""
     webhook: Webhook | None = None
@@ -111,6 +115,10 @@ class Connection(Settings):
     """Whether a field without any confidence wants review, too."""
     document_sources: tuple[DocumentSource, ...] | None = None
     """Other buckets (``name``, or ``name/prefix/``) that documents may lie in; None: all that the deployment names."""
+    media_types: tuple[MediaType, ...] = ()
+    """Types of document that this account takes besides those that its vendor is known to take."""
+    max_document_bytes: int | None = Field(default=None, ge=1, le=5 << 40)
+    """Largest document that this account takes, in bytes; without it, what its vendor is known to take."""
     storage_hosts: tuple[str, ...] = ()
     """Hosts where artifact URLs may point, besides the API's own: ``name`` (its default port) or ``name:port``."""
 
@@ -143,6 +151,11 @@ class Connection(Settings):
         if self.review_below is not None and not self.gives_confidences():
             raise ValueError(f"review_below: {self.vendor} gives no confidences to compare: leave it out")
         return self
+
+    @property
+    def limited_as(self) -> str:
+        """What the connection's rate, pauses and breaker are kept under."""
+        return self.name if self.account is None else f"@{self.account}"
 
     def gives_confidences(self) -> bool:
         """Return whether the vendor's fields have confidences."""

@@ -148,7 +148,9 @@ class Transport:
             while True:
                 reply = self._send(request, vendor, connection)
                 if keep and request.keep and 200 <= reply.status < 300:
-                    keep(request.keep, reply.body)
+                    kept = request.cut(reply.body) if request.cut else reply.body
+                    if kept is not None:
+                        keep(request.keep, kept)
                 request = self._read(flow, reply, connection)
         except StopIteration as stop:
             return cast("_T", stop.value)

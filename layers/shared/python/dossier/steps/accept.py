@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel
 
@@ -23,7 +24,7 @@ from dossier.models import (
     iso,
     now,
 )
-from dossier.names import safe_name, unique_names
+from dossier.names import proper_names, safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.steps.sources import check_sources
@@ -44,6 +45,27 @@ class Accepted(BaseModel):
     uploads: list[int]
     at_once: int
     deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What an account takes: what its vendor is known to take, widened by the connection's settings."""
+
+    vendor: str
+    types: frozenset[str]
+    most: int
+    """Bytes of the largest document."""
+
+    @classmethod
+    def by(cls, vendor: Vendor, connection: Connection) -> Takes:
+        """Return what a connection's account takes."""
+        most = vendor.max_document_bytes if connection.max_document_bytes is None else connection.max_document_bytes
+        return cls(vendor.name, vendor.media_types | {*connection.media_types}, most)
+
+    @property
+    def labels(self) -> list[str]:
+        """What people call these types."""
+        return [each if media.label(each) == "unknown" else media.label(each) for each in self.types]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +108,7 @@ def accept(
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
     view, documents = found.view, found.view.documents
     at = iso(now())
+    warnings = [f"{each.name} {each.warning}" for each in documents if each.warning]
     record = CaseRecord(
         connection=case.connection,
         reference=case.reference,
@@ -95,20 +118,24 @@ def accept(
         execution_arn=execution_arn,
         options=case.options,
         case_id=case.case_id,
+        note="; ".join(warnings)[:1000] or None,
         appends_to=case.case_id,
         submitted_at=at,
         updated_at=at,
     )
+    collects = [*case.document_ids] or ([case.case_id] if case.case_id and not documents else [])
+    if case.document_ids:
+        _check_owners(case, intents)
     other = cases.claim(record, resume=case.resume)
     if other is None:
-        for document, given, (_, uri), fact in zip(documents, case.documents, found.sources, found.facts, strict=True):
+        sent = documents if case.documents else ()
+        for document, given, (_, uri), fact in zip(sent, case.documents, found.sources, found.facts, strict=True):
             if uri and fact:
                 objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
         cases.put_documents(case.connection, case.reference, documents, fresh=True)
-        if not documents and case.case_id:
-            # deliveries about it wake this case
-            intents.own(case.connection, case.reference, [case.case_id], collected=True)
-    outcome = "duplicate" if other else "new" if documents else "collect"
+        if collects:  # deliveries about them wake this case
+            intents.own(case.connection, case.reference, collects, collected=True)
+    outcome = "duplicate" if other else "new" if case.documents else "collect"
     return Accepted(
         connection=case.connection,
         reference=case.reference,
@@ -116,7 +143,7 @@ def accept(
         execution_arn=other.execution_arn if other else execution_arn,
         opens=vendor.opens_case and case.case_id is None,
         phases=list(vendor.phases if documents else vendor.phases[-1:]),
-        uploads=list(range(len(vendor.batches(view)))) if documents else [],
+        uploads=list(range(len(vendor.batches(view)))) if case.documents else [],
         at_once=vendor.uploads_at_once(view),
         deadline=connection.poll.deadline,
     )
@@ -132,15 +159,20 @@ def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor
     check_sources(case, bucket=objects.bucket, connection=connection)
     schemes = _references(case, connection, vendor)
     sources = tuple(_source(each, schemes) for each in case.documents)
-    names = [safe_name(name) for name, _ in sources]
+    names = [name for name, _ in sources]
+    takes = Takes.by(vendor, connection)
     facts = tuple(
-        objects.inspect(uri, version_id=given.version_id, most=vendor.max_document_bytes) if uri else None
+        objects.inspect(uri, version_id=given.version_id, most=takes.most) if uri else None
         for given, (_, uri) in zip(case.documents, sources, strict=True)
     )
-    documents = _documents(case, names, facts, vendor)
+    documents = _documents(case, names, facts, takes)
     view = CaseView(connection, case.reference, case.options, case.case_id, documents)
+    if case.document_ids:
+        documents = _collected(case, vendor)
+        view = replace(view, documents=documents)
+        names = [each.name for each in documents]
     vendor.validate(view)
-    contents = [(each.name, each.sha256 or each.ref or "") for each in documents]
+    contents = [(safe_name(name), each.sha256 or each.ref or "") for name, each in zip(names, documents, strict=True)]
     return Examined(view, sources, facts, fingerprint(case, contents))
 
 
@@ -154,25 +186,51 @@ def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tupl
 
 def _source(document: DocumentInput, references: tuple[str, ...]) -> tuple[str, str | None]:
     """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
-    if document.uri.startswith("s3://") or not document.uri.startswith(references):
-        _, key = split_uri(document.uri)
-    else:
-        key = document.uri.partition("?")[0]
-    name = document.name or PurePosixPath(key).name
-    return name, None if document.uri.startswith(references) else document.uri
+    if not document.uri.startswith("s3://") and document.uri.startswith(references):
+        return document.name or name_of(document.uri), None
+    _, key = split_uri(document.uri)
+    return document.name or PurePosixPath(key).name, None if document.uri.startswith(references) else document.uri
+
+
+def _check_owners(case: CaseInput, intents: Intents) -> None:
+    """Refuse to collect what is another case's own.
+
+    Raises:
+        InvalidCaseError: names the document and the case.
+
+    """
+    for each in case.document_ids:
+        owner = intents.owner(case.connection, each)
+        if owner not in {None, case.reference}:
+            raise InvalidCaseError(f"document {each} belongs to case {owner}: look there")
+
+
+def _collected(case: CaseInput, vendor: Vendor) -> tuple[Document, ...]:
+    """Return documents that the vendor has already, and that are only collected."""
+    if "results" in vendor.phases:
+        raise InvalidCaseError(f"{vendor.name} has cases: give a case_id to collect, not document_ids")
+    ids = enumerate(dict.fromkeys(case.document_ids))
+    return tuple(Document(index=index, name=id_, key="", document_id=id_) for index, id_ in ids)
+
+
+def name_of(url: str) -> str:
+    """Return a document's name by its URL: the last part of the path, percent-decoded."""
+    path = url.partition("?")[0].partition("#")[0]
+    return unquote(PurePosixPath(path.partition("://")[2].partition("/")[2]).name) or "document"
 
 
 def _documents(
-    case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], vendor: Vendor
+    case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], takes: Takes
 ) -> tuple[Document, ...]:
+    """Return the documents: under the caller's own names, each of its own, and keys made of what is safe of them."""
     prefix = f"{folder(case.connection, case.reference)}documents/"
     documents = []
-    for index, (name, stored, fact) in enumerate(zip(names, unique_names(names), facts, strict=True)):
+    for index, (name, stored, fact) in enumerate(zip(proper_names(names), unique_names(names), facts, strict=True)):
         if fact is None:
             documents.append(Document(index=index, name=name, key="", ref=case.documents[index].uri))
             continue
-        kind = media.sniff(fact.head, name)
-        _check(name, kind, fact.size, vendor)
+        kind = media.sniff(fact.head, name, fact.tail)
+        _check(name, kind, fact, takes)
         documents.append(
             Document(
                 index=index,
@@ -181,18 +239,21 @@ def _documents(
                 size=fact.size,
                 sha256=fact.sha256,
                 content_type=kind,
+                warning=media.trouble(kind, fact.head, fact.tail),
             )
         )
     return tuple(documents)
 
 
-def _check(name: str, kind: str, size: int, vendor: Vendor) -> None:
-    if size == 0:
+def _check(name: str, kind: str, fact: Facts, takes: Takes) -> None:
+    if fact.size == 0:
         raise InvalidCaseError(f"document {name} is empty: submit a file with content")
-    if size > vendor.max_document_bytes:
-        limit = vendor.max_document_bytes / 1_000_000
-        raise InvalidCaseError(f"document {name} has {size:,} bytes: {vendor.name} takes at most {limit:g} MB a file")
-    if kind not in vendor.media_types:
-        known = ", ".join(sorted(media.label(each) for each in vendor.media_types))
-        what = f"a {media.label(kind)} file" if kind != media.UNKNOWN else "of an unknown type"
-        raise InvalidCaseError(f"document {name} is {what}: {vendor.name} reads {known}")
+    if fact.size > takes.most:
+        limit = takes.most / 1_000_000
+        raise InvalidCaseError(
+            f"document {name} has {fact.size:,} bytes: {takes.vendor} takes at most {limit:g} MB a file "
+            "(max_document_bytes of the connection, if its account takes more)"
+        )
+    if kind not in takes.types:
+        known = ", ".join(sorted(takes.labels))
+        raise InvalidCaseError(f"document {name} is {media.described(kind, fact.head)}: {takes.vendor} reads {known}")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from dossier.errors import CaseFailedError, InvalidCaseError
-from dossier.models import INBOX, REFERENCE, CaseInput, DocumentInput, Drop, execution_name, now
+from dossier.models import INBOX, REFERENCE, CaseInput, DocumentInput, Drop, execution_name, iso, now
 from dossier.steps.accept import examine
 from dossier.steps.work import Desk
 from dossier.stores.executions import INPUT_LIMIT, Executions
-from dossier.stores.objects import Stat
+from dossier.stores.objects import Facts, Stat
 from dossier.stores.queues import DROP, Queues
 
 CASE_FILE = "case.json"
@@ -32,8 +32,16 @@ SETTLED = timedelta(seconds=2)
 """How old a second must be before nothing lands in it any more, by clocks that differ a little."""
 QUIET = timedelta(seconds=5)
 """How long nothing may have landed in a folder before it is complete, where its ``case.json`` names no documents."""
+EMPTY = timedelta(minutes=1)
+"""How long an empty file may be one that is about to be written."""
 LATE = timedelta(minutes=15)
 """How long a document that ``case.json`` names may land after the last file that did, before its absence is refused."""
+_LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", ".keep", ".gitkeep", ".localized"})
+_LITTER_FOLDERS = frozenset({"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd"})
+_ON_THEIR_WAY = (".filepart", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
+"""Endings under which programs write a file before they give it its name."""
+_OPENED = ("~$", ".")
+"""How the names of lock files of Office, and of hidden files, begin."""
 NAMES = 50
 """Execution names that are tried: each refusal takes one for 90 days."""
 _NOBODYS = "-"
@@ -121,15 +129,39 @@ def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at
     if what.key.endswith("/") or not what.key.startswith(INBOX):
         return "is no file of the inbox"
     place = place_of(what.key)
+    if left_out(what.key):
+        return "is left out: it is no document"
+    if is_unfinished(what.key):
+        return "is an upload in progress"
     if place.problem:
         return _start(_misplaced(place, what), desk, executions)
-    draft = _folder(place, what, desk, at or now()) if place.folder else _file(place, what, desk)
+    try:
+        draft = _folder(place, what, desk, at or now()) if place.folder else _file(place, what, desk, at or now())
+    except InvalidCaseError as error:
+        draft = _misplaced(replace(place, problem=str(error)), what)
     if isinstance(draft, Unfinished):
         if draft.wait:
             message = {"key": what.key, "version_id": what.version_id}
             queues.send(DROP, message, after=draft.wait.total_seconds())
         return draft.why
     return _start(draft, desk, executions) if draft else "is gone"
+
+
+def left_out(key: str) -> bool:
+    """Return whether a key is of what file managers and tools leave behind: no document, and no reason to refuse."""
+    parts = key.split("/")
+    return (
+        parts[-1].lower() in _LITTER
+        or parts[-1].startswith("._")
+        or parts[-1].endswith("_$folder$")
+        or any(each.lower() in _LITTER_FOLDERS for each in parts[:-1])
+    )
+
+
+def is_unfinished(key: str) -> bool:
+    """Return whether a key is that of a file which a program still writes, or locks: it gets another name, or goes."""
+    name = key.rpartition("/")[2].lower()
+    return name.startswith(_OPENED) or name.endswith(_ON_THEIR_WAY)
 
 
 def place_of(key: str) -> Place:
@@ -142,9 +174,16 @@ def place_of(key: str) -> Place:
     problem = ""
     if any(part in {"", ".", ".."} for part in (connection, *rest)):
         problem = 'a part of its path is empty, "." or "..": drop it under a plain name'
+    elif _is_called_like(name):
+        problem = f'"{name}" is not read: it must be called {CASE_FILE}, in small letters and without another ending'
     elif name == CASE_FILE and not folder:
         problem = f"{CASE_FILE} describes a folder: drop both as {INBOX}{connection}/<folder>/"
     return Place(connection or _NOBODYS, folder, name, problem)
+
+
+def _is_called_like(name: str) -> bool:
+    """Whether a name is what a system that hides endings, or another one's habits, make of ``case.json``."""
+    return name != CASE_FILE and name.strip().casefold() in {CASE_FILE, f"{CASE_FILE}.txt", f"{CASE_FILE}.json"}
 
 
 def reference_of(name: str) -> str:
@@ -178,11 +217,20 @@ def _refused(place: Place, key: str, problem: str) -> CaseInput:
     )
 
 
-def _file(place: Place, what: Landed, desk: Desk) -> Draft | None:
-    """Return the case of a file by itself, or None if it is not there any more."""
-    stat = desk.objects.stat(what.key, version_id=what.version_id)
+def _file(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
+    """Return the case of a file by itself, or None if it is not there any more.
+
+    Some programs create a file empty and write it then: an empty one has a minute to become the real one.
+    """
+    stat = desk.objects.stat(what.key, version_id=what.version_id, dropped=True)
     if stat is None:
         return None
+    if stat.size == 0:
+        latest = desk.objects.stat(what.key, dropped=True)
+        if latest is not None and latest.size > 0:
+            return Unfinished("was empty, and is written by now")
+        if (wait := EMPTY - (at - stat.modified)) > timedelta(0):
+            return Unfinished("is empty: it may still be written", wait)
     case = CaseInput(
         connection=place.connection[:_LONGEST_CONNECTION],  # no connection has such a name: Accept says so
         reference=reference_of(place.name),
@@ -198,7 +246,7 @@ def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unf
     Its ``case.json`` may land before its other files: each that lands after it has the folder looked at again.
     """
     key, is_case_file = place.prefix + CASE_FILE, place.name == CASE_FILE
-    case_file = desk.objects.stat(key, version_id=what.version_id if is_case_file else None)
+    case_file = desk.objects.stat(key, version_id=what.version_id if is_case_file else None, dropped=True)
     if case_file is None:
         if not is_case_file and PurePosixPath(place.name).name == CASE_FILE:
             problem = f"{CASE_FILE} lies too deep: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
@@ -207,7 +255,7 @@ def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unf
     files = {
         unicodedata.normalize("NFC", each.key.removeprefix(place.prefix)): each
         for each in desk.objects.stats(place.prefix)
-        if each.key != key and not each.key.endswith("/")
+        if each.key != key and not each.key.endswith("/") and not left_out(each.key)
     }
     others = _Others(case_file, files.values(), what.key)
     if others.later:
@@ -220,11 +268,19 @@ def _assembled(
 ) -> Draft | Unfinished:
     """Return the case of a folder with a ``case.json``, or what it waits for."""
     try:
+        if case_file.size == 0 and (wait := EMPTY - (at - case_file.modified)) > timedelta(0):
+            return Unfinished(f"{CASE_FILE} is empty: it may still be written", wait)
+        coming = [name for name in files if is_unfinished(name)]
+        files = {name: each for name, each in files.items() if name not in coming}
         data, named = _read(place, case_file, files, desk)
-        missing = sorted(set(named or ()) - set(files))
+        missing = sorted(set(named or ()) - set(files)) if named is not None else coming
         age = at - others.last.modified
         settles = (QUIET if named is None else SETTLED) - age
         wait = settles if settles > timedelta(0) else LATE - age if missing else timedelta(0)
+        used = files if named is None else [name for name in named if name in files]
+        empty = [name for name in used if files[name].size == 0 and at - files[name].modified < EMPTY]
+        if wait <= timedelta(0) and empty:
+            wait, missing = EMPTY - min(at - files[name].modified for name in empty), empty
         if wait > timedelta(0):
             return Unfinished(f"waits for {', '.join(missing) or 'what else may land'}", wait)
         if others.tied:
@@ -296,7 +352,7 @@ def _object(case_file: Stat, desk: Desk) -> dict[str, Any]:
     """Return the JSON object in a ``case.json``."""
     if case_file.size > LARGEST_CASE_FILE:
         raise InvalidCaseError(f"{CASE_FILE} has {case_file.size:,} bytes: {LARGEST_CASE_FILE:,} are the most")
-    body = desk.objects.read(case_file.key, version_id=case_file.version_id) or b""
+    body = desk.objects.read(case_file.key, version_id=case_file.version_id, dropped=True) or b""
     try:
         data = json.loads(body.decode("utf-8-sig"))
         json.dumps(data, allow_nan=False)
@@ -354,12 +410,26 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
         found = examine(case, objects=desk.objects, connection=connection, vendor=desk.vendor_of(connection.vendor))
     except CaseFailedError:
         return case, hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
+    other = _landed_before(draft, found.facts, desk)
+    if other is not None:
+        problem = f"it has the same content as {other}, which landed within a minute: that is the case of both"
+        case = case.model_copy(update={"drop": Drop(key=draft.parts[0].key, refused=problem)})
+        return case, hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
     inbox = _uri(INBOX, desk)
     documents = [
         each.model_copy(update={"version_id": fact.version_id}) if fact and each.uri.startswith(inbox) else each
         for each, fact in zip(case.documents, found.facts, strict=True)
     ]
     return case.model_copy(update={"documents": tuple(documents)}), found.fingerprint
+
+
+def _landed_before(draft: Draft, facts: Sequence[Facts | None], desk: Desk) -> str | None:
+    """Return the other file that had a lone file's content within a minute of it; None if it is the first."""
+    alone = len(draft.parts) == 1 and len(facts) == 1
+    if not alone or facts[0] is None:
+        return None
+    part = draft.parts[0]
+    return desk.cases.first_drop(draft.case.connection, facts[0].sha256, part.key, iso(part.modified))
 
 
 def _input(case: CaseInput) -> dict[str, Any]:

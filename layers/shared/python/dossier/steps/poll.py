@@ -94,7 +94,7 @@ class Poller:
         if early > 1:  # it was sent by somebody who did not know: not its time yet
             self._put_off(wait, early)
             return
-        block = self._desk.limiter.block(connection)
+        block = self._desk.limiter.block(self._desk.connection_of(connection))
         if block and self._sit_out(wait, block):
             return
         settings = self._desk.connection_of(connection)

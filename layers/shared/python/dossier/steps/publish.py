@@ -12,6 +12,7 @@ from dossier.names import safe_name
 from dossier.result import ArtifactResult, DocumentResult, FieldValue, Result
 from dossier.settings import Connection
 from dossier.steps.download import room
+from dossier.steps.kept import Kept
 from dossier.steps.work import Desk
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.events import DetailType, Events
@@ -35,7 +36,7 @@ def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> d
     job = desk.load(connection, reference)
     room(job)
     raw = RawAnswers(desk, connection, reference)
-    result = job.vendor.read_result(job.view, raw)
+    result = job.vendor.read_result(job.view, Kept(raw, job.case.artifacts, desk.objects))
     if result.status != "failed":
         with job.telling():
             job.run(job.vendor.finish(job.view))
@@ -148,6 +149,10 @@ def _complete(result: Result, case: Case, connection: Connection | None) -> Resu
             "vendor": record.vendor,
             "reference": record.reference,
             "case_id": record.case_id,
+            "warnings": [
+                *(f"{each.name} {each.warning}" for each in case.documents if each.warning),
+                *result.warnings,
+            ],
             "review": any(field.review for field in fields),
             "artifacts": artifacts,
             "submitted_at": record.submitted_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from itertools import islice
 
 from dossier.errors import InvalidCaseError
 from dossier.models import REFERENCE, execution_name, iso, moment, now
@@ -18,6 +19,8 @@ from dossier.stores.waits import Wait, Waits
 MOST_IDS = 50
 """Ids of one delivery that are looked at: with a body full of them it would outlast the function, and so would every
 other delivery of its batch be tried again, until all of them are dead letters."""
+MOST_MOVED, MOST_SEEN = 10, 500
+"""Waits that a delivery moves which names nothing, and those among which the oldest are looked for."""
 LOOKS = 6
 """Looks at a delivery about a case that nobody knows, before the case is collected whatever may be in doubt."""
 LATER = 30
@@ -57,6 +60,8 @@ def wake(
     vendor = desk.vendor_of(settings.vendor)
     hint = vendor.read_hint(body)
     if hint is None:
+        desk.count("DeliveryNotUnderstood", connection=connection)
+        _move_oldest(connection, waits=waits)
         return True
     references: dict[str, set[str]] = {}
     strangers = []
@@ -81,6 +86,17 @@ def wake(
     for case_id in hint.case_ids[:MOST_IDS]:
         collect_stranger(connection, case_id, executions=executions)
     return True
+
+
+def _move_oldest(connection: str, *, waits: Waits) -> None:
+    """Move the next polls of a connection's oldest waits to now, one each.
+
+    The vendor has proven that something happened, and not said in a form that is read what it is about: it is most
+    likely one of those that have waited longest.
+    """
+    waiting = islice(waits.waiting(connection), MOST_SEEN)
+    for wait in sorted(waiting, key=lambda each: (each.started_at, each.reference))[:MOST_MOVED]:
+        waits.nudge(wait, None)
 
 
 def nudge(connection: str, reference: str, *, desk: Desk, waits: Waits, ids: Collection[str] | None = None) -> None:

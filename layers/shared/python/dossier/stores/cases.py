@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -14,6 +15,9 @@ from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
 
+SAME_DROP = timedelta(minutes=1)
+"""How far apart the same bytes may land under two names and be one case: a program that saves a file twice."""
+_TRIES = 5
 _FINAL = [status.value for status in CaseStatus if status.final]
 
 
@@ -308,6 +312,23 @@ class Cases:
         changed = Attr("text").not_exists() | Attr("text").ne(text)
         said = {"job_id": job_id, "text": text}
         self._table.update(case_key(connection, reference), f"SAID#{job_id}", said, when=changed)
+
+    def first_drop(self, connection: str, digest: str, key: str, landed_at: str) -> str | None:
+        """Claim a dropped file's content for its key; return the other key that has it, landed within a minute of it.
+
+        One that lands later claims it anew: the same file may well be sent again.
+        """
+        place = f"DROP#{connection}", digest
+        for _ in range(_TRIES):
+            found = self._table.get(*place)
+            apart = found is None or abs(moment(landed_at) - moment(found["landed_at"])) > SAME_DROP
+            if found is not None and not apart and found["key"] != key:
+                return str(found["key"])
+            same = Attr("pk").not_exists() if found is None else Attr("landed_at").eq(found["landed_at"])
+            changes = {"key": key, "landed_at": landed_at, "ttl": int(moment(landed_at).timestamp()) + 86_400}
+            if self._table.update(*place, changes, when=same):
+                return None
+        return None
 
     def ask(self, connection: str, reference: str, question: Question) -> None:
         """Store a question to an operator."""

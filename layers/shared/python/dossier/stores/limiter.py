@@ -1,5 +1,7 @@
 """What a connection's account allows, shared by every function: rate, pauses, a circuit breaker, leases.
 
+Connections that name the same ``account`` share all of it, for a vendor counts by key.
+
 The rate is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
 (``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second. Those who
 have to wait a moment take their turn first and then sleep until it comes: each costs the table the same, however many
@@ -71,7 +73,9 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep
         self._failing: set[str] = set()
-        """Connections whose last known state has failures: a success of theirs has to be written down."""
+        """Accounts whose last known state has failures: a success of theirs has to be written down."""
+        self._accounts: dict[str, str] = {}
+        """What each connection that was met is limited as."""
 
     def take(self, connection: Connection, *, patience: float) -> None:
         """Wait for a connection's turn to make one request, at most ``patience`` seconds.
@@ -85,17 +89,17 @@ class Limiter:
         give_up = self._clock() + max(patience, apart)
         turn: int | None = None
         while True:
-            item = self._table.get(*_key(connection.name)) or {}
+            item = self._table.get(*_key(self._account(connection))) or {}
             now_ms, failures = self._now(), int(item.get("failures", 0))
             if failures:
-                self._failing.add(connection.name)
+                self._failing.add(self._account(connection))
             ready_at, why = _blocked(item)
             if ready_at > now_ms:
                 self._wait(connection.name, why, ready_at, give_up)
                 turn = None  # a turn that came meanwhile is gone
                 continue
             if failures >= TRIP:
-                if self._probe(connection.name, now_ms):
+                if self._probe(connection, now_ms):
                     return
             else:
                 turn = turn or self._reserve(connection, item, now_ms, give_up)
@@ -104,20 +108,21 @@ class Limiter:
                 if turn is not None:
                     self._wait(connection.name, "turn", turn, give_up)
 
-    def pause(self, connection: str, seconds: float) -> None:
+    def pause(self, connection: Connection | str, seconds: float) -> None:
         """Stop every worker of a connection for ``seconds``; a longer pause that is under way stays."""
         until = int((self._clock() + seconds) * 1000)
         shorter = Attr("pause_until").not_exists() | Attr("pause_until").lt(until)
-        self._table.update(*_key(connection), {"pause_until": until}, when=shorter)
+        self._table.update(*_key(self._account(connection)), {"pause_until": until}, when=shorter)
 
-    def paused_for(self, connection: str) -> float:
+    def paused_for(self, connection: Connection | str) -> float:
         """Return how long nobody may call, in seconds: a pause or an open breaker; 0 without one."""
-        item = self._table.get(*_key(connection)) or {}
+        item = self._table.get(*_key(self._account(connection))) or {}
         return max(0.0, (_blocked(item)[0] - self._now()) / 1000)
 
-    def block(self, connection: str) -> Block | None:
+    def block(self, connection: Connection | str) -> Block | None:
         """Return why nobody may call now, None if everybody may. One of those who ask is to come back first."""
-        item = self._table.get(*_key(connection)) or {}
+        account = self._account(connection)
+        item = self._table.get(*_key(account)) or {}
         ready_at, why = _blocked(item)
         left = (ready_at - self._now()) / 1000
         if left <= 0:
@@ -128,17 +133,17 @@ class Limiter:
             seconds=left,
             since=datetime.fromtimestamp(failing / 1000, UTC) if failing else None,
             failure=item.get("failure"),
-            first=int(item.get("first", 0)) != ready_at and self._be_first(connection, ready_at),
+            first=int(item.get("first", 0)) != ready_at and self._be_first(account, ready_at),
         )
 
-    def _be_first(self, connection: str, ready_at: int) -> bool:
+    def _be_first(self, account: str, ready_at: int) -> bool:
         unclaimed = Attr("first").not_exists() | Attr("first").ne(ready_at)
-        return self._table.update(*_key(connection), {"first": ready_at}, when=unclaimed)
+        return self._table.update(*_key(account), {"first": ready_at}, when=unclaimed)
 
-    def failed(self, connection: str, failure: str | None = None) -> None:
+    def failed(self, connection: Connection | str, failure: str | None = None) -> None:
         """Note that a request of a connection got no usable answer; ``TRIP`` of them in a row open its breaker."""
-        self._failing.add(connection)
-        item = self._table.get(*_key(connection)) or {}
+        self._failing.add(self._account(connection))
+        item = self._table.get(*_key(self._account(connection))) or {}
         failures = int(item.get("failures", 0)) + 1
         since = item.get("failing_since", self._now()) if failures > 1 else self._now()
         changes: Item = {"failures": failures, "failing_since": since, "failure": failure}
@@ -146,14 +151,14 @@ class Limiter:
             cool_down = min(COOL_DOWN * 2 ** min(failures - TRIP, 10), LONGEST_COOL_DOWN)
             changes["open_until"] = self._now() + int(cool_down * 1000)
         same = Attr("failures").eq(failures - 1) if "failures" in item else Attr("failures").not_exists()
-        self._table.update(*_key(connection), changes, when=same)
+        self._table.update(*_key(self._account(connection)), changes, when=same)
 
-    def succeeded(self, connection: str) -> None:
+    def succeeded(self, connection: Connection | str) -> None:
         """Note that a connection's vendor answers: a breaker closes, failures before it no longer count."""
-        if connection in self._failing:
-            self._failing.discard(connection)
+        if (account := self._account(connection)) in self._failing:
+            self._failing.discard(account)
             cleared: Item = {"failures": None, "open_until": None, "failing_since": None, "failure": None}
-            self._table.update(*_key(connection), cleared, when=Attr("failures").exists())
+            self._table.update(*_key(account), cleared, when=Attr("failures").exists())
 
     @contextmanager
     def lease(self, connection: Connection, holder: str, *, patience: float) -> Iterator[None]:
@@ -168,6 +173,7 @@ class Limiter:
             ThrottledError: every slot is taken for longer than that.
         """
         give_up, look = self._clock() + patience, _LOOK
+        holder = holder if connection.account is None else f"{connection.name}/{holder}"
         while (slot := self._slot(connection, holder)) is None:
             if self._clock() >= give_up:
                 text = f"connection {connection.name} waits for one of its {connection.limits.concurrency} slots"
@@ -177,10 +183,10 @@ class Limiter:
         try:
             yield
         finally:
-            self._table.delete(f"LIMIT#{connection.name}", slot, when=Attr("holder").eq(holder))
+            self._table.delete(_key(self._account(connection))[0], slot, when=Attr("holder").eq(holder))
 
     def _slot(self, connection: Connection, holder: str) -> str | None:
-        pk, now = f"LIMIT#{connection.name}", self._clock()
+        pk, now = _key(self._account(connection))[0], self._clock()
         taken = {item["sk"]: item for item in self._table.query(pk, prefix="LEASE#")}
         slots = [f"LEASE#{number:03d}" for number in range(connection.limits.concurrency)]
         random.shuffle(slots)
@@ -214,7 +220,7 @@ class Limiter:
 
         A turn after ``give_up`` is returned and not taken.
         """
-        key, interval = _key(connection.name), max(1, round(1000 / connection.limits.requests_per_second))
+        key, interval = _key(self._account(connection)), max(1, round(1000 / connection.limits.requests_per_second))
         burst = max(BURST_MS - interval, 0)
         tat, latest = int(item.get("tat", 0)), int(give_up * 1000) + burst
         free = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
@@ -226,10 +232,18 @@ class Limiter:
         after = self._table.add(*key, "tat", interval, when=Attr("tat").between(now_ms, latest) & free)
         return None if after is None else after - interval - burst
 
-    def _probe(self, connection: str, now_ms: int) -> bool:
+    def _probe(self, connection: Connection, now_ms: int) -> bool:
         """Be the one request that finds out whether the vendor is back; the breaker is open for all others."""
         due = Attr("open_until").not_exists() | Attr("open_until").lte(now_ms)
-        return self._table.update(*_key(connection), {"open_until": now_ms + int(COOL_DOWN * 1000)}, when=due)
+        until = now_ms + int(COOL_DOWN * 1000)
+        return self._table.update(*_key(self._account(connection)), {"open_until": until}, when=due)
+
+    def _account(self, connection: Connection | str) -> str:
+        """Return what a connection is limited as; by name alone, as it was when it last took a turn."""
+        if isinstance(connection, str):
+            return self._accounts.get(connection, connection)
+        self._accounts[connection.name] = connection.limited_as
+        return connection.limited_as
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
@@ -255,5 +269,5 @@ def _spread(seconds: float) -> float:
     return seconds + random.uniform(0, SPREAD)  # noqa: S311 — jitter, no secret
 
 
-def _key(connection: str) -> tuple[str, str]:
-    return f"LIMIT#{connection}", "LIMIT"
+def _key(account: str) -> tuple[str, str]:
+    return f"LIMIT#{account}", "LIMIT"

@@ -13,9 +13,11 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dossier.errors import InvalidCaseError
+from dossier.media import HEAD, TAIL
 from dossier.names import safe_name
 
 if TYPE_CHECKING:
@@ -28,12 +30,19 @@ DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
 _KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
 """By the folder in the case's own; everything else there is a result."""
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
-_BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}")
+_BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}(/[A-Za-z0-9-]{1,64})?")
 _DENIAL = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
     r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?(?P<why>.*)",
     re.DOTALL,
 )
+_ARN_ERRORS: tuple[type[BotoCoreError], ...] = (
+    exceptions.ParamValidationError,
+    exceptions.UnsupportedS3ArnError,
+    exceptions.UnsupportedS3AccesspointConfigurationError,
+    exceptions.UnsupportedS3ConfigurationError,
+)
+"""What botocore says of an access point in another Region, or of another service, without asking S3."""
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
@@ -49,6 +58,8 @@ class Facts:
     head: bytes
     etag: str
     version_id: str | None = None
+    tail: bytes = b""
+    """Its last bytes, at most ``dossier.media.TAIL``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +88,23 @@ class Objects:
 
         """
         bucket, key = split_uri(uri)
-        digest, size, head = hashlib.sha256(), 0, b""
+        digest, size, head, tail = hashlib.sha256(), 0, b"", b""
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))
         except ClientError as error:
             raise _unreadable(uri, error) from error
+        except _ARN_ERRORS as error:
+            raise InvalidCaseError(f"document {uri} cannot be read: {' '.join(str(error).split())[:300]}") from error
         etag, version_id = answer["ETag"], answer.get("VersionId")
         if most is not None and answer["ContentLength"] > most:
             answer["Body"].close()
             return Facts(size=answer["ContentLength"], sha256="", head=b"", etag=etag, version_id=version_id)
         for chunk in answer["Body"].iter_chunks(CHUNK):
-            head = head or chunk[:4096]
+            head = (head + chunk[:HEAD])[:HEAD] if len(head) < HEAD else head
+            tail = (tail + chunk[-TAIL:])[-TAIL:]
             digest.update(chunk)
             size += len(chunk)
-        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id)
+        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id, tail=tail)
 
     def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> None:
         """Copy the inspected object, or that version of it, to ``key`` in the artifact bucket, inside S3.
@@ -128,13 +142,20 @@ class Objects:
         place = {"Bucket": self.bucket, "Key": key}
         return self._s3.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
-    def read(self, key: str, *, version_id: str | None = None) -> bytes | None:
-        """Return a small object's bytes, or None if there is no such object, or no such version of it."""
+    def read(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> bytes | None:
+        """Return a small object's bytes, or None if there is no such object, or no such version of it.
+
+        Raises:
+            InvalidCaseError: with ``dropped``, S3 refuses to read it for good; says what to do.
+
+        """
         try:
             return self._s3.get_object(Bucket=self.bucket, Key=key, **_version(version_id))["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
+            if dropped:
+                raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
             raise
 
     def write(self, key: str, data: bytes, content_type: str = "application/json") -> None:
@@ -166,13 +187,20 @@ class Objects:
             for item in page.get("Contents", []):
                 yield Stat(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
-    def stat(self, key: str, *, version_id: str | None = None) -> Stat | None:
-        """Return what there is to know of an object, or of that version of it; None if there is no such thing."""
+    def stat(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> Stat | None:
+        """Return what there is to know of an object, or of that version of it; None if there is no such thing.
+
+        Raises:
+            InvalidCaseError: with ``dropped``, S3 refuses to tell for good; says what to do.
+
+        """
         try:
             found = self._s3.head_object(Bucket=self.bucket, Key=key, **_version(version_id))
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
+            if dropped:
+                raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
             raise
         return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
 
@@ -268,8 +296,11 @@ def split_uri(uri: str) -> tuple[str, str]:
         InvalidCaseError: it is not such a URI.
 
     """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not key:
+    bucket, _, key = uri[5:].partition("/")
+    if bucket.startswith("arn:") and ":accesspoint" in bucket:  # its ARN has a "/" before the access point's name
+        name, _, key = key.removeprefix("object/").partition("/") if bucket.endswith(":accesspoint") else ("", "", key)
+        bucket, key = (f"{bucket}/{name}" if name else bucket), key.removeprefix("object/")
+    if uri[:5].lower() != "s3://" or not _BUCKET.fullmatch(bucket) or not key:
         shown = uri.partition("?")[0]  # a signed URL in the wrong place is not for logs
         raise InvalidCaseError(f"document {shown}: the uri must be s3://bucket/key")
     return bucket, key
@@ -305,19 +336,46 @@ def _tagged(key: str) -> Any:
     return {"Tagging": f"{TAG}={kind}"} if kind else {}
 
 
+_ELSEWHERE = frozenset(
+    {"PermanentRedirect", "301", "MovedPermanently", "AuthorizationHeaderMalformed",
+     "IllegalLocationConstraintException"}
+)  # fmt: skip
+_PERMANENT = (
+    ({"InvalidObjectState"}, "it is archived: restore it (aws s3api restore-object), then submit it again"),
+    (_ELSEWHERE, "its bucket is in another Region: copy it to a bucket in Dossier's own Region"),
+    ({"AllAccessDisabled", "AccountProblem"}, "S3 has disabled the account or bucket that it is in"),
+    ({"MethodNotAllowed", "405"}, "it is deleted: upload it again"),
+)
+"""What S3 says of an object that it will say again, however often it is asked, and what to do."""
+_CUSTOMER_KEY = (
+    "it is encrypted with a key that only its owner has (SSE-C): copy it to Dossier's bucket without that, "
+    "then submit the copy"
+)
+_PASSING = frozenset(
+    {"RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
+     "ExpiredToken", "RequestThrottled", "OperationAborted", "408", "409", "429"}
+)  # fmt: skip
+
+
 def _version(version_id: str | None) -> Any:
     return {} if version_id is None else {"VersionId": version_id}
 
 
 def _unreadable(uri: str, error: ClientError) -> Exception:
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
-    if code.startswith("KMS."):
+    if code.startswith("KMS.") and "Throttling" not in code:
         return InvalidCaseError(f"document {uri} cannot be decrypted ({code.removeprefix('KMS.')}): enable its key")
     if code in {"403", "AccessDenied", "Forbidden"}:
         return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
-    return error
+    known = next((what for codes, what in _PERMANENT if code in codes), None)
+    if known is None and code in {"400", "InvalidRequest"}:
+        known = _CUSTOMER_KEY if code == "400" or "Server Side Encryption" in said else None
+    if known is None and (code in _PASSING or not 300 <= status < 500):
+        return error
+    return InvalidCaseError(f"document {uri} cannot be read: {known or f'S3 refuses it ({code})'}")
 
 
 def _denied(said: str, bucket: str) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import cast
 
 from dossier.errors import ConfigurationError
+from dossier.http import Flow
 from dossier.operations import Operation
+from dossier.options import Option
 from dossier.ports import Vendor
 from dossier.settings import Connection
 
@@ -53,6 +56,25 @@ def operations(name: str) -> tuple[Operation, ...]:
     if importlib.util.find_spec(place) is None:
         return ()
     return cast("tuple[Operation, ...]", importlib.import_module(place).OPERATIONS)
+
+
+def jobs(name: str) -> Callable[[Connection], Flow[Mapping[str, list[str]]]] | None:
+    """Return what lists a vendor's jobs with their documents (``jobs`` in its ``operations.py``, if it has any)."""
+    place = f"{_load(name).__name__}.operations"
+    if importlib.util.find_spec(place) is None:
+        return None
+    found: Callable[[Connection], Flow[Mapping[str, list[str]]]] | None = getattr(
+        importlib.import_module(place), "jobs", None
+    )
+    return found
+
+
+def options(connection: Connection) -> tuple[Option, ...]:
+    """Return the options that a connection's cases may have (``options`` in the vendor's ``options.py``, if any)."""
+    place = f"{_load(connection.vendor).__name__}.options"
+    if importlib.util.find_spec(place) is None:
+        return ()
+    return cast("tuple[Option, ...]", importlib.import_module(place).options(connection))
 
 
 def _load(name: str) -> ModuleType:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
+from dossier.deliveries import Delivery
 from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
-from dossier.http import ANY_REFUSAL, Effect, FilePart, Flow, Request, decode
+from dossier.http import ANY_REFUSAL, Effect, FilePart, Flow, Request
 from dossier.models import Phase
 from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
 from dossier.replies import missing, read_object
@@ -140,15 +141,9 @@ class Toy:
         )
 
     def read_hint(self, body: bytes) -> Hint | None:
-        """Read ``file_id``."""
-        try:
-            value: Any = decode(body)
-        except (ValueError, RecursionError):
-            return None
-        found = value.get("file_id") if isinstance(value, dict) else None
-        if not isinstance(found, str) or not found or not found.isprintable():
-            return None
-        return Hint("read", document_ids=(found,))
+        """Read ``file_id``, in whatever shape it comes."""
+        found = Delivery(body).ids("file", "document")
+        return Hint("read", document_ids=found) if found else None
 
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]

@@ -11,21 +11,22 @@ from dossier.alike import pair
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
-    InvalidCaseError,
     NeedsAttentionError,
     OutcomeUnknownError,
 )
 from dossier.http import Flow
 from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
-from dossier.models import Document, OptionValue, Phase
+from dossier.models import Document, Phase
+from dossier.options import check, text_of
 from dossier.ports import Artifact, CaseView, Found, Hint, Intent, Location, Progress, Seen, Uploaded, never
 from dossier.replies import missing
 from dossier.result import Result
 from dossier.settings import Connection
-from dossier.vendors.docsumo import flows, replies, requests, results
+from dossier.vendors.docsumo import fields, flows, replies, requests, results
 from dossier.vendors.docsumo.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docsumo.hints import read_hint
+from dossier.vendors.docsumo.options import options
 from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import DocsumoConnection, own
 
@@ -37,9 +38,6 @@ CANDIDATES = 200
 EARLY_CANDIDATES = 5
 """Most of them before the vendor has settled: by then most belong to others, whose answers come."""
 _LOST = "an upload's answer was lost"
-
-_TEXT_OPTIONS = ("case_title", "after_stage_id", "after_assigned_to")
-_OPTIONS = (*_TEXT_OPTIONS, "trigger_workflow")
 
 
 class Docsumo:
@@ -77,12 +75,7 @@ class Docsumo:
             InvalidCaseError: says what to mend.
 
         """
-        for key, value in case.options.items():
-            if key not in _OPTIONS:
-                raise InvalidCaseError(f'unknown option "{key}": Docsumo takes {", ".join(sorted(_OPTIONS))}')
-            if key in _TEXT_OPTIONS and (not isinstance(value, str) or not value.strip()):
-                raise InvalidCaseError(f'option "{key}" must be a text that is not empty')
-        _triggers(case)
+        check("Docsumo", options(case.connection), case.options)
 
     def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
         """Return one batch with all documents, or as few as keep within ``REQUEST_BYTES`` each."""
@@ -122,7 +115,11 @@ class Docsumo:
 
     def listed(self, connection: Connection) -> Flow[Seen]:
         """Read the first page of the case type's list, the latest created first (guide 1.B)."""
-        return (yield from flows.newest(own(connection)))
+        ids, whole, dated = list[str](), True, True
+        for casetype in own(connection).casetypes:
+            seen = yield from flows.newest(_with(own(connection), casetype))
+            ids, whole, dated = [*ids, *seen.ids], whole and seen.whole, dated and seen.dated
+        return Seen(tuple(ids), whole=whole, dated=dated)
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload a batch; it creates the case, or appends to it once it has an id (guide 1.A, 1.C).
@@ -142,7 +139,7 @@ class Docsumo:
             raise CaseFailedError("the case's first documents did not reach the vendor, so there is no case to add to")
         documents = _documents(case, batch)
         request = requests.upload(
-            own(case.connection),
+            _of(case),
             documents,
             case_id=case.case_id,
             trigger_workflow=last and _triggers(case),
@@ -181,7 +178,7 @@ class Docsumo:
         if case.case_id is not None:
             files = yield from flows.search_files(case.case_id)
             return _appended(case.case_id, documents, files, intent)
-        found, proven = yield from flows.look_back(own(case.connection), intent)
+        found, proven = yield from flows.look_back(_of(case), intent)
         entries = [each.entry for each in found]
         left = suspects(entries, intent)
         if len(left) > (CANDIDATES if intent.settled else EARLY_CANDIDATES):
@@ -209,15 +206,23 @@ class Docsumo:
     ) -> Flow[Mapping[str, Progress]]:
         """Read how cases stand off the list, latest change first, no further than needed (guide 1.B).
 
-        All cases are of one connection. Finished is what the connection's ``done`` says, and a failing status.
+        All cases are of one connection; each case type has a list of its own. Finished is what the connection's
+        ``done`` says, and a failing status.
         """
-        wanted = {each.case_id for each in cases if each.case_id}
-        if not wanted:
-            return {}
-        connection, place = own(cases[0].connection), flows.Place(start)
-        found = yield from flows.find_cases(connection, wanted, since=_since(cases), place=place, spent=spent)
-        stands = Found({case_id: _progress(entry, connection) for case_id, entry in found.items()})
-        stands.rest = None if place.ended else place.offset
+        stands, types = (
+            Found(),
+            list(dict.fromkeys(each for case in cases if case.case_id for each in _casetypes(case))),
+        )
+        for casetype in types:
+            there = [each for each in cases if casetype in _casetypes(each) and each.case_id not in stands]
+            wanted = {each.case_id for each in there if each.case_id}
+            if not wanted:
+                continue
+            place = flows.Place(start if len(types) == 1 else 0)
+            connection = _with(own(cases[0].connection), casetype)
+            found = yield from flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
+            stands.update({case_id: _progress(entry, connection) for case_id, entry in found.items()})
+            stands.rest = None if place.ended or len(types) > 1 else place.offset
         return stands
 
     def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 — the last upload triggers the workflow
@@ -229,7 +234,7 @@ class Docsumo:
         if case.case_id is None:
             return ()
         connection = own(case.connection)
-        yield from flows.find_cases(connection, {case.case_id}, since=_since([case]), keep=results.CASE)
+        yield from _find(case, since=_since([case]), keep=results.CASE)
         files = yield from flows.search_files(case.case_id, query=connection.artifacts.query, keep=results.FILES)
         named = {each.id: each.name or each.id for each in files if each.id}
         wanted = [(name, id_) for id_, name in named.items() if _matches(name, connection.artifacts.include)]
@@ -253,25 +258,30 @@ class Docsumo:
         A case that is only collected is looked at first, and what is already so is not set again: the vendor would
         announce it as a change, and Dossier would collect the case once more.
         """
-        connection = own(case.connection)
-        after = connection.after
+        after = own(case.connection).after
         changes = {
-            "stage_id": _text(case.options.get("after_stage_id")) or after.stage_id,
-            "assigned_to": _text(case.options.get("after_assigned_to")) or after.assigned_to,
+            "stage_id": text_of(case.options, "after_stage_id") or after.stage_id,
+            "assigned_to": text_of(case.options, "after_assigned_to") or after.assigned_to,
             "case_name": _title(case),
         }
         if case.case_id is None or not any(changes.values()):
             return
+        connection = _of(case)
         if not case.documents:
-            found = yield from flows.find_cases(connection, {case.case_id}, since=None)
-            there = found[case.case_id].raw if case.case_id in found else {}
+            casetype, found = yield from _find(case, since=None)
+            there = found.raw if found else {}
             changes = {key: None if there.get(key) == value else value for key, value in changes.items()}
+            connection = _with(connection, casetype)
         if any(changes.values()):
             yield from flows.update_case(connection, case.case_id, **changes, keep=results.AFTER)
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the kept list page, file search and uploads. Never raises."""
-        return results.read_result(case, own(case.connection).done, raw, title=_title(case))
+        result = results.read_result(case, own(case.connection).done, raw, title=_title(case))
+        settings = own(case.connection).fields
+        if settings is not None and result.status != "failed":
+            result.fields = fields.read(settings, raw, result.warnings)
+        return result
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
@@ -281,7 +291,10 @@ class Docsumo:
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
     ) -> Flow[Mapping[str, datetime]]:
         """Read the case type's list, the latest created first, as far back as ``since`` (guide 1.B)."""
-        return (yield from flows.created_since(own(connection), since, recorded))
+        found: dict[str, datetime] = {}
+        for casetype in own(connection).casetypes:
+            found |= yield from flows.created_since(_with(own(connection), casetype), since, recorded)
+        return found
 
     def check(self, connection: Connection) -> Flow[str]:
         """List one case: proves URL, key and case type."""
@@ -297,20 +310,42 @@ def _triggers(case: CaseView) -> bool:
     option = case.options.get("trigger_workflow")
     if option is None:
         return own(case.connection).trigger_workflow
-    if option in (True, "true"):
-        return True
-    if option in (False, "false"):
-        return False
-    raise InvalidCaseError('option "trigger_workflow" must be true or false')
+    return option not in (False, "false")
 
 
-def _text(option: OptionValue) -> str | None:
-    return option if isinstance(option, str) and option.strip() else None
+def _with(connection: DocsumoConnection, casetype: str) -> DocsumoConnection:
+    """Return the connection's settings for one of its case types."""
+    return connection.model_copy(update={"casetype_id": casetype})
+
+
+def _of(case: CaseView) -> DocsumoConnection:
+    """Return the connection's settings for the case's own type."""
+    connection = own(case.connection)
+    return _with(connection, text_of(case.options, "casetype_id") or connection.casetype_id)
+
+
+def _casetypes(case: CaseView) -> tuple[str, ...]:
+    """Return the types that a case may have: one that was only collected may have any of the connection's."""
+    chosen = text_of(case.options, "casetype_id")
+    if chosen or case.documents:
+        return (_of(case).casetype_id,)
+    return own(case.connection).casetypes
+
+
+def _find(case: CaseView, *, since: datetime | None, keep: str | None = None) -> Flow[tuple[str, Entry | None]]:
+    """Return a case's type and its entry in that type's list; None for what no list has."""
+    case_id = case.case_id or ""
+    for casetype in _casetypes(case):
+        found = yield from flows.find_cases(_with(_of(case), casetype), {case_id}, since=since, keep=keep)
+        if case_id in found:
+            return casetype, found[case_id]
+    return _of(case).casetype_id, None
 
 
 def _title(case: CaseView) -> str | None:
     """Return the name that ``finish`` gives the case, None if it leaves the vendor's."""
-    return _text(case.options.get("case_title")) or own(case.connection).after.case_name
+    given = own(case.connection).after.case_name
+    return text_of(case.options, "case_title") or (given and given.replace("{reference}", case.reference))
 
 
 def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:

@@ -31,10 +31,14 @@ _ODD = 10
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """The list's cases as far as they were read; ``whole`` where the vendor said that there are no more."""
+    """The list's cases as far as they were read; ``whole`` where the vendor said that there are no more.
+
+    ``total`` is how many it has in all, where the vendor tells.
+    """
 
     entries: list[Entry]
     whole: bool
+    total: int | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +58,25 @@ def list_cases(
     assigned_to: Sequence[str] = (),
     sort_by: SortBy = "created_date.asc",
 ) -> Flow[list[dict[str, Any]]]:
+    """Return the cases of :func:`list_page` without their number."""
+    found = yield from list_page(
+        connection, limit=limit, offset=offset, stage_id=stage_id, assigned_to=assigned_to, sort_by=sort_by
+    )
+    return [each.raw for each in found.entries]
+
+
+def list_page(
+    connection: DocsumoConnection,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    stage_id: Sequence[str] = (),
+    assigned_to: Sequence[str] = (),
+    sort_by: SortBy = "created_date.asc",
+) -> Flow[Walked]:
     """Return the case type's cases from the ``offset``-th on as the vendor lists them, each once, at most ``limit``.
+
+    A ``limit`` of 0 asks for their number alone.
 
     In the default order cases that arrive meanwhile come last, so none is skipped. In a ``.desc`` order those that
     arrive meanwhile are left out; in a ``modified_date`` order a case that changes meanwhile may be.
@@ -66,22 +88,22 @@ def list_cases(
     Source: guide 1.B.
 
     """
-    if limit is not None and limit < 1:
-        raise InvalidCaseError(f"limit is {limit}: use 1 or more")
+    if limit is not None and limit < 0:
+        raise InvalidCaseError(f"limit is {limit}: use 0 or more")
     if offset < 0:
         raise InvalidCaseError(f"offset is {offset}: use 0 or more")
     if sort_by not in get_args(SortBy):
         raise InvalidCaseError(f'sort_by is "{sort_by}": use one of {", ".join(get_args(SortBy))}')
-    entries = yield from walk(
+    found = yield from walk(
         connection,
         sort_by=sort_by,
-        page=min(limit or LARGEST_PAGE, LARGEST_PAGE),
+        page=LARGEST_PAGE if limit is None else min(limit, LARGEST_PAGE),
         offset=offset,
         stage_id=stage_id,
         assigned_to=assigned_to,
         enough=lambda found: limit is not None and len(found) >= limit,
     )
-    return [each.raw for each in entries[:limit]]
+    return Walked(found.entries[:limit], found.whole, found.total)
 
 
 def walk(
@@ -94,8 +116,9 @@ def walk(
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
+    own: str | None = None,
     place: Place | None = None,
-) -> Flow[list[Entry]]:
+) -> Flow[Walked]:
     """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end.
 
     ``place`` is told how far that was.
@@ -113,11 +136,12 @@ def walk(
         stage_id=stage_id,
         assigned_to=assigned_to,
         keep=keep,
+        own=own,
         place=place,
     )
     if walked is None:
         raise MalformedAnswerError(f"the vendor's list of cases has not ended after {MOST_PAGES} pages")
-    return walked.entries
+    return walked
 
 
 def _walk(
@@ -130,6 +154,7 @@ def _walk(
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
+    own: str | None = None,
     sure: bool = False,
     shared: bool = False,
     place: Place | None = None,
@@ -149,6 +174,7 @@ def _walk(
             stage_id=stage_id,
             assigned_to=assigned_to,
             keep=keep,
+            own=own,
             shared=shared,
         )
         answer = replies.page(request, (yield request))
@@ -164,7 +190,7 @@ def _walk(
         if place is not None:
             place.offset, place.ended = offset, over
         if over or (found and enough(list(found.values()))):
-            return Walked(list(found.values()), whole=not answer.size or ended)
+            return Walked(list(found.values()), whole=not answer.size or ended, total=answer.total)
     return None
 
 
@@ -184,7 +210,7 @@ def find_cases(
         wanted: case ids.
         since: the earliest time, by our clock, at which one of them can have changed last, or None if it can be any
             time; the list is read, latest change first, no further than that.
-        keep: name under which the last page (the one with the case, if one case is wanted) is kept.
+        keep: name under which the entry of the case is kept, where one case is wanted.
         place: where to begin, and how far the list was read.
         spent: whether to leave the rest of the list for another time.
 
@@ -197,10 +223,17 @@ def find_cases(
         reached.ended = reached.ended or not missing or _past(found, age)
         return reached.ended or spent()
 
-    entries = yield from walk(
-        connection, sort_by="modified_date.desc", enough=enough, offset=reached.offset, keep=keep, place=reached
+    own = next(iter(wanted), None) if keep else None
+    found = yield from walk(
+        connection,
+        sort_by="modified_date.desc",
+        enough=enough,
+        offset=reached.offset,
+        keep=keep,
+        own=own,
+        place=reached,
     )
-    return {each.case_id: each for each in entries if each.case_id and each.case_id in wanted}
+    return {each.case_id: each for each in found.entries if each.case_id and each.case_id in wanted}
 
 
 def _past(found: Sequence[Entry], age: timedelta | None) -> bool:
@@ -251,8 +284,8 @@ def created_since(
         last = found[-1].case_id
         return last is not None and times(found).get(last, since) < since
 
-    entries = yield from walk(connection, sort_by="created_date.desc", enough=enough)
-    return {case_id: at for case_id, at in times(entries).items() if at >= since}
+    walked = yield from walk(connection, sort_by="created_date.desc", enough=enough)
+    return {case_id: at for case_id, at in times(walked.entries).items() if at >= since}
 
 
 def search_files(case_id: str, *, query: str = "", keep: str | None = None, shared: bool = False) -> Flow[list[File]]:

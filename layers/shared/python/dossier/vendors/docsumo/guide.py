@@ -15,14 +15,11 @@ _UPLOAD = (
     "data.documents[].filename",
     "data.documents[].status",
 )
-_CASES = tuple(
-    f"data.cases[].{field}"
-    for field in ("case_id", "case_name", "stage_id", "status", "created_date", "modified_date", "assigned_to")
-)
+_CASE = ("case_id", "case_name", "stage_id", "status", "created_date", "modified_date", "assigned_to")
 
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     "upload-": _UPLOAD,  # 1.A, 1.C
-    "case": (*_ENVELOPE, *_CASES, "data.total_count?", "data.pagination?"),  # 1.B; "pagination" is of a public page
+    "case": _CASE,  # 1.B: of the list, the case's own entry alone is kept
     "after": (
         *_ENVELOPE,
         *(f"data.{each}" for each in ("case_id", "casetype_id", "case_name", "stage_id", "assigned_to")),

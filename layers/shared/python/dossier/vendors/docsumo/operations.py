@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dossier.alike import same
-from dossier.errors import VendorRejectedError
+from dossier.errors import InvalidCaseError, VendorRejectedError
 from dossier.http import Flow
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
 from dossier.settings import Connection
 from dossier.vendors.docsumo import flows, replies, requests
 from dossier.vendors.docsumo.requests import SORTS
-from dossier.vendors.docsumo.settings import own
+from dossier.vendors.docsumo.settings import DocsumoConnection, own
 
+_CASETYPE = Argument("casetype_id", "the case type, if the connection has several", option=True)
 _CASE_ID = Argument("case_id", "the case's id")
 _CASES = ("CASE ID", "NAME", "STAGE", "STATUS", "ASSIGNED TO", "CREATED", "MODIFIED")
 _CASE_KEYS = ("case_id", "case_name", "stage_id", "status", "assigned_to", "created_date", "modified_date")
@@ -22,20 +23,23 @@ _FILE_KEYS = ("id", "filename", "status", "created_at")
 
 
 def _cases(connection: Connection, given: Values) -> Flow[Answer | File]:
-    listed = yield from flows.list_cases(
-        own(connection),
+    found = yield from flows.list_page(
+        _typed(connection, given),
         limit=given["limit"],
         offset=given["offset"] or 0,
         stage_id=given["stage_id"],
         assigned_to=given["assigned_to"],
         sort_by=given["sort_by"] or "created_date.asc",
     )
-    return Answer(listed, tables=(Table(_CASES, tuple(_row(each, _CASE_KEYS) for each in listed)),))
+    listed = [each.raw for each in found.entries]
+    facts = (("total", found.total),) if given["limit"] == 0 else ()
+    raw = {"cases": listed, "total_count": found.total}
+    return Answer(raw, facts, (Table(_CASES, tuple(_row(each, _CASE_KEYS) for each in listed)),))
 
 
 def _update(connection: Connection, given: Values) -> Flow[Answer | File]:
     changes = {key: given[key] for key in ("stage_id", "assigned_to", "case_name")}
-    answer = yield from flows.update_case(own(connection), given["case_id"], **changes)
+    answer = yield from flows.update_case(_typed(connection, given), given["case_id"], **changes)
     data = answer.get("data")
     found = data if isinstance(data, dict) else {}
     keys = ("case_id", "case_name", "stage_id", "assigned_to", "modified_date")
@@ -62,6 +66,18 @@ def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # 
     return File(fitting[0].name or wanted, replies.download_url(request, (yield request)))
 
 
+def _typed(connection: Connection, given: Values) -> DocsumoConnection:
+    """Return the connection's settings with the case type that was named."""
+    settings, casetype = own(connection), given["casetype_id"]
+    if casetype is not None and casetype not in settings.casetypes:
+        raise InvalidCaseError(f'case type "{casetype}" is not the connection\'s: use one of {_list(settings)}')
+    return settings if casetype is None else settings.model_copy(update={"casetype_id": casetype})
+
+
+def _list(settings: DocsumoConnection) -> str:
+    return ", ".join(settings.casetypes)
+
+
 def _row(raw: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[object, ...]:
     return tuple(raw.get(key) for key in keys)
 
@@ -77,6 +93,7 @@ OPERATIONS = (
             Argument("sort_by", "the order", option=True, choices=SORTS),
             Argument("stage_id", "only in this stage, or in one of these", option=True, many=True),
             Argument("assigned_to", "only assigned to this user, or to one of these", option=True, many=True),
+            _CASETYPE,
         ),
     ),
     Operation(
@@ -88,6 +105,7 @@ OPERATIONS = (
             Argument("stage_id", "the stage to move it to", option=True),
             Argument("assigned_to", "the user to assign it to", option=True),
             Argument("case_name", "its new name", option=True),
+            _CASETYPE,
         ),
     ),
     Operation(

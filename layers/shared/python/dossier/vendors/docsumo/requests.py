@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from dossier.http import Effect, FilePart, Request, segment
 from dossier.models import Document
+from dossier.slices import item_of
 from dossier.vendors.docsumo.guide import REFUSAL
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
@@ -49,14 +50,24 @@ def list_cases(
     stage_id: Sequence[str] = (),
     assigned_to: Sequence[str] = (),
     keep: str | None = None,
+    own: str | None = None,
     shared: bool = False,
 ) -> Request:
-    """Ask for one page of the case type's cases (guide 1.B); a filter of several values repeats its key."""
+    """Ask for one page of the case type's cases (guide 1.B); how a filter has several values is a setting.
+
+    Of what is kept there is the entry of the case ``own`` alone, if that is given.
+    """
     query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
-    query += [("stage_id", each) for each in stage_id]
-    query += [("assigned_to", each) for each in assigned_to]
+    query += _array(connection, "stage_id", stage_id)
+    query += _array(connection, "assigned_to", assigned_to)
     path = f"/api/v1/external/agents/{segment(connection.casetype_id)}/cases"
-    return _request("GET", path, tuple(query), keep=keep, shared=shared)
+    cut = partial(entry_of, case_id=own) if own else None
+    return _request("GET", path, tuple(query), keep=keep, cut=cut, shared=shared)
+
+
+def entry_of(page: bytes, *, case_id: str) -> bytes | None:
+    """Return a case's own entry in a page of the list, byte for byte; the others are of other people's cases."""
+    return item_of(page, ("data", "cases"), lambda each: isinstance(each, dict) and each.get("case_id") == case_id)
 
 
 def update_case(
@@ -76,3 +87,10 @@ def download_url(case_id: str, file_id: str) -> Request:
     """Ask for a file's temporary URL (guide 2, step 2)."""
     path = f"/api/v1/chatot/cases/{segment(case_id)}/chat/artifacts/{segment(file_id)}/url"
     return _request("GET", path, (("download", "true"),))
+
+
+def _array(connection: DocsumoConnection, name: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    if connection.array_parameters == "comma":
+        return [(name, ",".join(values))] if values else []
+    key = f"{name}[]" if connection.array_parameters == "brackets" else name
+    return [(key, each) for each in values]

@@ -40,7 +40,7 @@ def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: 
 
     The guide names no extracted values in any JSON answer: they are in the files, which are artifacts.
     """
-    entry = _entry(_data(raw.get(CASE)), case.case_id)
+    entry = _entry(raw.get(CASE), case.case_id)
     found = replies.file_list(_json(raw.get(FILES))) or []
     sent = [each for name in raw if name.startswith(UPLOAD) for each in _documents(raw[name])]
     documents = _of_case(case.documents, found, sent) if case.documents else [_of_file(each) for each in found]
@@ -100,8 +100,13 @@ def _take_answer(document: Document, answers: list[Sent]) -> Sent | None:
     return taken
 
 
-def _entry(data: dict[str, Any], case_id: str | None) -> Entry | None:
-    listed = data.get("cases")
+def _entry(body: bytes | None, case_id: str | None) -> Entry | None:
+    """Return the case's entry: kept by itself, or (by the version before) within its page of the list."""
+    answer = _json(body)
+    if isinstance(answer, dict) and "case_id" in answer:
+        own = replies.entry(answer)
+        return own if own.case_id == case_id else None
+    listed = _data(body).get("cases")
     entries = [replies.entry(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return next((each for each in entries if each.case_id == case_id), None)
 

@@ -19,7 +19,8 @@ from dossier.errors import (
 from dossier.http import Flow
 from dossier.lost import certain, choose, proves, reaches_back, suspects, usable
 from dossier.media import JPEG, PDF, TIFF
-from dossier.models import AS_S3, BY_REFERENCE, PRESIGNED, Document, Phase, now
+from dossier.models import BY_REFERENCE, PRESIGNED, Document, Phase, now
+from dossier.options import check, text_of
 from dossier.ports import (
     Artifact,
     CaseView,
@@ -40,7 +41,8 @@ from dossier.vendors.docustack import hints, lookup, requests, results
 from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
 from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.guide import DOCUMENTED, REFUSAL
-from dossier.vendors.docustack.settings import key_header, own, schemes
+from dossier.vendors.docustack.options import options
+from dossier.vendors.docustack.settings import DocuStackConnection, key_header, own, schemes
 
 MAX_BYTES = 100 * 1024 * 1024
 """Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
@@ -52,8 +54,6 @@ MOST_COMPARED = 60
 """Most documents of a case whose names are compared, each with each, to upload several at once."""
 PAGES = 20
 """Most pages of the list that one look-up reads."""
-OPTIONS = frozenset({"case_title", BY_REFERENCE})
-"""Options of a case; the title becomes the result's, since DocuStack knows no cases."""
 
 
 class DocuStack:
@@ -80,15 +80,7 @@ class DocuStack:
             raise InvalidCaseError("DocuStack has no cases: leave out case_id")
         if not case.documents:
             raise InvalidCaseError("the case has no documents")
-        unknown = sorted(set(case.options) - OPTIONS)
-        if unknown:
-            known = ", ".join(sorted(OPTIONS))
-            raise InvalidCaseError(f'unknown option "{unknown[0]}": DocuStack knows {known}')
-        title = case.options.get("case_title")
-        if title is not None and not isinstance(title, str):
-            raise InvalidCaseError("option case_title: must be text")
-        if case.options.get(BY_REFERENCE) not in {None, AS_S3, PRESIGNED}:
-            raise InvalidCaseError(f'option {BY_REFERENCE}: must be "{AS_S3}" or "{PRESIGNED}"')
+        check("DocuStack", options(case.connection), case.options)
         for document in case.documents:
             if document.ref is not None and not document.ref.lower().startswith(schemes(case.connection)):
                 raise InvalidCaseError(f"{document.name}: DocuStack reads references that begin with https:// or s3://")
@@ -137,7 +129,7 @@ class DocuStack:
         documents = _pick(case, batch)
         if _is_referred(case, documents[0]):
             return (yield from self._upload_batch(case, documents))
-        request = requests.upload(own(case.connection), documents[0])
+        request = requests.upload(_of(case), documents[0])
         reply = yield request
         answer = read_object(request, reply)
         document_id = first_id(answer, "document_id")
@@ -146,7 +138,7 @@ class DocuStack:
         return Uploaded(document_ids={documents[0].index: document_id}, job_id=first_id(answer, "job_id"))
 
     def _upload_batch(self, case: CaseView, documents: Sequence[Document]) -> Flow[Uploaded]:
-        request = requests.batch(own(case.connection), documents)
+        request = requests.batch(_of(case), documents)
         reply = yield request
         uploaded = read_batch(read(request, reply), documents)
         lacking = [each for each in documents if each.index not in {**uploaded.document_ids, **uploaded.failures}]
@@ -305,6 +297,13 @@ class DocuStack:
         if listing is None:
             return f"answers ({mode}), but lists no documents: lost upload answers will be asked of you"
         return f"the key is accepted ({mode}); {len(listing.documents)} document(s) listed"
+
+
+def _of(case: CaseView) -> DocuStackConnection:
+    """Return the connection's settings with the case's own schema."""
+    connection = own(case.connection)
+    schema = text_of(case.options, "schema_id") or connection.schema_id
+    return connection.model_copy(update={"schema_id": schema})
 
 
 def _is_referred(case: CaseView, document: Document) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from dossier.errors import InvalidCaseError
 from dossier.http import Flow
+from dossier.lost import usable
 from dossier.models import Document
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
 from dossier.replies import read, read_object
@@ -18,6 +19,8 @@ from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.results import read_fields
 from dossier.vendors.docustack.settings import own, schemes
 
+PAGES = 20
+"""Most pages of the list that are read for a job."""
 _DOCUMENTS = ("DOCUMENT ID", "NAME", "STATUS", "CREATED")
 _FIELDS = ("KEY", "NAME", "VALUE", "CONFIDENCE", "INFERRED", "EDITED")
 _BATCH = ("REFERENCE", "NAME", "DOCUMENT ID", "REFUSED")
@@ -67,7 +70,27 @@ def _batch(connection: Connection, given: Values) -> Flow[Answer | File]:
         (_bare(each.ref), each.name, uploaded.document_ids.get(each.index), uploaded.failures.get(each.index))
         for each in documents
     )
-    return Answer(answer, (("job id", uploaded.job_id),), (Table(_BATCH, rows),))
+    ids = [uploaded.job_id] if uploaded.job_id else [*uploaded.document_ids.values()]
+    then = f"dossier collect {connection.name} {' '.join(ids)}" if ids else None
+    return Answer(answer, (("job id", uploaded.job_id), ("to collect it", then)), (Table(_BATCH, rows),))
+
+
+def jobs(connection: Connection) -> Flow[Mapping[str, list[str]]]:  # noqa: ARG001 — the list is the account's
+    """Return the documents of each job, as far as the account's list tells: a batch is one."""
+    found: dict[str, list[str]] = {}
+    listing = lookup.Listing((), whole=False, next_offset=0)
+    for _ in range(PAGES):
+        request = requests.listing(listing.next_offset or 0)
+        page = lookup.read_listing(read(request, (yield request)))
+        if page is None:
+            break
+        before, listing = listing, listing + page
+        if listing.next_offset is None or len(listing.documents) == len(before.documents):
+            break
+    for each in listing.documents:
+        if each.job_id is not None and usable(each.label):
+            found.setdefault(each.job_id, []).append(each.label)
+    return found
 
 
 def _referred(refs: Sequence[str], names: Sequence[str], known: tuple[str, ...]) -> list[Document]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dossier.http import decode
 from dossier.models import Document
+from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.result import DocumentResult, FieldValue, Result
 from dossier.values import field
@@ -20,8 +21,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     warnings: list[str] = []
     documents = [_document(case, document, _answer(document, raw), warnings) for document in case.documents]
     failed = [document for document in documents if document.error is not None]
-    title = case.options.get("case_title")
-    result = Result(title=title if isinstance(title, str) else None, documents=documents, warnings=warnings)
+    result = Result(title=text_of(case.options, "case_title"), documents=documents, warnings=warnings)
     if len(documents) == 1:
         result.fields = list(documents[0].fields)
     if failed:
@@ -55,7 +55,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
         warnings.append(f"{document.name}: DocuStack extracted {told} fields, and its answer has {len(fields)}")
     return DocumentResult(
         document_id=document.document_id,
-        name=document.name,
+        name=(text(answer.get("name")) if not document.key and not document.ref else None) or document.name,
         status=state.status or document.status,
         error=error if failed else None,
         fields_extracted=told,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,14 @@ class DocuStackConnection(Connection):
     schema_id: str = Field(min_length=1, max_length=256)
     """The schema that names the fields to extract; every upload carries it."""
     organization_id: str = Field(min_length=1, max_length=256)
+    schema_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+    """Other schemas that a case may choose by its option ``schema_id``."""
     webhook: Webhook | None = SIGNATURE
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """Every schema that a case may have."""
+        return tuple(dict.fromkeys((self.schema_id, *self.schema_ids)))
 
 
 def own(connection: Connection) -> DocuStackConnection:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from dossier.errors import (
@@ -18,8 +17,9 @@ from dossier.errors import (
 )
 from dossier.http import Flow
 from dossier.lost import usable
-from dossier.media import BMP, DOCX, GIF, JPEG, PDF, PNG, TIFF, WEBP
+from dossier.media import AVIF, BMP, DOCX, GIF, HEIC, JP2, JPEG, PDF, PNG, TIFF, WEBP
 from dossier.models import Document, Phase
+from dossier.options import check
 from dossier.ports import (
     Artifact,
     CaseView,
@@ -49,6 +49,7 @@ from dossier.vendors.ombudsman.answers import (
     status,
 )
 from dossier.vendors.ombudsman.guide import DOCUMENTED, REFUSAL
+from dossier.vendors.ombudsman.options import options
 from dossier.vendors.ombudsman.settings import key_header, own
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -67,7 +68,7 @@ class Ombudsman:
     """The Ombudsman partner API as a vendor: a case is opened, fed one document after the other, then assessed."""
 
     name = "ombudsman"
-    media_types = frozenset({PDF, DOCX, JPEG, PNG, TIFF, GIF, BMP, WEBP})
+    media_types = frozenset({PDF, DOCX, JPEG, PNG, TIFF, GIF, BMP, WEBP, HEIC, AVIF, JP2})
     max_document_bytes = MAX_BYTES
     opens_case = True
     phases: tuple[Phase, ...] = ("documents", "results")
@@ -82,17 +83,8 @@ class Ombudsman:
         return key_header(own(connection), api_key)
 
     def validate(self, case: CaseView) -> None:
-        """Refuse unknown options, and a ``case_initiated_date`` that is no date."""
-        unknown = sorted(set(case.options) - set(requests.CREATE_OPTIONS))
-        if unknown:
-            known = ", ".join(requests.CREATE_OPTIONS)
-            raise InvalidCaseError(f'unknown option "{unknown[0]}": the Ombudsman API knows {known}')
-        for name, value in case.options.items():
-            if value is not None and not isinstance(value, str):
-                raise InvalidCaseError(f"option {name}: must be text")
-        initiated = case.options.get("case_initiated_date")
-        if isinstance(initiated, str) and not _is_date(initiated):
-            raise InvalidCaseError("option case_initiated_date: must be a date such as 2025-01-15")
+        """Refuse unknown options, values that an option cannot have, and a case of nothing."""
+        check("the Ombudsman API", options(case.connection), case.options)
         if case.case_id is None and not case.documents:
             raise InvalidCaseError("the case has no documents, and no case_id to collect")
 
@@ -118,9 +110,10 @@ class Ombudsman:
         yield from ()
         if own(case.connection).on_unknown_outcome == "retry":
             return None
+        known_as = requests.external_id(case.reference, case.options)
         raise NeedsAttentionError(
             f"the answer to creating case {case.reference} was lost, and the API cannot look a case up by its "
-            f"reference: see at the vendor's whether external_case_id {case.reference} exists"
+            f"reference: see at the vendor's whether external_case_id {known_as} exists"
         )
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
@@ -312,16 +305,6 @@ def _case_id(case: CaseView) -> str:
 def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
     by_index = {document.index: document for document in case.documents}
     return [by_index[index] for index in batch]
-
-
-def _is_date(value: str) -> bool:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _progress(answer: Mapping[str, Any]) -> Progress:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dossier.deliveries import Delivery
 from dossier.ports import Hint
-from dossier.replies import delivered, identifier
 
 
 def read_hint(body: bytes) -> Hint | None:
-    """Return the ``case_id`` and ``document_id`` in a delivery, also under ``data``; None if there is neither."""
-    event, parts = delivered(body)
-    cases = tuple(dict.fromkeys(found for part in parts if (found := identifier(part.get("case_id")))))
-    documents = tuple(dict.fromkeys(found for part in parts if (found := identifier(part.get("document_id")))))
+    """Return the case and document ids in a delivery; None if there is neither."""
+    delivery = Delivery(body)
+    cases, documents = delivery.ids("case", nearest=True), delivery.ids("document")
     if not cases and not documents:
         return None
-    return Hint(event=event, case_ids=cases, document_ids=documents)
+    return Hint(event=delivery.event("unnamed"), case_ids=cases, document_ids=documents)

@@ -7,6 +7,7 @@ from functools import partial
 
 from dossier.http import Effect, FilePart, Request, kept_name, segment
 from dossier.models import Document, OptionValue
+from dossier.options import text_of
 from dossier.vendors.ombudsman.guide import REFUSAL
 from dossier.vendors.ombudsman.settings import OmbudsmanConnection
 
@@ -18,12 +19,18 @@ CREATE_OPTIONS = ("case_title", "case_initiated_date")
 
 
 def create(connection: OmbudsmanConnection, reference: str, options: Mapping[str, OptionValue]) -> Request:
-    """Create a case (guide, "Step 1"); the caller's reference becomes its ``external_case_id``."""
-    body: dict[str, OptionValue] = {"external_case_id": reference, "ombudsman": connection.tenant}
-    if connection.case_type_id is not None:
-        body["case_type_id"] = connection.case_type_id
-    body.update({name: options[name] for name in CREATE_OPTIONS if options.get(name) is not None})
+    """Create a case (guide, "Step 1")."""
+    body = {"external_case_id": external_id(reference, options), "ombudsman": connection.tenant}
+    case_type = text_of(options, "case_type_id") or connection.case_type_id
+    if case_type is not None:
+        body["case_type_id"] = case_type
+    body.update({name: text for name in CREATE_OPTIONS if (text := text_of(options, name)) is not None})
     return _request("POST", CASES, json=body, effect=Effect.UNSAFE)
+
+
+def external_id(reference: str, options: Mapping[str, OptionValue]) -> str:
+    """Return the caller's own id of a case: any text by option, else the reference."""
+    return text_of(options, "external_case_id") or reference
 
 
 def case(case_id: str) -> Request:

@@ -8,6 +8,7 @@ from typing import Any
 from dossier.errors import MalformedAnswerError
 from dossier.http import Reply
 from dossier.models import Document
+from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.replies import identifier
 from dossier.result import Dates, DocumentResult, Result, Scores, TimelineEntry
@@ -34,7 +35,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     documents = _documents(case, answer, raw, warnings)
     fields = _fields(answer.get("case_specific_fields"))
     result = Result(
-        title=text(answer.get("case_title")) or text(case.options.get("case_title")),
+        title=text(answer.get("case_title")) or text_of(case.options, "case_title"),
         summary=text(answer.get("case_summary")),
         warnings=[*(f"case_specific_fields: {each}" for each in fields.warnings), *warnings],
         fields=fields.fields,

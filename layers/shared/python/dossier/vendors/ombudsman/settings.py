@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,10 +18,18 @@ class OmbudsmanConnection(Connection):
     """The tenant id given during onboarding (``ombudsman`` in the guide's "Create a Case")."""
     case_type_id: str | None = Field(default=None, min_length=1, max_length=256)
     """The case type, which decides what is extracted; the guide recommends one."""
+    case_type_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+    """Other case types that a case may choose by its option ``case_type_id``."""
     on_failed_document: Literal["proceed", "stop"] = "proceed"
     """Whether a case is assessed without the documents that the vendor could not process."""
     on_unknown_outcome: Literal["ask", "retry"] = "ask"
     """After a lost answer to a create, which cannot be looked up: ask an operator, or create the case again."""
+
+    @property
+    def case_types(self) -> tuple[str, ...]:
+        """Every case type that a case may have."""
+        default = () if self.case_type_id is None else (self.case_type_id,)
+        return tuple(dict.fromkeys((*default, *self.case_type_ids)))
 
     def gives_confidences(self) -> bool:
         """Return False: what the vendor's AI writes has none."""

@@ -1,0 +1,98 @@
+"""``dossier collect``: brings results of what Dossier did not submit: the vendor's cases, documents and batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cli.deliveries import moment_of
+from cli.deployed import settings_file, settings_of
+from cli.errors import BadUsageError, CommandError
+from cli.output import Output
+from cli.target import Target
+from cli.text import counted
+from dossier import vendors
+from dossier.errors import InvalidCaseError
+from dossier.models import REFERENCE, CaseInput, execution_name
+from dossier.settings import Connection
+from dossier.steps.compare import SETTLED
+
+
+def collect(
+    out: Output, where: Target, connection: str, ids: Sequence[str], *, since: str | None, reference: str | None
+) -> None:
+    """Start a case for each id that only collects it; what belongs to a case already is left as it is.
+
+    An id is that of a vendor's case; of a vendor without cases that of a document, or of a job, which has several.
+
+    Raises:
+        BadUsageError: nothing is named, or what is named cannot be collected; nothing was started.
+        CommandError: the connection's settings are not known here.
+
+    """
+    where.require(connection)
+    settings = settings_of(where).get(connection)
+    if settings is None:
+        raise CommandError(f"[{connection}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS")
+    if not ids and since is None:
+        raise BadUsageError("there is nothing to collect: name ids, or --since when")
+    wanted = [*ids, *(_since(where, settings, since) if since else ())]
+    if reference is not None and len(wanted) != 1:
+        raise BadUsageError(f"--reference names one case, and {len(wanted)} ids are to be collected")
+    cases = [_case(where, settings, each, parts, reference) for each, parts in _parts(where, settings, wanted).items()]
+    started = [_start(where, *each) for each in cases]
+    out.document(started)
+    out.table(("ID", "REFERENCE", "OUTCOME"), [(each["id"], each["reference"], each["outcome"]) for each in started])
+    out.progress(f"{counted(sum(each['outcome'] == 'started' for each in started), 'case')} started")
+
+
+def _since(where: Target, settings: Connection, since: str) -> list[str]:
+    """Return what the account's list dates since then and no case here has."""
+    vendor = vendors.vendor(settings.vendor)
+    if not vendor.lists:
+        raise BadUsageError(f"{settings.vendor} has no list to look in: name ids")
+    intents, asked = where.app.intents, moment_of(since)
+    # An id is recorded after it was created: those of a little before tell how far off the vendor's clock is.
+    flow = vendor.created(settings, asked, intents.recorded(settings.name, asked - SETTLED))
+    created = where.app.transport.run(flow, vendor=vendor, connection=settings)
+    return [name for name, at in created.items() if at >= asked and intents.owner(settings.name, name) is None]
+
+
+def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[str, list[str]]:
+    """Return the documents of each id, for a vendor without cases; nothing for one with cases."""
+    vendor = vendors.vendor(settings.vendor)
+    if "results" in vendor.phases:
+        return {each: [] for each in ids}
+    jobs = vendors.jobs(settings.vendor)
+    found = where.app.transport.run(jobs(settings), vendor=vendor, connection=settings) if jobs and ids else {}
+    return {each: found.get(each, [each]) for each in ids}
+
+
+def _case(
+    where: Target, settings: Connection, id_: str, parts: Sequence[str], reference: str | None
+) -> tuple[str, str, CaseInput | None]:
+    """Return an id, its reference, and the case to start; none if it belongs to a case."""
+    owners = {owner for each in (id_, *parts) if (owner := where.app.intents.owner(settings.name, each))}
+    if owners:
+        return id_, ", ".join(sorted(owners)), None
+    data: dict[str, Any] = {"connection": settings.name, "reference": reference or reference_of(id_)}
+    data |= {"document_ids": list(parts)} if parts else {"case_id": id_}
+    try:
+        return id_, data["reference"], CaseInput.parse(data)
+    except InvalidCaseError as error:
+        raise BadUsageError(str(error).removeprefix("the execution input is wrong: ")) from None
+
+
+def reference_of(id_: str) -> str:
+    """Return the reference of what is only collected: its id where that is one, as a delivery about it would."""
+    return id_ if REFERENCE.fullmatch(id_) else f"case-{hashlib.sha256(id_.encode()).hexdigest()[:32]}"
+
+
+def _start(where: Target, id_: str, reference: str, case: CaseInput | None) -> dict[str, Any]:
+    if case is None:
+        return {"id": id_, "reference": reference, "outcome": "known", "execution_arn": None}
+    digest = hashlib.sha256(id_.encode()).hexdigest()
+    data = case.model_dump(mode="json", exclude_defaults=True)
+    arn = where.app.executions.start(execution_name(case.connection, reference, digest), data)
+    return {"id": id_, "reference": reference, "outcome": "started", "execution_arn": arn}

@@ -1,0 +1,91 @@
+"""A case's options: what a vendor declares of each, and the one place that checks and reads them.
+
+A vendor's folder may have ``options.py`` with a function ``options``: it says which options a connection's cases may
+have. The check, ``dossier submit --option help`` and ``docs/connections.md`` are made of that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from dossier.errors import InvalidCaseError
+from dossier.models import OptionValue
+
+LONGEST = 1024
+"""Longest text of an option, in characters."""
+_REDUCED = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?", re.ASCII)
+_ORDINAL = re.compile(r"(\d{4})-?(\d{3})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a case: its name, what it does, and what it may be."""
+
+    name: str
+    says: str
+    kind: Literal["text", "boolean", "date"] = "text"
+    choices: tuple[str, ...] = ()
+    """The only texts that it may be; any text if there are none."""
+
+    @property
+    def form(self) -> str:
+        """What may be given, in a few words."""
+        if self.choices:
+            return " or ".join(f'"{each}"' for each in self.choices)
+        return {"text": "a text", "boolean": "true or false", "date": "an ISO 8601 date"}[self.kind]
+
+
+def check(vendor: str, declared: Sequence[Option], given: Mapping[str, OptionValue]) -> None:
+    """Refuse options that are not declared, and values that one cannot have. None counts as left out.
+
+    Raises:
+        InvalidCaseError: one line that names the option and what it may be.
+
+    """
+    known = {each.name: each for each in declared}
+    for name, value in given.items():
+        if name not in known:
+            raise InvalidCaseError(f'unknown option "{name}": {vendor} takes {", ".join(sorted(known)) or "none"}')
+        if value is not None and not _fits(known[name], value):
+            raise InvalidCaseError(f'option "{name}" must be {known[name].form}')
+
+
+def parse(declared: Sequence[Option], name: str, text: str) -> OptionValue:
+    """Return what is typed for an option on a command line: true and false for a boolean one, else the text itself."""
+    kind = next((each.kind for each in declared if each.name == name), "text")
+    return text == "true" if kind == "boolean" and text in {"true", "false"} else text
+
+
+def text_of(given: Mapping[str, OptionValue], name: str) -> str | None:
+    """Return an option's text, None where it is left out; a whole number counts as its digits."""
+    value = given.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date of ISO 8601, to the year, month, week, day or moment."""
+    if _REDUCED.fullmatch(text):
+        return True
+    if ordinal := _ORDINAL.fullmatch(text):
+        last = date(int(ordinal[1]), 12, 31).timetuple().tm_yday if int(ordinal[1]) else 0
+        return 1 <= int(ordinal[2]) <= last
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.isascii()
+
+
+def _fits(option: Option, value: OptionValue) -> bool:
+    if option.kind == "boolean":
+        return isinstance(value, bool) or value in {"true", "false"}
+    text = text_of({option.name: value}, option.name)
+    if text is None or len(text) > LONGEST or (option.choices and text not in option.choices):
+        return False
+    return option.kind != "date" or is_date(text)

@@ -1,0 +1,39 @@
+"""What a result is read from: the raw answers of the vendor, and JSON files that came back, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from dossier.ports import ARTIFACT
+from dossier.stores.cases import ArtifactRecord
+from dossier.stores.objects import Objects
+
+LARGEST = 8 << 20
+"""Largest artifact that is read for values, in bytes: decoded it takes many times that."""
+
+
+class Kept(Mapping[str, bytes]):
+    """Raw answers, and each stored artifact under ``ARTIFACT`` and its name, which is read when it is asked for."""
+
+    def __init__(self, answers: Mapping[str, bytes], artifacts: Iterable[ArtifactRecord], objects: Objects) -> None:
+        self._answers = answers
+        self._keys = {f"{ARTIFACT}{each.name}": each.key for each in artifacts if each.key and each.size <= LARGEST}
+        self._objects = objects
+
+    def __getitem__(self, what: str) -> bytes:
+        if what not in self._keys:
+            return self._answers[what]
+        body = self._objects.read(self._keys[what])
+        if body is None:
+            raise KeyError(what)
+        return body
+
+    def __contains__(self, what: object) -> bool:
+        return what in self._keys or what in self._answers
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._answers
+        yield from self._keys
+
+    def __len__(self) -> int:
+        return len(self._answers) + len(self._keys)

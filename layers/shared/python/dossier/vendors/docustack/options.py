@@ -1,0 +1,19 @@
+"""What a DocuStack case may be given besides its documents."""
+
+from __future__ import annotations
+
+from dossier.models import AS_S3, BY_REFERENCE, PRESIGNED
+from dossier.options import Option
+from dossier.settings import Connection
+from dossier.vendors.docustack.settings import own
+
+
+def options(connection: Connection) -> tuple[Option, ...]:
+    """Return the options that a connection's cases may have."""
+    return (
+        Option("case_title", "the result's title; DocuStack itself knows no cases"),
+        Option(BY_REFERENCE, "lets DocuStack itself read the ``s3://`` documents", choices=(AS_S3, PRESIGNED)),
+        Option(
+            "schema_id", "the schema of the fields to extract, one of the connection's", choices=own(connection).schemas
+        ),
+    )

@@ -1,0 +1,19 @@
+"""What a case of the Ombudsman partner API may be given besides its documents (guide, "Request Fields")."""
+
+from __future__ import annotations
+
+from dossier.options import Option
+from dossier.settings import Connection
+from dossier.vendors.ombudsman.settings import own
+
+
+def options(connection: Connection) -> tuple[Option, ...]:
+    """Return the options that a connection's cases may have."""
+    types = own(connection).case_types
+    chosen = (Option("case_type_id", "the case type, one of the connection's", choices=types),) if types else ()
+    return (
+        Option("case_title", "the case's title, until the vendor's AI writes its own"),
+        Option("case_initiated_date", "when the case was initiated", "date"),
+        Option("external_case_id", "your own id of the case at the vendor; the reference if left out"),
+        *chosen,
+    )

@@ -1,0 +1,28 @@
+"""What is kept of a case is the case's own: nothing of other people's cases, though the vendor lists them together."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Cloud
+from tests.machine import World, samples
+
+
+def test_nothing_of_other_cases_is_kept(cloud: Cloud) -> None:
+    """Docsumo lists cases by the page: of that, the case's own entry is stored, as it stood, and no other name."""
+    world = World(cloud)
+    other = world.submit("claims", "R-1", samples("receipt.png"), options={"case_title": "Somebody Else"})
+    pages: list[bytes] = []
+    world.sandbox.event_hooks["response"].append(
+        lambda reply: pages.append(reply.read()) if reply.request.url.path.endswith("/cases") else None
+    )
+    own = world.submit("claims", "R-2", samples("invoice.pdf"))
+    kept = cloud.app.objects.read("cases/claims/R-2/vendor/case.json")
+    assert kept is not None
+    assert json.loads(kept)["case_id"] == own["case_id"]
+    assert any(kept in page for page in pages)
+    for key, _ in cloud.app.objects.list("cases/claims/R-2/"):
+        body = cloud.app.objects.read(key) or b""
+        assert b"Somebody Else" not in body, key
+        assert other["case_id"].encode() not in body, key
+    assert own["title"] == "invoice.pdf"
