@@ -14,7 +14,8 @@ from typing import Any
 from app import ROOT
 from checks.machine import CALLS, RECORDED, STEPS, expressions
 from checks.synthesis import COUNTS, definition, templates
-from dossier.errors import NeedsAttentionError, RetryableError
+from dossier.errors import DossierError, NeedsAttentionError, RetryableError, VendorUnavailableError
+from dossier.steps.refresh import ask as ask_again
 from tests.conftest import REGION, in_memory
 from tests.machine import World, samples
 from tests.meter import Meter
@@ -22,6 +23,7 @@ from tests.walk import Handlers, Walk
 
 MOST = 2
 """Recorded inputs of one expression in one state."""
+LOST = NeedsAttentionError("the answer was lost: was it created?")
 FILES = {"invoices": ("invoice.pdf",), "claims": ("invoice.pdf", "photo.jpg"), "disputes": ("invoice.pdf",)}
 
 
@@ -85,18 +87,25 @@ def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Wa
             if known:
                 collected = {"connection": connection, "reference": "R-2", "case_id": known}
                 yield walked(used, handlers, collected, "collected")
+            ask_again(connection, "R-1", desk=world.desk, executions=world.tokens, insist=True)
+            name, refresh = world.tokens.started[-1]
+            yield walked(used, handlers, refresh, name)
             yield walked(used, handlers, {"connection": connection, "reference": "R-3", "documents": []}, "refused")
             calls |= meter.calls
     yield from troubled(used)
 
 
 def troubled(used: dict[str, Any]) -> Iterator[Walk]:
-    """Yield executions that need an operator, and one whose failure cannot be recorded."""
-    for verb, connection in (("open", "disputes"), ("upload", "invoices")):
+    """Yield executions that need an operator, one that leaves a file out, one whose failure cannot be recorded."""
+    for verb, connection, error in (
+        ("open", "disputes", LOST),
+        ("upload", "invoices", LOST),
+        ("download", "invoices", VendorUnavailableError("storage answered 503")),
+    ):
         with in_memory() as cloud:
             uri = cloud.put(f"staging/{connection}/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
             case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
-            yield walked(used, Doubtful(verb, Handlers(World(cloud))), case, f"doubtful-{verb}")
+            yield walked(used, Failing(verb, error, Handlers(World(cloud))), case, f"failing-{verb}")
     with in_memory() as cloud:
         handlers = Handlers(World(cloud))
 
@@ -108,18 +117,19 @@ def troubled(used: dict[str, Any]) -> Iterator[Walk]:
         yield walked(used, broken, {"connection": "nobody", "reference": "R-1", "documents": []}, "unrecorded")
 
 
-class Doubtful:
-    """Handlers of which one cannot tell, the first time, what became of its request."""
+class Failing:
+    """Handlers of which one fails, the first time."""
 
-    def __init__(self, verb: str, handlers: Handlers) -> None:
+    def __init__(self, verb: str, error: DossierError, handlers: Handlers) -> None:
         self._verb: str | None = verb
+        self._error = error
         self._handlers = handlers
 
     def __call__(self, verb: str, payload: Mapping[str, Any]) -> Any:
         """Call a verb's function, or fail in its place."""
         if verb == self._verb:
             self._verb = None
-            raise NeedsAttentionError("the answer was lost: was it created?")
+            raise self._error
         return self._handlers(verb, payload)
 
 

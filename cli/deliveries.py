@@ -18,9 +18,10 @@ from dossier import vendors
 from dossier.models import now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
+from dossier.steps.wake import NOT_OURS
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
-VERDICTS = ("accepted", "refused")
+VERDICTS = ("accepted", "refused", NOT_OURS)
 _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -79,11 +80,13 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
     for _, together in groupby(keys, key=minute_of):  # within a minute the ids of refused ones are in no order
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
-            if verdict in {None, evidence.verdict}:
-                yield _described(where, key, evidence, settings.get(evidence.connection))
+            found = _described(where, key, evidence, settings.get(evidence.connection))
+            if verdict in {None, found["verdict"]}:
+                yield found
 
 
 def _described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any]:
+    later = where.app.verdicts.find(evidence.connection, id_of(key)) if evidence.verdict == "accepted" else None
     seen = where.app.evidence.seen(evidence.connection, evidence.digest) if evidence.digest else None
     about = _about(settings, evidence.content)
     advice = ADVICE.get(evidence.cause, "")
@@ -92,8 +95,8 @@ def _described(where: Target, key: str, evidence: Evidence, settings: Connection
         "id": id_of(key),
         "received_at": evidence.received_at,
         "connection": evidence.asked if evidence.connection == NO_CONNECTION else evidence.connection,
-        "verdict": evidence.verdict,
-        "cause": evidence.cause or None,
+        "verdict": later[0] if later else evidence.verdict,
+        "cause": (later[1] if later else evidence.cause) or None,
         "detail": evidence.detail or None,
         "advice": advice.format(connection=evidence.connection, url=url) or None,
         "repeats": seen.repeats if seen and seen.key == key else 0,

@@ -1,11 +1,14 @@
-"""``dossier fetch``: brings a case's results to a folder, each file checked against the manifest."""
+"""``dossier fetch``: downloads a case's results to a folder, each file checked against the manifest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,18 +19,31 @@ from cli.status import find
 from cli.target import Target
 from cli.text import clean, counted
 from dossier.names import safe_name, unique_names
+from dossier.stores.cases import CaseRecord
 from dossier.stores.objects import folder
 
 CHUNK = 1 << 20
+TRIES, PAUSE = 3, 1.0
+"""Looks at a manifest that is being replaced, and seconds between them."""
+_DAMAGED = "s3://{bucket}/{key} is not what the case's manifest says: its sha256 differs"
 
 
 def fetch(
-    out: Output, where: Target, reference: str, directory: Path, *, connection: str | None, documents: bool
+    out: Output,
+    where: Target,
+    reference: str,
+    directory: Path,
+    *,
+    connection: str | None,
+    documents: bool,
+    revision: int | None = None,
 ) -> None:
-    """Download everything in a case's S3 folder, the submitted documents only if wanted.
+    """Download a case's results: the latest revision with all that is in the folder besides, or an earlier one.
+
+    The submitted documents come along only if wanted.
 
     Raises:
-        CommandError: there are no results yet, or a file is missing or damaged.
+        CommandError: there are no results yet, or no such revision, or a file is missing or damaged.
         BadUsageError: the directory cannot be one.
 
     """
@@ -35,32 +51,88 @@ def fetch(
         raise BadUsageError(f"{directory} is not a folder")
     record = find(where, reference, connection).record
     prefix = folder(record.connection, record.reference)
-    if not record.status.final:
+    if not record.status.final and not record.revision:
         raise CommandError(f"case {reference} has no results yet: it is {record.status.value}")
-    sums = _manifest(where, prefix)
-    listed = dict(where.app.objects.list(prefix))
+    named = _manifest(where, record, prefix, revision)
+    if revision is None:
+        named = _undisturbed(where, record, prefix, named, documents=documents)
+    listed = _listed(where, prefix, named) if revision is None else {each.key: each.size for each in named.values()}
     wanted = [key for key in listed if documents or not key.startswith(f"{prefix}documents/")]
-    lost = [key for key in sums if key not in listed and (documents or not key.startswith(f"{prefix}documents/"))]
+    lost = [key for key in named if key not in listed and (documents or not key.startswith(f"{prefix}documents/"))]
     if lost:
         raise CommandError(f"s3://{where.bucket}/{lost[0]} is in the case's manifest, but not in the bucket any more")
     files = []
-    for key, parts in _places(wanted, prefix).items():
-        digest = _download(where, key, listed[key], directory, parts, sums.get(key))
+    places = _places([_shown(key, prefix) for key in wanted], prefix)
+    for key in wanted:
+        parts = places[_shown(key, prefix)]
+        digest = _download(where, key, listed[key], directory, parts, named.get(key))
         path = str(directory.joinpath(*parts))
-        files.append({"path": path, "key": key, "size": listed[key], "sha256": digest, "verified": key in sums})
-    out.document({"connection": record.connection, "reference": reference, "directory": str(directory), "files": files})
+        files.append({"path": path, "key": key, "size": listed[key], "sha256": digest, "verified": key in named})
+    number = revision or record.standing or None
+    told = {"connection": record.connection, "reference": reference, "revision": number, "directory": str(directory)}
+    out.document({**told, "files": files})
     for file in files:
         out.line(str(file["path"]))
-    out.progress(f"fetched {counted(len(files), 'file')} of case {reference} ({record.status.value})")
+    which = f" (revision {revision})" if revision else f" ({record.status.value})"
+    out.progress(f"fetched {counted(len(files), 'file')} of case {reference}{which}")
 
 
-def _manifest(where: Target, prefix: str) -> dict[str, str]:
-    """Return the sha256 of each file, by key."""
-    body = where.app.objects.read(f"{prefix}manifest.json")
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file as a manifest names it; manifests of version 1 name no versions."""
+
+    key: str
+    size: int
+    sha256: str
+    version_id: str | None = None
+
+
+def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | None) -> Mapping[str, Named]:
+    """Return the files of the latest revision, or of another one, by key."""
+    key = f"{prefix}manifest.json" if revision is None else f"{prefix}revisions/{revision}/manifest.json"
+    body = where.app.objects.read(key)
+    if body is None and revision is not None and revision == record.standing:
+        body = where.app.objects.read(f"{prefix}manifest.json")  # the only one, of before there were revisions
+    if body is None and revision is not None:
+        raise CommandError(f"case {record.reference} has no revision {revision}: the latest is {record.standing}")
     if body is None:
         raise CommandError(f"there is no s3://{where.bucket}/{prefix}manifest.json: the case's results were removed")
     files: list[dict[str, Any]] = json.loads(body)["files"]
-    return {file["key"]: file["sha256"] for file in files}
+    found = [Named(each["key"], each["size"], each["sha256"], each.get("version_id")) for each in files]
+    return {each.key: each for each in found}
+
+
+def _undisturbed(
+    where: Target, record: CaseRecord, prefix: str, named: Mapping[str, Named], *, documents: bool
+) -> Mapping[str, Named]:
+    """Return the latest manifest, whose files are those that are there: one may be published just now.
+
+    Raises:
+        CommandError: a file is another one than the manifest says, and stays so.
+
+    """
+    for left in range(TRIES - 1, -1, -1):
+        wanted = [each for each in named.values() if documents or not each.key.startswith(f"{prefix}documents/")]
+        found = ((each, where.app.objects.stat(each.key)) for each in wanted if each.version_id)
+        other = next((each for each, stat in found if stat and stat.version_id != each.version_id), None)
+        if other is None:
+            break
+        if not left:
+            raise CommandError(_DAMAGED.format(bucket=where.bucket, key=other.key))
+        time.sleep(PAUSE)
+        named = _manifest(where, record, prefix, None)
+    return named
+
+
+def _listed(where: Target, prefix: str, named: Mapping[str, Named]) -> dict[str, int]:
+    """Return the size of each file in the case's folder, former revisions aside; what is named as it is named."""
+    found = {key: size for key, size in where.app.objects.list(prefix) if not key.startswith(f"{prefix}revisions/")}
+    return {key: named[key].size if key in named else size for key, size in found.items()}
+
+
+def _shown(key: str, prefix: str) -> str:
+    """Return the key by whose place a file goes: a former revision lies as it lay when it was the latest."""
+    return re.sub(rf"^{re.escape(prefix)}revisions/\d+/", prefix, key)
 
 
 def _places(keys: Sequence[str], prefix: str) -> dict[str, tuple[str, ...]]:
@@ -92,12 +164,15 @@ def _folded(folder: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", part.casefold()) for part in folder)
 
 
-def _download(where: Target, key: str, size: int, directory: Path, parts: Sequence[str], sha256: str | None) -> str:
-    digest = hashlib.sha256()
-    with where.app.objects.open(key, size) as source, created(directory, parts, replaces=True) as target:
+def _download(where: Target, key: str, size: int, directory: Path, parts: Sequence[str], named: Named | None) -> str:
+    digest, version = hashlib.sha256(), named.version_id if named else None
+    if version is not None and where.app.objects.stat(key, version_id=version) is None:
+        raise CommandError(f"s3://{where.bucket}/{key} is not kept any more in the version of this revision")
+    source = where.app.objects.open(key, size, version_id=version)
+    with source, created(directory, parts, replaces=True) as target:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
             target.write(chunk)
-        if sha256 is not None and digest.hexdigest() != sha256:
-            raise CommandError(f"s3://{where.bucket}/{key} is not what the case's manifest says: its sha256 differs")
+        if named is not None and digest.hexdigest() != named.sha256:
+            raise CommandError(_DAMAGED.format(bucket=where.bucket, key=key))
     return digest.hexdigest()

@@ -199,6 +199,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         typer.Option(metavar="K=V", help="An option of the vendor's; `--option help` lists the connection's."),
     ] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="D", help="How long the vendor has: seconds, or 90m, 12h, 3d.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Send a file again whose bytes are in the case already.")
@@ -224,6 +227,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         reference=reference,
         options=option or [],
         case_id=case_id,
+        deadline=deadline,
         wait=wait,
         allow_duplicates=allow_duplicates,
         timeout=3600 if timeout is None else timeout,
@@ -313,15 +317,47 @@ def fetch(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     connection: AtConnection = None,
     documents: Annotated[bool, typer.Option("--documents", help="The submitted documents as well.")] = False,
+    revision: Annotated[int | None, typer.Option(min=1, help="Not the latest revision, but this one.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Bring a case's results to a folder."""
+    """Download a case's results to a folder."""
     from cli import fetch as here
 
+    where, out = _target(local=local, stage=stage), Output(as_json=as_json)
+    here.fetch(out, where, reference, directory, connection=connection, documents=documents, revision=revision)
+
+
+@app.command()
+def refresh(
+    reference: Reference,
+    connection: AtConnection = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is collected.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 600,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Collect an ended case again: what its vendor has changed since becomes its next revision."""
+    from cli import refresh as here
+
     where = _target(local=local, stage=stage)
-    here.fetch(Output(as_json=as_json), where, reference, directory, connection=connection, documents=documents)
+    here.refresh(Output(as_json=as_json), where, reference, connection=connection, wait=wait, timeout=timeout)
+
+
+@app.command()
+def cancel(
+    reference: Reference,
+    connection: AtConnection = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """End a case; what is there stays, and what the vendor may still bill is shown."""
+    from cli import cancel as here
+
+    here.cancel(Output(as_json=as_json), _target(local=local, stage=stage), reference, connection=connection)
 
 
 @app.command()
@@ -373,7 +409,7 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
 @app.command()
 def deliveries(
     connection: Annotated[str | None, typer.Option(help="Only deliveries of this connection.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="Only accepted or refused ones.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only accepted, refused or not ours ones.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
     as_json: Json = False,

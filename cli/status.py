@@ -14,7 +14,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, size
 from dossier.models import CaseStatus, Document, iso
-from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.cases import Case, CaseRecord, Refresh, RevisionRecord
 from dossier.stores.objects import folder
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
@@ -135,6 +135,12 @@ def summary(record: CaseRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "updated_at": record.updated_at,
         "completed_at": record.completed_at,
+        "revision": record.standing,
+        "collected_at": record.collected_at,
+        "vendor_status": record.vendor_status,
+        "stage_id": record.stage_id,
+        "assigned_to": record.assigned_to,
+        "warnings": list(record.warnings),
         "result_key": result_key(record),
         "manifest_key": manifest_key(record),
     }
@@ -150,6 +156,21 @@ def describe(case: Case) -> dict[str, Any]:
             {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
         ],
         "questions": [{"what": each.what, "text": each.text, "asked_at": each.asked_at} for each in case.questions],
+        "revisions": [
+            {
+                "revision": each.number,
+                "status": each.status,
+                "collected_at": each.collected_at,
+                "changes": each.changes,
+                "result_key": f"{folder(record.connection, record.reference)}revisions/{each.number}/result.json",
+            }
+            for each in case.revisions
+        ],
+        "refresh": {
+            "running": case.refresh.execution_arn,
+            "error": case.refresh.error,
+            "look_at": case.refresh.look_at,
+        },
     }
 
 
@@ -189,14 +210,26 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("note", record.note),
             ("review", REVIEW if record.review else None),
             ("case id", record.case_id),
+            ("vendor's status", record.vendor_status),
+            ("stage", record.stage_id),
+            ("assigned to", record.assigned_to),
             ("submitted", record.submitted_at),
             ("updated", record.updated_at),
             ("completed", record.completed_at),
             ("execution", record.execution_arn),
             ("result", key and f"s3://{where.bucket}/{key}"),
             ("attempt", record.attempt if record.attempt > 1 else None),
+            ("revision", record.standing or None),
+            ("refresh", _refresh(case.refresh)),
         ]
     )
+    for warning in record.warnings:
+        out.line(f"warning: {warning}")
+    if len(case.revisions) > 1:
+        out.line()
+        out.line(counted(len(case.revisions), "revision"))
+        revisions = [(each.number, each.collected_at, each.status, _changes(each)) for each in case.revisions]
+        out.table(("REVISION", "COLLECTED", "STATUS", "CHANGES"), revisions)
     if case.documents:
         out.line()
         out.line(counted(len(case.documents), "document"))
@@ -212,6 +245,28 @@ def _show(out: Output, where: Target, case: Case) -> None:
         out.line(f"question ({question.what}, {question.asked_at}): {question.text}")
     if case.questions:
         out.line(resolve_line(case))
+
+
+def _refresh(refresh: Refresh) -> str | None:
+    if refresh.execution_arn:
+        return f"running since {refresh.started_at}: {refresh.execution_arn}"
+    again = f"; it is looked at again at {refresh.look_at}" if refresh.look_at else ""
+    if refresh.error:
+        return f"the last one failed: {refresh.error}{again}"
+    return f"something is not finished{again}" if again else None
+
+
+def _changes(revision: RevisionRecord) -> str:
+    """Return what a revision has changed, in few words."""
+    told = []
+    for name, change in revision.changes.items():
+        if isinstance(change, dict) and "to" in change:
+            told.append(f"{name} {change['from']} → {change['to']}")
+        elif isinstance(change, dict):
+            told += [f"{what} {', '.join(names)}" for what, names in change.items()]
+        elif isinstance(change, list):
+            told.append(f"{name} {', '.join(change)}")
+    return "; ".join(told)
 
 
 def standing(document: Document) -> str:

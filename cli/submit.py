@@ -27,12 +27,12 @@ from dossier.errors import InvalidCaseError
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
-    REFERENCE,
     CaseInput,
     CaseStatus,
     OptionValue,
     execution_name,
     fingerprint,
+    stranger_reference,
 )
 from dossier.names import safe_name
 from dossier.options import Option, parse
@@ -79,6 +79,7 @@ def submit(
     reference: str | None,
     options: Sequence[str],
     case_id: str | None,
+    deadline: str | None,
     wait: bool,
     allow_duplicates: bool,
     timeout: float,
@@ -103,7 +104,7 @@ def submit(
     sources = [_referred(where, str(each), parsed) if _is_uri(each) else _source(Path(each)) for each in files]
     if not allow_duplicates:
         sources = _without_duplicates(out, sources)
-    case, digest = _case(connection, sources, reference, parsed, case_id)
+    case, digest = _case(connection, sources, reference, parsed, case_id, deadline)
     found = where.app.cases.find(connection, case.reference)
     known = found is not None and not found.record.refused and found.record.fingerprint == digest
     if found is not None and known:
@@ -202,6 +203,7 @@ def _case(
     reference: str | None,
     options: dict[str, OptionValue],
     case_id: str | None,
+    deadline: str | None,
 ) -> tuple[CaseInput, str]:
     """Return the case and its fingerprint, as Accept computes it; with a reference of its own if none is given."""
     contents = [(safe_name(each.name), each.content) for each in sources]
@@ -213,6 +215,8 @@ def _case(
     }
     if case_id is not None:
         data["case_id"] = case_id
+    if deadline is not None:
+        data["deadline"] = deadline
     if not sources and case_id is None:
         raise BadUsageError("there is nothing to submit: give files, or a --case-id to collect")
     try:
@@ -227,8 +231,7 @@ def _case(
 def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
     """Return a readable reference that the same case always gets."""
     if not contents and case.case_id is not None:  # as a delivery about this case would call it
-        digest = hashlib.sha256(case.case_id.encode()).hexdigest()
-        return case.case_id if REFERENCE.fullmatch(case.case_id) else f"case-{digest[:32]}"
+        return f"case-{fingerprint(case, contents)[:8]}" if case.options else stranger_reference(case.case_id)
     ascii_name = unicodedata.normalize("NFKD", Path(contents[0][0]).stem).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name)[:_STEM].strip("._-") or "case"
     return f"{stem}-{fingerprint(case, contents)[:8]}"
@@ -239,7 +242,7 @@ def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Se
     prefix = f"staging/{case.connection}/{digest[:32]}/"
     keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
     staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
-    data = case.model_dump(include={"connection", "reference", "options", "case_id"}, exclude_none=True)
+    data = case.model_dump(include={"connection", "reference", "options", "case_id", "deadline"}, exclude_none=True)
     data["documents"] = [{"uri": each.uri or staged[id(each)], "name": each.name} for each in sources]
     if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
         raise BadUsageError(f"{counted(len(sources), 'file')} are too many for one case: submit them as several")
@@ -346,6 +349,8 @@ def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bo
     record = case.record
     outcome = "already_submitted" if known else "accepted"
     document = {**describe(case), "outcome": outcome, "bucket": where.bucket}
+    if record.status is CaseStatus.CANCELLED:
+        raise CommandError(f"case {record.reference} was cancelled", kind="Cancelled", document=document)
     if record.status is CaseStatus.FAILED:
         raise CommandError(_failure(record), kind=record.error or "CaseFailedError", document=document)
     out.document(document)

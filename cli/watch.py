@@ -16,7 +16,7 @@ from cli.status import describe, resolve_command, resolve_line, standing
 from cli.target import Target
 from cli.text import clean, counted, duration
 from dossier.models import CaseStatus
-from dossier.steps.publish import reason_of
+from dossier.steps.reasons import reason_of
 from dossier.stores.cases import Case
 
 if TYPE_CHECKING:

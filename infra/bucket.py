@@ -12,7 +12,7 @@ from constructs import Construct
 
 from dossier.models import INBOX, REFUSED_DROPS
 from dossier.stores.evidence import REFUSED, SEEN
-from dossier.stores.objects import ARTIFACTS, DOCUMENTS, RAW, RESULTS, TAG
+from dossier.stores.objects import ARTIFACTS, COLLECTING, DOCUMENTS, RAW, RESULTS, TAG
 from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Retention, Settings
@@ -102,6 +102,8 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
         "staging": ("staging/", 7),
         "inbox": (INBOX, 30),
         "inbox-refused": (REFUSED_DROPS, 30),
+        # What a refresh has read and published: what stands is a copy.
+        "collecting": (COLLECTING, 7),
         "deliveries-refused": (REFUSED, REFUSED_DAYS),
         "deliveries-seen": (SEEN, SEEN_DAYS),
     }

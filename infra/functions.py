@@ -12,6 +12,7 @@ from constructs import Construct
 from dossier.models import INBOX, REFUSED_DROPS
 from dossier.settings import Connection
 from dossier.steps.sources import OWN, SHARED
+from dossier.stores import objects
 from dossier.stores.evidence import ACCEPTED, SEEN
 from dossier.stores.evidence import REFUSED as REFUSED_EVIDENCE
 from dossier.vendors import vendor
@@ -26,7 +27,7 @@ from infra.table import CaseTable
 from infra.waiting_room import POLL_TIMEOUT, WaitingRoom
 from infra.work_queue import WorkQueue
 
-WAKE_TIMEOUT = cdk.Duration.seconds(60)
+WAKE_TIMEOUT = cdk.Duration.seconds(120)
 
 _BRIEF = cdk.Duration.seconds(60)
 """For what only reads and writes the table."""
@@ -46,6 +47,9 @@ DOCUMENTS = "cases/*/*/documents/*"
 SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
 EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACCEPTED, REFUSED_EVIDENCE, SEEN))
 REFUSED = f"{REFUSED_DROPS}*"
+COLLECTING = f"{objects.COLLECTING}*"
+REVISIONS = "cases/*/*/revisions/*"
+RESULT = "cases/*/*/result.json"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
 
 
@@ -88,6 +92,7 @@ class Functions(Construct):
         deliveries, drops = wake_queue.queue.queue_arn, inbox.queue.queue.queue_arn
         send_polls = _send(waiting_room.queue_arns)
         keep_answers = self._writes(VENDOR_ANSWERS)
+        start, starts = Grant(("states:StartExecution",), (machine,)), {"DOSSIER_STATE_MACHINE_ARN": machine}
         # What every step does that talks to its vendor: it reads its case, says how far it is, and takes turns.
         work = self._table("GetItem", "Query", "UpdateItem")
         # And one that makes something there, or holds a lease meanwhile.
@@ -99,7 +104,7 @@ class Functions(Construct):
             _STREAMS,
             *self._reads_submissions(),
             self._writes(DOCUMENTS),
-            self._table("GetItem", "PutItem", "UpdateItem"),
+            self._table("GetItem", "Query", "PutItem", "UpdateItem"),
         )
         self._add("open", _CALLS, _read(secrets.of(_opens)), work, make, self._queries_index())
         self._add(
@@ -108,18 +113,32 @@ class Functions(Construct):
         self._add("ask", _BRIEF, self._table("Query", "PutItem", "UpdateItem"), self._puts_events())
         self._add("wait", _BRIEF, self._table("GetItem", "Query", "PutItem", "UpdateItem"), send_polls)
         self._add("process", _CALLS, _read(secrets.of(_assesses)), work)
-        self._add("collect", _CALLS, read_secrets, work, make, keep_answers)
-        self._add("download", _STREAMS, read_secrets, work, make, keep_answers, self._writes(ARTIFACTS, abort=True))
+        self._add("collect", _CALLS, read_secrets, work, make, keep_answers, self._writes(COLLECTING))
+        self._add(
+            "download",
+            _STREAMS,
+            read_secrets,
+            work,
+            make,
+            keep_answers,
+            self._writes(ARTIFACTS, abort=True),
+            self._writes(COLLECTING, abort=True),
+            self._reads(ARTIFACTS, COLLECTING),
+        )
         self._add(
             "publish",
             _STREAMS,
             read_secrets,
             work,
-            keep_answers,
+            make,
             *self._reads_outcome(),
-            *([self._reads(ARTIFACTS)] if any(map(_has_fields_in_files, settings.connections.values())) else []),
-            self._writes(*OUTCOME),
+            self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, REVISIONS, RESULT),
+            self._writes(VENDOR_ANSWERS, ARTIFACTS, REVISIONS, *OUTCOME),
+            # Into a bucket with versions this writes a marker.
+            self._deletes(ARTIFACTS),
             self._puts_events(),
+            start,
+            environment=starts,
         )
         self._add(
             "fail",
@@ -128,6 +147,8 @@ class Functions(Construct):
             *self._reads_outcome(),
             self._writes(*OUTCOME, REFUSED),
             self._puts_events(),
+            start,
+            environment=starts,
         )
 
         # Deliveries: evidence first, then the wake queue.
@@ -147,10 +168,11 @@ class Functions(Construct):
             WAKE_TIMEOUT,
             _consume([deliveries]),
             self._reads(EVIDENCE),
+            _read(secrets.of(_is_told_of_strangers)),
             self._table("GetItem", "Query", "UpdateItem"),
             _send([*waiting_room.arns_of(_is_told), deliveries]),
-            Grant(("states:StartExecution",), (machine,)),
-            environment={"DOSSIER_STATE_MACHINE_ARN": machine},
+            start,
+            environment=starts,
             loops=True,
         )
 
@@ -205,13 +227,14 @@ class Functions(Construct):
             self._writes(*OUTCOME),
             self._puts_events(),
             Grant(("states:SendTaskFailure",), (machine,)),  # waits of a connection that was removed
+            start,
             Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, deliveries, drops]),
             Grant(
                 ("states:DescribeExecution",),
                 (execution_arns(self, settings),),
                 "The executions of this one state machine; their names are the cases'.",
             ),
-            environment={"DOSSIER_RECORDS_DAYS": str(settings.retention.records_days)},
+            environment={**starts, "DOSSIER_RECORDS_DAYS": str(settings.retention.records_days)},
             scheduled=True,
         )
 
@@ -219,8 +242,10 @@ class Functions(Construct):
             "compare",
             _CALLS,
             _read(secrets.of(_lists)),
-            self._table("GetItem", "UpdateItem"),
+            self._table("GetItem", "Query", "UpdateItem"),
             self._queries_index(),
+            start,
+            environment=starts,
             scheduled=True,
         )
 
@@ -284,6 +309,11 @@ class Functions(Construct):
             ("s3:GetObject",), self._objects(*keys), "The objects of every case and day, in folders of their own."
         )
 
+    def _deletes(self, *keys: str) -> Grant:
+        return Grant(
+            ("s3:DeleteObject",), self._objects(*keys), "The objects of every case and day, in folders of their own."
+        )
+
     def _reads_outcome(self) -> tuple[Grant, ...]:
         """Result and manifest are made of the raw answers that were kept: which there are is listed."""
         return (self._reads(VENDOR_ANSWERS), Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)))
@@ -304,11 +334,6 @@ class Functions(Construct):
         return cdk.Stack.of(self).format_arn(service="s3", region="", account="", resource=name)
 
 
-def _has_fields_in_files(connection: Connection) -> bool:
-    """Whether a connection's result has values that are in files which came back (Docsumo's ``fields``)."""
-    return getattr(connection, "fields", None) is not None
-
-
 def _opens(connection: Connection) -> bool:
     return vendor(connection.vendor).opens_case
 
@@ -319,6 +344,11 @@ def _assesses(connection: Connection) -> bool:
 
 def _lists(connection: Connection) -> bool:
     return vendor(connection.vendor).lists
+
+
+def _is_told_of_strangers(connection: Connection) -> bool:
+    """Whether deliveries may be about cases that nobody submitted, which the account's list is asked for."""
+    return _is_told(connection) and _lists(connection) and vendor(connection.vendor).phases[0] == "results"
 
 
 def _is_told(connection: Connection) -> bool:

@@ -37,6 +37,8 @@ LAMBDA_TROUBLE = (
     "Lambda.ServiceException",
 )
 """What AWS asks to try again: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
+PASSING = tuple(sorted({*retryable_names()} - {ThrottledError.__name__}))
+"""What a part of a case may fail of after all tries, without the whole; a function that dies is no such thing."""
 SPARE = 900 + MOST_EXTENDED
 """Seconds after a wait's deadline at which the state gives up by itself; the waiting room ends the wait before."""
 
@@ -44,6 +46,7 @@ _EXECUTION = {"arn": "{% $states.context.Execution.Id %}", "name": "{% $states.c
 _TOKEN = "{% $states.context.Task.Token %}"  # noqa: S105  # the path of a task token, not a secret
 _CASE = {"connection": "{% $case.connection %}", "reference": "{% $case.reference %}"}
 
+_COLLECTION = {**_CASE, "collection": "{% $case.collection %}"}
 LARGE = 50_000
 """Characters of an execution's input from which on ``fail`` gets the names alone: with all of it, error and cause would
 not fit into a state's 262,144 bytes, and States.DataLimitExceeded is an error that no Catch sees."""
@@ -117,15 +120,17 @@ class CaseMachine(Construct):
         more_phases = sfn.Choice.jsonata(self, "More To Wait For?")
         process = self._step("Process", "process", _CASE)
         poll_results = self._poll("Poll Results", phase="$case.phases[1]")
-        collect = self._step("Collect", "collect", _CASE, assign={"collected": "{% $states.result %}"})
+        collect = self._step("Collect", "collect", _COLLECTION, assign={"collected": "{% $states.result %}"})
         download = self._map(
             "Download", items="$collected.artifacts", at_once="$collected.at_once", each=self._download_artifact()
         )
-        publish = self._step("Publish", "publish", _CASE)
+        publish = self._step("Publish", "publish", _COLLECTION)
 
         # The way of a case, top to bottom.
         accept.next(submitted_before)
         submitted_before.when(_is("$case.outcome = 'duplicate'"), already_submitted)
+        submitted_before.when(_is("$case.outcome = 'refresh'"), collect)
+        submitted_before.when(_is("$case.outcome = 'publish'"), publish)
         submitted_before.when(_is("$case.outcome = 'collect'"), poll)
         submitted_before.when(_is("$case.opens"), open_case)
         submitted_before.otherwise(upload)
@@ -134,6 +139,7 @@ class CaseMachine(Construct):
         open_case.next(upload)
         upload.next(poll)
         poll.next(more_phases)
+        more_phases.when(_is("$states.input.late = true"), collect)
         more_phases.when(_is("$count($case.phases) > 1"), process)
         more_phases.otherwise(collect)
         process.next(poll_results)
@@ -141,7 +147,11 @@ class CaseMachine(Construct):
         collect.next(download)
         download.next(publish)
 
-        # Whatever goes wrong on it.
+        # A wait that nobody ended, the waiting room being broken: what is there is collected.
+        poll.add_catch(collect, errors=[sfn.Errors.TIMEOUT])
+        poll_results.add_catch(collect, errors=[sfn.Errors.TIMEOUT])
+
+        # Whatever else goes wrong on it.
         record_failure = self._record_failure()
         for state in (
             accept,
@@ -177,8 +187,16 @@ class CaseMachine(Construct):
         return upload
 
     def _download_artifact(self) -> sfn.IChainable:
-        """One chunk of artifacts, in the Map: the state's input is their numbers."""
-        return self._step("Download Artifact", "download", {**_CASE, "artifacts": "{% $states.input %}"})
+        """One chunk of artifacts, in the Map: the state's input is their numbers. What cannot be had is left out."""
+        download = self._step("Download Artifact", "download", {**_COLLECTION, "artifacts": "{% $states.input %}"})
+        leave_out = self._step(
+            "Leave Out Artifact",
+            "download",
+            {**_COLLECTION, "artifacts": "{% $states.input.artifacts %}", "cause": "{% $states.input.cause %}"},
+        )
+        left_out = {"artifacts": "{% $states.input %}", **_CAUSE}
+        download.add_catch(leave_out, errors=list(PASSING), outputs=left_out)
+        return download
 
     def _poll(self, name: str, *, phase: str) -> tasks.LambdaInvoke:
         """One wait: the function ``wait`` stores the token, the waiting room answers it."""

@@ -79,6 +79,7 @@ def in_memory() -> Iterator[Cloud]:
     with mock_aws():
         session = boto3.Session(region_name=REGION)
         session.client("s3").create_bucket(Bucket=BUCKET)
+        session.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         _make_table(session)
         sqs = session.client("sqs")
         urls = {name: sqs.create_queue(QueueName=f"dossier-dev-{name}")["QueueUrl"] for name in QUEUES}

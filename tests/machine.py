@@ -6,12 +6,16 @@ It stands in for Step Functions alone (retries by class name, task tokens); what
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from starlette.testclient import TestClient
 
 from dossier import vendors
@@ -24,10 +28,11 @@ from dossier.settings import Connection, Limits, Poll
 from dossier.steps.accept import accept
 from dossier.steps.ask import ask
 from dossier.steps.collect import collect
-from dossier.steps.download import download
+from dossier.steps.download import download_all
 from dossier.steps.poll import Poller
 from dossier.steps.process import process
 from dossier.steps.publish import fail, publish
+from dossier.steps.refresh import ask as ask_again
 from dossier.steps.upload import open_case, upload
 from dossier.steps.wait import wait
 from dossier.steps.work import Desk
@@ -38,6 +43,8 @@ from local.sandbox.context import build
 from tests.conftest import Cloud
 
 ROOT = Path(__file__).parents[1]
+STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "61"))
+"""Every how many-th call the crash walks kill at: all of them in ``make chaos``."""
 TRIES = 20
 T = TypeVar("T")
 
@@ -112,7 +119,10 @@ class World:
 
     def __init__(self, cloud: Cloud, **sandbox: Any) -> None:
         self.cloud = cloud
-        self.sandbox = TestClient(create(build()), base_url="http://127.0.0.1:4780")
+        self.ahead = 0.0
+        """Seconds by which the vendors are ahead of the clock: what takes them an hour is done in no time."""
+        vendors_now = build(now=lambda: time.time() + self.ahead)
+        self.sandbox = TestClient(create(vendors_now), base_url="http://127.0.0.1:4780")
         unlimited = {"docsumo": None, "docustack": None}
         settings = {"seconds": 0, "webhooks": False, "rate_limits": unlimited, **sandbox}
         self.sandbox.post("/_sandbox/settings", json=settings)
@@ -121,14 +131,37 @@ class World:
         fast = {"poll": poll, "settling": 0, "limits": Limits(requests_per_second=1000, concurrency=5)}
         self.connections = {name: each.model_copy(update=fast) for name, each in known.items()}
         self.tokens = Tokens()
+        self.ran: set[str] = set()
+        """Executions that were walked: of one name there is one."""
         self.retried: list[str] = []
+        self.before_collect: Callable[[], object] | None = None
+        """Happens when the vendor is done, and nothing collected."""
+        self.before_publish: Callable[[], object] | None = None
+        """Happens when everything is downloaded, and nothing published."""
+        self.on_kill: Callable[[], object] | None = None
+        """Looks at what a killed function has left."""
+        self.last_arn = ""
         self.asked: list[str] = []
         self.killer = Killer()
-        self.sandbox.event_hooks = {"request": [self.killer.strike], "response": [self.killer.strike]}
+
+        def say_when(response: httpx.Response) -> None:
+            """Add what every server says, and one in process does not."""
+            response.headers.setdefault("date", formatdate(vendors_now.now(), usegmt=True))
+
+        self.sandbox.event_hooks = {"request": [self.killer.strike], "response": [say_when, self.killer.strike]}
         for moment in ("before-call", "after-call"):
             cloud.session.events.unregister(moment, unique_id=f"killer-{moment}")
             cloud.session.events.register(moment, self.killer.strike, unique_id=f"killer-{moment}")
         app = cloud.app = App(cloud.app.environment, cloud.session)  # clients take their hooks when they are made
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        """The events on the bus, in order: what they are called, and what they say."""
+        put = app.events.put
+
+        def tell(kind: Any, detail: dict[str, Any]) -> None:
+            put(kind, detail)
+            self.told.append((kind, detail))
+
+        app.events.put = tell  # type: ignore[assignment,method-assign]
         self.keys = Keys()
         self.transport = Transport(
             self.sandbox, keys=self.keys, turns=app.limiter, open_file=app.objects.open, patience=5
@@ -139,6 +172,7 @@ class World:
             intents=app.intents,
             transport=self.transport,
             limiter=app.limiter,
+            refreshes=app.refreshes,
             lookup_of=app.desk.lookup_of,
             connection_of=self.connection,
             vendor_of=vendors.vendor,
@@ -162,16 +196,62 @@ class World:
 
     def execute(self, case: dict[str, Any], arn: str) -> dict[str, Any]:
         """Walk one execution to its end; return result.json."""
+        self.last_arn = arn
+        self.ran.add(arn)
         try:
             self._walk(case, arn)
         except DossierError as error:
-            name, cause, app = type(error).__name__, json.dumps({"errorMessage": str(error)}), self.cloud.app
-            self._try(lambda: fail(case, arn, name, cause, desk=self.desk, events=app.events, waits=app.waits))
+            self.fail(case, arn, type(error).__name__, str(error))
         body = self.cloud.app.objects.read(f"cases/{case['connection']}/{case['reference']}/result.json")
         return dict(json.loads(body)) if body else {}
 
+    def fail(self, case: dict[str, Any], arn: str, error: str, message: str) -> None:
+        """Record that an execution failed, as the state machine and the event of its end do."""
+        app, cause = self.cloud.app, json.dumps({"errorMessage": message})
+        stores: dict[str, Any] = {"desk": self.desk, "events": app.events, "waits": app.waits}
+        self._try(lambda: fail(case, arn, error, cause, **stores, executions=self.tokens))
+
+    def run_started(self) -> list[str]:
+        """Walk the executions that were started meanwhile, each once, and those that they start; return their names."""
+        walked: list[str] = []
+        while self.tokens.started:
+            name, case = self.tokens.started.pop(0)
+            if f"arn:{name}" not in self.ran:
+                self.execute(case, f"arn:{name}")
+                walked.append(name)
+        return walked
+
+    def refresh(self, connection: str, reference: str) -> list[str]:
+        """Ask for a case to be collected again, and walk what that starts; return the executions' names."""
+        ask_again(connection, reference, desk=self.desk, executions=self.tokens, insist=True)
+        return self.run_started()
+
+    def refresh_until_committed(self, connection: str, reference: str) -> None:
+        """Walk a refresh until its revision is committed; then its execution is gone."""
+
+        class Gone(BaseException):
+            pass
+
+        cases = self.desk.cases
+
+        class Watched:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(cases, name)
+
+            def commit(self, *args: Any, **more: Any) -> bool:
+                assert cases.commit(*args, **more)
+                raise Gone
+
+        whole, self.desk = self.desk, replace(self.desk, cases=Watched())  # type: ignore[arg-type]
+        try:
+            self.refresh(connection, reference)
+        except Gone:
+            pass
+        finally:
+            self.desk = whole
+
     def _walk(self, case: dict[str, Any], arn: str) -> None:
-        desk, app = self.desk, self.cloud.app
+        desk = self.desk
         accepted = self._try(
             lambda: accept(
                 case,
@@ -179,26 +259,41 @@ class World:
                 cases=desk.cases,
                 objects=desk.objects,
                 intents=desk.intents,
+                refreshes=desk.refreshes,
                 connection_of=desk.connection_of,
                 vendor_of=desk.vendor_of,
             )
         )
         if accepted.outcome == "duplicate":
-            return
-        names = (accepted.connection, accepted.reference)
+            return None
+        names, collection = (accepted.connection, accepted.reference), accepted.collection
+        if accepted.outcome == "refresh":
+            return self._collect(names, collection)
+        if accepted.outcome == "publish":
+            return self._publish(names, collection)
         if accepted.opens:
             self._asking("open", names, lambda: open_case(*names, desk=desk))
         for batch in accepted.uploads:
             self._asking(f"upload-{batch}", names, lambda batch=batch: upload(*names, batch, desk=desk))  # type: ignore[misc]
-        self._poll(names, accepted.phases[0])
-        if len(accepted.phases) > 1:
+        late = self._poll(names, accepted.phases[0])
+        if len(accepted.phases) > 1 and not late:
             self._try(lambda: process(*names, desk=desk))
             self._poll(names, accepted.phases[1])
-        collected = self._try(lambda: collect(*names, desk=desk))
+        return self._collect(names, collection)
+
+    def _collect(self, names: tuple[str, str], collection: str) -> None:
+        if self.before_collect:
+            self.before_collect()
+        collected = self._try(lambda: collect(*names, collection, desk=self.desk))
         for chunk in collected.artifacts:
-            for index in chunk:
-                self._try(lambda index=index: download(*names, index, desk=desk))  # type: ignore[misc]
-        self._try(lambda: publish(*names, desk=desk, events=app.events))
+            self._try(lambda chunk=chunk: download_all(*names, chunk, collection, desk=self.desk))  # type: ignore[misc]
+        self._publish(names, collection)
+
+    def _publish(self, names: tuple[str, str], collection: str) -> None:
+        if self.before_publish:
+            self.before_publish()
+        stores: dict[str, Any] = {"events": self.cloud.app.events, "executions": self.tokens}
+        self._try(lambda: publish(*names, collection, desk=self.desk, **stores))
 
     def _asking(self, what: str, names: tuple[str, str], step: Callable[[], None]) -> None:
         while True:
@@ -219,7 +314,8 @@ class World:
             self._try(lambda: self.desk.intents.end(*names, what))
         self._try(lambda: self.desk.cases.answered(*names, what))
 
-    def _poll(self, names: tuple[str, str], phase: Phase) -> None:
+    def _poll(self, names: tuple[str, str], phase: Phase) -> bool:
+        """Wait until the vendor is done; return whether the deadline has passed before."""
         token = f"token-{len(self.tokens.answers)}-{phase}-{names[1]}"
         app = self.cloud.app
         self._try(lambda: wait(*names, phase, token, desk=self.desk, waits=app.waits))
@@ -232,6 +328,7 @@ class World:
         answer = self.tokens.answers[token]
         if isinstance(answer, Exception):
             raise answer
+        return bool(answer.get("late"))
 
     def poller(self) -> Poller:
         """Return a poller whose task tokens are this world's."""
@@ -240,6 +337,7 @@ class World:
 
     def _try(self, step: Callable[[], T]) -> T:
         """Retry as the state machine does: errors below CaseFailedError never, everything else again."""
+        last = ""
         for _ in range(TRIES):
             self.killer.inside = True
             try:
@@ -248,9 +346,13 @@ class World:
                 raise
             except (Exception, Killed) as error:  # noqa: BLE001 -- whatever ends a function is tried again
                 self.retried.append(type(error).__name__)
+                last = str(error)
+                if self.on_kill and isinstance(error, Killed):
+                    self.killer.inside = False
+                    self.on_kill()
             finally:
                 self.killer.inside = False
-        raise AssertionError(f"gave up after {self.retried}")
+        raise AssertionError(f"gave up after {self.retried}: {last}")
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the vendors' own journal: every request that reached them."""

@@ -17,6 +17,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         cases=desk.cases,
         objects=desk.objects,
         intents=desk.intents,
+        refreshes=desk.refreshes,
         connection_of=desk.connection_of,
         vendor_of=desk.vendor_of,
     )

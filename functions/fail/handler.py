@@ -18,4 +18,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
         cause = detail.get("cause") or f"the execution ended as {detail['status']}"
     else:
         submitted, arn, error, cause = (event[key] for key in ("input", "execution_arn", "error", "cause"))
-    return fail(submitted, arn, error, cause, desk=app().desk, events=app().events, waits=app().waits)
+    it = app()
+    stores = {"desk": it.desk, "events": it.events, "waits": it.waits, "executions": it.executions}
+    return fail(submitted, arn, error, cause, **stores)  # type: ignore[arg-type]

@@ -10,4 +10,6 @@ from dossier.steps.publish import publish
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Publish the case of ``{"connection", "reference"}``."""
-    return publish(event["connection"], event["reference"], desk=app().desk, events=app().events)
+    it = app()
+    names = event["connection"], event["reference"], event.get("collection", "")
+    return publish(*names, desk=it.desk, events=it.events, executions=it.executions)

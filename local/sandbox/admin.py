@@ -37,6 +37,21 @@ class StageBody(_Body):
     assigned_to: str | None = None
 
 
+class EditBody(_Body):
+    """What an operator changes of a case besides its stage."""
+
+    assigned_to: str | None = None
+    case_name: str | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+class FileBody(_Body):
+    """A file that an operator adds; of a name that is there, a new version."""
+
+    filename: str = Field(min_length=1)
+    text: str
+
+
 class ArtifactBody(_Body):
     """An artifact of any name and size."""
 
@@ -85,6 +100,9 @@ class Admin:
             ("GET", "/artifacts", self.artifacts),
             ("POST", "/docsumo/cases/{case_id}/stage", self.move),
             ("POST", "/docsumo/cases/{case_id}/artifacts", self.add_artifact),
+            ("POST", "/docsumo/cases/{case_id}/edit", self.edit),
+            ("POST", "/docsumo/cases/{case_id}/files", self.put_file),
+            ("DELETE", "/docsumo/cases/{case_id}/files/{file_id}", self.remove_file),
         ]
         return [Route(path, _carefully(endpoint), methods=[method]) for method, path, endpoint in listed]
 
@@ -182,6 +200,27 @@ class Admin:
         moved = self._docsumo.move(request.path_params["case_id"], body.stage_id, body.assigned_to)
         self._context.store.commit()
         return JSONResponse(moved)
+
+    async def edit(self, request: Request) -> Response:
+        """Assign, rename or correct a Docsumo case as its operator: {"assigned_to"?, "case_name"?, "fields"?}."""
+        body = EditBody.model_validate(await _object(request))
+        case_id = request.path_params["case_id"]
+        told = self._docsumo.edit(case_id, assigned_to=body.assigned_to, name=body.case_name, fields=body.fields)
+        self._context.store.commit()
+        return JSONResponse(told)
+
+    async def put_file(self, request: Request) -> Response:
+        """Add a file to a Docsumo case as its operator, or a new version of one: {"filename", "text"}."""
+        body = FileBody.model_validate(await _object(request))
+        file = self._docsumo.put_file(request.path_params["case_id"], body.filename, body.text.encode())
+        self._context.store.commit()
+        return JSONResponse({"file_id": file.id, "sha256": file.sha256}, status_code=201)
+
+    async def remove_file(self, request: Request) -> Response:
+        """Remove a file of a Docsumo case as its operator."""
+        self._docsumo.remove_file(request.path_params["case_id"], request.path_params["file_id"])
+        self._context.store.commit()
+        return Response(status_code=204)
 
     async def add_artifact(self, request: Request) -> Response:
         """Add an artifact of any name and size to a Docsumo case: {"filename", "size"}; its bytes are made up."""

@@ -10,6 +10,7 @@ Webhooks: one when a workflow ends, one when an operator moves a case (not when 
 import hashlib
 import json
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from local.sandbox.context import Context
 from local.sandbox.state import Record, Table
 from local.sandbox.strictly import SentFile
 
+EXTRACTION = "extraction.json"
 KINDS = ("pdf", "png", "jpeg", "tiff")
 SORTS = ("created_date.asc", "created_date.desc", "modified_date.asc", "modified_date.desc")
 
@@ -75,6 +77,8 @@ class Case(Record):
     files: list[File] = Field(default_factory=list)
     generated_for: int = 0
     listed_at: float = 0.0
+    edits: dict[str, str] = Field(default_factory=dict)
+    """Fields that an operator has corrected, over every document that has them."""
 
     def triggered(self) -> list[float]:
         """Return when each triggered document is ready."""
@@ -360,6 +364,43 @@ class Docsumo:
         self._context.webhooks.announce("docsumo", "case_stage_changed", case.id, due=now)
         return self._listed(case, now)
 
+    def edit(
+        self, case_id: str, *, assigned_to: str | None = None, name: str | None = None, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Assign or rename a case, or correct its fields, as an operator does: ``extraction.json`` keeps its id."""
+        case, now = self._case(case_id), self._context.now()
+        case.assigned_to, case.name = assigned_to or case.assigned_to, name or case.name
+        case.edits |= fields
+        for file in self._files(case) if fields else ():
+            if file.filename == EXTRACTION and not file.document:
+                content = _extraction(case)
+                file.sha256, file.size = self._context.store.keep(content), len(content)
+        return self._changed(case, now)
+
+    def put_file(self, case_id: str, filename: str, content: bytes) -> File:
+        """Add a file as an operator does; it takes the place of the case's file of that name, if there is one."""
+        case, now = self._case(case_id), self._context.now()
+        for old in self._files(case):
+            old.superseded = old.superseded or old.filename == filename
+        file = self._add_file(case, filename, self._context.store.keep(content), len(content))
+        self._changed(case, now)
+        return file
+
+    def remove_file(self, case_id: str, file_id: str) -> None:
+        """Remove a file of a case as an operator does."""
+        case, now = self._case(case_id), self._context.now()
+        file = next((each for each in self._files(case) if each.id == file_id), None)
+        if file is None:
+            raise Refused(404, "File not found")
+        file.superseded = True
+        self._changed(case, now)
+
+    def _changed(self, case: Case, now: float) -> dict[str, Any]:
+        case.modified = now
+        self._cases.save(case)
+        self._context.webhooks.announce("docsumo", "case_updated", case.id, due=now)
+        return self._listed(case, now)
+
     def add_made_up(self, case_id: str, filename: str, size: int) -> File:
         """Add an artifact of any size; its bytes are made up as they are served."""
         case = self._case(case_id)
@@ -378,11 +419,8 @@ class Docsumo:
         return [file for file in case.files if not file.superseded]
 
     def _generate(self, case: Case, at: float) -> None:
-        extraction = json.dumps(
-            {"case_id": case.id, "documents": [_extracted(each) for each in case.documents]}, indent=2
-        )
         lines = [f"Case {case.id}", *(f"{each.filename}: {each.status(at)}" for each in case.documents)]
-        made = {"extraction.json": extraction.encode(), "summary.pdf": samples.pdf(["Case summary", *lines])}
+        made = {EXTRACTION: _extraction(case), "summary.pdf": samples.pdf(["Case summary", *lines])}
         for filename, content in made.items():
             self._supersede(case, filename)
             self._add_file(case, filename, self._context.store.keep(content), len(content)).created = at
@@ -425,7 +463,12 @@ class Docsumo:
             raise Refused(INVALID, f"Unknown stage {stage_id}", field="stage_id")
 
 
-def _extracted(document: Document) -> dict[str, Any]:
+def _extraction(case: Case) -> bytes:
+    documents = [_extracted(each, case.edits) for each in case.documents]
+    return json.dumps({"case_id": case.id, "documents": documents}, indent=2).encode()
+
+
+def _extracted(document: Document, edits: Mapping[str, str]) -> dict[str, Any]:
     failed = generate.fails(document.filename)
     return {
         "doc_id": document.id,
@@ -435,5 +478,5 @@ def _extracted(document: Document) -> dict[str, Any]:
         "status": "erred" if failed else "processed",
         "fields": {}
         if failed
-        else {each["field_key"]: each["value"] for each in generate.invoice_fields(document.sha256)},
+        else {each["field_key"]: each["value"] for each in generate.invoice_fields(document.sha256)} | dict(edits),
     }

@@ -81,8 +81,12 @@ class Storage:
         file = self._docsumo.find_file(place)
         if file is None:
             raise Refused(404, "No such object")
+        etag = f'"{file.sha256}"'
+        if call.request.headers.get("if-none-match") == etag:
+            call.effect("artifact_unchanged", file_id=file.id, name=file.filename)
+            return Response(status_code=304, headers={"ETag": etag})
         call.effect("artifact_served", file_id=file.id, name=file.filename, sha256=file.sha256, size=file.size)
         if file.made_up:
-            headers = {"Content-Length": str(file.size)}
+            headers = {"Content-Length": str(file.size), "ETag": etag}
             return StreamingResponse(made_up(file.filename, file.size), headers=headers, media_type=calls.BYTES)
-        return FileResponse(self._context.store.path(file.sha256), media_type=calls.BYTES)
+        return FileResponse(self._context.store.path(file.sha256), headers={"ETag": etag}, media_type=calls.BYTES)

@@ -108,12 +108,13 @@ class Dossier:
                 cases=desk.cases,
                 objects=desk.objects,
                 intents=desk.intents,
+                refreshes=desk.refreshes,
                 connection_of=desk.connection_of,
                 vendor_of=desk.vendor_of,
             )
         except CaseFailedError as error:
             name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})
-            fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits)
+            fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits, executions=app.executions)
             execution.status, execution.error, execution.cause = "FAILED", name, str(error)
 
     def _connection(self, name: str) -> Connection:

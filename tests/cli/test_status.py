@@ -29,6 +29,14 @@ FIELDS = {
     "questions",
     "result_key",
     "manifest_key",
+    "revision",
+    "revisions",
+    "refresh",
+    "collected_at",
+    "vendor_status",
+    "stage_id",
+    "assigned_to",
+    "warnings",
 }
 
 

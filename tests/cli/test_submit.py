@@ -10,7 +10,7 @@ import pytest
 from moto.stepfunctions.models import StepFunctionBackend
 
 from cli.submit import VERDICT_SECONDS
-from dossier.models import CaseInput, CaseStatus, execution_name, fingerprint
+from dossier.models import CaseInput, CaseStatus, execution_name, fingerprint, stranger_reference
 from tests.cli.conftest import DOCUMENTS, Dossier
 
 
@@ -259,13 +259,13 @@ def test_a_warning_is_shown_before_the_end(accepting: Dossier) -> None:
 
 
 def test_a_vendor_case_is_collected(accepting: Dossier) -> None:
-    """With --case-id alone nothing is uploaded, and the vendor's id is the reference."""
+    """With --case-id alone nothing is uploaded; its reference is the one that a delivery about it would have."""
     document = accepting.json("submit", "claims", "--case-id", "case_42")
-    assert document["reference"] == "case_42"
+    assert document["reference"] == stranger_reference("case_42")
     sent = json.loads(accepting.executions()[0].execution_input)
     assert sent == {
         "connection": "claims",
-        "reference": "case_42",
+        "reference": stranger_reference("case_42"),
         "documents": [],
         "options": {},
         "case_id": "case_42",

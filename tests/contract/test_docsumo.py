@@ -51,6 +51,8 @@ class Account:
     tells_total: bool = True
     before: Callable[[Account, int], None] = lambda _account, _number: None
     asked: int = 0
+    searched: int = 0
+    """Searches for a case's files, of which it has none."""
 
     def add(self, case_id: str, *, created: int = 0, modified: int | None = None, **rest: Any) -> None:
         """Add a case; times are minutes after ``AT``."""
@@ -60,6 +62,9 @@ class Account:
 
     def __call__(self, request: Request) -> Reply:
         """Answer a request for the list."""
+        if request.path.endswith("/files"):
+            self.searched += 1
+            return reply([])
         self.before(self, self.asked)
         self.asked += 1
         query = dict(request.query)
@@ -286,17 +291,19 @@ def view(case_id: str, *, submitted: int | None = 0, **settings: Any) -> CaseVie
 def test_poll_of_many_cases_asks_once() -> None:
     """Fifty cases that changed of late are read off one page."""
     cases = [view(f"case__{number}", submitted=number) for number in range(200, 250)]
-    driven = drive(VENDOR.poll_results(cases), filled(250))
-    assert len(driven.requests) == 1
+    account = filled(250)
+    driven = drive(VENDOR.poll_results(cases), account)
+    assert (account.asked, account.searched) == (1, len(cases))  # each that counts as finished is looked at
     assert set(driven.value) == {each.case_id for each in cases}
     assert all(each.finished for each in driven.value.values())
 
 
 def test_poll_reads_on_until_all_are_found() -> None:
     """A case on the fourth page costs four requests, and no more."""
-    driven = drive(VENDOR.poll_results([view("case__240", submitted=1), view("case__20", submitted=1)]), filled(400))
+    account = filled(400)
+    driven = drive(VENDOR.poll_results([view("case__240", submitted=1), view("case__20", submitted=1)]), account)
     assert set(driven.value) == {"case__240", "case__20"}
-    assert len(driven.requests) == 4
+    assert account.asked == 4
 
 
 @pytest.mark.parametrize(
@@ -310,7 +317,7 @@ def test_poll_reads_no_further_than_the_oldest_submission(off: timedelta, zoned:
         account = Account(cases=dated(400, off=off, zoned=zoned))
         case = replace(view(wanted), submitted_at=datetime.now(UTC) - timedelta(minutes=minutes_ago))
         driven = drive(VENDOR.poll_results([case]), account)
-        return set(driven.value), len(driven.requests)
+        return set(driven.value), account.asked
 
     found, pages = asked(50, "case__absent")
     assert (found, pages <= (1 if zoned else 3)) == (set(), True)  # at night a time without a zone may be another's
@@ -630,9 +637,24 @@ def test_a_case_of_another_type_goes_its_own_way() -> None:
     assert ("casetype_id", "casetype__b") in driven.request.fields
     found = {"data": {"cases": [{"case_id": "c-1", "status": "processed"}], "total_count": 1}}
     empty: dict[str, Any] = {"data": {"cases": [], "total_count": 0}}
-    driven = drive(VENDOR.poll_results([case]), [reply(found)])
-    assert "/casetype__b/cases" in driven.request.path
+    driven = drive(VENDOR.poll_results([case]), [reply(found), reply([])])
+    assert "/casetype__b/cases" in driven.requests[0].path
     collected = CaseView(given, "R-2", case_id="c-1")
-    driven = drive(VENDOR.poll_results([collected, case]), [reply(empty), reply(found)])
+    driven = drive(VENDOR.poll_results([collected, case]), [reply(empty), reply(found), reply([]), reply([])])
     assert [other in driven.requests[0].path, "casetype__b" in driven.requests[1].path] == [True, True]
     assert driven.value["c-1"].finished
+
+
+def test_a_file_with_a_status_of_tomorrow_is_not_finished_yet() -> None:
+    """The list says processed, the case's own file a word that no page names: it is reported, and asked for again."""
+    listed = [{"id": "f1", "filename": "invoice.pdf", "status": "a_status_of_tomorrow"}, {"id": "f2", "status": "odd"}]
+    account = filled(1)
+    case = view("case__0", submitted=0)
+    case = replace(case, documents=(document("invoice.pdf", document_id="doc__1"),))
+    driven = drive(
+        VENDOR.poll_results([case]),
+        lambda request: reply(listed) if request.path.endswith("/files") else account(request),
+    )
+    progress = driven.value["case__0"]
+    assert (progress.finished, progress.unknown) == (False, ("a_status_of_tomorrow",))
+    assert not progress.documents["doc__1"].finished

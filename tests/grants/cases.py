@@ -35,6 +35,7 @@ class Cases(Stage):
         self.duplicate_and_resumed()
         self.documents_of_every_folder()
         self.missing_document()
+        self.refreshed()
         self.lost_answers()
         self.shorter_list()
         self.broken_download()
@@ -77,6 +78,33 @@ class Cases(Stage):
             if not self.item(pk_of(names), "WAIT"):
                 return
         raise AssertionError(f"the vendor does not get ready with {names}")
+
+    def refreshed(self) -> None:
+        """A finished case whose vendor's case has a new file, and one file less; somebody asks once more meanwhile."""
+        names = {"connection": "claims", "reference": self._finished["claims"]}
+        case = f"docsumo/cases/{self._collectable}"
+        self._sandbox(f"{case}/files", filename="approved.txt", text="approved")
+        files = self._bench.deployment.sandbox.get("/_sandbox/artifacts", params={"case_id": self._collectable}).json()
+        gone = next(each["file_id"] for each in files["artifacts"] if each["filename"] == "summary.pdf")
+        assert self._bench.deployment.sandbox.delete(f"/_sandbox/{case}/files/{gone}").is_success
+        self.ask_again(names)
+        self.prove("accept", execution({**names, "refresh": 1}, "refresh-1"))
+        collected = self.prove("collect", {**names, "collection": "u1"})
+        for chunk in collected["artifacts"]:
+            self.prove("download", {**names, "artifacts": chunk, "collection": "u1"})
+        # A document of before versions were written down, and somebody who asks while it is published.
+        self.forget_version(names)
+        self.ask_again(names)
+        self.prove("publish", {**names, "collection": "u1"})
+        self._stop()
+        self.call("accept", execution({**names, "refresh": 2}, "refresh-2"))
+        self.prove("fail", failure({**names, "refresh": 2}, name="refresh-2"), before=lambda: self.ask_again(names))
+        self._stop()
+        # A case that the version before has completed.
+        self.call("accept", execution({**names, "refresh": 3}, "refresh-3"))
+        for chunk in self.call("collect", {**names, "collection": "u3"})["artifacts"]:
+            self.call("download", {**names, "artifacts": chunk, "collection": "u3"})
+        self.prove("publish", {**names, "collection": "u3"}, before=lambda: self.forget(names, "CASE", "revision"))
 
     # What does not happen in each case
 

@@ -162,6 +162,31 @@ class Stage:
         item = self.item(pk, sk) | {name: _as_item(value) for name, value in values.items()}
         self._bench.client("dynamodb").put_item(TableName=self._outputs["table"], Item=item)
 
+    def ask_again(self, names: dict[str, str]) -> None:
+        """Count that somebody wants a case collected again."""
+        self._bench.client("dynamodb").update_item(
+            TableName=self._outputs["table"],
+            Key={"pk": {"S": pk_of(names)}, "sk": {"S": "REFRESH"}},
+            UpdateExpression="ADD asked :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+    def forget(self, names: dict[str, str], sk: str, attribute: str) -> None:
+        """Take an attribute from an item, as if it had been written before there was any."""
+        key = {"pk": {"S": pk_of(names)}, "sk": {"S": sk}}
+        self._bench.client("dynamodb").update_item(
+            TableName=self._outputs["table"],
+            Key=key,
+            UpdateExpression="REMOVE #it",
+            ExpressionAttributeNames={"#it": attribute},
+        )
+
+    def forget_version(self, names: dict[str, str]) -> None:
+        """Take the version from a case's first document."""
+        data = json.loads(self.item(pk_of(names), "DOC#00000")["data"]["S"])
+        del data["version_id"]
+        self.change(pk_of(names), "DOC#00000", data=json.dumps(data))
+
     def delete(self, pk: str, sk: str) -> None:
         """Delete an item."""
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
@@ -184,9 +209,9 @@ def execution(case: dict[str, Any], name: str = "") -> dict[str, Any]:
     return {"input": case, "execution": {"arn": _arn(name or case["reference"])}}
 
 
-def failure(case: dict[str, Any], error: str = "States.Timeout") -> dict[str, Any]:
-    """Return the event of Record Failure."""
-    return {"input": case, "execution_arn": _arn(case["reference"]), "error": error, "cause": "so it is"}
+def failure(case: dict[str, Any], error: str = "States.Timeout", *, name: str = "") -> dict[str, Any]:
+    """Return the event of Record Failure, for an execution of its own or one of another name."""
+    return {"input": case, "execution_arn": _arn(name or case["reference"]), "error": error, "cause": "so it is"}
 
 
 def _arn(name: str) -> str:

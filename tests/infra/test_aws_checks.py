@@ -147,12 +147,13 @@ def test_the_largest_case_fits_into_an_execution(definition: dict[str, Any]) -> 
     accepted = {
         "connection": "c" * 32, "reference": "r" * 100, "outcome": "new", "execution_arn": "a" * 300, "opens": True,
         "phases": ["documents", "results"], "uploads": list(range(most)), "at_once": 100, "deadline": 30 * 86400,
+        "collection": "",
     }  # fmt: skip
-    answers = {"accept": accepted, "collect": {"artifacts": chunks(MOST_ARTIFACTS), "at_once": 100}}
+    answers = {"accept": accepted, "collect": {"artifacts": chunks(range(MOST_ARTIFACTS)), "at_once": 100}}
     walk = Walk(definition, lambda verb, _: answers.get(verb, {}))
     walk.run({"connection": "c" * 32, "reference": "r" * 100})
     assert walk.outcome == "SUCCEEDED"
     assert walk.invoked.count("upload") == most
-    assert walk.invoked.count("download") == len(chunks(MOST_ARTIFACTS))
+    assert walk.invoked.count("download") == len(chunks(range(MOST_ARTIFACTS)))
     assert walk.largest < STATE_BYTES
     assert walk.events + 3 * RETRIES < HISTORY_EVENTS

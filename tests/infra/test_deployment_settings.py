@@ -182,8 +182,8 @@ def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecu
 @pytest.mark.parametrize(
     ("context", "said"),
     [
-        ({"retention.documents_days": "7"}, "retention.documents_days 7: use 8 or more: a case may be under way"),
-        ({"retention.records_days": "1"}, "retention.records_days 1: use 8 or more"),
+        ({"retention.documents_days": "7"}, "retention.documents_days 7: use 12 or more: a case may be under way"),
+        ({"retention.records_days": "1"}, "retention.records_days 1: use 12 or more"),
         (
             {"retention.evidence_days": "30", "evidence_lock_days": "400"},
             "retention.evidence_days 30: use 400 or more: a delivery is locked for so long",

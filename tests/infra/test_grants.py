@@ -11,20 +11,22 @@ from tests.infra.synthesis import Synthesized
 EXECUTIONS = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:dossier-dev:*"
 DOCUMENTS = "<Bucket>/cases/*/*/documents/*"
 VENDOR = "<Bucket>/cases/*/*/vendor/*"
+ARTIFACTS = "<Bucket>/cases/*/*/artifacts/*"
+COLLECTING = "<Bucket>/collecting/*"
 OUTCOME = {"<Bucket>/cases/*/*/result.json", "<Bucket>/cases/*/*/manifest.json"}
 SUBMISSIONS = {f"<Bucket>/{folder}/*" for folder in ("uploads", "staging", "inbox", "cases")}
 PATTERNS = {
     "accept": {DOCUMENTS, *SUBMISSIONS},
     "ask": set(),
-    "collect": {VENDOR},
+    "collect": {VENDOR, COLLECTING},
     "compare": set(),
-    "download": {VENDOR, "<Bucket>/cases/*/*/artifacts/*"},
+    "download": {VENDOR, ARTIFACTS, COLLECTING},
     "drop": {"<Bucket>/inbox/*", EXECUTIONS},
     "fail": {"<Bucket>/inbox-refused/*", VENDOR, *OUTCOME},
     "open": set(),
     "poll": set(),
     "process": set(),
-    "publish": {VENDOR, *OUTCOME},
+    "publish": {VENDOR, DOCUMENTS, ARTIFACTS, COLLECTING, "<Bucket>/cases/*/*/revisions/*", *OUTCOME},
     "reconcile": {VENDOR, *OUTCOME, EXECUTIONS},  # an execution's name is its case's
     "sweep": set(),
     "upload": {VENDOR, DOCUMENTS},
@@ -94,15 +96,16 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
 @pytest.mark.parametrize(
     ("action", "verbs"),
     [
-        ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook poll compare"),
+        ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook wake poll compare"),
         ("events:PutEvents", "ask publish fail reconcile"),
-        ("states:StartExecution", "wake drop"),
+        ("states:StartExecution", "wake drop publish fail reconcile"),
         ("states:SendTask*", "poll reconcile"),
         ("states:DescribeExecution", "reconcile drop"),
         ("sqs:ReceiveMessage", "wake poll drop"),
         ("sqs:SendMessage", "wait webhook wake poll sweep drop"),
-        ("s3:DeleteObject*", ""),
-        ("dynamodb:DeleteItem", "open upload collect download fail poll reconcile"),
+        ("s3:DeleteObject", "publish"),
+        ("s3:DeleteObjectVersion", ""),
+        ("dynamodb:DeleteItem", "open upload collect download publish fail poll reconcile"),
         ("dynamodb:Scan", ""),
     ],
 )

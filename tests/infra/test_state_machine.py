@@ -25,11 +25,12 @@ STEPS = {
     "Process": "process",
     "Collect": "collect",
     "Download Artifact": "download",
+    "Leave Out Artifact": "download",
     "Publish": "publish",
     "Record Failure": "fail",
 }
 TOKEN_STEPS = {"Ask About Case": "ask", "Ask About Upload": "ask", "Poll": "wait", "Poll Results": "wait"}
-IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact"}
+IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact", "Leave Out Artifact"}
 
 
 def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:

@@ -95,14 +95,14 @@ def test_environments_stay_below_four_kilobytes(stack: Synthesized) -> None:
         assert variables["DOSSIER_PREFIX"] == "dossier"
 
 
-def test_only_wake_and_drop_know_the_state_machine(stack: Synthesized) -> None:
-    """The functions in the state machine do not depend on it."""
+def test_only_those_that_start_executions_know_the_state_machine(stack: Synthesized) -> None:
+    """They know it by its name, so that the functions in the state machine do not depend on it."""
     knows = {
         verb
         for verb, each in stack.functions.items()
         if "DOSSIER_STATE_MACHINE_ARN" in each["Environment"]["Variables"]
     }
-    assert knows == {"wake", "drop"}
+    assert knows == {"wake", "drop", "publish", "fail", "reconcile"}
 
 
 def test_lambda_does_not_take_the_waiting_room_for_a_runaway_loop(stack: Synthesized) -> None:
@@ -135,7 +135,8 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
-        "staging/": 7, "inbox/": 30, "inbox-refused/": 30, "webhooks-refused/": 14, "webhooks-seen/": 1
+        "staging/": 7, "collecting/": 7, "inbox/": 30, "inbox-refused/": 30,
+        "webhooks-refused/": 14, "webhooks-seen/": 1,
     }  # fmt: skip
     policy = json.dumps(stack.one("AWS::S3::BucketPolicy"))
     assert '"aws:SecureTransport": "false"' in policy

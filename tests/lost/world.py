@@ -25,6 +25,7 @@ from dossier.stores.cases import Case, CaseRecord, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
+from dossier.stores.refreshes import Refreshes
 from dossier.transport import Transport
 from dossier.vendors.docsumo import flows as docsumo_flows
 from dossier.vendors.docustack import adapter as docustack_adapter
@@ -64,6 +65,7 @@ class LostWorld:
             cases=Cases(self.table),  # type: ignore[arg-type]
             objects=SimpleNamespace(write=self.kept.__setitem__),  # type: ignore[arg-type]
             intents=Intents(self.table),  # type: ignore[arg-type]
+            refreshes=Refreshes(self.table),  # type: ignore[arg-type]
             transport=Transport(
                 self.sandbox,
                 keys=SimpleNamespace(api_key=lambda *_, **__: self.key),  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from typing import Any
 
@@ -12,10 +11,8 @@ import pytest
 
 from tests.chaos.scorecard import Section, record
 from tests.conftest import Cloud
-from tests.machine import World, samples
+from tests.machine import STRIDE, World, samples
 
-STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "29"))
-"""Every how many-th call the crash test kills at: all of them in ``make chaos``."""
 ABOUT = """
 The way of a case walked in process over AWS in memory and the sandbox (`tests/steps/test_cases.py`). A function is
 killed before or after one call to AWS or to the vendor, another one in each case; the result is compared with that of a
@@ -80,11 +77,12 @@ def _telling(result: dict[str, Any]) -> dict[str, Any]:
     ids = {str(document["document_id"]): f"<document {at}>" for at, document in enumerate(result["documents"])}
     ids |= {str(entry["timeline_id"]): f"<entry {at}>" for at, entry in enumerate(result["timeline"])}
     ids |= {str(result["case_id"]): "<case>", f"/{result['reference']}/": "/<reference>/"}
+    ids |= {str(entry["timeline_id"]): f"<entry {at}>" for at, entry in enumerate(result["timeline"])}
     text = json.dumps(result)
     for each, name in ids.items():
         text = text.replace(each, name)
     told: dict[str, Any] = json.loads(text)
-    for changing in ("reference", "submitted_at", "completed_at"):
+    for changing in ("reference", "submitted_at", "collected_at", "completed_at"):
         del told[changing]
     for artifact in told["artifacts"]:
         del artifact["sha256"]

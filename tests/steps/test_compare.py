@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from dossier.models import now
 from dossier.ports import CaseView
 from dossier.steps import compare as comparing
 from dossier.steps.compare import REACH, SETTLED, Compared, compare
+from dossier.steps.refresh import FIRST_LOOK
+from dossier.stores.table import case_key
 from tests.conftest import Cloud
 from tests.flows import document
 from tests.machine import World, samples
@@ -21,7 +24,7 @@ NAMES = ("invoices", "claims", "disputes")
 
 def later(world: World, after: timedelta = LATER) -> Compared:
     """Compare as if so much time had passed."""
-    return compare(NAMES, desk=world.desk, at=now() + after)
+    return compare(NAMES, desk=world.desk, executions=world.tokens, at=now() + after)
 
 
 def finished(cloud: Cloud, **sandbox: Any) -> World:
@@ -47,9 +50,9 @@ def test_what_dossier_made_is_known(cloud: Cloud) -> None:
     """A case whose vendor has a list is found there; the Ombudsman has none, and is not asked."""
     world = finished(cloud)
     before = len(world.journal())
-    assert later(world) == Compared(unknown={"invoices": [], "claims": []})
+    assert later(world).unknown == {"invoices": [], "claims": []}
     asked = [(each["vendor"], each["operation"]) for each in world.journal()[before:]]
-    assert sorted(asked) == [("docsumo", "list"), ("docustack", "list")]
+    assert sorted(asked) == [("docsumo", "list"), ("docsumo", "list"), ("docustack", "list")]
 
 
 def test_what_nobody_here_made_is_found(cloud: Cloud) -> None:
@@ -94,3 +97,118 @@ def test_accounts_that_take_too_long_are_left_to_the_next_time(cloud: Cloud, mon
     world = finished(cloud)
     monkeypatch.setattr(comparing, "LONGEST", -1.0)
     assert set(later(world).unread) == {"invoices", "claims"}
+
+
+# What has changed since it was collected
+
+
+def in_step(cloud: Cloud) -> World:
+    """Return such a world, some seconds later: what was read in the second of its change was read once more."""
+    world = finished(cloud)
+    pass_on(world)
+    return world
+
+
+def pass_on(world: World) -> None:
+    """Let some of the vendors' seconds pass, compare, and collect what that asks for."""
+    world.ahead += 3
+    later(world)
+    world.run_started()
+    assert later(world).again == {}
+
+
+def edit(world: World, case_id: str, **changes: Any) -> None:
+    """Change a case as the vendor's operator does; its delivery is lost, and nobody looks in that second."""
+    world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/edit", json=changes).raise_for_status()
+    world.ahead += 3
+
+
+def result(world: World, reference: str = "claims-1") -> dict[str, Any]:
+    """Return a result as it stands."""
+    return dict(json.loads(world.cloud.app.objects.read(f"cases/claims/{reference}/result.json") or b"{}"))
+
+
+def test_a_change_whose_delivery_is_lost_arrives_all_the_same(cloud: Cloud) -> None:
+    """The list dates the case later than what was collected: it is collected again, once."""
+    world = in_step(cloud)
+    edit(world, result(world)["case_id"], assigned_to="user__reviewer")
+    assert later(world).again == {"claims": ["claims-1"]}
+    assert len(world.run_started()) == 1
+    assert (result(world)["revision"], result(world)["assigned_to"]) == (2, "user__reviewer")
+    assert later(world).again == {}
+    assert len(world.effects("document_uploaded")) == len(NAMES)
+
+
+def test_a_change_that_changes_nothing_is_looked_at_once(cloud: Cloud) -> None:
+    """The vendor dates the case anew, and it is the same: no revision, and the next comparison leaves it alone."""
+    world = in_step(cloud)
+    before = result(world)
+    edit(world, before["case_id"], case_name=before["title"])
+    assert later(world).again == {"claims": ["claims-1"]}
+    world.run_started()
+    assert result(world) == before
+    assert later(world).again == {}
+
+
+def test_a_second_change_in_the_same_second_is_not_missed(cloud: Cloud) -> None:
+    """The vendor dates to the second: what was read in the second of a change is read once more, and then known."""
+    world = in_step(cloud)
+    record = world.desk.cases.get("claims", "claims-1").record
+    assert record.modified is not None
+    assert record.read_at is not None
+    cloud.app.table.update(case_key("claims", "claims-1"), "CASE", {"read_at": record.modified})
+    assert later(world).again == {"claims": ["claims-1"]}
+    world.run_started()
+    assert later(world).again == {}
+
+
+def test_what_a_former_version_completed_is_collected_again_once(cloud: Cloud) -> None:
+    """Its record does not say when the vendor had changed the case last."""
+    world = in_step(cloud)
+    cloud.app.table.update(case_key("claims", "claims-1"), "CASE", {"modified": None})
+    assert later(world).again == {"claims": ["claims-1"]}
+    world.run_started()
+    assert later(world).again == {}
+
+
+def test_of_many_changes_some_are_left_to_the_next_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest first, so many at once; nobody is left out."""
+    world = World(cloud)
+    for number in range(5):
+        world.submit("claims", f"R-{number}", samples("invoice.pdf"))
+    pass_on(world)
+    monkeypatch.setattr(comparing, "MOST_AGAIN", 2)
+    for number in range(5):
+        edit(world, result(world, f"R-{number}")["case_id"], assigned_to="user__reviewer")
+    rounds = []
+    for _ in range(3):
+        rounds.append(later(world).again["claims"])
+        world.run_started()
+    assert sorted(each for found in rounds for each in found) == [f"R-{number}" for number in range(5)]
+    assert [len(each) for each in rounds] == [2, 2, 1]
+    assert {result(world, f"R-{number}")["assigned_to"] for number in range(5)} == {"user__reviewer"}
+
+
+def test_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
+    """Some entries are dated wrongly and stay first in the list: the next look goes back beyond them."""
+    world = World(cloud)
+    for number in range(12):
+        world.submit("claims", f"R-{number:02}", samples("invoice.pdf"))
+        world.ahead += 3
+    vendor, settings = world.desk.vendor_of("docsumo"), world.connection("claims")
+    changed = world.transport.run(vendor.changed(settings, None), vendor=vendor, connection=settings)
+    assert changed.seen == list(changed.cases.values())[10]
+    again = world.transport.run(vendor.changed(settings, changed.seen), vendor=vendor, connection=settings)
+    assert (len(again.cases), again.seen) == (11, changed.seen)
+
+
+def test_a_look_that_is_due_is_made(cloud: Cloud) -> None:
+    """A refresh that failed is looked at again after an hour, also at a vendor without a list."""
+    world = in_step(cloud)
+    world.keys.wrong = True
+    world.refresh("disputes", "disputes-1")
+    world.keys.wrong = False
+    assert later(world, timedelta(minutes=59)).again == {}
+    assert later(world, FIRST_LOOK + timedelta(minutes=1)).again == {"disputes": ["disputes-1"]}
+    assert len(world.run_started()) == 1
+    assert later(world, FIRST_LOOK + timedelta(minutes=1)).again == {}

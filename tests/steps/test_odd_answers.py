@@ -82,7 +82,7 @@ def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> N
 
 @pytest.mark.parametrize("operation", ["download", "files", "upload"])
 def test_a_coding_that_was_not_asked_for_says_what_to_do(cloud: Cloud, operation: str) -> None:
-    """The case fails at once with one line; after an upload it is looked up, as after any lost answer."""
+    """A file fails at once with one line; a list is read again; after an upload it is looked up, as any lost answer."""
     fault = {"rate": 1, "times": 1, "form": "br", "operation": operation, "vendor": "docsumo"}
     world = World(cloud, faults={"odd_encoding": fault})
     result = world.submit("claims", "R-1", samples("invoice.pdf"))
@@ -91,11 +91,14 @@ def test_a_coding_that_was_not_asked_for_says_what_to_do(cloud: Cloud, operation
         assert world.retried == ["OutcomeUnknownError"]
         assert len(world.effects("document_uploaded")) == 1
         return
-    assert result["status"] == "failed"
-    assert (
-        "it is packed as br, which was not asked for: let the vendor send it as it is, or as gzip" in result["reason"]
-    )
     assert world.retried == []
+    if operation == "files":  # the waiting room asks again
+        assert result["status"] == "completed"
+        return
+    [lost] = result["failed_artifacts"]
+    assert result["status"] == "completed_with_failures"
+    assert "it is packed as br, which was not asked for: let the vendor send it as it is, or as gzip" in lost["error"]
+    assert lost["error"] in result["reason"]
 
 
 def _items(world: World) -> list[dict[str, Any]]:
@@ -117,8 +120,13 @@ def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) 
     sizes: list[int] = []
     register = cloud.session.events.register
     register("provide-client-params", lambda params, **_: sizes.append(len(str({**params, "Body": ""}))))
-    result = world.submit(connection, "R-1", samples(*FILES[connection]))
-    assert result["status"] == "failed"
+    if connection == "disputes":  # whose breaker is open by then: the collection waits for it
+        with pytest.raises(AssertionError, match=r"circuit breaker"):
+            world.submit(connection, "R-1", samples(*FILES[connection]))
+        result = {"reason": world.desk.cases.get(connection, "R-1").record.late}
+    else:
+        result = world.submit(connection, "R-1", samples(*FILES[connection]))
+        assert result["status"] == "failed"
     assert "did not finish within" in result["reason"]
     assert result["reason"].isprintable()
     assert len(result["reason"]) <= 1000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import httpx
+
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
@@ -13,9 +15,13 @@ def test_nothing_of_other_cases_is_kept(cloud: Cloud) -> None:
     world = World(cloud)
     other = world.submit("claims", "R-1", samples("receipt.png"), options={"case_title": "Somebody Else"})
     pages: list[bytes] = []
-    world.sandbox.event_hooks["response"].append(
-        lambda reply: pages.append(reply.read()) if reply.request.url.path.endswith("/cases") else None
-    )
+
+    def see(reply: httpx.Response) -> None:
+        if reply.request.url.path.endswith("/cases"):
+            pages.append(reply.read())
+            reply.stream, reply.is_stream_consumed, reply.is_closed = httpx.ByteStream(reply.content), False, False
+
+    world.sandbox.event_hooks["response"].append(see)
     own = world.submit("claims", "R-2", samples("invoice.pdf"))
     kept = cloud.app.objects.read("cases/claims/R-2/vendor/case.json")
     assert kept is not None

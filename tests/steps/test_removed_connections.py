@@ -86,7 +86,16 @@ def test_a_case_of_a_removed_connection_is_failed_when_its_execution_ends(state:
     without(state, "invoices")
     app = state.app
     case = {"connection": "invoices", "reference": "INV-2", "case_id": "c"}
-    fail(case, ended, "States.Timeout", "so it is", desk=state.desk, events=app.events, waits=app.waits)
+    fail(
+        case,
+        ended,
+        "States.Timeout",
+        "so it is",
+        desk=state.desk,
+        events=app.events,
+        waits=app.waits,
+        executions=app.executions,
+    )
     assert state.status("INV-2") is CaseStatus.FAILED
     assert json.loads(app.objects.read("cases/invoices/INV-2/result.json") or b"")["status"] == "failed"
     state.stop(stopped)
@@ -136,7 +145,7 @@ def test_a_delivery_of_a_removed_connection_is_no_dead_letter(cloud: Cloud) -> N
     del world.connections["claims"]
     body = json.dumps({"data": {"case_id": "case__1"}}).encode()
     tools = {"desk": world.desk, "waits": cloud.app.waits, "executions": world.tokens}
-    assert wake("claims", body, look=0, received_at=now(), **tools)  # type: ignore[arg-type]
+    assert wake("claims", body, look=0, received_at=now(), **tools).done  # type: ignore[arg-type]
 
 
 # docs/deploy.md: remove, rename, split

@@ -86,7 +86,9 @@ def delivered(room: Room, document_id: str) -> None:
     body = json.dumps({"event": "document_completed", "document_id": document_id, "job_id": f"j{number}"}).encode()
     app.intents.own(*CASE, [document_id, f"j{number}"])
     executions = room.tokens
-    assert wake(CASE[0], body, look=0, received_at=clock_of(room), desk=desk, waits=app.waits, executions=executions)  # type: ignore[arg-type]
+    assert wake(
+        CASE[0], body, look=0, received_at=clock_of(room), desk=desk, waits=app.waits, executions=executions
+    ).done  # type: ignore[arg-type]
 
 
 def clock_of(room: Room) -> object:

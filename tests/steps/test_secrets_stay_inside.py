@@ -143,8 +143,9 @@ def test_nothing_planted_is_found_after_a_failure(
             world.submit("claims", "R-1", FILES)
         assert len(watch.errors) == TRIES
     else:
-        assert world.submit("claims", "R-1", FILES)["status"] == "failed"
-    assert watch.errors
+        expected = "completed_with_failures" if spoil is _untrusted else "failed"
+        assert world.submit("claims", "R-1", FILES)["status"] == expected
+    assert watch.errors or spoil is _untrusted
     planted = [*KEYS, "planted-wrong-key-3d91", *world.tokens.answers, CONTENT, *signatures(world), "Signature="]
     out, err = capfd.readouterr()
     assert search(watch, {"log": talkative.text, "stdout": out, "stderr": err}, planted) == []

@@ -35,6 +35,7 @@ class Lost:
             cases=desk.cases,
             objects=desk.objects,
             intents=desk.intents,
+            refreshes=desk.refreshes,
             connection_of=desk.connection_of,
             vendor_of=desk.vendor_of,
         )

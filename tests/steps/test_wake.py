@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,14 +11,27 @@ from typing import Any, cast
 
 import pytest
 
-from dossier.models import iso, moment, now
+from dossier.errors import RetryableError
+from dossier.models import iso, moment, now, stranger_reference
 from dossier.ports import Uploaded
-from dossier.steps.wake import LOOKS, MOST_IDS, MOST_MOVED, nudge, wake
+from dossier.steps.wake import (
+    LOOK_AGAIN,
+    LOOKS,
+    MOST_COLLECTED,
+    MOST_IDS,
+    MOST_MOVED,
+    NOT_OURS,
+    Applied,
+    collect_stranger,
+    nudge,
+    wake,
+)
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
 from tests.conftest import Cloud
 from tests.machine import Tokens, World, samples
+from tests.steps.test_compare import stray
 from tests.unit.test_stores import record
 
 CASE = ("invoices", "INV-1")
@@ -107,7 +121,7 @@ def test_a_case_that_waits_no_more_is_told(world: World) -> None:
 def applied(world: World, intents: Intents) -> None:
     """Apply the delivery about document ``doc:1``."""
     desk, waits, tokens = replace(world.desk, intents=intents), world.cloud.app.waits, Tokens()
-    assert wake(CASE[0], BODY, look=0, received_at=now(), desk=desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+    assert wake(CASE[0], BODY, look=0, received_at=now(), desk=desk, waits=waits, executions=tokens).done  # type: ignore[arg-type]
 
 
 def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
@@ -123,7 +137,7 @@ def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
     world.cloud.app.intents.own(*CASE, ["job:1"])
     body = json.dumps({"event": "job_completed", "document_ids": ids, "job_id": "job:1"}).encode()
     waits = world.cloud.app.waits
-    assert wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=Tokens())  # type: ignore[arg-type]
+    assert wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=Tokens()).done  # type: ignore[arg-type]
     assert moment(waiting(waits).next_at) <= now()
     noted = [each for each in ids if world.cloud.app.table.get(f"ID#{CASE[0]}#{each}", "ID")]
     assert noted == ids[: MOST_IDS - 1]
@@ -137,31 +151,141 @@ def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
     assert intents.own(*CASE, ["doc:1"]) == (True, True)
 
 
-def stranger(world: World, look: int) -> tuple[bool, list[str]]:
-    """Apply a Docsumo delivery about a case that nobody knows; return whether that was all, and what was started."""
-    body, tokens = json.dumps({"case_id": "case__1"}).encode(), Tokens()
-    waits, at = world.cloud.app.waits, now()
-    done = wake("claims", body, look=look, received_at=at, desk=world.desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
-    return done, [case["case_id"] for _, case in tokens.started]
+def told(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[str]]:
+    """Apply a Docsumo delivery; return what became of it, and the vendor's cases that are collected by it."""
+    tokens, waits, at = Tokens(), world.cloud.app.waits, now()
+    data = json.dumps(body).encode()
+    applied = wake("claims", data, look=look, received_at=at, desk=world.desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+    return applied, [case.get("case_id", "") for _, case in tokens.started]
 
 
-def test_a_case_that_nobody_knows_is_collected_at_the_second_look(world: World) -> None:
+def test_a_case_that_nobody_knows_is_collected_at_the_second_look(cloud: Cloud) -> None:
     """The first look comes too early: the upload that made it may just be answered."""
-    assert stranger(world, 0) == (False, [])
-    assert stranger(world, 1) == (True, ["case__1"])
+    world = World(cloud)
+    made = stray(world, "claims")
+    assert told(world, 0, {"case_id": made}) == (LOOK_AGAIN, [])
+    assert told(world, 1, {"case_id": made}) == (Applied(), [made])
 
 
-def test_a_case_that_an_upload_in_doubt_may_have_made_is_no_strangers(world: World) -> None:
+def test_a_case_that_an_upload_in_doubt_may_have_made_is_no_strangers(cloud: Cloud) -> None:
     """It is looked at until that is settled, or for half an hour; an upload that began later did not make it."""
-    intents = world.cloud.app.intents
+    world = World(cloud)
+    made, intents = stray(world, "claims"), world.cloud.app.intents
     intents.begin("claims", "R-1", "upload-0", names=["a.pdf"], known=[])
-    assert stranger(world, 1) == (False, [])
-    assert stranger(world, LOOKS) == (True, ["case__1"])
+    assert told(world, 1, {"case_id": made}) == (LOOK_AGAIN, [])
+    assert told(world, LOOKS, {"case_id": made}) == (Applied(), [made])
     intents.answer("claims", "R-1", "upload-0", Uploaded(case_id="case__2"))
-    assert stranger(world, 1) == (True, ["case__1"])
+    assert told(world, 1, {"case_id": made}) == (Applied(), [made])
     began = now() - timedelta(seconds=1)
     intents.begin("claims", "R-2", "upload-0", names=["b.pdf"], known=[])
     assert not intents.in_doubt("claims", began)
+
+
+def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
+    """The delivery says so itself: nothing is asked, nothing is started, and no event is sent."""
+    world = World(cloud)
+    before = len(world.journal())
+    applied, started = told(world, 0, {"case_id": "case__theirs", "casetype_id": "casetype__other"})
+    assert (applied.verdict, started) == (NOT_OURS, [])
+    assert len(world.journal()) == before
+    assert world.told == []
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int) -> None:
+    """One look-up for all that the delivery names; what the vendor does not have claims no reference."""
+    world = World(cloud)
+    stray(world, "claims")
+    before = len(world.journal())
+    ids = [f"INV-2024-{number:04}" for number in range(count)]
+    applied, started = told(world, 1, {"cases": [{"case_id": each} for each in ids]})
+    assert (applied.verdict, started) == (NOT_OURS, [])
+    assert [each["operation"] for each in world.journal()[before:]] == ["list"]
+    assert [world.desk.cases.find("claims", each) for each in ids] == [None] * count
+
+
+def test_a_list_that_cannot_be_read_is_asked_again_later(cloud: Cloud) -> None:
+    """Until the last look, whose failure is a dead letter."""
+    world = World(cloud, faults=[{"name": "error_before", "rate": 1, "operation": "list"}])
+    assert told(world, 1, {"case_id": "case__1"}) == (LOOK_AGAIN, [])
+    with pytest.raises(RetryableError):
+        told(world, LOOKS, {"case_id": "case__1"})
+
+
+def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
+    """However many it names, and though the vendor has all of them."""
+    world = World(cloud)
+    made = [stray(world, "claims") for _ in range(MOST_COLLECTED + 2)]
+    applied, started = told(world, 1, {"cases": [{"case_id": each} for each in made]})
+    assert (applied, len(started)) == (Applied(), MOST_COLLECTED)
+
+
+def test_a_strangers_case_never_has_a_reference_of_somebodys_own(cloud: Cloud) -> None:
+    """The vendor calls its case as a user would call theirs: the user's own case is accepted all the same."""
+    world = World(cloud)
+    started = Tokens()
+    collect_stranger("claims", "INV-2024-0042", executions=started)  # type: ignore[arg-type]
+    [(_, case)] = started.started
+    assert re.fullmatch(r"case-[0-9a-f]{32}", case["reference"])
+    assert case["reference"] == stranger_reference("INV-2024-0042")
+    assert world.submit("claims", "INV-2024-0042", samples("invoice.pdf"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("more", [{"case_id": "case__2"}, {"documents": True}, {"options": {"case_title": "mine"}}])
+def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, Any]) -> None:
+    """It is for one vendor case, collected as it is; anything else under it is refused in one line."""
+    world, reference = World(cloud), stranger_reference("case__1")
+    uri = cloud.put("staging/claims/x.pdf", samples("invoice.pdf")["invoice.pdf"])
+    case: dict[str, Any] = {"connection": "claims", "reference": reference, "case_id": "case__1", **more}
+    if case.pop("documents", None):
+        case["documents"] = [{"uri": uri}]
+    world.execute(case, "arn:squat")
+    record = world.desk.cases.get("claims", reference).record
+    assert (record.refused, "use another reference" in str(record.reason)) == (True, True)
+
+
+def test_every_case_that_has_to_do_with_the_vendors_is_told(cloud: Cloud) -> None:
+    """The case that made it, one that appended to it and one that collects it: each collects again."""
+    world = World(cloud)
+    made = str(world.submit("claims", "mine", samples("invoice.pdf"))["case_id"])
+    world.submit("claims", "appended", samples("scan.tiff"), case_id=made)
+    world.execute({"connection": "claims", "reference": "collected", "case_id": made}, "arn:collected")
+    world.run_started()
+    assert set(cloud.app.intents.references("claims", made)) == {"mine", "appended", "collected"}
+    world.sandbox.post(f"/_sandbox/docsumo/cases/{made}/stage", json={"stage_id": "stage__approved"})
+    waits, at, body = cloud.app.waits, now(), json.dumps({"case_id": made}).encode()
+    wake("claims", body, look=0, received_at=at, desk=world.desk, waits=waits, executions=world.tokens)  # type: ignore[arg-type]
+    world.run_started()
+    stages = {each: world.desk.cases.get("claims", each).record.stage_id for each in ("mine", "appended", "collected")}
+    assert set(stages.values()) == {"stage__approved"}
+
+
+def test_a_delivery_wakes_the_case_that_waits_and_not_only_the_first(cloud: Cloud) -> None:
+    """The first reference has ended; the one that appended waits, and its next poll is now."""
+    world = World(cloud)
+    made = str(world.submit("claims", "mine", samples("invoice.pdf"))["case_id"])
+    cloud.app.cases.claim(record(connection="claims", reference="appended", status="waiting", case_id=made))
+    cloud.app.intents.relate("claims", "appended", made)
+    cloud.app.waits.start("claims", "appended", phase="results", token="t1", first=300, deadline=3600)
+    told(world, 0, {"case_id": made})
+    wait = cloud.app.waits.find("claims", "appended")
+    assert wait is not None
+    assert moment(wait.next_at) <= now()
+
+
+def test_a_job_whose_documents_are_done_is_no_news(cloud: Cloud) -> None:
+    """DocuStack says that the job is done a moment after its last document: nothing is collected again for that."""
+    world = World(cloud)
+    world.submit("invoices", "R-1", samples("invoice.pdf"))
+    [document] = world.desk.cases.get("invoices", "R-1").documents
+    started = Tokens()
+    for body, count in (
+        ({"event": "job_completed", "job_id": document.job_id}, 0),
+        ({"event": "document_completed", "document_id": document.document_id, "job_id": document.job_id}, 1),
+    ):
+        at, waits, data = now(), cloud.app.waits, json.dumps(body).encode()
+        wake("invoices", data, look=0, received_at=at, desk=world.desk, waits=waits, executions=started)  # type: ignore[arg-type]
+        assert len(started.started) == count
 
 
 def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(cloud: Cloud) -> None:

@@ -163,7 +163,7 @@ def test_the_dump_is_complete_and_always_the_same(tmp_path: Path) -> None:
     """The settings layer has every default, and its text depends on what the settings say alone."""
     loaded = _load(tmp_path, GOOD)
     text = connections.dump(loaded)
-    assert json.loads(text)["claims"]["poll"]["deadline"] == 3600
+    assert json.loads(text)["claims"]["poll"]["deadline"] == 5 * 86400
     assert connections.dump(dict(reversed(loaded.items()))) == text
     assert "key" not in json.loads(text)["invoices"]
 

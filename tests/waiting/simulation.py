@@ -23,6 +23,7 @@ from dossier.stores import cases as cases_store
 from dossier.stores import waits as waits_store
 from dossier.stores.cases import CaseRecord, Cases
 from dossier.stores.limiter import Limiter
+from dossier.stores.refreshes import Refreshes
 from dossier.stores.waits import Waits
 from dossier.transport import Transport
 from dossier.vendors.docustack.settings import DocuStackConnection
@@ -117,6 +118,7 @@ class Simulation:
             intents=SimpleNamespace(),  # type: ignore[arg-type]
             transport=transport,
             limiter=limiter,
+            refreshes=Refreshes(self.table),  # type: ignore[arg-type]
             lookup_of=lambda *_: None,  # type: ignore[arg-type,return-value]
             connection_of=lambda _: self._settings,
             vendor_of=vendors.vendor,

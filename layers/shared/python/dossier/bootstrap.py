@@ -27,9 +27,11 @@ from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects
 from dossier.stores.queues import Queues
+from dossier.stores.refreshes import Refreshes
 from dossier.stores.rounds import Rounds
 from dossier.stores.secrets import Secrets
 from dossier.stores.table import Table
+from dossier.stores.verdicts import Verdicts
 from dossier.stores.waits import Waits
 from dossier.transport import Transport
 
@@ -91,6 +93,16 @@ class App:
         return Waits(self.table, self.queues)
 
     @cached_property
+    def verdicts(self) -> Verdicts:
+        """What was found out about deliveries."""
+        return Verdicts(self.table)
+
+    @cached_property
+    def refreshes(self) -> Refreshes:
+        """Refreshes of ended cases."""
+        return Refreshes(self.table)
+
+    @cached_property
     def queues(self) -> Queues:
         """The queues of work."""
         return Queues(self._client("sqs"), self.environment.wake_queue_url)
@@ -131,6 +143,7 @@ class App:
             intents=self.intents,
             transport=self.transport,
             limiter=self.limiter,
+            refreshes=self.refreshes,
             lookup_of=partial(Lookup, self.table),
             connection_of=connections.load_runtime,
             vendor_of=vendors.vendor,
@@ -145,6 +158,7 @@ class App:
             executions=self.executions,
             evidence=self.evidence,
             queues=self.queues,
+            verdicts=self.verdicts,
         )
 
     def reconciler(self, time_left: Callable[[], float]) -> Callable[[Iterable[str]], Findings]:

@@ -56,6 +56,11 @@ class Delivery:
                 break
         return tuple(found)
 
+    def under(self, *names: str) -> tuple[str, ...]:
+        """Return the ids that stand under exactly these names."""
+        values = (node.get(name) for level in self.levels for node in level for name in names)
+        return tuple(dict.fromkeys(found for each in values if (found := identifier(each))))[:MOST_IDS]
+
     def text(self, name: str) -> str | None:
         """Return the first text under a name, as one line."""
         texts = (node.get(name) for level in self.levels for node in level)

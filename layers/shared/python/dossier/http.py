@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 from dossier.errors import InvalidCaseError, MalformedAnswerError
@@ -210,3 +210,14 @@ def _shallow(value: Any) -> bool:
 _T = TypeVar("_T")
 Flow: TypeAlias = Generator[Request, Reply, _T]
 """A vendor's operation in steps: yields requests, is sent replies, returns its answer."""
+
+
+def noted(flow: Flow[_T], requests: list[Request]) -> Flow[_T]:
+    """Drive a flow; note what it asks for."""
+    try:
+        request = next(flow)
+        while True:
+            requests.append(request)
+            request = flow.send((yield request))
+    except StopIteration as stop:
+        return cast("_T", stop.value)

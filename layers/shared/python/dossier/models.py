@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from dossier.errors import InvalidCaseError
@@ -20,6 +21,9 @@ from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
+
+RESERVED = re.compile(r"case-[0-9a-f]{32}")
+"""References that name a vendor's case which nobody submitted: each is for one vendor case, and for nothing else."""
 
 Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 """In pydantic's regex ``$`` is the very end, with no newline after it."""
@@ -48,6 +52,10 @@ REFUSED_DROPS = "inbox-refused/"
 
 BY_REFERENCE, AS_S3, PRESIGNED = "by_reference", "s3", "presigned"
 """The option by which a case's ``s3://`` documents are read by the vendor itself: as they are, or by presigned URL."""
+
+
+LONGEST_DEADLINE = 90 * 86400
+"""Longest that a case may be given, in seconds: a Standard execution lives for a year."""
 
 
 class Frozen(BaseModel):
@@ -83,6 +91,7 @@ class CaseInput(Frozen):
     With ``case_id`` and documents it appends to that vendor case; with ``case_id`` or ``document_ids`` alone it only
     collects. ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work. ``drop`` is set by
     the inbox alone, which leaves it to Accept to refuse what was dropped, as it refuses whatever else is submitted.
+    ``refresh`` is set by Dossier alone: the number of the refresh that collects an ended case again.
     """
 
     connection: str = Field(min_length=1, max_length=64)
@@ -94,6 +103,23 @@ class CaseInput(Frozen):
     """For a vendor without cases: its documents that are only collected."""
     resume: bool = False
     drop: Drop | None = None
+    deadline: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE)
+    """Seconds until what can be collected is collected, in place of the connection's ``poll.deadline``."""
+    refresh: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _deadline(cls, data: Any) -> Any:
+        """Take the deadline as seconds or as ``90s``, ``45m``, ``12h``, ``3d``; from the options as well."""
+        if not isinstance(data, dict):
+            return data
+        options = data.get("options")
+        if isinstance(options, dict) and "deadline" in options:
+            rest = {key: value for key, value in options.items() if key != "deadline"}
+            data = {"deadline": options["deadline"], **data, "options": rest}
+        if isinstance(data.get("deadline"), str | float):
+            data = {**data, "deadline": seconds_of(data["deadline"])}
+        return data
 
     @classmethod
     def parse(cls, data: object) -> CaseInput:
@@ -108,11 +134,25 @@ class CaseInput(Frozen):
         except ValidationError as error:
             raise InvalidCaseError(f"the execution input is wrong: {first_problem(error)}") from error
         refused = case.drop is not None and case.drop.refused is not None
-        if not case.documents and case.case_id is None and not case.document_ids and not refused:
+        nothing = not case.documents and case.case_id is None and not case.document_ids
+        if nothing and not refused and case.refresh is None:
             raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
         if case.document_ids and (case.documents or case.case_id is not None):
             raise InvalidCaseError("the execution input is wrong: document_ids are only collected, and stand alone")
         return case
+
+
+def seconds_of(deadline: str | float) -> int:
+    """Return a deadline in whole seconds.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    given = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", str(deadline).strip())
+    if given is None:
+        raise ValueError(f'deadline "{str(deadline)[:40]}": use seconds, or a number with s, m, h or d, such as 3d')
+    return math.ceil(float(given[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[given[2]])
 
 
 def first_problem(error: ValidationError) -> str:
@@ -137,6 +177,8 @@ class CaseStatus(StrEnum):
     COMPLETED = "completed"
     COMPLETED_WITH_FAILURES = "completed_with_failures"
     FAILED = "failed"
+    UPLOADED = "uploaded"
+    CANCELLED = "cancelled"
     NEEDS_ATTENTION = "needs_attention"
 
     @property
@@ -145,7 +187,13 @@ class CaseStatus(StrEnum):
         return self in _FINAL
 
 
-_FINAL = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES, CaseStatus.FAILED}
+_FINAL = {
+    CaseStatus.COMPLETED,
+    CaseStatus.COMPLETED_WITH_FAILURES,
+    CaseStatus.FAILED,
+    CaseStatus.UPLOADED,
+    CaseStatus.CANCELLED,
+}
 
 Phase = Literal["documents", "results"]
 """What a wait waits for: that the documents are read, or that the vendor's assessment is there."""
@@ -159,6 +207,8 @@ class Document(Frozen):
     """The caller's name for it, as sent to the vendor."""
     key: str
     """S3 key of the accepted copy in the artifact bucket; empty for a document that the vendor reads itself."""
+    version_id: str | None = None
+    """The version of that copy, where it is known."""
     size: int = 0
     sha256: str = ""
     content_type: str = ""
@@ -216,3 +266,29 @@ def execution_name(connection: str, reference: str, digest: str, *, attempt: int
     """
     suffix = "" if attempt == 1 else f"-r{attempt}"
     return f"{connection[:23]}-{reference[:36]}-{digest[:12]}{suffix}"
+
+
+def refresh_name(connection: str, reference: str, number: int) -> str:
+    """Return the name of the execution that collects an ended case again: the same for all who ask meanwhile."""
+    digest = hashlib.sha256(json.dumps([connection, reference]).encode()).hexdigest()
+    return f"{connection[:23]}-{reference[:30]}-{digest[:12]}-u{number}"
+
+
+def stranger_reference(case_id: str) -> str:
+    """Return the reference of a vendor's case that was not submitted here: no other case may have it."""
+    return f"case-{hashlib.sha256(case_id.encode()).hexdigest()[:32]}"
+
+
+def check_reserved(case: CaseInput) -> None:
+    """Refuse a reference that is reserved for a vendor's case, unless that case is all that is to be collected.
+
+    Raises:
+        InvalidCaseError: says what to do.
+
+    """
+    if not RESERVED.fullmatch(case.reference):
+        return
+    if case.case_id is None or case.documents or case.options or case.reference != stranger_reference(case.case_id):
+        raise InvalidCaseError(
+            f"reference {case.reference} is kept for a case that the vendor has by itself: use another reference"
+        )

@@ -27,6 +27,14 @@ class CaseView:
     """The vendor's id of the case, once known; None for vendors without cases."""
     documents: tuple[Document, ...] = ()
     submitted_at: datetime | None = None
+    appends: bool = False
+    """The vendor's case was there before: its documents are appended to it."""
+    before: frozenset[str] | None = None
+    """Of such a case, the ids that ``before_upload`` saw in it before the first upload; None if that is not known."""
+    sent_at: str | None = None
+    """When the last upload began, by the vendor's own clock (ISO 8601), where that is known; at the latest."""
+    completed: bool = False
+    """It has been completed before: what the vendor does since does not undo that."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Why a job failed, by its id, as a delivery says: no truth, but all that some vendors say of it."""
 
@@ -83,6 +91,8 @@ class Uploaded:
     case_id: str | None = None
     document_ids: Mapping[int, str] = field(default_factory=dict)
     job_id: str | None = None
+    sent_at: str | None = None
+    """When the request began, by the vendor's own clock (ISO 8601), at the latest; where that is known."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Documents that the vendor refused while it took others, by index, with its reason."""
 
@@ -100,6 +110,20 @@ class DocumentState:
     """Percent, where the vendor tells."""
     fields_extracted: int | None = None
     """How many fields the vendor has read, where it tells."""
+
+
+def told(document: Document, state: DocumentState) -> Document:
+    """Return a document as the vendor says that it stands."""
+    extracted = state.fields_extracted if state.fields_extracted is not None else document.fields_extracted
+    changes = {
+        "status": state.status,
+        "progress": state.progress,
+        "fields_extracted": extracted,
+        "finished": state.finished,
+        "failed": state.failed,
+        "error": state.error,
+    }
+    return document.model_copy(update=changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +159,10 @@ class Artifact:
     name: str
     source: str
     content_type: str | None = None
+    entry: Mapping[str, object] | None = None
+    """What the vendor's list says of it: while that stays the same, the file is taken to be the same. None: no list."""
+    unfinished: str | None = None
+    """Why it is not fetched yet: the vendor still works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +175,16 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """What an account's list says of changes: times as the vendor writes them, compared with each other alone."""
+
+    cases: Mapping[str, str] = field(default_factory=dict)
+    """When each case was changed last, by id."""
+    seen: str | None = None
+    """Where the next look may begin, by the vendor's own clock; None: where this one began."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """What a delivery is about: ids that the vendor names. It carries no truth, it only moves the next poll to now."""
 
@@ -154,6 +192,8 @@ class Hint:
     case_ids: tuple[str, ...] = ()
     document_ids: tuple[str, ...] = ()
     job_ids: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    """What the vendor says that it belongs to, of what an account has several of: case types."""
     says: str | None = None
     """What the vendor says went wrong, as one line."""
 
@@ -179,6 +219,8 @@ class Vendor(Protocol):
     """Whether one ``poll`` call serves many cases of a connection."""
     lists: bool
     """Whether the account has a list of what was created in it (``created``)."""
+    dates_changes: bool
+    """Whether the account's list says when its cases were changed last (``changed``)."""
     documented: Mapping[str, tuple[str, ...]]
     """The fields that the guide shows, by (the beginning of) the name under which an answer is kept: ``dossier.drift``
     counts answers that differ. What is not named here is not looked at."""
@@ -274,8 +316,26 @@ class Vendor(Protocol):
         be read is left out of the result and stays in the raw answer.
         """
 
+    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+        """Return when the vendor says that it changed the case last, as it writes that, in the kept answers."""
+
+    def later(self, one: str, other: str) -> bool | None:
+        """Whether a time of change is later than another one; None if that cannot be told: they may be the same."""
+
     def read_hint(self, body: bytes) -> Hint | None:
         """Return what a verified delivery is about; None if it names nothing. Never raises."""
+
+    def concerns(self, connection: Connection, hint: Hint) -> bool:
+        """Whether a delivery about a case that nobody knows may be the connection's, by what it says itself."""
+
+    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
+        """Return which of these cases the connection's list has, in one walk. Only where ``lists`` and for cases."""
+
+    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:
+        """Return which cases the account's list dates as changed at ``since`` or later, and when, latest first.
+
+        Without ``since`` as many as are worth a look. Only where ``dates_changes``.
+        """
 
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]

@@ -1,12 +1,18 @@
-"""The case's outcome in Dossier's own schema, the same for every vendor: ``result.json``, version 1."""
+"""The case's outcome in Dossier's own schema, the same for every vendor: ``result.json``, version 2.
+
+A stored result of version 1 is read as one of version 2: what it has not yet has its default.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+UNFINISHED, LATE = "not finished by the deadline", "did not finish within"
+"""Why a document or a case has no result: what the vendor does later is the next revision."""
 
 
 class Part(BaseModel):
@@ -98,15 +104,32 @@ class ArtifactResult(Part):
     sha256: str
 
 
-class Result(Part):
-    """``result.json``. ``reason`` says why a case failed; ``review`` that a person should look at low confidences."""
+class FailedArtifact(Part):
+    """A file that could not be collected, and why."""
 
-    schema_version: Literal["1"] = "1"
+    name: str
+    error: str
+
+
+class Result(Part):
+    """``result.json``. ``reason`` says why a case failed; ``review`` that a person should look at low confidences.
+
+    ``revision`` counts the collections that differed; 0 where nothing was ever collected. ``vendor_status``,
+    ``stage_id`` and ``assigned_to`` are what the vendor says of its case, null where it has none. ``warnings`` are
+    what did not keep the case from its end.
+    """
+
+    schema_version: Literal["2"] = "2"
     connection: str = ""
     vendor: str = ""
     reference: str = ""
     case_id: str | None = None
-    status: Literal["completed", "completed_with_failures", "failed"] = "completed"
+    revision: int = Field(default=0, ge=0)
+    collected_at: str | None = None
+    status: Literal["completed", "completed_with_failures", "failed", "uploaded", "cancelled"] = "completed"
+    vendor_status: str | None = None
+    stage_id: str | None = None
+    assigned_to: str | None = None
     reason: str | None = None
     review: bool = False
     title: str | None = None
@@ -117,8 +140,28 @@ class Result(Part):
     timeline: list[TimelineEntry] = Field(default_factory=list)
     documents: list[DocumentResult] = Field(default_factory=list)
     artifacts: list[ArtifactResult] = Field(default_factory=list)
+    failed_artifacts: list[FailedArtifact] = Field(default_factory=list)
     submitted_at: str | None = None
     completed_at: str | None = None
+
+
+def unfinished(result: Result) -> bool:
+    """Whether there is more to come, as far as is known: a part that was not done by then, or could not be read."""
+    told = [result.reason or "", *(each.error or "" for each in result.documents)]
+    return bool(result.failed_artifacts) or any(UNFINISHED in each or LATE in each for each in told)
+
+
+def read_stored(body: bytes) -> Result:
+    """Read a stored ``result.json``, of this version or of the one before.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    data = json.loads(body)
+    if isinstance(data, dict) and data.get("schema_version") == "1":
+        data = {**data, "schema_version": SCHEMA_VERSION}
+    return Result.model_validate(data)
 
 
 def json_schema() -> dict[str, object]:

@@ -96,10 +96,15 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An artifact on its way: read ``chunks`` once, inside the context."""
+    """An artifact on its way: read ``chunks`` once, inside the context.
+
+    ``etag`` is what storage calls these bytes; ``unchanged``: they are still those of the etag that was given.
+    """
 
     chunks: Iterator[bytes]
     content_type: str
+    etag: str | None = None
+    unchanged: bool = False
 
 
 class Transport:
@@ -228,13 +233,16 @@ class Transport:
         return part.filename, stack.enter_context(self._open_file(part.key, part.size)), part.content_type
 
     @contextmanager
-    def download(self, connection: Connection, url: str, *, left: int | None = None) -> Iterator[Download]:
+    def download(
+        self, connection: Connection, url: str, *, left: int | None = None, etag: str | None = None
+    ) -> Iterator[Download]:
         """Open an artifact on storage: no key is sent, the URL is used byte for byte, each redirect is checked.
 
         Args:
             connection: whose artifact it is.
             url: where the vendor says that it is.
             left: how many bytes its case may still have (``limits.case_bytes``); None: as many as it has.
+            etag: storage is asked for the bytes only if they are others by now.
 
         Raises:
             UntrustedUrlError: the URL, a redirect or the address it leads to is not what the connection allows.
@@ -248,8 +256,11 @@ class Transport:
         """
         with ExitStack() as stack:
             stack.enter_context(within(DOWNLOAD_TIME))
-            answer = self._follow(connection, url, stack)
+            answer = self._follow(connection, url, stack, etag)
             status = answer.status_code
+            if status == 304 and etag is not None:
+                yield Download(iter(()), "", etag, unchanged=True)
+                return
             if status in REFUSED_LINK:
                 raise LinkExpiredError(f"storage refused the artifact's link ({status}{_code(answer)})")
             if (problem := _not_whole(answer)) is not None:
@@ -259,13 +270,14 @@ class Transport:
             except UnusableError as error:
                 raise MalformedAnswerError(f"the artifact cannot be read: it {error}") from None
             chunks = _checked(answer, packed, _Limit.of(connection, left))
-            yield Download(chunks, media_type(answer.headers.get("content-type", "")) or OCTETS)
+            kind = media_type(answer.headers.get("content-type", "")) or OCTETS
+            yield Download(chunks, kind, _etag(answer.headers.get("etag", "")))
 
-    def _follow(self, connection: Connection, url: str, stack: ExitStack) -> httpx.Response:
+    def _follow(self, connection: Connection, url: str, stack: ExitStack, etag: str | None = None) -> httpx.Response:
         for _ in range(HOPS):
             allow(connection, url)
             with failures(Effect.SAFE, "download"):
-                answer = self._client.send(self._request(connection, url), stream=True, follow_redirects=False)
+                answer = self._client.send(self._request(connection, url, etag), stream=True, follow_redirects=False)
             if not answer.has_redirect_location:
                 stack.callback(answer.close)
                 return answer
@@ -273,12 +285,13 @@ class Transport:
             url = _next_url(url, answer.headers["location"])
         raise UntrustedUrlError(f"storage redirected more than {HOPS} times")
 
-    def _request(self, connection: Connection, url: str) -> httpx.Request:
+    def _request(self, connection: Connection, url: str, etag: str | None) -> httpx.Request:
+        unless = {} if etag is None else {"if-none-match": etag}
         try:
             request = self._client.build_request(
                 "GET",
                 url,
-                headers={"accept": "*/*", "accept-encoding": "identity"},
+                headers={"accept": "*/*", "accept-encoding": "identity", **unless},
                 extensions={"target": target(url), PUBLIC_ONLY: not connection.allow_insecure},
             )
         except httpx.InvalidURL as error:
@@ -513,6 +526,11 @@ def _announced_length(answer: httpx.Response) -> int | None:
     lengths = [length(given.get("content-length", "")), found.total if found else None]
     lengths += [length(given.get("x-goog-stored-content-length", ""))] if as_stored else []
     return next((each for each in lengths if each is not None), None)
+
+
+def _etag(value: str) -> str | None:
+    """Return a strong ETag; a weak one is of bytes that may differ (RFC 9110, section 8.8.1)."""
+    return value if re.fullmatch(r'"[!#-~]{1,256}"', value) else None
 
 
 def _flows(size: int, seconds: float) -> None:

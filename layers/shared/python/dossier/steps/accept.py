@@ -20,6 +20,7 @@ from dossier.models import (
     Document,
     DocumentInput,
     Phase,
+    check_reserved,
     fingerprint,
     iso,
     now,
@@ -27,10 +28,12 @@ from dossier.models import (
 from dossier.names import proper_names, safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
+from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
 from dossier.steps.sources import check_sources
 from dossier.stores.cases import CaseRecord, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, folder, split_uri
+from dossier.stores.refreshes import Refreshes
 
 
 class Accepted(BaseModel):
@@ -38,13 +41,15 @@ class Accepted(BaseModel):
 
     connection: str
     reference: str
-    outcome: Literal["new", "collect", "duplicate"]
+    outcome: Literal["new", "collect", "duplicate", "refresh", "publish"]
     execution_arn: str
     opens: bool
     phases: list[Phase]
     uploads: list[int]
     at_once: int
     deadline: float
+    collection: str = ""
+    """Names the collection among those of the case; empty for the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ def accept(
     cases: Cases,
     objects: Objects,
     intents: Intents,
+    refreshes: Refreshes,
     connection_of: Callable[[str], Connection],
     vendor_of: Callable[[str], Vendor],
 ) -> Accepted:
@@ -103,6 +109,10 @@ def accept(
             f"this deployment is drained since {since}, and nothing new starts: submit it again once that is over "
             "(`dossier drain --stop`), or to another stage"
         )
+    if case.refresh is None:
+        check_reserved(case)
+    else:
+        return _refreshed(case, case.refresh, execution_arn, cases=cases, refreshes=refreshes)
     connection = connection_of(case.connection)
     vendor = vendor_of(connection.vendor)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
@@ -120,6 +130,7 @@ def accept(
         case_id=case.case_id,
         note="; ".join(warnings)[:1000] or None,
         appends_to=case.case_id,
+        deadline=case.deadline,
         submitted_at=at,
         updated_at=at,
     )
@@ -129,10 +140,15 @@ def accept(
     other = cases.claim(record, resume=case.resume)
     if other is None:
         sent = documents if case.documents else ()
+        kept = []
         for document, given, (_, uri), fact in zip(sent, case.documents, found.sources, found.facts, strict=True):
+            version_id = None
             if uri and fact:
-                objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
-        cases.put_documents(case.connection, case.reference, documents, fresh=True)
+                version_id = objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
+            kept.append(document.model_copy(update={"version_id": version_id}))
+        cases.put_documents(case.connection, case.reference, kept if case.documents else documents, fresh=True)
+        if case.case_id:  # deliveries about it wake this case, whichever case has made it
+            intents.relate(case.connection, case.reference, case.case_id)
         if collects:  # deliveries about them wake this case
             intents.own(case.connection, case.reference, collects, collected=True)
     outcome = "duplicate" if other else "new" if case.documents else "collect"
@@ -145,7 +161,34 @@ def accept(
         phases=list(vendor.phases if documents else vendor.phases[-1:]),
         uploads=list(range(len(vendor.batches(view)))) if case.documents else [],
         at_once=vendor.uploads_at_once(view),
-        deadline=connection.poll.deadline,
+        deadline=case.deadline or connection.poll.deadline,
+        collection=_collection(case, cases),
+    )
+
+
+def _collection(case: CaseInput, cases: Cases) -> str:
+    """Name the case's collection: one that went back to work may have something to be seen meanwhile."""
+    if not case.resume:
+        return ""
+    record = cases.get(case.connection, case.reference).record
+    return f"{RESUMED}{record.attempt}" if record.revision else ""
+
+
+def _refreshed(case: CaseInput, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes) -> Accepted:
+    """Begin to collect an ended case again, or to go on with a publication that broke off."""
+    found = begin(case.connection, case.reference, number, execution_arn, cases=cases, refreshes=refreshes)
+    broken_off = found is not None and pending(found)
+    return Accepted(
+        connection=case.connection,
+        reference=case.reference,
+        outcome="duplicate" if found is None else "publish" if broken_off else "refresh",
+        execution_arn=execution_arn,
+        opens=False,
+        phases=[],
+        uploads=[],
+        at_once=1,
+        deadline=0,
+        collection=f"{REFRESH}{number}",
     )
 
 
@@ -214,9 +257,9 @@ def _collected(case: CaseInput, vendor: Vendor) -> tuple[Document, ...]:
 
 
 def name_of(url: str) -> str:
-    """Return a document's name by its URL: the last part of the path, percent-decoded."""
-    path = url.partition("?")[0].partition("#")[0]
-    return unquote(PurePosixPath(path.partition("://")[2].partition("/")[2]).name) or "document"
+    """Return a document's name by its URL: the last part of the path, percent-decoded, or else the host."""
+    host, _, path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")
+    return unquote(PurePosixPath(path).name) or host.rpartition("@")[2] or "document"
 
 
 def _documents(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dossier.models import CaseStatus, iso, now
-from dossier.steps.publish import reason_of
+from dossier.steps.reasons import reason_of
 from dossier.steps.work import Desk
 from dossier.stores.cases import Question
 from dossier.stores.events import Events

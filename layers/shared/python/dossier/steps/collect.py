@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from pydantic import BaseModel
 
-from dossier.errors import ConfigurationError
-from dossier.models import CaseStatus
-from dossier.names import unique_names
-from dossier.steps.work import Desk
-from dossier.stores.cases import ArtifactRecord
+from dossier.clocks import dated
+from dossier.errors import (
+    CaseFailedError,
+    ConfigurationError,
+    NotReadyError,
+    RetryableError,
+    StrayAnswerError,
+    ThrottledError,
+    UnauthorizedError,
+    VendorRejectedError,
+)
+from dossier.models import CaseStatus, Document, iso, now
+from dossier.names import safe_name, unique_names
+from dossier.ports import Artifact, told
+from dossier.revisions import listing_digest
+from dossier.steps.work import Desk, Job
+from dossier.stores.cases import ArtifactRecord, Case, Collection
 
 ITERATIONS = 200
 """Iterations of the Download map at most: an execution's history ends at 25,000 events."""
 TOGETHER = 2
 """Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
+PROVEN = 200
+"""Files of a later collection at most that storage is asked about though their entries in the list are the same."""
 
 
 class Collected(BaseModel):
@@ -23,36 +41,146 @@ class Collected(BaseModel):
     at_once: int
 
 
-def collect(connection: str, reference: str, *, desk: Desk) -> Collected:
-    """List the case's artifacts and give each a safe, unique name.
+def collect(connection: str, reference: str, collection: str = "", *, desk: Desk) -> Collected:
+    """List the case's artifacts and give each a safe, unique name; of a later collection, say which are to be fetched.
 
     Raises:
         ConfigurationError: there are more than ``limits.artifacts``; nothing is written down.
 
     """
-    job = desk.load(connection, reference)
+    job = _begun(connection, reference, collection, desk)
     if job.case.record.trouble is None or job.case.record.status is not CaseStatus.DOWNLOADING:
         desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
+    dates: list[str] = []
     with job.telling():
-        listed = job.look_up("artifacts", job.vendor.artifacts(job.view))
+        job = _followed(job)
+        flow = job.vendor.artifacts(job.view)
+        listed = job.look_up(f"artifacts{collection}", dated(flow, dates) if job.vendor.dates_changes else flow)
     most = job.connection.limits.artifacts
     if len(listed) > most:
         raise ConfigurationError(
             f"the vendor lists {len(listed)} files for the case, more than {most}: "
             "raise limits.artifacts if it is right"
         )
-    known = {artifact.index: artifact for artifact in job.case.artifacts}
-    for index, (artifact, name) in enumerate(zip(listed, unique_names(each.name for each in listed), strict=True)):
-        old = known.pop(index, None)
-        if old and (old.source, old.name) == (artifact.source, name):
-            continue
-        record = ArtifactRecord(index=index, name=name, source=artifact.source, content_type=artifact.content_type)
-        desk.cases.put_artifact(connection, reference, record)
-    desk.cases.drop_artifacts(connection, reference, known)
-    return Collected(artifacts=chunks(len(listed)), at_once=job.connection.limits.concurrency)
+    known = {artifact.index: artifact for artifact in job.case.collected(collection)}
+    names = stable_names(listed, job.case if collection else None)
+    todo: list[int] = []
+    for index, (artifact, name) in enumerate(zip(listed, names, strict=True)):
+        record, old = _record(index, artifact, name), known.pop(index, None)
+        if old and (old.source, old.name, old.listed) == (record.source, record.name, record.listed):
+            record = old
+        else:
+            record = _former(record, job.case, proven=len(todo) < PROVEN) if collection else record
+            desk.cases.put_artifact(connection, reference, record, collection=collection)
+        if not record.settled:
+            todo.append(index)
+    desk.cases.drop_artifacts(connection, reference, known, collection=collection)
+    if dates:
+        learnt = job.case.collection.model_copy(update={"read_at": min(dates)})
+        desk.cases.put_collection(connection, reference, learnt)
+    return Collected(artifacts=chunks(todo), at_once=job.connection.limits.concurrency)
 
 
-def chunks(count: int) -> list[list[int]]:
-    """Return the numbers of so many artifacts in at most ``ITERATIONS`` lists."""
-    step = max(TOGETHER, -(-count // ITERATIONS))
-    return [list(range(start, min(start + step, count))) for start in range(0, count, step)]
+def _begun(connection: str, reference: str, collection: str, desk: Desk) -> Job:
+    """Return the case, with its collection begun: what was asked for until now is seen by what is read from now on.
+
+    Not so on another try: what the first one has read is used again.
+    """
+    job = desk.load(connection, reference, collection)
+    label = collection or f"first-{job.case.record.attempt}"
+    if job.case.collection.id != label:
+        desk.refreshes.see(connection, reference)
+        desk.cases.drop_artifacts(connection, reference, [each.index for each in job.case.staged], collection="stale")
+        desk.cases.put_collection(connection, reference, Collection(id=label, at=iso(now())))
+        job = desk.load(connection, reference, collection)
+    return job
+
+
+def _followed(job: Job) -> Job:
+    """Ask how documents stand that were not done when they were asked for last: they may be by now.
+
+    So it is with a case whose deadline has passed, and one that is collected again. An assessment that its documents
+    were too late for is triggered once they are done.
+    """
+    record = job.case.record
+    if "documents" not in job.vendor.phases or not (record.late or job.collection):
+        return job
+    changed = [
+        _state(job, each) for each in job.case.documents if each.document_id and (not each.finished or each.failed)
+    ]
+    job.desk.cases.put_documents(record.connection, record.reference, changed, fresh=False)
+    job = job.desk.load(record.connection, record.reference, job.collection)
+    if job.collection and not job.view.completed and len(job.vendor.phases) > 1:
+        sent = [each for each in job.case.documents if each.document_id]
+        if sent and all(each.finished for each in sent) and not all(each.failed for each in sent):
+            try:
+                job.run(job.vendor.process(job.view))
+            except (NotReadyError, StrayAnswerError, VendorRejectedError):
+                return job  # it is what it is: the result says so
+    return job
+
+
+def _state(job: Job, document: Document) -> Document:
+    """Return a document as it stands by now; one that the vendor will not speak of is that document's failure."""
+    document_id = document.document_id or ""
+    try:
+        states = job.run(job.vendor.poll_documents(job.view, [document_id])).documents
+    except (UnauthorizedError, ThrottledError):
+        raise
+    except RetryableError as error:
+        gone = isinstance(error, StrayAnswerError) and error.worded
+        return document.model_copy(update={"failed": True, "error": str(error)}) if gone else document
+    except CaseFailedError as error:
+        return document.model_copy(update={"failed": True, "error": str(error)})
+    return told(document, states[document_id]) if document_id in states else document
+
+
+def _record(index: int, artifact: Artifact, name: str) -> ArtifactRecord:
+    return ArtifactRecord(
+        index=index,
+        name=name,
+        source=artifact.source,
+        content_type=artifact.content_type,
+        listed="" if artifact.entry is None else listing_digest(artifact.entry),
+        error=artifact.unfinished,
+    )
+
+
+def _former(record: ArtifactRecord, case: Case, *, proven: bool) -> ArtifactRecord:
+    """Return the artifact as it stands if nothing says that it changed, and nobody can be asked for a proof."""
+    old = next((each for each in case.artifacts if (each.source, bool(each.key)) == (record.source, True)), None)
+    if old is None:
+        return record
+    same = bool(record.listed) and (old.listed, old.name) == (record.listed, record.name)
+    if same and not record.error and not (old.etag and proven):
+        return old.model_copy(update={"index": record.index})
+    return record.model_copy(update={"former": old})
+
+
+def stable_names(listed: Sequence[Artifact], case: Case | None) -> list[str]:
+    """Return safe, unique names; what stands under a name already keeps it, whatever comes before it in the list."""
+    if case is None:
+        return unique_names(each.name for each in listed)
+    standing = {each.source: each.name for each in case.artifacts}
+    kept = {
+        index: standing[each.source]
+        for index, each in enumerate(listed)
+        if each.source in standing and _is_of(standing[each.source], safe_name(each.name))
+    }
+    others = [index for index in range(len(listed)) if index not in kept]
+    fresh = unique_names([*kept.values(), *(listed[index].name for index in others)])[len(kept) :]
+    named = {**kept, **dict(zip(others, fresh, strict=True))}
+    return [named[index] for index in range(len(listed))]
+
+
+def _is_of(name: str, safe: str) -> bool:
+    """Whether a stored name was made of a file's: it is the same, or has a number before its ending."""
+    ending = PurePosixPath(safe).suffix
+    numbered = rf"{re.escape(safe.removesuffix(ending))}-\d+{re.escape(ending)}"
+    return name == safe or re.fullmatch(numbered, name) is not None
+
+
+def chunks(indices: Sequence[int]) -> list[list[int]]:
+    """Return the numbers of artifacts in at most ``ITERATIONS`` lists."""
+    step = max(TOGETHER, -(-len(indices) // ITERATIONS))
+    return [list(indices[start : start + step]) for start in range(0, len(indices), step)]

@@ -1,21 +1,33 @@
-"""Compare: what the vendors' accounts list, with what is recorded here. What nobody here knows of was paid for, too."""
+"""Compare: what the vendors' accounts list, with what is recorded here.
+
+What nobody here knows of was paid for, too. What has changed since it was collected is collected again, so an update
+whose delivery was lost arrives all the same.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cmp_to_key
+from itertools import islice
 
 from dossier.errors import DossierError
-from dossier.models import now
+from dossier.models import CaseStatus, now
+from dossier.ports import Vendor
 from dossier.settings import Connection
+from dossier.stamps import Stamp
+from dossier.steps.refresh import Starts, ask, start
 from dossier.steps.work import Desk
+from dossier.stores.cases import CaseRecord
 
 REACH = timedelta(hours=3)
 """How far back an account's list is read: a comparison that fails is made up for by the next two."""
 SETTLED = timedelta(minutes=30)
 """How long what was created is left alone: its answer may be on its way, lost and looked up, or told by a delivery."""
+MOST_AGAIN = 200
+"""Cases of one connection that a comparison has collected again at most: each is an execution."""
 LONGEST = 90.0
 """Seconds after which no other account is read: the next comparison begins with another one."""
 
@@ -28,25 +40,80 @@ class Compared:
     """Ids of what the account has and no case here has made or collected; an empty list where all is known."""
     unread: dict[str, str] = field(default_factory=dict)
     """Why an account's list could not be read."""
+    again: dict[str, list[str]] = field(default_factory=dict)
+    """The references that are collected again, where there are any: the vendor has changed them, or a look is due."""
 
 
-def compare(connections: Iterable[str], *, desk: Desk, at: datetime | None = None) -> Compared:
+def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: datetime | None = None) -> Compared:
     """Read the list of each account that has one; ``at`` stands in for the clock in tests."""
     found, began, at = Compared(), time.monotonic(), at or now()
     names = sorted(connections)
     start = at.hour % max(1, len(names))
+
+    def spent() -> bool:
+        return time.monotonic() - began > LONGEST
+
     for name in names[start:] + names[:start]:
         connection = desk.connection_of(name)
-        if not desk.vendor_of(connection.vendor).lists:
-            continue
-        if time.monotonic() - began > LONGEST:
+        vendor = desk.vendor_of(connection.vendor)
+        again = _due(name, desk, executions, at)
+        if vendor.lists and spent():
             found.unread[name] = "the other accounts took too long"
-            continue
-        try:
-            found.unknown[name] = _unknown(connection, desk, at)
-        except DossierError as error:
-            found.unread[name] = str(error)
+        elif vendor.lists:
+            try:
+                found.unknown[name] = _unknown(connection, desk, at)
+                again += _changed(connection, desk, executions, spent) if vendor.dates_changes else []
+            except DossierError as error:
+                found.unread[name] = str(error)
+        if again:
+            found.again[name] = again
     return found
+
+
+def _due(connection: str, desk: Desk, executions: Starts, at: datetime) -> list[str]:
+    """Start the refreshes whose next look has come; return their references."""
+    due = list(islice(desk.refreshes.due(connection, at), MOST_AGAIN))
+    for each in due:
+        start(each.connection, each.reference, each, executions=executions)
+    return [each.reference for each in due]
+
+
+def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Callable[[], bool]) -> list[str]:
+    """Ask for the cases again that the account's list dates as changed since they were collected; return which.
+
+    What there is no time for, or is too much for one comparison, is left to the next.
+    """
+    name, vendor, again = connection.name, desk.vendor_of(connection.vendor), list[str]()
+    flow = vendor.changed(connection, desk.refreshes.compared(name))
+    changed = desk.transport.run(flow, vendor=vendor, connection=connection)
+
+    def order(one: tuple[str, str], other: tuple[str, str]) -> int:
+        return int(vendor.later(one[1], other[1]) is True) - int(vendor.later(other[1], one[1]) is True)
+
+    for case_id, at in sorted(changed.cases.items(), key=cmp_to_key(order)):
+        if spent() or len(again) >= MOST_AGAIN:
+            ahead = changed.seen is not None and vendor.later(at, changed.seen)
+            desk.refreshes.compared_to(name, str(changed.seen) if ahead else at)
+            return again
+        for reference in desk.intents.references(name, case_id):
+            if _is_behind(desk.cases.find_record(name, reference), at, vendor):
+                ask(name, reference, desk=desk, executions=executions)
+                again.append(reference)
+    if changed.seen is not None:
+        desk.refreshes.compared_to(name, changed.seen)
+    return again
+
+
+def _is_behind(record: CaseRecord | None, at: str, vendor: Vendor) -> bool:
+    """Whether a case was collected, or is just being, before its vendor changed it; what waits is collected later."""
+    if record is None or record.refused or record.status is CaseStatus.CANCELLED:
+        return False
+    if not (record.status.final or record.status is CaseStatus.DOWNLOADING):
+        return False
+    if at == record.modified:  # read in the very second of the change, which may have had another one after it
+        changed, read = Stamp.of(at), Stamp.of(record.read_at)
+        return changed is not None and read is not None and changed.zoned and read.at <= changed.at
+    return record.modified is None or vendor.later(at, record.modified) is not False
 
 
 def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:

@@ -3,41 +3,88 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from dossier import media, replies
-from dossier.errors import ConfigurationError
+from dossier.errors import (
+    CaseFailedError,
+    ConfigurationError,
+    LinkExpiredError,
+    RetryableError,
+    StrayAnswerError,
+    ThrottledError,
+    UnauthorizedError,
+)
 from dossier.http import Flow, Refusal, Request
 from dossier.ports import Artifact
+from dossier.revisions import answer_digest
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord
-from dossier.stores.objects import folder
+from dossier.stores.objects import shelf
+
+LINKS = 6
+"""Times that storage refuses a link to one artifact, or its vendor says that there is none, before that is believed."""
 
 
-def download(connection: str, reference: str, index: int, *, desk: Desk) -> None:
+def download_all(connection: str, reference: str, indices: Sequence[int], collection: str = "", *, desk: Desk) -> None:
+    """Fetch artifacts, one after the other; one that has to be tried again keeps no other from it.
+
+    Raises:
+        RetryableError: at least one has to be tried again.
+
+    """
+    trouble: RetryableError | None = None
+    for index in indices:
+        try:
+            download(connection, reference, index, collection, desk=desk)
+        except ThrottledError:
+            raise
+        except RetryableError as error:
+            trouble = error
+    if trouble is not None:
+        raise trouble
+
+
+def download(connection: str, reference: str, index: int, collection: str = "", *, desk: Desk) -> None:
     """Fetch one artifact, unless it is there; done again it overwrites itself.
+
+    What cannot be had is that artifact's failure, and is written down as such.
 
     Raises:
         LinkExpiredError: the signed link was refused (the next try asks for a new one).
         TruncatedDownloadError: the bytes did not arrive whole.
         ConfigurationError: the artifact is larger than ``limits`` allow, or all of the case's together are.
+        UnauthorizedError: the vendor refuses the key, which is no artifact's failure.
 
     """
-    job = desk.load_artifact(connection, reference, index)
-    (artifact,) = job.case.artifacts
-    if artifact.key:
+    job = desk.load_artifact(connection, reference, index, collection)
+    (artifact,) = job.case.collected(collection)
+    if artifact.settled:
         return
-    key = f"{folder(connection, reference)}artifacts/{artifact.name}"
-    with job.lease(f"artifact-{index}"), job.telling():
-        size, sha256 = _fetch(job, artifact, key)
-    done = artifact.model_copy(update={"key": key, "size": size, "sha256": sha256})
-    desk.cases.put_artifact(connection, reference, done)
-    limits = job.connection.limits
+    try:
+        with job.lease(f"artifact-{index}"), job.telling():
+            done = _fetch(job, artifact)
+    except UnauthorizedError:
+        raise
+    except CaseFailedError as error:
+        done = artifact.model_copy(update={"error": str(error)})
+    except (LinkExpiredError, StrayAnswerError) as error:
+        if isinstance(error, StrayAnswerError) and not error.worded:
+            raise
+        done = artifact.model_copy(update={"links": artifact.links + 1})
+        if done.links < LINKS:
+            desk.cases.put_artifact(connection, reference, done, collection=collection)
+            raise
+        done = done.model_copy(update={"error": str(error)})
+    desk.cases.put_artifact(connection, reference, done, collection=collection)
+    if done.error:
+        return
+    size, limits = done.size, job.connection.limits
     if size * limits.artifacts <= limits.case_bytes:
         return  # so many of these are no more than a case may have: publish counts them
     if desk.cases.add_bytes(connection, reference, size) > limits.case_bytes:
-        room(desk.load(connection, reference))  # others came at the same time: the last of them sees all
+        room(desk.load(connection, reference, collection))  # others came at the same time: the last of them sees all
 
 
 def room(job: Job) -> int:
@@ -47,7 +94,10 @@ def room(job: Job) -> int:
         ConfigurationError: those that are stored have more than ``limits.case_bytes``.
 
     """
-    most, stored = job.connection.limits.case_bytes, sum(each.size for each in job.case.artifacts if each.key)
+    most, stored = (
+        job.connection.limits.case_bytes,
+        sum(each.size for each in job.case.collected(job.collection) if each.key),
+    )
     if stored > most:
         raise ConfigurationError(
             f"the artifacts of the case have {stored} bytes together, more than {most}: "
@@ -62,21 +112,63 @@ def _left(job: Job) -> int:
     left = limits.case_bytes - record.artifact_bytes
     if left >= limits.artifact_bytes:
         return left
-    return room(job.desk.load(record.connection, record.reference))
+    return room(job.desk.load(record.connection, record.reference, job.collection))
 
 
-def _fetch(job: Job, artifact: ArtifactRecord, key: str) -> tuple[int, str]:
+def give_up(
+    connection: str, reference: str, indices: Sequence[int], reason: str, collection: str = "", *, desk: Desk
+) -> None:
+    """Write down that artifacts cannot be had, after all tries; those that are there stay."""
+    case = desk.cases.get(connection, reference)
+    for artifact in case.collected(collection):
+        if artifact.index in indices and not artifact.settled:
+            failed = artifact.model_copy(update={"error": reason})
+            desk.cases.put_artifact(connection, reference, failed, collection=collection)
+
+
+def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
+    """Return the artifact as it is stored by then; the standing one where its content is the same."""
+    record = job.case.record
+    key = f"{shelf(record.connection, record.reference, job.collection)}artifacts/{artifact.name}"
+    former = artifact.former if artifact.former and artifact.former.name == artifact.name else None
     left = _left(job)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = job.run(job.vendor.locate(job.view, wanted))
     if where.path is not None:
         body = job.run(_answer(where.path, where.keep, job.vendor.refusal))
-        job.desk.objects.write(key, body, artifact.content_type or "application/json")
-        return len(body), hashlib.sha256(body).hexdigest()
-    with job.desk.transport.download(job.connection, where.url or "", left=left) as incoming:
+        content = answer_digest(body)
+        if former is not None and _content_of(former, job) == content:
+            return former.model_copy(update={"index": artifact.index, "content": content})
+        version = job.desk.objects.write(key, body, artifact.content_type or "application/json")
+        digest = hashlib.sha256(body).hexdigest()
+        stored = {
+            "former": None,
+            "key": key,
+            "version_id": version,
+            "size": len(body),
+            "sha256": digest,
+            "content": content,
+        }
+        return artifact.model_copy(update=stored)
+    etag = former.etag if former is not None and former.listed == artifact.listed else None
+    with job.desk.transport.download(job.connection, where.url or "", left=left, etag=etag) as incoming:
+        if incoming.unchanged and former is not None:
+            return former.model_copy(update={"index": artifact.index})
         head, chunks = _begun(incoming.chunks)
         kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
-        return job.desk.objects.stream(key, chunks, kind)
+        size, sha256 = job.desk.objects.stream(key, chunks, kind)
+    told = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
+    if former is not None and (former.size, former.sha256) == (size, sha256):
+        return former.model_copy(update={"index": artifact.index, **told})
+    version = job.desk.objects.version_of(key)
+    return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **told})
+
+
+def _content_of(former: ArtifactRecord, job: Job) -> str:
+    """Return what a standing answer says; version 1 of Dossier did not write that down."""
+    if former.content:
+        return former.content
+    return answer_digest(job.desk.objects.read(former.key or "", version_id=former.version_id) or b"")
 
 
 def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

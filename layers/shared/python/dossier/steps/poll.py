@@ -14,7 +14,6 @@ from typing import Any
 
 from dossier.errors import (
     CaseFailedError,
-    DeadlinePassedError,
     DossierError,
     MalformedAnswerError,
     RetryableError,
@@ -25,7 +24,8 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.models import Document, iso, moment, now
-from dossier.ports import DocumentState, Found, Progress, Vendor
+from dossier.ports import DocumentState, Found, Progress, Vendor, told
+from dossier.result import LATE
 from dossier.settings import Poll
 from dossier.steps.work import Desk, Job
 from dossier.stores.executions import Executions
@@ -177,7 +177,7 @@ class Poller:
             done += 1
             if document in rest:
                 asked.asked = document.index
-            if state is not None and (changed := _changed(document, state)) != document:
+            if state is not None and (changed := told(document, state)) != document:
                 self._desk.cases.put_documents(wait.connection, wait.reference, [changed], fresh=False)
                 noted += 1
             if state is not None and state.finished:
@@ -228,6 +228,14 @@ class Poller:
         progress = found.get(job.case.record.case_id or "")
         if progress is not None:
             self.unknown += progress.unknown
+            changed = [
+                state
+                for each in job.case.documents
+                if each.document_id
+                and each.document_id in progress.documents
+                and (state := told(each, progress.documents[each.document_id])) != each
+            ]
+            self._desk.cases.put_documents(wait.connection, wait.reference, changed, fresh=False)
             return Asked(finished=progress.finished)
         if rest is not None:
             return Asked(asked=rest, round_over=False)
@@ -272,8 +280,11 @@ class Poller:
         if retry and (not late or (more and now() < moment(wait.deadline) + LASTS)):
             self._go_on(wait, asked, poll)
             return
-        reason = error if error is not None and not retry else _late(wait, error)
-        self._executions.fail(wait.token, reason)
+        if error is not None and not retry:
+            self._executions.fail(wait.token, error)
+        else:  # what can be collected by now is collected
+            self._desk.cases.change(wait.connection, wait.reference, late=_late(wait, error))
+            self._executions.succeed(wait.token, {"phase": wait.phase, "late": True})
         self._waits.end(wait)
 
     def _go_on(self, wait: Wait, asked: Asked, poll: Poll) -> None:
@@ -391,19 +402,8 @@ def _extended(wait: Wait, delay: float) -> tuple[int, datetime]:
     return wait.extended + more, deadline + timedelta(seconds=more)
 
 
-def _changed(document: Document, state: DocumentState) -> Document:
-    changes = {
-        "status": state.status,
-        "progress": state.progress,
-        "fields_extracted": state.fields_extracted if state.fields_extracted is not None else document.fields_extracted,
-        "finished": state.finished,
-        "failed": state.failed,
-        "error": state.error,
-    }
-    return document.model_copy(update=changes)
-
-
-def _late(wait: Wait, error: DossierError | None) -> DeadlinePassedError:
+def _late(wait: Wait, error: DossierError | None) -> str:
+    """Say that a wait's deadline has passed."""
     lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
     last = f"; last: {error}" if error is not None else ""
-    return DeadlinePassedError(f"the vendor did not finish within {lasted:g} s (poll.deadline){last}")
+    return f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"

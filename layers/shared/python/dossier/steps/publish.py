@@ -3,50 +3,131 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 
-from dossier.errors import CaseFailedError, InvalidCaseError, tree
+from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
+from dossier.http import Request, noted
 from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
-from dossier.names import safe_name
-from dossier.result import ArtifactResult, DocumentResult, FieldValue, Result
+from dossier.result import UNFINISHED, ArtifactResult, DocumentResult, FailedArtifact, FieldValue, Result, unfinished
+from dossier.revisions import content
 from dossier.settings import Connection
+from dossier.steps import refresh
 from dossier.steps.download import room
 from dossier.steps.kept import Kept
-from dossier.steps.work import Desk
-from dossier.stores.cases import Case, CaseRecord
-from dossier.stores.events import DetailType, Events
-from dossier.stores.objects import folder
+from dossier.steps.publication import (
+    Made,
+    RawAnswers,
+    adopt_first,
+    detail,
+    revision_key,
+    shown,
+    stand,
+    standing,
+    write_unrevised,
+)
+from dossier.steps.reasons import reason_of
+from dossier.steps.work import Desk, Job
+from dossier.stores.cases import ArtifactRecord, Case, CaseRecord
+from dossier.stores.events import Events
+from dossier.stores.objects import as_json, folder
 from dossier.stores.waits import Waits
 
-SCHEMA_VERSION = "1"
 LONGEST_KEY = 1024
 """Longest key of an object, in bytes of UTF-8."""
 _REFUSALS = {error.__name__ for error in tree(InvalidCaseError)}
 
 
-def publish(connection: str, reference: str, *, desk: Desk, events: Events) -> dict[str, str]:
-    """Publish a collected case; return its status and where its result is.
+def publish(
+    connection: str,
+    reference: str,
+    collection: str = "",
+    *,
+    desk: Desk,
+    events: Events,
+    executions: refresh.Starts,
+) -> dict[str, str]:
+    """Publish a collected case, if anything is new; return its status and where its result is.
 
     Raises:
-        CaseFailedError: the vendor failed the case; everything is published all the same.
+        CaseFailedError: the vendor failed the case; everything is published all the same. Not of a refresh.
         ConfigurationError: its artifacts have more bytes together than ``limits.case_bytes``.
 
     """
-    job = desk.load(connection, reference)
+    names, number = (connection, reference), refresh.number_of(collection)
+    job = desk.load(*names, collection)
     room(job)
-    raw = RawAnswers(desk, connection, reference)
-    result = job.vendor.read_result(job.view, Kept(raw, job.case.artifacts, desk.objects))
-    if result.status != "failed":
-        with job.telling():
-            job.run(job.vendor.finish(job.view))
-    result = _complete(result, job.case, job.connection)
-    failed = CaseFailedError.__name__ if result.status == "failed" else None
-    _write(result, job.case, raw, desk=desk, events=events, error=failed)
-    if failed:
-        raise CaseFailedError(result.reason or f"{job.vendor.name} failed the case")
-    prefix = folder(connection, reference)
-    return {"status": result.status, "result": f"{prefix}result.json", "manifest": f"{prefix}manifest.json"}
+    made = None if job.case.record.committed is not None else _committed(job)
+    if made is not None:
+        job = desk.load(*names, collection)
+    if job.case.record.committed is not None:
+        stand(job, made, events=events, error=_failure(job.case.record).__name__)
+    case = desk.cases.get(*names)
+    refresh.end(*names, number, desk=desk, executions=executions, unfinished=case.record.unfinished)
+    if not number and case.record.status is CaseStatus.FAILED:
+        raise _failure(job.case.record)(case.record.reason or f"{job.vendor.name} failed the case")
+    prefix = folder(*names)
+    return {
+        "status": case.record.status.value,
+        "result": f"{prefix}result.json",
+        "manifest": f"{prefix}manifest.json",
+    }
+
+
+def _failure(record: CaseRecord) -> type[CaseFailedError]:
+    return DeadlinePassedError if record.late else CaseFailedError
+
+
+def _committed(job: Job) -> Made | None:
+    """Write down what was collected as the next revision, and return it.
+
+    None if nothing is new, or another revision stands by now.
+    """
+    desk, case, record = job.desk, job.case, job.case.record
+    names, is_refresh = (record.connection, record.reference), bool(refresh.number_of(job.collection))
+    if record.collected_by == job.collection or (record.status.final and not is_refresh):
+        return None  # an earlier try has done it
+    (result, raw), before = _read(job), record.standing
+    former, version = standing(case, desk)
+    if former is not None and content(former, version=version) == content(result, version=version):
+        modified = job.vendor.modified(job.view, raw)
+        as_of = (modified, case.collection.read_at)
+        if as_of != (record.modified, record.read_at):
+            desk.cases.collected_as_of(record.connection, record.reference, *as_of)
+        if not is_refresh:  # it went back to work, and came to the same end
+            error = _failure(record).__name__ if result.status == "failed" else None
+            ended = {"reason": result.reason, "error": error, "completed_at": iso(now())}
+            desk.cases.change(record.connection, record.reference, status=CaseStatus(result.status), note=None, **ended)
+        return None
+    adopt_first(case, desk)
+    result = result.model_copy(update={"revision": before + 1})
+    key = revision_key(*names, before + 1, "result.json")
+    body = as_json(result.model_dump(mode="json"))
+    desk.objects.write(key, body)
+    return Made(body, raw) if desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh) else None
+
+
+def _read(job: Job) -> tuple[Result, RawAnswers]:
+    """Return the result of what was collected; one that completes the case does what the connection asks for then."""
+    names = (job.case.record.connection, job.case.record.reference, job.collection)
+    raw, warnings = RawAnswers(job.desk.objects, *names), []
+    files = shown(job.case, job.collection)
+    result = job.vendor.read_result(job.view, Kept(raw, files, job.desk.objects))
+    if not job.view.completed and result.status in {"completed", "completed_with_failures"}:
+        asked: list[Request] = []
+        try:
+            with job.telling():  # what was done stays, whatever comes
+                replace(job, collection="").run(noted(job.vendor.finish(job.view), asked))
+        except UnauthorizedError:
+            raise
+        except CaseFailedError as error:
+            warnings.append(f"the vendor refused what the connection asks for afterwards: {error}")
+        by_now = RawAnswers(job.desk.objects, *names) if asked else raw
+        if by_now != raw:  # the vendor's answer says how the case stands since
+            raw, result = by_now, job.vendor.read_result(job.view, Kept(by_now, files, job.desk.objects))
+    warnings = [*result.warnings, *job.case.collection.warnings, *warnings]
+    return _complete(result.model_copy(update={"warnings": warnings}), job), raw
 
 
 def fail(
@@ -58,10 +139,12 @@ def fail(
     desk: Desk,
     events: Events,
     waits: Waits,
+    executions: refresh.Starts,
 ) -> dict[str, str]:
     """Write down that a case failed, and why; return ``{"error", "reason"}`` for the state machine.
 
-    The reference's case is left alone if it belongs to another execution (a conflict, a duplicate) or has ended.
+    The reference's case is left alone if it belongs to another execution (a conflict, a duplicate) or has ended. A
+    refresh that failed leaves its case as it is. A publication that broke off is gone on with.
     """
     reason = reason_of(cause) or error
     answer = {"error": error, "reason": reason}
@@ -72,6 +155,9 @@ def fail(
     if submitted.drop and error in _REFUSALS:
         _tell_the_dropper(submitted.drop, reason, desk)
     names = (submitted.connection, submitted.reference)
+    if submitted.refresh is not None:
+        refresh.fail(*names, submitted.refresh, execution_arn, reason, desk=desk, executions=executions)
+        return answer
     case = desk.cases.find(*names)
     if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
         # What is stored can always be failed, whatever became of its connection; this is not stored yet.
@@ -85,80 +171,132 @@ def fail(
         case = desk.cases.find(*names)
     if case is None or case.record.execution_arn != execution_arn or case.record.status.final:
         return answer
-    result = _failed(case, reason)
-    wait = waits.find(*names)
-    if wait:
-        waits.end(wait)
-    for question in case.questions:  # its token is dead with the execution
-        desk.cases.answered(*names, question.what)
-    _write(result, case, RawAnswers(desk, *names), desk=desk, events=events, error=error)
+    if refresh.pending(case):
+        refresh.ask(*names, desk=desk, executions=executions)
+    elif case.record.cancelled_at:
+        cancelled(case, desk=desk, waits=waits, events=events)
+    else:
+        _leave(case, desk=desk, waits=waits)
+        _conclude(_failed(case, reason), case, desk=desk, events=events, error=error)
+        refresh.end(*names, 0, desk=desk, executions=executions)
     return answer
 
 
-class RawAnswers(Mapping[str, bytes]):
-    """The raw answers kept under a case's ``vendor/`` folder, by the name that the request gave."""
-
-    def __init__(self, desk: Desk, connection: str, reference: str) -> None:
-        self._objects = desk.objects
-        self._prefix = f"{folder(connection, reference)}vendor/"
-        self._stats = {each.key: each for each in desk.objects.stats(self._prefix)}
-        self._names = [key.removeprefix(self._prefix).removesuffix(".json") for key in self._stats]
-        self._digests: dict[str, str] = {}
-
-    def __getitem__(self, what: str) -> bytes:
-        key = f"{self._prefix}{safe_name(what)}.json"
-        body = self._objects.read(key) if key in self._stats else None
-        if body is None:
-            raise KeyError(what)
-        self._digests[key] = hashlib.sha256(body).hexdigest()
-        return body
-
-    def __contains__(self, what: object) -> bool:
-        return safe_name(str(what)) in self._names  # the way of Mapping itself would read it
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def files(self) -> Iterator[dict[str, object]]:
-        """Yield the manifest's entry of each answer that is there now; what the result was made of is read once."""
-        for found in self._objects.stats(self._prefix):
-            key, sha256 = found.key, self._digests.get(found.key)
-            if sha256 is None or found != self._stats[key]:  # it was not read, or it is another one by now
-                sha256 = self._objects.facts_of(key).sha256
-            what = key.rpartition("/")[2].removesuffix(".json")
-            yield {"key": key, "size": found.size, "sha256": sha256, "source": f"vendor:{what}"}
+def cancelled(case: Case, *, desk: Desk, waits: Waits, events: Events) -> None:
+    """Write down that an operator cancelled a case whose execution is stopped."""
+    _leave(case, desk=desk, waits=waits)
+    result = _failed(case, "an operator cancelled the case").model_copy(update={"status": "cancelled"})
+    _conclude(result, case, desk=desk, events=events, error=None)
 
 
-def _complete(result: Result, case: Case, connection: Connection | None) -> Result:
-    """Fill in what every result has: identity, artifacts, times, the mark for review."""
+def _leave(case: Case, *, desk: Desk, waits: Waits) -> None:
+    """End a case's wait and its questions: their tokens are dead with the execution."""
+    names = (case.record.connection, case.record.reference)
+    if wait := waits.find(*names):
+        waits.end(wait)
+    for question in case.questions:
+        desk.cases.answered(*names, question.what)
+
+
+def _conclude(result: Result, case: Case, *, desk: Desk, events: Events, error: str | None) -> None:
+    """Write down an end without a collection, then the event and the status; what was collected before stands."""
     record = case.record
+    if not record.revision:
+        write_unrevised(result, case, desk=desk)
+    events.put("Case Failed", detail(result, desk.objects.bucket))
+    untouched = not record.case_id and record.attempt == 1 and not any(each.document_id for each in case.documents)
+    refused = result.status == "failed" and record.status is CaseStatus.ACCEPTED and untouched
+    desk.cases.change(
+        result.connection,
+        result.reference,
+        status=CaseStatus(result.status),
+        reason=result.reason,
+        error=error,
+        note=None,
+        review=None,
+        completed_at=result.completed_at,
+        refused=refused or None,
+    )
+
+
+def _complete(result: Result, job: Job) -> Result:
+    """Fill in what every result has: identity, artifacts, times, the mark for review."""
+    record = job.case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
-        field.review = connection is not None and _wants_review(field, connection)
+        field.review = _wants_review(field, job.connection)
+    prefix = f"{folder(record.connection, record.reference)}artifacts/"
+    artifacts = [
+        ArtifactResult(name=each.name, key=f"{prefix}{each.name}", size=each.size, sha256=each.sha256)
+        for each in shown(job.case, job.collection)
+    ]
+    lost = [each for each in job.case.collected(job.collection) if each.error]
+    told = {
+        **_identity(job.case),
+        "collected_at": job.case.collection.at or iso(now()),
+        "warnings": [*_warnings(job.case), *result.warnings],
+        "review": any(field.review for field in fields),
+        "documents": [_with_error(each, job, lost) for each in result.documents],
+        "artifacts": artifacts,
+        "failed_artifacts": [FailedArtifact(name=each.name, error=str(each.error)) for each in lost],
+        "completed_at": record.completed_at or iso(now()),
+    }
+    return _judged(result.model_copy(update=told), record.late)
+
+
+def _with_error(document: DocumentResult, job: Job, lost: Sequence[ArtifactRecord]) -> DocumentResult:
+    """Say why a document has no result, where its vendor's answers did not: it is not done, or cannot be read."""
+    if document.error or document.document_id is None or "documents" not in job.vendor.phases:
+        return document
+    stored = next((each for each in job.case.documents if each.document_id == document.document_id), None)
+    unread = [each.error for each in lost if PurePosixPath(each.source).name == document.document_id]
+    waited_for = stored is not None and not stored.finished
+    error = UNFINISHED if waited_for else next(iter(unread), None)
+    return document.model_copy(update={"error": error})
+
+
+def _judged(result: Result, late: str | None) -> Result:
+    """Return the result with its status: what failed of it does not fail the whole, unless it is all of it."""
+    nothing = not result.documents and not result.artifacts and result.status == "completed_with_failures"
+    if late and unfinished(result) and nothing:
+        result = result.model_copy(update={"status": "failed"})
+    if late and result.status == "failed" and unfinished(result):
+        result = result.model_copy(update={"reason": late})
+    wrong = [f"{each.name or each.document_id}: {each.error}" for each in result.documents if each.error]
+    lost = [f"{each.name}: {each.error}" for each in result.failed_artifacts]
+    if result.status not in {"completed", "completed_with_failures"} or not (wrong or lost):
+        return result
+    reason = result.reason or "; ".join([*wrong, *lost])[:1000]
+    if wrong and len(wrong) == len(result.documents):
+        return result.model_copy(update={"status": "failed", "reason": late or reason})
+    return result.model_copy(update={"status": "completed_with_failures", "reason": reason})
+
+
+def _warnings(case: Case) -> list[str]:
+    """Return what was seen of the documents before they were sent."""
+    return [f"{each.name} {each.warning}" for each in case.documents if each.warning]
+
+
+def _identity(case: Case) -> dict[str, object]:
+    record = case.record
+    names = {"connection": record.connection, "vendor": record.vendor, "reference": record.reference}
+    return {**names, "case_id": record.case_id, "submitted_at": record.submitted_at}
+
+
+def _failed(case: Case, reason: str) -> Result:
+    """Return the result of a case that ends without a collection: what is known of it, and what is there."""
+    documents = [
+        DocumentResult(document_id=each.document_id, name=each.name, status=each.status, error=each.error)
+        for each in case.documents
+    ]
     artifacts = [
         ArtifactResult(name=each.name, key=each.key, size=each.size, sha256=each.sha256)
         for each in case.artifacts
         if each.key
     ]
-    return result.model_copy(
-        update={
-            "connection": record.connection,
-            "vendor": record.vendor,
-            "reference": record.reference,
-            "case_id": record.case_id,
-            "warnings": [
-                *(f"{each.name} {each.warning}" for each in case.documents if each.warning),
-                *result.warnings,
-            ],
-            "review": any(field.review for field in fields),
-            "artifacts": artifacts,
-            "submitted_at": record.submitted_at,
-            "completed_at": iso(now()),
-        }
-    )
+    told = Result(status="failed", reason=reason, revision=case.record.revision, documents=documents)
+    told.warnings = _warnings(case)
+    return told.model_copy(update={**_identity(case), "artifacts": artifacts, "completed_at": iso(now())})
 
 
 def _wants_review(field: FieldValue, connection: Connection) -> bool:
@@ -168,14 +306,6 @@ def _wants_review(field: FieldValue, connection: Connection) -> bool:
     if field.confidence is None:
         return field.review or connection.review_missing
     return field.confidence < connection.review_below
-
-
-def _failed(case: Case, reason: str) -> Result:
-    documents = [
-        DocumentResult(document_id=each.document_id, name=each.name, status=each.status, error=each.error)
-        for each in case.documents
-    ]
-    return _complete(Result(status="failed", reason=reason, documents=documents), case, None)
 
 
 def _tell_the_dropper(drop: Drop, reason: str, desk: Desk) -> None:
@@ -200,74 +330,3 @@ def _refusal(submitted: CaseInput, vendor: str, execution_arn: str) -> CaseRecor
         submitted_at=at,
         updated_at=at,
     )
-
-
-def _write(
-    result: Result, case: Case, raw: RawAnswers, *, desk: Desk, events: Events, error: str | None = None
-) -> None:
-    """Write result, manifest, event, then the final status: dying in between, the whole is done again."""
-    record, prefix = case.record, folder(result.connection, result.reference)
-    body = (json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode()
-    desk.objects.write(f"{prefix}result.json", body)
-    desk.objects.write_json(f"{prefix}manifest.json", _manifest(case, body, raw))
-    kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
-    detail = {
-        "connection": result.connection,
-        "reference": result.reference,
-        "vendor": result.vendor,
-        "case_id": result.case_id,
-        "status": result.status,
-        "reason": result.reason,
-        "review": result.review,
-        "bucket": desk.objects.bucket,
-        "result": f"{prefix}result.json",
-        "manifest": f"{prefix}manifest.json",
-    }
-    events.put(kind, detail)
-    untouched = not record.case_id and record.attempt == 1 and not any(each.document_id for each in case.documents)
-    refused = result.status == "failed" and record.status is CaseStatus.ACCEPTED and untouched
-    desk.cases.change(
-        result.connection,
-        result.reference,
-        status=CaseStatus(result.status),
-        reason=result.reason,
-        error=error,
-        note=None,
-        review=result.review or None,
-        completed_at=result.completed_at,
-        refused=refused or None,
-    )
-
-
-def _manifest(case: Case, result: bytes, raw: RawAnswers) -> dict[str, object]:
-    record = case.record
-    prefix = folder(record.connection, record.reference)
-    files: list[dict[str, object]] = [
-        {"key": each.key, "size": each.size, "sha256": each.sha256, "source": "caller"}
-        for each in case.documents
-        if each.key
-    ]
-    files += [
-        {"key": each.key, "size": each.size, "sha256": each.sha256, "source": f"artifact:{each.source}"}
-        for each in case.artifacts
-        if each.key
-    ]
-    files += raw.files()
-    digest = hashlib.sha256(result).hexdigest()
-    files.append({"key": f"{prefix}result.json", "size": len(result), "sha256": digest, "source": "dossier"})
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "connection": record.connection,
-        "reference": record.reference,
-        "files": files,
-    }
-
-
-def reason_of(cause: str) -> str:
-    """Return the one line in a Step Functions cause, which for a Lambda function is JSON with ``errorMessage``."""
-    try:
-        value = json.loads(cause)
-    except ValueError:
-        return " ".join(cause.split())[:1000]
-    message = value.get("errorMessage") if isinstance(value, dict) else None
-    return " ".join(str(message if message is not None else cause).split())[:1000]

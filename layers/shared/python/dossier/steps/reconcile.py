@@ -12,7 +12,9 @@ from itertools import islice, takewhile
 from dossier.errors import ConfigurationError
 from dossier.models import CaseStatus, iso, moment, now
 from dossier.settings import Connection
-from dossier.steps.publish import fail, reason_of
+from dossier.steps.publish import fail
+from dossier.steps.reasons import reason_of
+from dossier.steps.refresh import heal
 from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord
 from dossier.stores.events import Events
@@ -174,6 +176,9 @@ class _Check:
         """Check one connection, its newest cases first, as far back as one can still be under way."""
         records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
+        for refresh in islice(self._desk.refreshes.pending(connection.name), DESCRIBED):
+            healed = heal(refresh, desk=self._desk, executions=self._executions, ended_by=self._at - SETTLED)
+            self.findings.healed += [healed] if healed else []
         finished = [each for each in records if each.status in _FINISHED]
         for record in finished[:LISTED]:
             if record.completed_at and not self._past(record.completed_at, RECENT):
@@ -240,7 +245,8 @@ class _Check:
         # The names are all that ``fail`` needs; some case_id makes them a valid input, however many the documents.
         submitted = {**names, "options": record.options, "case_id": record.case_id or "unknown"}
         error = (execution.error or execution.status) if execution else "ExecutionDoesNotExist"
-        ended = {"desk": self._desk, "events": self._events, "waits": self._waits}
+        stores = {"desk": self._desk, "events": self._events, "waits": self._waits}
+        ended = {**stores, "executions": self._executions}
         fail(submitted, record.execution_arn, error, reason, **ended)  # type: ignore[arg-type]
         self.findings.healed.append(f"{_named(record)}: {reason}")
 

@@ -69,6 +69,7 @@ def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -
         "documents": [{"uri": each.ref or f"s3://{bucket}/{each.key}", "name": each.name} for each in documents],
         "options": record.options,
     }
+    case |= {"deadline": record.deadline} if record.deadline else {}
     return {**case, "case_id": record.appends_to} if record.appends_to else case
 
 

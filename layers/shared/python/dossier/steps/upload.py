@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from dossier.clocks import vendor_date
 from dossier.errors import (
     CaseFailedError,
     MalformedAnswerError,
@@ -23,7 +24,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, Reply
-from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, now
+from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, moment, now
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import pick
@@ -36,6 +37,8 @@ FIRST_LOOK = timedelta(seconds=5)
 """How long after its answer was lost a request is looked up, the first of two times at most."""
 TRIES_TO_LIST = 6
 """Failures in a row after which a connection uploads though its list cannot be read: a lost answer is a question."""
+CLOCK_TICK = timedelta(seconds=1)
+"""A reply's ``Date`` has whole seconds."""
 SIZE = 4 << 20
 """Bytes of documents for which a vendor may be at work as long as ``settling``; for twice as many, twice as long."""
 LONGEST = timedelta(minutes=10)
@@ -143,6 +146,8 @@ def _create(once: Once, earlier: StoredIntent | None) -> Uploaded:
             before = _before(once)
         else:
             before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
+        if once.indices and job.case.record.appends_to and job.case.record.known_files is None:
+            job.desk.cases.change(*once.case, known_files=sorted(before.known))
         begun = job.desk.intents.begin(
             *once.key,
             names=[each.name for each in once.documents],
@@ -207,9 +212,14 @@ def _send(once: Once) -> Uploaded:
     job, intents = once.job, once.job.desk.intents
     opened = _presigned(once)
     replies: list[Reply] = []
+    began = now()
     try:
         flow = _noted(_request(once, opened), replies)
-        return job.run(flow, hide=[secret for url in opened.values() for secret in secrets_of(url)])
+        answer = job.run(flow, hide=[secret for url in opened.values() for secret in secrets_of(url)])
+        date = vendor_date(replies[0].headers.get("date", "")) if once.indices and replies else None
+        if date:  # by the vendor's clock: the answer's time, less what the request took
+            return replace(answer, sent_at=iso(moment(date) - (now() - began) - CLOCK_TICK))
+        return answer
     except OutcomeUnknownError:
         intents.lost(*once.key)  # the intent stays: the next try looks it up
         if once.indices and replies and 200 <= replies[-1].status < 300:
@@ -345,6 +355,7 @@ def _apply(once: Once, answer: Uploaded) -> None:
         intents.end(*once.key)
         raise NeedsAttentionError(f"{once.what}: the vendor's answer names something that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
+    changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
     if hinted:
         changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:

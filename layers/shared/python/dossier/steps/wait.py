@@ -27,6 +27,8 @@ def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Des
     before = job.case.record.hinted_at
     hinted = before is not None and before >= (job.case.record.waited_from or "")
     first = 0.0 if hinted or not job.case.documents else poll.first
-    waits.start(connection, reference, phase=phase, token=token, first=first, deadline=poll.deadline)
+    waits.start(
+        connection, reference, phase=phase, token=token, first=first, deadline=job.case.record.deadline or poll.deadline
+    )
     if desk.cases.get(connection, reference).record.hinted_at != before:  # it came while the wait was being stored
         nudge(connection, reference, desk=desk, waits=waits)

@@ -12,7 +12,7 @@ from dossier.drift import documented_for, drift_of
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError
 from dossier.http import Flow, Reply
 from dossier.masks import masked, masked_text
-from dossier.models import moment, now
+from dossier.models import CaseStatus, moment, now
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.stores.cases import Case, Cases
@@ -20,10 +20,12 @@ from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects, vendor_key
+from dossier.stores.refreshes import Refreshes
 from dossier.transport import Transport
 from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
+_COMPLETED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 class Count(Protocol):
@@ -46,6 +48,7 @@ class Desk:
     intents: Intents
     transport: Transport
     limiter: Limiter
+    refreshes: Refreshes
     lookup_of: Callable[[str, str, str], Lookup]
     connection_of: Callable[[str], Connection]
     vendor_of: Callable[[str], Vendor]
@@ -55,18 +58,18 @@ class Desk:
     """How long a look-up that cannot tell waits for other requests in flight to be settled first."""
     count: Count = uncounted
 
-    def load(self, connection: str, reference: str) -> Job:
-        """Return a case with its connection and vendor.
+    def load(self, connection: str, reference: str, collection: str = "") -> Job:
+        """Return a case with its connection and vendor; ``collection`` as in :class:`Job`.
 
         Raises:
             InvalidCaseError: there is no such case.
             ConfigurationError: its connection was removed.
 
         """
-        return self._job(self.cases.get(connection, reference))
+        return self._job(self.cases.get(connection, reference), collection)
 
-    def load_artifact(self, connection: str, reference: str, index: int) -> Job:
-        """Return a case with its record and one artifact, if it has that one, as all that was read of it.
+    def load_artifact(self, connection: str, reference: str, index: int, collection: str = "") -> Job:
+        """Return a case with its record and one artifact of a collection, if it has that one, as all that was read.
 
         Each of ten thousand downloads costs the same by this; to read the whole case for each costs millions of reads.
 
@@ -76,10 +79,12 @@ class Desk:
 
         """
         record = self.cases.record(connection, reference)
-        artifact = self.cases.artifact(connection, reference, index)
-        return self._job(Case(record=record, artifacts=(artifact,) if artifact else ()))
+        artifact = self.cases.artifact(connection, reference, index, collection=collection)
+        found = (artifact,) if artifact else ()
+        case = Case(record=record, staged=found) if collection else Case(record=record, artifacts=found)
+        return self._job(case, collection)
 
-    def _job(self, case: Case) -> Job:
+    def _job(self, case: Case, collection: str) -> Job:
         name = case.record.connection
         try:
             settings = self.connection_of(name)
@@ -87,7 +92,7 @@ class Desk:
             raise ConfigurationError(
                 f'connection "{name}" is in the settings no longer: deploy it again, then run `dossier redrive`'
             ) from error
-        return Job(self, case, settings, self.vendor_of(settings.vendor))
+        return Job(self, case, settings, self.vendor_of(settings.vendor), collection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class Job:
     case: Case
     connection: Connection
     vendor: Vendor
+    collection: str = ""
+    """The collection that it is for (empty: the first); what a later one reads is kept apart until it is published."""
 
     @property
     def view(self) -> CaseView:
@@ -110,6 +117,10 @@ class Job:
             case_id=record.case_id,
             documents=self.case.documents,
             submitted_at=moment(record.submitted_at),
+            appends=record.appends_to is not None and bool(self.case.documents),
+            before=None if record.known_files is None else frozenset(record.known_files),
+            sent_at=record.sent_at,
+            completed=record.status in _COMPLETED,
             said=self.case.said,
         )
 
@@ -165,7 +176,7 @@ class Job:
     def keep(self, what: str, body: bytes) -> None:
         """Store a raw answer of the vendor; one that differs from its guide is counted, and changes nothing else."""
         record = self.case.record
-        self.desk.objects.write(vendor_key(record.connection, record.reference, what), body)
+        self.desk.objects.write(vendor_key(record.connection, record.reference, what, self.collection), body)
         drift = drift_of(body, documented_for(what, self.vendor.documented))
         for kind, fields in (("new", drift.new), ("missing", drift.missing)):
             if fields:

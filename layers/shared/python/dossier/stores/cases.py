@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import BaseModel, ConfigDict, Field
 
 from dossier.errors import InvalidCaseError, ReferenceConflictError
@@ -68,6 +68,43 @@ class CaseRecord(Stored):
     """Bytes of the larger artifacts that were stored; one that came again is counted again."""
     unattended_at: str | None = None
     """When the scheduled check first found that it waits and nobody polls it."""
+    deadline: int | None = None
+    """Seconds that the case was given, in place of the connection's ``poll.deadline``."""
+    cancelled_at: str | None = None
+    """When an operator cancelled it."""
+    known_files: tuple[str, ...] | None = None
+    """Of an append, what the vendor's case had before."""
+    sent_at: str | None = None
+    """When the last upload began, by the vendor's own clock, at the latest."""
+    late: str | None = None
+    """What to tell of the deadline that passed, if it did: what was there by then was collected."""
+    revision: int = 0
+    """The latest collection that differed from the one before; 0 before the first, and in what version 1 stored."""
+    collected_at: str | None = None
+    vendor_status: str | None = None
+    stage_id: str | None = None
+    assigned_to: str | None = None
+    warnings: tuple[str, ...] = ()
+    modified: str | None = None
+    """When the vendor says that it changed its case last, as of the latest collection: by the vendor's own clock."""
+    read_at: str | None = None
+    """When the vendor answered the latest collection, by its own clock, to the second; where its changes are dated."""
+    unfinished: bool = False
+    """Something of the case is not done, or could not be read: it is looked at again."""
+    committed: int | None = None
+    """The revision that is being published: it will stand, whatever dies."""
+    committed_by: str | None = None
+    """The collection that publishes it."""
+    collected_by: str | None = None
+    """The collection whose revision stands."""
+
+    @property
+    def standing(self) -> int:
+        """The revision that can be read now; what version 1 of Dossier completed is revision 1."""
+        return self.revision or int(self.status in _COMPLETED)
+
+
+_COMPLETED = (CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES)
 
 
 class ArtifactRecord(Stored):
@@ -78,8 +115,73 @@ class ArtifactRecord(Stored):
     source: str
     content_type: str | None = None
     key: str | None = None
+    version_id: str | None = None
     size: int = 0
     sha256: str = ""
+    listed: str = ""
+    """Digest of what the vendor's list says of it."""
+    etag: str | None = None
+    """What storage calls these bytes, to be asked whether they are still the same."""
+    content: str = ""
+    """Digest of what an API's answer says, whatever its URLs and instants are (``dossier.revisions``)."""
+    links: int = 0
+    """How often it was not to be had."""
+    error: str | None = None
+    """Why it could not be fetched."""
+    former: ArtifactRecord | None = None
+    """Of a later collection, until it is settled: the same file as it stands."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to do about it in its collection."""
+        return self.key is not None or self.error is not None
+
+
+class Collection(Stored):
+    """A collection that is under way, or the latest: what Collect learnt besides the artifacts."""
+
+    id: str = ""
+    """Names it among those of the case; empty for the first."""
+    at: str = ""
+    read_at: str | None = None
+    """When the vendor began to answer, by its own clock."""
+    warnings: tuple[str, ...] = ()
+
+
+class RevisionRecord(Stored):
+    """A revision in short; ``changes`` as in the event ``Case Updated``."""
+
+    number: int
+    status: str
+    collected_at: str | None = None
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Refresh(Stored):
+    """The refreshes of one case."""
+
+    connection: str = ""
+    reference: str = ""
+    asked: int = 0
+    """How often one was asked for."""
+    seen: int = 0
+    """How often by the time when the last collection began."""
+    number: int = 0
+    """How many have ended."""
+    execution_arn: str | None = None
+    """The execution that runs one now."""
+    started_at: str | None = None
+    error: str | None = None
+    """Why the last one failed."""
+    looks: int = 0
+    """Looks in a row that found something failed or unfinished."""
+    look_at: str | None = None
+    """When to look at the case again, whoever asks or not."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether one was asked for since the last collection began."""
+        return self.asked > self.seen
 
 
 class Question(Stored):
@@ -100,6 +202,15 @@ class Case(Stored):
     questions: tuple[Question, ...] = ()
     said: dict[str, str] = Field(default_factory=dict)
     """Why a job failed, by its id, as a delivery says."""
+    staged: tuple[ArtifactRecord, ...] = ()
+    """Artifacts of a later collection that is under way: those of the standing revision are not touched meanwhile."""
+    refresh: Refresh = Refresh()
+    collection: Collection = Collection()
+    revisions: tuple[RevisionRecord, ...] = ()
+
+    def collected(self, collection: str) -> tuple[ArtifactRecord, ...]:
+        """Return the artifacts of a collection: the first has them where they are to stay."""
+        return self.staged if collection else self.artifacts
 
 
 class Cases:
@@ -111,29 +222,21 @@ class Cases:
 
     def find(self, connection: str, reference: str) -> Case | None:
         """Return a case with its documents, artifacts and questions, or None."""
-        record, documents, artifacts, questions, said, waiting = None, [], [], [], {}, None
+        found: dict[str, list[Item]] = {}
         for item in self._table.query(case_key(connection, reference)):
-            kind = item["sk"].partition("#")[0]
-            if kind == "CASE":
-                record = _record(item)
-            elif kind == "DOC":
-                documents.append(Document.model_validate_json(item["data"]))
-            elif kind == "ART":
-                artifacts.append(ArtifactRecord.model_validate_json(item["data"]))
-            elif kind == "ASK":
-                questions.append(Question.model_validate(item))
-            elif kind == "SAID":
-                said[item["job_id"]] = item["text"]
-            elif kind == "WAIT":
-                waiting = item
-        if record is None:
+            found.setdefault(item["sk"].partition("#")[0], []).append(item)
+        if "CASE" not in found:
             return None
         return Case(
-            record=_troubled(record, waiting),
-            documents=tuple(documents),
-            artifacts=tuple(artifacts),
-            questions=tuple(questions),
-            said=said,
+            record=_troubled(_record(found["CASE"][0]), next(iter(found.get("WAIT", ())), None)),
+            documents=tuple(Document.model_validate_json(each["data"]) for each in found.get("DOC", ())),
+            artifacts=_artifacts(found.get("ART", ())),
+            staged=_artifacts(found.get("NEW", ())),
+            said={each["job_id"]: each["text"] for each in found.get("SAID", ())},
+            questions=tuple(Question.model_validate(each) for each in found.get("ASK", ())),
+            refresh=Refresh.model_validate(next(iter(found.get("REFRESH", ())), {})),
+            collection=next(map(_collection, found.get("COLLECTION", ())), Collection()),
+            revisions=tuple(RevisionRecord.model_validate_json(each["data"]) for each in found.get("REV", ())),
         )
 
     def get(self, connection: str, reference: str) -> Case:
@@ -155,14 +258,19 @@ class Cases:
             InvalidCaseError: there is none.
 
         """
-        item = self._table.get(case_key(connection, reference), "CASE")
-        if item is None:
+        found = self.find_record(connection, reference)
+        if found is None:
             raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
-        return _record(item)
+        return found
 
-    def artifact(self, connection: str, reference: str, index: int) -> ArtifactRecord | None:
-        """Return one artifact of a case, or None if it has none of that number."""
-        item = self._table.get(case_key(connection, reference), f"ART#{index:05d}")
+    def find_record(self, connection: str, reference: str) -> CaseRecord | None:
+        """Return a case's record alone, or None."""
+        item = self._table.get(case_key(connection, reference), "CASE")
+        return None if item is None else _record(item)
+
+    def artifact(self, connection: str, reference: str, index: int, *, collection: str = "") -> ArtifactRecord | None:
+        """Return one artifact of a collection of a case, or None if it has none of that number."""
+        item = self._table.get(case_key(connection, reference), _shelf(collection, index))
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
     def troubled(self, record: CaseRecord) -> CaseRecord:
@@ -223,6 +331,8 @@ class Cases:
             "trouble": None,
             "completed_at": None,
             "refused": None,
+            "late": None,
+            "deadline": record.deadline,
         }
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
         failed &= Attr("expired_at").not_exists()  # its records are being removed
@@ -288,24 +398,61 @@ class Cases:
             }
             self._table.put(item, when=Attr("pk").not_exists() if fresh else None)
 
-    def put_artifact(self, connection: str, reference: str, artifact: ArtifactRecord) -> None:
-        """Store an artifact."""
-        item = {
-            "pk": case_key(connection, reference),
-            "sk": f"ART#{artifact.index:05d}",
-            "data": artifact.model_dump_json(exclude_defaults=True),
-        }
-        self._table.put(item)
+    def put_artifact(self, connection: str, reference: str, artifact: ArtifactRecord, *, collection: str = "") -> None:
+        """Store an artifact of a collection."""
+        self._put_data(connection, reference, _shelf(collection, artifact.index), artifact)
 
     def add_bytes(self, connection: str, reference: str, size: int) -> int:
         """Count the bytes of an artifact that is stored; return how many were counted so far."""
         item = case_key(connection, reference), "CASE"
         return self._table.add(*item, "artifact_bytes", size, when=Attr("pk").exists()) or 0
 
-    def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int]) -> None:
-        """Forget artifacts that are no longer listed."""
+    def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int], *, collection: str = "") -> None:
+        """Forget artifacts of a collection."""
         for index in indices:
-            self._table.delete(case_key(connection, reference), f"ART#{index:05d}")
+            self._table.delete(case_key(connection, reference), _shelf(collection, index))
+
+    def put_collection(self, connection: str, reference: str, collection: Collection) -> None:
+        """Store what Collect learnt."""
+        self._put_data(connection, reference, "COLLECTION", collection)
+
+    def put_revision(self, connection: str, reference: str, revision: RevisionRecord) -> None:
+        """Store a revision in short."""
+        self._put_data(connection, reference, f"REV#{revision.number:05d}", revision)
+
+    def commit(self, connection: str, reference: str, number: int, by: str, *, ended: bool) -> bool:
+        """Let a collection publish a revision; return False if another one stands or is published by now.
+
+        Args:
+            connection: the case's.
+            reference: the case's.
+            number: the revision; the one before it stands.
+            by: the collection.
+            ended: whether the case has ended, as it has where a refresh publishes.
+
+        """
+        free = Attr("committed").not_exists() | (Attr("committed").eq(number) & Attr("committed_by").eq(by))
+        before: ConditionBase = Attr("revision").eq(number - 1)
+        if number <= 2:  # version 1 stored no number
+            before = before | Attr("revision").not_exists() | (Attr("revision").eq(0) & Attr("status").is_in(_FINAL))
+        final = Attr("status").is_in(_FINAL)
+        changes = {"committed": number, "committed_by": by}
+        when = free & before & (final if ended else ~final)
+        return self._table.update(case_key(connection, reference), "CASE", changes, when=when)
+
+    def published(self, connection: str, reference: str, number: int, **changes: Any) -> None:
+        """Note that a committed revision stands, and what became of the case by it."""
+        changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": iso(now())}
+        mine = Attr("committed").eq(number)
+        self._table.update(case_key(connection, reference), "CASE", changes, when=mine)
+
+    def collected_as_of(self, connection: str, reference: str, modified: str | None, read_at: str | None) -> None:
+        """Note when the vendor had changed its case last, and when that was read, of what has nothing new in it."""
+        self._table.update(case_key(connection, reference), "CASE", {"modified": modified, "read_at": read_at})
+
+    def _put_data(self, connection: str, reference: str, sk: str, value: BaseModel) -> None:
+        data = value.model_dump_json(exclude_defaults=True)
+        self._table.put({"pk": case_key(connection, reference), "sk": sk, "data": data})
 
     def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
         """Store why one of a case's jobs failed, as a delivery says: for people, it changes nothing."""
@@ -338,6 +485,18 @@ class Cases:
     def answered(self, connection: str, reference: str, what: str) -> None:
         """Remove a question."""
         self._table.delete(case_key(connection, reference), f"ASK#{what}")
+
+
+def _shelf(collection: str, index: int) -> str:
+    return f"{'NEW' if collection else 'ART'}#{index:05d}"
+
+
+def _collection(item: Item) -> Collection:
+    return Collection.model_validate_json(item["data"])
+
+
+def _artifacts(items: Iterable[Item]) -> tuple[ArtifactRecord, ...]:
+    return tuple(ArtifactRecord.model_validate_json(each["data"]) for each in items)
 
 
 def _record(item: Item) -> CaseRecord:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
 
 SOURCE = "dossier"
-DetailType = Literal["Case Completed", "Case Failed", "Case Needs Attention"]
+DetailType = Literal["Case Completed", "Case Updated", "Case Failed", "Case Needs Attention"]
 
 
 class Events:

@@ -80,6 +80,14 @@ class Executions:
             raise
         return Execution(answer["status"], answer.get("error", ""), answer.get("cause", ""), answer.get("stopDate"))
 
+    def stop(self, execution_arn: str, error: str, cause: str) -> None:
+        """Stop an execution; one that has ended, or is not there any more, is left alone."""
+        try:
+            self._sfn.stop_execution(executionArn=execution_arn, error=error, cause=cause)
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] not in {"ExecutionDoesNotExist", "ValidationException"}:
+                raise
+
     @staticmethod
     def _answer(call: Any) -> bool:
         try:

@@ -296,6 +296,21 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID")
         return None if item is None else item.get("reference")
 
+    def open(self, connection: str, reference: str) -> list[str]:
+        """Return what a case has under way at its vendor, or lost the answer to."""
+        found = self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#")
+        return [item["sk"].removeprefix(f"{reference}#") for item in found if "answer" not in item]
+
+    def relate(self, connection: str, reference: str, vendor_id: str) -> None:
+        """Record that a case has to do with a vendor's id that another one may have made, or will."""
+        item = {"pk": f"ID#{connection}#{vendor_id}", "sk": f"REF#{reference}", "reference": reference}
+        self._table.put(item)
+
+    def references(self, connection: str, vendor_id: str) -> tuple[str, ...]:
+        """Return every case that has to do with a vendor's id: the one that has made it, and those that work on it."""
+        items = self._table.query(f"ID#{connection}#{vendor_id}")
+        return tuple(dict.fromkeys(item["reference"] for item in items if "reference" in item))
+
     def hint(self, connection: str, vendor_id: str) -> bool:
         """Remember that a delivery named an id that belongs to nobody (yet); return False if it belongs to a case."""
         return self._table.update(

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
@@ -30,6 +30,11 @@ DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
 _KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
 """By the folder in the case's own; everything else there is a result."""
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
+LARGEST_COPY = 5 << 30
+"""Largest object that one request copies, in bytes (S3: CopyObject)."""
+_IN_PARTS = TransferConfig(multipart_chunksize=256 << 20, use_threads=False)
+COLLECTING = "collecting/"
+"""Where a later collection of a case puts what it reads until it is published."""
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}(/[A-Za-z0-9-]{1,64})?")
 _DENIAL = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
@@ -73,6 +78,14 @@ class Stat:
     version_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A small object, read whole."""
+
+    body: bytes
+    version_id: str | None
+
+
 class Objects:
     """The artifact bucket, and reading documents from where callers put them."""
 
@@ -106,8 +119,10 @@ class Objects:
             size += len(chunk)
         return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id, tail=tail)
 
-    def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> None:
+    def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> str | None:
         """Copy the inspected object, or that version of it, to ``key`` in the artifact bucket, inside S3.
+
+        Returns the copy's version, where the bucket has versions.
 
         Raises:
             InvalidCaseError: it changed since it was inspected, or cannot be read.
@@ -115,10 +130,10 @@ class Objects:
         """
         bucket, source = split_uri(uri)
         if (bucket, source) == (self.bucket, key):
-            return
+            return facts.version_id
         inspected: Any = {"Bucket": bucket, "Key": source, **_version(version_id)}
         try:
-            self._s3.copy_object(
+            answer = self._s3.copy_object(
                 Bucket=self.bucket,
                 Key=key,
                 CopySource=inspected,
@@ -132,10 +147,36 @@ class Objects:
             if error.response["Error"]["Code"] in {"PreconditionFailed", "412"}:
                 raise InvalidCaseError(f"document {uri} changed while it was accepted: submit it again") from error
             raise _unreadable(uri, error) from error
+        return answer.get("VersionId")
 
-    def open(self, key: str, size: int) -> IO[bytes]:
-        """Return a file to read an object of the artifact bucket from."""
-        return cast("IO[bytes]", S3File(self._s3, self.bucket, key, size))
+    def adopt(self, source: str, key: str) -> Stat:
+        """Copy an object to another key of the bucket, inside S3, if other bytes are there; return what is there then.
+
+        Raises:
+            FileNotFoundError: neither of them exists.
+
+        """
+        new, there = self.stat(source), self.stat(key)
+        if new is None or (there is not None and (there.etag, there.size) == (new.etag, new.size)):
+            if there is None:
+                raise FileNotFoundError(f"s3://{self.bucket}/{source} is gone")
+            return there
+        origin: Any = {"Bucket": self.bucket, "Key": source}
+        if new.size <= LARGEST_COPY:
+            answer = self._s3.copy_object(
+                Bucket=self.bucket, Key=key, CopySource=origin, TaggingDirective="REPLACE", **_tagged(key)
+            )
+            return replace(new, key=key, version_id=answer.get("VersionId"))
+        self._s3.copy(origin, self.bucket, key, ExtraArgs=_tagged(key), Config=_IN_PARTS)
+        return self.stat(key) or new
+
+    def delete(self, key: str) -> None:
+        """Delete an object; in a bucket with versions they stay, under a marker."""
+        self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def open(self, key: str, size: int, *, version_id: str | None = None) -> IO[bytes]:
+        """Return a file to read an object of the artifact bucket from, or that version of it."""
+        return cast("IO[bytes]", S3File(self._s3, self.bucket, key, size, version_id))
 
     def link(self, key: str, seconds: int) -> str:
         """Return a presigned URL that opens an object for ``seconds``, or for as long as the credentials are good."""
@@ -149,8 +190,14 @@ class Objects:
             InvalidCaseError: with ``dropped``, S3 refuses to read it for good; says what to do.
 
         """
+        found = self.get(key, version_id=version_id, dropped=dropped)
+        return None if found is None else found.body
+
+    def get(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> Small | None:
+        """Return a small object as ``read`` does, with its version."""
         try:
-            return self._s3.get_object(Bucket=self.bucket, Key=key, **_version(version_id))["Body"].read()
+            answer = self._s3.get_object(Bucket=self.bucket, Key=key, **_version(version_id))
+            return Small(answer["Body"].read(), answer.get("VersionId"))
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
@@ -158,13 +205,14 @@ class Objects:
                 raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
             raise
 
-    def write(self, key: str, data: bytes, content_type: str = "application/json") -> None:
-        """Write a small object."""
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
+    def write(self, key: str, data: bytes, content_type: str = "application/json") -> str | None:
+        """Write a small object; return its version, where the bucket has versions."""
+        answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
+        return answer.get("VersionId")
 
-    def write_json(self, key: str, value: Any) -> None:
-        """Write a value as JSON, indented for people."""
-        self.write(key, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    def write_json(self, key: str, value: Any) -> str | None:
+        """Write a value as JSON, indented for people; return its version, where the bucket has versions."""
+        return self.write(key, as_json(value))
 
     def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
         """Write chunks as one object, multipart where it is large; return its size and the sha256 in hex.
@@ -204,6 +252,11 @@ class Objects:
             raise
         return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
 
+    def version_of(self, key: str) -> str | None:
+        """Return an object's version, where the bucket has versions."""
+        found = self.stat(key)
+        return None if found is None else found.version_id
+
     def facts_of(self, key: str) -> Facts:
         """Read an object of the artifact bucket once."""
         return self.inspect(f"s3://{self.bucket}/{key}")
@@ -212,9 +265,10 @@ class Objects:
 class S3File(io.RawIOBase):
     """An object as a file with a known size that is read from its start, as httpx streams a multipart upload."""
 
-    def __init__(self, s3: S3Client, bucket: str, key: str, size: int) -> None:
+    def __init__(self, s3: S3Client, bucket: str, key: str, size: int, version_id: str | None = None) -> None:
         super().__init__()
         self._s3, self._bucket, self._key, self._size = s3, bucket, key, size
+        self._version = _version(version_id)
         self._position = 0
         self._body: Any = None
 
@@ -244,7 +298,8 @@ class S3File(io.RawIOBase):
             return b""
         if self._body is None:
             span = f"bytes={self._position}-"
-            self._body = self._s3.get_object(Bucket=self._bucket, Key=self._key, Range=span)["Body"]
+            place = {"Bucket": self._bucket, "Key": self._key, **self._version}
+            self._body = self._s3.get_object(**place, Range=span)["Body"]
         data: bytes = self._body.read(size if size >= 0 else None)
         self._position += len(data)
         return data
@@ -289,6 +344,11 @@ class _Chunks(io.RawIOBase):
         return data
 
 
+def as_json(value: Any) -> bytes:
+    """Return a value as JSON, indented for people."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of ``s3://bucket/key``.
 
@@ -318,9 +378,19 @@ def folder(connection: str, reference: str) -> str:
     return f"cases/{connection}/{reference}/"
 
 
-def vendor_key(connection: str, reference: str, what: str) -> str:
-    """Return the key of a raw answer of the vendor."""
-    return f"{folder(connection, reference)}vendor/{safe_name(what)}.json"
+def vendor_key(connection: str, reference: str, what: str, collection: str = "") -> str:
+    """Return the key of a raw answer of the vendor, where its collection keeps it."""
+    return f"{shelf(connection, reference, collection)}vendor/{safe_name(what)}.json"
+
+
+def shelf(connection: str, reference: str, collection: str) -> str:
+    """Return the prefix below which a collection stores what it reads: the first one where it is to stay."""
+    return collecting(connection, reference, collection) if collection else folder(connection, reference)
+
+
+def collecting(connection: str, reference: str, collection: str) -> str:
+    """Return the prefix of what a later collection has read so far, ending in ``/``; it expires by itself."""
+    return f"{COLLECTING}{connection}/{reference}/{collection}/"
 
 
 def kind_of(key: str) -> str | None:

@@ -14,7 +14,7 @@ from dossier.deliveries import Delivery
 from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
 from dossier.http import ANY_REFUSAL, Effect, FilePart, Flow, Request
 from dossier.models import Phase
-from dossier.ports import Artifact, CaseView, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
+from dossier.ports import Artifact, CaseView, Changed, DocumentState, Hint, Intent, Location, Progress, Seen, Uploaded
 from dossier.replies import missing, read_object
 from dossier.result import DocumentResult, Result
 from dossier.settings import Connection
@@ -37,6 +37,7 @@ class Toy:
     accepts_references = False
     bulk_poll = False
     lists = False
+    dates_changes = False
     documented: Mapping[str, tuple[str, ...]] = MappingProxyType({"upload-": ("id",)})
     refusal = ANY_REFUSAL
 
@@ -140,10 +141,32 @@ class Toy:
             documents=[DocumentResult(document_id=each.document_id, name=each.name) for each in case.documents]
         )
 
+    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+        """Return None: nothing says so."""
+        return None
+
+    def later(self, one: str, other: str) -> bool | None:
+        """Return None: there are no such times."""
+        return None
+
     def read_hint(self, body: bytes) -> Hint | None:
         """Read ``file_id``, in whatever shape it comes."""
         found = Delivery(body).ids("file", "document")
         return Hint("read", document_ids=found) if found else None
+
+    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:
+        """Return nothing: nothing says so."""
+        yield from ()
+        return Changed()
+
+    def concerns(self, connection: Connection, hint: Hint) -> bool:
+        """Return True: nothing says otherwise."""
+        return True
+
+    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
+        """Return nothing: there are no cases."""
+        yield from ()
+        return frozenset()
 
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -11,21 +12,40 @@ from dossier.alike import pair
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
+    MalformedAnswerError,
     NeedsAttentionError,
     OutcomeUnknownError,
+    ThrottledError,
+    VendorRejectedError,
+    VendorUnavailableError,
 )
 from dossier.http import Flow
 from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
-from dossier.models import Document, Phase
+from dossier.models import Document, Phase, moment
 from dossier.options import check, text_of
-from dossier.ports import Artifact, CaseView, Found, Hint, Intent, Location, Progress, Seen, Uploaded, never
+from dossier.ports import (
+    Artifact,
+    CaseView,
+    Changed,
+    DocumentState,
+    Found,
+    Hint,
+    Intent,
+    Location,
+    Progress,
+    Seen,
+    Uploaded,
+    never,
+)
 from dossier.replies import missing
-from dossier.result import Result
+from dossier.result import UNFINISHED, Result
 from dossier.settings import Connection
+from dossier.stamps import Stamp
 from dossier.vendors.docsumo import fields, flows, replies, requests, results
 from dossier.vendors.docsumo.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docsumo.hints import read_hint
+from dossier.vendors.docsumo.matching import is_processed, is_read, is_settled, match, unknown
 from dossier.vendors.docsumo.options import options
 from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import DocsumoConnection, own
@@ -33,6 +53,11 @@ from dossier.vendors.docsumo.settings import DocsumoConnection, own
 REQUEST_BYTES = 100_000_000
 """Most bytes of documents in one upload request; a case with more is sent in several."""
 
+SAID = (
+    "filename", "status", "created_at", "created_date", "modified_at", "modified_date", "updated_at",
+    "size", "version", "checksum", "md5", "sha256", "etag",
+)  # fmt: skip
+"""What a file's entry in the list may say of its content: the guide has the first three, others would be as telling."""
 CANDIDATES = 200
 """Most cases whose files are looked at to find a lost upload; more than that is a question for an operator."""
 EARLY_CANDIDATES = 5
@@ -51,6 +76,7 @@ class Docsumo:
     accepts_references = False
     bulk_poll = True
     lists = True
+    dates_changes = True
     documented = DOCUMENTED
     refusal = REFUSAL
 
@@ -209,10 +235,8 @@ class Docsumo:
         All cases are of one connection; each case type has a list of its own. Finished is what the connection's
         ``done`` says, and a failing status.
         """
-        stands, types = (
-            Found(),
-            list(dict.fromkeys(each for case in cases if case.case_id for each in _casetypes(case))),
-        )
+        stands = Found()
+        types = list(dict.fromkeys(each for case in cases if case.case_id for each in _casetypes(case)))
         for casetype in types:
             there = [each for each in cases if casetype in _casetypes(each) and each.case_id not in stands]
             wanted = {each.case_id for each in there if each.case_id}
@@ -221,7 +245,9 @@ class Docsumo:
             place = flows.Place(start if len(types) == 1 else 0)
             connection = _with(own(cases[0].connection), casetype)
             found = yield from flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
-            stands.update({case_id: _progress(entry, connection) for case_id, entry in found.items()})
+            for case_id, entry in found.items():
+                mine = [each for each in there if each.case_id == case_id]
+                stands[case_id] = yield from _stands(mine, entry, connection)
             stands.rest = None if place.ended or len(types) > 1 else place.offset
         return stands
 
@@ -234,11 +260,17 @@ class Docsumo:
         if case.case_id is None:
             return ()
         connection = own(case.connection)
-        yield from _find(case, since=_since([case]), keep=results.CASE)
-        files = yield from flows.search_files(case.case_id, query=connection.artifacts.query, keep=results.FILES)
-        named = {each.id: each.name or each.id for each in files if each.id}
-        wanted = [(name, id_) for id_, name in named.items() if _matches(name, connection.artifacts.include)]
-        return tuple(Artifact(name, id_, mimetypes.guess_type(name)[0]) for name, id_ in sorted(wanted))
+        _, entry = yield from _find(case, since=_since([case]), keep=results.CASE)
+        if _waits_for_nothing(case) and not (entry and results.is_done(entry, connection.done)):
+            return ()  # the documents are there, and nothing is made of them
+        files = yield from _files(case, connection)
+        listed = {each.id: each for each in files if each.id}
+        named = sorted((each.name or id_, id_) for id_, each in listed.items())
+        return tuple(
+            Artifact(name, id_, mimetypes.guess_type(name)[0], _said(listed[id_]), _unfinished(listed[id_]))
+            for name, id_ in named
+            if _matches(name, connection.artifacts.include)
+        )
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
         """Ask for a file's temporary URL, and return it byte for byte (guide 2, step 2).
@@ -277,15 +309,48 @@ class Docsumo:
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the kept list page, file search and uploads. Never raises."""
-        result = results.read_result(case, own(case.connection).done, raw, title=_title(case))
-        settings = own(case.connection).fields
-        if settings is not None and result.status != "failed":
-            result.fields = fields.read(settings, raw, result.warnings)
+        settings, triggered = own(case.connection), not _waits_for_nothing(case)
+        result = results.read_result(case, settings.done, raw, title=_title(case), triggered=triggered)
+        if settings.fields is not None and result.status != "failed":
+            result.fields = fields.read(settings.fields, raw, result.warnings)
         return result
+
+    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+        """Return the ``modified_date`` of the list's entry, or of the after-steps' answer where that is later."""
+        return results.modified(case, raw)
+
+    def later(self, one: str, other: str) -> bool | None:
+        """Compare two times of change, unless they are of different forms or one is none."""
+        first, second = Stamp.of(one), Stamp.of(other)
+        if first is None or second is None or first.zoned != second.zoned or first == second:
+            return None
+        return second.at < first.at
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
         return read_hint(body)
+
+    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:
+        """Read each case type's list, the latest change first, down to ``since`` (guide 1.B)."""
+        found, stamp = Changed(), None if since is None else Stamp.of(since)
+        for casetype in own(connection).casetypes:
+            more = yield from flows.changed(_with(own(connection), casetype), stamp)
+            one, other = more.seen, found.seen
+            seen = one if other is None or (one is not None and self.later(one, other)) else other
+            found = Changed({**found.cases, **more.cases}, seen)
+        return found
+
+    def concerns(self, connection: Connection, hint: Hint) -> bool:
+        """Whether the delivery names no case type, or one of the connection's among others."""
+        return not hint.scopes or not {*own(connection).casetypes}.isdisjoint(hint.scopes)
+
+    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
+        """Look for the cases in the lists of the connection's case types (guide 1.B)."""
+        found = frozenset[str]()
+        for casetype in own(connection).casetypes:
+            missing = {*case_ids} - found
+            found |= (yield from flows.having(_with(own(connection), casetype), missing)) if missing else found
+        return found
 
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
@@ -303,6 +368,71 @@ class Docsumo:
         page = replies.page(request, (yield request))
         count = "unknown" if page.total is None else page.total
         return f"case type {settings.casetype_id} answers (cases: {count})"
+
+
+def _stands(cases: Sequence[CaseView], entry: Entry, connection: DocsumoConnection) -> Flow[Progress]:
+    """Say how a case at the vendor stands, which some of our cases are about."""
+    told = _progress(entry, connection)
+    for case in cases if not told.failed else ():
+        if told.finished:
+            told = yield from _settled(case, entry, told)
+    return replace(told, finished=True) if all(_waits_for_nothing(each) for each in cases) else told
+
+
+def _settled(case: CaseView, entry: Entry, told: Progress) -> Flow[Progress]:
+    """Say whether a case that counts as finished is: its last upload is behind it, and its files are processed.
+
+    A list may be older than the upload, and a status from before it. Only the vendor's own times are compared.
+    """
+    if case.sent_at and entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True)):
+        return replace(told, finished=False)
+    try:
+        files = yield from flows.search_files(case.case_id or "")
+    except ThrottledError:
+        raise
+    except (VendorUnavailableError, VendorRejectedError, MalformedAnswerError):
+        return replace(told, finished=False)  # of this case alone: the others are told
+    own_files = match(case, files).own
+    states = {
+        each.document_id: _state(own_files[each.index])
+        for each in case.documents
+        if each.document_id and each.index in own_files
+    }
+    strange = unknown(case, files)
+    finished = is_settled(case, files) and not strange
+    return replace(told, finished=finished, documents={**told.documents, **states}, unknown=(*told.unknown, *strange))
+
+
+def _state(file: File) -> DocumentState:
+    error = results.failure(file.status, file.error)
+    return DocumentState(file.status or "", finished=is_read(file), failed=error is not None, error=error)
+
+
+def _files(case: CaseView, connection: DocsumoConnection) -> Flow[Sequence[File]]:
+    """Search the case's files; where an empty query finds none of a case with documents, by each document's name."""
+    case_id, query = case.case_id or "", connection.artifacts.query
+    files = yield from flows.search_files(case_id, query=query, keep=results.FILES)
+    if files or query:
+        return files
+    found: dict[str | None, File] = {}
+    for number, name in enumerate(dict.fromkeys(each.name for each in case.documents)):
+        named = yield from flows.search_files(case_id, query=name, keep=f"{results.NAMED}{number}")
+        found |= {each.id: each for each in named}
+    return list(found.values())
+
+
+def _said(file: File) -> dict[str, object]:
+    """Return what the list says of a file that changes when the file does."""
+    return {key: file.raw[key] for key in SAID if key in file.raw}
+
+
+def _unfinished(file: File) -> str | None:
+    return None if is_processed(file) else f'{UNFINISHED} (the vendor says "{file.status}")'
+
+
+def _waits_for_nothing(case: CaseView) -> bool:
+    """Whether the case's documents are only to be uploaded: no workflow runs that there would be a result of."""
+    return bool(case.documents) and not _triggers(case)
 
 
 def _triggers(case: CaseView) -> bool:
@@ -453,7 +583,8 @@ def _since(cases: Iterable[CaseView]) -> datetime | None:
 
 def _progress(entry: Entry, connection: DocsumoConnection) -> Progress:
     failed = results.gave_up(entry, connection.done)
-    unknown = entry.status is not None and entry.status not in replies.KNOWN | set(connection.done.status)
+    known = replies.KNOWN | {each.lower() for each in connection.done.status}
+    unknown = entry.status is not None and entry.status.lower() not in known
     return Progress(
         finished=failed or results.is_done(entry, connection.done),
         case_status=entry.status,

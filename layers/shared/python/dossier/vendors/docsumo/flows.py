@@ -12,19 +12,25 @@ from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.lost import proves, reaches_back
 from dossier.models import now
-from dossier.ports import Intent, Seen, never
-from dossier.stamps import by_our_clock, newest_first
+from dossier.ports import Changed, Intent, Seen, never
+from dossier.stamps import Stamp, by_our_clock, newest_first
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
 from dossier.vendors.docsumo.requests import LARGEST_PAGE, SortBy
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
+MOST_CHANGED, RECENT = 20_000, 1_000
+"""Cases of the list, latest change first, that one comparison reads at most: since the last one, and as the first."""
+LOOKED_FOR = 5_000
+"""Cases of the list, latest change first, among which one is looked for that nobody knows."""
 LOST_PAGES = 20
 """Most pages that are read to look for one lost upload: one that needs more is an operator's."""
 MOST_PAGES = 1000
 """Most pages of a list that are read: one that is longer than any account, or that has no end, is no list."""
 _STALE_PAGES = 2
 """Pages in a row without anything new after which a list counts as walked, whatever total it claims."""
+_AHEAD = 10
+"""Latest changes that each comparison looks at once more."""
 _ODD = 10
 """One in so many entries may have a time far in the future, by whatever mistake, without hiding the others."""
 
@@ -234,6 +240,41 @@ def find_cases(
         place=reached,
     )
     return {each.case_id: each for each in found.entries if each.case_id and each.case_id in wanted}
+
+
+def having(connection: DocsumoConnection, wanted: Collection[str]) -> Flow[frozenset[str]]:
+    """Return which of the wanted cases the list has, latest change first, in one walk of ``LOOKED_FOR`` at most.
+
+    A case that a delivery is about has changed of late.
+    """
+
+    def listed(found: Sequence[Entry]) -> frozenset[str]:
+        return frozenset(wanted) & {each.case_id for each in found if each.case_id}
+
+    def enough(found: Sequence[Entry]) -> bool:
+        return len(listed(found)) == len(wanted) or len(found) >= LOOKED_FOR
+
+    walked = yield from walk(connection, sort_by="modified_date.desc", enough=enough)
+    return listed(walked.entries)
+
+
+def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[Changed]:
+    """Return the cases that the list dates as changed at ``since`` or later, the latest ``RECENT`` without it.
+
+    The next look goes back to the case that is listed after the first ``_AHEAD``: so many may have a time in the
+    future, by whatever mistake, without hiding what changes meanwhile.
+    """
+
+    def enough(found: Sequence[Entry]) -> bool:
+        last = found[-1].modified
+        past = since is not None and last is not None and last.before(since)
+        return past or len(found) >= (MOST_CHANGED if since else RECENT)
+
+    walked = yield from walk(connection, sort_by="modified_date.desc", enough=enough)
+    told = [(str(each.case_id), each.modified, each.raw) for each in walked.entries if each.case_id and each.modified]
+    told = [each for each in told if since is None or not each[1].before(since)]
+    dates = {case_id: str(raw.get("modified_date")) for case_id, _, raw in told}
+    return Changed(dates, [*dates.values()][_AHEAD] if len(dates) > _AHEAD else None)
 
 
 def _past(found: Sequence[Entry], age: timedelta | None) -> bool:

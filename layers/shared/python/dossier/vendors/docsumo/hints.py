@@ -7,6 +7,8 @@ from dossier.deliveries import MOST_IDS as MOST_IDS  # noqa: PLC0414
 from dossier.deliveries import Delivery
 from dossier.ports import Hint
 
+_SCOPES = ("casetype_id", "case_type_id", "caseTypeId")
+
 
 def read_hint(body: bytes) -> Hint | None:
     """Return the case (and document) ids that a delivery names; None if it names none. Never raises.
@@ -19,4 +21,5 @@ def read_hint(body: bytes) -> Hint | None:
     cases, documents = delivery.ids("case", nearest=True), delivery.ids("doc", "document")
     if not cases and not documents:
         return None
-    return Hint(event=delivery.event("case changed"), case_ids=cases, document_ids=documents)
+    event, scopes = delivery.event("case changed"), delivery.under(*_SCOPES)
+    return Hint(event=event, case_ids=cases, document_ids=documents, scopes=scopes)

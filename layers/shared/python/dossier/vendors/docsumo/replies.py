@@ -19,6 +19,11 @@ from dossier.stamps import Stamp
 FAILED = frozenset({"erred", "error", "failed"})
 """Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
 
+PROCESSING = frozenset({"processing", "in_progress", "queued", "pending"})
+"""Statuses of a file on which the vendor works now."""
+WAITING = frozenset({"new", "uploaded"})
+"""Statuses of a file on which it has not begun to work."""
+
 KNOWN = FAILED | {"new", "uploaded", "processing", "reviewing", "review_required", "review_skipped", "processed"}
 """Statuses that the guide or another public page names."""
 
@@ -33,6 +38,7 @@ class Entry:
     status: str | None
     created: Stamp | None
     modified: Stamp | None
+    assigned_to: str | None
     error: str | None
     raw: dict[str, Any]
 
@@ -140,6 +146,7 @@ def entry(raw: dict[str, Any]) -> Entry:
         status=status(raw),
         created=Stamp.of(raw.get("created_date")),
         modified=Stamp.of(raw.get("modified_date")),
+        assigned_to=identifier(raw.get("assigned_to")),
         error=reason(raw),
         raw=raw,
     )

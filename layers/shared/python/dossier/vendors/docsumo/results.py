@@ -2,81 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from dossier.alike import pair
 from dossier.http import decode
 from dossier.models import Document
 from dossier.ports import CaseView
-from dossier.result import DocumentResult, Result
+from dossier.result import UNFINISHED, DocumentResult, Result
 from dossier.vendors.docsumo import replies
+from dossier.vendors.docsumo.matching import match
 from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import Done
 
-CASE, FILES, AFTER, UPLOAD = "case", "files", "after", "upload-"
-"""Names under which raw answers are kept: the list page with the case, its files, the after-steps, each upload."""
+CASE, FILES, NAMED, AFTER, UPLOAD = "case", "files", "files-", "after", "upload-"
+"""Names under which raw answers are kept: the list page with the case, its files, its files by each document's name,
+the after-steps, each upload."""
+NO_FILES = "the vendor's file search finds nothing, though the case has documents"
+Ended = Literal["completed", "completed_with_failures", "failed"]
 
 
 def gave_up(entry: Entry, done: Done) -> bool:
     """Whether the vendor gave up on a case: a failing status that the connection does not call done."""
-    return entry.status in replies.FAILED and not is_done(entry, done)
+    return _word(entry.status) in replies.FAILED and not is_done(entry, done)
 
 
 def is_done(entry: Entry, done: Done) -> bool:
-    """Whether a case counts as finished by the connection's ``done``."""
-    return entry.status in done.status or entry.stage_id in done.stage_id
+    """Whether a case counts as finished by the connection's ``done``; a status is the same in capital letters."""
+    return _word(entry.status) in {each.lower() for each in done.status} or entry.stage_id in done.stage_id
 
 
 def failure(status: str | None, error: str | None) -> str | None:
     """Return why something failed, or None if its status is no failing one."""
-    if status not in replies.FAILED:
+    if _word(status) not in replies.FAILED:
         return None
     return f'the vendor says "{status}"' + (f": {error}" if error else "")
 
 
-def read_result(case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: str | None) -> Result:
+def _word(status: str | None) -> str:
+    return (status or "").lower()
+
+
+def read_result(
+    case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: str | None, triggered: bool = True
+) -> Result:
     """Build the result of a case from its raw answers; what they lack is left out. ``title`` is None for the vendor's.
 
     The guide names no extracted values in any JSON answer: they are in the files, which are artifacts.
     """
     entry = _entry(raw.get(CASE), case.case_id)
-    found = replies.file_list(_json(raw.get(FILES))) or []
+    found = _files(raw)
     sent = [each for name in raw if name.startswith(UPLOAD) for each in _documents(raw[name])]
-    documents = _of_case(case.documents, found, sent) if case.documents else [_of_file(each) for each in found]
+    documents = _of_case(case, found, sent) if case.documents else [_of_file(each) for each in found]
+    finished = entry is None or is_done(entry, done) or case.completed
+    if not finished and triggered:
+        documents = [_unfinished(each) for each in documents]
     failed = entry is not None and gave_up(entry, done)
     errors = [each.error for each in documents if each.error]
     wholly = bool(errors) and len(errors) == len(documents)
     reason = f"every document failed: {errors[0]}" if wholly else None
+    if entry is not None and not finished and not failed and triggered:
+        reason = f'the case was {UNFINISHED} (the vendor says "{entry.status or entry.stage_id}")'
+    partly = bool(errors) or (not finished and triggered)
+    ended: Ended = "failed" if failed or wholly else "completed_with_failures" if partly else "completed"
+    said = _after(_data(raw.get(AFTER)), entry)
     return Result(
         case_id=case.case_id,
-        status="failed" if failed or wholly else "completed_with_failures" if errors else "completed",
+        vendor_status=entry.status if entry else None,
+        stage_id=said.stage_id if said else None,
+        assigned_to=said.assigned_to if said else None,
+        status="uploaded" if ended == "completed" and not finished else ended,
         reason=failure(entry.status, entry.error) if entry is not None and failed else reason,
-        title=title or (entry.name if entry else None),
+        title=title or (said.name if said else None),
         documents=documents,
+        warnings=[NO_FILES] if FILES in raw and case.documents and not found else [],
     )
 
 
-def _of_case(documents: Iterable[Document], found: list[File], sent: list[Sent]) -> list[DocumentResult]:
-    """Say how each document stands: by its file if that can be told, else as its upload's answer said."""
-    listed, left = list(documents), list(sent)
-    answers = [_take_answer(each, left) for each in listed]
-    files = _files_of(listed, answers, found)
-    return [_of_document(each, files.get(place), answers[place]) for place, each in enumerate(listed)]
+def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+    """Return when the vendor says that it changed the case last, as it writes that."""
+    said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id))
+    return str(said.raw["modified_date"]) if said is not None and said.modified is not None else None
 
 
-def _files_of(documents: Sequence[Document], answers: Sequence[Sent | None], files: Sequence[File]) -> dict[int, File]:
-    """Return the file of each document, by place: by id (an adopted upload has it), else by name.
+def _unfinished(document: DocumentResult) -> DocumentResult:
+    """Say of a document on which the vendor still works, or has not begun to, that it is not finished."""
+    still = _word(document.status) in replies.PROCESSING | replies.WAITING
+    return document.model_copy(update={"error": UNFINISHED}) if still and not document.error else document
 
-    The name is the vendor's own for it, where the upload's answer gave one.
+
+def _files(raw: Mapping[str, bytes]) -> list[File]:
+    """Return the files of the search; where that found none, those that were found by the documents' names."""
+    found = replies.file_list(_json(raw.get(FILES))) or []
+    if found:
+        return found
+    named = [replies.file_list(_json(raw[name])) or [] for name in sorted(raw) if name.startswith(NAMED)]
+    return list({each.id: each for files in named for each in files}.values())
+
+
+def _after(answer: dict[str, Any], entry: Entry | None) -> Entry | None:
+    """Return the case as the after-steps left it, unless its entry in the list is later: both by the vendor's clock."""
+    after = replies.entry(answer)
+    if entry is None or after.case_id != entry.case_id or after.modified is None:
+        return entry
+    at = entry.modified
+    return after if at is None or at == after.modified or at.before(after.modified) else entry
+
+
+def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[DocumentResult]:
+    """Say how each document stands: by its file if that can be told, else as its upload's answer said.
+
+    A version of a document that somebody has put beside it stands by itself, after them.
     """
-    by_id = {each.id: each for each in files if each.id}
-    taken = {place: by_id[each.document_id] for place, each in enumerate(documents) if each.document_id in by_id}
-    rest = [each for each in files if not any(each is other for other in taken.values())]
-    left = [place for place in range(len(documents)) if place not in taken]
-    names = [(answer.name if (answer := answers[place]) else None) or documents[place].name for place in left]
-    pairs = pair(names, [each.name for each in rest])
-    return taken | {left[place]: rest[other] for place, other in pairs.found.items()}
+    left = list(sent)
+    answers = {each.index: _take_answer(each, left) for each in case.documents}
+    matched = match(case, found, {index: each.name for index, each in answers.items() if each and each.name})
+    own = [_of_document(each, matched.own.get(each.index), answers[each.index]) for each in case.documents]
+    return own + [_of_file(each) for each in matched.versions]
 
 
 def _of_document(document: Document, file: File | None, answer: Sent | None) -> DocumentResult:

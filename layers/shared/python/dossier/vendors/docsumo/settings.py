@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from dossier.errors import ConfigurationError
-from dossier.settings import Connection, Settings, Webhook
+from dossier.models import LONGEST_DEADLINE
+from dossier.settings import Connection, Poll, Settings, Webhook
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
@@ -72,6 +73,12 @@ class After(Settings):
     """``{reference}`` in it stands for the case's reference."""
 
 
+class PatientPoll(Poll):
+    """People review Docsumo's cases: they are waited for days."""
+
+    deadline: float = Field(default=5 * 86400, gt=0, le=LONGEST_DEADLINE)
+
+
 class DocsumoConnection(Connection):
     """One Docsumo account and case type."""
 
@@ -79,6 +86,7 @@ class DocsumoConnection(Connection):
     casetype_id: Id
     casetype_ids: tuple[Id, ...] = ()
     """Other case types that a case may choose by its option ``casetype_id``."""
+    poll: PatientPoll = PatientPoll()
     trigger_workflow: bool = True
     """Whether the workflow runs once the last document of a case is uploaded; a case's option overrides it."""
     done: Done = Done(status=("processed",))

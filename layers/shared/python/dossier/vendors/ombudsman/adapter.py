@@ -23,6 +23,7 @@ from dossier.options import check
 from dossier.ports import (
     Artifact,
     CaseView,
+    Changed,
     DocumentState,
     Hint,
     Intent,
@@ -75,6 +76,7 @@ class Ombudsman:
     accepts_references = False
     bulk_poll = False
     lists = False
+    dates_changes = False
     documented = DOCUMENTED
     refusal = REFUSAL
 
@@ -254,9 +256,31 @@ class Ombudsman:
         """Build the result from the kept ``case`` and ``evidence-<id>`` answers."""
         return results.read_result(case, raw)
 
+    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
+        """Return None: no list says so."""
+        return None
+
+    def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
+        """Return None: there are no such times."""
+        return None
+
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case or document that a delivery names."""
         return hints.read_hint(body)
+
+    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: no list says so."""
+        yield from ()
+        return Changed()
+
+    def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
+        """Return True: a delivery does not say otherwise."""
+        return True
+
+    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: there is no list of cases."""
+        yield from ()
+        return frozenset()
 
     def created(
         self,

@@ -11,7 +11,7 @@ from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.replies import identifier
-from dossier.result import Dates, DocumentResult, Result, Scores, TimelineEntry
+from dossier.result import UNFINISHED, Dates, DocumentResult, Result, Scores, TimelineEntry
 from dossier.values import Keys, field, score_of
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
@@ -35,6 +35,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     documents = _documents(case, answer, raw, warnings)
     fields = _fields(answer.get("case_specific_fields"))
     result = Result(
+        vendor_status=status(answer) or None,
         title=text(answer.get("case_title")) or text_of(case.options, "case_title"),
         summary=text(answer.get("case_summary")),
         warnings=[*(f"case_specific_fields: {each}" for each in fields.warnings), *warnings],
@@ -46,6 +47,9 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     if CASE_ENDED.get(status(answer), False):
         result.status = "failed"
         result.reason = problem(answer) or "the vendor's assessment failed"
+    elif status(answer) and status(answer) not in CASE_ENDED and not case.completed:
+        result.status = "completed_with_failures" if len(failed) < len(documents) else "failed"
+        result.reason = f'the assessment was {UNFINISHED} (the vendor says "{status(answer)}")'
     elif failed:
         result.status = "completed_with_failures"
         result.reason = "; ".join(f"{each.name or each.document_id}: {each.error}" for each in failed)[:1000]

@@ -1,0 +1,32 @@
+"""``dossier cancel``: ends a case; what is there stays."""
+
+from __future__ import annotations
+
+from cli.output import Output
+from cli.status import find
+from cli.target import Target
+from cli.text import counted
+from dossier.steps.cancel import cancel as end
+
+
+def cancel(out: Output, where: Target, reference: str, *, connection: str | None) -> None:
+    """Cancel a case, and say what the vendor may still bill.
+
+    Raises:
+        CommandError: there is no such case, or it has ended.
+
+    """
+    record, app = find(where, reference, connection).record, where.app
+    stores = {"waits": app.waits, "executions": app.executions, "events": app.events}
+    left = end(record.connection, record.reference, desk=app.desk, **stores)  # type: ignore[arg-type]
+    billed = [each.model_dump(include={"name", "document_id", "status"}) for each in left.documents]
+    names = {"connection": record.connection, "reference": record.reference}
+    out.document(
+        {**names, "status": "cancelled", "case_id": record.case_id, "billed": billed, "in_doubt": left.in_doubt}
+    )
+    out.line(f"{record.reference} is cancelled; what was stored of it stays")
+    if billed:
+        out.line(f"the vendor has {counted(len(billed), 'document')} of it, which it may bill:")
+        out.table(("NAME", "DOCUMENT ID", "STATUS"), [(e["name"], e["document_id"], e["status"]) for e in billed])
+    if left.in_doubt:
+        out.line(f"it may have more: the answer to {', '.join(left.in_doubt)} is not known")

@@ -1,0 +1,142 @@
+"""Revisions: what counts as a change of a case, decided by content, never by URLs or times of reading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from dossier.http import decode
+from dossier.replies import instant
+from dossier.result import FieldValue, Result
+
+MOST = 20
+"""Names of each kind in a list of changes: an event holds 256 KiB."""
+LONGEST = 200
+"""Longest name in a list of changes, in characters."""
+_OWN = {"schema_version", "revision", "collected_at", "submitted_at", "completed_at", "connection", "reference"}
+"""What a result says of the collection, not of the case."""
+_SINCE_2 = {"vendor_status", "stage_id", "assigned_to", "warnings", "failed_artifacts"}
+"""What results of version 1 do not have."""
+_PLAIN = ("status", "vendor_status", "stage_id", "assigned_to", "title", "review")
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+def content(result: Result, *, version: int = 2) -> dict[str, Any]:
+    """Return what two results of a case are compared by; for ``version`` 1 only what such a result can say."""
+    left_out = _OWN if version > 1 else _OWN | _SINCE_2
+    told = result.model_dump(mode="json", exclude=left_out)
+    artifacts = [(each["name"], each["size"], each["sha256"]) for each in told["artifacts"]]
+    return {**told, "artifacts": sorted(artifacts)}
+
+
+def answer_digest(body: bytes) -> str:
+    """Return a digest of what an API's answer says: its JSON in one order, without URLs' queries and instants.
+
+    A URL is signed anew each time it is read, and an instant may be when it was read. What matters of both is in the
+    result, which is compared by itself.
+    """
+    try:
+        value = decode(body)
+    except (ValueError, RecursionError):
+        return hashlib.sha256(body).hexdigest()
+    return hashlib.sha256(json.dumps(_told(value), sort_keys=True).encode()).hexdigest()
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _told(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_told(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    if _URL.match(value):
+        return _place(value)
+    return "" if instant(value) is not None else value
+
+
+def _place(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return f"{parts.netloc}{parts.path}"
+
+
+def changes(before: Result | None, after: Result) -> dict[str, Any]:
+    """Return what a revision changes, in short: only what differs is named.
+
+    ``{"from", "to"}`` for status, vendor_status, stage_id, assigned_to, title and review; ``fields``: keys of those
+    added, changed or removed; ``documents``: names; ``artifacts``: ``{"added", "changed", "removed"}``, each names.
+    A list that is cut says so in ``more``.
+    """
+    before = before or Result(status="failed")
+    found: dict[str, Any] = {
+        name: {"from": getattr(before, name), "to": getattr(after, name)}
+        for name in _PLAIN
+        if getattr(before, name) != getattr(after, name)
+    }
+    documents = _differing(_documents(before), _documents(after))
+    files = _files(before), _files(after)
+    lists = {
+        "fields": _differing(_fields(before), _fields(after)),
+        "documents": list(dict.fromkeys(name for _, name in documents)),
+        "added": [name for name in files[1] if name not in files[0]],
+        "changed": [name for name, sha256 in files[1].items() if files[0].get(name, sha256) != sha256],
+        "removed": [name for name in files[0] if name not in files[1]],
+    }
+    short = {name: [each[:LONGEST] for each in names[:MOST]] for name, names in lists.items() if names}
+    found |= {name: short[name] for name in ("fields", "documents") if name in short}
+    artifacts = {name: short[name] for name in ("added", "changed", "removed") if name in short}
+    if artifacts:
+        found["artifacts"] = artifacts
+    more = sum(max(0, len(names) - MOST) for names in lists.values())
+    return {**found, "more": more} if more else found
+
+
+def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]:
+    return [key for key in dict.fromkeys([*after, *before]) if before.get(key) != after.get(key)]
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    """Return the values of every field by its key; those of one key together."""
+    found: dict[str, list[Any]] = {}
+    for each in _all_fields(result):
+        found.setdefault(each.key, []).append(each.model_dump(mode="json"))
+    return found
+
+
+def _all_fields(result: Result) -> Iterable[FieldValue]:
+    yield from result.fields
+    for document in result.documents:
+        yield from document.fields
+
+
+def _documents(result: Result) -> dict[tuple[str, str], Any]:
+    return {
+        (each.document_id or f"#{number}", each.name or each.document_id or "?"): each.model_dump(
+            mode="json", exclude={"fields"}
+        )
+        for number, each in enumerate(result.documents)
+    }
+
+
+def _files(result: Result) -> dict[str, str]:
+    return {each.name: each.sha256 for each in result.artifacts}
+
+
+def listing_digest(entry: Sequence[Any] | Mapping[str, Any]) -> str:
+    """Return a digest of what a vendor's list says of a file, without URLs' queries; instants count here."""
+    told = _without_queries(entry)
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _without_queries(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_queries(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_queries(each) for each in value]
+    return _place(value) if isinstance(value, str) and _URL.match(value) else value

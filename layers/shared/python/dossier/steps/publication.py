@@ -1,0 +1,307 @@
+"""Publication: what makes a committed revision stand. Each write may be repeated; the order is the architecture page's.
+
+A reader that begins with ``manifest.json`` and takes the versions that it names has one whole revision at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dossier.models import CaseStatus, iso, now
+from dossier.names import safe_name
+from dossier.result import SCHEMA_VERSION, Result, read_stored, unfinished
+from dossier.revisions import changes
+from dossier.steps.work import Desk, Job
+from dossier.stores.cases import ArtifactRecord, Case, RevisionRecord
+from dossier.stores.events import DetailType, Events
+from dossier.stores.objects import Objects, Stat, as_json, folder, shelf
+
+
+class RawAnswers(Mapping[str, bytes]):
+    """The raw answers kept of a case, by the name that the request gave; a later collection's own before the others."""
+
+    def __init__(self, objects: Objects, connection: str, reference: str, collection: str = "") -> None:
+        self._objects = objects
+        self._place = f"{folder(connection, reference)}vendor/"
+        self._stats: dict[str, Stat] = {}
+        for prefix in dict.fromkeys([self._place, f"{shelf(connection, reference, collection)}vendor/"]):
+            self._stats |= {vendor_name(each.key): each for each in objects.stats(prefix)}
+        self._read: dict[str, tuple[str, str | None]] = {}
+        """Digest and version of what was read, by key."""
+
+    def __getitem__(self, what: str) -> bytes:
+        found = self._stats.get(safe_name(what))
+        got = None if found is None else self._objects.get(found.key)
+        if found is None or got is None:
+            raise KeyError(what)
+        self._read[found.key] = (hashlib.sha256(got.body).hexdigest(), got.version_id)
+        return got.body
+
+    def __contains__(self, what: object) -> bool:
+        return safe_name(str(what)) in self._stats  # the way of Mapping itself would read it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stats)
+
+    def __len__(self) -> int:
+        return len(self._stats)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RawAnswers) and self._stats == other._stats
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def files(self) -> Iterator[dict[str, object]]:
+        """Put each answer where it is to stay, and yield its entry in the manifest; what was read is not read again."""
+        for what, found in sorted(self._stats.items()):
+            sha256, version = self._read.get(found.key, (None, None))
+            if sha256 is None:
+                facts = self._objects.facts_of(found.key)
+                sha256, version = facts.sha256, facts.version_id
+            key = f"{self._place}{found.key.rpartition('/')[2]}"
+            if key != found.key:
+                version = self._objects.adopt(found.key, key).version_id
+            yield file_entry(key, version, found.size, sha256, f"vendor:{what}")
+
+
+def vendor_name(key: str) -> str:
+    """Return the name of a raw answer by its key."""
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def revision_key(connection: str, reference: str, number: int, name: str) -> str:
+    """Return the key of a revision's ``result.json`` or ``manifest.json``."""
+    return f"{folder(connection, reference)}revisions/{number}/{name}"
+
+
+def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
+    """Return the result that stands, and the version of the schema in which it was written; None if none does."""
+    record = case.record
+    names = (record.connection, record.reference)
+    body = None
+    if record.revision:
+        body = desk.objects.read(revision_key(*names, record.revision, "result.json"))
+    elif record.standing:
+        body = desk.objects.read(f"{folder(*names)}result.json")
+    try:
+        return (read_stored(body), 2 if record.revision else 1) if body else (None, 2)
+    except ValueError:
+        return None, 2
+
+
+def adopt_first(case: Case, desk: Desk) -> None:
+    """Write down what version 1 of Dossier completed as revision 1, before anything takes its place."""
+    record, objects = case.record, desk.objects
+    names = (record.connection, record.reference)
+    if record.revision or not record.standing or objects.stat(revision_key(*names, 1, "manifest.json")):
+        return
+    body = objects.read(f"{folder(*names)}result.json")
+    if body is None:
+        return
+    version = objects.write(revision_key(*names, 1, "result.json"), body)
+    artifacts = [
+        each.model_copy(update={"version_id": objects.version_of(each.key or "")})
+        for each in case.artifacts
+        if each.key
+    ]
+    raw = RawAnswers(objects, *names)
+    files = [
+        *_files(case, artifacts, raw, objects.version_of),
+        _entry(revision_key(*names, 1, "result.json"), body, version),
+    ]
+    objects.write_json(revision_key(*names, 1, "manifest.json"), manifest(case, 1, files))
+    revision = RevisionRecord(number=1, status=record.status.value, collected_at=record.completed_at)
+    desk.cases.put_revision(*names, revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A revision's ``result.json``, and the raw answers that it was made of."""
+
+    body: bytes
+    raw: RawAnswers
+
+
+def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> Result:
+    """Make the committed revision of a case the one that everybody sees; return its result.
+
+    Args:
+        job: the case, as it was committed.
+        made: what was committed, if that was just now.
+        events: the bus.
+        error: the name of the error by which a failed case is told.
+
+    """
+    desk, case, record = job.desk, job.case, job.case.record
+    names, number = (record.connection, record.reference), record.committed or 0
+    by = record.committed_by or ""
+    body = made.body if made else desk.objects.read(revision_key(*names, number, "result.json")) or b""
+    raw = made.raw if made else RawAnswers(desk.objects, *names, by)
+    result, prefix = read_stored(body), folder(*names)
+    artifacts = [_in_place(each, case, desk.objects) for each in shown(case, by)]
+    files = _files(case, artifacts, raw, desk.objects.version_of)
+    version = desk.objects.write(f"{prefix}result.json", body)
+    of_revision = desk.objects.stat(revision_key(*names, number, "result.json"))
+    own = _entry(revision_key(*names, number, "result.json"), body, of_revision.version_id if of_revision else None)
+    lost: list[dict[str, object]] = [
+        {"source": f"artifact:{each.source}", "name": each.name, "error": each.error}
+        for each in case.collected(by)
+        if each.error
+    ]
+    desk.objects.write_json(revision_key(*names, number, "manifest.json"), manifest(case, number, [*files, own], lost))
+    latest = [*files, _entry(f"{prefix}result.json", body, version)]
+    desk.objects.write_json(f"{prefix}manifest.json", manifest(case, number, latest, lost))
+    kept = {each.key for each in artifacts}
+    for each in case.artifacts:
+        if each.key and each.key not in kept:
+            desk.objects.delete(each.key)
+    _remember(job, number, by, artifacts, result, job.vendor.modified(job.view, raw), events, error)
+    return result
+
+
+def shown(case: Case, by: str) -> list[ArtifactRecord]:
+    """Return the artifacts of a collection that can be seen; of one that could not be fetched, what stood before."""
+    found = [(each.index, each if each.key else each.former) for each in case.collected(by)]
+    return [each.model_copy(update={"index": index}) for index, each in found if each is not None and each.key]
+
+
+def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> ArtifactRecord:
+    """Return an artifact where it is to stay, once it is there."""
+    prefix, key = folder(case.record.connection, case.record.reference), artifact.key or ""
+    if not key.startswith(prefix):
+        there = objects.adopt(key, f"{prefix}artifacts/{artifact.name}")
+        return artifact.model_copy(update={"key": there.key, "version_id": there.version_id})
+    if artifact.version_id is None:
+        return artifact.model_copy(update={"version_id": objects.version_of(key)})
+    return artifact
+
+
+def _remember(
+    job: Job,
+    number: int,
+    by: str,
+    artifacts: Sequence[ArtifactRecord],
+    result: Result,
+    modified: str | None,
+    events: Events,
+    error: str | None,
+) -> None:
+    desk, case, record = job.desk, job.case, job.case.record
+    names = (record.connection, record.reference)
+    if by:
+        for each in artifacts:
+            desk.cases.put_artifact(*names, each)
+        indices = {each.index for each in artifacts}
+        desk.cases.drop_artifacts(*names, [each.index for each in case.artifacts if each.index not in indices])
+    else:
+        for old, new in zip([each for each in case.artifacts if each.key], artifacts, strict=True):
+            if old != new:
+                desk.cases.put_artifact(*names, new)
+    before = desk.objects.read(revision_key(*names, number - 1, "result.json")) if number > 1 else None
+    changed = changes(read_stored(before) if before else None, result) if number > 1 else {}
+    kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
+    events.put(kind if number == 1 else "Case Updated", detail(result, desk.objects.bucket, changed))
+    short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed)
+    desk.cases.put_revision(*names, short)
+    ended = record.status.final and record.status is not CaseStatus.FAILED
+    desk.cases.published(
+        *names,
+        number,
+        status=result.status,
+        reason=result.reason,
+        error=error if result.status == "failed" else None,
+        note=None,
+        review=result.review or None,
+        completed_at=record.completed_at if ended and record.completed_at else iso(now()),
+        refused=None,
+        unfinished=unfinished(result) or None,
+        late=record.late if unfinished(result) else None,
+        collected_by=by or None,
+        collected_at=result.collected_at,
+        modified=modified,
+        read_at=case.collection.read_at,
+        vendor_status=result.vendor_status,
+        stage_id=result.stage_id,
+        assigned_to=result.assigned_to,
+        warnings=result.warnings or None,
+    )
+    desk.cases.drop_artifacts(*names, [each.index for each in case.staged], collection=by or "stale")
+
+
+def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what an event says of a case."""
+    prefix = folder(result.connection, result.reference)
+    told: dict[str, Any] = {
+        "connection": result.connection,
+        "reference": result.reference,
+        "vendor": result.vendor,
+        "case_id": result.case_id,
+        "status": result.status,
+        "revision": result.revision,
+        "collected_at": result.collected_at,
+        "vendor_status": result.vendor_status,
+        "stage_id": result.stage_id,
+        "assigned_to": result.assigned_to,
+        "reason": result.reason,
+        "review": result.review,
+        "warnings": len(result.warnings),
+        "bucket": bucket,
+        "result": f"{prefix}result.json",
+        "manifest": f"{prefix}manifest.json",
+    }
+    return {**told, "changes": dict(changed)} if changed else told
+
+
+def manifest(
+    case: Case, number: int, files: Sequence[dict[str, object]], lost: Sequence[dict[str, object]] = ()
+) -> dict[str, object]:
+    """Return a manifest: every file of a revision by key, version, size, sha256 and source; and what is lacking."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "connection": case.record.connection,
+        "reference": case.record.reference,
+        "revision": number,
+        "files": list(files),
+        "failed": list(lost),
+    }
+
+
+def _files(
+    case: Case,
+    artifacts: Sequence[ArtifactRecord],
+    raw: RawAnswers,
+    version_of: Callable[[str], str | None] = lambda _: None,
+) -> list[dict[str, object]]:
+    """Return the manifest's entries of all but the result; ``version_of`` asks for what was not written down."""
+    files = [
+        file_entry(each.key, each.version_id or version_of(each.key), each.size, each.sha256, "caller")
+        for each in case.documents
+        if each.key
+    ]
+    files += [
+        file_entry(each.key or "", each.version_id, each.size, each.sha256, f"artifact:{each.source}")
+        for each in artifacts
+    ]
+    return [*files, *raw.files()]
+
+
+def file_entry(key: str, version_id: str | None, size: int, sha256: str, source: str) -> dict[str, object]:
+    """Return a manifest's entry of a file."""
+    return {"key": key, "version_id": version_id, "size": size, "sha256": sha256, "source": source}
+
+
+def _entry(key: str, body: bytes, version_id: str | None) -> dict[str, object]:
+    return file_entry(key, version_id, len(body), hashlib.sha256(body).hexdigest(), "dossier")
+
+
+def write_unrevised(result: Result, case: Case, *, desk: Desk) -> None:
+    """Write result and manifest of a case of which nothing was ever collected."""
+    prefix, body = folder(result.connection, result.reference), as_json(result.model_dump(mode="json"))
+    artifacts = [each for each in case.artifacts if each.key]
+    version = desk.objects.write(f"{prefix}result.json", body)
+    raw = RawAnswers(desk.objects, result.connection, result.reference)
+    files = [*_files(case, artifacts, raw), _entry(f"{prefix}result.json", body, version)]
+    desk.objects.write_json(f"{prefix}manifest.json", manifest(case, 0, files))

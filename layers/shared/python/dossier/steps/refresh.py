@@ -1,0 +1,162 @@
+"""Refresh: collects an ended case again, as its vendor's case goes on (``docs/architecture.md``, "After the end")."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseStatus, now, refresh_name
+from dossier.steps.reasons import reason_of
+from dossier.steps.work import Desk
+from dossier.stores.cases import Case, Cases, Refresh
+from dossier.stores.executions import Executions
+from dossier.stores.refreshes import Refreshes
+
+FIRST_LOOK = timedelta(hours=1)
+"""How long after a refresh that failed, or found something unfinished, the next look comes; then twice as long."""
+MOST_LOOKS = 10
+"""Looks in a row that find nothing better, after which only somebody who asks starts another: six weeks in all."""
+
+
+class Starts(Protocol):
+    """Starts executions (``stores.executions``)."""
+
+    def start(self, name: str, case: dict[str, object]) -> str:
+        """Start an execution, or find the one of that name; return its ARN."""
+
+
+def ask(connection: str, reference: str, *, desk: Desk, executions: Starts, insist: bool = False) -> bool:
+    """Ask for a case to be collected again; return False if it is nothing for a refresh.
+
+    If it has not ended, its own execution collects it, and starts a refresh if it has begun to collect by now.
+
+    Args:
+        connection: the case's.
+        reference: the case's.
+        desk: cases and refreshes.
+        executions: where the refresh runs.
+        insist: an operator asks, who may mean a cancelled case.
+
+    """
+    refresh = desk.refreshes.ask(connection, reference)
+    case = desk.cases.find(connection, reference)
+    if case is None or not (pending(case) or refreshable(case, insist=insist)):
+        return False
+    start(connection, reference, refresh, executions=executions)
+    return True
+
+
+def start(connection: str, reference: str, refresh: Refresh, *, executions: Starts) -> str:
+    """Start the next refresh of a case, or find the one that runs; return its execution's ARN."""
+    number = refresh.number + 1
+    case: dict[str, object] = {"connection": connection, "reference": reference, "refresh": number}
+    return executions.start(refresh_name(connection, reference, number), case)
+
+
+def pending(case: Case) -> bool:
+    """Whether a publication was committed and is not through: the next execution has to go on with it."""
+    return case.record.committed is not None
+
+
+def refreshable(case: Case, *, insist: bool = False) -> bool:
+    """Whether a case has ended, and the vendor has all of it.
+
+    A case whose upload broke off is for ``dossier redrive``: collected, it would count as done with half of it. A
+    cancelled case stays as it is unless an operator insists.
+    """
+    record = case.record
+    if not record.status.final or record.refused or (record.status is CaseStatus.CANCELLED and not insist):
+        return False
+    sent = all(each.document_id or each.finished for each in case.documents)
+    return sent and bool(case.documents or record.case_id)
+
+
+def begin(
+    connection: str, reference: str, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes
+) -> Case | None:
+    """Let an execution run a refresh; return the case, or None if it has nothing to do.
+
+    Raises:
+        InvalidCaseError: there is no such case.
+
+    """
+    case = cases.get(connection, reference)
+    if not (pending(case) or refreshable(case, insist=True)):
+        raise InvalidCaseError(f"case {reference} is {case.record.status.value}: there is nothing to collect again")
+    return case if refreshes.begin(connection, reference, number, execution_arn) else None
+
+
+def end(
+    connection: str,
+    reference: str,
+    number: int,
+    *,
+    desk: Desk,
+    executions: Starts,
+    error: str | None = None,
+    unfinished: bool = False,
+) -> None:
+    """End a refresh, or (number 0) the case's first execution; start the next one if it was asked for meanwhile.
+
+    Done again it changes nothing, and starts what it had not started.
+    """
+    before = desk.refreshes.find(connection, reference)
+    again = error is not None or unfinished
+    look_at = now() + FIRST_LOOK * 2**before.looks if again and before.looks < MOST_LOOKS else None
+    refresh = desk.refreshes.end(connection, reference, number, error=error, look_at=look_at)
+    if not refresh.wanted or refresh.execution_arn:
+        return
+    case = desk.cases.find(connection, reference)
+    if case is not None and (pending(case) or refreshable(case)):
+        start(connection, reference, refresh, executions=executions)
+
+
+def fail(
+    connection: str, reference: str, number: int, execution_arn: str, reason: str, *, desk: Desk, executions: Starts
+) -> None:
+    """End a refresh that failed: its case stays as it is, and is looked at again later."""
+    running = desk.refreshes.find(connection, reference)
+    mine = running.execution_arn in {None, execution_arn}  # none, if it died before Accept
+    if mine and running.number == number - 1:
+        desk.count("RefreshesFailed", connection=connection)
+    if mine or running.number >= number:
+        end(connection, reference, number, desk=desk, executions=executions, error=reason)
+
+
+def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: datetime) -> str | None:
+    """Go on with a refresh that nobody works on; return what was done, in words, if anything.
+
+    One whose execution ended by ``ended_by`` without a word is ended; one that was asked for and never started is
+    started.
+    """
+    names = (refresh.connection, refresh.reference)
+    number = refresh.number + 1
+    name = refresh_name(*names, number)
+    arn = refresh.execution_arn or executions.arn_of(name)
+    execution = executions.describe(arn)
+    if execution is not None and execution.status == "RUNNING":
+        return None
+    if execution is None and refresh.execution_arn is None:
+        case = desk.cases.find(*names) if refresh.wanted else None
+        if case is None or not (pending(case) or refreshable(case)):
+            return None
+        start(*names, refresh, executions=executions)
+        return f"case {names[1]} at {names[0]} was to be collected again, and nobody did"
+    if execution is not None and execution.stopped_at is not None and execution.stopped_at > ended_by:
+        return None
+    if execution is not None and execution.status == "SUCCEEDED" and not refresh.execution_arn:
+        return None
+    reason = reason_of(execution.cause) if execution and execution.cause else ""
+    reason = reason or f"its execution ended as {execution.status if execution else 'unknown'}"
+    fail(*names, number, arn, reason, desk=desk, executions=executions)
+    return f"case {names[1]} at {names[0]}: its refresh ended: {reason}"
+
+
+def number_of(collection: str) -> int:
+    """Return the number of the refresh that makes a collection; 0 where that is no refresh."""
+    return int(collection[1:]) if collection.startswith(REFRESH) and collection[1:].isdecimal() else 0
+
+
+REFRESH, RESUMED = "u", "r"
+"""How the name of a later collection begins: that of a refresh, and of a case that went back to work."""

@@ -1,0 +1,117 @@
+"""Refreshes: how often a case was asked to be collected again, and which execution does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from dossier.models import iso, moment, now
+from dossier.stores.cases import Refresh
+from dossier.stores.table import Item, Table, case_key
+
+_SK = "REFRESH"
+
+
+class Refreshes:
+    """The ``REFRESH`` items in the table; the index has those with something left to do."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, connection: str, reference: str) -> Refresh:
+        """Return how a case's refreshes stand."""
+        return _refresh(self._table.get(case_key(connection, reference), _SK))
+
+    def ask(self, connection: str, reference: str) -> Refresh:
+        """Count that somebody wants the case collected again."""
+        pk = case_key(connection, reference)
+        self._table.add(pk, _SK, "asked", 1, when=Attr("pk").not_exists() | Attr("pk").exists())
+        self._index(connection, reference)
+        return self.find(connection, reference)
+
+    def see(self, connection: str, reference: str) -> None:
+        """Note, before a collection reads anything, that it will see all that was asked for by now."""
+        found = self.find(connection, reference)
+        if found.wanted:
+            self._table.update(case_key(connection, reference), _SK, {"seen": found.asked})
+
+    def begin(self, connection: str, reference: str, number: int, execution_arn: str) -> bool:
+        """Let an execution run a refresh; return False if its turn is over, or another one runs it."""
+        mine = Attr("execution_arn").not_exists() | Attr("execution_arn").eq(execution_arn)
+        turn: ConditionBase = Attr("number").eq(number - 1)
+        if number == 1:
+            turn = turn | Attr("number").not_exists()
+        changes = {
+            **_indexed(connection, reference, iso(now())),
+            "execution_arn": execution_arn,
+            "started_at": iso(now()),
+        }
+        return self._table.update(case_key(connection, reference), _SK, changes, when=mine & turn)
+
+    def end(
+        self, connection: str, reference: str, number: int, *, error: str | None, look_at: datetime | None
+    ) -> Refresh:
+        """Note that a refresh has ended, and when to look again whatever is asked; done again it changes nothing.
+
+        Number 0 is the case's first execution, which is none.
+        """
+        pk, found = case_key(connection, reference), self.find(connection, reference)
+        if found.number > number or (number and found.number == number):
+            return found
+        if not number and (found.execution_arn or (look_at is None and found == Refresh())):
+            return found  # the first refresh runs by now; or nobody asked, and nothing is left to do, as of most cases
+        changes: Item = {
+            "number": number,
+            "execution_arn": None,
+            "started_at": None,
+            "error": error,
+            "looks": found.looks + 1 if look_at else None,
+            "look_at": iso(look_at) if look_at else None,
+            **_indexed(connection, reference, iso(look_at or now())),
+        }
+        before: ConditionBase = Attr("number").eq(found.number) | Attr("number").not_exists()
+        if not number:
+            before = before & Attr("execution_arn").not_exists()
+        self._table.update(pk, _SK, changes, when=before)
+        if look_at is None:  # nothing to do, unless somebody asks meanwhile
+            done = Attr("asked").eq(found.seen) if found.asked or found.seen else Attr("asked").not_exists()
+            self._table.update(pk, _SK, {"gsi_pk": None, "gsi_sk": None}, when=Attr("pk").exists() & done)
+        return self.find(connection, reference)
+
+    def pending(self, connection: str) -> Iterator[Refresh]:
+        """Yield the refreshes of a connection that run, were asked for, or are to be looked at."""
+        for item in self._table.index(f"REFRESHES#{connection}"):
+            yield _refresh(item)
+
+    def compared(self, connection: str) -> str | None:
+        """Return the time, by the vendor's own clock, up to which its account's changes were looked at."""
+        found = self._table.get(f"COMPARED#{connection}", "COMPARED")
+        return None if found is None else str(found["seen"])
+
+    def compared_to(self, connection: str, seen: str) -> None:
+        """Note the time up to which an account's changes were looked at."""
+        self._table.update(
+            f"COMPARED#{connection}", "COMPARED", {"seen": seen}, when=Attr("seen").not_exists() | Attr("seen").ne(seen)
+        )
+
+    def due(self, connection: str, at: datetime) -> Iterator[Refresh]:
+        """Yield the refreshes whose next look has come, and which nobody makes now."""
+        for refresh in self.pending(connection):
+            if refresh.look_at and not refresh.execution_arn and moment(refresh.look_at) <= at:
+                yield refresh
+
+    def _index(self, connection: str, reference: str) -> None:
+        absent = Attr("pk").exists() & Attr("gsi_pk").not_exists()
+        indexed = _indexed(connection, reference, iso(now()))
+        self._table.update(case_key(connection, reference), _SK, indexed, when=absent)
+
+
+def _indexed(connection: str, reference: str, at: str) -> Item:
+    names = {"connection": connection, "reference": reference}
+    return {"gsi_pk": f"REFRESHES#{connection}", "gsi_sk": at, **names}
+
+
+def _refresh(item: Item | None) -> Refresh:
+    return Refresh.model_validate(item or {})
