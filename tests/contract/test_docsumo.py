@@ -645,8 +645,8 @@ def test_a_case_of_another_type_goes_its_own_way() -> None:
     assert driven.value["c-1"].finished
 
 
-def test_a_file_with_a_status_of_tomorrow_is_not_finished_yet() -> None:
-    """The list says processed, the case's own file a word that no page names: it is reported, and asked for again."""
+def test_a_file_with_a_status_of_tomorrow_keeps_no_case_that_is_done() -> None:
+    """The list says processed, the case's own file a word that no page names: it is reported, and collected."""
     listed = [{"id": "f1", "filename": "invoice.pdf", "status": "a_status_of_tomorrow"}, {"id": "f2", "status": "odd"}]
     account = filled(1)
     case = view("case__0", submitted=0)
@@ -656,5 +656,5 @@ def test_a_file_with_a_status_of_tomorrow_is_not_finished_yet() -> None:
         lambda request: reply(listed) if request.path.endswith("/files") else account(request),
     )
     progress = driven.value["case__0"]
-    assert (progress.finished, progress.unknown) == (False, ("a_status_of_tomorrow",))
-    assert not progress.documents["doc__1"].finished
+    assert (progress.finished, progress.unknown) == (True, ("a_status_of_tomorrow",))
+    assert progress.documents["doc__1"].finished

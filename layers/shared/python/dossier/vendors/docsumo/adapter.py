@@ -398,9 +398,9 @@ def _settled(case: CaseView, entry: Entry, told: Progress) -> Flow[Progress]:
         for each in case.documents
         if each.document_id and each.index in own_files
     }
-    strange = unknown(case, files)
-    finished = is_settled(case, files) and not strange
-    return replace(told, finished=finished, documents={**told.documents, **states}, unknown=(*told.unknown, *strange))
+    known = {**told.documents, **states}
+    strange = (*told.unknown, *unknown(case, files))
+    return replace(told, finished=is_settled(case, files), documents=known, unknown=strange)
 
 
 def _state(file: File) -> DocumentState:

@@ -77,14 +77,17 @@ def is_settled(case: CaseView, files: Sequence[File]) -> bool:
 
 
 def unknown(case: CaseView, files: Sequence[File]) -> tuple[str, ...]:
-    """Return the statuses of the case's own documents that no page of the vendor's names: they are not finished yet."""
+    """Return the statuses of the case's own documents that no page of the vendor's names."""
     words = {each.status for each in match(case, files).own.values() if each.status and _word(each) not in KNOWN}
     return tuple(sorted(words))
 
 
 def is_read(file: File) -> bool:
-    """Whether the vendor is through with a document's file, for better or worse."""
-    return _word(file) in (KNOWN | {""}) - PROCESSING - WAITING
+    """Whether the vendor is through with a document's file, for better or worse.
+
+    A word that no page names says nothing against it: this is asked of cases that count as done.
+    """
+    return _word(file) not in PROCESSING | WAITING
 
 
 def is_processed(file: File) -> bool:
