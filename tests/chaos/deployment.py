@@ -61,7 +61,7 @@ class Deployment:
         answer = self.dossier("list", "--limit", "10000")
         return list(answer["cases"] if isinstance(answer, dict) else answer)
 
-    def submit(self, connection: str, reference: str, files: Mapping[str, bytes]) -> None:
+    def submit(self, connection: str, reference: str, files: Mapping[str, bytes], **rest: Any) -> None:
         """Start a case as the CLI does, without a process for each."""
         s3, names = self.client("s3"), sorted(files)
         documents = []
@@ -69,7 +69,7 @@ class Deployment:
             key = f"staging/{connection}/{reference}/{name}"
             s3.put_object(Bucket=self.outputs["bucket"], Key=key, Body=files[name])
             documents.append({"uri": f"s3://{self.outputs['bucket']}/{key}", "name": name})
-        case = {"connection": connection, "reference": reference, "documents": documents}
+        case = {"connection": connection, "reference": reference, "documents": documents, **rest}
         digest = fingerprint(CaseInput.parse(case), [(name, name) for name in names])
         self.client("stepfunctions").start_execution(
             stateMachineArn=self.outputs["state_machine_arn"],

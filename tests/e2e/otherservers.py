@@ -133,6 +133,7 @@ ODD: dict[str, Callable[[bytes], Answer]] = {
     "whole": lambda body: (200, body, OCTETS),
     "part": lambda body: (206, body[:100], {**OCTETS, "Content-Range": f"bytes 0-99/{len(body)}"}),
     "nothing": lambda _: (204, b"", OCTETS),
+    "gone": lambda _: (404, b"there is no such file", OCTETS),
     "400": lambda _: (400, b"<Error><Code>ExpiredToken</Code></Error>", {"Content-Type": "application/xml"}),
     "stored gzip": lambda body: (
         200,

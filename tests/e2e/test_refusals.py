@@ -176,6 +176,29 @@ def test_some_documents_fail(world: World, connection: str) -> None:
     check_nothing_left(world, connection, reference)
 
 
+@pytest.mark.parametrize("connection", ["scans", "quarrels"])
+def test_one_document_never_ends(world: World, connection: str) -> None:
+    """At the deadline what is done is collected, and the other document says that it is not."""
+    reference = world.name("tails")
+    done, stuck = world.file(f"{reference} done.pdf"), world.file(f"{reference} stuck.pdf")
+    world.vendors.plan(f"{reference} stuck", seconds=NEVER)
+    result = world.complete(connection, reference, done, stuck, rest=("--deadline", "6s"))
+    assert result["status"] == "completed_with_failures"
+    assert [each["error"] for each in result["documents"]] == [None, "not finished by the deadline"]
+    check_nothing_left(world, connection, reference)
+
+
+def test_files_that_storage_does_not_have(world: World) -> None:
+    """Each is its own failure, with its reason; every document's status is there."""
+    reference = world.name("gone")
+    world.vendors.plan(reference, serves=("gone",) * 100)
+    result = world.complete("intake", reference, world.file(f"{reference}.pdf"))
+    assert (result["status"], result["artifacts"]) == ("completed_with_failures", [])
+    assert [each["error"] for each in result["documents"]] == [None]
+    assert result["failed_artifacts"]
+    assert all("404" in each["error"] for each in result["failed_artifacts"])
+
+
 @pytest.mark.parametrize("connection", ["scans", "intake", "quarrels"])
 def test_all_fails(world: World, connection: str) -> None:
     """A case of which the vendor could read nothing, or whose assessment failed, has failed."""

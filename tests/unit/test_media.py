@@ -75,6 +75,7 @@ def test_samples_are_what_they_are(name: str, kind: str) -> None:
         (b"PK\x03\x04", "a.XLSX", media.XLSX),
         (b"PK\x03\x04", "a.zip", UNKNOWN),
         (b"PK\x03\x04", "docx", media.DOCX),
+        (b"PK\x03\x04" + bytes(range(200)) * 8, "docx", media.DOCX),
     ],
 )  # fmt: skip
 def test_a_name_alone_says_nothing(head: bytes, name: str, kind: str) -> None:

@@ -157,14 +157,22 @@ _CONTENTS = b"[Content_Types].xml"
 
 
 def _entries(data: bytes, mark: bytes, length_at: int, name_at: int) -> list[bytes]:
-    """Return the names in a ZIP archive's headers of one kind (APPNOTE.TXT, 4.3.7 and 4.3.12)."""
+    """Return the names in a ZIP archive's headers of one kind (APPNOTE.TXT, 4.3.7 and 4.3.12); no name is no text."""
     found, at = [], data.find(mark)
     while at >= 0:
         length = int.from_bytes(data[at + length_at : at + length_at + 2], "little")
-        if length and len(entry := data[at + name_at : at + name_at + length]) == length:
+        entry = data[at + name_at : at + name_at + length]
+        if length and len(entry) == length and _is_text(entry):
             found.append(entry)
         at = data.find(mark, at + 4)
     return found
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _boxed(head: bytes) -> str:
