@@ -170,6 +170,7 @@ class Functions(Construct):
             self._reads(EVIDENCE),
             _read(secrets.of(_is_told_of_strangers)),
             self._table("GetItem", "Query", "UpdateItem"),
+            self._queries_index(),
             _send([*waiting_room.arns_of(_is_told), deliveries]),
             start,
             environment=starts,

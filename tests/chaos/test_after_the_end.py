@@ -104,4 +104,5 @@ def _late(office: Office) -> None:
 
 
 def _uploads(deployment: Deployment) -> list[Any]:
-    return [each for entry in deployment.journal() for each in entry["effects"] if each["effect"] == "document_uploaded"]
+    effects = [each for entry in deployment.journal() for each in entry["effects"]]
+    return [each for each in effects if each["effect"] == "document_uploaded"]

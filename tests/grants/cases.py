@@ -214,6 +214,8 @@ class Cases(Stage):
         for case_id, again in ((known, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"})):
             self.prove("webhook", partial(self._fresh, case_id=case_id))
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
+        self.call("webhook", self._delivery(b'{"event": "something happened"}'))  # it moves the oldest waits
+        self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest()}))
         forged = self._fresh()
         forged["headers"]["x-webhook-token"] = "wrong"
         self.prove("webhook", forged)
