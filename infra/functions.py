@@ -48,9 +48,8 @@ SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
 EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACCEPTED, REFUSED_EVIDENCE, SEEN))
 REFUSED = f"{REFUSED_DROPS}*"
 COLLECTING = f"{objects.COLLECTING}*"
-REVISIONS = "cases/*/*/revisions/*"
-RESULT = "cases/*/*/result.json"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
+"""Those of each revision, too: a star stands for slashes as well."""
 
 
 class Functions(Construct):
@@ -132,8 +131,8 @@ class Functions(Construct):
             work,
             make,
             *self._reads_outcome(),
-            self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, REVISIONS, RESULT),
-            self._writes(VENDOR_ANSWERS, ARTIFACTS, REVISIONS, *OUTCOME),
+            self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, *OUTCOME),
+            self._writes(VENDOR_ANSWERS, ARTIFACTS, *OUTCOME),
             # Into a bucket with versions this writes a marker.
             self._deletes(ARTIFACTS),
             self._puts_events(),

@@ -21,6 +21,9 @@ ONCE = ("document_uploaded", "case_created", "assessment_started", "workflow_tri
 """What happens at a vendor once for each document or case."""
 WRITTEN_ONCE = ("/result.json", "/manifest.json", "/artifacts/")
 
+LOOKED = ("REFRESH", "COLLECTION", "NEW#")
+"""What a delivery about an ended case may leave: somebody looked, and found nothing new."""
+
 
 class Tally:
     """Counts on a deployment; AWS's clients are made once, and shared by threads."""
@@ -95,14 +98,15 @@ class Tally:
         return {item["pk"].split("#", 2)[2]: item["status"] for item in self.items() if item["sk"] == "CASE"}
 
     def states(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
-        """Return all that is stored of each case: in the table (but when it was woken last), and in S3."""
+        """Return all that is stored of each case: in the table (but when it was woken and read last), and in S3."""
         items, versions = self.items(), self.versions()
         return [
             {
                 "table": [
-                    {name: value for name, value in item.items() if name != "woken"}
+                    {name: value for name, value in item.items() if name not in {"woken", "read_at"}}
                     for item in items
                     if item["pk"] == f"CASE#{target.connection}#{target.reference}"
+                    and not item["sk"].startswith(LOOKED)
                 ],
                 "S3": [
                     each for each in versions if each[0].startswith(f"cases/{target.connection}/{target.reference}/")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dossier.models import stranger_reference
 from tests.e2e.world import World, sums, until
 
 
@@ -98,8 +99,9 @@ def test_collect(world: World, connection: str) -> None:
         case_id = world.ombudsman(connection).stranger(word, f"{word} one.png", f"{word} two.pdf")
         expected = 3
     said = world.dossier("submit", connection, "--case-id", case_id, "--wait", "--timeout", "150").document
-    assert (said["reference"], said["status"], said["case_id"]) == (case_id, "completed", case_id)
-    result = world.result(connection, case_id)
+    reference = stranger_reference(case_id)
+    assert (said["reference"], said["status"], said["case_id"]) == (reference, "completed", case_id)
+    result = world.result(connection, reference)
     assert (len(result["documents"]), len(result["artifacts"])) == (5 if connection == "intake" else 2, expected)
     assert not world.vendors.uploads(word)
     changing = {"upload", "create", "process", "update"}

@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from dossier.models import stranger_reference
 from tests.e2e.otherservers import NEVER, DocuStack, Fault, Plan
 from tests.e2e.world import World, sha256, until
 
@@ -174,15 +175,16 @@ def test_a_case_of_nobody(world: World) -> None:
     body = json.dumps({"event": "stage_changed", "data": {"case": {"case_id": case_id, "documents": []}}}).encode()
     for _ in range(2):
         assert world.deliver("intake", body, {}, token=world.secrets("intake")[0]).status == 200
-    (arn,) = until(lambda: world.executions(f"intake-{case_id[:36]}"))
+    reference = stranger_reference(case_id)
+    (arn,) = until(lambda: world.executions(f"intake-{reference}"))
     assert world.ended(arn)["status"] == "SUCCEEDED"
     assert not {"Upload", "Open Case", "Process"} & set(world.states(arn))
-    result = world.result("intake", case_id)
-    assert (result["status"], result["case_id"], result["reference"]) == ("completed", case_id, case_id)
+    result = world.result("intake", reference)
+    assert (result["status"], result["case_id"], result["reference"]) == ("completed", case_id, reference)
     assert f"{word}.png" in {each["name"] for each in result["documents"]}
     assert len(result["artifacts"]) == 3
     until(lambda: world.messages("wake") == {"ready": 0, "worked_on": 0, "delayed": 0})
-    assert world.executions(f"intake-{case_id[:36]}") == [arn]
+    assert arn in world.executions(f"intake-{reference}")
     assert not world.vendors.uploads(word)
 
 

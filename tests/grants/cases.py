@@ -80,10 +80,10 @@ class Cases(Stage):
         raise AssertionError(f"the vendor does not get ready with {names}")
 
     def refreshed(self) -> None:
-        """A finished case whose vendor's case has a new file, and one file less; somebody asks once more meanwhile."""
+        """A finished case whose vendor's case has a new version of a file and one file less; somebody asks again."""
         names = {"connection": "claims", "reference": self._finished["claims"]}
         case = f"docsumo/cases/{self._collectable}"
-        self._sandbox(f"{case}/files", filename="approved.txt", text="approved")
+        self._sandbox(f"{case}/files", filename="extraction.json", text="{}")
         files = self._bench.deployment.sandbox.get("/_sandbox/artifacts", params={"case_id": self._collectable}).json()
         gone = next(each["file_id"] for each in files["artifacts"] if each["filename"] == "summary.pdf")
         assert self._bench.deployment.sandbox.delete(f"/_sandbox/{case}/files/{gone}").is_success

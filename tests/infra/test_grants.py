@@ -26,7 +26,7 @@ PATTERNS = {
     "open": set(),
     "poll": set(),
     "process": set(),
-    "publish": {VENDOR, DOCUMENTS, ARTIFACTS, COLLECTING, "<Bucket>/cases/*/*/revisions/*", *OUTCOME},
+    "publish": {VENDOR, DOCUMENTS, ARTIFACTS, COLLECTING, *OUTCOME},
     "reconcile": {VENDOR, *OUTCOME, EXECUTIONS},  # an execution's name is its case's
     "sweep": set(),
     "upload": {VENDOR, DOCUMENTS},
@@ -98,7 +98,7 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
     [
         ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook wake poll compare"),
         ("events:PutEvents", "ask publish fail reconcile"),
-        ("states:StartExecution", "wake drop publish fail reconcile"),
+        ("states:StartExecution", "wake drop publish fail reconcile compare"),
         ("states:SendTask*", "poll reconcile"),
         ("states:DescribeExecution", "reconcile drop"),
         ("sqs:ReceiveMessage", "wake poll drop"),

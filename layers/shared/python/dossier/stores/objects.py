@@ -247,7 +247,8 @@ class Objects:
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
-            if dropped:
+            # What it may not even look at in its own bucket is no fault of who dropped it.
+            if dropped and error.response["Error"]["Code"] not in _FORBIDDEN:
                 raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
             raise
         return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
@@ -421,6 +422,7 @@ _CUSTOMER_KEY = (
     "it is encrypted with a key that only its owner has (SSE-C): copy it to Dossier's bucket without that, "
     "then submit the copy"
 )
+_FORBIDDEN = frozenset({"403", "AccessDenied", "Forbidden"})
 _PASSING = frozenset(
     {"RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
      "ExpiredToken", "RequestThrottled", "OperationAborted", "408", "409", "429"}
@@ -438,7 +440,7 @@ def _unreadable(uri: str, error: ClientError) -> Exception:
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
     if code.startswith("KMS.") and "Throttling" not in code:
         return InvalidCaseError(f"document {uri} cannot be decrypted ({code.removeprefix('KMS.')}): enable its key")
-    if code in {"403", "AccessDenied", "Forbidden"}:
+    if code in _FORBIDDEN:
         return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
     known = next((what for codes, what in _PERMANENT if code in codes), None)
     if known is None and code in {"400", "InvalidRequest"}:
