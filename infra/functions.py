@@ -131,7 +131,7 @@ class Functions(Construct):
             work,
             make,
             *self._reads_outcome(),
-            self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, *OUTCOME),
+            self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, OUTCOME[0]),
             self._writes(VENDOR_ANSWERS, ARTIFACTS, *OUTCOME),
             # Into a bucket with versions this writes a marker.
             self._deletes(ARTIFACTS),

@@ -100,7 +100,8 @@ class Cases(Stage):
         self.call("accept", execution({**names, "refresh": 2}, "refresh-2"))
         self.prove("fail", failure({**names, "refresh": 2}, name="refresh-2"), before=lambda: self.ask_again(names))
         self._stop()
-        # A case that the version before has completed.
+        # A case that the version before has completed, and that has changed since.
+        self._sandbox(f"{case}/edit", assigned_to="user__other")
         self.call("accept", execution({**names, "refresh": 3}, "refresh-3"))
         for chunk in self.call("collect", {**names, "collection": "u3"})["artifacts"]:
             self.call("download", {**names, "artifacts": chunk, "collection": "u3"})
@@ -156,20 +157,21 @@ class Cases(Stage):
         added = self._sandbox(f"docsumo/cases/{self._collectable}/artifacts", filename="large.bin", size=24 << 20)
         names = self.accepted("claims", documents=[], case_id=self._collectable)
         artifact = {"index": 0, "name": "large.bin", "source": added["file_id"]}
-        self.put(pk_of(names), "ART#00000", data=json.dumps(artifact))
         self._sandbox("settings", faults={"truncated": {"rate": 1, "vendor": "docsumo", "operation": "download"}})
-        s3, prefix = self._bench.client("s3"), f"cases/claims/{names['reference']}/"
-        bucket = self._outputs["bucket"]
+        s3, bucket = self._bench.client("s3"), self._outputs["bucket"]
 
-        def download() -> None:
-            self.call("download", {**names, "artifacts": [0]}, ends="TruncatedDownloadError")
-            left = s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
+        def download(place: str, collection: str) -> None:
+            event = {**names, "artifacts": [0], "collection": collection}
+            self.call("download", event, ends="TruncatedDownloadError")
+            left = s3.list_multipart_uploads(Bucket=bucket, Prefix=place).get("Uploads", [])
             for each in left:
                 s3.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
             if left:
                 raise CaseBrokenError("an unfinished upload was left behind")
 
-        self._bench.prove("download", download)
+        for sk, place, collection in (("ART#00000", "cases/", ""), ("NEW#00000", "collecting/", "u1")):
+            self.put(pk_of(names), sk, data=json.dumps(artifact))
+            self._bench.prove("download", partial(download, f"{place}claims/{names['reference']}/", collection))
         self._sandbox("settings", faults=[])
 
     def questions(self) -> None:
@@ -197,6 +199,11 @@ class Cases(Stage):
         self.prove("poll", partial(self._poll, names))
         self.change(pk_of(names), "WAIT", next_at=LONG_AGO, deadline=LONG_AGO)
         self.prove("poll", partial(self._poll, names))
+        # And one of which there is no record.
+        self.call("wait", {**names, "phase": "documents", "token": self._token})
+        self.delete(pk_of(names), "CASE")
+        due = partial(self.change, pk_of(names), "WAIT", next_at=LONG_AGO)
+        self.prove("poll", partial(self._poll, names), before=due)
         self._sandbox("settings", seconds=0)
 
     def _poll(self, names: dict[str, str]) -> dict[str, Any]:
@@ -211,7 +218,8 @@ class Cases(Stage):
         names = self.uploaded("claims")
         self.call("wait", {**names, "phase": "results", "token": self._token})
         known = self.item(pk_of(names), "CASE")["case_id"]["S"]
-        for case_id, again in ((known, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"})):
+        told = ((known, {}), (self._collectable, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"}))
+        for case_id, again in told:
             self.prove("webhook", partial(self._fresh, case_id=case_id))
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
         self.call("webhook", self._delivery(b'{"event": "something happened"}'))  # it moves the oldest waits
@@ -257,6 +265,9 @@ class Cases(Stage):
             self.delete("STAGE", "ROUND")  # from the first connection on, whatever became of the try before
             self.delete("CONNECTIONS", "claims")
             self.put("CONNECTIONS", "gone", gone_since=LONG_AGO)
+            asked = {"connection": "disputes", "reference": self._finished["disputes"]}
+            self.ask_again(asked)
+            self.change(pk_of(asked), "REFRESH", gsi_pk="REFRESHES#disputes", gsi_sk=LONG_AGO, **asked)
             gone = {"connection": "gone", "reference": "R", "gsi_pk": "WAITS#gone", "pk": "CASE#gone#R"}
             self.put(**(wait | gone | {"token": self._token, "seq": "1", "attempts": "0"}))
             for reference in (names["reference"], self._finished["disputes"]):

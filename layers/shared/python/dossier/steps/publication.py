@@ -96,7 +96,7 @@ def adopt_first(case: Case, desk: Desk) -> None:
     """Write down what version 1 of Dossier completed as revision 1, before anything takes its place."""
     record, objects = case.record, desk.objects
     names = (record.connection, record.reference)
-    if record.revision or not record.standing or objects.stat(revision_key(*names, 1, "manifest.json")):
+    if record.revision or not record.standing:
         return
     body = objects.read(f"{folder(*names)}result.json")
     if body is None:
