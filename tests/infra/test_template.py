@@ -102,7 +102,7 @@ def test_only_those_that_start_executions_know_the_state_machine(stack: Synthesi
         for verb, each in stack.functions.items()
         if "DOSSIER_STATE_MACHINE_ARN" in each["Environment"]["Variables"]
     }
-    assert knows == {"wake", "drop", "publish", "fail", "reconcile"}
+    assert knows == {"wake", "drop", "publish", "fail", "reconcile", "compare"}
 
 
 def test_lambda_does_not_take_the_waiting_room_for_a_runaway_loop(stack: Synthesized) -> None:
