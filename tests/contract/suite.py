@@ -661,6 +661,7 @@ FORBIDDEN = {
 INSIDE = tuple(
     f"dossier.{each}"
     for each in (
+        "clocks",
         "errors",
         "http",
         "models",

@@ -19,6 +19,9 @@ from dossier.stores.cases import ArtifactRecord, Case, RevisionRecord
 from dossier.stores.events import DetailType, Events
 from dossier.stores.objects import Objects, Stat, as_json, folder, shelf
 
+SMALL = 64 << 10
+"""Largest raw answer, in bytes, that is kept in memory once it was read."""
+
 
 class RawAnswers(Mapping[str, bytes]):
     """The raw answers kept of a case, by the name that the request gave; a later collection's own before the others."""
@@ -31,13 +34,19 @@ class RawAnswers(Mapping[str, bytes]):
             self._stats |= {vendor_name(each.key): each for each in objects.stats(prefix)}
         self._read: dict[str, tuple[str, str | None]] = {}
         """Digest and version of what was read, by key."""
+        self._bodies: dict[str, bytes] = {}
+        """What was read and is small, by key: it is asked for more than once."""
 
     def __getitem__(self, what: str) -> bytes:
         found = self._stats.get(safe_name(what))
+        if found is not None and found.key in self._bodies:
+            return self._bodies[found.key]
         got = None if found is None else self._objects.get(found.key)
         if found is None or got is None:
             raise KeyError(what)
         self._read[found.key] = (hashlib.sha256(got.body).hexdigest(), got.version_id)
+        if found.size <= SMALL:
+            self._bodies[found.key] = got.body
         return got.body
 
     def __contains__(self, what: object) -> bool:

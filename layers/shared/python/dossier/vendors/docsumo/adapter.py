@@ -5,10 +5,11 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from dossier.alike import pair
+from dossier.clocks import dated
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
@@ -58,6 +59,8 @@ SAID = (
     "size", "version", "checksum", "md5", "sha256", "etag",
 )  # fmt: skip
 """What a file's entry in the list may say of its content: the guide has the first three, others would be as telling."""
+LAG = timedelta(seconds=30)
+"""How long after an upload what the list says of its case is doubted, if it is dated before."""
 CANDIDATES = 200
 """Most cases whose files are looked at to find a lost upload; more than that is a question for an operator."""
 EARLY_CANDIDATES = 5
@@ -244,10 +247,12 @@ class Docsumo:
                 continue
             place = flows.Place(start if len(types) == 1 else 0)
             connection = _with(own(cases[0].connection), casetype)
-            found = yield from flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
+            dates: list[str] = []
+            flow = flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
+            found = yield from dated(flow, dates)
             for case_id, entry in found.items():
                 mine = [each for each in there if each.case_id == case_id]
-                stands[case_id] = yield from _stands(mine, entry, connection)
+                stands[case_id] = yield from _stands(mine, entry, connection, max(dates, default=None))
             stands.rest = None if place.ended or len(types) > 1 else place.offset
         return stands
 
@@ -370,22 +375,32 @@ class Docsumo:
         return f"case type {settings.casetype_id} answers (cases: {count})"
 
 
-def _stands(cases: Sequence[CaseView], entry: Entry, connection: DocsumoConnection) -> Flow[Progress]:
+def _stands(
+    cases: Sequence[CaseView], entry: Entry, connection: DocsumoConnection, listed_at: str | None
+) -> Flow[Progress]:
     """Say how a case at the vendor stands, which some of our cases are about."""
     told = _progress(entry, connection)
     for case in cases if not told.failed else ():
-        if told.finished:
-            told = yield from _settled(case, entry, told)
+        if told.finished and _is_from_before(case, entry, listed_at):
+            told = replace(told, finished=False)
+        elif told.finished:
+            told = yield from _settled(case, told)
     return replace(told, finished=True) if all(_waits_for_nothing(each) for each in cases) else told
 
 
-def _settled(case: CaseView, entry: Entry, told: Progress) -> Flow[Progress]:
-    """Say whether a case that counts as finished is: its last upload is behind it, and its files are processed.
+def _is_from_before(case: CaseView, entry: Entry, listed_at: str | None) -> bool:
+    """Whether what the list says of a case may be from before its last upload.
 
-    A list may be older than the upload, and a status from before it. Only the vendor's own times are compared.
+    A list lags behind by seconds. The vendor's web server and its list may have different clocks, so a date from before
+    is doubted for ``LAG`` alone, which is measured by the former's.
     """
-    if case.sent_at and entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True)):
-        return replace(told, finished=False)
+    if case.sent_at is None or listed_at is None or moment(listed_at) - moment(case.sent_at) > LAG:
+        return False
+    return entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True))
+
+
+def _settled(case: CaseView, told: Progress) -> Flow[Progress]:
+    """Say whether a case that counts as finished is: the files that were uploaded are processed."""
     try:
         files = yield from flows.search_files(case.case_id or "")
     except ThrottledError:
