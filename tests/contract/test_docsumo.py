@@ -658,3 +658,18 @@ def test_a_file_with_a_status_of_tomorrow_keeps_no_case_that_is_done() -> None:
     progress = driven.value["case__0"]
     assert (progress.finished, progress.unknown) == (True, ("a_status_of_tomorrow",))
     assert progress.documents["doc__1"].finished
+
+
+@pytest.mark.parametrize(("listed_at", "finished"), [("12:00:29", False), ("12:00:31", True)])
+def test_a_list_whose_clock_is_behind_is_believed_half_a_minute_later(listed_at: str, finished: bool) -> None:
+    """The list dates the case before its upload: it may lag, or its clock be three minutes off."""
+    account = filled(1)
+    account.cases[0] |= {"status": "processed", "modified_date": "2026-01-01T11:57:00Z"}
+    case = replace(view("case__0", submitted=0), sent_at="2026-01-01T12:00:00.000Z")
+
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("/files"):
+            return reply([{"id": "f1", "filename": "invoice.pdf", "status": "processed"}])
+        return replace(account(request), headers={"date": f"Thu, 01 Jan 2026 {listed_at} GMT"})
+
+    assert drive(VENDOR.poll_results([case]), answer).value["case__0"].finished is finished
