@@ -22,7 +22,7 @@ REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
 _SHOWN = {"name", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
-"""What is told of a document."""
+"""What `dossier status` says about a document."""
 
 
 def find(where: Target, reference: str, connection: str | None = None) -> Case:

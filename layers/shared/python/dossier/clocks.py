@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import TypeVar, cast
 
-from dossier.http import Flow
 from dossier.models import iso
-
-_T = TypeVar("_T")
 
 
 def vendor_date(header: str) -> str | None:
@@ -19,14 +16,6 @@ def vendor_date(header: str) -> str | None:
         return None
 
 
-def dated(flow: Flow[_T], dates: list[str]) -> Flow[_T]:
-    """Drive a flow; note when the vendor answered, by its own clock."""
-    try:
-        request = next(flow)
-        while True:
-            reply = yield request
-            if stamp := vendor_date(reply.headers.get("date", "")):
-                dates.append(stamp)
-            request = flow.send(reply)
-    except StopIteration as stop:
-        return cast("_T", stop.value)
+def dates(answered: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return when a vendor answered, by its own clock, as far as the headers of its answers say so."""
+    return [stamp for each in answered if (stamp := vendor_date(each.get("date", "")))]

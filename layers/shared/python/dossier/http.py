@@ -212,12 +212,13 @@ Flow: TypeAlias = Generator[Request, Reply, _T]
 """A vendor's operation in steps: yields requests, is sent replies, returns its answer."""
 
 
-def noted(flow: Flow[_T], requests: list[Request]) -> Flow[_T]:
-    """Drive a flow; note what it asks for."""
+def watched(flow: Flow[_T], answered: list[Mapping[str, str]]) -> Flow[_T]:
+    """Drive a flow; keep the headers of each answer that it gets."""
     try:
         request = next(flow)
         while True:
-            requests.append(request)
-            request = flow.send((yield request))
+            reply = yield request
+            answered.append(reply.headers)
+            request = flow.send(reply)
     except StopIteration as stop:
         return cast("_T", stop.value)

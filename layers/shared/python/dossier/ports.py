@@ -348,3 +348,31 @@ class Vendor(Protocol):
 
     def check(self, connection: Connection) -> Flow[str]:
         """Make one safe request that proves URL and key, for ``dossier doctor``; return what was seen, one line."""
+
+
+class NoCaseList:
+    """What a vendor answers whose accounts have no list of cases: nothing dates changes, or says whose they are."""
+
+    dates_changes = False
+
+    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
+        """Return None: no list says so."""
+        return None
+
+    def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
+        """Return None: there are no such times."""
+        return None
+
+    def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
+        """Return True: a delivery does not say otherwise."""
+        return True
+
+    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: there is no list of cases."""
+        yield from ()
+        return frozenset()
+
+    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:  # noqa: ARG002 - the port's
+        """Return nothing, without a request: no list says so."""
+        yield from ()
+        return Changed()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel
 
-from dossier.clocks import dated
+from dossier.clocks import dates
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
@@ -19,6 +19,7 @@ from dossier.errors import (
     UnauthorizedError,
     VendorRejectedError,
 )
+from dossier.http import watched
 from dossier.models import CaseStatus, Document, iso, now
 from dossier.names import safe_name, unique_names
 from dossier.ports import Artifact, told
@@ -51,11 +52,10 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
     job = _begun(connection, reference, collection, desk)
     if job.case.record.trouble is None or job.case.record.status is not CaseStatus.DOWNLOADING:
         desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
-    dates: list[str] = []
+    answered: list[Mapping[str, str]] = []
     with job.telling():
         job = _followed(job)
-        flow = job.vendor.artifacts(job.view)
-        listed = job.look_up(f"artifacts{collection}", dated(flow, dates) if job.vendor.dates_changes else flow)
+        listed = job.look_up(f"artifacts{collection}", watched(job.vendor.artifacts(job.view), answered))
     most = job.connection.limits.artifacts
     if len(listed) > most:
         raise ConfigurationError(
@@ -75,8 +75,8 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
         if not record.settled:
             todo.append(index)
     desk.cases.drop_artifacts(connection, reference, known, collection=collection)
-    if dates:
-        learnt = job.case.collection.model_copy(update={"read_at": min(dates)})
+    if job.vendor.dates_changes and (told := dates(answered)):
+        learnt = job.case.collection.model_copy(update={"read_at": min(told)})
         desk.cases.put_collection(connection, reference, learnt)
     return Collected(artifacts=chunks(todo), at_once=job.connection.limits.concurrency)
 

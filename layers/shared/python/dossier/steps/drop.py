@@ -409,18 +409,23 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
         connection = desk.connection_of(case.connection)
         found = examine(case, objects=desk.objects, connection=connection, vendor=desk.vendor_of(connection.vendor))
     except CaseFailedError:
-        return case, hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
+        return case, _by_parts(draft)
     other = _landed_before(draft, found.facts, desk)
     if other is not None:
         problem = f"it has the same content as {other}, which landed within a minute: that is the case of both"
         case = case.model_copy(update={"drop": Drop(key=draft.parts[0].key, refused=problem)})
-        return case, hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
+        return case, _by_parts(draft)
     inbox = _uri(INBOX, desk)
     documents = [
         each.model_copy(update={"version_id": fact.version_id}) if fact and each.uri.startswith(inbox) else each
         for each, fact in zip(case.documents, found.facts, strict=True)
     ]
     return case.model_copy(update={"documents": tuple(documents)}), found.fingerprint
+
+
+def _by_parts(draft: Draft) -> str:
+    """Return what identifies a drop that is no case: the objects that it consists of."""
+    return hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
 
 
 def _landed_before(draft: Draft, facts: Sequence[Facts | None], desk: Desk) -> str | None:

@@ -128,9 +128,10 @@ def adopt_first(case: Case, desk: Desk) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A revision's ``result.json``, and the raw answers that it was made of."""
+    """A revision's ``result.json``, its version, and the raw answers that it was made of."""
 
     body: bytes
+    version_id: str | None
     raw: RawAnswers
 
 
@@ -153,8 +154,8 @@ def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> 
     artifacts = [_in_place(each, case, desk.objects) for each in shown(case, by)]
     files = _files(case, artifacts, raw, desk.objects.version_of)
     version = desk.objects.write(f"{prefix}result.json", body)
-    of_revision = desk.objects.stat(revision_key(*names, number, "result.json"))
-    own = _entry(revision_key(*names, number, "result.json"), body, of_revision.version_id if of_revision else None)
+    of_revision = revision_key(*names, number, "result.json")
+    own = _entry(of_revision, body, made.version_id if made else desk.objects.version_of(of_revision))
     lost: list[dict[str, object]] = [
         {"source": f"artifact:{each.source}", "name": each.name, "error": each.error}
         for each in case.collected(by)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
-from dossier.http import Request, noted
+from dossier.http import watched
 from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
 from dossier.result import UNFINISHED, ArtifactResult, DocumentResult, FailedArtifact, FieldValue, Result, unfinished
 from dossier.revisions import content
@@ -104,8 +104,8 @@ def _committed(job: Job) -> Made | None:
     result = result.model_copy(update={"revision": before + 1})
     key = revision_key(*names, before + 1, "result.json")
     body = as_json(result.model_dump(mode="json"))
-    desk.objects.write(key, body)
-    return Made(body, raw) if desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh) else None
+    written = desk.objects.write(key, body)
+    return Made(body, written, raw) if desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh) else None
 
 
 def _read(job: Job) -> tuple[Result, RawAnswers]:
@@ -115,15 +115,15 @@ def _read(job: Job) -> tuple[Result, RawAnswers]:
     files = shown(job.case, job.collection)
     result = job.vendor.read_result(job.view, Kept(raw, files, job.desk.objects))
     if not job.view.completed and result.status in {"completed", "completed_with_failures"}:
-        asked: list[Request] = []
+        answered: list[Mapping[str, str]] = []
         try:
             with job.telling():  # what was done stays, whatever comes
-                replace(job, collection="").run(noted(job.vendor.finish(job.view), asked))
+                replace(job, collection="").run(watched(job.vendor.finish(job.view), answered))
         except UnauthorizedError:
             raise
         except CaseFailedError as error:
             warnings.append(f"the vendor refused what the connection asks for afterwards: {error}")
-        by_now = RawAnswers(job.desk.objects, *names) if asked else raw
+        by_now = RawAnswers(job.desk.objects, *names) if answered else raw
         if by_now != raw:  # the vendor's answer says how the case stands since
             raw, result = by_now, job.vendor.read_result(job.view, Kept(by_now, files, job.desk.objects))
     warnings = [*result.warnings, *job.case.collection.warnings, *warnings]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from dossier.alike import pair
-from dossier.clocks import dated
+from dossier.clocks import dates
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
@@ -20,7 +20,7 @@ from dossier.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from dossier.http import Flow
+from dossier.http import Flow, watched
 from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
 from dossier.models import Document, Phase, moment
@@ -247,12 +247,12 @@ class Docsumo:
                 continue
             place = flows.Place(start if len(types) == 1 else 0)
             connection = _with(own(cases[0].connection), casetype)
-            dates: list[str] = []
+            answered: list[Mapping[str, str]] = []
             flow = flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
-            found = yield from dated(flow, dates)
+            found = yield from watched(flow, answered)
             for case_id, entry in found.items():
                 mine = [each for each in there if each.case_id == case_id]
-                stands[case_id] = yield from _stands(mine, entry, connection, max(dates, default=None))
+                stands[case_id] = yield from _stands(mine, entry, connection, max(dates(answered), default=None))
             stands.rest = None if place.ended or len(types) > 1 else place.offset
         return stands
 

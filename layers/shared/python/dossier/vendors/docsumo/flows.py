@@ -55,22 +55,6 @@ class Place:
     ended: bool = False
 
 
-def list_cases(
-    connection: DocsumoConnection,
-    *,
-    limit: int | None = None,
-    offset: int = 0,
-    stage_id: Sequence[str] = (),
-    assigned_to: Sequence[str] = (),
-    sort_by: SortBy = "created_date.asc",
-) -> Flow[list[dict[str, Any]]]:
-    """Return the cases of :func:`list_page` without their number."""
-    found = yield from list_page(
-        connection, limit=limit, offset=offset, stage_id=stage_id, assigned_to=assigned_to, sort_by=sort_by
-    )
-    return [each.raw for each in found.entries]
-
-
 def list_page(
     connection: DocsumoConnection,
     *,

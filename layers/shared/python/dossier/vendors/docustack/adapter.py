@@ -24,11 +24,11 @@ from dossier.options import check, text_of
 from dossier.ports import (
     Artifact,
     CaseView,
-    Changed,
     DocumentState,
     Hint,
     Intent,
     Location,
+    NoCaseList,
     Progress,
     Seen,
     Uploaded,
@@ -57,7 +57,7 @@ PAGES = 20
 """Most pages of the list that one look-up reads."""
 
 
-class DocuStack:
+class DocuStack(NoCaseList):
     """DocuStack as a vendor: no cases, one upload per file, references in batches, one phase."""
 
     name = "docustack"
@@ -68,7 +68,6 @@ class DocuStack:
     accepts_references = True
     bulk_poll = False
     lists = True
-    dates_changes = False
     documented = DOCUMENTED
     refusal = REFUSAL
 
@@ -263,31 +262,9 @@ class DocuStack:
         """Build the result from the kept ``document-<id>`` answers."""
         return results.read_result(case, raw)
 
-    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
-        """Return None: no list says so."""
-        return None
-
-    def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
-        """Return None: there are no such times."""
-        return None
-
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the document and job that a delivery names."""
         return hints.read_hint(body)
-
-    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: no list says so."""
-        yield from ()
-        return Changed()
-
-    def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
-        """Return True: a delivery does not say otherwise."""
-        return True
-
-    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: there is no list of cases."""
-        yield from ()
-        return frozenset()
 
     def created(
         self,

@@ -23,11 +23,11 @@ from dossier.options import check
 from dossier.ports import (
     Artifact,
     CaseView,
-    Changed,
     DocumentState,
     Hint,
     Intent,
     Location,
+    NoCaseList,
     Progress,
     Seen,
     Uploaded,
@@ -65,7 +65,7 @@ CREATE_NOT_PERFORMED = frozenset({500})
 behind, which holds no document and bills nothing. An upload is looked up instead, since it can be."""
 
 
-class Ombudsman:
+class Ombudsman(NoCaseList):
     """The Ombudsman partner API as a vendor: a case is opened, fed one document after the other, then assessed."""
 
     name = "ombudsman"
@@ -76,7 +76,6 @@ class Ombudsman:
     accepts_references = False
     bulk_poll = False
     lists = False
-    dates_changes = False
     documented = DOCUMENTED
     refusal = REFUSAL
 
@@ -256,31 +255,9 @@ class Ombudsman:
         """Build the result from the kept ``case`` and ``evidence-<id>`` answers."""
         return results.read_result(case, raw)
 
-    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
-        """Return None: no list says so."""
-        return None
-
-    def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
-        """Return None: there are no such times."""
-        return None
-
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case or document that a delivery names."""
         return hints.read_hint(body)
-
-    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: no list says so."""
-        yield from ()
-        return Changed()
-
-    def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
-        """Return True: a delivery does not say otherwise."""
-        return True
-
-    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: there is no list of cases."""
-        yield from ()
-        return frozenset()
 
     def created(
         self,
