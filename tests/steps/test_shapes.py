@@ -63,12 +63,12 @@ def test_a_list_in_a_query_goes_as_the_setting_says(cloud: Cloud, setting: str, 
     world = World(cloud, array_shape=shape)
     made = [world.submit("claims", f"R-{number}", samples("receipt.png"))["case_id"] for number in range(2)]
     connection: Any = world.connection("claims").model_copy(update={"array_parameters": setting})
-    flow = flows.list_cases(connection, stage_id=["stage__intake", "stage__review"])
+    flow = flows.list_page(connection, stage_id=["stage__intake", "stage__review"])
     try:
-        found = world.transport.run(flow, vendor=vendors.vendor("docsumo"), connection=connection)
+        found = world.transport.run(flow, vendor=vendors.vendor("docsumo"), connection=connection).entries
     except VendorRejectedError:
-        found = []
-    assert ([each["case_id"] for each in found] == made) is (setting == shape)
+        found = ()
+    assert ([each.case_id for each in found] == made) is (setting == shape)
 
 
 @pytest.mark.parametrize("connection", FILES)
