@@ -90,10 +90,12 @@ cloud-check: setup
 DEPLOYED := tests/e2e tests/chaos tests/grants
 
 test: check
-	@echo "pytest (the tests on the deployed local AWS run beside the others: $(DEPLOYED))"
-	@mkdir -p build; $(BIN)/python -m pytest $(DEPLOYED) > build/deployed.log 2>&1 & deployed=$$!; \
+	@echo "pytest (the tests on deployed local AWSs run beside the others: $(DEPLOYED))"
+	@mkdir -p build; \
+	  $(BIN)/python -m pytest tests/chaos > build/chaos.log 2>&1 & chaos=$$!; \
+	  $(BIN)/python -m pytest tests/e2e tests/grants > build/deployed.log 2>&1 & deployed=$$!; \
 	  $(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=,$(DEPLOYED)); code=$$?; \
-	  wait $$deployed || code=1; cat build/deployed.log; exit $$code
+	  wait $$deployed || code=1; cat build/deployed.log; wait $$chaos || code=1; cat build/chaos.log; exit $$code
 
 chaos: setup
 	@rm -rf build/scorecard

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,8 +19,8 @@ import boto3
 import httpx
 
 from dossier.models import CaseInput, execution_name, fingerprint
+from tests import commands
 
-DOSSIER = str(Path(sys.executable).with_name("dossier"))
 ROOT = Path(__file__).parents[2]
 
 
@@ -51,9 +49,8 @@ class Deployment:
 
     def dossier(self, *arguments: str) -> Any:
         """Run a command and return its JSON answer."""
-        command = [DOSSIER, *arguments, "--json"]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        done = commands.run([*arguments, "--json"], environment=self.environment, folder=ROOT)
+        assert done.code == 0, done.stderr
         return json.loads(done.stdout)
 
     def cases(self) -> list[dict[str, Any]]:
@@ -122,20 +119,14 @@ def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
         file.write_text(connections.replace("SANDBOX", f"http://127.0.0.1:{environment['DOSSIER_SANDBOX_PORT']}"))
         environment["DOSSIER_CONNECTIONS"] = str(file)
 
-    def run(command: str) -> str:
-        done = subprocess.run(
-            [DOSSIER, command, "--json"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     try:
-        run("up")
-        outputs = json.loads(run("outputs"))
+        up = commands.run(["up", "--json"], environment=environment, folder=ROOT)
+        assert up.code == 0, up.stderr
+        outputs = json.loads(up.stdout)
         with httpx.Client(base_url=f"http://127.0.0.1:{environment['DOSSIER_SANDBOX_PORT']}", timeout=60) as sandbox:
             yield Deployment(environment, outputs, sandbox)
     finally:
-        subprocess.run([DOSSIER, "down"], cwd=ROOT, env=environment, capture_output=True, check=False)
+        commands.run(["down"], environment=environment, folder=ROOT)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tests.chaos.scorecard import Section, record
 
 RATE = float(os.environ.get("DOSSIER_CHAOS_RATE", "0.06"))
 """How often each fault strikes: gently in ``make test``, 20 % in ``make chaos``."""
-LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "240"))
+LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 """How long the cases may take under faults, in seconds; once the faults have stopped, half as long again."""
 KILL_EVERY = 3.0
 """Seconds between two kills of a function's process."""

@@ -16,7 +16,7 @@ from tests.chaos.scorecard import Section, record
 
 CASES = int(os.environ.get("DOSSIER_CHAOS_RESTARTED", "6"))
 """Cases: a few in ``make test``, 51 in ``make chaos``."""
-LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "240"))
+LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 ABOUT = """
 Cases over three vendors without any other fault (`tests/chaos/test_restarts.py`), submitted in two halves. While the
 first cases of each half wait for their vendor, every process of the local AWS's functions is killed, and the vendors'

@@ -41,7 +41,7 @@ def check_nothing_left(world: World, connection: str, reference: str) -> None:
 
 def refused(world: World, connection: str, reference: str, *arguments: str) -> Any:
     """Submit a case that fails, wait for its end, and return the command's document."""
-    given = ("submit", connection, *arguments, "--reference", reference, "--wait", "--timeout", "150")
+    given = ("submit", connection, *arguments, "--reference", reference, "--wait", "--timeout", "900")
     said = world.dossier(*given, code=1)
     assert len([line for line in said.stderr.splitlines() if line.startswith("dossier: ")]) == 1
     return said.document
@@ -164,7 +164,7 @@ def test_some_documents_fail(world: World, connection: str) -> None:
     reference = world.name("partly")
     good, bad = world.file(f"{reference} good.pdf"), world.file(f"{reference} bad.pdf")
     world.vendors.plan(f"{reference} bad", fails=True)
-    given = ("submit", connection, str(good), str(bad), "--reference", reference, "--wait", "--timeout", "150")
+    given = ("submit", connection, str(good), str(bad), "--reference", reference, "--wait", "--timeout", "900")
     said = world.dossier(*given).document
     assert said["status"] == "completed_with_failures"
     result = world.result(connection, reference)

@@ -98,7 +98,7 @@ def test_collect(world: World, connection: str) -> None:
     else:
         case_id = world.ombudsman(connection).stranger(word, f"{word} one.png", f"{word} two.pdf")
         expected = 3
-    said = world.dossier("submit", connection, "--case-id", case_id, "--wait", "--timeout", "150").document
+    said = world.dossier("submit", connection, "--case-id", case_id, "--wait", "--timeout", "900").document
     reference = stranger_reference(case_id)
     assert (said["reference"], said["status"], said["case_id"]) == (reference, "completed", case_id)
     result = world.result(connection, reference)

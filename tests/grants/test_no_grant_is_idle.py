@@ -12,7 +12,7 @@ from tests.grants.roles import Grant, Role
 from tests.infra.test_grants import SERVICE_ACTIONS, TRACES
 from tests.machine import ROOT
 
-pytestmark = pytest.mark.timeout(600)  # the first test waits until everything was played
+pytestmark = pytest.mark.timeout(1500)  # the first test waits until everything was played
 VERBS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/handler.py"))
 TAGS = {"s3:PutObjectTagging"}
 TAGGING = ("accept", "collect", "download", "fail", "publish", "reconcile", "upload")

@@ -1,0 +1,63 @@
+"""``dossier`` commands for the tests of a deployment, without a start of Python for each.
+
+A process that has imported what the command imports is forked for each of them, with the arguments, folder and
+environment that it is given; so it says, writes and exits as the command of a shell does. What the start itself is
+like is tested in ``tests/cli``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(["tests.preloaded"])
+LONGEST = 900.0
+"""Seconds after which a command hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Done:
+    """Run ``dossier`` with these arguments in a folder; return how it ended.
+
+    Raises TimeoutError when it does not end.
+    """
+    with tempfile.TemporaryDirectory() as said:
+        out, err = Path(said) / "stdout", Path(said) / "stderr"
+        process = _FORKED.Process(target=_command, args=(list(arguments), dict(environment), str(folder), out, err))
+        process.start()
+        process.join(LONGEST)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"dossier {' '.join(arguments)} has not ended after {LONGEST:g} s: {err.read_text()}")
+        return Done(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _command(arguments: list[str], environment: dict[str, str], folder: str, out: Path, err: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(folder)
+    for number, path in ((0, Path(os.devnull)), (1, out), (2, err)):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin, sys.stdout, sys.stderr = (open(number, mode, encoding="utf-8") for number, mode in enumerate("rww"))  # noqa: PTH123, SIM115
+    sys.argv = ["dossier", *arguments]
+    from cli.main import main  # noqa: PLC0415 -- in the command's process, not in pytest's
+
+    main()
