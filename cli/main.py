@@ -84,6 +84,10 @@ app = typer.Typer(
 )
 secrets_app = typer.Typer(name="secrets", help="The connections' keys, in Secrets Manager.", rich_markup_mode=None)
 app.add_typer(secrets_app)
+sandbox_app = typer.Typer(name="sandbox", help="The vendors' sandbox on this machine.", rich_markup_mode=None)
+fault_app = typer.Typer(name="fault", help="Make the sandbox fail on purpose.", rich_markup_mode=None)
+sandbox_app.add_typer(fault_app)
+app.add_typer(sandbox_app)
 
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION")]
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE")]
@@ -184,6 +188,49 @@ def secrets_set(
         from_file=from_file,
         apply_refused=apply_refused,
     )
+
+
+@fault_app.command("list")
+def fault_list(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- it always is
+    """List every fault with what the vendor does, and the rates that are set."""
+    from cli import sandbox
+
+    sandbox.list_faults(Output(as_json=as_json))
+
+
+@fault_app.command("set")
+def fault_set(  # noqa: PLR0917 -- a command line is its parameters
+    name: Annotated[str, typer.Argument(metavar="FAULT")],
+    rate: Annotated[float, typer.Option(min=0, max=1, help="How often: 1 is always.")] = 1.0,
+    vendor: Annotated[str | None, typer.Option(help="Only at this vendor.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only at this operation, such as upload or status.")] = None,
+    times: Annotated[int | None, typer.Option(min=0, help="How many times at most.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long the pause or the delay is.")] = None,
+    status: Annotated[
+        int | None, typer.Option(min=200, max=599, help="The HTTP status, of faults that answer with one.")
+    ] = None,
+    form: Annotated[str | None, typer.Option(help="Which form of it, of faults that have several.")] = None,
+    when: Annotated[str | None, typer.Option(help="before or after the work, of html and stray_status.")] = None,
+    as_json: Json = False,
+    local: Local = False,  # noqa: ARG001 -- it always is
+) -> None:
+    """Make something go wrong from now on."""
+    from cli import sandbox
+
+    rule = {"rate": rate, "vendor": vendor, "operation": operation, "times": times, "seconds": seconds}
+    sandbox.set_fault(Output(as_json=as_json), name, {**rule, "status": status, "form": form, "when": when})
+
+
+@fault_app.command("clear")
+def fault_clear(
+    name: Annotated[str | None, typer.Argument(metavar="[FAULT]")] = None,
+    as_json: Json = False,
+    local: Local = False,  # noqa: ARG001 -- it always is
+) -> None:
+    """Take back one fault, or all."""
+    from cli import sandbox
+
+    sandbox.clear_faults(Output(as_json=as_json), name)
 
 
 @app.command()

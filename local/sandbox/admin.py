@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from local.sandbox.calls import Refused
 from local.sandbox.context import Context
+from local.sandbox.descriptions import WHAT_HAPPENS
 from local.sandbox.docsumo import Docsumo
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -92,6 +93,7 @@ class Admin:
             ("GET", "/health", self.health),
             ("GET", "/settings", self.settings),
             ("POST", "/settings", self.change_settings),
+            ("GET", "/faults", self.faults),
             ("GET", "/webhooks", self.webhooks),
             ("POST", "/webhooks", self.register),
             ("DELETE", "/webhooks", self.unregister),
@@ -129,6 +131,11 @@ class Admin:
         self._context.faults.clear()
         self._context.store.commit()
         return JSONResponse(settings.model_dump())
+
+    async def faults(self, _: Request) -> Response:
+        """List every fault with what happens, the rules that are in force, and the operations of each vendor."""
+        rules = [rule.model_dump(exclude_none=True) for rule in self._context.keeper.now.faults]
+        return JSONResponse({"faults": WHAT_HAPPENS, "rules": rules, "operations": self._context.operations})
 
     async def webhooks(self, _: Request) -> Response:
         """List the registered webhook URLs."""

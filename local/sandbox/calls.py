@@ -200,6 +200,7 @@ def routes(context: Context, dialect: Dialect, operations: Sequence[tuple[str, s
     async def nothing_here(call: Call) -> Response:
         raise Refused(404, f"Cannot {call.request.method} {call.request.url.path}")
 
+    context.operations[dialect.vendor] = [name for _, _, name, _ in operations]
     known = [
         Route(path, Operation(context, dialect, name, handler), methods=[method])
         for method, path, name, handler in operations

@@ -32,6 +32,8 @@ class Context:
     manners: Manners
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     on_start: list[Callable[[], None]] = field(default_factory=list)
+    operations: dict[str, list[str]] = field(default_factory=dict)
+    """The operations of each vendor, as rules of faults name them."""
 
     _late: set[asyncio.Task[None]] = field(default_factory=set)
 

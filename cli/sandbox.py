@@ -1,0 +1,124 @@
+"""``dossier sandbox fault``: makes the local vendors fail on purpose, so that one can watch what Dossier does."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from cli.errors import BadUsageError, CommandError
+from cli.output import Output
+from cli.text import clean
+from local import control
+from local.sandbox.settings import FaultRule
+
+_TIMEOUT = 10.0
+_ANYWHERE = "download"
+"""The operation of the vendors' storage."""
+_DELIVERIES = "webhook_"
+"""How the names of faults begin whose operation is a delivery's event: any text."""
+
+
+def list_faults(out: Output) -> None:
+    """Print every fault that the sandbox knows, and the rules that are in force."""
+    found = _ask("GET", "/faults")
+    out.document(found)
+    rows = [(name, _rates(found["rules"], name) or "off", what) for name, what in found["faults"].items()]
+    out.table(("FAULT", "RATE", "WHAT THE VENDOR DOES"), rows)
+
+
+def set_fault(out: Output, name: str, rule: Mapping[str, Any]) -> None:
+    """Put a rule in force, in place of one of the same fault, vendor and operation.
+
+    Args:
+        out: where the rules are printed.
+        name: the fault's name.
+        rule: the other parts of a ``FaultRule``; None leaves one out.
+
+    Raises:
+        BadUsageError: the sandbox does not know the fault, the vendor or the operation, or cannot use the rule.
+
+    """
+    found = _ask("GET", "/faults")
+    new = {"name": name, **{key: value for key, value in rule.items() if value is not None}}
+    _require("fault", name, found["faults"])
+    operations = found["operations"]
+    if "vendor" in new:
+        _require("vendor", new["vendor"], operations)
+    if "operation" in new and not name.startswith(_DELIVERIES):
+        vendors = [new["vendor"]] if "vendor" in new else operations
+        known = {each for vendor in vendors for each in operations[vendor]} | {_ANYWHERE}
+        _require("operation", new["operation"], sorted(known))
+    try:
+        FaultRule.model_validate(new)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadUsageError(f"--{first['loc'][0] if first['loc'] else 'seconds'}: {first['msg']}") from None
+    _change(out, [*(each for each in found["rules"] if _place(each) != _place(new)), new])
+
+
+def clear_faults(out: Output, name: str | None) -> None:
+    """Remove the rules of one fault, or all.
+
+    Raises:
+        BadUsageError: the sandbox does not know the fault.
+
+    """
+    found = _ask("GET", "/faults")
+    if name is not None:
+        _require("fault", name, found["faults"])
+    _change(out, [each for each in found["rules"] if name is not None and each["name"] != name])
+
+
+def _require(what: str, word: str, known: Collection[str]) -> None:
+    if word not in known:
+        closest = difflib.get_close_matches(word, known, n=1)
+        fix = f"do you mean {closest[0]}?" if closest else f"use one of {', '.join(known)}"
+        raise BadUsageError(f'unknown {what} "{clean(word)}"', fix=fix)
+
+
+def _change(out: Output, rules: Sequence[Mapping[str, Any]]) -> None:
+    _ask("POST", "/settings", {"faults": rules})
+    out.document({"rules": rules})
+    for each in rules:
+        out.line(
+            f"{each['name']}: " + ", ".join(f"{key} {_plain(value)}" for key, value in each.items() if key != "name")
+        )
+    if not rules:
+        out.line("no fault is set")
+
+
+def _place(rule: Mapping[str, Any]) -> tuple[Any, ...]:
+    return rule["name"], rule.get("vendor"), rule.get("operation")
+
+
+def _rates(rules: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return how often a fault strikes, and where."""
+    told = []
+    for each in rules:
+        if each["name"] == name:
+            place = " ".join(each[key] for key in ("vendor", "operation") if key in each)
+            left = f", {each['times']} more" if "times" in each else ""
+            told.append(_plain(each["rate"]) + (f" ({place}{left})" if place or left else ""))
+    return "; ".join(told)
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _ask(method: str, path: str, body: Any = None) -> Any:
+    state = control.current()
+    if state is None or state.sandbox is None or not state.sandbox.alive:
+        raise CommandError("the vendors' sandbox is not up", fix="start it with `dossier up`")
+    url = f"{state.sandbox_url}/_sandbox{path}"
+    try:
+        answer = httpx.request(method, url, json=body, timeout=_TIMEOUT, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        message = f"the vendors' sandbox does not answer ({type(error).__name__})"
+        raise CommandError(message, fix="start it anew with `dossier down` and `dossier up`") from None
+    return answer.json()
