@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cli.errors import CommandError
 from cli.text import LONGEST_QUESTION, clean, to_json
-
-_WIDE = 1000
-"""Columns where there is no terminal: nothing is cut or wrapped."""
-
-_STYLES = {
-    "completed": "green",
-    "completed_with_failures": "yellow",
-    "failed": "red",
-    "needs_attention": "bold yellow",
-}
 
 
 class Output:
@@ -50,22 +40,30 @@ class Output:
         for name, value in kept:
             print(f"{name:<{width}}  {value}")
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table for people; without a terminal nothing is cut."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        long: Collection[str] = (),
+        one_line: bool = False,
+    ) -> None:
+        """Print a table for people (``cli.table``); without a terminal nothing is cut."""
         if self.as_json:
             return
         from rich.console import Console  # noqa: PLC0415 -- `dossier --help` does not wait for it
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+
+        from cli import table  # noqa: PLC0415
 
         console = Console(file=sys.stdout, highlight=False)
-        if not console.is_terminal:
-            console = Console(file=sys.stdout, highlight=False, width=_WIDE)
-        table = Table(*map(clean, columns), box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            texts = [clean("" if cell is None else cell) for cell in row]
-            table.add_row(*(Text(text, style=_STYLES.get(text, ""), overflow="fold") for text in texts))
-        console.print(table)
+        terminal = sys.stdout.isatty()
+        width = console.width if terminal else None
+        cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
+        for line in table.lines([*map(clean, columns)], cells, width=width, long=long, one_line=one_line):
+            if terminal:
+                console.print(line, soft_wrap=True)
+            else:
+                print(line.plain)
 
 
 def confirmed(question: str, about: str) -> bool:
