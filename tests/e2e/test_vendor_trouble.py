@@ -62,6 +62,29 @@ def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
     assert set(folder.served.values()) == {4}
 
 
+STRAY = (404, 302, 307, 405, 409, 421, 423, 499, 400)
+"""What a gateway answers in a vendor's place, with HTML: none of them is a verdict about a case."""
+
+
+@pytest.mark.parametrize(
+    ("connection", "operations"),
+    [("astray", ("status",)), ("aside", ("listing",)), ("afield", ("evidence", "case"))],
+)
+def test_answers_of_a_gateway_to_polls(world: World, connection: str, operations: tuple[str, ...]) -> None:
+    """Two cases complete, whatever a gateway answers to their polls before the vendor is asked."""
+    files = {world.name(connection): [world.file(f"{connection}-{number}.pdf")] for number in range(2)}
+    world.vendors.plan(connection, seconds=1.0)
+    account = world.vendors.accounts[connection]
+    account.faults += [Fault(each, status) for status in STRAY for each in operations]
+    with ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(world.complete, connection, reference, *file) for reference, file in files.items()]
+        assert [each.result()["status"] for each in results] == ["completed"] * 2
+    assert account.faults == []
+    assert {call.status for call in world.vendors.calls(connection)} >= set(STRAY)
+    sent = [each["sha256"] for file in files.values() for each in world.vendors.uploads(file[0].name)]
+    assert sorted(sent) == sorted(sums(each for file in files.values() for each in file))
+
+
 TIDY: dict[str, Callable[[str], str]] = {
     "blanks": lambda name: "_".join(name.split()),
     "case": str.upper,

@@ -113,6 +113,24 @@ organization_id = "org_other"
 limits = { requests_per_second = 50, concurrency = 2 }
 poll = { first = 1, every = 1, max = 2, deadline = 600 }
 
+[astray]
+vendor = "docustack"
+schema_id = "sch_other"
+organization_id = "org_other"
+poll = { first = 1, every = 1, max = 2, deadline = 600 }
+
+[aside]
+vendor = "docsumo"
+casetype_id = "casetype__other"
+done = { stage_id = ["stage__filed"] }
+webhook = { scheme = "path-token" }
+poll = { first = 1, every = 1, max = 2, deadline = 600 }
+
+[afield]
+vendor = "ombudsman"
+tenant = "other_tenant"
+poll = { first = 1, every = 1, max = 2, deadline = 600 }
+
 [locked]
 vendor = "docustack"
 schema_id = "sch_other"
@@ -141,6 +159,9 @@ ACCOUNTS = (
     Account("carousel", "docsumo", "/x/carousel", "key-of-carousel"),
     Account("windmill", "ombudsman", "/x/windmill", "key-of-windmill"),
     Account("busy", "docustack", "/x/busy", "ds_test_busy"),
+    Account("astray", "docustack", "/x/astray", "ds_live_astray"),
+    Account("aside", "docsumo", "/x/aside", "key-of-aside"),
+    Account("afield", "ombudsman", "/x/afield", "key-of-afield"),
     Account("locked", "docustack", "/x/locked", "ds_live_right"),
     Account("keyless", "ombudsman", "/x/keyless", "key-of-nobody"),
     Account("hasty", "ombudsman", "/x/hasty", "key-of-hasty"),
