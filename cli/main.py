@@ -359,6 +359,20 @@ def list_cases(  # noqa: PLR0917 -- a command line is its parameters
 
 
 @app.command()
+def export(
+    connection: Annotated[str | None, typer.Option(help="Only cases of this connection.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Print the fields of finished cases as CSV, one row a field: dossier export > fields.csv."""
+    from cli import export as here
+
+    here.export(Output(as_json=as_json), _target(local=local, stage=stage), connection=connection, since=since)
+
+
+@app.command()
 def fetch(
     reference: Reference,
     directory: Annotated[Path, typer.Argument(metavar="DIR")],

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import logging
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cli.errors import CommandError
 from cli.text import LONGEST_QUESTION, clean, to_json
+
+_FORMULA = re.compile(r"[=+\-@]")
+_NUMBER = re.compile(r"[+-]?[\d.,' ]*\d%?")
 
 
 class Output:
@@ -40,6 +45,14 @@ class Output:
         for name, value in kept:
             print(f"{name:<{width}}  {value}")
 
+    def csv(self, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+        """Print rows as CSV (RFC 4180), a line each, for people's spreadsheets; nothing is cut."""
+        if self.as_json:
+            return
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(map(_cell, row) for row in rows)
+
     def table(
         self,
         columns: Sequence[str],
@@ -64,6 +77,17 @@ class Output:
                 console.print(line, soft_wrap=True)
             else:
                 print(line.plain)
+
+
+def _cell(value: object) -> str:
+    """Return a cell that no spreadsheet computes: a text that begins as a formula and is no number gets an apostrophe.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "" if value is None else clean(value, sys.maxsize)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def confirmed(question: str, about: str) -> bool:

@@ -82,7 +82,7 @@ def cases(
     wanted = _statuses(status)
     names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
-    newest = _newest(where, names, begin, after)
+    newest = newest_of(where, names, begin, after)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
     records = [where.app.cases.troubled(each) for each in (found if limit is None else islice(found, limit))]
     more = next(found, None) is not None
@@ -99,7 +99,7 @@ def cases(
         )
 
 
-def _newest(where: Target, names: Collection[str], since: str | None, after: str | None) -> Iterator[CaseRecord]:
+def newest_of(where: Target, names: Collection[str], since: str | None, after: str | None) -> Iterator[CaseRecord]:
     """Yield cases, the latest submitted first; those of one millisecond in a fixed order, so that a cursor holds."""
     until = after.partition("/")[0] if after else None
     if after is not None and not _CURSOR.fullmatch(after):
