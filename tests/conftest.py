@@ -15,9 +15,11 @@ from moto import mock_aws
 
 from dossier.bootstrap import App
 from dossier.environment import Environment
+from tests import dynamodb
 
 settings.register_profile("dossier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dossier")  # how fast a machine is says nothing about what runs on it
+dynamodb.register()
 
 REGION = "us-east-1"
 BUCKET = "artifacts"
@@ -75,7 +77,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 @contextmanager
 def in_memory() -> Iterator[Cloud]:
-    """Yield an empty account; the environment has its credentials already."""
+    """Yield an empty account; the environment has its credentials already. ``dynamodb`` keeps the table's items."""
     with mock_aws():
         session = boto3.Session(region_name=REGION)
         session.client("s3").create_bucket(Bucket=BUCKET)
