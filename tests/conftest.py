@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
 
 import boto3
-import botocore.loaders
-import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
@@ -16,6 +16,7 @@ from moto import mock_aws
 from dossier.bootstrap import App
 from dossier.environment import Environment
 from tests import dynamodb
+from tests.once import read_once
 
 settings.register_profile("dossier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dossier")  # how fast a machine is says nothing about what runs on it
@@ -33,15 +34,19 @@ class Cloud:
     session: boto3.Session
     app: App
 
+    @cached_property
+    def _s3(self) -> Any:
+        return self.session.client("s3")
+
     def put(self, key: str, body: bytes) -> str:
         """Put an object into the artifact bucket and return its URI."""
-        self.session.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{key}"
 
     def empty_table(self) -> None:
         """Forget all cases: in memory, a query looks at every item that there is."""
-        self.session.client("dynamodb").delete_table(TableName="cases")
-        _make_table(self.session)
+        _own()("dynamodb").delete_table(TableName="cases")
+        _make_table()
 
     def messages(self, queue: str) -> list[str]:
         """Take all visible messages of a queue (``wake``, ``poll-<connection>``)."""
@@ -56,12 +61,10 @@ class Cloud:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def service_models() -> Iterator[None]:
-    """AWS's service models are read once: every session of boto3 would read them anew."""
-    loader, made = botocore.loaders.create_loader(), botocore.session.create_loader
-    botocore.session.create_loader = lambda *_: loader
-    yield
-    botocore.session.create_loader = made
+def always_the_same() -> Iterator[None]:
+    """What every session of boto3 would read anew is read once."""
+    with read_once():
+        yield
 
 
 @pytest.fixture
@@ -79,13 +82,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 def in_memory() -> Iterator[Cloud]:
     """Yield an empty account; the environment has its credentials already. ``dynamodb`` keeps the table's items."""
     with mock_aws():
-        session = boto3.Session(region_name=REGION)
-        session.client("s3").create_bucket(Bucket=BUCKET)
-        session.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        _make_table(session)
-        sqs = session.client("sqs")
+        session, own = boto3.Session(region_name=REGION), _own()
+        s3, sqs = own("s3"), own("sqs")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        _make_table()
         urls = {name: sqs.create_queue(QueueName=f"dossier-dev-{name}")["QueueUrl"] for name in QUEUES}
-        session.client("events").create_event_bus(Name="dossier")
+        own("events").create_event_bus(Name="dossier")
         environment = Environment(
             stage="dev",
             prefix="dossier",
@@ -97,8 +100,15 @@ def in_memory() -> Iterator[Cloud]:
         yield Cloud(session, App(environment, session))
 
 
-def _make_table(session: boto3.Session) -> None:
-    session.client("dynamodb").create_table(
+@cache
+def _own() -> Callable[[str], Any]:
+    """Return what gives a client of a service that no test sees: making one takes its time, and it serves all accounts."""
+    session = boto3.Session(region_name=REGION)
+    return cache(session.client)  # type: ignore[arg-type]
+
+
+def _make_table() -> None:
+    _own()("dynamodb").create_table(
         TableName="cases",
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
