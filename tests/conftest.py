@@ -102,9 +102,9 @@ def in_memory() -> Iterator[Cloud]:
 
 @cache
 def _own() -> Callable[[str], Any]:
-    """Return what gives a client of a service that no test sees: making one takes its time, and it serves all accounts."""
+    """Return what gives a client of a service that no test sees: it serves all accounts, since making one is slow."""
     session = boto3.Session(region_name=REGION)
-    return cache(session.client)  # type: ignore[arg-type]
+    return cache(session.client)
 
 
 def _make_table() -> None:

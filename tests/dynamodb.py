@@ -22,8 +22,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from botocore.handlers import BUILTIN_HANDLERS, REGISTER_LAST
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.core.models import botocore_stubber
+from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 
 from tests import expressions

@@ -14,6 +14,7 @@ import botocore.regions
 import botocore.session
 import httpx
 import pytest
+from botocore.endpoint_provider import EndpointProvider
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def read_once() -> Iterator[None]:
     loader = botocore.loaders.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda *_: loader)
-        patch.setattr(botocore.regions, "EndpointProvider", _providers(botocore.regions.EndpointProvider))
+        patch.setattr(botocore.regions, "EndpointProvider", _providers(EndpointProvider))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
         patch.setattr(httpx, "create_ssl_context", _context(httpx.create_ssl_context))
@@ -55,7 +56,7 @@ def _aliaser(make: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-def _remembering(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _remembering(accepts: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return ``accepts_kwargs`` with a memory for functions, whose signatures do not change."""
     remembered = lru_cache(maxsize=1024)(accepts)
     return lambda handler: remembered(handler) if isinstance(handler, FunctionType) else accepts(handler)
