@@ -61,7 +61,7 @@ def _tests(name: str) -> st.SearchStrategy[ConditionBase]:
         st.lists(VALUES, min_size=1, max_size=3).map(attribute.is_in),
     ]
     if values is not None:
-        ranges = st.lists(values, min_size=2, max_size=2).map(sorted)  # type: ignore[type-var,arg-type]
+        ranges = st.lists(values, min_size=2, max_size=2).map(sorted)  # type: ignore[arg-type]
         found += [values.map(each) for each in (attribute.lt, attribute.lte, attribute.gt, attribute.gte)]
         found += [values.map(attribute.eq), ranges.map(lambda ends: attribute.between(*ends))]
     if name in {"y", "pk"}:
