@@ -218,7 +218,9 @@ def _in_order(holds: Callable[[Any, Any], bool]) -> Callable[[Value | None, Valu
         if left is None or right is None:
             return False
         (kind, one), (other_kind, other) = plain(left), plain(right)
-        return kind == other_kind and kind in ORDERED and holds(one, other)
+        if other_kind not in ORDERED:
+            raise RefusedError(f"Incorrect operand type for operator or function; operand type: {other_kind}")
+        return kind == other_kind and holds(one, other)
 
     return compare
 
@@ -246,6 +248,8 @@ def _contains(value: Value | None, part: Value | None) -> bool:
     if value is None or part is None:
         return False
     ((kind, content),) = value.items()
+    if kind == "B":
+        raise NotImplementedError(f"contains of {value}")
     if kind == "S":
         return "S" in part and part["S"] in content
     if kind == "L":
