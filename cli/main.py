@@ -427,16 +427,17 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
     retry: Annotated[bool, typer.Option("--retry", help="Do it again: the vendor certainly has not got it.")] = False,
     use: Annotated[str | None, typer.Option(metavar="ID", help="The vendor has it, and calls it ID.")] = None,
     give_up: Annotated[bool, typer.Option("--give-up", help="End the case as failed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --use: whatever the vendor calls it.")] = False,
     connection: AtConnection = None,
     question: Annotated[str | None, typer.Option(metavar="WHAT", help="Which question, if several are open.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Answer a case that needs attention: --retry, --use ID or --give-up."""
+    """Answer a case that needs attention: --retry, --use ID or --give-up; without one, show what is asked."""
     from cli import resolve as here
 
-    answer = here.Answer.of(retry=retry, use=use, give_up=give_up)
+    answer = here.Answer.of(retry=retry, use=use, give_up=give_up, force=force)
     where = _target(local=local, stage=stage)
     here.resolve(Output(as_json=as_json), where, reference, answer, connection=connection, what=question)
 

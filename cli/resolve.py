@@ -2,59 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
-from cli.status import find
+from cli.status import describe, find, show_questions
 from cli.target import Target
-from dossier.errors import GivenUpError
+from dossier.errors import (
+    ConfigurationError,
+    GivenUpError,
+    NeedsAttentionError,
+    RetryableError,
+    ThrottledError,
+    UnauthorizedError,
+)
 from dossier.models import CaseStatus
+from dossier.steps.adopt import adopt
+from dossier.steps.work import Job
 from dossier.stores.cases import Case, Question
 
 GAVE_UP = "an operator gave up"
+GIVE_ONE = "give one of --retry, --use ID and --give-up"
+TRIES, PAUSE, LONGEST_PAUSE = 6, 1.0, 5.0
+"""How often the vendor is asked for an id, and the seconds in between; at most, where the vendor asks for a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the operator says: do it again, ``id`` is what the vendor made of it, or end the case."""
+    """What the operator says: do it again, ``id`` is what the vendor made of it, or end the case; ``ask``: nothing."""
 
-    kind: Literal["retry", "use", "give_up"]
+    kind: Literal["retry", "use", "give_up", "ask"]
     id: str = ""
+    force: bool = False
+    """The operator is sure of the id, whatever the vendor calls what it names."""
 
     @classmethod
-    def of(cls, *, retry: bool, use: str | None, give_up: bool) -> Answer:
-        """Return the one answer that was given.
+    def of(cls, *, retry: bool, use: str | None, give_up: bool, force: bool = False) -> Answer:
+        """Return the one answer that was given; one of the kind ``ask`` where none was.
 
         Raises:
-            BadUsageError: none or several were, or the id is blank.
+            BadUsageError: several were, or the id is blank, or ``--force`` stands without an id.
 
         """
-        if [retry, use is not None, give_up].count(True) != 1:
-            raise BadUsageError("give one of --retry, --use ID and --give-up")
+        given = [retry, use is not None, give_up].count(True)
+        if given > 1:
+            raise BadUsageError(GIVE_ONE)
+        if force and use is None:
+            raise BadUsageError("--force is of use with --use only", fix="add --use ID, or leave --force out")
+        if not given:
+            return cls("ask")
         if use is not None and not use.strip():
             raise BadUsageError("--use is blank: give the id that the vendor shows")
-        return cls("use", use.strip()) if use is not None else cls("retry" if retry else "give_up")
+        return cls("use", use.strip(), force=force) if use is not None else cls("retry" if retry else "give_up")
 
 
 def resolve(
     out: Output, where: Target, reference: str, answer: Answer, *, connection: str | None, what: str | None
 ) -> None:
-    """Answer a case's open question.
+    """Answer a case's open question; an id is looked up at the vendor before anything is stored.
 
     Raises:
-        BadUsageError: several questions are open and none is named, or the named one is not.
-        CommandError: no question is open, or nobody waits for its answer any more.
+        BadUsageError: no answer is given: the questions are shown. Several questions are open and none is named, or the
+            named one is not.
+        CommandError: no question is open, the id is not what was asked for, or nobody waits for the answer any more.
 
     """
     case = find(where, reference, connection)
+    if answer.kind == "ask":
+        raise _asked(out, case)
     question = _question(case, what)
     if answer.kind == "give_up":
         _give_up(where, case, question)
     else:
+        if answer.kind == "use":
+            _check(out, where, case, question, answer)
         _prepare(where, case, question, answer)
         _go_on(where, case, question)
     names = {"connection": case.record.connection, "reference": reference}
@@ -72,7 +98,7 @@ _DONE = {
 def _question(case: Case, what: str | None) -> Question:
     reference = case.record.reference
     if not case.questions:
-        raise CommandError(f"case {reference} has no open question: it is {case.record.status.value}")
+        raise _no_question(case)
     open_ones = ", ".join(each.what for each in case.questions)
     if what is None and len(case.questions) > 1:
         raise BadUsageError(f"case {reference} has several open questions: say which with --question: {open_ones}")
@@ -80,6 +106,60 @@ def _question(case: Case, what: str | None) -> Question:
     if found is None:
         raise BadUsageError(f'case {reference} has no open question "{what}": use one of {open_ones}')
     return found
+
+
+def _asked(out: Output, case: Case) -> CommandError:
+    """Show the open questions, each with what is needed to answer it; return what ends the command."""
+    if not case.questions:
+        return _no_question(case)
+    show_questions(out, case)
+    return BadUsageError(GIVE_ONE, document=describe(case))
+
+
+def _no_question(case: Case) -> CommandError:
+    return CommandError(f"case {case.record.reference} has no open question: it is {case.record.status.value}")
+
+
+def _check(out: Output, where: Target, case: Case, question: Question, answer: Answer) -> None:
+    """Look up at the vendor what the operator names.
+
+    Raises:
+        CommandError: it is not what was asked for, or the vendor cannot be asked; nothing was stored.
+
+    """
+    name = case.record.connection
+    settings = settings_of(where).get(name)
+    if settings is None:
+        place = settings_file(where)
+        out.progress(f"[{name}] is not in {place}: the case itself looks {answer.id} up, and asks again if it is wrong")
+        return
+    desk = replace(where.app.desk, connection_of=lambda _: settings)
+    job = desk.load(name, case.record.reference)
+    see = f"see `dossier resolve {case.record.reference} --connection {name}`"
+    try:
+        _looked_up(job, question, answer, thorough=False, fix=see)
+    except UnauthorizedError:
+        raise
+    except (ConfigurationError, ClientError) as error:  # the connection's key cannot be read from here
+        out.progress(f"{answer.id} is not looked up from here ({error}): the case does, and asks again if it is wrong")
+        return
+    if not answer.force:
+        _looked_up(job, question, answer, thorough=True, fix=f"{see}, or add --force if it is the one all the same")
+
+
+def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, fix: str) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            adopt(job, question.what, answer.id, thorough=thorough)
+        except NeedsAttentionError as error:
+            raise CommandError(f"{error}; nothing was stored and the question stays open", fix=fix) from None
+        except RetryableError as error:
+            if not left:
+                again = "nothing was stored; try again in a moment"
+                raise CommandError(f"{answer.id} cannot be looked up at the vendor: {error}", fix=again) from None
+            time.sleep(min(error.retry_after, LONGEST_PAUSE) if isinstance(error, ThrottledError) else PAUSE)
+        else:
+            return
 
 
 def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> None:
@@ -90,7 +170,7 @@ def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> N
         intents.end(*key)
         return
     record = case.record
-    owner = intents.owner(record.connection, answer.id)
+    owner = intents.maker(record.connection, answer.id)
     if owner not in {None, record.reference} and answer.id != record.appends_to:
         raise CommandError(f"{answer.id} belongs to case {owner} already: look it up at the vendor again")
     intents.adopt(*key, answer.id)

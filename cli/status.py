@@ -14,7 +14,8 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, size
 from dossier.models import CaseStatus, Document, iso
-from dossier.stores.cases import Case, CaseRecord, Refresh, RevisionRecord
+from dossier.questions import answers, listed
+from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
 from dossier.stores.objects import folder
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
@@ -155,7 +156,7 @@ def describe(case: Case) -> dict[str, Any]:
         "artifacts": [
             {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
         ],
-        "questions": [{"what": each.what, "text": each.text, "asked_at": each.asked_at} for each in case.questions],
+        "questions": [_question(case, each) for each in case.questions],
         "revisions": [
             {
                 "revision": each.number,
@@ -172,6 +173,35 @@ def describe(case: Case) -> dict[str, Any]:
             "look_at": case.refresh.look_at,
         },
     }
+
+
+def _question(case: Case, question: Question) -> dict[str, Any]:
+    """Return an open question for programs."""
+    return {
+        "what": question.what,
+        "text": question.text,
+        "asked_at": question.asked_at,
+        "candidates": listed(question.choices),
+        "answers": [command for _, command in _answers(case, question)],
+    }
+
+
+def _answers(case: Case, question: Question) -> list[tuple[str, str]]:
+    which = question.what if len(case.questions) > 1 else None
+    return answers(case.record.connection, case.record.reference, question.choices, which)
+
+
+def show_questions(out: Output, case: Case) -> None:
+    """Print the open questions, each with what the vendor lists and the commands that answer it."""
+    for number, question in enumerate(case.questions):
+        if number:
+            out.line()
+        out.line(f"question ({question.what}, {question.asked_at}): {question.text}")
+        if question.choices:
+            rows = [(each.id, each.name, each.created) for each in question.choices]
+            out.table(("ID", "NAME", "CREATED"), rows)
+        for when, command in _answers(case, question):
+            out.line(f"{when}: {command}")
 
 
 def result_key(record: CaseRecord) -> str | None:
@@ -240,11 +270,9 @@ def _show(out: Output, where: Target, case: Case) -> None:
         out.line(counted(len(case.artifacts), "artifact"))
         files = [(each.name, size(each.size) if each.key else "not fetched yet", each.key) for each in case.artifacts]
         out.table(("NAME", "SIZE", "KEY"), files)
-    for question in case.questions:
-        out.line()
-        out.line(f"question ({question.what}, {question.asked_at}): {question.text}")
     if case.questions:
-        out.line(resolve_line(case))
+        out.line()
+        show_questions(out, case)
 
 
 def _refresh(refresh: Refresh) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dossier.errors import Choice
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
 
@@ -93,6 +94,7 @@ def test_one_of_several_questions(asking: Dossier) -> None:
     ("words", "message"),
     [
         ((), "give one of --retry, --use ID and --give-up"),
+        (("--retry", "--force"), "--force is of use with --use only"),
         (("--retry", "--give-up"), "give one of"),
         (("--use", " "), "--use is blank"),
         (("--retry", "--question", "open"), 'has no open question "open": use one of upload-0'),
@@ -103,6 +105,28 @@ def test_bad_usage(asking: Dossier, words: tuple[str, ...], message: str) -> Non
     result = asking("resolve", "INV-1", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert asking.answers == {}
+
+
+def test_without_an_answer_the_question_is_shown_with_what_answers_it(asking: Dossier) -> None:
+    """Each candidate with its id, name and time, and the whole command for each answer."""
+    listed = [Choice("doc_7", "invoice.pdf", "2026-01-31T11:59:00.000Z"), Choice("doc 8")]
+    question = asking.case("invoices", "INV-1").questions[0].model_copy(update={"choices": tuple(listed)})
+    asking.cloud.app.cases.ask("invoices", "INV-1", question)
+    begin = "dossier resolve INV-1 --connection invoices"
+    commands = [f"{begin} --use doc_7", f"{begin} --use 'doc 8'", f"{begin} --retry", f"{begin} --give-up"]
+    for words in (("resolve", "INV-1"), ("status", "INV-1")):
+        shown = asking(*words).stdout
+        assert [each for each in commands if each not in shown] == []
+        assert "invoice.pdf" in shown
+        assert "2026-01-31T11:59:00.000Z" in shown
+    found = asking.json("resolve", "INV-1")
+    assert found["error"]["message"].startswith("give one of")
+    assert found["questions"][0]["answers"] == commands
+    assert found["questions"][0]["candidates"] == [
+        {"id": "doc_7", "name": "invoice.pdf", "created": "2026-01-31T11:59:00.000Z"},
+        {"id": "doc 8", "name": None, "created": None},
+    ]
     assert asking.answers == {}
 
 

@@ -29,6 +29,7 @@ a contract::
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 
 class DossierError(Exception):
@@ -91,15 +92,28 @@ class OutcomeUnknownError(RetryableError):
     """The answer to a request that changes something was lost: it may have been performed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that the vendor lists, by which an operator may answer a question: ``dossier resolve … --use ID``."""
+
+    id: str
+    name: str = ""
+    """What the vendor calls it, or its files; empty where it has no names."""
+    created: str = ""
+    """When the vendor says that it was created; empty where it does not."""
+
+
 class NeedsAttentionError(DossierError):
     """Nobody but an operator can tell what happened; the case waits for ``dossier resolve``.
 
-    ``candidates`` are the vendor's ids of all that may be what a lost request made, where they are known.
+    ``candidates`` are the vendor's ids of all that may be what a lost request made, where they are known. ``choices``
+    are what the operator is shown of them.
     """
 
-    def __init__(self, message: str, *, candidates: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, *, candidates: Iterable[str] = (), choices: Iterable[Choice] = ()) -> None:
         super().__init__(message)
         self.candidates = tuple(candidates)
+        self.choices = tuple(choices)
 
 
 class CaseFailedError(DossierError):

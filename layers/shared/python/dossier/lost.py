@@ -17,7 +17,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from dossier.alike import pair
-from dossier.errors import NeedsAttentionError
+from dossier.errors import Choice, NeedsAttentionError
+from dossier.models import Document, iso
 from dossier.ports import Intent
 from dossier.replies import identifier
 from dossier.stamps import Stamp, earliest, newest_first
@@ -62,6 +63,12 @@ class Candidate:
     names: tuple[str, ...]
     fit: Fit
     new: bool = True
+    created: Stamp | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """What an operator is shown of it."""
+        return choice(self.id, self.names, self.created)
 
 
 def labels(ids: Iterable[object]) -> list[str]:
@@ -194,7 +201,42 @@ def choose(candidates: Sequence[Candidate], intent: Intent, *, lost: str, proven
     if len(best) == 1 and _alone(best[0], candidates, intent, proven=proven):
         return best[0]
     names = [each.id for each in candidates] if proven else []
-    raise NeedsAttentionError(f"{lost}: {_told(candidates)}", candidates=names)
+    choices = [each.choice for each in candidates if usable(each.id)]
+    raise NeedsAttentionError(f"{lost}: {_told(candidates)}", candidates=names, choices=choices)
+
+
+def check_named(named: str, intent: Intent, documents: Iterable[Document]) -> None:
+    """Refuse an operator's id that certainly is not what the request made.
+
+    Raises:
+        NeedsAttentionError: it was there before the request, or is another document of the case.
+
+    """
+    other = next((each.name for each in documents if each.document_id == named), None)
+    if other is not None:
+        raise NeedsAttentionError(f"{_shown(named)} is document {_shown(other)} of this case already")
+    if named in intent.known:
+        raise NeedsAttentionError(f"{_shown(named)} was at the vendor before the request began: it is another one")
+
+
+def check_name(named: str, sent: Sequence[str], listed: Sequence[str | None], intent: Intent) -> None:
+    """Refuse an operator's id of which the vendor has names that are all unlike those that were sent.
+
+    Raises:
+        NeedsAttentionError: says what it is called.
+
+    """
+    if intent.thorough and fit(sent, listed) is Fit.UNLIKE:
+        shown = ", ".join(_shown(each) for each in listed[:3] if each)
+        wanted = ", ".join(_shown(each) for each in sent[:3])
+        raise NeedsAttentionError(f"{_shown(named)} is called {shown} at the vendor, and {wanted} was sent")
+
+
+def choice(label: str, names: Sequence[str | None], created: Stamp | None) -> Choice:
+    """Return what an operator is shown of something that the vendor lists."""
+    shown = [_shown(each) for each in names[:3] if each]
+    more = "; …" if len(names) > 3 else ""
+    return Choice(label, "; ".join(shown) + more, iso(created.at) if created else "")
 
 
 def _alone(one: Candidate, candidates: Sequence[Candidate], intent: Intent, *, proven: bool) -> bool:

@@ -69,7 +69,10 @@ class Intent:
     rivals: int = 0
     """How many other requests in flight on the connection could be mistaken for this one."""
     adopt: str | None = None
-    """The vendor's case that, as an operator says, the upload made (vendors whose uploads make cases)."""
+    """What the request made, as an operator says: the vendor's id of the case, of the document, or of the batch's job.
+    It is looked up, and nothing else is; it is taken if it exists and can be what the request made."""
+    thorough: bool = False
+    """Whether all that the vendor says of it has to fit, names too; else that it exists and can be the request's."""
     seen: Seen | None = None
     """What the account listed before the request; None if that is not known, or the upload went into a case."""
     fresh: bool = True
@@ -95,6 +98,8 @@ class Uploaded:
     """When the request began, by the vendor's own clock (ISO 8601), at the latest; where that is known."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Documents that the vendor refused while it took others, by index, with its reason."""
+    named: str | None = None
+    """The id by which an operator said that this is what the request has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +260,10 @@ class Vendor(Protocol):
     def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
         """Look up a case whose create lost its answer; None if it certainly does not exist.
 
+        With ``Intent.adopt`` that case is looked up, and returned.
+
         Raises:
-            NeedsAttentionError: it cannot be looked up, or more than one object fits.
+            NeedsAttentionError: it cannot be looked up, or more than one object fits; ``Intent.adopt`` is another one.
 
         """
 
@@ -275,8 +282,11 @@ class Vendor(Protocol):
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Look up an upload whose answer was lost; None if nothing that the vendor has can be what it made.
 
+        With ``Intent.adopt`` that case or document is looked up, and returned.
+
         Raises:
-            NeedsAttentionError: it cannot be told; names the ``candidates``.
+            NeedsAttentionError: it cannot be told; names the ``candidates`` and ``choices``. ``Intent.adopt`` is not
+                what the upload can have made.
 
         """
 

@@ -1,8 +1,12 @@
-"""Ask: a question that only an operator can answer waits as a task token; ``dossier resolve`` answers it."""
+"""Ask: a question that only an operator can answer waits as a task token; ``dossier resolve`` answers it.
+
+What is asked was stored by the step that cannot tell: the error's text is cut on its way through the state machine.
+"""
 
 from __future__ import annotations
 
 from dossier.models import CaseStatus, iso, now
+from dossier.questions import answers, listed
 from dossier.steps.reasons import reason_of
 from dossier.steps.work import Desk
 from dossier.stores.cases import Question
@@ -12,8 +16,10 @@ from dossier.stores.events import Events
 def ask(connection: str, reference: str, what: str, token: str, cause: str, *, desk: Desk, events: Events) -> None:
     """Store the question and tell the team's systems about it."""
     job = desk.load(connection, reference)
-    text = reason_of(cause)
-    desk.cases.ask(connection, reference, Question(what=what, text=text, token=token, asked_at=iso(now())))
+    doubt = desk.cases.doubt(connection, reference, what)
+    text, choices = (doubt.text, doubt.choices) if doubt else (reason_of(cause), ())
+    question = Question(what=what, text=text, token=token, asked_at=iso(now()), choices=choices)
+    desk.cases.ask(connection, reference, question)
     desk.cases.change(connection, reference, status=CaseStatus.NEEDS_ATTENTION, reason=text, note=None)
     detail = {
         "connection": connection,
@@ -23,5 +29,7 @@ def ask(connection: str, reference: str, what: str, token: str, cause: str, *, d
         "status": CaseStatus.NEEDS_ATTENTION.value,
         "reason": text,
         "question": what,
+        "candidates": listed(choices),
+        "answers": [command for _, command in answers(connection, reference, choices, what)],
     }
     events.put("Case Needs Attention", detail)

@@ -7,7 +7,8 @@ vendor has is adopted at once; what it does not list may still come, until the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -26,11 +27,15 @@ from dossier.errors import (
 from dossier.http import Flow, Reply
 from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, moment, now
 from dossier.ports import Intent, Seen, Uploaded
+from dossier.steps.adopt import OPEN, UPLOAD, adopt
 from dossier.steps.work import Desk, Job
-from dossier.stores.cases import pick
+from dossier.stores.cases import Doubt, pick
 from dossier.stores.intents import SEEN_IS_FRESH, SEEN_IS_NEW, StoredIntent
 from dossier.stores.objects import secrets_of
+from dossier.texts import line
 
+LONGEST_QUESTION, MOST_CHOICES = 1000, 20
+"""Characters of a question, and candidates that are kept with it."""
 REFUSED_FILE = {413, 415, 422}
 """Statuses by which a vendor refuses one file; the case goes on without it and says so."""
 FIRST_LOOK = timedelta(seconds=5)
@@ -74,6 +79,16 @@ class Once:
         """What it uploads."""
         return pick(self.job.case.documents, self.indices)
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Store what an operator is to be asked, all of it: an error on its way through a state machine is cut."""
+        try:
+            yield
+        except NeedsAttentionError as error:
+            text, choices = line(str(error), LONGEST_QUESTION), error.choices[:MOST_CHOICES]
+            self.job.desk.cases.wonder(*self.case, Doubt(what=self.what, text=text, choices=choices))
+            raise
+
 
 def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     """Create the vendor's case, once.
@@ -83,11 +98,15 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
 
     """
     job = desk.load(connection, reference)
-    if job.case.record.case_id is None:
-        if job.case.record.trouble is None:
-            desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note="the vendor's case is opened")
-        with job.telling():
-            _perform(Once(job, "open", ()))
+    once = Once(job, OPEN, ())
+    with job.telling(), once.asking():
+        if job.case.record.case_id is None:
+            if job.case.record.trouble is None:
+                note = "the vendor's case is opened"
+                desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=note)
+            _perform(once)
+        elif job.case.record.named and not any(each.document_id for each in job.case.documents):
+            _confirm(once, job.case.record.named)
 
 
 def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
@@ -98,13 +117,17 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
 
     """
     job = desk.load(connection, reference)
-    once = Once(job, f"upload-{batch}", job.vendor.batches(job.view)[batch])
+    once = Once(job, f"{UPLOAD}{batch}", job.vendor.batches(job.view)[batch])
     if all(each.document_id or each.finished for each in once.documents):
+        named = next((each.named for each in once.documents if each.named and (each.failed or not each.finished)), None)
+        if named is not None:
+            with job.telling(), once.asking():
+                _confirm(once, named)
         desk.intents.end(*once.key)
         return
     if job.case.record.trouble is None:
         desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
-    with job.telling():
+    with job.telling(), once.asking():
         _perform(once)
 
 
@@ -113,7 +136,7 @@ def _perform(once: Once) -> None:
     intent = intents.find(*once.key)
     answer = intent.answer if intent else None
     if intent and answer is None:
-        answer = _adopt(once, intent.adopt, intent.known) if intent.adopt else _find(once, intent)
+        answer = _adopted(once, intent.adopt) if intent.adopt else _find(once, intent)
         if answer is not None:
             intents.answer(*once.key, answer)
     if answer is None:
@@ -263,14 +286,33 @@ def _request(once: Once, refs: Mapping[int, str]) -> Flow[Uploaded]:
     return vendor.upload(replace(view, documents=documents), once.indices)
 
 
-def _adopt(once: Once, found: str, known: frozenset[str]) -> Uploaded | None:
-    """Take what an operator found at the vendor: its case, or the upload's one document."""
-    job, indices = once.job, once.indices
-    if not indices:
-        return Uploaded(case_id=found)
-    if "documents" in job.vendor.phases:
-        return Uploaded(case_id=job.case.record.case_id, document_ids=dict.fromkeys(indices, found))
-    return job.look_up("adopt", job.vendor.find_uploaded(job.view, indices, Intent(at=now(), known=known, adopt=found)))
+def _adopted(once: Once, named: str) -> Uploaded:
+    """Take what an operator found at the vendor; its id stays in the intent until another answer replaces it."""
+    return replace(adopt(once.job, once.what, named), named=named)
+
+
+def _confirm(once: Once, named: str) -> None:
+    """Look once more, when a case comes by again, for what an operator named: what is gone becomes a question again.
+
+    Raises:
+        NeedsAttentionError: the vendor does not have it any more, or never did.
+
+    """
+    job = once.job
+    try:
+        adopt(job, once.what, named)
+    except NeedsAttentionError:
+        job.desk.intents.adopt(*once.key, named)
+        job.desk.cases.put_documents(*once.case, [_as_before(each) for each in once.documents], fresh=False)
+        if job.case.record.case_id == named != job.case.record.appends_to:
+            job.desk.cases.change(*once.case, case_id=None, named=None)
+        raise
+
+
+def _as_before(document: Document) -> Document:
+    """Return a document as it was before its upload."""
+    kept = {"index", "name", "key", "version_id", "size", "sha256", "content_type", "ref", "warning"}
+    return Document(**document.model_dump(include=kept))
 
 
 def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
@@ -356,6 +398,7 @@ def _apply(once: Once, answer: Uploaded) -> None:
         raise NeedsAttentionError(f"{once.what}: the vendor's answer names something that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
+    changes |= {"named": answer.named} if answer.named and new_case else {}
     if hinted:
         changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:
@@ -378,5 +421,6 @@ def _applied(document: Document, answer: Uploaded) -> Document:
         "failed": refused is not None,
         "finished": refused is not None,
         "error": refused,
+        "named": answer.named,
     }
     return document.model_copy(update=changes)

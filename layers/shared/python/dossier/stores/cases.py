@@ -10,7 +10,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import BaseModel, ConfigDict, Field
 
-from dossier.errors import InvalidCaseError, ReferenceConflictError
+from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
 from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
@@ -43,6 +43,8 @@ class CaseRecord(Stored):
     attempt: int = 1
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: str | None = None
+    named: str | None = None
+    """The id by which an operator said which case of the vendor's this one has opened."""
     appends_to: str | None = None
     """The vendor case that the caller named: documents are appended to it, or it is only collected."""
     reason: str | None = None
@@ -184,6 +186,14 @@ class Refresh(Stored):
         return self.asked > self.seen
 
 
+class Doubt(Stored):
+    """What a step cannot tell, before it is asked: the text in full, and what may be the answer."""
+
+    what: str
+    text: str
+    choices: tuple[Choice, ...] = ()
+
+
 class Question(Stored):
     """What only an operator can answer; ``what`` is ``open`` or ``upload-<batch>``."""
 
@@ -191,6 +201,8 @@ class Question(Stored):
     text: str
     token: str
     asked_at: str
+    choices: tuple[Choice, ...] = ()
+    """What the vendor lists that may be the answer."""
 
 
 class Case(Stored):
@@ -477,14 +489,24 @@ class Cases:
                 return None
         return None
 
+    def wonder(self, connection: str, reference: str, doubt: Doubt) -> None:
+        """Store what is to be asked."""
+        self._put_data(connection, reference, f"DOUBT#{doubt.what}", doubt)
+
+    def doubt(self, connection: str, reference: str, what: str) -> Doubt | None:
+        """Return what is to be asked, or None."""
+        found = self._table.query(case_key(connection, reference), prefix=f"DOUBT#{what}")
+        return next((Doubt.model_validate_json(each["data"]) for each in found if each["sk"] == f"DOUBT#{what}"), None)
+
     def ask(self, connection: str, reference: str, question: Question) -> None:
         """Store a question to an operator."""
-        item = {"pk": case_key(connection, reference), "sk": f"ASK#{question.what}", **question.model_dump()}
+        item = {"pk": case_key(connection, reference), "sk": f"ASK#{question.what}", **question.model_dump(mode="json")}
         self._table.put(item)
 
     def answered(self, connection: str, reference: str, what: str) -> None:
         """Remove a question."""
-        self._table.delete(case_key(connection, reference), f"ASK#{what}")
+        for kind in ("ASK", "DOUBT"):
+            self._table.delete(case_key(connection, reference), f"{kind}#{what}")
 
 
 def _shelf(collection: str, index: int) -> str:

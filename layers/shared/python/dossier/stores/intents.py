@@ -228,7 +228,7 @@ class Intents:
             "document_ids": {str(key): value for key, value in answer.document_ids.items()},
             "job_id": answer.job_id,
             "failures": {str(key): value for key, value in answer.failures.items()},
-        }
+        } | ({"named": answer.named} if answer.named else {})
         text = json.dumps(data, ensure_ascii=False)
         if len(text.encode()) > LARGEST:
             raise NeedsAttentionError(f"{what}: the vendor answers with more than {LARGEST} bytes of ids: look there")
@@ -296,6 +296,11 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID")
         return None if item is None else item.get("reference")
 
+    def maker(self, connection: str, vendor_id: str) -> str | None:
+        """Return the reference of the case that has made what a vendor's id names; None if it was only collected."""
+        item = self._table.get(f"ID#{connection}#{vendor_id}", "ID") or {}
+        return None if "collected" in item else item.get("reference")
+
     def open(self, connection: str, reference: str) -> list[str]:
         """Return what a case has under way at its vendor, or lost the answer to."""
         found = self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#")
@@ -360,6 +365,7 @@ def _answer(item: Item) -> Uploaded | None:
         document_ids={int(key): value for key, value in data["document_ids"].items()},
         job_id=data["job_id"],
         failures={int(key): value for key, value in data["failures"].items()},
+        named=data.get("named"),
     )
 
 

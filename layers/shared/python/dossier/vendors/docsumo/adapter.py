@@ -21,7 +21,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, watched
-from dossier.lost import Candidate, Fit, choose, fit, is_new, labels, suspects
+from dossier.lost import Candidate, Fit, check_name, check_named, choice, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
 from dossier.models import Document, Phase, moment
 from dossier.options import check, text_of
@@ -202,8 +202,7 @@ class Docsumo:
         """
         documents = _documents(case, batch)
         if intent.adopt is not None:
-            files = yield from flows.search_files(intent.adopt)
-            return _as_told(intent.adopt, documents, files, intent)
+            return (yield from _named(case, documents, intent, intent.adopt))
         if case.case_id is not None:
             files = yield from flows.search_files(case.case_id)
             return _appended(case.case_id, documents, files, intent)
@@ -221,7 +220,7 @@ class Docsumo:
                 like[each.id] = yield from flows.search_files(case_id, shared=intent.settled)
             names = [file.name for file in like.get(each.id, ())]
             new = is_new(each, entries, intent)
-            candidates.append(_candidate(each.id, documents, names, new=new))
+            candidates.append(_candidate(each.id, documents, names, new=new, created=each.created))
         chosen = choose(candidates, intent, lost=_LOST, proven=proven)
         return None if chosen is None else _adopted(chosen.id, documents, like[chosen.id])
 
@@ -532,12 +531,16 @@ def _labels(files: Iterable[File]) -> list[str]:
 
 
 def _candidate(
-    label: str, documents: Iterable[Document], names: Iterable[str | None], *, new: bool = True
+    label: str,
+    documents: Iterable[Document],
+    names: Iterable[str | None],
+    *,
+    new: bool = True,
+    created: Stamp | None = None,
 ) -> Candidate:
     listed = list(names)
-    return Candidate(
-        label, tuple(each for each in listed if each), fit([each.name for each in documents], listed), new=new
-    )
+    fitting = fit([each.name for each in documents], listed)
+    return Candidate(label, tuple(each for each in listed if each), fitting, new=new, created=created)
 
 
 def _new(files: Sequence[File], intent: Intent) -> list[File]:
@@ -559,9 +562,34 @@ def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File]
     if len(pairs.found) == len(sent) and not pairs.unsure and not rivals and (pairs.exact or intent.settled):
         return _adopted(case_id, documents, new)
     shown = ", ".join(each.name or each.id or "one without a name" for each in new[:5])
+    files_of_it = [choice(each.id, [each.name], Stamp.of(each.raw.get("created_at"))) for each in new if each.id]
+    whole = [choice(case_id, listed, None)] if len(new) == len(sent) or len(pairs.found) == len(sent) else []
     raise NeedsAttentionError(
-        f"{_LOST}; case {case_id} has new files, and it is not for certain that they are those that were sent: {shown}"
+        f"{_LOST}; case {case_id} has new files, and it is not for certain that they are those that were sent: {shown}",
+        choices=files_of_it if len(sent) == 1 else whole,
     )
+
+
+def _named(case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
+    """Look up the case that an operator named, or one file that an upload has added to the case."""
+    if case.case_id is not None and named != case.case_id:
+        files = _new((yield from flows.search_files(case.case_id)), intent)
+        check_named(named, intent, case.documents)
+        file = next((each for each in files if each.id == named), None)
+        if file is None or len(documents) > 1:
+            or_file = ", nor a new file of it" if len(documents) == 1 else ""
+            raise NeedsAttentionError(f"{named} is not case {case.case_id}, to which the upload adds{or_file}")
+        check_name(named, [documents[0].name], [file.name], intent)
+        return _adopted(case.case_id, documents, [file])
+    if case.case_id is None:
+        check_named(named, intent, ())
+        if intent.thorough and not (yield from flows.having(_of(case), {named})):
+            kind = _of(case).casetype_id
+            raise NeedsAttentionError(f"{named} is not in the list of the connection's case type {kind}")
+    files = yield from flows.search_files(named)
+    told = _as_told(named, documents, files, intent)
+    check_name(named, [each.name for each in documents], [each.name for each in _new(files, intent)], intent)
+    return told
 
 
 def _as_told(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded:

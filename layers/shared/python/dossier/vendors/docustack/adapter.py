@@ -17,7 +17,7 @@ from dossier.errors import (
     VendorRejectedError,
 )
 from dossier.http import Flow
-from dossier.lost import certain, choose, proves, reaches_back, suspects, usable
+from dossier.lost import certain, check_name, check_named, choose, proves, reaches_back, suspects, usable
 from dossier.media import JPEG, PDF, TIFF
 from dossier.models import BY_REFERENCE, PRESIGNED, Document, Phase, now
 from dossier.options import check, text_of
@@ -39,7 +39,7 @@ from dossier.result import Result
 from dossier.settings import Connection
 from dossier.stamps import by_our_clock
 from dossier.vendors.docustack import hints, lookup, requests, results
-from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
+from dossier.vendors.docustack.answers import document_state, first_id, is_unknown, text
 from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docustack.options import options
@@ -157,10 +157,15 @@ class DocuStack(NoCaseList):
 
         Raises:
             NotReadyError: the batch's documents may still be on their way.
-            NeedsAttentionError: there is no list, it may be cut, or it cannot be told which is the upload's.
+            NeedsAttentionError: there is no list, it may be cut, or it cannot be told which is the upload's; what an
+                operator named is not the upload's.
 
         """
         documents = _pick(case, batch)
+        if intent.adopt is not None:
+            check_named(intent.adopt, intent, case.documents)
+            flow = self._named_job if len(documents) > 1 else self._named
+            return (yield from flow(case, documents, intent, intent.adopt))
         listing = yield from self._list_for(documents, intent)
         entries = listing.entries
         proven = proves(entries, intent, whole=listing.whole)
@@ -177,6 +182,37 @@ class DocuStack(NoCaseList):
             return None
         job_id = next(each.job_id for each in found if each.label == chosen.id)
         return Uploaded(document_ids={documents[0].index: chosen.id}, job_id=job_id)
+
+    def _named(self, case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
+        """Look up the one document that an operator named (guide, "Step 4")."""
+        request = replace(requests.document(named), keep=None)
+        answer = read_object(request, (yield request))
+        connection = _of(case)
+        for key, own_id in (("organization_id", connection.organization_id), ("schema_id", connection.schema_id)):
+            told = first_id(answer, key)
+            if told is not None and told != own_id:
+                raise NeedsAttentionError(f"{named} has {key} {told}, and this case's is {own_id}")
+        name = text(answer.get("name")) or text(answer.get("filename"))
+        check_name(named, [each.name for each in documents], [name] if name else [], intent)
+        document_id = first_id(answer, "id", "document_id") or named
+        return Uploaded(document_ids={documents[0].index: document_id}, job_id=first_id(answer, "job_id"))
+
+    def _named_job(self, case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:  # noqa: ARG002 - as _named
+        """Look up the documents of the batch whose job an operator named, in the account's list."""
+
+        def enough(listing: lookup.Listing) -> bool:
+            return sum(each.job_id == named for each in listing.documents) >= len(documents)
+
+        listing = yield from self._list(enough)
+        found = [each for each in listing.documents if each.job_id == named and usable(each.label)]
+        pairs = lookup.pair_all(documents, found)
+        if len(pairs.found) < len(documents):
+            raise NeedsAttentionError(
+                f"job {named} is not the batch's: DocuStack lists {len(found)} documents of that job, of which "
+                f"{len(pairs.found)} have the names of the {len(documents)} that were sent"
+            )
+        ids = {documents[place].index: found[other].label for place, other in pairs.found.items()}
+        return Uploaded(document_ids=ids, job_id=named)
 
     def _list_for(self, documents: Sequence[Document], intent: Intent) -> Flow[lookup.Listing]:
         def enough(listing: lookup.Listing) -> bool:
@@ -336,7 +372,10 @@ def _batch_found(
     if not whole and now() - intent.at < SETTLE:
         raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
     others = f", and what may be them: {', '.join(each.label for each in found[:5])}" if found else ""
-    raise NeedsAttentionError(f"{_lost(documents)}: DocuStack's list has {len(chosen)} of them{others}")
+    jobs = {each.job_id: each for each in found if each.job_id is not None}
+    choices = [lookup.job_choice(job_id, found) for job_id in jobs]
+    told = f"{_lost(documents)}: DocuStack's list has {len(chosen)} of them{others}"
+    raise NeedsAttentionError(told, choices=choices)
 
 
 def _names(documents: Sequence[Document]) -> str:

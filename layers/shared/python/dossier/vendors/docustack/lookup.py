@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dossier.alike import Pairs, pair
-from dossier.lost import Candidate, Entry, Fit, fit, is_new, labels
+from dossier.errors import Choice
+from dossier.lost import Candidate, Entry, Fit, choice, fit, is_new, labels
 from dossier.models import Document
 from dossier.ports import Intent, Seen
 from dossier.stamps import Stamp
@@ -94,10 +95,16 @@ def candidate(listed: Listed, document: Document, intent: Intent, entries: Seque
     """Return a suspect as what a document's upload may have made: by its reference, or the name that is most like."""
     new = is_new(listed.entry, entries, intent)
     if listed.ref is not None and listed.ref == document.ref:
-        return Candidate(listed.label, listed.names, Fit.SAME, new=new)
+        return Candidate(listed.label, listed.names, Fit.SAME, new=new, created=listed.created)
     fits = [fit([document.name], [each]) for each in listed.names]
     likest = min(fits, key=list(Fit).index, default=Fit.EMPTY)
-    return Candidate(listed.label, listed.names, likest, new=new)
+    return Candidate(listed.label, listed.names, likest, new=new, created=listed.created)
+
+
+def job_choice(job_id: str, listed: Sequence[Listed]) -> Choice:
+    """Return what an operator is shown of a batch's job."""
+    mine = [each for each in listed if each.job_id == job_id]
+    return choice(job_id, [name for each in mine for name in each.names[:1]], mine[0].created)
 
 
 def pair_all(documents: Sequence[Document], listed: Sequence[Listed]) -> Pairs:

@@ -16,7 +16,7 @@ from dossier.errors import (
     VendorRejectedError,
 )
 from dossier.http import Flow
-from dossier.lost import usable
+from dossier.lost import check_named, choice, usable
 from dossier.media import AVIF, BMP, DOCX, GIF, HEIC, JP2, JPEG, PDF, PNG, TIFF, WEBP
 from dossier.models import Document, Phase
 from dossier.options import check
@@ -33,7 +33,7 @@ from dossier.ports import (
     Uploaded,
     never,
 )
-from dossier.replies import identifier, message, missing, read, read_object
+from dossier.replies import identifier, line, message, missing, read, read_object
 from dossier.result import Result
 from dossier.settings import Connection
 from dossier.stamps import Stamp
@@ -48,6 +48,7 @@ from dossier.vendors.ombudsman.answers import (
     evidence_of,
     problem,
     status,
+    text,
 )
 from dossier.vendors.ombudsman.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.ombudsman.options import options
@@ -106,8 +107,13 @@ class Ombudsman(NoCaseList):
             raise missing(request, reply, "case_id")
         return Uploaded(case_id=case_id)
 
-    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 - the port's
-        """Ask an operator, or create again (``on_unknown_outcome``): the API has no list and no search for cases."""
+    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
+        """Ask an operator, or create again (``on_unknown_outcome``): the API has no list and no search for cases.
+
+        The case that an operator names is looked up: it has the caller's own id of this one, if it is the one.
+        """
+        if intent.adopt is not None:
+            return (yield from self._named(case, intent.adopt))
         yield from ()
         if own(case.connection).on_unknown_outcome == "retry":
             return None
@@ -116,6 +122,15 @@ class Ombudsman(NoCaseList):
             f"the answer to creating case {case.reference} was lost, and the API cannot look a case up by its "
             f"reference: see at the vendor's whether external_case_id {known_as} exists"
         )
+
+    def _named(self, case: CaseView, named: str) -> Flow[Uploaded]:
+        """Look up the case that an operator named (guide, "Step 4")."""
+        request = requests.case(named)
+        answer = read_object(request, (yield request))
+        told, own_id = text(answer.get("external_case_id")), requests.external_id(case.reference, case.options)
+        if told is not None and told != own_id:
+            raise NeedsAttentionError(f"case {named} has external_case_id {line(told)}, and this case's is {own_id}")
+        return Uploaded(case_id=identifier(answer.get("case_id")) or named)
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
         """Return the ids of the case's evidence before the upload."""
@@ -147,6 +162,12 @@ class Ombudsman(NoCaseList):
 
         """
         (document,) = _pick(case, batch)
+        if intent.adopt is not None:
+            check_named(intent.adopt, intent, case.documents)
+            request = requests.evidence(_case_id(case), intent.adopt)
+            document_id = identifier(read_object(request, (yield request)).get("document_id")) or intent.adopt
+            check_named(document_id, intent, case.documents)
+            return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
         lost = f"the answer to the upload of {document.name} was lost, and it cannot be told whether it took effect"
         answer = yield from self._case(case)
         if not isinstance(answer.get("evidence", ""), list | type(None)):
@@ -154,16 +175,20 @@ class Ombudsman(NoCaseList):
         taken = {each.document_id for each in case.documents if each.document_id}
         listed = evidence_labels(answer)
         new = [each for each in listed if each not in intent.known and each not in taken]
+        entries = evidence_of(answer)
+        choices = [choice(each, [], Stamp.of(entries[each].get("uploaded_at"))) for each in new if each in entries]
         before = {*(intent.seen.ids if intent.seen else ())}
         if not new and not taken | before <= {*listed}:
             raise NeedsAttentionError(f"{lost}: the vendor's case does not list what it has")
         if len(new) > 1:
             shown = ", ".join(new)
             raise NeedsAttentionError(
-                f"{lost}: the case has {len(new)} new evidence documents ({shown})", candidates=new
+                f"{lost}: the case has {len(new)} new evidence documents ({shown})", candidates=new, choices=choices
             )
         if new and intent.others:
-            raise NeedsAttentionError(f"{lost}: {new[0]} is new, and others add to this case, too", candidates=new)
+            raise NeedsAttentionError(
+                f"{lost}: {new[0]} is new, and others add to this case, too", candidates=new, choices=choices
+            )
         if new and not usable(new[0]):
             raise NeedsAttentionError(f"{lost}: the case has a new evidence document without an id that can be used")
         return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None

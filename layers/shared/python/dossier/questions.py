@@ -1,0 +1,41 @@
+"""What an operator is told of a question, wherever it is shown: the candidates, and the commands that answer it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from dossier.errors import Choice
+
+MOST_COMMANDS = 5
+"""Candidates for which the whole command is written out."""
+
+
+def answers(
+    connection: str, reference: str, choices: Sequence[Choice] = (), what: str | None = None
+) -> list[tuple[str, str]]:
+    """Return the commands that answer a question, each with when to use it.
+
+    Args:
+        connection: the case's.
+        reference: the case's.
+        choices: what the vendor lists that may be the answer.
+        what: the question, where the case has several open ones.
+
+    """
+    begin = ["dossier", "resolve", reference, "--connection", connection, *(["--question", what] if what else [])]
+    usable = [shlex.join([*begin, "--use", each.id]) for each in choices[:MOST_COMMANDS]]
+    found = [(f"if it is {_described(each)}", command) for each, command in zip(choices, usable, strict=False)]
+    if not found or len(choices) > MOST_COMMANDS:
+        found.append(("if the vendor has it, by the id that the vendor shows", f"{shlex.join(begin)} --use ID"))
+    found.append(("if the vendor certainly does not have it", f"{shlex.join(begin)} --retry"))
+    return [*found, ("to end the case as failed", f"{shlex.join(begin)} --give-up")]
+
+
+def listed(choices: Iterable[Choice]) -> list[dict[str, str | None]]:
+    """Return candidates for programs."""
+    return [{"id": each.id, "name": each.name or None, "created": each.created or None} for each in choices]
+
+
+def _described(choice: Choice) -> str:
+    return f"{choice.id} ({choice.name})" if choice.name else choice.id
