@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
@@ -13,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from dossier import tables
 from dossier.connections import load_toml
 from dossier.errors import ConfigurationError
 from dossier.settings import CONNECTION_NAME, Connection
+from dossier.suggestions import closest, suggested
 
 Architecture = Literal["arm64", "x86_64"]
 Context = Callable[[str], object]
@@ -185,6 +185,7 @@ class _Reader:
         self._context, self._root, self._environment = context, root, environment
         named = str(context("settings") or "").strip()
         self._path = root / (named or FILE)
+        self._tables = tables.Tables()
         self._file = self._read_file(required=bool(named))
 
     def reject_unknown(self, names: Iterable[str]) -> None:
@@ -193,9 +194,8 @@ class _Reader:
         for prefix, keys in (("-c ", given), (f"{self._path.name}: ", self._file)):
             for key in keys:
                 if key not in KNOWN:
-                    closest = difflib.get_close_matches(key, KNOWN, n=1)
-                    hint = f'; did you mean "{closest[0]}"?' if closest else f"; known are {', '.join(KNOWN)}"
-                    self.problems.append(f"{prefix}{key}: unknown setting{hint}")
+                    place = "" if prefix == "-c " else self._line(key)
+                    self.problems.append(f"{prefix}{key}: unknown setting{_meant(key)}{place}")
 
     def values(self) -> dict[str, Any]:
         """Return what was set, by the name of its field; without connections."""
@@ -208,7 +208,8 @@ class _Reader:
             try:
                 read = _read(key, value, folder)
             except _WrongError as wrong:
-                self.problems.append(f'{name} "{wrong.shown or str(value).strip()}": {wrong}')
+                place = self._line(key) if name != key else ""
+                self.problems.append(f'{name} "{wrong.shown or str(value).strip()}": {wrong}{place}')
                 continue
             if key.startswith(_RETENTION):
                 retention[key.removeprefix(_RETENTION)] = read
@@ -230,6 +231,11 @@ class _Reader:
             self.problems += str(error).splitlines()
             return {}
 
+    def _line(self, key: str) -> str:
+        """Return the line of a key of the settings file, as the end of a message about it."""
+        line = self._tables.line(key.split("."))
+        return f" (line {line})" if line else ""
+
     def _given(self, key: str) -> tuple[str, object, Path]:
         """Return what a setting is called where it was set, its value (None: not set), and where paths begin."""
         value = self._context(key)
@@ -244,16 +250,17 @@ class _Reader:
     def _read_file(self, *, required: bool) -> dict[str, object]:
         """Return the settings file's keys, those of a table as ``table.key``."""
         try:
-            data = tomllib.loads(self._path.read_bytes().decode("utf-8"))
+            self._tables = tables.read(self._path.read_bytes().decode("utf-8-sig"))
         except FileNotFoundError:
             if required:
                 self.problems.append(f"{self._path}: there is no such file: write it, or leave out -c settings")
             return {}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError) as error:
             self.problems.append(f"{self._path.name}: cannot be read: {' '.join(str(error).split())}")
             return {}
+        self.problems += [f"{self._path.name}: line {line}: {what}" for line, what in self._tables.problems]
         flat: dict[str, object] = {}
-        for key, value in data.items():
+        for key, value in self._tables.data.items():
             flat |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
         return flat
 
@@ -264,6 +271,18 @@ class _WrongError(Exception):
     def __init__(self, use: str, shown: str = "") -> None:
         super().__init__(use)
         self.shown = shown
+
+
+def _meant(key: str) -> str:
+    """Return the setting that an unknown one was meant to be: it may stand in the wrong table, or in none."""
+    last = key.rpartition(".")[2]
+    near = next((each for each in KNOWN if each.rpartition(".")[2] == last), None) or closest(key, KNOWN)
+    if near is None:
+        return suggested(key, KNOWN)
+    table, _, name = near.rpartition(".")
+    if name == last and near != key:
+        return f'; did you mean "{near}"? Write {name} {f"under [{table}]" if table else "above the first table"}'
+    return f'; did you mean "{near}"?'
 
 
 _RETENTION = "retention."

@@ -129,8 +129,9 @@ def test_unknown_settings_are_errors_with_a_suggestion(tmp_path: Path) -> None:
         Settings.load(context.get, root=tmp_path, environment={}, names=context)
     lines = str(error.value).splitlines()
     assert '-c stge: unknown setting; did you mean "stage"?' in lines
-    assert 'dossier.toml: conections: unknown setting; did you mean "connections"?' in lines
-    assert 'dossier.toml: retention.document_days: unknown setting; did you mean "retention.documents_days"?' in lines
+    assert 'dossier.toml: conections: unknown setting; did you mean "connections"? (line 1)' in lines
+    wanted = 'unknown setting; did you mean "retention.documents_days"? (line 3)'
+    assert f"dossier.toml: retention.document_days: {wanted}" in lines
     assert not [line for line in lines if "aws" in line or "telemetry" in line]
 
 
@@ -210,7 +211,7 @@ def test_a_wrong_key_ends_the_app_with_one_line(tmp_path: Path) -> None:
         cwd=ROOT, env={**os.environ, "DOSSIER_CONNECTIONS": str(path)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == 'connections.toml: [claims] casetype: unknown key; did you mean "casetype_id"?\n'
+    assert done.stderr == 'connections.toml: [claims] casetype: unknown key; did you mean "casetype_id"? (line 4)\n'
 
 
 def _load(context: dict[str, str]) -> Settings:

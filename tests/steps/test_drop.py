@@ -510,7 +510,7 @@ WRONG = [
     ),
     ('{"resume": true}', "case.json is wrong: resume: unknown key"),
     ('{"drop": {}}', "case.json is wrong: drop: unknown key"),
-    ('{"refrence": "A-1"}', "case.json is wrong: refrence: unknown key"),
+    ('{"refrence": "A-1"}', 'case.json is wrong: refrence: unknown key; did you mean "reference"?'),
     ('{"bad\\nkey": 1}', "case.json is wrong: bad key: unknown key"),
     ('{"a\\ud800": 1}', "case.json is wrong: input: Input should be a valid string"),
     ('{"reference": "../../x", "case_id": "c"}', "case.json is wrong: reference: use 1 to 100 letters"),

@@ -69,8 +69,8 @@ def test_the_shipped_file_is_valid() -> None:
     [
         ("", "has no connections: add a table such as [invoices]"),
         ("[invoices\n", "line 1, column 10: Expected ']' at the end of a table declaration"),
-        ('a = "', "end of document: "),
-        ("top = 1", "top: a connection is a table: [top] on a line of its own"),
+        ('a = "', "line 1, column 6: the text has no end: close its quotation marks"),
+        ("top = 1", "top: a key without a table: write the name of its connection on a line above it, such as"),
         ('[2nd]\nvendor = "docsumo"', "[2nd]: a name is 1 to 32 letters, digits, '_' and '-'"),
         ('[a-dlq]\nvendor = "docsumo"', '[a-dlq]: a name cannot end in "-dlq"'),
         ("[a]", "[a] vendor: missing: use one of docsumo, docustack, ombudsman"),

@@ -11,10 +11,8 @@ not wait for pydantic.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -22,19 +20,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from dossier.errors import ConfigurationError, InvalidCaseError
+from dossier.suggestions import closest, did_you_mean, suggested
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
     from dossier.settings import Connection
+    from dossier.tables import Tables
 
 LAYER_PACKAGE = "dossier_settings"
 """The package in the settings layer."""
 LAYER_FILE = "connections.json"
 """The file in that package: what :func:`dump` wrote."""
 
-_TOML_POSITION = re.compile(r"(?P<what>.*) \((?:at )?(?P<where>line \d+, column \d+|end of document)\)")
 _SECRET_KEYS = frozenset({"api_key", "apikey", "key", "password", "secret", "secrets", "token", "webhook_secrets"})
 
 
@@ -45,19 +44,32 @@ def load_toml(path: Path) -> dict[str, Connection]:
         The connections by name, in the file's order.
 
     Raises:
-        ConfigurationError: with one line, ``<file>: [<table>] <key>: <what is wrong>``, and never a value, which may
-            be a secret in the wrong place.
+        ConfigurationError: with one line for each problem, ``<file>: [<table>] <key>: <what is wrong> (line <n>)``, and
+            never a value, which may be a secret in the wrong place.
 
     """
+    problems: list[tuple[int, str]] = []
+    found: dict[str, Connection] = {}
     try:
         tables = _parse(path)
-        if not tables:
+        if not tables.data and not tables.problems:
             raise ConfigurationError("has no connections: add a table such as [invoices]")
-        found = {name: _connection(name, table) for name, table in tables.items()}
-        _check_accounts(found)
-        return found
+        problems += [(line, f"line {line}{_comma(what)}{what}") for line, what in tables.problems]
+        for name, table in tables.data.items():
+            connection = _connection(name, table, tables, problems)
+            if connection is not None:
+                found[name] = connection
+        if not problems:
+            _check_accounts(found)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {error}") from None
+    if problems:
+        raise ConfigurationError("\n".join(f"{path.name}: {' '.join(what.split())}" for _, what in sorted(problems)))
+    return found
+
+
+def _comma(what: str) -> str:
+    return ", " if what.startswith("column ") else ": "
 
 
 def dump(connections: Mapping[str, Connection]) -> str:
@@ -112,9 +124,11 @@ def _load_known(name: str) -> Connection:
     return connection_model(data["vendor"]).model_validate(data)
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> Tables:
+    from dossier.tables import read  # noqa: PLC0415  # not for the webhook's cold start
+
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return read(path.read_bytes().decode("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigurationError(
             "there is no such file: write it, or name another by -c connections=PATH or DOSSIER_CONNECTIONS"
@@ -123,29 +137,51 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"is not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        found = _TOML_POSITION.fullmatch(str(error))
-        raise ConfigurationError(f"{found['where']}: {found['what']}" if found else str(error)) from None
 
 
-def _connection(name: str, table: object) -> Connection:
+def _connection(name: str, table: object, tables: Tables, problems: list[tuple[int, str]]) -> Connection | None:
+    """Return the connection of a table; None if something is wrong with it, which is added to ``problems``."""
     from pydantic import ValidationError  # noqa: PLC0415  # not for the webhook's cold start
 
-    from dossier.settings import CONNECTION_NAME  # noqa: PLC0415
+    def wrong(what: str, *key: object) -> None:
+        line = tables.line((name, *key))
+        problems.append((line or 0, f"{what} (line {line})" if line else what))
 
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{name}: a connection is a table: [{name}] on a line of its own")
-    if not re.fullmatch(CONNECTION_NAME, name):
-        raise ConfigurationError(f"[{name}]: a name is 1 to 32 letters, digits, '_' and '-', beginning with a letter")
-    if name.endswith("-dlq"):
-        raise ConfigurationError(f'[{name}]: a name cannot end in "-dlq": queues of dead letters are called that')
+    problem = _misnamed(name, table)
+    if problem or not isinstance(table, dict):
+        wrong(problem)
+        return None
     if "name" in table:
-        raise ConfigurationError(f"[{name}] name: unknown key: a connection's name is that of its table")
-    model = _model(name, table)
+        wrong(f"[{name}] name: unknown key: a connection's name is that of its table", "name")
+        table = {key: value for key, value in table.items() if key != "name"}
+    try:
+        model = _model(name, table)
+    except ConfigurationError as error:
+        if "vendor" in table or not tables.torn & {(), (name,)}:
+            wrong(str(error), "vendor")
+        return None
     try:
         return model.model_validate({**table, "name": name})
     except ValidationError as error:
-        raise ConfigurationError(f"[{name}]{_problem(error, model)}") from None
+        for key, what in _problems(error, model, torn=bool(tables.torn & {(), (name,)})):
+            shown = ".".join(map(str, key))
+            wrong(f"[{name}] {shown}: {what}" if shown else f"[{name}]: {what}", *key)
+        return None
+
+
+def _misnamed(name: str, table: object) -> str:
+    """Return why a name cannot be a connection's; empty if it can."""
+    from dossier.settings import CONNECTION_NAME  # noqa: PLC0415  # not for the webhook's cold start
+
+    if isinstance(table, list):
+        return f"[[{name}]]: a connection is one table: write [{name}]"
+    if not isinstance(table, dict):
+        return f"{name}: a key without a table: write the name of its connection on a line above it, such as [invoices]"
+    if not re.fullmatch(CONNECTION_NAME, name):
+        return f"[{name}]: a name is 1 to 32 letters, digits, '_' and '-', beginning with a letter"
+    if name.endswith("-dlq"):
+        return f'[{name}]: a name cannot end in "-dlq": queues of dead letters are called that'
+    return ""
 
 
 def _check_accounts(connections: Mapping[str, Connection]) -> None:
@@ -178,23 +214,31 @@ def _model(name: str, table: Mapping[str, object]) -> type[Connection]:
 
     known = vendors.names()
     if "vendor" not in table:
-        typed = difflib.get_close_matches("vendor", table, n=1)
-        hint = f'; you wrote "{typed[0]}"' if typed else ""
+        typed = closest("vendor", table)
+        hint = f'; you wrote "{typed}"' if typed else ""
         raise ConfigurationError(f"[{name}] vendor: missing: use one of {', '.join(known)}{hint}")
     vendor = table["vendor"]
     if not isinstance(vendor, str) or vendor not in known:
         raise ConfigurationError(
-            f"[{name}] vendor: unknown vendor: use one of {', '.join(known)}{_did_you_mean(str(vendor), known)}"
+            f"[{name}] vendor: unknown vendor: use one of {', '.join(known)}{did_you_mean(str(vendor), known)}"
         )
     return vendors.connection_model(vendor)
 
 
-def _problem(error: ValidationError, model: type[Connection]) -> str:
-    """Return the problem to mend first, as what follows the table; a misspelt key explains one that is missing."""
-    problems = error.errors(include_url=False, include_input=False)
-    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    where = ".".join(str(part) for part in first["loc"])
-    return f" {where}: {_what(first, model)}" if where else f": {_what(first, model)}"
+def _problems(
+    error: ValidationError, model: type[Connection], *, torn: bool
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Yield each key that is wrong, and what is; a misspelt key explains one that is missing."""
+    found = error.errors(include_url=False, include_input=False)
+    meant = set()
+    for each in found:
+        if each["type"] == "extra_forbidden":
+            *parents, key = each["loc"]
+            near = closest(str(key), _keys(model, parents))
+            meant |= {(*parents, near)} if near else set()
+    for each in found:
+        if each["type"] != "missing" or not (torn or each["loc"] in meant):
+            yield each["loc"], _what(each, model)
 
 
 def _what(problem: ErrorDetails, model: type[Connection]) -> str:
@@ -202,15 +246,10 @@ def _what(problem: ErrorDetails, model: type[Connection]) -> str:
     if problem["type"] == "extra_forbidden":
         if str(key).lower().replace("-", "_") in _SECRET_KEYS:
             return "unknown key: no secrets here, they go to Secrets Manager (dossier secrets set)"
-        return f"unknown key{_did_you_mean(str(key), _keys(model, parents))}"
+        return f"unknown key{suggested(str(key), _keys(model, parents))}"
     if problem["type"] == "missing":
         return "missing"
     return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    closest = difflib.get_close_matches(word, list(known), n=1)
-    return f'; did you mean "{closest[0]}"?' if closest else ""
 
 
 def _keys(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dossier.errors import InvalidCaseError
+from dossier.suggestions import closest
 from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -132,7 +133,7 @@ class CaseInput(Frozen):
         try:
             case = cls.model_validate(data)
         except ValidationError as error:
-            raise InvalidCaseError(f"the execution input is wrong: {first_problem(error)}") from error
+            raise InvalidCaseError(f"the execution input is wrong: {problems(error)}") from error
         refused = case.drop is not None and case.drop.refused is not None
         nothing = not case.documents and case.case_id is None and not case.document_ids
         if nothing and not refused and case.refresh is None:
@@ -140,6 +141,21 @@ class CaseInput(Frozen):
         if case.document_ids and (case.documents or case.case_id is not None):
             raise InvalidCaseError("the execution input is wrong: document_ids are only collected, and stand alone")
         return case
+
+    @classmethod
+    def named(cls, data: object) -> CaseInput | None:
+        """Return what names a case in an input that is wrong otherwise: connection, reference, where it was dropped.
+
+        None if the input has no good names.
+        """
+        if not isinstance(data, dict):
+            return None
+        for keys in (("connection", "reference", "drop", "refresh"), ("connection", "reference")):
+            try:
+                return cls.model_validate({key: data[key] for key in keys if key in data})
+            except ValidationError:
+                continue
+        return None
 
 
 def seconds_of(deadline: str | float) -> int:
@@ -155,15 +171,57 @@ def seconds_of(deadline: str | float) -> int:
     return math.ceil(float(given[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[given[2]])
 
 
+MOST_PROBLEMS = 5
+"""Most problems of one input that its error names."""
+_OWN_KEYS = frozenset({"resume", "drop", "refresh"})
+"""Keys of an input that Dossier sets itself: no suggestion names them."""
+
+
+def problems(error: ValidationError) -> str:
+    """Return the problems of an execution input as one line: each with its key, without values.
+
+    A key that is unknown is named with the one that was probably meant, which is then not reported as missing.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    meant = {(*each["loc"][:-1], _near(each["loc"])) for each in found if each["type"] == "extra_forbidden"}
+    said = [_problem(each) for each in found if not (each["type"] == "missing" and each["loc"] in meant)]
+    more = [f"and {len(said) - MOST_PROBLEMS} more"] if len(said) > MOST_PROBLEMS else []
+    return "; ".join([*said[:MOST_PROBLEMS], *more])
+
+
 def first_problem(error: ValidationError) -> str:
     """Return the first problem of a pydantic error as one line: ``key.sub: what is wrong``, without the value."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "input"
+    return _problem(error.errors(include_url=False, include_input=False)[0])
+
+
+def _problem(problem: ErrorDetails) -> str:
+    where = " ".join(".".join(str(part) for part in problem["loc"]).split()) or "input"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key"
+        return f"{where}: unknown key{_hint(problem['loc'])}"
     if where.endswith("reference") and problem["type"] == "string_pattern_mismatch":
         return f"{where}: use 1 to 100 letters, digits, '.', '_', '-', beginning with a letter or digit"
     return f"{where}: {problem['msg']}"
+
+
+def _hint(place: tuple[int | str, ...]) -> str:
+    """Return what an unknown key may have been meant to be."""
+    near = _near(place)
+    if near:
+        return f'; did you mean "{near}"?'
+    known = _known(place)
+    options = "; an option of the vendor stands in options" if len(place) == 1 else ""
+    return f"; known are {', '.join(known)}{options}" if known else ""
+
+
+def _near(place: tuple[int | str, ...]) -> str | None:
+    return closest(str(place[-1]), _known(place))
+
+
+def _known(place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that may stand where an unknown one does."""
+    if len(place) == 1:
+        return [name for name in CaseInput.model_fields if name not in _OWN_KEYS]
+    return [*DocumentInput.model_fields] if place[0] == "documents" else []
 
 
 class CaseStatus(StrEnum):

@@ -207,12 +207,12 @@ def _misplaced(place: Place, what: Landed) -> Draft:
     return Draft(_refused(place, what.key, place.problem), (stat,))
 
 
-def _refused(place: Place, key: str, problem: str) -> CaseInput:
-    """Return an input that Accept refuses with this one line."""
+def _refused(place: Place, key: str, problem: str, *, reference: str | None = None) -> CaseInput:
+    """Return an input that Accept refuses with this one line, under the reference that was given or is made up."""
     line = "".join(each if each.isprintable() else " " for each in problem)  # it may repeat what case.json says
     return CaseInput(
         connection=place.connection[:_LONGEST_CONNECTION],
-        reference=reference_of(place.folder or place.name),
+        reference=reference or reference_of(place.folder or place.name),
         drop=Drop(key=key, refused=" ".join(line.split())[:_LONGEST_LINE]),
     )
 
@@ -288,7 +288,9 @@ def _assembled(
         parts = [files[name] for name in (files if named is None else named) if name in files]
         return Draft(_case({**data, "drop": {"key": case_file.key}}), (case_file, *parts))
     except InvalidCaseError as error:
-        return Draft(_refused(place, case_file.key, str(error)), (case_file,))
+        return Draft(
+            _refused(place, case_file.key, str(error), reference=_own_reference(case_file, desk)), (case_file,)
+        )
 
 
 class _Others:
@@ -367,6 +369,15 @@ def _object(case_file: Stat, desk: Desk) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidCaseError(f'{CASE_FILE} is wrong: it must be an object, such as {{"reference": "INV-1"}}')
     return data
+
+
+def _own_reference(case_file: Stat, desk: Desk) -> str | None:
+    """Return the reference that a ``case.json`` gives, whatever else is wrong with it; None if it gives no good one."""
+    try:
+        reference = _object(case_file, desk).get("reference")
+    except InvalidCaseError:
+        return None
+    return reference if isinstance(reference, str) and REFERENCE.fullmatch(reference) else None
 
 
 def _case(data: dict[str, Any]) -> CaseInput:

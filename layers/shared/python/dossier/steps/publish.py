@@ -151,7 +151,10 @@ def fail(
     try:
         submitted = CaseInput.parse(case_input)
     except CaseFailedError:
-        return answer  # not even a connection and a reference to write it under
+        named = CaseInput.named(case_input)
+        if named is None:
+            return answer  # not even a connection and a reference to write it under
+        submitted = named
     if submitted.drop and error in _REFUSALS:
         _tell_the_dropper(submitted.drop, reason, desk)
     names = (submitted.connection, submitted.reference)

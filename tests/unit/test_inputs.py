@@ -1,0 +1,87 @@
+"""Execution inputs: what is wrong with one is said with its key, and with the key that was meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseInput
+
+GOOD: dict[str, Any] = {
+    "connection": "invoices",
+    "reference": "INV-1",
+    "documents": [{"uri": "s3://scans/a.pdf", "name": "a.pdf"}],
+}
+
+
+def wrong(**changes: Any) -> str:
+    """Return what is said of the good input with changes; None takes a key out."""
+    data = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+    with pytest.raises(InvalidCaseError) as error:
+        CaseInput.parse(data)
+    return str(error.value).removeprefix("the execution input is wrong: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("refrence", "reference"),
+        ("Reference", "reference"),
+        ("conection", "connection"),
+        ("documnets", "documents"),
+        ("document", "documents"),
+        ("option", "options"),
+        ("caseId", "case_id"),
+        ("case-id", "case_id"),
+        ("documentIds", "document_ids"),
+        ("Deadline", "deadline"),
+    ],
+)
+def test_an_unknown_key_suggests_the_one_that_was_meant(typed: str, meant: str) -> None:
+    """The key that is then missing is not a second problem."""
+    value = GOOD.get(meant, "x")
+    assert wrong(**{meant: None, typed: value}) == f'{typed}: unknown key; did you mean "{meant}"?'
+
+
+def test_a_key_of_a_document_is_suggested_too() -> None:
+    """A document names its place as ``uri``."""
+    said = wrong(documents=[{"url": "s3://scans/a.pdf"}, {"uri": "s3://scans/b.pdf", "filename": "b.pdf"}])
+    assert said == (
+        'documents.0.url: unknown key; did you mean "uri"?; documents.1.filename: unknown key; did you mean "name"?'
+    )
+
+
+def test_a_key_that_resembles_none_lists_those_that_there_are() -> None:
+    """An option of the vendor in the wrong place is the likeliest mistake."""
+    said = wrong(colour="red")
+    assert said.startswith("colour: unknown key; known are connection, reference, documents, options, case_id,")
+    assert said.endswith("; an option of the vendor stands in options")
+
+
+@pytest.mark.parametrize("own", ["resumed", "drops", "refreshes"])
+def test_what_dossier_sets_itself_is_not_suggested(own: str) -> None:
+    """Nobody is led to a key that is not for them."""
+    assert not {'"resume"', '"drop"', '"refresh"'} & set(wrong(**{own: 1}).replace("?", " ").split())
+
+
+def test_all_problems_are_said_at_once() -> None:
+    """An input is fixed once; of a great many problems the first five are named."""
+    assert wrong(reference="-r", deadline=0, docs=1) == (
+        "reference: use 1 to 100 letters, digits, '.', '_', '-', beginning with a letter or digit; "
+        'deadline: Input should be greater than or equal to 1; docs: unknown key; did you mean "documents"?'
+    )
+    assert wrong(documents=[{"name": "x"}] * 9).endswith("documents.4.uri: Field required; and 4 more")
+
+
+def test_what_names_a_case_survives_a_wrong_input() -> None:
+    """The case can be reported under its own name, whatever else is wrong; bad names are none."""
+    named = CaseInput.named({**GOOD, "documnets": [], "options": 7})
+    assert named is not None
+    assert (named.connection, named.reference) == ("invoices", "INV-1")
+    dropped = CaseInput.named({**GOOD, "drop": {"key": "inbox/invoices/a.pdf"}, "x": 1})
+    assert dropped is not None
+    assert dropped.drop is not None
+    for bad in ({**GOOD, "reference": "../x"}, {"connection": "invoices"}, [], None, "x"):
+        assert CaseInput.named(bad) is None
