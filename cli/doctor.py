@@ -149,7 +149,10 @@ def _connection(where: Target, name: str, settings: Connection | None) -> Iterat
     else:
         mend = f"check base_url of [{name}], and its key: `dossier secrets set {name}`"
         yield _tried(f"{name} vendor", partial(_vendor, where, settings), mend)
-    yield _tried(f"{name} webhook", partial(_webhook, where, name), "deploy again; see the log of the webhook function")
+    if name in where.webhook_urls:
+        yield _tried(
+            f"{name} webhook", partial(_webhook, where, name), "deploy again; see the log of the webhook function"
+        )
 
 
 def _secret(where: Target, name: str, settings: Connection | None) -> Check:

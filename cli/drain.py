@@ -9,7 +9,7 @@ from typing import Any
 from cli.errors import NotFinishedError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted
+from cli.text import counted, when
 from dossier.errors import ParkedError
 from dossier.models import iso, now
 from dossier.stores.cases import CaseRecord
@@ -73,7 +73,9 @@ def drain(
         message = f"{counted(running, 'execution')} left after {timeout:g} s: `dossier drain --park` ends what waits"
         raise NotFinishedError(message, document=document)
     out.document(document)
-    out.line(f"nothing new starts since {since}; {counted(running, 'execution')} left, {parked} parked just now")
+    out.line(
+        f"nothing new starts since {when(since or '')}; {counted(running, 'execution')} left, {parked} parked just now"
+    )
     rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
     if rows:
         out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)

@@ -99,6 +99,7 @@ def outputs(out: Output, where: target.Target) -> None:
     found = where.outputs()
     out.document(found)
     webhooks = [(f"webhook {name}", url) for name, url in found.pop("webhook_urls").items()]
+    found["connections"] = ", ".join(found["connections"])
     out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items())])
 
 

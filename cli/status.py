@@ -12,7 +12,7 @@ from cli.deliveries import moment_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, counted, size
+from cli.text import clean, counted, local, size, when
 from dossier.models import CaseStatus, Document, iso
 from dossier.questions import answers, listed
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
@@ -92,8 +92,10 @@ def cases(
         which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " want review" if review else ""
         out.progress(f"no cases{which}")
         return
-    rows = [(each.connection, each.reference, each.status.value, each.submitted_at, _remark(each)) for each in records]
-    out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows)
+    rows = [
+        (each.connection, each.reference, each.status.value, when(each.submitted_at), _remark(each)) for each in records
+    ]
+    out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows, long={"REASON"})
     if more:
         out.progress(
             f"{counted(len(records), 'case')} shown, and there are more: add --all, or --after {_cursor(records[-1])}"
@@ -117,7 +119,9 @@ def _cursor(record: CaseRecord) -> str:
 
 
 def _remark(record: CaseRecord) -> str:
-    return "; ".join(filter(None, ("wants review" if record.review else None, record.reason or record.note)))
+    return "; ".join(
+        filter(None, ("wants review" if record.review else None, local(record.reason or record.note or "")))
+    )
 
 
 def summary(record: CaseRecord) -> dict[str, Any]:
@@ -196,12 +200,12 @@ def show_questions(out: Output, case: Case) -> None:
     for number, question in enumerate(case.questions):
         if number:
             out.line()
-        out.line(f"question ({question.what}, {question.asked_at}): {question.text}")
+        out.line(f"question ({question.what}, {when(question.asked_at, seconds=True)}): {question.text}")
         if question.choices:
             rows = [(each.id, each.name, each.created) for each in question.choices]
             out.table(("ID", "NAME", "CREATED"), rows)
-        for when, command in _answers(case, question):
-            out.line(f"{when}: {command}")
+        for meaning, command in _answers(case, question):
+            out.line(f"{meaning}: {command}")
 
 
 def result_key(record: CaseRecord) -> str | None:
@@ -235,17 +239,17 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("case", f"{record.connection} / {record.reference}"),
             ("vendor", record.vendor),
             ("status", record.status.value),
-            ("reason", record.reason),
+            ("reason", local(record.reason or "")),
             ("error", record.error),
-            ("note", record.note),
+            ("note", local(record.note or "")),
             ("review", REVIEW if record.review else None),
             ("case id", record.case_id),
             ("vendor's status", record.vendor_status),
             ("stage", record.stage_id),
             ("assigned to", record.assigned_to),
-            ("submitted", record.submitted_at),
-            ("updated", record.updated_at),
-            ("completed", record.completed_at),
+            ("submitted", when(record.submitted_at, seconds=True)),
+            ("updated", when(record.updated_at, seconds=True)),
+            ("completed", when(record.completed_at or "", seconds=True)),
             ("execution", record.execution_arn),
             ("result", key and f"s3://{where.bucket}/{key}"),
             ("attempt", record.attempt if record.attempt > 1 else None),
@@ -258,13 +262,18 @@ def _show(out: Output, where: Target, case: Case) -> None:
     if len(case.revisions) > 1:
         out.line()
         out.line(counted(len(case.revisions), "revision"))
-        revisions = [(each.number, each.collected_at, each.status, _changes(each)) for each in case.revisions]
-        out.table(("REVISION", "COLLECTED", "STATUS", "CHANGES"), revisions)
+        revisions = [
+            (each.number, when(each.collected_at or ""), each.status, _changes(each)) for each in case.revisions
+        ]
+        out.table(("REVISION", "COLLECTED", "STATUS", "CHANGES"), revisions, long={"CHANGES"})
     if case.documents:
         out.line()
         out.line(counted(len(case.documents), "document"))
-        rows = [(each.name, standing(each), each.document_id, each.job_id, each.error) for each in case.documents]
-        out.table(("NAME", "STATUS", "DOCUMENT ID", "JOB ID", "ERROR"), rows)
+        rows = [
+            (each.name, standing(each, ended=record.status.final), each.document_id, each.job_id, each.error)
+            for each in case.documents
+        ]
+        out.table(("NAME", "STATUS", "DOCUMENT ID", "JOB ID", "ERROR"), rows, long={"ERROR"})
     if case.artifacts:
         out.line()
         out.line(counted(len(case.artifacts), "artifact"))
@@ -277,10 +286,10 @@ def _show(out: Output, where: Target, case: Case) -> None:
 
 def _refresh(refresh: Refresh) -> str | None:
     if refresh.execution_arn:
-        return f"running since {refresh.started_at}: {refresh.execution_arn}"
-    again = f"; it is looked at again at {refresh.look_at}" if refresh.look_at else ""
+        return f"running since {when(refresh.started_at or '', seconds=True)}: {refresh.execution_arn}"
+    again = f"; it is looked at again at {when(refresh.look_at)}" if refresh.look_at else ""
     if refresh.error:
-        return f"the last one failed: {refresh.error}{again}"
+        return f"the last one failed: {local(refresh.error)}{again}"
     return f"something is not finished{again}" if again else None
 
 
@@ -297,10 +306,17 @@ def _changes(revision: RevisionRecord) -> str:
     return "; ".join(told)
 
 
-def standing(document: Document) -> str:
-    """Return where a document stands, in the vendor's own word where there is one."""
+def standing(document: Document, *, ended: bool = False) -> str:
+    """Return where a document stands, in the vendor's own word where there is one.
+
+    The case has ``ended``: a word that the vendor said while it was at work says how things were, not how they are.
+    """
     if document.failed:
         return document.status or "failed"
+    if ended and not document.finished:
+        if document.document_id is None:
+            return "not sent" if document.job_id is None else "sent"
+        return f"{document.status or 'uploaded'} when last asked"
     status = document.status or ("uploaded" if document.document_id else "accepted")
     return status if document.progress is None or document.finished else f"{status} ({document.progress} %)"
 

@@ -16,7 +16,7 @@ from dossier.bootstrap import App
 from dossier.environment import Environment
 from dossier.models import INBOX
 from local import control
-from local.deploy import aws_environment
+from local.deploy import aws_environment, connections_of
 from local.home import LocalState
 
 DEFAULT_STAGE = "dev"
@@ -30,7 +30,8 @@ class Target:
 
     Attributes:
         api_url: the API's own address.
-        webhook_urls: by connection; these are all the connections that are deployed.
+        connections: names of the deployed connections, sorted.
+        webhook_urls: by connection, of those that take webhooks.
         bucket: the artifact bucket.
         table: the table.
         state_machine_arn: the state machine.
@@ -45,6 +46,7 @@ class Target:
     """
 
     api_url: str
+    connections: list[str]
     webhook_urls: dict[str, str]
     bucket: str
     table: str
@@ -56,11 +58,6 @@ class Target:
     secret_prefix: str
     connections_file: Path | None
     session: boto3.Session
-
-    @property
-    def connections(self) -> list[str]:
-        """Names of the deployed connections, sorted."""
-        return sorted(self.webhook_urls)
 
     @property
     def stack(self) -> str:
@@ -87,7 +84,7 @@ class Target:
             BadUsageError: it is not deployed; names those that are.
 
         """
-        if connection not in self.webhook_urls:
+        if connection not in self.connections:
             known = ", ".join(self.connections) or "none is deployed"
             raise BadUsageError(f'unknown connection "{connection}"', fix=f"use one of {known}")
         return connection
@@ -107,6 +104,7 @@ class Target:
     def outputs(self) -> dict[str, Any]:
         """Return what ``dossier outputs --json`` prints."""
         return {
+            "connections": self.connections,
             "webhook_urls": self.webhook_urls,
             "api_url": self.api_url,
             "bucket": self.bucket,
@@ -151,6 +149,7 @@ def _local(state: LocalState) -> Target:
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
     return Target(
         api_url=found.api_url,
+        connections=sorted(found.connections or found.webhook_urls),
         webhook_urls=dict(found.webhook_urls),
         bucket=found.bucket,
         table=found.table,
@@ -170,10 +169,11 @@ def _cloud(stage: str) -> Target:
     found = _stack_outputs(session, f"dossier-{stage}")
     try:
         api_url = found["ApiUrl"].rstrip("/")
-        names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
+        names, with_webhooks = connections_of(found)
         return Target(
             api_url=api_url,
-            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in names},
+            connections=sorted(names),
+            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in with_webhooks},
             bucket=found["BucketName"],
             table=found["TableName"],
             state_machine_arn=found["StateMachineArn"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any
 
 LONGEST = 4000
@@ -52,6 +53,38 @@ def _obeyed(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
+
+
+def when(at: str, *, seconds: bool = False) -> str:
+    """Return a moment (ISO 8601) as this machine's clock shows it: short, with the day or the year where it is another.
+
+    What is no moment is returned as it is.
+    """
+    try:
+        there = datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    if there.tzinfo is None:
+        there = there.replace(tzinfo=UTC)
+    here, today = there.astimezone(), datetime.now().astimezone()
+    if here.year != today.year:
+        return f"{here:%Y-%m-%d}" + (f" {here:%H:%M:%S}" if seconds else "")
+    day = "" if here.date() == today.date() else f"{here:%m-%d} "
+    return f"{day}{here:%H:%M:%S}" if seconds else f"{day}{here:%H:%M}"
+
+
+_UTC = re.compile(r"(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d(:\d\d)?) UTC\b|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+
+
+def local(text: str) -> str:
+    """Return a text whose times in UTC, as Dossier writes them into notes and reasons, are this machine's clock's."""
+    return _UTC.sub(_local, text)
+
+
+def _local(found: re.Match[str]) -> str:
+    at = found[0] if found[2] is None else f"{found[1] or datetime.now(UTC).date()}T{found[2]}+00:00"
+    shown = when(at, seconds=found[2] is None or found[3] is not None)
+    return found[0] if shown == at else shown
 
 
 def counted(number: int, what: str) -> str:

@@ -84,6 +84,7 @@ class DossierStack(cdk.Stack):
             EventBusName=bus.event_bus_name,
             SecretPrefix=settings.prefix,
             ConnectionNames=",".join(settings.connections),
+            WebhookConnections=",".join(name for name, each in settings.connections.items() if each.webhook) or "-",
             AlarmTopicArn=topic.topic_arn,
         )
 

@@ -137,9 +137,10 @@ def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> 
     """
     try:
         api_url = f"{endpoint_url}/_aws/execute-api/{found['ApiId']}/$default"
-        names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
+        names, with_webhooks = connections_of(found)
         return Outputs(
-            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in names},
+            connections=names,
+            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in with_webhooks},
             api_url=api_url,
             bucket=found["BucketName"],
             table=found["TableName"],
@@ -151,6 +152,22 @@ def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> 
         )
     except KeyError as missing:
         raise LocalError(f"the stack has no output {missing}") from None
+
+
+def connections_of(found: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the connections that a stack's outputs name, and those of them that take webhooks.
+
+    A stack that the version before deployed does not say which these are: then all count.
+
+    Raises:
+        KeyError: the stack lacks the output.
+
+    """
+    names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
+    if "WebhookConnections" not in found:
+        return names, names
+    taking = {name.strip() for name in found["WebhookConnections"].split(",")}
+    return names, [name for name in names if name in taking]
 
 
 def _last_words(log: Path) -> str:

@@ -28,7 +28,9 @@ class Outputs(BaseModel):
     """What a deployment is reached by.
 
     Attributes:
-        webhook_urls: by connection; for a ``path-token`` connection without the token, which the operator appends.
+        connections: names of all that are deployed; empty in what the version before stored.
+        webhook_urls: by connection, of those that take webhooks; for a ``path-token`` connection without the token,
+            which the operator appends.
         api_url: the API's own address.
         bucket: the bucket for documents and results.
         table: the DynamoDB table.
@@ -42,6 +44,7 @@ class Outputs(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    connections: list[str] = []
     webhook_urls: dict[str, str]
     api_url: str
     bucket: str

@@ -206,6 +206,7 @@ def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
         "EventBusName": "dossier",
         "SecretPrefix": "dossier",
         "ConnectionNames": ",".join(CONNECTIONS),
+        "WebhookConnections": "claims,invoices",
     }
     queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", "drop", *(f"poll-{each}" for each in CONNECTIONS))]
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues]

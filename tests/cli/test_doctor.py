@@ -112,6 +112,15 @@ def test_everything_is_fine(healthy: Dossier) -> None:
     assert "ok       invoices vendor: the key is accepted (test); 0 document(s) listed" in result.stdout
 
 
+def test_a_connection_without_webhooks_has_no_url_to_check(healthy: Dossier) -> None:
+    """Neither a check nor a URL is shown for it."""
+    healthy.stacks.stacks["dossier-dev"][0]["WebhookConnections"] = "-"
+    names = [each["name"] for each in healthy.json("doctor")["checks"]]
+    assert "invoices vendor" in names
+    assert "invoices webhook" not in names
+    assert "/webhooks/" not in healthy("doctor").output
+
+
 def test_no_deployment(healthy: Dossier) -> None:
     """Without a deployment there is nothing else to check."""
     healthy.stacks.stacks.clear()

@@ -26,6 +26,7 @@ def local_aws(nowhere: None) -> LocalState:
     process = Process.find(os.getpid())
     assert process is not None
     found = Outputs(
+        connections=["invoices"],
         webhook_urls={"invoices": "http://127.0.0.1:4566/_aws/execute-api/a1/$default/webhooks/invoices"},
         api_url="http://127.0.0.1:4566/_aws/execute-api/a1/$default",
         bucket="local-bucket",
@@ -46,7 +47,8 @@ def local_aws(nowhere: None) -> LocalState:
 def test_the_outputs_of_the_stack(dossier: Dossier) -> None:
     """In the cloud, webhook URLs are those of the API, and there is no endpoint."""
     assert dossier.json("outputs") == {
-        "webhook_urls": {name: f"https://api.example.com/webhooks/{name}" for name in CONNECTIONS},
+        "connections": list(CONNECTIONS),
+        "webhook_urls": {name: f"https://api.example.com/webhooks/{name}" for name in ("claims", "invoices")},
         "api_url": "https://api.example.com",
         "bucket": "artifacts",
         "inbox": "s3://artifacts/inbox/<connection>/",
@@ -57,7 +59,23 @@ def test_the_outputs_of_the_stack(dossier: Dossier) -> None:
         "table": "cases",
         "stage": "dev",
     }
-    assert "https://api.example.com/webhooks/claims" in dossier("outputs").stdout
+    shown = dossier("outputs").stdout
+    assert "https://api.example.com/webhooks/claims" in shown
+    assert "webhooks/disputes" not in shown
+    assert "connections        claims, disputes, invoices\n" in shown
+
+
+def test_a_stack_of_the_version_before_names_all_webhook_urls(dossier: Dossier) -> None:
+    """It does not say which connections take webhooks."""
+    del dossier.stacks.stacks["dossier-dev"][0]["WebhookConnections"]
+    assert set(dossier.json("outputs")["webhook_urls"]) == set(CONNECTIONS)
+
+
+def test_a_stack_without_any_webhooks(dossier: Dossier) -> None:
+    """Its connections are all there, and no URL is shown."""
+    dossier.stacks.stacks["dossier-dev"][0]["WebhookConnections"] = "-"
+    found = dossier.json("outputs")
+    assert (found["connections"], found["webhook_urls"]) == (list(CONNECTIONS), {})
 
 
 def test_the_stage_is_named_by_option_or_environment(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ class Bench:
         iam, functions = self.client("iam"), self.client("lambda").list_functions()["Functions"]
         roles = {each["FunctionName"].removeprefix(PREFIX): each["Role"] for each in functions}
         self.functions = tuple(sorted(roles))
-        self.connections = tuple(self.deployment.outputs["webhook_urls"])
+        self.connections = tuple(self.deployment.outputs["connections"])
         machine = self.deployment.outputs["state_machine_arn"]
         roles[MACHINE] = self.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
         self.roles = {name: Role(iam, arn, self.connections) for name, arn in roles.items()}

@@ -416,9 +416,10 @@ def test_outputs_follow_the_contract(stack: Synthesized) -> None:
     outputs = {name: stack.text(each["Value"]) for name, each in stack.template["Outputs"].items()}
     assert set(outputs) == {
         "AlarmTopicArn", "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName",
-        "ConnectionNames", "SecretPrefix", "WebhookUrl",
+        "ConnectionNames", "SecretPrefix", "WebhookConnections", "WebhookUrl",
     }  # fmt: skip
     assert outputs["ConnectionNames"] == "invoices,claims,disputes"
+    assert outputs["WebhookConnections"] == "invoices,claims"
     assert outputs["SecretPrefix"] == "dossier"
     assert outputs["WebhookUrl"] == f"{outputs['ApiUrl']}/webhooks/<connection>"
 

@@ -29,6 +29,14 @@ def test_addresses_are_those_that_any_client_reaches() -> None:
     }
 
 
+def test_a_connection_without_webhooks_has_no_url() -> None:
+    """The connection is deployed all the same."""
+    found = {**FOUND, "WebhookConnections": "claims"}
+    outputs = read_outputs(found, endpoint_url="http://x", stage="dev")
+    assert outputs.connections == ["invoices", "claims"]
+    assert list(outputs.webhook_urls) == ["claims"]
+
+
 def test_a_stack_without_an_output_is_named() -> None:
     """A missing output is one line that names it."""
     found = {name: value for name, value in FOUND.items() if name != "BucketName"}
