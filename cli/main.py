@@ -449,7 +449,12 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
     cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Only causes with this text in them.")] = None,
     reference: Annotated[list[str] | None, typer.Option(help="Only this case.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent back.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Send back all that is shown, without asking.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Without asking; what was rejected only by --cause or reference.")
+    ] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Take them off this list for good; dead letters are deleted.")
+    ] = False,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
@@ -465,6 +470,7 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
         references=[*(references or []), *(reference or [])],
         dry_run=dry_run,
         yes=yes,
+        dismiss=dismiss,
     )
 
 

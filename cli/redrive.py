@@ -17,7 +17,7 @@ from cli.status import find
 from cli.target import Target
 from cli.text import counted
 from dossier.errors import DossierError, InvalidCaseError
-from dossier.models import CaseStatus
+from dossier.models import CaseStatus, iso, now
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
 from dossier.stores.dead_letters import DeadLetters
@@ -25,7 +25,8 @@ from dossier.stores.queues import DROP, WAKE, poll_queue
 
 SHOWN = 3
 _DEAD = "dead letters of queue "
-_REFUSED = "never sent anywhere: submit them again, mended"
+_REFUSED = "never sent anywhere: submit them again, fixed"
+_FOR_GOOD = "rejected: --yes alone does not send them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Pile:
     def moves(self) -> bool:
         """Whether it can be sent back to work."""
         return self.group is None or not self.group.refused
+
+    @property
+    def for_good(self) -> bool:
+        """Whether it was rejected: it is sent only if somebody asks for it."""
+        return self.group is not None and self.group.for_good
 
     @property
     def what(self) -> str:
@@ -60,6 +66,7 @@ class Pile:
             "count": self.number,
             "queue": self.queue or None,
             "resumable": self.moves,
+            "rejected": self.for_good,
             "cases": [{"connection": each.connection, "reference": each.reference} for each in self.cases],
         }
 
@@ -73,67 +80,117 @@ def redrive(
     references: Sequence[str],
     dry_run: bool,
     yes: bool,
+    dismiss: bool = False,
 ) -> None:
-    """Show what failed, by cause, and send back what the operator confirms, or all of it with ``yes``.
+    """Show what failed, by cause, and send back what the operator confirms.
+
+    Args:
+        out: where it is shown.
+        where: the deployment.
+        connection: only its cases and dead letters.
+        cause: only causes with this text in them.
+        references: only these cases, dismissed ones too.
+        dry_run: only shows.
+        yes: sends back all that is shown without asking; what was rejected only if it is named by cause or reference.
+        dismiss: takes it off the screen in place of sending it back. What is named needs no ``yes`` without a terminal.
 
     Raises:
         CommandError: something could not be sent back.
 
     """
     letters = DeadLetters(where.session.client("sqs"), wake_queue_url(where))
-    found = _piles(where, letters, connection, references)
+    found, dismissed = _piles(where, letters, connection, references)
     piles = [each for each in found if cause is None or cause.casefold() in each.cause.casefold()]
     if found and not piles:
-        out.progress(
-            f'no cause contains "{cause}": without --cause, `dossier redrive` shows {counted(len(found), "cause")}'
-        )
+        out.progress(f'no cause contains "{cause}"; there {"is" if len(found) == 1 else "are"}:')
+        _show(out, found, dismissed)
     else:
-        _show(out, piles)
+        _show(out, piles, dismissed)
     asks = not yes and not dry_run and not out.as_json and sys.stdin.isatty()
-    movable = [each for each in piles if each.moves or references]  # one that is named gets to hear why it cannot be
-    chosen = [] if dry_run else [each for each in movable if yes or (asks and _confirmed(each))]
-    answers = [answer for pile in chosen for answer in _send(where, letters, pile)]
+    named = bool(references or cause)
+    movable = [each for each in piles if each.moves or references or dismiss]  # one that is named hears why it cannot
+    unasked = [each for each in movable if (yes and (named or dismiss or not each.for_good)) or (dismiss and named)]
+    chosen = [] if dry_run else [each for each in movable if (_confirmed(each, dismiss) if asks else each in unasked)]
+    act = _dismiss if dismiss else _send
+    answers = [answer for pile in chosen for answer in act(where, letters, pile)]
     sent, problems = [each for each in answers if "error" not in each], [each for each in answers if "error" in each]
     for answer in sent:
-        out.line(_line(answer))
-    document = {"causes": [each.document() for each in piles], "sent": sent, "problems": problems}
+        out.line(_line(answer, dismissed=dismiss))
+    document = {
+        "causes": [each.document() for each in piles],
+        "other_causes": [] if piles else [each.document() for each in found],
+        "dismissed_before": dismissed,
+        "sent": [] if dismiss else sent,
+        "dismissed": sent if dismiss else [],
+        "problems": problems,
+    }
     if problems:
         first = problems[0]
-        message = f"{len(problems)} could not be sent back; {first.get('reference') or first['queue']}: "
+        done = "dismissed" if dismiss else "sent back"
+        message = f"{len(problems)} could not be {done}; {first.get('reference') or first['queue']}: "
         raise CommandError(message + first["error"], document=document)
     out.document(document)
     if movable and not sent:
-        out.progress("nothing was sent back" + ("" if asks else ": --yes does it"))
+        how = "--yes with --cause or a reference" if all(each.for_good for each in movable) and not dismiss else "--yes"
+        nothing = "nothing was dismissed" if dismiss else "nothing was sent back"
+        out.progress(nothing if asks else f"{nothing}: {how} does it")
 
 
-def _piles(where: Target, letters: DeadLetters, connection: str | None, references: Sequence[str]) -> list[Pile]:
+def _piles(
+    where: Target, letters: DeadLetters, connection: str | None, references: Sequence[str]
+) -> tuple[list[Pile], int]:
+    """Return what failed and was not dismissed, or what is named; and how many cases were dismissed."""
     names = where.with_cases(connection)
     if references:
         cases = [find(where, each, connection).record for each in references]
         lively = [each for each in cases if each.status is not CaseStatus.FAILED]
         if lively:
             raise CommandError(f"case {lively[0].reference} has not failed: it is {lively[0].status.value}")
-        return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)]
-    piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(failed(names, cases=where.app.cases))]
+        return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)], 0
+    cases = failed(names, cases=where.app.cases)
+    left = [each for each in cases if each.dismissed_at is None]
+    piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(left)]
     queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names if name in where.connections)]
     counts = {queue: letters.count(queue) for queue in queues}
-    return piles + [Pile(_DEAD + queue, number, queue=queue) for queue, number in counts.items() if number]
+    dead = [Pile(_DEAD + queue, number, queue=queue) for queue, number in counts.items() if number]
+    return piles + dead, len(cases) - len(left)
 
 
-def _show(out: Output, piles: Sequence[Pile]) -> None:
-    if not piles:
+def _show(out: Output, piles: Sequence[Pile], dismissed: int) -> None:
+    if piles:
+        rows = [(each.what, each.cause, _examples(each)) for each in piles]
+        out.table(("HOW MANY", "CAUSE", "SUCH AS"), rows, long={"CAUSE", "SUCH AS"})
+    elif not dismissed:
         out.progress("nothing failed, and there are no dead letters")
-        return
-    out.table(("HOW MANY", "CAUSE", "SUCH AS"), [(each.what, each.cause, _examples(each)) for each in piles])
+    if dismissed:
+        nothing = "" if piles else "nothing else failed, and there are no dead letters; "
+        out.progress(f"{nothing}{counted(dismissed, 'dismissed case')} not shown: dossier list --status failed")
 
 
 def _examples(pile: Pile) -> str:
     named = ", ".join(f"{each.connection} {each.reference}" for each in pile.cases[:SHOWN])
-    return f"{named} ({_REFUSED})" if not pile.moves else named
+    why = _REFUSED if not pile.moves else _FOR_GOOD if pile.for_good else ""
+    return f"{named} ({why})" if why else named
 
 
-def _confirmed(pile: Pile) -> bool:
-    return confirmed(f"send back {pile.what}", pile.cause)
+def _confirmed(pile: Pile, dismiss: bool) -> bool:
+    return confirmed(f"{'dismiss' if dismiss else 'send back'} {pile.what}", pile.cause)
+
+
+def _dismiss(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
+    """Take one pile off the screen; dead letters are deleted: deliveries, drops and waits are stored elsewhere."""
+    if pile.group is None:
+        yield _tried({"queue": pile.queue}, "messages", partial(letters.dismiss, pile.queue))
+    at = iso(now())
+    for each in pile.cases:
+        names = {"connection": each.connection, "reference": each.reference}
+        yield _tried(names, "dismissed_at", partial(_dismiss_case, where, each, at))
+
+
+def _dismiss_case(where: Target, record: CaseRecord, at: str) -> str:
+    if not where.app.cases.dismiss(record, at):
+        raise InvalidCaseError(f"case {record.reference} has gone back to work meanwhile")
+    return at
 
 
 def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
@@ -165,7 +222,10 @@ def _tried(names: Mapping[str, str], answer: str, send: Callable[[], object]) ->
         return {**names, "error": explain(error).line}
 
 
-def _line(answer: dict[str, Any]) -> str:
+def _line(answer: dict[str, Any], *, dismissed: bool) -> str:
     if "queue" in answer:
-        return f"{counted(answer['messages'], 'message')} of {answer['queue']}: sent back"
+        done = "deleted" if dismissed else "sent back"
+        return f"{counted(answer['messages'], 'message')} of {answer['queue']}: {done}"
+    if dismissed:
+        return f"{answer['connection']} {answer['reference']}: dismissed"
     return f"{answer['connection']} {answer['reference']}: back to work as {answer['execution_arn']}"

@@ -242,6 +242,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("reason", local(record.reason or "")),
             ("error", record.error),
             ("note", local(record.note or "")),
+            ("dismissed", when(record.dismissed_at or "", seconds=True)),
             ("review", REVIEW if record.review else None),
             ("case id", record.case_id),
             ("vendor's status", record.vendor_status),

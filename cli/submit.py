@@ -37,6 +37,7 @@ from dossier.models import (
 from dossier.names import safe_name
 from dossier.options import Option, parse
 from dossier.steps.accept import name_of
+from dossier.steps.redrive import in_vain
 from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.executions import INPUT_LIMIT
@@ -368,7 +369,7 @@ def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bo
 
 def _failure(record: CaseRecord) -> str:
     reason = (record.reason or record.error or "no reason is known").rstrip(".")
-    return (
-        f"case {record.reference} failed: {reason} (once mended, send it back to work: dossier redrive "
-        f"{record.reference})"
-    )
+    failed, names = f"case {record.reference} failed: {reason}", f"{record.reference} --connection {record.connection}"
+    if not in_vain(record):
+        return f"{failed} (once that is fixed, send it back to work: dossier redrive {names})"
+    return failed if record.refused else f"{failed} (submit it under another reference once that is fixed)"

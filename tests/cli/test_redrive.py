@@ -75,7 +75,8 @@ def test_everything_goes_back_to_work(broken: Dossier) -> None:
     broken.tick()
     record = broken.case("invoices", "INV-1").record
     assert (record.status, record.attempt) == (CaseStatus.ACCEPTED, 2)
-    assert broken.json("redrive") == {"causes": [], "sent": [], "problems": []}
+    left = broken.json("redrive")
+    assert {name: left[name] for name in ("causes", "sent", "problems")} == {"causes": [], "sent": [], "problems": []}
 
 
 def test_drops_go_back_to_work(broken: Dossier) -> None:
@@ -121,7 +122,7 @@ def test_a_case_that_was_never_sent_anywhere(broken: Dossier, tmp_path: Path) ->
     empty.touch()
     broken("submit", "invoices", empty, "--reference", "INV-9")
     shown = broken("redrive").stdout
-    assert "invoices INV-9 (never sent anywhere: submit them again, mended)" in shown
+    assert "invoices INV-9 (never sent anywhere: submit them again, fixed)" in shown
     result = broken("redrive", "INV-9", "--yes")
     assert result.exit_code == 1
     assert "INV-9 was refused before anything was sent to the vendor" in result.stderr
@@ -150,7 +151,11 @@ def test_cause_that_matches_nothing_says_so(broken: Dossier) -> None:
     """Something failed, but not for that cause."""
     result = broken("redrive", "--cause", "no such cause")
     assert result.exit_code == 0
-    assert 'no cause contains "no such cause": without --cause, `dossier redrive` shows 4 causes' in result.stderr
+    assert 'no cause contains "no such cause"; there are:' in result.stderr
+    assert "CaseFailedError: page … is dark" in result.stdout
+    assert "dead letters of queue wake" in result.stdout
+    document = broken.json("redrive", "--cause", "no such cause", "--yes")
+    assert (document["causes"], document["sent"], len(document["other_causes"])) == ([], [], 4)
     assert "nothing failed" not in result.stderr
 
 
@@ -159,3 +164,103 @@ def test_nothing_failed(dossier: Dossier) -> None:
     result = dossier("redrive")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "nothing failed, and there are no dead letters" in result.stderr
+
+
+@pytest.fixture
+def rejected(broken: Dossier) -> Dossier:
+    """A deployment in which the vendor has rejected INV-1 and INV-2."""
+    for reference in ("INV-1", "INV-2"):
+        failure = {"error": "VendorRejectedError", "reason": "POST /upload: the vendor refused it (413: too large)"}
+        broken.cloud.app.table.update(f"CASE#invoices#{reference}", "CASE", failure)
+    return broken
+
+
+def test_rejected_cases_are_not_sent_by_yes_alone(rejected: Dossier) -> None:
+    """They are shown as such; by cause or reference they go."""
+    assert "(rejected: --yes alone does not send them)" in rejected("redrive").stdout
+    causes = {each["cause"]: each["rejected"] for each in rejected.json("redrive")["causes"]}
+    assert [cause for cause, known in causes.items() if known] == [
+        "VendorRejectedError: POST /upload: the vendor refused it (413: too large)"
+    ]
+    assert rejected("redrive", "--yes").exit_code == 0
+    assert started(rejected) == ["INV-3"]
+    assert "--yes with --cause or a reference does it" in rejected("redrive", "--cause", "413").stderr
+    assert rejected("redrive", "INV-1", "--yes").exit_code == 0
+    assert rejected("redrive", "--cause", "413", "--yes").exit_code == 0
+    assert sorted(started(rejected)) == ["INV-1", "INV-2", "INV-3"]
+
+
+def test_dismissed_cases_stay_dismissed(rejected: Dossier) -> None:
+    """They are on the screen no longer, and nothing sends them but their own reference."""
+    result = rejected("redrive", "--cause", "413", "--dismiss")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count(": dismissed") == 2
+    assert started(rejected) == []
+    shown = rejected("redrive", "--connection", "invoices")
+    assert "413" not in shown.stdout
+    assert "2 dismissed cases not shown" in shown.stderr
+    rejected("redrive", "--cause", "413", "--yes")
+    rejected("redrive", "--yes")
+    assert started(rejected) == ["INV-3"]
+    assert "dismissed" in rejected("status", "INV-1").stdout
+    assert {each["reference"] for each in rejected.json("list", "--status", "failed")} >= {"INV-1", "INV-2"}
+    assert rejected("redrive", "INV-1", "--yes").exit_code == 0
+    rejected.tick()
+    record = rejected.case("invoices", "INV-1").record
+    assert (record.status, record.dismissed_at) == (CaseStatus.ACCEPTED, None)
+
+
+def test_dead_letters_are_dismissed(broken: Dossier) -> None:
+    """They are deleted, once somebody says so; those of other queues stay."""
+    assert broken.json("redrive", "--dismiss")["dismissed"] == []
+    assert len(broken.json("redrive")["causes"]) == 4
+    document = broken.json("redrive", "--cause", "queue wake", "--dismiss", "--yes")
+    assert document["dismissed"] == [{"queue": "wake", "messages": 1}]
+    assert broken.cloud.messages("wake") == []
+    assert [each["queue"] for each in broken.json("redrive")["causes"] if each["queue"]] == ["poll-claims"]
+
+
+def test_everything_is_dismissed_with_yes(broken: Dossier) -> None:
+    """What nobody names needs --yes; afterwards the screen says that what failed is dismissed."""
+    assert "nothing was dismissed: --yes does it" in broken("redrive", "--dismiss").stderr
+    assert broken("redrive", "--dismiss", "--yes").exit_code == 0
+    result = broken("redrive", "--yes")
+    assert "nothing else failed, and there are no dead letters; 3 dismissed cases not shown" in result.stderr
+    assert started(broken) == []
+
+
+def test_a_case_that_went_back_to_work_is_not_dismissed(broken: Dossier) -> None:
+    """Another operator was quicker."""
+    record = broken.case("invoices", "INV-1").record
+    broken("redrive", "INV-1", "--yes")
+    broken.tick()
+    assert not broken.cloud.app.cases.dismiss(record, "2026-01-31T12:00:00.000Z")
+    assert broken.case("invoices", "INV-1").record.dismissed_at is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "hint"),
+    [
+        ("VendorRejectedError", "POST /upload: the vendor refused it (413: too large)", False),
+        ("CaseFailedError", "every document failed: POST /upload: the vendor refused it (415: no PDF)", False),
+        ("CaseFailedError", "every document failed: the text cannot be read", False),
+        ("InvalidCaseError", "option x is not known", False),
+        ("GivenUpError", "an operator gave up", False),
+        ("VendorRejectedError", "POST /upload: the vendor refused it (422: schema_id: no such schema)", True),
+        ("UnauthorizedError", "the vendor refused the API key (401)", True),
+        ("DeadlinePassedError", "the vendor did not finish within 413 s", True),
+    ],
+)
+def test_redrive_is_advised_where_it_can_help(
+    broken: Dossier, invoice: Path, error: str, reason: str, hint: bool
+) -> None:
+    """A case that would meet the same again unchanged has no such hint, and is not sent by --yes alone."""
+    broken.cloud.app.table.update("CASE#invoices#INV-1", "CASE", {"error": error, "reason": reason})
+    result = broken("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
+    assert result.exit_code == 1
+    assert ("dossier redrive INV-1 --connection invoices" in result.stderr) is hint
+    assert ("submit it under another reference once that is fixed" in result.stderr) is not hint
+    for words in (("status", "INV-1"), ("list",)):
+        assert "redrive" not in broken(*words).output
+    broken("redrive", "--yes")
+    assert ("INV-1" in started(broken)) is (hint and error != "VendorRejectedError")

@@ -89,7 +89,7 @@ def test_an_open_question_is_shown_with_its_answer(submitted: Dossier) -> None:
     assert "was it created?" in result.stdout
     assert "dossier resolve INV-1 --connection invoices --give-up" in result.stdout
     [question] = submitted.json("status", "INV-1")["questions"]
-    assert set(question) == {"what", "text", "asked_at"}
+    assert set(question) == {"what", "text", "asked_at", "candidates", "answers"}
 
 
 def test_no_such_case(submitted: Dossier) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dossier.errors import InvalidCaseError
+from dossier.errors import GivenUpError, InvalidCaseError, ReferenceConflictError, VendorRejectedError
 from dossier.models import CaseStatus, Document, execution_name
 from dossier.stores.cases import Case, CaseRecord, Cases
 from dossier.stores.executions import Executions
@@ -23,27 +23,48 @@ _TELLING = re.compile(r"[45]\d\d\.?|v\d")
 """An HTTP status, or the version in an API's path."""
 
 
+_IN_VAIN = {error.__name__ for error in (InvalidCaseError, ReferenceConflictError, GivenUpError)}
+_FOR_GOOD = {*_IN_VAIN, VendorRejectedError.__name__}
+_UNUSABLE = re.compile(r"\((?:413|415)\b|^every document failed\b")
+"""Reasons that lie in the documents, which a case that goes back to work has unchanged: too large, of a type that the
+vendor does not take, read and given up on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failed cases with one cause. Those that were ``refused`` were never sent anywhere: nothing is there to resume."""
+    """Failed cases with one cause. Those that were ``refused`` were never sent anywhere: nothing is there to resume.
+
+    Those that were rejected ``for_good`` are sent back only if somebody asks for them.
+    """
 
     cause: str
     refused: bool
+    for_good: bool
     cases: tuple[CaseRecord, ...]
 
 
 def failed(connections: Iterable[str], *, cases: Cases) -> list[CaseRecord]:
-    """Return the failed cases of these connections, the latest submitted of each first."""
+    """Return the failed cases of these connections, dismissed ones too, the latest submitted of each first."""
     return [record for name in connections for record in cases.newest(name) if record.status is CaseStatus.FAILED]
+
+
+def in_vain(record: CaseRecord) -> bool:
+    """Return whether a failed case would meet the same again if it went back to work as it is."""
+    return record.refused or record.error in _IN_VAIN or bool(_UNUSABLE.search(record.reason or ""))
+
+
+def for_good(record: CaseRecord) -> bool:
+    """Return whether a failed case was rejected: what it asks for was understood, and is not done."""
+    return in_vain(record) or record.error in _FOR_GOOD
 
 
 def by_cause(records: Iterable[CaseRecord]) -> list[Group]:
     """Return cases grouped by cause, the most frequent first."""
-    groups: dict[tuple[str, bool], list[CaseRecord]] = {}
+    groups: dict[tuple[str, bool, bool], list[CaseRecord]] = {}
     for record in records:
-        groups.setdefault((cause_of(record), record.refused), []).append(record)
+        groups.setdefault((cause_of(record), record.refused, for_good(record)), []).append(record)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [Group(cause, refused, tuple(members)) for (cause, refused), members in ordered]
+    return [Group(*key, tuple(members)) for key, members in ordered]
 
 
 def cause_of(record: CaseRecord) -> str:

@@ -72,6 +72,8 @@ class CaseRecord(Stored):
     """When the scheduled check first found that it waits and nobody polls it."""
     deadline: int | None = None
     """Seconds that the case was given, in place of the connection's ``poll.deadline``."""
+    dismissed_at: str | None = None
+    """When an operator took it off the screen of ``dossier redrive``: it has failed, and is not sent back by cause."""
     cancelled_at: str | None = None
     """When an operator cancelled it."""
     known_files: tuple[str, ...] | None = None
@@ -343,6 +345,7 @@ class Cases:
             "trouble": None,
             "completed_at": None,
             "refused": None,
+            "dismissed_at": None,
             "late": None,
             "deadline": record.deadline,
         }
@@ -399,6 +402,13 @@ class Cases:
     def mark(self, connection: str, reference: str, **marks: str) -> None:
         """Set attributes that do not change how a case stands, whether or not it has ended; its times stay."""
         self._table.update(case_key(connection, reference), "CASE", marks)
+
+    def dismiss(self, record: CaseRecord, at: str) -> bool:
+        """Note that an operator dismissed a failed case; return False if it has gone back to work meanwhile."""
+        failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(record.execution_arn)
+        return self._table.update(
+            case_key(record.connection, record.reference), "CASE", {"dismissed_at": at}, when=failed
+        )
 
     def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
         """Store documents; with ``fresh`` only those not stored yet, so that a step that runs twice loses no id."""

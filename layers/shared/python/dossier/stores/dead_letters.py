@@ -27,6 +27,10 @@ class DeadLetters:
         """Return about how many dead letters a queue has."""
         return self._queues.depth(f"{queue}-dlq")
 
+    def dismiss(self, queue: str) -> int:
+        """Delete a queue's dead letters, no more than there are now; return how many."""
+        return self._each(self._queues.url(f"{queue}-dlq"), self.count(queue), None)
+
     def send_back(self, queue: str) -> int:
         """Send a queue's dead letters back to it; return about how many.
 
@@ -44,10 +48,11 @@ class DeadLetters:
         except ClientError as error:
             if error.response["Error"]["Code"] not in _NO_MOVES:
                 raise
-            return self._move(source, self._queues.url(queue), number)
+            return self._each(source, number, self._queues.url(queue))
         return number
 
-    def _move(self, source: str, target: str, number: int) -> int:
+    def _each(self, source: str, number: int, target: str | None) -> int:
+        """Send each message to ``target``, if there is one, and delete it; return how many there were."""
         moved = 0
         while moved < number:
             messages = self._sqs.receive_message(
@@ -59,7 +64,8 @@ class DeadLetters:
             if not messages:
                 break
             for message in messages:
-                self._sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
+                if target is not None:
+                    self._sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
                 self._sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
             moved += len(messages)
         return moved
