@@ -13,7 +13,7 @@ from cli.deployed import settings_of
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, size
+from cli.text import clean, size, when
 from dossier import vendors
 from dossier.models import now
 from dossier.refusals import ADVICE
@@ -21,7 +21,12 @@ from dossier.settings import Connection
 from dossier.steps.wake import NOT_OURS
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
-VERDICTS = ("accepted", "refused", NOT_OURS)
+REPLAYED = "replayed"
+"""The verdict of a delivery that was refused, and applied again once a secret proved it."""
+VERDICTS = ("accepted", "refused", REPLAYED, NOT_OURS)
+PROBE = "x-dossier-probe"
+"""The header of a delivery that ``dossier doctor`` sends, to be refused."""
+PROBE_BODY = b"{}"
 _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -45,15 +50,18 @@ def deliveries(
         return
     rows = [
         (
-            *(each[name] for name in ("id", "received_at", "connection", "verdict")),
-            _why(each),
+            each["id"],
+            when(each["received_at"]),
+            each["connection"],
+            ": ".join(filter(None, (each["verdict"], _why(each)))),
             each["event"],
             _ids(each),
             size(each["size"]),
         )
         for each in found
     ]
-    out.table(("ID", "RECEIVED", "CONNECTION", "VERDICT", "CAUSE", "EVENT", "ABOUT", "SIZE"), rows)
+    columns = ("ID", "AT", "CONNECTION", "VERDICT", "EVENT", "ABOUT", "SIZE")
+    out.table(columns, rows, long={"VERDICT"}, one_line=True)
     for cause, advice in dict.fromkeys((each["cause"], each["advice"]) for each in found if each["advice"]):
         out.line(f"{cause}: {advice}")
 
@@ -80,16 +88,23 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
     for _, together in groupby(keys, key=minute_of):  # within a minute the ids of refused ones are in no order
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
+            if is_probe(evidence):
+                continue
             found = _described(where, key, evidence, settings.get(evidence.connection))
             if verdict in {None, found["verdict"]}:
                 yield found
 
 
+def is_probe(evidence: Evidence) -> bool:
+    """Return whether ``dossier doctor`` sent a delivery: it says nothing, whoever else sends such a one."""
+    return evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
+
+
 def _described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any]:
-    later = where.app.verdicts.find(evidence.connection, id_of(key)) if evidence.verdict == "accepted" else None
+    later = where.app.verdicts.find(evidence.connection, id_of(key))
     seen = where.app.evidence.seen(evidence.connection, evidence.digest) if evidence.digest else None
     about = _about(settings, evidence.content)
-    advice = ADVICE.get(evidence.cause, "")
+    advice = "" if later else ADVICE.get(evidence.cause, "")
     url = where.webhook_urls.get(evidence.connection, "")
     return {
         "id": id_of(key),

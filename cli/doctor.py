@@ -1,33 +1,48 @@
-"""``dossier doctor``: looks at everything a case needs, and says how to mend what is wrong."""
+"""``dossier doctor``: looks at everything a case needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Literal
 
 import httpx
+from botocore.exceptions import ClientError
 
 from cli import secrets
+from cli.deliveries import PROBE, PROBE_BODY, is_probe
 from cli.errors import CommandError, explain
 from cli.output import Output
+from cli.status import current_note
 from cli.target import Target
-from cli.text import counted
+from cli.text import counted, local
 from dossier import vendors
 from dossier.connections import load_toml
-from dossier.errors import DossierError
+from dossier.errors import DossierError, StrayAnswerError, ThrottledError, VendorUnavailableError
 from dossier.models import INBOX, now
+from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.stores import s3
+from dossier.stores.cases import CaseRecord
+from dossier.stores.evidence import Evidence, id_of
 from dossier.stores.queues import DROP
+from dossier.troubles import Trouble
 
 OVERDUE = timedelta(minutes=3)
 """How late a poll may be before the waiting room counts as stuck; the sweep sends lost ones again after one minute."""
+MOST_CASES = 500
+"""The latest cases of a connection that are looked at for what keeps them."""
+RECENT = timedelta(days=1)
+MOST_DELIVERIES = 50
+"""The latest deliveries of a connection that are looked at."""
 _TIMEOUT = 10.0
 
 
@@ -51,7 +66,7 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     checks = []
     for check in _checks(target):
         checks.append(check)
-        out.line(f"{_MARKS[check.state]:<8} {check.name}: {check.seen}")
+        out.line(f"{_MARKS[check.state]:<8} {check.name}: {local(check.seen)}")
         if check.mend:
             out.line(f"{'':<8} {check.mend}")
     failed = [check for check in checks if check.state == "failed"]
@@ -147,12 +162,12 @@ def _connection(where: Target, name: str, settings: Connection | None) -> Iterat
     elif secret.state == "failed":
         yield Check(f"{name} vendor", "skipped", "without its secret")
     else:
-        mend = f"check base_url of [{name}], and its key: `dossier secrets set {name}`"
-        yield _tried(f"{name} vendor", partial(_vendor, where, settings), mend)
+        yield _vendor(where, settings)
+    yield _cases(where, name)
     if name in where.webhook_urls:
-        yield _tried(
-            f"{name} webhook", partial(_webhook, where, name), "deploy again; see the log of the webhook function"
-        )
+        mend = "deploy again; see the log of the webhook function"
+        yield _tried(f"{name} webhook", partial(_webhook, where, name), mend)
+        yield _deliveries(where, name, settings)
 
 
 def _secret(where: Target, name: str, settings: Connection | None) -> Check:
@@ -174,26 +189,139 @@ def _secret(where: Target, name: str, settings: Connection | None) -> Check:
     return Check(check, "ok", f"an API key and {counted(number, 'webhook secret')}")
 
 
-def _vendor(where: Target, settings: Connection) -> str:
-    vendor = vendors.vendor(settings.vendor)
-    return where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
+def _vendor(where: Target, settings: Connection) -> Check:
+    """Ask the vendor something that changes nothing."""
+    vendor, check = vendors.vendor(settings.vendor), f"{settings.name} vendor"
+    try:
+        seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+        return Check(check, "failed", explain(error).line, _advice(error, settings.name))
+    return Check(check, "ok", seen)
+
+
+def _advice(error: Exception, connection: str) -> str:
+    """Return what to do about an error of a connection's vendor: an outage says nothing about the key."""
+    if isinstance(error, ThrottledError):
+        return _ADVICE[error.why].format(connection=connection)
+    if isinstance(error, VendorUnavailableError) and error.unreachable:
+        return _ADVICE["unreachable"].format(connection=connection)
+    if isinstance(error, StrayAnswerError) and error.status in {401, 403}:
+        return _ADVICE["other"].format(connection=connection)
+    names = [each.__name__ for each in type(error).__mro__]
+    return next((_ADVICE[name] for name in names if name in _ADVICE), _ADVICE["other"]).format(connection=connection)
+
+
+_GO_ON = "cases wait, and go on by themselves"
+_ADVICE = {
+    "unreachable": f"it cannot be reached: check base_url of [{{connection}}], DNS and the network; {_GO_ON}",
+    "pause": f"the vendor limits the account: {_GO_ON}; if it lasts, lower limits.requests_per_second of "
+    "[{connection}]",
+    "breaker": f"the vendor keeps failing: nothing to do but wait for it, or ask the vendor; {_GO_ON}",
+    "turn": "the connection's own limit is used up by its cases: run this again, or raise limits.requests_per_second",
+    "slot": "the connection's own limit is used up by its cases: run this again, or raise limits.concurrency",
+    "StrayAnswerError": "something else than the vendor's API answers: check base_url of [{connection}], and proxies",
+    "VendorUnavailableError": f"the vendor has trouble: see its status page; {_GO_ON}",
+    "OutcomeUnknownError": f"the vendor has trouble: see its status page; {_GO_ON}",
+    "UnauthorizedError": "the vendor does not take the key: run `dossier secrets set {connection}`",
+    "VendorRejectedError": "the vendor does not know what it is asked for: check the ids in [{connection}]",
+    "MalformedAnswerError": "something else than the vendor's API answers: check base_url of [{connection}]",
+    "ConfigurationError": "fix the settings of [{connection}], or run `dossier secrets set {connection}`",
+    "key": "the vendor does not take the key: run `dossier secrets set {connection}`",
+    "stray": "something else than the vendor's API answers: check base_url of [{connection}], and proxies",
+    "other": "check the settings of [{connection}], and its key: `dossier secrets set {connection}`",
+}
+"""What to do, by what keeps a request from being answered: a ``ThrottledError.why``, an error's class, a trouble."""
+
+
+def _cases(where: Target, name: str) -> Check:
+    """Say what keeps the cases of a connection from getting on, the most frequent trouble first."""
+    check, found = f"{name} cases", dict[str, list[tuple[Trouble, CaseRecord]]]()
+    cases = where.app.cases
+    for wait in islice(where.app.waits.waiting(name), MOST_CASES):
+        record = cases.find_record(name, wait.reference) if wait.trouble else None
+        if wait.trouble is not None and record is not None and not record.status.final:
+            found.setdefault(_kind(wait.trouble), []).append((wait.trouble, record))
+    for record in islice(cases.newest(name), MOST_CASES):
+        if record.trouble is not None and not record.status.final:
+            found.setdefault(_kind(record.trouble), []).append((record.trouble, record))
+    if not found:
+        return Check(check, "ok", "nothing keeps one from getting on")
+    seen, groups = [], sorted(found.items(), key=lambda each: -len(each[1]))
+    for _, held in groups:
+        first = min(held, key=lambda each: each[0].since)[1]
+        note = current_note(where, cases.troubled(first))
+        seen.append(f"{counted(len(held), 'case')} held up, such as {first.reference}: {note}")
+    return Check(check, "warning", "; ".join(seen), _ADVICE.get(groups[0][0], _ADVICE["other"]).format(connection=name))
+
+
+def _kind(trouble: Trouble) -> str:
+    return trouble.kind.partition(" ")[0]
+
+
+def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
+    """Look at the deliveries of a day that came since the last one that was accepted: those should be, too.
+
+    Anybody may send what is refused. What names a case, a document or a job of the vendor's is a real one.
+    """
+    check, store, reader = (
+        f"{name} deliveries",
+        where.app.evidence,
+        vendors.vendor(settings.vendor) if settings else None,
+    )
+    refused: list[Evidence] = []
+    for key in islice(store.list(name, since=now() - RECENT), MOST_DELIVERIES):
+        evidence = store.find(key)
+        if evidence is None or is_probe(evidence) or where.app.verdicts.find(name, id_of(key)):
+            continue
+        if evidence.verdict == "accepted":
+            break
+        refused.append(evidence)
+    hints = [(each, reader.read_hint(each.content) if reader else None) for each in refused]
+    real = [each for each, hint in hints if hint and (hint.case_ids or hint.document_ids or hint.job_ids)]
+    if not refused:
+        return Check(check, "ok", "none was refused in vain within a day")
+    shown = real or refused
+    causes = Counter(each.cause or "unknown" for each in shown)
+    latest = max(each.received_at for each in shown)
+    what = "delivery was" if len(shown) == 1 else "deliveries were"
+    seen = f"the last {len(shown)} {what} refused: {', '.join(causes)} (the latest at {latest})"
+    advice = ADVICE.get(next(iter(causes)), "see `dossier deliveries --verdict refused`")
+    advice = advice.format(connection=name, url=where.webhook_urls[name])
+    return Check(check, "failed" if real else "warning", seen, advice)
 
 
 def _webhook(where: Target, name: str) -> str:
-    """Send an unsigned delivery, which has to be refused."""
-    url = where.webhook_urls[name]
+    """Send an unsigned delivery, which has to be refused, and take it out of the evidence again."""
+    url, probe, began = where.webhook_urls[name], token_hex(8), now()
+    headers = {"content-type": "application/json", PROBE: probe}
     with httpx.Client(timeout=_TIMEOUT, trust_env=where.endpoint_url is None) as client:
         try:
-            status = client.post(url, content=b"{}", headers={"content-type": "application/json"}).status_code
+            status = client.post(url, content=PROBE_BODY, headers=headers).status_code
         except httpx.HTTPError as error:
             raise CommandError(f"{url} cannot be reached ({type(error).__name__})") from None
     if status != 401:
         raise CommandError(f"{url} answered {status} to an unsigned delivery, instead of 401")
+    _forget(where, name, probe, began)
     return f"{url} refuses an unsigned delivery"
 
 
+def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
+    """Delete the evidence of a probe; where that is not allowed it stays, and ``dossier deliveries`` leaves it out."""
+    store = where.app.evidence
+    for key in islice(store.list(name, since=began - timedelta(minutes=1), refused_only=True), MOST_DELIVERIES):
+        evidence = store.find(key)
+        if evidence is not None and is_probe(evidence) and evidence.headers[PROBE] == probe:
+            with suppress(ClientError):
+                store.forget_refused(key)
+            return
+
+
 def _queues(where: Target) -> Iterator[Check]:
-    yield _tried("dead letters", partial(_dead_letters, where), "see what failed, then send it back: dossier redrive")
+    yield _tried(
+        "dead letters",
+        partial(_dead_letters, where),
+        "see what failed, then send it back, or --dismiss it: dossier redrive",
+    )
     yield _tried("waiting room", partial(_overdue, where), "see the log of the poll and sweep functions")
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from cli.deliveries import REPLAYED
 from cli.deployed import settings_file, settings_of, wake_queue_url
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean
-from dossier.settings import Connection
+from dossier.settings import Connection, Webhook
 from dossier.steps.replay import replay as apply
 from dossier.stores.evidence import ACCEPTED, REFUSED, Evidence, id_of, key_of
 from dossier.stores.queues import WAKE, Queues
@@ -64,9 +65,26 @@ def _apply(
         error = f"connection {evidence.connection} takes no webhooks"
     else:
         active = where.app.secrets.get(evidence.connection, fresh=True).webhook_secrets
-        adopt = where.app.evidence.adopt
-        proven = apply(key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue, adopt=adopt)
+        proven = apply_again(where, key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue)
         cut = f"too little of it was kept to verify it ({evidence.size:,} bytes came)"
         unproven = f"no active webhook secret of {evidence.connection} proves it"
         error = "" if proven else unproven if evidence.whole else cut
     return {**answer, "applied": not error, "error": error or None}
+
+
+def apply_again(
+    where: Target,
+    key: str,
+    evidence: Evidence,
+    *,
+    webhook: Webhook,
+    secrets: Iterable[str],
+    enqueue: Callable[[dict[str, str]], None],
+) -> bool:
+    """Queue a delivery again if a secret proves it, and return whether one does; a refused one counts as replayed."""
+    store = where.app.evidence
+    proven = apply(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue, adopt=store.adopt)
+    if proven and evidence.verdict != "accepted":
+        why = f"{evidence.cause or 'refused'}, and applied later"
+        where.app.verdicts.keep(evidence.connection, id_of(key), REPLAYED, why)
+    return proven

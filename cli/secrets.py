@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.deployed import settings_of, wake_queue_url
 from cli.errors import BadUsageError, explain
 from cli.output import Output, asked, confirmed
+from cli.replay import apply_again
 from cli.target import Target
 from cli.text import counted
 from dossier.signatures import standard_key
-from dossier.steps.replay import provable, replay
+from dossier.steps.replay import provable
 from dossier.stores.evidence import id_of
 from dossier.stores.queues import WAKE, Queues
 
@@ -169,7 +170,7 @@ def _refused_before(
     if apply:
         enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
         for each in reversed(found):
-            replay(each.key, each.evidence, webhook=known.webhook, secrets=secrets, enqueue=enqueue, adopt=store.adopt)
+            apply_again(where, each.key, each.evidence, webhook=known.webhook, secrets=secrets, enqueue=enqueue)
         out.line(f"{what}: verified, and queued")
     else:
         out.progress(f"{what} can be verified now: `dossier secrets set {connection} --apply-refused` applies them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 from itertools import groupby, islice
 from typing import Any
 
@@ -13,12 +14,15 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
-from dossier.models import CaseStatus, Document, iso
+from dossier.models import CaseStatus, Document, iso, now
 from dossier.questions import answers, listed
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
 from dossier.stores.objects import folder
+from dossier.troubles import clock
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
+LONGEST_RETRY = 30
+"""Longest pause, in seconds, after which the state machine tries a step again (``infra/state_machine.py``)."""
 REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
@@ -49,6 +53,7 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
 def status(out: Output, where: Target, reference: str, connection: str | None) -> None:
     """Print all there is to know about a case."""
     case = find(where, reference, connection)
+    case = case.model_copy(update={"record": _told(where, case.record)})
     out.document(describe(case))
     _show(out, where, case)
 
@@ -85,7 +90,9 @@ def cases(
     begin = None if since is None else iso(moment_of(since))
     newest = newest_of(where, names, begin, after)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
-    records = [where.app.cases.troubled(each) for each in (found if limit is None else islice(found, limit))]
+    records = [
+        _told(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
+    ]
     more = next(found, None) is not None
     out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
     if not records:
@@ -114,6 +121,10 @@ def newest_of(where: Target, names: Collection[str], since: str | None, after: s
                 yield record
 
 
+def _told(where: Target, record: CaseRecord) -> CaseRecord:
+    return record.model_copy(update={"note": current_note(where, record)})
+
+
 def _cursor(record: CaseRecord) -> str:
     return f"{record.submitted_at}/{record.connection}/{record.reference}"
 
@@ -122,6 +133,21 @@ def _remark(record: CaseRecord) -> str:
     return "; ".join(
         filter(None, ("wants review" if record.review else None, local(record.reason or record.note or "")))
     )
+
+
+def current_note(where: Target, record: CaseRecord) -> str | None:
+    """Return what goes on with a case; a trouble with when the vendor is asked next.
+
+    A poll's is known. A step is tried again by the state machine, within half a minute, but never before the vendor may
+    be called again.
+    """
+    if record.trouble is None or record.note is None or "Next attempt" in record.note:
+        return record.note
+    left = where.app.limiter.paused_for(record.connection)
+    if not left:
+        return f"{record.note}. Next attempt within {LONGEST_RETRY} s"
+    at = now() + timedelta(seconds=left)
+    return f"{record.note}. Next attempt {clock(at, now(), seconds=True)}"
 
 
 def summary(record: CaseRecord) -> dict[str, Any]:

@@ -95,6 +95,12 @@ def test_a_refused_delivery_is_applied_again_as_an_accepted_one(dossier: Dossier
     (message,) = [json.loads(each) for each in dossier.cloud.messages("wake")]
     assert message["delivery"].startswith("webhooks/invoices/")
     assert dossier.cloud.app.evidence.read(message["delivery"]).body == BODY
+    verdicts = {each["id"]: each["verdict"] for each in dossier.json("deliveries")}
+    assert verdicts[id_of(key)] == "replayed"
+    assert verdicts[id_of(message["delivery"])] == "accepted"
+    assert [each["id"] for each in dossier.json("deliveries", "--verdict", "refused")] == [id_of(cut)]
+    [row] = [line for line in dossier("deliveries").stdout.splitlines() if line.startswith(id_of(key))]
+    assert "replayed: no secret, and applied later" in row
     result = dossier("replay", cut)
     assert (result.exit_code, "too little of it was kept to verify it" in result.stderr) == (1, True)
 
@@ -182,3 +188,10 @@ def test_a_delivery_that_is_not_proven(dossier: Dossier, keys: list[str]) -> Non
         "1 of 2 deliveries could not be applied again: no active webhook secret of invoices proves it"
     )
     assert len(dossier.cloud.messages("wake")) == 1
+
+
+def test_applying_what_a_new_secret_proves_counts_as_replayed(dossier: Dossier) -> None:
+    """``secrets set --apply-refused`` leaves no delivery refused that it has applied."""
+    key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
+    dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1", "--apply-refused")
+    assert {each["id"]: each["verdict"] for each in dossier.json("deliveries")}[id_of(key)] == "replayed"

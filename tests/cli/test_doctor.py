@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.doctor import _secret
 from cli.target import find
-from dossier.models import iso, now
+from dossier.models import CaseStatus, iso, now
 from dossier.settings import Webhook
+from dossier.stores.evidence import REFUSED, EvidenceStore, id_of
+from dossier.stores.limiter import TRIP
 from dossier.stores.table import case_key
 from tests.cli.conftest import Dossier
 from tests.conftest import BUCKET
@@ -27,14 +31,19 @@ class Outside(BaseHTTPRequestHandler):
     """The vendor and the webhook API: a key that it knows is accepted, a delivery is refused."""
 
     refusal = 401
+    status = 200
+    store: EvidenceStore
 
     def do_GET(self) -> None:
         """List no documents."""
-        self._answer(200 if self.headers["X-API-Key"] == KEY else 401, {"documents": []})
+        known = self.headers["X-API-Key"] == KEY
+        self._answer(type(self).status if known else 401, {"documents": []})
 
     def do_POST(self) -> None:
-        """Refuse a delivery."""
-        self.rfile.read(int(self.headers["Content-Length"]))
+        """Refuse a delivery, and keep it."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.store.refuse("invoices", "header missing", body, headers)
         self._answer(type(self).refusal, {})
 
     def log_message(self, *_: Any) -> None:
@@ -69,6 +78,8 @@ def healthy(dossier: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
     monkeypatch.setattr(Outside, "refusal", 401)
+    monkeypatch.setattr(Outside, "status", 200)
+    monkeypatch.setattr(Outside, "store", dossier.cloud.app.evidence, raising=False)
     dossier.stacks.stacks["dossier-dev"][0].update(ApiUrl=url, ConnectionNames="invoices")
     dossier("secrets", "set", "invoices", "--api-key", KEY, "--webhook-secret", "a-webhook-secret-that-is-long-enough")
     yield dossier
@@ -102,7 +113,9 @@ def test_everything_is_fine(healthy: Dossier) -> None:
         "inbox",
         "invoices secret",
         "invoices vendor",
+        "invoices cases",
         "invoices webhook",
+        "invoices deliveries",
         "dead letters",
         "waiting room",
     ]
@@ -230,3 +243,111 @@ def test_a_standard_secret_that_is_no_base64(dossier: Dossier) -> None:
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
     settings = dossier.connections["invoices"].model_copy(update={"webhook": Webhook(scheme="standard-webhooks")})
     assert "not the base64" in _secret(find(), "invoices", settings).seen
+
+
+BODY = b'{"event": "document_completed", "document_id": "doc_1", "job_id": "job_1"}'
+
+
+def check(dossier: Dossier, name: str) -> dict[str, Any]:
+    """Return one check."""
+    [found] = [each for each in dossier.json("doctor")["checks"] if each["name"] == name]
+    return dict(found)
+
+
+def test_its_own_probe_is_no_evidence(healthy: Dossier) -> None:
+    """The unsigned delivery that doctor sends is taken out of the evidence; those of others stay."""
+    store = healthy.cloud.app.evidence
+    other = str(store.refuse("invoices", "wrong secret", b"{}", {"x-dossier-probe": "of somebody else"}))
+    for _ in range(2):
+        assert check(healthy, "invoices webhook")["state"] == "ok"
+    assert list(store.list("invoices")) == [other]
+    with pytest.raises(ValueError, match="no refused delivery"):
+        store.forget_refused(other.removeprefix(REFUSED))
+
+
+def test_a_probe_that_may_not_be_deleted_is_not_listed(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its evidence is marked."""
+    no = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteObject")
+
+    def refused(*_: object) -> None:
+        raise no
+
+    monkeypatch.setattr(EvidenceStore, "forget_refused", refused)
+    assert check(healthy, "invoices webhook")["state"] == "ok"
+    assert len(list(healthy.cloud.app.evidence.list("invoices"))) == 1
+    assert healthy.json("deliveries") == []
+
+
+def test_real_deliveries_that_are_refused(healthy: Dossier) -> None:
+    """Those since the last accepted one count: one that names the vendor's ids fails, what anybody could send warns."""
+    store, early = healthy.cloud.app.evidence, now() - timedelta(minutes=30)
+    assert check(healthy, "invoices deliveries")["state"] == "ok"
+    store.refuse("invoices", "header missing", b"hello", {}, at=early)
+    found = check(healthy, "invoices deliveries")
+    assert (found["state"], "header missing" in found["seen"]) == ("warning", True)
+    key = str(store.refuse("invoices", "wrong secret", BODY, {}, at=early + timedelta(minutes=1)))
+    result = failed(healthy)
+    assert result["name"] == "invoices deliveries"
+    assert "the last 1 delivery was refused: wrong secret" in result["seen"]
+    assert "dossier secrets set invoices" in result["mend"]
+    healthy.cloud.app.verdicts.keep("invoices", id_of(key), "replayed", "wrong secret")
+    assert check(healthy, "invoices deliveries")["state"] == "warning"
+    store.keep("invoices", "accepted", BODY, {}, at=early + timedelta(minutes=2))
+    assert check(healthy, "invoices deliveries")["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(503, "see its status page"), (429, "lower limits.requests_per_second"), (404, "check base_url of [invoices]")],
+)
+def test_the_advice_fits_the_error(healthy: Dossier, status: int, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is about the key."""
+    monkeypatch.setattr(Outside, "status", status)
+    found = failed(healthy)
+    assert found["name"] == "invoices vendor"
+    assert advice in found["mend"]
+    assert "secrets set" not in found["mend"]
+
+
+def test_a_vendor_that_cannot_be_reached(healthy: Dossier, tmp_path: Path) -> None:
+    """Unreachable is not a wrong key; while its breaker is open, the time of the next request is named."""
+    file = tmp_path / "connections.toml"
+    file.write_text(re.sub(r'base_url = ".*"', 'base_url = "http://127.0.0.1:1"', file.read_text()))
+    found = failed(healthy)
+    assert "ConnectError" in found["seen"]
+    assert "cannot be reached: check base_url of [invoices], DNS and the network" in found["mend"]
+    assert "secrets set" not in found["mend"]
+    for _ in range(TRIP + 3):
+        healthy.cloud.app.limiter.failed("invoices", "ConnectError")
+    found = failed(healthy)
+    assert re.search(r"the next request is made at \d\d:\d\d:\d\d UTC", found["seen"])
+    assert "nothing to do but wait" in found["mend"]
+
+
+def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, invoice: Path) -> None:
+    """Of waits and of steps; since when, what it is, and when the vendor is asked next."""
+    healthy.whole = False
+    for number in range(3):
+        healthy("submit", "invoices", invoice, "--reference", f"INV-{number}")
+    app, since = healthy.cloud.app, iso(now())
+    text = "No connection to the vendor since 10:38 UTC (ConnectError)"
+    trouble = {"kind": "unreachable ConnectError", "since": since, "text": text}
+    healthy.cloud.session.client("sqs").create_queue(QueueName="dossier-dev-poll-invoices")
+    for number in range(2):
+        healthy.change("invoices", f"INV-{number}", status=CaseStatus.WAITING)
+        app.waits.start("invoices", f"INV-{number}", phase="documents", token="t", first=600, deadline=3600)
+        app.table.update(f"CASE#invoices#INV-{number}", "WAIT", {"trouble": trouble})
+    healthy.change("invoices", "INV-2", status=CaseStatus.UPLOADING)
+    healthy.change("invoices", "INV-2", trouble={**trouble, "kind": "VendorUnavailableError", "text": "503"})
+    found = check(healthy, "invoices cases")
+    assert found["state"] == "warning"
+    assert re.match(
+        r"2 cases held up, such as INV-\d: No connection to the vendor since 10:38 UTC \(ConnectError\)\. Next attempt "
+        r"[\d: -]+ UTC; 1 case held up, such as INV-2: 503\. Next attempt within 30 s$",
+        found["seen"],
+    ), found["seen"]
+    assert "cannot be reached" in found["mend"]
+    app.limiter.pause("invoices", 300)
+    for words in (("status", "INV-2"), ("list",)):
+        assert re.search(r"503\. Next attempt .*\d\d:\d\d:\d\d", healthy(*words).stdout)
+    assert re.search(r"503\. Next attempt .*\d\d:\d\d:\d\d UTC", healthy.json("status", "INV-2")["note"])

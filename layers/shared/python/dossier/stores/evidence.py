@@ -295,6 +295,17 @@ class EvidenceStore:
             **{name: data[name] for name in ("cause", "detail", "size", "digest", "asked") if name in data},
         )
 
+    def forget_refused(self, key: str) -> None:
+        """Delete a refused delivery: one that Dossier has sent itself.
+
+        Raises:
+            ValueError: it is no refused one.
+
+        """
+        if not key.startswith(REFUSED):
+            raise ValueError(f"{key} is no refused delivery")
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+
     def find(self, key: str) -> Evidence | None:
         """Return a delivery that was kept, or None."""
         try:
