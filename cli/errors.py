@@ -12,6 +12,8 @@ from typing import Any
 from cli.text import clean
 
 FAILED, BAD_USAGE, NOT_FINISHED, NEEDS_ANSWER = 1, 2, 3, 4
+INTERRUPTED = 130
+"""As shells have it for a command that Ctrl-C ended: 128 and the signal's number."""
 
 _LOGIN = "set AWS credentials (AWS_PROFILE, `aws sso login`), or start the local AWS with `dossier up`"
 
@@ -68,6 +70,12 @@ class NeedsAnswerError(CommandError):
     """The case waits for an operator's answer."""
 
     code = NEEDS_ANSWER
+
+
+class InterruptedCommandError(CommandError):
+    """The user interrupted the command (Ctrl-C)."""
+
+    code = INTERRUPTED
 
 
 def explain(error: Exception) -> CommandError:

@@ -14,13 +14,11 @@ import typer
 from typer._click.exceptions import ClickException  # typer has a copy of click, and exports not all of it
 from typer.core import TyperGroup
 
-from cli.errors import FAILED, BadUsageError, CommandError, explain
+from cli.errors import FAILED, INTERRUPTED, BadUsageError, CommandError, explain
 from cli.output import Output, clean_logs, tell
 
 if TYPE_CHECKING:
     from cli.target import Target
-
-INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
@@ -155,7 +153,7 @@ def outputs(as_json: Json = False, local: Local = False, stage: Stage = None) ->
 
 
 @secrets_app.command("set")
-def secrets_set(
+def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
     connection: Connection,
     from_file: Annotated[
         Path | None,
@@ -169,6 +167,9 @@ def secrets_set(
         bool | None,
         typer.Option(help="Verify deliveries that were refused before the secret was set, and apply them."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Ask the vendor whether it accepts the new API key.")
+    ] = True,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
@@ -187,6 +188,7 @@ def secrets_set(
         webhook_secrets=webhook_secret or [],
         from_file=from_file,
         apply_refused=apply_refused,
+        check=check,
     )
 
 
@@ -243,7 +245,11 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     reference: Annotated[str | None, typer.Option(help="Your own name for the case.")] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="K=V", help="An option of the vendor's; `--option help` lists the connection's."),
+        typer.Option(
+            metavar="K=V",
+            help="An option of the vendor's. `dossier vendor CONNECTION` or `--option help` lists them: each with its "
+            "type, and what it does.",
+        ),
     ] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
     deadline: Annotated[
@@ -260,7 +266,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Submit files as one case."""
+    """Submit files as one case; `dossier vendor CONNECTION` lists the options that it may have."""
     from cli import submit as here
 
     if timeout is not None and not wait:
@@ -279,6 +285,14 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         allow_duplicates=allow_duplicates,
         timeout=3600 if timeout is None else timeout,
     )
+
+
+@app.command()
+def example(connection: Connection, as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+    """Print an execution input for a connection, filled in and ready to be pasted, and the ways to start it."""
+    from cli import example as here
+
+    here.example(Output(as_json=as_json), _target(local=local, stage=stage), connection)
 
 
 @app.command()
@@ -514,7 +528,7 @@ def vendor(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Ask a connection's vendor by hand; without an operation, list what it can be asked."""
+    """Ask a connection's vendor by hand; alone, list what it can be asked, and the options of a case."""
     from cli import vendor as here
 
     here.ask(Output(as_json=as_json), _target(local=local, stage=stage), connection, operation, context.args)

@@ -13,12 +13,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.deployed import settings_of, wake_queue_url
+from cli.deployed import settings_file, settings_of, wake_queue_url
 from cli.errors import BadUsageError, explain
 from cli.output import Output, asked, confirmed
 from cli.replay import apply_again
 from cli.target import Target
 from cli.text import counted
+from dossier import vendors
+from dossier.errors import ConfigurationError, DossierError, UnauthorizedError
 from dossier.signatures import standard_key
 from dossier.steps.replay import provable
 from dossier.stores.evidence import id_of
@@ -41,6 +43,7 @@ def put(
     webhook_secrets: Sequence[str],
     from_file: Path | None = None,
     apply_refused: bool | None = None,
+    check: bool = True,
 ) -> None:
     """Write ``{"api_key", "webhook_secrets"}``; what is not given is asked for on a terminal, or read.
 
@@ -49,6 +52,9 @@ def put(
 
     ``apply_refused`` says whether deliveries are applied that were refused before and that the secret proves now; None
     asks on a terminal, and leaves them where there is none.
+
+    With ``check`` the vendor is asked whether it accepts a new key. Whatever it answers, the key is stored already: a
+    vendor that is down changes nothing about that.
 
     Raises:
         BadUsageError: a part is blank; or there is no key, and nobody to ask.
@@ -85,11 +91,40 @@ def put(
     except client.exceptions.ResourceNotFoundException:
         client.create_secret(Name=name, SecretString=text)
     number = len(secret["webhook_secrets"])
-    document = {"connection": connection, "secret": name, "api_key": True, "webhook_secrets": number}
+    document: dict[str, Any] = {"connection": connection, "secret": name, "api_key": True, "webhook_secrets": number}
     for each in weaknesses(secret["webhook_secrets"]):
         out.progress(f"warning: {each}")
     out.line(f"{name}: an API key and {counted(number, 'webhook secret')}")
+    document |= _checked(out, where, connection, new=key is not None, wanted=check)
     out.document({**document, **_refused_before(out, where, connection, secret["webhook_secrets"], apply_refused)})
+
+
+def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: bool) -> dict[str, Any]:
+    """Ask the vendor whether it accepts a key that was written, and say so; return its answer for programs.
+
+    Nothing is returned where there is no answer: the vendor cannot be reached, or its settings are not here.
+    """
+    settings = settings_of(where).get(connection)
+    if not new or not wanted or settings is None:
+        if new and wanted:
+            out.progress(
+                f"the key is not checked: [{connection}] is not in {settings_file(where)} (DOSSIER_CONNECTIONS)"
+            )
+        return {}
+    vendor = vendors.vendor(settings.vendor)
+    try:
+        where.app.secrets.api_key(connection, fresh=True)
+        seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
+    except (UnauthorizedError, ConfigurationError) as error:
+        out.progress(
+            f"warning: {error}; the key is stored all the same: compare it with the vendor's, and set it again"
+        )
+        return {"key_accepted": False, "vendor_said": str(error)}
+    except DossierError as error:
+        out.progress(f"the key is stored, but could not be checked ({error}): run `dossier doctor` later")
+        return {}
+    out.line(f"{settings.vendor} accepts the key: {seen}")
+    return {"key_accepted": True, "vendor_said": seen}
 
 
 def weaknesses(secrets: Sequence[str]) -> list[str]:

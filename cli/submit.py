@@ -10,38 +10,43 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
+from threading import Event
+from typing import Any, Literal
 
 from cli import watch
-from cli.deployed import settings_of
-from cli.errors import BadUsageError, CommandError, NotFinishedError
+from cli.deployed import settings_file, settings_of
+from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError
 from cli.output import Output
 from cli.status import describe
 from cli.target import Target
 from cli.text import clean, counted
-from dossier import vendors
+from dossier import media, vendors
 from dossier.errors import InvalidCaseError
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
     CaseInput,
     CaseStatus,
+    Document,
     OptionValue,
     execution_name,
     fingerprint,
     stranger_reference,
 )
-from dossier.names import safe_name
-from dossier.options import Option, parse
-from dossier.steps.accept import name_of
+from dossier.names import proper_names, safe_name
+from dossier.options import Option, parse, plain
+from dossier.settings import Connection
+from dossier.steps.accept import Takes, judge, name_of
+from dossier.steps.differences import differences
 from dossier.steps.redrive import in_vain
+from dossier.steps.sources import check_sources, together
 from dossier.stores import s3
-from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.cases import Case, CaseRecord, conflict
 from dossier.stores.executions import INPUT_LIMIT
-from dossier.stores.objects import split_uri
+from dossier.stores.objects import Facts, split_uri
 
 CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
@@ -64,11 +69,27 @@ class Source:
     sha256: str
     uri: str = ""
     """Where it is if it is no file of this machine: ``https://`` or ``s3://``."""
+    facts: Facts | None = None
+    """What reading it told, where it was read, or is too large for that."""
+    problem: str = ""
+    """Why it cannot be read."""
 
     @property
     def content(self) -> str:
         """What tells its content apart: its digest, else where it is."""
-        return self.sha256 or self.uri
+        return self.sha256 or self.uri or str(self.path)
+
+
+@dataclass
+class Progress:
+    """How far a submission has got, for the user who interrupts it."""
+
+    case: CaseInput | None = None
+    files: int = 0
+    uploaded: int = 0
+    state: Literal["nothing", "starting", "started"] = "nothing"
+    stop: Event = field(default_factory=Event)
+    """Set once the uploads are to end."""
 
 
 def submit(
@@ -93,33 +114,121 @@ def submit(
         NotFinishedError: it was not accepted, or with ``wait`` not finished, in time.
 
     """
-    started = time.monotonic()
     where.require(connection)
     settings = settings_of(where).get(connection)
     declared = vendors.options(settings) if settings else ()
     if [*options] == ["help"]:
         _list_options(out, connection, declared)
         return
-    _check_files([Path(each) for each in files if not _is_uri(each)])
-    parsed = _options(options, declared)
-    sources = [_referred(where, str(each), parsed) if _is_uri(each) else _source(Path(each)) for each in files]
-    if not allow_duplicates:
-        sources = _without_duplicates(out, sources)
-    case, digest = _case(connection, sources, reference, parsed, case_id, deadline)
-    found = where.app.cases.find(connection, case.reference)
+    progress = Progress()
+    try:
+        _check_files([Path(each) for each in files if not _is_uri(each)])
+        parsed = _options(options, declared)
+        most = Takes.by(vendors.vendor(settings.vendor), settings).most if settings else None
+        sources = [
+            _referred(where, str(each), parsed, most) if _is_uri(each) else _source(Path(each), most) for each in files
+        ]
+        if not allow_duplicates:
+            sources = _without_duplicates(out, sources)
+        case, digest = _case(where, connection, sources, reference, parsed, case_id, deadline)
+        progress.case = case
+        documents = _judged(where, settings, case, sources)
+        _submit(out, where, case, digest, sources, documents, progress, wait=wait, timeout=timeout)
+    except KeyboardInterrupt:
+        raise _interrupted(progress) from None
+
+
+def _submit(
+    out: Output,
+    where: Target,
+    case: CaseInput,
+    digest: str,
+    sources: Sequence[Source],
+    documents: Sequence[Document],
+    progress: Progress,
+    *,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Submit a case that was checked, unless it was submitted before."""
+    started = time.monotonic()
+    found = where.app.cases.find(case.connection, case.reference)
     known = found is not None and not found.record.refused and found.record.fingerprint == digest
     if found is not None and known:
         arn, accepted = found.record.execution_arn, found
     else:
-        data = _stage(out, where, case, digest, sources)
+        if found is not None and not found.record.refused:
+            raise _refused(conflict(found.record, differences(case, documents, found)), case)
+        data = _stage(out, where, case, digest, sources, progress)
+        progress.state = "starting"
         arn, repeated = _start(where, case, digest, data, found)
+        progress.state = "started"
         accepted = _verdict(where, case, digest, arn, until=started + min(timeout, VERDICT_SECONDS))
         known = repeated or accepted.record.execution_arn != arn
+    progress.state = "started"
     out.progress(_greeting(accepted, known=known))
     if wait and not accepted.record.status.final:
         remaining = timeout - (time.monotonic() - started)
         accepted = watch.watch(out, where, accepted, seconds=remaining)
     _conclude(out, where, accepted, known=known, waited=wait)
+
+
+def _judged(
+    where: Target, settings: Connection | None, case: CaseInput, sources: Sequence[Source]
+) -> tuple[Document, ...]:
+    """Check a case as Accept will, before anything is uploaded; where its settings are not here, Accept alone does.
+
+    Returns its documents, for what differs from another case.
+
+    Raises:
+        CommandError: names every file that the vendor does not take, and says what to do.
+
+    """
+    problems = [each.problem for each in sources if each.problem]
+    try:
+        if settings is not None:
+            check_sources(case, bucket=where.bucket, connection=settings)
+            facts = [each.facts for each in sources]
+            vendor = vendors.vendor(settings.vendor)
+            return judge(case, facts, connection=settings, vendor=vendor, problems=problems).view.documents
+        if problems:
+            raise InvalidCaseError(together(problems))
+    except InvalidCaseError as error:
+        if problems and str(error) == together(problems):
+            raise BadUsageError(str(error)) from None
+        here = "" if where.connections_file else f" (by {settings_file(where)}, which may not be what is deployed)"
+        raise _refused(InvalidCaseError(f"{error}{here}"), case) from None
+    return tuple(
+        Document(index=index, name=name, key="", sha256=each.sha256, ref=each.uri or None)
+        for index, (name, each) in enumerate(zip(proper_names([each.name for each in sources]), sources, strict=True))
+    )
+
+
+def _refused(error: InvalidCaseError, case: CaseInput) -> CommandError:
+    """Return the error of a case of which nothing was uploaded, and nothing started."""
+    document = {**_identity(case, None), "status": "failed", "reason": str(error)}
+    return CommandError(str(error), kind=type(error).__name__, document=document)
+
+
+def _interrupted(progress: Progress) -> InterruptedCommandError:
+    """Return what a user reads who interrupts: whether anything was submitted, and what to run."""
+    case = progress.case
+    if case is None or progress.state == "nothing":
+        done = f"; {progress.uploaded} of {counted(progress.files, 'file')} uploaded" if progress.files else ""
+        goes_on = ": it uploads the rest" if progress.uploaded else ""
+        return InterruptedCommandError(
+            f"interrupted, nothing was submitted{done}", fix=f"run the same command again to submit it{goes_on}"
+        )
+    look = f"dossier status {case.reference} --connection {case.connection}"
+    if progress.state == "starting":
+        return InterruptedCommandError(
+            f"interrupted while case {case.reference} was submitted: it may have started",
+            fix=f"see `{look}`, or run the same command again: the same case is never submitted twice",
+        )
+    return InterruptedCommandError(
+        f"interrupted: case {case.reference} is submitted, and goes on",
+        fix=f"follow it with `{look}`, or end it with `dossier cancel {case.reference}`",
+    )
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -136,7 +245,7 @@ def _is_uri(given: str | Path) -> bool:
     return isinstance(given, str) and _URI.match(given) is not None
 
 
-def _referred(where: Target, uri: str, options: Mapping[str, OptionValue]) -> Source:
+def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most: int | None) -> Source:
     """Return a document that is no file of this machine; one in S3 that Dossier is to copy is read for its content."""
     scheme, _, rest = uri.partition("://")
     uri = f"{scheme.lower()}://{rest}"
@@ -144,19 +253,22 @@ def _referred(where: Target, uri: str, options: Mapping[str, OptionValue]) -> So
         return Source(Path(), name_of(uri), 0, "", uri)
     try:
         name = PurePosixPath(split_uri(uri)[1]).name
-        if options.get(BY_REFERENCE) == AS_S3:
-            return Source(Path(), name, 0, "", uri)
-        facts = where.app.objects.inspect(uri)
     except InvalidCaseError as error:
         raise BadUsageError(str(error)) from None
-    return Source(Path(), name, facts.size, facts.sha256, uri)
+    if options.get(BY_REFERENCE) == AS_S3:
+        return Source(Path(), name, 0, "", uri)
+    try:
+        facts = where.app.objects.inspect(uri, most=most)
+    except InvalidCaseError as error:
+        return Source(Path(), name, 0, "", uri, problem=str(error))
+    return Source(Path(), name, facts.size, facts.sha256, uri, facts)
 
 
 def _list_options(out: Output, connection: str, declared: Sequence[Option]) -> None:
-    out.document([{"option": each.name, "may_be": each.form, "says": each.says} for each in declared])
+    out.document([{"option": each.name, "may_be": each.form, "says": plain(each.says)} for each in declared])
     if not declared:
         out.progress(f"nothing is known of the options of {connection}: name its file in DOSSIER_CONNECTIONS")
-    out.table(("OPTION", "MAY BE", "WHAT IT DOES"), [(each.name, each.form, each.says) for each in declared])
+    out.table(("OPTION", "MAY BE", "WHAT IT DOES"), [(each.name, each.form, plain(each.says)) for each in declared])
 
 
 def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, OptionValue]:
@@ -172,13 +284,20 @@ def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, Opti
     return parsed
 
 
-def _source(path: Path) -> Source:
-    digest, size = hashlib.sha256(), 0
+def _source(path: Path, most: int | None) -> Source:
+    """Read a file once; not one that is larger than its vendor takes."""
+    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
+    size = path.stat().st_size
+    if most is not None and size > most:
+        return Source(path=path, name=name, size=size, sha256="", facts=Facts(size, "", b"", ""))
+    digest, size, head, tail = hashlib.sha256(), 0, b"", b""
     for chunk in _chunks(path):
         digest.update(chunk)
         size += len(chunk)
-    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
-    return Source(path=path, name=name, size=size, sha256=digest.hexdigest())
+        head = (head + chunk)[: media.HEAD] if len(head) < media.HEAD else head
+        tail = (tail + chunk)[-media.TAIL :]
+    facts = Facts(size, digest.hexdigest(), head, "", tail=tail)
+    return Source(path=path, name=name, size=size, sha256=facts.sha256, facts=facts)
 
 
 def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
@@ -192,13 +311,16 @@ def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
     return list(first.values())
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, stop: Event | None = None) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
             yield chunk
 
 
 def _case(
+    where: Target,
     connection: str,
     sources: Sequence[Source],
     reference: str | None,
@@ -211,7 +333,10 @@ def _case(
     data: dict[str, Any] = {
         "connection": connection,
         "reference": reference or "case",
-        "documents": [{"uri": each.uri or "s3://staging", "name": each.name} for each in sources],
+        "documents": [
+            {"uri": each.uri or f"s3://{where.bucket}/staging/{connection}/{index}", "name": each.name}
+            for index, each in enumerate(sources)
+        ],
         "options": options,
     }
     if case_id is not None:
@@ -238,7 +363,9 @@ def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
     return f"{stem}-{fingerprint(case, contents)[:8]}"
 
 
-def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source]) -> dict[str, Any]:
+def _stage(
+    out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source], progress: Progress
+) -> dict[str, Any]:
     """Upload the files that are not there yet, and return the execution's input."""
     prefix = f"staging/{case.connection}/{digest[:32]}/"
     keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
@@ -251,14 +378,19 @@ def _stage(out: Output, where: Target, case: CaseInput, digest: str, sources: Se
     missing = [(key, each) for key, each in keyed if there.get(key) != each.size]
     if missing:
         out.progress(f"uploading {counted(len(missing), 'file')}")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for _ in pool.map(lambda pair: _upload(where, *pair), missing):
-            pass
+    progress.files, progress.uploaded = len(keyed), len(keyed) - len(missing)
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for _ in pool.map(lambda pair: _upload(where, pair[0], pair[1], progress), missing):
+            progress.uploaded += 1
+    finally:
+        progress.stop.set()  # of no effect where all are uploaded
+        pool.shutdown(cancel_futures=True)
     return data
 
 
-def _upload(where: Target, key: str, source: Source) -> None:
-    _, sha256 = where.app.objects.stream(key, _chunks(source.path), "application/octet-stream")
+def _upload(where: Target, key: str, source: Source, progress: Progress) -> None:
+    _, sha256 = where.app.objects.stream(key, _chunks(source.path, progress.stop), "application/octet-stream")
     if sha256 != source.sha256:
         s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
         raise CommandError(f"{source.path} changed while it was submitted: submit it again")
@@ -330,7 +462,7 @@ def _refusal(found: Case | None, arn: str) -> tuple[str, str] | None:
     return (record.error or "InvalidCaseError", record.reason) if record.status.final and record.reason else None
 
 
-def _identity(case: CaseInput, arn: str) -> dict[str, Any]:
+def _identity(case: CaseInput, arn: str | None) -> dict[str, Any]:
     return {
         "connection": case.connection,
         "reference": case.reference,

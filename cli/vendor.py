@@ -19,6 +19,7 @@ from dossier import vendors
 from dossier.errors import InvalidCaseError, LinkExpiredError, OutcomeUnknownError
 from dossier.names import safe_name
 from dossier.operations import Answer, Argument, File, Operation, Values
+from dossier.options import plain
 from dossier.settings import Connection
 
 _DESTINATION = Argument("dest", "a folder, or the new file's path")
@@ -122,7 +123,7 @@ def _list(out: Output, settings: Connection, known: Sequence[Operation]) -> None
             {"operation": each.name, "says": each.says, "arguments": [one.name for one in _arguments(each)]}
             for each in known
         ]
-    )
+    )  # options have a list of their own: `dossier submit CONNECTION --option help --json`
     if not known:
         out.progress(f"{settings.vendor} has no operations")
     for each in known:
@@ -131,6 +132,12 @@ def _list(out: Output, settings: Connection, known: Sequence[Operation]) -> None
         for argument in _arguments(each):
             choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
             out.line(f"    {_written(argument):<14} {argument.says}{choices}")
+    declared = vendors.options(settings)
+    if declared:
+        out.line()
+        out.line(f"options of a case: dossier submit {settings.name} FILE --option NAME=VALUE")
+    for option in declared:
+        out.line(f"    {option.name:<18} {option.form}: {plain(option.says)}")
 
 
 def _arguments(operation: Operation) -> tuple[Argument, ...]:

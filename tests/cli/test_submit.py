@@ -118,7 +118,7 @@ def test_nothing_known_in_time_is_exit_code_3(accepting: Dossier, invoice: Path)
 def test_a_refused_case_ends_with_its_reason(
     accepting: Dossier, invoice: Path, content: bytes, words: tuple[str, ...], reason: str
 ) -> None:
-    """What Accept refuses is one line with the reason, and exit code 1."""
+    """What Accept would refuse is one line with the reason, and exit code 1."""
     invoice.write_bytes(content)
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", *words)
     assert result.exit_code == 1
@@ -127,7 +127,7 @@ def test_a_refused_case_ends_with_its_reason(
 
 
 def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
-    """With --json a refusal is one document with the error and the execution."""
+    """With --json a refusal is one document with the error; nothing was uploaded, and nothing started."""
     invoice.write_bytes(b"")
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--json")
     document = json.loads(result.stdout)
@@ -135,7 +135,9 @@ def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
     assert document["error"]["type"] == "InvalidCaseError"
     assert document["error"]["message"] == document["reason"]
     assert document["reason"].startswith("document invoice.pdf is empty")
-    assert document["execution_arn"] == accepting.executions()[0].execution_arn
+    assert document["execution_arn"] is None
+    assert accepting.executions() == []
+    assert list(accepting.cloud.app.objects.list("")) == []
 
 
 def test_a_refused_case_may_be_submitted_again(accepting: Dossier, invoice: Path) -> None:
@@ -165,7 +167,8 @@ def test_other_content_under_a_taken_reference_is_refused(accepting: Dossier, in
         result = accepting("submit", "invoices", invoice, "--reference", "INV-1")
         assert result.exit_code == 1
         assert "reference INV-1 belongs to a case with other content" in result.stderr.splitlines()[-1]
-    assert len(accepting.executions()) == 2
+        assert "; invoice.pdf has other bytes: use another reference" in result.stderr
+    assert len(accepting.executions()) == 1
     assert accepting.case("invoices", "INV-1").record.status is CaseStatus.ACCEPTED
 
 

@@ -73,7 +73,14 @@ def test_unusable_document(world: World, ending: str, words: tuple[str, ...]) ->
     if ending == "pdf":
         file.write_bytes(b"")
     said = refused(world, "scans", reference, str(file))
-    status = check_failed(world, "scans", reference, said["execution_arn"], file.name, *words)
+    assert said["execution_arn"] is None
+    assert all(word in said["reason"] for word in (file.name, *words))
+    key = f"uploads/{file.name}"
+    world.client("s3").put_object(Bucket=world.outputs["bucket"], Key=key, Body=file.read_bytes())
+    uri = f"s3://{world.outputs['bucket']}/{key}"
+    case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri, "name": file.name}]}
+    arn = world.start(case, str(uuid.uuid4()))
+    status = check_failed(world, "scans", reference, arn, file.name, *words)
     assert said["reason"] == status["reason"]
     assert not world.vendors.uploads(reference)
 

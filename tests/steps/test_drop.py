@@ -236,7 +236,7 @@ def test_what_is_refused_is_judged_anew_when_it_is_dropped_again(inbox: Inbox) -
     [
         (b"", "document a.pdf is empty: submit a file with content"),
         (b"plain", "document a.pdf is of an unknown type: docsumo reads"),
-        (b"%PDF-" + b"x" * 27_000_000, "document a.pdf has 27,000,005 bytes: docsumo takes at most"),
+        (b"%PDF-" + b"x" * 27_000_000, "document a.pdf has 25.7 MiB: docsumo takes at most 25 MiB a file"),
     ],
     ids=["empty", "unknown", "large"],
 )

@@ -137,9 +137,12 @@ class UnauthorizedError(ConfigurationError):
 
 
 class VendorRejectedError(CaseFailedError):
-    """The vendor refused the request; ``status`` is the HTTP status (or the status in the body)."""
+    """The vendor refused the request; ``status`` is the HTTP status (or the status in the body).
 
-    def __init__(self, message: str, *, status: int) -> None:
+    None where the vendor refused several, each document of a case by itself.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
 

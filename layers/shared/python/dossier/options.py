@@ -14,6 +14,7 @@ from typing import Literal
 
 from dossier.errors import InvalidCaseError
 from dossier.models import OptionValue
+from dossier.suggestions import closest
 
 LONGEST = 1024
 """Longest text of an option, in characters."""
@@ -39,6 +40,11 @@ class Option:
         return {"text": "a text", "boolean": "true or false", "date": "an ISO 8601 date"}[self.kind]
 
 
+def plain(says: str) -> str:
+    """Return what an option does without the marks that the documentation's pages have for code."""
+    return says.replace("``", "")
+
+
 def check(vendor: str, declared: Sequence[Option], given: Mapping[str, OptionValue]) -> None:
     """Refuse options that are not declared, and values that one cannot have. None counts as left out.
 
@@ -49,7 +55,11 @@ def check(vendor: str, declared: Sequence[Option], given: Mapping[str, OptionVal
     known = {each.name: each for each in declared}
     for name, value in given.items():
         if name not in known:
-            raise InvalidCaseError(f'unknown option "{name}": {vendor} takes {", ".join(sorted(known)) or "none"}')
+            near = closest(name, known)
+            meant = f'; did you mean "{near}"?' if near else ""
+            raise InvalidCaseError(
+                f'unknown option "{name}": {vendor} takes {", ".join(sorted(known)) or "none"}{meant}'
+            )
         if value is not None and not _fits(known[name], value):
             raise InvalidCaseError(f'option "{name}" must be {known[name].form}')
 

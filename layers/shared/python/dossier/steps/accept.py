@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from dossier import media
-from dossier.errors import InvalidCaseError
+from dossier.errors import InvalidCaseError, ReferenceConflictError
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
@@ -28,12 +28,15 @@ from dossier.models import (
 from dossier.names import proper_names, safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
+from dossier.steps.differences import differences
 from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
-from dossier.steps.sources import check_sources
-from dossier.stores.cases import CaseRecord, Cases
+from dossier.steps.sources import check_sources, together
+from dossier.stores.cases import CaseRecord, Cases, conflict
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, folder, split_uri
 from dossier.stores.refreshes import Refreshes
+
+MIB = 1 << 20
 
 
 class Accepted(BaseModel):
@@ -137,7 +140,13 @@ def accept(
     collects = [*case.document_ids] or ([case.case_id] if case.case_id and not documents else [])
     if case.document_ids:
         _check_owners(case, intents)
-    other = cases.claim(record, resume=case.resume)
+    try:
+        other = cases.claim(record, resume=case.resume)
+    except ReferenceConflictError:
+        known = cases.find(case.connection, case.reference)
+        if known is None:
+            raise
+        raise conflict(known.record, differences(case, view.documents, known)) from None
     if other is None:
         sent = documents if case.documents else ()
         kept = []
@@ -196,19 +205,64 @@ def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor
     """Read every document of a case once, check it, and compute the fingerprint that names its execution.
 
     Raises:
-        InvalidCaseError: says what to mend.
+        InvalidCaseError: names every document that is wrong, and says what to mend.
 
     """
     check_sources(case, bucket=objects.bucket, connection=connection)
-    schemes = _references(case, connection, vendor)
-    sources = tuple(_source(each, schemes) for each in case.documents)
+    most = Takes.by(vendor, connection).most
+    facts: list[Facts | None] = []
+    problems: list[str] = []
+    for given, (_, uri) in zip(case.documents, sources_of(case, connection, vendor), strict=True):
+        try:
+            facts.append(objects.inspect(uri, version_id=given.version_id, most=most) if uri else None)
+        except InvalidCaseError as error:
+            facts.append(None)
+            problems.append(str(error))
+    return judge(case, facts, connection=connection, vendor=vendor, problems=problems)
+
+
+def sources_of(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[tuple[str, str | None], ...]:
+    """Return each document's name, and the URI that Dossier reads it from (None if the vendor reads it itself).
+
+    Raises:
+        InvalidCaseError: names every document whose URI nobody can read.
+
+    """
+    schemes, found, problems = _references(case, connection, vendor), [], []
+    for each in case.documents:
+        try:
+            found.append(_source(each, schemes, vendor))
+        except InvalidCaseError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidCaseError(together(problems))
+    return tuple(found)
+
+
+def judge(
+    case: CaseInput,
+    facts: Sequence[Facts | None],
+    *,
+    connection: Connection,
+    vendor: Vendor,
+    problems: Sequence[str] = (),
+) -> Examined:
+    """Check what is known of a case's documents, before anything is sent, against all that its vendor takes.
+
+    Args:
+        case: the input.
+        facts: what reading each document once told; None for one that the vendor reads itself, or nobody could read.
+        connection: the case's.
+        vendor: the connection's.
+        problems: what is wrong with documents that could not be read.
+
+    Raises:
+        InvalidCaseError: names every document that is wrong, and says what to mend.
+
+    """
+    sources = sources_of(case, connection, vendor)
     names = [name for name, _ in sources]
-    takes = Takes.by(vendor, connection)
-    facts = tuple(
-        objects.inspect(uri, version_id=given.version_id, most=takes.most) if uri else None
-        for given, (_, uri) in zip(case.documents, sources, strict=True)
-    )
-    documents = _documents(case, names, facts, takes)
+    documents = _documents(case, names, facts, Takes.by(vendor, connection), problems)
     view = CaseView(connection, case.reference, case.options, case.case_id, documents)
     if case.document_ids:
         documents = _collected(case, vendor)
@@ -216,7 +270,7 @@ def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor
         names = [each.name for each in documents]
     vendor.validate(view)
     contents = [(safe_name(name), each.sha256 or each.ref or "") for name, each in zip(names, documents, strict=True)]
-    return Examined(view, sources, facts, fingerprint(case, contents))
+    return Examined(view, sources, tuple(facts), fingerprint(case, contents))
 
 
 def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[str, ...]:
@@ -227,8 +281,14 @@ def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tupl
     return (*web, "s3://") if case.options.get(BY_REFERENCE) == AS_S3 else web
 
 
-def _source(document: DocumentInput, references: tuple[str, ...]) -> tuple[str, str | None]:
+def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor) -> tuple[str, str | None]:
     """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
+    if document.uri.startswith(("https://", "http://")) and not document.uri.startswith(references or ("s3://",)):
+        why = "reads no URLs" if not references else "reads URLs that begin with https:// alone"
+        raise InvalidCaseError(
+            f"document {document.uri.partition('?')[0]}: {vendor.name} {why}: download the file and submit it, or put "
+            "it into S3 and write s3://bucket/key"
+        )
     if not document.uri.startswith("s3://") and document.uri.startswith(references):
         return document.name or name_of(document.uri), None
     _, key = split_uri(document.uri)
@@ -263,17 +323,22 @@ def name_of(url: str) -> str:
 
 
 def _documents(
-    case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], takes: Takes
+    case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], takes: Takes, problems: Sequence[str]
 ) -> tuple[Document, ...]:
-    """Return the documents: under the caller's own names, each of its own, and keys made of what is safe of them."""
+    """Return the documents: under the caller's own names, each of its own, and keys made of what is safe of them.
+
+    Raises:
+        InvalidCaseError: names every document that is wrong, after the ``problems`` that are known already.
+
+    """
     prefix = f"{folder(case.connection, case.reference)}documents/"
-    documents = []
+    documents, wrong = [], [*problems]
     for index, (name, stored, fact) in enumerate(zip(proper_names(names), unique_names(names), facts, strict=True)):
         if fact is None:
             documents.append(Document(index=index, name=name, key="", ref=case.documents[index].uri))
             continue
         kind = media.sniff(fact.head, name, fact.tail)
-        _check(name, kind, fact, takes)
+        wrong += _problem(name, kind, fact, takes)
         documents.append(
             Document(
                 index=index,
@@ -285,18 +350,31 @@ def _documents(
                 warning=media.trouble(kind, fact.head, fact.tail),
             )
         )
+    if wrong:
+        raise InvalidCaseError(together(wrong))
     return tuple(documents)
 
 
-def _check(name: str, kind: str, fact: Facts, takes: Takes) -> None:
+def _problem(name: str, kind: str, fact: Facts, takes: Takes) -> list[str]:
+    """Return what is wrong with a document; nothing if it can be sent."""
     if fact.size == 0:
-        raise InvalidCaseError(f"document {name} is empty: submit a file with content")
+        return [f"document {name} is empty: submit a file with content"]
     if fact.size > takes.most:
-        limit = takes.most / 1_000_000
-        raise InvalidCaseError(
-            f"document {name} has {fact.size:,} bytes: {takes.vendor} takes at most {limit:g} MB a file "
-            "(max_document_bytes of the connection, if its account takes more)"
-        )
+        has, most = mebibytes(fact.size), mebibytes(takes.most)
+        if has == most:
+            has, most = f"{fact.size:,} bytes", f"{takes.most:,} bytes ({most})"
+        return [
+            f"document {name} has {has}: {takes.vendor} takes at most {most} a file (max_document_bytes of the "
+            "connection, if its account takes more)"
+        ]
     if kind not in takes.types:
         known = ", ".join(sorted(takes.labels))
-        raise InvalidCaseError(f"document {name} is {media.described(kind, fact.head)}: {takes.vendor} reads {known}")
+        return [f"document {name} is {media.described(kind, fact.head)}: {takes.vendor} reads {known}"]
+    return []
+
+
+def mebibytes(number: int) -> str:
+    """Return a size in MiB, as limits are given; a small one in bytes."""
+    if number < MIB // 10:
+        return f"{number:,} bytes"
+    return f"{number / MIB:.1f}".removesuffix(".0") + " MiB"

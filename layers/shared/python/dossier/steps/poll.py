@@ -249,7 +249,7 @@ class Poller:
         asked = Asked(error=error, rows=dict(wait.rows), asked=wait.asked, round_over=wait.asked is None)
         if job.vendor.bulk_poll:  # an answer about every case of the account is no verdict about any one of them
             if isinstance(error, VendorRejectedError):
-                asked.error = StrayAnswerError(str(error), status=error.status, worded=False)
+                asked.error = StrayAnswerError(str(error), status=error.status or 0, worded=False)
             return asked
         if not isinstance(error, StrayAnswerError):
             return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from dossier.errors import InvalidCaseError
@@ -18,6 +19,8 @@ OWN = ("staging", "inbox", "cases")
 _ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3)\Z", re.IGNORECASE)
 """Names that are no bucket's: ARNs and aliases of access points, which may lead into any bucket
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, reserved suffixes)."""
+LONGEST_PROBLEMS = 900
+"""Characters of the problems of a case's documents that are named; a reason has 1,000."""
 _UNQUOTED = 3
 """Times that a key is percent-decoded to see what some server between might make of it."""
 
@@ -30,12 +33,18 @@ def check_sources(case: CaseInput, *, bucket: str, connection: Connection) -> No
     down what other buckets its documents may lie in. It makes no difference whether Dossier or the vendor reads them.
 
     Raises:
-        InvalidCaseError: names the document that lies elsewhere, and says where it can lie.
+        InvalidCaseError: names each document that lies elsewhere, and says where it can lie.
 
     """
+    problems = []
     for document in case.documents:
         if document.uri[:5].lower() == "s3://":
-            _check(document.uri, case, bucket, connection)
+            try:
+                _check(document.uri, case, bucket, connection)
+            except InvalidCaseError as error:
+                problems.append(str(error))
+    if problems:
+        raise InvalidCaseError(together(problems))
 
 
 def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
@@ -82,3 +91,12 @@ def _forms(key: str) -> list[str]:
     for _ in range(_UNQUOTED):
         forms.append(unquote(forms[-1]))
     return forms
+
+
+def together(problems: Sequence[str]) -> str:
+    """Return several problems as one line, of which none is cut in the middle."""
+    shown = list(problems)
+    while len(shown) > 1 and len("; ".join(shown)) > LONGEST_PROBLEMS:
+        shown.pop()
+    more = len(problems) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more of the documents"] if more else [])])

@@ -252,7 +252,8 @@ def _send(once: Once) -> Uploaded:
         if error.status in REFUSED_FILE and len(once.indices) == 1 and "documents" in job.vendor.phases:
             return Uploaded(case_id=job.case.record.case_id, failures={once.indices[0]: str(error)})
         intents.end(*once.key)
-        raise
+        names = ", ".join(each.name for each in once.documents)
+        raise VendorRejectedError(f"{names}: {error}" if names else str(error), status=error.status) from error
     except (RetryableError, CaseFailedError):
         intents.end(*once.key)  # certainly not performed
         raise

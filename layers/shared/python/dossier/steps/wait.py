@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dossier.errors import VendorRejectedError
 from dossier.models import CaseStatus, Phase, iso, now
+from dossier.steps.sources import together
 from dossier.steps.wake import nudge
 from dossier.steps.work import Desk
 from dossier.stores.waits import Waits
@@ -13,8 +15,15 @@ def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Des
 
     A delivery that came while nobody waited (before the documents' ids were known, say) makes the first poll now; so
     does a case that Dossier did not submit, which has most likely been finished for long.
+
+    Raises:
+        VendorRejectedError: the vendor has refused every document, so there is nothing to wait for; says why.
+
     """
     job = desk.load(connection, reference)
+    refused = [each for each in job.case.documents if each.failed and each.document_id is None]
+    if refused and len(refused) == len(job.case.documents):
+        raise VendorRejectedError(together([f"{each.name}: {each.error}" for each in refused]))
     poll = job.connection.poll
     assessing = phase == "results" and len(job.vendor.phases) > 1
     desk.cases.change(

@@ -227,6 +227,15 @@ class Case(Stored):
         return self.staged if collection else self.artifacts
 
 
+def conflict(other: CaseRecord, difference: str = "") -> ReferenceConflictError:
+    """Return the error of a case whose reference another one has, with what differs between them."""
+    what = f"; {difference}" if difference else ""
+    return ReferenceConflictError(
+        f"reference {other.reference} belongs to a case with other content (submitted {other.submitted_at}, "
+        f"{other.status.value}){what}: use another reference"
+    )
+
+
 class Cases:
     """The cases in the table."""
 
@@ -328,10 +337,7 @@ class Cases:
         if other.execution_arn == record.execution_arn:
             return None
         if other.fingerprint != record.fingerprint:
-            raise ReferenceConflictError(
-                f"reference {record.reference} belongs to a case with other content (submitted {other.submitted_at}, "
-                f"{other.status.value}): use another reference"
-            )
+            raise conflict(other)
         if not resume:
             return other
         changes = {

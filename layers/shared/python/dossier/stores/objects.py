@@ -42,12 +42,14 @@ _DENIAL = re.compile(
     re.DOTALL,
 )
 _ARN_ERRORS: tuple[type[BotoCoreError], ...] = (
+    exceptions.EndpointProviderError,
     exceptions.ParamValidationError,
     exceptions.UnsupportedS3ArnError,
     exceptions.UnsupportedS3AccesspointConfigurationError,
     exceptions.UnsupportedS3ConfigurationError,
 )
-"""What botocore says of an access point in another Region, or of another service, without asking S3."""
+"""What botocore says of a name that is no bucket's, or of an access point elsewhere, without asking S3."""
+_NO_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName"})
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
@@ -105,7 +107,7 @@ class Objects:
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))
         except ClientError as error:
-            raise _unreadable(uri, error) from error
+            raise _unreadable(uri, error, self.bucket) from error
         except _ARN_ERRORS as error:
             raise InvalidCaseError(f"document {uri} cannot be read: {' '.join(str(error).split())[:300]}") from error
         etag, version_id = answer["ETag"], answer.get("VersionId")
@@ -146,7 +148,7 @@ class Objects:
         except ClientError as error:
             if error.response["Error"]["Code"] in {"PreconditionFailed", "412"}:
                 raise InvalidCaseError(f"document {uri} changed while it was accepted: submit it again") from error
-            raise _unreadable(uri, error) from error
+            raise _unreadable(uri, error, self.bucket) from error
         return answer.get("VersionId")
 
     def adopt(self, source: str, key: str) -> Stat:
@@ -202,7 +204,7 @@ class Objects:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
             if dropped:
-                raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
+                raise _unreadable(f"s3://{self.bucket}/{key}", error, self.bucket) from error
             raise
 
     def write(self, key: str, data: bytes, content_type: str = "application/json") -> str | None:
@@ -249,7 +251,7 @@ class Objects:
                 return None
             # What it may not even look at in its own bucket is no fault of who dropped it.
             if dropped and error.response["Error"]["Code"] not in _FORBIDDEN:
-                raise _unreadable(f"s3://{self.bucket}/{key}", error) from error
+                raise _unreadable(f"s3://{self.bucket}/{key}", error, self.bucket) from error
             raise
         return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
 
@@ -433,9 +435,15 @@ def _version(version_id: str | None) -> Any:
     return {} if version_id is None else {"VersionId": version_id}
 
 
-def _unreadable(uri: str, error: ClientError) -> Exception:
+def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
+    """Return what a case fails of, if S3 will say the same again; else the error itself, which is worth another try."""
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _NO_BUCKET:
+        return InvalidCaseError(
+            f"document {uri} does not exist, and neither does its bucket: check the bucket's name; Dossier's own is "
+            f"{own}, and any other needs a deployment with -c document_buckets"
+        )
     if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
     if code.startswith("KMS.") and "Throttling" not in code:
