@@ -61,7 +61,32 @@ _NAMES = (
 )
 """The input as ``fail`` gets it: whatever it is, the names of the case are in it if they are good."""
 
-_CAUSE = {"cause": "{% $states.errorOutput.Cause & '' %}"}
+MOST_SHOWN = 300
+"""Bytes of a state's input or output: what a console shows at a glance, and names the case by itself."""
+_ABOUT = 90
+"""Characters of an error that are shown there beside a connection and a reference of the greatest length."""
+_ERROR = (
+    "$substring($trim($replace($substringBefore("
+    "$substringAfter($states.errorOutput.Cause & '', 'errorMessage'), '\"errorType'), "
+    f"/[^A-Za-z0-9.()_-]+/, ' ')), 0, {_ABOUT})"
+)
+"""What an error says, in plain letters, cut."""
+_WHOLE_ERROR = {"error": "{% $states.errorOutput.Error & '' %}", "cause": "{% $states.errorOutput.Cause & '' %}"}
+
+
+def _plain(name: str, most: int) -> str:
+    """Return the expression for a name in an execution's input, which may be anything."""
+    value = f"$states.context.Execution.Input.{name}"
+    return f"{{% $substring($replace($type({value}) = 'string' ? {value} : '', /[^A-Za-z0-9._-]+/, ' '), 0, {most}) %}}"
+
+
+_NAMES_GIVEN = {"connection": _plain("connection", 32), "reference": _plain("reference", 100)}
+_RESULT = (
+    "($names := {'connection': $case.connection, 'reference': $case.reference, 'status': $states.result.status}; "
+    "$all := $merge([$names, $states.result]); "
+    f"$length($string($all)) < {MOST_SHOWN - 20} ? $all : $names)"
+)
+"""Names, status and, where they are short enough, the keys of result and manifest: an execution's output."""
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html
 _SERVICE_ACTIONS = (
     "logs:CreateLogDelivery",
@@ -106,25 +131,56 @@ class CaseMachine(Construct):
             "accept",
             {"input": "{% $states.input %}", "execution": _EXECUTION},
             assign={"case": "{% $states.result %}"},
+            outputs={
+                "connection": "{% $states.result.connection %}",
+                "reference": "{% $states.result.reference %}",
+                "about": "{% $states.result.outcome & ' case, uploads: ' & $string($count($states.result.uploads)) %}",
+            },
         )
         submitted_before = sfn.Choice.jsonata(self, "Submitted Before?")
         already_submitted = sfn.Pass.jsonata(
             self, "Already Submitted", outputs={**_CASE, "status": "already_submitted"}
         )
-        open_case = self._step("Open Case", "open", _CASE)
+        open_case = self._step("Open Case", "open", _CASE, outputs={**_CASE, "about": "the vendor's case is open"})
         ask_about_case = self._token_step(
-            "Ask About Case", "ask", {**_CASE, "what": "open", "cause": "{% $states.input.cause %}"}
+            "Ask About Case",
+            "ask",
+            {**_CASE, "what": "open", "cause": "{% $states.input.about %}"},
+            outputs={**_CASE, "about": "an operator has answered"},
         )
-        upload = self._map("Upload", items="$case.uploads", at_once="$case.at_once", each=self._upload_documents())
+        upload = self._map(
+            "Upload",
+            items="$case.uploads",
+            selects={"batch": "{% $states.context.Map.Item.Value %}"},
+            at_once="$case.at_once",
+            each=self._upload_documents(),
+            about="'uploads done: '",
+        )
         poll = self._poll("Poll", phase="$case.phases[0]")
         more_phases = sfn.Choice.jsonata(self, "More To Wait For?")
-        process = self._step("Process", "process", _CASE)
-        poll_results = self._poll("Poll Results", phase="$case.phases[1]")
-        collect = self._step("Collect", "collect", _COLLECTION, assign={"collected": "{% $states.result %}"})
-        download = self._map(
-            "Download", items="$collected.artifacts", at_once="$collected.at_once", each=self._download_artifact()
+        process = self._step(
+            "Process", "process", _CASE, outputs={**_CASE, "about": "the vendor's assessment is triggered"}
         )
-        publish = self._step("Publish", "publish", _COLLECTION)
+        poll_results = self._poll("Poll Results", phase="$case.phases[1]")
+        collect = self._step(
+            "Collect",
+            "collect",
+            _COLLECTION,
+            assign={"collected": "{% $states.result %}"},
+            outputs={**_CASE, "about": "{% 'parts to download: ' & $string($count($states.result.artifacts)) %}"},
+        )
+        download = self._map(
+            "Download",
+            items="$collected.artifacts",
+            selects={
+                "part": "{% $states.context.Map.Item.Index %}",
+                "artifacts": "{% $count($states.context.Map.Item.Value) %}",
+            },
+            at_once="$collected.at_once",
+            each=self._download_artifact(),
+            about="'parts downloaded: '",
+        )
+        publish = self._step("Publish", "publish", _COLLECTION, outputs=f"{{% {_RESULT} %}}")
 
         # The way of a case, top to bottom.
         accept.next(submitted_before)
@@ -134,7 +190,7 @@ class CaseMachine(Construct):
         submitted_before.when(_is("$case.outcome = 'collect'"), poll)
         submitted_before.when(_is("$case.opens"), open_case)
         submitted_before.otherwise(upload)
-        open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_CAUSE)
+        open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_said(_CASE))
         ask_about_case.next(open_case)
         open_case.next(upload)
         upload.next(poll)
@@ -148,8 +204,8 @@ class CaseMachine(Construct):
         download.next(publish)
 
         # A wait that nobody ended, the waiting room being broken: what is there is collected.
-        poll.add_catch(collect, errors=[sfn.Errors.TIMEOUT])
-        poll_results.add_catch(collect, errors=[sfn.Errors.TIMEOUT])
+        for state in (poll, poll_results):
+            state.add_catch(collect, errors=[sfn.Errors.TIMEOUT], outputs={**_CASE, "about": "the wait was not ended"})
 
         # Whatever else goes wrong on it.
         record_failure = self._record_failure()
@@ -165,37 +221,43 @@ class CaseMachine(Construct):
             download,
             publish,
         ):
-            state.add_catch(record_failure, errors=[sfn.Errors.ALL])
+            names = _NAMES_GIVEN if state is accept else _CASE
+            state.add_catch(
+                record_failure, errors=[sfn.Errors.ALL], outputs=_said(names), assign={"failure": _WHOLE_ERROR}
+            )
 
         self.machine = self._machine(settings, accept)
 
     def _upload_documents(self) -> sfn.IChainable:
-        """One upload request, in the Map: the state's input is the number of the batch."""
-        upload = self._step("Upload Documents", "upload", {**_CASE, "batch": "{% $states.input %}"})
+        """One upload request, in the Map: the state's input has the number of the batch."""
+        batch = {**_CASE, "batch": "{% $states.input.batch %}"}
+        upload = self._step("Upload Documents", "upload", batch, outputs=batch)
         ask = self._token_step(
             "Ask About Upload",
             "ask",
             {
                 **_CASE,
                 "what": "{% 'upload-' & $string($states.input.batch) %}",
-                "cause": "{% $states.input.cause %}",
+                "cause": "{% $states.input.about %}",
             },
-            outputs="{% $states.input.batch %}",
+            outputs=batch,
         )
-        upload.add_catch(ask, errors=[NEEDS_ATTENTION], outputs={"batch": "{% $states.input %}", **_CAUSE})
+        upload.add_catch(ask, errors=[NEEDS_ATTENTION], outputs=_said(batch))
         ask.next(upload)
         return upload
 
     def _download_artifact(self) -> sfn.IChainable:
-        """One chunk of artifacts, in the Map: the state's input is their numbers. What cannot be had is left out."""
-        download = self._step("Download Artifact", "download", {**_COLLECTION, "artifacts": "{% $states.input %}"})
+        """One part of the artifacts, in the Map: the state's input has its number. What cannot be had is left out.
+
+        Why that is so is a variable of the iteration, which has a scope of its own.
+        """
+        part = {**_CASE, "part": "{% $states.input.part %}"}
+        payload = {**_COLLECTION, "artifacts": "{% $collected.artifacts[$states.input.part] %}"}
+        download = self._step("Download Artifact", "download", payload, outputs=part)
         leave_out = self._step(
-            "Leave Out Artifact",
-            "download",
-            {**_COLLECTION, "artifacts": "{% $states.input.artifacts %}", "cause": "{% $states.input.cause %}"},
+            "Leave Out Artifact", "download", {**payload, "cause": "{% $leftOut.cause %}"}, outputs=part
         )
-        left_out = {"artifacts": "{% $states.input %}", **_CAUSE}
-        download.add_catch(leave_out, errors=list(PASSING), outputs=left_out)
+        download.add_catch(leave_out, errors=list(PASSING), outputs=_said(part), assign={"leftOut": _WHOLE_ERROR})
         return download
 
     def _poll(self, name: str, *, phase: str) -> tasks.LambdaInvoke:
@@ -204,37 +266,54 @@ class CaseMachine(Construct):
             name,
             "wait",
             {**_CASE, "phase": f"{{% {phase} %}}"},
+            outputs={
+                **_CASE,
+                "about": "{% 'waited for ' & $states.result.phase %}",
+                "late": "{% $states.result.late = true %}",
+            },
             timeout=f"{{% $ceil($case.deadline) + {SPARE} %}}",
         )
 
     def _record_failure(self) -> tasks.LambdaInvoke:
         """Write down that the case failed, then end as failed, even if the former fails as well."""
+        names = {"connection": "{% $states.input.connection %}", "reference": "{% $states.input.reference %}"}
         record = self._step(
             "Record Failure",
             "fail",
             {
                 "input": f"{{% {_NAMES} %}}",
                 "execution_arn": _EXECUTION["arn"],
-                "error": "{% $states.input.Error %}",
-                "cause": f"{{% $substring($states.input.Cause & '', 0, {LONGEST_CAUSE}) %}}",
+                "error": "{% $failure.error %}",
+                "cause": f"{{% $substring($failure.cause, 0, {LONGEST_CAUSE}) %}}",
             },
+            assign={"ending": {"error": "{% $states.result.error %}", "reason": "{% $states.result.reason %}"}},
+            outputs={**names, "about": "{% $states.input.about %}"},
         )
-        failed = sfn.Fail.jsonata(self, "Failed", error="{% $states.input.error %}", cause="{% $states.input.reason %}")
+        failed = sfn.Fail.jsonata(self, "Failed", error="{% $ending.error %}", cause="{% $ending.reason %}")
         record.add_catch(
             failed,
             errors=[sfn.Errors.ALL],
-            outputs={
-                "error": "{% $states.input.Error %}",
-                "reason": r"{% $substring($replace($states.input.Cause & '', /\s+/, ' '), 0, 1000) %}",
+            outputs=_said(names),
+            assign={
+                "ending": {
+                    "error": "{% $states.errorOutput.Error %}",
+                    "reason": r"{% $substring($replace($states.errorOutput.Cause & '', /\s+/, ' '), 0, 1000) %}",
+                }
             },
         )
         record.next(failed)
         return record
 
     def _step(
-        self, name: str, verb: str, payload: Mapping[str, Any], *, assign: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        verb: str,
+        payload: Mapping[str, Any],
+        *,
+        outputs: Mapping[str, Any] | str,
+        assign: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
-        """Call a verb's function; its answer is the state's output."""
+        """Call a verb's function; what of its answer is needed is assigned, and the state's output names the case."""
         state = tasks.LambdaInvoke.jsonata(
             self,
             name,
@@ -243,6 +322,7 @@ class CaseMachine(Construct):
             payload_response_only=True,
             retry_on_service_exceptions=False,
             assign=assign,
+            outputs=outputs,
         )
         _retry(state, never=NEVER_AGAIN)
         return state
@@ -253,10 +333,10 @@ class CaseMachine(Construct):
         verb: str,
         payload: Mapping[str, Any],
         *,
-        outputs: str | None = None,
+        outputs: Mapping[str, Any],
         timeout: str | None = None,
     ) -> tasks.LambdaInvoke:
-        """Call a verb's function with a task token, and wait for whoever answers that."""
+        """Call a verb's function with a task token, and wait until that is answered."""
         state = tasks.LambdaInvoke.jsonata(
             self,
             name,
@@ -272,14 +352,34 @@ class CaseMachine(Construct):
         _retry(state, never=[*NEVER_AGAIN, sfn.Errors.TIMEOUT])
         return state
 
-    def _map(self, name: str, *, items: str, at_once: str, each: sfn.IChainable) -> sfn.Map:
-        """Run a step for each item; the answers are counted, not carried along."""
+    def _map(
+        self,
+        name: str,
+        *,
+        items: str,
+        selects: Mapping[str, str],
+        at_once: str,
+        each: sfn.IChainable,
+        about: str,
+    ) -> sfn.Map:
+        """Run a step for each item; the answers are counted, not carried along.
+
+        Args:
+            name: the state's.
+            items: the expression of what to run it for.
+            selects: what an iteration's input has besides the case's names.
+            at_once: the expression of how many run at once.
+            each: the step.
+            about: the expression of what comes before the number of answers in the output.
+
+        """
         state = sfn.Map.jsonata(
             self,
             name,
             items=sfn.ProvideItems.jsonata(f"{{% {items} %}}"),
+            item_selector={**_CASE, **selects},
             jsonata_max_concurrency=f"{{% {at_once} %}}",
-            outputs={"done": "{% $count($states.result) %}"},
+            outputs={**_CASE, "about": f"{{% {about} & $string($count($states.result)) %}}"},
         )
         state.item_processor(each)
         return state
@@ -355,6 +455,11 @@ def _states_arn(scope: Construct, resource: str, name: str) -> str:
     return cdk.Stack.of(scope).format_arn(
         service="states", resource=resource, resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
     )
+
+
+def _said(names: Mapping[str, str]) -> dict[str, str]:
+    """Return a caught error as the input of the next state: whose it is, and what it says, cut."""
+    return {**names, "about": f"{{% {_ERROR} %}}"}
 
 
 def _is(condition: str) -> sfn.Condition:

@@ -52,6 +52,8 @@ class Walk:
         steps: what each state saw, what its task gave, and what came next.
         largest: bytes of the largest payload that went from a state to another, or to a function.
         events: of the execution's history.
+        outcome: how it ended.
+        output: the execution's.
 
     """
 
@@ -65,6 +67,7 @@ class Walk:
     largest: int = 0
     events: int = 2
     outcome: str = ""
+    output: Any = None
 
     def run(self, given: Any) -> Any:
         """Walk the execution to its end; return its output, or the error and cause that it failed with."""
@@ -74,7 +77,7 @@ class Walk:
             "Input": given,
         }
         try:
-            output = self._machine(self.definition, given, {})
+            self.output = output = self._machine(self.definition, given, {})
         except FailedError as error:
             self.outcome = "FAILED"
             return {"error": error.name, "cause": error.cause}
@@ -139,7 +142,12 @@ class Walk:
             items = self._value(state["Items"], states, variables)
             self._value(state["MaxConcurrency"], states, variables)
             self.events += 2 * len(items)
-            return [self._machine(state["ItemProcessor"], each, dict(variables)) for each in items]
+            return [
+                self._machine(
+                    state["ItemProcessor"], self._item(state, states, variables, number, each), dict(variables)
+                )
+                for number, each in enumerate(items)
+            ]
         if state["Resource"].endswith(".waitForTaskToken"):
             states["context"]["Task"] = {"Token": f"{TOKEN}-{len(self.entered)}"}
             self.events += 2
@@ -158,6 +166,15 @@ class Walk:
             raise FailedError(type(error).__name__, cause) from error
         self._measure(result)
         return json.loads(json.dumps(result))
+
+    def _item(
+        self, state: Mapping[str, Any], states: dict[str, Any], variables: Mapping[str, Any], number: int, item: Any
+    ) -> Any:
+        """Return the input of a map's iteration."""
+        if "ItemSelector" not in state:
+            return item
+        context = {**states["context"], "Map": {"Item": {"Index": number, "Value": item}}}
+        return self._value(state["ItemSelector"], {**states, "context": context}, variables)
 
     def _assign(self, state: Mapping[str, Any], states: dict[str, Any], variables: dict[str, Any]) -> None:
         found = {name: self._value(value, states, variables) for name, value in state.get("Assign", {}).items()}

@@ -24,14 +24,14 @@ const given = JSON.parse(require('fs').readFileSync(0));
 (async () => {
   const found = {};
   for (const [name, text] of Object.entries(given.expressions)) {
-    found[name] = await jsonata(text).evaluate(null, {states: given.states});
+    found[name] = await jsonata(text).evaluate(null, {...given.variables, states: given.states});
   }
   console.log(JSON.stringify(found));
 })();
 """
 
 
-def payload(stack: Synthesized, state: str, states: dict[str, Any]) -> dict[str, Any]:
+def payload(stack: Synthesized, state: str, states: dict[str, Any], **variables: Any) -> dict[str, Any]:
     """Return a state's payload, as the reference implementation of JSONata evaluates it."""
     [found] = [each for name, each, _ in stack.states() if name == state]
     written = found["Arguments"].get("Payload", found["Arguments"])
@@ -40,9 +40,9 @@ def payload(stack: Synthesized, state: str, states: dict[str, Any]) -> dict[str,
         for name, text in written.items()
     }
     node = Path(sys.executable).with_name("node")
+    given = json.dumps({"expressions": expressions, "states": states, "variables": variables})
     done = subprocess.run(
-        [node, "-e", JSONATA], input=json.dumps({"expressions": expressions, "states": states}), cwd=ROOT,
-        capture_output=True, text=True, check=True,
+        [node, "-e", JSONATA], input=given, cwd=ROOT, capture_output=True, text=True, check=True
     )  # fmt: skip
     return dict(json.loads(done.stdout))
 
@@ -56,8 +56,8 @@ def inner(value: dict[str, str]) -> str:
 def failed(stack: Synthesized, given: object, cause: str = "so it is") -> dict[str, Any]:
     """Return what Record Failure hands to ``fail``."""
     execution = {"Input": given, "Id": "arn:aws:states:eu-central-1:123456789012:execution:dossier-dev:x"}
-    states = {"context": {"Execution": execution}, "input": {"Error": "InvalidCaseError", "Cause": cause}}
-    return payload(stack, "Record Failure", states)
+    states = {"context": {"Execution": execution}}
+    return payload(stack, "Record Failure", states, failure={"error": "InvalidCaseError", "cause": cause})
 
 
 def case(documents: int, *, sign: str = "a") -> dict[str, Any]:
