@@ -43,6 +43,11 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
         raise BadUsageError(f"several connections have a case {reference}: say which of {owners}")
+    drops = (drop for name in names if not found for drop in where.app.cases.waiting_drops(name))
+    waiting = next((drop for drop in drops if drop.reference == reference), None)
+    if waiting is not None:
+        fix = "drop what is missing; `dossier list` shows what waits"
+        raise CommandError(f"{reference} is no case yet, it is {waiting.status.value}: {waiting.reason}", fix=fix)
     if not found:
         raise CommandError(
             f"there is no case {reference} at {' or '.join(names) or 'any connection: none is deployed'}"
@@ -88,7 +93,7 @@ def cases(
     wanted = _statuses(status)
     names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
-    newest = newest_of(where, names, begin, after)
+    newest = newest_of(where, names, begin, after, drops=True)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
     records = [
         _told(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
@@ -109,12 +114,18 @@ def cases(
         )
 
 
-def newest_of(where: Target, names: Collection[str], since: str | None, after: str | None) -> Iterator[CaseRecord]:
-    """Yield cases, the latest submitted first; those of one millisecond in a fixed order, so that a cursor holds."""
+def newest_of(
+    where: Target, names: Collection[str], since: str | None, after: str | None, *, drops: bool = False
+) -> Iterator[CaseRecord]:
+    """Yield cases, the latest submitted first; those of one millisecond in a fixed order, so that a cursor holds.
+
+    With ``drops`` what waits for files in the inbox is among them.
+    """
     until = after.partition("/")[0] if after else None
     if after is not None and not _CURSOR.fullmatch(after):
         raise BadUsageError(f'"{clean(after)}" is no cursor', fix="give the cursor that `dossier list` printed")
-    newest = (where.app.cases.newest(name, since=since, until=until) for name in names)
+    stores = [where.app.cases.newest, *([where.app.cases.waiting_drops] if drops else [])]
+    newest = (each(name, since=since, until=until) for name in names for each in stores)
     for _, together in groupby(heapq.merge(*newest, key=_submitted, reverse=True), key=_submitted):
         for record in sorted(together, key=_cursor, reverse=True):
             if after is None or _cursor(record) < after:
@@ -350,6 +361,7 @@ def standing(document: Document, *, ended: bool = False) -> str:
 
 def _statuses(text: str | None) -> list[CaseStatus]:
     known = {each.value: each for each in CaseStatus}
+    text = text.replace("waiting_for_files", CaseStatus.WAITING_FOR_FILES.value) if text else None
     words = [word.strip() for word in text.split(",")] if text else []
     for word in words:
         if word not in known:

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from dossier.models import INBOX, REFUSED_DROPS
+from dossier.models import INBOX, REFUSED_DROPS, WAITING_DROPS
 from dossier.stores.evidence import REFUSED, SEEN
 from dossier.stores.objects import ARTIFACTS, COLLECTING, DOCUMENTS, RAW, RESULTS, TAG
 from infra.encryption import customer_key
@@ -59,7 +59,7 @@ class ArtifactBucket(Construct):
         )
 
     def tell(self, queue: sqs.Queue, *, of: str) -> None:
-        """Send a message to the queue for every object that is created below the prefix ``of``."""
+        """Send a message to the queue for every object that is created or removed below the prefix ``of``."""
         # The bucket cannot be named: its notifications need this policy to be there first. A message about another
         # bucket of the account is about nothing (`steps.drop.landed`).
         allowed = queue.add_to_resource_policy(
@@ -72,17 +72,15 @@ class ArtifactBucket(Construct):
         )
         if allowed.policy_dependable:
             self._resource.node.add_dependency(allowed.policy_dependable)
-        created = s3.CfnBucket.QueueConfigurationProperty(
-            event="s3:ObjectCreated:*",
-            queue=queue.queue_arn,
-            filter=s3.CfnBucket.NotificationFilterProperty(
-                s3_key=s3.CfnBucket.S3KeyFilterProperty(
-                    rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=of)]
-                )
-            ),
+        below = s3.CfnBucket.NotificationFilterProperty(
+            s3_key=s3.CfnBucket.S3KeyFilterProperty(rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=of)])
         )
+        configurations = [
+            s3.CfnBucket.QueueConfigurationProperty(event=event, queue=queue.queue_arn, filter=below)
+            for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+        ]
         self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            queue_configurations=[created]
+            queue_configurations=configurations
         )
 
 
@@ -102,6 +100,7 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
         "staging": ("staging/", 7),
         "inbox": (INBOX, 30),
         "inbox-refused": (REFUSED_DROPS, 30),
+        "inbox-waiting": (WAITING_DROPS, 30),
         # What a refresh has read and published: what stands is a copy.
         "collecting": (COLLECTING, 7),
         "deliveries-refused": (REFUSED, REFUSED_DAYS),

@@ -9,7 +9,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from dossier.models import INBOX, REFUSED_DROPS
+from dossier.models import INBOX, REFUSED_DROPS, WAITING_DROPS
 from dossier.settings import Connection
 from dossier.steps.sources import OWN, SHARED
 from dossier.stores import objects
@@ -46,7 +46,7 @@ ARTIFACTS = "cases/*/*/artifacts/*"
 DOCUMENTS = "cases/*/*/documents/*"
 SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
 EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACCEPTED, REFUSED_EVIDENCE, SEEN))
-REFUSED = f"{REFUSED_DROPS}*"
+REFUSED, WAITING = f"{REFUSED_DROPS}*", f"{WAITING_DROPS}*"
 COLLECTING = f"{objects.COLLECTING}*"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
 """Those of each revision, too: a star stands for slashes as well."""
@@ -183,6 +183,8 @@ class Functions(Construct):
             _consume([drops]),
             _send([drops]),
             *self._reads_drops(),
+            self._writes(WAITING),
+            self._deletes(WAITING),
             self._table("GetItem", "Query", "UpdateItem"),
             Grant(("states:StartExecution",), (machine,)),
             Grant(

@@ -204,8 +204,8 @@ class CaseMachine(Construct):
         download.next(publish)
 
         # A wait that nobody ended, the waiting room being broken: what is there is collected.
-        for state in (poll, poll_results):
-            state.add_catch(collect, errors=[sfn.Errors.TIMEOUT], outputs={**_CASE, "about": "the wait was not ended"})
+        for wait in (poll, poll_results):
+            wait.add_catch(collect, errors=[sfn.Errors.TIMEOUT], outputs={**_CASE, "about": "the wait was not ended"})
 
         # Whatever else goes wrong on it.
         record_failure = self._record_failure()

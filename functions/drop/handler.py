@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from dossier.bootstrap import app
 from dossier.observe import logger, observed
-from dossier.steps.drop import drop, landed
+from dossier.steps.drop import drop, told
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -15,7 +15,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 def take(record: SQSRecord) -> None:
     """Take what one message is about."""
     desk = app().desk
-    for what in landed(record.json_body, desk.objects.bucket):
+    for what in told(record.json_body, desk.objects.bucket):
         became = drop(what, desk=desk, executions=app().executions, queues=app().queues)
         logger.info("%s %s", what.key, became)
 

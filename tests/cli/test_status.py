@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dossier.models import CaseStatus
+from dossier.models import CaseStatus, moment
+from dossier.stores.cases import WaitingDrop
 from tests.cli.conftest import Dossier
 
 FIELDS = {
@@ -222,3 +223,24 @@ def test_a_case_that_wants_review_says_so(dossier: Dossier, invoice: Path) -> No
     assert [each["reference"] for each in dossier.json("list", "--review")] == ["INV-1"]
     assert "no cases want review" in dossier("list", "--review", "--connection", "claims").stderr
     assert "review" not in dossier("status", "INV-2").stdout
+
+
+def test_a_drop_that_waits_is_listed(dossier: Dossier) -> None:
+    """It has no case yet: the list says what lacks, and so does `dossier status`."""
+    drop = WaitingDrop(
+        reference="May", why="inbox/invoices/May waits for its case.json", since="2026-01-31T12:00:00.000Z"
+    )
+    assert dossier.cloud.app.cases.drop_waits("invoices", "May", drop, moment("2026-01-31T12:00:00.000Z"))
+    shown = dossier("list").stdout
+    assert "waiting for files" in shown
+    assert "inbox/invoices/May waits for its case.json" in " ".join(shown.split())
+    for word in ("waiting for files", "waiting_for_files", "failed,waiting for files"):
+        [found] = dossier.json("list", "--status", word)
+        assert (found["connection"], found["reference"], found["status"]) == ("invoices", "May", "waiting for files")
+        assert (found["reason"], found["result_key"]) == (drop.why, None)
+    assert dossier.json("list", "--status", "failed") == []
+    said = dossier("status", "May")
+    assert said.exit_code == 1
+    assert "May is no case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in said.stderr
+    dossier.cloud.app.cases.drop_ends("invoices", "May", moment("2026-01-31T12:00:01.000Z"))
+    assert dossier.json("list") == []

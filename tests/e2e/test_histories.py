@@ -44,7 +44,7 @@ def test_each_state_names_its_case(world: World, connection: str) -> None:
     assert submitted["status"] == "completed"
     arn = world.status(connection, reference)["execution_arn"]
     states = check(world, arn, connection, reference)
-    assert {"Accept", "Upload", "Upload Documents", "Poll", "Collect", "Download Artifact", "Publish"} <= states
+    assert {"Accept", "Upload", "Poll", "More To Wait For?", "Collect", "Download", "Publish"} <= states
     output = json.loads(world.ended(arn)["output"])
     assert output["result"] == f"cases/{connection}/{reference}/result.json"
 

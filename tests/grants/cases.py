@@ -279,8 +279,15 @@ class Cases(Stage):
         self.prove("compare", {}, before=change)
         self._stop()
 
+    def _waits(self, folder: str) -> None:
+        """Let it be known that a folder waits, of which nothing is there any more."""
+        texts = {"pk": "INBOX#claims", "sk": folder, "reference": folder, "why": "waits", "since": LONG_AGO}
+        texts |= {"gsi_pk": "DROPS#claims", "gsi_sk": LONG_AGO, "landed": LONG_AGO}
+        item = {name: {"S": value} for name, value in texts.items()}
+        self._bench.client("dynamodb").put_item(TableName=self._outputs["table"], Item=item)
+
     def dropped(self) -> None:
-        """Files in the inbox, one of them a case, one that is gone again, and a folder that waits for a document."""
+        """Files in the inbox: a case, one that is gone again, a folder that waits, and one that waits no longer."""
         file = {"key": f"inbox/claims/{self._run}.pdf", "version_id": self._drop(f"{self._run}.pdf", b"no PDF at all")}
         self.prove("drop", batch("drop", file))
         self.prove("drop", batch("drop", {**file, "version_id": None}))
@@ -290,7 +297,16 @@ class Cases(Stage):
         self.prove("drop", batch("drop", {"key": "inbox/claims/gone.pdf", "version_id": None}))
         folder = {"key": f"inbox/claims/{self._run}/case.json", "version_id": None}
         waits = b'{"documents": [{"name": "never.pdf"}]}'
-        self.prove("drop", batch("drop", folder), before=lambda: self._drop(f"{self._run}/case.json", waits))
+
+        def lands() -> None:
+            self.delete("INBOX#claims", self._run)  # that it waits is not known yet
+            self._drop(f"{self._run}/case.json", waits)
+
+        self.prove("drop", batch("drop", folder), before=lands)
+        gone = f"{self._run}-gone"
+        removed = {"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": self._outputs["bucket"]}}}
+        removed["s3"]["object"] = {"key": f"inbox/claims/{gone}/a.pdf"}  # type: ignore[index]
+        self.prove("drop", batch("drop", {"Records": [removed]}), before=lambda: self._waits(gone))
         self._stop()
 
     # Executions, for what the state machine may call

@@ -17,7 +17,15 @@ def _rules(stack: Synthesized) -> dict[str, Properties]:
 def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) -> None:
     """By default no rule touches cases and evidence; what was replaced goes after a month."""
     rules = _rules(stack)
-    transient = {"staging", "inbox", "inbox-refused", "collecting", "deliveries-refused", "deliveries-seen"}
+    transient = {
+        "staging",
+        "inbox",
+        "inbox-refused",
+        "inbox-waiting",
+        "collecting",
+        "deliveries-refused",
+        "deliveries-seen",
+    }
     assert set(rules) == {*transient, "unfinished", "replaced"}
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 

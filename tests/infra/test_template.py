@@ -135,7 +135,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
-        "staging/": 7, "collecting/": 7, "inbox/": 30, "inbox-refused/": 30,
+        "staging/": 7, "collecting/": 7, "inbox/": 30, "inbox-refused/": 30, "inbox-waiting/": 30,
         "webhooks-refused/": 14, "webhooks-seen/": 1,
     }  # fmt: skip
     policy = json.dumps(stack.one("AWS::S3::BucketPolicy"))
@@ -143,11 +143,13 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
 
 
 def test_what_lands_in_the_inbox_is_told_to_its_queue(stack: Synthesized) -> None:
-    """S3 tells of every object below ``inbox/`` and of nothing else; it may before it is asked to."""
+    """S3 tells of every object that comes or goes below ``inbox/``, and of nothing else; it may before it has to."""
     [name] = stack.of_type("AWS::S3::Bucket")
-    [told] = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
-    assert (told["Event"], stack.text(told["Queue"])) == ("s3:ObjectCreated:*", "<dossier-dev-drop>")
-    assert told["Filter"] == {"S3Key": {"Rules": [{"Name": "prefix", "Value": "inbox/"}]}}
+    told = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert [each["Event"] for each in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+    for each in told:
+        assert stack.text(each["Queue"]) == "<dossier-dev-drop>"
+        assert each["Filter"] == {"S3Key": {"Rules": [{"Name": "prefix", "Value": "inbox/"}]}}
     waits_for = [
         stack.of_type("AWS::SQS::QueuePolicy")[each] for each in stack.template["Resources"][name]["DependsOn"]
     ]

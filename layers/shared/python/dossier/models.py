@@ -48,6 +48,8 @@ VendorId = Annotated[str, AfterValidator(_id)]
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 INBOX = "inbox/"
 """Where files are dropped: ``inbox/<connection>/…`` in the artifact bucket."""
+WAITING_DROPS = "inbox-waiting/"
+"""Where what a folder waits for is written while it waits: beside the inbox, as well."""
 REFUSED_DROPS = "inbox-refused/"
 """Where the reason lies why a drop was refused: beside the inbox, so that writing it is no drop."""
 
@@ -238,6 +240,8 @@ class CaseStatus(StrEnum):
     UPLOADED = "uploaded"
     CANCELLED = "cancelled"
     NEEDS_ATTENTION = "needs_attention"
+    WAITING_FOR_FILES = "waiting for files"
+    """Of what was dropped, and is no case yet: no case has it."""
 
     @property
     def final(self) -> bool:

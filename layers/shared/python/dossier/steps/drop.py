@@ -2,7 +2,8 @@
 
 Nothing is judged here: what was dropped becomes an execution, and Accept refuses what is no case, as it does whatever
 way it was submitted. The execution has the name that the same submission always gets, so a message that comes twice,
-and a file that is dropped twice, find it. Nothing is written to S3, so no drop can lead to another.
+and a file that is dropped twice, find it. Nothing is written to the inbox, so no drop can lead to another. What is no
+case yet is noted in the table, and beside the inbox, for as long as it waits.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from dossier.errors import CaseFailedError, InvalidCaseError
-from dossier.models import INBOX, REFERENCE, CaseInput, DocumentInput, Drop, execution_name, iso, now
+from dossier.models import INBOX, REFERENCE, WAITING_DROPS, CaseInput, DocumentInput, Drop, execution_name, iso, now
 from dossier.steps.accept import examine
 from dossier.steps.work import Desk
+from dossier.stores.cases import WaitingDrop
 from dossier.stores.executions import INPUT_LIMIT, Executions
 from dossier.stores.objects import Facts, Stat
 from dossier.stores.queues import DROP, Queues
@@ -44,20 +46,27 @@ _OPENED = ("~$", ".")
 """How the names of lock files of Office, and of hidden files, begin."""
 NAMES = 50
 """Execution names that are tried: each refusal takes one for 90 days."""
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+"""When what lies where nothing can be dropped has landed: it is not looked at."""
 _NOBODYS = "-"
 """In place of a connection where the key names none."""
 _OWN_KEYS = ("resume", "drop")
 """What an execution input has for Dossier's own use."""
 _LONGEST_LINE = 1000
+_LONGEST_KEY = 1024
+"""Of S3, in bytes."""
+_WITHOUT = f"waits for its {CASE_FILE}"
 _LONGEST_CONNECTION = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """An object of the inbox that was created, in a version of its own where the bucket has versions."""
+    """An object of the inbox that was created or removed, in a version of its own where the bucket has versions."""
 
     key: str
     version_id: str | None = None
+    removed: bool = False
+    """It was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,11 @@ class Place:
     def prefix(self) -> str:
         """The folder's prefix, ending in ``/``."""
         return f"{INBOX}{self.connection}/{self.folder}/"
+
+    @property
+    def what(self) -> str:
+        """What becomes a case: the folder, else the file."""
+        return self.folder or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,10 @@ class Unfinished:
     why: str
     wait: timedelta = timedelta(0)
     """Zero where the message of another object will do."""
+    lacks: bool = False
+    """Something is not there that somebody has to drop."""
+    landed: datetime | None = None
+    """When the last object landed of which this was learnt; None: the message's own."""
 
 
 def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
@@ -115,6 +133,15 @@ def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
             yield Landed(unquote_plus(found["object"]["key"]), found["object"].get("versionId"))
 
 
+def told(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
+    """Yield what landed by a message, and what was removed: ``s3:ObjectRemoved:*`` has the same form."""
+    yield from landed(message, bucket)
+    for record in message.get("Records", ()):
+        found = record["s3"]
+        if found["bucket"]["name"] == bucket and record["eventName"].startswith("ObjectRemoved"):
+            yield Landed(unquote_plus(found["object"]["key"]), removed=True)
+
+
 def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at: datetime | None = None) -> str:
     """Start the case that an object completes; return in a few words what became of it.
 
@@ -128,23 +155,91 @@ def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at
     """
     if what.key.endswith("/") or not what.key.startswith(INBOX):
         return "is no file of the inbox"
-    place = place_of(what.key)
     if left_out(what.key):
         return "is left out: it is no document"
     if is_unfinished(what.key):
         return "is an upload in progress"
-    if place.problem:
-        return _start(_misplaced(place, what), desk, executions)
-    try:
-        draft = _folder(place, what, desk, at or now()) if place.folder else _file(place, what, desk, at or now())
-    except InvalidCaseError as error:
-        draft = _misplaced(replace(place, problem=str(error)), what)
+    place = place_of(what.key)
+    if what.removed:
+        return _removed(place, desk)
+    draft = _draft(place, what, desk, at or now())
     if isinstance(draft, Unfinished):
         if draft.wait:
             message = {"key": what.key, "version_id": what.version_id}
             queues.send(DROP, message, after=draft.wait.total_seconds())
+        if draft.lacks:
+            _note(place, what, draft, desk)
         return draft.why
-    return _start(draft, desk, executions) if draft else "is gone"
+    return _started(place, draft, desk, executions) if draft else "is gone"
+
+
+def _draft(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
+    """Return the case that an object completes, or why there is none yet; None if the object is gone."""
+    if place.problem:
+        return _misplaced(place, what)
+    try:
+        return _folder(place, what, desk, at) if place.folder else _file(place, what, desk, at)
+    except InvalidCaseError as error:
+        return _misplaced(replace(place, problem=str(error)), what)
+
+
+def _started(place: Place, draft: Draft, desk: Desk, executions: Executions) -> str:
+    """Start the draft's case; what it was made of waits no longer."""
+    became = _start(draft, desk, executions)
+    misplaced = draft.dropped_at == NO_TIME  # told by its key alone
+    if not misplaced and (place.folder or desk.cases.waiting_drop(place.connection, place.what) is not None):
+        _forget(place, draft.dropped_at, desk)
+    return became
+
+
+def _note(place: Place, what: Landed, unfinished: Unfinished, desk: Desk) -> None:
+    """Let it be seen that something waits: by ``dossier list`` at once, and beside the inbox.
+
+    Messages overtake each other. What started meanwhile has landed later, and is not brought back.
+    """
+    cases, why = desk.cases, f"{INBOX}{place.connection}/{place.what} {unfinished.why}"[:_LONGEST_LINE]
+    before = cases.waiting_drop(place.connection, place.what)
+    if before is not None and before.why == why:
+        return
+    own = None if unfinished.landed else desk.objects.stat(what.key, version_id=what.version_id, dropped=True)
+    at = unfinished.landed or (own.modified if own else None)
+    if at is None:
+        return
+    drop = WaitingDrop(reference=reference_of(place.what), why=why, since=before.since if before else iso(now()))
+    if cases.drop_waits(place.connection, place.what, drop, at):
+        desk.objects.write(_note_key(place), f"{drop.since} {why}\n".encode(), "text/plain; charset=utf-8")
+        if cases.waiting_drop(place.connection, place.what) is None:
+            desk.objects.delete(_note_key(place))
+
+
+def _forget(place: Place, landed: datetime, desk: Desk) -> None:
+    """Let it be seen no longer that something waits."""
+    before = desk.cases.waiting_drop(place.connection, place.what)
+    desk.cases.drop_ends(place.connection, place.what, landed)
+    if before is not None:
+        desk.objects.delete(_note_key(place))
+
+
+def _removed(place: Place, desk: Desk) -> str:
+    """Look at what waits after an object of it was removed."""
+    if place.problem or desk.cases.waiting_drop(place.connection, place.what) is None:
+        return "is removed"
+    if not place.folder:
+        left = desk.objects.stat(f"{INBOX}{place.connection}/{place.name}", dropped=True)
+    else:
+        left = next((each for each in desk.objects.stats(place.prefix) if not each.key.endswith("/")), None)
+    if left is None:
+        _forget(place, now(), desk)
+        return "is removed, and nothing is left that waits"
+    if place.folder and desk.objects.stat(place.prefix + CASE_FILE, dropped=True) is None:
+        _note(place, Landed(left.key), Unfinished(_WITHOUT, lacks=True, landed=now()), desk)
+    return "is removed"
+
+
+def _note_key(place: Place) -> str:
+    key = f"{WAITING_DROPS}{place.connection}/{place.what}.txt"
+    longest = len(key.encode()) > _LONGEST_KEY
+    return f"{WAITING_DROPS}{hashlib.sha256(key.encode()).hexdigest()}.txt" if longest else key
 
 
 def left_out(key: str) -> bool:
@@ -203,7 +298,7 @@ def reference_of(name: str) -> str:
 
 def _misplaced(place: Place, what: Landed) -> Draft:
     """Return the draft of what cannot be a case where it lies; it is told by its key, whatever it is."""
-    stat = Stat(what.key, 0, what.version_id or "", datetime.min.replace(tzinfo=UTC))
+    stat = Stat(what.key, 0, what.version_id or "", NO_TIME)
     return Draft(_refused(place, what.key, place.problem), (stat,))
 
 
@@ -230,7 +325,7 @@ def _file(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfin
         if latest is not None and latest.size > 0:
             return Unfinished("was empty, and is written by now")
         if (wait := EMPTY - (at - stat.modified)) > timedelta(0):
-            return Unfinished("is empty: it may still be written", wait)
+            return Unfinished("is empty: it may still be written", wait, lacks=True, landed=stat.modified)
     case = CaseInput(
         connection=place.connection[:_LONGEST_CONNECTION],  # no connection has such a name: Accept says so
         reference=reference_of(place.name),
@@ -251,7 +346,7 @@ def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unf
         if not is_case_file and PurePosixPath(place.name).name == CASE_FILE:
             problem = f"{CASE_FILE} lies too deep: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
             return _misplaced(replace(place, problem=problem), what)
-        return None if is_case_file else Unfinished(f"waits for its {CASE_FILE}")
+        return None if is_case_file else Unfinished(_WITHOUT, lacks=True)
     files = {
         unicodedata.normalize("NFC", each.key.removeprefix(place.prefix)): each
         for each in desk.objects.stats(place.prefix)
@@ -269,7 +364,8 @@ def _assembled(
     """Return the case of a folder with a ``case.json``, or what it waits for."""
     try:
         if case_file.size == 0 and (wait := EMPTY - (at - case_file.modified)) > timedelta(0):
-            return Unfinished(f"{CASE_FILE} is empty: it may still be written", wait)
+            why = f"{CASE_FILE} is empty: it may still be written"
+            return Unfinished(why, wait, lacks=True, landed=others.last.modified)
         coming = [name for name in files if is_unfinished(name)]
         files = {name: each for name, each in files.items() if name not in coming}
         data, named = _read(place, case_file, files, desk)
@@ -282,7 +378,8 @@ def _assembled(
         if wait <= timedelta(0) and empty:
             wait, missing = EMPTY - min(at - files[name].modified for name in empty), empty
         if wait > timedelta(0):
-            return Unfinished(f"waits for {', '.join(missing) or 'what else may land'}", wait)
+            why = f"waits for {', '.join(missing) or 'what else may land'}"
+            return Unfinished(why, wait, lacks=bool(missing), landed=others.last.modified)
         if others.tied:
             return Unfinished(f"leaves it to {others.last.key}")
         parts = [files[name] for name in (files if named is None else named) if name in files]

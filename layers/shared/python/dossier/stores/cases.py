@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -17,6 +17,8 @@ from dossier.troubles import Trouble, clock
 
 SAME_DROP = timedelta(minutes=1)
 """How far apart the same bytes may land under two names and be one case: a program that saves a file twice."""
+KEPT_DROP = 31 * 86_400
+"""Seconds for which it is known that something waits: as long as S3 keeps what was dropped."""
 _TRIES = 5
 _FINAL = [status.value for status in CaseStatus if status.final]
 
@@ -194,6 +196,15 @@ class Doubt(Stored):
     what: str
     text: str
     choices: tuple[Choice, ...] = ()
+
+
+class WaitingDrop(Stored):
+    """Something in the inbox that is no case yet, and why."""
+
+    reference: str
+    """What the case will be called, as far as its place tells."""
+    why: str
+    since: str
 
 
 class Question(Stored):
@@ -513,6 +524,47 @@ class Cases:
         """Return what is to be asked, or None."""
         found = self._table.query(case_key(connection, reference), prefix=f"DOUBT#{what}")
         return next((Doubt.model_validate_json(each["data"]) for each in found if each["sk"] == f"DOUBT#{what}"), None)
+
+    def drop_waits(self, connection: str, what: str, drop: WaitingDrop, landed: datetime) -> bool:
+        """Note that a dropped folder, or file, waits; return False if a later state of it is known.
+
+        Args:
+            connection: the connection that it was dropped for.
+            what: the folder, or the file's name.
+            drop: what is known of it.
+            landed: when the last of its objects landed, as of this look: what was started since is not brought back.
+
+        """
+        open_ones = {"gsi_pk": f"DROPS#{connection}", "gsi_sk": drop.since}
+        changes = {**drop.model_dump(), **open_ones, "landed": iso(landed), "ttl": int(landed.timestamp()) + KEPT_DROP}
+        later = Attr("landed").lt(iso(landed)) | (Attr("landed").eq(iso(landed)) & Attr("gsi_pk").exists())
+        return self._table.update(f"INBOX#{connection}", what, changes, when=Attr("landed").not_exists() | later)
+
+    def waiting_drop(self, connection: str, what: str) -> WaitingDrop | None:
+        """Return what is known of a dropped folder, or file, that waits; None if it does not."""
+        item = self._table.get(f"INBOX#{connection}", what)
+        return None if item is None or "gsi_pk" not in item else WaitingDrop.model_validate(item)
+
+    def drop_ends(self, connection: str, what: str, landed: datetime) -> None:
+        """Note that a folder, or file, waits no longer: a message that is late does not bring it back."""
+        changes = {"gsi_pk": None, "gsi_sk": None, "landed": iso(landed), "ttl": int(now().timestamp()) + 86_400}
+        later = Attr("landed").not_exists() | Attr("landed").lte(iso(landed))
+        self._table.update(f"INBOX#{connection}", what, changes, when=later)
+
+    def waiting_drops(
+        self, connection: str, *, since: str | None = None, until: str | None = None
+    ) -> Iterator[CaseRecord]:
+        """Yield what was dropped for a connection and waits for files, the latest first, as cases that are not yet."""
+        for item in self._table.index(f"DROPS#{connection}", since=since, until=until, newest=True):
+            drop = WaitingDrop.model_validate(item)
+            yield CaseRecord(
+                connection=connection,
+                reference=drop.reference,
+                status=CaseStatus.WAITING_FOR_FILES,
+                reason=drop.why,
+                submitted_at=drop.since,
+                updated_at=item["landed"],
+            )
 
     def ask(self, connection: str, reference: str, question: Question) -> None:
         """Store a question to an operator."""
