@@ -21,6 +21,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from dossier.errors import CaseFailedError, NeedsAttentionError, ThrottledError, retryable_names, tree
+from dossier.steps.work import LONGEST_PAUSE
 from dossier.stores.waits import MOST_EXTENDED
 from infra.function import LOG_RETENTION
 from infra.rules import acknowledge, acknowledge_wildcards
@@ -485,7 +486,7 @@ def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
         errors=[*sorted({*retryable_names()} - {*NOT_YET}), *LAMBDA_TROUBLE],
         interval=cdk.Duration.seconds(1),
         backoff_rate=1.5,
-        max_delay=cdk.Duration.seconds(30),
+        max_delay=cdk.Duration.seconds(LONGEST_PAUSE),
         jitter_strategy=sfn.JitterType.FULL,
         max_attempts=90,
     )

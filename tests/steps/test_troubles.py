@@ -14,7 +14,8 @@ from dossier.errors import LinkExpiredError, RetryableError
 from dossier.models import moment
 from dossier.settings import Poll
 from dossier.steps.upload import upload
-from dossier.stores.limiter import LONGEST_COOL_DOWN, TRIP
+from dossier.steps.work import SOON
+from dossier.stores.limiter import LONGEST_COOL_DOWN, SLOW, TRIP, Limiter
 from dossier.stores.table import Table
 from dossier.stores.waits import MOST_EXTENDED
 from tests.conftest import Cloud
@@ -153,6 +154,22 @@ def test_one_of_many_comes_first(cloud: Cloud, clock: Clock) -> None:
     assert limiter.block(CASE[0]) is None
 
 
+def test_a_slow_success_closes_a_breaker_that_others_opened(cloud: Cloud, clock: Clock) -> None:
+    """A request that began before the first failure, in a function that saw none, proves that the vendor is back."""
+    room = Room(cloud, clock)
+    connection = room.world.connections[CASE[0]]
+    one, other = (Limiter(cloud.app.table, clock=clock.seconds, sleep=clock.sleep) for _ in range(2))
+    one.take(connection, patience=1)
+    other.take(connection, patience=1)
+    for _ in range(TRIP):
+        other.failed(connection, "ConnectError")
+    assert other.block(connection) is not None
+    clock.sleep(SLOW + 0.5)
+    one.succeeded(connection)
+    assert other.block(connection) is None
+    other.take(connection, patience=0)
+
+
 def test_a_step_says_what_keeps_it(cloud: Cloud) -> None:
     """An upload at a vendor that answers 503: written down at the first try, not at each, and gone after the last."""
     lost = Lost(cloud, "invoices")
@@ -170,7 +187,7 @@ def test_a_step_says_what_keeps_it(cloud: Cloud) -> None:
             upload(*lost.names, 0, desk=lost.world.desk)
         notes.append(lost.world.desk.cases.get(*lost.names).record.note)
     assert len(set(notes)) == 1
-    assert re.fullmatch(r"Since \d\d:\d\d UTC: POST .*: the vendor answered 503.*", notes[0] or "")
+    assert re.fullmatch(rf"Since \d\d:\d\d UTC: POST .*: the vendor answered 503.*\. {SOON}", notes[0] or "")
     assert sum("trouble" in each and each["trouble"] is not None for each in writes) == 1
     upload(*lost.names, 0, desk=lost.world.desk)
     assert lost.world.desk.cases.get(*lost.names).record.note is None

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
 from dossier.drift import documented_for, drift_of
-from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError
+from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
 from dossier.masks import masked, masked_text
 from dossier.models import CaseStatus, moment, now
@@ -25,6 +25,9 @@ from dossier.transport import Transport
 from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
+LONGEST_PAUSE = 30
+"""Seconds until a step that met trouble is tried again, at most (its retrier, ``infra/state_machine.py``)."""
+SOON = f"Next attempt within {LONGEST_PAUSE} s"
 _COMPLETED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
@@ -136,6 +139,8 @@ class Job:
             yield
         except RetryableError as error:
             found = trouble_of(error, vendor=type(self.vendor).__name__, at=now(), before=before)
+            if found is not None and not isinstance(error, ThrottledError):  # which names its time itself
+                found = found.model_copy(update={"text": f"{found.text}. {SOON}"})
             if found is not None and (before is None or found.kind != before.kind):
                 self.desk.cases.change(*names, trouble=found.model_dump())
             raise

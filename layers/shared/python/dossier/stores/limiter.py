@@ -44,6 +44,8 @@ SPREAD = 5.0
 """Seconds over which those come back who have no turn or slot, so that they do not all come at once."""
 LEASE = 900.0
 """Seconds after which a lease that was not given back is free again: as long as a function may run."""
+SLOW = 2.0
+"""Seconds from which on a request was long enough for others to open a breaker meanwhile."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a waiting transfer looks for a slot again; it doubles, so that many waiters leave the table alone."""
 
@@ -74,6 +76,8 @@ class Limiter:
         self._sleep = sleep
         self._failing: set[str] = set()
         """Accounts whose last known state has failures: a success of theirs has to be written down."""
+        self._took: dict[str, float] = {}
+        """When each account's last turn was taken: what became of it since then is not known."""
         self._accounts: dict[str, str] = {}
         """What each connection that was met is limited as."""
 
@@ -91,6 +95,7 @@ class Limiter:
         while True:
             item = self._table.get(*_key(self._account(connection))) or {}
             now_ms, failures = self._now(), int(item.get("failures", 0))
+            self._took[self._account(connection)] = self._clock()
             if failures:
                 self._failing.add(self._account(connection))
             ready_at, why = _blocked(item)
@@ -154,8 +159,13 @@ class Limiter:
         self._table.update(*_key(self._account(connection)), changes, when=same)
 
     def succeeded(self, connection: Connection | str) -> None:
-        """Note that a connection's vendor answers: a breaker closes, failures before it no longer count."""
-        if (account := self._account(connection)) in self._failing:
+        """Note that a connection's vendor answers: a breaker closes, failures before it no longer count.
+
+        Others may have failed while a request took its time, so a slow one is written down though no failure is known.
+        """
+        account = self._account(connection)
+        slow = self._clock() - self._took.get(account, self._clock()) > SLOW
+        if slow or account in self._failing:
             self._failing.discard(account)
             cleared: Item = {"failures": None, "open_until": None, "failing_since": None, "failure": None}
             self._table.update(*_key(account), cleared, when=Attr("failures").exists())
