@@ -54,8 +54,8 @@ def test_what_the_vendor_does_not_have_is_a_question_again(cloud: Cloud, connect
     intents.adopt(*lost.names, "upload-0", str(right))
     lost.upload()
     assert lost.uploads == 1
-    document = lost.world.desk.cases.get(*lost.names).documents[0]
-    assert (document.named, bool(document.document_id)) == (right, True)
+    case = lost.world.desk.cases.get(*lost.names)
+    assert (case.named, bool(case.documents[0].document_id)) == ({"upload-0": right}, True)
     assert lost.world.desk.intents.find(*lost.names, "upload-0") is None
 
 
@@ -150,12 +150,14 @@ def test_what_the_vendor_deletes_is_asked_again_when_the_case_comes_back(cloud: 
     uploads = lost.uploads
     desk = lost.world.desk
     [document] = desk.cases.get(*lost.names).documents
-    gone = {"document_id": "doc_gone", "named": "doc_gone", "failed": True, "finished": True, "error": "404"}
+    gone = {"document_id": "doc_gone", "failed": True, "finished": True, "error": "404"}
+    desk.cases.name(*lost.names, "upload-0", "doc_gone")
     desk.cases.put_documents(*lost.names, [document.model_copy(update=gone)], fresh=False)
     with pytest.raises(NeedsAttentionError, match="doc_gone"):
         lost.upload()
-    [document] = desk.cases.get(*lost.names).documents
-    assert (document.document_id, document.failed, document.finished, document.named) == (None, False, False, None)
+    case = desk.cases.get(*lost.names)
+    [document] = case.documents
+    assert (document.document_id, document.failed, document.finished, case.named) == (None, False, False, {})
     desk.intents.adopt(*lost.names, "upload-0", right)
     lost.upload()
     assert desk.cases.get(*lost.names).documents[0].document_id == right
@@ -168,14 +170,15 @@ def test_a_vendors_case_that_is_gone_is_asked_for_again(cloud: Cloud) -> None:
     desk = lost.world.desk
     gone = str(uuid.uuid4())
     case_id = desk.cases.get(*lost.names).record.case_id
-    desk.cases.change(*lost.names, case_id=gone, named=gone)
+    desk.cases.change(*lost.names, case_id=gone)
+    desk.cases.name(*lost.names, "open", gone)
     with pytest.raises(NeedsAttentionError, match=gone):
         open_case(*lost.names, desk=desk)
     assert desk.cases.get(*lost.names).record.case_id is None
     desk.intents.adopt(*lost.names, "open", str(case_id))
     open_case(*lost.names, desk=desk)
-    record = desk.cases.get(*lost.names).record
-    assert (record.case_id, record.named) == (case_id, case_id)
+    case = desk.cases.get(*lost.names)
+    assert (case.record.case_id, case.named) == (case_id, {"open": case_id})
     upload(*lost.names, 0, desk=desk)
     assert lost.uploads == 1
 

@@ -277,8 +277,6 @@ class Document(Frozen):
     ref: str | None = None
     """The ``https://`` or ``s3://`` reference that the vendor reads itself (DocuStack's batch)."""
     document_id: str | None = None
-    named: str | None = None
-    """The id by which an operator said what its upload has made."""
     job_id: str | None = None
     status: str | None = None
     """The vendor's own word for its state, as last seen."""

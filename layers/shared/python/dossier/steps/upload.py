@@ -105,8 +105,8 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
                 note = "the vendor's case is opened"
                 desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=note)
             _perform(once)
-        elif job.case.record.named and not any(each.document_id for each in job.case.documents):
-            _confirm(once, job.case.record.named)
+        elif OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
+            _confirm(once, job.case.named[OPEN])
 
 
 def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
@@ -119,8 +119,8 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
     job = desk.load(connection, reference)
     once = Once(job, f"{UPLOAD}{batch}", job.vendor.batches(job.view)[batch])
     if all(each.document_id or each.finished for each in once.documents):
-        named = next((each.named for each in once.documents if each.named and (each.failed or not each.finished)), None)
-        if named is not None:
+        named = job.case.named.get(once.what)
+        if named is not None and any(each.failed or not each.finished for each in once.documents):
             with job.telling(), once.asking():
                 _confirm(once, named)
         desk.intents.end(*once.key)
@@ -306,7 +306,8 @@ def _confirm(once: Once, named: str) -> None:
         job.desk.intents.adopt(*once.key, named)
         job.desk.cases.put_documents(*once.case, [_as_before(each) for each in once.documents], fresh=False)
         if job.case.record.case_id == named != job.case.record.appends_to:
-            job.desk.cases.change(*once.case, case_id=None, named=None)
+            job.desk.cases.change(*once.case, case_id=None)
+        job.desk.cases.name(*once.case, once.what, None)
         raise
 
 
@@ -399,11 +400,12 @@ def _apply(once: Once, answer: Uploaded) -> None:
         raise NeedsAttentionError(f"{once.what}: the vendor's answer names something that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
-    changes |= {"named": answer.named} if answer.named and new_case else {}
     if hinted:
         changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:
         job.desk.cases.change(*once.case, **changes)
+    if answer.named:
+        job.desk.cases.name(*once.case, once.what, answer.named)
     # The documents last: once all of them have ids, the next try takes the upload for done, case id and all.
     changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
     job.desk.cases.put_documents(*once.case, changed, fresh=False)
@@ -422,6 +424,5 @@ def _applied(document: Document, answer: Uploaded) -> Document:
         "failed": refused is not None,
         "finished": refused is not None,
         "error": refused,
-        "named": answer.named,
     }
     return document.model_copy(update=changes)

@@ -45,8 +45,6 @@ class CaseRecord(Stored):
     attempt: int = 1
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: str | None = None
-    named: str | None = None
-    """The id by which an operator said which case of the vendor's this one has opened."""
     appends_to: str | None = None
     """The vendor case that the caller named: documents are appended to it, or it is only collected."""
     reason: str | None = None
@@ -225,6 +223,8 @@ class Case(Stored):
     documents: tuple[Document, ...] = ()
     artifacts: tuple[ArtifactRecord, ...] = ()
     questions: tuple[Question, ...] = ()
+    named: dict[str, str] = Field(default_factory=dict)
+    """The ids by which an operator said what requests have made, by what was asked."""
     said: dict[str, str] = Field(default_factory=dict)
     """Why a job failed, by its id, as a delivery says."""
     staged: tuple[ArtifactRecord, ...] = ()
@@ -268,6 +268,7 @@ class Cases:
             staged=_artifacts(found.get("NEW", ())),
             said={each["job_id"]: each["text"] for each in found.get("SAID", ())},
             questions=tuple(Question.model_validate(each) for each in found.get("ASK", ())),
+            named={each["what"]: each["id"] for each in found.get("NAMED", ())},
             refresh=Refresh.model_validate(next(iter(found.get("REFRESH", ())), {})),
             collection=next(map(_collection, found.get("COLLECTION", ())), Collection()),
             revisions=tuple(RevisionRecord.model_validate_json(each["data"]) for each in found.get("REV", ())),
@@ -519,6 +520,14 @@ class Cases:
     def wonder(self, connection: str, reference: str, doubt: Doubt) -> None:
         """Store what is to be asked."""
         self._put_data(connection, reference, f"DOUBT#{doubt.what}", doubt)
+
+    def name(self, connection: str, reference: str, what: str, vendor_id: str | None) -> None:
+        """Note by which id an operator said what a request has made; None: that was wrong."""
+        pk, sk = case_key(connection, reference), f"NAMED#{what}"
+        if vendor_id is None:
+            self._table.delete(pk, sk)
+        else:
+            self._table.put({"pk": pk, "sk": sk, "what": what, "id": vendor_id})
 
     def doubt(self, connection: str, reference: str, what: str) -> Doubt | None:
         """Return what is to be asked, or None."""
