@@ -27,7 +27,7 @@ from cli.text import counted, local
 from dossier import vendors
 from dossier.connections import load_toml
 from dossier.errors import DossierError, StrayAnswerError, ThrottledError, VendorUnavailableError
-from dossier.models import INBOX, now
+from dossier.models import INBOX, CaseStatus, iso, now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.stores import s3
@@ -100,6 +100,7 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
     for name in where.connections:
         yield from _connection(where, name, known.get(name))
     yield from _queues(where)
+    yield from _rejected(where)
 
 
 def _resources(where: Target) -> Iterator[Check]:
@@ -314,6 +315,24 @@ def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
             with suppress(ClientError):
                 store.forget_refused(key)
             return
+
+
+def _rejected(where: Target) -> Iterator[Check]:
+    """Yield the cases of the last day whose input was refused, if there are any: they are not sent anywhere."""
+    since = iso(now() - RECENT)
+    refused = [
+        each
+        for name in where.connections
+        for each in islice(where.app.cases.newest(name, since=since), MOST_CASES)
+        if each.refused and each.status is CaseStatus.FAILED and each.dismissed_at is None
+    ]
+    if refused:
+        shown = "; ".join(f"{each.connection} {each.reference}: {each.reason}" for each in refused[:3])
+        more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
+        mend = "fix their inputs and submit them again, or `dossier redrive --dismiss` them"
+        yield Check(
+            "rejected cases", "warning", f"{counted(len(refused), 'case')} since yesterday: {shown}{more}", mend
+        )
 
 
 def _queues(where: Target) -> Iterator[Check]:

@@ -351,3 +351,22 @@ def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, i
     for words in (("status", "INV-2"), ("list",)):
         assert re.search(r"503\. Next attempt .*\d\d:\d\d:\d\d", healthy(*words).stdout)
     assert re.search(r"503\. Next attempt .*\d\d:\d\d:\d\d UTC", healthy.json("status", "INV-2")["note"])
+
+
+def test_rejected_cases_are_mentioned(healthy: Dossier) -> None:
+    """A case that was refused for its input has its reason here, until it is dismissed or submitted as it should be."""
+    assert "rejected cases" not in healthy("doctor").stdout
+    healthy.whole = False
+    documents = [{"uri": "s3://YOUR-ARTIFACT-BUCKET/uploads/invoice.pdf"}]
+    case = {"connection": "invoices", "reference": "INV-1", "documents": documents}
+    healthy.cloud.app.executions.start("pasted", case)
+    healthy.tick()
+    result = healthy("doctor", "--json")
+    assert result.exit_code == 0, result.stderr
+    (check,) = [each for each in json.loads(result.stdout)["checks"] if each["name"] == "rejected cases"]
+    assert check["state"] == "warning"
+    assert check["seen"].startswith(
+        "1 case since yesterday: invoices INV-1: document s3://YOUR-ARTIFACT-BUCKET/uploads"
+    )
+    assert "-c document_buckets" in check["seen"]
+    assert "INV-1" in healthy("status", "INV-1").stdout

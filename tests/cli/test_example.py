@@ -11,6 +11,7 @@ from cli.example import DOCUMENT, page
 from dossier import media
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
+from tests.machine import ROOT
 
 
 @pytest.fixture
@@ -82,3 +83,10 @@ def test_the_document_is_a_pdf_of_one_page() -> None:
     assert body[start:].startswith(b"xref\n0 6\n")
     for number, row in enumerate(body[start:].splitlines()[3:8], start=1):
         assert body[int(row[:10]) :].startswith(b"%d 0 obj\n" % number)
+
+
+def test_the_readme_has_no_input_that_fails_when_it_is_pasted() -> None:
+    """It shows the command that prints one, and no bucket that might be taken for a name."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "dossier example invoices" in readme
+    assert "YOUR-" not in readme

@@ -116,11 +116,12 @@ def test_on_a_terminal_each_cause_is_asked_about(broken: Dossier, monkeypatch: p
     assert "invoices INV-3: back to work as arn:" in result.stdout
 
 
-def test_a_case_that_was_never_sent_anywhere(broken: Dossier, tmp_path: Path) -> None:
+def test_a_case_that_was_never_sent_anywhere(broken: Dossier) -> None:
     """It is shown as what has to be submitted again; named, it is refused with the reason."""
-    empty = tmp_path / "empty.pdf"
-    empty.touch()
-    broken("submit", "invoices", empty, "--reference", "INV-9")
+    documents = [{"uri": broken.cloud.put("uploads/empty.pdf", b"")}]
+    case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
+    broken.cloud.app.executions.start("by-hand", case)
+    broken.tick()
     shown = broken("redrive").stdout
     assert "invoices INV-9 (never sent anywhere: submit them again, fixed)" in shown
     result = broken("redrive", "INV-9", "--yes")

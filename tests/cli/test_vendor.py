@@ -292,3 +292,60 @@ def test_no_answer_shows_a_key(asking: Dossier, sandbox: LiveSandbox) -> None:
     outputs = [asking("vendor", "invoices", "documents", "--json").output, asking("vendor", "claims", "cases").output]
     assert not any(key in text for key in keys for text in outputs)
     assert json.loads(outputs[0])
+
+
+# --- options, and keys -----------------------------------------------------------------------------------------------
+
+
+def test_the_options_of_a_case_are_listed(asking: Dossier) -> None:
+    """Each with its type and what it does, in one wording for all vendors; ``submit --help`` says where to look."""
+    heading = "options of a case: dossier submit {} FILE --option NAME=VALUE"
+    for connection, line in (
+        ("claims", "    trigger_workflow   true or false: whether the case's workflow runs after its last upload"),
+        ("invoices", '    by_reference       "s3" or "presigned": lets DocuStack itself read the s3:// documents'),
+        ("disputes", "    case_initiated_date an ISO 8601 date: when the case was initiated"),
+    ):
+        shown = asking("vendor", connection).stdout.splitlines()
+        assert heading.format(connection) in shown
+        assert line in shown
+    words = " ".join(asking("submit", "--help").stdout.split())
+    assert "dossier vendor CONNECTION" in words
+    assert "--option help" in words
+
+
+def test_a_new_key_is_checked_at_the_vendor(asking: Dossier) -> None:
+    """A key that the vendor accepts, and one that it does not, are both stored, and the difference is said."""
+    account = ACCOUNTS.docsumo
+    good = asking("secrets", "set", "claims", "--api-key", account.api_key)
+    assert good.exit_code == 0
+    assert "docsumo accepts the key: " in good.stdout
+    bad = asking("secrets", "set", "claims", "--api-key", "mistyped")
+    assert bad.exit_code == 0
+    assert "refused the API key (401" in bad.stderr
+    assert "the key is stored all the same" in bad.stderr
+    assert "mistyped" not in bad.output
+    assert asking.json("secrets", "set", "claims", "--api-key", "mistyped")["key_accepted"] is False
+    assert asking.json("secrets", "set", "claims", "--api-key", account.api_key)["key_accepted"] is True
+
+
+def test_a_check_can_be_left_out(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """With --no-check, and where only a webhook secret is set, the vendor is not asked."""
+    before = len(sandbox.journal())
+    document = asking.json("secrets", "set", "claims", "--api-key", "offline", "--no-check")
+    assert "key_accepted" not in document
+    asking("secrets", "set", "claims", "--webhook-secret", "0123456789abcdef")
+    assert len(sandbox.journal()) == before
+
+
+def test_a_vendor_that_is_down_changes_nothing_about_what_is_stored(
+    asking: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is written first; that it could not be checked is one line, and no failure."""
+    text = (tmp_path / "connections.toml").read_text()
+    (tmp_path / "down.toml").write_text(text.replace("http://127.0.0.1:", "http://127.0.0.1:1/x"))
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(tmp_path / "down.toml"))
+    result = asking("secrets", "set", "claims", "--api-key", "k2")
+    assert result.exit_code == 0, result.stderr
+    assert "the key is stored, but could not be checked" in result.stderr
+    client = asking.cloud.session.client("secretsmanager")
+    assert json.loads(client.get_secret_value(SecretId="dossier/claims")["SecretString"])["api_key"] == "k2"

@@ -88,7 +88,9 @@ def test_unusable_document(world: World, ending: str, words: tuple[str, ...]) ->
 def test_unusable_document_may_be_mended(world: World) -> None:
     """A reference that was refused is free again for the case as it should have been."""
     reference = world.name("mended")
-    refused(world, "scans", reference, str(world.file(f"{reference}.txt")))
+    documents = [{"uri": f"s3://{world.outputs['bucket']}/uploads/none.pdf"}]
+    case = {"connection": "scans", "reference": reference, "documents": documents}
+    check_failed(world, "scans", reference, world.start(case, str(uuid.uuid4())), "does not exist")
     assert world.complete("scans", reference, world.file(f"{reference}.pdf"))["status"] == "completed"
 
 

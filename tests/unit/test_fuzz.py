@@ -34,7 +34,7 @@ TABLE = '[invoices]\nvendor = "docustack"\nbase_url = "https://x.test"\nschema_i
 
 @given(text=TOML | TOML.map(lambda rest: TABLE + rest))
 @settings(deadline=None)
-def test_any_connections_file_loads_or_is_a_line_for_each_problem(text: str) -> None:
+def test_any_connections_file_loads_or_is_one_line(text: str) -> None:
     """Whatever the file says, the operator reads one line for each problem, and the connections are valid otherwise."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "connections.toml"
