@@ -22,7 +22,7 @@ from cli.errors import BadUsageError, CommandError, InterruptedCommandError, Not
 from cli.output import Output
 from cli.status import describe
 from cli.target import Target
-from cli.text import clean, counted
+from cli.text import clean, counted, when
 from dossier import media, vendors
 from dossier.errors import InvalidCaseError
 from dossier.models import (
@@ -474,7 +474,8 @@ def _identity(case: CaseInput, arn: str | None) -> dict[str, Any]:
 def _greeting(case: Case, *, known: bool) -> str:
     record = case.record
     if known:
-        return f"{record.reference} was already submitted ({record.submitted_at}): it is {record.status.value}"
+        at = when(record.submitted_at, seconds=True)
+        return f"{record.reference} was already submitted ({at}): it is {record.status.value}"
     return f"{record.reference} is accepted"
 
 

@@ -14,7 +14,7 @@ from cli.errors import CommandError, NeedsAnswerError, NotFinishedError
 from cli.output import Output
 from cli.status import describe, resolve_command, resolve_line, standing
 from cli.target import Target
-from cli.text import clean, counted, duration
+from cli.text import clean, counted, duration, local
 from dossier.models import CaseStatus
 from dossier.steps.reasons import reason_of
 from dossier.stores.cases import Case
@@ -192,7 +192,7 @@ def _line(case: Case) -> str:
     parts = [f"{record.reference}: {record.status.value}", record.note or _count(case)]
     if record.status is not CaseStatus.NEEDS_ATTENTION:  # there it is the question, which is told with its answer
         parts.append(record.reason or "")
-    return clean(", ".join(filter(None, parts)))
+    return clean(local(", ".join(filter(None, parts))))
 
 
 def _count(case: Case) -> str:

@@ -77,7 +77,8 @@ def test_a_fault_that_is_set_strikes_until_it_is_cleared(sandbox: LiveSandbox) -
     result = fault("set", "error_before", "--vendor", "docustack", "--status", "500", "--times", "1")
     assert result.stdout == "error_before: rate 1, vendor docustack, times 1, status 500\n"
     assert [sandbox.docustack_upload().status_code for _ in range(2)] == [500, 200]
-    fault("set", "error_before", "--operation", "list")
+    assert fault("set", "error_before", "--operation", "list").stdout == "error_before: rate 1, operation list\n"
+    fault("set", "error_before", "--vendor", "docustack")
     fault("set", "webhook_lost", "--rate", "0.25", "--operation", "document_completed")
     assert [rule["name"] for rule in rules(sandbox)] == ["error_before", "error_before", "webhook_lost"]
     assert fault("clear", "error_before").exit_code == 0
