@@ -16,13 +16,12 @@ from cli.target import Target
 from cli.text import clean, counted, local, size, when
 from dossier.models import CaseStatus, Document, iso, now
 from dossier.questions import answers, listed
+from dossier.steps.work import SOON
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
 from dossier.stores.objects import folder
 from dossier.troubles import clock
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
-LONGEST_RETRY = 30
-"""Longest pause, in seconds, after which the state machine tries a step again (``infra/state_machine.py``)."""
 REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
@@ -147,18 +146,12 @@ def _remark(record: CaseRecord) -> str:
 
 
 def current_note(where: Target, record: CaseRecord) -> str | None:
-    """Return what goes on with a case; a trouble with when the vendor is asked next.
-
-    A poll's is known. A step is tried again by the state machine, within half a minute, but never before the vendor may
-    be called again.
-    """
-    if record.trouble is None or record.note is None or "Next attempt" in record.note:
+    """Return what goes on with a case; of a step that is tried again soon, when the vendor may be called again."""
+    if record.note is None or record.trouble is None or SOON not in record.note:
         return record.note
     left = where.app.limiter.paused_for(record.connection)
-    if not left:
-        return f"{record.note}. Next attempt within {LONGEST_RETRY} s"
-    at = now() + timedelta(seconds=left)
-    return f"{record.note}. Next attempt {clock(at, now(), seconds=True)}"
+    at = clock(now() + timedelta(seconds=left), now(), seconds=True)
+    return record.note.replace(SOON, f"Next attempt {at}") if left else record.note
 
 
 def summary(record: CaseRecord) -> dict[str, Any]:

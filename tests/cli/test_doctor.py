@@ -18,6 +18,7 @@ from cli.doctor import _secret
 from cli.target import find
 from dossier.models import CaseStatus, iso, now
 from dossier.settings import Webhook
+from dossier.steps.work import SOON
 from dossier.stores.evidence import REFUSED, EvidenceStore, id_of
 from dossier.stores.limiter import TRIP
 from dossier.stores.table import case_key
@@ -338,7 +339,7 @@ def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, i
         app.waits.start("invoices", f"INV-{number}", phase="documents", token="t", first=600, deadline=3600)
         app.table.update(f"CASE#invoices#INV-{number}", "WAIT", {"trouble": trouble})
     healthy.change("invoices", "INV-2", status=CaseStatus.UPLOADING)
-    healthy.change("invoices", "INV-2", trouble={**trouble, "kind": "VendorUnavailableError", "text": "503"})
+    healthy.change("invoices", "INV-2", trouble={**trouble, "kind": "VendorUnavailableError", "text": f"503. {SOON}"})
     found = check(healthy, "invoices cases")
     assert found["state"] == "warning"
     assert re.match(
