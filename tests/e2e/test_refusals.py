@@ -75,9 +75,7 @@ def test_unusable_document(world: World, ending: str, words: tuple[str, ...]) ->
     said = refused(world, "scans", reference, str(file))
     assert said["execution_arn"] is None
     assert all(word in said["reason"] for word in (file.name, *words))
-    key = f"uploads/{file.name}"
-    world.client("s3").put_object(Bucket=world.outputs["bucket"], Key=key, Body=file.read_bytes())
-    uri = f"s3://{world.outputs['bucket']}/{key}"
+    uri = world.put(f"uploads/{file.name}", file.read_bytes())
     case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri, "name": file.name}]}
     arn = world.start(case, str(uuid.uuid4()))
     status = check_failed(world, "scans", reference, arn, file.name, *words)
@@ -123,6 +121,19 @@ def test_missing_object(world: World) -> None:
     uri = f"s3://{world.outputs['bucket']}/no/such.pdf"
     arn = world.start({"connection": "scans", "reference": reference, "documents": [{"uri": uri}]}, str(uuid.uuid4()))
     check_failed(world, "scans", reference, arn, uri)
+
+
+def test_missing_bucket(world: World) -> None:
+    """A document in a bucket that is not there fails the case at the first try, and the reason says what to do."""
+    for bucket in ("YOUR-ARTIFACT-BUCKET", "nobodys-bucket"):
+        reference = world.name("no-bucket")
+        uri = f"s3://{bucket}/uploads/invoice.pdf"
+        case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri}]}
+        arn = world.start(case, str(uuid.uuid4()))
+        check_failed(world, "scans", reference, arn, uri, "document_buckets")
+        pages = world.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event["type"] for page in pages for event in page["events"]]
+        assert len([each for each in events if each.endswith("Failed") and each != "ExecutionFailed"]) == 1, events
 
 
 def test_wrong_key(world: World) -> None:
