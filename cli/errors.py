@@ -6,6 +6,7 @@ operator has to answer first.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -82,7 +83,7 @@ def explain(error: Exception) -> CommandError:
     """Return any error that ended a command as one that can be printed."""
     if isinstance(error, CommandError):
         return error
-    return _of_dossier(error) or _of_aws(error) or _of_the_system(error)
+    return _of_dossier(error) or _of_aws(error) or _of_its_cause(error) or _of_the_system(error)
 
 
 def _of_dossier(error: Exception) -> CommandError | None:
@@ -101,7 +102,8 @@ def _of_aws(error: Exception) -> CommandError | None:
     if not botocore or not isinstance(error, botocore.BotoCoreError | botocore.ClientError):
         return None
     if isinstance(error, botocore.ClientError):
-        return CommandError(_refusal(error.response.get("Error", {}), error.operation_name))
+        answer = error.response.get("Error", {})
+        return _denial(answer, error.operation_name) or CommandError(_refusal(answer, error.operation_name))
     name = type(error).__name__
     if "Credential" in name or "Token" in name or "SSO" in name or name == "ProfileNotFound":
         return CommandError(f"no AWS account to work with ({error})", fix=_LOGIN)
@@ -113,13 +115,55 @@ def _of_aws(error: Exception) -> CommandError | None:
     return CommandError(f"AWS: {error}")
 
 
+_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "Forbidden", "403"}
+_DENIAL = re.compile(
+    r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*-]+)"
+    r"(?: on (?:resource: )?\"?(?P<resource>arn:[^\s\"]+)\"?)?(?P<why>.*)",
+    re.DOTALL,
+)
+_SILENT = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject (of a former version s3:GetObjectVersion)",
+    "GetObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+}
+"""The permission that a request to S3 needs, for those that S3 answers without naming it: the answer to a ``HEAD``
+request has no body, and callers of another account read "Access Denied"
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html)."""
+_POLICIES = "`dossier policy` prints what each role needs (docs/permissions.md)"
+
+
+def _denial(answer: dict[str, str], operation: str) -> CommandError | None:
+    """Explain a call that the caller has no permission for; None for any other error."""
+    if answer.get("Code", "?") not in _DENIED:
+        return None
+    said = " ".join(answer.get("Message", "").split())
+    found = _DENIAL.search(said)
+    if found is None and operation not in _SILENT:
+        return CommandError(f"AWS refused {operation}: a permission of yours is missing ({said})", fix=_POLICIES)
+    action = found["action"] if found else _SILENT[operation]
+    on = f" on {found['resource']}" if found and found["resource"] else ""
+    if found and "explicit deny" in found["why"]:
+        return CommandError(
+            f"AWS refused {operation}: {action}{on} is denied{found['why'].rstrip('.')}",
+            fix="ask the administrator of your AWS account",
+        )
+    by = f" of {found['who']}" if found else ""
+    return CommandError(f"AWS refused {operation}: the permission{by} is missing: {action}{on}", fix=_POLICIES)
+
+
 def _refusal(answer: dict[str, str], operation: str) -> str:
     code, message = answer.get("Code", "?"), answer.get("Message", "")
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
         return f"AWS does not accept the credentials ({code}): {_LOGIN}"
-    if code in {"AccessDenied", "AccessDeniedException", "403"}:
-        return f"AWS refused {operation}: your credentials need that permission ({message})"
     return f"AWS refused {operation}: {code}: {message}"
+
+
+def _of_its_cause(error: Exception) -> CommandError | None:
+    """Explain an error that a library has made of one of AWS's, as Powertools does when it reads a secret."""
+    cause = error.__cause__
+    return _of_aws(cause) if isinstance(cause, Exception) else None
 
 
 def _of_the_system(error: Exception) -> CommandError:

@@ -552,6 +552,19 @@ def drain(
 
 
 @app.command()
+def policy(
+    role: Annotated[str, typer.Argument(metavar="user|operator|deployer")],
+    as_json: Json = False,
+    local: Local = False,
+    stage: Stage = None,
+) -> None:
+    """Print the least IAM policy of a role, filled in for this stage: to attach with `aws iam create-policy`."""
+    from cli import policy as here
+
+    here.policy(Output(as_json=as_json), role, lambda: _target(local=local, stage=stage), stage=stage)
+
+
+@app.command()
 def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
     """Check keys, URLs, permissions and webhook set-up, and say how to mend each."""
     from cli import doctor as here

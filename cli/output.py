@@ -29,7 +29,11 @@ class Output:
     def document(self, value: Any) -> None:
         """Print the result for programs, if that is what is wanted."""
         if self.as_json:
-            print(to_json(value))
+            self.json(value)
+
+    def json(self, value: Any) -> None:
+        """Print a result that is JSON for people, too."""
+        print(to_json(value))
 
     def line(self, text: str = "") -> None:
         """Print a line of the result for people."""

@@ -24,6 +24,10 @@ LOCAL_SECRETS = "dossier"
 """Where the local AWS keeps the connections' secrets: ``dossier/<connection>``."""
 
 
+class NotDeployedError(CommandError):
+    """The account has no such stage."""
+
+
 @dataclass
 class Target:
     """A deployment: what it is reached by, and clients for it.
@@ -42,6 +46,9 @@ class Target:
         secret_prefix: secrets are called ``<prefix>/<connection>``.
         connections_file: the connections file that was deployed, where that is known.
         session: makes the clients.
+        kms_key_arn: the customer's key, where the stage has one.
+        document_buckets: other buckets that documents may be submitted from.
+        document_kms_keys: ARNs of the keys that those are encrypted with.
 
     """
 
@@ -58,6 +65,9 @@ class Target:
     secret_prefix: str
     connections_file: Path | None
     session: boto3.Session
+    kms_key_arn: str = ""
+    document_buckets: tuple[str, ...] = ()
+    document_kms_keys: tuple[str, ...] = ()
 
     @property
     def stack(self) -> str:
@@ -165,7 +175,7 @@ def _local(state: LocalState) -> Target:
 
 
 def _cloud(stage: str) -> Target:
-    session = boto3.Session()
+    session = session_of_environment()
     found = _stack_outputs(session, f"dossier-{stage}")
     try:
         api_url = found["ApiUrl"].rstrip("/")
@@ -184,11 +194,23 @@ def _cloud(stage: str) -> Target:
             secret_prefix=found["SecretPrefix"].rstrip("/"),
             connections_file=None,
             session=session,
+            kms_key_arn=found.get("KmsKeyArn", ""),
+            document_buckets=_listed(found.get("DocumentBuckets", "")),
+            document_kms_keys=_listed(found.get("DocumentKmsKeys", "")),
         )
     except KeyError as missing:
         raise CommandError(
             f"stack dossier-{stage} has no output {missing}: deploy it again with `cdk deploy`"
         ) from None
+
+
+def session_of_environment() -> boto3.Session:
+    """Return a session of the environment's account; boto3 by itself reads ``AWS_DEFAULT_REGION`` alone."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _stack_outputs(session: boto3.Session, stack: str) -> dict[str, str]:
@@ -197,7 +219,7 @@ def _stack_outputs(session: boto3.Session, stack: str) -> dict[str, str]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
-        raise CommandError(
+        raise NotDeployedError(
             f"stack {stack} is not deployed in region {session.region_name}",
             fix="run `cdk deploy`, or `dossier up` for the local AWS",
         ) from None

@@ -29,6 +29,8 @@ def _as_text(value: Any) -> str:
             return f"<{name}>"
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
+        case {"Fn::ImportValue": name}:
+            return str(name)
         case {"Fn::Join": ["", parts]}:
             return "".join(_as_text(part) for part in parts)
         case _:

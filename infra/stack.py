@@ -26,11 +26,38 @@ from infra.work_queue import WorkQueue
 
 
 class DossierStack(cdk.Stack):
-    """One stage of Dossier."""
+    """One stage of Dossier; ``docs/embedding.md`` shows it in an app of one's own.
 
-    def __init__(self, scope: Construct, *, settings: Settings, existing_secrets: Collection[str] = ()) -> None:
+    Attributes:
+        bucket: the artifact bucket, with the results.
+        bus: the event bus that cases are reported on.
+        state_machine: a case is an execution of it.
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        existing_secrets: Collection[str] = (),
+        env: cdk.Environment | None = None,
+    ) -> None:
+        """Compose the stage.
+
+        Args:
+            scope: the app, or a stage of it.
+            settings: the stage's settings.
+            existing_secrets: connections whose secret is there already, and in no stack.
+            env: account and Region, where other stacks of the app name theirs too.
+
+        """
         super().__init__(
-            scope, settings.stack_name, description="Dossier: documents to vendors, results to your own bucket"
+            scope,
+            settings.stack_name,
+            stack_name=settings.stack_name,  # in a stage of the CDK's, too: the CLI finds it by this name
+            description="Dossier: documents to vendors, results to your own bucket",
+            env=env,
         )
         bucket = ArtifactBucket(self, "Artifacts", settings=settings)
         table = CaseTable(self, "Cases", settings=settings)
@@ -73,6 +100,7 @@ class DossierStack(cdk.Stack):
 
         Failures(self, "Failures", settings=settings, functions=functions, machine=case.machine, api=webhooks.api)
         topic = notify(self, settings=settings)
+        self.bucket, self.bus, self.state_machine = bucket.bucket, bus, case.machine
 
         self._outputs(
             ApiUrl=webhooks.api.api_endpoint,
@@ -86,8 +114,12 @@ class DossierStack(cdk.Stack):
             ConnectionNames=",".join(settings.connections),
             WebhookConnections=",".join(name for name, each in settings.connections.items() if each.webhook) or "-",
             AlarmTopicArn=topic.topic_arn,
+            KmsKeyArn=settings.kms_key_arn,
+            DocumentBuckets=",".join(settings.document_buckets),
+            DocumentKmsKeys=",".join(settings.document_kms_keys),
         )
 
     def _outputs(self, **values: str) -> None:
         for name, value in values.items():
-            cdk.CfnOutput(self, name, value=value)
+            if value:
+                cdk.CfnOutput(self, name, value=value)

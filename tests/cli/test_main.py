@@ -113,7 +113,7 @@ def test_interrupting_is_not_an_error(dossier: Dossier, monkeypatch: pytest.Monk
         ),
         (
             ClientError({"Error": {"Code": "AccessDenied", "Message": "x is not authorized"}}, "PutObject"),
-            "AWS refused PutObject: your credentials need that permission (x is not authorized)",
+            "AWS refused PutObject: the permission is missing: s3:PutObject: `dossier policy` prints",
         ),
         (
             ClientError({"Error": {"Code": "SlowDown", "Message": "less"}}, "PutObject"),

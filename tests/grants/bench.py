@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.deployment import Deployment
-from tests.grants.roles import Denial, Denials, Grant, Role
+from tests.grants.roles import Denial, Denials, Grant, Grantee, Role
 
 PREFIX = "dossier-dev-"
 MACHINE = "the state machine"
@@ -40,7 +40,6 @@ class Bench:
     """By verb, and the state machine's."""
     missed: dict[str, set[Grant]] = field(init=False)
     denials: Denials = field(init=False)
-    tries: int = 0
 
     def __post_init__(self) -> None:
         """Read the roles as they were deployed."""
@@ -85,25 +84,8 @@ class Bench:
         return payload
 
     def prove(self, verb: str, case: Callable[[], object]) -> None:
-        """Try a case with grants of the role missing, until it has missed every grant that it needs.
-
-        All that no case has missed yet is taken away at once, which finds the first grant that this case needs from
-        there; that one is taken away alone, and the case must fail for the want of it. Then the next, until the case
-        succeeds with all those missing that it has no need of.
-        """
-        role = self.roles[verb]
-        missed = self.missed[verb]
-        try:
-            while True:
-                unknown = {each for each in role.grants - missed if not each.action.startswith(("logs:", "xray:"))}
-                outcome = self._try(role, unknown, case)
-                if not outcome.denials:
-                    assert outcome.failure is None, f"{verb}, nothing denied: {outcome.failure}"
-                    return
-                grant = role.granting(outcome.denials[0])
-                self.miss(verb, grant, case)
-        finally:
-            role.restore()
+        """Try a case with grants of the role missing, until it has missed every grant that it needs."""
+        self._trial(verb).prove(case)
 
     def miss(self, verb: str, grant: Grant, case: Callable[[], object]) -> None:
         """Take one grant away, all others in place, and see a case fail because of it.
@@ -112,22 +94,65 @@ class Bench:
             AssertionError: nothing noticed, or something else went wrong.
 
         """
-        role = self.roles[verb]
-        outcome = self._try(role, {grant}, case)
-        assert outcome.denials, f"{verb} without {grant}: nothing is denied"
-        assert role.granting(outcome.denials[0]) == grant, f"{verb} without {grant}: {outcome.denials[0]}"
-        assert outcome.failure is not None, f"{verb} without {grant}: denied, and the case succeeds all the same"
-        self.missed[verb].add(grant)
+        self._trial(verb).miss(grant, case)
 
-    def _try(self, role: Role, without: Collection[Grant], case: Callable[[], object]) -> Outcome:
-        role.take(without)
-        self.tries += 1
+    def _trial(self, verb: str) -> Trial:
+        return Trial(verb, self.roles[verb], self.denials, self.missed[verb])
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Takes grants away from one who has them, and sees cases fail for the want of them."""
+
+    name: str
+    grantee: Grantee
+    denials: Denials
+    missed: set[Grant]
+    unasked: Callable[[Grant], bool] = lambda each: each.action.startswith(("logs:", "xray:"))
+    """Grants that are never taken away, because no case can miss them."""
+    heard: Callable[[Grant, str], object] = lambda grant, words: None
+    """Gets what a case says that misses a grant."""
+
+    def prove(self, case: Callable[[], object]) -> None:
+        """Try a case with grants missing, until it has missed every grant that it needs.
+
+        All that no case has missed yet is taken away at once, which finds the first grant that this case needs from
+        there; that one is taken away alone, and the case must fail for the want of it. Then the next, until the case
+        succeeds with all those missing that it has no need of.
+        """
+        try:
+            while True:
+                unknown = {each for each in self.grantee.grants - self.missed if not self.unasked(each)}
+                outcome = self._try(unknown, case)
+                if not outcome.denials:
+                    assert outcome.failure is None, f"{self.name}, nothing denied: {outcome.failure}"
+                    return
+                self.miss(self.grantee.granting(outcome.denials[0]), case)
+        finally:
+            self.grantee.restore()
+
+    def miss(self, grant: Grant, case: Callable[[], object]) -> None:
+        """Take one grant away, all others in place, and see a case fail because of it.
+
+        Raises:
+            AssertionError: nothing noticed, or something else went wrong.
+
+        """
+        outcome = self._try({grant}, case)
+        assert outcome.denials, f"{self.name} without {grant}: nothing is denied"
+        assert self.grantee.granting(outcome.denials[0]) == grant, f"{self.name} without {grant}: {outcome.denials[0]}"
+        assert outcome.failure is not None, f"{self.name} without {grant}: denied, and the case succeeds all the same"
+        self.heard(grant, outcome.failure)
+        self.missed.add(grant)
+
+    def _try(self, without: Collection[Grant], case: Callable[[], object]) -> Outcome:
+        self.grantee.take(without)
         mark, failure = self.denials.mark(), None
         try:
             case()
         except CaseBrokenError as error:
             failure = str(error)
-        return Outcome(failure, self.denials.since(mark, role))
+        return Outcome(failure, self.denials.since(mark, self.grantee))
 
 
 def batch(queue: str, *messages: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,23 @@
-"""A deployed role: what it grants, and the same with some of it taken away; and who was denied what."""
+"""Roles and people: what they are granted, and the same with some of it taken away; and who was denied what."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 _DENIED = re.compile(
-    r"denied: User: arn:aws:\w+::\d+:(?:assumed-)?role/(?P<role>[^/ ]+)\S* is not authorized to perform: "
+    r"denied: User: arn:aws:\w+::\d+:(?:(?:assumed-)?role|user)/(?P<who>[^/ ]+)\S* is not authorized to perform: "
     r'(?P<action>\S+) on resource: "?(?P<resource>[^ "]+)"? because'
 )
+
+
+Put = Callable[[str, str], None]
+"""Puts a policy of a name in the place of the one of that name."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -29,27 +33,21 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A call that a role did not allow."""
+    """A call that a role or a user was not allowed."""
 
-    role: str
+    who: str
     action: str
     resource: str
 
 
-class Role:
-    """The inline policies of a role, of plain allowing statements alone."""
+class Grantee:
+    """Who holds policies of plain allowing statements alone."""
 
-    def __init__(self, iam: Any, arn: str, connections: Iterable[str]) -> None:
-        self._iam = iam
-        self.arn = arn
-        self.name = arn.rpartition("/")[2]
+    def __init__(self, name: str, policies: Mapping[str, dict[str, Any]], put: Put, connections: Iterable[str]) -> None:
+        self.name = name
+        self._policies, self._put = policies, put
         names = "|".join(map(re.escape, connections))
         self._one_each = re.compile(rf"(?<=[-/])({names})(-\w{{6}})?$")
-        assert not iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]
-        self._policies = {
-            name: iam.get_role_policy(RoleName=self.name, PolicyName=name)["PolicyDocument"]
-            for name in iam.list_role_policies(RoleName=self.name)["PolicyNames"]
-        }
         self.grants = frozenset(
             self._grant(action, resource)
             for document in self._policies.values()
@@ -57,24 +55,23 @@ class Role:
         )
 
     def take(self, grants: Collection[Grant]) -> None:
-        """Have the role grant everything but these."""
+        """Have everything granted but these."""
         for name, document in self._policies.items():
             left = [pair for pair in _pairs(document) if self._grant(*pair) not in grants]
             # A policy has a statement at least: one that allows nothing there is.
             statements = [_allow(*pair) for pair in left] or [_allow("none:None", "arn:aws:none:::none")]
-            text = json.dumps({"Version": "2012-10-17", "Statement": statements})
-            self._iam.put_role_policy(RoleName=self.name, PolicyName=name, PolicyDocument=text)
+            self._put(name, json.dumps({"Version": "2012-10-17", "Statement": statements}))
 
     def restore(self) -> None:
-        """Give the role the policies that were deployed."""
+        """Put the policies back."""
         for name, document in self._policies.items():
-            self._iam.put_role_policy(RoleName=self.name, PolicyName=name, PolicyDocument=json.dumps(document))
+            self._put(name, json.dumps(document))
 
     def granting(self, denial: Denial) -> Grant:
-        """Return the deployed grant that would have allowed a call.
+        """Return the grant that would have allowed a call.
 
         Raises:
-            AssertionError: there is none: the function calls what it was never granted.
+            AssertionError: there is none: what was called was never granted.
 
         """
         for document in self._policies.values():
@@ -87,6 +84,37 @@ class Role:
         return Grant(action, self._one_each.sub("<connection>", resource))
 
 
+class Role(Grantee):
+    """A deployed role, with its inline policies."""
+
+    def __init__(self, iam: Any, arn: str, connections: Iterable[str]) -> None:
+        self.arn, name = arn, arn.rpartition("/")[2]
+        assert not iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        policies = {
+            each: iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"]
+            for each in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        }
+
+        def put(policy: str, text: str) -> None:
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=text)
+
+        super().__init__(name, policies, put, connections)
+
+
+class Person(Grantee):
+    """An IAM user with one policy and keys of its own."""
+
+    def __init__(self, iam: Any, name: str, document: dict[str, Any]) -> None:
+        iam.create_user(UserName=name)
+        self.keys = iam.create_access_key(UserName=name)["AccessKey"]
+
+        def put(policy: str, text: str) -> None:
+            iam.put_user_policy(UserName=name, PolicyName=policy, PolicyDocument=text)
+
+        super().__init__(name, {"policy": document}, put, ())
+        self.restore()
+
+
 class Denials:
     """What the local AWS denied, as its log has it."""
 
@@ -97,19 +125,19 @@ class Denials:
         """Return where the log ends now."""
         return self._log.stat().st_size
 
-    def since(self, mark: int, role: Role) -> list[Denial]:
-        """Return what was denied to a role since a mark, in order."""
+    def since(self, mark: int, by: Grantee) -> list[Denial]:
+        """Return what somebody was denied since a mark, in order."""
         with self._log.open("rb") as log:
             log.seek(mark)
             text = log.read().decode(errors="replace")
         found = (Denial(**each.groupdict()) for each in _DENIED.finditer(text))
-        return [denial for denial in found if denial.role == role.name]
+        return [denial for denial in found if denial.who == by.name]
 
 
 def _pairs(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield every action with every resource of each statement."""
     for statement in document["Statement"]:
-        assert set(statement) == {"Effect", "Action", "Resource"}, f"not a plain grant: {statement}"
+        assert set(statement) - {"Sid"} == {"Effect", "Action", "Resource"}, f"not a plain grant: {statement}"
         assert statement["Effect"] == "Allow"
         for action in _listed(statement["Action"]):
             assert "*" not in action

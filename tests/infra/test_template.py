@@ -15,7 +15,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.functions import CALL_VENDORS
 from infra.settings import MOST_CONNECTIONS
-from tests.infra.synthesis import KMS_KEY, Synthesized
+from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, Synthesized
 
 VERBS = {
     "accept", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
@@ -424,6 +424,14 @@ def test_outputs_follow_the_contract(stack: Synthesized) -> None:
     assert outputs["WebhookConnections"] == "invoices,claims"
     assert outputs["SecretPrefix"] == "dossier"
     assert outputs["WebhookUrl"] == f"{outputs['ApiUrl']}/webhooks/<connection>"
+
+
+def test_outputs_name_what_people_need_permissions_for(other_stack: Synthesized) -> None:
+    """A stage with a customer's key and other buckets for documents says which: ``dossier policy`` names them."""
+    outputs = {name: other_stack.text(each["Value"]) for name, each in other_stack.template["Outputs"].items()}
+    assert outputs["KmsKeyArn"] == KMS_KEY
+    assert outputs["DocumentBuckets"] == "scans,mail-room"
+    assert outputs["DocumentKmsKeys"] == DOCUMENT_KEY
 
 
 def test_as_many_connections_as_allowed_fit_into_a_role(stack: Synthesized) -> None:

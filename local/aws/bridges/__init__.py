@@ -13,6 +13,7 @@ from local.aws.bridges import (
     limits,
     loopback_tls,
     missing_objects,
+    permission_resources,
     queue_pollers,
     retries,
     s3_tasks,
@@ -28,6 +29,7 @@ from local.aws.bridges import (
 
 _BRIDGES = (
     denials,
+    permission_resources,
     lambda_runtime,
     shared_layers,
     lambda_concurrency,

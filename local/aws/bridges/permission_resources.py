@@ -1,0 +1,31 @@
+"""A permission is asked for on the resource that the request is about.
+
+On AWS ``events:DescribeEventBus`` is authorized on the bus, and ``sqs:StartMessageMoveTask`` on the queue of dead
+letters that ``SourceArn`` names (Service Authorization Reference). MiniStack asks for the first on
+``rule/default/<name>`` and for the second on ``*``, which denies what a policy grants on bus and queue. Bridged where
+MiniStack names the resource of a request.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local.aws.pinned import iam_actions, replace
+
+_OF_A_BUS = {"AWSEvents.DescribeEventBus", "AWSEvents.DeleteEventBus", "AWSEvents.UpdateEventBus"}
+_OF_A_SOURCE = {"AmazonSQS.StartMessageMoveTask", "AmazonSQS.ListMessageMoveTasks"}
+
+
+def install() -> None:
+    """Install the bridge."""
+    takes = "service, method, path, headers, body, query_params, region, account_id"
+    replace(iam_actions, "extract_resource_arn", takes, _resource)
+
+
+def _resource(original: Callable[..., str], service: str, *request: Any) -> str:
+    found = original(service, *request)
+    _, _, headers, body, *_ = request
+    target = headers.get("x-amz-target")
+    if target in _OF_A_SOURCE:
+        return str(json.loads(body).get("SourceArn") or found)
+    return found.replace(":rule/default/", ":event-bus/", 1) if target in _OF_A_BUS else found

@@ -1,0 +1,245 @@
+"""What people do with the ``dossier`` command, played with keys of their own, policies of ``policies/`` attached.
+
+The commands find the stage as they do in the cloud (``--stage``): by CloudFormation, with the keys of the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from local.deploy import aws_environment
+from local.sandbox import accounts
+from tests import commands
+from tests.e2e.world import until
+from tests.grants.bench import Bench, CaseBrokenError, Trial
+from tests.grants.roles import Grant, Person
+from tests.grants.stage import PDF, Stage, pk_of
+from tests.machine import ROOT
+
+NEW_SECRET = "a-secret-that-is-new-and-long-enough"
+CHANGES = Path("/proc/uptime")
+"""A file that is another one each time it is read."""
+QUIET = "/webhooks-seen/*"
+"""What may be unreadable: then a delivery counts as one that did not come before (docs/security.md)."""
+
+
+class People(Stage):
+    """Plays commands on a bench, as somebody with keys of their own."""
+
+    def __init__(self, bench: Bench, person: Person, folder: Path, *, unasked: Callable[[Grant], bool]) -> None:
+        super().__init__(bench)
+        self._folder = folder
+        self.played: set[str] = set()
+        self.missed: set[Grant] = set()
+        self.person = person
+        self._trial = Trial(person.name, person, bench.denials, self.missed, unasked, self._heard)
+        self._environment = as_in_the_cloud(bench, person.keys)
+        self.finished = self._whole_case()
+
+    # What a user does
+
+    def submits(self) -> None:
+        """List, follow and fetch; submit files, one that changes meanwhile, and an object.
+
+        The quickest commands first: they miss what all others need as well.
+        """
+        self._prove(lambda: self.run("outputs"))
+        self._prove(lambda: self.run("policy", "user"))
+        self._prove(lambda: self.run("list"))
+        self._prove(lambda: self.run("status", self.finished))
+        self._prove(lambda: self._fetches(self.finished))
+        self._prove(lambda: self.run("submit", "claims", self._file()))
+        self._prove(lambda: self.run("submit", "claims", str(CHANGES), says="changed while it was submitted"))
+        uploaded = self.submission("claims", folder="uploads")["documents"][0]["uri"]
+        self._prove(lambda: self.run("submit", "claims", uploaded))
+        self.run("submit", "claims", self._file(), "--wait")
+
+    def _fetches(self, reference: str) -> None:
+        for more in ((), ("--documents",), ("--revision", "1")):
+            self.run("fetch", reference, str(self._folder / f"results-{next(self._numbers)}"), *more)
+
+    # What an operator does besides
+
+    def operates(self) -> None:
+        """Ask vendors, collect, refresh, look at deliveries, apply them, answer, cancel, send back, drain, look."""
+        self._prove(lambda: self.run("vendor", "claims", "cases"))
+        self._prove(lambda: self.run("collect", "claims", f"unknown-{next(self._numbers)}"))
+        self._prove(lambda: self.run("refresh", self.finished))
+        self._prove(self._replays)
+        self._prove(lambda: self.run("doctor"))
+        self._prove(self._sets_a_secret)
+        self._prove(self._makes_a_secret)
+        self._prove(self._sends_back_messages)
+        self._prove(lambda: self.run("resolve", self.in_doubt(), "--retry"))
+        self._prove(lambda: self.run("resolve", self.in_doubt(), "--use", str(uuid.uuid4())))
+        self._prove(lambda: self.run("resolve", self.in_doubt(), "--give-up"))
+        self._prove(self._sends_back_a_case)
+        self._prove(self._cancels)
+        self._prove(self._drains)
+
+    def _cancels(self) -> None:
+        self._sandbox("settings", seconds=3600)
+        case = self._started("claims")
+        until(lambda: self.item(pk_of(case), "WAIT"), 60, "the case does not wait")
+        self._sandbox("settings", seconds=0)
+        self.run("cancel", case["reference"])
+
+    def _sends_back_a_case(self) -> None:
+        reference = self.in_doubt()
+        self._operator("resolve", reference, "--give-up")
+        until(lambda: self.status({"connection": "disputes", "reference": reference}) == "failed", 60, "it goes on")
+        self.run("redrive", reference, "--yes")
+
+    def _sends_back_messages(self) -> None:
+        sqs = self._bench.client("sqs")
+        url = sqs.get_queue_url(QueueName="dossier-dev-wake-dlq")["QueueUrl"]
+        sqs.purge_queue(QueueUrl=url)
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"connection": "claims", "delivery": self._delivered()}))
+        answer = self.run("redrive", "--cause", "dead letters of queue wake", "--yes")
+        assert answer["sent"] == [{"queue": "wake", "messages": 1}]
+
+    def _replays(self) -> None:
+        """Look at a delivery that came twice, and apply it again."""
+        key = self._delivered(times=2)
+        found = self.run("deliveries", "--connection", "claims", "--limit", "1")
+        [delivery] = found["deliveries"] if isinstance(found, dict) else found
+        if not delivery["repeats"]:
+            raise CaseBrokenError(f"nothing is known of its coming again: {delivery}")
+        self.run("replay", key)
+
+    def _sets_a_secret(self) -> None:
+        """Set a secret that proves a delivery which was refused before, and have it applied."""
+        known = accounts.load().docsumo
+        self._post(NEW_SECRET, 401)
+        try:
+            secrets = ("--webhook-secret", NEW_SECRET, "--webhook-secret", known.webhook_secret)
+            answer = self.run("secrets", "set", "claims", "--api-key", known.api_key, *secrets, "--apply-refused")
+            if not answer.get("refused_before", {}).get("applied"):
+                raise CaseBrokenError(f"nothing was applied: {self._said}")
+        finally:
+            self._operator("secrets", "set", "claims", "--api-key", known.api_key, *secrets[2:])
+            self._forget_refused()
+
+    def _makes_a_secret(self) -> None:
+        """Set a secret that somebody has deleted."""
+        known = accounts.load().ombudsman
+        client = self._bench.client("secretsmanager")
+        client.delete_secret(SecretId="dossier/disputes", ForceDeleteWithoutRecovery=True)
+        try:
+            self.run("secrets", "set", "disputes", "--api-key", known.api_key)
+        finally:
+            self._operator("secrets", "set", "disputes", "--api-key", known.api_key)
+
+    def _drains(self) -> None:
+        self._sandbox("settings", seconds=3600)
+        try:
+            case = self._started("claims")
+            until(lambda: self.item(pk_of(case), "WAIT"), 60, "the case does not wait")
+            self.run("drain", "--park")
+            self.run("drain", "--stop")
+        finally:
+            self._sandbox("settings", seconds=0)
+            self._operator("drain", "--stop")
+
+    # How commands are run
+
+    def run(self, *words: str, says: str = "") -> Any:
+        """Run a command with the person's keys and return its JSON answer; with ``says`` it fails with these words.
+
+        Raises:
+            CaseBrokenError: it ended otherwise; with all that it said.
+
+        """
+        self.played.add(words[0])
+        done = commands.run([*words, "--stage", "dev", "--json"], environment=self._environment, folder=ROOT)
+        self._said = f"{done.stderr}\n{done.stdout}"
+        if "Traceback" in self._said or (done.code and not done.stderr.splitlines()[-1].startswith("dossier: ")):
+            raise AssertionError(self._said)
+        if (says not in done.stderr) if says else done.code:
+            raise CaseBrokenError(self._said)
+        return json.loads(done.stdout)
+
+    def refused(self, *words: str) -> str:
+        """Run a command that the person may not run; return the line that says so."""
+        done = commands.run([*words, "--stage", "dev"], environment=self._environment, folder=ROOT)
+        assert done.code == 1, done
+        assert "Traceback" not in done.stderr
+        [line] = done.stderr.splitlines()
+        return line if words[0] != "doctor" else done.stdout
+
+    def _operator(self, *words: str) -> Any:
+        """Run a command with every permission: it sets the scene."""
+        return self._bench.deployment.dossier(*words)
+
+    def _prove(self, case: Callable[[], object]) -> None:
+        self._trial.prove(case)
+
+    @staticmethod
+    def _heard(grant: Grant, words: str) -> None:
+        """See the missing permission be named, but where a command does without it."""
+        if grant.resource.endswith(QUIET):
+            return
+        assert "is missing: " in words, words
+        assert grant.action in words, words
+
+    # The scene
+
+    def _whole_case(self) -> str:
+        reference = f"whole-{self._run}"
+        path = self._file()
+        self._operator("submit", "claims", path, "--reference", reference, "--wait")
+        return reference
+
+    def _file(self) -> str:
+        path = self._folder / f"letter-{self._run}-{next(self._numbers)}.pdf"
+        path.write_bytes(PDF + path.name.encode())
+        return str(path)
+
+    def _started(self, connection: str) -> dict[str, str]:
+        return self._execute(self.submission(connection))
+
+    def _execute(self, case: dict[str, Any]) -> dict[str, str]:
+        machine = self._outputs["state_machine_arn"]
+        self._bench.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(case))
+        return {"connection": case["connection"], "reference": case["reference"]}
+
+    def in_doubt(self) -> str:
+        """Return a case with an open question: the answer to its opening was lost, and the vendor cannot be asked."""
+        case = self.submission("disputes")
+        self.lose(case, "open")
+        self._execute(case)
+        until(lambda: self.status(case) == "needs_attention", 60, "nothing is asked")
+        return str(case["reference"])
+
+    def _delivered(self, times: int = 1) -> str:
+        """Deliver something that is accepted; return the key of what was kept."""
+        self._post(accounts.load().docsumo.webhook_secret, 200, times)
+        return self.newest()
+
+    def _post(self, secret: str, status: int, times: int = 1) -> None:
+        body = json.dumps({"event": "case_updated", "case_id": f"somebody-elses-{self._run}-{next(self._numbers)}"})
+        headers = {"x-webhook-token": secret, "content-type": "application/json"}
+        for _ in range(times):
+            answer = httpx.post(self._outputs["webhook_urls"]["claims"], content=body, headers=headers, timeout=60)
+            assert answer.status_code == status, answer.text
+
+    def _forget_refused(self) -> None:
+        """Delete refused deliveries: those of the next try are to be the only ones."""
+        s3, bucket = self._bench.client("s3"), self._outputs["bucket"]
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="webhooks-refused/").get("Contents", [])
+        for each in found:
+            s3.delete_object(Bucket=bucket, Key=each["Key"])
+
+
+def as_in_the_cloud(bench: Bench, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of somebody with keys of an account, which is the local AWS."""
+    theirs = {"AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"]}
+    connections = str(bench.home / "connections.toml")
+    known = {**bench.deployment.environment, **aws_environment(bench.deployment.outputs["endpoint_url"])}
+    return {**known, **theirs, "DOSSIER_CONNECTIONS": connections, "COLUMNS": "200"}
