@@ -162,7 +162,7 @@ def _refusal(answer: dict[str, str], operation: str) -> str:
 
 def _of_its_cause(error: Exception) -> CommandError | None:
     """Explain an error that a library has made of one of AWS's, as Powertools does when it reads a secret."""
-    cause = error.__cause__
+    cause = error.__cause__ or error.__context__
     return _of_aws(cause) if isinstance(cause, Exception) else None
 
 

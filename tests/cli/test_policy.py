@@ -7,14 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 from typer.main import get_command
 
 from cli.errors import explain
 from cli.main import app
 from cli.policy import FOLDER, ROLES, filled
-from tests.cli.conftest import Dossier, Stacks
+from tests.cli.conftest import _CLIENTS, Dossier, Stacks
 from tests.machine import ROOT
 
 PAGE = ROOT / "docs" / "permissions.md"
@@ -145,11 +144,20 @@ def test_a_missing_permission_is_named(error: ClientError, says: str) -> None:
     assert "docs/permissions.md" in line or "administrator" in line
 
 
-def test_an_error_that_a_library_made_of_awss_is_explained() -> None:
-    """What Powertools raises when a secret may not be read is the denial that it was."""
-    error = GetParameterError("An error occurred")
-    error.__cause__ = _denied(NO_POLICY, "GetSecretValue")
-    assert "is missing: dynamodb:Query" in explain(error).line
+def test_a_secret_that_may_not_be_read_is_a_missing_permission(
+    dossier: Dossier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Powertools reads secrets, and makes an error of its own of AWS's."""
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(ROOT / "connections.toml"))
+    dossier.cloud.session.client("secretsmanager")  # there is one from here on
+
+    def denied(**_given: object) -> None:
+        raise _denied(NO_POLICY.replace("dynamodb:Query", "secretsmanager:GetSecretValue"), "GetSecretValue")
+
+    monkeypatch.setattr(_CLIENTS["secretsmanager"], "get_secret_value", denied)
+    refused = dossier("vendor", "claims", "cases")
+    assert refused.exit_code == 1
+    assert "is missing: secretsmanager:GetSecretValue" in refused.stderr
 
 
 def test_the_region_of_the_environment_is_used(

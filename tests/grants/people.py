@@ -100,13 +100,13 @@ class People(Stage):
         sqs = self._bench.client("sqs")
         url = sqs.get_queue_url(QueueName="dossier-dev-wake-dlq")["QueueUrl"]
         sqs.purge_queue(QueueUrl=url)
-        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"connection": "claims", "delivery": self._delivered()}))
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"connection": "claims", "delivery": self.delivered()}))
         answer = self.run("redrive", "--cause", "dead letters of queue wake", "--yes")
         assert answer["sent"] == [{"queue": "wake", "messages": 1}]
 
     def _replays(self) -> None:
         """Look at a delivery that came twice, and apply it again."""
-        key = self._delivered(times=2)
+        key = self.delivered(times=2)
         found = self.run("deliveries", "--connection", "claims", "--limit", "1")
         [delivery] = found["deliveries"] if isinstance(found, dict) else found
         if not delivery["repeats"]:
@@ -217,7 +217,7 @@ class People(Stage):
         until(lambda: self.status(case) == "needs_attention", 60, "nothing is asked")
         return str(case["reference"])
 
-    def _delivered(self, times: int = 1) -> str:
+    def delivered(self, times: int = 1) -> str:
         """Deliver something that is accepted; return the key of what was kept."""
         self._post(accounts.load().docsumo.webhook_secret, 200, times)
         return self.newest()

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from typer.main import get_command
 
 from cli.main import app
+from infra.existing import secrets_outside
+from local.deploy import Deployment
+from local.home import LocalError
+from tests import commands
 from tests.chaos.deployment import deployed
 from tests.grants.bench import Bench
-from tests.grants.people import People
+from tests.grants.people import People, as_in_the_cloud
 from tests.grants.roles import Grant, Person
+from tests.machine import ROOT
+
+
+@dataclass(frozen=True)
+class Cdk(Deployment):
+    """The CDK's command line with somebody's keys."""
+
+    keys: Mapping[str, str] = field(kw_only=True)
+
+    def destroy(self, stack: str) -> None:
+        """Remove a stack."""
+        context = [part for name, value in self.context.items() for part in ("-c", f"{name}={value}")]
+        output = ("--output", str(self.folder / "cdk.out"))
+        self._cdk("destroy", stack, "--force", *output, *context, folder=self.app, doing="cdk destroy")
+
+    def log(self, verb: str) -> str:
+        """Return what the CDK said."""
+        return (self.folder / f"{verb}.log").read_text(encoding="utf-8")
+
+    def _environment(self, tools: Path) -> dict[str, str]:
+        theirs = {"AWS_ACCESS_KEY_ID": self.keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": self.keys["SecretAccessKey"]}
+        return {**super()._environment(tools), **theirs}
+
 
 pytestmark = pytest.mark.timeout(1500)  # the first test of a role waits until everything was played
 LOCAL = {"up", "down"}
@@ -85,6 +117,7 @@ def test_an_operator_needs_every_grant(people: Callable[[str], People]) -> None:
 def test_a_user_cannot_operate(people: Callable[[str], People], words: tuple[str, ...]) -> None:
     """A command of an operator fails for a user, in one line that names what is missing."""
     user = people("user")
+    user.delivered()
     line = user.refused(*(user.finished if each == "REFERENCE" else each for each in words))
     assert " is missing: " in line, line
 
@@ -103,3 +136,88 @@ def test_without_any_policy_a_command_says_what_is_missing(bench: Bench, tmp_pat
     stranger = People(bench, Person(bench.client("iam"), "a-stranger", nothing), tmp_path, unasked=_unasked)
     line = stranger.refused("list")
     assert "user/a-stranger is missing: cloudformation:DescribeStacks on arn:aws:cloudformation:" in line
+
+
+@pytest.fixture(scope="module")
+def deployer(bench: Bench) -> Person:
+    """Return somebody with the policy."""
+    return Person(bench.client("iam"), "the-deployer", bench.deployment.dossier("policy", "deployer"))
+
+
+@pytest.fixture(scope="module")
+def cdk(bench: Bench, deployer: Person, tmp_path_factory: pytest.TempPathFactory) -> Cdk:
+    """Return the CDK with the deployer's keys, for the app that is deployed."""
+    layer = ROOT / "build" / "layers" / "local"
+    assert layer.is_dir(), "`dossier up` made it"
+    context = {
+        "settings": str(ROOT / "local" / "settings.toml"),
+        "connections": str(bench.home / "connections.toml"),
+        "stage": "dev",
+        "dependency_layer": str(layer),
+    }
+    folder = tmp_path_factory.mktemp("cdk")
+    return Cdk(bench.deployment.outputs["endpoint_url"], folder, context, keys=deployer.keys)
+
+
+class TestADeployer:
+    """Somebody with the deployer's policy, and the CDK's own command line."""
+
+    def test_deploys(self, cdk: Cdk) -> None:
+        """``cdk deploy`` succeeds, and has looked for secrets that exist."""
+        assert cdk.deploy("dossier-dev")["ConnectionNames"]
+        assert "not looked for" not in cdk.log("deploy")
+
+    @pytest.mark.parametrize("role", ["deploy", "file-publishing"])
+    def test_deploys_as_the_cdks_roles(self, cdk: Cdk, deployer: Person, role: str) -> None:
+        """Without the right to act as one of the CDK's roles nothing is deployed."""
+        [grant] = [each for each in deployer.grants if f"-{role}-role-" in each.resource]
+        deployer.take({grant})
+        try:
+            with pytest.raises(
+                LocalError, match=f"could not be used to assume .*-{role}-role-|access to it|not authorized"
+            ):
+                cdk.deploy("dossier-dev")
+        finally:
+            deployer.restore()
+        assert f"could not be used to assume '{grant.resource}'" in cdk.log("deploy")
+
+    @pytest.mark.parametrize("action", ["secretsmanager:ListSecrets", "cloudformation:ListStackResources"])
+    def test_looks_for_secrets(self, bench: Bench, deployer: Person, action: str) -> None:
+        """The app cannot look for secrets that exist without either of the permissions."""
+        session = boto3.Session(deployer.keys["AccessKeyId"], deployer.keys["SecretAccessKey"], region_name="us-east-1")
+        here = bench.deployment.outputs["endpoint_url"]
+        theirs: Any = SimpleNamespace(client=lambda service: session.client(service, endpoint_url=here))
+        look = partial(secrets_outside, theirs, stack="dossier-dev", prefix="dossier", connections=bench.connections)
+        assert "claims" not in look()  # it is the stack's own
+        deployer.take({each for each in deployer.grants if each.action == action})
+        try:
+            with pytest.raises(ClientError, match=f"not authorized to perform: {action}"):
+                look()
+        finally:
+            deployer.restore()
+
+    def test_reads_the_outputs(self, bench: Bench, deployer: Person) -> None:
+        """What was deployed can be read, which takes a permission of its own."""
+        environment = as_in_the_cloud(bench, deployer.keys)
+        words = ["outputs", "--stage", "dev", "--json"]
+        assert commands.run(words, environment=environment, folder=ROOT).code == 0
+        deployer.take({each for each in deployer.grants if each.action == "cloudformation:DescribeStacks"})
+        try:
+            refused = commands.run(words, environment=environment, folder=ROOT)
+        finally:
+            deployer.restore()
+        assert "is missing: cloudformation:DescribeStacks on arn:" in refused.stderr
+
+    def test_every_grant_was_tried(self, deployer: Person) -> None:
+        """The tests above are about all that the policy has."""
+        assert sorted(each.action for each in deployer.grants) == [
+            "cloudformation:DescribeStacks", "cloudformation:ListStackResources", "secretsmanager:ListSecrets",
+            "sts:AssumeRole", "sts:AssumeRole",
+        ]  # fmt: skip
+
+    def test_destroys(self, bench: Bench, cdk: Cdk) -> None:
+        """``cdk destroy`` succeeds; this is the last test, because nothing is there afterwards."""
+        cdk.destroy("dossier-dev")
+        stacks = bench.client("cloudformation").list_stacks()["StackSummaries"]
+        [status] = {each["StackStatus"] for each in stacks if each["StackName"] == "dossier-dev"}
+        assert status == "DELETE_COMPLETE"
