@@ -48,9 +48,9 @@ class Cdk(Deployment):
 
 
 pytestmark = pytest.mark.timeout(1500)  # the first test of a role waits until everything was played
-LOCAL = {"up", "down"}
+LOCAL = {"up", "down", "sandbox"}
 """Commands of the local AWS alone."""
-USERS = {"outputs", "policy", "submit", "status", "list", "fetch"}
+USERS = {"outputs", "policy", "example", "submit", "status", "list", "export", "fetch"}
 UNASKED = {"s3:PutObjectTagging"}
 """What no command can miss here: the local AWS asks for no permission of its own to write an object with tags."""
 OPERATORS = (
