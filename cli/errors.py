@@ -124,12 +124,12 @@ _DENIAL = re.compile(
 _SILENT = {
     "HeadBucket": "s3:ListBucket",
     "ListObjectsV2": "s3:ListBucket",
-    "HeadObject": "s3:GetObject (of a former version s3:GetObjectVersion)",
+    "HeadObject": "s3:GetObject, s3:GetObjectVersion or s3:ListBucket",
     "GetObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
 }
 """The permission that a request to S3 needs, for those that S3 answers without naming it: the answer to a ``HEAD``
-request has no body, and callers of another account read "Access Denied"
+request has no body (an object that is not there is a 404 to those alone who may list the bucket), and callers of another account read "Access Denied"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html)."""
 _POLICIES = "`dossier policy` prints what each role needs (docs/permissions.md)"
 
@@ -158,6 +158,14 @@ def _refusal(answer: dict[str, str], operation: str) -> str:
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
         return f"AWS does not accept the credentials ({code}): {_LOGIN}"
     return f"AWS refused {operation}: {code}: {message}"
+
+
+def denied(error: Exception) -> CommandError | None:
+    """Return what is missing where an error came of a permission that the caller of the command does not have."""
+    botocore, cause = sys.modules.get("botocore.exceptions"), error.__cause__
+    if not botocore or not isinstance(cause, botocore.ClientError):
+        return None
+    return _denial(cause.response.get("Error", {}), cause.operation_name)
 
 
 def _of_its_cause(error: Exception) -> CommandError | None:

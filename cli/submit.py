@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from cli import watch
 from cli.deployed import settings_file, settings_of
-from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError
+from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError, denied
 from cli.output import Output
 from cli.status import describe
 from cli.target import Target
@@ -260,7 +260,9 @@ def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most:
     try:
         facts = where.app.objects.inspect(uri, most=most)
     except InvalidCaseError as error:
-        return Source(Path(), name, 0, "", uri, problem=str(error))
+        missing = denied(error)  # a permission of who submits: the deployment's settings are another matter
+        problem = f"document {uri} may not be read: {missing.line}" if missing else str(error)
+        return Source(Path(), name, 0, "", uri, problem=problem)
     return Source(Path(), name, facts.size, facts.sha256, uri, facts)
 
 

@@ -132,7 +132,7 @@ NO_POLICY = f"User: {WHO} is not authorized to perform: dynamodb:Query on resour
             "stack/dossier-dev/* is denied with an explicit deny in a service control policy: ask the administrator",
         ),
         (_denied("Forbidden", "HeadBucket", "403"), "the permission is missing: s3:ListBucket: `dossier policy`"),
-        (_denied("Forbidden", "HeadObject", "403"), "the permission is missing: s3:GetObject (of a former version"),
+        (_denied("Forbidden", "HeadObject", "403"), "the permission is missing: s3:GetObject, s3:GetObjectVersion or s3"),
         (_denied("Access Denied", "PutBucketTagging", "AccessDenied"), "a permission of yours is missing (Acc"),
     ],
 )  # fmt: skip
@@ -158,6 +158,21 @@ def test_a_secret_that_may_not_be_read_is_a_missing_permission(
     refused = dossier("vendor", "claims", "cases")
     assert refused.exit_code == 1
     assert "is missing: secretsmanager:GetSecretValue" in refused.stderr
+
+
+def test_an_object_that_the_caller_may_not_read(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who submits an object and may not read it reads what is missing, and no advice about the deployment."""
+    dossier.json("list")  # makes the clients
+    said = NO_POLICY.replace("dynamodb:Query", "s3:GetObject").replace(TABLE, '"arn:aws:s3:::scans/a.pdf"')
+
+    def denied(**_given: object) -> None:
+        raise _denied(said, "GetObject", "AccessDenied")
+
+    monkeypatch.setattr(_CLIENTS.setdefault("s3", dossier.cloud.session.client("s3")), "get_object", denied)
+    refused = dossier("submit", "claims", "s3://scans/a.pdf")
+    assert refused.exit_code == 2
+    assert f"the permission of {WHO} is missing: s3:GetObject on arn:aws:s3:::scans/a.pdf" in refused.stderr
+    assert "document_buckets" not in refused.stderr
 
 
 def test_the_region_of_the_environment_is_used(
