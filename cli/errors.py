@@ -129,7 +129,8 @@ _SILENT = {
     "PutObject": "s3:PutObject",
 }
 """The permission that a request to S3 needs, for those that S3 answers without naming it: the answer to a ``HEAD``
-request has no body (an object that is not there is a 404 to those alone who may list the bucket), and callers of another account read "Access Denied"
+request has no body, and is a 404 for an object that is not there only if the caller may list the bucket; callers of
+another account read "Access Denied"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html)."""
 _POLICIES = "`dossier policy` prints what each role needs (docs/permissions.md)"
 

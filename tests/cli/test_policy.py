@@ -132,7 +132,7 @@ NO_POLICY = f"User: {WHO} is not authorized to perform: dynamodb:Query on resour
             "stack/dossier-dev/* is denied with an explicit deny in a service control policy: ask the administrator",
         ),
         (_denied("Forbidden", "HeadBucket", "403"), "the permission is missing: s3:ListBucket: `dossier policy`"),
-        (_denied("Forbidden", "HeadObject", "403"), "the permission is missing: s3:GetObject, s3:GetObjectVersion or s3"),
+        (_denied("Forbidden", "HeadObject", "403"), "the permission is missing: s3:GetObject, s3:GetObjectVersion or"),
         (_denied("Access Denied", "PutBucketTagging", "AccessDenied"), "a permission of yours is missing (Acc"),
     ],
 )  # fmt: skip
