@@ -696,8 +696,9 @@ def test_an_empty_file_of_a_folder_is_waited_for(inbox: Inbox) -> None:
     inbox.put("inbox/claims/x/a.pdf", b"")
     what = inbox.put("inbox/claims/x/case.json", "{}")
     assert inbox.take(what, after=QUIET) == "waits for a.pdf"
-    inbox.put("inbox/claims/x/a.pdf", PDF)
-    inbox.take(what, after=QUIET)
+    written = inbox.put("inbox/claims/x/a.pdf", PDF)
+    for each in (what, written):  # the message of the latest second starts the case, whichever that is
+        inbox.take(each, after=QUIET)
     inbox.run()
     assert status(inbox, "claims", "x")[0] == "completed"
 
