@@ -141,7 +141,7 @@ def test_wrong_key(world: World) -> None:
     reference = world.name("locked")
     said = refused(world, "locked", reference, str(world.file(f"{reference}.pdf")))
     check_failed(world, "locked", reference, said["execution_arn"], "refused the API key", "401")
-    assert [each.status for each in world.vendors.calls("locked")] == [401]
+    assert [each.status for each in world.vendors.calls("locked", "upload")] == [401]
     check_queue(world, "locked")
 
 

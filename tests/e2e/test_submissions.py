@@ -27,18 +27,19 @@ def test_twice_at_once(world: World) -> None:
 
 
 def test_reference_with_other_content(world: World) -> None:
-    """A reference that is taken is refused with one line to whoever has other content, and the case goes on."""
+    """Other content under a taken reference is rejected with one line, and the case goes on."""
     reference = world.name("conflict")
-    submitted = world.submit("scans", reference, world.file(f"{reference}.pdf"))
-    refused = world.dossier(
-        "submit", "scans", str(world.file(f"{reference}.pdf")), "--reference", reference, "--wait", code=1
-    )
+    submitted, other = world.submit("scans", reference, world.file(f"{reference}.pdf")), world.file(f"{reference}.pdf")
+    refused = world.dossier("submit", "scans", str(other), "--reference", reference, "--wait", code=1)
     assert refused.document["reason"].startswith(f"reference {reference} belongs to a case with other content")
     assert "\n" not in refused.document["reason"]
     assert len([line for line in refused.stderr.splitlines() if line.startswith("dossier: ")]) == 1
-    ended = world.ended(refused.document["execution_arn"])
+    assert refused.document["execution_arn"] is None  # the command sees it before anything is uploaded
+    uri = world.put(f"uploads/{reference}.pdf", other.read_bytes())
+    case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri}]}
+    ended = world.ended(world.start(case, str(uuid.uuid4())))
     assert (ended["status"], ended["error"]) == ("FAILED", "ReferenceConflictError")
-    assert ended["cause"] == refused.document["reason"]
+    assert ended["cause"].startswith(f"reference {reference} belongs to a case with other content")
     assert world.ended(submitted["execution_arn"])["status"] == "SUCCEEDED"
     assert world.status("scans", reference)["status"] == "completed"
     assert len(world.vendors.uploads(reference)) == 1
