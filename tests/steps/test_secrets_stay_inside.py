@@ -159,7 +159,7 @@ def test_a_signed_url_in_the_wrong_place_is_not_repeated(cloud: Cloud, talkative
     case = {"connection": "claims", "reference": "R-1", "documents": [{"uri": url}]}
     result = world.execute(case, "arn:1")
     assert result["status"] == "failed"
-    assert "https://bucket.s3.amazonaws.com/a.pdf: the uri must be s3://bucket/key" in result["reason"]
+    assert "https://bucket.s3.amazonaws.com/a.pdf: docsumo reads no URLs" in result["reason"]
     assert search(watch, {"log": talkative.text}, ["planted-signature"]) == []
 
 
