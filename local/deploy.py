@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,19 +104,24 @@ class Deployment:
                 raise LocalError(f"{needed.relative_to(ROOT)} is missing; run: make setup")
         command = [str(tools / "node"), str(entry), verb, *arguments, "--no-notices", "--progress", "events"]
         with log.open("w", encoding="utf-8") as output:
+            # A session of its own: Node processes of the app have outlived the CDK CLI, and end with it here.
+            done = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=self._environment(tools),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
             try:
-                done = subprocess.run(
-                    command,
-                    cwd=folder,
-                    env=self._environment(tools),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    timeout=_SECONDS,
-                    check=False,
-                )
+                done.wait(_SECONDS)
             except subprocess.TimeoutExpired:
                 raise LocalError(f"{doing} did not end within {_SECONDS} s{_last_words(log)}") from None
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(done.pid, signal.SIGKILL)
+                done.wait()
         if done.returncode:
             raise LocalError(f"{doing} failed{_last_words(log)}")
 
