@@ -96,7 +96,7 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
 
 
 def is_probe(evidence: Evidence) -> bool:
-    """Return whether ``dossier doctor`` sent a delivery: it says nothing, whoever else sends such a one."""
+    """Return whether a delivery is a probe of ``dossier doctor``: marked and empty, so a forged one hides nothing."""
     return evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
 
 

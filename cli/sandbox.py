@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.text import clean
+from dossier.suggestions import closest
 from local import control
 from local.sandbox.settings import FaultRule
 
@@ -75,8 +75,8 @@ def clear_faults(out: Output, name: str | None) -> None:
 
 def _require(what: str, word: str, known: Collection[str]) -> None:
     if word not in known:
-        closest = difflib.get_close_matches(word, known, n=1)
-        fix = f"do you mean {closest[0]}?" if closest else f"use one of {', '.join(known)}"
+        found = closest(word, known)
+        fix = f"do you mean {found}?" if found else f"use one of {', '.join(known)}"
         raise BadUsageError(f'unknown {what} "{clean(word)}"', fix=fix)
 
 

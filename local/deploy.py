@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.home import ROOT, LocalError, Outputs
+from local.processes import kill_group
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -119,8 +118,7 @@ class Deployment:
             except subprocess.TimeoutExpired:
                 raise LocalError(f"{doing} did not end within {_SECONDS} s{_last_words(log)}") from None
             finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(done.pid, signal.SIGKILL)
+                kill_group(done.pid)
                 done.wait()
         if done.returncode:
             raise LocalError(f"{doing} failed{_last_words(log)}")

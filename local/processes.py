@@ -125,11 +125,12 @@ def stop(process: Process, *, grace: float = 5.0) -> bool:
         while process.alive and time.monotonic() < deadline:
             time.sleep(_LOOK)
             _collect(process.pid)
-    _kill_group(process.pid)
+    kill_group(process.pid)
     return True
 
 
-def _kill_group(group: int) -> None:
+def kill_group(group: int) -> None:
+    """Kill what is left of a process group; return once it is gone."""
     deadline = time.monotonic() + 5.0
     while _group(group) and time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Write the small files whose types are told by content: ``python events/documents/make.py``; the same bytes always.
+"""Write the small files whose types are known by content: ``python events/documents/make.py``; the same bytes always.
 
 None of them is anybody's document: each is as small as its format allows, and made here.
 """

@@ -1,4 +1,4 @@
-"""What an operator is told of a question, wherever it is shown: the candidates, and the commands that answer it."""
+"""What every view of an open question shows: the vendor's candidates, and the commands that answer it."""
 
 from __future__ import annotations
 
