@@ -18,8 +18,9 @@ RATE = float(os.environ.get("DOSSIER_CHAOS_RATE", "0.06"))
 """How often each fault strikes: gently in ``make test``, 20 % in ``make chaos``."""
 LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 """How long the cases may take under faults, in seconds; once the faults have stopped, half as long again."""
-KILL_EVERY = 3.0
-"""Seconds between two kills of a function's process."""
+KILL_EVERY = 3.0 if CASES < 100 else 10.0
+"""Seconds between two kills of a function's process. A long run kills hundreds also when it kills more rarely; each
+cold start costs a second of the cores that its cases need."""
 FAULTS: list[dict[str, Any]] = [
     {"name": "throttle", "rate": 0.9 * RATE, "seconds": 1},
     {"name": "throttle", "rate": 0.1 * RATE, "seconds": 4},
