@@ -8,6 +8,7 @@
 #   make cost    what Dossier costs idle and for a case at each vendor; writes docs/cost.md
 #   make cloud-check  what your AWS account's validators say of the stack; deploys nothing (ARGS="-c stage=prod")
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
+#   make lock    the lock files anew from pyproject.toml (LOCK_ARGS="--upgrade" takes newer versions; needs the network)
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
 #                webhook, restarts in the middle of 51 cases, 200 edits of 20 finished ones; writes docs/reliability.md
@@ -26,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record cost cloud-check chaos clean audit fuzz sbom
+.PHONY: setup demo test quick check record cost cloud-check chaos clean audit fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -111,6 +112,16 @@ fuzz: setup .venv-fuzz/.ready
 audit: setup .venv-audit/.ready
 	@for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || exit 1; done
 	@echo "package-lock.json"; $(BIN)/npm audit
+
+# One lock file for each virtual environment, with hashes, for every platform.
+COMPILE := $(AUDIT)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS)
+RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
+
+lock: setup .venv-audit/.ready
+	@$(COMPILE) pyproject.toml $(addprefix --no-emit-package ,$(RUNTIME)) --output-file layers/requirements.txt
+	@$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
+	@for group in audit functions fuzz local; do \
+	  $(COMPILE) --group $$group --constraint layers/requirements.txt --output-file requirements/$$group.txt || exit 1; done
 
 sbom: setup .venv-audit/.ready
 	@mkdir -p build/sbom

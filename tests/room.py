@@ -25,7 +25,7 @@ from dossier.stores.waits import Wait
 from dossier.transport import Transport
 from tests.conftest import Cloud
 from tests.machine import Tokens, World
-from tests.unit.test_stores import record
+from tests.records import record
 
 CASE = ("invoices", "R-1")
 Answer = Callable[[str], httpx.Response | Exception]

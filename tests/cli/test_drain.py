@@ -9,7 +9,7 @@ import pytest
 
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
-from tests.unit.test_stores import record
+from tests.records import record
 
 
 @pytest.fixture

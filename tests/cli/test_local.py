@@ -18,7 +18,7 @@ from dossier.stores.cases import CaseRecord
 from local import control
 from local.home import LocalError, LocalState
 from tests.cli.conftest import Dossier
-from tests.cli.test_target import local_aws
+from tests.cli.deployments import local_aws
 
 __all__ = ["local_aws"]
 

@@ -20,7 +20,7 @@ from cli.text import LONGEST, LONGEST_QUESTION, clean, to_json
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
 from tests.machine import ROOT
-from tests.unit.test_stores import record
+from tests.records import record
 
 HOSTILE = "".join(
     (

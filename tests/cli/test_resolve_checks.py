@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli import resolve
+from tests.cli.accounts import asking, live, sandbox
 from tests.cli.conftest import Dossier
-from tests.cli.test_vendor import asking, live, sandbox
 from tests.local.sandbox.sandboxes import LiveSandbox
 
 __all__ = ["asking", "live", "sandbox"]

@@ -22,24 +22,19 @@ from dossier.http import Flow, Reply, Request
 from dossier.models import first_problem
 from dossier.ports import CaseView, Intent, Seen, Uploaded
 from dossier.stamps import Stamp
-from dossier.vendors.docsumo import CONNECTION, VENDOR, flows, replies, requests
+from dossier.vendors.docsumo import VENDOR, flows, replies, requests
 from dossier.vendors.docsumo.adapter import CANDIDATES
 from dossier.vendors.docsumo.flows import MOST_PAGES
 from dossier.vendors.docsumo.hints import DEEPEST, MOST_IDS
 from dossier.vendors.docsumo.replies import KNOWN
 from dossier.vendors.docsumo.requests import SortBy
 from dossier.vendors.docsumo.settings import After, DocsumoConnection
+from tests.contract.connections import connection
 from tests.flows import document, drive, recorded, reply
 
 CASE_ID = "case__06c93accde6d445286518079268d45a3"
 AT = datetime(2026, 5, 20, 10, 15, tzinfo=UTC)
 GET = Request("GET", "/")
-
-
-def connection(**changes: Any) -> DocsumoConnection:
-    """Return a connection as ``connections.toml`` gives it."""
-    settings = {"base_url": "https://app.docsumo.com", "casetype_id": "casetype__d1t5b", **changes}
-    return CONNECTION.model_validate({"name": "claims", "vendor": "docsumo", **settings})
 
 
 @dataclass

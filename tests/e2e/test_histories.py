@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.state_machine import MOST_SHOWN
-from tests.e2e.test_vendor_trouble import attention
+from tests.e2e.questions import attention
 from tests.e2e.world import World
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.test_webhooks import completed, pass_through, trace
+from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.world import World, until
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.test_webhooks import completed, pass_through, trace
+from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.world import World, until
 
 CONNECTION = "called"

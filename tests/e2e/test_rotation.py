@@ -11,22 +11,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.e2e.otherservers import NEVER, Docsumo, DocuStack, Plan
+from tests.e2e.rotation import CALLED, ROTATED, new_key, new_secret
 from tests.e2e.world import World, until
 
-ROTATED = ("turnstile", "carousel", "windmill")
-CALLED = ("turnstile", "carousel")
 TIMES = 6
 """Deliveries of each kind."""
-
-
-def new_key(connection: str) -> str:
-    """Return the key that follows."""
-    return "ds_live_turned" if connection == "turnstile" else f"next-key-of-{connection}"
-
-
-def new_secret(connection: str) -> str:
-    """Return the webhook secret that follows."""
-    return f"next-secret-of-{connection}"
 
 
 def waiting(world: World, connection: str) -> tuple[str, str]:

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.e2e.otherservers import Fault, as_date, in_seconds
-from tests.e2e.world import World, sums, until
+from tests.e2e.questions import attention
+from tests.e2e.world import World, sums
 
 
 def test_pauses_and_outages(world: World) -> None:
@@ -112,22 +113,6 @@ def test_lost_answers_of_vendors_that_tidy_names(world: World) -> None:
         lost = [pool.submit(lose, connection, way) for connection in ("tidied", "misdated") for way in TIDY]
         for each in lost:
             each.result()
-
-
-def attention(world: World, reference: str) -> str:
-    """Submit a case whose opening is lost, wait until it needs attention, and return its execution."""
-    world.vendors.plan(reference, loses=1)
-    arn = str(world.submit("grievances", reference, world.file("a paper.pdf"))["execution_arn"])
-    until(lambda: "ASK#open" in world.items(f"CASE#grievances#{reference}"), what=f"{reference} asks nothing")
-    status = world.status("grievances", reference)
-    assert status["status"] == "needs_attention"
-    (question,) = status["questions"]
-    assert question["what"] == "open"
-    assert f"external_case_id {reference}" in question["text"]
-    assert "\n" not in question["text"]
-    (event,) = until(lambda: world.events(reference))
-    assert (event["detail-type"], event["detail"]["status"]) == ("Case Needs Attention", "needs_attention")
-    return arn
 
 
 def created(world: World, reference: str) -> list[str]:

@@ -9,31 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dossier.models import stranger_reference
+from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.otherservers import NEVER, DocuStack, Fault, Plan
 from tests.e2e.world import World, sha256, until
 
 ANSWERED_WITHIN, HELD, FINISHED_WITHIN = 2.0, 2.5, 8.0
 """Seconds: to the answer to a delivery; that the vendor takes over its next answer; from delivery to the case's end."""
-
-
-def completed(document_id: str, **more: Any) -> bytes:
-    """Return DocuStack's delivery about a document (guide, "Events"), with odd blanks: its bytes are what is signed."""
-    names = {"event": "document_completed", "document_id": document_id, "organization_id": "org_other", **more}
-    return json.dumps(names, indent=3).encode() + b" \r\n"
-
-
-def trace(world: World, connection: str, vendor_id: str) -> dict[str, Any]:
-    """Return what a delivery that was taken leaves in the table about an id that nobody knows."""
-    return world.items(f"ID#{connection}#{vendor_id}")
-
-
-def pass_through(world: World) -> None:
-    """Wait until everything that was delivered to ``called`` before now has been applied."""
-    fence = f"fence-{uuid.uuid4().hex}"
-    body = completed(fence)
-    assert world.deliver("called", body, world.signed("called", body)).status == 200
-    until(lambda: trace(world, "called", fence), what="the delivery was not applied")
-    until(lambda: world.messages("wake")["worked_on"] == 0)
 
 
 def waiting(world: World, connection: str, reference: str, **plan: Any) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from tests.e2e.otherservers import Docsumo
-from tests.e2e.test_rotation import CALLED, ROTATED, new_key, new_secret
+from tests.e2e.rotation import CALLED, ROTATED, new_key, new_secret
 from tests.e2e.world import ACCOUNTS, CONTENT, KEYLESS, WEBHOOK_SECRETS, WRONG, World, until
 from tests.e2e.written import Written, written
 

@@ -116,9 +116,10 @@ class Trial:
     def prove(self, case: Callable[[], object]) -> None:
         """Try a case with grants missing, until it has missed every grant that it needs.
 
-        All that no case has missed yet is taken away at once, which finds the first grant that this case needs from
-        there; that one is taken away alone, and the case must fail for the want of it. Then the next, until the case
-        succeeds with all those missing that it has no need of.
+        Every grant that no case has missed yet is taken away at once. A denial then names the first grant that this
+        case needs. If it is the only one that was denied, the others made no difference, and the case must have failed
+        because of it; otherwise it is taken away alone, and the case must fail. Then the next, until the case succeeds
+        without all grants that it does not need.
         """
         try:
             while True:
@@ -127,7 +128,11 @@ class Trial:
                 if not outcome.denials:
                     assert outcome.failure is None, f"{self.name}, nothing denied: {outcome.failure}"
                     return
-                self.miss(self.grantee.granting(outcome.denials[0]), case)
+                denied = {self.grantee.granting(each) for each in outcome.denials}
+                if len(denied) == 1:
+                    self._note(denied.pop(), outcome)
+                else:
+                    self.miss(self.grantee.granting(outcome.denials[0]), case)
         finally:
             self.grantee.restore()
 
@@ -141,6 +146,9 @@ class Trial:
         outcome = self._try({grant}, case)
         assert outcome.denials, f"{self.name} without {grant}: nothing is denied"
         assert self.grantee.granting(outcome.denials[0]) == grant, f"{self.name} without {grant}: {outcome.denials[0]}"
+        self._note(grant, outcome)
+
+    def _note(self, grant: Grant, outcome: Outcome) -> None:
         assert outcome.failure is not None, f"{self.name} without {grant}: denied, and the case succeeds all the same"
         self.heard(grant, outcome.failure)
         self.missed.add(grant)

@@ -9,7 +9,7 @@ import pytest
 from tests.grants.bench import MACHINE, Bench
 from tests.grants.cases import Cases
 from tests.grants.roles import Grant, Role
-from tests.infra.test_grants import SERVICE_ACTIONS, TRACES
+from tests.infra.service_actions import SERVICE_ACTIONS, TRACES
 from tests.machine import ROOT
 
 pytestmark = pytest.mark.timeout(1500)  # the first test waits until everything was played

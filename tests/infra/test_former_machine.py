@@ -14,8 +14,8 @@ import pytest
 from checks.record import Failing
 from dossier.errors import NeedsAttentionError, VendorUnavailableError
 from tests.conftest import Cloud
+from tests.infra.cases import VENDORS, case
 from tests.infra.synthesis import Synthesized
-from tests.infra.test_state_sizes import VENDORS, case
 from tests.machine import World
 from tests.walk import Handlers, Walk
 

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from tests.infra.service_actions import SERVICE_ACTIONS, TRACES
 from tests.infra.synthesis import Synthesized
 
 EXECUTIONS = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:dossier-dev:*"
@@ -35,14 +36,6 @@ PATTERNS = {
     "webhook": {f"<Bucket>/{folder}/*" for folder in ("webhooks", "webhooks-refused", "webhooks-seen")},
 }
 """The patterns that a role names: the folders of every case, of every day; besides X-Ray, which takes no resource."""
-TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-SERVICE_ACTIONS = {
-    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
-    "xray:GetSamplingRules", "xray:GetSamplingTargets", *TRACES,
-}  # fmt: skip
-"""What Step Functions itself does as the machine's role, as AWS lists it
-(https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html)."""
 
 
 @pytest.mark.parametrize("verb", PATTERNS)

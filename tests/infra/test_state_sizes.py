@@ -13,12 +13,12 @@ from dossier.errors import InvalidCaseError, NeedsAttentionError, VendorUnavaila
 from dossier.stores.queues import poll_queue
 from infra.state_machine import MOST_SHOWN
 from tests.conftest import Cloud
+from tests.infra.cases import VENDORS, case
 from tests.infra.synthesis import Synthesized
-from tests.machine import World, samples
+from tests.machine import World
 from tests.walk import Handlers, Walk
 
 LONGEST = ("c" * 32, "R" * 100)
-VENDORS = ("invoices", "claims", "disputes")
 CAUSE = 'a "long" reason \\ with \u8acb and\nlines, ' * 50
 
 
@@ -29,13 +29,6 @@ def world_of(cloud: Cloud, like: str, name: str) -> World:
     world.keys.named[name] = world.keys.named[like]
     cloud.session.client("sqs").create_queue(QueueName=f"dossier-dev-{poll_queue(name)}")
     return world
-
-
-def case(cloud: Cloud, names: tuple[str, str], documents: int = 1) -> dict[str, Any]:
-    """Return the input of a case."""
-    body = samples("invoice.pdf")["invoice.pdf"]
-    uris = [cloud.put(f"staging/{names[0]}/{number}.pdf", body + bytes(number)) for number in range(documents)]
-    return {"connection": names[0], "reference": names[1], "documents": [{"uri": each} for each in uris]}
 
 
 def shown(walk: Walk) -> Iterator[tuple[str, Any]]:

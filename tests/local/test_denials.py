@@ -1,11 +1,5 @@
 from tests.local.aws import ACCOUNT, LOGS, REGION, Aws
-
-CALLS = """
-    import boto3
-
-    def handle(event, context):
-        getattr(boto3.client(event["service"]), event["call"])(**event["given"])
-"""
+from tests.local.calls import CALLS
 
 
 def test_a_denial_names_action_and_resource(aws: Aws) -> None:

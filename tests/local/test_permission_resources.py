@@ -1,5 +1,5 @@
 from tests.local.aws import ACCOUNT, LOGS, REGION, Aws
-from tests.local.test_denials import CALLS
+from tests.local.calls import CALLS
 
 
 def test_a_bus_is_described_with_a_permission_on_it(aws: Aws) -> None:

@@ -15,7 +15,7 @@ from dossier.steps.ask import ask
 from dossier.steps.upload import Once, open_case, upload
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.steps.test_settling import CONNECTIONS, Lost
+from tests.steps.lost import CONNECTIONS, Lost
 
 ELSEWHERE = {"invoices": "doc_nowhere", "claims": "case__nowhere", "disputes": str(uuid.uuid4())}
 """Ids of which no vendor has anything."""

@@ -12,17 +12,13 @@ import pytest
 from tests.chaos.scorecard import Section, record
 from tests.conftest import Cloud
 from tests.machine import STRIDE, World, samples
+from tests.steps.files import FILES
 
 ABOUT = """
 The way of a case walked in process over AWS in memory and the sandbox (`tests/steps/test_cases.py`). A function is
 killed before or after one call to AWS or to the vendor, another one in each case; the result is compared with that of a
 case that was left alone, ids and times aside, and the uploads with the vendor's own journal.
 """
-FILES = {
-    "invoices": ("invoice.pdf", "scan.tiff"),
-    "claims": ("invoice.pdf", "receipt.png", "scan.tiff"),
-    "disputes": ("invoice.pdf", "complaint.docx", "receipt.png"),
-}
 
 
 @pytest.mark.parametrize("connection", FILES)

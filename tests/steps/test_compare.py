@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from dossier.models import now
-from dossier.ports import CaseView
 from dossier.steps import compare as comparing
 from dossier.steps.compare import REACH, SETTLED, Compared, compare
 from dossier.steps.refresh import FIRST_LOOK
 from dossier.stores.table import case_key
 from tests.conftest import Cloud
-from tests.flows import document
 from tests.machine import World, samples
+from tests.steps.updates import stray
 
 LATER = SETTLED + timedelta(minutes=1)
 NAMES = ("invoices", "claims", "disputes")
@@ -33,17 +32,6 @@ def finished(cloud: Cloud, **sandbox: Any) -> World:
     for connection in NAMES:
         assert world.submit(connection, f"{connection}-1", samples("invoice.pdf"))["status"] == "completed"
     return world
-
-
-def stray(world: World, connection: str) -> str:
-    """Upload a document without any record of it; return the vendor's id."""
-    settings = world.connection(connection)
-    vendor, [(name, body)] = world.desk.vendor_of(settings.vendor), samples("invoice.pdf").items()
-    world.cloud.put(f"stray/{connection}", body)
-    sent = document(name, size=len(body)).model_copy(update={"key": f"stray/{connection}"})
-    case = CaseView(connection=settings, reference="stray", documents=(sent,))
-    made = world.transport.run(vendor.upload(case, [0]), vendor=vendor, connection=settings)
-    return made.case_id or made.document_ids[0]
 
 
 def test_what_dossier_made_is_known(cloud: Cloud) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
-from dossier.transport import Transport
 from tests.conftest import Cloud
 from tests.contract.suite import with_extra_keys
 from tests.machine import World, samples
-from tests.steps.test_cases import FILES
+from tests.steps.files import FILES
+from tests.steps.later import later
 
 Counted = list[tuple[str, dict[str, str]]]
 
@@ -28,32 +26,6 @@ def counting(world: World) -> Counted:
 
     world.desk = replace(world.desk, count=count)
     return counted
-
-
-class Later(httpx.BaseTransport):
-    """The sandbox's vendors, some versions later."""
-
-    def __init__(self, world: World, change: Callable[[Any], Any]) -> None:
-        self._sandbox, self._change = world.sandbox, change
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on, and change what comes back if it is JSON."""
-        answer = self._sandbox.request(
-            request.method, str(request.url), content=request.read(), headers=dict(request.headers)
-        )
-        is_api = answer.headers["content-type"] == "application/json" and "/storage/" not in str(request.url)
-        body = json.dumps(self._change(answer.json())).encode() if is_api else answer.content
-        return httpx.Response(
-            answer.status_code, headers={"content-type": answer.headers["content-type"]}, content=body
-        )
-
-
-def later(world: World, change: Callable[[Any], Any]) -> None:
-    """Let the vendors of a world answer in their later way."""
-    client = httpx.Client(transport=Later(world, change), base_url=world.sandbox.base_url)
-    app = world.cloud.app
-    transport = Transport(client, keys=world.keys, turns=app.limiter, open_file=app.objects.open, patience=5)
-    world.desk = replace(world.desk, transport=transport)
 
 
 def without(key: str) -> Callable[[Any], Any]:

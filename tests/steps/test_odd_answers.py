@@ -12,8 +12,8 @@ from boto3.dynamodb.types import Binary
 
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.steps.test_cases import FILES
-from tests.steps.test_drifting_answers import later
+from tests.steps.files import FILES
+from tests.steps.later import later
 
 EVERYWHERE: dict[str, dict[str, Any]] = {
     "stored metadata as an encoding, on every answer": {"odd_encoding": 1},

@@ -13,8 +13,9 @@ from dossier.result import UNFINISHED
 from dossier.settings import Poll
 from dossier.vendors.docsumo.settings import Done
 from tests.conftest import Cloud
+from tests.contract.connections import connection
 from tests.machine import World, samples
-from tests.steps.test_revisions import case_id, deliver, read
+from tests.steps.updates import case_id, deliver, read
 
 PREFIX = "cases/claims/R-1/"
 
@@ -161,12 +162,9 @@ def test_what_is_no_deadline_is_refused_in_one_line(wrong: str) -> None:
 
 def test_docsumos_deadline_is_days() -> None:
     """People review its cases; the other vendors' machines have an hour."""
-    from dossier.settings import Poll as Plain  # noqa: PLC0415
-    from tests.contract.test_docsumo import connection  # noqa: PLC0415
-
     assert connection().poll.deadline >= 3 * 86400
     assert connection(poll={"first": 1}).poll.deadline >= 3 * 86400
-    assert Plain().deadline == 3600
+    assert Poll().deadline == 3600
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from dossier.stores.cases import CaseRecord, Question
 from dossier.stores.executions import Executions
 from tests.conftest import BUCKET, Cloud
 from tests.machine import STRIDE, World, samples
-from tests.steps.test_cases import FILES
-from tests.unit.test_stores import record
+from tests.records import record
+from tests.steps.files import FILES
 
 """Every how many-th call a function is killed at, and at every call after it."""
 

@@ -15,8 +15,8 @@ from dossier.steps.wait import wait
 from dossier.steps.wake import wake
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.steps.test_reconcile import State
-from tests.unit.test_stores import record
+from tests.records import record
+from tests.steps.state import State
 
 FILES = samples("invoice.pdf")
 GONE = MISSED + timedelta(minutes=5)

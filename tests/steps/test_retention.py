@@ -11,8 +11,8 @@ from dossier.models import CaseStatus, iso, now
 from dossier.stores.expiry import Expiry
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.steps.test_reconcile import State
-from tests.unit.test_stores import record
+from tests.records import record
+from tests.steps.state import State
 
 OLD = timedelta(days=400)
 KEEP = timedelta(days=365)

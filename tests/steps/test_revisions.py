@@ -14,7 +14,8 @@ from dossier.revisions import content
 from dossier.steps.wake import wake
 from tests.conftest import Cloud
 from tests.machine import STRIDE, World, samples
-from tests.steps.test_cases import FILES
+from tests.steps.files import FILES
+from tests.steps.updates import case_id, deliver, read
 
 CASE = ("claims", "R-1")
 PREFIX = "cases/claims/R-1/"
@@ -26,24 +27,6 @@ def completed(cloud: Cloud, connection: str = "claims", **sandbox: Any) -> World
     assert world.submit(connection, "R-1", samples("invoice.pdf"))["status"] == "completed"
     assert world.run_started() == []
     return world
-
-
-def case_id(world: World, connection: str = "claims") -> str:
-    """Return the vendor's id of the case."""
-    return str(world.desk.cases.get(connection, "R-1").record.case_id)
-
-
-def deliver(world: World, body: dict[str, Any], connection: str = "claims") -> list[str]:
-    """Apply a delivery, and walk what it starts; return the names of the executions."""
-    waits = world.cloud.app.waits
-    at = {"look": 1, "received_at": now()}
-    assert wake(connection, json.dumps(body).encode(), **at, desk=world.desk, waits=waits, executions=world.tokens).done  # type: ignore[arg-type]
-    return world.run_started()
-
-
-def read(cloud: Cloud, key: str) -> dict[str, Any]:
-    """Return a JSON object of the bucket."""
-    return dict(json.loads(cloud.app.objects.read(key) or b"null"))
 
 
 def move(world: World, stage: str) -> None:

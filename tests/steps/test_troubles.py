@@ -21,7 +21,7 @@ from dossier.stores.waits import MOST_EXTENDED
 from tests.conftest import Cloud
 from tests.machine import World, samples
 from tests.room import CASE, Clock, Room, clock
-from tests.steps.test_settling import Lost
+from tests.steps.lost import Lost
 
 __all__ = ["clock"]
 NEXT = r"\. Next attempt \d\d:\d\d:\d\d UTC"

@@ -8,7 +8,7 @@ from dossier.steps.accept import accept
 from dossier.steps.upload import open_case, upload
 from tests.conftest import Cloud
 from tests.machine import STRIDE, World, samples
-from tests.steps.test_cases import FILES
+from tests.steps.files import FILES
 
 
 @pytest.mark.parametrize("connection", FILES)

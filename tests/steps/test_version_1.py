@@ -8,7 +8,7 @@ from dossier.models import CaseStatus
 from dossier.result import read_stored
 from tests.conftest import Cloud
 from tests.machine import World
-from tests.steps.test_compare import stray
+from tests.steps.updates import stray
 from tests.version1 import CASE, STORED, put_version_1
 
 PREFIX = "cases/claims/R-1/"

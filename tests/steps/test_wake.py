@@ -31,8 +31,8 @@ from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
 from tests.conftest import Cloud
 from tests.machine import Tokens, World, samples
-from tests.steps.test_compare import stray
-from tests.unit.test_stores import record
+from tests.records import record
+from tests.steps.updates import stray
 
 CASE = ("invoices", "INV-1")
 BODY = json.dumps({"event": "document_completed", "document_id": "doc:1"}).encode()

@@ -11,30 +11,14 @@ from typing import Any
 import pytest
 
 from dossier.errors import InvalidCaseError, NeedsAttentionError, ReferenceConflictError, ThrottledError
-from dossier.models import CaseStatus, Document, iso, now
+from dossier.models import CaseStatus, Document, now
 from dossier.ports import Seen, Uploaded
 from dossier.settings import Connection, Limits
 from dossier.stores import intents as store
-from dossier.stores.cases import CaseRecord
 from dossier.stores.limiter import COOL_DOWN, LEASE, TRIP, Limiter
 from dossier.stores.table import Table
 from tests.conftest import Cloud
-
-
-def record(execution: str = "arn:1", fingerprint: str = "f1", **changes: object) -> CaseRecord:
-    """Return a case's record."""
-    at = iso(now())
-    values = {
-        "connection": "invoices",
-        "reference": "INV-1",
-        "vendor": "docustack",
-        "status": "accepted",
-        "fingerprint": fingerprint,
-        "execution_arn": execution,
-        "submitted_at": at,
-        "updated_at": at,
-    }
-    return CaseRecord.model_validate({**values, **changes})
+from tests.records import record
 
 
 def test_a_reference_is_claimed_once(cloud: Cloud) -> None:

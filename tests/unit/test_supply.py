@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,26 @@ def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
     requirements = [line for line in lines if line]
     assert requirements
     assert [line for line in requirements if not PINNED.fullmatch(line)] == []
+
+
+def test_every_dependency_of_the_project_is_locked() -> None:
+    """Each lock file pins what ``pyproject.toml`` asks for in its place (``make lock`` was run after a change)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    runtime = set(map(_name, project["project"]["dependencies"]))
+    wanted = {f"requirements/{name}.txt": set(map(_name, each)) for name, each in project["dependency-groups"].items()}
+    wanted["layers/requirements.txt"] = runtime - {"boto3"}
+    wanted["requirements/dev.txt"] = runtime | {_name(each) for extra in extras.values() for each in extra} - {
+        "dossier"
+    }
+    assert sorted(wanted) == sorted(map(str, LOCKS))
+    for lock, names in wanted.items():
+        pinned = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
+        assert sorted(names - set(pinned)) == [], lock
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=; ]", requirement)[0]
 
 
 def test_npm_packages_are_locked_with_hashes() -> None:

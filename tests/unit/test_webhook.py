@@ -27,10 +27,9 @@ from dossier.signatures import Rule
 from dossier.steps.webhook import HIDDEN, MAX_BYTES, REFUSED_PER_MINUTE, REREAD_EVERY, Webhook
 from dossier.stores.evidence import Claim
 from tests.conftest import BUCKET, Cloud
-from tests.unit.test_signatures import NOW, WHSEC, signed
+from tests.unit.samples import ROOT, SECRET, sample
+from tests.unit.signing import NOW, WHSEC, signed
 
-ROOT = Path(__file__).parents[2]
-SECRET = "whs-current-5a1c"  # what the sample events are signed with
 TOML = """
 [invoices]
 vendor = "docustack"
@@ -53,12 +52,6 @@ schema_id = "s"
 organization_id = "o"
 webhook = { scheme = "hmac-sha256-hex", header = "X-DocuStack-Signature", max_bytes = 10 }
 """
-
-
-def sample(name: str) -> dict[str, Any]:
-    """Return an event of API Gateway by its file's name."""
-    event: dict[str, Any] = json.loads((ROOT / "events" / "deliveries" / f"{name}.json").read_text(encoding="utf-8"))
-    return event
 
 
 SAMPLES = ("api-gateway-signed", "api-gateway-base64", "api-gateway-path-token", "api-gateway-shared-secret")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from dossier.signatures import Delivery, Rule, verify
 from tests.conftest import BUCKET, Cloud
 from tests.unit import test_webhook
-from tests.unit.test_webhook import ROOT, SECRET, sample
+from tests.unit.samples import ROOT, SECRET, sample
 
 table, function = test_webhook.table, test_webhook.function
 Function = Callable[[Any], dict[str, Any]]

@@ -1,0 +1,119 @@
+"""An inbox, and a state machine that runs what is dropped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dossier.models import INBOX, CaseInput, now
+from dossier.steps.drop import Landed, drop
+from dossier.stores.executions import Execution
+from tests.conftest import BUCKET, Cloud
+from tests.machine import World, samples
+
+PDF = samples("invoice.pdf")["invoice.pdf"]
+
+FOLDER = "inbox/invoices/May/"
+
+
+@dataclass
+class Inbox:
+    """A bucket that tells of what lands in it, and a state machine that runs when it is told to."""
+
+    world: World
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, datetime] = field(default_factory=dict)
+    later: list[tuple[dict[str, Any], float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Give the bucket versions."""
+        self.s3 = self.world.cloud.session.client("s3")
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+    # The state machine, and the queue, as the step sees them
+
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of an execution."""
+        return f"arn:{name}"
+
+    def describe(self, arn: str) -> Execution | None:
+        """Return how an execution stands."""
+        name = arn.removeprefix("arn:")
+        if name not in self.inputs:
+            return None
+        return Execution("SUCCEEDED" if name in self.ended else "RUNNING", stopped_at=self.ended.get(name))
+
+    def start(self, name: str, case: dict[str, Any]) -> str:
+        """Start an execution, once."""
+        CaseInput.parse(case)
+        self.inputs.setdefault(name, case)
+        return self.arn_of(name)
+
+    def send(self, name: str, message: Mapping[str, Any], *, after: float) -> None:
+        """Note a message that comes back."""
+        assert name == "drop"
+        self.later.append((dict(message), after))
+
+    # What people do
+
+    def put(self, key: str, body: bytes | str) -> Landed:
+        """Put an object; return what S3 tells of it."""
+        body = body.encode() if isinstance(body, str) else body
+        return Landed(key, self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"])
+
+    def take(self, what: Landed, *, after: timedelta = timedelta(0)) -> str:
+        """Have the function take a message; return what became of the drop.
+
+        Its clock shows so long after the last object landed, however long this machine took for it.
+        """
+        at = max((each.modified for each in self.world.cloud.app.objects.stats(INBOX)), default=now()) + after
+        parts: Any = {"executions": self, "queues": self}
+        return drop(what, desk=self.world.desk, at=at, **parts)
+
+    def drop(self, key: str, body: bytes | str, *, after: timedelta = timedelta(0)) -> str:
+        """Drop a file, and have its message taken."""
+        return self.take(self.put(key, body), after=after)
+
+    def run(self) -> list[str]:
+        """Run what was started to its end; return the names of all executions so far."""
+        for name, case in self.inputs.items():
+            if name not in self.ended:
+                self.world.execute(case, self.arn_of(name))
+                self.ended[name] = now()
+        return list(self.inputs)
+
+    def the_second_is_over(self) -> None:
+        """Wait until what lands next lands in another second: S3 tells no finer times."""
+        time.sleep(1 - time.time() % 1)
+
+    def an_hour_passes(self) -> None:
+        """Let everything that ended have ended an hour ago."""
+        self.ended = {name: at - timedelta(hours=1) for name, at in self.ended.items()}
+
+    def note(self, key: str) -> str:
+        """Return what is written about a refused drop, without its time."""
+        body = self.world.cloud.app.objects.read(f"inbox-refused/{key}.txt")
+        assert body is not None, f"nothing is written about {key}"
+        assert body.count(b"\n") == 1
+        return body.decode().strip().partition(" ")[2]
+
+    def uploads(self) -> list[str]:
+        """Return the checksums of what reached the vendors."""
+        return [each["sha256"] for each in self.world.effects("document_uploaded")]
+
+
+@pytest.fixture
+def inbox(cloud: Cloud) -> Inbox:
+    """Return an empty inbox."""
+    return Inbox(World(cloud))
+
+
+def status(inbox: Inbox, connection: str, reference: str) -> tuple[str, str | None]:
+    """Return how a case stands, and why."""
+    record = inbox.world.desk.cases.get(connection, reference).record
+    return record.status.value, record.reason
