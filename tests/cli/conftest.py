@@ -25,7 +25,10 @@ from dossier.settings import Connection
 from dossier.steps.accept import accept
 from dossier.steps.publish import fail
 from dossier.stores.cases import Case, Question
+from local.home import Home, LocalState, Outputs
+from local.processes import Process
 from tests.conftest import BUCKET, REGION, Cloud
+from tests.local.sandbox.sandboxes import ACCOUNTS, LiveSandbox
 from tests.machine import ROOT, World
 
 CONNECTIONS = ("claims", "disputes", "invoices")
@@ -247,3 +250,75 @@ def invoice(tmp_path: Path) -> Path:
     path = tmp_path / "invoice.pdf"
     path.write_bytes((DOCUMENTS / "invoice.pdf").read_bytes())
     return path
+
+
+@pytest.fixture
+def local_aws(nowhere: None) -> LocalState:
+    """What ``dossier up`` leaves behind; this process stands in for the local AWS."""
+    process = Process.find(os.getpid())
+    assert process is not None
+    found = Outputs(
+        connections=["invoices"],
+        webhook_urls={"invoices": "http://127.0.0.1:4566/_aws/execute-api/a1/$default/webhooks/invoices"},
+        api_url="http://127.0.0.1:4566/_aws/execute-api/a1/$default",
+        bucket="local-bucket",
+        table="local-table",
+        state_machine_arn="arn:aws:states:us-east-1:000000000000:stateMachine:dossier-dev",
+        event_bus="dossier",
+        stage="dev",
+        region="us-east-1",
+        endpoint_url="http://127.0.0.1:4566",
+    )
+    state = LocalState(
+        local_aws=process, endpoint_url=found.endpoint_url, sandbox_url="http://127.0.0.1:4780", outputs=found
+    )
+    Home.from_environment().save(state)
+    return state
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[LiveSandbox]:
+    """A running sandbox."""
+    with LiveSandbox() as live:
+        yield live
+
+
+@pytest.fixture
+def sandbox(live: LiveSandbox) -> LiveSandbox:
+    """The sandbox as it starts, but quick."""
+    live.plain.post("/_sandbox/reset")
+    live.set(seconds=0, rate_limits={"docsumo": None, "docustack": None})
+    return live
+
+
+@pytest.fixture
+def asking(dossier: Dossier, sandbox: LiveSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dossier:
+    """A deployment whose connections are the sandbox's accounts."""
+    keys = {"invoices": ACCOUNTS.docustack, "claims": ACCOUNTS.docsumo, "disputes": ACCOUNTS.ombudsman}
+    for name, account in keys.items():
+        assert dossier("secrets", "set", name, "--api-key", account.api_key).exit_code == 0
+    common = "allow_insecure = true\nlimits = { requests_per_second = 1000 }\n"
+    file = tmp_path / "connections.toml"
+    file.write_text(
+        f"""
+        [invoices]
+        vendor = "docustack"
+        base_url = "{sandbox.url}/docustack"
+        mode = "test"
+        schema_id = "sch_xyz789"
+        organization_id = "org_abc123"
+        {common}
+        [claims]
+        vendor = "docsumo"
+        base_url = "{sandbox.url}/docsumo"
+        casetype_id = "casetype__d1t5b"
+        {common}
+        [disputes]
+        vendor = "ombudsman"
+        base_url = "{sandbox.url}/ombudsman"
+        tenant = "your_tenant_id"
+        {common}
+        """
+    )
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
+    return dossier

@@ -18,9 +18,6 @@ from dossier.stores.cases import CaseRecord
 from local import control
 from local.home import LocalError, LocalState
 from tests.cli.conftest import Dossier
-from tests.cli.deployments import local_aws
-
-__all__ = ["local_aws"]
 
 
 def run(*words: str) -> Result:

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli import resolve
-from tests.cli.accounts import asking, live, sandbox
 from tests.cli.conftest import Dossier
 from tests.local.sandbox.sandboxes import LiveSandbox
 
-__all__ = ["asking", "live", "sandbox"]
 WHAT = {"invoices": "upload-0", "claims": "upload-0", "disputes": "open"}
 NOWHERE = {"invoices": "foo", "claims": "foo", "disputes": str(uuid.uuid4())}
 

@@ -7,9 +7,7 @@ import httpx
 from cli.status import describe, standing
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.room import Clock, Room, clock
-
-__all__ = ["clock"]
+from tests.room import Clock, Room
 
 
 def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) -> None:

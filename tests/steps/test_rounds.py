@@ -14,9 +14,7 @@ from dossier.steps.poll import BUDGET, LASTING, LASTS, RAREST
 from dossier.steps.wake import wake
 from tests.conftest import Cloud
 from tests.machine import Killed
-from tests.room import CASE, Clock, Room, clock
-
-__all__ = ["clock"]
+from tests.room import CASE, Clock, Room
 
 
 def test_every_one_of_300_documents_is_asked_for_in_turn(cloud: Cloud, clock: Clock) -> None:

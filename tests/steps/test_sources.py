@@ -14,9 +14,8 @@ from dossier.steps.drop import QUIET
 from dossier.steps.sources import check_sources
 from tests.conftest import BUCKET, Cloud
 from tests.machine import ROOT, World, samples
-from tests.steps.drops import FOLDER, Inbox, inbox, status
+from tests.steps.drops import FOLDER, Inbox, status
 
-__all__ = ["inbox"]
 PAYROLL = samples("invoice.pdf")["invoice.pdf"]
 SETTINGS = load_toml(ROOT / "connections.toml")["claims"]
 FORBIDDEN = (

@@ -20,10 +20,9 @@ from dossier.stores.table import Table
 from dossier.stores.waits import MOST_EXTENDED
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.room import CASE, Clock, Room, clock
+from tests.room import CASE, Clock, Room
 from tests.steps.lost import Lost
 
-__all__ = ["clock"]
 NEXT = r"\. Next attempt \d\d:\d\d:\d\d UTC"
 
 

@@ -10,9 +10,8 @@ from dossier.models import iso, now
 from dossier.steps.drop import EMPTY, LATE, QUIET, Landed, told
 from dossier.stores.cases import CaseRecord
 from tests.conftest import BUCKET
-from tests.steps.drops import FOLDER, PDF, Inbox, inbox
+from tests.steps.drops import FOLDER, PDF, Inbox
 
-__all__ = ["inbox"]
 CASE = '{"documents": [{"name": "a.pdf"}, {"name": "b.pdf"}]}'
 
 

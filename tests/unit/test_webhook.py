@@ -6,64 +6,26 @@ import base64
 import gzip
 import hashlib
 import hmac
-import importlib.util
 import json
 import logging
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dossier import connections
 from dossier.errors import ConfigurationError
 from dossier.refusals import ADVICE, cause_of
 from dossier.signatures import Rule
 from dossier.steps.webhook import HIDDEN, MAX_BYTES, REFUSED_PER_MINUTE, REREAD_EVERY, Webhook
 from dossier.stores.evidence import Claim
 from tests.conftest import BUCKET, Cloud
-from tests.unit.samples import ROOT, SECRET, sample
+from tests.unit.samples import SECRET, sample
 from tests.unit.signing import NOW, WHSEC, signed
 
-TOML = """
-[invoices]
-vendor = "docustack"
-base_url = "https://api.docustack.com"
-schema_id = "s"
-organization_id = "o"
-[claims]
-vendor = "docsumo"
-base_url = "https://app.docsumo.com"
-casetype_id = "c"
-[letters]
-vendor = "docsumo"
-base_url = "https://app.docsumo.com"
-casetype_id = "c"
-webhook = { scheme = "path-token" }
-[small]
-vendor = "docustack"
-base_url = "https://api.docustack.com"
-schema_id = "s"
-organization_id = "o"
-webhook = { scheme = "hmac-sha256-hex", header = "X-DocuStack-Signature", max_bytes = 10 }
-"""
-
-
 SAMPLES = ("api-gateway-signed", "api-gateway-base64", "api-gateway-path-token", "api-gateway-shared-secret")
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the settings layer's content for the connections above."""
-    file = tmp_path_factory.mktemp("connections") / "connections.toml"
-    file.write_text(TOML, encoding="utf-8")
-    data: dict[str, Any] = json.loads(connections.dump(connections.load_toml(file)))
-    return data
 
 
 class Door:
@@ -551,36 +513,6 @@ def test_headers_of_a_delivery_to_nobody_are_not_kept(door: Door) -> None:
 
 
 # --- the function itself ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def function(
-    cloud: Cloud, table: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Any], dict[str, Any]]]:
-    """Return ``functions/webhook`` as it is deployed: its handler, its settings layer, AWS in memory."""
-    package = tmp_path / connections.LAYER_PACKAGE
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / connections.LAYER_FILE).write_text(json.dumps(table), encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("WAKE_QUEUE_URL", "BUCKET", "PREFIX"):
-        monkeypatch.setenv(f"DOSSIER_{name}", getattr(cloud.app.environment, name.lower()))
-    manager = cloud.session.client("secretsmanager")
-    manager.create_secret(Name="dossier/invoices", SecretString=json.dumps({"webhook_secrets": [SECRET]}))
-    manager.create_secret(Name="dossier/claims", SecretString="not JSON")
-    connections._layer.cache_clear()
-    spec = importlib.util.spec_from_file_location("webhook_handler", ROOT / "functions" / "webhook" / "handler.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    context = SimpleNamespace(
-        function_name="dossier-dev-webhook", memory_limit_in_mb=512, aws_request_id="1",
-        invoked_function_arn="arn:aws:lambda:us-east-1:1:function:dossier-dev-webhook",
-    )  # fmt: skip
-    yield lambda event: module.handler(event, context)
-    connections._layer.cache_clear()
-    sys.modules.pop(connections.LAYER_PACKAGE, None)
 
 
 def test_the_function_answers_a_delivery(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:

@@ -20,10 +20,8 @@ from hypothesis import strategies as st
 
 from dossier.signatures import Delivery, Rule, verify
 from tests.conftest import BUCKET, Cloud
-from tests.unit import test_webhook
 from tests.unit.samples import ROOT, SECRET, sample
 
-table, function = test_webhook.table, test_webhook.function
 Function = Callable[[Any], dict[str, Any]]
 
 
