@@ -8,6 +8,7 @@
 #   make cost    what Dossier costs idle and for a case at each vendor; writes docs/cost.md
 #   make cloud-check  what your AWS account's validators say of the stack; deploys nothing (ARGS="-c stage=prod")
 #   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
+#   make docs    the documentation as a site (build/site), with a reference of every command; a dead link fails
 #   make lock    the lock files anew from pyproject.toml (LOCK_ARGS="--upgrade" takes newer versions; needs the network)
 #   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
 #   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
@@ -18,16 +19,17 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 AUDIT := .venv-audit/bin
+DOCS := .venv-docs/bin
 FUZZ := .venv-fuzz/bin
 SOURCES := .:layers/shared/python
-LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
+LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/docs.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # npm trusts what the machine trusts (a company's own root certificate, say), as pip does by its own setting.
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record cost cloud-check chaos clean audit fuzz lock sbom
+.PHONY: setup demo test quick check record cost cloud-check chaos clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -113,6 +115,16 @@ audit: setup .venv-audit/.ready
 	@for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || exit 1; done
 	@echo "package-lock.json"; $(BIN)/npm audit
 
+.venv-docs/.ready: requirements/docs.txt .venv/.ready
+	@$(BIN)/python -m venv .venv-docs
+	@$(DOCS)/python -m pip install --quiet --require-hashes --requirement requirements/docs.txt
+	@touch $@
+
+docs: setup .venv-docs/.ready
+	@$(BIN)/python -m checks.site build/pages
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --quiet --strict
+	@echo "build/site/index.html"
+
 # One lock file for each virtual environment, with hashes, for every platform.
 COMPILE := $(AUDIT)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS)
 RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
@@ -120,7 +132,7 @@ RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 lock: setup .venv-audit/.ready
 	@$(COMPILE) pyproject.toml $(addprefix --no-emit-package ,$(RUNTIME)) --output-file layers/requirements.txt
 	@$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
-	@for group in audit functions fuzz local; do \
+	@for group in audit docs functions fuzz local; do \
 	  $(COMPILE) --group $$group --constraint layers/requirements.txt --output-file requirements/$$group.txt || exit 1; done
 
 sbom: setup .venv-audit/.ready
@@ -130,4 +142,4 @@ sbom: setup .venv-audit/.ready
 	@echo "build/sbom"
 
 clean:
-	@rm -rf .venv .venv-audit .venv-fuzz .venv-local .venv-functions node_modules build cdk.out .dossier
+	@rm -rf .venv .venv-audit .venv-docs .venv-fuzz .venv-local .venv-functions node_modules build cdk.out .dossier

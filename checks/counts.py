@@ -20,21 +20,24 @@ def count(root: Path) -> dict[str, str]:
     files = sorted((root / CORE).rglob("*.py"))
     sources = {file: file.read_text(encoding="utf-8") for file in files}
     trees = {file: ast.parse(text) for file, text in sources.items()}
-    functions = [(file, each) for file, tree in trees.items() for each in ast.walk(tree) if _is_function(each)]
+    functions = [(file, each) for file, tree in trees.items() for each in _functions(tree)]
     lengths = sorted((_length(each), f"{each.name} in {file.relative_to(root / CORE)}") for file, each in functions)
-    once = [each.name for file, each in functions if _is_private(each.name) and _uses(trees[file])[each.name] == 1]
+    uses = {file: _uses(tree) for file, tree in trees.items()}
+    classes = [each for each in _top(trees) if isinstance(each, ast.ClassDef)]
     glossary = root / "docs" / "glossary.md"
-    terms = re.findall(r"^\| (?!term |---)", glossary.read_text(encoding="utf-8"), re.MULTILINE) if glossary.exists() else []
+    rows = glossary.read_text(encoding="utf-8") if glossary.exists() else ""
     return {
         "files": str(len(files)),
         "lines": str(sum(text.count("\n") for text in sources.values())),
         "functions": str(len(functions)),
         "lines of a function, on average": f"{sum(length for length, _ in lengths) / len(lengths):.1f}",
         "longest function": f"{lengths[-1][0]} lines ({lengths[-1][1]})",
-        "private functions used once": str(len(once)),
-        "public classes": str(sum(isinstance(each, ast.ClassDef) and not _is_private(each.name) for each in _top(trees))),
+        "private functions used once": str(
+            sum(_is_private(each.name) and uses[file][each.name] == 1 for file, each in functions)
+        ),
+        "public classes": str(sum(not _is_private(each.name) for each in classes)),
         "module constants": str(sum(bool(_constants(each)) for each in _top(trees))),
-        "terms of the glossary": str(len(terms)),
+        "terms of the glossary": str(len(re.findall(r"^\| (?!term |---)", rows, re.MULTILINE))),
     }
 
 
@@ -42,8 +45,8 @@ def _top(trees: dict[Path, ast.Module]) -> Iterator[ast.stmt]:
     return (each for tree in trees.values() for each in tree.body)
 
 
-def _is_function(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    return (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef))
 
 
 def _is_private(name: str) -> bool:
