@@ -50,9 +50,12 @@ FAULTS: list[dict[str, Any]] = [
 ]
 STANDING = [each for each in FAULTS if each["name"] in {"clock", "zoneless"}]
 """What stays when the faults stop: a vendor's answers are compared byte for byte, and have its times in them."""
-PAUSE_GRACE = 1.0
-"""Seconds after a 429 in which a call may still come: it was on its way, or whoever got the 429 was writing the pause
-down. On loaded cores that takes a while."""
+PAUSE_GRACE = 1.0 if CASES < 100 else 2.0
+"""Seconds after a 429 in which a call may still come: it was on its way, or the function that got the 429 was storing
+the pause. On two cores with dozens of functions that takes a while."""
+LEAST = 2 if RATE < 0.1 else 5
+"""At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose their
+answer at least once, and what the vendor does not list proves nothing."""
 ABOUT = f"""
 Cases over three vendors, submitted at once (`tests/chaos/test_chaos.py`), with each of these at {RATE:.0%}:
 {", ".join(dict.fromkeys(each["name"] for each in FAULTS if each["rate"] <= RATE))};
@@ -84,7 +87,7 @@ def test_every_case_ends_once_and_whole_under_every_fault(deployment: Deployment
     score |= judge(deployment, rows, deployment.journal()[before:])
     record(Section(1, "Cases under every fault", ABOUT, score))
     assert score["statuses"] == {"completed": CASES}, Counter(row["reason"] for row in rows)
-    assert at_rest.get("completed", 0) >= CASES // 2
+    assert at_rest.get("completed", 0) >= CASES // LEAST
     assert {"docsumo delivered", "docustack delivered"} <= set(score["webhooks"])
     assert score["documents uploaded"] == group.documents
     assert score["documents uploaded twice"] == 0
