@@ -54,8 +54,8 @@ PAUSE_GRACE = 1.0 if CASES < 100 else 2.0
 """Seconds after a 429 in which a call may still come: it was on its way, or the function that got the 429 was storing
 the pause. On two cores with dozens of functions that takes a while."""
 LEAST = 2 if RATE < 0.1 else 5
-"""At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose their
-answer at least once, and what the vendor does not list proves nothing."""
+"""At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose
+their answer at least once, and what the vendor does not list proves nothing."""
 ABOUT = f"""
 Cases over three vendors, submitted at once (`tests/chaos/test_chaos.py`), with each of these at {RATE:.0%}:
 {", ".join(dict.fromkeys(each["name"] for each in FAULTS if each["rate"] <= RATE))};

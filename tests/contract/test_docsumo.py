@@ -17,10 +17,11 @@ from dossier.errors import (
     MalformedAnswerError,
     NeedsAttentionError,
     OutcomeUnknownError,
+    ThrottledError,
 )
 from dossier.http import Flow, Reply, Request
 from dossier.models import first_problem
-from dossier.ports import CaseView, Intent, Seen, Uploaded
+from dossier.ports import CaseView, Found, Intent, Seen, Uploaded, never
 from dossier.stamps import Stamp
 from dossier.vendors.docsumo import VENDOR, flows, replies, requests
 from dossier.vendors.docsumo.adapter import CANDIDATES
@@ -296,6 +297,34 @@ def test_poll_of_many_cases_asks_once() -> None:
     assert (account.asked, account.searched) == (1, len(cases))  # each that counts as finished is looked at
     assert set(driven.value) == {each.case_id for each in cases}
     assert all(each.finished for each in driven.value.values())
+
+
+@pytest.mark.parametrize("stop", ["a pause", "no time left"])
+def test_poll_keeps_what_it_knows_when_it_has_to_stop(stop: str) -> None:
+    """A 429 among the file searches of many finished cases costs the others one more poll, and never their verdict."""
+    cases, account = [view(f"case__{number}", submitted=number) for number in range(200, 210)], filled(210)
+
+    def answers(request: Request) -> Reply | Exception:
+        if request.path.endswith("/files") and account.searched == 3 and stop == "a pause":
+            return ThrottledError("slow down", retry_after=1)
+        return account(request)
+
+    spent = (lambda: account.searched >= 3) if stop == "no time left" else never
+    found = drive(VENDOR.poll_results(cases, spent=spent), answers).value
+    assert isinstance(found, Found)
+    assert ([each.finished for each in found.values()], found.rest) == ([True] * 3, 0)
+
+
+def test_poll_that_learns_nothing_reports_the_pause() -> None:
+    """A 429 to the first file search is the poll's result: the wait shows it, and comes back after the pause."""
+    account = filled(2)
+    paused = ThrottledError("slow down", retry_after=7)
+    with pytest.raises(ThrottledError) as raised:
+        drive(
+            VENDOR.poll_results([view("case__0"), view("case__1")]),
+            lambda request: paused if request.path.endswith("/files") else account(request),
+        )
+    assert raised.value.retry_after == 7
 
 
 def test_poll_reads_on_until_all_are_found() -> None:

@@ -235,7 +235,8 @@ class Docsumo:
         """Read how cases stand off the list, latest change first, no further than needed (guide 1.B).
 
         All cases are of one connection; each case type has a list of its own. Finished is what the connection's
-        ``done`` says, and a failing status.
+        ``done`` says, and a failing status. For each finished case the flow also reads its files. Once one is known to
+        be finished, a 429 or the end of the time stops the flow, and ``rest`` says that it did not get through.
         """
         stands = Found()
         types = list(dict.fromkeys(each for case in cases if case.case_id for each in _casetypes(case)))
@@ -249,10 +250,21 @@ class Docsumo:
             answered: list[Mapping[str, str]] = []
             flow = flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
             found = yield from watched(flow, answered)
+            stands.rest = None if place.ended or len(types) > 1 else place.offset
+            listed_at = max(dates(answered), default=None)
             for case_id, entry in found.items():
                 mine = [each for each in there if each.case_id == case_id]
-                stands[case_id] = yield from _stands(mine, entry, connection, max(dates(answered), default=None))
-            stands.rest = None if place.ended or len(types) > 1 else place.offset
+                known = any(each.finished for each in stands.values())
+                try:
+                    stand = None if known and spent() else (yield from _stands(mine, entry, connection, listed_at))
+                except ThrottledError:
+                    if not known:
+                        raise
+                    stand = None
+                if stand is None:  # what is known by now counts; the next poll asks about the others
+                    stands.rest = start
+                    return stands
+                stands[case_id] = stand
         return stands
 
     def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 — the last upload triggers the workflow
