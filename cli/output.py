@@ -12,7 +12,8 @@ from typing import Any
 from cli.errors import CommandError
 from cli.text import LONGEST_QUESTION, clean, to_json
 
-_FORMULA = re.compile(r"[=+\-@]")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a formula begins, blanks and the wide forms of the signs included: some spreadsheets read them so."""
 _NUMBER = re.compile(r"[+-]?[\d.,' ]*\d%?")
 
 
@@ -91,7 +92,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = "" if value is None else clean(value, sys.maxsize)
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text.strip()) else text
 
 
 def confirmed(question: str, about: str) -> bool:

@@ -257,6 +257,40 @@ def test_reading_is_linear(line: str) -> None:
     assert many < 15 * few
 
 
+def test_a_table_whose_rows_lack_most_cells_is_text() -> None:
+    """A head of 256 columns above rows of one is no table: it is reported, and no cell is made for it."""
+    text = "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "|a\n" * 250
+    assert (read(text).fields, len(read(text).warnings)) == ([], 1)
+    whole = "|Field|Value|\n|-|-|\n|a|b|\n|c|\n"
+    assert [(each.name, each.value) for each in read(whole).fields] == [("a", "b"), ("c", None)]
+    below = read(whole + "".join(f"- x{number}: y\n" for number in range(50)))
+    assert len(below.fields) == 52
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~", "```md", "```Markdown  ", " ``` text"])
+def test_a_fence_around_all_of_a_text_is_no_part_of_it(fence: str) -> None:
+    """Blanks around it, and its language, are nothing; a fence that ends otherwise is text."""
+    end = fence.strip().rstrip("abcdefghijklmnopqrstuvwxyzM ")
+    assert [each.name for each in read(f"\n{fence}\n- a: b\n\n  {end} \n \n").fields] == ["a"]
+    assert read(f"{fence}\n- a: b\n{end}`").fields == []
+
+
+def test_titles_insights_and_names_are_clean() -> None:
+    """What the vendor's AI writes as a name is one short line; a point in a list is as harmless as one in a text."""
+    hostile = "\x1b[2Jowned\u202e\n" + "x" * 100_000
+    body = {"case_title": hostile, "case_specific_fields": {hostile: hostile}, "evidence": [
+        {"document_id": "d-1", "case_insights": [hostile, None, "two"]}
+    ]}  # fmt: skip
+    result = VENDOR.read_result(CASE, {"case": json.dumps(body).encode()})
+    for name in (str(result.title), result.fields[0].name, result.fields[0].key):
+        assert name.isprintable()
+        assert len(name) <= 500
+    assert result.fields[0].value == hostile
+    first, second = result.documents[0].insights
+    assert not {"\x1b", "\u202e"} & {*first}
+    assert second == "two"
+
+
 def _calls(work: Callable[[], object]) -> int:
     profile = cProfile.Profile()
     profile.runcall(work)

@@ -56,6 +56,30 @@ SPELLINGS = (
     "ARN:aws:s3:::{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
     "mine-abcdefghijklmnopqrstuvwxyz-s3alias/cases/invoices/PAYROLL-1/documents/payroll.pdf",
     "mine-abcdefghijklmnopqrstuvwxyz--ol-s3/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "mfzwi23gnjvgw.mrap/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "mine-abcdefghijklmnopqrstuvwxyz-s3alias./cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "mine--use1-az4--x-s3/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}:443/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}:/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}./cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    ".{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "x@{bucket}/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}%2Fcases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}?/uploads/../cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}\\cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/.\t./cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/.%0a./cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/.\u200b./cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/\uff0e\uff0e/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/\u2025/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads\uff0f..\uff0fcases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/..;a=b/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/..%3Ba/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/uploads/%25252e%25252e/cases/invoices/PAYROLL-1/documents/payroll.pdf",
+    "{bucket}/\u0441ases/claims/R-1/documents/a.pdf",
+    "{bucket}/cases/\u0441laims/R-1/documents/a.pdf",
+    "{bucket}/ cases/claims/R-1/documents/a.pdf",
+    "{bucket}/Uploads/a.pdf",
 )
 """Ways to write what is forbidden so that it looks like something else."""
 
@@ -122,6 +146,25 @@ def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
         result = world.execute(data, f"arn:{number}")
         assert "documents of invoices lie in uploads/" in result["reason"]
     assert world.effects("document_uploaded") == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "127.0.0.1", "10.0.0.1:8443", "[::1]", "[::ffff:169.254.169.254]", "2852039166", "0xa9fea9fe",
+        "127.1", "0251.0376.0251.0376", "localhost", "LOCALHOST.", "metadata.google.internal", "printer.local", "intranet",
+        "a@127.0.0.1", "example.com\\@127.0.0.1", "\uff11\uff12\uff17.0.0.1", "127.0.0.1%00.example.com", "", "[::1",
+    ],
+)  # fmt: skip
+def test_no_vendor_is_sent_to_the_inside(host: str) -> None:
+    """A URL that the vendor reads itself names a host of the public internet, unless it is a sandbox's."""
+    data = {**case(f"https://{host}/a.pdf?X-Amz-Signature=opens"), "connection": "invoices"}
+    said = refused(data, allow_insecure=False)
+    assert "its host is not one of the public internet" in said
+    assert "opens" not in said
+    allowed(data, allow_insecure=True)
+    fine = case("https://files.example.com/a.pdf", "https://b.s3.amazonaws.com/k?X-Amz-Signature=0")
+    allowed(fine, allow_insecure=False)
 
 
 def test_an_old_version_of_a_forbidden_object_stays_forbidden() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dossier.addresses import is_public
+from dossier.addresses import is_of_the_inside, is_public
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,20 @@ def test_an_embedded_address_is_judged_as_itself(address: ipaddress.IPv4Address)
         str(ipaddress.IPv6Address(int(ipaddress.ip_address("64:ff9b::")) + int(address))),
     ):
         assert is_public(wrapped) == is_public(str(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_a_host_is_judged_however_its_address_is_written(address: ipaddress.IPv4Address) -> None:
+    """Resolvers of old read an address as one number, in octal and hexadecimal, and with fewer parts."""
+    number, (first, second, third, fourth) = int(address), address.packed
+    for host in (
+        str(address), f"{address}.", str(number), hex(number), f"{first:#x}.{second:#o}.{third}.{fourth}".replace("0o", "0"),
+        f"{first}.{number & 0xFFFFFF}", f"[::ffff:{address}]",
+    ):  # fmt: skip
+        assert is_of_the_inside(host) == (not is_public(str(address))), host
+
+
+@pytest.mark.parametrize("host", ["files.example.com", "b.s3.amazonaws.com", "xn--mller-kva.example", "a.local.example"])
+def test_a_public_name_is_not_of_the_inside(host: str) -> None:
+    """What it resolves to is seen by who connects to it."""
+    assert not is_of_the_inside(host)

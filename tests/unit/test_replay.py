@@ -162,6 +162,20 @@ def test_what_a_new_secret_proves_is_found_once(cloud: Cloud) -> None:
     assert list(provable("invoices", store=store, webhook=webhook, secrets=[SECRET])) == []
 
 
+def test_a_delivery_in_another_charset_is_proven_later(cloud: Cloud) -> None:
+    """The gateway handed it on as text, which was kept as UTF-8: what the vendor signed is found again."""
+    text = '{"document_id": "M\u00fcller"}'
+    signed = text.encode("latin-1")
+    headers = {"x-sign": f"sha256={digest(signed).hex()}", "content-type": "application/json; charset=ISO-8859-1"}
+    key = cloud.app.evidence.refuse("invoices", "no secret", text.encode(), headers)
+    assert key
+    assert not replayed(cloud, key, "hmac-sha256-hex", "another")
+    assert replayed(cloud, key, "hmac-sha256-hex", SECRET)
+    [message] = [json.loads(each) for each in cloud.messages("wake")]
+    assert cloud.app.evidence.read(message["delivery"]).body == text.encode()
+    assert replayed(cloud, message["delivery"], "hmac-sha256-hex", SECRET)
+
+
 def test_a_packed_delivery_is_proven_as_it_was_kept(cloud: Cloud) -> None:
     """Signed before it was packed, kept packed, and read unpacked."""
     headers = {"x-sign": f"sha256={digest(BODY).hex()}", "content-encoding": "gzip"}

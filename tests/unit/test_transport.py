@@ -278,6 +278,8 @@ def test_a_key_that_the_vendor_repeats_is_hidden() -> None:
 ODD_KEY = "ds_live_4f/1e+9a&7c=2b<'x>\\9"
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
+    "capitals": str.upper,
+    "small letters": str.lower,
     "JSON": json.dumps,
     "JSON of PHP": lambda key: json.dumps(key).replace("/", r"\/"),
     "JSON of Go": lambda key: json.dumps(key).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003E"),
@@ -295,8 +297,21 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64": lambda key: base64.b64encode(key.encode()).decode(),
     "base64 after a name": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
     "base64 amid a text": lambda key: base64.urlsafe_b64encode(f"{{'k': '{key}'}}".encode()).decode(),
+    "base64 in JSON": lambda key: base64.b64encode(key.encode()).decode().replace("/", r"\/").replace("+", r"\u002b"),
+    "base64 in a URL": lambda key: quote(base64.b64encode(key.encode()).decode(), safe=""),
+    "base64 in lines": lambda key: "\\r\\n".join(_lines(base64.b64encode(key.encode()).decode(), 8)),
     "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal in capitals": lambda key: key.encode().hex().upper(),
+    "hexadecimal in any case": lambda key: "".join(
+        each.upper() if at % 3 else each for at, each in enumerate(key.encode().hex())
+    ),
+    "hexadecimal by bytes": lambda key: key.encode().hex(":"),
+    "hexadecimal of a program": lambda key: "".join(f"\\\\x{each:02x}" for each in key.encode()),
 }
+
+
+def _lines(text: str, longest: int) -> list[str]:
+    return [text[at : at + longest] for at in range(0, len(text), longest)]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dossier.bodies import others
 from dossier.errors import ConfigurationError
 from dossier.refusals import ADVICE, cause_of
 from dossier.signatures import Rule
@@ -143,6 +144,39 @@ def test_a_secret_in_a_wrong_header_is_hidden(door: Door) -> None:
     event["headers"]["X-Webhook-Token"] = "an older secret"
     door.post(event)
     assert door.kept[1][3]["x-webhook-token"].startswith("hidden")
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda secret: "Basic " + base64.b64encode(f"vendor:{secret}".encode()).decode(),
+        lambda secret: base64.urlsafe_b64encode(f"{secret}?".encode()).decode(),
+        lambda secret: "token=" + "".join(f"%{ord(each):02x}" for each in secret),
+        lambda secret: secret.encode().hex().upper(),
+        str.upper,
+    ],
+)
+def test_an_encoded_secret_in_a_header_is_hidden(door: Door, spelled: Callable[[str], str]) -> None:
+    """A vendor that signs may send the secret as well, in a form of its own: nobody reads it in the evidence."""
+    event = sample("api-gateway-signed")
+    event["headers"]["authorization"] = spelled(SECRET)
+    assert door.post(event)[0] == 200
+    event["body"] = event["body"][1:]
+    assert door.post(event)[0] == 401
+    assert [headers["authorization"] for _, _, _, headers in door.kept] == [HIDDEN] * 2
+    assert all(headers["x-docustack-signature"] != HIDDEN for _, _, _, headers in door.kept)
+
+
+def test_a_secret_that_is_not_known_yet_is_hidden_wherever_it_is(door: Door) -> None:
+    """Of a refused delivery that says a secret the values of harmless headers are kept, and proofs: it may be anywhere."""
+    event = sample("api-gateway-shared-secret")
+    event["headers"] |= {"x-webhook-token": "not-known-yet-1", "authorization": "Bearer not-known-yet-2", "x-key": "3"}
+    assert door.post(event)[0] == 401
+    headers = door.kept[0][3]
+    assert "not-known-yet" not in str(headers)
+    assert (headers["authorization"], headers["x-key"]) == (HIDDEN, HIDDEN)
+    assert headers["x-webhook-token"].startswith("hidden; hmac-sha256=")
+    assert headers["content-type"] == event["headers"]["content-type"]
 
 
 def _no_signature(event: dict[str, Any]) -> None:
@@ -407,7 +441,15 @@ def test_a_body_in_another_charset(door: Door) -> None:
     assert door.kept[0][2] == event["body"].encode("latin-1")
 
 
-@pytest.mark.parametrize("charset", ["utf-16", "hex", "no-such", "rot13", "idna", ""])
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "rot13", "zlib"])
+def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
+    """Strangers name the charset: ``punycode`` takes a minute for 30 kB, and a signature over its bytes is nobody's."""
+    text = "\u4e2d\u6587" * 100
+    assert others(text.encode(), {"content-type": f"text/plain; charset={charset}"}, text) == []
+    assert others(text.encode(), {"content-type": "text/plain; charset=GBK"}, text) == [text.encode("gbk")]
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "hex", "no-such", "rot13", "idna", "punycode", "a\0b", "x" * 9000, ""])
 def test_no_charset_breaks_the_webhook(door: Door, charset: str) -> None:
     """A charset that is none of text, or none at all, is a refusal like any other."""
     event = sample("api-gateway-signed")

@@ -7,6 +7,8 @@ written: within IPv6 an IPv4 address is looked at as what it is.
 
 from __future__ import annotations
 
+import socket
+import unicodedata
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NOT_PUBLIC_4 = tuple(
@@ -44,8 +46,31 @@ _NOT_PUBLIC_6 = tuple(
 )
 """https://www.iana.org/assignments/iana-ipv6-special-registry; outside ``2000::/3`` nothing is global unicast."""
 
+_LONGEST_NAME = 255
+"""Longest name of a host, in characters (RFC 1035, section 2.3.4)."""
 _NAT64 = ip_network("64:ff9b::/96")
 """RFC 6052, section 2.1: the last 32 bits are an IPv4 address. (RFC 8215's local prefix is refused as a whole.)"""
+
+
+_INSIDE = (".localhost", ".local", ".localdomain", ".internal", ".home.arpa", ".arpa")
+"""Endings of names that no public resolver answers: https://www.iana.org/assignments/special-use-domain-names, and what
+clouds call their own hosts."""
+
+
+def is_of_the_inside(host: str) -> bool:
+    """Return whether a host in a URL is no public one by its name alone: nothing is resolved.
+
+    A number is an address however a resolver of old reads it (``127.1``, ``0x7f.0.0.1``, ``2130706433``).
+    """
+    plain = unicodedata.normalize("NFKC", host[:_LONGEST_NAME]).lower().strip("[]").rstrip(".")
+    if not plain or "%" in plain or len(host) > _LONGEST_NAME:  # who decodes it may read another one
+        return True
+    if ":" in plain:
+        return not is_public(plain)
+    try:
+        return not is_public(socket.inet_ntoa(socket.inet_aton(plain)))
+    except (OSError, UnicodeError):
+        return "." not in plain or plain.endswith(_INSIDE)
 
 
 def is_public(address: str) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -43,6 +44,8 @@ _DOCUMENT = re.compile(
 _RANDOM = re.compile(r"(?=.*[0-9])[0-9a-ftz]{6,}")
 """A time, a number or a random id in hexadecimal digits."""
 _NUMBER = re.compile(r"[0-9]{1,3}")
+_LONG_NUMBER = re.compile(r"[0-9]{8,32}")
+"""A time or an id that stands right before a name."""
 _MOST_TOKENS = 9
 """Parts of a name that a time or a random id may consist of: a date with its time has seven."""
 
@@ -58,8 +61,7 @@ def alike(sent: str, listed: str | None) -> bool:
         return False
     if same(sent, listed):
         return True
-    wanted = _wholes(sent)
-    return bool(wanted & _wholes(listed)) or any(_extends(tokens, wanted) for tokens in _forms(listed))
+    return not _wholes(sent).isdisjoint(_wholes(listed) | _extended(listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +81,49 @@ def pair(sent: Sequence[str], listed: Sequence[str | None]) -> Pairs:
 
     Names that are alike are matched where as many are listed as were sent: one for one, or all in order.
     """
-    found: dict[int, int] = {}
-    free = list(range(len(listed)))
-    for place, name in enumerate(sent):
-        match = next((each for each in free if same(name, listed[each])), None)
-        if match is not None:
-            found[place] = match
-            free.remove(match)
+    found, names = _same(sent, listed), [each or "" for each in listed]
+    taken = {*found.values()}
+    free = [each for each in range(len(listed)) if each not in taken]
     exact, unsure = True, set[int]()
-    for near in (_equal, alike):
-        left = [place for place in range(len(sent)) if place not in found]
-        options = {place: [each for each in free if near(sent[place], listed[each])] for place in left if sent[place]}
+    for near in (_wholes, _alike):
+        left = {place: _wholes(name) for place, name in enumerate(sent) if name and place not in found}
+        options = _options(left, {each: names[each] for each in free}, near)
         for wanted, there in _groups(options):
             matched = _matched(options, wanted) if len(wanted) == len(there) else None
             exact = exact and matched is None
             found.update(matched or {})
             unsure |= set() if matched else there
-        free = [each for each in free if each not in {*found.values()}]
-    unsure = {each for each in unsure if each not in {*found.values()}}
-    unsure |= {each for each in free if any(alike(name, listed[each]) for name in sent)}
-    return Pairs(found, exact, frozenset(unsure))
+        taken = {*found.values()}
+        free = [each for each in free if each not in taken]
+    wholes, exactly = {each for name in sent for each in _wholes(name)}, {_nfc(line(name)) for name in sent}
+    near_any = {each for each in free if names[each] and not wholes.isdisjoint(_alike(names[each]))}
+    the_same = {each for each in free if names[each] and _nfc(line(names[each])) in exactly}
+    return Pairs(found, exact, frozenset((unsure - taken) | near_any | the_same))
+
+
+def _same(sent: Sequence[str], listed: Sequence[str | None]) -> dict[int, int]:
+    """Return the listed place of each sent one that has its very name, those of one name in order."""
+    places: dict[str, deque[int]] = {}
+    for place, name in enumerate(listed):
+        if name is not None:
+            places.setdefault(_nfc(line(name)), deque()).append(place)
+    wanted = [(place, places.get(_nfc(line(name)))) for place, name in enumerate(sent)]
+    return {place: there.popleft() for place, there in wanted if there}
+
+
+def _options(
+    sent: Mapping[int, Set[str]], listed: Mapping[int, str], near: Callable[[str], Set[str]]
+) -> dict[int, list[int]]:
+    """Return which listed places have something in common with each sent one: found by it, so that none is compared."""
+    wanted: dict[str, list[int]] = {}
+    for place, wholes in sent.items():
+        for whole in wholes:
+            wanted.setdefault(whole, []).append(place)
+    options: dict[int, set[int]] = {place: set() for place in sent}
+    for there, name in listed.items():
+        for place in {each for whole in near(name) for each in wanted.get(whole, ())}:
+            options[place].add(there)
+    return {place: sorted(there) for place, there in options.items()}
 
 
 def _groups(options: Mapping[int, Sequence[int]]) -> Iterator[tuple[set[int], set[int]]]:
@@ -117,34 +142,41 @@ def _groups(options: Mapping[int, Sequence[int]]) -> Iterator[tuple[set[int], se
 def _matched(options: Mapping[int, Sequence[int]], wanted: Iterable[int]) -> dict[int, int] | None:
     """Return one listed place for each that is wanted, in order, those with the fewest to choose from first."""
     matched: dict[int, int] = {}
+    taken: set[int] = set()
     for place in sorted(wanted, key=lambda each: (len(options[each]), each)):
-        free = next((each for each in options[place] if each not in matched.values()), None)
+        free = next((each for each in options[place] if each not in taken), None)
         if free is None:
             return None
         matched[place] = free
+        taken.add(free)
     return matched
 
 
-def _equal(sent: str, listed: str | None) -> bool:
-    return bool(listed) and bool(_wholes(sent) & _wholes(listed or ""))
+def _alike(listed: str) -> Set[str]:
+    """Return what a file may have been called that is listed under a name."""
+    return _wholes(listed) | _extended(listed)
 
 
-def _wholes(name: str) -> set[str]:
-    return {"".join(tokens) for tokens in _forms(name)} - {""}
+@lru_cache(maxsize=4096)
+def _wholes(name: str) -> frozenset[str]:
+    return frozenset({"".join(tokens) for tokens in _forms(name)} - {""})
 
 
-def _extends(tokens: tuple[str, ...], wanted: set[str]) -> bool:
-    """Whether a listed name's parts are a wanted name, numbered, or with a time or random id at an end."""
-    whole = "".join(tokens)
-    if len(tokens) > 1 and _NUMBER.fullmatch(tokens[-1]) and "".join(tokens[:-1]) in wanted:
-        return True
-    for size in range(1, min(len(tokens), _MOST_TOKENS + 1)):
-        before, after = tokens[:size], tokens[-size:]
-        if "".join(tokens[size:]) in wanted and _random("".join(before)):
-            return True
-        if "".join(tokens[:-size]) in wanted and _random("".join(after)):
-            return True
-    return any(whole.endswith(name) and re.fullmatch(r"[0-9]{8,}", whole.removesuffix(name)) for name in wanted)
+def _extended(listed: str) -> frozenset[str]:
+    """Return what is left of a listed name without a number after it, or a time or random id at an end."""
+    found: set[str] = set()
+    for tokens in _forms(listed):
+        whole = "".join(tokens)
+        if len(tokens) > 1 and _NUMBER.fullmatch(tokens[-1]):
+            found.add("".join(tokens[:-1]))
+        for size in range(1, min(len(tokens), _MOST_TOKENS + 1)):
+            if _random("".join(tokens[:size])):
+                found.add("".join(tokens[size:]))
+            if _random("".join(tokens[-size:])):
+                found.add("".join(tokens[:-size]))
+        digits = _LONG_NUMBER.match(whole)
+        found |= {whole[at:] for at in range(8, digits.end() + 1)} if digits else set()
+    return frozenset(found - {""})
 
 
 def _random(text: str) -> bool:

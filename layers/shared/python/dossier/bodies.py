@@ -6,11 +6,19 @@ Which one it was is said by the signature that fits, never guessed.
 
 from __future__ import annotations
 
+import codecs
+import re
 import zlib
 from collections.abc import Mapping
 
 MOST_UNPACKED = 4_000_000
 """Bytes of a packed body after which it is left as it is: as many as a connection takes at most."""
+_CHARSETS = re.compile(
+    r"ascii|utf-(8|16|32)(-[bl]e)?|utf-8-sig|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|tis-620|"
+    r"big5(hkscs)?|gb2312|gbk|gb18030|hz|euc_\w+|shift_jis\w*|iso2022_\w+|johab"
+)
+"""Python's names of the charsets of texts. What else it calls a codec is none, and some (``punycode``, ``idna``) take a
+time that grows with the square of the text's length: strangers name the charset."""
 _PACKED = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -51,6 +59,8 @@ def _unpacked(body: bytes) -> bytes | None:
 
 def _encoded(text: str, charset: str) -> bytes:
     try:
-        return text.encode(charset)
-    except (LookupError, ValueError):  # no charset of text, or one that lacks a letter
-        return text.encode("utf-8", "surrogatepass")
+        if _CHARSETS.fullmatch(codecs.lookup(charset).name):
+            return text.encode(charset)
+    except (LookupError, ValueError):  # no codec of that name, or one that lacks a letter
+        pass
+    return text.encode("utf-8", "surrogatepass")

@@ -11,6 +11,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from urllib.parse import unquote
 
 MASK = b"(hidden)"
 SHORTEST = 8
@@ -25,6 +26,13 @@ _NAMES = dict(
     )
 )  # fmt: skip
 """What HTML calls printable characters: https://html.spec.whatwg.org/multipage/named-characters.html."""
+_SIGNS = {
+    ord("+"): rb"(?:[+-]|\\{1,2}u002[bB]|%(?:25)?2[bB]|&#43;)",
+    ord("/"): rb"(?:\\{0,2}/|_|\\{1,2}u002[fF]|%(?:25)?2[fF]|&#47;)",
+}
+"""How the signs of base64 are spelled, in its two alphabets (RFC 4648, sections 4 and 5)."""
+_BREAKS = rb"(?:\\{1,2}[rn]|[\r\n]|%0[aAdD]){0,4}"
+"""What stands between the lines of base64 (RFC 2045, section 6.8)."""
 
 
 def masked(data: bytes, secrets: Iterable[str]) -> bytes:
@@ -32,10 +40,8 @@ def masked(data: bytes, secrets: Iterable[str]) -> bytes:
     for secret in secrets:
         if len(secret) < SHORTEST:
             continue
-        spelled, encoded = _looked_for(secret)
-        for each in encoded:
-            data = data.replace(each, MASK)
-        data = spelled.sub(MASK, data)
+        for pattern in _looked_for(secret):
+            data = pattern.sub(MASK, data)
     return data
 
 
@@ -44,17 +50,35 @@ def masked_text(text: str, secrets: Iterable[str]) -> str:
     return masked(text.encode("utf-8", "surrogatepass"), secrets).decode("utf-8", "surrogatepass")
 
 
+def repeats(text: str, secret: str) -> bool:
+    """Whether a header's value has a secret in it: as it is, percent-encoded, in hexadecimal or in base64.
+
+    It costs less than :func:`masked`, whose patterns are made first: every delivery's headers are looked at.
+    """
+    given, plain = secret.encode("utf-8", "surrogatepass"), unquote(unquote(text))
+    signs = plain.replace("-", "+").replace("_", "/").encode("utf-8", "surrogatepass")
+    return (
+        secret.lower() in text.lower()
+        or secret.lower() in plain.lower()
+        or given.hex() in plain.lower()
+        or any(each in signs for each in _base64(given))
+    )
+
+
 @lru_cache(maxsize=16)
-def _looked_for(secret: str) -> tuple[re.Pattern[bytes], tuple[bytes, ...]]:
-    """Return what finds a secret however its characters are spelled, and what it is when encoded as a whole."""
+def _looked_for(secret: str) -> tuple[re.Pattern[bytes], ...]:
+    """Return what finds a secret: however its characters are spelled, and encoded as a whole."""
     between = rb"\x00{0,3}"  # UTF-16 and UTF-32
-    return re.compile(between.join(_spelled(each) for each in secret.encode())), tuple(_encoded(secret.encode()))
+    patterns = [between.join(_spelled(each) for each in secret.encode()), *_encoded(secret.encode())]
+    return tuple(re.compile(each) for each in patterns)
 
 
 def _spelled(code: int) -> bytes:
     """Return a pattern for one character: as it is, or as JSON, a program, a URL, HTML or an e-mail spells it."""
     plain, octal = re.escape(bytes([code])), b"%03o" % code
-    digits = "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in f"{code:02x}").encode()
+    if chr(code).isalpha() and code < 0x80:  # some write all of an error in capitals
+        plain = f"[{chr(code).lower()}{chr(code).upper()}]".encode()
+    digits = _digits(code)
     name = b"|" + _NAMES[chr(code)].encode() if chr(code) in _NAMES else b""
     entity = rb"(?:amp;){0,2}(?:#0{0,7}(?:%d|[xX]0{0,7}%b)%b);?" % (code, digits, name)
     return rb"(?:%b|\\\\{0,3}(?:%b|u00%b|x%b|%b|u0026%b)|%%(?:25){0,3}%b|&%b|=%b)" % (
@@ -63,14 +87,18 @@ def _spelled(code: int) -> bytes:
 
 
 def _encoded(secret: bytes) -> Iterator[bytes]:
-    """Yield a secret in hexadecimal and in base64, wherever in the encoded text it begins."""
-    yield from {secret.hex().encode(), secret.hex().upper().encode()}
-    found: set[bytes] = set()
-    for before in range(3):
-        bits = 8 * (before + len(secret))
-        whole = base64.b64encode(bytes(before) + secret)[-(-8 * before // 6) : bits // 6]
-        urls = whole.replace(b"+", b"-").replace(b"/", b"_")
-        found |= {whole, urls, whole.replace(b"/", rb"\/")}
-        found.add(whole.replace(b"+", b"%2B").replace(b"/", b"%2F"))
-        found.add(whole.replace(b"+", b"%2b").replace(b"/", b"%2f"))
-    yield from sorted(found)
+    """Yield patterns for a secret in hexadecimal, in any case of letters, and in base64, wherever it begins there."""
+    yield rb"(?:[ :-]|\\{1,2}x|0x|, ?0x){0,1}".join(_digits(code) for code in secret)
+    for each in _base64(secret):
+        yield _BREAKS.join(_SIGNS.get(code, re.escape(bytes([code]))) for code in each)
+
+
+def _base64(secret: bytes) -> list[bytes]:
+    """Return what is in base64 of any bytes that have the secret in them: it begins at one of three places there."""
+    places = ((before, 8 * (before + len(secret)) // 6) for before in range(3))
+    return [base64.b64encode(bytes(before) + secret)[-(-8 * before // 6) : end] for before, end in places]
+
+
+def _digits(code: int) -> bytes:
+    """Return a pattern for the two hexadecimal digits of a character."""
+    return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in f"{code:02x}").encode()

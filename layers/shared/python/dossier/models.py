@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dossier.errors import InvalidCaseError
 from dossier.suggestions import closest
-from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier
+from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier, line
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
@@ -173,8 +173,12 @@ def seconds_of(deadline: str | float) -> int:
     return math.ceil(float(given[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[given[2]])
 
 
+MOST_GUESSED = 50
+"""Most unknown keys of one input for which a known one is looked for."""
 MOST_PROBLEMS = 5
 """Most problems of one input that its error names."""
+LONGEST_KEY = 100
+"""Characters of an unknown key that are compared with the known ones."""
 _OWN_KEYS = frozenset({"resume", "drop", "refresh"})
 """Keys of an input that Dossier sets itself: no suggestion names them."""
 
@@ -185,10 +189,11 @@ def problems(error: ValidationError) -> str:
     A key that is unknown is named with the one that was probably meant, which is then not reported as missing.
     """
     found = error.errors(include_url=False, include_input=False)
-    meant = {(*each["loc"][:-1], _near(each["loc"])) for each in found if each["type"] == "extra_forbidden"}
-    said = [_problem(each) for each in found if not (each["type"] == "missing" and each["loc"] in meant)]
-    more = [f"and {len(said) - MOST_PROBLEMS} more"] if len(said) > MOST_PROBLEMS else []
-    return "; ".join([*said[:MOST_PROBLEMS], *more])
+    unknown = [each["loc"] for each in found if each["type"] == "extra_forbidden"][:MOST_GUESSED]
+    meant = {(*place[:-1], _near(place)) for place in unknown}
+    left = [each for each in found if not (each["type"] == "missing" and each["loc"] in meant)]
+    more = [f"and {len(left) - MOST_PROBLEMS} more"] if len(left) > MOST_PROBLEMS else []
+    return "; ".join([*map(_problem, left[:MOST_PROBLEMS]), *more])
 
 
 def first_problem(error: ValidationError) -> str:
@@ -197,7 +202,7 @@ def first_problem(error: ValidationError) -> str:
 
 
 def _problem(problem: ErrorDetails) -> str:
-    where = " ".join(".".join(str(part) for part in problem["loc"]).split()) or "input"
+    where = line(".".join(str(part) for part in problem["loc"])) or "input"
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key{_hint(problem['loc'])}"
     if where.endswith("reference") and problem["type"] == "string_pattern_mismatch":
@@ -216,7 +221,7 @@ def _hint(place: tuple[int | str, ...]) -> str:
 
 
 def _near(place: tuple[int | str, ...]) -> str | None:
-    return closest(str(place[-1]), _known(place))
+    return closest(str(place[-1])[:LONGEST_KEY], _known(place))
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:

@@ -27,6 +27,8 @@ def safe_name(name: str) -> str:
     NFKC); blanks and dots around it go; reserved names of Windows get a ``_`` before them; an over-long name keeps its
     ending. Never empty, at most ``LONGEST`` bytes, and safe names stay as they are.
     """
+    if len(name) > 8 * LONGEST:  # marks in a bad order are put in order in a time that grows with their square
+        name = name[: 4 * LONGEST] + name[-4 * LONGEST :]
     given = unicodedata.normalize("NFC", name)
     kept = unicodedata.normalize(
         "NFC", "".join(_one(each, given[at - 1 : at], given[at + 1 : at + 2]) for at, each in enumerate(given))

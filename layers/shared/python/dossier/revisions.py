@@ -16,7 +16,9 @@ from dossier.result import FieldValue, Result
 MOST = 20
 """Names of each kind in a list of changes: an event holds 256 KiB."""
 LONGEST = 200
-"""Longest name in a list of changes, in characters."""
+"""Longest name or text in a list of changes, in characters."""
+LONGEST_URL = 16_384
+"""Longest URL, in characters, of which the query is left out."""
 _OWN = {"schema_version", "revision", "collected_at", "submitted_at", "completed_at", "connection", "reference"}
 """What a result says of the collection, not of the case."""
 _SINCE_2 = {"vendor_status", "stage_id", "assigned_to", "warnings", "failed_artifacts"}
@@ -59,6 +61,8 @@ def _told(value: Any) -> Any:
 
 
 def _place(url: str) -> str:
+    if len(url) > LONGEST_URL:  # parsers take a time that grows with the square of the length
+        return url
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -75,7 +79,7 @@ def changes(before: Result | None, after: Result) -> dict[str, Any]:
     """
     before = before or Result(status="failed")
     found: dict[str, Any] = {
-        name: {"from": getattr(before, name), "to": getattr(after, name)}
+        name: {"from": _short(getattr(before, name)), "to": _short(getattr(after, name))}
         for name in _PLAIN
         if getattr(before, name) != getattr(after, name)
     }
@@ -95,6 +99,11 @@ def changes(before: Result | None, after: Result) -> dict[str, Any]:
         found["artifacts"] = artifacts
     more = sum(max(0, len(names) - MOST) for names in lists.values())
     return {**found, "more": more} if more else found
+
+
+def _short(value: Any) -> Any:
+    """Return a value, cut if it is a long text: a title of the version before may be one."""
+    return value[:LONGEST] if isinstance(value, str) else value
 
 
 def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]:

@@ -58,6 +58,8 @@ GZIP = b"\x1f\x8b"
 """What every gzip begins with (RFC 1952, section 2.3.1)."""
 OCTETS = "application/octet-stream"
 HOPS = 5
+LONGEST_URL = 16_384
+"""Longest URL of an artifact, in characters: a signed one has some thousands at most."""
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Failures that strike before any byte of the request is sent."""
@@ -327,7 +329,7 @@ def allow(connection: Connection, url: str) -> None:
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of a URL; None for what parsers read differently, and for one with a user name in it."""
-    if url != url.strip() or not all(each.isprintable() for each in url):
+    if len(url) > LONGEST_URL or url != url.strip() or not all(each.isprintable() for each in url):
         return None
     try:
         parts = urlsplit(url)
@@ -339,7 +341,7 @@ def _split(url: str) -> SplitResult | None:
 
 def _next_url(url: str, location: str) -> str:
     """Return where a redirect leads: an absolute URL byte for byte (it is signed), else relative to ``url``."""
-    if location.lower().startswith(("https://", "http://")):
+    if location[:8].lower().startswith(("https://", "http://")) or len(location) > LONGEST_URL:
         return location
     try:
         return urljoin(url, location)

@@ -16,6 +16,8 @@ from unicodedata import category
 
 from dossier.http import Number, written
 from dossier.result import Amount, FieldValue
+from dossier.texts import NAME, line
+from dossier.texts import name as short
 
 Kind = Literal["number", "date", "currency", "boolean", "text"]
 
@@ -101,12 +103,15 @@ def field(
     inferred: bool = False,
     edited: bool = False,
 ) -> FieldValue:
-    """Return a field of a result. A confidence that is there and cannot be read wants review."""
+    """Return a field of a result. A confidence that is there and cannot be read wants review.
+
+    Key and name are printable lines of a bounded length; the value stays as the vendor wrote it.
+    """
     found = meaning(value)
     sure, readable = confidence_of(confidence)
     return FieldValue(
-        key=key,
-        name=name,
+        key=line(key, NAME),
+        name=short(name),
         value=text_of(value),
         type=found.kind,
         typed=found.typed,

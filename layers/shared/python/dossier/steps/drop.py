@@ -439,6 +439,8 @@ def _read(
     documents = data["documents"] if isinstance(data["documents"], list) else []
     for each in documents:
         if isinstance(each, dict) and "uri" not in each and isinstance(each.get("name"), str):
+            if len(each["name"]) > _LONGEST_KEY:
+                raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name has at most {_LONGEST_KEY} characters")
             name = unicodedata.normalize("NFC", each["name"])
             if any(part in {"", ".", ".."} for part in name.split("/")):
                 raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name is that of a file in its folder")

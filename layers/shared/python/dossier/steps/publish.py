@@ -33,9 +33,14 @@ from dossier.stores.cases import ArtifactRecord, Case, CaseRecord
 from dossier.stores.events import Events
 from dossier.stores.objects import as_json, folder
 from dossier.stores.waits import Waits
+from dossier.texts import line
 
+MOST_WARNINGS = 100
+"""Most warnings of a case, each of 300 characters at most."""
 LONGEST_KEY = 1024
 """Longest key of an object, in bytes of UTF-8."""
+LONGEST_CONNECTION, NOBODYS = 64, "-"
+"""Characters of a connection's name that a drop's input has, and what it has where its key names none."""
 _REFUSALS = {error.__name__ for error in tree(InvalidCaseError)}
 
 
@@ -156,7 +161,7 @@ def fail(
             return answer  # not even a connection and a reference to write it under
         submitted = named
     if submitted.drop and error in _REFUSALS:
-        _tell_the_dropper(submitted.drop, reason, desk)
+        _tell_the_dropper(submitted, submitted.drop, reason, desk)
     names = (submitted.connection, submitted.reference)
     if submitted.refresh is not None:
         refresh.fail(*names, submitted.refresh, execution_arn, reason, desk=desk, executions=executions)
@@ -237,7 +242,7 @@ def _complete(result: Result, job: Job) -> Result:
     told = {
         **_identity(job.case),
         "collected_at": job.case.collection.at or iso(now()),
-        "warnings": [*_warnings(job.case), *result.warnings],
+        "warnings": _few([*_warnings(job.case), *result.warnings]),
         "review": any(field.review for field in fields),
         "documents": [_with_error(each, job, lost) for each in result.documents],
         "artifacts": artifacts,
@@ -275,6 +280,13 @@ def _judged(result: Result, late: str | None) -> Result:
     return result.model_copy(update={"status": "completed_with_failures", "reason": reason})
 
 
+def _few(warnings: Sequence[str]) -> list[str]:
+    """Return warnings as an item of the table has room for them: a vendor may give reason for one at every document."""
+    kept = [line(each) for each in warnings[:MOST_WARNINGS]]
+    more = len(warnings) - len(kept)
+    return [*kept, f"and {more} more warnings"] if more > 0 else kept
+
+
 def _warnings(case: Case) -> list[str]:
     """Return what was seen of the documents before they were sent."""
     return [f"{each.name} {each.warning}" for each in case.documents if each.warning]
@@ -298,7 +310,7 @@ def _failed(case: Case, reason: str) -> Result:
         if each.key
     ]
     told = Result(status="failed", reason=reason, revision=case.record.revision, documents=documents)
-    told.warnings = _warnings(case)
+    told.warnings = _few(_warnings(case))
     return told.model_copy(update={**_identity(case), "artifacts": artifacts, "completed_at": iso(now())})
 
 
@@ -311,8 +323,14 @@ def _wants_review(field: FieldValue, connection: Connection) -> bool:
     return field.confidence < connection.review_below
 
 
-def _tell_the_dropper(drop: Drop, reason: str, desk: Desk) -> None:
-    """Write down beside the inbox why a drop was refused: it may be no case, or its reference another one's."""
+def _tell_the_dropper(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -> None:
+    """Write down beside the inbox why a drop was refused: it may be no case, or its reference another one's.
+
+    An execution's own input may claim to be a drop into the inbox of another connection, where it writes nothing.
+    """
+    home, slash, _ = drop.key.removeprefix(INBOX).partition("/")
+    if slash and (home[:LONGEST_CONNECTION] or NOBODYS) != submitted.connection:
+        return
     key = REFUSED_DROPS + drop.key.removeprefix(INBOX) + ".txt"
     if len(key.encode()) > LONGEST_KEY:
         key = f"{REFUSED_DROPS}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"

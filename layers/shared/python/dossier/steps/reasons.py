@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 
+from dossier.texts import line
+
+LONGEST = 1000
+"""Longest reason, in characters."""
+
 
 def reason_of(cause: str) -> str:
-    """Return the one line in a Step Functions cause, which for a Lambda function is JSON with ``errorMessage``."""
+    """Return the one printable line in a Step Functions cause, which for a Lambda function has an ``errorMessage``.
+
+    It may repeat what others wrote: the URI of an input, or what a person said who stopped the execution.
+    """
     try:
         value = json.loads(cause)
-    except ValueError:
-        return " ".join(cause.split())[:1000]
+    except (ValueError, RecursionError):
+        return line(cause, LONGEST)
     message = value.get("errorMessage") if isinstance(value, dict) else None
-    return " ".join(str(message if message is not None else cause).split())[:1000]
+    return line(str(message if message is not None else cause), LONGEST)

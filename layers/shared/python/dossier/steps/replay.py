@@ -60,12 +60,20 @@ def provable(connection: str, *, store: EvidenceStore, webhook: Webhook, secrets
                 yield Proven(key, evidence, digest)
 
 
+def _text(body: bytes) -> str | None:
+    """Return the text that the gateway handed on, which was kept as UTF-8; None for bytes that are none."""
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+
+
 def _proven(evidence: Evidence, webhook: Webhook, secrets: list[str]) -> str | None:
     """Return how a delivery is known, if an active secret proves it; None if none does, or it was not kept whole."""
     if not evidence.whole:
         return None
     rule = Rule(webhook.scheme, webhook.header or "", webhook.prefix)
-    for body in (evidence.body, *others(evidence.body, evidence.headers)):
+    for body in (evidence.body, *others(evidence.body, evidence.headers, _text(evidence.body))):
         delivery = Delivery(body, evidence.headers)
         if proves(rule, delivery, secrets):
             return identity(rule, delivery)

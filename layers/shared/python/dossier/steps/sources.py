@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
+from dossier.addresses import is_of_the_inside
 from dossier.errors import InvalidCaseError
 from dossier.models import INBOX, CaseInput
 from dossier.settings import Connection
 from dossier.stores.objects import split_uri
+from dossier.texts import leads_elsewhere, line
 
 SHARED = "uploads/"
 """Where callers of every connection put documents."""
 OWN = ("staging", "inbox", "cases")
 """Folders of the artifact bucket with one folder in each for each connection: ``staging/<connection>/`` and so on."""
 
-_ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3)\Z", re.IGNORECASE)
+_ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3|--table-s3|\.mrap)\.*\Z", re.IGNORECASE)
 """Names that are no bucket's: ARNs and aliases of access points, which may lead into any bucket
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, reserved suffixes)."""
+_BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?")
+"""What a bucket may be called, or might be once: no port, and no dot at the end, which a resolver leaves out."""
 LONGEST_PROBLEMS = 900
 """Characters of the problems of a case's documents that are named; a reason has 1,000."""
 _UNQUOTED = 3
@@ -38,21 +43,25 @@ def check_sources(case: CaseInput, *, bucket: str, connection: Connection) -> No
     """
     problems = []
     for document in case.documents:
-        if document.uri[:5].lower() == "s3://":
-            try:
+        try:
+            if document.uri[:5].lower() == "s3://":
                 _check(document.uri, case, bucket, connection)
-            except InvalidCaseError as error:
-                problems.append(str(error))
+            elif document.uri.startswith(("https://", "http://")) and not connection.allow_insecure:
+                _check_url(document.uri)
+        except InvalidCaseError as error:
+            problems.append(str(error))
     if problems:
         raise InvalidCaseError(together(problems))
 
 
 def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
     bucket, key = split_uri(f"s3://{uri[5:]}")
-    shown = f"document {uri.partition('?')[0]}"
+    shown = _named(uri)
     if _ANOTHER_WAY.match(bucket):
         raise InvalidCaseError(f"{shown}: name the bucket itself, not an access point of it")
-    if any(part in {".", ".."} for form in _forms(key) for part in re.split(r"[/\\]", form)):
+    if not _BUCKET.fullmatch(bucket):
+        raise InvalidCaseError(f"{shown}: this is no name of a bucket: write s3://bucket/key")
+    if any(leads_elsewhere(form) for form in _forms(key)):
         raise InvalidCaseError(f'{shown}: a part of its key is "." or "..": put it under a plain key')
     if bucket.casefold() == own.casefold() and bucket != own:
         raise InvalidCaseError(f"{shown}: there is no such bucket: write {own}")
@@ -68,6 +77,24 @@ def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
             )
     elif connection.document_sources is not None:
         _check_other(shown, f"{bucket}/{key}", connection.document_sources)
+
+
+def _named(uri: str) -> str:
+    """Return a document as a problem names it: without what may open it."""
+    return f"document {line(uri.partition('?')[0], len(uri))}"
+
+
+def _check_url(uri: str) -> None:
+    """Refuse a URL that the vendor is to read, and that names no public host: Dossier sends nobody there."""
+    try:
+        host = urlsplit(uri).hostname or ""
+    except ValueError:
+        host = ""
+    if "\\" in uri or not uri.isprintable() or is_of_the_inside(host):
+        raise InvalidCaseError(
+            f"{_named(uri)}: its host is not one of the public internet: put the file into S3 and "
+            "write s3://bucket/key"
+        )
 
 
 def _check_other(shown: str, place: str, sources: tuple[str, ...]) -> None:
@@ -86,11 +113,12 @@ def _dropped(key: str, connection: str) -> str:
 
 
 def _forms(key: str) -> list[str]:
-    """Return a key as it is, and as it is once percent-decoded, and again."""
+    """Return a key as it is, and as others may read it: percent-decoded, without what cannot be seen, folded."""
     forms = [key]
     for _ in range(_UNQUOTED):
         forms.append(unquote(forms[-1]))
-    return forms
+    seen = ["".join(each for each in form if unicodedata.category(each) not in {"Cc", "Cf"}) for form in forms]
+    return list(dict.fromkeys([*forms, *(unicodedata.normalize("NFKC", form) for form in seen)]))
 
 
 def together(problems: Sequence[str]) -> str:

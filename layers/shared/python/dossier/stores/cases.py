@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ SAME_DROP = timedelta(minutes=1)
 """How far apart the same bytes may land under two names and be one case: a program that saves a file twice."""
 KEPT_DROP = 31 * 86_400
 """Seconds for which it is known that something waits: as long as S3 keeps what was dropped."""
+LONGEST_SORT_KEY = 1024
+"""Of DynamoDB, in bytes of UTF-8."""
 _TRIES = 5
 _FINAL = [status.value for status in CaseStatus if status.final]
 
@@ -497,8 +500,10 @@ class Cases:
     def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
         """Store why one of a case's jobs failed, as a delivery says: for people, it changes nothing."""
         changed = Attr("text").not_exists() | Attr("text").ne(text)
-        said = {"job_id": job_id, "text": text}
-        self._table.update(case_key(connection, reference), f"SAID#{job_id}", said, when=changed)
+        said, sk = {"job_id": job_id, "text": text}, f"SAID#{job_id}"
+        if len(sk.encode()) > LONGEST_SORT_KEY:
+            sk = f"SAID#{hashlib.sha256(job_id.encode()).hexdigest()}"
+        self._table.update(case_key(connection, reference), sk, said, when=changed)
 
     def first_drop(self, connection: str, digest: str, key: str, landed_at: str) -> str | None:
         """Claim a dropped file's content for its key; return the other key that has it, landed within a minute of it.

@@ -10,6 +10,7 @@ from dossier.http import decode
 from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
+from dossier.replies import name as short
 from dossier.result import DocumentResult, FieldValue, Result
 from dossier.values import field
 from dossier.vendors.docustack.answers import NO_REASON, document_state, problem, text
@@ -55,7 +56,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
         warnings.append(f"{document.name}: DocuStack extracted {told} fields, and its answer has {len(fields)}")
     return DocumentResult(
         document_id=document.document_id,
-        name=(text(answer.get("name")) if not document.key and not document.ref else None) or document.name,
+        name=(short(text(answer.get("name")) or "") if not document.key and not document.ref else "") or document.name,
         status=state.status or document.status,
         error=error if failed else None,
         fields_extracted=told,

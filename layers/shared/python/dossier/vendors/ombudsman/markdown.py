@@ -41,9 +41,11 @@ _DOTS = r"[\u2022\u00b7\u25aa\u25ab\u25cf\u25cb\u25e6\u2023\u2043\u25a0]\ufe0f?"
 _BULLET = re.compile(rf"^([ \t>]*)(?:[\u2010-\u2015\u2212]|{_DOTS})(?=[ \t])")
 _TIGHT_BULLET = re.compile(r"^([ \t>]*)[\u2022\u25aa\u25cf\u25e6\u2023](?=[^ \t])")
 _QUOTE = re.compile(r"^ {0,3}> ?")
-_FENCE = re.compile(
-    r"\s*(```+|~~~+)[ \t]*(?:markdown|md|text)?[ \t]*\n(.*)\n[ \t]*\1[ \t]*\s*", re.DOTALL | re.IGNORECASE
-)
+_FENCE = re.compile(r"(```+|~~~+)[ \t]*(?:markdown|md|text)?", re.IGNORECASE)
+_DELIMITER = re.compile(r"[-:|\s]+")
+"""What stands below a table's head, if it has a dash."""
+_AFTER_TABLE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})(?:\s|$)|```|~~~|$)")
+"""What begins a line that no table goes on with: a bullet, a heading, a fence, nothing at all."""
 _MARK = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
 _INLINE = re.compile(r"[*_`\\&~<\[]")
 _SURE = re.compile(r":(?=\s|$)|(?<!\d)\uff1a|\uff1a(?!\d)")
@@ -176,7 +178,7 @@ def _plain(line: str) -> str:
 def _parts(markdown: str) -> Iterator[_Part]:
     """Yield the parts of a text, top level first."""
     lines = _lines(markdown)
-    tokens = _parser().parse("\n".join(lines))
+    tokens = _parser(tables=not _padded(lines)).parse("\n".join(lines))
     depth = 0
     rows: list[list[str]] = []
     for token in tokens:
@@ -224,11 +226,39 @@ def _item(lines: list[str]) -> Iterator[_Part]:
 def _lines(markdown: str) -> list[str]:
     """Return a text's lines as the parser counts them, other bullets as markdown's own, without a quote around it."""
     text = markdown.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd").expandtabs(4)
-    whole = _FENCE.fullmatch(text)
-    lines = dedent(whole[2] if whole else text).split("\n")
+    lines = dedent(_unfenced(text)).split("\n")
     if all(_QUOTE.match(each) for each in lines if each.strip()):
         lines = dedent("\n".join(_QUOTE.sub("", each) for each in lines)).split("\n")
     return [_TIGHT_BULLET.sub(r"\1- ", _BULLET.sub(r"\1-", each)) for each in lines]
+
+
+def _unfenced(text: str) -> str:
+    """Return what is inside a fence that stands around all of a text."""
+    first, *inside = text.strip().split("\n")
+    fence = _FENCE.fullmatch(first.rstrip(" \t"))
+    if fence is None or len(inside) < 2 or inside[-1].strip(" \t") != fence[1]:
+        return text
+    return "\n".join(inside[:-1])
+
+
+def _padded(lines: list[str]) -> bool:
+    """Whether the rows of a text's tables lack more cells than there are.
+
+    The parser makes each cell that a row lacks: a head of 256 columns and 256 rows of two characters, 1.8 kB, are
+    65,000 cells. Such tables are read as plain text.
+    """
+    columns, there, lacking, before = 0, 0, 0, ""
+    for line in lines:
+        cells = line.count("|") + 1
+        if _AFTER_TABLE.match(line):
+            columns = 0
+        elif cells > 1 or columns:
+            there += cells
+            lacking += max(0, columns - cells)
+        if "|" in before and "-" in line and _DELIMITER.fullmatch(line):
+            columns = max(columns, cells)
+        before = line
+    return lacking > there
 
 
 def _shown(text: str) -> str:
@@ -237,8 +267,10 @@ def _shown(text: str) -> str:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(*, tables: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt  # noqa: PLC0415 -- only publishing reads markdown: no cold start waits for it
 
-    made = MarkdownIt("commonmark", {"maxNesting": 20, "html": False}).enable("table")
+    made = MarkdownIt("commonmark", {"maxNesting": 20, "html": False})
+    if tables:
+        made.enable("table")
     return made.disable(["code", "html_block", "reference", "blockquote", "html_inline", "inline"])

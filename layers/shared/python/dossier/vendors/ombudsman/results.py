@@ -11,6 +11,7 @@ from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.replies import identifier
+from dossier.replies import name as short
 from dossier.result import UNFINISHED, Dates, DocumentResult, Result, Scores, TimelineEntry
 from dossier.values import Keys, field, score_of
 from dossier.vendors.ombudsman.answers import (
@@ -36,7 +37,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     fields = _fields(answer.get("case_specific_fields"))
     result = Result(
         vendor_status=status(answer) or None,
-        title=text(answer.get("case_title")) or text_of(case.options, "case_title"),
+        title=short(text(answer.get("case_title")) or "") or text_of(case.options, "case_title"),
         summary=text(answer.get("case_summary")),
         warnings=[*(f"case_specific_fields: {each}" for each in fields.warnings), *warnings],
         fields=fields.fields,
@@ -125,7 +126,7 @@ def _document(
         summary=text(answer.get("summary")),
         insights=read_bullets(text(insights) or "")
         if not isinstance(insights, list)
-        else [each for each in insights if text(each)],
+        else [found for each in insights if (found := text(each))],
         dates=Dates(
             event=day(answer.get("event_date")),
             start=day(answer.get("event_date_start")),
