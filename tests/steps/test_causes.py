@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,28 @@ import pytest
 from dossier.errors import ReferenceConflictError, VendorRejectedError
 from dossier.models import CaseStatus
 from dossier.steps.accept import accept
+from dossier.steps.reasons import reason_of
 from tests.conftest import Cloud
 from tests.machine import World
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        json.dumps({"errorMessage": "a\x1b[2J\u202eb\nc"}),
+        json.dumps({"errorMessage": ["a\x9b31m", {"b": "c"}]}),
+        "a\x1b]0;owned\x07\u2028b",
+        "[" * 30_000,
+        '{"a":' * 30_000,
+        "x" * 100_000,
+        "\ud800",
+    ],
+)
+def test_any_cause_is_one_printable_line(cause: str) -> None:
+    """What a caller wrote into an input, or who stopped an execution into its cause, is stored as harmless text."""
+    reason = reason_of(cause)
+    assert reason.isprintable()
+    assert len(reason) <= 1000
+
 
 LARGE = b"%PDF-1.7\n" + bytes(26 << 20)
 SMALL = b"%PDF-1.7\nsmall\n"

@@ -420,6 +420,14 @@ WRONG = [
         "case.json is wrong: documents: a name is that of a file in its folder",
     ),
     ('{"documents": [{"uri": "s3://b"}]}', "document s3://b: the uri must be s3://bucket/key"),
+    (
+        '{"documents": [{"uri": "s3://b/\\u001b[2J\\u202ea\\nb"}]}',
+        "document s3://b/ [2Ja b: the documents of a drop lie in",
+    ),
+    (
+        json.dumps({"documents": [{"name": "a" + "\u0301" * 50_000 + "\u0327" * 50_000}]}, ensure_ascii=False),
+        "case.json is wrong: documents: a name has at most 1024 characters",
+    ),
 ]
 """What a ``case.json`` may hold, and what is said about it."""
 
@@ -437,6 +445,18 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
         assert (found, (reason or "").startswith(line)) == ("failed", True), reason
     assert len(inbox.inputs) == len(WRONG)
     assert inbox.uploads() == []
+
+
+def test_an_execution_writes_no_note_into_the_inbox_of_another_connection(inbox: Inbox) -> None:
+    """Who may start executions may say that one was dropped: what is refused of it is told in its own folder alone."""
+    drop = {"key": "inbox/invoices/May/case.json", "refused": "pay the invoice at https://evil.example"}
+    for number, connection in enumerate(("claims", "nobody", "invoice", "invoices-2")):
+        case = {"connection": connection, "reference": f"R-{number}", "drop": drop}
+        told = inbox.world.execute(case, f"arn:{number}")
+        assert told.get("reason", drop["refused"]) == drop["refused"]
+    assert inbox.world.cloud.app.objects.read("inbox-refused/invoices/May/case.json.txt") is None
+    inbox.world.execute({"connection": "invoices", "reference": "R-9", "drop": drop}, "arn:9")
+    assert inbox.note("invoices/May/case.json").endswith(str(drop["refused"]))
 
 
 def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:

@@ -10,8 +10,13 @@ import httpx
 import pytest
 from boto3.dynamodb.types import Binary
 
+from dossier.models import CaseStatus
+from dossier.steps.publish import MOST_WARNINGS
+from dossier.steps.refresh import ask
 from tests.conftest import Cloud
 from tests.machine import World, samples
+from tests.records import record
+from tests.steps.answering import answering
 from tests.steps.files import FILES
 from tests.steps.later import later
 
@@ -133,6 +138,44 @@ def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) 
     assert max(sizes) < 20_000
     assert max(_size(item) for item in _items(world)) < 10_000
     assert len(json.dumps(result)) < 20_000
+
+
+def test_what_a_vendor_gives_reason_to_warn_of_has_room(cloud: Cloud) -> None:
+    """Thousands of warnings, and titles of half a megabyte that change: item, event and revision have room for them."""
+    world = World(cloud)
+    titles = ["\x1b[2J" + "\U0001f642" * 125_000, "B" * 500_000]
+    evidence = [{"document_id": f"{number}-{'x' * 400}", "claimant_support_score": "?"} for number in range(3000)]
+
+    def swollen(_: httpx.Request, response: httpx.Response) -> httpx.Response | None:
+        value = response.json() if response.is_success else None
+        if not isinstance(value, dict) or "case_title" not in value or value.get("status") != "processed":
+            return None
+        value |= {"case_title": titles[0], "evidence": [*(value.get("evidence") or []), *evidence]}
+        return httpx.Response(response.status_code, json=value, request=response.request)
+
+    answering(world, "/cases/", swollen)
+    result = world.submit("disputes", "R-1", samples("invoice.pdf"))
+    assert len(result["warnings"]) == MOST_WARNINGS + 1
+    assert result["warnings"][-1] == f"and {3000 - MOST_WARNINGS} more warnings"
+    assert (result["title"].isprintable(), len(result["title"])) == (True, 500)
+    titles.pop(0)
+    assert ask("disputes", "R-1", desk=world.desk, executions=world.tokens)
+    world.run_started()
+    short = world.desk.cases.get("disputes", "R-1").revisions
+    assert [each.number for each in short] == [1, 2]
+    assert short[1].changes["title"]["to"] == "B" * 200
+    assert max(_size(item) for item in _items(world)) < 200_000
+    assert max(len(json.dumps(detail)) for _, detail in world.told) < 10_000
+
+
+def test_a_job_of_a_long_id_may_say_why_it_failed(cloud: Cloud) -> None:
+    """An id that is no longer than a partition key may be longer than a sort key."""
+    job = "\U0001f642" * 500
+    cloud.app.cases.claim(record(connection="claims", reference="R-1", status=CaseStatus.WAITING))
+    for text in ("no", "no", "never"):
+        cloud.app.cases.say("claims", "R-1", job, text)
+    cloud.app.cases.say("claims", "R-1", "short", "so")
+    assert cloud.app.cases.get("claims", "R-1").said == {job: "never", "short": "so"}
 
 
 def _with_ids(made: Callable[[str], Any]) -> Callable[[Any], Any]:

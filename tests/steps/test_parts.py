@@ -15,6 +15,7 @@ from dossier.vendors.docsumo.settings import Done
 from tests.conftest import Cloud
 from tests.contract.connections import connection
 from tests.machine import World, samples
+from tests.steps.answering import answering, json_answer
 from tests.steps.updates import case_id, deliver, read
 
 PREFIX = "cases/claims/R-1/"
@@ -24,27 +25,6 @@ def short(world: World, connection: str, deadline: float = 0.2) -> None:
     """Let a connection's cases wait for a moment alone."""
     poll = Poll(first=0, every=0.05, max=0.05, deadline=deadline)
     world.connections[connection] = world.connections[connection].model_copy(update={"poll": poll})
-
-
-def answering(world: World, path: str, answer: Any) -> None:
-    """Let the vendor answer requests to what contains ``path`` otherwise: ``answer(request, response)``."""
-    send = world.sandbox.send
-
-    def sending(request: httpx.Request, **more: Any) -> httpx.Response:
-        response = send(request, **more)
-        if path not in str(request.url):
-            return response
-        body = response.read()
-        headers = {name: value for name, value in response.headers.items() if name != "transfer-encoding"}
-        whole = httpx.Response(response.status_code, content=body, headers=headers, request=request)
-        return answer(request, whole) or whole
-
-    world.sandbox.send = sending  # type: ignore[method-assign]
-
-
-def json_answer(request: httpx.Request, value: Any, status: int = 200) -> httpx.Response:
-    """Return a reply of the vendor's."""
-    return httpx.Response(status, json=value, request=request)
 
 
 def docs(result: dict[str, Any]) -> dict[str, str | None]:
