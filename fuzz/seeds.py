@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from fuzz.answers import END, FLOWS, SETTINGS
 from fuzz.deliveries import CONNECTIONS, IN_BASE64, PACKED, SIGNED, TWICE, WHOLE
@@ -26,6 +28,7 @@ def seeds(target: str) -> Iterator[bytes]:
         "replies": _answers,
         "headers": _headers,
         "results": _results,
+        "markdown": _markdown,
         "names": _names,
         "settings": _settings,
         "urls": _urls,
@@ -84,6 +87,25 @@ def _results() -> Iterator[bytes]:
     for number, vendor in enumerate(SETTINGS):
         for path in _recorded(vendor):
             yield bytes([number]) + END.join([path.read_bytes()] * 6)
+
+
+def _markdown() -> Iterator[bytes]:
+    """Yield every text of several lines that the vendor's recorded answers have, and forms that they do not."""
+    for path in (each for each in _recorded("ombudsman") if each.suffix == ".json"):
+        yield from (text.encode() for text in _texts(json.loads(path.read_bytes())) if "\n" in text)
+    yield b"```md\n- **Label:** value\n  - nested: 1\n```"
+    yield b"| Field | Value |\n| --- | --- |\n| a | b |\n| c\n"
+    yield "> \u2022 A: b\n1) c: d\n# Head\n~~~\n***e***: `f` &amp; [g](h)".encode()
+    yield ("|" + "a|" * 99 + "\n|" + "-|" * 99 + "\n" + "|a\n" * 99).encode()
+    yield b"```" + b" " * 999 + b"x"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def _names() -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fuzz.answers import replies, results
 from fuzz.deliveries import webhook
 from fuzz.headers import headers
-from fuzz.texts import names, settings, urls
+from fuzz.texts import markdown, names, settings, urls
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ TARGETS = {
     "replies": Target(replies, 16_000),
     "headers": Target(headers, 4000),
     "results": Target(results, 16_000),
+    "markdown": Target(markdown, 16_000),
     "names": Target(names, 800),
     "settings": Target(settings, 4000),
     "urls": Target(urls, 1000),

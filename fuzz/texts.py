@@ -1,4 +1,4 @@
-"""Names, URLs and settings that others write."""
+"""Names, URLs, texts and settings that others write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from dossier import connections, vendors
 from dossier.errors import ConfigurationError, UntrustedUrlError
 from dossier.names import LONGEST, safe_name, unique_names
 from dossier.settings import Connection
+from dossier.texts import NAME
 from dossier.transport import Transport
+from dossier.vendors.ombudsman.markdown import read, read_bullets
 from fuzz.promises import check, check_one_line
 
 
@@ -43,6 +45,17 @@ def settings(data: bytes) -> None:
             return
     for name, table in json.loads(connections.dump(known)).items():
         check(vendors.connection_model(table["vendor"]).model_validate(table) == known[name], f"changed: {name}")
+
+
+def markdown(data: bytes) -> None:
+    """Read the fields and the points of a text that a vendor's AI wrote: each name is a short line."""
+    text = data.decode("utf-8", "replace")
+    found = read(text)
+    for each in found.fields:
+        check(each.name.isprintable() and 0 < len(each.name) <= NAME, f"no name: {each.name!r}")
+        check(each.value is None or len(str(each.value)) <= 4 * len(text), "a value longer than the text")
+    check(all(each.isprintable() and len(each) < 1000 for each in found.warnings), "a warning that is no line")
+    check(sum(map(len, read_bullets(text))) <= 4 * len(text), "points longer than the text")
 
 
 class Unused:

@@ -12,6 +12,7 @@ import pytest
 from cli.deliveries import moment_of
 from cli.errors import BadUsageError
 from dossier.models import now
+from dossier.refusals import ADVICE
 from dossier.signatures import proof
 from dossier.stores.evidence import id_of
 from tests.cli.conftest import Dossier
@@ -70,6 +71,18 @@ def test_a_refused_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
     assert text.count("no secret: set the vendor's webhook secret: dossier secrets set invoices") == 1
     assert "\x1b" not in text
     assert len(dossier.json("deliveries", "--connection", "invoices")) == 3
+
+
+@pytest.mark.parametrize("cause", ADVICE)
+def test_every_cause_is_shown_with_what_to_do(dossier: Dossier, cause: str) -> None:
+    """In a table for people below it, and in the document for programs; what is applied by now needs nothing."""
+    dossier.cloud.app.evidence.refuse("invoices", cause, BODY, SIGNED)
+    (listed,) = dossier.json("deliveries")
+    assert (listed["verdict"], listed["cause"]) == ("refused", cause)
+    text = dossier("deliveries").stdout
+    assert f"refused: {cause}" in text
+    assert text.splitlines()[-1] == f"{cause}: {listed['advice']}"
+    assert not {"{connection}", "{url}"} & {*listed["advice"].replace(" ", "\n").split()}
 
 
 def test_duplicates_and_riddles_are_shown(dossier: Dossier) -> None:

@@ -10,10 +10,13 @@ import hmac
 import json
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dossier.models import stranger_reference
+from dossier.refusals import ADVICE
 from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.world import World, until
 
@@ -123,6 +126,47 @@ def test_deliveries_from_before_the_secret_are_applied(world: World, calm: None)
     assert said["refused_before"]["applied"] >= 1
     until(lambda: trace(world, "scans", word), what="the delivery was not applied")
     world.dossier("secrets", "set", "scans", *[part for each in secrets for part in ("--webhook-secret", each)])
+
+
+def test_a_delivery_about_no_case_claims_no_reference(world: World) -> None:
+    """A verified delivery names a caller's reference, and twenty more, as its cases: nothing starts, none is taken."""
+    word = world.name("INV")
+    names = [word, *(f"{word}-{number}" for number in range(20))]
+    token = world.secrets("intake")[0]
+    for body in ([{"case_id": each} for each in names], {"case_id": word}, {"data": {"case": {"id": word}}}):
+        assert world.deliver("intake", json.dumps(body).encode(), {}, token=token).status == 200
+    fence = world.docsumo("intake").stranger(f"{word}-fence.png")
+    assert world.deliver("intake", json.dumps({"case_id": fence}).encode(), {}, token=token).status == 200
+    until(lambda: world.executions(f"intake-{stranger_reference(fence)[:36]}"), what="the fence was not applied")
+    result = world.complete("intake", word, world.file("R1 mine.pdf"))
+    assert (result["reference"], result["status"]) == (word, "completed")
+    assert result["case_id"] != word
+    assert len(world.executions(f"intake-{word}")) == 1
+    assert not [each for each in names if world.executions(f"intake-{stranger_reference(each)[:36]}")]
+
+
+def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
+    """What is wrong with a refused delivery is for the operator: each of six causes, with its advice."""
+    sent: dict[str, str] = {}
+
+    def refuse(cause: str, headers: Callable[[bytes], dict[str, str]]) -> None:
+        sent[cause] = uuid.uuid4().hex
+        body = completed(sent[cause])
+        assert world.deliver("stamped", body, dict(headers(body))).status == 401
+
+    right = world.stamped(b"x")["X-Stamp"]
+    refuse("wrong secret", lambda body: world.stamped(body, secret="another-secret-0123"))
+    refuse("body differs", lambda body: world.stamped(json.dumps(json.loads(body), separators=(",", ":")).encode()))
+    refuse("too old", lambda body: world.stamped(body, ago=3600))
+    refuse("header missing", lambda _: {"X-Stamp-2": right})
+    refuse("header twice", lambda _: {"X-Stamp": right, "x-stamp": right.replace("v1=", "v1=0")})
+    refuse("undecodable header", lambda _: {"X-Stamp": "undefined"})
+    told = world.dossier("deliveries", "--connection", "stamped", "--verdict", "refused", "--limit", "500").document
+    for cause, word in sent.items():
+        (listed,) = [each for each in told if word in each["document_ids"]]
+        assert listed["cause"] == cause
+        assert listed["advice"] == ADVICE[cause].format(connection="stamped", url="")
+    assert {each["detail"] for each in told if each["cause"] == "header missing"} == {"x-stamp"}
 
 
 def test_known_and_unknown_connections_answer_alike(world: World) -> None:

@@ -3,7 +3,6 @@
 Its catalogue (https://github.com/luckyteagirl/webhook-receiver-conformance, ``specification/07-scenario-catalog.md``)
 names what receivers of webhooks get wrong: duplicates, delays, bad signatures, order, interrupted sends. Each scenario
 is worded here anew, against this receiver: what counts as one effect is one delivery kept, and one note in the table.
-The stale signature (SCN-010) needs a scheme with a time: ``tests/chaos/forgeries.py`` sends it to the deployed webhook.
 """
 
 from __future__ import annotations
@@ -14,11 +13,15 @@ import socket
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Barrier
 from urllib.parse import urlsplit
 
 import pytest
 
+from dossier.signatures import Delivery as Signed
+from dossier.signatures import Rule, identity
+from dossier.stores.evidence import ABANDONED, EvidenceStore
 from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.world import World, until
 
@@ -146,6 +149,18 @@ def test_scn_007_to_011_a_bad_signature(world: World, spoil: Callable[[Delivery]
     delivery.without_effect()
 
 
+def test_scn_010_stale_timestamp(world: World) -> None:
+    """A right signature of another time, past or to come, is refused; one inside of the window is not."""
+    word = uuid.uuid4().hex
+    body = completed(word)
+    answers = [world.deliver("stamped", body, dict(world.stamped(body, ago=ago))).status for ago in (150, 3600, -150)]
+    assert answers == [401] * 3
+    assert {each["verdict"] for each in world.evidence("stamped", word)} <= {"refused"}
+    assert not trace(world, "stamped", word)
+    assert world.deliver("stamped", body, dict(world.stamped(body, ago=30))).status == 200
+    until(lambda: trace(world, "stamped", word), what="it was not applied")
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
@@ -185,12 +200,34 @@ def test_scn_014_interrupted_send(world: World) -> None:
     delivery.applied_once()
 
 
-def test_scn_016_redaction_canary(world: World) -> None:
-    """The secret is neither in what is kept of a delivery nor in the function's log."""
+def test_scn_015_partial_processing(world: World) -> None:
+    """A function died after it took a delivery, and before it kept it: the vendor's next try has the one effect."""
     delivery = Delivery(world)
+    signed = Signed(delivery.body, {name.lower(): str(value) for name, value in delivery.headers.items()})
+    digest = identity(Rule("hmac-sha256-hex", "X-DocuStack-Signature"), signed)
+    store = EvidenceStore(world.client("s3"), world.outputs["bucket"])
+    assert not store.claim(CONNECTION, digest, at=datetime.now(UTC) - ABANDONED).known
+    assert delivery.effects() == (0, False)
+    assert [delivery.send() for _ in range(2)] == [200] * 2
+    delivery.applied_once()
+
+
+def test_scn_016_redaction_canary(world: World) -> None:
+    """The secret, and the body, are neither in what is kept of a delivery's headers nor in the function's log."""
+    delivery = Delivery(world)
+    delivery.headers["Authorization"] = f"Bearer {world.secrets(CONNECTION)[1]}"
     assert delivery.send() == 200
     (kept,) = delivery.world.evidence(CONNECTION, delivery.word)
-    assert delivery.world.secrets(CONNECTION)[0] not in json.dumps(kept["headers"])
+    pages = world.client("logs").get_paginator("filter_log_events")
+    logged = [
+        each["message"]
+        for page in pages.paginate(logGroupName="/aws/lambda/dossier-dev-webhook")
+        for each in page["events"]
+    ]
+    assert logged
+    for text in (json.dumps(kept["headers"]), *logged):
+        assert not [each for each in world.secrets(CONNECTION) if each in text]
+    assert not [text for text in logged if delivery.word in text]
 
 
 def _raw(delivery: Delivery, sent: int, *, read: bool) -> None:

@@ -80,6 +80,13 @@ schema_id = "sch_other"
 organization_id = "org_other"
 poll = { first = 300, every = 300, max = 600, deadline = 3600 }
 
+[stamped]
+vendor = "docustack"
+schema_id = "sch_other"
+organization_id = "org_other"
+webhook = { scheme = "timestamped-hmac", header = "X-Stamp", tolerance = 120 }
+poll = { first = 300, every = 300, max = 600, deadline = 3600 }
+
 [rung]
 vendor = "docsumo"
 casetype_id = "casetype__other"
@@ -154,6 +161,7 @@ ACCOUNTS = (
     Account("quarrels", "ombudsman", "/x/om", "key of quarrels".replace(" ", "-")),
     Account("grievances", "ombudsman", "/x/om2/v0", "key-of-grievances", lists_evidence=True, off=25_200.0),
     Account("called", "docustack", "/x/called", "ds_live_called"),
+    Account("stamped", "docustack", "/x/stamped", "ds_live_stamped"),
     Account("rung", "docsumo", "/x/rung", "key-of-rung"),
     Account("turnstile", "docustack", "/x/turnstile", "ds_live_turnstile"),
     Account("carousel", "docsumo", "/x/carousel", "key-of-carousel"),
@@ -170,6 +178,7 @@ WEBHOOK_SECRETS = {
     "scans": "planted-secret-of-scans",
     "called": "planted-secret-of-cälled",
     "rung": "planted-secret-of-rung",
+    "stamped": "planted-secret-of-stamped",
     "intake": "planted-secret-of-intake",
     "turnstile": "planted-secret-of-turnstile",
     "carousel": "planted-secret-of-carousel",
@@ -477,6 +486,13 @@ class World:
         """Return the header by which DocuStack signs a body (its guide, "Verify the signature")."""
         digest = hmac.new(self.secrets(connection)[0].encode(), body, hashlib.sha256)
         return {"X-DocuStack-Signature": digest.hexdigest()}
+
+    def stamped(self, body: bytes, *, ago: float = 0.0, secret: str = "") -> dict[str, str]:
+        """Return the header by which a vendor signs a body together with the time (Stripe's form)."""
+        at = int(time.time() - ago)
+        key = secret or self.secrets("stamped")[0]
+        digest = hmac.new(key.encode(), f"{at}.".encode() + body, hashlib.sha256)
+        return {"X-Stamp": f"t={at},v1={digest.hexdigest()}"}
 
     def evidence(self, connection: str, word: str) -> list[dict[str, Any]]:
         """Return the deliveries that were kept of a connection whose bytes have a word in them."""

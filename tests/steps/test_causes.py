@@ -15,6 +15,7 @@ from dossier.steps.reasons import reason_of
 from tests.conftest import Cloud
 from tests.machine import World
 
+
 @pytest.mark.parametrize(
     "cause",
     [

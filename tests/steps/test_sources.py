@@ -151,9 +151,10 @@ def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "169.254.169.254", "127.0.0.1", "10.0.0.1:8443", "[::1]", "[::ffff:169.254.169.254]", "2852039166", "0xa9fea9fe",
-        "127.1", "0251.0376.0251.0376", "localhost", "LOCALHOST.", "metadata.google.internal", "printer.local", "intranet",
-        "a@127.0.0.1", "example.com\\@127.0.0.1", "\uff11\uff12\uff17.0.0.1", "127.0.0.1%00.example.com", "", "[::1",
+        "169.254.169.254", "127.0.0.1", "10.0.0.1:8443", "[::1]", "[::ffff:169.254.169.254]", "2852039166",
+        "0xa9fea9fe", "127.1", "0251.0376.0251.0376", "localhost", "LOCALHOST.", "metadata.google.internal",
+        "printer.local", "intranet", "a@127.0.0.1", "example.com\\@127.0.0.1", "\uff11\uff12\uff17.0.0.1",
+        "127.0.0.1%00.example.com", "", "[::1",
     ],
 )  # fmt: skip
 def test_no_vendor_is_sent_to_the_inside(host: str) -> None:

@@ -64,13 +64,15 @@ def test_a_host_is_judged_however_its_address_is_written(address: ipaddress.IPv4
     """Resolvers of old read an address as one number, in octal and hexadecimal, and with fewer parts."""
     number, (first, second, third, fourth) = int(address), address.packed
     for host in (
-        str(address), f"{address}.", str(number), hex(number), f"{first:#x}.{second:#o}.{third}.{fourth}".replace("0o", "0"),
-        f"{first}.{number & 0xFFFFFF}", f"[::ffff:{address}]",
+        str(address), f"{address}.", str(number), hex(number), f"{first}.{number & 0xFFFFFF}",
+        f"{first:#x}.{second:#o}.{third}.{fourth}".replace("0o", "0"), f"[::ffff:{address}]",
     ):  # fmt: skip
         assert is_of_the_inside(host) == (not is_public(str(address))), host
 
 
-@pytest.mark.parametrize("host", ["files.example.com", "b.s3.amazonaws.com", "xn--mller-kva.example", "a.local.example"])
+@pytest.mark.parametrize(
+    "host", ["files.example.com", "b.s3.amazonaws.com", "xn--mller-kva.example", "a.local.example"]
+)
 def test_a_public_name_is_not_of_the_inside(host: str) -> None:
     """What it resolves to is seen by who connects to it."""
     assert not is_of_the_inside(host)

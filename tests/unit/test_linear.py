@@ -127,7 +127,10 @@ def _answer(text: str) -> None:
 
 def _input(text: str) -> None:
     uri = {"uri": f"s3://bucket/{text[:4000]}"}
-    for data in ({"connection": "a", "reference": "b", "documents": [uri], text: 1}, {**dict.fromkeys(text, 1), text: 2}):
+    for data in (
+        {"connection": "a", "reference": "b", "documents": [uri], text: 1},
+        {**dict.fromkeys(text, 1), text: 2},
+    ):
         try:
             CaseInput.parse(data)
         except DossierError as error:

@@ -168,7 +168,7 @@ def test_an_encoded_secret_in_a_header_is_hidden(door: Door, spelled: Callable[[
 
 
 def test_a_secret_that_is_not_known_yet_is_hidden_wherever_it_is(door: Door) -> None:
-    """Of a refused delivery that says a secret the values of harmless headers are kept, and proofs: it may be anywhere."""
+    """The vendor's secret may be in any header: of a refused delivery the values of harmless ones are kept."""
     event = sample("api-gateway-shared-secret")
     event["headers"] |= {"x-webhook-token": "not-known-yet-1", "authorization": "Bearer not-known-yet-2", "x-key": "3"}
     assert door.post(event)[0] == 401

@@ -92,8 +92,7 @@ def _check_url(uri: str) -> None:
         host = ""
     if "\\" in uri or not uri.isprintable() or is_of_the_inside(host):
         raise InvalidCaseError(
-            f"{_named(uri)}: its host is not one of the public internet: put the file into S3 and "
-            "write s3://bucket/key"
+            f"{_named(uri)}: its host is not one of the public internet: put the file into S3 and write s3://bucket/key"
         )
 
 
