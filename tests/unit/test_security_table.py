@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from cli import secrets
+from dossier import http, names, replies, texts, transport
+from dossier.steps import publish, webhook
+from dossier.stores import evidence
 from tests.tables import ROOT, missing_tests, sections, without_test
 
 PAGE = ROOT / "docs" / "security.md"
@@ -32,3 +37,29 @@ def test_every_attacker_has_a_section_with_rows() -> None:
     found = sections(PAGE.read_text())
     assert set(found) >= NOT_CHECKED
     assert [name for name, listed in found.items() if not listed and name not in NOT_CHECKED] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "number"),
+    [
+        ("of refused deliveries 16 KiB each are kept", evidence.REFUSED_BYTES, 16 << 10),
+        ("30 a minute for each connection over all instances", evidence.REFUSED_PER_MINUTE, 30),
+        ("30 a minute for each connection", webhook.REFUSED_PER_MINUTE, 30),
+        ("once in two seconds for each connection", webhook.REREAD_EVERY, 2.0),
+        ("known by its digest for two hours", evidence.WINDOW, timedelta(hours=2)),
+        ("16 MiB an answer", transport.ANSWER_LIMIT, 16 << 20),
+        ("half a million values", http.MOST_VALUES, 500_000),
+        ("there are five at most", transport.HOPS, 5),
+        ("a pause has an hour at most", replies.LONGEST_PAUSE, 3600.0),
+        ("a status has 100 characters", texts.STATUS, 100),
+        ("an error 300", texts.ERROR, 300),
+        ("a name or title 500", texts.NAME, 500),
+        ("a hundred warnings are kept of a case", publish.MOST_WARNINGS, 100),
+        ("one safe part of a path, of 150 bytes at most", names.LONGEST, 150),
+        ("fewer than 16 characters", secrets.SHORTEST, 16),
+    ],
+)  # fmt: skip
+def test_numbers_are_those_of_the_code(said: str, found: object, number: object) -> None:
+    """Who changes a limit changes the page: tests use the code's own constants, and would not notice."""
+    assert said in PAGE.read_text(encoding="utf-8")
+    assert found == number
