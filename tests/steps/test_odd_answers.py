@@ -168,6 +168,32 @@ def test_what_a_vendor_gives_reason_to_warn_of_has_room(cloud: Cloud) -> None:
     assert max(len(json.dumps(detail)) for _, detail in world.told) < 10_000
 
 
+@pytest.mark.parametrize("connection", ["disputes", "claims"])
+def test_a_vendors_case_of_too_many_documents_fails_before_anything_is_sent(cloud: Cloud, connection: str) -> None:
+    """What a case had before is noted with an upload: where that has no room the reason is one line, and no retry."""
+    world = World(cloud)
+    ids = [f"{number}-{chr(0x1F642) * 300}" for number in range(1000)]
+
+    def swollen(_: httpx.Request, response: httpx.Response) -> httpx.Response | None:
+        if not response.is_success:
+            return None
+        value = response.json()
+        if connection == "disputes" and isinstance(value, dict):
+            value |= {"evidence": [{"document_id": each} for each in ids]}
+        elif connection == "claims" and isinstance(value, list):
+            value = [{"id": each, "filename": "a.pdf"} for each in ids]
+        return httpx.Response(response.status_code, json=value, request=response.request)
+
+    case_id = world.submit(connection, "R-0", samples("invoice.pdf"))["case_id"]
+    before = len(world.effects("document_uploaded"))
+    answering(world, "/cases/" if connection == "disputes" else "/files", swollen)
+    result = world.submit(connection, "R-1", samples("receipt.png"), case_id=case_id)
+    assert result["status"] == "failed"
+    assert "the vendor's case has 1,000 documents already" in result["reason"]
+    assert len(world.effects("document_uploaded")) == before
+    assert world.retried == []
+
+
 def test_a_job_of_a_long_id_may_say_why_it_failed(cloud: Cloud) -> None:
     """An id that is no longer than a partition key may be longer than a sort key."""
     job = "\U0001f642" * 500

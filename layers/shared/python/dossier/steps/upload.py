@@ -7,6 +7,7 @@ vendor has is adopted at once; what it does not list may still come, until the c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ FIRST_LOOK = timedelta(seconds=5)
 """How long after its answer was lost a request is looked up, the first of two times at most."""
 TRIES_TO_LIST = 6
 """Failures in a row after which a connection uploads though its list cannot be read: a lost answer is a question."""
+MOST_KNOWN = 200_000
+"""Bytes of the ids that a vendor's case has before an upload, as they are noted: an item of the table has 400 KiB."""
 CLOCK_TICK = timedelta(seconds=1)
 """A reply's ``Date`` has whole seconds."""
 SIZE = 4 << 20
@@ -224,7 +227,14 @@ def _in_case(once: Once) -> frozenset[str]:
     """Return the ids that the vendor's case has before an upload into it."""
     job = once.job
     try:
-        return job.run(job.vendor.before_upload(job.view, once.indices))
+        known = job.run(job.vendor.before_upload(job.view, once.indices))
+        size = len(json.dumps(sorted(known)))
+        if size > MOST_KNOWN:  # nothing is sent whose lost answer could not be looked up
+            raise MalformedAnswerError(
+                f"{once.what}: the vendor's case has {len(known):,} documents already, whose ids have {size:,} bytes: "
+                f"{MOST_KNOWN:,} can be noted. Submit to another case"
+            )
+        return known
     except StrayAnswerError as error:
         if job.case.record.appends_to and error.worded and error.status == 404:  # the caller named it, not the vendor
             raise VendorRejectedError(str(error), status=error.status) from error
