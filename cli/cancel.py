@@ -1,4 +1,4 @@
-"""``dossier cancel``: ends a case; what is there stays."""
+"""``dossier cancel``: ends a case and keeps its data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dossier.steps.cancel import cancel as end
 
 
 def cancel(out: Output, where: Target, reference: str, *, connection: str | None) -> None:
-    """Cancel a case, and say what the vendor may still bill.
+    """Cancel a case, and list the documents that the vendor may still bill.
 
     Raises:
         CommandError: there is no such case, or it has ended.
@@ -24,9 +24,9 @@ def cancel(out: Output, where: Target, reference: str, *, connection: str | None
     out.document(
         {**names, "status": "cancelled", "case_id": record.case_id, "billed": billed, "in_doubt": left.in_doubt}
     )
-    out.line(f"{record.reference} is cancelled; what was stored of it stays")
+    out.line(f"{record.reference} is cancelled; its stored data stays")
     if billed:
-        out.line(f"the vendor has {counted(len(billed), 'document')} of it, which it may bill:")
+        out.line(f"the vendor has {counted(len(billed), 'document')}, which it may bill:")
         out.table(("NAME", "DOCUMENT ID", "STATUS"), [(e["name"], e["document_id"], e["status"]) for e in billed])
     if left.in_doubt:
-        out.line(f"it may have more: the answer to {', '.join(left.in_doubt)} is not known")
+        out.line(f"the vendor may have more documents: the outcome of {', '.join(left.in_doubt)} is unknown")

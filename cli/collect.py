@@ -1,4 +1,4 @@
-"""``dossier collect``: brings results of what Dossier did not submit: the vendor's cases, documents and batches."""
+"""``dossier collect``: collects cases, documents and batches that Dossier did not submit."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from dossier.steps.compare import SETTLED
 def collect(
     out: Output, where: Target, connection: str, ids: Sequence[str], *, since: str | None, reference: str | None
 ) -> None:
-    """Start a case for each id that only collects it; what belongs to a case already is left as it is.
+    """Start a collecting case for each id that does not belong to a case yet.
 
-    An id is that of a vendor's case; of a vendor without cases that of a document, or of a job, which has several.
+    An id names a vendor's case. At a vendor without cases it names a document, or a job with several documents.
 
     Raises:
-        BadUsageError: nothing is named, or what is named cannot be collected; nothing was started.
-        CommandError: the connection's settings are not known here.
+        BadUsageError: no id is given, or an id cannot be collected; nothing was started.
+        CommandError: the connections file does not describe the connection.
 
     """
     where.require(connection)
@@ -36,10 +36,10 @@ def collect(
     if settings is None:
         raise CommandError(f"[{connection}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS")
     if not ids and since is None:
-        raise BadUsageError("there is nothing to collect: name ids, or --since when")
+        raise BadUsageError("there is nothing to collect: give ids, or --since WHEN")
     wanted = [*ids, *(_since(where, settings, since) if since else ())]
     if reference is not None and len(wanted) != 1:
-        raise BadUsageError(f"--reference names one case, and {len(wanted)} ids are to be collected")
+        raise BadUsageError(f"--reference names one case, but there are {len(wanted)} ids to collect")
     cases = [_case(where, settings, each, parts, reference) for each, parts in _parts(where, settings, wanted).items()]
     started = [_start(where, *each) for each in cases]
     out.document(started)
@@ -48,19 +48,19 @@ def collect(
 
 
 def _since(where: Target, settings: Connection, since: str) -> list[str]:
-    """Return what the account's list dates since then and no case here has."""
+    """Return the ids that the account's list dates since then and that belong to no case here."""
     vendor = vendors.vendor(settings.vendor)
     if not vendor.lists:
-        raise BadUsageError(f"{settings.vendor} has no list to look in: name ids")
+        raise BadUsageError(f"{settings.vendor} has no list of cases: give ids")
     intents, asked = where.app.intents, moment_of(since)
-    # An id is recorded after it was created: those of a little before tell how far off the vendor's clock is.
+    # An id is recorded after it was created: ids recorded shortly before show how far off the vendor's clock is.
     flow = vendor.created(settings, asked, intents.recorded(settings.name, asked - SETTLED))
     created = where.app.transport.run(flow, vendor=vendor, connection=settings)
     return [name for name, at in created.items() if at >= asked and intents.owner(settings.name, name) is None]
 
 
 def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[str, list[str]]:
-    """Return the documents of each id, for a vendor without cases; nothing for one with cases."""
+    """Return the documents of each id at a vendor without cases; no documents at a vendor with cases."""
     vendor = vendors.vendor(settings.vendor)
     if "results" in vendor.phases:
         return {each: [] for each in ids}
@@ -72,7 +72,7 @@ def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[s
 def _case(
     where: Target, settings: Connection, id_: str, parts: Sequence[str], reference: str | None
 ) -> tuple[str, str, CaseInput | None]:
-    """Return an id, its reference, and the case to start; none if it belongs to a case."""
+    """Return an id, its reference, and the case to start; None if the id belongs to a case already."""
     owners = {owner for each in (id_, *parts) if (owner := where.app.intents.owner(settings.name, each))}
     if owners:
         return id_, ", ".join(sorted(owners)), None
@@ -85,7 +85,7 @@ def _case(
 
 
 def reference_of(id_: str) -> str:
-    """Return the reference of what is only collected: its id where that is one, as a delivery about it would."""
+    """Return the reference of a case that is only collected: the same one that a delivery about it would use."""
     return id_ if REFERENCE.fullmatch(id_) else f"case-{hashlib.sha256(id_.encode()).hexdigest()[:32]}"
 
 

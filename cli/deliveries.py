@@ -1,4 +1,4 @@
-"""``dossier deliveries``: the webhook deliveries that were kept."""
+"""``dossier deliveries``: lists the stored webhook deliveries."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from dossier.steps.wake import NOT_OURS
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
 REPLAYED = "replayed"
-"""The verdict of a delivery that was refused, and applied again once a secret proved it."""
+"""The verdict of a refused delivery that was applied once a secret proved it."""
 VERDICTS = ("accepted", "refused", REPLAYED, NOT_OURS)
 PROBE = "x-dossier-probe"
-"""The header of a delivery that ``dossier doctor`` sends, to be refused."""
+"""The header of the unsigned delivery that ``dossier doctor`` sends."""
 PROBE_BODY = b"{}"
 _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -34,10 +34,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def deliveries(
     out: Output, where: Target, *, connection: str | None, verdict: str | None, limit: int, since: str | None
 ) -> None:
-    """Print the deliveries of one connection or all, the latest first; of refused ones why, and what to do.
+    """Print the deliveries of one connection or all, latest first; for refused ones the cause and the fix.
 
     Raises:
-        BadUsageError: an unknown connection or verdict, or a time that is none.
+        BadUsageError: an unknown connection or verdict, or an invalid time.
 
     """
     if verdict not in {None, *VERDICTS}:
@@ -67,10 +67,10 @@ def deliveries(
 
 
 def moment_of(text: str) -> datetime:
-    """Parse ``90s``, ``30m``, ``2h``, ``3d`` (ago), a day or a moment in ISO 8601 (UTC unless it says otherwise).
+    """Parse ``90s``, ``30m``, ``2h``, ``3d`` (ago), or a day or time in ISO 8601 (UTC by default).
 
     Raises:
-        BadUsageError: it is none of these.
+        BadUsageError: the text is none of these.
 
     """
     if ago := _AGO.fullmatch(text.strip()):
@@ -78,14 +78,14 @@ def moment_of(text: str) -> datetime:
     try:
         given = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise BadUsageError(f'"{clean(text)}" is no time: use 30m, 2h, 3d, 2026-01-31 or 2026-01-31T12:00') from None
+        raise BadUsageError(f'"{clean(text)}" is not a time: use 30m, 2h, 3d, 2026-01-31 or 2026-01-31T12:00') from None
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def _found(where: Target, names: list[str], verdict: str | None, since: datetime | None) -> Iterator[dict[str, Any]]:
     store, settings = where.app.evidence, settings_of(where)
     keys = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
-    for _, together in groupby(keys, key=minute_of):  # within a minute the ids of refused ones are in no order
+    for _, together in groupby(keys, key=minute_of):  # within a minute, ids of refused deliveries are unordered
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
             if is_probe(evidence):
@@ -96,7 +96,7 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
 
 
 def is_probe(evidence: Evidence) -> bool:
-    """Return whether a delivery is a probe of ``dossier doctor``: marked and empty, so a forged one hides nothing."""
+    """Return whether a delivery is a probe of ``dossier doctor``: marked and empty, so a forged probe hides nothing."""
     return evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
 
 
@@ -124,16 +124,16 @@ def _described(where: Target, key: str, evidence: Evidence, settings: Connection
 
 
 def _why(found: dict[str, Any]) -> str:
-    """Return in a few words what there is to know of a verdict."""
+    """Return the reason for a verdict in a few words."""
     if found["cause"]:
         return f"{found['cause']} ({found['detail']})" if found["detail"] else found["cause"]
     if found["repeats"]:
-        return f"duplicate, {found['repeats']} times more"
+        return f"repeated {found['repeats']} times"
     return "not understood" if found["understood"] is False and found["verdict"] == "accepted" else ""
 
 
 def _about(settings: Connection | None, body: bytes) -> dict[str, Any]:
-    """Return the event, and the ids that the delivery names as far as its vendor is known."""
+    """Return the event and the ids that the delivery names; nothing where its vendor is unknown."""
     hint = vendors.vendor(settings.vendor).read_hint(body) if settings else None
     return {
         "event": hint.event if hint else None,

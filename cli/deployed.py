@@ -1,4 +1,4 @@
-"""What the commands that work on queues and deliveries know of a deployment besides its outputs."""
+"""The connections' settings and the queues of a deployment, which its outputs do not have."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from dossier.settings import Connection
 
 
 def settings_of(where: Target) -> dict[str, Connection]:
-    """Return the connections' settings by name, from the file that was deployed where that is known.
-
-    Nothing if the file is not here.
+    """Return the connections' settings by name, from the deployed file if it is known; empty without a file.
 
     Raises:
-        ConfigurationError: the file is wrong.
+        ConfigurationError: the file is invalid.
 
     """
     path = settings_file(where)
@@ -24,10 +22,10 @@ def settings_of(where: Target) -> dict[str, Connection]:
 
 
 def settings_file(where: Target) -> Path:
-    """Return the connections file, which may not be here."""
+    """Return the path of the connections file, which may not exist."""
     return where.connections_file or Path(os.environ.get("DOSSIER_CONNECTIONS") or "connections.toml")
 
 
 def wake_queue_url(where: Target) -> str:
-    """Return the URL of the wake queue; the other queues lie beside it."""
+    """Return the URL of the wake queue."""
     return where.session.client("sqs").get_queue_url(QueueName=f"{where.stack}-wake")["QueueUrl"]

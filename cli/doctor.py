@@ -1,4 +1,4 @@
-"""``dossier doctor``: looks at everything a case needs, and says how to fix what is wrong."""
+"""``dossier doctor``: checks everything that a case needs, and says how to fix each problem."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ from dossier.stores.queues import DROP
 from dossier.troubles import Trouble
 
 OVERDUE = timedelta(minutes=3)
-"""How late a poll may be before the waiting room counts as stuck; the sweep sends lost ones again after one minute."""
+"""How late a poll may be before the waiting room counts as stuck; the sweep resends lost polls after one minute."""
 MOST_CASES = 500
-"""The latest cases of a connection that are looked at for what keeps them."""
+"""How many of a connection's latest cases are checked for troubles."""
 RECENT = timedelta(days=1)
 MOST_DELIVERIES = 50
-"""The latest deliveries of a connection that are looked at."""
+"""How many of a connection's latest deliveries are checked."""
 _TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. ``mend`` says what to do where it is not ``ok``."""
+    """One check. ``fix`` says what to do where its state is not ``ok``."""
 
     name: str
     state: Literal["ok", "failed", "skipped", "warning"]
     seen: str
-    mend: str = ""
+    fix: str = ""
 
 
 def doctor(out: Output, target: Callable[[], Target]) -> None:
-    """Check everything and print what was seen.
+    """Run every check and print the results.
 
     Raises:
         CommandError: a check failed.
@@ -67,13 +67,13 @@ def doctor(out: Output, target: Callable[[], Target]) -> None:
     for check in _checks(target):
         checks.append(check)
         out.line(f"{_MARKS[check.state]:<8} {check.name}: {local(check.seen)}")
-        if check.mend:
-            out.line(f"{'':<8} {check.mend}")
+        if check.fix:
+            out.line(f"{'':<8} {check.fix}")
     failed = [check for check in checks if check.state == "failed"]
     document = {
         "ok": not failed,
         "checks": [
-            {"name": each.name, "state": each.state, "seen": each.seen, "mend": each.mend or None} for each in checks
+            {"name": each.name, "state": each.state, "seen": each.seen, "fix": each.fix or None} for each in checks
         ],
     }
     if failed:
@@ -88,7 +88,7 @@ _MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped", "warning": "warn
 def _checks(target: Callable[[], Target]) -> Iterator[Check]:
     try:
         where = target()
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+    except Exception as error:  # noqa: BLE001 -- doctor reports any error
         yield Check("deployment", "failed", explain(error).line, "run `cdk deploy`, or `dossier up` for the local AWS")
         return
     yield Check("deployment", "ok", f"{where.stack} in {where.endpoint_url or where.region}")
@@ -104,7 +104,7 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
 
 
 def _resources(where: Target) -> Iterator[Check]:
-    """Look at each resource that the CLI works with."""
+    """Check each resource that the CLI uses."""
     client = where.session.client
     looks: list[tuple[str, str, Callable[[], Any]]] = [
         ("bucket", where.bucket, lambda: s3.client(where.session).head_bucket(Bucket=where.bucket)),
@@ -118,7 +118,7 @@ def _resources(where: Target) -> Iterator[Check]:
     ]
     for name, what, look in looks:
         yield _tried(name, partial(_seen, look, what), "deploy again, with credentials that may use it")
-    yield _tried("inbox", partial(_inbox, where), "deploy again: something else has set the bucket's notifications")
+    yield _tried("inbox", partial(_inbox, where), "deploy again: the bucket's notifications were replaced")
 
 
 def _seen(look: Callable[[], Any], what: str) -> str:
@@ -127,81 +127,81 @@ def _seen(look: Callable[[], Any], what: str) -> str:
 
 
 def _inbox(where: Target) -> str:
-    """Look whether the bucket tells the drop queue of what lands in the inbox."""
-    told = s3.client(where.session).get_bucket_notification_configuration(Bucket=where.bucket)
-    queues = [each["QueueArn"].rpartition(":")[2] for each in told.get("QueueConfigurations", [])]
+    """Check that the bucket notifies the drop queue of drops."""
+    found = s3.client(where.session).get_bucket_notification_configuration(Bucket=where.bucket)
+    queues = [each["QueueArn"].rpartition(":")[2] for each in found.get("QueueConfigurations", [])]
     if f"{where.stack}-{DROP}" not in queues:
-        raise CommandError(f"what lands in s3://{where.bucket}/{INBOX} is told to nobody")
+        raise CommandError(f"drops into s3://{where.bucket}/{INBOX} reach no queue")
     return f"s3://{where.bucket}/{INBOX} is watched"
 
 
-def _tried(name: str, look: Callable[[], str], mend: str) -> Check:
-    """Return a check that is fine if ``look`` returns what it saw, and failed if it raises."""
+def _tried(name: str, look: Callable[[], str], fix: str) -> Check:
+    """Return an ``ok`` check with the text that ``look`` returns, or a failed one if it raises."""
     try:
         return Check(name, "ok", look())
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
-        return Check(name, "failed", explain(error).line, mend)
+    except Exception as error:  # noqa: BLE001 -- doctor reports any error
+        return Check(name, "failed", explain(error).line, fix)
 
 
 def _settings(where: Target) -> dict[str, Connection] | Check:
-    """Return the connections' settings, from the file that was deployed where that is known."""
+    """Return the connections' settings, from the deployed file if it is known."""
     path = where.connections_file or Path(os.environ.get("DOSSIER_CONNECTIONS") or "connections.toml")
     name = "connections file"
     if not path.is_file():
-        return Check(name, "skipped", f"{path} is not here", "name it in DOSSIER_CONNECTIONS to check the vendors too")
+        return Check(name, "skipped", f"there is no {path}", "name it in DOSSIER_CONNECTIONS to check the vendors too")
     try:
         return load_toml(path)
     except DossierError as error:
-        return Check(name, "failed", str(error), "mend it and deploy again")
+        return Check(name, "failed", str(error), "fix it and deploy again")
 
 
 def _connection(where: Target, name: str, settings: Connection | None) -> Iterator[Check]:
     secret = _secret(where, name, settings)
     yield secret
     if settings is None:
-        yield Check(f"{name} vendor", "skipped", "its settings are not known here")
+        yield Check(f"{name} vendor", "skipped", "the connections file does not describe it")
     elif secret.state == "failed":
-        yield Check(f"{name} vendor", "skipped", "without its secret")
+        yield Check(f"{name} vendor", "skipped", "its secret is missing or wrong")
     else:
         yield _vendor(where, settings)
     yield _cases(where, name)
     if name in where.webhook_urls:
-        mend = "deploy again; see the log of the webhook function"
-        yield _tried(f"{name} webhook", partial(_webhook, where, name), mend)
+        fix = "deploy again; see the log of the webhook function"
+        yield _tried(f"{name} webhook", partial(_webhook, where, name), fix)
         yield _deliveries(where, name, settings)
 
 
 def _secret(where: Target, name: str, settings: Connection | None) -> Check:
-    check, mend = f"{name} secret", f"run `dossier secrets set {name}`"
+    check, fix = f"{name} secret", f"run `dossier secrets set {name}`"
     try:
         parts = secrets.read(where.session.client("secretsmanager"), f"{where.secret_prefix}/{name}")
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
-        return Check(check, "failed", explain(error).line, mend)
+    except Exception as error:  # noqa: BLE001 -- doctor reports any error
+        return Check(check, "failed", explain(error).line, fix)
     if parts is None or not parts["api_key"]:
-        return Check(check, "failed", "it has no API key", mend)
+        return Check(check, "failed", "it has no API key", fix)
     number = len(parts["webhook_secrets"])
     if settings is not None and settings.webhook is not None and not number:
-        return Check(check, "failed", "it has no webhook secret, so every delivery is refused", mend)
+        return Check(check, "failed", "it has no webhook secret, so every delivery is refused", fix)
     if settings is not None and settings.webhook is not None:
         wrong = secrets.unusable(parts["webhook_secrets"], settings.webhook.scheme)
         weak = secrets.weaknesses(parts["webhook_secrets"])
         if wrong or weak:
-            return Check(check, "failed" if wrong else "warning", (wrong or weak)[0], mend)
+            return Check(check, "failed" if wrong else "warning", (wrong or weak)[0], fix)
     return Check(check, "ok", f"an API key and {counted(number, 'webhook secret')}")
 
 
 def _vendor(where: Target, settings: Connection) -> Check:
-    """Ask the vendor something that changes nothing."""
+    """Send the vendor a request that changes nothing."""
     vendor, check = vendors.vendor(settings.vendor), f"{settings.name} vendor"
     try:
         seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+    except Exception as error:  # noqa: BLE001 -- doctor reports any error
         return Check(check, "failed", explain(error).line, _advice(error, settings.name))
     return Check(check, "ok", seen)
 
 
 def _advice(error: Exception, connection: str) -> str:
-    """Return what to do about an error of a connection's vendor: an outage says nothing about the key."""
+    """Return the fix for an error of a connection's vendor."""
     if isinstance(error, ThrottledError):
         return _ADVICE[error.why].format(connection=connection)
     if isinstance(error, VendorUnavailableError) and error.unreachable:
@@ -212,30 +212,30 @@ def _advice(error: Exception, connection: str) -> str:
     return next((_ADVICE[name] for name in names if name in _ADVICE), _ADVICE["other"]).format(connection=connection)
 
 
-_GO_ON = "cases wait, and go on by themselves"
+_GO_ON = "cases wait and continue by themselves"
 _ADVICE = {
     "unreachable": f"it cannot be reached: check base_url of [{{connection}}], DNS and the network; {_GO_ON}",
     "pause": f"the vendor limits the account: {_GO_ON}; if it lasts, lower limits.requests_per_second of "
     "[{connection}]",
-    "breaker": f"the vendor keeps failing: nothing to do but wait for it, or ask the vendor; {_GO_ON}",
-    "turn": "the connection's own limit is used up by its cases: run this again, or raise limits.requests_per_second",
-    "slot": "the connection's own limit is used up by its cases: run this again, or raise limits.concurrency",
-    "StrayAnswerError": "something else than the vendor's API answers: check base_url of [{connection}], and proxies",
+    "breaker": f"the vendor keeps failing: wait, or ask the vendor; {_GO_ON}",
+    "turn": "the connection's cases use up its own limit: run this again, or raise limits.requests_per_second",
+    "slot": "the connection's cases use up its own limit: run this again, or raise limits.concurrency",
+    "StrayAnswerError": "something other than the vendor's API answers: check base_url of [{connection}], and proxies",
     "VendorUnavailableError": f"the vendor has trouble: see its status page; {_GO_ON}",
     "OutcomeUnknownError": f"the vendor has trouble: see its status page; {_GO_ON}",
-    "UnauthorizedError": "the vendor does not take the key: run `dossier secrets set {connection}`",
-    "VendorRejectedError": "the vendor does not know what it is asked for: check the ids in [{connection}]",
-    "MalformedAnswerError": "something else than the vendor's API answers: check base_url of [{connection}]",
+    "UnauthorizedError": "the vendor rejects the key: run `dossier secrets set {connection}`",
+    "VendorRejectedError": "the vendor rejects the request: check the ids in [{connection}]",
+    "MalformedAnswerError": "something other than the vendor's API answers: check base_url of [{connection}]",
     "ConfigurationError": "fix the settings of [{connection}], or run `dossier secrets set {connection}`",
-    "key": "the vendor does not take the key: run `dossier secrets set {connection}`",
-    "stray": "something else than the vendor's API answers: check base_url of [{connection}], and proxies",
+    "key": "the vendor rejects the key: run `dossier secrets set {connection}`",
+    "stray": "something other than the vendor's API answers: check base_url of [{connection}], and proxies",
     "other": "check the settings of [{connection}], and its key: `dossier secrets set {connection}`",
 }
-"""What to do, by what keeps a request from being answered: a ``ThrottledError.why``, an error's class, a trouble."""
+"""The fix, by ``ThrottledError.why``, the error's class, or the kind of trouble."""
 
 
 def _cases(where: Target, name: str) -> Check:
-    """Say what keeps the cases of a connection from getting on, the most frequent trouble first."""
+    """Report what holds up the cases of a connection, the most frequent trouble first."""
     check, found = f"{name} cases", dict[str, list[tuple[Trouble, CaseRecord]]]()
     cases = where.app.cases
     for wait in islice(where.app.waits.waiting(name), MOST_CASES):
@@ -246,7 +246,7 @@ def _cases(where: Target, name: str) -> Check:
         if record.trouble is not None and not record.status.final:
             found.setdefault(_kind(record.trouble), []).append((record.trouble, record))
     if not found:
-        return Check(check, "ok", "nothing keeps one from getting on")
+        return Check(check, "ok", "none is held up")
     seen, groups = [], sorted(found.items(), key=lambda each: -len(each[1]))
     for _, held in groups:
         first = min(held, key=lambda each: each[0].since)[1]
@@ -260,9 +260,9 @@ def _kind(trouble: Trouble) -> str:
 
 
 def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
-    """Look at the deliveries of a day that came since the last one that was accepted: those should be, too.
+    """Check the last day's deliveries that were refused since the last accepted one.
 
-    Anybody may send what is refused. What names a case, a document or a job of the vendor's is a real one.
+    Anybody can send a delivery. One that names a case, a document or a job counts as the vendor's.
     """
     check, store, reader = (
         f"{name} deliveries",
@@ -280,7 +280,7 @@ def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
     hints = [(each, reader.read_hint(each.content) if reader else None) for each in refused]
     real = [each for each, hint in hints if hint and (hint.case_ids or hint.document_ids or hint.job_ids)]
     if not refused:
-        return Check(check, "ok", "none was refused in vain within a day")
+        return Check(check, "ok", "none refused since the last accepted one, within a day")
     shown = real or refused
     causes = Counter(each.cause or "unknown" for each in shown)
     latest = max(each.received_at for each in shown)
@@ -292,7 +292,7 @@ def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
 
 
 def _webhook(where: Target, name: str) -> str:
-    """Send an unsigned delivery, which has to be refused, and take it out of the evidence again."""
+    """Send an unsigned delivery, expect its refusal, and delete its evidence."""
     url, probe, began = where.webhook_urls[name], token_hex(8), now()
     headers = {"content-type": "application/json", PROBE: probe}
     with httpx.Client(timeout=_TIMEOUT, trust_env=where.endpoint_url is None) as client:
@@ -307,7 +307,7 @@ def _webhook(where: Target, name: str) -> str:
 
 
 def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
-    """Delete the evidence of a probe; where that is not allowed it stays, and ``dossier deliveries`` leaves it out."""
+    """Delete the evidence of a probe; without the permission it stays, and ``dossier deliveries`` hides it."""
     store = where.app.evidence
     for key in islice(store.list(name, since=began - timedelta(minutes=1), refused_only=True), MOST_DELIVERIES):
         evidence = store.find(key)
@@ -318,7 +318,7 @@ def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
 
 
 def _rejected(where: Target) -> Iterator[Check]:
-    """Yield the cases of the last day whose input was refused, if there are any: they are not sent anywhere."""
+    """Report the cases of the last day whose input was rejected; no vendor got them."""
     since = iso(now() - RECENT)
     refused = [
         each
@@ -329,17 +329,15 @@ def _rejected(where: Target) -> Iterator[Check]:
     if refused:
         shown = "; ".join(f"{each.connection} {each.reference}: {each.reason}" for each in refused[:3])
         more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
-        mend = "fix their inputs and submit them again, or `dossier redrive --dismiss` them"
-        yield Check(
-            "rejected cases", "warning", f"{counted(len(refused), 'case')} since yesterday: {shown}{more}", mend
-        )
+        fix = "fix their inputs and submit them again, or dismiss them: `dossier redrive --dismiss`"
+        yield Check("rejected cases", "warning", f"{counted(len(refused), 'case')} since yesterday: {shown}{more}", fix)
 
 
 def _queues(where: Target) -> Iterator[Check]:
     yield _tried(
         "dead letters",
         partial(_dead_letters, where),
-        "see what failed, then send it back, or --dismiss it: dossier redrive",
+        "run `dossier redrive`: it shows what failed; send it back, or --dismiss it",
     )
     yield _tried("waiting room", partial(_overdue, where), "see the log of the poll and sweep functions")
 
@@ -365,7 +363,7 @@ def _dead_letters(where: Target) -> str:
 
 
 def _overdue(where: Target) -> str:
-    """Look for waits that should have been polled some time ago."""
+    """Look for waits whose poll is overdue."""
     late = [
         f"{wait.connection} {wait.reference} since {wait.next_at}"
         for name in where.connections

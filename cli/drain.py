@@ -1,4 +1,4 @@
-"""``dossier drain``: nothing new starts; what waits ends by itself or is parked; what is left is shown."""
+"""``dossier drain``: stops new cases and shows the ones under way, which end by themselves or are parked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dossier.stores.cases import CaseRecord
 
 PARKED = "parked: an operator drained the deployment; `dossier redrive` resumes it"
 EVERY = 5.0
-"""Seconds between two looks with ``--wait``."""
+"""Seconds between two checks with ``--wait``."""
 SHOWN = 20
 
 
@@ -29,18 +29,18 @@ def drain(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Let nothing new start, end what waits if that is wanted, and show what is left.
+    """Stop new cases, optionally end the waiting ones, and show the cases under way.
 
     Args:
-        out: where it is printed.
+        out: prints the result.
         where: the deployment.
         park: ends waits and open questions: their cases fail, and ``dossier redrive`` resumes them.
-        stop: lets things start again, and does nothing else.
-        wait: looks again until nothing is left.
-        timeout: for how many seconds.
+        stop: only lets new cases start again.
+        wait: checks again until no case is left.
+        timeout: the most seconds to wait.
 
     Raises:
-        NotFinishedError: something is left after ``timeout``.
+        NotFinishedError: executions still run after ``timeout``.
 
     """
     cases = where.app.cases
@@ -70,30 +70,28 @@ def drain(
         ],
     }
     if running and wait:
-        message = f"{counted(running, 'execution')} left after {timeout:g} s: `dossier drain --park` ends what waits"
+        message = f"{counted(running, 'execution')} left after {timeout:g} s: `dossier drain --park` ends waiting cases"
         raise NotFinishedError(message, document=document)
     out.document(document)
-    out.line(
-        f"nothing new starts since {when(since or '')}; {counted(running, 'execution')} left, {parked} parked just now"
-    )
+    out.line(f"no new cases since {when(since or '')}; {counted(running, 'execution')} left, {parked} parked just now")
     rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
     if rows:
         out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)
     if running:
-        out.progress("they end by themselves; --park ends what waits, --wait looks until nothing is left")
+        out.progress("they end by themselves; --park ends waiting cases, --wait waits until none is left")
     else:
-        out.progress("nothing is under way: the stack may be destroyed (docs/deploy.md)")
+        out.progress("no case is under way: you can destroy the stack (docs/deploy.md)")
 
 
 def _running(where: Target) -> int:
-    """Count the executions that run: `cdk destroy` waits for them."""
+    """Count the running executions: `cdk destroy` waits for them."""
     pages = where.session.client("stepfunctions").get_paginator("list_executions")
     found = pages.paginate(stateMachineArn=where.state_machine_arn, statusFilter="RUNNING")
     return sum(len(page["executions"]) for page in found)
 
 
 def _left(where: Target) -> Iterator[CaseRecord]:
-    """Yield the cases that have not ended, at whatever connection, removed ones too."""
+    """Yield the cases that have not ended, of removed connections too."""
     for name in where.with_cases(None):
         yield from (each for each in where.app.cases.newest(name) if not each.status.final)
 

@@ -1,4 +1,4 @@
-"""How a command ends that does not succeed: one line for a person, and an exit code.
+"""The errors that end a command: one line for a person, and an exit code.
 
 Exit codes are a contract: 0 done, 1 the case (or the operation) failed, 2 bad usage, 3 not finished in time, 4 an
 operator has to answer first.
@@ -14,7 +14,7 @@ from cli.text import clean
 
 FAILED, BAD_USAGE, NOT_FINISHED, NEEDS_ANSWER = 1, 2, 3, 4
 INTERRUPTED = 130
-"""As shells have it for a command that Ctrl-C ended: 128 and the signal's number."""
+"""The shells' code for a command that Ctrl-C ended: 128 plus the signal's number."""
 
 _LOGIN = "set AWS credentials (AWS_PROFILE, `aws sso login`), or start the local AWS with `dossier up`"
 
@@ -24,9 +24,9 @@ class CommandError(Exception):
 
     Attributes:
         code: the exit code.
-        kind: the ``type`` that ``--json`` prints: the class name of the error, of Dossier's own tree where it has one.
-        fix: what to do about it, as a command or a short instruction; None where the message says all there is to say.
-        document: what ``--json`` prints beside ``error``.
+        kind: the ``type`` that ``--json`` prints: the error's class name, from ``dossier.errors`` where it has one.
+        fix: what to do, as a command or a short instruction; None if the message includes it.
+        document: the keys that ``--json`` prints beside ``error``.
 
     """
 
@@ -56,13 +56,13 @@ class CommandError(Exception):
 
 
 class BadUsageError(CommandError):
-    """The command was given something that it cannot work with."""
+    """An argument or option is invalid."""
 
     code = BAD_USAGE
 
 
 class NotFinishedError(CommandError):
-    """What the command waits for did not happen in time."""
+    """The case or operation did not finish in time."""
 
     code = NOT_FINISHED
 
@@ -80,7 +80,7 @@ class InterruptedCommandError(CommandError):
 
 
 def explain(error: Exception) -> CommandError:
-    """Return any error that ended a command as one that can be printed."""
+    """Convert any error into one that can be printed."""
     if isinstance(error, CommandError):
         return error
     return _of_dossier(error) or _of_aws(error) or _of_its_cause(error) or _of_the_system(error)
@@ -97,7 +97,7 @@ def _of_dossier(error: Exception) -> CommandError | None:
 
 
 def _of_aws(error: Exception) -> CommandError | None:
-    """Explain an error of botocore's, by name: its tree has no branches that say what to fix."""
+    """Explain an error of botocore's by its name: its classes do not group errors by their fix."""
     botocore = sys.modules.get("botocore.exceptions")
     if not botocore or not isinstance(error, botocore.BotoCoreError | botocore.ClientError):
         return None
@@ -106,7 +106,7 @@ def _of_aws(error: Exception) -> CommandError | None:
         return _denial(answer, error.operation_name) or CommandError(_refusal(answer, error.operation_name))
     name = type(error).__name__
     if "Credential" in name or "Token" in name or "SSO" in name or name == "ProfileNotFound":
-        return CommandError(f"no AWS account to work with ({error})", fix=_LOGIN)
+        return CommandError(f"no valid AWS credentials ({error})", fix=_LOGIN)
     if name == "NoRegionError":
         return CommandError("no AWS region is set", fix="set AWS_REGION, or start the local AWS with `dossier up`")
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
@@ -128,9 +128,8 @@ _SILENT = {
     "GetObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
 }
-"""The permission that a request to S3 needs, for those that S3 answers without naming it: the answer to a ``HEAD``
-request has no body, and is a 404 for an object that is not there only if the caller may list the bucket; callers of
-another account read "Access Denied"
+"""The permission for each S3 request whose denial does not name it. The answer to a ``HEAD`` request has no body, and
+is a 404 for a missing object only if the caller may list the bucket; callers of another account get "Access Denied"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html)."""
 _POLICIES = "`dossier policy` prints what each role needs (docs/permissions.md)"
 
@@ -142,7 +141,7 @@ def _denial(answer: dict[str, str], operation: str) -> CommandError | None:
     said = " ".join(answer.get("Message", "").split())
     found = _DENIAL.search(said)
     if found is None and operation not in _SILENT:
-        return CommandError(f"AWS refused {operation}: a permission of yours is missing ({said})", fix=_POLICIES)
+        return CommandError(f"AWS refused {operation}: a permission is missing ({said})", fix=_POLICIES)
     action = found["action"] if found else _SILENT[operation]
     on = f" on {found['resource']}" if found and found["resource"] else ""
     if found and "explicit deny" in found["why"]:
@@ -162,7 +161,7 @@ def _refusal(answer: dict[str, str], operation: str) -> str:
 
 
 def denied(error: Exception) -> CommandError | None:
-    """Return what is missing where an error came of a permission that the caller of the command does not have."""
+    """Explain an error that a missing permission of the user caused; None for any other error."""
     botocore, cause = sys.modules.get("botocore.exceptions"), error.__cause__
     if not botocore or not isinstance(cause, botocore.ClientError):
         return None
@@ -170,7 +169,7 @@ def denied(error: Exception) -> CommandError | None:
 
 
 def _of_its_cause(error: Exception) -> CommandError | None:
-    """Explain an error that a library has made of one of AWS's, as Powertools does when it reads a secret."""
+    """Explain an error in which a library wraps one of AWS's, as Powertools does when it reads a secret."""
     cause = error.__cause__ or error.__context__
     return _of_aws(cause) if isinstance(cause, Exception) else None
 
@@ -179,6 +178,4 @@ def _of_the_system(error: Exception) -> CommandError:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return CommandError(f"{where}{error.strerror}")
-    return CommandError(
-        f"an error that should not happen: {type(error).__name__}: {error} (DOSSIER_DEBUG=1 shows where)"
-    )
+    return CommandError(f"unexpected error: {type(error).__name__}: {error} (DOSSIER_DEBUG=1 prints the traceback)")

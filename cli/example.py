@@ -1,4 +1,4 @@
-"""``dossier example``: an execution input that is accepted as it is printed, and every way to start it."""
+"""``dossier example``: prints a complete execution input, and every way to start it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _TITLE = "case_title"
 
 
 def example(out: Output, where: Target, connection: str) -> None:
-    """Put a document of one page into the bucket, and print an input that names it, with the ways to start it.
+    """Upload a one-page document to the bucket, and print an input that names it, with the ways to start it.
 
-    Nothing is submitted: a vendor bills for that.
+    It submits nothing, because vendors bill for submissions.
     """
     where.require(connection)
     key = f"{SHARED}{DOCUMENT}"
     if where.app.objects.stat(key) is None:
         where.app.objects.write(key, page("Dossier: an example."), "application/pdf")
-        out.progress(f"a document of one page is put into s3://{where.bucket}/{key}")
+        out.progress(f"uploaded a one-page document to s3://{where.bucket}/{key}")
     settings = settings_of(where).get(connection)
     declared = vendors.options(settings) if settings else ()
     options: dict[str, OptionValue] = {_TITLE: "Example"} if any(each.name == _TITLE for each in declared) else {}
@@ -40,8 +40,8 @@ def example(out: Output, where: Target, connection: str) -> None:
     for title, lines in (
         ("Step Functions console", ways["console"]),
         ("AWS CLI", ways["aws_cli"]),
-        ("Dossier, with a file of yours", ways["dossier"]),
-        ("Drop, with a file of yours", ways["drop"]),
+        ("Dossier, with your own file", ways["dossier"]),
+        ("Drop, with your own file", ways["drop"]),
     ):
         out.line()
         out.line(f"{title}:")
@@ -55,7 +55,7 @@ def example(out: Output, where: Target, connection: str) -> None:
 
 
 def page(text: str) -> bytes:
-    """Return a PDF of one page with a line of text, its table of offsets right (ISO 32000-1, 7.5)."""
+    """Return a one-page PDF with a line of text and a correct table of offsets (ISO 32000-1, 7.5)."""
     drawn = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode("ascii")
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -76,7 +76,7 @@ def page(text: str) -> bytes:
 
 
 def _case(where: Target, connection: str, key: str, options: dict[str, OptionValue], at: datetime) -> dict[str, Any]:
-    """Return the input; each has a reference of its own, so that one with other content is in nobody's way."""
+    """Return the input, with a new reference each time, so that two examples never conflict."""
     return {
         "connection": connection,
         "reference": f"example-{at:%Y%m%d-%H%M%S}",
@@ -91,7 +91,7 @@ def _ways(where: Target, connection: str, case: dict[str, Any]) -> dict[str, lis
     start = ["aws", "stepfunctions", "start-execution", "--state-machine-arn", arn]
     copy = ["aws", "s3", "cp", "FILE.pdf", f"s3://{where.bucket}/{INBOX}{connection}/FILE.pdf"]
     console = (
-        [f"the local AWS has none: this is where it would be in an AWS account, for state machine {arn}"]
+        [f"the local AWS has no console; in an AWS account, open state machine {arn}"]
         if where.endpoint_url
         else [f"open https://{region}.console.aws.amazon.com/states/home?region={region}#/statemachines/view/{arn}"]
     )

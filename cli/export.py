@@ -25,16 +25,16 @@ AT_ONCE = 8
 
 
 def export(out: Output, where: Target, *, connection: str | None, since: str | None) -> None:
-    """Print one row for each field of each finished case, the latest submitted first; one row for a case without any.
+    """Print one row for each field of each finished case, latest submitted first; one row for a case without fields.
 
     Args:
-        out: where the rows are printed: CSV by RFC 4180, or with ``--json`` a list of objects with the same names.
+        out: prints the rows: CSV by RFC 4180, or with ``--json`` a list of objects with the same names.
         where: the deployment.
         connection: only its cases.
         since: only cases submitted since then: ``30m``, ``2h``, ``3d`` or a time.
 
     Raises:
-        BadUsageError: an unknown connection, or no time.
+        BadUsageError: an unknown connection, or an invalid time.
 
     """
     names = where.with_cases(connection)
@@ -50,7 +50,7 @@ def export(out: Output, where: Target, *, connection: str | None, since: str | N
     out.document(rows)
     out.csv(COLUMNS, (row.values() for row in rows))
     missing = sum(each is None for each in found)
-    lost = f"; {counted(missing, 'result')} not in the bucket any more" if missing else ""
+    lost = f"; {counted(missing, 'result')} no longer in the bucket" if missing else ""
     out.progress(f"{counted(len(rows), 'row')} of {counted(len(finished) - missing, 'case')}{lost}")
 
 

@@ -1,4 +1,4 @@
-"""``dossier fetch``: downloads a case's results to a folder, each file checked against the manifest."""
+"""``dossier fetch``: downloads a case's results to a folder, and checks each file against the manifest."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from dossier.stores.objects import folder
 
 CHUNK = 1 << 20
 TRIES, PAUSE = 3, 1.0
-"""Looks at a manifest that is being replaced, and seconds between them."""
-_DAMAGED = "s3://{bucket}/{key} is not what the case's manifest says: its sha256 differs"
+"""Reads of a manifest that is being replaced, and seconds between them."""
+_DAMAGED = "s3://{bucket}/{key} is not the file in the case's manifest: its sha256 differs"
 
 
 def fetch(
@@ -38,13 +38,11 @@ def fetch(
     documents: bool,
     revision: int | None = None,
 ) -> None:
-    """Download a case's results: the latest revision with all that is in the folder besides, or an earlier one.
-
-    The submitted documents come along only if wanted.
+    """Download a case's results: everything in its folder with the latest revision, or an earlier revision.
 
     Raises:
         CommandError: there are no results yet, or no such revision, or a file is missing or damaged.
-        BadUsageError: the directory cannot be one.
+        BadUsageError: the directory is a file.
 
     """
     if directory.exists() and not directory.is_dir():
@@ -60,7 +58,7 @@ def fetch(
     wanted = [key for key in listed if documents or not key.startswith(f"{prefix}documents/")]
     lost = [key for key in named if key not in listed and (documents or not key.startswith(f"{prefix}documents/"))]
     if lost:
-        raise CommandError(f"s3://{where.bucket}/{lost[0]} is in the case's manifest, but not in the bucket any more")
+        raise CommandError(f"s3://{where.bucket}/{lost[0]} is in the case's manifest, but no longer in the bucket")
     files = []
     places = _places([_shown(key, prefix) for key in wanted], prefix)
     for key in wanted:
@@ -69,8 +67,8 @@ def fetch(
         path = str(directory.joinpath(*parts))
         files.append({"path": path, "key": key, "size": listed[key], "sha256": digest, "verified": key in named})
     number = revision or record.standing or None
-    told = {"connection": record.connection, "reference": reference, "revision": number, "directory": str(directory)}
-    out.document({**told, "files": files})
+    names = {"connection": record.connection, "reference": reference, "revision": number, "directory": str(directory)}
+    out.document({**names, "files": files})
     for file in files:
         out.line(str(file["path"]))
     which = f" (revision {revision})" if revision else f" ({record.status.value})"
@@ -79,7 +77,7 @@ def fetch(
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A file as a manifest names it; manifests of version 1 name no versions."""
+    """A file of a manifest; manifests of version 1 name no versions."""
 
     key: str
     size: int
@@ -88,11 +86,11 @@ class Named:
 
 
 def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | None) -> Mapping[str, Named]:
-    """Return the files of the latest revision, or of another one, by key."""
+    """Return the files of a revision by key; of the latest one if ``revision`` is None."""
     key = f"{prefix}manifest.json" if revision is None else f"{prefix}revisions/{revision}/manifest.json"
     body = where.app.objects.read(key)
     if body is None and revision is not None and revision == record.standing:
-        body = where.app.objects.read(f"{prefix}manifest.json")  # the only one, of before there were revisions
+        body = where.app.objects.read(f"{prefix}manifest.json")  # stored before there were revisions
     if body is None and revision is not None:
         raise CommandError(f"case {record.reference} has no revision {revision}: the latest is {record.standing}")
     if body is None:
@@ -105,10 +103,10 @@ def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | No
 def _undisturbed(
     where: Target, record: CaseRecord, prefix: str, named: Mapping[str, Named], *, documents: bool
 ) -> Mapping[str, Named]:
-    """Return the latest manifest, whose files are those that are there: one may be published just now.
+    """Return the latest manifest once its files are in place: a new revision may be being published.
 
     Raises:
-        CommandError: a file is another one than the manifest says, and stays so.
+        CommandError: a file still differs from the manifest after the last try.
 
     """
     for left in range(TRIES - 1, -1, -1):
@@ -125,21 +123,21 @@ def _undisturbed(
 
 
 def _listed(where: Target, prefix: str, named: Mapping[str, Named]) -> dict[str, int]:
-    """Return the size of each file in the case's folder, former revisions aside; what is named as it is named."""
+    """Return the size of each file in the case's folder without earlier revisions; the manifest's sizes go first."""
     found = {key: size for key, size in where.app.objects.list(prefix) if not key.startswith(f"{prefix}revisions/")}
     return {key: named[key].size if key in named else size for key, size in found.items()}
 
 
 def _shown(key: str, prefix: str) -> str:
-    """Return the key by whose place a file goes: a former revision lies as it lay when it was the latest."""
+    """Return the key that a file of an earlier revision had while that revision was the latest."""
     return re.sub(rf"^{re.escape(prefix)}revisions/\d+/", prefix, key)
 
 
 def _places(keys: Sequence[str], prefix: str) -> dict[str, tuple[str, ...]]:
-    """Return where each file goes below the directory, by its key: one place for each on every file system.
+    """Return each file's path below the directory, by its key, unique on every file system.
 
-    A name is made safe as those are that Dossier stores: what somebody else put into the case's folder cannot lead out
-    of the directory, be a device of Windows, or take another file's place where letters' case makes no difference.
+    Names are made safe as Dossier's own are: a file that somebody else put into the case's folder cannot lead out of
+    the directory, be a Windows device, or replace another file on a case-insensitive file system.
     """
     names = {key: [safe_name(part) for part in _parts(key.removeprefix(prefix))] for key in keys}
     folders = {key: tuple(parts[:-1]) for key, parts in names.items()}
@@ -156,7 +154,7 @@ def _places(keys: Sequence[str], prefix: str) -> dict[str, tuple[str, ...]]:
 def _parts(name: str) -> tuple[str, ...]:
     parts = PurePosixPath(name).parts
     if not parts or name != "/".join(parts) or {"..", "/"} & set(parts) or "\\" in name or "\0" in name:
-        raise CommandError(f'"{clean(name)}" is no file name: it is not fetched')
+        raise CommandError(f'"{clean(name)}" is not a safe file name: rename or delete the object')
     return parts
 
 
@@ -167,7 +165,7 @@ def _folded(folder: tuple[str, ...]) -> tuple[str, ...]:
 def _download(where: Target, key: str, size: int, directory: Path, parts: Sequence[str], named: Named | None) -> str:
     digest, version = hashlib.sha256(), named.version_id if named else None
     if version is not None and where.app.objects.stat(key, version_id=version) is None:
-        raise CommandError(f"s3://{where.bucket}/{key} is not kept any more in the version of this revision")
+        raise CommandError(f"the bucket no longer has this revision's version of s3://{where.bucket}/{key}")
     source = where.app.objects.open(key, size, version_id=version)
     with source, created(directory, parts, replaces=True) as target:
         while chunk := source.read(CHUNK):

@@ -1,8 +1,7 @@
-"""Files that a command creates: nothing that is there is written through, whoever put it there.
+"""Files that a command creates, without writing through an existing file or link.
 
-Each new file gets a name of its own that did not exist (``O_EXCL``), no link is followed (``O_NOFOLLOW``), and every
-folder below the one that the user named is opened as a folder, from the one above it: a link that is swapped in
-between cannot lead anywhere else.
+Each new file gets a new temporary name (``O_EXCL``), no link is followed (``O_NOFOLLOW``), and every folder below the
+user's one is opened from the folder above it, so that a link swapped in meanwhile cannot lead elsewhere.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | get
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _BY_FOLDER = {os.open, os.mkdir, os.rename, os.link, os.unlink} <= os.supports_dir_fd
-"""Whether this system opens names from a folder that is open already (all but Windows do)."""
+"""Whether this system opens names relative to an open folder (all but Windows do)."""
 
 
 @contextmanager
 def created(folder: Path, parts: Sequence[str], *, replaces: bool) -> Iterator[IO[bytes]]:
-    """Yield a new file that becomes ``folder/parts`` once all of it is written, and is gone if that fails.
+    """Yield a new file that becomes ``folder/parts`` once it is complete, and is deleted if writing fails.
 
-    Folders in between are made. The folder itself is the user's word: a link there is followed.
+    Missing folders are created. The user chose ``folder`` itself, so it may be a link.
 
     Args:
-        folder: where the user wants files.
-        parts: folders and name below it; each is one name.
-        replaces: whether a file of that name is replaced (a link is: by the file, its target stays as it is).
+        folder: the folder that the user named.
+        parts: the folders and the file name below it.
+        replaces: whether to replace a file of that name (or a link, but not its target).
 
     Raises:
-        CommandError: a link is in a folder's place; or, unless ``replaces``, something of that name is there.
+        CommandError: a link stands in place of a folder; or the name exists and ``replaces`` is false.
 
     """
     *between, name = parts
@@ -52,20 +51,20 @@ def created(folder: Path, parts: Sequence[str], *, replaces: bool) -> Iterator[I
 
 
 class _Inside:
-    """A folder, held open where the system can do that."""
+    """A folder, kept open where the system supports that."""
 
     def __init__(self, path: Path, fd: int | None) -> None:
         self.path = path
         self.fd = fd
 
     def at(self, name: str) -> str:
-        """Return how a name in it is called to the system."""
+        """Return the path of a name in it, as the system's calls take it."""
         return name if self.fd is not None else str(self.path / name)
 
 
 @contextmanager
 def _opened(folder: Path, between: Sequence[str]) -> Iterator[_Inside]:
-    """Yield the innermost folder; each is made where it is missing."""
+    """Yield the innermost folder, creating missing ones."""
     folder.mkdir(parents=True, exist_ok=True)
     path, fd = folder, os.open(folder, _FOLDER) if _BY_FOLDER else None
     try:
@@ -77,7 +76,7 @@ def _opened(folder: Path, between: Sequence[str]) -> Iterator[_Inside]:
             if path.is_symlink():
                 raise CommandError(f"{path} is a link, which leads out of {folder}: remove it")
             if fd is not None:
-                outer, fd = fd, _entered(path, name, fd, folder)
+                outer, fd = fd, _entered(path, name, fd)
                 os.close(outer)
         yield _Inside(path, fd)
     finally:
@@ -85,15 +84,15 @@ def _opened(folder: Path, between: Sequence[str]) -> Iterator[_Inside]:
             os.close(fd)
 
 
-def _entered(path: Path, name: str, fd: int, folder: Path) -> int:
+def _entered(path: Path, name: str, fd: int) -> int:
     try:
         return os.open(name, _FOLDER | _NO_LINK, dir_fd=fd)
     except OSError as error:
-        raise CommandError(f"{path} is no folder of {folder} ({error.strerror}): remove it") from None
+        raise CommandError(f"{path} is not a folder ({error.strerror}): remove it") from None
 
 
 def _name(inside: _Inside, part: str, name: str, *, replaces: bool) -> None:
-    """Give a finished file its name."""
+    """Give a complete file its final name."""
     target = inside.at(name)
     if replaces:
         os.rename(inside.at(part), target, src_dir_fd=inside.fd, dst_dir_fd=inside.fd)
@@ -101,7 +100,7 @@ def _name(inside: _Inside, part: str, name: str, *, replaces: bool) -> None:
     try:
         os.link(inside.at(part), target, src_dir_fd=inside.fd, dst_dir_fd=inside.fd)
     except FileExistsError:
-        raise CommandError(f"{inside.path / name} is there already: say how the file is to be called") from None
-    except OSError:  # a file system without hard links: the name is taken first, and then replaced
+        raise CommandError(f"{inside.path / name} exists already: give another file name") from None
+    except OSError:  # a file system without hard links: claim the name first, then replace it
         os.close(os.open(target, _NEW, 0o666, dir_fd=inside.fd))
         os.rename(inside.at(part), target, src_dir_fd=inside.fd, dst_dir_fd=inside.fd)

@@ -1,4 +1,4 @@
-"""``dossier up`` and ``dossier down``: the local AWS and the vendors' sandbox."""
+"""``dossier up`` and ``dossier down``: the local AWS and the sandbox."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ INTERRUPTED = "the local AWS was stopped while the case was under way"
 
 
 def up(out: Output, *, connections: Path | None, reset: bool) -> None:
-    """Start what does not run yet, deploy, and print the outputs."""
+    """Start the local AWS and the sandbox if needed, deploy, and print the outputs."""
     if connections is not None and not connections.is_file():
         raise BadUsageError(f"there is no connections file {connections}")
     was_up = control.current() is not None
     try:
         control.up(connections=connections, reset=reset, report=out.progress)
     except LocalError as error:
-        raise _told(error, out) from None
+        raise _reported(error, out) from None
     where = target.find(local=True)
-    going_on = 0 if was_up else resume_interrupted(where)
-    if going_on:
-        out.progress(f"{counted(going_on, 'case')} resumed: the local AWS was stopped while they were under way")
+    resumed = 0 if was_up else resume_interrupted(where)
+    if resumed:
+        out.progress(f"{counted(resumed, 'case')} resumed: the local AWS was stopped while they were under way")
     outputs(out, where)
 
 
 def resume_interrupted(where: target.Target) -> int:
-    """Resume the cases whose executions ended with an earlier local AWS; return how many there are.
+    """Resume the cases whose executions ended with an earlier local AWS; return their number.
 
-    An execution of the local AWS does not survive its process. Each such case is recorded as failed and sent back to
-    work, as ``dossier redrive`` does it. A case that ended before its documents were stored has to be submitted again.
+    An execution of the local AWS does not survive its process. Each such case is recorded as failed and redriven. A
+    case whose documents were not stored yet must be submitted again.
     """
     resumed = 0
     for name in where.connections:
@@ -76,7 +76,7 @@ def _record_interruption(where: target.Target, case: Case) -> None:
 
 
 def down(out: Output) -> None:
-    """Stop both."""
+    """Stop the local AWS and the sandbox."""
     stopped: list[str] = []
 
     def report(line: str) -> None:
@@ -86,16 +86,16 @@ def down(out: Output) -> None:
     try:
         control.down(report=report)
     except LocalError as error:
-        raise _told(error, out) from None
+        raise _reported(error, out) from None
     if stopped:
-        out.progress("cases and files are kept: `dossier up` continues with them, `dossier up --reset` deletes them")
+        out.progress("cases and files stay: `dossier up` continues with them, `dossier up --reset` deletes them")
     else:
-        out.progress("nothing was up")
+        out.progress("nothing was running")
     out.document({"stopped": stopped})
 
 
 def outputs(out: Output, where: target.Target) -> None:
-    """Print what the deployment is reached by."""
+    """Print the deployment's addresses and names."""
     found = where.outputs()
     out.document(found)
     webhooks = [(f"webhook {name}", url) for name, url in found.pop("webhook_urls").items()]
@@ -103,8 +103,8 @@ def outputs(out: Output, where: target.Target) -> None:
     out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items())])
 
 
-def _told(error: LocalError, out: Output) -> CommandError:
-    """Return the error's first line, after its details were told; the error itself is one line."""
+def _reported(error: LocalError, out: Output) -> CommandError:
+    """Print the details of an error, and return its first line as the command's error."""
     first, *details = str(error).splitlines()
     for line in details:
         out.progress(line)

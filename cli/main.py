@@ -1,5 +1,5 @@
-"""The ``dossier`` command: what each command is called and takes; what it does is in the module of its name."""
-# ruff: noqa: PLC0415 -- a command imports what it needs when it runs: `dossier --help` does not wait for boto3
+"""The ``dossier`` command: names and parameters of each command; the module of the same name has its work."""
+# ruff: noqa: PLC0415 -- a command imports its module when it runs, which keeps `dossier --help` fast
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer._click.exceptions import ClickException  # typer has a copy of click, and exports not all of it
+from typer._click.exceptions import ClickException  # typer bundles click, but does not export this
 from typer.core import TyperGroup
 
 from cli.errors import FAILED, INTERRUPTED, BadUsageError, CommandError, explain
-from cli.output import Output, clean_logs, tell
+from cli.output import Output, clean_logs, report
 
 if TYPE_CHECKING:
     from cli.target import Target
 
 
 class Commands(TyperGroup):
-    """The commands; whatever ends one badly becomes one line on stderr and an exit code."""
+    """The commands; any error of one becomes one line on stderr and an exit code."""
 
     def main(
         self,
@@ -33,7 +33,7 @@ class Commands(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command and exit with its code; errors are never shown as a traceback."""
+        """Run a command and exit with its code; never print a traceback."""
         given = list(sys.argv[1:] if args is None else args)
         options = given[: given.index("--")] if "--" in given else given
         as_json = "--json" in options
@@ -44,11 +44,11 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             _silence()
             code = FAILED
-        except Exception as error:  # noqa: BLE001 -- the last resort: a person gets one line, never a traceback
+        except Exception as error:  # noqa: BLE001 -- a person gets one line, never a traceback
             if os.environ.get("DOSSIER_DEBUG") == "1":
                 traceback.print_exc()
             problem = _usage(error) or explain(error)
-            tell(problem, as_json=as_json)
+            report(problem, as_json=as_json)
             code = problem.code
         if standalone_mode:
             sys.exit(code if isinstance(code, int) else 0)
@@ -57,7 +57,7 @@ class Commands(TyperGroup):
 
 def _usage(error: Exception) -> CommandError | None:
     if isinstance(error, typer.Abort):
-        return CommandError("aborted, nothing was done")
+        return CommandError("aborted; nothing changed")
     if not isinstance(error, ClickException):
         return None
     context = getattr(error, "ctx", None)
@@ -66,14 +66,14 @@ def _usage(error: Exception) -> CommandError | None:
 
 
 def _silence() -> None:
-    """Keep the interpreter from flushing what nobody reads any more (Python docs, "Note on SIGPIPE")."""
+    """Keep the interpreter from flushing to a closed pipe (Python docs, "Note on SIGPIPE")."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
     name="dossier",
     cls=Commands,
-    help="Sends documents to your document-processing vendor and lands every result in your own S3 bucket.",
+    help="Send documents to your document-processing vendor, and get every result in your own S3 bucket.",
     epilog="Exit codes: 0 done, 1 the case or the operation failed, 2 bad usage, 3 not finished in time, "
     "4 an operator has to answer first. `dossier COMMAND --help` explains a command.",
     pretty_exceptions_enable=False,
@@ -82,7 +82,7 @@ app = typer.Typer(
 )
 secrets_app = typer.Typer(name="secrets", help="The connections' keys, in Secrets Manager.", rich_markup_mode=None)
 app.add_typer(secrets_app)
-sandbox_app = typer.Typer(name="sandbox", help="The vendors' sandbox on this machine.", rich_markup_mode=None)
+sandbox_app = typer.Typer(name="sandbox", help="The sandbox of the vendors on this machine.", rich_markup_mode=None)
 fault_app = typer.Typer(name="fault", help="Make the sandbox fail on purpose.", rich_markup_mode=None)
 sandbox_app.add_typer(fault_app)
 app.add_typer(sandbox_app)
@@ -90,7 +90,7 @@ app.add_typer(sandbox_app)
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION")]
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, for programs.")]
-Local = Annotated[bool, typer.Option("--local", help="Use the local AWS or nothing.")]
+Local = Annotated[bool, typer.Option("--local", help="Use only the local AWS.")]
 Stage = Annotated[
     str | None, typer.Option("--stage", help="Use this stage in the AWS account, even if the local AWS is up.")
 ]
@@ -125,20 +125,20 @@ def _target(*, local: bool, stage: str | None) -> Target:
 
 @app.command()
 def up(
-    connections: Annotated[Path | None, typer.Option(help="Another connections file.")] = None,
+    connections: Annotated[Path | None, typer.Option(help="The connections file to deploy.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Delete all local cases and files first.")] = False,
     as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- it always is
+    local: Local = False,  # noqa: ARG001 -- always local
 ) -> None:
-    """Start the local AWS and the vendors' sandbox, and deploy."""
+    """Start the local AWS and the sandbox of the vendors, and deploy."""
     from cli import local as here
 
     here.up(Output(as_json=as_json), connections=connections, reset=reset)
 
 
 @app.command()
-def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- it always is
-    """Stop the local AWS and the sandbox; cases and files are kept for the next `dossier up`."""
+def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- always local
+    """Stop the local AWS and the sandbox; cases and files stay for the next `dossier up`."""
     from cli import local as here
 
     here.down(Output(as_json=as_json))
@@ -146,7 +146,7 @@ def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -
 
 @app.command()
 def outputs(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
-    """Show what the deployment is reached by: webhook URLs, bucket, state machine."""
+    """Show the deployment's webhook URLs, bucket and state machine."""
     from cli import local as here
 
     here.outputs(Output(as_json=as_json), _target(local=local, stage=stage))
@@ -159,13 +159,13 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
         Path | None,
         typer.Option(metavar="FILE", help="Read the API key, then one webhook secret a line; - is standard input."),
     ] = None,
-    api_key: Annotated[str | None, typer.Option(help="The vendor's API key; the shell's history keeps it.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="The vendor's API key. It stays in the shell's history.")] = None,
     webhook_secret: Annotated[
-        list[str] | None, typer.Option(help="A webhook secret; the current one first, then any still valid.")
+        list[str] | None, typer.Option(help="A webhook secret; the current one first, then any that is still valid.")
     ] = None,
     apply_refused: Annotated[
         bool | None,
-        typer.Option(help="Verify deliveries that were refused before the secret was set, and apply them."),
+        typer.Option(help="Apply deliveries that were refused before, and that the new secret proves."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Ask the vendor whether it accepts the new API key.")
@@ -174,7 +174,7 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Write a connection's secret, which is asked for on a terminal, or read from standard input.
+    """Store a connection's secret. On a terminal, the command asks for it; otherwise it reads standard input.
 
     Standard input has the API key first, then one webhook secret a line: vault read … | dossier secrets set invoices
     """
@@ -193,8 +193,8 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
 
 
 @fault_app.command("list")
-def fault_list(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- it always is
-    """List every fault with what the vendor does, and the rates that are set."""
+def fault_list(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- always local
+    """List every fault, its effect, and the rates that are set."""
     from cli import sandbox
 
     sandbox.list_faults(Output(as_json=as_json))
@@ -207,16 +207,18 @@ def fault_set(  # noqa: PLR0917 -- a command line is its parameters
     vendor: Annotated[str | None, typer.Option(help="Only at this vendor.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only at this operation, such as upload or status.")] = None,
     times: Annotated[int | None, typer.Option(min=0, help="How many times at most.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="How long the pause or the delay is.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="The length of the pause or the delay.")] = None,
     status: Annotated[
-        int | None, typer.Option(min=200, max=599, help="The HTTP status, of faults that answer with one.")
+        int | None, typer.Option(min=200, max=599, help="The HTTP status, for faults that answer with one.")
     ] = None,
-    form: Annotated[str | None, typer.Option(help="Which form of it, of faults that have several.")] = None,
-    when: Annotated[str | None, typer.Option(help="before or after the work, of html and stray_status.")] = None,
+    form: Annotated[str | None, typer.Option(help="The form, for faults that have several.")] = None,
+    when: Annotated[
+        str | None, typer.Option(help="before or after the request's work, for html and stray_status.")
+    ] = None,
     as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- it always is
+    local: Local = False,  # noqa: ARG001 -- always local
 ) -> None:
-    """Make something go wrong from now on."""
+    """Switch a fault on."""
     from cli import sandbox
 
     rule = {"rate": rate, "vendor": vendor, "operation": operation, "times": times, "seconds": seconds}
@@ -227,9 +229,9 @@ def fault_set(  # noqa: PLR0917 -- a command line is its parameters
 def fault_clear(
     name: Annotated[str | None, typer.Argument(metavar="[FAULT]")] = None,
     as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- it always is
+    local: Local = False,  # noqa: ARG001 -- always local
 ) -> None:
-    """Take back one fault, or all."""
+    """Switch off one fault, or all."""
     from cli import sandbox
 
     sandbox.clear_faults(Output(as_json=as_json), name)
@@ -240,37 +242,37 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     connection: Connection,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE|URL", help="Files, s3:// objects, and https:// where the vendor reads URLs."),
+        typer.Argument(metavar="FILE|URL", help="Files, s3:// objects, or https:// if the vendor reads URLs."),
     ] = None,
     reference: Annotated[str | None, typer.Option(help="Your own name for the case.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="K=V",
-            help="An option of the vendor's. `dossier vendor CONNECTION` or `--option help` lists them: each with its "
-            "type, and what it does.",
+            help="An option of the vendor's. `dossier vendor CONNECTION` or `--option help` lists all, with their "
+            "types and effects.",
         ),
     ] = None,
     case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
     deadline: Annotated[
-        str | None, typer.Option(metavar="D", help="How long the vendor has: seconds, or 90m, 12h, 3d.")
+        str | None, typer.Option(metavar="D", help="How long to wait for the vendor: seconds, or 90m, 12h, 3d.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the case ends.")] = False,
     allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Send a file again whose bytes are in the case already.")
+        bool, typer.Option("--allow-duplicates", help="Send a file even if the case has the same bytes already.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="With --wait: seconds to wait at most (default 3600).")
+        float | None, typer.Option(min=0, help="With --wait: the most seconds to wait (default 3600).")
     ] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Submit files as one case; `dossier vendor CONNECTION` lists the options that it may have."""
+    """Submit files as one case; `dossier vendor CONNECTION` lists the vendor's options."""
     from cli import submit as here
 
     if timeout is not None and not wait:
-        raise BadUsageError("--timeout is of use with --wait only", fix="add --wait, or leave --timeout out")
+        raise BadUsageError("--timeout needs --wait", fix="add --wait, or leave --timeout out")
 
     here.submit(
         Output(as_json=as_json),
@@ -289,7 +291,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
 
 @app.command()
 def example(connection: Connection, as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
-    """Print an execution input for a connection, filled in and ready to be pasted, and the ways to start it."""
+    """Print a complete execution input for a connection, ready to paste, and the ways to start it."""
     from cli import example as here
 
     here.example(Output(as_json=as_json), _target(local=local, stage=stage), connection)
@@ -302,14 +304,14 @@ def collect(
         list[str] | None, typer.Argument(metavar="[ID]...", help="The vendor's cases, documents or jobs.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="All that the account lists since: 30m, 2h, 3d or a time.")
+        str | None, typer.Option(metavar="WHEN", help="All that the account lists since then: 30m, 2h, 3d or a time.")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Your own name for the one case.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Your own name for the case; only with one id.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Collect what Dossier did not submit: cases, documents, or a batch by its job."""
+    """Collect cases and documents that Dossier did not submit, or a batch by its job."""
     from cli import collect as here
 
     where = _target(local=local, stage=stage)
@@ -324,7 +326,7 @@ def status(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Show where a case stands."""
+    """Show the state of a case."""
     from cli import status as here
 
     reference, at = _one_case(words, connection)
@@ -332,7 +334,7 @@ def status(
 
 
 def _one_case(words: Sequence[str], connection: str | None) -> tuple[str, str | None]:
-    """Return reference and connection; ``CONNECTION REFERENCE``, as earlier versions took them, is accepted too."""
+    """Return reference and connection; the ``CONNECTION REFERENCE`` of earlier versions works too."""
     if len(words) > 2 or (len(words) == 2 and connection is not None):
         raise BadUsageError(
             "give one REFERENCE, and its connection with --connection", fix="see `dossier status --help`"
@@ -349,15 +351,15 @@ def list_cases(  # noqa: PLR0917 -- a command line is its parameters
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
     review: Annotated[bool, typer.Option("--review", help="Only cases that a person should look at.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit says.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, without --limit.")] = False,
     after: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Only cases after this one: the cursor of the last one shown.")
+        str | None, typer.Option(metavar="CURSOR", help="Only cases after the one with this cursor.")
     ] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """List cases, the latest submitted first."""
+    """List cases, latest submitted first."""
     from cli import status as here
 
     here.cases(
@@ -391,8 +393,8 @@ def fetch(
     reference: Reference,
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     connection: AtConnection = None,
-    documents: Annotated[bool, typer.Option("--documents", help="The submitted documents as well.")] = False,
-    revision: Annotated[int | None, typer.Option(min=1, help="Not the latest revision, but this one.")] = None,
+    documents: Annotated[bool, typer.Option("--documents", help="Download the submitted documents too.")] = False,
+    revision: Annotated[int | None, typer.Option(min=1, help="This revision instead of the latest.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
@@ -409,12 +411,12 @@ def refresh(
     reference: Reference,
     connection: AtConnection = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is collected.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 600,
+    timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 600,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Collect an ended case again: what its vendor has changed since becomes its next revision."""
+    """Collect an ended case again; if the vendor has changed it, the change becomes its next revision."""
     from cli import refresh as here
 
     where = _target(local=local, stage=stage)
@@ -429,7 +431,7 @@ def cancel(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """End a case; what is there stays, and what the vendor may still bill is shown."""
+    """End a case, keep its data, and list the documents that the vendor may still bill."""
     from cli import cancel as here
 
     here.cancel(Output(as_json=as_json), _target(local=local, stage=stage), reference, connection=connection)
@@ -438,17 +440,19 @@ def cancel(
 @app.command()
 def resolve(  # noqa: PLR0917 -- a command line is its parameters
     reference: Reference,
-    retry: Annotated[bool, typer.Option("--retry", help="Do it again: the vendor certainly has not got it.")] = False,
-    use: Annotated[str | None, typer.Option(metavar="ID", help="The vendor has it, and calls it ID.")] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Retry the request (only if the vendor did not receive it).")
+    ] = False,
+    use: Annotated[str | None, typer.Option(metavar="ID", help="Go on with ID, which the vendor has.")] = None,
     give_up: Annotated[bool, typer.Option("--give-up", help="End the case as failed.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="With --use: whatever the vendor calls it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --use: accept ID even if its name differs.")] = False,
     connection: AtConnection = None,
     question: Annotated[str | None, typer.Option(metavar="WHAT", help="Which question, if several are open.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Answer a case that needs attention: --retry, --use ID or --give-up; without one, show what is asked."""
+    """Answer a case that needs attention: --retry, --use ID or --give-up; without one, show its questions."""
     from cli import resolve as here
 
     answer = here.Answer.of(retry=retry, use=use, give_up=give_up, force=force)
@@ -460,20 +464,20 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
 def redrive(  # noqa: PLR0917 -- a command line is its parameters
     references: Annotated[list[str] | None, typer.Argument(metavar="[REFERENCE]...")] = None,
     connection: Annotated[str | None, typer.Option(help="Only this connection's cases and dead letters.")] = None,
-    cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Only causes with this text in them.")] = None,
+    cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Only causes that contain this text.")] = None,
     reference: Annotated[list[str] | None, typer.Option(help="Only this case.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent back.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show them, and send nothing back.")] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Without asking; what was rejected only by --cause or reference.")
+        bool, typer.Option("--yes", help="Do not ask. Rejected cases also need --cause or a reference.")
     ] = False,
     dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Take them off this list for good; dead letters are deleted.")
+        bool, typer.Option("--dismiss", help="Take them off this list for good, and delete dead letters.")
     ] = False,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Show failed cases and dead letters by cause, and send them back to work where they stopped."""
+    """Show failed cases and dead letters by cause, and resume them where they stopped."""
     from cli import redrive as here
 
     here.redrive(
@@ -491,14 +495,14 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
 @app.command()
 def deliveries(
     connection: Annotated[str | None, typer.Option(help="Only deliveries of this connection.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="Only accepted, refused or not ours ones.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only this verdict, such as accepted or refused.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """List webhook deliveries, the latest first."""
+    """List webhook deliveries, latest first."""
     from cli import deliveries as here
 
     where = _target(local=local, stage=stage)
@@ -513,7 +517,7 @@ def replay(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Verify webhook deliveries that were kept, and apply them again."""
+    """Verify stored webhook deliveries, and apply them again."""
     from cli import replay as here
 
     here.replay(Output(as_json=as_json), _target(local=local, stage=stage), words, connection=connection)
@@ -528,7 +532,7 @@ def vendor(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Ask a connection's vendor by hand; alone, list what it can be asked, and the options of a case."""
+    """Send one request to a connection's vendor; without OPERATION, list operations and the options of a case."""
     from cli import vendor as here
 
     here.ask(Output(as_json=as_json), _target(local=local, stage=stage), connection, operation, context.args)
@@ -536,15 +540,15 @@ def vendor(
 
 @app.command()
 def drain(
-    park: Annotated[bool, typer.Option("--park", help="End what waits: `dossier redrive` resumes it.")] = False,
+    park: Annotated[bool, typer.Option("--park", help="End waiting cases; `dossier redrive` resumes them.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Let new cases start again.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is under way.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until no case is under way.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 3600,
     as_json: Json = False,
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Let nothing new start, and show what is under way: before the stack is destroyed."""
+    """Stop new cases and show the ones under way, before you destroy the stack."""
     from cli import drain as here
 
     where = _target(local=local, stage=stage)
@@ -558,7 +562,7 @@ def policy(
     local: Local = False,
     stage: Stage = None,
 ) -> None:
-    """Print the least IAM policy of a role, filled in for this stage: to attach with `aws iam create-policy`."""
+    """Print the least-privilege IAM policy of a role for this stage, as `aws iam create-policy` takes it."""
     from cli import policy as here
 
     here.policy(Output(as_json=as_json), role, lambda: _target(local=local, stage=stage), stage=stage)
@@ -566,7 +570,7 @@ def policy(
 
 @app.command()
 def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
-    """Check keys, URLs, permissions and webhook set-up, and say how to mend each."""
+    """Check keys, URLs, permissions and webhook set-up, and say how to fix each problem."""
     from cli import doctor as here
 
     here.doctor(Output(as_json=as_json), lambda: _target(local=local, stage=stage))

@@ -1,4 +1,4 @@
-"""Where a command's words go: results to stdout, progress and errors to stderr; with ``--json`` one document."""
+"""Output of commands: results to stdout, progress and errors to stderr; with ``--json`` one document."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _NUMBER = re.compile(r"[+-]?[\d.,' ]*\d%?")
 
 
 class Output:
-    """What a command says, for people or (``as_json``) for programs."""
+    """Prints a command's output, for people or (``as_json``) for programs."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
     def progress(self, line: str) -> None:
-        """Tell what is going on; never part of the result."""
+        """Print a line of progress, which is never part of the result."""
         print(clean(line), file=sys.stderr, flush=True)
 
     def document(self, value: Any) -> None:
-        """Print the result for programs, if that is what is wanted."""
+        """Print the result for programs, if ``--json`` is set."""
         if self.as_json:
             self.json(value)
 
     def json(self, value: Any) -> None:
-        """Print a result that is JSON for people, too."""
+        """Print a result that is JSON for people too."""
         print(to_json(value))
 
     def line(self, text: str = "") -> None:
@@ -42,7 +42,7 @@ class Output:
             print(clean(text))
 
     def pairs(self, rows: Iterable[tuple[str, object]]) -> None:
-        """Print names and values for people, one below the other; what is empty is left out."""
+        """Print names and values for people, one pair a line; empty values are left out."""
         if self.as_json:
             return
         kept = [(clean(name), clean(value)) for name, value in rows if value not in (None, "")]
@@ -51,7 +51,7 @@ class Output:
             print(f"{name:<{width}}  {value}")
 
     def csv(self, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-        """Print rows as CSV (RFC 4180), a line each, for people's spreadsheets; nothing is cut."""
+        """Print rows as CSV (RFC 4180), a line each; nothing is cut."""
         if self.as_json:
             return
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -66,10 +66,10 @@ class Output:
         long: Collection[str] = (),
         one_line: bool = False,
     ) -> None:
-        """Print a table for people (``cli.table``); without a terminal nothing is cut."""
+        """Print a table for people (``cli.table``); only on a terminal are cells cut."""
         if self.as_json:
             return
-        from rich.console import Console  # noqa: PLC0415 -- `dossier --help` does not wait for it
+        from rich.console import Console  # noqa: PLC0415 -- keeps `dossier --help` fast
 
         from cli import table  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ class Output:
 
 
 def _cell(value: object) -> str:
-    """Return a cell that no spreadsheet computes: a text that begins as a formula and is no number gets an apostrophe.
+    """Return a cell that no spreadsheet evaluates: a text that begins like a formula gets an apostrophe.
 
     See https://owasp.org/www-community/attacks/CSV_Injection.
     """
@@ -96,21 +96,21 @@ def _cell(value: object) -> str:
 
 
 def confirmed(question: str, about: str) -> bool:
-    """Ask yes or no on the terminal; ``about`` are words of others, which are cut: the question stays in sight."""
-    import typer  # noqa: PLC0415 -- `dossier --help` does not wait for it
+    """Ask yes or no on the terminal; ``about`` is foreign text, which is cut so that the question stays in sight."""
+    import typer  # noqa: PLC0415 -- keeps `dossier --help` fast
 
     return typer.confirm(f"{clean(question)} ({clean(about, LONGEST_QUESTION)})?", err=True)
 
 
 def asked(question: str) -> str:
-    """Ask for a value that is typed unseen; empty if none is given."""
+    """Ask for a value without echoing it; return an empty text if none is given."""
     import typer  # noqa: PLC0415
 
     return str(typer.prompt(clean(question), default="", hide_input=True, show_default=False, err=True))
 
 
 def clean_logs() -> None:
-    """Have warnings and logs of libraries, which may repeat what others wrote, printed as clean lines."""
+    """Print the warnings and logs of libraries as clean lines, because they may quote foreign text."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_Clean())
@@ -126,8 +126,8 @@ class _Clean(logging.Formatter):
         return clean(f"{record.name}: {record.getMessage()}")
 
 
-def tell(problem: CommandError, *, as_json: bool) -> None:
-    """Tell why a command did not end well: one line on stderr, and a document on stdout for programs."""
+def report(problem: CommandError, *, as_json: bool) -> None:
+    """Report why a command failed: one line on stderr, and with ``as_json`` a document on stdout."""
     if as_json:
         print(to_json(problem.as_json()))
     print(f"dossier: {problem.line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``dossier policy``: prints the IAM policy of a role, filled in for one stage."""
+"""``dossier policy``: prints the IAM policy of a role for one stage."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from local.home import ROOT
 
 ROLES = ("user", "operator", "deployer")
 FOLDER = ROOT / "policies"
-"""The policies with placeholders, a file for each role."""
+"""The policies with placeholders, one file for each role."""
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 Values = Mapping[str, Sequence[str]]
-"""What each placeholder stands for: one value, several (a resource for each), or none (no resource)."""
+"""The values of each placeholder: each value makes one resource, so none makes no resource."""
 
 
 def policy(out: Output, role: str, find: Callable[[], Target], *, stage: str | None) -> None:
     """Print a role's policy as JSON.
 
     Args:
-        out: where it is printed.
+        out: prints it.
         role: ``user``, ``operator`` or ``deployer``.
-        find: returns the deployed stage, whose resources the policy names; one to be deployed first has none yet.
-        stage: the stage that is named, if one is.
+        find: returns the deployed stage, whose resources the policy names.
+        stage: the stage that the user named, if any.
 
     Raises:
         BadUsageError: there is no such role.
-        NotDeployedError: the stage is not deployed, and the role is not the deployer's.
+        NotDeployedError: the stage is not deployed, and the role is not ``deployer``.
 
     """
     if role not in ROLES:
@@ -49,7 +49,7 @@ def policy(out: Output, role: str, find: Callable[[], Target], *, stage: str | N
 
 
 def filled(role: str, values: Values) -> dict[str, Any]:
-    """Return a role's policy with its placeholders replaced; a statement that is left without a resource is dropped."""
+    """Return a role's policy with its placeholders replaced, without statements that have no resource left."""
     document: dict[str, Any] = json.loads((FOLDER / f"{role}.json").read_text(encoding="utf-8"))
     statements = [
         {**each, "Resource": [text for resource in each["Resource"] for text in _texts(resource, values)]}
@@ -69,7 +69,7 @@ def _texts(resource: str, values: Values) -> list[str]:
 
 
 def of_stage(where: Target) -> Values:
-    """Return the values of a stage that is deployed."""
+    """Return the values of a deployed stage."""
     _, partition, _, region, account, *_ = where.state_machine_arn.split(":")
     return {
         **_place(partition, region, account, where.stage),

@@ -1,4 +1,4 @@
-"""``dossier redrive``: shows failed cases and dead letters by cause, and sends them back to work."""
+"""``dossier redrive``: shows failed cases and dead letters by cause, and resumes them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from dossier.stores.queues import DROP, WAKE, poll_queue
 
 SHOWN = 3
 _DEAD = "dead letters of queue "
-_REFUSED = "never sent anywhere: submit them again, fixed"
-_FOR_GOOD = "rejected: --yes alone does not send them"
+_REFUSED = "never sent to a vendor: fix and submit them again"
+_FOR_GOOD = "rejected: --yes alone does not resume them"
 
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """What one cause has piled up: cases, or the dead letters of a queue."""
+    """The failed cases of one cause, or the dead letters of a queue."""
 
     cause: str
     number: int
@@ -40,17 +40,17 @@ class Pile:
 
     @property
     def moves(self) -> bool:
-        """Whether it can be sent back to work."""
+        """Whether it can be resumed."""
         return self.group is None or not self.group.refused
 
     @property
     def for_good(self) -> bool:
-        """Whether it was rejected: it is sent only if somebody asks for it."""
+        """Whether its cases were rejected: they are resumed only if the operator names them."""
         return self.group is not None and self.group.for_good
 
     @property
     def what(self) -> str:
-        """How many there are of what."""
+        """The number of cases or messages, in words."""
         return counted(self.number, "case" if self.group else "message")
 
     @property
@@ -82,20 +82,20 @@ def redrive(
     yes: bool,
     dismiss: bool = False,
 ) -> None:
-    """Show what failed, by cause, and send back what the operator confirms.
+    """Show failed cases and dead letters by cause, and resume those that the operator confirms.
 
     Args:
-        out: where it is shown.
+        out: prints them.
         where: the deployment.
         connection: only its cases and dead letters.
-        cause: only causes with this text in them.
+        cause: only causes that contain this text.
         references: only these cases, dismissed ones too.
-        dry_run: only shows.
-        yes: sends back all that is shown without asking; what was rejected only if it is named by cause or reference.
-        dismiss: takes it off the screen in place of sending it back. What is named needs no ``yes`` without a terminal.
+        dry_run: only shows them.
+        yes: resumes all of them without asking; rejected ones only if a cause or a reference names them.
+        dismiss: dismisses them instead. Without a terminal, named ones need no ``yes``.
 
     Raises:
-        CommandError: something could not be sent back.
+        CommandError: a case or a message could not be sent back.
 
     """
     letters = DeadLetters(where.session.client("sqs"), wake_queue_url(where))
@@ -108,11 +108,11 @@ def redrive(
         _show(out, piles, dismissed)
     asks = not yes and not dry_run and not out.as_json and sys.stdin.isatty()
     named = bool(references or cause)
-    movable = [each for each in piles if each.moves or references or dismiss]  # one that is named hears why it cannot
+    movable = [each for each in piles if each.moves or references or dismiss]  # a named case gets an error
     unasked = [each for each in movable if (yes and (named or dismiss or not each.for_good)) or (dismiss and named)]
-    chosen = [] if dry_run else [each for each in movable if (_confirmed(each, dismiss) if asks else each in unasked)]
-    act = _dismiss if dismiss else _send
-    answers = [answer for pile in chosen for answer in act(where, letters, pile)]
+    act, what = (_dismiss, "dismiss") if dismiss else (_send, "send back")
+    chosen = [each for each in movable if (confirmed(f"{what} {each.what}", each.cause) if asks else each in unasked)]
+    answers = [] if dry_run else [answer for pile in chosen for answer in act(where, letters, pile)]
     sent, problems = [each for each in answers if "error" not in each], [each for each in answers if "error" in each]
     for answer in sent:
         out.line(_line(answer, dismissed=dismiss))
@@ -139,7 +139,7 @@ def redrive(
 def _piles(
     where: Target, letters: DeadLetters, connection: str | None, references: Sequence[str]
 ) -> tuple[list[Pile], int]:
-    """Return what failed and was not dismissed, or what is named; and how many cases were dismissed."""
+    """Return the named cases, or all failures that were not dismissed; and the number of dismissed cases."""
     names = where.with_cases(connection)
     if references:
         cases = [find(where, each, connection).record for each in references]
@@ -173,12 +173,8 @@ def _examples(pile: Pile) -> str:
     return f"{named} ({why})" if why else named
 
 
-def _confirmed(pile: Pile, dismiss: bool) -> bool:
-    return confirmed(f"{'dismiss' if dismiss else 'send back'} {pile.what}", pile.cause)
-
-
 def _dismiss(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
-    """Take one pile off the screen; dead letters are deleted: deliveries, drops and waits are stored elsewhere."""
+    """Dismiss one pile; dead letters are deleted, because deliveries, drops and waits are stored elsewhere."""
     if pile.group is None:
         yield _tried({"queue": pile.queue}, "messages", partial(letters.dismiss, pile.queue))
     at = iso(now())
@@ -189,12 +185,12 @@ def _dismiss(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[s
 
 def _dismiss_case(where: Target, record: CaseRecord, at: str) -> str:
     if not where.app.cases.dismiss(record, at):
-        raise InvalidCaseError(f"case {record.reference} has gone back to work meanwhile")
+        raise InvalidCaseError(f"case {record.reference} runs again meanwhile")
     return at
 
 
 def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
-    """Send one pile back; each answer names what was sent and where it is, or the ``error`` that kept it."""
+    """Resume one pile; yield for each case or queue its new execution or number of messages, or the ``error``."""
     if pile.group is None:
         yield _tried({"queue": pile.queue}, "messages", partial(letters.send_back, pile.queue))
     stores = {"cases": where.app.cases, "executions": where.app.executions, "bucket": where.bucket}
@@ -204,18 +200,18 @@ def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str,
 
 
 def _resume(where: Target, send: Callable[[], str], *, connection: str, reference: str) -> str:
-    """Send a case back to work, unless nothing could work on it."""
+    """Resume a case, if its connection is deployed and the deployment is not drained."""
     if connection not in where.connections:
         raise InvalidCaseError(
-            f'connection "{connection}" of case {reference} is not deployed any more: deploy its settings again first'
+            f'connection "{connection}" of case {reference} is no longer deployed: deploy its settings again first'
         )
     if since := where.app.cases.draining():
-        raise InvalidCaseError(f"this deployment is drained since {since}: run `dossier drain --stop` first")
+        raise InvalidCaseError(f"this deployment has been drained since {since}: run `dossier drain --stop` first")
     return send()
 
 
 def _tried(names: Mapping[str, str], answer: str, send: Callable[[], object]) -> dict[str, Any]:
-    """Return what was sent; one case that cannot be is no reason to keep the others."""
+    """Return the result of ``send``, or its error, so that one case does not hold up the others."""
     try:
         return {**names, answer: send()}
     except (DossierError, BotoCoreError, ClientError) as error:
@@ -228,4 +224,4 @@ def _line(answer: dict[str, Any], *, dismissed: bool) -> str:
         return f"{counted(answer['messages'], 'message')} of {answer['queue']}: {done}"
     if dismissed:
         return f"{answer['connection']} {answer['reference']}: dismissed"
-    return f"{answer['connection']} {answer['reference']}: back to work as {answer['execution_arn']}"
+    return f"{answer['connection']} {answer['reference']}: resumed as {answer['execution_arn']}"

@@ -1,4 +1,4 @@
-"""``dossier replay``: verifies deliveries that were kept, and applies them again."""
+"""``dossier replay``: verifies stored deliveries, and applies them again."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dossier.stores.queues import WAKE, Queues
 
 
 def replay(out: Output, where: Target, words: Sequence[str], *, connection: str | None) -> None:
-    """Put each delivery that an active secret proves on the wake queue again; ``words`` are their ids or keys.
+    """Queue each delivery that an active secret proves again; ``words`` are their ids or keys.
 
     Raises:
-        BadUsageError: a delivery does not exist; nothing was applied.
-        CommandError: a delivery is not proven by any secret; the others are applied.
+        BadUsageError: a delivery does not exist; none was applied.
+        CommandError: no secret proves a delivery; the others are applied.
 
     """
     names = [where.require(connection)] if connection else where.connections
@@ -66,7 +66,7 @@ def _apply(
     else:
         active = where.app.secrets.get(evidence.connection, fresh=True).webhook_secrets
         proven = apply_again(where, key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue)
-        cut = f"too little of it was kept to verify it ({evidence.size:,} bytes came)"
+        cut = f"its evidence is cut ({evidence.size:,} bytes came), so it cannot be verified"
         unproven = f"no active webhook secret of {evidence.connection} proves it"
         error = "" if proven else unproven if evidence.whole else cut
     return {**answer, "applied": not error, "error": error or None}
@@ -81,7 +81,7 @@ def apply_again(
     secrets: Iterable[str],
     enqueue: Callable[[dict[str, str]], None],
 ) -> bool:
-    """Queue a delivery again if a secret proves it, and return whether one does; a refused one counts as replayed."""
+    """Queue a delivery again if a secret proves it; return whether one does. A refused one becomes ``replayed``."""
     store = where.app.evidence
     proven = apply(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue, adopt=store.adopt)
     if proven and evidence.verdict != "accepted":

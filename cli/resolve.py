@@ -1,4 +1,4 @@
-"""``dossier resolve``: an operator's answer to what nobody else can tell."""
+"""``dossier resolve``: records an operator's answer to the question of a case."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from dossier.stores.cases import Case, Question
 GAVE_UP = "an operator gave up"
 GIVE_ONE = "give one of --retry, --use ID and --give-up"
 TRIES, PAUSE, LONGEST_PAUSE = 6, 1.0, 5.0
-"""How often the vendor is asked for an id, and the seconds in between; at most, where the vendor asks for a pause."""
+"""Look-ups of an id, the seconds between them, and the most seconds where the vendor asks for a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the operator says: do it again, ``id`` is what the vendor made of it, or end the case; ``ask``: nothing."""
+    """The operator's answer: retry the request, use the vendor's ``id``, or end the case; ``ask`` if there is none."""
 
     kind: Literal["retry", "use", "give_up", "ask"]
     id: str = ""
     force: bool = False
-    """The operator is sure of the id, whatever the vendor calls what it names."""
+    """Accept the id even if the vendor shows another name for it."""
 
     @classmethod
     def of(cls, *, retry: bool, use: str | None, give_up: bool, force: bool = False) -> Answer:
-        """Return the one answer that was given; one of the kind ``ask`` where none was.
+        """Return the answer that the options give.
 
         Raises:
-            BadUsageError: several were, or the id is blank, or ``--force`` stands without an id.
+            BadUsageError: there are several answers, the id is blank, or ``--force`` has no id.
 
         """
         given = [retry, use is not None, give_up].count(True)
         if given > 1:
             raise BadUsageError(GIVE_ONE)
         if force and use is None:
-            raise BadUsageError("--force is of use with --use only", fix="add --use ID, or leave --force out")
+            raise BadUsageError("--force needs --use", fix="add --use ID, or leave --force out")
         if not given:
             return cls("ask")
         if use is not None and not use.strip():
@@ -64,12 +64,12 @@ class Answer:
 def resolve(
     out: Output, where: Target, reference: str, answer: Answer, *, connection: str | None, what: str | None
 ) -> None:
-    """Answer a case's open question; an id is looked up at the vendor before anything is stored.
+    """Answer a case's open question; look an id up at the vendor before anything is stored.
 
     Raises:
-        BadUsageError: no answer is given: the questions are shown. Several questions are open and none is named, or the
-            named one is not.
-        CommandError: no question is open, the id is not what was asked for, or nobody waits for the answer any more.
+        BadUsageError: no answer is given (the questions are printed); several questions are open and none is named; or
+            the named one is not open.
+        CommandError: no question is open, the id does not fit, or the execution no longer waits for the answer.
 
     """
     case = find(where, reference, connection)
@@ -89,8 +89,8 @@ def resolve(
 
 
 _DONE = {
-    "retry": "{reference}: {what} is done again",
-    "use": "{reference}: {what} goes on with {id}",
+    "retry": "{reference}: {what} is retried",
+    "use": "{reference}: {what} continues with {id}",
     "give_up": "{reference} ends as failed",
 }
 
@@ -109,7 +109,7 @@ def _question(case: Case, what: str | None) -> Question:
 
 
 def _asked(out: Output, case: Case) -> CommandError:
-    """Show the open questions, each with what is needed to answer it; return what ends the command."""
+    """Print the open questions and how to answer each; return the error that ends the command."""
     if not case.questions:
         return _no_question(case)
     show_questions(out, case)
@@ -121,17 +121,17 @@ def _no_question(case: Case) -> CommandError:
 
 
 def _check(out: Output, where: Target, case: Case, question: Question, answer: Answer) -> None:
-    """Look up at the vendor what the operator names.
+    """Look up the operator's id at the vendor.
 
     Raises:
-        CommandError: it is not what was asked for, or the vendor cannot be asked; nothing was stored.
+        CommandError: the id does not fit, or the vendor cannot be asked; nothing was stored.
 
     """
     name = case.record.connection
     settings = settings_of(where).get(name)
     if settings is None:
         place = settings_file(where)
-        out.progress(f"[{name}] is not in {place}: the case itself looks {answer.id} up, and asks again if it is wrong")
+        out.progress(f"[{name}] is not in {place}: the case looks {answer.id} up itself, and asks again if it is wrong")
         return
     desk = replace(where.app.desk, connection_of=lambda _: settings)
     job = desk.load(name, case.record.reference)
@@ -140,11 +140,11 @@ def _check(out: Output, where: Target, case: Case, question: Question, answer: A
         _looked_up(job, question, answer, thorough=False, fix=see)
     except UnauthorizedError:
         raise
-    except (ConfigurationError, ClientError) as error:  # the connection's key cannot be read from here
-        out.progress(f"{answer.id} is not looked up from here ({error}): the case does, and asks again if it is wrong")
+    except (ConfigurationError, ClientError) as error:  # this machine cannot read the connection's key
+        out.progress(f"cannot look {answer.id} up from here ({error}): the case does, and asks again if it is wrong")
         return
     if not answer.force:
-        _looked_up(job, question, answer, thorough=True, fix=f"{see}, or add --force if it is the one all the same")
+        _looked_up(job, question, answer, thorough=True, fix=f"{see}, or add --force if it is right nevertheless")
 
 
 def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, fix: str) -> None:
@@ -152,10 +152,10 @@ def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, 
         try:
             adopt(job, question.what, answer.id, thorough=thorough)
         except NeedsAttentionError as error:
-            raise CommandError(f"{error}; nothing was stored and the question stays open", fix=fix) from None
+            raise CommandError(f"{error}; nothing changed and the question stays open", fix=fix) from None
         except RetryableError as error:
             if not left:
-                again = "nothing was stored; try again in a moment"
+                again = "nothing changed; try again in a moment"
                 raise CommandError(f"{answer.id} cannot be looked up at the vendor: {error}", fix=again) from None
             time.sleep(min(error.retry_after, LONGEST_PAUSE) if isinstance(error, ThrottledError) else PAUSE)
         else:
@@ -163,7 +163,7 @@ def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, 
 
 
 def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> None:
-    """Leave the intent as the step has to find it: gone for another try, or with the id to go on with."""
+    """Delete the intent for a retry, or store the operator's id in it."""
     intents = where.app.intents
     key = (case.record.connection, case.record.reference, question.what)
     if answer.kind == "retry":
@@ -177,7 +177,7 @@ def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> N
 
 
 def _go_on(where: Target, case: Case, question: Question) -> None:
-    """Close the question, then answer its token: the other way round, a new question could be closed unseen."""
+    """Close the question, then answer its token; in the other order, this could close a new question."""
     cases, names = where.app.cases, (case.record.connection, case.record.reference)
     others = [each for each in case.questions if each.what != question.what]
     cases.answered(*names, question.what)
@@ -205,6 +205,6 @@ def _give_up(where: Target, case: Case, question: Question) -> None:
 def _nobody_waits(case: Case) -> CommandError:
     record = case.record
     return CommandError(
-        f"execution {record.execution_arn} does not wait for this answer any more: "
+        f"execution {record.execution_arn} no longer waits for this answer: "
         f"see `dossier status {record.reference} --connection {record.connection}`"
     )

@@ -1,4 +1,4 @@
-"""``dossier sandbox fault``: makes the local vendors fail on purpose, so that one can watch what Dossier does."""
+"""``dossier sandbox fault``: switches the sandbox's faults on and off."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _TIMEOUT = 10.0
 _ANYWHERE = "download"
 """The operation of the vendors' storage."""
 _DELIVERIES = "webhook_"
-"""How the names of faults begin whose operation is a delivery's event: any text."""
+"""The prefix of faults whose operation is a delivery's event, which is any text."""
 
 
 def list_faults(out: Output) -> None:
-    """Print every fault that the sandbox knows, and the rules that are in force."""
+    """Print every fault of the sandbox, and the active rules."""
     found = _ask("GET", "/faults")
     out.document(found)
     rows = [(name, _rates(found["rules"], name) or "off", what) for name, what in found["faults"].items()]
-    out.table(("FAULT", "RATE", "WHAT THE VENDOR DOES"), rows)
+    out.table(("FAULT", "RATE", "EFFECT"), rows)
 
 
 def set_fault(out: Output, name: str, rule: Mapping[str, Any]) -> None:
-    """Put a rule in force, in place of one of the same fault, vendor and operation.
+    """Activate a rule, in place of one for the same fault, vendor and operation.
 
     Args:
-        out: where the rules are printed.
+        out: prints the rules.
         name: the fault's name.
-        rule: the other parts of a ``FaultRule``; None leaves one out.
+        rule: the other fields of a ``FaultRule``; None leaves a field out.
 
     Raises:
-        BadUsageError: the sandbox does not know the fault, the vendor or the operation, or cannot use the rule.
+        BadUsageError: the fault, the vendor or the operation is unknown, or the rule is invalid.
 
     """
     found = _ask("GET", "/faults")
@@ -61,10 +61,10 @@ def set_fault(out: Output, name: str, rule: Mapping[str, Any]) -> None:
 
 
 def clear_faults(out: Output, name: str | None) -> None:
-    """Remove the rules of one fault, or all.
+    """Remove the rules of one fault, or all rules.
 
     Raises:
-        BadUsageError: the sandbox does not know the fault.
+        BadUsageError: the fault is unknown.
 
     """
     found = _ask("GET", "/faults")
@@ -81,7 +81,7 @@ def _require(what: str, word: str, known: Collection[str]) -> None:
 
 
 def _change(out: Output, rules: Sequence[Mapping[str, Any]]) -> None:
-    rules = [each for each in rules if each.get("times") != 0]  # those are spent
+    rules = [each for each in rules if each.get("times") != 0]  # a rule with no times left is over
     _ask("POST", "/settings", {"faults": rules})
     out.document({"rules": rules})
     for each in rules:
@@ -97,14 +97,14 @@ def _place(rule: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _rates(rules: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return how often a fault strikes, and where."""
-    told = []
+    """Return the rates of a fault, and where they apply."""
+    rates = []
     for each in rules:
         if each["name"] == name:
             place = " ".join(each[key] for key in ("vendor", "operation") if key in each)
             left = f", {each['times']} more" if "times" in each else ""
-            told.append(_plain(each["rate"]) + (f" ({place}{left})" if place or left else ""))
-    return "; ".join(told)
+            rates.append(_plain(each["rate"]) + (f" ({place}{left})" if place or left else ""))
+    return "; ".join(rates)
 
 
 def _plain(value: object) -> str:
@@ -114,12 +114,12 @@ def _plain(value: object) -> str:
 def _ask(method: str, path: str, body: Any = None) -> Any:
     state = control.current()
     if state is None or state.sandbox is None or not state.sandbox.alive:
-        raise CommandError("the vendors' sandbox is not up", fix="start it with `dossier up`")
+        raise CommandError("the sandbox is not running", fix="start it with `dossier up`")
     url = f"{state.sandbox_url}/_sandbox{path}"
     try:
         answer = httpx.request(method, url, json=body, timeout=_TIMEOUT, trust_env=False)
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        message = f"the vendors' sandbox does not answer ({type(error).__name__})"
-        raise CommandError(message, fix="start it anew with `dossier down` and `dossier up`") from None
+        message = f"the sandbox does not answer ({type(error).__name__})"
+        raise CommandError(message, fix="restart it with `dossier down` and `dossier up`") from None
     return answer.json()

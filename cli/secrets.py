@@ -1,4 +1,4 @@
-"""``dossier secrets set``: writes a connection's secret, never shows it."""
+"""``dossier secrets set``: stores a connection's secret, and never prints it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from dossier.stores.evidence import id_of
 from dossier.stores.queues import WAKE, Queues
 
 SHORTEST = 16
-"""Characters that a webhook secret should have at least: evidence holds a proof of it, which can be guessed at."""
+"""The least characters of a good webhook secret: evidence stores an HMAC keyed with it, which allows guessing."""
 LONGEST_INPUT, MOST_LINES = 1 << 16, 11
-"""Bytes and lines that are read: a key, and more webhook secrets than any rotation has."""
+"""The most bytes and lines to read: a key, and more webhook secrets than any rotation has."""
 PATIENCE = 2.0
-"""Seconds that a standard input may take to say something, where it may be there for no reason."""
+"""Seconds to wait for standard input where it may be open without a writer."""
 
 
 def put(
@@ -45,19 +45,18 @@ def put(
     apply_refused: bool | None = None,
     check: bool = True,
 ) -> None:
-    """Write ``{"api_key", "webhook_secrets"}``; what is not given is asked for on a terminal, or read.
+    """Store ``{"api_key", "webhook_secrets"}``; ask for missing parts on a terminal, or read them.
 
-    It is read from ``from_file`` (``-`` is standard input), without a terminal from standard input: the API key first,
-    then one webhook secret a line. What is given nowhere stays as it is.
+    ``from_file`` (``-`` is standard input), or standard input if it is no terminal, has the API key first, then one
+    webhook secret a line. A part that is given nowhere stays unchanged.
 
-    ``apply_refused`` says whether deliveries are applied that were refused before and that the secret proves now; None
-    asks on a terminal, and leaves them where there is none.
+    ``apply_refused`` applies deliveries that were refused before and that the secret proves now; None asks on a
+    terminal, and otherwise leaves them.
 
-    With ``check`` the vendor is asked whether it accepts a new key. Whatever it answers, the key is stored already: a
-    vendor that is down changes nothing about that.
+    With ``check``, the vendor is asked whether it accepts a new key, after the key is stored.
 
     Raises:
-        BadUsageError: a part is blank; or there is no key, and nobody to ask.
+        BadUsageError: a part is blank; or there is no key, and no terminal to ask on.
 
     """
     where.require(connection)
@@ -67,10 +66,10 @@ def put(
         raise BadUsageError("--webhook-secret is blank: give the secret, or leave the option out")
     name = f"{where.secret_prefix}/{connection}"
     client = where.session.client("secretsmanager")
-    present = _present(client, name)
+    present = read(client, name) or {"api_key": "", "webhook_secrets": []}
     key, secrets = api_key, list(webhook_secrets)
     if from_file is None and sys.stdin.isatty():
-        key = key or _ask("API key", present["api_key"])
+        key = key or asked("API key (enter keeps the present one)" if present["api_key"] else "API key")
         secrets = secrets or _ask_secrets(present["webhook_secrets"])
     else:
         key, secrets = _filled(key, secrets, _lines(from_file, given=bool(key) + bool(secrets)))
@@ -84,7 +83,7 @@ def put(
         "webhook_secrets": [each.strip() for each in secrets] or present["webhook_secrets"],
     }
     if not secret["api_key"]:
-        raise BadUsageError("a connection needs an API key: nothing was written")
+        raise BadUsageError("a connection needs an API key: nothing was stored")
     text = json.dumps(secret)
     try:
         client.put_secret_value(SecretId=name, SecretString=text)
@@ -100,9 +99,9 @@ def put(
 
 
 def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: bool) -> dict[str, Any]:
-    """Ask the vendor whether it accepts a key that was written, and say so; return its answer for programs.
+    """Ask the vendor whether it accepts a stored key, and print its answer; return it for programs.
 
-    Nothing is returned where there is no answer: the vendor cannot be reached, or its settings are not here.
+    The result is empty if the vendor cannot be reached or the connections file does not describe the connection.
     """
     settings = settings_of(where).get(connection)
     if not new or not wanted or settings is None:
@@ -117,7 +116,7 @@ def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: 
         seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
     except (UnauthorizedError, ConfigurationError) as error:
         out.progress(
-            f"warning: {error}; the key is stored all the same: compare it with the vendor's, and set it again"
+            f"warning: {error}; the key is stored nevertheless: compare it with the vendor's, and set it again"
         )
         return {"key_accepted": False, "vendor_said": str(error)}
     except DossierError as error:
@@ -128,7 +127,7 @@ def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: 
 
 
 def weaknesses(secrets: Sequence[str]) -> list[str]:
-    """Return what is wrong with webhook secrets that can be used all the same, without showing any."""
+    """Return the weaknesses of usable webhook secrets, without showing any secret."""
     short = [each for each in secrets if len(each) < SHORTEST]
     return (
         [f"a webhook secret has fewer than {SHORTEST} characters: have the vendor make a longer one"] if short else []
@@ -136,30 +135,30 @@ def weaknesses(secrets: Sequence[str]) -> list[str]:
 
 
 def unusable(secrets: Sequence[str], scheme: str) -> list[str]:
-    """Return why webhook secrets can prove nothing, as they were stored by somebody else than this command."""
+    """Return why webhook secrets that were stored by other means cannot verify a delivery."""
     found = []
     if any(each != each.strip() for each in secrets):
-        found.append("a webhook secret has a blank or a newline at its end, so every delivery is refused")
+        found.append("a webhook secret begins or ends with white space, so every delivery is refused")
     if scheme == "standard-webhooks" and not all(standard_key(each.strip()) for each in secrets):
-        found.append("a webhook secret is not the base64 that Standard Webhooks have, so every delivery is refused")
+        found.append("a webhook secret is not base64, as Standard Webhooks require, so every delivery is refused")
     return found
 
 
 def _filled(key: str | None, secrets: list[str], lines: list[str]) -> tuple[str | None, list[str]]:
-    """Return key and webhook secrets, what was not given being what the lines say."""
+    """Return key and webhook secrets, with missing parts taken from the lines."""
     if key is None and lines:
         first, *lines = lines
         key = first or None  # a blank first line keeps the present key
     more = [each for each in lines if each]
     if more and secrets:
-        raise BadUsageError("webhook secrets are given by option and on standard input: give them once")
+        raise BadUsageError("webhook secrets are given both as options and in the input: give them once")
     return key, secrets or more
 
 
 def _lines(file: Path | None, *, given: int) -> list[str]:
-    """Return the lines of a file, or of standard input where something was not given; stripped of what surrounds them.
+    """Return the stripped lines of a file, or of standard input where a part is missing.
 
-    With one of key and webhook secrets given, standard input may be there for no reason, open and never written to.
+    If key or webhook secrets are given, standard input may be open without anybody writing to it.
     """
     if file is None and (given == 2 or (given and not _readable(sys.stdin))):
         return []
@@ -169,25 +168,25 @@ def _lines(file: Path | None, *, given: int) -> list[str]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadUsageError("what was read is no text: give the API key, then one webhook secret a line") from None
+        raise BadUsageError("the input is not text: give the API key, then one webhook secret a line") from None
     lines = [each.strip() for each in text.rstrip().splitlines()]
     if len(body) > LONGEST_INPUT or len(lines) > MOST_LINES or not all(each.isprintable() for each in lines):
-        raise BadUsageError("what was read is no secret: give the API key, then one webhook secret a line")
+        raise BadUsageError("the input is not a secret: give the API key, then one webhook secret a line")
     return lines
 
 
 def _readable(stream: Any) -> bool:
-    """Return whether something comes from a stream, or its end, within a moment."""
+    """Return whether a stream has data, or ends, within ``PATIENCE``."""
     try:
         return bool(select.select([stream], [], [], PATIENCE)[0])
-    except (OSError, ValueError):  # it is no file of the system's
+    except (OSError, ValueError):  # not a file of the operating system
         return True
 
 
 def _refused_before(
     out: Output, where: Target, connection: str, secrets: Sequence[str], apply: bool | None
 ) -> dict[str, Any]:
-    """Look for deliveries that were refused and that a secret proves now, and apply them if that is wanted."""
+    """Look for refused deliveries that a secret proves now, and apply them if the user wants that."""
     known = settings_of(where).get(connection)
     if not secrets or known is None or known.webhook is None:
         return {}
@@ -195,13 +194,13 @@ def _refused_before(
     try:
         found = list(provable(connection, store=store, webhook=known.webhook, secrets=secrets))
     except (BotoCoreError, ClientError) as error:
-        out.progress(f"the secret is written; deliveries that were refused before it: {explain(error).line}")
+        out.progress(f"the secret is stored; cannot look for refused deliveries: {explain(error).line}")
         return {}
     if not found:
         return {}
     what = f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'} from before the secret was set"
     if apply is None:
-        apply = not out.as_json and sys.stdin.isatty() and confirmed("apply what was refused", what)
+        apply = not out.as_json and sys.stdin.isatty() and confirmed("apply refused deliveries", what)
     if apply:
         enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
         for each in reversed(found):
@@ -214,7 +213,7 @@ def _refused_before(
 
 
 def read(client: Any, name: str) -> dict[str, Any] | None:
-    """Return a secret's parts; None if it does not exist or has no value yet, empty parts if it is not our JSON."""
+    """Return a secret's parts; None if it does not exist or has no value yet, empty parts if its JSON is not ours."""
     try:
         text = client.get_secret_value(SecretId=name).get("SecretString") or ""
     except ClientError as error:
@@ -235,19 +234,10 @@ def read(client: Any, name: str) -> dict[str, Any] | None:
     }
 
 
-def _present(client: Any, name: str) -> dict[str, Any]:
-    return read(client, name) or {"api_key": "", "webhook_secrets": []}
-
-
-def _ask(what: str, present: str) -> str:
-    text = f"{what} (enter keeps the present one)" if present else what
-    return asked(text)
-
-
 def _ask_secrets(present: Sequence[str]) -> list[str]:
     """Ask for webhook secrets until one is left empty: the current one, then any that is still valid."""
     secrets: list[str] = []
     keeps = "keeps the present ones" if present else "for none"
-    while given := _ask(f"Webhook secret (enter {keeps})" if not secrets else "One more (enter for none)", ""):
+    while given := asked(f"Webhook secret (enter {keeps})" if not secrets else "One more (enter for none)"):
         secrets.append(given)
     return secrets

@@ -1,4 +1,4 @@
-"""``dossier status`` and ``dossier list``: where cases stand."""
+"""``dossier status`` and ``dossier list``: show the state of cases."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
 _SHOWN = {"name", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
-"""What `dossier status` says about a document."""
+"""The fields of a document that `dossier status` prints."""
 
 
 def find(where: Target, reference: str, connection: str | None = None) -> Case:
-    """Return the case of a reference, in whatever connection it is unless one is named.
+    """Return the case of a reference, at any connection unless one is named.
 
     Raises:
-        BadUsageError: an unknown connection, or several have a case of that reference.
+        BadUsageError: an unknown connection, or several connections have a case of that reference.
         CommandError: there is no such case.
 
     """
@@ -41,12 +41,12 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
     found = [case for name in names if (case := where.app.cases.find(name, reference)) is not None]
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
-        raise BadUsageError(f"several connections have a case {reference}: say which of {owners}")
+        raise BadUsageError(f"several connections have a case {reference}: give --connection with one of {owners}")
     drops = (drop for name in names if not found for drop in where.app.cases.waiting_drops(name))
     waiting = next((drop for drop in drops if drop.reference == reference), None)
     if waiting is not None:
-        fix = "drop what is missing; `dossier list` shows what waits"
-        raise CommandError(f"{reference} is no case yet, it is {waiting.status.value}: {waiting.reason}", fix=fix)
+        fix = "drop the missing files; `dossier list` shows waiting folders"
+        raise CommandError(f"{reference} is not a case yet, it is {waiting.status.value}: {waiting.reason}", fix=fix)
     if not found:
         raise CommandError(
             f"there is no case {reference} at {' or '.join(names) or 'any connection: none is deployed'}"
@@ -55,9 +55,9 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
 
 
 def status(out: Output, where: Target, reference: str, connection: str | None) -> None:
-    """Print all there is to know about a case."""
+    """Print everything about a case."""
     case = find(where, reference, connection)
-    case = case.model_copy(update={"record": _told(where, case.record)})
+    case = case.model_copy(update={"record": _noted(where, case.record)})
     out.document(describe(case))
     _show(out, where, case)
 
@@ -73,10 +73,10 @@ def cases(
     after: str | None,
     limit: int | None,
 ) -> None:
-    """Print the cases of one connection or all, the latest submitted first.
+    """Print the cases of one connection or all, latest submitted first.
 
     Args:
-        out: where they are printed.
+        out: prints them.
         where: the deployment.
         connection: only its cases.
         status: only cases with one of these statuses, separated by commas.
@@ -86,7 +86,7 @@ def cases(
         limit: how many at most; None for all.
 
     Raises:
-        BadUsageError: an unknown connection or status, or no time or cursor.
+        BadUsageError: an unknown connection or status, or an invalid time or cursor.
 
     """
     wanted = _statuses(status)
@@ -95,7 +95,7 @@ def cases(
     newest = newest_of(where, names, begin, after, drops=True)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
     records = [
-        _told(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
+        _noted(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
     ]
     more = next(found, None) is not None
     out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
@@ -116,13 +116,13 @@ def cases(
 def newest_of(
     where: Target, names: Collection[str], since: str | None, after: str | None, *, drops: bool = False
 ) -> Iterator[CaseRecord]:
-    """Yield cases, the latest submitted first; those of one millisecond in a fixed order, so that a cursor holds.
+    """Yield cases, latest submitted first; those of one millisecond in a fixed order, so that a cursor stays valid.
 
-    With ``drops`` what waits for files in the inbox is among them.
+    ``drops`` includes dropped folders that wait for files.
     """
     until = after.partition("/")[0] if after else None
     if after is not None and not _CURSOR.fullmatch(after):
-        raise BadUsageError(f'"{clean(after)}" is no cursor', fix="give the cursor that `dossier list` printed")
+        raise BadUsageError(f'"{clean(after)}" is not a cursor', fix="give a cursor that `dossier list` printed")
     stores = [where.app.cases.newest, *([where.app.cases.waiting_drops] if drops else [])]
     newest = (each(name, since=since, until=until) for name in names for each in stores)
     for _, together in groupby(heapq.merge(*newest, key=_submitted, reverse=True), key=_submitted):
@@ -131,7 +131,7 @@ def newest_of(
                 yield record
 
 
-def _told(where: Target, record: CaseRecord) -> CaseRecord:
+def _noted(where: Target, record: CaseRecord) -> CaseRecord:
     return record.model_copy(update={"note": current_note(where, record)})
 
 
@@ -146,7 +146,7 @@ def _remark(record: CaseRecord) -> str:
 
 
 def current_note(where: Target, record: CaseRecord) -> str | None:
-    """Return what goes on with a case; of a step that is tried again soon, when the vendor may be called again."""
+    """Return a case's note; for a step that is retried soon, with the time of the next attempt."""
     if record.note is None or record.trouble is None or SOON not in record.note:
         return record.note
     left = where.app.limiter.paused_for(record.connection)
@@ -226,7 +226,7 @@ def _answers(case: Case, question: Question) -> list[tuple[str, str]]:
 
 
 def show_questions(out: Output, case: Case) -> None:
-    """Print the open questions, each with what the vendor lists and the commands that answer it."""
+    """Print the open questions, each with the vendor's candidates and the commands that answer it."""
     for number, question in enumerate(case.questions):
         if number:
             out.line()
@@ -239,12 +239,12 @@ def show_questions(out: Output, case: Case) -> None:
 
 
 def result_key(record: CaseRecord) -> str | None:
-    """Return the key of a case's ``result.json``; None until there is one."""
+    """Return the key of a case's ``result.json``; None until the case ends."""
     return f"{folder(record.connection, record.reference)}result.json" if record.status.final else None
 
 
 def manifest_key(record: CaseRecord) -> str | None:
-    """Return the key of a case's ``manifest.json``; None until there is one."""
+    """Return the key of a case's ``manifest.json``; None until the case ends."""
     return f"{folder(record.connection, record.reference)}manifest.json" if record.status.final else None
 
 
@@ -318,29 +318,29 @@ def _show(out: Output, where: Target, case: Case) -> None:
 def _refresh(refresh: Refresh) -> str | None:
     if refresh.execution_arn:
         return f"running since {when(refresh.started_at or '', seconds=True)}: {refresh.execution_arn}"
-    again = f"; it is looked at again at {when(refresh.look_at)}" if refresh.look_at else ""
+    again = f"; the next check is at {when(refresh.look_at)}" if refresh.look_at else ""
     if refresh.error:
         return f"the last one failed: {local(refresh.error)}{again}"
-    return f"something is not finished{again}" if again else None
+    return f"some documents are not finished{again}" if again else None
 
 
 def _changes(revision: RevisionRecord) -> str:
-    """Return what a revision has changed, in few words."""
-    told = []
+    """Return the changes of a revision in a few words."""
+    parts = []
     for name, change in revision.changes.items():
         if isinstance(change, dict) and "to" in change:
-            told.append(f"{name} {change['from']} → {change['to']}")
+            parts.append(f"{name} {change['from']} → {change['to']}")
         elif isinstance(change, dict):
-            told += [f"{what} {', '.join(names)}" for what, names in change.items()]
+            parts += [f"{what} {', '.join(names)}" for what, names in change.items()]
         elif isinstance(change, list):
-            told.append(f"{name} {', '.join(change)}")
-    return "; ".join(told)
+            parts.append(f"{name} {', '.join(change)}")
+    return "; ".join(parts)
 
 
 def standing(document: Document, *, ended: bool = False) -> str:
-    """Return where a document stands, in the vendor's own word where there is one.
+    """Return a document's status, as the vendor words it where it has one.
 
-    The case has ``ended``: a word that the vendor said while it was at work says how things were, not how they are.
+    Once the case has ``ended``, an unfinished status is only the last one that the vendor reported.
     """
     if document.failed:
         return document.status or "failed"
@@ -358,7 +358,7 @@ def _statuses(text: str | None) -> list[CaseStatus]:
     words = [word.strip() for word in text.split(",")] if text else []
     for word in words:
         if word not in known:
-            raise BadUsageError(f'unknown status "{clean(word)}"', fix=f"use {', '.join(known)}, or several of them")
+            raise BadUsageError(f'unknown status "{clean(word)}"', fix=f"use one or several of {', '.join(known)}")
     return [known[word] for word in words]
 
 

@@ -1,4 +1,4 @@
-"""``dossier submit``: puts files into S3, starts their case, and waits until Accept has spoken, or until it ends."""
+"""``dossier submit``: uploads files to S3, starts their case, and waits until it is accepted, or until it ends."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ from dossier.stores.objects import Facts, split_uri
 
 CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
-"""How long Accept may take to speak before ``submit`` says that it does not know."""
+"""How long ``submit`` waits for Accept before it reports that the case is not accepted yet."""
 _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
-"""First and longest pause between two looks at the case, in seconds, and by how much each is longer than the last."""
+"""First and longest pause between two reads of the case, in seconds, and the factor by which the pauses grow."""
 _AT_ONCE = 4
 _STEM = 40
 _ATTEMPTS = 50
@@ -61,35 +61,35 @@ _URI = re.compile(r"(?:https?|s3)://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to submit: its name as the vendor will see it, its size in bytes and sha256 in hex."""
+    """A file to submit: its name for the vendor, its size in bytes and sha256 in hex."""
 
     path: Path
     name: str
     size: int
     sha256: str
     uri: str = ""
-    """Where it is if it is no file of this machine: ``https://`` or ``s3://``."""
+    """Its address if it is not on this machine: ``https://`` or ``s3://``."""
     facts: Facts | None = None
-    """What reading it told, where it was read, or is too large for that."""
+    """Size, hash and first bytes; without a hash if it is too large; None if it was not read."""
     problem: str = ""
-    """Why it cannot be read."""
+    """The reason why it cannot be read."""
 
     @property
     def content(self) -> str:
-        """What tells its content apart: its digest, else where it is."""
+        """Its digest, or its address if it was not read: equal for equal content."""
         return self.sha256 or self.uri or str(self.path)
 
 
 @dataclass
 class Progress:
-    """How far a submission has got, for the user who interrupts it."""
+    """The progress of a submission, for the user who interrupts it."""
 
     case: CaseInput | None = None
     files: int = 0
     uploaded: int = 0
     state: Literal["nothing", "starting", "started"] = "nothing"
     stop: Event = field(default_factory=Event)
-    """Set once the uploads are to end."""
+    """Set to end the uploads."""
 
 
 def submit(
@@ -106,12 +106,12 @@ def submit(
     allow_duplicates: bool,
     timeout: float,
 ) -> None:
-    """Submit files as one case; the same bytes twice are sent once unless ``allow_duplicates``.
+    """Submit files as one case; of files with the same bytes, send one unless ``allow_duplicates``.
 
     Raises:
-        BadUsageError: something given is wrong; nothing was uploaded.
-        CommandError: the case was refused, or failed.
-        NotFinishedError: it was not accepted, or with ``wait`` not finished, in time.
+        BadUsageError: an argument is invalid; nothing was uploaded.
+        CommandError: the case was rejected, or failed.
+        NotFinishedError: the case was not accepted, or with ``wait`` not finished, in time.
 
     """
     where.require(connection)
@@ -150,7 +150,7 @@ def _submit(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Submit a case that was checked, unless it was submitted before."""
+    """Submit a checked case, unless it was submitted before."""
     started = time.monotonic()
     found = where.app.cases.find(case.connection, case.reference)
     known = found is not None and not found.record.refused and found.record.fingerprint == digest
@@ -176,12 +176,12 @@ def _submit(
 def _judged(
     where: Target, settings: Connection | None, case: CaseInput, sources: Sequence[Source]
 ) -> tuple[Document, ...]:
-    """Check a case as Accept will, before anything is uploaded; where its settings are not here, Accept alone does.
+    """Check a case as Accept will, before anything is uploaded, if the connection's settings are known.
 
-    Returns its documents, for what differs from another case.
+    Returns its documents, to compare them with a case of the same reference.
 
     Raises:
-        CommandError: names every file that the vendor does not take, and says what to do.
+        CommandError: the vendor does not accept some files; names each, and says what to do.
 
     """
     problems = [each.problem for each in sources if each.problem]
@@ -196,7 +196,7 @@ def _judged(
     except InvalidCaseError as error:
         if problems and str(error) == together(problems):
             raise BadUsageError(str(error)) from None
-        here = "" if where.connections_file else f" (by {settings_file(where)}, which may not be what is deployed)"
+        here = "" if where.connections_file else f" (by {settings_file(where)}, which may differ from the deployed one)"
         raise _refused(InvalidCaseError(f"{error}{here}"), case) from None
     return tuple(
         Document(index=index, name=name, key="", sha256=each.sha256, ref=each.uri or None)
@@ -205,19 +205,19 @@ def _judged(
 
 
 def _refused(error: InvalidCaseError, case: CaseInput) -> CommandError:
-    """Return the error of a case of which nothing was uploaded, and nothing started."""
+    """Return the error of a case that was rejected before anything was uploaded."""
     document = {**_identity(case, None), "status": "failed", "reason": str(error)}
     return CommandError(str(error), kind=type(error).__name__, document=document)
 
 
 def _interrupted(progress: Progress) -> InterruptedCommandError:
-    """Return what a user reads who interrupts: whether anything was submitted, and what to run."""
+    """Return the error for an interrupted command: what was submitted, and what to run next."""
     case = progress.case
     if case is None or progress.state == "nothing":
         done = f"; {progress.uploaded} of {counted(progress.files, 'file')} uploaded" if progress.files else ""
-        goes_on = ": it uploads the rest" if progress.uploaded else ""
+        rest = ": it uploads the rest" if progress.uploaded else ""
         return InterruptedCommandError(
-            f"interrupted, nothing was submitted{done}", fix=f"run the same command again to submit it{goes_on}"
+            f"interrupted, nothing was submitted{done}", fix=f"run the same command again to submit it{rest}"
         )
     look = f"dossier status {case.reference} --connection {case.connection}"
     if progress.state == "starting":
@@ -226,7 +226,7 @@ def _interrupted(progress: Progress) -> InterruptedCommandError:
             fix=f"see `{look}`, or run the same command again: the same case is never submitted twice",
         )
     return InterruptedCommandError(
-        f"interrupted: case {case.reference} is submitted, and goes on",
+        f"interrupted: case {case.reference} is submitted, and continues",
         fix=f"follow it with `{look}`, or end it with `dossier cancel {case.reference}`",
     )
 
@@ -238,7 +238,7 @@ def _check_files(files: Sequence[Path]) -> None:
         if not path.is_file():
             raise BadUsageError(f"{path} is not a regular file")
         if not os.access(path, os.R_OK):
-            raise BadUsageError(f"{path} may not be read")
+            raise BadUsageError(f"{path} cannot be read: permission denied")
 
 
 def _is_uri(given: str | Path) -> bool:
@@ -246,7 +246,7 @@ def _is_uri(given: str | Path) -> bool:
 
 
 def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most: int | None) -> Source:
-    """Return a document that is no file of this machine; one in S3 that Dossier is to copy is read for its content."""
+    """Return a document by its URI; read the content of an S3 object that Dossier will copy."""
     scheme, _, rest = uri.partition("://")
     uri = f"{scheme.lower()}://{rest}"
     if scheme.lower() != "s3":
@@ -260,8 +260,8 @@ def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most:
     try:
         facts = where.app.objects.inspect(uri, most=most)
     except InvalidCaseError as error:
-        missing = denied(error)  # a permission of who submits: the deployment's settings are another matter
-        problem = f"document {uri} may not be read: {missing.line}" if missing else str(error)
+        missing = denied(error)  # the user's own permission, which no setting of the deployment grants
+        problem = f"document {uri} cannot be read: {missing.line}" if missing else str(error)
         return Source(Path(), name, 0, "", uri, problem=problem)
     return Source(Path(), name, facts.size, facts.sha256, uri, facts)
 
@@ -269,12 +269,12 @@ def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most:
 def _list_options(out: Output, connection: str, declared: Sequence[Option]) -> None:
     out.document([{"option": each.name, "may_be": each.form, "says": plain(each.says)} for each in declared])
     if not declared:
-        out.progress(f"nothing is known of the options of {connection}: name its file in DOSSIER_CONNECTIONS")
+        out.progress(f"the options of {connection} are unknown: name its connections file in DOSSIER_CONNECTIONS")
     out.table(("OPTION", "MAY BE", "WHAT IT DOES"), [(each.name, each.form, plain(each.says)) for each in declared])
 
 
 def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, OptionValue]:
-    """Parse ``k=v``: true and false for an option that is declared as such, else the text as it is."""
+    """Parse ``k=v``: a boolean if the option is declared as one, else the text."""
     parsed: dict[str, OptionValue] = {}
     for each in given:
         key, equals, text = each.partition("=")
@@ -287,8 +287,8 @@ def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, Opti
 
 
 def _source(path: Path, most: int | None) -> Source:
-    """Read a file once; not one that is larger than its vendor takes."""
-    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
+    """Read a file once, unless it is larger than its vendor accepts."""
+    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are not text
     size = path.stat().st_size
     if most is not None and size > most:
         return Source(path=path, name=name, size=size, sha256="", facts=Facts(size, "", b"", ""))
@@ -303,7 +303,7 @@ def _source(path: Path, most: int | None) -> Source:
 
 
 def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
-    """Return the files without those whose bytes another one has; vendors bill each by the page."""
+    """Return the files without duplicates; vendors bill each by the page."""
     first: dict[str, Source] = {}
     for each in sources:
         known = first.setdefault(each.content, each)
@@ -330,7 +330,7 @@ def _case(
     case_id: str | None,
     deadline: str | None,
 ) -> tuple[CaseInput, str]:
-    """Return the case and its fingerprint, as Accept computes it; with a reference of its own if none is given."""
+    """Return the case and its fingerprint, as Accept computes it; derive a reference if none is given."""
     contents = [(safe_name(each.name), each.content) for each in sources]
     data: dict[str, Any] = {
         "connection": connection,
@@ -346,7 +346,7 @@ def _case(
     if deadline is not None:
         data["deadline"] = deadline
     if not sources and case_id is None:
-        raise BadUsageError("there is nothing to submit: give files, or a --case-id to collect")
+        raise BadUsageError("there is nothing to submit: give files, or --case-id to collect a case")
     try:
         case = CaseInput.parse(data)
     except InvalidCaseError as error:
@@ -358,7 +358,7 @@ def _case(
 
 def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
     """Return a readable reference that the same case always gets."""
-    if not contents and case.case_id is not None:  # as a delivery about this case would call it
+    if not contents and case.case_id is not None:  # the reference that a delivery about this case would use
         return f"case-{fingerprint(case, contents)[:8]}" if case.options else stranger_reference(case.case_id)
     ascii_name = unicodedata.normalize("NFKD", Path(contents[0][0]).stem).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name)[:_STEM].strip("._-") or "case"
@@ -368,7 +368,7 @@ def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
 def _stage(
     out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source], progress: Progress
 ) -> dict[str, Any]:
-    """Upload the files that are not there yet, and return the execution's input."""
+    """Upload the files that the bucket does not have yet, and return the execution's input."""
     prefix = f"staging/{case.connection}/{digest[:32]}/"
     keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
     staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
@@ -386,7 +386,7 @@ def _stage(
         for _ in pool.map(lambda pair: _upload(where, pair[0], pair[1], progress), missing):
             progress.uploaded += 1
     finally:
-        progress.stop.set()  # of no effect where all are uploaded
+        progress.stop.set()
         pool.shutdown(cancel_futures=True)
     return data
 
@@ -399,10 +399,10 @@ def _upload(where: Target, key: str, source: Source, progress: Progress) -> None
 
 
 def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], found: Case | None) -> tuple[str, bool]:
-    """Start the case's execution; return its ARN, and whether it was there before.
+    """Start the case's execution; return its ARN, and whether it existed before.
 
-    An execution's name is taken for 90 days. A case that was refused before anything was sent may be mended outside of
-    it (a setting, a permission), so it gets the next name instead of its old verdict.
+    An execution's name is reserved for 90 days. The cause of a rejection may be fixed outside the case (a setting, a
+    permission), so a rejected case gets the next name instead of its old verdict.
     """
     executions = where.app.executions
     again = found is None or found.record.refused
@@ -411,28 +411,28 @@ def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], fo
         status = executions.status(f"{where.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}")
         if status in {None, "RUNNING"} or not again:
             return executions.start(name, data), status is not None
-    raise CommandError(f"case {case.reference} was refused {_ATTEMPTS} times: use another --reference")
+    raise CommandError(f"case {case.reference} was rejected {_ATTEMPTS} times: use another --reference")
 
 
 def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
-    """Wait until Accept has accepted or refused the case; return the case as it stands then.
+    """Wait until Accept has accepted or rejected the case, and return it.
 
-    The case tells in the table. The execution is asked for as well, because some refusals are no case: at the first
-    look, the second, the fourth, the eighth and so on, since the account's DescribeExecution calls refill at 10 to 15
-    a second, and the scheduled check needs them.
-    https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    Some rejections leave no case, so the execution is described too: at the first read, the second, the fourth, the
+    eighth and so on, because the account's quota of DescribeExecution refills at 10 to 15 a second, and the scheduled
+    check needs it. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 
     Raises:
-        CommandError: it was refused; says why.
-        NotFinishedError: nothing is known at ``until``.
+        CommandError: the case was rejected; says why.
+        NotFinishedError: there is no verdict at ``until``.
 
     """
     pause = _LOOK
     for look in count(1):
         found = where.app.cases.find(case.connection, case.reference)
-        if found is not None and _accepted(found.record, digest, arn):
+        record = found.record if found is not None and not found.record.refused else None
+        if found is not None and record is not None and (record.fingerprint == digest or record.execution_arn == arn):
             stored = len(found.documents) >= len(case.documents)
-            if stored or found.record.status is not CaseStatus.ACCEPTED:
+            if stored or record.status is not CaseStatus.ACCEPTED:
                 return found
         refused = _refusal(found, arn)
         if refused is None and look.bit_count() == 1:
@@ -450,11 +450,7 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
             )
         time.sleep(pause)
         pause = min(pause * _GROWTH, _SELDOM)
-    raise AssertionError("it looks until there is a verdict")
-
-
-def _accepted(record: CaseRecord, digest: str, arn: str) -> bool:
-    return not record.refused and (record.fingerprint == digest or record.execution_arn == arn)
+    raise AssertionError("unreachable")
 
 
 def _refusal(found: Case | None, arn: str) -> tuple[str, str] | None:
@@ -503,8 +499,8 @@ def _conclude(out: Output, where: Target, case: Case, *, known: bool, waited: bo
 
 
 def _failure(record: CaseRecord) -> str:
-    reason = (record.reason or record.error or "no reason is known").rstrip(".")
+    reason = (record.reason or record.error or "the reason is unknown").rstrip(".")
     failed, names = f"case {record.reference} failed: {reason}", f"{record.reference} --connection {record.connection}"
     if not in_vain(record):
-        return f"{failed} (once that is fixed, send it back to work: dossier redrive {names})"
-    return failed if record.refused else f"{failed} (submit it under another reference once that is fixed)"
+        return f"{failed} (once that is fixed, resume it: dossier redrive {names})"
+    return failed if record.refused else f"{failed} (once that is fixed, submit it under another reference)"

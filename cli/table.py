@@ -1,4 +1,4 @@
-"""Tables as lines of text: names, ids and times stay in one piece at any width, and no line ends with blanks."""
+"""Tables as lines of text: names, ids and times are never broken, and no line ends with blanks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rich.text import Text
 GAP = 2
 INDENT = 2
 NARROWEST = 24
-"""Narrowest column, in cells, in which a text is wrapped: a narrower one is put below its row."""
+"""The narrowest column, in cells, that wraps its text; in less space, the text moves below its row."""
 SHORTEST = 8
-"""Cells that are left of a text that is cut."""
+"""The least cells that remain of a text that is cut."""
 
 STYLES = {
     "completed": "green",
@@ -35,9 +35,9 @@ def lines(
     Args:
         columns: the headers.
         rows: the cells.
-        width: of the terminal, in cells; None where there is none: nothing is cut or wrapped.
-        long: columns of sentences, which may be wrapped or cut. A cell of any other column is never broken.
-        one_line: each row is one line: what does not fit is left out from the right. Otherwise it is put below the row.
+        width: the terminal's width in cells; None (no terminal) cuts and wraps nothing.
+        long: columns of sentences, which may be wrapped or cut; cells of other columns never are.
+        one_line: leave columns out from the right so that each row is one line, instead of moving them below the row.
 
     """
     widths = [max(cell_len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
@@ -74,7 +74,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], *, bold: bool = False) ->
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int], *, one_line: bool) -> Iterator[Text]:
-    """Yield a row; its last cell goes on below itself where it is too long."""
+    """Yield the lines of a row, with its last cell wrapped."""
     if one_line or cell_len(cells[-1]) <= widths[-1]:
         yield _line(cells, widths)
         return
@@ -93,7 +93,7 @@ def _below(text: str, width: int) -> Iterator[Text]:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    """Break a text between words alone."""
+    """Break a text between words."""
     found: list[str] = []
     for word in text.split():
         if found and cell_len(found[-1]) + 1 + cell_len(word) <= width:

@@ -1,4 +1,4 @@
-"""Which AWS a command works with: the local one, or the account of the environment. No other module can tell."""
+"""The AWS that a command works with: the local one, or the account of the environment. Only this module decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.home import LocalState
 
 DEFAULT_STAGE = "dev"
 LOCAL_SECRETS = "dossier"
-"""Where the local AWS keeps the connections' secrets: ``dossier/<connection>``."""
+"""The prefix of the connections' secrets in the local AWS: ``dossier/<connection>``."""
 
 
 class NotDeployedError(CommandError):
@@ -30,10 +30,10 @@ class NotDeployedError(CommandError):
 
 @dataclass
 class Target:
-    """A deployment: what it is reached by, and clients for it.
+    """A deployment: its addresses and names, and clients for it.
 
     Attributes:
-        api_url: the API's own address.
+        api_url: the API's address.
         connections: names of the deployed connections, sorted.
         webhook_urls: by connection, of those that take webhooks.
         bucket: the artifact bucket.
@@ -44,11 +44,11 @@ class Target:
         region: the AWS region.
         endpoint_url: the local AWS; None in the cloud.
         secret_prefix: secrets are called ``<prefix>/<connection>``.
-        connections_file: the connections file that was deployed, where that is known.
+        connections_file: the deployed connections file, if it is known.
         session: makes the clients.
-        kms_key_arn: the customer's key, where the stage has one.
-        document_buckets: other buckets that documents may be submitted from.
-        document_kms_keys: ARNs of the keys that those are encrypted with.
+        kms_key_arn: the customer's key, if the stage has one.
+        document_buckets: other buckets that documents may come from.
+        document_kms_keys: ARNs of the keys that encrypt those buckets.
 
     """
 
@@ -76,7 +76,7 @@ class Target:
 
     @cached_property
     def app(self) -> App:
-        """The stores, as the functions have them."""
+        """The stores, as the functions use them."""
         environment = Environment(
             stage=self.stage,
             prefix=self.secret_prefix,
@@ -91,7 +91,7 @@ class Target:
         """Return the connection's name.
 
         Raises:
-            BadUsageError: it is not deployed; names those that are.
+            BadUsageError: it is not deployed; names the deployed ones.
 
         """
         if connection not in self.connections:
@@ -100,10 +100,10 @@ class Target:
         return connection
 
     def with_cases(self, connection: str | None) -> list[str]:
-        """Return the connections to look for cases at: the one that is named, or all, those too that were removed.
+        """Return the connections to look for cases at: the named one, or all, including removed ones.
 
         Raises:
-            BadUsageError: there never was a connection of that name.
+            BadUsageError: no connection ever had that name.
 
         """
         removed = self.app.cases.connections()
@@ -132,8 +132,8 @@ def find(*, local: bool = False, stage: str | None = None) -> Target:
     """Return the deployment to work with: the local one if it is up, unless a stage is named.
 
     Args:
-        local: only the local AWS will do.
-        stage: that stage in the environment's AWS account, whether or not the local AWS is up.
+        local: use only the local AWS.
+        stage: use this stage in the environment's AWS account, even if the local AWS is up.
 
     Raises:
         CommandError: there is no deployment; says what to run.
@@ -152,9 +152,9 @@ def find(*, local: bool = False, stage: str | None = None) -> Target:
 def _local(state: LocalState) -> Target:
     found = state.outputs
     if found is None:
-        raise CommandError("the local AWS is up, but nothing is deployed to it: run `dossier up` again")
+        raise CommandError("the local AWS is up, but has no deployment: run `dossier up` again")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # the user's own AWS set-up must neither be asked nor be used
+        del os.environ[name]  # never use the user's own AWS set-up
     os.environ.update(aws_environment(found.endpoint_url))
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
     return Target(
@@ -205,7 +205,7 @@ def _cloud(stage: str) -> Target:
 
 
 def session_of_environment() -> boto3.Session:
-    """Return a session of the environment's account; boto3 by itself reads ``AWS_DEFAULT_REGION`` alone."""
+    """Return a session for the environment's account; boto3 itself ignores ``AWS_REGION``."""
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 

@@ -1,7 +1,6 @@
-"""Texts of others (vendors, file names) made safe to print: no control characters, one line, no end of marks.
+"""Foreign texts (of vendors, file names) made safe to print: one line, without control characters and stacked marks.
 
-Everything that the command prints goes through here: lines and questions through :func:`clean`, documents through
-:func:`to_json`.
+All output passes through here: lines and questions through :func:`clean`, documents through :func:`to_json`.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 LONGEST = 4000
-"""Longest line that is printed, in characters: more of it would push everything else off the screen."""
+"""The longest printed line, in characters: a longer one would push everything else off the screen."""
 LONGEST_QUESTION = 300
-"""Longest text of others in a question: what is asked must stay in sight."""
+"""The longest foreign text in a question, which must stay in sight."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = {"\u200c", "\u200d"}
-"""They shape letters of Persian and Hindi, and move nothing."""
+"""They shape letters of Persian and Hindi, and move no text."""
 _MARKS = 4
-"""Marks on one letter: no script needs more, and many more cover the lines above and below."""
+"""The most marks on one letter: no script needs more, and a stack of them covers other lines."""
 
 
 def clean(text: object, most: int = LONGEST) -> str:
-    """Return a text as one line that a terminal shows and never obeys, at most ``most`` characters long."""
+    """Return a text as one line without control characters, at most ``most`` characters long."""
     kept, marks = [], 0
     for each in str(text):
         category = unicodedata.category(each)
@@ -37,10 +36,10 @@ def clean(text: object, most: int = LONGEST) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Return a value as JSON for a terminal or a program: letters of every script, and no character that moves them.
+    """Return a value as JSON that is safe on a terminal, with the letters of every script.
 
-    What JSON leaves as it is and a terminal or an editor obeys (C1 controls, DEL, marks of direction, line separators,
-    tags) is escaped; it is the same value for who reads it as JSON.
+    It also escapes the control characters that JSON allows (C1 controls, DEL, marks of direction, line separators,
+    tags), which does not change the value.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "".join(_escaped(each) if _obeyed(each) else each for each in text)
@@ -48,7 +47,7 @@ def to_json(value: Any) -> str:
 
 def _obeyed(character: str) -> bool:
     if character.isascii():
-        return character == "\x7f"  # JSON escapes the others itself, and the newlines here are its own
+        return character == "\x7f"  # json.dumps escapes the others, and adds the newlines
     return unicodedata.category(character) in _HIDDEN
 
 
@@ -57,9 +56,9 @@ def _escaped(character: str) -> str:
 
 
 def when(at: str, *, seconds: bool = False) -> str:
-    """Return a moment (ISO 8601) as this machine's clock shows it: short, with the day or the year where it is another.
+    """Return a time (ISO 8601) in this machine's zone, short: with the day or the year only if it is another.
 
-    What is no moment is returned as it is.
+    A text that is not a time is returned unchanged.
     """
     try:
         there = datetime.fromisoformat(at)
@@ -78,7 +77,7 @@ _UTC = re.compile(r"(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d(:\d\d)?) UTC\b|\b\d{4}-\
 
 
 def local(text: str) -> str:
-    """Return a text whose times in UTC, as Dossier writes them into notes and reasons, are this machine's clock's."""
+    """Convert the UTC times in a text, as Dossier writes them into notes and reasons, to this machine's zone."""
     return _UTC.sub(_local, text)
 
 

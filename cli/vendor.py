@@ -1,4 +1,4 @@
-"""``dossier vendor``: asks a connection's vendor by hand, whatever that vendor's folder says can be asked."""
+"""``dossier vendor``: runs one of the operations of a connection's vendor."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _DESTINATION = Argument("dest", "a folder, or the new file's path")
 
 
 def ask(out: Output, where: Target, connection: str, operation: str | None, words: Sequence[str]) -> None:
-    """Ask one thing and print the answer; without an operation, list what can be asked.
+    """Run one operation and print the answer; without an operation, list the vendor's operations.
 
     Raises:
-        BadUsageError: no such connection or operation, or wrong arguments; nothing was asked.
-        CommandError: the vendor refused, or its answer was lost.
+        BadUsageError: no such connection or operation, or invalid arguments; nothing was sent.
+        CommandError: the vendor rejected the request, or its answer was lost.
 
     """
     where.require(connection)
@@ -52,7 +52,7 @@ def ask(out: Output, where: Target, connection: str, operation: str | None, word
     except InvalidCaseError as error:
         raise BadUsageError(str(error)) from None
     except OutcomeUnknownError as error:
-        raise CommandError(f"{error}: look at the vendor's before you do it again") from None
+        raise CommandError(f"{error}: check the result at the vendor before you retry") from None
 
 
 def _answer(out: Output, where: Target, settings: Connection, operation: Operation, given: Values) -> None:
@@ -84,7 +84,7 @@ def _show(out: Output, answer: Answer) -> None:
             out.line(table.title)
         out.table(table.columns, table.rows)
     if not answer.facts and not tables:
-        out.progress("nothing")
+        out.progress("the answer is empty")
 
 
 def _run(where: Target, settings: Connection, operation: Operation, given: Values) -> Answer | File:
@@ -93,11 +93,11 @@ def _run(where: Target, settings: Connection, operation: Operation, given: Value
 
 
 def _place(given: Path, file: File) -> Path:
-    """Return where a file goes; the vendor's name for it is used in a folder alone, and never replaces anything."""
+    """Return the path to save a file to: in a folder, under the vendor's name, which never replaces a file."""
     if given.is_dir():
         path = given / safe_name(file.name)
         if path.exists() or path.is_symlink():
-            raise BadUsageError(f"{path} is there already: say how the file is to be called")
+            raise BadUsageError(f"{path} exists already: give another file name")
         return path
     if not given.parent.is_dir():
         raise BadUsageError(f"there is no folder {given.parent}")
@@ -123,7 +123,7 @@ def _list(out: Output, settings: Connection, known: Sequence[Operation]) -> None
             {"operation": each.name, "says": each.says, "arguments": [one.name for one in _arguments(each)]}
             for each in known
         ]
-    )  # options have a list of their own: `dossier submit CONNECTION --option help --json`
+    )  # for options as JSON: `dossier submit CONNECTION --option help --json`
     if not known:
         out.progress(f"{settings.vendor} has no operations")
     for each in known:
@@ -159,7 +159,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises instead of printing and exiting."""
 
     def error(self, message: str) -> NoReturn:
-        """Tell what is wrong in one line."""
+        """Raise the error as one line."""
         raise BadUsageError(f"{message} (see `{self.prog}`)")
 
 

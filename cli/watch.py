@@ -1,4 +1,4 @@
-"""Watching a case until it ends: live on a terminal, one line for each change anywhere else."""
+"""Shows a case until it ends: live on a terminal, otherwise one line for each change."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 _BAD_ENDS = {"FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 _EXECUTION_EVERY = 15.0
-"""How often, in seconds, the execution itself is looked at: it tells of an end that nobody could write down."""
+"""Seconds between two reads of the execution, whose end may not be recorded in the case."""
 _SETTLING = 30.0
-"""How long, in seconds, an execution may have ended before its case has."""
+"""Seconds between the end of an execution and that of its case, at most."""
 
 
 def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
-    """Show a case's progress until it ends, and return it as it stands then.
+    """Show a case's progress until it ends, and return it.
 
     Raises:
-        NotFinishedError: it has not ended after ``seconds``.
-        NeedsAnswerError: it waits for an operator's answer.
-        CommandError: its execution ended, and the case does not know of it.
+        NotFinishedError: the case has not ended after ``seconds``.
+        NeedsAnswerError: the case waits for an operator's answer.
+        CommandError: the execution ended, but the case did not.
 
     """
     started = time.monotonic()
     names = (case.record.connection, case.record.reference)
     ended_at, looked_at = None, started
-    with _progress(out) as progress, _told_when_interrupted(out, names):
+    with _progress(out) as progress, _note_on_interrupt(out, names):
         while not case.record.status.final:
             progress.show(case)
             if case.questions and case.record.status is CaseStatus.NEEDS_ATTENTION:
@@ -71,7 +71,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
 
 
 @contextmanager
-def _told_when_interrupted(out: Output, names: tuple[str, str]) -> Iterator[None]:
+def _note_on_interrupt(out: Output, names: tuple[str, str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def _told_when_interrupted(out: Output, names: tuple[str, str]) -> Iterator[None
 
 
 def ended_badly(where: Target, arn: str) -> tuple[str, str] | None:
-    """Return the error's name and the reason of an execution that ended without success; None for any other."""
+    """Return error name and reason of an execution that ended without success; None for any other."""
     try:
         answer = where.session.client("stepfunctions").describe_execution(executionArn=arn)
     except ClientError as error:
@@ -94,12 +94,12 @@ def ended_badly(where: Target, arn: str) -> tuple[str, str] | None:
 
 
 def _pause(elapsed: float) -> float:
-    """Return the seconds until the next look: a case of an hour is not asked for as often as one of seconds."""
+    """Return the seconds until the next read of the case: the longer it takes, the longer the pause."""
     return min(0.5 + elapsed / 60, 5.0)
 
 
 class Progress(Protocol):
-    """Shows how a case stands."""
+    """Shows the state of a case."""
 
     def __enter__(self) -> Progress:
         """Begin."""
@@ -108,7 +108,7 @@ class Progress(Protocol):
         """End."""
 
     def show(self, case: Case) -> None:
-        """Show the case as it stands now."""
+        """Show the current state of the case."""
 
 
 def _progress(out: Output) -> Progress:
@@ -130,7 +130,7 @@ class PlainProgress:
         return None
 
     def show(self, case: Case) -> None:
-        """Print the case's line if it is not the last one."""
+        """Print the case's line if it has changed."""
         line = _line(case)
         if line != self._last:
             self._out.progress(line)
@@ -190,13 +190,13 @@ class LiveProgress:
 def _line(case: Case) -> str:
     record = case.record
     parts = [f"{record.reference}: {record.status.value}", record.note or _count(case)]
-    if record.status is not CaseStatus.NEEDS_ATTENTION:  # there it is the question, which is told with its answer
+    if record.status is not CaseStatus.NEEDS_ATTENTION:  # there the reason is the question, which is printed by itself
         parts.append(record.reason or "")
     return clean(local(", ".join(filter(None, parts))))
 
 
 def _count(case: Case) -> str:
-    """Return how many documents are sent or read, while that is what goes on."""
+    """Return how many documents are sent or read, in the states that do that."""
     whole = counted(len(case.documents), "document")
     if case.record.status is CaseStatus.UPLOADING:
         return f"{sum(bool(each.document_id or each.finished) for each in case.documents)} of {whole} sent"
@@ -206,7 +206,7 @@ def _count(case: Case) -> str:
 
 
 def _questions(case: Case, asked: set[str], say: Callable[[str], None]) -> None:
-    """Say each question once, with how to answer it."""
+    """Print each question once, with the command that answers it."""
     for question in case.questions:
         if question.token not in asked:
             asked.add(question.token)

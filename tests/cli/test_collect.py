@@ -27,9 +27,9 @@ def test_a_vendors_case_is_collected(dossier: Dossier) -> None:
     [
         (("claims",), "there is nothing to collect"),
         (("claims", "a", "b", "--reference", "R-1"), "--reference names one case"),
-        (("disputes", "--since", "2h"), "ombudsman has no list to look in"),
+        (("disputes", "--since", "2h"), "ombudsman has no list of cases"),
         (("nobody", "a"), 'unknown connection "nobody"'),
-        (("claims", "a", "--since", "soon"), '"soon" is no time'),
+        (("claims", "a", "--since", "soon"), '"soon" is not a time'),
     ],
 )
 def test_what_cannot_be_collected(dossier: Dossier, words: tuple[str, ...], line: str) -> None:

@@ -97,7 +97,7 @@ def failed(dossier: Dossier) -> dict[str, Any]:
     [check] = [each for each in document["checks"] if each["state"] == "failed"]
     assert result.stderr.startswith("dossier: 1 of ")
     assert check["name"] in result.stderr
-    assert check["mend"]
+    assert check["fix"]
     return dict(check)
 
 
@@ -147,7 +147,7 @@ def test_a_missing_key(healthy: Dossier) -> None:
     client.put_secret_value(SecretId="dossier/invoices", SecretString='{"api_key": "", "webhook_secrets": []}')
     check = failed(healthy)
     assert (check["name"], check["seen"]) == ("invoices secret", "it has no API key")
-    assert check["mend"] == "run `dossier secrets set invoices`"
+    assert check["fix"] == "run `dossier secrets set invoices`"
     assert KEY not in healthy("doctor").output
 
 
@@ -163,7 +163,7 @@ def test_a_key_that_the_vendor_refuses(healthy: Dossier) -> None:
     healthy("secrets", "set", "invoices", "--api-key", "ds_test_other")
     check = failed(healthy)
     assert check["name"] == "invoices vendor"
-    assert "dossier secrets set invoices" in check["mend"]
+    assert "dossier secrets set invoices" in check["fix"]
 
 
 def test_a_webhook_that_lets_anything_in(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_an_inbox_that_nobody_watches(healthy: Dossier) -> None:
     s3 = healthy.cloud.session.client("s3")
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
     check = failed(healthy)
-    assert (check["name"], check["seen"]) == ("inbox", f"what lands in s3://{BUCKET}/inbox/ is told to nobody")
+    assert (check["name"], check["seen"]) == ("inbox", f"drops into s3://{BUCKET}/inbox/ reach no queue")
 
 
 def test_dead_letters(healthy: Dossier) -> None:
@@ -192,7 +192,7 @@ def test_dead_letters(healthy: Dossier) -> None:
     healthy.cloud.session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
     check = failed(healthy)
     assert check["seen"] == "dossier-dev-wake-dlq has 1"
-    assert "dossier redrive" in check["mend"]
+    assert "dossier redrive" in check["fix"]
 
 
 def test_a_wait_that_nobody_polls(healthy: Dossier) -> None:
@@ -225,7 +225,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     [
         ("whs-0123456789abcdef", "ok", "1 webhook secret"),
         ("short", "warning", "fewer than 16 characters"),
-        ("whs-0123456789abcdef\n", "failed", "a blank or a newline at its end, so every delivery is refused"),
+        ("whs-0123456789abcdef\n", "failed", "begins or ends with white space, so every delivery is refused"),
     ],
 )
 def test_a_webhook_secret_that_is_weak_or_spoilt(dossier: Dossier, secret: str, state: str, seen: str) -> None:
@@ -243,7 +243,7 @@ def test_a_standard_secret_that_is_no_base64(dossier: Dossier) -> None:
     value = json.dumps({"api_key": "k", "webhook_secrets": ["whsec_not base64, at all"]})
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
     settings = dossier.connections["invoices"].model_copy(update={"webhook": Webhook(scheme="standard-webhooks")})
-    assert "not the base64" in _secret(find(), "invoices", settings).seen
+    assert "not base64" in _secret(find(), "invoices", settings).seen
 
 
 BODY = b'{"event": "document_completed", "document_id": "doc_1", "job_id": "job_1"}'
@@ -290,7 +290,7 @@ def test_real_deliveries_that_are_refused(healthy: Dossier) -> None:
     result = failed(healthy)
     assert result["name"] == "invoices deliveries"
     assert "the last 1 delivery was refused: wrong secret" in result["seen"]
-    assert "dossier secrets set invoices" in result["mend"]
+    assert "dossier secrets set invoices" in result["fix"]
     healthy.cloud.app.verdicts.keep("invoices", id_of(key), "replayed", "wrong secret")
     assert check(healthy, "invoices deliveries")["state"] == "warning"
     store.keep("invoices", "accepted", BODY, {}, at=early + timedelta(minutes=2))
@@ -306,8 +306,8 @@ def test_the_advice_fits_the_error(healthy: Dossier, status: int, advice: str, m
     monkeypatch.setattr(Outside, "status", status)
     found = failed(healthy)
     assert found["name"] == "invoices vendor"
-    assert advice in found["mend"]
-    assert "secrets set" not in found["mend"]
+    assert advice in found["fix"]
+    assert "secrets set" not in found["fix"]
 
 
 def test_a_vendor_that_cannot_be_reached(healthy: Dossier, tmp_path: Path) -> None:
@@ -316,13 +316,13 @@ def test_a_vendor_that_cannot_be_reached(healthy: Dossier, tmp_path: Path) -> No
     file.write_text(re.sub(r'base_url = ".*"', 'base_url = "http://127.0.0.1:1"', file.read_text()))
     found = failed(healthy)
     assert "ConnectError" in found["seen"]
-    assert "cannot be reached: check base_url of [invoices], DNS and the network" in found["mend"]
-    assert "secrets set" not in found["mend"]
+    assert "cannot be reached: check base_url of [invoices], DNS and the network" in found["fix"]
+    assert "secrets set" not in found["fix"]
     for _ in range(TRIP + 3):
         healthy.cloud.app.limiter.failed("invoices", "ConnectError")
     found = failed(healthy)
     assert re.search(r"the next request is made at \d\d:\d\d:\d\d UTC", found["seen"])
-    assert "nothing to do but wait" in found["mend"]
+    assert "keeps failing: wait, or ask the vendor" in found["fix"]
 
 
 def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, invoice: Path) -> None:
@@ -347,7 +347,7 @@ def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, i
         r"[\d: -]+ UTC; 1 case held up, such as INV-2: 503\. Next attempt within 30 s$",
         found["seen"],
     ), found["seen"]
-    assert "cannot be reached" in found["mend"]
+    assert "cannot be reached" in found["fix"]
     app.limiter.pause("invoices", 300)
     for words in (("status", "INV-2"), ("list",)):
         assert re.search(r"503\. Next attempt .*\d\d:\d\d:\d\d", healthy(*words).stdout)

@@ -52,19 +52,19 @@ def test_what_waits_is_parked(busy: Dossier) -> None:
 
 
 def test_it_waits_until_nothing_is_left(busy: Dossier) -> None:
-    """Each look shows what is left; at the end the stack may be destroyed."""
+    """Each check shows the cases that are left; with none left, the stack can be destroyed."""
     busy.then = [lambda: [setattr(each, "status", "SUCCEEDED") for each in busy.executions()]]
     result = busy("drain", "--wait")
     assert result.exit_code == 0, result.stderr
     assert "3 executions left" in result.stderr
-    assert "the stack may be destroyed" in result.stderr
+    assert "you can destroy the stack" in result.stderr
 
 
 def test_it_says_so_when_something_is_left(busy: Dossier) -> None:
     """After the timeout: exit code 3, as whatever does not finish in time."""
     result = busy("drain", "--wait", "--timeout", "0")
     assert result.exit_code == 3
-    assert "3 executions left after 0 s: `dossier drain --park` ends what waits" in result.stderr
+    assert "3 executions left after 0 s: `dossier drain --park` ends waiting cases" in result.stderr
 
 
 def test_draining_can_be_stopped(busy: Dossier, invoice: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_case_of_a_removed_connection_is_not_redriven_into_nothing(removed: Do
     assert "page … is dark" in removed("redrive").stdout
     result = removed("redrive", "INV-2", "--yes")
     assert result.exit_code == 1
-    assert 'connection "invoices" of case INV-2 is not deployed any more: deploy its settings again' in result.stderr
+    assert 'connection "invoices" of case INV-2 is no longer deployed: deploy its settings again' in result.stderr
     assert len(removed.executions()) == before
 
 

@@ -63,8 +63,8 @@ def test_the_example_is_completed(dossier: Dossier) -> None:
 
 def test_the_document_is_put_there_once(accepting: Dossier) -> None:
     """A second example finds the document; what another user put there stays."""
-    assert "is put into" in accepting("example", "claims").stderr
-    assert "is put into" not in accepting("example", "invoices").stderr
+    assert "uploaded a one-page document" in accepting("example", "claims").stderr
+    assert "uploaded" not in accepting("example", "invoices").stderr
 
 
 def test_an_unknown_connection(accepting: Dossier) -> None:

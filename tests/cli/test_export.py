@@ -108,4 +108,4 @@ def test_a_result_that_is_gone_is_reported(completed: Dossier) -> None:
     completed.cloud.session.client("s3").delete_object(Bucket=BUCKET, Key="cases/invoices/INV-1/result.json")
     result = completed("export")
     assert rows(result.stdout) == []
-    assert "1 result not in the bucket any more" in result.stderr
+    assert "1 result no longer in the bucket" in result.stderr

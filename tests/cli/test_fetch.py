@@ -65,7 +65,7 @@ def test_a_damaged_file_is_not_kept(completed: Dossier, tmp_path: Path) -> None:
     completed.cloud.put(f"{PREFIX}result.json", b'{"status": "forged"}')
     result = completed("fetch", "INV-1", tmp_path / "results")
     assert result.exit_code == 1
-    assert f"s3://{BUCKET}/{PREFIX}result.json is not what the case's manifest says" in result.stderr
+    assert f"s3://{BUCKET}/{PREFIX}result.json is not the file in the case's manifest" in result.stderr
     assert not (tmp_path / "results" / "result.json").exists()
 
 
@@ -74,7 +74,7 @@ def test_a_lost_file_is_an_error(completed: Dossier, tmp_path: Path) -> None:
     completed.cloud.session.client("s3").delete_object(Bucket=BUCKET, Key=f"{PREFIX}result.json")
     result = completed("fetch", "INV-1", tmp_path / "results")
     assert result.exit_code == 1
-    assert "result.json is in the case's manifest, but not in the bucket any more" in result.stderr
+    assert "result.json is in the case's manifest, but no longer in the bucket" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["../escape.txt", "artifacts/../../escape.txt", "/escape.txt", "a\\..\\b", "a//b"])
@@ -83,7 +83,7 @@ def test_nothing_is_written_outside_of_the_folder(completed: Dossier, tmp_path: 
     completed.cloud.put(PREFIX + name, b"x")
     result = completed("fetch", "INV-1", tmp_path / "deep" / "results")
     assert result.exit_code == 1
-    assert "is no file name" in result.stderr
+    assert "is not a safe file name" in result.stderr
     assert not list(tmp_path.rglob("escape.txt"))
 
 

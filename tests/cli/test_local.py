@@ -64,14 +64,14 @@ def test_a_deployment_that_fails(monkeypatch: pytest.MonkeyPatch, nowhere: None)
     """The details come first; the error is the last line."""
 
     def up(**_: Any) -> None:
-        raise LocalError("cdk deploy failed\n  connections.toml: [claims] vendor: missing\n  (all of it: deploy.log)")
+        raise LocalError("cdk deploy failed\n  connections.toml: [claims] vendor: missing\n  (full log: deploy.log)")
 
     monkeypatch.setattr(control, "up", up)
     result = run("up", "--json")
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         "  connections.toml: [claims] vendor: missing",
-        "  (all of it: deploy.log)",
+        "  (full log: deploy.log)",
         "dossier: cdk deploy failed",
     ]
     assert json.loads(result.stdout)["error"]["message"] == "cdk deploy failed"
@@ -82,7 +82,7 @@ def test_down_with_nothing_up(nowhere: None) -> None:
     result = run("down", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"stopped": []}
-    assert result.stderr == "nothing was up\n"
+    assert result.stderr == "nothing was running\n"
 
 
 def test_down_tells_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:

@@ -79,7 +79,7 @@ def test_bad_usage_for_programs() -> None:
 
 
 def test_a_traceback_is_shown_on_demand_alone(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw is one line; DOSSIER_DEBUG=1 shows where it came from."""
+    """An unexpected error is one line; DOSSIER_DEBUG=1 prints its traceback."""
 
     def broken(_: Target) -> None:
         raise RuntimeError("oh\nno")
@@ -87,9 +87,7 @@ def test_a_traceback_is_shown_on_demand_alone(dossier: Dossier, monkeypatch: pyt
     monkeypatch.setattr(Target, "outputs", broken)
     result = dossier("outputs")
     assert result.exit_code == 1
-    assert result.stderr == (
-        "dossier: an error that should not happen: RuntimeError: oh no (DOSSIER_DEBUG=1 shows where)\n"
-    )
+    assert result.stderr == ("dossier: unexpected error: RuntimeError: oh no (DOSSIER_DEBUG=1 prints the traceback)\n")
     monkeypatch.setenv("DOSSIER_DEBUG", "1")
     assert "Traceback" in dossier("outputs").stderr
 

@@ -133,7 +133,7 @@ NO_POLICY = f"User: {WHO} is not authorized to perform: dynamodb:Query on resour
         ),
         (_denied("Forbidden", "HeadBucket", "403"), "the permission is missing: s3:ListBucket: `dossier policy`"),
         (_denied("Forbidden", "HeadObject", "403"), "the permission is missing: s3:GetObject, s3:GetObjectVersion or"),
-        (_denied("Access Denied", "PutBucketTagging", "AccessDenied"), "a permission of yours is missing (Acc"),
+        (_denied("Access Denied", "PutBucketTagging", "AccessDenied"), "a permission is missing (Acc"),
     ],
 )  # fmt: skip
 def test_a_missing_permission_is_named(error: ClientError, says: str) -> None:

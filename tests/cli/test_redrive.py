@@ -113,7 +113,7 @@ def test_on_a_terminal_each_cause_is_asked_about(broken: Dossier, monkeypatch: p
     assert result.exit_code == 0, result.stderr
     assert started(broken) == ["INV-3"]
     assert "send back 2 cases (CaseFailedError: page … is dark)?" in result.stderr
-    assert "invoices INV-3: back to work as arn:" in result.stdout
+    assert "invoices INV-3: resumed as arn:" in result.stdout
 
 
 def test_a_case_that_was_never_sent_anywhere(broken: Dossier) -> None:
@@ -123,7 +123,7 @@ def test_a_case_that_was_never_sent_anywhere(broken: Dossier) -> None:
     broken.cloud.app.executions.start("by-hand", case)
     broken.tick()
     shown = broken("redrive").stdout
-    assert "invoices INV-9 (never sent anywhere: submit them again, fixed)" in shown
+    assert "invoices INV-9 (never sent to a vendor: fix and submit them again)" in shown
     result = broken("redrive", "INV-9", "--yes")
     assert result.exit_code == 1
     assert "INV-9 was refused before anything was sent to the vendor" in result.stderr
@@ -178,7 +178,7 @@ def rejected(broken: Dossier) -> Dossier:
 
 def test_rejected_cases_are_not_sent_by_yes_alone(rejected: Dossier) -> None:
     """They are shown as such; by cause or reference they go."""
-    assert "(rejected: --yes alone does not send them)" in rejected("redrive").stdout
+    assert "(rejected: --yes alone does not resume them)" in rejected("redrive").stdout
     causes = {each["cause"]: each["rejected"] for each in rejected.json("redrive")["causes"]}
     assert [cause for cause, known in causes.items() if known] == [
         "VendorRejectedError: POST /upload: the vendor refused it (413: too large)"
@@ -260,7 +260,7 @@ def test_redrive_is_advised_where_it_can_help(
     result = broken("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
     assert result.exit_code == 1
     assert ("dossier redrive INV-1 --connection invoices" in result.stderr) is hint
-    assert ("submit it under another reference once that is fixed" in result.stderr) is not hint
+    assert ("once that is fixed, submit it under another reference" in result.stderr) is not hint
     for words in (("status", "INV-1"), ("list",)):
         assert "redrive" not in broken(*words).output
     broken("redrive", "--yes")

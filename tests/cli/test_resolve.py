@@ -75,7 +75,7 @@ def test_nobody_waits_any_more(asking: Dossier, words: tuple[str, ...]) -> None:
     asking.dead = True
     result = asking("resolve", "INV-1", *words)
     assert result.exit_code == 1
-    assert "does not wait for this answer any more" in result.stderr
+    assert "no longer waits for this answer" in result.stderr
 
 
 def test_one_of_several_questions(asking: Dossier) -> None:
@@ -94,7 +94,7 @@ def test_one_of_several_questions(asking: Dossier) -> None:
     ("words", "message"),
     [
         ((), "give one of --retry, --use ID and --give-up"),
-        (("--retry", "--force"), "--force is of use with --use only"),
+        (("--retry", "--force"), "--force needs --use"),
         (("--retry", "--give-up"), "give one of"),
         (("--use", " "), "--use is blank"),
         (("--retry", "--question", "open"), 'has no open question "open": use one of upload-0'),

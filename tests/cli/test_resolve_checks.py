@@ -49,7 +49,7 @@ def test_an_id_that_the_vendor_does_not_know_is_refused(asking: Dossier, connect
         result = asking("resolve", "R-1", "--use", wrong)
         assert result.exit_code == 1
         assert len(result.stderr.splitlines()) == 1
-        assert "nothing was stored and the question stays open" in result.stderr
+        assert "nothing changed and the question stays open" in result.stderr
         assert f"see `dossier resolve R-1 --connection {connection}`" in result.stderr
         stays_open(asking, connection)
 
@@ -78,7 +78,7 @@ def test_another_name_is_refused_unless_the_operator_is_sure(
     result = asking("resolve", "R-1", "--use", other)
     assert result.exit_code == 1
     assert "is called holiday-snapshot.pdf at the vendor, and invoice.pdf was sent" in result.stderr
-    assert "add --force if it is the one all the same" in result.stderr
+    assert "add --force if it is right nevertheless" in result.stderr
     stays_open(asking, connection)
     assert asking("resolve", "R-1", "--use", other, "--force").exit_code == 0
 
@@ -120,4 +120,4 @@ def test_without_the_settings_the_case_looks_it_up(
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(tmp_path / "none.toml"))
     result = asking("resolve", "R-1", "--use", "foo")
     assert result.exit_code == 0
-    assert "the case itself looks foo up, and asks again if it is wrong" in result.stderr
+    assert "the case looks foo up itself, and asks again if it is wrong" in result.stderr

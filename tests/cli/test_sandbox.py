@@ -113,5 +113,5 @@ def test_without_a_sandbox(nowhere: None) -> None:
     """The command says how to start one."""
     result = fault("set", "slow", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["error"]["message"] == "the vendors' sandbox is not up"
+    assert json.loads(result.stdout)["error"]["message"] == "the sandbox is not running"
     assert json.loads(result.stdout)["error"]["fix"] == "start it with `dossier up`"

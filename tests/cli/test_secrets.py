@@ -95,7 +95,7 @@ def test_a_connection_needs_a_key(dossier: Dossier) -> None:
     """Without any key nothing is written."""
     result = dossier("secrets", "set", "invoices", input="\n\n")
     assert result.exit_code == 2
-    assert "nothing was written" in result.stderr
+    assert "nothing was stored" in result.stderr
 
 
 def test_a_value_of_another_kind_is_replaced(dossier: Dossier) -> None:
@@ -219,7 +219,7 @@ def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer:
     """On a terminal they are verified with the new secret, and applied if the operator wants it, each once."""
     result = refused("secrets", "set", "invoices", input=f"k1\n{HOOK}\n\n{answer}\n")
     assert result.exit_code == 0, result.stderr
-    assert "apply what was refused (1 delivery from before the secret was set)?" in result.stderr
+    assert "apply refused deliveries (1 delivery from before the secret was set)?" in result.stderr
     assert applied(refused) == bodies
     assert dict(stored(refused)) == {"api_key": "k1", "webhook_secrets": [HOOK]}
 

@@ -108,7 +108,7 @@ def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
     submitted("submit", "claims", invoice, "--reference", "INV-1")
     result = submitted("status", "INV-1")
     assert result.exit_code == 2
-    assert "say which of claims, invoices" in result.stderr
+    assert "give --connection with one of claims, invoices" in result.stderr
     assert submitted.json("status", "INV-1", "--connection", "claims")["connection"] == "claims"
     assert submitted.json("status", "claims", "INV-1")["connection"] == "claims", "the form of earlier versions"
 
@@ -120,7 +120,7 @@ def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
         (("status", "a", "b", "c"), "give one REFERENCE, and its connection with --connection"),
         (("status", "nobody", "INV-1"), 'unknown connection "nobody": use one of claims, disputes, invoices'),
         (("list", "--connection", "nobody"), 'unknown connection "nobody"'),
-        (("list", "--status", "done"), 'unknown status "done": use accepted, uploading'),
+        (("list", "--status", "done"), 'unknown status "done": use one or several of accepted, uploading'),
         (("list", "--limit", "0"), "Invalid value for '--limit'"),
     ],
 )
@@ -198,7 +198,7 @@ def test_list_says_that_there_are_more_and_how_to_see_them(submitted: Dossier, i
     assert "2 cases shown, and there are more: add --all, or --after 20" in result.stderr
     assert submitted("list", "--limit", "5").stderr == ""
     assert len(submitted.json("list", "--limit", "1", "--all")) == 5
-    assert "is no cursor" in submitted("list", "--after", "INV-1").stderr
+    assert "is not a cursor" in submitted("list", "--after", "INV-1").stderr
 
 
 def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> None:
@@ -241,6 +241,6 @@ def test_a_drop_that_waits_is_listed(dossier: Dossier) -> None:
     assert dossier.json("list", "--status", "failed") == []
     said = dossier("status", "May")
     assert said.exit_code == 1
-    assert "May is no case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in said.stderr
+    assert "May is not a case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in said.stderr
     dossier.cloud.app.cases.drop_ends("invoices", "May", moment("2026-01-31T12:00:01.000Z"))
     assert dossier.json("list") == []

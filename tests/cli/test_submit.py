@@ -193,7 +193,7 @@ def test_a_failed_case_is_not_submitted_again(accepting: Dossier, invoice: Path)
         (("invoices", "{invoice}", "--option", "a=1", "--option", "a=2"), 'option "a" is given twice'),
         (("invoices",), "there is nothing to submit"),
         (("invoices", "{invoice}", "--timeout", "soon"), "Invalid value for '--timeout'"),
-        (("invoices", "{invoice}", "--timeout", "9"), "--timeout is of use with --wait only"),
+        (("invoices", "{invoice}", "--timeout", "9"), "--timeout needs --wait"),
     ],
 )
 def test_bad_usage_uploads_nothing(accepting: Dossier, invoice: Path, words: tuple[str, ...], message: str) -> None:

@@ -204,6 +204,6 @@ def test_ctrl_c_while_waiting(accepting: Dossier, file: Callable[[str, bytes], P
     result = accepting("submit", "claims", file("a.pdf", PDF), "--reference", "C-1", "--wait")
     assert result.exit_code == 130
     assert (
-        "case C-1 is submitted, and goes on: follow it with `dossier status C-1 --connection claims`" in result.stderr
+        "case C-1 is submitted, and continues: follow it with `dossier status C-1 --connection claims`" in result.stderr
     )
     assert len(accepting.executions()) == 1

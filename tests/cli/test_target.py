@@ -84,7 +84,7 @@ def test_without_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     result = run("list")
     assert result.exit_code == 1
-    assert result.stderr.startswith("dossier: no AWS account to work with (Unable to locate credentials): set AWS")
+    assert result.stderr.startswith("dossier: no valid AWS credentials (Unable to locate credentials): set AWS")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "The config profile (nobody) could not be found" in run("list").stderr
 
@@ -128,7 +128,7 @@ def test_a_local_aws_without_a_deployment(local_aws: LocalState) -> None:
     Home.from_environment().save(local_aws.model_copy(update={"outputs": None}))
     result = run("list")
     assert result.exit_code == 1
-    assert "nothing is deployed to it: run `dossier up` again" in result.stderr
+    assert "has no deployment: run `dossier up` again" in result.stderr
 
 
 def test_a_local_aws_that_has_ended(local_aws: LocalState, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert table.startswith("CASE ID ")
     assert made[2] in table
     nothing = asking("vendor", "claims", "cases", "--stage-id", "stage__rejected")
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "nothing\n")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "the answer is empty\n")
 
 
 def test_update(asking: Dossier, sandbox: LiveSandbox) -> None:
@@ -137,7 +137,7 @@ def test_download_replaces_nothing_by_a_name_of_the_vendors(
     (tmp_path / "a.pdf").write_text("mine")
     result = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path))
     assert (result.exit_code, (tmp_path / "a.pdf").read_text()) == (2, "mine")
-    assert "is there already" in result.stderr
+    assert "exists already" in result.stderr
     missing = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path / "no" / "a.pdf"))
     assert (missing.exit_code, f"there is no folder {tmp_path / 'no'}" in missing.stderr) == (2, True)
     wrong = asking("vendor", "claims", "download", case_id, "b.pdf", str(tmp_path))
@@ -214,7 +214,7 @@ def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> 
     sandbox.set(faults=[{"name": "lost_after", "operation": "batch", "rate": 1}])
     result = asking("vendor", "invoices", "batch", "s3://scans/1.pdf")
     assert result.exit_code == 1
-    assert "look at the vendor's before you do it again" in result.stderr
+    assert "check the result at the vendor before you retry" in result.stderr
     assert len(sandbox.effects("document_uploaded")) == 1
 
 
@@ -273,7 +273,7 @@ def test_a_new_key_is_checked_at_the_vendor(asking: Dossier) -> None:
     bad = asking("secrets", "set", "claims", "--api-key", "mistyped")
     assert bad.exit_code == 0
     assert "refused the API key (401" in bad.stderr
-    assert "the key is stored all the same" in bad.stderr
+    assert "the key is stored nevertheless" in bad.stderr
     assert "mistyped" not in bad.output
     assert asking.json("secrets", "set", "claims", "--api-key", "mistyped")["key_accepted"] is False
     assert asking.json("secrets", "set", "claims", "--api-key", account.api_key)["key_accepted"] is True
