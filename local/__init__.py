@@ -1,1 +1,1 @@
-"""What runs on this machine: the local AWS, and the sandbox of the vendors."""
+"""The local AWS, and the sandbox of the vendors."""

@@ -1,4 +1,4 @@
-"""The connections file, as far as a local run needs it: which connections use the sandbox, with which keys."""
+"""The connections file for a local run: which connections use the sandbox, and with which keys."""
 
 import json
 import os
@@ -17,22 +17,22 @@ from local.deploy import REGION
 from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError, Outputs
 
 DEFAULT = ROOT / "connections.toml"
-"""The repository's own, whose vendors are the sandbox."""
+"""The repository's own connections file, for the sandbox."""
 _ACCOUNTS = ROOT / "local" / "sandbox" / "accounts.toml"
 _LOOPBACK = (HOST, "localhost")
 
 
 def at_sandbox(connection: Connection, home: Home) -> bool:
-    """Tell whether a connection's vendor is the sandbox."""
+    """Return whether a connection's vendor is the sandbox."""
     try:
         address = urlsplit(connection.base_url)
         return address.hostname in _LOOPBACK and address.port == home.sandbox_port
-    except ValueError:  # no such port
+    except ValueError:  # an invalid port
         return False
 
 
 def choose(given: Path | None) -> Path:
-    """Return the file that was given, or ``DOSSIER_CONNECTIONS`` names, or the repository's own.
+    """Return the given file, or the one that ``DOSSIER_CONNECTIONS`` names, or the repository's own.
 
     Raises:
         LocalError: if there is no such file.
@@ -46,7 +46,7 @@ def choose(given: Path | None) -> Path:
 
 
 def for_this_sandbox(file: Path, home: Home) -> Path:
-    """Return the file to deploy: the repository's own names the sandbox's usual port, so another port needs a copy."""
+    """Return the file to deploy: a copy of the repository's own for another port."""
     if file != DEFAULT or home.sandbox_port == DEFAULT_SANDBOX_PORT:
         return file
     text = file.read_text(encoding="utf-8")
@@ -56,10 +56,10 @@ def for_this_sandbox(file: Path, home: Home) -> Path:
 
 
 def read(file: Path) -> list[Connection]:
-    """Read the connections as the app does, every default filled in.
+    """Read the connections as the app does, with all defaults.
 
     Raises:
-        LocalError: what is wrong with the file, in one line.
+        LocalError: the file is invalid; one line says why.
 
     """
     try:
@@ -69,10 +69,10 @@ def read(file: Path) -> list[Connection]:
 
 
 def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
-    """Give the sandbox's keys to the connections that use it, and their webhook URLs to the sandbox.
+    """Store the sandbox's keys for the connections that use it, and register their webhook URLs at the sandbox.
 
     Raises:
-        LocalError: if the sandbox does not take a URL.
+        LocalError: if the sandbox rejects a URL.
 
     """
     if not connections:
@@ -83,7 +83,7 @@ def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
         endpoint_url=found.endpoint_url,
         region_name=REGION,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+        aws_secret_access_key="test",  # noqa: S106 - the local AWS accepts any
     )
     for connection in connections:
         account = accounts.get(connection.vendor)
@@ -111,4 +111,4 @@ def _register(home: Home, vendor: str, url: str) -> None:
     try:
         opener.open(request, timeout=10).close()
     except urllib.error.URLError as error:
-        raise LocalError(f"the sandbox did not take the webhook URL of {vendor}: {error}") from None
+        raise LocalError(f"the sandbox rejected the webhook URL of {vendor}: {error}") from None

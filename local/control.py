@@ -1,4 +1,4 @@
-"""Bring the local Dossier up and down: the local AWS with the app deployed to it, and the vendors' sandbox."""
+"""Start and stop the local Dossier: the local AWS with the app deployed to it, and the sandbox of the vendors."""
 
 import os
 import shutil
@@ -20,23 +20,23 @@ _SETTINGS = ROOT / "local" / "settings.toml"
 _START_SECONDS = 60.0
 _SAVE_SECONDS = 60.0
 """How long the local AWS may take to save its data when it is stopped."""
-# What of the user's environment the local AWS gets: nothing of it may change how functions run.
+# The variables that the local AWS gets from the user's environment; others could change how functions run.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "DOSSIER_LOCAL_WORKERS", "SFN_WAIT_SCALE")
 
 
 def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
-    """Start what does not run yet, deploy, and connect the sandbox.
+    """Start the local AWS and the sandbox if needed, deploy, and connect them.
 
-    When all of it is up already, this deploys again: after a change of the app, or with other connections. What an
-    earlier local AWS of this home has saved is there again.
+    If both run already, this deploys again: after a change of the app, or with other connections. The local AWS loads
+    the data that an earlier one of this home has saved.
 
     Args:
         connections: the connections file; None for ``DOSSIER_CONNECTIONS`` or the repository's own.
         reset: begin with an empty local AWS and an empty sandbox.
-        report: is told each step, as one line.
+        report: called with one line for each step.
 
     Raises:
-        LocalError: if something is missing, in use, or fails; the message says what and how to go on.
+        LocalError: if something is missing, in use, or fails; the message says what to do.
 
     """
     home = Home.from_environment()
@@ -77,23 +77,23 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
 
 
 def down(*, report: Report) -> None:
-    """Stop what runs and remove what it unpacked; do nothing if nothing runs. Cases and files stay in the home."""
+    """Stop the local AWS and the sandbox, and remove unpacked code. Cases and files stay in the home."""
     home = Home.from_environment()
     with home.locked():
         _stop_all(home, report)
 
 
 def current() -> LocalState | None:
-    """Return what runs; None unless the local AWS really does."""
+    """Return the state of the local AWS and the sandbox; None unless the local AWS runs."""
     state = Home.from_environment().load()
     return state if state is not None and state.local_aws.alive else None
 
 
 def outputs() -> Outputs:
-    """Return what the deployment is reached by.
+    """Return the outputs of the deployment.
 
     Raises:
-        LocalError: if the local AWS is not up, or nothing is deployed to it.
+        LocalError: if the local AWS is not up, or has no deployment.
 
     """
     state = current()
@@ -109,7 +109,7 @@ def _saved(home: Home, state: LocalState, **changes: Any) -> LocalState:
 
 
 def _running(home: Home, python: Path, tools: Mapping[str, Path], report: Report) -> LocalState:
-    """Return the local AWS that runs on the home's port, started if needed."""
+    """Return the local AWS on the home's port; start it if needed."""
     state = home.load()
     ready = f"{home.endpoint_url}/_ministack/ready"
     if state is not None and state.local_aws.alive and state.endpoint_url == home.endpoint_url and healthy(ready):
@@ -138,7 +138,7 @@ def _with_sandbox(home: Home, state: LocalState, report: Report) -> LocalState:
     if state.sandbox is not None:
         stop(state.sandbox)
     require_free_port(home.sandbox_port, "DOSSIER_SANDBOX_PORT")
-    report(f"starting the vendors' sandbox on port {home.sandbox_port}")
+    report(f"starting the sandbox on port {home.sandbox_port}")
     home.sandbox_folder.mkdir(parents=True, exist_ok=True)
     options = ("--port", str(home.sandbox_port), "--state", str(home.sandbox_folder))
     command = [sys.executable, "-m", "local.sandbox", *options]
@@ -169,6 +169,6 @@ def _stop_all(home: Home, report: Report) -> None:
         if stop(state.local_aws, grace=_SAVE_SECONDS):
             report("stopped the local AWS")
         if state.sandbox is not None and stop(state.sandbox):
-            report("stopped the vendors' sandbox")
+            report("stopped the sandbox")
     shutil.rmtree(home.unpacked, ignore_errors=True)
     home.state_file.unlink(missing_ok=True)

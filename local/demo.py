@@ -1,6 +1,6 @@
-"""The main job on this machine alone, as a user would do it: ``make demo``.
+"""Submits three cases on the local AWS, as a user would do it: ``make demo``.
 
-Every step is a ``dossier`` command, shown before it runs; the local AWS stays up for a look around.
+Every step is a ``dossier`` command, printed before it runs. The local AWS keeps running afterwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CASES = {
     "claims": ("invoice.pdf", "receipt.png", "scan.tiff"),
     "disputes": ("invoice.pdf", "complaint.docx", "receipt.png", "scan.tiff"),
 }
-"""What each connection is sent: its vendor reads these types."""
+"""The documents for each connection, of types that its vendor reads."""
 
 console = Console(highlight=False)
 
@@ -36,17 +36,17 @@ def main() -> int:
     for connection, reference in references.items():
         files = [str(DOCUMENTS / name) for name in CASES[connection]]
         run("submit", connection, *files, "--reference", reference)
-    console.print("\nThe same again, with --wait: a case is submitted once, however often it is asked for.")
+    console.print("\nThe same commands again, with --wait: Dossier submits each case only once.")
     for connection, reference in references.items():
         files = [str(DOCUMENTS / name) for name in CASES[connection]]
         run("submit", connection, *files, "--reference", reference, "--wait", "--timeout", "240")
     show(references)
-    console.print(f"\nDone in {time.monotonic() - began:.0f} s. The local AWS stays up. Where to look next:")
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s. The local AWS keeps running. What to try next:")
     last = references["disputes"]
     for command, what in (
-        (f"status {last}", "where a case stands, and the vendor's ids"),
-        (f"fetch {last} results", "brings its results to the folder results"),
-        ("outputs", "bucket, state machine, webhook URLs"),
+        (f"status {last}", "shows a case, with the vendor's ids"),
+        (f"fetch {last} results", "downloads its results to the folder results"),
+        ("outputs", "prints bucket, state machine, webhook URLs"),
         ("down", "stops the local AWS and the sandbox"),
     ):
         console.print(f"  .venv/bin/dossier {command}\n      {what}")
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def run(*arguments: str) -> None:
-    """Show and run one command; end the demo with its exit code if it fails."""
+    """Print and run one command; end the demo with its exit code if it fails."""
     console.print(f"[bold]$ dossier {' '.join(arguments)}[/bold]", soft_wrap=True)
     code = subprocess.run([DOSSIER, *arguments], cwd=ROOT, check=False).returncode
     if code:
@@ -62,7 +62,7 @@ def run(*arguments: str) -> None:
 
 
 def show(references: dict[str, str]) -> None:
-    """Print what landed in S3."""
+    """Print the files in S3."""
     import boto3  # noqa: PLC0415
 
     from local.control import outputs  # noqa: PLC0415 -- only once it is up
@@ -73,10 +73,10 @@ def show(references: dict[str, str]) -> None:
         endpoint_url=found.endpoint_url,
         region_name=found.region,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 -- the local AWS takes any
+        aws_secret_access_key="test",  # noqa: S106 -- the local AWS accepts any
     )
-    table = Table(title=f"What landed in s3://{found.bucket}", title_justify="left")
-    for column in ("connection", "below its case's folder", "bytes"):
+    table = Table(title=f"Files in s3://{found.bucket}", title_justify="left")
+    for column in ("connection", "file", "bytes"):
         table.add_column(column, justify="right" if column == "bytes" else "left")
     counts = {"artifacts": 0, "result.json": 0}
     for connection, reference in references.items():

@@ -15,7 +15,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 _SECONDS = 600
 _LINES = 12
-# The user's own AWS set-up must neither be asked nor be used.
+# Never use the user's own AWS set-up.
 _FOREIGN = re.compile(r"^(AWS_|CDK_)")
 _QUIET = {
     "CI": "1",
@@ -26,14 +26,14 @@ _QUIET = {
     # Compiled files beside the functions' sources would change what is deployed.
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-# What CDK says beside the reason of a failure.
+# Lines of CDK's output that do not explain a failure.
 _NOISE = re.compile(
     r"^\s*(at |\(node:|\[Warning|\[Info|\[\d+%\]|✨|NOTICES|Bundling|Building)|(UPDATE|CREATE)_(COMPLETE|IN_PROGRESS)"
 )
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """Return the variables that point an AWS client of any kind at the local AWS, and at nothing of the user's."""
+    """Return the variables that point any AWS client at the local AWS, and away from the user's own set-up."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -48,12 +48,12 @@ def aws_environment(endpoint_url: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One app, on its way to the local AWS.
+    """Deploys one app to the local AWS.
 
     Attributes:
         endpoint_url: the local AWS.
-        folder: where CDK's output, log and outputs go.
-        context: what the app is told (``-c name=value``).
+        folder: gets CDK's assembly, log and outputs.
+        context: the app's context (``-c name=value``).
         app: the folder of ``cdk.json``.
 
     """
@@ -64,13 +64,13 @@ class Deployment:
     app: Path = ROOT
 
     def bootstrap(self) -> None:
-        """Give a fresh local AWS the bucket and the roles that CDK deploys with.
+        """Create the bucket and the roles that CDK deploys with.
 
         Raises:
-            LocalError: with CDK's last words.
+            LocalError: with the end of CDK's output.
 
         """
-        # In an empty folder: with an app, CDK would synthesize it first to no avail.
+        # In an empty folder: CDK would synthesize an app first, for nothing.
         empty = self.folder / "bootstrap"
         empty.mkdir(parents=True, exist_ok=True)
         self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=empty, doing="cdk bootstrap")
@@ -79,7 +79,7 @@ class Deployment:
         """Deploy a stack and return its outputs by name.
 
         Raises:
-            LocalError: with CDK's last words.
+            LocalError: with the end of CDK's output.
 
         """
         outputs = self.folder / "outputs.json"
@@ -103,7 +103,7 @@ class Deployment:
                 raise LocalError(f"{needed.relative_to(ROOT)} is missing; run: make setup")
         command = [str(tools / "node"), str(entry), verb, *arguments, "--no-notices", "--progress", "events"]
         with log.open("w", encoding="utf-8") as output:
-            # A session of its own: Node processes of the app have outlived the CDK CLI, and end with it here.
+            # In a session of its own, so that Node processes of the app that outlive the CDK CLI can be ended with it.
             done = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -116,12 +116,12 @@ class Deployment:
             try:
                 done.wait(_SECONDS)
             except subprocess.TimeoutExpired:
-                raise LocalError(f"{doing} did not end within {_SECONDS} s{_last_words(log)}") from None
+                raise LocalError(f"{doing} did not end within {_SECONDS} s{_excerpt(log)}") from None
             finally:
                 kill_group(done.pid)
                 done.wait()
         if done.returncode:
-            raise LocalError(f"{doing} failed{_last_words(log)}")
+            raise LocalError(f"{doing} failed{_excerpt(log)}")
 
     def _environment(self, tools: Path) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
@@ -131,10 +131,9 @@ class Deployment:
 
 
 def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> Outputs:
-    """Turn a stack's outputs into what the local deployment is reached by.
+    """Convert a stack's outputs for the local deployment.
 
-    The addresses that AWS gives to an API resolve in some clients only; the local AWS serves the same API under its own
-    address, which resolves in all of them.
+    Not every client resolves the host name of an API; the local AWS serves the same API under its own address.
 
     Raises:
         LocalError: if the stack lacks an output.
@@ -162,7 +161,7 @@ def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> 
 def connections_of(found: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return the connections that a stack's outputs name, and those of them that take webhooks.
 
-    A stack that the version before deployed does not say which these are: then all count.
+    A stack of the previous version does not name the latter: then all count.
 
     Raises:
         KeyError: the stack lacks the output.
@@ -175,11 +174,11 @@ def connections_of(found: Mapping[str, str]) -> tuple[list[str], list[str]]:
     return names, [name for name in names if name in taking]
 
 
-def _last_words(log: Path) -> str:
-    """Return what a person needs of CDK's output: the lines from the first failure on, else the last ones."""
+def _excerpt(log: Path) -> str:
+    """Return the lines of CDK's output from the first failure on, or the last ones."""
     lines = [line.rstrip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     said: Sequence[str] = [line for line in lines if line.strip() and not _NOISE.search(line)]
     failed = [number for number, line in enumerate(said) if re.search(r"FAILED|❌|[Ee]rror", line)]
     first = max(0, min(failed[0], len(said) - _LINES)) if failed else 0
     shown = said[first:][:_LINES] if failed else said[-_LINES:]
-    return "".join(f"\n  {line[:300]}" for line in shown) + f"\n  (all of it: {log})"
+    return "".join(f"\n  {line[:300]}" for line in shown) + f"\n  (full log: {log})"

@@ -1,4 +1,4 @@
-"""Where the local AWS keeps what it needs to know: its folder, its ports, and the state file in it."""
+"""The home of the local AWS: its folder, its ports, and its state file."""
 
 import fcntl
 import os
@@ -21,17 +21,17 @@ DEFAULT_SANDBOX_PORT = 4780
 
 
 class LocalError(Exception):
-    """The local AWS cannot do what was asked; the message is one line for a person."""
+    """The local AWS failed; the message's first line is for a person."""
 
 
 class Outputs(BaseModel):
-    """What a deployment is reached by.
+    """The outputs of a deployment.
 
     Attributes:
-        connections: names of all that are deployed; empty in what the version before stored.
-        webhook_urls: by connection, of those that take webhooks; for a ``path-token`` connection without the token,
+        connections: names of the deployed connections; empty in a state file of the previous version.
+        webhook_urls: by connection, for those that take webhooks; for a ``path-token`` connection without the token,
             which the operator appends.
-        api_url: the API's own address.
+        api_url: the API's address.
         bucket: the bucket for documents and results.
         table: the DynamoDB table.
         state_machine_arn: the machine that runs a case.
@@ -57,16 +57,16 @@ class Outputs(BaseModel):
 
 
 class LocalState(BaseModel):
-    """What runs, as ``local.json`` keeps it.
+    """The running processes and the deployment, as ``local.json`` stores them.
 
     Attributes:
         local_aws: the process of the local AWS.
-        sandbox: the process of the vendors' sandbox, where one was started.
-        endpoint_url: where the local AWS answers.
-        sandbox_url: where the sandbox answers.
-        connections: the connections file that was deployed.
-        stage: the stage that was deployed.
-        outputs: the deployment's, once there is one.
+        sandbox: the process of the sandbox, if one was started.
+        endpoint_url: the address of the local AWS.
+        sandbox_url: the address of the sandbox.
+        connections: the deployed connections file.
+        stage: the deployed stage.
+        outputs: the deployment's outputs, once there is one.
 
     """
 
@@ -81,7 +81,7 @@ class LocalState(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder that holds all of it, and the two ports.
+    """The folder and the two ports of a local Dossier.
 
     Attributes:
         folder: ``DOSSIER_HOME``, or ``.dossier`` in the repository.
@@ -99,7 +99,7 @@ class Home:
         """Read the three variables.
 
         Raises:
-            LocalError: if a port is no port.
+            LocalError: if a port is invalid.
 
         """
         return cls(
@@ -140,7 +140,7 @@ class Home:
 
     @property
     def bootstrapped(self) -> Path:
-        """Return the path of a file that exists once the data has been through ``cdk bootstrap``."""
+        """Return the path of a file that exists once ``cdk bootstrap`` has run."""
         return self.data / "bootstrapped"
 
     def log(self, name: str) -> Path:
@@ -148,14 +148,14 @@ class Home:
         return self.folder / "logs" / f"{name}.log"
 
     def load(self) -> LocalState | None:
-        """Return the saved state; None if there is none, or none that this version understands."""
+        """Return the saved state; None if there is none that this version understands."""
         try:
             return LocalState.model_validate_json(self.state_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
 
     def save(self, state: LocalState) -> None:
-        """Save the state; a reader sees the old one or the new one, never half of it."""
+        """Save the state atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.state_file.with_suffix(".new")
         draft.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -171,7 +171,7 @@ class Home:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a lock file; it is released with the process, however that ends."""
+    """Hold a lock file; the system releases it when the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -179,24 +179,24 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def require_free_port(port: int, variable: str) -> None:
-    """Make sure that nobody serves a port on the loopback.
+    """Check that a port on the loopback is free.
 
     Raises:
-        LocalError: if somebody does; it names the variable that picks another port.
+        LocalError: if the port is in use; names the variable that sets another one.
 
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port that was just left is free.
+        # As servers do: a port that was just closed counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            message = f"port {port} is in use by another program; pick another one with {variable}=<port>"
+            message = f"port {port} is in use by another program; set another one with {variable}=<port>"
             raise LocalError(message) from None
 
 
 def _port(environment: Mapping[str, str], variable: str, default: int) -> int:
     text = environment.get(variable) or str(default)
     if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise LocalError(f"{variable}={text} is no port (1 to 65535)")
+        raise LocalError(f"{variable}={text} is not a port (1 to 65535)")
     return int(text)

@@ -1,7 +1,7 @@
-"""Background processes: start one that outlives its starter, find it again, and stop it with all it started.
+"""Background processes: start one that outlives this process, find it again, and stop it with its children.
 
-A process id alone is not enough to find a process again: the system gives it to another one some day. So each is kept
-with its start time, and nothing is ever sent to a process that started at another time.
+The system reuses process ids. So each process is recorded with its start time, and no signal is sent to a process that
+started at another time.
 """
 
 import os
@@ -21,15 +21,15 @@ _PROC = Path("/proc")
 
 
 class ProcessError(Exception):
-    """A background process did not come up; the message ends with what it said last."""
+    """A background process did not start; the message ends with the end of its log."""
 
 
 class Process(BaseModel):
-    """A background process, and the leader of a session and group of its own.
+    """A background process, which leads its own session and process group.
 
     Attributes:
-        pid: its process id, which is also its group's.
-        started: the system's own note of when it started; compared, never read.
+        pid: the id of the process and of its group.
+        started: the start time as the system writes it; only compared.
 
     """
 
@@ -40,13 +40,13 @@ class Process(BaseModel):
 
     @classmethod
     def find(cls, pid: int) -> Self | None:
-        """Return the process that has this id now; None if there is none, or it has ended and was not collected."""
+        """Return the process that has this id now; None if there is none, or only a zombie."""
         started = _started(pid)
         return cls(pid=pid, started=started) if started else None
 
     @property
     def alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Return whether this process still runs."""
         return _started(self.pid) == self.started
 
 
@@ -55,7 +55,7 @@ def start(command: Sequence[str | Path], *, log: Path, environment: Mapping[str,
 
     Args:
         command: what to run.
-        log: where its output goes; an earlier one's is replaced.
+        log: gets its output; an earlier log is replaced.
         environment: all of its variables.
         folder: its working directory.
 
@@ -72,10 +72,10 @@ def start(command: Sequence[str | Path], *, log: Path, environment: Mapping[str,
             start_new_session=True,
         )
     process = Process.find(child.pid)
-    # It outlives us by design: without this, Popen warns that it does.
+    # The process outlives us by design: this keeps Popen from warning about that.
     child.returncode = 0
     if process is None:
-        raise ProcessError(f"{Path(command[0]).name} ended at once{_last_words(log)}")
+        raise ProcessError(f"{Path(command[0]).name} ended at once{_log_end(log)}")
     return process
 
 
@@ -83,7 +83,7 @@ def wait_until_healthy(process: Process, url: str, *, log: Path, seconds: float)
     """Wait until a process answers a GET with 200.
 
     Raises:
-        ProcessError: if it ends before that, or does not answer in time.
+        ProcessError: if the process ends before that, or does not answer in time.
 
     """
     deadline = time.monotonic() + seconds
@@ -92,13 +92,13 @@ def wait_until_healthy(process: Process, url: str, *, log: Path, seconds: float)
             return
         _collect(process.pid)
         if not process.alive:
-            raise ProcessError(f"it ended while it started{_last_words(log)}")
+            raise ProcessError(f"it ended while it started{_log_end(log)}")
         time.sleep(_LOOK)
-    raise ProcessError(f"it did not answer {url} within {seconds:.0f} s{_last_words(log)}")
+    raise ProcessError(f"it did not answer {url} within {seconds:.0f} s{_log_end(log)}")
 
 
 def healthy(url: str) -> bool:
-    """Tell whether a GET is answered with 200 right now."""
+    """Return whether a GET gets a 200 now."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback needs no proxy
     try:
         with opener.open(url, timeout=2) as answer:
@@ -110,9 +110,8 @@ def healthy(url: str) -> bool:
 def stop(process: Process, *, grace: float = 5.0) -> bool:
     """Stop a process and every process of its group; return whether there was anything to stop.
 
-    The leader is asked to end (SIGTERM) and has ``grace`` seconds for it; whatever is left is killed. If the leader is
-    gone, what it left behind is killed. If its id belongs to another process by now, nothing happens at all: the
-    system gives out an id again only when no member of the group of that id is left.
+    The leader gets SIGTERM and has ``grace`` seconds to end; then the rest of the group is killed. If the id belongs to
+    another process by now, this does nothing: the system reuses an id only when its group is empty.
     """
     present = _started(process.pid)
     if present is not None and present != process.started:
@@ -130,7 +129,7 @@ def stop(process: Process, *, grace: float = 5.0) -> bool:
 
 
 def kill_group(group: int) -> None:
-    """Kill what is left of a process group; return once it is gone."""
+    """Kill the rest of a process group, and wait until it is gone."""
     deadline = time.monotonic() + 5.0
     while _group(group) and time.monotonic() < deadline:
         try:
@@ -149,7 +148,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _collect(pid: int) -> None:
-    """Collect a child of ours that has ended; a process of an earlier ``up`` is not ours and not there to collect."""
+    """Reap an ended child; a process of an earlier ``up`` is not our child."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -157,7 +156,7 @@ def _collect(pid: int) -> None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process started; None if there is none, or it is a zombie."""
+    """Return the start time of a process; None if there is none, or only a zombie."""
     if _PROC.joinpath("self", "stat").exists():
         fields = _stat(pid)
         return fields[19] if fields and fields[0] not in "ZX" else None  # field 22 of proc(5), the state is field 3
@@ -177,7 +176,7 @@ def _group(group: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
+    """Return the fields of /proc/<pid>/stat from the state on; the name before it may contain anything."""
     try:
         return (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -188,9 +187,9 @@ def _ps(*options: str) -> str:
     return subprocess.run(["ps", *options], capture_output=True, text=True, check=False).stdout
 
 
-def _last_words(log: Path, lines: int = 5) -> str:
+def _log_end(log: Path, lines: int = 5) -> str:
     try:
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except FileNotFoundError:
         said = []
-    return "".join(f"\n  {line}" for line in said[-lines:]) + f"\n  (all of it: {log})"
+    return "".join(f"\n  {line}" for line in said[-lines:]) + f"\n  (full log: {log})"

@@ -1,8 +1,7 @@
-"""What the local AWS runs on, each made once: two virtual environments and the functions' dependency layer.
+"""The toolchain of the local AWS: two virtual environments and the functions' dependency layer.
 
-Each is made from a requirements file with hashes, and holds a stamp of that file: it is made again when the file or
-the interpreter changes, and costs nothing otherwise. The requirement files are installed with the interpreter that runs
-this, so the layer fits the functions' environment, which is of the same version.
+Each is built from a requirements file with hashes and holds a stamp of it, so that it is rebuilt only when the file or
+the interpreter changes. All three use the running interpreter, so that the layer fits the functions' environment.
 """
 
 import hashlib
@@ -22,30 +21,30 @@ Report = Callable[[str], None]
 
 
 def local_aws_python(report: Report) -> Path:
-    """Return the interpreter of the environment that has MiniStack alone, made if needed.
+    """Return the interpreter of the environment that has only MiniStack; build it if needed.
 
     Raises:
-        LocalError: if it cannot be made; the message has pip's last lines.
+        LocalError: if it cannot be built; the message has pip's last lines.
 
     """
     return _environment(ROOT / ".venv-local", ROOT / "requirements" / "local.txt", report)
 
 
 def functions_python(report: Report) -> Path:
-    """Return the interpreter of the environment that has boto3 alone, as Lambda's runtime; made if needed.
+    """Return the interpreter of the environment that has only boto3, as Lambda's runtime; build it if needed.
 
     Raises:
-        LocalError: if it cannot be made; the message has pip's last lines.
+        LocalError: if it cannot be built; the message has pip's last lines.
 
     """
     return _environment(ROOT / ".venv-functions", ROOT / "requirements" / "functions.txt", report)
 
 
 def dependency_layer(report: Report) -> Path:
-    """Return the folder of a layer with the functions' third-party packages for this machine, made if needed.
+    """Return the folder of a layer with the functions' third-party packages for this machine; build it if needed.
 
     Raises:
-        LocalError: if it cannot be made; the message has pip's last lines.
+        LocalError: if it cannot be built; the message has pip's last lines.
 
     """
     folder, requirements = ROOT / "build" / "layers" / "local", ROOT / "layers" / "requirements.txt"
@@ -54,7 +53,7 @@ def dependency_layer(report: Report) -> Path:
         target = folder / "python"
         _run([sys.executable, *_PIP, *_INSTALL, "--no-compile", "--target", str(target), "-r", str(requirements)])
         shutil.rmtree(target / "bin", ignore_errors=True)
-        # Compiled for good, whatever happens to the files' times: no cold start has to do it.
+        # Compiled with hashes that Python does not check, so that no cold start compiles again.
         compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(target), str(target)]
         _run([sys.executable, *compiling])
 
@@ -74,7 +73,7 @@ def _environment(folder: Path, requirements: Path, report: Report) -> Path:
 
 
 def _once(folder: Path, requirements: Path, make: Callable[[], None], report: Report) -> None:
-    """Make a folder from a requirements file unless it was made from this very one."""
+    """Build a folder from a requirements file unless it was built from the same file."""
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
     stamp = folder / _STAMP
     with lock(ROOT / "build" / f"{folder.name.lstrip('.')}.lock"):

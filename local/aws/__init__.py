@@ -1,5 +1,5 @@
-"""The local AWS: MiniStack, bridged where it differs from AWS in a way that Dossier would notice.
+"""The local AWS: MiniStack, with bridges where it differs from AWS in a way that affects Dossier.
 
-Runs as a process of its own, inside a virtual environment that has MiniStack and nothing else:
-``.venv-local/bin/python -m local.aws`` from the repository's root. Nothing in here imports a development package.
+It runs as a separate process, in a virtual environment that has only MiniStack: ``.venv-local/bin/python -m local.aws``
+from the repository's root. This package imports no development package.
 """

@@ -1,26 +1,25 @@
 """Start the local AWS: ``python -m local.aws``, from the repository's root, with the interpreter of ``.venv-local``.
 
 Environment:
-    GATEWAY_PORT: the port to serve, on 127.0.0.1 alone.
-    TMPDIR: where functions' code is unpacked.
-    DOSSIER_FUNCTIONS_PYTHON: the interpreter that functions run in, whatever Python runtime they ask for.
-    DOSSIER_COMPILED_LAYER: the folder of a layer that was compiled beforehand (optional).
-    DOSSIER_LOCAL_DATA: where state is saved and found again (optional: without it, state ends with the process).
-    DOSSIER_LOCAL_SAVE_SECONDS: how often state is saved while the server runs (default 30).
-    DOSSIER_LOCAL_WORKERS: how many execution environments one function may have at a time (default 4).
+    GATEWAY_PORT: the port to serve, only on 127.0.0.1.
+    TMPDIR: the folder to unpack functions' code in.
+    DOSSIER_FUNCTIONS_PYTHON: the interpreter that runs functions of any Python runtime.
+    DOSSIER_COMPILED_LAYER: the folder of a compiled layer (optional).
+    DOSSIER_LOCAL_DATA: the folder to save state in (optional: without it, state ends with the process).
+    DOSSIER_LOCAL_SAVE_SECONDS: seconds between two saves while the server runs (default 30).
+    DOSSIER_LOCAL_WORKERS: the most execution environments of one function at a time (default 4).
 """
 
 import os
 import sys
 from pathlib import Path
 
-# Read by MiniStack as it is imported. AUTH: IAM is always enforced. The two listeners that Dossier has no use for would
-# take ports of their own.
+# MiniStack reads these at import. AUTH enforces IAM. The last two switch off listeners that Dossier does not need.
 _SETTINGS = {"AUTH": "true", "BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
 
 
 def _persistence(data: Path) -> dict[str, str]:
-    """Return the variables that make MiniStack keep its state in a folder, which is made if needed."""
+    """Return the variables that make MiniStack store its state in a folder; create it if needed."""
     state, objects = data / "state", data / "s3"
     for folder in (state, objects):
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,13 +36,13 @@ def main() -> None:
     if data := os.environ.pop("DOSSIER_LOCAL_DATA", ""):
         os.environ.update(_persistence(Path(data)))
 
-    from local.aws import bridges, pinned  # noqa: PLC0415 - MiniStack reads the variables above as it is imported
+    from local.aws import bridges, pinned  # noqa: PLC0415 - MiniStack reads the variables above at import
 
     bridges.install()
     try:
         pinned.app.main()
     finally:
-        # Executions that wait for a token hold threads which would keep the interpreter alive until they end.
+        # The threads of executions that wait for a token would keep the interpreter alive.
         os._exit(0)
 
 

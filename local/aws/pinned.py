@@ -1,8 +1,8 @@
-"""The private parts of MiniStack that the bridges touch, and the means to replace one of them.
+"""The private parts of MiniStack that the bridges use, and functions to replace them.
 
-MiniStack has no public extension points, so its version is pinned (``requirements/local.txt``) and every replaced
-function is checked against the parameters that the bridge was written for. A new version that moved something stops
-the server with a sentence that names it, rather than leaving a bridge silently out of use.
+MiniStack has no public extension points, so its version is pinned (``requirements/local.txt``), and the parameters of
+every replaced function are checked. If a new version moves something, the server stops with an error that names it,
+instead of running without a bridge.
 """
 
 import functools
@@ -20,7 +20,7 @@ class PinnedError(RuntimeError):
 
 
 if version("ministack") != VERSION:
-    raise PinnedError(f"the bridges are written for ministack {VERSION}, this is {version('ministack')}")
+    raise PinnedError(f"the bridges need ministack {VERSION}, but {version('ministack')} is installed")
 
 
 def _module(name: str) -> Any:
@@ -45,7 +45,7 @@ stepfunctions = _module("services.stepfunctions")
 
 
 def require(condition: object, what: str) -> None:
-    """Stop with a readable error when a private detail that a bridge builds on has changed.
+    """Stop with an error if a private detail that a bridge needs has changed.
 
     Raises:
         PinnedError: if the condition is false.
@@ -56,16 +56,16 @@ def require(condition: object, what: str) -> None:
 
 
 def replace(owner: Any, name: str, takes: str, replacement: Callable[..., Any]) -> None:
-    """Put a function in the place of one of MiniStack's.
+    """Replace one of MiniStack's functions.
 
     Args:
-        owner: the module or class that holds the function.
-        name: the function's name there.
-        takes: the parameter names that the bridge expects it to have, comma separated.
-        replacement: is called with the original function first, then with the call's own arguments.
+        owner: the module or class of the function.
+        name: the function's name.
+        takes: the parameter names that the bridge expects, separated by commas.
+        replacement: gets the original function, then the arguments of the call.
 
     Raises:
-        PinnedError: if the function is missing or takes something else.
+        PinnedError: if the function is missing or has other parameters.
 
     """
     where = f"{getattr(owner, '__name__', owner)}.{name}"
@@ -82,7 +82,7 @@ def replace(owner: Any, name: str, takes: str, replacement: Callable[..., Any]) 
 
 
 def replace_entry(table: MutableMapping[str, Any], key: str, replacement: Callable[..., Any]) -> None:
-    """Put a function in the place of one that a dispatch table holds; it gets the original first.
+    """Replace a function in a dispatch table; the replacement gets the original first.
 
     Raises:
         PinnedError: if the table has no such entry.

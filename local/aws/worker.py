@@ -1,14 +1,14 @@
-"""The process that one execution environment of a Python function runs in: loads the handler, then serves invocations.
+"""The process of one execution environment of a Python function: loads the handler, then serves invocations.
 
-MiniStack starts this file as a script with the functions' own interpreter (see ``bridges/lambda_runtime.py``), so it
-imports the standard library alone. It speaks MiniStack's protocol (one JSON document a line, in and out) and behaves
-like AWS's runtime where MiniStack's own script does not:
+MiniStack starts this file as a script with the functions' interpreter (see ``bridges/lambda_runtime.py``), so it
+imports only the standard library. It uses MiniStack's protocol (one JSON document a line, in and out) and behaves like
+AWS's runtime where MiniStack's script does not:
 
-- an exception is reported by its class name, and the environment lives on (MiniStack's script names every failure
-  ``Runtime.HandlerError`` and its process is thrown away);
-- the handler cannot reach the protocol: file descriptors 0 and 1 are its own, as in Lambda;
-- the environment's variables are Lambda's and the function's, without those of the server;
-- memory is limited to the function's size, and running out of it ends the environment.
+- it reports an exception by its class name and survives it (MiniStack's script names every failure
+  ``Runtime.HandlerError``, and its process is dropped);
+- the handler cannot reach the protocol: it has its own file descriptors 0 and 1, as in Lambda;
+- the environment has Lambda's variables and the function's, without those of the server;
+- memory is limited to the function's size, and running out of memory ends the environment.
 
 See https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html for the shape of errors.
 """
@@ -26,14 +26,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 FAILURE = "local.aws/failure"
-"""Key of a reply that carries an error in place of a result."""
+"""The key of a reply that has an error in place of a result."""
 END_OF_LOG = "\x00local.aws/end-of-log"
-"""Ends an invocation's log on stderr, so that the server knows when it has read all of it."""
+"""Ends an invocation's log on stderr, so that the server knows when it has read it completely."""
 LAYER_POINTER = ".unpacked-at"
-"""File in place of a layer's content, with the path of the folder where it was unpacked before."""
+"""A file in place of a layer's content, with the path of the folder that has the unpacked content."""
 _MIB = 1 << 20
-# The interpreter and boto3's modules come out of the function's memory on AWS too, but RLIMIT_DATA also counts what is
-# reserved without being used.
+# RLIMIT_DATA also counts memory that is reserved without being used.
 _SLACK_MIB = 64
 _MAX_REPLY = 6 * _MIB + 100
 _KEPT = ("AWS_", "LAMBDA_", "_LAMBDA_", "_X_AMZN_", "LD_LIBRARY_PATH", "PATH", "LANG", "LC_", "TMPDIR", "TZ")
@@ -42,7 +41,7 @@ Handler = Callable[[Any, Any], Any]
 
 
 class Context:
-    """What Lambda passes to a handler beside the event.
+    """The context that Lambda passes to a handler.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
     """
@@ -66,9 +65,9 @@ class Context:
 
 
 def _take_protocol() -> tuple[TextIO, TextIO]:
-    """Keep the protocol's two streams; give the handler an empty stdin, and the log as its stdout."""
+    """Return the protocol's two streams; give the handler an empty stdin, and the log as its stdout."""
     requests, replies = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
-    with open(os.devnull) as nothing:  # noqa: PTH123 - a descriptor is what is wanted
+    with open(os.devnull) as nothing:  # noqa: PTH123 - only the descriptor is needed
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -83,7 +82,7 @@ def _set_environment(init: dict[str, Any]) -> None:
     os.environ.setdefault("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/" + init["function_name"])
     os.environ.setdefault("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     os.environ.setdefault("_HANDLER", f"{init['module']}.{init['handler']}")
-    # sys.path as Lambda has it: the code, then the layers; the folder of this script is the server's.
+    # sys.path as in Lambda: the code, then the layers, in place of the folder of this script.
     layers = [_layer(Path(folder)) for folder in os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep) if folder]
     sys.path[0:1] = [init["code_dir"], *reversed(layers)]
 
@@ -117,7 +116,7 @@ def _load(module: str, name: str) -> Handler:
 
 
 class InitError(Exception):
-    """The handler could not be loaded; carries AWS's name of the error."""
+    """The handler could not be loaded; ``error_type`` is AWS's name of the error."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
@@ -125,7 +124,7 @@ class InitError(Exception):
 
 
 class ReplyError(Exception):
-    """What the handler returned is larger than Lambda hands on."""
+    """The handler's result is larger than Lambda's limit."""
 
     def __init__(self) -> None:
         super().__init__(f"Response payload size exceeded maximum allowed payload size ({_MAX_REPLY} bytes).")
@@ -138,12 +137,12 @@ def _failure(error_type: str, error: BaseException, request_id: str) -> dict[str
 
 
 def _invoke(handler: Handler, event: Any, context: Context) -> str:
-    """One invocation's reply. Only what derives from ``Exception`` is a failure that the environment survives."""
+    """Return one invocation's reply. The environment survives only errors that derive from ``Exception``."""
     try:
         result = handler(event, context)
     except MemoryError:
-        os._exit(137)  # as a process that the kernel kills
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises
+        os._exit(137)  # the exit code of a process that the kernel kills
+    except Exception as error:  # noqa: BLE001 - a handler may raise anything
         return json.dumps({FAILURE: _failure(type(error).__name__, error, context.aws_request_id)})
     try:
         reply = json.dumps(result)
@@ -164,7 +163,7 @@ def _set_call_variables(call: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Load the handler, say so, and serve until the server closes the pipe."""
+    """Load the handler, report that, and serve until the server closes the pipe."""
     requests, replies = _take_protocol()
 
     def reply(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs the sandbox on this machine's loopback: ``python -m local.sandbox --port 4780 [--state FOLDER]``."""
+"""Runs the sandbox on the loopback: ``python -m local.sandbox --port 4780 [--state FOLDER]``."""
 
 import argparse
 import ipaddress
@@ -12,7 +12,7 @@ from local.sandbox.wire import CuttableProtocol
 
 
 def server(*, host: str, port: int, state: Path | None) -> uvicorn.Server:
-    """Build the server; it runs with ``run`` or ``serve``."""
+    """Build the server; start it with ``run`` or ``serve``."""
     config = uvicorn.Config(
         app.create(context.build(state)),
         host=host,
@@ -29,7 +29,7 @@ def server(*, host: str, port: int, state: Path | None) -> uvicorn.Server:
 
 def _loopback(text: str) -> str:
     if not ipaddress.ip_address(text).is_loopback:
-        raise argparse.ArgumentTypeError("the sandbox serves this machine only")
+        raise argparse.ArgumentTypeError("use a loopback address: the sandbox serves only this machine")
     return text
 
 
@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=4780)
     parser.add_argument("--host", type=_loopback, default="127.0.0.1")
-    parser.add_argument("--state", type=Path, metavar="FOLDER", help="keep everything here, across restarts")
+    parser.add_argument("--state", type=Path, metavar="FOLDER", help="store everything here, across restarts")
     given = parser.parse_args(arguments)
-    sys.stdout.write(f"The vendors' sandbox is on http://{given.host}:{given.port}\n")
+    sys.stdout.write(f"The sandbox runs on http://{given.host}:{given.port}\n")
     sys.stdout.flush()
     server(host=given.host, port=given.port, state=given.state).run()
 

@@ -1,4 +1,4 @@
-"""The sandbox's accounts, read from ``accounts.toml``: one per vendor, with its key and what it may use."""
+"""The sandbox's accounts, read from ``accounts.toml``: one per vendor, with its key and its resources."""
 
 import tomllib
 from pathlib import Path
@@ -13,7 +13,7 @@ class _Strict(BaseModel):
 
 
 class DocsumoAccount(_Strict):
-    """A Docsumo account: the case types it owns, the stages of their workflow, and its place in storage."""
+    """A Docsumo account: its case types, the stages of their workflow, and its bucket in storage."""
 
     api_key: str
     webhook_secret: str
@@ -23,7 +23,7 @@ class DocsumoAccount(_Strict):
 
 
 class DocuStackAccount(_Strict):
-    """A DocuStack account: the schemas and organizations its key may name."""
+    """A DocuStack account: the schemas and organizations that its key may use."""
 
     api_key: str
     webhook_secret: str

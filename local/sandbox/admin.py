@@ -1,4 +1,4 @@
-"""The operator's API of the sandbox, under ``/_sandbox``: what to set, what happened, and what to do by hand."""
+"""The operator's API of the sandbox, under ``/_sandbox``: settings, journal, and an operator's work at Docsumo."""
 
 import functools
 import json
@@ -32,14 +32,14 @@ class WebhookBody(_Body):
 
 
 class StageBody(_Body):
-    """Where an operator moves a case, and to whom."""
+    """The stage to which an operator moves a case, and its assignee."""
 
     stage_id: str
     assigned_to: str | None = None
 
 
 class EditBody(_Body):
-    """What an operator changes of a case besides its stage."""
+    """An operator's change of a case besides its stage."""
 
     assigned_to: str | None = None
     case_name: str | None = None
@@ -47,7 +47,7 @@ class EditBody(_Body):
 
 
 class FileBody(_Body):
-    """A file that an operator adds; of a name that is there, a new version."""
+    """A file that an operator adds; if the name exists, a new version."""
 
     filename: str = Field(min_length=1)
     text: str
@@ -109,7 +109,7 @@ class Admin:
         return [Route(path, _carefully(endpoint), methods=[method]) for method, path, endpoint in listed]
 
     async def index(self, _: Request) -> Response:
-        """List what an operator can do."""
+        """List the operator's requests."""
         operations = {
             f"{method} /_sandbox{route.path}": getattr(route.endpoint, "__doc__", None)
             for route in self.routes()
@@ -118,7 +118,7 @@ class Admin:
         return JSONResponse(operations)
 
     async def health(self, _: Request) -> Response:
-        """Tell that the sandbox runs, and how much is still to be sent."""
+        """Report that the sandbox runs, and how many webhooks are waiting."""
         return JSONResponse({"status": "ok", "webhooks_waiting": len(self._context.webhooks.waiting)})
 
     async def settings(self, _: Request) -> Response:
@@ -133,7 +133,7 @@ class Admin:
         return JSONResponse(settings.model_dump())
 
     async def faults(self, _: Request) -> Response:
-        """List every fault with what happens, the rules that are in force, and the operations of each vendor."""
+        """List every fault with its effect, the active rules, and the operations of each vendor."""
         rules = [rule.model_dump(exclude_none=True) for rule in self._context.keeper.now.faults]
         return JSONResponse({"faults": WHAT_HAPPENS, "rules": rules, "operations": self._context.operations})
 
@@ -172,7 +172,7 @@ class Admin:
         return JSONResponse({"entries": entries})
 
     async def reset(self, _: Request) -> Response:
-        """Forget cases, documents, journal and settings; registered webhook URLs stay."""
+        """Delete cases, documents, journal and settings; registered webhook URLs stay."""
         for forget in self._context.on_reset:
             forget()
         self._context.webhooks.clear()
@@ -185,7 +185,7 @@ class Admin:
         return Response(status_code=204)
 
     async def artifacts(self, request: Request) -> Response:
-        """List the files that storage serves now, with size and SHA-256."""
+        """List the files in storage, with size and SHA-256."""
         files = [
             {
                 "case_id": case_id,
@@ -202,7 +202,7 @@ class Admin:
         return JSONResponse({"artifacts": files})
 
     async def move(self, request: Request) -> Response:
-        """Move a Docsumo case as its operator: {"stage_id", "assigned_to"?}; fires the webhook."""
+        """Move a Docsumo case as its operator: {"stage_id", "assigned_to"?}; sends the webhook."""
         body = StageBody.model_validate(await _object(request))
         moved = self._docsumo.move(request.path_params["case_id"], body.stage_id, body.assigned_to)
         self._context.store.commit()
@@ -212,9 +212,9 @@ class Admin:
         """Assign, rename or correct a Docsumo case as its operator: {"assigned_to"?, "case_name"?, "fields"?}."""
         body = EditBody.model_validate(await _object(request))
         case_id = request.path_params["case_id"]
-        told = self._docsumo.edit(case_id, assigned_to=body.assigned_to, name=body.case_name, fields=body.fields)
+        edited = self._docsumo.edit(case_id, assigned_to=body.assigned_to, name=body.case_name, fields=body.fields)
         self._context.store.commit()
-        return JSONResponse(told)
+        return JSONResponse(edited)
 
     async def put_file(self, request: Request) -> Response:
         """Add a file to a Docsumo case as its operator, or a new version of one: {"filename", "text"}."""
@@ -230,7 +230,7 @@ class Admin:
         return Response(status_code=204)
 
     async def add_artifact(self, request: Request) -> Response:
-        """Add an artifact of any name and size to a Docsumo case: {"filename", "size"}; its bytes are made up."""
+        """Add an artifact of any name and size to a Docsumo case: {"filename", "size"}; its bytes are generated."""
         body = ArtifactBody.model_validate(await _object(request))
         file = self._docsumo.add_made_up(request.path_params["case_id"], body.filename, body.size)
         self._context.store.commit()

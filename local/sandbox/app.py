@@ -16,7 +16,7 @@ from local.sandbox.storage import Storage
 
 
 def create(context: Context) -> Starlette:
-    """Compose the vendors, their storage and the operator's API; webhooks are sent while the application runs."""
+    """Compose the vendors, their storage and the operator's API; while it runs, the application sends webhooks."""
     docsumo = Docsumo(context)
 
     @contextlib.asynccontextmanager

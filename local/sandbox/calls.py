@@ -1,7 +1,7 @@
-"""One call of a vendor's API, from its key to its answer: what all three vendors do alike.
+"""One call of a vendor's API, from its key to its answer, in the way that all three vendors share.
 
-A vendor's module describes its manners in a ``Dialect`` and its operations as handlers from a ``Call`` to a response; a
-handler refuses by raising ``Refused``. The order is: key, pause and rate limit, faults, the handler.
+A vendor's module has a ``Dialect`` and a handler for each operation, from a ``Call`` to a response; a handler rejects a
+request by raising ``Refused``. The order is: key, pause and rate limit, faults, the handler.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from local.sandbox.faults import Plan
 from local.sandbox.journal import Entry
 from local.sandbox.wire import Dropped
 
-INVALID = 0  # stands for the status with which a vendor refuses an invalid request
+INVALID = 0  # stands for a vendor's usual status for an invalid request
 BYTES = "application/octet-stream"
 ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class Refused(Exception):  # noqa: N818 # a request is refused; nothing is in error here
-    """A refused request: the status (``INVALID``: the vendor's usual one), why, and which field it is about."""
+class Refused(Exception):  # noqa: N818 # not an error of the sandbox
+    """A rejected request: the status (``INVALID``: the vendor's usual one), the reason, and the field."""
 
     def __init__(
         self, status: int, message: str, *, field: str = "", where: str = "body", retry_after: str = ""
@@ -39,7 +39,7 @@ class Refused(Exception):  # noqa: N818 # a request is refused; nothing is in er
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one vendor asks for its key, and how it words a refusal."""
+    """One vendor's headers for the key, and its wording of rejections."""
 
     vendor: str
     key_headers: tuple[str, ...]
@@ -50,13 +50,13 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Call:
-    """A request being answered, with its line in the journal."""
+    """A request in progress, with its line in the journal."""
 
     request: Request
     entry: Entry
 
     def effect(self, name: str, /, **details: Any) -> None:
-        """Note in the journal what was done."""
+        """Record an effect in the journal."""
         self.entry.effect(name, **details)
 
     def parameter(self, name: str) -> str:
@@ -65,7 +65,7 @@ class Call:
 
 
 class Inbox:
-    """A request's incoming messages, which can be read to the end of the body whoever has read how much of it."""
+    """A request's incoming messages; ``drain`` reads the rest of the body after any reader."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._ended = receive, False
@@ -77,7 +77,7 @@ class Inbox:
         return message
 
     async def drain(self) -> None:
-        """Read what is left of the body, so that a caller who is still sending gets to read the answer."""
+        """Read the rest of the body, so that a caller who is still sending can read the answer."""
         while not self._ended:
             await self()
 
@@ -92,7 +92,7 @@ class Operation:
         self._context, self._dialect, self._name, self._handler = context, dialect, name, handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, and note it and its work in one commit before anything of the answer leaves."""
+        """Answer one request; commit its work and its journal entry together before the answer leaves."""
         inbox = Inbox(receive)
         call = Call(Request(scope, inbox), entry_of(self._context, scope, self._dialect.vendor, self._name))
         response, delay = await self._answer(call)
@@ -100,11 +100,11 @@ class Operation:
         await inbox.drain()
         await asyncio.sleep(delay)
         if call.entry.status == 429 or (call.entry.status == 503 and call.entry.fault == "retry_after"):
-            self._context.limits.tell(self._dialect.vendor)
+            self._context.limits.announced(self._dialect.vendor)
         await response(scope, inbox, send)
 
     async def _answer(self, call: Call) -> tuple[Response, float]:
-        """Return the answer, and for how many seconds to hold it back."""
+        """Return the answer, and the seconds by which to delay it."""
         plan = Plan()
         try:
             self._admit(call)
@@ -127,7 +127,7 @@ class Operation:
             await call.request.close()
 
     async def _work_late(self, call: Call, seconds: float) -> None:
-        """Do the work of a request whose connection is gone; it is a line of the journal of its own."""
+        """Do the work of a request whose connection is gone, with its own line in the journal."""
         await asyncio.sleep(seconds)
         now = self._context.now()
         entry = replace(call.entry, at=now, time=clock.millis(now), fault="late_work", effects=[])
@@ -146,13 +146,13 @@ class Operation:
         self._context.store.commit()
 
     def _admit(self, call: Call) -> None:
-        """Check the key, then whether a call with it is welcome now."""
+        """Check the key, then pause and rate limit."""
         vendor, limits = self._dialect.vendor, self._context.limits
         self._check_key(call)
         if pause := limits.pause(vendor):
             call.entry.paused = True
             now = self._context.now()
-            call.entry.since_pause = round(now - (pause.told or now), 3)
+            call.entry.since_pause = round(now - (pause.announced_at or now), 3)
             call.entry.violation = call.entry.since_pause > self._context.keeper.now.pause_grace
             raise self._paused("seconds")
         if (seconds := limits.exceeded(vendor)) is not None:
@@ -195,7 +195,7 @@ def entry_of(context: Context, scope: Scope, vendor: str, operation: str) -> Ent
 
 
 def routes(context: Context, dialect: Dialect, operations: Sequence[tuple[str, str, str, Handler]]) -> list[Route]:
-    """Make the routes of a vendor from (method, path, name, handler); any other path or method is the vendor's 404."""
+    """Return the routes of a vendor from (method, path, name, handler); any other path or method is a 404."""
 
     async def nothing_here(call: Call) -> Response:
         raise Refused(404, f"Cannot {call.request.method} {call.request.url.path}")

@@ -1,4 +1,4 @@
-"""What every part of the sandbox shares: accounts, state, settings, journal, limits, faults and webhooks."""
+"""The shared parts of the sandbox: accounts, state, settings, journal, limits, faults and webhooks."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class Context:
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     on_start: list[Callable[[], None]] = field(default_factory=list)
     operations: dict[str, list[str]] = field(default_factory=dict)
-    """The operations of each vendor, as rules of faults name them."""
+    """The operations of each vendor, by the names that fault rules use."""
 
     _late: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -41,23 +41,23 @@ class Context:
         self.on_reset.append(self.forget_late)
 
     def later(self, work: Coroutine[None, None, None]) -> None:
-        """Do some work beside the requests; what is not done by a reset is never done."""
+        """Run work in the background; a reset cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
     def forget_late(self) -> None:
-        """Give up what is still to be done."""
+        """Cancel the background work."""
         for task in self._late:
             task.cancel()
 
     def ready_at(self) -> float:
-        """Return when a document that comes now will have been processed."""
+        """Return the time at which a document that arrives now is processed."""
         return self.now() + self.keeper.now.seconds
 
 
 def build(state: Path | None = None, *, now: Callable[[], float] = time.time) -> Context:
-    """Open the state folder (None: a temporary one) and put everything together."""
+    """Open the state folder (None: a temporary one) and create the context."""
     store = Store(state)
     keeper, journal, known = SettingsKeeper(store), Journal(store), accounts.load()
     faults = Faults(keeper)

@@ -1,10 +1,10 @@
 """Docsumo's case API, by its integration guide.
 
-A case's workflow runs when an upload triggers it; without that, documents stay ``new``. A processed case has two
-generated artifacts beside the uploaded files: ``extraction.json`` and ``summary.pdf``. A file whose name contains
-``unreadable`` ends as ``erred``. An operator's move of a case to another stage adds a fresh PDF named after the stage.
+An upload triggers a case's workflow; otherwise documents stay ``new``. A processed case has two generated artifacts
+beside the uploaded files: ``extraction.json`` and ``summary.pdf``. A file whose name contains ``unreadable`` ends as
+``erred``. When an operator moves a case to another stage, it gets a new PDF named after the stage.
 
-Webhooks: one when a workflow ends, one when an operator moves a case (not when the API's PATCH does).
+Webhooks: one when a workflow ends, one when an operator (not the API's PATCH) moves a case.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ SORTS = ("created_date.asc", "created_date.desc", "modified_date.asc", "modified
 
 
 class Document(BaseModel):
-    """An uploaded file; ``ready`` is when its workflow is through with it, None when none was triggered."""
+    """An uploaded file; ``ready`` is the end of its workflow, None if none was triggered."""
 
     id: str
     filename: str
@@ -40,16 +40,16 @@ class Document(BaseModel):
     ready: float | None = None
 
     def status(self, now: float) -> str:
-        """Return where the document stands."""
+        """Return the document's status."""
         if self.ready is None or now < self.ready:
             return "new"
         return "erred" if generate.fails(self.filename) else "processed"
 
 
 class File(BaseModel):
-    """A file of a case, uploaded or generated; ``place`` is its path in storage; bytes ``made_up`` are not kept.
+    """A file of a case, uploaded or generated; ``place`` is its path in storage; ``made_up`` bytes are not stored.
 
-    A generated file is superseded by its successor when the workflow runs again.
+    When the workflow runs again, its files supersede the earlier generated ones.
     """
 
     id: str
@@ -65,7 +65,7 @@ class File(BaseModel):
 
 
 class Case(Record):
-    """A case; ``stage`` is where somebody has put it, empty while it follows its workflow."""
+    """A case; ``stage`` is the one that somebody set, empty while it follows its workflow."""
 
     casetype: str
     name: str
@@ -78,10 +78,10 @@ class Case(Record):
     generated_for: int = 0
     listed_at: float = 0.0
     edits: dict[str, str] = Field(default_factory=dict)
-    """Fields that an operator has corrected, over every document that has them."""
+    """Fields that an operator has corrected, in every document that has them."""
 
     def triggered(self) -> list[float]:
-        """Return when each triggered document is ready."""
+        """Return the time at which each triggered document is ready."""
         return [document.ready for document in self.documents if document.ready is not None]
 
     def status(self, now: float) -> str:
@@ -91,17 +91,17 @@ class Case(Record):
         return "processed" if self.documents and len(self.triggered()) == len(self.documents) else "new"
 
     def stage_id(self, now: float) -> str:
-        """Return the stage that somebody has put the case in, or that its workflow has reached."""
+        """Return the stage that somebody set, or that the workflow has reached."""
         stages = {"new": "stage__intake", "processing": "stage__extraction", "processed": "stage__review"}
         return self.stage or stages[self.status(now)]
 
     def modified_date(self, now: float) -> float:
-        """Return when the case was last changed, by somebody or by its workflow."""
+        """Return the time of the last change, by somebody or by the workflow."""
         return max([self.modified, *(ready for ready in self.triggered() if ready <= now)])
 
 
 def refuse(refused: Refused) -> Response:
-    """Word a refusal in the form known of Docsumo's public API."""
+    """Return a rejection in the form of Docsumo's public API."""
     status = refused.status or 400
     code = HTTPStatus(status).phrase.upper().replace(" ", "_")
     body = {"status": "fail", "status_code": status, "message": refused.message, "error_code": code}
@@ -140,7 +140,7 @@ class Docsumo:
         return routes(self._context, DIALECT, operations)
 
     async def upload(self, call: Call) -> Response:
-        """Create a case of the uploaded files, or append them to one, and trigger the workflow unless told not to."""
+        """Create a case with the uploaded files, or append them to one, and trigger the workflow unless disabled."""
         strictly.query(call.request)
         form = await strictly.form(
             call.request, required=("casetype_id",), optional=("case_id", "trigger_workflow"), files="files"
@@ -193,7 +193,7 @@ class Docsumo:
         return case
 
     def _add(self, call: Call, case: Case, sent: SentFile) -> Document:
-        sha256 = self._context.store.keep(sent.content)
+        sha256 = self._context.store.put(sent.content)
         name, listed_at = self._context.manners.name("docsumo", sent.name), 0.0
         if case.documents:  # a new case is listed late as a whole
             listed_at = self._context.manners.listed_at("docsumo")
@@ -219,7 +219,7 @@ class Docsumo:
         return file
 
     def _trigger(self, call: Call, case: Case) -> None:
-        """Run the workflow over every document that has had none."""
+        """Run the workflow for every document that was not triggered yet."""
         ready = self._context.ready_at()
         for document in case.documents:
             if document.ready is None:
@@ -229,7 +229,7 @@ class Docsumo:
         call.effect("workflow_triggered", case_id=case.id)
 
     async def list_cases(self, call: Call) -> Response:
-        """List the cases of a case type, filtered, sorted, one page of them."""
+        """List one page of the cases of a case type, filtered and sorted."""
         self._check_casetype(call.parameter("casetype_id"))
         lists, shape = ("stage_id", "assigned_to"), self._context.keeper.now.array_shape
         names = tuple(f"{each}[]" for each in lists) if shape == "brackets" else lists
@@ -286,7 +286,7 @@ class Docsumo:
         )
 
     async def search(self, call: Call) -> Response:
-        """Search the files of a case by a part of their name; the answer is a bare array."""
+        """Search the files of a case by a part of their name; the answer is a JSON array."""
         asked = strictly.query(call.request, single=("q",))
         case = self._case(call.parameter("case_id"))
         wanted = asked.get("q", [""])[0].lower()
@@ -326,7 +326,7 @@ class Docsumo:
         )
 
     def words(self, event: str, subject: str, forged: bool) -> dict[str, Any] | None:
-        """Word a webhook about a case; a forged one claims that it is processed."""
+        """Return the body of a webhook about a case; a forged one claims that the case is processed."""
         case, now = self._cases.get(subject), self._context.now()
         if case is None:
             raise LookupError(subject)
@@ -351,7 +351,7 @@ class Docsumo:
         return [(case.id, file) for case in self._cases for file in self._files(case)]
 
     def move(self, case_id: str, stage_id: str, assigned_to: str | None = None) -> dict[str, Any]:
-        """Move a case to a stage as an operator does: a fresh PDF is made, and the webhook sent."""
+        """Move a case to a stage as an operator does: generate a new PDF, and send the webhook."""
         case = self._case(case_id)
         self._check_stage(stage_id)
         now = self._context.now()
@@ -359,7 +359,7 @@ class Docsumo:
         case.assigned_to = assigned_to or case.assigned_to
         content = samples.pdf([f"Case {case.id}", f"Moved to {stage_id} at {clock.seconds(now)}"])
         self._supersede(case, f"{stage_id}.pdf")
-        self._add_file(case, f"{stage_id}.pdf", self._context.store.keep(content), len(content))
+        self._add_file(case, f"{stage_id}.pdf", self._context.store.put(content), len(content))
         self._cases.save(case)
         self._context.webhooks.announce("docsumo", "case_stage_changed", case.id, due=now)
         return self._listed(case, now)
@@ -367,22 +367,22 @@ class Docsumo:
     def edit(
         self, case_id: str, *, assigned_to: str | None = None, name: str | None = None, fields: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Assign or rename a case, or correct its fields, as an operator does: ``extraction.json`` keeps its id."""
+        """Assign or rename a case, or correct its fields, as an operator does; the id of ``extraction.json`` stays."""
         case, now = self._case(case_id), self._context.now()
         case.assigned_to, case.name = assigned_to or case.assigned_to, name or case.name
         case.edits |= fields
         for file in self._files(case) if fields else ():
             if file.filename == EXTRACTION and not file.document:
                 content = _extraction(case)
-                file.sha256, file.size = self._context.store.keep(content), len(content)
+                file.sha256, file.size = self._context.store.put(content), len(content)
         return self._changed(case, now)
 
     def put_file(self, case_id: str, filename: str, content: bytes) -> File:
-        """Add a file as an operator does; it takes the place of the case's file of that name, if there is one."""
+        """Add a file as an operator does; it replaces the case's file of that name, if there is one."""
         case, now = self._case(case_id), self._context.now()
         for old in self._files(case):
             old.superseded = old.superseded or old.filename == filename
-        file = self._add_file(case, filename, self._context.store.keep(content), len(content))
+        file = self._add_file(case, filename, self._context.store.put(content), len(content))
         self._changed(case, now)
         return file
 
@@ -402,7 +402,7 @@ class Docsumo:
         return self._listed(case, now)
 
     def add_made_up(self, case_id: str, filename: str, size: int) -> File:
-        """Add an artifact of any size; its bytes are made up as they are served."""
+        """Add an artifact of any size; its bytes are generated when it is served."""
         case = self._case(case_id)
         digest = hashlib.sha256()
         for chunk in storage.made_up(filename, size):
@@ -412,7 +412,7 @@ class Docsumo:
         return file
 
     def _files(self, case: Case) -> list[File]:
-        """Return a case's current files, once its generated ones have been made."""
+        """Return a case's current files; generate the due ones first."""
         now = self._context.now()
         if case.status(now) == "processed" and case.generated_for != len(case.documents):
             self._generate(case, max(case.triggered()))
@@ -423,7 +423,7 @@ class Docsumo:
         made = {EXTRACTION: _extraction(case), "summary.pdf": samples.pdf(["Case summary", *lines])}
         for filename, content in made.items():
             self._supersede(case, filename)
-            self._add_file(case, filename, self._context.store.keep(content), len(content)).created = at
+            self._add_file(case, filename, self._context.store.put(content), len(content)).created = at
         case.generated_for = len(case.documents)
         self._cases.save(case)
 

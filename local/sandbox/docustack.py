@@ -1,10 +1,10 @@
 """DocuStack's documents API, by its developer documentation.
 
 The guide names two statuses, ``completed`` and ``failed``; before, a document is ``queued`` and then ``processing``. A
-file whose name contains ``unreadable`` fails, and so does a batch reference that can't be read. There is no event for a
-failed document: ``job_completed`` counts it, and ``job_failed`` comes when a job has nothing else.
+file whose name contains ``unreadable`` fails, and so does a batch reference that cannot be read. There is no event for
+a failed document: ``job_completed`` counts it, and ``job_failed`` means that all documents of a job failed.
 
-Of a batch, http(s) references to this machine are really read; others (``s3://``, the internet) are taken as read.
+The sandbox downloads a batch's http(s) references to this machine; it treats others (``s3://``, the internet) as read.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ QUEUED_SHARE = 0.2
 
 
 class Document(Record):
-    """A document; ``unread`` while a batch's reference is still to be read, ``error`` once that went wrong."""
+    """A document; ``unread`` until a batch's reference is read, ``error`` if that failed."""
 
     job: str
     name: str
@@ -44,35 +44,35 @@ class Document(Record):
     listed_at: float = 0.0
 
     def progress(self, now: float) -> int:
-        """Return how far the extraction is, in percent."""
+        """Return the progress of the extraction in percent."""
         if self.done(now):
             return 40 if self.status(now) == "failed" else 100
         return min(99, int(100 * (now - self.created) / max(0.001, self.ready - self.created)))
 
     def done(self, now: float) -> bool:
-        """Tell whether the status is final."""
+        """Return whether the status is final."""
         return bool(self.error) or (now >= self.ready and not self.unread)
 
     def status(self, now: float) -> str:
-        """Return where the document stands."""
+        """Return the document's status."""
         if self.done(now):
             return "failed" if self.error or generate.fails(self.name) else "completed"
         return "queued" if now < self.created + QUEUED_SHARE * (self.ready - self.created) else "processing"
 
     def fields(self, now: float) -> list[dict[str, Any]]:
-        """Return the extracted fields: none before the document is completed."""
+        """Return the extracted fields; none until the document is completed."""
         return generate.invoice_fields(self.sha256) if self.status(now) == "completed" else []
 
 
 class Job(Record):
-    """The documents that came in one request."""
+    """The documents of one request."""
 
     organization: str
     documents: list[str]
 
 
 def refuse(refused: Refused) -> Response:
-    """Word a refusal: the guide shows ``{"detail": "…"}``, and a field's fault comes as that framework's list."""
+    """Return a rejection: the guide shows ``{"detail": "…"}``, and its framework lists errors of fields."""
     status = refused.status or 422
     detail: Any = refused.message
     if refused.status == INVALID and refused.field:
@@ -114,7 +114,7 @@ class DocuStack:
         return routes(self._context, DIALECT, operations)
 
     async def upload(self, call: Call) -> Response:
-        """Take one document and begin its extraction."""
+        """Accept one document and begin its extraction."""
         strictly.query(call.request)
         form = await strictly.form(call.request, required=("schema_id", "organization_id"), optional=(), files="file")
         if len(form.files["file"]) != 1:
@@ -123,7 +123,7 @@ class DocuStack:
         sent = form.files["file"][0]
         if sent.kind not in KINDS:
             raise Refused(415, "Unsupported file type: PDF, JPEG or TIFF is expected")
-        sha256 = self._context.store.keep(sent.content)
+        sha256 = self._context.store.put(sent.content)
         job = self._job(form.fields["organization_id"])
         document = self._add(job, form.fields, name=sent.name, sha256=sha256)
         details = {"document_id": document.id, "job_id": job.id, "name": sent.name, "sha256": sha256}
@@ -132,7 +132,7 @@ class DocuStack:
         return JSONResponse({"document_id": document.id, "job_id": job.id})
 
     async def batch(self, call: Call) -> Response:
-        """Take references to documents, those that can be taken, in one job."""
+        """Accept the valid references to documents as one job."""
         strictly.query(call.request)
         body = await strictly.json_object(call.request)
         listed = body.pop("documents", None)
@@ -194,7 +194,7 @@ class DocuStack:
         return JSONResponse({"documents": page, "total": len(newest), "limit": limit, "offset": offset})
 
     async def status(self, call: Call) -> Response:
-        """Tell how far a document is."""
+        """Return a document's status and progress."""
         strictly.query(call.request)
         document, now = self._document(call), self._context.now()
         return JSONResponse(
@@ -217,7 +217,7 @@ class DocuStack:
         return JSONResponse({**body, **error, "field_values": fields})
 
     def words(self, event: str, subject: str, forged: bool) -> dict[str, Any] | None:
-        """Word a webhook about a document or a job; a forged one claims that all of it is completed."""
+        """Return the body of a webhook about a document or a job; a forged one claims that it is completed."""
         now, document = self._context.now(), self._documents.get(subject)
         if document is not None and event == "document_completed":
             if not forged and document.status(now) != "completed":
@@ -287,7 +287,7 @@ class DocuStack:
         self._context.webhooks.announce("docustack", "document_completed", document.id, due=document.ready)
 
     def _read_on(self) -> None:
-        """Read the references that are still to be read."""
+        """Read the references that are still unread."""
         if self._reading:
             return
         task = asyncio.get_running_loop().create_task(self._read_all())
@@ -312,7 +312,7 @@ class DocuStack:
             elif strictly.kind_of(answer.content) not in KINDS:
                 document.error = "Unsupported file type"
             else:
-                document.sha256 = self._context.store.keep(answer.content)
+                document.sha256 = self._context.store.put(answer.content)
         document.unread = False
         self._documents.save(document)
         if not document.error and not generate.fails(document.name):
@@ -336,7 +336,7 @@ def _new_id() -> str:
 
 
 def _fault(listed: object) -> str:
-    """Return why a batch's document can't be taken, or an empty text."""
+    """Return why a batch's document is invalid, or an empty text."""
     if not isinstance(listed, dict) or not set(listed) <= {"ref", "name"} or not isinstance(listed.get("ref"), str):
         return "ref is required, and only name beside it"
     if not isinstance(listed.get("name", ""), str):
@@ -351,7 +351,7 @@ def _fault(listed: object) -> str:
 
 
 def _is_here(ref: str) -> bool:
-    """Tell whether a reference points at this machine."""
+    """Return whether a reference points at this machine."""
     host = (urlsplit(ref).hostname or "") if ref.startswith("http") else ""
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -1,35 +1,34 @@
-"""What goes wrong on purpose: rules with a rate, drawn from a seeded source, around any vendor's operation.
+"""Faults: rules with a rate, drawn from a seeded source, for any operation of a vendor.
 
-Around a request, at most one of:
+A request has at most one of:
 
-- ``throttle``: 429 with Retry-After (seconds, or an HTTP date), and a pause of that key in which each call is a 429
+- ``throttle``: 429 with Retry-After (seconds, or an HTTP date), and a pause of that key in which each call gets a 429
 - ``error_before``, ``error_after``: a 5xx, before the work or after it was done
 - ``lost_before``, ``lost_after``: the connection is reset, before the work or after it was done
 - ``late``: the connection is reset, and the work is done some time later
 - ``truncated``: a download or a document's JSON is cut short
-- ``html``: a page of HTML, with 200 or 502, in place of JSON
-- ``stray_status``: a status that a gateway makes (404, 302, 307, 405, 409, 421, 423, 499, or 400), with a page of HTML,
-  before the work or after it was done
+- ``html``: an HTML page, with 200 or 502, in place of JSON
+- ``stray_status``: a status of a gateway (404, 302, 307, 405, 409, 421, 423, 499, or 400), with an HTML page, before
+  the work or after it was done
 - ``partial_content``: storage answers a download with a part (206, or 200 with ``Content-Range``), or with 204
-- ``stored_gzip``: storage serves a download as Google's does an object that it stores packed: ``x-goog-hash`` is of the
-  packed one, and the bytes are unpacked on the way, or packed
-- ``odd_encoding``: an answer has a ``Content-Encoding`` that is none (``aws-chunked``, ``utf-8``, ``binary``,
-  ``none``), or is packed as ``gzip, identity``; with ``form`` also ``br`` and the like
-- ``expired_400``: storage calls the link expired, with Google's 400 ``ExpiredToken``, before its time
-- ``long_text``: a status and an error text of 500 KB with control characters; where no status is asked for, a 503 whose
-  message is as long
-- ``retry_after``: 503 with Retry-After and a pause, as ``throttle``; or, in the form "hostile", with one that is none
-- ``redirect``: a GET is sent elsewhere (to see whether the key goes along)
+- ``stored_gzip``: storage serves a download as Google's serves an object that it stores compressed: ``x-goog-hash`` is
+  the compressed one's, and the bytes are decompressed on the way, or not
+- ``odd_encoding``: an answer has an invalid ``Content-Encoding`` (``aws-chunked``, ``utf-8``, ``binary``, ``none``), or
+  is compressed as ``gzip, identity``; with ``form`` also ``br`` and the like
+- ``expired_400``: storage reports the link as expired, with Google's 400 ``ExpiredToken``, too early
+- ``long_text``: a status and an error text of 500 KB with control characters; for an operation without a status, a 503
+  with such a message
+- ``retry_after``: 503 with Retry-After and a pause, as ``throttle``; in the form "hostile" with an invalid Retry-After
+- ``redirect``: a GET is redirected (which shows whether the client sends the key along)
 
-and ``slow``, the answer delayed, besides. Around a webhook: ``webhook_lost``, ``webhook_doubled``,
-``webhook_reordered`` (delivered late, after later ones) and ``webhook_forged`` (one more, validly signed, about
-something unfinished).
+and can be ``slow`` (delayed) besides. A webhook can be ``webhook_lost``, ``webhook_doubled``, ``webhook_reordered``
+(delivered late, after later ones) and ``webhook_forged`` (another one, with a valid signature, about something
+unfinished).
 
-What a vendor has by nature (``manners``): of each upload it may be ``renamed`` (the file is kept under another name:
-with ``form`` in one way, else in any of "blanks", "case", "percent", "ascii", "time", "mojibake", "ending") and
-``listed_late`` (some seconds pass until lists have it). ``clock`` (all times are off by ``seconds``, which may be
-negative, and hours) and ``zoneless`` (all times are local ones without a zone, of one that is ``seconds`` from UTC)
-hold for all times of a vendor, from the first on; their rate says for which vendors.
+Habits of a vendor (``manners``): an upload may be ``renamed`` (stored under another name: ``form`` gives the way, else
+any of "blanks", "case", "percent", "ascii", "time", "mojibake", "ending") and ``listed_late`` (lists omit it for some
+seconds). ``clock`` (all times are off by ``seconds``, which may be negative, and hours) and ``zoneless`` (all times are
+local, ``seconds`` from UTC, without a zone) apply to all times of a vendor from the start; their rate selects vendors.
 
 The draw for the n-th call of an operation depends only on the seed, the rule and n.
 """
@@ -68,11 +67,11 @@ STRAY = (404, 302, 307, 405, 409, 421, 423, 499, 400)
 """Statuses of ``stray_status``."""
 CUTTABLE = ("download", "document")
 STORAGE = ("partial_content", "stored_gzip", "expired_400")
-"""Faults of downloads alone."""
+"""Faults only of downloads."""
 ANSWERED = ("throttle", "html", "stray_status", "long_text", "retry_after")
-"""Faults that downloads do not have: they are the APIs'."""
+"""Faults only of the APIs, not of downloads."""
 SAYS_STATUS = ("status", "list")
-"""Operations whose answers are about how things stand, and are no artifacts."""
+"""Operations whose answers have a status and are no artifacts."""
 PAGE = "<!doctype html><title>Just a moment</title><h1>We'll be right back</h1>"
 
 
@@ -82,7 +81,7 @@ def _same(response: Response) -> Response:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to one request: an answer given in place of the work, or a change of the work's answer; a delay."""
+    """The fault of one request: an answer in place of the work, or a change of the work's answer; a delay."""
 
     name: str | None = None
     before: Response | None = None
@@ -92,22 +91,22 @@ class Plan:
     """The status that announces the pause."""
     delay: float = 0.0
     late: float | None = None
-    """Seconds until the work is done for which nobody waits any more."""
+    """Seconds until the work is done, after the connection is gone."""
 
 
 class Faults:
-    """Draws faults by the rules in the settings."""
+    """Draws faults, by the rules in the settings."""
 
     def __init__(self, keeper: SettingsKeeper) -> None:
         self._keeper = keeper
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
 
     def clear(self) -> None:
-        """Begin every sequence of draws anew."""
+        """Restart every sequence of draws."""
         self._counts.clear()
 
     def plan(self, vendor: str, operation: str, *, method: str) -> Plan:
-        """Decide what happens to a request."""
+        """Draw the fault of a request."""
         delay, slow = 0.0, self.strikes("slow", vendor, operation)
         if slow:
             delay = _delay(*slow)
@@ -119,7 +118,7 @@ class Faults:
         return Plan(name="slow" if slow else None, delay=delay)
 
     def strikes(self, name: str, vendor: str, operation: str) -> tuple[FaultRule, random.Random] | None:
-        """Return the rule of this name that strikes now, and dice for its details, or None."""
+        """Draw a fault; return its rule and a random source for the details, or None."""
         for index, rule in enumerate(self._keeper.now.faults):
             if rule.name != name or rule.vendor not in (None, vendor) or rule.operation not in (None, operation):
                 continue
@@ -134,7 +133,7 @@ class Faults:
         return None
 
     def stands(self, name: str, vendor: str, values: Sequence[float]) -> float | None:
-        """Return the seconds of a rule that holds for all that a vendor says, or None; else one of ``values``."""
+        """Return the seconds of a rule for all answers of a vendor, or one of ``values``; None without a rule."""
         for index, rule in enumerate(self._keeper.now.faults):
             if rule.name == name and rule.vendor in (None, vendor):
                 dice = random.Random(f"{self._keeper.now.seed}/{index}/{name}/{vendor}")  # noqa: S311 # not a secret
@@ -163,7 +162,7 @@ def _delay(rule: FaultRule, dice: random.Random) -> float:
 
 
 def _odd(rule: FaultRule, dice: random.Random, operation: str, delay: float) -> Plan | None:
-    """Return the plan for an answer that is other than it should be; None for any other fault."""
+    """Return the plan for a malformed answer; None for any other fault."""
     name, form = rule.name, str(rule.form or "")
     before: Response | None = None
     after: Callable[[Response], Response] = _same
@@ -201,7 +200,7 @@ def _plan(rule: FaultRule, dice: random.Random, *, delay: float) -> Plan:
     if name in fixed:
         return fixed[name]
     if name == "throttle":
-        # at once, slow or not: the pause begins now, and the caller has to know
+        # without a delay: the pause begins now, and the caller must know
         return Plan(name, pause=(rule.seconds or 1.0, rule.form or dice.choice(["seconds", "date"])))
     statuses = {"html": (200, 502), "stray_status": STRAY}.get(name, (500, 502, 503, 504))
     done = rule.when or dice.choice(["before", "after"]) if name in ("html", "stray_status") else name[len("error_") :]

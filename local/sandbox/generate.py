@@ -1,4 +1,4 @@
-"""Plausible results, always the same for the same file: everything is drawn from the file's SHA-256."""
+"""Plausible results, drawn from the file's SHA-256, so that the same file always has the same result."""
 
 import random
 from typing import Any
@@ -17,12 +17,12 @@ EVENTS = (
 
 
 def fails(name: str) -> bool:
-    """Tell whether a file of this name can't be processed."""
+    """Return whether the processing of a file of this name fails."""
     return "unreadable" in name.lower()
 
 
 def dice(sha256: str) -> random.Random:
-    """Return the source from which everything about a file is drawn."""
+    """Return the random source for a file."""
     return random.Random(sha256)  # noqa: S311 # repeatable on purpose
 
 
@@ -59,7 +59,7 @@ def invoice_fields(sha256: str) -> list[dict[str, Any]]:
 
 
 def parties(seed: str) -> dict[str, str]:
-    """Return who disputes what: ``claimant``, ``respondent``, ``amount``, ``reference``."""
+    """Return the facts of a dispute: ``claimant``, ``respondent``, ``amount``, ``reference``."""
     draw = dice(seed)
     return {
         "claimant": draw.choice(CLAIMANTS),
@@ -70,7 +70,7 @@ def parties(seed: str) -> dict[str, str]:
 
 
 def evidence(sha256: str, name: str, size: int, who: dict[str, str]) -> dict[str, Any]:
-    """Return what the Ombudsman's AI finds in a document: texts in markdown, dates at midnight UTC, scores or None."""
+    """Return the Ombudsman's analysis of a document: texts in markdown, dates at midnight UTC, scores or None."""
     draw = dice(sha256)
     kind, day = draw.choice(KINDS), f"{date_of(draw)}T00:00:00.000Z"
     claimant, respondent, amount = who["claimant"], who["respondent"], who["amount"]
@@ -91,13 +91,13 @@ def evidence(sha256: str, name: str, size: int, who: dict[str, str]) -> dict[str
 
 
 def event(sha256: str, who: dict[str, str]) -> tuple[str, str]:
-    """Return the title and description of what happened on a document's date."""
+    """Return title and description of the event of a document."""
     title, description = dice(f"event/{sha256}").choice(EVENTS)
     return title, description.format(**who)
 
 
 def case_specific_fields(who: dict[str, str]) -> dict[str, str]:
-    """Return a case's own fields, those of the guide."""
+    """Return a case's own fields, as in the guide."""
     return {
         "Claimant": who["claimant"],
         "Respondent": who["respondent"],

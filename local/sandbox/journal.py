@@ -1,4 +1,4 @@
-"""The journal: every request that came, every webhook that left, and what each of them did."""
+"""The journal: every request, every webhook, and the effects of each."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from local.sandbox.state import Store
 class Entry:
     """One line of the journal.
 
-    ``status`` is None when no answer left (a dropped connection); ``effects`` is empty when nothing was done. ``leak``:
-    an API key was sent where it does not belong. ``paused``: the request came during an announced 429 pause, and
-    ``violation``: so long after its first 429 had left that the caller knew (``since_pause``, in seconds).
+    ``status`` is None if no answer was sent (a dropped connection); ``effects`` is empty if the request had none.
+    ``leak``: the request had a foreign API key. ``paused``: it came during an announced pause, and ``violation``: so
+    long after the first 429 (``since_pause``, in seconds) that the caller knew of it.
     """
 
     at: float
@@ -34,12 +34,12 @@ class Entry:
     effects: list[dict[str, Any]] = field(default_factory=list)
 
     def effect(self, name: str, /, **details: Any) -> None:
-        """Note something that was done."""
+        """Record an effect."""
         self.effects.append({"effect": name, **details})
 
 
 class Journal:
-    """Keeps entries in the order in which they were finished."""
+    """Stores entries in the order in which they finished."""
 
     def __init__(self, store: Store) -> None:
         self._database = store.database
@@ -49,13 +49,13 @@ class Journal:
         self._database.execute("INSERT INTO journal (body) VALUES (?)", (json.dumps(asdict(entry)),))
 
     def read(self, *, after: int = 0, limit: int | None = None, **filters: Any) -> list[dict[str, Any]]:
-        """Return the entries after an id; ``effect`` looks into the effects, other filters are equalities."""
+        """Return the entries after an id; ``effect`` selects by effect, other filters by equality."""
         rows = self._database.execute("SELECT id, body FROM journal WHERE id > ? ORDER BY id", (after,))
         entries = ({"id": number, **json.loads(body)} for number, body in rows)
         return [entry for entry in entries if _matches(entry, filters)][:limit]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all entries."""
         self._database.execute("DELETE FROM journal")
 
 

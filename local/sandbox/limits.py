@@ -11,20 +11,20 @@ from local.sandbox.settings import SettingsKeeper
 
 @dataclass
 class Pause:
-    """A pause of a key: no call is welcome before ``until``; ``told`` is when its first 429 left, None before that."""
+    """A pause of a key until ``until``; ``announced_at`` is the time of its first 429, None before."""
 
     until: float
-    told: float | None = None
+    announced_at: float | None = None
 
     def retry_after(self, now: float, *, form: str) -> str:
-        """Word the rest of the pause as whole seconds, or as the HTTP date of its end."""
+        """Return the rest of the pause in whole seconds, or the HTTP date of its end."""
         if form == "date":
             return formatdate(math.ceil(self.until), usegmt=True)
         return str(max(1, math.ceil(self.until - now)))
 
 
 class Limits:
-    """Counts the calls of each vendor's key. Nothing of it survives a restart."""
+    """Counts the calls of each vendor's key, in memory only."""
 
     def __init__(self, keeper: SettingsKeeper, now: Callable[[], float]) -> None:
         self._keeper, self._now = keeper, now
@@ -32,25 +32,25 @@ class Limits:
         self._pauses: dict[str, Pause] = {}
 
     def pause(self, vendor: str) -> Pause | None:
-        """Return the pause that this vendor's key is in."""
+        """Return the current pause of this vendor's key."""
         pause = self._pauses.get(vendor)
         return pause if pause and self._now() < pause.until else None
 
     def announce(self, vendor: str, seconds: float, *, form: str) -> Pause:
-        """Begin a pause; it ends at a whole second when it is announced as a date."""
+        """Begin a pause; one that is announced as a date ends at a whole second."""
         now = self._now()
         until = math.ceil(now + seconds) if form == "date" else now + max(1, math.ceil(seconds))
         self._pauses[vendor] = Pause(until)
         return self._pauses[vendor]
 
-    def tell(self, vendor: str) -> None:
-        """Note that a 429 leaves now: from here on the caller knows of the pause."""
+    def announced(self, vendor: str) -> None:
+        """Record that a 429 leaves now, after which the caller knows of the pause."""
         pause = self._pauses.get(vendor)
-        if pause and pause.told is None:
-            pause.told = self._now()
+        if pause and pause.announced_at is None:
+            pause.announced_at = self._now()
 
     def exceeded(self, vendor: str) -> float | None:
-        """Count a call; when it is one too many, return for how many seconds."""
+        """Count a call; if it is one too many, return the seconds until the next one is allowed."""
         limit = next((limit for name, limit in self._keeper.now.rate_limits.items() if name == vendor), None)
         if limit is None:
             return None
@@ -63,6 +63,6 @@ class Limits:
         return None
 
     def clear(self) -> None:
-        """Forget all calls and pauses."""
+        """Delete all calls and pauses."""
         self._calls.clear()
         self._pauses.clear()

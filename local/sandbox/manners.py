@@ -1,4 +1,4 @@
-"""Manners of a vendor that nobody asked for: it tidies file names, its clock is off, and its lists are late."""
+"""Habits of a vendor: it changes file names, its clock is off, and its lists are late."""
 
 import time
 import unicodedata
@@ -17,11 +17,11 @@ WAYS: dict[str, Callable[[str], str]] = {
     "mojibake": lambda name: name.encode().decode("latin-1"),
     "ending": lambda name: name.rpartition(".")[0] or name,
 }
-"""What ``renamed`` does to a file's name, by the rule's ``form``."""
+"""The changes that ``renamed`` makes to a file's name, by the rule's ``form``."""
 CLOCKS = (-180.0, 180.0, -3 * 3600.0, 7 * 3600.0)
-"""Seconds by which the clock is off where the rule of ``clock`` gives none."""
+"""Seconds by which the clock is off if the rule of ``clock`` sets none."""
 ZONES = (0.0, 5.5 * 3600, -5 * 3600.0)
-"""Offsets of the local time, in seconds, where the rule of ``zoneless`` gives none."""
+"""Offsets of the local time in seconds, if the rule of ``zoneless`` sets none."""
 
 
 def _folded(name: str) -> str:
@@ -29,31 +29,31 @@ def _folded(name: str) -> str:
 
 
 class Manners:
-    """How the vendors name, date and list what they have, by the rules in the settings."""
+    """Changes names, times and lists of the vendors, by the rules in the settings."""
 
     def __init__(self, faults: Faults, now: Callable[[], float]) -> None:
         self._faults, self._now = faults, now
 
     def name(self, vendor: str, name: str) -> str:
-        """Return the name under which an uploaded file is kept (``renamed``)."""
+        """Return the name under which an uploaded file is stored (``renamed``)."""
         if not (struck := self._faults.strikes("renamed", vendor, "upload")):
             return name
         rule, dice = struck
         return WAYS[str(rule.form) if rule.form else dice.choice(sorted(WAYS))](name)
 
     def listed_at(self, vendor: str) -> float:
-        """Return from when on lists have what is uploaded now (``listed_late``)."""
+        """Return the time from which lists include a file that is uploaded now (``listed_late``)."""
         if not (struck := self._faults.strikes("listed_late", vendor, "upload")):
             return 0.0
         rule, dice = struck
         return self._now() + dice.uniform(0.2, 1.0) * (2.0 if rule.seconds is None else rule.seconds)
 
     def seconds(self, vendor: str, at: float) -> str:
-        """Write an instant as the vendor does, to the second."""
+        """Format a time as the vendor does, to the second."""
         return self._zoned(vendor, at, clock.seconds)
 
     def millis(self, vendor: str, at: float) -> str:
-        """Write an instant as the vendor does, to the millisecond."""
+        """Format a time as the vendor does, to the millisecond."""
         return self._zoned(vendor, at, clock.millis)
 
     def _zoned(self, vendor: str, at: float, write: Callable[[float], str]) -> str:

@@ -1,4 +1,4 @@
-"""Answers that are other than they should be, made of the right ones: parts, packed ones, odd headers and texts."""
+"""Malformed variants of correct answers: parts, compressed bodies, odd headers and texts."""
 
 import base64
 import gzip
@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 LARGEST = 64 * 1024**2
-"""Largest answer, in bytes, that is changed: it is held as a whole. A larger one leaves as it is."""
+"""The largest answer, in bytes, that is changed, because it is held in memory."""
 PARTS = (206, 204, 200)
-"""Statuses of ``partial_content``: a part, nothing, and a part that only ``Content-Range`` tells of."""
+"""Statuses of ``partial_content``: a part, nothing, and a part that only ``Content-Range`` marks."""
 ENCODINGS = ("aws-chunked", "utf-8", "binary", "none", "gzip, identity")
-"""``Content-Encoding``s of ``odd_encoding``, drawn: what an uploader once wrote down, and gzip in a list."""
+"""Values of ``odd_encoding``: what uploaders store by mistake, and gzip in a list."""
 HOSTILE = (
     "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
     "Mon, 99 Foo 2026 99:99:99 +99999999999",
@@ -26,14 +26,14 @@ HOSTILE = (
     "9" * 5000,
     "soon",
 )
-"""``Retry-After``s that are none."""
+"""Invalid values of ``Retry-After``."""
 LONG = "\x1b[2J\u202eall is fine [y/N] " + "x" * 500_000
-"""500 KB of text, which would clear a terminal and turn its direction."""
+"""500 KB of text, with characters that clear a terminal and reverse its direction."""
 _Made = tuple[int, dict[str, str], bytes]
 
 
 class Changed(Response):
-    """Another answer, changed as a whole before it leaves."""
+    """Changes a whole answer before it leaves."""
 
     def __init__(self, whole: Response, change: Callable[[dict[str, str], bytes], _Made], status: int) -> None:
         super().__init__(status_code=status)
@@ -63,7 +63,7 @@ class Changed(Response):
 
 
 def part_of(whole: Response, status: int) -> Response:
-    """Return the first half of a file, or nothing of it, as a success."""
+    """Return the first half of a file, or an empty body, as a success."""
 
     def change(headers: dict[str, str], body: bytes) -> _Made:
         half = body[: len(body) // 2] if status != 204 else b""
@@ -76,9 +76,9 @@ def part_of(whole: Response, status: int) -> Response:
 
 
 def stored_packed(whole: Response, form: str) -> Response:
-    """Return a file as Google's storage serves one that it stores packed, with the checksums of the packed one.
+    """Return a file as Google's storage serves an object that it stores compressed, with the stored checksums.
 
-    Asked without ``Accept-Encoding: gzip`` it unpacks the file on the way ("unpacked": without a length), unless the
+    Without ``Accept-Encoding: gzip`` Google decompresses the file on the way ("unpacked": without a length), unless the
     object's ``Cache-Control`` has ``no-transform`` ("packed").
     https://cloud.google.com/storage/docs/transcoding
     """
@@ -97,7 +97,7 @@ def stored_packed(whole: Response, form: str) -> Response:
 
 
 def goog_headers(stored: bytes, encoding: str) -> dict[str, str]:
-    """Return what Google's storage says of an object with its answer."""
+    """Return the headers that Google's storage sends with a stored object."""
     md5 = base64.b64encode(hashlib.md5(stored, usedforsecurity=False).digest()).decode()
     crc = base64.b64encode(crc32c(stored).to_bytes(4, "big")).decode()
     return {
@@ -125,7 +125,7 @@ _TABLE = [_remainder(value) for value in range(256)]
 
 
 def encoded(whole: Response, encoding: str) -> Response:
-    """Return an answer with a ``Content-Encoding`` of its own; only gzip is what it says."""
+    """Return an answer with another ``Content-Encoding``, which only for gzip is true."""
 
     def change(headers: dict[str, str], body: bytes) -> _Made:
         content = gzip.compress(body, mtime=0) if "gzip" in encoding else body
@@ -139,7 +139,7 @@ def encoded(whole: Response, encoding: str) -> Response:
 
 
 def long_status(whole: Response) -> Response:
-    """Return an answer whose first status has 500 KB, with an error text as long beside it."""
+    """Return an answer whose first status, and an error text beside it, have 500 KB each."""
 
     def change(headers: dict[str, str], body: bytes) -> _Made:
         value = json.loads(body)
@@ -153,7 +153,7 @@ def long_status(whole: Response) -> Response:
 
 
 def _first_with_status(value: Any) -> dict[str, Any] | None:
-    """Return the first object that has a status and an id: not the envelope around it."""
+    """Return the first object that has a status and an id, which the envelope has not."""
     if isinstance(value, dict) and "status" in value and {"case_id", "document_id", "id"} & value.keys():
         return value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -161,17 +161,17 @@ def _first_with_status(value: Any) -> dict[str, Any] | None:
 
 
 def long_refusal(status: int) -> Response:
-    """Return a refusal in words of 500 KB, in every vendor's form."""
+    """Return a rejection with a text of 500 KB, in every vendor's form."""
     return JSONResponse({"message": LONG, "detail": LONG, "error": LONG, "status_code": status}, status_code=status)
 
 
 def expired() -> Response:
-    """Return how Google's storage answers a link whose time is over, or that it cannot tell from one."""
+    """Return Google's answer to an expired link."""
     error = "<Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message></Error>"
     body = f"<?xml version='1.0' encoding='UTF-8'?>{error}"
     return Response(body, status_code=400, media_type="application/xml")
 
 
 def unavailable(dice: random.Random) -> Response:
-    """Return a 503 whose ``Retry-After`` is none."""
+    """Return a 503 with an invalid ``Retry-After``."""
     return JSONResponse({"message": "try later"}, status_code=503, headers={"retry-after": dice.choice(HOSTILE)})

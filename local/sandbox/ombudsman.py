@@ -1,8 +1,8 @@
 """The Ombudsman partner API, by its integration guide.
 
-A document goes ``pending_processing`` → ``processing`` → ``processing_complete``, or ``processing_failed`` when its
-name contains ``unreadable``. A failed document does not keep a case from being assessed, unless all of them failed:
-then the assessment ends in ``error``. There are no webhooks, no list and no look-up by the caller's reference.
+A document goes ``pending_processing`` → ``processing`` → ``processing_complete``, or ``processing_failed`` if its name
+contains ``unreadable``. A case with failed documents is still assessed, but if all of them failed, the assessment ends
+in ``error``. There are no webhooks, no list and no look-up by the caller's reference.
 """
 
 import datetime
@@ -49,7 +49,7 @@ class Document(BaseModel):
     listed_at: float = 0.0
 
     def status(self, now: float) -> str:
-        """Return where the document stands."""
+        """Return the document's status."""
         if now >= self.ready:
             return "processing_failed" if generate.fails(self.name) else "processing_complete"
         pending = now < self.created + PENDING_SHARE * (self.ready - self.created)
@@ -57,7 +57,7 @@ class Document(BaseModel):
 
 
 class Case(Record):
-    """A case; ``assessed`` is when its assessment ends, None before ``/process``, and ``assessed_count`` its extent."""
+    """A case; its first ``assessed_count`` documents are ``assessed`` at that time, None before ``/process``."""
 
     external_id: str
     case_type: str | None
@@ -69,7 +69,7 @@ class Case(Record):
     documents: list[Document] = Field(default_factory=list)
 
     def status(self, now: float) -> str:
-        """Return where the case stands."""
+        """Return the case's status."""
         if self.assessed is None:
             return "created"
         if now < self.assessed:
@@ -77,12 +77,12 @@ class Case(Record):
         return "processed" if self.readable() else "error"
 
     def readable(self) -> list[Document]:
-        """Return the documents that the assessment goes by."""
+        """Return the documents that the assessment uses."""
         return [each for each in self.documents[: self.assessed_count] if not generate.fails(each.name)]
 
 
 def refuse(refused: Refused) -> Response:
-    """Word a refusal in the guide's form; a field's fault comes as that framework's list of messages."""
+    """Return a rejection in the guide's form; its framework lists the errors of fields."""
     status = refused.status or 400
     body: dict[str, Any] = {"statusCode": status, "message": refused.message}
     if refused.status == INVALID:
@@ -120,7 +120,7 @@ class Ombudsman:
         return routes(self._context, DIALECT, operations)
 
     async def create(self, call: Call) -> Response:
-        """Open a case."""
+        """Create a case."""
         strictly.query(call.request)
         body = strictly.text_fields(
             await strictly.json_object(call.request),
@@ -154,7 +154,7 @@ class Ombudsman:
         return JSONResponse(self._shown(self._case(call)))
 
     async def upload(self, call: Call) -> Response:
-        """Take one document as evidence and begin to process it."""
+        """Accept one document as evidence and begin to process it."""
         strictly.query(call.request)
         case = self._case(call)
         form = await strictly.form(call.request, required=(), optional=("external_document_id",), files="file")
@@ -169,7 +169,7 @@ class Ombudsman:
         document = Document(
             id=str(uuid.uuid4()),
             name=self._context.manners.name("ombudsman", sent.name),
-            sha256=self._context.store.keep(sent.content),
+            sha256=self._context.store.put(sent.content),
             size=len(sent.content),
             created=now,
             ready=self._context.ready_at(),
@@ -194,7 +194,7 @@ class Ombudsman:
         return JSONResponse(self._shown_document(case, document))
 
     async def process(self, call: Call) -> Response:
-        """Begin the assessment of a case whose documents have all been processed."""
+        """Begin the assessment of a case, if all its documents are processed."""
         strictly.query(call.request)
         case, now = self._case(call), self._context.now()
         if not case.documents:
@@ -217,11 +217,8 @@ class Ombudsman:
             raise Refused(404, "Case not found")
         return case
 
-    def _fields(self, who: dict[str, str]) -> str:
-        return shapes.markdown(generate.case_specific_fields(who), self._context.keeper.now.markdown_shape)
-
     def _shown(self, case: Case) -> dict[str, Any]:
-        now, who = self._context.now(), _parties(case)
+        now, who, shape = self._context.now(), _parties(case), self._context.keeper.now.markdown_shape
         processed = case.status(now) == "processed"
         ended = case.assessed if case.assessed is not None and now >= case.assessed else None
         return {
@@ -233,7 +230,7 @@ class Ombudsman:
             "status": case.status(now),
             "case_title": f"{who['claimant']} v {who['respondent']}: disputed charge" if processed else case.title,
             "case_summary": _summary(case, who) if processed else None,
-            "case_specific_fields": self._fields(who) if processed else None,
+            "case_specific_fields": shapes.markdown(generate.case_specific_fields(who), shape) if processed else None,
             "processing_started_at": None,
             "processing_completed_at": self._context.manners.millis("ombudsman", ended) if ended is not None else None,
             "created_at": self._context.manners.millis("ombudsman", case.created),
@@ -269,7 +266,7 @@ def _summary(case: Case, who: dict[str, str]) -> str:
 
 
 def _chronology(case: Case, who: dict[str, str]) -> list[dict[str, Any]]:
-    """Return one event per document, oldest first."""
+    """Return one event for each document, oldest first."""
     events = []
     for document in case.readable():
         title, description = generate.event(document.sha256, who)

@@ -1,7 +1,7 @@
-"""Small valid documents, written with the standard library: the samples, and the PDFs that the sandbox generates.
+"""Small valid documents, built with the standard library: the samples, and the PDFs that the sandbox generates.
 
 ``python -m local.sandbox.samples FOLDER`` writes ``invoice.pdf``, ``complaint.docx``, ``receipt.png``, ``scan.tiff``
-and ``photo.jpg``; the same bytes each time.
+and ``photo.jpg``, with the same bytes each time.
 """
 
 import io
@@ -44,7 +44,7 @@ MOSAIC = (
     (60, 60, 220, 220, 220, 220, 60, 60),
 )
 
-# Letters of 3 by 5 dots, five rows of three bits each.
+# Letters of 3 by 5 dots: five rows of three bits each.
 GLYPHS = {
     "A": "25755", "B": "65656", "C": "34443", "D": "65556", "E": "74647", "F": "74644", "G": "34553", "H": "55755",
     "I": "72227", "J": "11152", "K": "55655", "L": "44447", "M": "57755", "N": "65555", "O": "25552", "P": "65644",
@@ -55,7 +55,7 @@ GLYPHS = {
 
 
 def pdf(lines: Sequence[str]) -> bytes:
-    """Return a one-page PDF 1.4 with a line of Helvetica for each text (Latin-1)."""
+    """Return a one-page PDF 1.4 with one line of Helvetica for each text (Latin-1)."""
     shown = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     stream = f"BT\n/F1 14 Tf\n20 TL\n72 760 Td\n{shown}ET".encode("latin-1", "replace")
     objects = [
@@ -133,7 +133,7 @@ def png(rows: Sequence[Sequence[int]]) -> bytes:
 
 
 def tiff(rows: Sequence[Sequence[int]]) -> bytes:
-    """Return a bilevel TIFF at 200 dots per inch, its one strip uncompressed."""
+    """Return a bilevel TIFF at 200 dots per inch, with one uncompressed strip."""
     strip = b"".join(_packed(row) for row in rows)
     short, long, rational = 3, 4, 5
     entries = 11
@@ -206,7 +206,7 @@ def all_samples() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the sample documents to the folder that is named."""
+    """Write the sample documents to a folder."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in all_samples().items():

@@ -1,4 +1,4 @@
-"""What an operator can set while the sandbox runs: its pace, its limits, its webhooks and its faults."""
+"""Settings that an operator can change while the sandbox runs: pace, limits, webhooks and faults."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
@@ -67,14 +67,14 @@ class _Strict(BaseModel):
 
 
 class RateLimit(_Strict):
-    """At most this many requests in any window of so many seconds, per key."""
+    """The most ``requests`` in any window of ``seconds``, for each key."""
 
     requests: int = Field(ge=1)
     seconds: float = Field(gt=0)
 
 
 class FaultRule(_Strict):
-    """One thing that goes wrong, how often, and where."""
+    """One fault, how often it strikes, and where."""
 
     name: FaultName
     rate: float = Field(ge=0, le=1)
@@ -83,7 +83,7 @@ class FaultRule(_Strict):
     times: int | None = Field(default=None, ge=0, description="how many times at most")
     seconds: float | None = Field(
         default=None,
-        description="length of the pause or of the delay; by how much the clock is off; the zone of zoneless",
+        description="length of the pause or of the delay; offset of the clock; zone of zoneless",
     )
     status: int | None = Field(
         default=None, ge=200, le=599, description="of error_*, html, stray_status, partial_content and long_text"
@@ -91,10 +91,10 @@ class FaultRule(_Strict):
     form: Form | None = Field(
         default=None,
         description="of Retry-After (seconds, date; hostile for retry_after), of stored_gzip (packed, unpacked), "
-        "the Content-Encoding of odd_encoding, or what renamed does",
+        "the Content-Encoding of odd_encoding, or the change of renamed",
     )
     when: Literal["before", "after"] | None = Field(
-        default=None, description="whether the work is done that html or stray_status hides"
+        default=None, description="whether html or stray_status comes before or after the request's work"
     )
 
     @model_validator(mode="after")
@@ -105,19 +105,19 @@ class FaultRule(_Strict):
 
 
 class Settings(_Strict):
-    """All settings, with what a fresh sandbox starts from. Durations are in seconds."""
+    """All settings, with their defaults. Durations are in seconds."""
 
     seconds: float = Field(default=2.0, ge=0, description="processing time of a document")
     assessment_seconds: float | None = Field(default=None, ge=0, description="of an assessment; None: as a document")
-    url_seconds: float = Field(default=900.0, description="how long an artifact's URL is good for")
+    url_seconds: float = Field(default=900.0, description="how long an artifact's URL is valid")
     webhooks: bool = True
     retry_seconds: list[Annotated[float, Field(ge=0)]] = [1, 5, 30, 300, 1800]
     rate_limits: dict[Vendor, RateLimit] = {
         "docsumo": RateLimit(requests=10, seconds=1),
         "docustack": RateLimit(requests=30, seconds=1),
     }
-    pause_grace: float = Field(default=0.25, ge=0, description="calls this soon after a 429 may have been on their way")
-    webhook_shape: WebhookShape = Field(default="plain", description="how a delivery names what it is about")
+    pause_grace: float = Field(default=0.25, ge=0, description="calls this soon after a 429 may have been under way")
+    webhook_shape: WebhookShape = Field(default="plain", description="how a delivery names its subject")
     array_shape: ArrayShape = Field(default="repeat", description="how Docsumo's list takes several values")
     markdown_shape: MarkdownShape = Field(default="bullets", description="how the Ombudsman's AI writes fields")
     confidence_shape: ConfidenceShape = Field(default="share", description="how DocuStack gives a confidence")
@@ -127,7 +127,7 @@ class Settings(_Strict):
     @field_validator("faults", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        """Accept ``{"slow": 0.1, "html": {"rate": 1, …}, "throttle": [{…}, {…}]}`` as well as a list of rules."""
+        """Accept ``{"slow": 0.1, "html": {"rate": 1, …}, "throttle": [{…}, {…}]}`` or a list of rules."""
         if not isinstance(value, Mapping):
             return value
         return [{"name": name, **rule} for name, rules in value.items() for rule in _rules(rules)]
@@ -143,7 +143,7 @@ class _Saved(Record):
 
 
 class SettingsKeeper:
-    """Holds the current settings and keeps them across restarts."""
+    """Holds the current settings and stores them across restarts."""
 
     def __init__(self, store: Store) -> None:
         self._table = Table(store, "settings", _Saved)
@@ -151,7 +151,7 @@ class SettingsKeeper:
         self.now = saved.settings if saved else Settings()
 
     def change(self, changes: Mapping[str, Any]) -> Settings:
-        """Replace what is named; a vendor's rate limit is merged, and None takes it away.
+        """Replace the named settings; merge a vendor's rate limit, and remove it if it is None.
 
         Raises ``pydantic.ValidationError`` for an unknown or impossible setting.
         """
@@ -165,10 +165,10 @@ class SettingsKeeper:
         return self.now
 
     def reset(self) -> None:
-        """Go back to what a fresh sandbox starts from."""
+        """Return to the defaults."""
         self.now = Settings()
         self.save()
 
     def save(self) -> None:
-        """Keep the current settings."""
+        """Store the current settings."""
         self._table.save(_Saved(id="settings", settings=self.now))

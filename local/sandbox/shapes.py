@@ -1,4 +1,4 @@
-"""Other shapes of what the guides leave open, by a setting: deliveries, lists in a query, markdown, confidences."""
+"""Shapes that the guides leave open, by a setting: deliveries, lists in a query, markdown, confidences."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,9 +9,9 @@ WebhookShape = Literal[
     "plain", "name_alone", "object_says", "mongo_id", "list_of_ids", "list_of_objects", "json_in_text", "json_as_text",
     "form", "unknown",
 ]  # fmt: skip
-"""How a delivery names what it is about."""
+"""How a delivery names its subject."""
 ArrayShape = Literal["repeat", "comma", "brackets"]
-"""How a query has a list."""
+"""How a query writes a list."""
 MarkdownShape = Literal[
     "bullets", "indented", "tight", "numbered", "plus", "dash", "dots", "table", "full_width", "bold", "headed",
     "quoted", "fenced",
@@ -46,7 +46,7 @@ _LINES: Mapping[str, Callable[[int, str, str], str]] = {
 
 
 def delivery(body: Mapping[str, Any], shape: WebhookShape) -> str:
-    """Return a delivery's body, its ids in another shape."""
+    """Return a delivery's body, with its ids in a shape."""
     ids = {name: body[name] for name in _NAMES if name in body}
     if shape == "unknown":
         return json.dumps({"event": body.get("event"), "subject": "something happened"})
@@ -70,7 +70,7 @@ def content_type(body: str) -> str:
 
 
 def listed(asked: Mapping[str, list[str]], names: tuple[str, ...], shape: ArrayShape) -> dict[str, list[str]]:
-    """Return a query's values, its lists read in a shape; in another shape they are no lists."""
+    """Return a query's values, with lists only in the given shape."""
     found = dict(asked)
     for name in names:
         if shape == "brackets":
@@ -83,7 +83,7 @@ def listed(asked: Mapping[str, list[str]], names: tuple[str, ...], shape: ArrayS
 
 
 def markdown(fields: Mapping[str, str], shape: MarkdownShape) -> str:
-    """Return fields as the AI writes them."""
+    """Return fields as markdown in a shape."""
     lines = [_LINES[shape](number, name, value) for number, (name, value) in enumerate(fields.items(), 1)]
     head = ["| Field | Value |", "|---|---|"] if shape == "table" else []
     text = "\n".join([*head, *lines])
@@ -91,7 +91,7 @@ def markdown(fields: Mapping[str, str], shape: MarkdownShape) -> str:
 
 
 def confidence(field: Mapping[str, Any], shape: ConfidenceShape) -> dict[str, Any]:
-    """Return a field with its confidence in another shape."""
+    """Return a field with its confidence in a shape."""
     share = float(field["confidence"])
     forms: dict[str, Any] = {
         "share": share,

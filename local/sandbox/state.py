@@ -1,7 +1,7 @@
-"""What the sandbox remembers: records and journal in one SQLite file, the documents' bytes as files beside it.
+"""The sandbox's state: records and journal in one SQLite file, the documents' bytes as files beside it.
 
-Records live in memory and are written through; a request's changes and its journal entry are committed together, before
-the answer leaves, so a process killed at any moment has either done and noted the work or neither.
+Records stay in memory and are written through. A request's changes and its journal entry are committed together, before
+the answer leaves, so that a killed process has either done and recorded the work, or neither.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY AUTOINCREMENT, body T
 
 
 class Record(BaseModel):
-    """A remembered object with an id of its own."""
+    """A stored object with an id."""
 
     id: str
 
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Store:
-    """The state folder: given by the user and kept, or temporary and gone with the process."""
+    """The state folder: the user's, or a temporary one that is deleted with the process."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="sandbox-")
@@ -38,7 +38,7 @@ class Store:
         self.files.mkdir(parents=True, exist_ok=True)
         self.database = sqlite3.connect(self.folder / "sandbox.db", check_same_thread=False)
         self.database.execute("PRAGMA journal_mode = WAL")
-        self.database.execute("PRAGMA synchronous = OFF")  # survives the process, which is all that is promised
+        self.database.execute("PRAGMA synchronous = OFF")  # survives the process, but not a power loss
         self.database.executescript(SCHEMA)
 
     @property
@@ -46,8 +46,8 @@ class Store:
         """The folder of documents and artifacts, each named by its SHA-256."""
         return self.folder / "files"
 
-    def keep(self, content: bytes) -> str:
-        """Keep bytes and return their SHA-256 in hex."""
+    def put(self, content: bytes) -> str:
+        """Store bytes and return their SHA-256 in hex."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.files / digest
         if not path.exists():
@@ -57,20 +57,20 @@ class Store:
         return digest
 
     def path(self, sha256: str) -> Path:
-        """Return where the bytes with this SHA-256 are kept."""
+        """Return the path of the bytes with this SHA-256."""
         return self.files / sha256
 
     def commit(self) -> None:
-        """Make every change so far permanent."""
+        """Commit every change so far."""
         self.database.commit()
 
     def clear_files(self) -> None:
-        """Forget every document."""
+        """Delete every document."""
         shutil.rmtree(self.files)
         self.files.mkdir()
 
     def close(self) -> None:
-        """Commit and let go of the folder."""
+        """Commit, close the database, and delete a temporary folder."""
         self.database.commit()
         self.database.close()
         if self._temporary:
@@ -99,12 +99,12 @@ class Table(Generic[R]):
         return self._rows.get(key)
 
     def delete(self, key: str) -> None:
-        """Forget a record."""
+        """Delete a record."""
         self._rows.pop(key, None)
         self._store.database.execute("DELETE FROM records WHERE kind = ? AND id = ?", (self._kind, key))
 
     def clear(self) -> None:
-        """Forget every record of this kind."""
+        """Delete every record of this kind."""
         self._rows.clear()
         self._store.database.execute("DELETE FROM records WHERE kind = ?", (self._kind,))
 

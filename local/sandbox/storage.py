@@ -1,7 +1,7 @@
-"""Signed storage, where Docsumo's artifacts are downloaded: no key opens it, only a URL that has not expired.
+"""Signed storage, which serves Docsumo's artifacts by URLs that expire, without a key.
 
-The signature covers the path byte for byte, so the ``artifacts//`` of these URLs must survive. A request that carries
-an API key is refused with 400 and noted as a leak, wherever in the request the key is.
+The signature covers the path byte for byte, so clients must not change the ``artifacts//`` of these URLs. A request
+with an API key anywhere gets a 400 and is recorded as a leak.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ KEY_HEADERS = ("x-api-key", "apikey", "api-key", "authorization")
 
 
 def sign(secret: str, place: str, expires: int) -> str:
-    """Return the query that opens a place until an instant (seconds since 1970)."""
+    """Return the query of a signed URL for a place, valid until ``expires`` (seconds since 1970)."""
     signature = hmac.new(f"storage/{secret}".encode(), f"{place}\n{expires}".encode(), hashlib.sha256).hexdigest()
     return f"Expires={expires}&Signature={signature}"
 
 
 def made_up(seed: str, size: int) -> Iterator[bytes]:
-    """Yield ``size`` bytes that depend only on the seed, without holding more than a chunk of them."""
+    """Yield ``size`` bytes that depend only on the seed, in chunks."""
     filling = hashlib.shake_256(seed.encode()).digest(CHUNK - 8)
     for start in range(0, size, CHUNK):
         yield (start.to_bytes(8, "big") + filling)[: size - start]
 
 
 def refuse(refused: Refused) -> Response:
-    """Word a refusal as object stores do, in XML."""
+    """Return a rejection in XML, as object stores do."""
     body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Message>{escape(refused.message)}</Message></Error>"
     return Response(body, status_code=refused.status, headers=refused.headers, media_type="application/xml")
 
@@ -47,7 +47,7 @@ DIALECT = Dialect(vendor="docsumo", key_headers=(), wrong_key="", too_many="", r
 
 
 class StorageOperation(Operation):
-    """An operation that no key opens, and that has no rate limit."""
+    """An operation without a key and a rate limit."""
 
     def _admit(self, call: Call) -> None:
         keys = self._context.accounts.keys().values()
@@ -65,7 +65,7 @@ class Storage:
         self._context, self._docsumo = context, docsumo
 
     def routes(self) -> list[Route]:
-        """Return the one route of the storage."""
+        """Return the route of the storage."""
         operation = StorageOperation(self._context, DIALECT, "download", self.download)
         return [Route("/{place:path}", operation, methods=ANY_METHOD)]
 

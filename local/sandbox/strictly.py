@@ -1,4 +1,4 @@
-"""Strict reading of requests: what a vendor's guide does not name is refused, and files are known by their bytes."""
+"""Strict reading of requests: rejects fields that a vendor's guide does not name; bytes decide a file's kind."""
 
 import io
 import json
@@ -29,7 +29,7 @@ _MAGIC = {
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file of a form: the name its sender gave it, its bytes, and their kind."""
+    """A file of a form: the sender's name for it, its bytes, and their kind."""
 
     name: str
     content: bytes
@@ -45,7 +45,7 @@ class Form:
 
 
 def kind_of(content: bytes) -> str:
-    """Tell a file's kind by its bytes: ``pdf``, ``png``, ``jpeg``, ``tiff``, ``gif``, ``docx``, or ``unknown``."""
+    """Return a file's kind by its bytes: ``pdf``, ``png``, ``jpeg``, ``tiff``, ``gif``, ``docx``, or ``unknown``."""
     for magic, kind in _MAGIC.items():
         if content.startswith(magic):
             return kind
@@ -57,7 +57,7 @@ def kind_of(content: bytes) -> str:
 
 
 def query(request: Request, *, single: Collection[str] = (), repeated: Collection[str] = ()) -> dict[str, list[str]]:
-    """Return the query's values by name; an unknown name, or a single one given twice, is refused."""
+    """Return the query's values by name; reject an unknown name, and a second value for a single one."""
     values: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         if name not in single and name not in repeated:
@@ -124,7 +124,7 @@ async def _read(upload: UploadFile, name: str) -> SentFile:
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """Read a JSON object; anything else is refused (415 for the content type, 400 for the body)."""
+    """Read a JSON object; reject anything else (415 for the content type, 400 for the body)."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if content_type != "application/json":
@@ -139,7 +139,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def text_fields(body: Mapping[str, Any], *, required: Collection[str], optional: Collection[str]) -> dict[str, str]:
-    """Check that a JSON object has only these fields, all of them text; None counts as absent for an optional one."""
+    """Return a JSON object's fields, if it has only these and all are text; an optional None counts as absent."""
     for name in body:
         if name not in required and name not in optional:
             raise Refused(INVALID, f"property {name} should not exist", field=name)

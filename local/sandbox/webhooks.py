@@ -1,7 +1,7 @@
-"""Webhooks: what is announced waits for its moment, is signed, sent to every registered URL and sent again if refused.
+"""Webhooks: an event waits until it is due, is signed, and sent to every registered URL, with retries.
 
-An announcement names an event and its subject; the vendor's module words the body when the moment has come. Docsumo
-sends once, with its token in a header; DocuStack signs, and retries as its guide says. The Ombudsman has no webhooks.
+An announcement names an event and its subject; the vendor's module writes the body when the event is due. Docsumo sends
+once, with its token in a header; DocuStack signs, and retries as its guide says. The Ombudsman has no webhooks.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from local.sandbox.settings import SettingsKeeper
 from local.sandbox.state import Record, Store, Table
 
 Words = Callable[[str, str, bool], dict[str, Any] | None]
-"""Words an event's body from (event, subject, forged); None: its moment has not come yet.
+"""Returns an event's body for (event, subject, forged); None if it is not due yet.
 
-Raises LookupError when the subject is not known."""
+Raises LookupError if the subject is unknown."""
 
 VENDORS = ("docsumo", "docustack")
 NOT_YET = 0.1
@@ -31,14 +31,14 @@ AT_ONCE = 16
 
 
 class Registration(Record):
-    """A URL to which a vendor's events are sent."""
+    """A URL that gets a vendor's events."""
 
     vendor: str
     url: str
 
 
 class Notice(Record):
-    """An event to be announced, or (with a URL) one delivery of it."""
+    """A planned event, or (with a URL) one delivery of it."""
 
     vendor: str
     event: str
@@ -52,7 +52,7 @@ class Notice(Record):
 
 
 class Webhooks:
-    """Keeps the registered URLs and what is still to be sent; ``run`` sends it."""
+    """Stores the registered URLs and the planned events; ``run`` sends them."""
 
     def __init__(
         self,
@@ -74,11 +74,11 @@ class Webhooks:
         self.waiting = Table(store, "notice", Notice)
 
     def speaks(self, vendor: str, words: Words) -> None:
-        """Let a vendor's module word that vendor's events."""
+        """Register a vendor's function that writes the bodies of its events."""
         self._words[vendor] = words
 
     def register(self, vendor: str, url: str) -> Registration:
-        """Send a vendor's events to one more URL."""
+        """Register one more URL for a vendor's events."""
         return self.urls.save(Registration(id=f"{vendor} {url}", vendor=vendor, url=url))
 
     def announce(self, vendor: str, event: str, subject: str, *, due: float) -> None:
@@ -90,7 +90,7 @@ class Webhooks:
             self._plan(forged)
 
     def clear(self) -> None:
-        """Forget what is still to be sent."""
+        """Delete the planned events."""
         self.waiting.clear()
 
     def _plan(self, notice: Notice) -> None:
@@ -98,7 +98,7 @@ class Webhooks:
         self._changed.set()
 
     async def run(self) -> None:
-        """Send what is due, until cancelled."""
+        """Send due events, until cancelled."""
         async with httpx.AsyncClient(
             timeout=30.0, trust_env=False, limits=httpx.Limits(max_connections=AT_ONCE)
         ) as client:
@@ -111,7 +111,7 @@ class Webhooks:
                 await self._sleep()
 
     async def stop(self) -> None:
-        """Give up what is being sent; what was not delivered is sent after a restart."""
+        """Cancel deliveries in progress; they are sent after a restart."""
         sending = list(self._sending)
         for task in sending:
             task.cancel()
@@ -135,10 +135,10 @@ class Webhooks:
         task.add_done_callback(self._sending.discard)
 
     def _fan_out(self, notice: Notice) -> None:
-        """Turn an event whose moment has come into a delivery for each URL, with what may go wrong on the way."""
+        """Turn a due event into a delivery for each URL, with its faults."""
         try:
             body = self._words[notice.vendor](notice.event, notice.subject, notice.forged)
-        except LookupError:  # forgotten by a reset
+        except LookupError:  # deleted by a reset
             self.waiting.delete(notice.id)
             return
         if body is None:
@@ -177,7 +177,7 @@ class Webhooks:
             effect = "webhook_delivered" if 200 <= status < 300 else "webhook_refused"
         finally:
             self._taken.discard(delivery.id)
-        if self.waiting.get(delivery.id) is None:  # forgotten by a reset
+        if self.waiting.get(delivery.id) is None:  # deleted by a reset
             return
         self._note(delivery, effect, status)
         self._again(delivery, delivered=effect == "webhook_delivered")

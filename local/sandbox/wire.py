@@ -1,7 +1,7 @@
-"""Answers that no well-behaved server gives: a connection cut before or within its answer.
+"""Answers with a broken connection: reset before the answer, or closed within it.
 
-ASGI has no way to cut a connection, so the server is uvicorn with a protocol class that remembers its transports by the
-two ends of the connection, which the ASGI scope names too.
+ASGI cannot close a connection, so the server is uvicorn with a protocol class that records its transports by the two
+ends of the connection, which the ASGI scope has too.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ _transports: dict[_Ends, asyncio.Transport] = {}
 
 
 class CuttableProtocol(H11Protocol):
-    """Uvicorn's HTTP/1.1 protocol, with connections that can be found and cut."""
+    """Uvicorn's HTTP/1.1 protocol, which records the transport of each connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
-        """Remember the transport of a new connection."""
+        """Record the transport of a new connection."""
         super().connection_made(transport)
         _transports[(self.server, self.client)] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a closed connection."""
+        """Drop the transport of a closed connection."""
         _transports.pop((self.server, self.client), None)
         super().connection_lost(exc)
 
@@ -53,7 +53,7 @@ class Dropped(Response):
 
 
 class CutShort(Response):
-    """Another answer, of which only the first half of the promised body leaves."""
+    """Sends an answer with only the first half of its body."""
 
     def __init__(self, whole: Response) -> None:
         super().__init__(status_code=whole.status_code)

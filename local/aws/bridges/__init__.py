@@ -1,4 +1,4 @@
-"""The bridges: each module says what AWS does, what MiniStack does, and how the one becomes the other."""
+"""The bridges: the docstring of each module compares AWS and MiniStack, and explains the bridge between them."""
 
 from local.aws.bridges import (
     cloudformation_types,
@@ -40,7 +40,7 @@ _BRIDGES = (
     missing_objects,
     executions,
     retries,
-    # Wraps _execute_task first: the role and the limits ask it which execution is at work.
+    # Wraps _execute_task first: the bridges of role and limits read the current execution from it.
     task_timeouts,
     task_tokens,
     s3_tasks,
@@ -57,10 +57,10 @@ _BRIDGES = (
 
 
 def install() -> None:
-    """Install every bridge, in an order in which each wraps what it needs.
+    """Install every bridge, in an order in which each finds the functions that it wraps.
 
     Raises:
-        PinnedError: if the installed MiniStack is not the one that the bridges were written for.
+        PinnedError: if the installed MiniStack does not fit the bridges.
 
     """
     for bridge in _BRIDGES:

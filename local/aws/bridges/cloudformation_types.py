@@ -1,9 +1,9 @@
-"""Resource types that MiniStack does not know, and would refuse the whole stack for.
+"""Resource types that MiniStack does not support.
 
-CloudFormation creates each of them. MiniStack answers "Unrecognized resource types" before it creates anything, and
-refuses an alarm on a metric expression. Bridged by a handler for each: through MiniStack's own API where that has the
-resource (composite and expression alarms, archives, connections, API destinations), else as a name without effect,
-where the resource changes nothing that a local run could show (anomaly detectors, saved queries, rotation schedules).
+CloudFormation creates each of them. MiniStack rejects the whole stack with "Unrecognized resource types", and rejects
+an alarm on a metric expression. The bridge adds a handler for each: through MiniStack's own API where it has the
+resource (composite and expression alarms, archives, connections, API destinations), otherwise as a name without
+effect (anomaly detectors, saved queries, rotation schedules).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Which task is at work: the bridges of Step Functions ask for its execution, role and token."""
+"""The current task: the bridges of Step Functions read its execution, role and token."""
 
 import contextvars
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from local.aws.pinned import stepfunctions
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task state that runs.
+    """A running task state.
 
     Attributes:
         execution: MiniStack's record of its execution.
         machine_arn: the state machine, also for a child execution of a Distributed Map.
-        role_arn: the role that the machine runs as.
+        role_arn: the state machine's role.
 
     """
 
@@ -24,7 +24,7 @@ class Task:
 
     @property
     def stopped(self) -> bool:
-        """Whether the execution has ended meanwhile (stopped, or out of time)."""
+        """Whether the execution has ended meanwhile (stopped or timed out)."""
         return bool(self.execution["status"] != "RUNNING")
 
 

@@ -1,8 +1,8 @@
 """A custom resource whose function fails ends the deployment at once; emptying a bucket needs no function.
 
-CloudFormation waits for a custom resource's answer for up to an hour, on AWS as here, and a function that fails never
-answers. Locally that hour would be somebody's afternoon, so a failed function counts as an answer. CDK's function for
-``auto_delete_objects`` runs on Node with an SDK that is not there; MiniStack drops a bucket with all it holds anyway.
+CloudFormation waits for a custom resource's answer for up to an hour, and a function that fails never answers. Locally
+a failed function counts as an answer. CDK's function for ``auto_delete_objects`` runs on Node with an SDK that does not
+exist here; MiniStack deletes a bucket with its content anyway.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""A denial names the resource, as on AWS, and is found in the server's log.
+"""A denial names the resource, as on AWS, and appears in the server's log.
 
 On AWS the message of a denied call ends with "on resource: <arn> because no identity-based policy allows the <action>
-action", and CloudTrail has the call. MiniStack leaves the resource out for most services and notes nothing. Bridged by
-wording the message in full and by writing it to the log, whoever made the call: a function by its credentials, or a
-service that acts as a role (``refusal``: Step Functions, the poller of a queue, the writer of a function's log).
+action", and CloudTrail records the call. MiniStack omits the resource for most services and records nothing. The bridge
+completes the message and logs it, for a function's own calls and for services that act as a role (``refusal``: Step
+Functions, the poller of a queue, the writer of a function's log).
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 from local.aws.pinned import iam_actions, iam_evaluator, replace, responses
 
 WORD = "denied: "
-"""What a denial's line in the log begins with; then the words that the caller got."""
+"""The prefix of a denial's line in the log; the message that the caller gets follows."""
 _log = logging.getLogger("local.aws")
 
 
@@ -38,7 +38,7 @@ def _response(original: Callable[..., Any], service: str, action: str, principal
 
 
 def refusal(role_arn: str, action: str, resource_arn: str) -> str | None:
-    """Return why a service that acts as a role may not do something; None if the role's policies allow it."""
+    """Return why the policies of a service's role deny an action; None if they allow it."""
     account = responses.get_account_id()
     context = iam_evaluator.EvalContext(
         principal_arn=role_arn,

@@ -2,9 +2,9 @@
 
 AWS evaluates ``Items``, ``ItemReader``, ``ItemSelector``, ``ItemBatcher``, ``ResultWriter``, ``Output`` and ``Assign``
 of a Distributed Map, and starts its children as the machine's role
-(https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html). MiniStack takes their expressions for
-literal text, ignores ``Items``, ``ItemBatcher``, ``ResultWriter``, ``Output`` and ``Assign``, and checks no role.
-Bridged by preparing the items before, and shaping the result after, what MiniStack does well: running the children.
+(https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html). MiniStack treats their expressions as
+literal text, ignores ``Items``, ``ItemBatcher``, ``ResultWriter``, ``Output`` and ``Assign``, and checks no role. The
+bridge prepares the items before MiniStack runs the children, and shapes the result afterwards.
 """
 
 import json
@@ -61,7 +61,7 @@ def _run(
 
 
 class _Values:
-    """A Map state's fields, evaluated in its own query language."""
+    """A Map state's fields, evaluated in the state's query language."""
 
     def __init__(self, state: dict[str, Any], raw_input: Any, effective: Any, ctx: dict[str, Any]) -> None:
         self.state, self.ctx = state, ctx
@@ -77,7 +77,7 @@ class _Values:
         return template
 
     def field(self, name: str) -> Any:
-        """Return a field whose arguments have either language's name; None if the state has no such field."""
+        """Return a field with its evaluated arguments; None if the state has no such field."""
         found = self.state.get(name)
         if found is None:
             return None
@@ -85,18 +85,18 @@ class _Values:
         return {**found, "Parameters": arguments, "ReaderConfig": self.evaluate(found.get("ReaderConfig") or {})}
 
     def items(self) -> Any:
-        """Return the items of a Map that reads none from S3."""
+        """Return the items of a Map without an ``ItemReader``."""
         if "Items" in self.state:
             return stepfunctions._jsonata_state_field(self.state, "Items", "array", self._raw_input, self.ctx)
         return stepfunctions._resolve_path_or_ctx(self.state.get("ItemsPath", "$"), self._effective, self.ctx)
 
     def read(self, reader: dict[str, Any]) -> Any:
-        """Return the items that a reader finds in S3."""
+        """Return the items that a reader reads from S3."""
         reader = {name: value for name, value in reader.items() if name != "Arguments"}
         return stepfunctions._read_map_items(reader, self._effective, self.ctx)
 
     def selected(self, index: int, item: Any) -> Any:
-        """Return what a child gets for an item."""
+        """Return a child's input for an item."""
         selector = self.state.get("ItemSelector") or self.state.get("Parameters")
         if not selector:
             return item
@@ -130,7 +130,7 @@ def _batched(values: _Values, items: list[Any]) -> list[Any]:
 
 
 def _write_results(values: _Values, task: Task, earlier: set[str], execution: dict[str, Any]) -> dict[str, Any] | None:
-    """Write the children's records to S3, as ``ResultWriter`` says; answer what the state's result is then."""
+    """Write the children's records to S3, as ``ResultWriter`` says; return the state's result, or None without one."""
     writer = values.field("ResultWriter")
     runs = [
         name

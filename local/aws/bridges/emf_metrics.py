@@ -1,8 +1,8 @@
 """Metrics that a function prints in the embedded metric format reach CloudWatch.
 
 AWS extracts them from the log (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
-CloudWatch_Embedded_Metric_Format_Specification.html); MiniStack keeps the line as text only. Bridged by reading each
-line that a function logged. A line that is no such document is a log line like any other, as on AWS.
+CloudWatch_Embedded_Metric_Format_Specification.html); MiniStack only stores the line. The bridge reads each log line of
+a function, and ignores those in other formats, as AWS does.
 """
 
 import json

@@ -1,12 +1,12 @@
 """Executions end in time, end once, and start once.
 
-On AWS a machine's ``TimeoutSeconds`` ends the execution as ``TIMED_OUT``; a final status never changes; and starting a
-Standard execution again under the name and with the input of one that still runs answers its ARN, without a second
-execution (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+On AWS a machine's ``TimeoutSeconds`` ends the execution as ``TIMED_OUT``; a final status never changes; and a second
+``StartExecution`` with the name and input of a running Standard execution returns its ARN
+(https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 
 MiniStack ignores the machine's ``TimeoutSeconds``, turns an execution that was stopped or timed out into ``FAILED``
-once the state at work ends with an error, and refuses the second start with ``ExecutionAlreadyExists``. Bridged by a
-timer for each execution that has a limit, a guard on the end, and the answer that AWS gives.
+once the current state ends with an error, and rejects the second start with ``ExecutionAlreadyExists``. The bridge adds
+a timer to each execution that has a limit, protects a final status, and answers a second start as AWS does.
 """
 
 import contextvars
@@ -32,7 +32,7 @@ def _run(original: Callable[[str], None], exec_arn: str) -> None:
     try:
         limit = json.loads(machine.get("definition", "{}")).get("TimeoutSeconds")
     except ValueError:
-        limit = None  # a definition that is no JSON fails the execution in its own words
+        limit = None  # MiniStack reports a definition that is not JSON
     if not limit:
         original(exec_arn)
         return

@@ -1,8 +1,8 @@
-"""A function's log is written as its role.
+"""A function needs permission to write its log.
 
 On AWS a function whose role lacks ``logs:CreateLogStream`` or ``logs:PutLogEvents`` runs and leaves no log
-(https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html). MiniStack writes it for any role. Bridged
-by asking the role first.
+(https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html). MiniStack writes it for any role. The
+bridge checks the role first.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""One function has a bounded number of execution environments; further calls wait their turn.
+"""One function has a bounded number of execution environments; further calls wait.
 
-AWS gives each concurrent invocation an environment of its own, up to a thousand. MiniStack forks a process for each
-one, without a limit: a batch of 300 cases took 363 processes and 15 GB of memory. Bridged by letting calls above
+AWS gives each concurrent invocation its own environment, up to a thousand. MiniStack forks a process for each one,
+without a limit: a batch of 300 cases took 363 processes and 15 GB of memory. With the bridge, calls above
 ``DOSSIER_LOCAL_WORKERS`` (default 4) for one function wait until an environment is free. The waiting time does not
-count against the function's timeout. A function that synchronously invokes itself, which none here does, could starve.
+count against the function's timeout. A function that synchronously invokes itself could starve; none here does.
 """
 
 import os

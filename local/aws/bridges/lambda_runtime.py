@@ -1,17 +1,16 @@
-"""Python functions run as in Lambda: error names, a private stdout, a memory limit, and an interpreter of their own.
+"""Python functions run as in Lambda: with its error names, a private stdout, a memory limit, and their own interpreter.
 
 AWS reports a handler's exception by its class name (``errorType``), which Step Functions matches in ``Retry`` and
-``Catch``; the environment survives it. What goes wrong outside the handler has names of its own: ``Runtime.ExitError``,
+``Catch``; the environment survives it. Failures outside the handler have their own names: ``Runtime.ExitError``,
 ``Runtime.ImportModuleError``, ``Runtime.HandlerNotFound``. The handler's prints are the log, and memory is limited.
 
 MiniStack names every failure ``Runtime.HandlerError``, takes a line that a handler writes to descriptor 1 for the
-reply, throws the process away after each exception, limits no memory, leaves out what a function logged last when the
-machine is slow, waits 50 ms when it logged nothing, and runs every function with the server's own interpreter and
-packages.
+reply, drops the process after each exception, limits no memory, loses the end of a function's log when the machine is
+slow, waits 50 ms when there is no log, and runs every function with the server's own interpreter and packages.
 
-Bridged by a worker script of our own (``local/aws/worker.py``), run by the interpreter that
-``DOSSIER_FUNCTIONS_PYTHON`` names: an environment with boto3 alone, as Lambda's, so that what is not packaged fails
-here too. Functions of other runtimes are left as they are.
+The bridge runs its own worker script (``local/aws/worker.py``) with the interpreter that ``DOSSIER_FUNCTIONS_PYTHON``
+names. That environment has only boto3, as Lambda's has, so that a package that is not deployed fails here too.
+Functions of other runtimes are unchanged.
 """
 
 import json
@@ -57,7 +56,7 @@ def _execute(original: Callable[..., dict[str, Any]], func: Any, event: Any, req
 
 
 def _runtime_error(body: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """Name a failure outside the handler as AWS does."""
+    """Give a failure outside the handler AWS's name."""
     message = str(body.get("errorMessage", ""))
     if message.startswith(_INIT_FAILED + "{"):
         return {**json.loads(message.removeprefix(_INIT_FAILED)), "requestId": request_id, "stackTrace": []}
@@ -68,7 +67,7 @@ def _runtime_error(body: dict[str, Any], request_id: str) -> dict[str, Any]:
 
 
 def _read_log(original: Callable[..., str], self: Any, *args: Any, **kwargs: Any) -> str:
-    """Read the invocation's whole log: up to the worker's mark, or for as long as MiniStack itself would wait."""
+    """Read the invocation's log up to the worker's mark, or for as long as MiniStack itself would wait."""
     if not str(self.config.get("Runtime", "")).startswith("python"):
         return original(self, *args, **kwargs)
     lines: list[str] = []

@@ -1,10 +1,10 @@
 """Step Functions' quotas on names and payloads, and the errors that ``States.ALL`` does not catch.
 
-AWS refuses an execution name of more than 80 characters or with others than letters, digits, ``-`` and ``_`` (and a few
-more that Dossier has no use for), and an input or a task's answer above 256 KiB; a state whose result is larger fails
-with ``States.DataLimitExceeded``. That error and ``States.Runtime`` are matched by their own names only
+AWS rejects an execution name of more than 80 characters or with characters other than letters, digits, ``-``, ``_`` and
+a few more, and an input or a task's answer above 256 KiB; a state whose result is larger fails with
+``States.DataLimitExceeded``. Only their own names match that error and ``States.Runtime``
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html, .../concepts-error-handling.html). MiniStack
-lets all of it pass, so that a case would work here and fail in the cloud. Bridged by checks at the same places.
+checks nothing of this, so a case could work here and fail on AWS. The bridge adds the checks.
 """
 
 import json
@@ -16,8 +16,8 @@ from local.aws.pinned import replace, responses, stepfunctions
 
 _KIB_256 = 262_144
 _LENGTHS = {"input": _KIB_256, "output": _KIB_256, "cause": 32_768, "error": 256}
-# Characters that StartExecution refuses in a name: white space, brackets, wildcards, specials and control characters.
-_REFUSED = re.compile(r'[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]')
+# Characters that StartExecution rejects in a name: white space, brackets, wildcards, specials and control characters.
+_REJECTED = re.compile(r'[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]')
 _TERMINAL = ("States.DataLimitExceeded", "States.Runtime")
 
 
@@ -34,7 +34,7 @@ def install() -> None:
 
 def _request(original: Callable[..., Any], data: dict[str, Any]) -> Any:
     name = data.get("name")
-    if name is not None and (not 1 <= len(name) <= 80 or _REFUSED.search(name)):
+    if name is not None and (not 1 <= len(name) <= 80 or _REJECTED.search(name)):
         return responses.error_response_json("InvalidName", f"Invalid Name: '{name}'", 400)
     for field, limit in _LENGTHS.items():
         if len(str(data.get(field) or "").encode()) > limit:

@@ -1,8 +1,8 @@
 """Requests over this machine's loopback count as made over TLS.
 
-AWS speaks HTTPS only, and policies rightly deny anything else (``aws:SecureTransport``): CDK's bootstrap bucket and
-Dossier's own. MiniStack serves plain HTTP and honours those policies, so that nothing could be deployed. Bridged by
-treating the hop as secure; it never leaves the machine.
+On AWS the policies of CDK's bootstrap bucket and Dossier's own deny plain HTTP (``aws:SecureTransport``). MiniStack
+serves plain HTTP and honours those policies, so nothing could be deployed. The bridge treats the connection as secure;
+it never leaves the machine.
 """
 
 from collections.abc import Callable

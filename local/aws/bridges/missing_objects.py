@@ -1,8 +1,8 @@
-"""Who may not list a bucket is not told that an object is missing.
+"""A caller without permission to list a bucket gets 403 for a missing object.
 
 "If you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403 (Access Denied)"
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). MiniStack answers 404 to anybody. Bridged by
-asking for the permission whenever an object that is read is not there.
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). MiniStack answers 404 to every caller. The bridge
+checks the permission when a caller reads a missing object.
 """
 
 from collections.abc import Awaitable, Callable

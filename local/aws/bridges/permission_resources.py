@@ -1,9 +1,8 @@
-"""A permission is asked for on the resource that the request is about.
+"""IAM checks a request on the resource that AWS documents for it.
 
-On AWS ``events:DescribeEventBus`` is authorized on the bus, and ``sqs:StartMessageMoveTask`` on the queue of dead
-letters that ``SourceArn`` names (Service Authorization Reference). MiniStack asks for the first on
-``rule/default/<name>`` and for the second on ``*``, which denies what a policy grants on bus and queue. Bridged where
-MiniStack names the resource of a request.
+AWS authorizes ``events:DescribeEventBus`` on the bus, and ``sqs:StartMessageMoveTask`` on the queue of dead letters
+that ``SourceArn`` names (Service Authorization Reference). MiniStack authorizes the first on ``rule/default/<name>``
+and the second on ``*``, so it denies requests that a policy allows on bus and queue. The bridge corrects the resource.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""What hands a queue's messages to a function may do what the function's role allows, and no more.
+"""The poller of a queue needs the permissions of its function's role.
 
 Lambda receives and deletes messages as the function's role, which needs ``sqs:ReceiveMessage``, ``sqs:DeleteMessage``
 and ``sqs:GetQueueAttributes`` on the queue
-(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions). MiniStack asks
-nobody. Bridged by asking the role before a queue is looked at, and before messages that were handled are deleted:
-without the former nothing is received, without the latter the messages come again.
+(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions). MiniStack checks no
+role. The bridge checks the role before it receives messages, and before it deletes handled ones: without the
+permission to receive, no message arrives; without the permission to delete, each message comes again.
 """
 
 import threading

@@ -1,9 +1,9 @@
-"""``MaxDelaySeconds`` and ``JitterStrategy`` of a ``Retry`` count, and no delay is cut short.
+"""``MaxDelaySeconds`` and ``JitterStrategy`` of a ``Retry`` take effect, and no delay is cut short.
 
 AWS waits ``IntervalSeconds * BackoffRate ** n`` seconds, at most ``MaxDelaySeconds``; ``JitterStrategy: FULL`` makes it
 a random time up to that (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html). MiniStack
-knows neither field and waits 60 seconds at most. Bridged where the matching retrier is found: the delay is worked out
-there, and handed to the sleep that follows in the same thread.
+ignores both fields and waits 60 seconds at most. The bridge computes the delay where MiniStack looks up the matching
+retrier, and passes it to the sleep that follows in the same thread.
 """
 
 import random
@@ -35,7 +35,7 @@ def _find(
 
 
 def delay(retrier: dict[str, Any], attempts: int) -> float:
-    """Return the seconds to wait before the next attempt, after so many retries by this retrier."""
+    """Return the seconds to wait before the next attempt, after ``attempts`` retries by this retrier."""
     seconds = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** attempts
     seconds = min(seconds, float(retrier.get("MaxDelaySeconds", seconds)))
     return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds  # noqa: S311 - no secret

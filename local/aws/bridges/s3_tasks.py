@@ -1,6 +1,6 @@
 """Step Functions' ``aws-sdk:s3:putObject`` and ``getObject`` tasks.
 
-AWS has both; MiniStack ends the execution with ``States.Runtime``. Bridged by handing them to MiniStack's own S3.
+AWS has both; MiniStack ends the execution with ``States.Runtime``. The bridge passes them to MiniStack's own S3.
 """
 
 import json
@@ -19,7 +19,7 @@ def install() -> None:
 
 
 def put_text(bucket: str, key: str, text: str, content_type: str = "application/octet-stream") -> str:
-    """Store an object and answer its ETag.
+    """Store an object and return its ETag.
 
     Raises:
         _ExecutionError: named as Step Functions names S3's errors.

@@ -1,7 +1,7 @@
-"""State is saved while the server runs, too.
+"""State is also saved while the server runs.
 
-MiniStack saves its state when it is asked to stop (``PERSIST_STATE``), and loses it when it is killed or the machine
-loses power. Bridged by a thread that saves everything every ``DOSSIER_LOCAL_SAVE_SECONDS`` (30 by default).
+MiniStack saves its state when it stops in order (``PERSIST_STATE``), and loses it when it is killed or the machine
+loses power. The bridge is a thread that saves the state every ``DOSSIER_LOCAL_SAVE_SECONDS`` (30 by default).
 """
 
 import os
@@ -13,7 +13,7 @@ _SECONDS = 30.0
 
 
 def install() -> None:
-    """Install the bridge, where state is saved at all."""
+    """Install the bridge if state is saved at all."""
     require(callable(getattr(app, "save_all", None)), "app.save_all is gone")
     require(callable(getattr(app, "_build_persistence_save_dict", None)), "app._build_persistence_save_dict is gone")
     if app.PERSIST_STATE:
@@ -24,5 +24,5 @@ def install() -> None:
 def _save_now_and_then(seconds: float) -> None:
     never = threading.Event()
     while not never.wait(seconds):
-        # A service whose state changes meanwhile is skipped with a line in the log, and saved the next time.
+        # MiniStack logs and skips a service whose state changes meanwhile; the next round saves it.
         app.save_all(app._build_persistence_save_dict())

@@ -1,8 +1,8 @@
 """``Ref`` of a secret in a template is its ARN.
 
-So it is on AWS, and ``secret.grant_read(role)`` writes it into the role's policy. MiniStack answers the secret's name,
-which then stands as the policy's resource and allows nothing. Bridged by answering the ARN, and by finding the secret
-again by either when it is updated or deleted.
+On AWS it is, and ``secret.grant_read(role)`` writes it into the role's policy. MiniStack returns the secret's name,
+which allows nothing as a policy's resource. The bridge returns the ARN, and looks the secret up by either when it is
+updated or deleted.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,10 @@
 """A layer is unpacked once, and each execution environment uses it there.
 
 On AWS a layer is part of a function's image, and starting an environment copies nothing. MiniStack unpacks each layer
-again for each environment, which with Dossier's third-party packages is 25 MB and half of a cold start, and what Python
-compiles there is lost with the environment. Bridged by unpacking a layer with Python packages into a folder named by
-its content, and by handing MiniStack, in its place, an archive that holds nothing but the path of that folder; the
-worker (``local/aws/worker.py``) follows it. A layer that is, file by file, the one that ``DOSSIER_COMPILED_LAYER``
-names is used from there, where Python need not compile it first.
+again for each environment: with Dossier's third-party packages, that is 25 MB and half of a cold start, and Python
+compiles the files each time. The bridge unpacks a layer with Python packages into a folder named by its content, and
+gives MiniStack an archive that holds only the path of that folder; the worker (``local/aws/worker.py``) follows it. A
+layer that equals the one in ``DOSSIER_COMPILED_LAYER``, file by file, is used from there, already compiled.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from local.aws import worker
 from local.aws.pinned import lambda_runtime, lambda_service, replace
 
 _unpacking = threading.Lock()
-# Whether this thread starts a Python environment: whoever else asks for a layer measures it.
+# Whether this thread starts a Python environment: other callers measure the layer.
 _starting = threading.local()
 
 
@@ -48,7 +47,7 @@ def _resolve(original: Callable[[Any], bytes | None], attachment: Any) -> bytes 
     try:
         folder = _unpacked(content)
     except zipfile.BadZipFile:
-        return content  # MiniStack words that error
+        return content  # MiniStack reports that error
     return _pointer(folder) if folder else content
 
 

@@ -1,8 +1,8 @@
-"""A state machine may do what its role allows, and no more.
+"""A state machine needs the permissions of its role.
 
-AWS authorizes each call of a task as the machine's role. MiniStack runs them without asking. Bridged by evaluating the
-role's policies with MiniStack's own evaluator before the call: for Lambda, SQS, SNS, EventBridge, DynamoDB, Step
-Functions and S3 by the call's resource; for other ``aws-sdk`` integrations by what MiniStack makes of the request.
+AWS authorizes each call of a task as the machine's role. MiniStack checks no role. The bridge evaluates the role's
+policies with MiniStack's own evaluator before the call: for Lambda, SQS, SNS, EventBridge, DynamoDB, Step Functions and
+S3 on the call's resource, for other ``aws-sdk`` integrations on the resource that MiniStack derives.
 """
 
 import json
@@ -13,7 +13,7 @@ from local.aws.bridges.current_task import Task, current
 from local.aws.bridges.denials import refusal
 from local.aws.pinned import arn, iam_actions, replace, responses, stepfunctions
 
-# Optimized integrations name an error after the service, by the SDK's base exception where AWS has none of its own.
+# Optimized integrations name an error after the service, by the SDK's base exception where AWS has no specific one.
 _ERRORS = {
     "lambda": "Lambda.AWSLambdaException",
     "sqs": "SQS.AmazonSQSException",
@@ -45,7 +45,7 @@ def authorize(task: Task, action: str, resource_arn: str) -> None:
     """Check one action of a machine.
 
     Raises:
-        _ExecutionError: under the name that Step Functions gives to a denied call of that service.
+        _ExecutionError: with Step Functions' name for a denied call of that service.
 
     """
     cause = refusal(task.role_arn, action, resource_arn)

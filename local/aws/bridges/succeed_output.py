@@ -1,7 +1,7 @@
 """``Output`` of a Succeed state shapes the execution's result.
 
-AWS evaluates it, as in any JSONata state; MiniStack passes the input through. Bridged at the function that MiniStack
-calls, for a Succeed state, with the state and its input.
+AWS evaluates it, as in any JSONata state; MiniStack passes the input through. The bridge wraps the function that
+MiniStack calls for a Succeed state, with the state and its input.
 """
 
 from collections.abc import Callable

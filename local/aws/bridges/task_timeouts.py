@@ -1,9 +1,9 @@
 """A task's time limits may be computed, and no task starts in an execution that has ended.
 
 AWS takes ``TimeoutSeconds`` and ``HeartbeatSeconds`` as numbers, as JSONata expressions, or by path. MiniStack takes
-the number alone: the path is ignored and an expression ends the execution with an error of Python's. It also lets the
-iterations of a Map run on after the execution was stopped or timed out. Bridged by resolving the fields before the
-state runs, and by a check before each task and each attempt.
+only numbers: it ignores a path, and an expression ends the execution with a Python error. It also continues the
+iterations of a Map after the execution was stopped or timed out. The bridge resolves the fields before the state runs,
+and checks the execution before each task and each attempt.
 """
 
 from collections.abc import Callable

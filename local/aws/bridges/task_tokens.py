@@ -1,14 +1,15 @@
-"""Task tokens: errors of the integration, heartbeats, one token an attempt, and AWS's answers to a late one.
+"""Task tokens: errors of the integration, heartbeats, one token an attempt, and AWS's answers to late ones.
 
 On AWS a ``.waitForTaskToken`` task fails at once when the integration itself does (the Lambda function raises, the
 queue is gone); it fails with ``States.HeartbeatTimeout`` when ``HeartbeatSeconds`` pass without a heartbeat; every
-attempt has a token of its own; the end of the execution closes it. ``SendTask*`` answers ``TaskTimedOut`` for a token
+attempt has its own token; the end of the execution closes it. ``SendTask*`` answers ``TaskTimedOut`` for a token
 that was valid once and ``InvalidToken`` for anything else, and is authorized on the token's state machine
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html).
 
-MiniStack swallows the function's error and waits until the task's timeout, ignores ``HeartbeatSeconds``, hands out the
-same token to every attempt, keeps it open after the execution has ended, answers ``TaskDoesNotExist``, and authorizes
-``SendTask*`` on the resource ``*``, which denies what ``grant_task_response`` allows. Bridged by a wait of our own.
+MiniStack swallows the function's error and waits until the task's timeout, ignores ``HeartbeatSeconds``, gives every
+attempt the same token, leaves it open after the execution has ended, answers ``TaskDoesNotExist``, and authorizes
+``SendTask*`` on the resource ``*``, so it denies calls that ``grant_task_response`` allows. The bridge replaces the
+wait.
 """
 
 import json
@@ -21,10 +22,10 @@ from typing import Any
 from local.aws.bridges.current_task import current
 from local.aws.pinned import arn, iam_actions, replace, responses, stepfunctions
 
-_LOOK = 0.2  # seconds between two looks for a heartbeat
+_LOOK = 0.2  # seconds between two checks for a heartbeat
 _FOREVER = 99_999_999.0
 _MARK = ".waitForTaskToken"
-# Every token ever handed out, with the ARN of its state machine: tells a late answer from an invented one.
+# Every token so far, with the ARN of its state machine: distinguishes a late answer from an invented one.
 _machines: dict[str, str] = {}
 # The calls that wait for an answer now, by the ARN of their execution.
 _waiting: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -76,12 +77,12 @@ def _await_answer(call: dict[str, Any], state: dict[str, Any], started: float) -
     """Return once the token is answered or closed.
 
     Raises:
-        _ExecutionError: when the task, or the time between two heartbeats, takes too long.
+        _ExecutionError: when the task or a heartbeat times out.
 
     """
     deadline = started + float(state.get("TimeoutSeconds", _FOREVER))
     interval = float(state.get("HeartbeatSeconds", _FOREVER))
-    look = _LOOK if "HeartbeatSeconds" in state else _FOREVER  # thousands may wait: none wakes without a reason
+    look = _LOOK if "HeartbeatSeconds" in state else _FOREVER  # thousands may wait, so none wakes for nothing
     beat, heard = call["heartbeat"], time.monotonic()
     while not call["event"].wait(min(look, max(0.0, deadline - time.monotonic()))):
         now = time.monotonic()
@@ -103,7 +104,7 @@ def _call_lambda(original: Callable[..., Any], func_ref: str, event: Any) -> Any
     try:
         return original(func_ref, event)
     except stepfunctions._ExecutionError as error:
-        # A throttled call, which MiniStack names Lambda.Unknown.
+        # MiniStack names a throttled call Lambda.Unknown.
         if error.error == "Lambda.Unknown" and "TooManyRequestsException" in str(error.cause):
             error.error = "Lambda.TooManyRequestsException"
         raise

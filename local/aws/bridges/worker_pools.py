@@ -1,9 +1,9 @@
-"""An execution environment that breaks takes no other with it.
+"""An execution environment that breaks does not break others.
 
-On AWS an environment that dies fails its own invocation alone. MiniStack, when one of a function's processes cannot
-start or dies in its first moments, throws all processes of the function away, those that are at work included, and
-their folders under them; under load each of those failures brings down the next generation. Bridged by dropping just
-the environment that the failed call had leased; a function that is changed or deleted still loses all of them.
+On AWS an environment that dies fails only its own invocation. When one of a function's processes cannot start or dies
+early, MiniStack drops all processes of the function with their folders, even busy ones; under load each such failure
+causes the next. The bridge drops only the environment of the failed call. Changing or deleting a function still drops
+all of them.
 """
 
 import threading

@@ -78,7 +78,7 @@ def test_serves_this_machine_only(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--host", "0.0.0.0"])
     assert ended.value.code == 2
-    assert "this machine only" in capsys.readouterr().err
+    assert "serves only this machine" in capsys.readouterr().err
 
 
 def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
