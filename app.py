@@ -1,4 +1,4 @@
-"""The CDK app: settings → stack → synth, checked by cdk-nag."""
+"""The CDK app: loads the settings, builds the stack, checks it with cdk-nag, and synthesizes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Synthesize the stack; return the exit code. Each thing that is wrong with the settings is a line on stderr."""
+    """Synthesize the stack; return the exit code. Print one line on stderr for each invalid setting."""
     use_own_node()
     import aws_cdk as cdk  # noqa: PLC0415  # starts Node
     from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415
@@ -31,7 +31,7 @@ def main() -> int:
         )
         DossierStack(app, settings=settings, existing_secrets=existing_secrets(settings, os.environ))
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # what the operator reads
+        print(error, file=sys.stderr)  # noqa: T201  # for the operator
         return 1
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
@@ -41,17 +41,17 @@ def main() -> int:
 def existing_secrets(
     settings: Settings, environment: Mapping[str, str], *, session_in: Callable[[str], Any] | None = None
 ) -> frozenset[str]:
-    """Return the connections whose secret is there already, and in no stack.
+    """Return the connections whose secret exists already, in no stack.
 
-    Without the CDK's command line, which names the account, nothing is deployed and nothing is looked for. Who may not
-    look reads what to set in case the deployment finds a secret in its way. ``session_in`` makes the session for a
-    Region in tests.
+    Outside the CDK CLI, which names the account, nothing is deployed, so this looks nothing up. Without the permission
+    to look them up, it prints what to set if the deployment finds an existing secret. ``session_in`` makes the session
+    for a Region in tests.
     """
     named = frozenset(settings.existing_secrets)
     account, region = environment.get("CDK_DEFAULT_ACCOUNT"), environment.get("CDK_DEFAULT_REGION")
     if not account or not region:
         return named
-    import boto3  # noqa: PLC0415  # only where there is an account to look at
+    import boto3  # noqa: PLC0415  # only if there is an account
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     from infra.existing import secrets_outside  # noqa: PLC0415
@@ -63,16 +63,16 @@ def existing_secrets(
         stack, prefix = settings.stack_name, settings.prefix
         return named | secrets_outside(session, stack=stack, prefix=prefix, connections=settings.connections)
     except (BotoCoreError, ClientError) as error:
-        print(  # noqa: T201  # what the operator reads
-            f"secrets that exist already were not looked for ({type(error).__name__}): if the deployment says that one "
-            "already exists, name its connection in existing_secrets (docs/deploy.md)",
+        print(  # noqa: T201  # for the operator
+            f"cannot look up existing secrets ({type(error).__name__}): if the deployment reports that one already "
+            "exists, name its connection in existing_secrets (docs/deploy.md)",
             file=sys.stderr,
         )
         return named
 
 
 def use_own_node() -> None:
-    """Let the CDK run on the Node beside this Python, whatever the machine's own is."""
+    """Make the CDK use the Node beside this Python instead of the machine's own."""
     own = Path(sys.executable).parent
     if (own / "node").exists():
         os.environ["PATH"] = os.pathsep.join((str(own), os.environ.get("PATH", os.defpath)))

@@ -1,1 +1,1 @@
-"""The AWS CDK app: constructs are nouns that own resources, the stack composes them and grants."""
+"""The AWS CDK app: constructs own resources, and the stack composes them."""

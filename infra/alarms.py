@@ -1,4 +1,4 @@
-"""Alarms: what each says and what to do about it, and the topic that all of them reach."""
+"""Alarms, each with its meaning and what to do, and the topic that gets them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from infra.settings import Settings
 from infra.state_machine import FunctionsByVerb
 
 UNHEARD = {
-    "compare": "its next run is in an hour; a vendor that does not answer is no error",
-    "drop": "files wait in the queue and are tried again; what fails five times becomes a dead letter",
-    "fail": "cases may lack their final status, until `reconcile` fails them",
-    "poll": "polls are tried again; what fails five times becomes a dead letter",
-    "reconcile": "the alarms on its findings say nothing meanwhile",
+    "compare": "its next run is in an hour; a vendor that does not answer is not an error",
+    "drop": "files wait in the queue and are retried; a message that fails five times becomes a dead letter",
+    "fail": "cases may lack their final status until `reconcile` fails them",
+    "poll": "polls are retried; a message that fails five times becomes a dead letter",
+    "reconcile": "the alarms on its findings stay silent meanwhile",
     "sweep": "polls whose message was lost wait until it runs again",
-    "wake": "deliveries are tried again; what fails five times becomes a dead letter",
+    "wake": "deliveries are retried; a message that fails five times becomes a dead letter",
     "webhook": "vendors get a 500, and most of them deliver again",
 }
-"""The functions whose errors reach nobody else, and what that means. Errors of the state machine's steps are how they
-tell it what to do next; what is left of them is an execution that failed."""
+"""The functions whose errors only an alarm reports, and what an error means. Errors of the state machine's steps choose
+its next state; if they are final, the execution fails."""
 
 
 def alarm(
@@ -41,18 +41,18 @@ def alarm(
     looks: int = 1,
     missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
 ) -> cloudwatch.Alarm:
-    """Return an alarm whose description is for the person who gets it.
+    """Return an alarm, with a description for the person who gets it.
 
     Args:
         scope: the construct it belongs to.
         id: its id there.
-        metric: what is looked at.
+        metric: the metric to watch.
         says: what is wrong.
-        do: what to do about it.
-        above: a value above it is wrong.
-        below: a value below it is wrong, in place of ``above``.
-        looks: how many times in a row.
-        missing: what no value at all means.
+        do: what to do.
+        above: values above this one raise the alarm.
+        below: values below this one raise the alarm, in place of ``above``.
+        looks: how many periods in a row.
+        missing: the meaning of a missing value.
 
     """
     less = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -70,7 +70,7 @@ def alarm(
 
 
 class Failures(Construct):
-    """Alarms on what AWS counts: errors and throttles of functions, executions that failed, the API's answers."""
+    """Alarms on AWS's metrics: errors and throttles of functions, failed executions, the API's answers."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Failures(Construct):
                 namespace="AWS/Lambda", metric_name="Throttles", period=five, statistic=cloudwatch.Stats.SUM
             ),
             looks=3,
-            says="functions of this account are throttled: deliveries, polls and steps come late",
+            says="functions of this account are throttled: deliveries, polls and steps are late",
             do="compare Lambda's concurrency quota with the need (`dossier doctor`), ask AWS for more, or set "
             "webhook_reserved_concurrency and reserve_concurrency (docs/deploy.md)",
         )
@@ -117,22 +117,22 @@ class Failures(Construct):
                 f"Executions{name}",
                 metric(period=hour, statistic=cloudwatch.Stats.SUM),
                 says="executions timed out" if name == "TimedOut" else "executions were stopped from outside",
-                do="look at them in the Step Functions console; their cases are failed, `dossier redrive` resumes them",
+                do="look at them in the Step Functions console; their cases failed, and `dossier redrive` resumes them",
             )
         alarm(
             self,
             "ApiErrors",
             api.metric_server_error(period=five, statistic=cloudwatch.Stats.SUM),
             says="vendors' deliveries got a 5xx",
-            do="read the log and throttles of the function webhook; without deliveries, cases go on at the pace of "
+            do="read the log and throttles of the function webhook; without deliveries, cases continue at the pace of "
             "polling",
         )
 
 
 def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
-    """Send every alarm of the stack to a topic, when it goes off and when it is over; return the topic.
+    """Send the beginning and the end of every alarm of the stack to a topic; return the topic.
 
-    The topic is one that exists (``alarm_topic_arn``), or the stack's own, which ``alarm_email`` is subscribed to.
+    It is the existing topic ``alarm_topic_arn``, or the stack's own, to which ``alarm_email`` is subscribed.
     """
     if settings.alarm_topic_arn:
         topic: sns.ITopic = sns.Topic.from_topic_arn(stack, "AlarmTopic", settings.alarm_topic_arn)
@@ -141,7 +141,7 @@ def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
         acknowledge(
             topic,
             "AwsSolutions-SNS2",
-            reason="CloudWatch cannot publish to a topic that AWS's own key encrypts; an alarm holds no case's data.",
+            reason="CloudWatch cannot publish to a topic that AWS's own key encrypts; an alarm has no data of cases.",
         )
         if settings.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))

@@ -1,4 +1,4 @@
-"""Folders that become Lambda code, and folders that are generated under ``build/`` for that."""
+"""Folders of Lambda code, and folders that are generated for them under ``build/``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aws_cdk import aws_lambda as lambda_
 from dossier.errors import ConfigurationError
 
 NOT_PACKAGED = ("__pycache__", "*.pyc", "*.egg-info")
-"""What is left out, as in a ``.gitignore``."""
+"""Patterns to leave out, as in a ``.gitignore``."""
 
 
 def code_of(folder: Path) -> lambda_.Code:
-    """Return a folder as code. Its hash follows from paths and contents alone.
+    """Return a folder as code. Its hash depends only on paths and contents.
 
     Raises:
         ConfigurationError: there is no such folder.
@@ -30,10 +30,9 @@ def code_of(folder: Path) -> lambda_.Code:
 
 
 def generated(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Return ``folder``, filled by ``fill`` if it does not exist yet.
+    """Return ``folder``; create it with ``fill`` if it does not exist yet.
 
-    The folder appears as a whole or not at all: whoever is first to finish moves theirs into place, and two at once do
-    not disturb each other.
+    The folder appears atomically: of two processes at once, the first one moves its folder into place.
     """
     if folder.is_dir():
         return folder

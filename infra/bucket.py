@@ -1,4 +1,4 @@
-"""The bucket that documents, artifacts, results and evidence live in."""
+"""The bucket for documents, artifacts, results and evidence."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from infra.rules import acknowledge
 from infra.settings import Retention, Settings
 
 REFUSED_DAYS, SEEN_DAYS = 14, 1
-"""Days that refused deliveries are kept, in which a secret may still be set; and that a delivery is known when it comes
-again, which counts in hours (``stores.evidence.WINDOW``)."""
+"""Days to keep refused deliveries, in which a secret may still be set; and digests of deliveries, which are used for
+hours (``stores.evidence.WINDOW``)."""
 
 
 class ArtifactBucket(Construct):
     """A private, versioned bucket. It outlives the stack unless ``retain=false``.
 
-    With ``evidence_lock_days`` its objects can be locked; which are, and until when, is said with each object.
+    With ``evidence_lock_days`` its objects can be locked; the writer of an object sets its lock.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
@@ -45,23 +45,23 @@ class ArtifactBucket(Construct):
             enforce_ssl=True,
             lifecycle_rules=lifecycle(settings.retention),
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.retain else cdk.RemovalPolicy.DESTROY,
-            # CloudFormation deletes no bucket with objects in it; the CDK's function empties it first.
+            # CloudFormation cannot delete a bucket with objects; the CDK's function empties it first.
             auto_delete_objects=not settings.retain,
         )
         if not settings.retain:
             _acknowledge_emptying(self)
-        # On the L1: the L2's notifications bring a custom resource with a function of its own.
+        # The L1, because the L2's notifications add a custom resource with another function.
         self._resource = cast("s3.CfnBucket", self.bucket.node.default_child)
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
-            reason="Access logs belong into the account's own log bucket; CloudTrail data events serve as well.",
+            reason="Access logs belong into the account's log bucket; CloudTrail data events serve as well.",
         )
 
-    def tell(self, queue: sqs.Queue, *, of: str) -> None:
-        """Send a message to the queue for every object that is created or removed below the prefix ``of``."""
-        # The bucket cannot be named: its notifications need this policy to be there first. A message about another
-        # bucket of the account is about nothing (`steps.drop.landed`).
+    def notify(self, queue: sqs.Queue, *, of: str) -> None:
+        """Send the queue a message for every object that is created or removed below the prefix ``of``."""
+        # The condition cannot name the bucket, whose notifications need this policy first. Messages about other
+        # buckets of the account are ignored (`steps.drop.landed`).
         allowed = queue.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],
@@ -85,10 +85,10 @@ class ArtifactBucket(Construct):
 
 
 def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
-    """Return when objects go: what is transient always, the rest after as many days as the settings say.
+    """Return the lifecycle rules: fixed ones for transient objects, the others by the settings.
 
-    A rule's filter knows prefixes and tags. What belongs to a case is told apart by the tag that each object gets when
-    it is written (``dossier.stores.objects``), because its key begins with connection and reference.
+    A rule filters by prefix and tag. Keys of a case begin with connection and reference, so each object of a case gets
+    its kind as a tag when it is written (``dossier.stores.objects``).
     """
     kinds = {
         DOCUMENTS: retention.documents_days,
@@ -101,19 +101,19 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
         "inbox": (INBOX, 30),
         "inbox-refused": (REFUSED_DROPS, 30),
         "inbox-waiting": (WAITING_DROPS, 30),
-        # What a refresh has read and published: what stands is a copy.
+        # Files of a refresh: publish copies them.
         "collecting": (COLLECTING, 7),
         "deliveries-refused": (REFUSED, REFUSED_DAYS),
         "deliveries-seen": (SEEN, SEEN_DAYS),
     }
     return [
-        # What the CLI uploads before Accept copies it, and what was dropped: longer than a dead letter is kept.
+        # Uploads of the CLI, which Accept copies, and drops: longer than a dead letter is kept.
         *(
             s3.LifecycleRule(
                 id=name,
                 prefix=prefix,
                 expiration=cdk.Duration.days(days),
-                # What strangers cause is gone when it has expired.
+                # Strangers can cause these objects, so their versions do not stay either.
                 noncurrent_version_expiration=cdk.Duration.days(1) if prefix in {REFUSED, SEEN} else None,
             )
             for name, (prefix, days) in transient.items()
@@ -138,7 +138,7 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
 
 
 def _acknowledge_emptying(scope: Construct) -> None:
-    """Say why the CDK's own function, which empties the bucket, is as it is."""
+    """Acknowledge cdk-nag's findings about the CDK's function that empties the bucket."""
     stack = cdk.Stack.of(scope)
     provider = next(each for each in stack.node.children if each.node.id.startswith("Custom::S3AutoDeleteObjects"))
     for each in provider.node.children:
@@ -146,10 +146,10 @@ def _acknowledge_emptying(scope: Construct) -> None:
         acknowledge(
             each,
             "AwsSolutions-L1",
-            reason="The CDK brings this function, which runs once, and chooses its runtime.",
+            reason="The CDK brings this function, which runs once, with its runtime.",
         )
         acknowledge(
             each,
             "AwsSolutions-IAM4",
-            reason="The CDK brings this role: it writes its log, and empties the one bucket that is given up.",
+            reason="The CDK brings this role, which writes a log and empties the one bucket to be deleted.",
         )

@@ -1,4 +1,4 @@
-"""The third-party packages as a folder for a Lambda layer: built by pip for Lambda's platform, without Docker."""
+"""The third-party packages as a Lambda layer's folder, built by pip for Lambda's platform, without Docker."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from infra.settings import Architecture
 PYTHON = "3.13"
 _MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
 _RECIPE = "1"
-"""Changes when the way of building does, so that older folders are not used again."""
+"""Change this when the build changes, so that older folders are not reused."""
 _NOT_NEEDED = ("bin", "**/__pycache__", "**/tests", "*.dist-info/RECORD", "*.dist-info/direct_url.json")
-"""Scripts begin with the path of this machine's Python, and RECORD has their hashes: with either, the same packages
-would be another layer on another machine."""
+"""Scripts contain the path of this machine's Python, and RECORD has their hashes: with either, the layer would differ
+between machines."""
 
 
 def dependency_folder(root: Path, architecture: Architecture) -> Path:
-    """Return the layer's folder (with ``python/`` in it), built unless these very requirements were built before.
+    """Return the layer's folder (with ``python/`` in it); build it unless the same requirements were built before.
 
     Raises:
-        ConfigurationError: pip failed; with the last line that it said.
+        ConfigurationError: pip failed; with the last line of its errors.
 
     """
     requirements = root / "layers" / "requirements.txt"
@@ -50,6 +50,6 @@ def _pip_install(requirements: Path, platforms: list[str], target: Path) -> None
     command += ["--target", str(target), "--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR")]
-        reason = said[-1].removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"
+        errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR")]
+        reason = errors[-1].removeprefix("ERROR: ") if errors else f"pip ended with {done.returncode}"
         raise ConfigurationError(f"layers/requirements.txt cannot be installed for Lambda: {reason}")

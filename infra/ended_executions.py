@@ -13,7 +13,7 @@ from infra.state_machine import state_machine_arn
 
 
 class EndedExecutions(Construct):
-    """Tells ``fail`` of executions that failed, were aborted or timed out: an abort runs no state any more."""
+    """Sends ``fail`` the executions that failed, were aborted or timed out: after an abort, no state runs."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What exists in the account before a deployment, and belongs to no stack: secrets that outlived theirs."""
+"""Secrets that exist before a deployment and belong to no stack, because they outlived theirs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from botocore.exceptions import ClientError
 
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  # a type of resource
 _GONE = {"DELETE_COMPLETE", "DELETE_SKIPPED"}
-"""Deleted with its stack or connection, or retained: no resource of the stack any more."""
+"""Deleted with its stack or connection, or retained: no longer a resource of the stack."""
 
 
 def secrets_outside(session: Any, *, stack: str, prefix: str, connections: Iterable[str]) -> frozenset[str]:
-    """Return the connections whose secret exists and is no resource of the stack.
+    """Return the connections whose secret exists outside the stack.
 
     Args:
-        session: a boto3 session for the account and Region that are deployed to.
+        session: a boto3 session for the account and Region of the deployment.
         stack: the stack's name.
         prefix: secrets are called ``<prefix>/<connection>``.
-        connections: the connections that are deployed.
+        connections: the connections to deploy.
 
     """
     owned = _resources(session.client("cloudformation"), stack)

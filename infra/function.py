@@ -1,4 +1,4 @@
-"""A Lambda function with a role and a log group of its own: the one place for Lambda's defaults."""
+"""A Lambda function with its own role and log group: the one place for Lambda's defaults."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from infra.settings import Settings
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 MEMORY = 512
-"""MiB of every function. Half a GiB is a third of a vCPU: imports at a cold start take most of the time that is paid
-for. ``dossier.transport.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""
+"""MiB of every function. Half a GiB gives a third of a vCPU: imports at a cold start take most of the billed time.
+``dossier.transport.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""
 SERVICE, NAMESPACE = "dossier", "Dossier"
-"""The functions' metrics: their dimension ``service``, and where they are."""
+"""The dimension ``service`` and the namespace of the functions' metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A statement of a function's role, if there are resources. ``reason`` says why one is a pattern, where one is."""
+    """A statement of a function's role, if there are resources. ``reason`` explains a resource that is a pattern."""
 
     actions: Sequence[str]
     resources: Sequence[str]
@@ -34,7 +34,7 @@ class Grant:
 
 
 class Function(Construct):
-    """The function of one verb (``functions/<verb>``), with exactly the grants it is given."""
+    """The function of one verb (``functions/<verb>``), with exactly the given grants."""
 
     def __init__(
         self,
@@ -58,16 +58,15 @@ class Function(Construct):
             id: its id there.
             settings: the stage's settings.
             verb: names the folder, the function and the log group.
-            layers: what it imports besides its handler.
+            layers: its layers.
             environment: its variables, besides those of Powertools.
-            grants: what its role may do, besides writing its log and its traces, and using the customer's key.
+            grants: the statements of its role, besides those for its log, its traces and the customer's key.
             timeout: when Lambda ends it.
-            loops: whether it sends messages that come back to it. Lambda stops what looks like a runaway loop after
-                16 rounds otherwise (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
-            scheduled: whether a schedule runs it: one that fails is not repeated, its next time comes anyway.
-                EventBridge only hands the event over; Lambda itself would run it twice more
+            loops: whether it sends messages that come back to it. Otherwise Lambda stops such a loop after 16 rounds
+                (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
+            scheduled: whether a schedule runs it. Lambda does not retry it then, because the next run comes anyway
                 (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
-            reserved: how many of it run at once at most, and are set aside for it; 0 is neither.
+            reserved: its reserved concurrency; 0 reserves none.
 
         """
         super().__init__(scope, id)
@@ -124,20 +123,20 @@ class Function(Construct):
             retry_attempts=0 if scheduled else None,
             max_event_age=cdk.Duration.minutes(5) if scheduled else None,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if loops else None,
-            # The grants above are all that it gets: nothing is added behind our back.
+            # The grants above are complete: the CDK must not add others.
             role=role.without_policy_updates(),
         )
         acknowledge(
             self.function,
             "AwsSolutions-L1",
-            reason="The dependency layer is built for this version of Python; both change together.",
+            reason="The dependency layer is built for this Python version; both change together.",
         )
 
 
 def _uses_key(settings: Settings, grants: Sequence[Grant]) -> Grant:
-    """Return what a role needs of the customer's key: more where it uses the table.
+    """Return the grant for the customer's key, with more actions for a role that uses the table.
 
-    DynamoDB acts on the caller's behalf when it opens a table with a customer's key
+    DynamoDB uses the caller's permissions to open a table with a customer's key
     (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
     """
     table = any(action.startswith("dynamodb:") for grant in grants for action in grant.actions)
@@ -151,10 +150,11 @@ def _uses_key(settings: Settings, grants: Sequence[Grant]) -> Grant:
 
 _TRACED = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-instrument",
-    # Spans of an HTTP client hold whole URLs; those of artifacts are signed.
+    # Spans of an HTTP client have whole URLs; those of artifacts are signed.
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx,requests,urllib,urllib3",
 }
-"""What makes the layer of OpenTelemetry instrument a function (https://aws-otel.github.io/docs/getting-started/lambda)."""
+"""The variables of a function that OpenTelemetry's layer instruments
+(https://aws-otel.github.io/docs/getting-started/lambda)."""
 
 
 def _tracing_layer(scope: Construct, settings: Settings) -> list[lambda_.ILayerVersion]:
@@ -163,5 +163,5 @@ def _tracing_layer(scope: Construct, settings: Settings) -> list[lambda_.ILayerV
 
 
 def architecture(settings: Settings) -> lambda_.Architecture:
-    """Return the processor that functions and layers are for."""
+    """Return the processor architecture of functions and layers."""
     return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[settings.architecture]

@@ -1,4 +1,4 @@
-"""The functions, and what each may do: one paragraph for each verb."""
+"""The functions and their grants: one paragraph for each verb."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ from infra.work_queue import WorkQueue
 WAKE_TIMEOUT = cdk.Duration.seconds(120)
 
 _BRIEF = cdk.Duration.seconds(60)
-"""For what only reads and writes the table."""
+"""For functions that only read and write the table."""
 _CALLS = cdk.Duration.seconds(180)
-"""For what makes a few requests to a vendor."""
+"""For functions that send a few requests to a vendor."""
 _STREAMS = cdk.Duration.minutes(15)
-"""For what moves whole files: as long as Lambda lets it."""
+"""For functions that move whole files: Lambda's maximum."""
 
 CALL_VENDORS = ("open", "upload", "process", "collect", "download", "publish")
-"""The state machine's steps that call vendors: as many at once as the connections allow are of use, and as many more
-that find no slot and leave at once, so that those of one connection are not in another one's way. The poll queues'
-mappings bound the polls."""
+"""The state machine's steps that call vendors. Twice as many as the connections allow may run at once: the others get
+no lease and end at once, so that one connection does not block another. The poll queues' mappings limit the polls."""
 
 VENDOR_ANSWERS = "cases/*/*/vendor/*"
 ARTIFACTS = "cases/*/*/artifacts/*"
@@ -49,7 +48,7 @@ EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACC
 REFUSED, WAITING = f"{REFUSED_DROPS}*", f"{WAITING_DROPS}*"
 COLLECTING = f"{objects.COLLECTING}*"
 OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
-"""Those of each revision, too: a star stands for slashes as well."""
+"""With those of each revision: a star matches slashes too."""
 
 
 class Functions(Construct):
@@ -92,9 +91,9 @@ class Functions(Construct):
         send_polls = _send(waiting_room.queue_arns)
         keep_answers = self._writes(VENDOR_ANSWERS)
         start, starts = Grant(("states:StartExecution",), (machine,)), {"DOSSIER_STATE_MACHINE_ARN": machine}
-        # What every step does that talks to its vendor: it reads its case, says how far it is, and takes turns.
+        # For every step that calls its vendor: read the case, record progress, take turns.
         work = self._table("GetItem", "Query", "UpdateItem")
-        # And one that makes something there, or holds a lease meanwhile.
+        # For a step that stores intents or holds a lease.
         make = self._table("PutItem", "DeleteItem")
 
         # The state machine's steps.
@@ -133,7 +132,7 @@ class Functions(Construct):
             *self._reads_outcome(),
             self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, OUTCOME[0]),
             self._writes(VENDOR_ANSWERS, ARTIFACTS, *OUTCOME),
-            # Into a bucket with versions this writes a marker.
+            # In a versioned bucket this writes a delete marker.
             self._deletes(ARTIFACTS),
             self._puts_events(),
             start,
@@ -154,7 +153,7 @@ class Functions(Construct):
         self._add(
             "webhook",
             cdk.Duration.seconds(20),
-            _read(secrets.of(_is_told)),
+            _read(secrets.of(_has_webhook)),
             self._writes(EVIDENCE, lock=settings.evidence_lock_days > 0),
             self._writes(REFUSED_DELIVERIES, SEEN_DELIVERIES),
             self._reads(SEEN_DELIVERIES),
@@ -167,16 +166,16 @@ class Functions(Construct):
             WAKE_TIMEOUT,
             _consume([deliveries]),
             self._reads(EVIDENCE),
-            _read(secrets.of(_is_told_of_strangers)),
+            _read(secrets.of(_gets_strangers)),
             self._table("GetItem", "Query", "UpdateItem"),
             self._queries_index(),
-            _send([*waiting_room.arns_of(_is_told), deliveries]),
+            _send([*waiting_room.arns_of(_has_webhook), deliveries]),
             start,
             environment=starts,
             loops=True,
         )
 
-        # Drops: their content is read as Accept reads it, because it names the execution.
+        # Drops: the function reads their content as Accept does, because it names the execution.
         self._add(
             "drop",
             DROP_TIMEOUT,
@@ -219,7 +218,7 @@ class Functions(Construct):
             scheduled=True,
         )
 
-        # What holds between all of them.
+        # The scheduled checks.
         self._add(
             "reconcile",
             _CALLS,
@@ -228,7 +227,7 @@ class Functions(Construct):
             *self._reads_outcome(),
             self._writes(*OUTCOME),
             self._puts_events(),
-            Grant(("states:SendTaskFailure",), (machine,)),  # waits of a connection that was removed
+            Grant(("states:SendTaskFailure",), (machine,)),  # for waits of a removed connection
             start,
             Grant(("sqs:GetQueueAttributes",), [*waiting_room.queue_arns, deliveries, drops]),
             Grant(
@@ -286,20 +285,24 @@ class Functions(Construct):
         return Grant(("dynamodb:Query",), (self._index_arn,))
 
     def _reads_submissions(self) -> tuple[Grant, ...]:
-        """Documents lie in the artifact bucket's folders for them, and in the buckets that the settings name."""
-        others = [self._arn_of_bucket(name) for name in self._settings.document_buckets]
+        """Grant reads of submitted documents in the artifact bucket and the buckets that the settings name."""
+        stack = cdk.Stack.of(self)
+        others = [
+            stack.format_arn(service="s3", region="", account="", resource=name)
+            for name in self._settings.document_buckets
+        ]
         return (
             Grant(
                 ("s3:GetObject", "s3:GetObjectVersion"),
                 [*self._objects(*SUBMISSIONS), *(f"{arn}/*" for arn in others)],
-                "Callers name the documents of a case by any key of the places meant for them.",
+                "Callers name the documents of a case by any key in the folders for them.",
             ),
             Grant(("s3:ListBucket",), [self._bucket.bucket_arn, *others]),
             Grant(("kms:Decrypt",), self._settings.document_kms_keys),
         )
 
     def _reads_drops(self) -> tuple[Grant, ...]:
-        """A drop names objects of its own folder alone, which is listed."""
+        """Grant reads of the inbox: a drop names only objects of its own folder, which the function lists."""
         reason = "Files are dropped under any key below the inbox."
         return (
             Grant(("s3:GetObject", "s3:GetObjectVersion"), self._objects(f"{INBOX}*"), reason),
@@ -317,11 +320,11 @@ class Functions(Construct):
         )
 
     def _reads_outcome(self) -> tuple[Grant, ...]:
-        """Result and manifest are made of the raw answers that were kept: which there are is listed."""
+        """Grant reads of the stored raw answers, which make up result and manifest; the function lists them."""
         return (self._reads(VENDOR_ANSWERS), Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)))
 
     def _writes(self, *keys: str, abort: bool = False, lock: bool = False) -> Grant:
-        tags = any(key.startswith("cases/") for key in keys)  # by which retention knows them
+        tags = any(key.startswith("cases/") for key in keys)  # retention selects objects by tag
         more = {"s3:PutObjectTagging": tags, "s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
         actions = ("s3:PutObject", *(action for action, wanted in more.items() if wanted))
         return Grant(actions, self._objects(*keys), "The objects of every case and day, in folders of their own.")
@@ -331,9 +334,6 @@ class Functions(Construct):
 
     def _objects(self, *keys: str) -> list[str]:
         return [self._bucket.arn_for_objects(key) for key in keys]
-
-    def _arn_of_bucket(self, name: str) -> str:
-        return cdk.Stack.of(self).format_arn(service="s3", region="", account="", resource=name)
 
 
 def _opens(connection: Connection) -> bool:
@@ -348,12 +348,12 @@ def _lists(connection: Connection) -> bool:
     return vendor(connection.vendor).lists
 
 
-def _is_told_of_strangers(connection: Connection) -> bool:
-    """Whether deliveries may be about cases that nobody submitted, which the account's list is asked for."""
-    return _is_told(connection) and _lists(connection) and vendor(connection.vendor).phases[0] == "results"
+def _gets_strangers(connection: Connection) -> bool:
+    """Return whether deliveries may be about cases that Dossier did not submit, which `wake` looks up in the list."""
+    return _has_webhook(connection) and _lists(connection) and vendor(connection.vendor).phases[0] == "results"
 
 
-def _is_told(connection: Connection) -> bool:
+def _has_webhook(connection: Connection) -> bool:
     return connection.webhook is not None
 
 
@@ -366,6 +366,6 @@ def _send(queue_arns: Sequence[str]) -> Grant:
 
 
 def _consume(queue_arns: Sequence[str]) -> Grant:
-    """What Lambda does as the function (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
+    """Grant what Lambda's poller needs (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
     actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
     return Grant([f"sqs:{action}" for action in actions], queue_arns)

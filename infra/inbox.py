@@ -1,4 +1,4 @@
-"""The inbox: files that land in S3 reach a queue, and from there the function that makes cases of them."""
+"""The inbox: S3 sends a message for each drop to a queue, whose function turns drops into cases."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from infra.settings import Settings
 from infra.work_queue import WorkQueue
 
 DROP_TIMEOUT = cdk.Duration.minutes(5)
-"""As long as it takes to read some twenty gigabytes: a case's content names its execution."""
+"""Enough to read some twenty gigabytes: the function hashes a case's content to name its execution."""
 
 
 class Inbox(Construct):
-    """A queue of what was created below ``inbox/``. Dossier writes nothing there: no drop leads to another."""
+    """A queue of drops below ``inbox/``. Dossier itself writes nothing there, so no drop causes another."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Inbox(Construct):
         bucket: ArtifactBucket,
     ) -> None:
         super().__init__(scope, id)
-        # A drop that failed should be tried again soon, instead of after the six timeouts that AWS advises.
+        # A failed drop is retried soon, instead of after the six timeouts that AWS advises.
         self.queue = WorkQueue(
             self,
             "Drop",
@@ -36,8 +36,8 @@ class Inbox(Construct):
             name=settings.named(DROP),
             visibility_timeout=DROP_TIMEOUT.plus(cdk.Duration.seconds(30)),
         )
-        bucket.tell(self.queue.queue, of=INBOX)
+        bucket.notify(self.queue.queue, of=INBOX)
 
     def consumed_by(self, function: lambda_.Function) -> None:
-        """Hand each drop to the function by itself: one may be large."""
+        """Pass drops to the function one by one: each may be large."""
         self.queue.consumed_by(function, batch_size=1, at_once=10)

@@ -1,4 +1,4 @@
-"""What always holds: scheduled checks, and an alarm for each finding that somebody has to look into."""
+"""Scheduled checks, and an alarm for each finding that needs an operator."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Invariants(Construct):
         super().__init__(scope, id)
         self._stage = settings.stage
         self._run(reconcile, "Schedule", EVERY, "compares cases, executions, waits, queues and S3")
-        # Without an alarm: whether others may work with a vendor's account, its operators know.
-        self._run(compare, "Compare", cdk.Duration.hours(1), "compares what the vendors' accounts list with the cases")
+        # Without an alarm, because other people may use the vendor's account as well.
+        self._run(compare, "Compare", cdk.Duration.hours(1), "compares the lists of the vendors' accounts")
         self._alarm(
             "CasesUnattended",
-            says="cases wait for their vendor and nobody polls them",
+            says="cases wait for their vendor, but are not polled",
             do="stop the execution of each, then run `dossier redrive REFERENCE`",
         )
-        # Each look is a moment's: a queue that is only busy is empty, or gets on, in one of three.
+        # A queue that is only busy is empty, or makes progress, in one of three checks.
         self._alarm(
             "QueuesStuck",
             looks=3,
-            says="a queue holds messages and nobody works on them",
+            says="a queue has messages, but makes no progress",
             do="look at the log, throttles and event source mapping of poll, wake or drop",
         )
         self._alarm(
@@ -51,7 +51,7 @@ class Invariants(Construct):
             says="artifacts of finished cases are gone from S3",
             do="remove their delete markers (the bucket is versioned), and find out who deleted them",
         )
-        # The check's own heartbeat: all metrics above are as quiet as can be when it does not run.
+        # The check's heartbeat: if the check does not run, all metrics above are silent.
         alarm(
             self,
             HEARTBEAT,
@@ -59,8 +59,8 @@ class Invariants(Construct):
             below=1,
             looks=3,
             missing=cloudwatch.TreatMissingData.BREACHING,
-            says=f"the check of cases, waits and queues has not come to an end for {3 * EVERY.to_minutes():g} minutes",
-            do="read the log of the function reconcile; until it runs, the alarms on its findings say nothing",
+            says=f"the check of cases, waits and queues has not finished for {3 * EVERY.to_minutes():g} minutes",
+            do="read the log of the function reconcile; until it runs, the alarms on its findings stay silent",
         )
 
     def _run(self, function: lambda_.Function, name: str, every: cdk.Duration, what: str) -> None:

@@ -18,7 +18,7 @@ from infra.settings import Settings
 class Layers(Construct):
     """Three layers: Dossier's own package, third-party packages, and the connections' settings.
 
-    They are apart because they change apart: another connection redeploys a kilobyte.
+    They change independently: a new connection redeploys only a kilobyte.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
@@ -43,7 +43,7 @@ class Layers(Construct):
 
 
 def settings_folder(settings: Settings) -> Path:
-    """Return the folder of the settings layer, written for these connections."""
+    """Return the folder of the settings layer; write it if it does not exist yet."""
     text = dump(settings.connections)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The rules of cdk-nag that do not apply here: each with the construct that it is about, and the reason."""
+"""Acknowledges findings of cdk-nag, each with its construct and the reason."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from constructs import Construct
 
 
 def acknowledge(construct: Construct, rule: str, *, reason: str) -> None:
-    """Say why a finding (``AwsSolutions-S1``) about a construct is right as it is."""
+    """Acknowledge a finding (``AwsSolutions-S1``) about a construct."""
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
 
 
 def acknowledge_wildcards(construct: Construct, resources: Iterable[str], *, reason: str) -> None:
-    """Say why policies below a construct name resources by a pattern; resources without ``*`` need no reason."""
+    """Acknowledge the resources with ``*`` in the policies below a construct."""
     for resource in resources:
         text = _as_text(cdk.Stack.of(construct).resolve(resource))
         if "*" in text:
@@ -23,7 +23,7 @@ def acknowledge_wildcards(construct: Construct, resources: Iterable[str], *, rea
 
 
 def _as_text(value: Any) -> str:
-    """Return a resource of a policy as cdk-nag writes it: ``<Bucket.Arn>/cases/*``."""
+    """Return a policy's resource as cdk-nag writes it: ``<Bucket.Arn>/cases/*``."""
     match value:
         case {"Ref": name}:
             return f"<{name}>"

@@ -15,17 +15,17 @@ from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Settings
 
-# CloudFormation writes a secret's value when the secret is created, and again only when this text changes. So it must
-# never change: the value that the operator set (`dossier secrets set`) would be overwritten by the next deployment.
+# CloudFormation writes a secret's value when it creates the secret, and again only if this text changes. So never
+# change it: the next deployment would overwrite the value that the operator set (`dossier secrets set`).
 _FIRST_VALUE = json.dumps({"api_key": "", "webhook_secrets": []}, separators=(",", ":"))
 
 
 class ConnectionSecrets(Construct):
     """One secret ``<prefix>/<connection>`` for each connection, empty until the operator fills it in.
 
-    A secret outlives its connection and its stack: a vendor shows an API key once. So a connection that comes back
-    finds its secret there. CloudFormation would fail to create it again, and cannot import it (a secret's identifier is
-    its ARN, which only AWS knows): what exists outside of the stack (``infra.existing``) is used, and not created.
+    A secret outlives its connection and its stack, because a vendor shows an API key only once. So the secret may exist
+    when a connection is deployed again. CloudFormation would fail to create it, and cannot import it (a secret's
+    identifier is its ARN, which only AWS knows): secrets outside the stack (``infra.existing``) are used as they are.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class ConnectionSecrets(Construct):
             name: self._found(settings, name) if name in existing else self._secret(settings, name).secret_arn
             for name in settings.connections
         }
-        """The secrets' ARNs by connection; of one that exists already, the pattern of its ARN."""
+        """The secrets' ARNs by connection; for an existing secret, the pattern of its ARN."""
 
     def of(self, kind: Callable[[Connection], bool]) -> list[str]:
-        """Return the ARNs of the secrets of a kind of connections."""
+        """Return the ARNs of the secrets of the connections that ``kind`` selects."""
         return [arn for name, arn in self.arns.items() if kind(self._connections[name])]
 
     def _secret(self, settings: Settings, name: str) -> secretsmanager.Secret:
@@ -62,7 +62,7 @@ class ConnectionSecrets(Construct):
         acknowledge(
             secret,
             "AwsSolutions-SMG4",
-            reason="The vendor issues the key: an operator replaces it there and here, two webhook secrets at a time.",
+            reason="The vendor issues the key: an operator replaces it there and here; old webhook secrets stay valid.",
         )
         return secret
 

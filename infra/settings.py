@@ -1,4 +1,4 @@
-"""What a deployment is given: one settings file for each stage, CDK context (``-c name=value``), the environment."""
+"""A deployment's settings: one file for each stage, CDK context (``-c name=value``), the environment."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Context = Callable[[str], object]
 """Looks up a context value by its key; None if it is not set."""
 
 FILE = "dossier.toml"
-"""The settings file that a bare ``cdk deploy`` finds in the project's folder; ``-c settings=PATH`` names another."""
+"""The settings file in the project's folder; ``-c settings=PATH`` names another."""
 SHIPPED = "connections.toml"
-"""The connections file where none is named."""
+"""The connections file if none is named."""
 MOST_CONNECTIONS = 30
-"""Connections of one stage at most: each is named in the functions' roles, and IAM takes 10,240 characters of inline
+"""The most connections of one stage: the functions' roles name each, and IAM allows 10,240 characters of inline
 policies a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 LONGEST_LOCK = 36_500
-"""Days of Object Lock at most: a hundred years (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html)."""
+"""The most days of Object Lock: a century (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html)."""
 LATE_DAYS = 7
-"""Days that what belongs to a case is kept beyond the longest wait: for questions, ``redrive`` and late deliveries."""
+"""Days to keep a case's data beyond the longest wait: for questions, ``redrive`` and late deliveries."""
 
 _NOT_OURS = frozenset({"acknowledged-issue-numbers", "cli-telemetry", "settings"})
-"""Context that the CDK's own command line keeps, and the name of the settings file."""
+"""Context of the CDK CLI, and the name of the settings file."""
 _YES_OR_NO = {"true": True, "false": False}
 _TEXTS = {
     "stage": (r"[a-z][a-z0-9]{0,15}", "use 1 to 16 lower-case letters and digits, beginning with a letter"),
@@ -54,7 +54,7 @@ _TEXTS = {
         "use the ARN of a layer's version, arn:aws:lambda:<region>:<account>:layer:<name>:<version>",
     ),
 }
-"""Settings that are texts: what they look like, and what an operator reads if one does not."""
+"""Settings that are texts: the pattern, and the error text for a value that does not match."""
 _LISTS = {
     "document_buckets": (_TEXTS["bucket_name"][0], "use names of buckets, with a comma between them"),
     "existing_secrets": (CONNECTION_NAME.strip("^$"), "use names of connections, with a comma between them"),
@@ -64,12 +64,12 @@ _LISTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """How many days each kind of data is kept; 0 keeps it for as long as the bucket and the table exist."""
+    """Days to keep each kind of data; 0 keeps it for as long as the bucket and the table exist."""
 
     documents_days: int = 0
-    """What was submitted: ``cases/…/documents/``."""
+    """Submitted documents: ``cases/…/documents/``."""
     artifacts_days: int = 0
-    """What came back: ``cases/…/artifacts/``."""
+    """The vendor's files: ``cases/…/artifacts/``."""
     raw_days: int = 0
     """The vendor's raw answers: ``cases/…/vendor/``."""
     results_days: int = 0
@@ -77,58 +77,58 @@ class Retention:
     evidence_days: int = 0
     """Webhook deliveries: ``webhooks/``."""
     records_days: int = 0
-    """What the table has of a case, after it ended."""
+    """The table's records of a case, from its end."""
     replaced_days: int = 30
-    """Versions that were replaced or deleted, whatever they are; they are never kept for ever."""
+    """Replaced or deleted versions of any object; these always expire."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A stage's settings, and the names that follow from them. Stages share no name, so they live side by side."""
+    """A stage's settings, and the names that follow from them. Stages share no name, so they can exist side by side."""
 
     root: Path
-    """The project's folder: ``functions``, ``layers`` and ``build`` are in it."""
+    """The project's folder, with ``functions``, ``layers`` and ``build``."""
     connections: Mapping[str, Connection]
     stage: str = "dev"
     architecture: Architecture = "arm64"
     dependency_layer: Path | None = None
-    """A folder (with ``python/``) that takes the place of the dependency layer built for Lambda."""
+    """A folder (with ``python/``) in place of the dependency layer that is built for Lambda."""
     allow_insecure: bool = False
-    """Whether connections for a sandbox are deployed: loopback addresses, ``allow_insecure = true``."""
+    """Whether to deploy connections for a sandbox: loopback addresses, ``allow_insecure = true``."""
     document_buckets: tuple[str, ...] = ()
-    """Buckets besides the artifact bucket that documents may be submitted from."""
+    """Buckets besides the artifact bucket that documents may come from."""
     document_kms_keys: tuple[str, ...] = ()
-    """ARNs of the KMS keys that documents in those buckets are encrypted with."""
+    """ARNs of the KMS keys that encrypt documents in those buckets."""
     retain: bool = True
     """Whether bucket, table and secrets outlive the stack."""
     table_name: str = ""
-    """The table's name; without one CloudFormation makes one up. A retained table is attached again by its name."""
+    """The table's name; by default CloudFormation generates one. The name attaches a retained table again."""
     bucket_name: str = ""
     """The artifact bucket's name, likewise."""
     existing_secrets: tuple[str, ...] = ()
-    """Connections whose secret exists and belongs to no stack, where the one who deploys may not look for that."""
+    """Connections whose secret exists and belongs to no stack, if the deployer may not list secrets."""
     retention: Retention = field(default_factory=Retention)
     evidence_lock_days: int = 0
-    """How long nobody can delete or replace a delivery that was kept (S3 Object Lock); 0 is off."""
+    """Days in which nobody can delete or replace a stored delivery (S3 Object Lock); 0 is off."""
     kms_key_arn: str = ""
-    """The customer's KMS key for bucket, table, queues and secrets; without one AWS's own keys encrypt them."""
+    """The customer's KMS key for bucket, table, queues and secrets; by default AWS's own keys encrypt them."""
     webhook_rate: int = 100
     """Webhook requests per second, on average, before API Gateway answers 429."""
     webhook_burst: int = 200
     """Webhook requests at once before API Gateway answers 429."""
     webhook_reserved_concurrency: int = 0
-    """Executions that are set aside for the webhook function, whatever else runs in the account; 0 sets none aside."""
+    """Reserved concurrency of the webhook function; 0 reserves none."""
     reserve_concurrency: bool = False
-    """Whether the functions that call vendors are bounded by what the connections' ``limits.concurrency`` allow. What
-    Lambda bounds it also sets aside, so the account needs as much and 100 more."""
+    """Whether to limit the functions that call vendors by the connections' ``limits.concurrency``. Lambda takes such a
+    limit from the account's concurrency, so the account needs the sum and 100 more."""
     alarm_email: str = ""
-    """Who gets the alarms by e-mail; AWS asks the address to confirm."""
+    """The e-mail address for alarms; AWS asks it to confirm."""
     alarm_topic_arn: str = ""
-    """An SNS topic that exists, which gets the alarms in place of one of the stack's own."""
+    """An existing SNS topic for alarms, in place of the stack's own."""
     alarm_failed_cases: int = 1
     """Failed executions within an hour that raise an alarm."""
     tracing_layer_arn: str = ""
-    """A Lambda layer of OpenTelemetry that instruments the functions; none by default, because it costs cold start."""
+    """A Lambda layer of OpenTelemetry that instruments the functions; none by default, because it slows cold starts."""
 
     @classmethod
     def load(
@@ -140,10 +140,10 @@ class Settings:
             context: looks up what ``-c`` gave.
             root: the project's folder.
             environment: the process's environment (``DOSSIER_CONNECTIONS``).
-            names: all keys that the context has, so that an unknown one is not overlooked.
+            names: all keys of the context, to reject unknown ones.
 
         Raises:
-            ConfigurationError: with one line for each problem: where it is, the key, and what it may be.
+            ConfigurationError: with one line for each problem: the place, the key, and the allowed values.
 
         """
         reader = _Reader(context, root, environment)
@@ -159,7 +159,7 @@ class Settings:
 
     @property
     def prefix(self) -> str:
-        """What secrets and the event bus are named by: ``dossier``, for other stages than dev ``dossier-<stage>``."""
+        """The prefix of secrets and the name of the event bus: ``dossier``, or ``dossier-<stage>`` except for dev."""
         return "dossier" if self.stage == "dev" else f"dossier-{self.stage}"
 
     @property
@@ -169,7 +169,7 @@ class Settings:
 
     @property
     def at_once(self) -> int:
-        """Calls to vendors that all connections together allow at once."""
+        """The calls to vendors that all connections together allow at once."""
         return sum(each.limits.concurrency for each in self.connections.values())
 
     def named(self, *parts: str) -> str:
@@ -178,7 +178,7 @@ class Settings:
 
 
 class _Reader:
-    """Reads one setting after the other and keeps every problem, instead of stopping at the first."""
+    """Reads the settings and collects every problem, instead of stopping at the first."""
 
     def __init__(self, context: Context, root: Path, environment: Mapping[str, str]) -> None:
         self.problems: list[str] = []
@@ -189,7 +189,7 @@ class _Reader:
         self._file = self._read_file(required=bool(named))
 
     def reject_unknown(self, names: Iterable[str]) -> None:
-        """Note names that are no setting, in the context and in the file, with the one that was probably meant."""
+        """Report unknown names in the context and in the file, with a suggestion."""
         given = [each for each in names if not (each in _NOT_OURS or each.startswith("@") or ":" in each)]
         for prefix, keys in (("-c ", given), (f"{self._path.name}: ", self._file)):
             for key in keys:
@@ -198,7 +198,7 @@ class _Reader:
                     self.problems.append(f"{prefix}{key}: unknown setting{_meant(key)}{place}")
 
     def values(self) -> dict[str, Any]:
-        """Return what was set, by the name of its field; without connections."""
+        """Return the settings by the names of their fields, without connections."""
         values: dict[str, Any] = {}
         retention: dict[str, int] = {}
         for key in KNOWN:
@@ -219,12 +219,12 @@ class _Reader:
 
     @property
     def connections_file(self) -> Path:
-        """The connections file that was named, or the one that is shipped."""
+        """The named connections file, or the shipped one."""
         _, value, folder = self._given("connections")
         return folder / str(value or SHIPPED)
 
     def connections(self) -> dict[str, Connection]:
-        """Return the connections; none if their file is wrong."""
+        """Return the connections; none if their file is invalid."""
         try:
             return load_toml(self.connections_file)
         except ConfigurationError as error:
@@ -232,12 +232,12 @@ class _Reader:
             return {}
 
     def _line(self, key: str) -> str:
-        """Return the line of a key of the settings file, as the end of a message about it."""
+        """Return the line of a key in the settings file, as the end of a message."""
         line = self._tables.line(key.split("."))
         return f" (line {line})" if line else ""
 
     def _given(self, key: str) -> tuple[str, object, Path]:
-        """Return what a setting is called where it was set, its value (None: not set), and where paths begin."""
+        """Return a setting's name in its source, its value (None: not set), and the base folder of paths."""
         value = self._context(key)
         if value is not None and str(value).strip():
             return key, value, self._root
@@ -248,7 +248,7 @@ class _Reader:
         return key, None, self._root
 
     def _read_file(self, *, required: bool) -> dict[str, object]:
-        """Return the settings file's keys, those of a table as ``table.key``."""
+        """Return the values of the settings file by key, those of a table by ``table.key``."""
         try:
             self._tables = tables.read(self._path.read_bytes().decode("utf-8-sig"))
         except FileNotFoundError:
@@ -266,7 +266,7 @@ class _Reader:
 
 
 class _WrongError(Exception):
-    """A setting's value is wrong: the text says what it may be, ``shown`` which part of it is meant."""
+    """A setting's value is invalid: the text names the allowed values, ``shown`` the invalid part."""
 
     def __init__(self, use: str, shown: str = "") -> None:
         super().__init__(use)
@@ -274,7 +274,7 @@ class _WrongError(Exception):
 
 
 def _meant(key: str) -> str:
-    """Return the setting that an unknown one was meant to be: it may stand in the wrong table, or in none."""
+    """Return a suggestion for an unknown setting, which may be in the wrong table."""
     last = key.rpartition(".")[2]
     near = next((each for each in KNOWN if each.rpartition(".")[2] == last), None) or closest(key, KNOWN)
     if near is None:
@@ -292,7 +292,7 @@ KNOWN = tuple(
     if each.name != "root"
     for name in ([f"{_RETENTION}{one.name}" for one in fields(Retention)] if each.name == "retention" else [each.name])
 )
-"""Every setting by the name that the file and ``-c`` have for it."""
+"""The name of every setting in the file and for ``-c``."""
 _FLAGS = frozenset(each.name for each in fields(Settings) if each.type == "bool")
 _MOST = {"evidence_lock_days": LONGEST_LOCK, "webhook_reserved_concurrency": 1000, "alarm_failed_cases": 1_000_000}
 
@@ -301,7 +301,7 @@ def _read(key: str, value: object, folder: Path) -> Any:
     """Return a setting's value from what ``-c`` (always text) or the file gave.
 
     Raises:
-        _WrongError: says what it may be.
+        _WrongError: the value is invalid.
 
     """
     text = str(value).strip()
@@ -343,12 +343,12 @@ def _list(value: object, pattern: str, use: str) -> tuple[str, ...]:
 
 def _layer_folder(folder: Path) -> Path:
     if not (folder / "python").is_dir():
-        raise _WrongError('there is no folder "python" in it')
+        raise _WrongError('it has no folder "python"')
     return folder
 
 
 def _contradictions(values: Mapping[str, Any], connections: Mapping[str, Connection], file: Path) -> list[str]:
-    """Return what is wrong between settings that are right by themselves."""
+    """Return the contradictions between settings that are each valid."""
     found = []
     if len(connections) > MOST_CONNECTIONS:
         found.append(
@@ -359,14 +359,14 @@ def _contradictions(values: Mapping[str, Any], connections: Mapping[str, Connect
         found.append(
             f"{file.name}: {', '.join(sandbox)} {'is' if len(sandbox) == 1 else 'are'} for a sandbox (a loopback "
             f"address, or allow_insecure): describe your vendor accounts in a file, and name it in {FILE}, connections "
-            '= "my-connections.toml" (docs/deploy.md); to deploy a sandbox all the same, set allow_insecure = true'
+            '= "my-connections.toml" (docs/deploy.md); to deploy a sandbox anyway, set allow_insecure = true'
         )
     if values.get("alarm_email") and values.get("alarm_topic_arn"):
         found.append("alarm_email and alarm_topic_arn exclude each other: subscribe the address to that topic")
     retention: Retention = values["retention"]
     least = ceil(max((each.poll.deadline for each in connections.values()), default=0) / 86400) + LATE_DAYS
     found += [
-        f"retention.{name} {getattr(retention, name)}: use {least} or more: a case may be under way for so long "
+        f"retention.{name} {getattr(retention, name)}: use {least} or more: a case may take that long "
         f"(poll.deadline, and {LATE_DAYS} days for questions and late deliveries)"
         for name in ("documents_days", "artifacts_days", "raw_days", "results_days", "records_days")
         if 0 < getattr(retention, name) < least
@@ -374,14 +374,14 @@ def _contradictions(values: Mapping[str, Any], connections: Mapping[str, Connect
     locked = values.get("evidence_lock_days", 0)
     if 0 < retention.evidence_days < locked:
         found.append(
-            f"retention.evidence_days {retention.evidence_days}: use {locked} or more: a delivery is locked for so "
+            f"retention.evidence_days {retention.evidence_days}: use {locked} or more: deliveries are locked that "
             "long (evidence_lock_days)"
         )
     return found
 
 
 def _for_a_sandbox(connection: Connection) -> bool:
-    """Whether a connection only makes sense on somebody's own machine."""
+    """Return whether a connection only works on the user's own machine."""
     host = urlsplit(connection.base_url).hostname or ""
     try:
         loopback = ip_address(host).is_loopback

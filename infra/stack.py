@@ -1,4 +1,4 @@
-"""The stack: composes the constructs, and says what a deployment gives."""
+"""The stack: composes the constructs, and defines the outputs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from infra.work_queue import WorkQueue
 
 
 class DossierStack(cdk.Stack):
-    """One stage of Dossier; ``docs/embedding.md`` shows it in an app of one's own.
+    """One stage of Dossier; ``docs/embedding.md`` shows how to use it in your own app.
 
     Attributes:
         bucket: the artifact bucket, with the results.
-        bus: the event bus that cases are reported on.
-        state_machine: a case is an execution of it.
+        bus: the event bus for events about cases.
+        state_machine: the state machine; each execution is a case.
 
     """
 
@@ -48,15 +48,15 @@ class DossierStack(cdk.Stack):
         Args:
             scope: the app, or a stage of it.
             settings: the stage's settings.
-            existing_secrets: connections whose secret is there already, and in no stack.
-            env: account and Region, where other stacks of the app name theirs too.
+            existing_secrets: connections whose secret exists already, in no stack.
+            env: account and Region, if other stacks of the app set theirs.
 
         """
         super().__init__(
             scope,
             settings.stack_name,
-            stack_name=settings.stack_name,  # in a stage of the CDK's, too: the CLI finds it by this name
-            description="Dossier: documents to vendors, results to your own bucket",
+            stack_name=settings.stack_name,  # in a CDK stage too: the CLI looks the stack up by this name
+            description="Dossier: sends documents to vendors, stores results in your own bucket",
             env=env,
         )
         bucket = ArtifactBucket(self, "Artifacts", settings=settings)
@@ -64,8 +64,8 @@ class DossierStack(cdk.Stack):
         bus = events.EventBus(self, "Bus", event_bus_name=settings.prefix)
         secrets = ConnectionSecrets(self, "Secrets", settings=settings, existing=existing_secrets)
         waiting_room = WaitingRoom(self, "WaitingRoom", settings=settings)
-        # Ten deliveries wait behind each other in a batch at most, and applying one twice changes nothing: a failed
-        # one is tried again soon, instead of after the six timeouts that AWS advises.
+        # A batch has at most ten deliveries, and applying one twice changes nothing: a failed one is retried soon,
+        # instead of after the six timeouts that AWS advises.
         wake_queue = WorkQueue(
             self,
             "Wake",

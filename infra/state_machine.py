@@ -1,10 +1,10 @@
 """The state machine: one execution is one case.
 
-Each state must be safe to run twice: Step Functions may run a step again that was done but whose answer was lost, and
-every retry below does so on purpose. The steps see to it (``docs/architecture.md``, "Once" and "Intents").
+Each state must be safe to run twice: Step Functions may repeat a step whose answer was lost, and every retry below
+does so on purpose. The steps ensure that (``docs/architecture.md``, "Once" and "Intents").
 
-State transitions are what an execution costs. There is none that waits or loops: a wait is one state whatever its
-length, polled from the waiting room.
+State transitions are the cost of an execution. None waits or loops: a wait of any length is one state, which the
+waiting room polls.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from infra.settings import Settings
 NEEDS_ATTENTION = NeedsAttentionError.__name__
 NEVER_AGAIN = sorted(error.__name__ for root in (CaseFailedError, NeedsAttentionError) for error in tree(root))
 NOT_YET = (ThrottledError.__name__, "Lambda.TooManyRequestsException")
-"""A limit is reached, the vendor's or Lambda's: eight hours of tries on average, sixteen at most."""
+"""A limit of the vendor's or of Lambda is reached: eight hours of tries on average, sixteen at most."""
 LAMBDA_TROUBLE = (
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.SdkClientException",
     "Lambda.ServiceException",
 )
-"""What AWS asks to try again: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
+"""Errors that AWS says to retry: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
 PASSING = tuple(sorted({*retryable_names()} - {ThrottledError.__name__}))
-"""What a part of a case may fail of after all tries, without the whole; a function that dies is no such thing."""
+"""Errors that, after all retries, fail only a part of a case; a function that dies fails the whole case."""
 SPARE = 900 + MOST_EXTENDED
-"""Seconds after a wait's deadline at which the state gives up by itself; the waiting room ends the wait before."""
+"""Seconds after a wait's deadline at which the state times out; normally the waiting room ends the wait before."""
 
 _EXECUTION = {"arn": "{% $states.context.Execution.Id %}", "name": "{% $states.context.Execution.Name %}"}
 _TOKEN = "{% $states.context.Task.Token %}"  # noqa: S105  # the path of a task token, not a secret
@@ -49,8 +49,8 @@ _CASE = {"connection": "{% $case.connection %}", "reference": "{% $case.referenc
 
 _COLLECTION = {**_CASE, "collection": "{% $case.collection %}"}
 LARGE = 50_000
-"""Characters of an execution's input from which on ``fail`` gets the names alone: with all of it, error and cause would
-not fit into a state's 262,144 bytes, and States.DataLimitExceeded is an error that no Catch sees."""
+"""Characters of an execution's input above which ``fail`` gets only the names: with the whole input, error and cause
+would not fit into a state's 262,144 bytes, and no Catch sees States.DataLimitExceeded."""
 LONGEST_CAUSE = 8_000
 _NAMES = (
     "($i := $states.context.Execution.Input; "
@@ -60,23 +60,23 @@ _NAMES = (
     "'documents': [$short($i.documents[0], 10000)], 'case_id': $short($i.case_id, 1000), "
     "'drop': $short($i.drop, 5000)})"
 )
-"""The input as ``fail`` gets it: whatever it is, the names of the case are in it if they are good."""
+"""The input of ``fail``: always with the names of the case, if they are valid."""
 
 MOST_SHOWN = 300
-"""Bytes of a state's input or output: what a console shows at a glance, and names the case by itself."""
+"""The most bytes of a state's input or output, which names the case: a console shows that much at a glance."""
 _ABOUT = 90
-"""Characters of an error that are shown there beside a connection and a reference of the greatest length."""
+"""Characters of an error that fit there, beside the longest connection and reference."""
 _ERROR = (
     "$substring($trim($replace($substringBefore("
     "$substringAfter($states.errorOutput.Cause & '', 'errorMessage'), '\"errorType'), "
     f"/[^A-Za-z0-9.()_-]+/, ' ')), 0, {_ABOUT})"
 )
-"""What an error says, in plain letters, cut."""
+"""An error's message in plain letters, cut."""
 _WHOLE_ERROR = {"error": "{% $states.errorOutput.Error & '' %}", "cause": "{% $states.errorOutput.Cause & '' %}"}
 
 
 def _plain(name: str, most: int) -> str:
-    """Return the expression for a name in an execution's input, which may be anything."""
+    """Return the expression for a name in an execution's input, which may have any type."""
     value = f"$states.context.Execution.Input.{name}"
     return f"{{% $substring($replace($type({value}) = 'string' ? {value} : '', /[^A-Za-z0-9._-]+/, ' '), 0, {most}) %}}"
 
@@ -87,7 +87,7 @@ _RESULT = (
     "$all := $merge([$names, $states.result]); "
     f"$length($string($all)) < {MOST_SHOWN - 20} ? $all : $names)"
 )
-"""Names, status and, where they are short enough, the keys of result and manifest: an execution's output."""
+"""An execution's output: names, status and, if they are short enough, the keys of result and manifest."""
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html
 _SERVICE_ACTIONS = (
     "logs:CreateLogDelivery",
@@ -183,7 +183,7 @@ class CaseMachine(Construct):
         )
         publish = self._step("Publish", "publish", _COLLECTION, outputs=f"{{% {_RESULT} %}}")
 
-        # The way of a case, top to bottom.
+        # The path of a case, top to bottom.
         accept.next(submitted_before)
         submitted_before.when(_is("$case.outcome = 'duplicate'"), already_submitted)
         submitted_before.when(_is("$case.outcome = 'refresh'"), collect)
@@ -204,11 +204,11 @@ class CaseMachine(Construct):
         collect.next(download)
         download.next(publish)
 
-        # A wait that nobody ended, the waiting room being broken: what is there is collected.
+        # If the waiting room did not end a wait, collect the results that exist.
         for wait in (poll, poll_results):
             wait.add_catch(collect, errors=[sfn.Errors.TIMEOUT], outputs={**_CASE, "about": "the wait was not ended"})
 
-        # Whatever else goes wrong on it.
+        # Any other error.
         record_failure = self._record_failure()
         for state in (
             accept,
@@ -230,7 +230,7 @@ class CaseMachine(Construct):
         self.machine = self._machine(settings, accept)
 
     def _upload_documents(self) -> sfn.IChainable:
-        """One upload request, in the Map: the state's input has the number of the batch."""
+        """Return the states of one upload request in the Map, whose input has the number of the batch."""
         batch = {**_CASE, "batch": "{% $states.input.batch %}"}
         upload = self._step("Upload Documents", "upload", batch, outputs=batch)
         ask = self._token_step(
@@ -248,9 +248,9 @@ class CaseMachine(Construct):
         return upload
 
     def _download_artifact(self) -> sfn.IChainable:
-        """One part of the artifacts, in the Map: the state's input has its number. What cannot be had is left out.
+        """Return the states of one part of the artifacts in the Map, whose input has its number.
 
-        Why that is so is a variable of the iteration, which has a scope of its own.
+        An artifact that cannot be downloaded is left out; the error is a variable in the iteration's own scope.
         """
         part = {**_CASE, "part": "{% $states.input.part %}"}
         payload = {**_COLLECTION, "artifacts": "{% $collected.artifacts[$states.input.part] %}"}
@@ -262,7 +262,7 @@ class CaseMachine(Construct):
         return download
 
     def _poll(self, name: str, *, phase: str) -> tasks.LambdaInvoke:
-        """One wait: the function ``wait`` stores the token, the waiting room answers it."""
+        """Return a wait: the function ``wait`` stores the token, and the waiting room answers it."""
         return self._token_step(
             name,
             "wait",
@@ -276,7 +276,7 @@ class CaseMachine(Construct):
         )
 
     def _record_failure(self) -> tasks.LambdaInvoke:
-        """Write down that the case failed, then end as failed, even if the former fails as well."""
+        """Record the failure of the case, then end as failed, even if recording fails."""
         names = {"connection": "{% $states.input.connection %}", "reference": "{% $states.input.reference %}"}
         record = self._step(
             "Record Failure",
@@ -314,7 +314,7 @@ class CaseMachine(Construct):
         outputs: Mapping[str, Any] | str,
         assign: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
-        """Call a verb's function; what of its answer is needed is assigned, and the state's output names the case."""
+        """Call a verb's function; assign the needed parts of its answer, and name the case in the state's output."""
         state = tasks.LambdaInvoke.jsonata(
             self,
             name,
@@ -337,7 +337,7 @@ class CaseMachine(Construct):
         outputs: Mapping[str, Any],
         timeout: str | None = None,
     ) -> tasks.LambdaInvoke:
-        """Call a verb's function with a task token, and wait until that is answered."""
+        """Call a verb's function with a task token, and wait for the answer to the token."""
         state = tasks.LambdaInvoke.jsonata(
             self,
             name,
@@ -349,7 +349,7 @@ class CaseMachine(Construct):
             task_timeout=sfn.Timeout.duration(cdk.Duration.seconds(cdk.Token.as_number(timeout))) if timeout else None,
             outputs=outputs,
         )
-        # A wait that timed out is over: another try would wait all over again.
+        # A retry after a timeout would repeat the whole wait.
         _retry(state, never=[*NEVER_AGAIN, sfn.Errors.TIMEOUT])
         return state
 
@@ -363,15 +363,15 @@ class CaseMachine(Construct):
         each: sfn.IChainable,
         about: str,
     ) -> sfn.Map:
-        """Run a step for each item; the answers are counted, not carried along.
+        """Run a step for each item; the output has only the number of answers.
 
         Args:
-            name: the state's.
-            items: the expression of what to run it for.
-            selects: what an iteration's input has besides the case's names.
+            name: the state's name.
+            items: the expression of the items.
+            selects: an iteration's input besides the case's names.
             at_once: the expression of how many run at once.
             each: the step.
-            about: the expression of what comes before the number of answers in the output.
+            about: the expression of the text before the number of answers.
 
         """
         state = sfn.Map.jsonata(
@@ -410,7 +410,7 @@ class CaseMachine(Construct):
         acknowledge(
             machine,
             "AwsSolutions-SF1",
-            reason="The execution's history has every event for 90 days; a copy of each would cost more than the case.",
+            reason="The execution's history has every event for 90 days; logging each would cost more than the case.",
         )
         return machine
 
@@ -443,7 +443,7 @@ class CaseMachine(Construct):
 
 
 def state_machine_arn(scope: Construct, settings: Settings) -> str:
-    """Return the state machine's ARN by its name: for functions, which the machine itself depends on."""
+    """Return the state machine's ARN from its name, for the functions that the machine depends on."""
     return _states_arn(scope, "stateMachine", settings.stack_name)
 
 
@@ -459,7 +459,7 @@ def _states_arn(scope: Construct, resource: str, name: str) -> str:
 
 
 def _said(names: Mapping[str, str]) -> dict[str, str]:
-    """Return a caught error as the input of the next state: whose it is, and what it says, cut."""
+    """Return the next state's input after an error: the names of the case, and the message, cut."""
     return {**names, "about": f"{{% {_ERROR} %}}"}
 
 
@@ -468,10 +468,10 @@ def _is(condition: str) -> sfn.Condition:
 
 
 def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
-    """Set the four retriers: what is final, whose turn it is not yet, what passes, anything else (a killed function).
+    """Set the four retriers: final errors, throttled calls, passing errors, anything else (a killed function).
 
-    Waiting for a turn is no failure: with ten thousand cases at ten requests a second it takes hours. It is not tried
-    more often, though: each try is three of the 25,000 events that an execution's history may have.
+    Waiting for a turn is not a failure: with ten thousand cases at ten requests a second it takes hours. More frequent
+    retries would not fit: each takes three of the 25,000 events of an execution's history.
     """
     state.add_retry(errors=never, max_attempts=0)
     state.add_retry(

@@ -1,4 +1,4 @@
-"""The waiting room: where waits are polled."""
+"""The waiting room, which polls the waits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from infra.settings import Settings
 from infra.work_queue import WorkQueue
 
 POLL_TIMEOUT = cdk.Duration.seconds(120)
-# AWS advises six times the function's timeout, for batches that wait behind each other. Here a message is one poll,
-# the mapping bounds how many run, and two polls of one wait converge (`seq`): a failed one should be tried again soon.
+# AWS advises six times the function's timeout, for batches that wait in line. Here a message is one poll, the mapping
+# limits how many run, and two polls of one wait converge (`seq`): a failed one is retried soon.
 _VISIBILITY = cdk.Duration.seconds(150)
 
 
@@ -40,15 +40,15 @@ class WaitingRoom(Construct):
         return [each.queue.queue_arn for each in self.queues.values()]
 
     def arns_of(self, kind: Callable[[Connection], bool]) -> list[str]:
-        """Return the ARNs of the queues of a kind of connections."""
+        """Return the ARNs of the queues of the connections that ``kind`` selects."""
         connections = self._settings.connections
         return [each.queue.queue_arn for name, each in self.queues.items() if kind(connections[name])]
 
     def polled_by(self, function: lambda_.Function) -> None:
-        """Hand each poll message to the function: one by one, as many at once as the vendor's account allows."""
+        """Pass poll messages to the function one by one, as many at once as the connection's limits allow."""
         for name, queue in self.queues.items():
             limits = self._settings.connections[name].limits
-            # More than there are requests a second would only wait for each other, and come in vain.
+            # More polls than requests a second would only wait for each other.
             at_once = min(limits.concurrency, math.ceil(limits.requests_per_second))
             queue.consumed_by(function, batch_size=1, at_once=at_once)
 
@@ -57,7 +57,7 @@ class WaitingRoom(Construct):
         events.Rule(
             self,
             "Sweep",
-            description=f"Dossier ({self._settings.stage}): looks for waits that nobody polls",
+            description=f"Dossier ({self._settings.stage}): sends the polls whose message was lost",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
             targets=[targets.LambdaFunction(function)],
         )

@@ -1,4 +1,4 @@
-"""The HTTP API that vendors deliver to."""
+"""The HTTP API for the vendors' deliveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.rules import acknowledge
 from infra.settings import Settings
 
 ROUTES = ("/webhooks/{connection}", "/webhooks/{connection}/{token}")
-# The path is left out: with the scheme `path-token` it holds the token.
+# Without the path, which has the token with the scheme `path-token`.
 _LOGGED = {
     "requestId": "$context.requestId",
     "requestTime": "$context.requestTime",
@@ -56,7 +56,7 @@ class WebhookApi(Construct):
                 acknowledge(
                     route,
                     "AwsSolutions-APIG4",
-                    reason="Vendors cannot sign for AWS: the function verifies each delivery by its own scheme.",
+                    reason="Vendors cannot sign for AWS: the function verifies each delivery instead.",
                 )
         log_group = logs.LogGroup(
             self,
@@ -65,7 +65,7 @@ class WebhookApi(Construct):
             retention=LOG_RETENTION,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        # The L1: the L2's access log settings take no format of our own from Python.
+        # The L1, because the L2's access log settings take no custom format in Python.
         apigatewayv2.CfnStage(
             self,
             "Stage",

@@ -14,12 +14,12 @@ from infra.settings import Settings
 
 TRIES = 5
 OLD = cdk.Duration.minutes(45)
-"""Longer than any delay (15 minutes), and than the tries of a message that fails."""
+"""Longer than any delay (15 minutes), and than the tries of a failing message."""
 _LONGEST = cdk.Duration.days(14)
 
 
 class WorkQueue(Construct):
-    """A standard queue; what fails five times goes to ``<name>-dlq``. Alarms say so, or that messages wait too long."""
+    """A standard queue with dead letters (``<name>-dlq``), and alarms on dead letters and on old messages."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class WorkQueue(Construct):
             self.dead_letters.metric_approximate_number_of_messages_visible(
                 period=cdk.Duration.minutes(1), statistic=cloudwatch.Stats.MAXIMUM
             ),
-            says=f"{name}-dlq holds what failed {TRIES} times",
+            says=f"{name}-dlq has messages that failed {TRIES} times",
             do="read the log of its function, fix the cause, then run `dossier redrive`",
         )
         alarm(
@@ -69,19 +69,19 @@ class WorkQueue(Construct):
                 period=cdk.Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
             ),
             above=OLD.to_seconds(),
-            says=f"the oldest message of {name} waits for more than {OLD.to_minutes():g} minutes",
+            says=f"the oldest message of {name} has waited for more than {OLD.to_minutes():g} minutes",
             do="look at errors, throttles and the event source mapping of its function, and at the vendor's pauses "
             "(`dossier doctor`)",
         )
 
     def consumed_by(self, function: lambda_.Function, *, batch_size: int, at_once: int) -> None:
-        """Hand the messages to a function, at most ``at_once`` batches at a time; it reports those that failed."""
+        """Pass the messages to a function, at most ``at_once`` batches at a time; it reports the failed ones."""
         lambda_.EventSourceMapping(
             self,
             "Mapping",
             target=function,
             event_source_arn=self.queue.queue_arn,
             batch_size=batch_size,
-            max_concurrency=max(2, at_once),  # SQS mappings take no less
+            max_concurrency=max(2, at_once),  # the least that an SQS mapping takes
             report_batch_item_failures=True,
         )

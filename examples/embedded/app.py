@@ -1,4 +1,4 @@
-"""An app of one's own with Dossier in it: a stack beside Dossier's listens to its bus and reads its bucket.
+"""Dossier in your own app: a second stack subscribes to Dossier's bus and reads its bucket.
 
 Run ``cdk synth --app "python examples/embedded/app.py"`` in the project's folder; ``docs/embedding.md`` explains it.
 """
@@ -22,9 +22,9 @@ from infra.settings import Settings
 from infra.stack import DossierStack
 
 DOSSIER = Path(__file__).resolve().parents[2]
-"""Dossier's project: its functions and layers are there."""
+"""Dossier's project, with its functions and layers."""
 SETTINGS = {"stage": "claims", "connections": str(DOSSIER / "connections.toml"), "allow_insecure": "true"}
-"""Any setting of ``docs/deploy.md``. The shipped connections are the sandbox's; with your own, leave out the last."""
+"""Any setting of ``docs/deploy.md``. The shipped connections need the last one, because they use the sandbox."""
 RESULTS = "cases/*/*/result.json"
 BOOKS = """
 import json
@@ -41,13 +41,13 @@ def handler(event, context):
 
 
 class BooksStack(cdk.Stack):
-    """What is done with results: a function of one's own gets each completed or updated case."""
+    """Your own function, which gets each completed or updated case."""
 
     def __init__(self, scope: Construct, id: str, *, dossier: DossierStack, **rest: Any) -> None:  # noqa: A002
         super().__init__(scope, id, **rest)
         log = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_MONTH)
-        # An export by name, so that cdk-nag's finding about the pattern has a name, too. Without cdk-nag
-        # `dossier.bucket.grant_read(role, RESULTS)` does the same.
+        # An export by name gives cdk-nag's finding about the pattern a name. Without cdk-nag use
+        # `dossier.bucket.grant_read(role, RESULTS)`.
         results = f"{dossier.export_value(dossier.bucket.bucket_arn)}/{RESULTS}"
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[results]))
@@ -72,7 +72,7 @@ class BooksStack(cdk.Stack):
 
 
 def build(app: cdk.App) -> BooksStack:
-    """Add Dossier's stack and one's own to an app."""
+    """Add Dossier's stack and your own to an app."""
     settings = Settings.load(SETTINGS.get, root=DOSSIER, environment={})
     env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
     dossier = DossierStack(app, settings=settings, env=env)

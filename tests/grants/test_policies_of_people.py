@@ -166,7 +166,7 @@ class TestADeployer:
     def test_deploys(self, cdk: Cdk) -> None:
         """``cdk deploy`` succeeds, and has looked for secrets that exist."""
         assert cdk.deploy("dossier-dev")["ConnectionNames"]
-        assert "not looked for" not in cdk.log("deploy")
+        assert "cannot look up existing secrets" not in cdk.log("deploy")
 
     @pytest.mark.parametrize("role", ["deploy", "file-publishing"])
     def test_deploys_as_the_cdks_roles(self, cdk: Cdk, deployer: Person, role: str) -> None:

@@ -54,7 +54,7 @@ def test_the_environment_names_another_file(tmp_path: Path) -> None:
         ({"evidence_lock_days": "1.5"}, 'evidence_lock_days "1.5": use a whole number from 1 to 36500'),
         ({"kms_key_arn": "alias/mine"}, 'kms_key_arn "alias/mine": use the ARN of a key, arn:aws:kms:'),
         ({"document_buckets": "scans, *"}, 'document_buckets "*": use names of buckets, with a comma between them'),
-        ({"dependency_layer": "docs"}, 'dependency_layer "docs": there is no folder "python" in it'),
+        ({"dependency_layer": "docs"}, 'dependency_layer "docs": it has no folder "python"'),
         ({"connections": "none.toml"}, "none.toml: there is no such file"),
     ],
 )
@@ -183,11 +183,11 @@ def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecu
 @pytest.mark.parametrize(
     ("context", "said"),
     [
-        ({"retention.documents_days": "7"}, "retention.documents_days 7: use 12 or more: a case may be under way"),
+        ({"retention.documents_days": "7"}, "retention.documents_days 7: use 12 or more: a case may take that long"),
         ({"retention.records_days": "1"}, "retention.records_days 1: use 12 or more"),
         (
             {"retention.evidence_days": "30", "evidence_lock_days": "400"},
-            "retention.evidence_days 30: use 400 or more: a delivery is locked for so long",
+            "retention.evidence_days 30: use 400 or more: deliveries are locked that long",
         ),
         (
             {"alarm_email": "team@example.com", "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:ops"},
