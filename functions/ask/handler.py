@@ -9,7 +9,7 @@ from dossier.steps.ask import ask
 
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Put the question of ``{"connection", "reference", "what", "token", "cause"}`` to an operator."""
+    """Ask an operator the question of ``{"connection", "reference", "what", "token", "cause"}``."""
     names = event["connection"], event["reference"]
     ask(*names, event["what"], event["token"], event["cause"], desk=app().desk, events=app().events)
     count("CasesNeedingAttention", connection=event["connection"])

@@ -1,4 +1,4 @@
-"""Every hour."""
+"""The hourly schedule."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from dossier.steps.compare import compare
 
 @observed
 def handler(_event: dict[str, Any], _context: Any) -> None:
-    """Compare what the vendors' accounts list with what is recorded."""
+    """Compare the lists of the vendors' accounts with the recorded ids."""
     it = app()
     found = compare(connections.runtime_names(), desk=it.desk, executions=it.executions)
     for name, ids in found.unknown.items():
         for each in ids:
-            logger.warning(f"{each} at {name} was neither made nor collected here")
+            logger.warning(f"{each} at {name} was neither submitted nor collected by this stage")
         count("UnknownAtVendor", len(ids), connection=name)
     for name, references in found.again.items():
         logger.info(f"collected again at {name}: {', '.join(references)}")
         count("CasesBehind", len(references), connection=name)
     for name, why in found.unread.items():
-        logger.warning(f"the account of {name} was not compared: {why}")
+        logger.warning(f"cannot compare the account of {name}: {why}")

@@ -10,7 +10,7 @@ from dossier.steps.reasons import reason_of
 
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Fetch the artifacts of ``{"connection", "reference", "artifacts": [index, …]}``; with ``cause``, give them up."""
+    """Download the artifacts of ``{"connection", "reference", "artifacts": [index, …]}``; with ``cause``, give up."""
     names = event["connection"], event["reference"], event["artifacts"]
     collection = event.get("collection", "")
     if "cause" in event:

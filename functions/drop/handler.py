@@ -13,7 +13,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 
 
 def take(record: SQSRecord) -> None:
-    """Take what one message is about."""
+    """Handle the drops of one message."""
     desk = app().desk
     for what in told(record.json_body, desk.objects.bucket):
         became = drop(what, desk=desk, executions=app().executions, queues=app().queues)
@@ -22,5 +22,5 @@ def take(record: SQSRecord) -> None:
 
 @observed
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Take a batch of drops; those that failed go back to the queue."""
+    """Handle a batch of drops; return the failed ones to the queue."""
     return process_partial_response(event=event, record_handler=take, processor=processor, context=context)

@@ -12,7 +12,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 
 
 def serve(record: SQSRecord) -> None:
-    """Serve one poll message."""
+    """Handle one poll message."""
     message = record.json_body
     poller = app().poller()
     poller.poll(message["connection"], message["reference"], message["seq"])
@@ -22,5 +22,5 @@ def serve(record: SQSRecord) -> None:
 
 @observed
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Serve a batch of poll messages; those that failed go back to their queue."""
+    """Handle a batch of poll messages; return the failed ones to their queue."""
     return process_partial_response(event=event, record_handler=serve, processor=processor, context=context)

@@ -1,4 +1,4 @@
-"""Every five minutes."""
+"""The five-minute schedule."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from dossier.observe import count, logger, observed
 
 @observed
 def handler(_event: dict[str, Any], context: Any) -> None:
-    """Compare what is stored with what runs, waits and lies in S3."""
+    """Compare the records with executions, waits, queues and S3."""
     found = app().reconciler(lambda: context.get_remaining_time_in_millis() / 1000)(connections.runtime_names())
     for line in (*found.healed, *found.unattended, *found.stuck, *found.missing, *found.ended):
         logger.warning(line)

@@ -1,4 +1,4 @@
-"""Each minute."""
+"""The one-minute schedule."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dossier.steps.sweep import sweep
 
 @observed
 def handler(_event: dict[str, Any], _context: Any) -> int:
-    """Poll again what nobody polls."""
+    """Send the polls whose message was lost."""
     swept = sweep(connections.runtime_names(), waits=app().waits)
     count("WaitsSwept", swept)
     return swept

@@ -18,5 +18,5 @@ def apply(record: SQSRecord) -> None:
 
 @observed
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Apply a batch of deliveries; those that failed go back to the queue."""
+    """Apply a batch of deliveries; return the failed ones to the queue."""
     return process_partial_response(event=event, record_handler=apply, processor=processor, context=context)

@@ -11,7 +11,7 @@ from dossier.steps.webhook import Webhook
 from dossier.stores.doorstep import Doorstep
 
 logger = Logger()
-doorstep = Doorstep(boto3.client("sqs"), os.environ)  # the one client that every delivery needs; others on first use
+doorstep = Doorstep(boto3.client("sqs"), os.environ)  # every delivery needs this client; it makes others on first use
 webhook = Webhook(
     settings_of=webhook_settings,
     secrets_of=doorstep.webhook_secrets,
