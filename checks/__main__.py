@@ -1,4 +1,4 @@
-"""``make check``'s part about AWS: the state machine by AWS's validator, the template against AWS's quotas."""
+"""The AWS part of ``make check``: the state machine by AWS's validator, the template against AWS's quotas."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from checks.synthesis import COUNTS, definition, stack_name, templates
 
 
 def main() -> int:
-    """Print what was checked, and every finding; return the exit code."""
+    """Print the checks and every finding; return the exit code."""
     made = templates()
     evaluations = machine.recorded()
     used = definition(made[COUNTS[0]])
     found = [f"state machine: {each}" for each in machine.problems(used, evaluations)]
     texts = len(set(machine.expressions(used)))
-    print(f"  state machine: asl-validator; {texts} expressions on {len(evaluations)} inputs, by the reference too")
+    print(f"  state machine: asl-validator; {texts} expressions on {len(evaluations)} inputs, with both JSONatas")
     for count, template in made.items():
-        if count != COUNTS[-1]:  # whose settings name a customer's key by its ARN
+        if count != COUNTS[-1]:  # its settings have the ARN of a customer's key
             found += [f"{count} connections: {each}" for each in portable(template)]
         largest: dict[str, int] = {}
         for place in PLACES:

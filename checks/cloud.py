@@ -1,11 +1,11 @@
-"""``make cloud-check``: what an account's own validators say of the stack, before it is deployed.
+"""``make cloud-check``: runs an account's own validators on the stack, before it is deployed.
 
-It costs nothing and leaves nothing behind. The change set is never executed. It is deleted again, with the template
-that was uploaded for it, and with the empty stack that CloudFormation makes for a first change set. States are tested
-with mocked answers, and policies are simulated as texts: no function is called, no role is used.
+It costs nothing and leaves nothing behind. It never executes the change set, and deletes it with its template, and with
+the empty stack that CloudFormation makes for a first change set. States are tested with mocked answers, and policies
+are simulated as texts: no function is called, no role is used.
 
-The calls need the rights of somebody who deploys, and ``states:ValidateStateMachineDefinition``, ``states:TestState``,
-``iam:SimulateCustomPolicy``. ``make cloud-check ARGS="-c stage=prod"`` passes its words to ``cdk synth``.
+The calls need the permissions of a deployer, and ``states:ValidateStateMachineDefinition``, ``states:TestState``,
+``iam:SimulateCustomPolicy``. ``make cloud-check ARGS="-c stage=prod"`` passes its arguments to ``cdk synth``.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from checks.machine import CALLS, STEPS
 from checks.places import Filled, Place
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
-"""The parameter that ``cdk bootstrap`` leaves."""
+"""The parameter that ``cdk bootstrap`` creates."""
 _PAUSE, _PATIENCE = 2.0, 300.0
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _MOST_RESOURCES = 20
-"""Resources of one simulation: each is simulated with each action."""
+"""The most resources of one simulation, which combines each with each action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line: what was checked, whether it holds, and what AWS said."""
+    """One check: its name, whether it passed, and AWS's answer."""
 
     name: str
     ok: bool
-    said: str
+    answer: str
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.ok else 'FAIL'}  {self.name}: {self.said}"
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.name}: {self.answer}"
 
 
 class Account:
@@ -92,15 +92,15 @@ class Account:
         try:
             return check()
         except ClientError as error:
-            said = error.response["Error"]
-            return Check(name, False, f"{said['Code']}: {said['Message']}")
+            answer = error.response["Error"]
+            return Check(name, False, f"{answer['Code']}: {answer['Message']}")
         except BotoCoreError as error:
             return Check(name, False, str(error))
 
     def _change_set(self, template: dict[str, Any], stack: str) -> Check:
-        """Let CloudFormation compare the template with what is there, and delete what that made."""
+        """Let CloudFormation compare the template with the deployed stack, and clean up."""
         formation, s3 = self._client("cloudformation"), self._client("s3")
-        self._client("ssm").get_parameter(Name=BOOTSTRAP)  # without it there is no bucket to put the template into
+        self._client("ssm").get_parameter(Name=BOOTSTRAP)  # fails without a bucket for the template
         bucket = f"cdk-hnb659fds-assets-{self._account}-{self._place.region}"
         name = f"cloud-check-{uuid4().hex[:12]}"
         key = f"cloud-check/{name}.json"
@@ -158,19 +158,19 @@ class Account:
 
     @staticmethod
     def _is_empty(formation: Any, stack: str) -> bool:
-        """Whether a stack is what is left of change sets that nobody executed: certainly nothing that was deployed."""
+        """Return whether a stack only has change sets that were never executed."""
         found = formation.describe_stacks(StackName=stack)
         return bool(found["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS")
 
     def _definition(self, definition: str) -> Check:
-        said = self._client("stepfunctions").validate_state_machine_definition(definition=definition, type="STANDARD")
-        problems = [f"{each['code']} {each.get('location', '')}: {each['message']}" for each in said["diagnostics"]]
-        return Check("state machine", said["result"] == "OK", "; ".join(problems) or "valid")
+        answer = self._client("stepfunctions").validate_state_machine_definition(definition=definition, type="STANDARD")
+        problems = [f"{each['code']} {each.get('location', '')}: {each['message']}" for each in answer["diagnostics"]]
+        return Check("state machine", answer["result"] == "OK", "; ".join(problems) or "valid")
 
     def _state(self, definition: str, step: dict[str, Any]) -> Check:
-        """Run one state on what it saw when it was walked, its task's answer mocked."""
+        """Run one state on its recorded input, with its task's answer mocked."""
         mock = {"mock": step["mock"]} if step["mock"] else {}
-        said = self._client("stepfunctions").test_state(
+        answer = self._client("stepfunctions").test_state(
             definition=definition,
             stateName=step["state"],
             input=json.dumps(step["input"]),
@@ -178,30 +178,30 @@ class Account:
             context=json.dumps(step["context"]),
             **mock,
         )
-        ended, name = (said["status"], said.get("nextState")), f"state {step['state']}"
+        ended, name = (answer["status"], answer.get("nextState")), f"state {step['state']}"
         wanted = (step["status"], step["next"])
         if ended == wanted:
             return Check(name, True, f"{ended[0]}, then {ended[1] or 'the end'}")
-        why = f" ({said['error']}: {said.get('cause', '')})" if said.get("error") else ""
-        return Check(name, False, f"{ended[0]}, then {ended[1]}{why}; walked here it was {wanted[0]}, then {wanted[1]}")
+        why = f" ({answer['error']}: {answer.get('cause', '')})" if answer.get("error") else ""
+        return Check(name, False, f"{ended[0]}, then {ended[1]}{why}; locally it was {wanted[0]}, then {wanted[1]}")
 
     def _role(self, verb: str, policies: list[str], calls: Sequence[Sequence[str]], filled: Filled) -> Check:
-        """Simulate each call that the function made when it was walked against its role's policies."""
+        """Simulate each recorded call of the function against its role's policies."""
         by_action: dict[str, list[str]] = {}
         for action, resource in calls:
             by_action.setdefault(action, []).append(arn(resource, filled))
         denied, iam = [], self._client("iam")
         for action, resources in sorted(by_action.items()):
-            said = iam.simulate_custom_policy(
+            answer = iam.simulate_custom_policy(
                 PolicyInputList=policies, ActionNames=[action], ResourceArns=sorted(set(resources))[:_MOST_RESOURCES]
             )
             denied += [
                 f"{each['EvalActionName']} on {each.get('EvalResourceName', '*')}: {each['EvalDecision']}"
-                for each in said["EvaluationResults"]
+                for each in answer["EvaluationResults"]
                 if each["EvalDecision"] != "allowed"
             ]
         if not by_action:
-            return Check(f"role of {verb}", True, "no call of it was recorded")
+            return Check(f"role of {verb}", True, "it has no recorded call")
         return Check(f"role of {verb}", not denied, "; ".join(denied) or f"{len(by_action)} kinds of calls are allowed")
 
 
@@ -236,10 +236,10 @@ def arn(resource: str, filled: Filled) -> str:
 
 
 def synthesize(words: Sequence[str], *, folder: Path) -> tuple[dict[str, Any], str]:
-    """Let the CDK synthesize the stack as it would deploy it; return the template and the stack's name.
+    """Let the CDK synthesize the stack as for a deployment; return the template and the stack's name.
 
     Raises:
-        RuntimeError: it could not; says why.
+        RuntimeError: the synthesis failed; says why.
 
     """
     use_own_node()
@@ -271,7 +271,7 @@ def here(session: boto3.Session) -> tuple[Place, str]:
     except NoRegionError:
         raise RuntimeError("no AWS Region: set AWS_REGION, or the profile's region") from None
     except (BotoCoreError, ClientError) as error:
-        raise RuntimeError(f"AWS does not take the credentials: {error}") from None
+        raise RuntimeError(f"AWS rejects the credentials: {error}") from None
     region = str(session.region_name or "")
     if not region:
         raise RuntimeError("no AWS Region: set AWS_REGION, or the profile's region")

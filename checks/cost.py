@@ -1,8 +1,8 @@
-"""``make cost``: what Dossier costs idle, and what one case costs at each vendor; writes docs/cost.md.
+"""``make cost``: computes the cost of an idle stage and of one case at each vendor; writes docs/cost.md.
 
-Counts come from what runs: the synthesized state machine is walked over the functions' own handlers, and every request
-of their clients is metered. The prices are list prices of a dated file; what a run in process cannot show is assumed
-there.
+The counts come from real runs: this walks the synthesized state machine over the functions' handlers, and meters every
+request of their clients. A dated file has the list prices, and assumptions for figures that a run in process cannot
+show.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ from tests.walk import Handlers, Walk
 
 PAGE = ROOT / "docs" / "cost.md"
 LIMIT = 0.0005
-"""Dollars that a case of one document may cost."""
+"""The most dollars that a case of one document may cost."""
 MONTH = 30 * 86_400
 CONNECTIONS = ("invoices", "claims", "disputes")
 WAITS = {"ten seconds": 10, "a minute": 60, "ten minutes": 600, "an hour": 3600, "ten hours": 36_000}
 _APART = {"poll", "wake", "drop", "webhook", "sweep", "reconcile", "compare"}
-"""What is called by something else than the state machine."""
+"""The functions that the state machine does not call."""
 _READS = {"GetObject", "HeadObject"}
 _RATES = {"minute": 60, "minutes": 60, "hour": 3600, "hours": 3600, "day": 86_400, "days": 86_400}
 
 
 def prices() -> dict[str, Any]:
-    """Return the prices and what is assumed."""
+    """Return the prices and the assumptions."""
     return tomllib.loads(Path(__file__).with_name("prices.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
 class Counts:
-    """What AWS would bill."""
+    """The counts that AWS would bill."""
 
     transitions: int = 0
     invoked: Counter[str] = field(default_factory=Counter)
     """Invocations by verb."""
     asking: Counter[str] = field(default_factory=Counter)
-    """Invocations by verb that asked their vendor something, and so needed its key."""
+    """Invocations by verb that called their vendor, and so read its key."""
     requests: Counter[str] = field(default_factory=Counter)
     """Requests by ``service.Operation``."""
     read_units: float = 0
     write_units: float = 0
 
     def minus(self, before: Counts) -> Counts:
-        """Return what was added since."""
+        """Return the difference from earlier counts."""
         return Counts(
             self.transitions - before.transitions,
             self.invoked - before.invoked,
@@ -76,7 +76,7 @@ class Counts:
 
 
 class Deployed:
-    """What the template says: the functions' memory, and what is traced."""
+    """The figures of the template: the functions' memory, and the traced functions."""
 
     def __init__(self, template: Mapping[str, Any], name: str) -> None:
         self.filled = Filled(template, name, PLACES[0])
@@ -91,7 +91,7 @@ class Deployed:
                 self.traced.add(verb)
 
     def bill(self, counts: Counts, rate: Mapping[str, Any]) -> dict[str, float]:
-        """Return what counts cost, in dollars, by what is paid for."""
+        """Return the cost of counts, in dollars, by item."""
         assumed, invocations = rate["assumed"], counts.invoked.total()
         seconds = {
             verb: counts.asking[verb] * assumed["step_seconds"]
@@ -102,7 +102,7 @@ class Deployed:
         reads = sum(number for name, number in s3.items() if name in _READS)
         sends = sum(number for each, number in counts.requests.items() if each.startswith("sqs."))
         received = 2 * (counts.invoked["poll"] + counts.invoked["wake"] + counts.invoked["drop"])
-        # A traced execution is one trace, whatever it calls; what a queue or a schedule calls has one of its own.
+        # A traced execution is one trace with all its calls; a call from a queue or a schedule is another trace.
         apart = sum(number for verb, number in counts.invoked.items() if verb in self.traced & _APART)
         traced = apart + (counts.transitions > 0) * self.traces_executions
         gigabyte_seconds = sum(self.memory[verb] / 1024 * each for verb, each in seconds.items())
@@ -116,14 +116,14 @@ class Deployed:
             "S3, reads": reads * rate["s3"]["read"],
             "SQS requests": (sends + received) * rate["sqs"]["request"],
             "events": counts.requests["events.PutEvents"] * rate["events"]["event"],
-            "readings of the secret": counts.asking.total() * rate["secrets"]["request"],
+            "reads of the secret": counts.asking.total() * rate["secrets"]["request"],
             "logs (assumed size)": invocations * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
             "traces": traced * rate["xray"]["trace"],
         }
 
 
 class Metered:
-    """An account in memory whose requests are counted, and Dossier in it, at the settings that are shipped."""
+    """An account in memory with metered requests, and Dossier in it, with the shipped settings."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._meter = Meter()
@@ -136,7 +136,7 @@ class Metered:
         self._handlers = handlers
 
     def counts(self) -> Counts:
-        """Return what has been counted so far."""
+        """Return the counts so far."""
         meter = self._meter
         return Counts(
             self.transitions,
@@ -148,10 +148,10 @@ class Metered:
         )
 
     def walk(self, used: Mapping[str, Any], connection: str, reference: str) -> Counts:
-        """Walk a case of one document to its end; return what it took.
+        """Walk a case of one document to its end; return its counts.
 
         Raises:
-            RuntimeError: it did not complete.
+            RuntimeError: the case did not complete.
 
         """
         uri = self.cloud.put(f"staging/{connection}/{reference}/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
@@ -179,9 +179,9 @@ def metered() -> Iterator[Metered]:
 
 
 def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
-    """Return how often a document that takes so long is asked for, and what those polls take together.
+    """Return the number of polls of a document that takes ``seconds``, and their counts.
 
-    The real poller sets each next time; what passes until then is taken off all of the wait's times.
+    The real poller sets the time of each next poll; instead of waiting, this moves all times of the wait back.
     """
     with metered() as it:
         world = it.world
@@ -207,7 +207,7 @@ def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
 
 
 def _begin(it: Metered) -> None:
-    """Bring a case to where it waits for its document to be read."""
+    """Run a case until it waits for its document."""
     uri = it.cloud.put("staging/invoices/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
     case = {"connection": "invoices", "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
     names = {"connection": "invoices", "reference": "R-1"}
@@ -217,7 +217,7 @@ def _begin(it: Metered) -> None:
 
 
 def _shift(it: Metered, seconds: float) -> None:
-    """Let time pass for the wait, without waiting for it: unmetered, as time is."""
+    """Let time pass for the wait, without metered requests."""
     table = it.world.desk.cases._table._table
     key = {"pk": case_key("invoices", "R-1"), "sk": "WAIT"}
     own = it._meter._unmetered
@@ -229,7 +229,7 @@ def _shift(it: Metered, seconds: float) -> None:
 
 
 def idle(deployed: Deployed, rate: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a month without a case costs, by what is paid for."""
+    """Return the cost of a month without a case, by item."""
     filled = deployed.filled
     assumed = rate["assumed"]
     seconds_of = _schedules(filled, deployed)
@@ -253,7 +253,7 @@ def idle(deployed: Deployed, rate: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _schedules(filled: Filled, deployed: Deployed) -> dict[str, int]:
-    """Return every how many seconds a schedule calls which verb."""
+    """Return the seconds between two scheduled calls, by verb."""
     found = {}
     for rule in filled.of_type("AWS::Events::Rule").values():
         words = str(rule.get("ScheduleExpression", "")).removeprefix("rate(").removesuffix(")").split()
@@ -269,7 +269,7 @@ def _metrics_of(alarm: Mapping[str, Any]) -> int:
 
 
 def _run(it: Metered, verb: str) -> set[str]:
-    """Run a scheduled function once, with no case there; return the metrics that it wrote."""
+    """Run a scheduled function once, without a case; return the metrics that it wrote."""
     metrics: set[str] = set()
 
     def count(name: str, _value: int = 1, **dimensions: str) -> None:
@@ -281,7 +281,7 @@ def _run(it: Metered, verb: str) -> set[str]:
 
 
 def main() -> int:
-    """Write the page, which says why if a case costs more than the limit; return the exit code."""
+    """Write the page, which explains any case that costs more than the limit; return the exit code."""
     rate = prices()
     deployed = Deployed(templates()[3], stack_name(3))
     used = definition(templates()[3])
@@ -326,19 +326,20 @@ def _page(
     lines = [
         "# What it costs",
         "",
-        "`make cost` writes this page; do not edit it. The counts are those of cases that ran: the synthesized state",
-        "machine, walked over the functions' own handlers, with every request of their AWS clients metered. The prices",
-        f"are AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts. They may",
-        "have changed since: `checks/prices.toml` names the page of each. Correct figures and date there, and run it",
-        "again.",
+        "`make cost` writes this page; do not edit it. The counts come from cases that ran: the synthesized state",
+        "machine, walked over the functions' handlers, with every request of their AWS clients metered. The prices are",
+        f"AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts. They may have",
+        "changed since: `checks/prices.toml` names the page of each. Correct figures and date there, and run",
+        "`make cost` again.",
         "",
-        f"What a run in process cannot show is assumed, in the same file: {assumed['step_seconds']:g} s of billed",
-        f"time for a function that asks its vendor, {assumed['table_seconds']:g} s for others, {assumed['log_bytes']}",
-        "bytes of log an invocation, and a secret that is read anew in each that asks. Storage, and data that leaves",
-        "AWS, depend on the files and are left out, as are the vendors' own prices.",
+        "The same file has assumptions for figures that a run in process cannot show:",
+        f"{assumed['step_seconds']:g} s of billed time for a function that calls its vendor,",
+        f"{assumed['table_seconds']:g} s for others, {assumed['log_bytes']} bytes of log for each invocation,",
+        "and one read of the secret in each that calls its vendor. Storage and data that leaves AWS depend on the",
+        "files and are left out, as are the vendors' prices.",
         "",
         "## One case of one document",
-        f"A vendor that is finished when it is first asked. The limit is ${LIMIT}.",
+        f"The vendor has finished by the first poll. The limit is ${LIMIT}.",
         "",
         f"| US dollars | {head} |",
         rules,
@@ -355,14 +356,14 @@ def _page(
         "",
         "## Waiting",
         "State transitions do not depend on how long a vendor takes; polls do. A document at DocuStack, at the default",
-        "`poll` settings, without a webhook (which makes the next poll at once):",
+        "`poll` settings, without a webhook (which would cause the next poll at once):",
         "",
         "| the vendor takes | polls | US dollars |",
         "| --- | ---: | ---: |",
         *(f"| {name} | {polls} | {dollars:.6f} |" for name, (polls, dollars) in waited.items()),
         "",
         "## A month without any case",
-        "Three connections, all defaults, 30 days.",
+        "Three connections, default settings, 30 days.",
         "",
         "| what | US dollars |",
         "| --- | ---: |",
@@ -376,14 +377,14 @@ def _page(
 
 
 def _why(cases: Mapping[str, tuple[Counts, Mapping[str, float]]]) -> Iterator[str]:
-    """Yield why a case costs more than it should, where one does."""
+    """Explain each case that costs more than the limit."""
     for connection, (counts, bill) in cases.items():
         if sum(bill.values()) >= LIMIT:
             what, dearest = max(bill.items(), key=lambda item: item[1])
             yield (
-                f"A case of `{connection}` costs more than the limit: ${dearest:.6f} of it are {what} "
-                f"({counts.transitions} transitions, {counts.invoked.total()} invocations): its vendor has to be asked "
-                "for each thing by itself."
+                f"A case of `{connection}` costs more than the limit. {what} cost ${dearest:.6f} "
+                f"({counts.transitions} transitions, {counts.invoked.total()} invocations), because its vendor needs a "
+                "request for each part."
             )
             yield ""
 

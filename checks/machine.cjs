@@ -1,10 +1,11 @@
-// What AWS runs of a state machine, as AWS publishes it: reads {"definition", "evaluations"} on standard input, and prints
-// {"problems": [text], "results": [{"value"} or {"undefined"} or {"error"}]}, a result for each evaluation.
+// Checks a state machine with AWS's published validator and the reference JSONata: reads {"definition", "evaluations"}
+// on standard input, and prints {"problems": [text], "results": [{"value"} or {"undefined"} or {"error"}]}, with one
+// result for each evaluation.
 const validate = require("asl-validator");
 const jsonata = require("jsonata");
 const { randomUUID, createHash } = require("node:crypto");
 
-// The functions that Step Functions adds, as far as the state machine uses them.
+// The functions of Step Functions that the state machine uses.
 // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#jsonata-functions-provided-by-sfn
 function extend(expression) {
   expression.registerFunction("parse", (text) => JSON.parse(text), "<s:x>");

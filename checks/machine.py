@@ -1,4 +1,4 @@
-"""The state machine by AWS's own words: its published validator, and the reference JSONata beside the local one."""
+"""Checks the state machine with AWS's published validator, and compares the reference JSONata with the local one."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import jsonata
 from app import ROOT
 
 RECORDED = ROOT / "events" / "states" / "evaluations.json"
-"""What each expression saw when cases of every kind were walked (``make record``)."""
+"""The inputs of each expression, recorded from cases of every kind (``make record``)."""
 STEPS, CALLS = RECORDED.with_name("steps.json"), RECORDED.with_name("calls.json")
-"""What each state saw and gave, and which calls of AWS each function made: for ``make cloud-check``."""
+"""The recorded input and output of each state, and each function's calls of AWS, for ``make cloud-check``."""
 _SCRIPT = Path(__file__).with_name("machine.cjs")
 
 
 def problems(definition: dict[str, Any], evaluations: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what is wrong with a definition, each as one line.
+    """Return the problems of a definition, one line each.
 
     Args:
         definition: the state machine's.
-        evaluations: recorded inputs of its expressions: ``expression``, ``states``, ``variables``.
+        evaluations: the recorded inputs of its expressions: ``expression``, ``states``, ``variables``.
 
     """
     used = set(expressions(definition))
     known = {each["expression"] for each in evaluations}
     found = [f"no recorded input for {each}: run make record" for each in sorted(used - known)]
     current = [each for each in evaluations if each["expression"] in used]
-    said = _by_aws(definition, current)
-    found += [f"asl-validator: {each}" for each in said["problems"]]
-    for each, theirs in zip(current, said["results"], strict=True):
+    checked = _by_aws(definition, current)
+    found += [f"asl-validator: {each}" for each in checked["problems"]]
+    for each, theirs in zip(current, checked["results"], strict=True):
         ours = evaluate(each["expression"], each["states"], each["variables"])
         if ours != theirs and not ("error" in ours and "error" in theirs):
             found.append(f"{each['expression']}: locally {_short(ours)}, by the reference {_short(theirs)}")
@@ -53,7 +53,7 @@ def evaluate(expression: str, states: dict[str, Any], variables: dict[str, Any])
             probe = jsonata.Jsonata.jsonata(f"$exists(({expression}))")
             return {"value": None} if probe.evaluate(None, {**bindings, "states": states}) else {"undefined": True}
         return {"value": json.loads(json.dumps(value))}
-    except Exception as error:  # noqa: BLE001 -- whatever it is, Step Functions knows one error for all of them
+    except Exception as error:  # noqa: BLE001 -- Step Functions has one error for all of them
         return {"error": str(getattr(error, "error", None) or error)}
 
 
@@ -82,8 +82,8 @@ def _by_aws(definition: dict[str, Any], evaluations: Sequence[dict[str, Any]]) -
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603 -- our own
     if done.returncode:
         raise RuntimeError(f"node could not check the state machine:\n{done.stderr[-2000:]}")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    checked: dict[str, Any] = json.loads(done.stdout)
+    return checked
 
 
 def _short(value: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A template with everything filled in that CloudFormation fills in: as long as it can get, in a Region's own words."""
+"""Resolves a template's references as CloudFormation does in a Region, with names as long as they can get."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 ACCOUNT = "123456789012"
 GENERATED = 12
-"""Characters of the random end of a name that CloudFormation makes up."""
+"""Characters of the random end of a name that CloudFormation generates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A Region and its partition: ``suffix`` is the end of host names there."""
+    """A Region and its partition; ``suffix`` is the end of its host names."""
 
     region: str
     partition: str
@@ -62,7 +62,7 @@ _NAMES = (
 
 
 class Filled:
-    """A template's values, as they are in one place."""
+    """A template with its references resolved for one place."""
 
     def __init__(self, template: Mapping[str, Any], stack: str, place: Place, *, account: str = ACCOUNT) -> None:
         self.resources: Mapping[str, Any] = template["Resources"]
@@ -82,15 +82,15 @@ class Filled:
         self._parameters = {name: str(each.get("Default", name)) for name, each in parameters.items()}
 
     def of_type(self, kind: str) -> dict[str, Any]:
-        """Return the properties of the resources of a type, filled in, by logical id."""
+        """Return the resolved properties of the resources of a type, by logical id."""
         found = ((name, each) for name, each in self.resources.items() if each["Type"] == kind)
         return {name: self.value(each.get("Properties", {})) for name, each in found}
 
     def value(self, value: Any) -> Any:
-        """Return a value of the template with its references filled in.
+        """Return a value of the template with its references resolved.
 
         Raises:
-            ValueError: it uses a function that the stack did not use when this was written.
+            ValueError: it uses an intrinsic function that this class does not support.
 
         """
         if isinstance(value, list):
@@ -114,7 +114,7 @@ class Filled:
                 for name, meant in (*self._pseudo.items(), *self._parameters.items()):
                     text = text.replace("${" + name + "}", meant)
                 return text
-        raise ValueError(f"{function}: teach checks/places.py what it means")
+        raise ValueError(f"{function} is not supported: add it to checks/places.py")
 
     def _ref(self, name: str) -> str:
         if name in self._pseudo:
@@ -144,7 +144,7 @@ class Filled:
         return self._arn(self.resources[name]["Type"], self.name_of(name))
 
     def name_of(self, name: str) -> str:
-        """Return a resource's own name, or one as long as CloudFormation makes them up."""
+        """Return a resource's name, or one as long as CloudFormation generates them."""
         properties = self.resources[name].get("Properties", {})
         for key in _NAMES:
             if key in properties:

@@ -1,4 +1,4 @@
-"""AWS's published quotas, held against a template as it is filled in at one place. Each finding is one line."""
+"""Compares a template, resolved for one place, with AWS's published quotas. Each finding is one line."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ TARGETS_PER_RULE, RULES_PER_BUS = 5, 300
 ROUTES_PER_API = 300
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 _LITERALS = re.compile(r"arn:aws(-cn|-us-gov)?:|amazonaws\.com\.cn|\b(us|eu|ap|cn)-[a-z]+-\d\b")
-"""What belongs to one partition or Region, and must come from a pseudo parameter instead."""
+"""Literals of one partition or Region, in place of which the template must use a pseudo parameter."""
 
 
 def findings(template: dict[str, Any], filled: Filled) -> list[str]:
-    """Return what AWS would refuse of a template at one place, or what it would not fit into."""
+    """Return what exceeds AWS's quotas at one place."""
     return [finding for check in _CHECKS for finding in check(template, filled)]
 
 
 def portable(template: dict[str, Any]) -> list[str]:
-    """Return what of a template names a Region or a partition, and so holds in one place only."""
+    """Return the literals in a template that name a Region or a partition, and so are right in one place only."""
     text = json.dumps({"Resources": template["Resources"], "Outputs": template.get("Outputs", {})})
-    said = [each[0] for each in _LITERALS.finditer(text)]
-    return [f"the template says {each}: use AWS::Partition, AWS::Region or AWS::URLSuffix" for each in said]
+    literals = [each[0] for each in _LITERALS.finditer(text)]
+    return [f"the template has {each}: use AWS::Partition, AWS::Region or AWS::URLSuffix" for each in literals]
 
 
 def sizes(template: dict[str, Any], filled: Filled) -> dict[str, int]:
-    """Return how much of the tightest quotas is used, in percent."""
+    """Return the use of the tightest quotas in percent."""
     roles, functions = filled.of_type("AWS::IAM::Role"), filled.of_type("AWS::Lambda::Function")
     used = {
         "resources": len(filled.resources) / RESOURCES,

@@ -1,4 +1,4 @@
-"""``make record``: walks cases of every kind and writes down what each expression of the state machine saw."""
+"""``make record``: walks cases of every kind and records the inputs of each expression of the state machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.meter import Meter
 from tests.walk import Handlers, Walk
 
 MOST = 2
-"""Recorded inputs of one expression in one state."""
+"""The most recorded inputs of one expression in one state."""
 LOST = NeedsAttentionError("the answer was lost: was it created?")
 FILES = {"invoices": ("invoice.pdf",), "claims": ("invoice.pdf", "photo.jpg"), "disputes": ("invoice.pdf",)}
 
@@ -45,7 +45,7 @@ def main() -> int:
     )
     missing = sorted(set(expressions(used)) - {each["expression"] for each in kept})
     for expression in missing:
-        print(f"no case of checks/record.py comes by {expression}", file=sys.stderr)
+        print(f"no case of checks/record.py evaluates {expression}", file=sys.stderr)
     return 1 if missing else 0
 
 
@@ -68,7 +68,7 @@ def _write(file: Path, values: Sequence[dict[str, Any]]) -> None:
 
 
 def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Walk]:
-    """Yield a walked execution of every kind of case; ``calls`` gets who called what of AWS."""
+    """Yield a walked execution of every kind of case; add each function's calls of AWS to ``calls``."""
     for connection, names in FILES.items():
         with in_memory() as cloud:
             meter = Meter()
@@ -96,7 +96,7 @@ def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Wa
 
 
 def troubled(used: dict[str, Any]) -> Iterator[Walk]:
-    """Yield executions that need an operator, one that leaves a file out, one whose failure cannot be recorded."""
+    """Yield executions that need an operator, one that omits a file, and one whose failure cannot be recorded."""
     for verb, connection, error in (
         ("open", "disputes", LOST),
         ("upload", "invoices", LOST),
@@ -118,7 +118,7 @@ def troubled(used: dict[str, Any]) -> Iterator[Walk]:
 
 
 class Failing:
-    """Handlers of which one fails, the first time."""
+    """Handlers, of which one fails the first time."""
 
     def __init__(self, verb: str, error: DossierError, handlers: Handlers) -> None:
         self._verb: str | None = verb
@@ -126,7 +126,7 @@ class Failing:
         self._handlers = handlers
 
     def __call__(self, verb: str, payload: Mapping[str, Any]) -> Any:
-        """Call a verb's function, or fail in its place."""
+        """Call a verb's function, or raise the error in its place."""
         if verb == self._verb:
             self._verb = None
             raise self._error

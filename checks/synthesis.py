@@ -1,4 +1,4 @@
-"""The stack as it is deployed for one, three and thirty connections, synthesized once for each content."""
+"""The stack for one, three and thirty connections, synthesized once for each state of the source files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from app import ROOT, use_own_node
 from checks.places import ACCOUNT, PLACES, Filled
 
 COUNTS = (1, 3, 30)
-"""How many connections the stack is synthesized for; the last is the most that a stage may have."""
+"""The numbers of connections; the last is the most that a stage may have."""
 LONGEST_NAME = 32
-"""Characters of a connection's name at most."""
+"""The most characters of a connection's name."""
 _LONGEST = {
     "stage": "s" * 16,
     "kms_key_arn": f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/0f3c8f4e-0000-4000-8000-000000000000",
     "document_buckets": ",".join(f"{'b' * 62}{number}" for number in range(3)),
     "evidence_lock_days": "3650",
 }
-"""Settings that make everything longer: of the stack with the most connections."""
+"""Settings with the longest values, for the stack with the most connections."""
 _INPUTS = ("app.py", "cdk.json", "requirements/dev.txt", "layers/requirements.txt")
 _FOLDERS = ("infra", "checks", "functions", "layers/shared")
 _VENDORS = {
@@ -34,7 +34,7 @@ _VENDORS = {
 
 
 def templates() -> dict[int, dict[str, Any]]:
-    """Return the template for each number of connections, from ``build`` where it was made of the same files."""
+    """Return the template for each number of connections, from ``build`` if the source files are unchanged."""
     folder = ROOT / "build" / "checks" / fingerprint()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,19 +49,19 @@ def templates() -> dict[int, dict[str, Any]]:
 
 
 def stack_name(count: int) -> str:
-    """Return the stack's name; the largest one has the longest."""
+    """Return the stack's name, which is longest for the largest stack."""
     return f"dossier-{_settings(count).get('stage', 'dev')}"
 
 
 def definition(template: dict[str, Any]) -> dict[str, Any]:
-    """Return the state machine's definition with the ARNs of a Region."""
+    """Return the state machine's definition, with the ARNs of one Region."""
     [machine] = Filled(template, stack_name(COUNTS[0]), PLACES[0]).of_type("AWS::StepFunctions::StateMachine").values()
     found: dict[str, Any] = json.loads(machine["DefinitionString"])
     return found
 
 
 def fingerprint() -> str:
-    """Return what names the files that a template is made of."""
+    """Return a hash of the source files of a template."""
     digest = hashlib.sha256()
     for file in _files():
         digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
@@ -69,7 +69,7 @@ def fingerprint() -> str:
 
 
 def connections(count: int) -> str:
-    """Return a connections file with so many connections, of every vendor, with names as long as they may be."""
+    """Return a connections file with ``count`` connections of every vendor, with the longest names."""
     lines = []
     for number in range(count):
         vendor = list(_VENDORS)[number % len(_VENDORS)]

@@ -94,8 +94,8 @@ def test_the_stack_is_of_no_region(stack: Synthesized) -> None:
     template = deepcopy(stack.template)
     template["Outputs"]["Wrong"] = {"Value": "arn:aws:s3:::artifacts in eu-central-1"}
     assert [each.split(":")[0] for each in quotas.portable(template)] == [
-        "the template says arn",
-        "the template says eu-central-1",
+        "the template has arn",
+        "the template has eu-central-1",
     ]
 
 

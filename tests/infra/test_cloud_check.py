@@ -104,7 +104,7 @@ def test_a_replacement_is_named(stubs: Stubs) -> None:
     """A deployed stack's resource that would be replaced loses what it holds."""
     changes = [{"ResourceChange": {"Action": "Modify", "LogicalResourceId": "Cases", "Replacement": "True"}}]
     check = change_set(stubs, {"Status": "CREATE_COMPLETE", "Changes": changes}, exists=True)
-    assert check.said == "1 changes, not executed; it replaces Cases"
+    assert check.answer == "1 changes, not executed; it replaces Cases"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_definition_is_validated(stubs: Stubs) -> None:
     stubs.expect("stepfunctions", "validate_state_machine_definition", {"result": "FAIL", "diagnostics": [problem]})
     account = stubs.account()
     assert account._definition("{}") == Check("state machine", True, "valid")
-    assert account._definition("{}").said == "MISSING_TRANSITION_TARGET /States/A: no such state"
+    assert account._definition("{}").answer == "MISSING_TRANSITION_TARGET /States/A: no such state"
 
 
 @pytest.mark.parametrize("step", json.loads(machine.STEPS.read_text(encoding="utf-8")), ids=lambda each: each["state"])

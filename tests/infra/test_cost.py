@@ -71,7 +71,7 @@ def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
             "S3, reads": 3 * rate["s3"]["read"],
             "SQS requests": 3 * rate["sqs"]["request"],
             "events": rate["events"]["event"],
-            "readings of the secret": rate["secrets"]["request"],
+            "reads of the secret": rate["secrets"]["request"],
             "logs (assumed size)": 2 * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
             "traces": (apart + executions) * rate["xray"]["trace"],
         }
