@@ -1,6 +1,6 @@
-"""Coverage-guided fuzzing of what strangers write: ``make fuzz``.
+"""Coverage-guided fuzzing of foreign input: ``make fuzz``.
 
-``targets`` says what is fuzzed and what must hold, ``seeds`` what it begins with, ``one`` fuzzes one target with
-atheris, ``__main__`` runs them all for a while. ``found`` keeps each input that ever broke a promise; ``make test``
-replays these and the seeds.
+``targets`` has the targets and their promises, ``seeds`` the first inputs; ``one`` fuzzes one target with atheris, and
+``__main__`` all of them for a while. ``found`` stores each input that ever broke a promise; ``make test`` replays these
+and the seeds.
 """

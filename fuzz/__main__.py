@@ -1,4 +1,4 @@
-"""Fuzzes every target for a while: ``python -m fuzz [--seconds N] [TARGET …]``. What is found is kept in build/fuzz."""
+"""Fuzzes every target for a while: ``python -m fuzz [--seconds N] [TARGET …]``. Findings go into build/fuzz."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fuzz.targets import TARGETS
 
 FOLDER = ROOT / "build" / "fuzz"
 HANG, MEMORY = 10, 2048
-"""Seconds of one run, and MiB of the process, from which on they are findings."""
+"""Seconds of one run, and MiB of the process, that count as a finding."""
 LATE = 120
-"""Seconds that a fuzzer may take longer than it was told: to load, and to go through what it begins with."""
+"""Extra seconds for a fuzzer to load, and to run its first inputs."""
 
 
 def main() -> int:
@@ -33,19 +33,19 @@ def main() -> int:
 
 
 def fuzz(name: str, seconds: int) -> bool:
-    """Fuzz a target, say in one line how that went, and return whether every promise was kept."""
+    """Fuzz a target, print the outcome in one line, and return whether every promise held."""
     folder = FOLDER / name
     _prepare(name, folder)
     before = _inputs(folder)
-    said, code = _run(name, folder, seconds)
-    ran = re.search(r"Done (\d+) runs in (\d+) second", said)
-    covered = re.findall(r" cov: (\d+) ft: (\d+)", said)
+    log, code = _run(name, folder, seconds)
+    ran = re.search(r"Done (\d+) runs in (\d+) second", log)
+    covered = re.findall(r" cov: (\d+) ft: (\d+)", log)
     pace = f"{int(ran[1]) / max(1, int(ran[2])):,.0f} runs/s" if ran else "ended early"
     coverage = f"{covered[-1][0]} branches, {covered[-1][1]} features" if covered else "no coverage"
     sound = code == 0 and ran is not None and bool(covered)
     print(f"{name:9} {seconds:4} s  {pace:>14}  {coverage}  {'nothing found' if sound else 'FOUND'}", flush=True)
     if not sound:
-        error = re.search(r"Uncaught Python exception: ===\n(.*)", said)
+        error = re.search(r"Uncaught Python exception: ===\n(.*)", log)
         print(f"  {error[1] if error else 'no exception'}\n  log: {_shown(folder / 'log')}", flush=True)
         for each in sorted(_inputs(folder) - before):
             print(f"  again: python -m fuzz.one {name} {_shown(each)}", flush=True)
@@ -53,7 +53,7 @@ def fuzz(name: str, seconds: int) -> bool:
 
 
 def _prepare(name: str, folder: Path) -> None:
-    """Write down what the fuzzer begins with; what it kept of earlier runs stays."""
+    """Write the fuzzer's first inputs; the corpus of earlier runs stays."""
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in seeds(name):
@@ -62,7 +62,7 @@ def _prepare(name: str, folder: Path) -> None:
 
 
 def _run(name: str, folder: Path, seconds: int) -> tuple[str, int]:
-    """Return what the fuzzer said, and its exit code: other than 0 after a finding."""
+    """Return the fuzzer's log, and its exit code, which is not 0 after a finding."""
     command = [
         *(sys.executable, "-m", "fuzz.one", name),
         *(f"-max_total_time={seconds}", f"-timeout={HANG}", f"-rss_limit_mb={MEMORY}"),

@@ -1,4 +1,4 @@
-"""What a vendor, or whoever speaks in its place, may answer."""
+"""Targets that read answers of a vendor, or of anything that answers in its place."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from dossier.http import Flow, Reply
 from dossier.models import Document
 from dossier.names import unique_names
 from dossier.ports import Artifact, CaseView, Intent, Vendor
-from fuzz.promises import check, check_vendors_words
+from fuzz.promises import check, check_vendors_error
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = (200, 200, 200, 201, 202, 204, 301, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504)
 END = b"\n--\n"
-"""Between two answers."""
+"""The separator of two answers."""
 REQUESTS = 40
-"""Requests of a flow after which it is left: a list may be long."""
+"""The most requests of a flow: a list may be long."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "docsumo": {"casetype_id": "c", "done": {"status": ["processed"], "stage_id": ["stage__review"]}},
     "docustack": {"schema_id": "s", "organization_id": "o"},
     "ombudsman": {"tenant": "t", "on_failed_document": "stop"},
 }
 KEPT = ("case", "files", "upload-0", "after", "document-d1", "evidence-d1", "d1")
-"""Names under which raw answers are kept."""
+"""Names of stored raw answers."""
 
 
 def _view(vendor: str) -> CaseView:
@@ -58,7 +58,7 @@ FLOWS = [(vendor, operation) for vendor in SETTINGS for operation in OPERATIONS]
 
 
 def replies(data: bytes) -> None:
-    """Read a vendor's answers: something comes of them, or an error of the tree in one line.
+    """Read a vendor's answers: they give a value, or an error of ``dossier.errors`` in one line.
 
     The first byte picks the operation; each answer is a byte for its status, then its body.
     """
@@ -69,16 +69,16 @@ def replies(data: bytes) -> None:
     try:
         value = _drive(OPERATIONS[operation](vendors.vendor(vendor), VIEWS[vendor]), answers)
     except DossierError as error:
-        check_vendors_words(error)
+        check_vendors_error(error)
         return
     if operation == "artifacts" and value is not None:
         unique_names(each.name for each in value)
     if operation == "locate" and value is not None:
-        check(value.url or value.path, "an artifact that is nowhere")
+        check(value.url or value.path, "an artifact without an address")
 
 
 def _drive(flow: Flow[Any], answers: list[Reply]) -> Any:
-    """Run a flow over the answers, the last one again and again; None if it asks for more than there is sense in."""
+    """Run a flow over the answers, repeating the last one; return None if it sends more than ``REQUESTS``."""
     try:
         next(flow)
         for number in range(REQUESTS):
@@ -90,7 +90,7 @@ def _drive(flow: Flow[Any], answers: list[Reply]) -> Any:
 
 
 def results(data: bytes) -> None:
-    """Make a result of what was kept of a vendor's answers, and a hint of what was delivered: never an error.
+    """Read a result from stored answers of a vendor, and a hint from a delivery: never an error.
 
     The first byte picks the vendor.
     """
@@ -104,5 +104,5 @@ def results(data: bytes) -> None:
     hint = vendor.read_hint(data[1:])
     if hint is not None:
         ids = (*hint.case_ids, *hint.document_ids, *hint.job_ids)
-        check(all(isinstance(each, str) and each for each in ids), f"ids that are none: {ids}")
+        check(all(isinstance(each, str) and each for each in ids), f"invalid ids: {ids}")
         json.dumps([hint.event, *ids], ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Deliveries as anybody can send them to the webhook."""
+"""The target of deliveries that anybody can send to the webhook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAMP = str(int(NOW))
 KEY = b"secret-of-the-fuzzer"
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 LIMIT = 2000
-"""Largest body, in bytes, that these connections take."""
+"""The largest body, in bytes, that these connections accept."""
 RULES = {
     "github": {"scheme": "hmac-sha256-hex", "header": "X-Hub-Signature-256", "prefix": "sha256="},
     "standard": {"scheme": "standard-webhooks"},
@@ -29,21 +29,21 @@ RULES = {
     "path": {"scheme": "path-token"},
 }
 CONNECTIONS = (*RULES, "nobody")
-SAYS_THE_SECRET = frozenset({"shared", "path"})
+SENDS_THE_SECRET = frozenset({"shared", "path"})
 SIGNED, IN_BASE64, WHOLE, PACKED, TWICE = 1, 2, 4, 8, 16
-"""Flags in the second byte."""
+"""The flags in the second byte."""
 HEADERS = (
     *("x-hub-signature-256", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature", "x-token"),
 )
 
 
 class Paper:
-    """Keeps nothing, but writes it down as S3 would get it."""
+    """Stores nothing, but serializes everything as for S3."""
 
     key, digest, known = "key", "digest", False
 
     def claim(self, connection: str, digest: str, *, at: datetime) -> Paper:
-        """Return itself: everything comes for the first time."""
+        """Return itself: every delivery is new."""
         json.dumps([connection, digest, at.isoformat()])
         return self
 
@@ -62,7 +62,7 @@ class Paper:
         return key
 
     def finish(self, claim: Paper, *, at: datetime) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
     def repeated(self, claim: Paper) -> None:
         """Count nothing."""
@@ -78,7 +78,7 @@ class Paper:
         asked: str,
         at: datetime,
     ) -> str | None:
-        """Write down what is refused; a cause is one of those that an operator is helped with."""
+        """Record a refused delivery; there is advice for each cause."""
         check(cause in ADVICE, f"no such cause: {cause}")
         check(detail.isprintable() and asked.isprintable(), f"not one line: {detail!r} {asked!r}")
         return self.keep(connection or "", cause, body, headers, key=detail, digest=asked, at=at)
@@ -93,12 +93,12 @@ def _enqueue(message: Mapping[str, str]) -> None:
 
 
 def webhook(data: bytes) -> None:
-    """Answer a delivery: 200 if its secret proves it, else 401, or 413; never anything else.
+    """Answer a delivery: 200 if its secret proves it, otherwise 401 or 413; no other status.
 
-    With ``PACKED`` the vendor packs what it signs; ``TWICE`` sends each header twice, as a gateway joins them.
+    With ``PACKED`` the vendor compresses the signed body; ``TWICE`` sends each header twice, as a gateway joins them.
 
-    The first byte picks the connection, the second has the flags; a line follows that stands in every header, then the
-    body. With ``WHOLE`` the rest is API Gateway's event itself, as JSON.
+    The first byte picks the connection, the second has the flags; then come a line, which is the value of every header,
+    and the body. With ``WHOLE`` the rest is API Gateway's event itself, as JSON.
     """
     door = Webhook(
         settings_of=_settings,
@@ -113,26 +113,26 @@ def webhook(data: bytes) -> None:
         check(status in {200, 401, 413}, f"answered {status}")
         return
     name, (line, _, rest) = CONNECTIONS[pick % len(CONNECTIONS)], data[2:].partition(b"\n")
-    said, signed, packed = line.decode("latin-1"), bool(flags & SIGNED), bool(flags & PACKED)
-    signs = rest if flags & IN_BASE64 or packed else rest.decode("utf-8", "replace").encode()
-    body = gzip.compress(signs, 1, mtime=0) if packed else signs
-    headers = _signed(name, signs) if signed else dict.fromkeys(HEADERS, said)
+    text, signed, packed = line.decode("latin-1"), bool(flags & SIGNED), bool(flags & PACKED)
+    content = rest if flags & IN_BASE64 or packed else rest.decode("utf-8", "replace").encode()
+    body = gzip.compress(content, 1, mtime=0) if packed else content
+    headers = _signed(name, content) if signed else dict.fromkeys(HEADERS, text)
     event = {
-        "pathParameters": {"connection": name, "token": SECRET if signed else said},
+        "pathParameters": {"connection": name, "token": SECRET if signed else text},
         "headers": {key: f"{value},{value}" if flags & TWICE else value for key, value in headers.items()},
         "body": base64.b64encode(body).decode() if flags & IN_BASE64 or packed else body.decode(),
         "isBase64Encoded": bool(flags & IN_BASE64) or packed,
     }
     status, _ = door.answer(event)
-    size = len(body) if name in SAYS_THE_SECRET else max(len(body), len(signs))
-    told = SECRET in {said, *(each.strip() for each in said.split(","))}
-    proven = name in RULES and (signed or (name in SAYS_THE_SECRET and told))
+    size = len(body) if name in SENDS_THE_SECRET else max(len(body), len(content))
+    sent = SECRET in {text, *(each.strip() for each in text.split(","))}
+    proven = name in RULES and (signed or (name in SENDS_THE_SECRET and sent))
     expected = 413 if len(body) > MAX_BYTES else 401 if not proven else 413 if size > LIMIT else 200
     check(status == expected, f"{name}: answered {status}, not {expected}")
 
 
 def _signed(name: str, body: bytes) -> dict[str, str]:
-    """Return the headers that the schemes' own documents ask for."""
+    """Return the headers of the scheme's specification."""
     standard = hmac.new(KEY, b"id." + STAMP.encode() + b"." + body, hashlib.sha256).digest()
     stripe = hmac.new(SECRET.encode(), STAMP.encode() + b"." + body, hashlib.sha256).hexdigest()
     plain = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Headers of answers: of an API's, and of storage's."""
+"""The target of headers in answers of an API and of storage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dossier.http import Effect, Flow, Request
 from dossier.ports import Vendor
 from dossier.transport import Transport
 from fuzz.answers import END
-from fuzz.promises import check, check_vendors_words
+from fuzz.promises import check, check_vendors_error
 from fuzz.texts import STORAGE, Unused
 
 NAMES = (
@@ -30,7 +30,7 @@ VENDOR = cast("Vendor", SimpleNamespace(headers=lambda _connection, key: {"x-api
 
 
 class Turns:
-    """Takes every turn, and checks the pauses that vendors ask for."""
+    """Allows every call, and checks the pauses that vendors ask for."""
 
     def take(self, connection: object, *, patience: float) -> None:
         """Take a turn."""
@@ -41,10 +41,10 @@ class Turns:
         check(0 <= seconds <= replies.LONGEST_PAUSE, f"a pause of {seconds} s")
 
     def failed(self, connection: str, failure: str | None = None) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
     def succeeded(self, connection: str) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
 
 class Keys:
@@ -57,7 +57,7 @@ class Keys:
 
 
 def headers(data: bytes) -> None:
-    """Read an answer's headers, of an API and of storage: something comes of them, or an error in one line.
+    """Read an answer's headers, of an API and of storage: they give a value, or an error in one line.
 
     The first byte picks the status, the second whether the request changes something; a line for each of ``NAMES``
     follows, then the body.
@@ -87,7 +87,7 @@ def _api(transport: Transport, unsafe: bool) -> None:
     try:
         transport.run(flow(), vendor=VENDOR, connection=STORAGE)
     except DossierError as error:
-        check_vendors_words(error)
+        check_vendors_error(error)
 
 
 def _storage(transport: Transport, status: int, given: dict[bytes, bytes], body: bytes) -> None:
@@ -95,7 +95,7 @@ def _storage(transport: Transport, status: int, given: dict[bytes, bytes], body:
         with transport.download(STORAGE, "https://storage.test/a") as incoming:
             content = b"".join(incoming.chunks)
     except DossierError as error:
-        check_vendors_words(error)
+        check_vendors_error(error)
         return
     check(status in {200, 206}, f"{status} is a file")
     check(status == 200 or given.get(b"content-range"), "a part is a file")

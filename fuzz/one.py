@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-atheris.enabled_hooks.add("str")  # what a text is compared with guides the fuzzer too
+atheris.enabled_hooks.add("str")  # comparisons of texts guide the fuzzer too
 with atheris.instrument_imports(include=["dossier", "tomllib", "urllib.parse", "httpx._urlparse", "httpx._urls"]):
     from fuzz.targets import TARGETS
 

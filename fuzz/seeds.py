@@ -1,4 +1,4 @@
-"""What the fuzzer begins with: recorded answers and deliveries, laid out as the targets read them, and their words."""
+"""The fuzzer's first inputs: recorded answers and deliveries in the targets' formats, and their words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{2,}")
 
 
 def seeds(target: str) -> Iterator[bytes]:
-    """Yield the inputs that a target begins with, those first that ever broke a promise."""
+    """Yield a target's first inputs, beginning with those that ever broke a promise."""
     yield from (path.read_bytes() for path in sorted(FOUND.glob(f"{target}-*")))
     yield from {
         "webhook": _deliveries,
@@ -36,7 +36,7 @@ def seeds(target: str) -> Iterator[bytes]:
 
 
 def words(target: str) -> list[bytes]:
-    """Return the words that stand in a target's seeds, for the fuzzer to put together anew."""
+    """Return the words in a target's seeds, which the fuzzer combines."""
     found = {word for seed in seeds(target) for word in _WORD.findall(seed) if len(word) <= LONGEST_WORD}
     return sorted(found)
 
@@ -62,7 +62,7 @@ def _answers() -> Iterator[bytes]:
 
 
 def _headers() -> Iterator[bytes]:
-    """Yield what vendors and storages send, one header a line in the order of ``NAMES``."""
+    """Yield headers of vendors and storage, one a line in the order of ``NAMES``."""
     date, range_ = "Sat, 31 Jan 2026 12:00:30 GMT", "bytes 0-99/100"
     for number, given in enumerate(
         (

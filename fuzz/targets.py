@@ -1,7 +1,7 @@
-"""What is fuzzed. Each target takes any bytes, and raises if they break a promise.
+"""The targets. Each takes any bytes, and raises if they break a promise.
 
-The promises: what strangers write causes no 5xx and no traceback, only errors of ``dossier.errors`` in one line; and
-nothing hangs (the fuzzer's own time limit).
+The promises: foreign input causes no 5xx and no traceback, only errors of ``dossier.errors`` in one line; and nothing
+hangs (the fuzzer's time limit).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fuzz.texts import markdown, names, settings, urls
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A function to fuzz, and how long an input may be, in bytes."""
+    """A function to fuzz, and the longest input in bytes."""
 
     run: Callable[[bytes], None]
     longest: int

@@ -1,4 +1,4 @@
-"""Names, URLs, texts and settings that others write."""
+"""Targets of foreign names, URLs, texts and settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fuzz.promises import check, check_one_line
 
 
 def names(data: bytes) -> None:
-    """Make names of files safe, and unique on every file system; there is one on each line."""
+    """Make file names safe, and unique on every file system; each line has one."""
     given = data.decode("utf-8", "surrogateescape").split("\n")
     made = unique_names(given)
     check(len(made) == len(given), "a name was lost")
@@ -28,13 +28,13 @@ def names(data: bytes) -> None:
     for each in made:
         check(0 < len(each.encode()) <= LONGEST, f"length of {each!r}")
         check(PurePosixPath(each).name == PureWindowsPath(each).name == each, f"a path: {each!r}")
-        check(each.isprintable() and each.strip(" .") == each, f"blanks, or what cannot be seen: {each!r}")
+        check(each.isprintable() and each.strip(" .") == each, f"blanks, or invisible characters: {each!r}")
         check(not PureWindowsPath(each).is_reserved(), f"reserved: {each!r}")
         check(safe_name(each) == each, f"not safe yet: {each!r}")
 
 
 def settings(data: bytes) -> None:
-    """Load a ``connections.toml``: connections that the settings layer gives back as they are, or one line."""
+    """Load a ``connections.toml``: connections that survive the settings layer unchanged, or one line."""
     with tempfile.NamedTemporaryFile(suffix=".toml") as file:
         file.write(data)
         file.flush()
@@ -48,7 +48,7 @@ def settings(data: bytes) -> None:
 
 
 def markdown(data: bytes) -> None:
-    """Read the fields and the points of a text that a vendor's AI wrote: each name is a short line."""
+    """Read fields and bullet points from the text of a vendor's AI: each name is a short line."""
     text = data.decode("utf-8", "replace")
     found = read(text)
     for each in found.fields:
@@ -59,14 +59,14 @@ def markdown(data: bytes) -> None:
 
 
 class Unused:
-    """Stands for what opening a URL has no need of."""
+    """Stands for collaborators that opening a URL does not use."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} was wanted")
+        raise AssertionError(f"{name} was used")
 
     def __call__(self, key: str, size: int) -> IO[bytes]:
         """Open a file."""
-        raise AssertionError(f"{key} of {size} bytes was wanted")
+        raise AssertionError(f"{key} of {size} bytes was opened")
 
 
 OTHER_PORT = "files.test:8443"
@@ -88,7 +88,7 @@ _transport = Transport(
 
 
 def urls(data: bytes) -> None:
-    """Open a URL that a vendor gave: one request by TLS to an allowed host, or a refusal in one line."""
+    """Open a vendor's URL: one request by TLS to an allowed host, or an error in one line."""
     url = data.decode("utf-8", "replace")
     _sent.clear()
     try:
@@ -99,7 +99,7 @@ def urls(data: bytes) -> None:
         check(not _sent, f"refused, but sent: {url!r}")
         return
     (request,) = _sent
-    check(content == b"bytes", "not what was answered")
+    check(content == b"bytes", "not the bytes of the answer")
     check(request.url.scheme == "https", f"not by TLS: {url!r}")
     check(request.url.host in ALLOWED, f"to {request.url.host!r}: {url!r}")
     check(request.headers["host"].partition(":")[0] == request.url.host, f"for {request.headers['host']!r}: {url!r}")
