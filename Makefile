@@ -1,20 +1,22 @@
-# Dossier. A machine needs Python 3.11 or newer and make; everything else comes into .venv and node_modules.
+# Dossier. A machine needs Python 3.11 or newer and make; make installs everything else into .venv and node_modules.
 #
-#   make demo    the main job on this machine: local AWS, sandbox, three cases, what landed in S3
-#   make test    every test (make check first)
-#   make quick   lint, types, and the unit and contract tests: for while one works (a minute)
-#   make check   lint, types, rules; the state machine by AWS's validator and the reference JSONata, the template by AWS's quotas
-#   make record  what the state machine's expressions are checked on, written down again (after a change to them)
-#   make cost    what Dossier costs idle and for a case at each vendor; writes docs/cost.md
-#   make cloud-check  what your AWS account's validators say of the stack; deploys nothing (ARGS="-c stage=prod")
-#   make audit   known flaws of every locked package (asks PyPI's and npm's advisories: needs the network)
-#   make docs    the documentation as a site (build/site), with a reference of every command; a dead link fails
-#   make lock    the lock files anew from pyproject.toml (LOCK_ARGS="--upgrade" takes newer versions; needs the network)
-#   make sbom    a software bill of materials for each lock file (CycloneDX, build/sbom)
-#   make chaos   300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at the
-#                webhook, restarts in the middle of 51 cases, 200 edits of 20 finished ones; writes docs/reliability.md
+#   make demo    starts the local AWS and the sandbox, submits three cases, and lists their files in S3
+#   make test    runs make check, then every test
+#   make quick   runs lint, types, and the quick unit and contract tests (a minute)
+#   make check   runs lint, types, import rules; AWS's validator and the reference JSONata on the state machine; AWS's quotas on
+#                the template
+#   make record  records the inputs of the state machine's expressions again (after a change to them)
+#   make cost    computes the cost of an idle stage and of a case at each vendor; writes docs/cost.md
+#   make cloud-check  runs your AWS account's validators on the stack; deploys nothing (ARGS="-c stage=prod")
+#   make audit   looks up known vulnerabilities of every locked package (at PyPI and npm: needs the network)
+#   make docs    builds the documentation as a site (build/site), with a reference of every command; fails on a dead link
+#   make lock    resolves the lock files again from pyproject.toml (LOCK_ARGS="--upgrade" takes newer versions; needs the
+#                network)
+#   make sbom    writes a software bill of materials for each lock file (CycloneDX, build/sbom)
+#   make chaos   runs 300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at
+#                the webhook, restarts during 51 cases, 200 edits of 20 finished ones; writes docs/reliability.md
 #                (an hour and a half)
-#   make fuzz    each fuzz target for a minute (FUZZ_SECONDS=60), guided by coverage; what is found stays in build/fuzz
+#   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 BIN := .venv/bin
@@ -25,7 +27,7 @@ SOURCES := .:layers/shared/python
 LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/docs.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# npm trusts what the machine trusts (a company's own root certificate, say), as pip does by its own setting.
+# npm trusts the machine's root certificates (a company's own, say), as pip does by its own setting.
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
@@ -35,8 +37,8 @@ setup: .venv/.ready node_modules/.ready
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Dossier needs Python 3.11 or newer as $(PYTHON): call make PYTHON=python3.11"; exit 1; }
-	@echo "setting up the virtual environment (.venv; about a minute, once)"
+	  { echo "Dossier needs Python 3.11 or newer, but $(PYTHON) is older: run make PYTHON=python3.11"; exit 1; }
+	@echo "setting up the virtual environment (.venv; once, about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -63,12 +65,12 @@ demo: setup
 
 LINT = $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz layers/shared/python/dossier
-# Two tests at a time; those that share something dear (a synthesized stack) stay on one side.
+# Two tests at a time; tests that share an expensive fixture (a synthesized stack) run in one process.
 PARALLEL := --numprocesses 2 --dist loadgroup
 
 quick: setup
 	@echo "ruff";          $(LINT)
-	@echo "mypy, and pytest: unit and contract tests that are quick"
+	@echo "mypy, and pytest: quick unit and contract tests"
 	@mkdir -p build; $(TYPES) > build/types.log 2>&1 & types=$$!; \
 	  $(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/unit tests/contract; code=$$?; \
 	  wait $$types || { cat build/types.log; exit 1; }; exit $$code
@@ -93,7 +95,7 @@ cloud-check: setup
 DEPLOYED := tests/e2e tests/chaos tests/grants
 
 test: check
-	@echo "pytest (the tests on deployed local AWSs run beside the others: $(DEPLOYED))"
+	@echo "pytest (tests on a deployed local AWS run in parallel: $(DEPLOYED))"
 	@mkdir -p build; \
 	  $(BIN)/python -m pytest tests/chaos > build/chaos.log 2>&1 & chaos=$$!; \
 	  $(BIN)/python -m pytest tests/e2e tests/grants > build/deployed.log 2>&1 & deployed=$$!; \
@@ -110,7 +112,7 @@ chaos: setup
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
-# A package that the service does not know is a failure too (--strict): silence is no clean bill.
+# With --strict, a package that the service does not know fails too.
 audit: setup .venv-audit/.ready
 	@for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || exit 1; done
 	@echo "package-lock.json"; $(BIN)/npm audit
