@@ -329,8 +329,8 @@ def _page(
         "`make cost` writes this page; do not edit it. The counts come from cases that ran: the synthesized state",
         "machine, walked over the functions' handlers, with every request of their AWS clients metered. The prices are",
         f"AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts. They may have",
-        "changed since: `checks/prices.toml` names the page of each. Correct figures and date there, and run",
-        "`make cost` again.",
+        "changed since: correct figures and date in `checks/prices.toml`, and run `make cost` again. The last table",
+        "says where each price is from.",
         "",
         "The same file has assumptions for figures that a run in process cannot show:",
         f"{assumed['step_seconds']:g} s of billed time for a function that calls its vendor,",
@@ -372,8 +372,30 @@ def _page(
         "",
         f"A customer's own KMS key (`kms_key_arn`) adds {rate['kms']['key_month']:.2f} and its requests.",
         "",
+        "## Where the prices are from",
+        "Scripts fill in the tables of AWS's own pages, so that some figures were read in texts that quote them.",
+        "",
+        "| AWS's page | US dollars | read in |",
+        "| --- | --- | --- |",
+        *(
+            f"| <{each['page']}> | {', '.join(f'{what} {_dollars(price)}' for what, price in priced(each))} "
+            f"| {each['source']} |"
+            for each in rate.values()
+            if isinstance(each, Mapping) and "page" in each
+        ),
+        "",
     ]
     return "\n".join(lines)
+
+
+def priced(service: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return what a service is paid for, and its price."""
+    return [(what.replace("_", " "), price) for what, price in service.items() if isinstance(price, float)]
+
+
+def _dollars(price: float) -> str:
+    """Return a price without an exponent."""
+    return f"{price:.10f}".rstrip("0").ljust(4, "0")
 
 
 def _why(cases: Mapping[str, tuple[Counts, Mapping[str, float]]]) -> Iterator[str]:

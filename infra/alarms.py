@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_stepfunctions as sfn
@@ -143,6 +144,7 @@ def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
             "AwsSolutions-SNS2",
             reason="CloudWatch cannot publish to a topic that AWS's own key encrypts; an alarm has no data of cases.",
         )
+        _let_alarms_publish(topic)
         if settings.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
     action = actions.SnsAction(topic)
@@ -151,3 +153,24 @@ def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
             each.add_alarm_action(action)
             each.add_ok_action(action)
     return topic
+
+
+def _let_alarms_publish(topic: sns.Topic) -> None:
+    """Let the account's alarms publish to a topic.
+
+    A topic without a policy takes what its own account publishes. One with a policy (`enforce_ssl` brings one) takes
+    what that policy allows, and an alarm that may not publish fails in silence
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html).
+    """
+    alarms = cdk.Stack.of(topic).format_arn(
+        service="cloudwatch", resource="alarm", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="AlarmsPublish",
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
+            conditions={"ArnLike": {"aws:SourceArn": alarms}},
+        )
+    )

@@ -34,6 +34,24 @@ def test_every_alarm_reaches_somebody(stack: Synthesized, other_stack: Synthesiz
             assert (each["AlarmActions"], each["OKActions"]) == ([topic], [topic])
 
 
+def test_alarms_may_publish_to_the_stacks_topic(stack: Synthesized) -> None:
+    """A topic with a policy takes what that allows and nothing else: an alarm that it does not name reaches nobody."""
+    [topic] = stack.of_type("AWS::SNS::Topic")
+    policy = stack.one("AWS::SNS::TopicPolicy")
+    assert policy["Topics"] == [{"Ref": topic}]
+    statements = policy["PolicyDocument"]["Statement"]
+    [allowed] = [each for each in statements if each["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert (allowed["Action"], allowed["Resource"]) == ("sns:Publish", {"Ref": topic})
+    alarms = stack.text(allowed["Condition"]["ArnLike"].pop("aws:SourceArn"))
+    assert alarms == "arn:<AWS::Partition>:cloudwatch:<AWS::Region>:<AWS::AccountId>:alarm:*"
+    assert allowed["Condition"] == {"ArnLike": {}}
+    # What is denied beside it is what comes without TLS.
+    assert [each["Condition"] for each in statements if each["Effect"] == "Deny"] == [
+        {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+
+
 def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
     """``-c alarm_email=…`` gets the alarms by e-mail."""
     assert not stack.of_type("AWS::SNS::Subscription")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checks import cost
-from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, metered, polls_during, prices
+from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, metered, polls_during, priced, prices
 from checks.places import PLACES, Filled
 from dossier.settings import Poll
 from tests.infra.synthesis import Synthesized
@@ -104,3 +104,15 @@ def test_the_page_names_the_prices_date() -> None:
     assert f"in {rate['region']} as of {rate['as_of']}" in PAGE
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", rate["as_of"])
     assert cost.PAGE == ROOT / "docs" / "cost.md"
+
+
+def test_every_price_says_where_it_is_from() -> None:
+    """The page of AWS's and the text that it was read in stand beside each price, in the file and on the page."""
+    services = {name: each for name, each in prices().items() if isinstance(each, dict) and name != "assumed"}
+    assert len(services) > 10
+    for name, service in services.items():
+        assert priced(service), name
+        assert re.fullmatch(r"https://aws\.amazon\.com/[a-z0-9/-]+/pricing/(on-demand/)?", service["page"]), name
+        assert service["source"].count("$") >= 1, name
+        assert f"| <{service['page']}> |" in PAGE, name
+        assert service["source"] in PAGE, name

@@ -182,6 +182,39 @@ def test_rename_a_connection(cloud: Cloud) -> None:
     assert [each.reference for each in cloud.app.cases.newest("bills")] == ["INV-2"]
 
 
+def test_a_reference_of_the_former_name_is_not_sent_again(cloud: Cloud) -> None:
+    """``formerly``: a system that resubmits what it submitted before the new name pays for nothing twice."""
+    world = World(cloud)
+    world.submit("invoices", "INV-1", FILES)
+    former = world.connections.pop("invoices")
+    world.connections["bills"] = former.model_copy(update={"name": "bills", "formerly": ("invoices",)})
+    deployed(world, "bills")
+    assert world.submit("bills", "INV-1", FILES)["status"] == "failed"
+    refused = cloud.app.cases.get("bills", "INV-1").record
+    assert refused.error == "ReferenceConflictError"
+    assert "INV-1 was submitted to connection invoices before" in str(refused.reason)
+    assert "`dossier status INV-1 --connection invoices`" in str(refused.reason)
+    assert len(world.effects("document_uploaded")) == 1
+    assert world.submit("bills", "INV-2", FILES)["status"] == "completed"
+
+
+def test_what_the_former_name_refused_is_free(cloud: Cloud) -> None:
+    """Nothing of it was sent: it may be submitted under the new name."""
+    world = World(cloud)
+    cloud.app.cases.claim(record(reference="INV-1", status="failed").model_copy(update={"refused": True}))
+    bills = world.connections["invoices"].model_copy(update={"name": "bills", "formerly": ("invoices",)})
+    world.connections["bills"] = bills
+    deployed(world, "bills")
+    assert world.submit("bills", "INV-1", FILES)["status"] == "completed"
+
+
+def test_a_connection_is_not_its_own_former_name(cloud: Cloud) -> None:
+    """It would take none of its own cases."""
+    settings = World(cloud).connections["invoices"]
+    with pytest.raises(ValueError, match="formerly: names the connection itself"):
+        type(settings).model_validate({**settings.model_dump(by_alias=True), "formerly": ["invoices"]})
+
+
 def test_split_a_connection(cloud: Cloud) -> None:
     """Both go on side by side, each with its own references, limits and waits."""
     world = World(cloud)

@@ -7,7 +7,8 @@ import json
 from dossier.models import CaseStatus
 from dossier.result import read_stored
 from tests.conftest import Cloud
-from tests.machine import World
+from tests.machine import World, samples
+from tests.meter import Meter
 from tests.steps.updates import stray
 from tests.version1 import CASE, STORED, put_version_1
 
@@ -39,3 +40,23 @@ def test_a_case_of_the_version_before_is_collected_again(cloud: Cloud) -> None:
     assert len(world.effects("document_uploaded")) == 1  # the one that was there
     assert world.refresh(*CASE)
     assert json.loads(cloud.app.objects.read(f"{PREFIX}result.json") or b"")["revision"] == 2
+
+
+def test_a_standing_answer_without_its_digest_is_read_as_the_role_allows(cloud: Cloud) -> None:
+    """The version before did not note what an answer says: it is read again, and not by its version.
+
+    S3 wants s3:GetObjectVersion for that, which the role of ``download`` has not.
+    """
+    meter = Meter()
+    meter.attach(cloud.session)
+    world = World(cloud)
+    world.submit("invoices", "R-1", samples("invoice.pdf"))
+    [answer] = cloud.app.cases.get("invoices", "R-1").artifacts
+    assert answer.content
+    assert answer.version_id
+    cloud.app.cases.put_artifact("invoices", "R-1", answer.model_copy(update={"content": ""}))
+    meter.calls.clear()
+    assert world.refresh("invoices", "R-1")
+    assert ("", "s3:GetObject", f"object:{answer.key}") in meter.calls
+    assert not [action for _, action, _ in meter.calls if action == "s3:GetObjectVersion"]
+    assert cloud.app.cases.get("invoices", "R-1").record.revision == 1  # nothing differs

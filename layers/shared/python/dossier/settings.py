@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 CONNECTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 ACCOUNT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+FormerName = Annotated[str, StringConstraints(pattern=CONNECTION_NAME)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 DocumentSource = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$")]
 MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,126}$")]
@@ -101,6 +102,9 @@ class Connection(Settings):
     """Scheme, host and any prefix; the API's own path is added."""
     account: str | None = Field(default=None, pattern=ACCOUNT_NAME)
     """Names the vendor's account where several connections have the same one: they share rate, pauses and breaker."""
+    formerly: tuple[FormerName, ...] = ()
+    """Connections that this one's cases were submitted to before it was renamed or split off: a reference that has a
+    case there is taken here, too, so that nothing is uploaded and billed again under the new name."""
     allow_insecure: bool = False
     """Allows plain http and private addresses (for a sandbox)."""
     webhook: Webhook | None = None
@@ -143,6 +147,14 @@ class Connection(Settings):
         if parts.username or parts.password:
             raise ValueError("must not contain a user name or password: secrets go to Secrets Manager")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _another(self) -> Connection:
+        if self.name in self.formerly:
+            raise ValueError(
+                "formerly: names the connection itself: name the one that its cases were submitted to before"
+            )
+        return self
 
     @model_validator(mode="after")
     def _reviewable(self) -> Connection:

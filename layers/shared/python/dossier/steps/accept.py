@@ -140,6 +140,7 @@ def accept(
     collects = [*case.document_ids] or ([case.case_id] if case.case_id and not documents else [])
     if case.document_ids:
         _check_owners(case, intents)
+    _check_former(case, connection, cases)
     try:
         other = cases.claim(record, resume=case.resume)
     except ReferenceConflictError:
@@ -293,6 +294,23 @@ def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor
         return document.name or name_of(document.uri), None
     _, key = split_uri(document.uri)
     return document.name or PurePosixPath(key).name, None if document.uri.startswith(references) else document.uri
+
+
+def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None:
+    """Refuse a reference that has a case at a connection that this one was renamed from, or split off.
+
+    Raises:
+        ReferenceConflictError: names the connection and what to do.
+
+    """
+    for name in () if case.resume else connection.formerly:
+        there = cases.find_record(name, case.reference)
+        if there is not None and not there.refused:
+            raise ReferenceConflictError(
+                f"reference {case.reference} was submitted to connection {name} before ({there.submitted_at}, "
+                f"{there.status.value}), whose cases {case.connection} has taken over: see `dossier status "
+                f"{case.reference} --connection {name}`, or use another reference to send it again"
+            )
 
 
 def _check_owners(case: CaseInput, intents: Intents) -> None:

@@ -165,10 +165,13 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
 
 
 def _content_of(former: ArtifactRecord, job: Job) -> str:
-    """Return what a standing answer says; version 1 of Dossier did not write that down."""
+    """Return what a standing answer says; version 1 of Dossier did not write that down.
+
+    It stands until it is replaced, so the latest version is read: the role may read no other (s3:GetObjectVersion).
+    """
     if former.content:
         return former.content
-    return answer_digest(job.desk.objects.read(former.key or "", version_id=former.version_id) or b"")
+    return answer_digest(job.desk.objects.read(former.key or "") or b"")
 
 
 def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
