@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checks import cost
-from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, metered, polls_during, priced, prices
+from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, delivered, metered, polls_during, priced, prices
 from checks.places import PLACES, Filled
 from dossier.settings import Poll
 from tests.infra.synthesis import Synthesized
@@ -69,6 +69,7 @@ def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
             "table, write units": 5 * rate["dynamodb"]["write_unit"],
             "S3, writes and lists": 2 * rate["s3"]["write"],
             "S3, reads": 3 * rate["s3"]["read"],
+            "webhook requests": 0,
             "SQS requests": 3 * rate["sqs"]["request"],
             "events": rate["events"]["event"],
             "reads of the secret": rate["secrets"]["request"],
@@ -84,6 +85,19 @@ def test_polls_are_those_of_the_poller() -> None:
     assert 6 <= polls <= 8
     assert counts.invoked == Counter(poll=polls)
     assert counts.requests["sqs.SendMessage"] == polls
+
+
+def test_a_delivery_is_counted_from_the_request_to_the_poll(deployed: Deployed) -> None:
+    """The evidence is written, the message sent and applied, the next poll sent; the page has what it costs."""
+    counts = delivered()
+    assert counts.invoked == Counter(webhook=1, wake=1)
+    assert counts.requests["s3.PutObject"] == 3
+    assert counts.requests["sqs.SendMessage"] == 2  # to wake, and the poll that is next now
+    rate = prices()
+    bill = deployed.bill(counts, rate)
+    assert bill["webhook requests"] == rate["api"]["request"]
+    [shown] = re.findall(r"^A delivery .* costs \$([0-9.]+):", PAGE, re.MULTILINE)
+    assert float(shown) == pytest.approx(sum(bill.values()), rel=0.1)  # or run make cost
 
 
 def test_the_readme_has_the_pages_figures() -> None:
