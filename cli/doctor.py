@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from dossier.settings import Connection
 from dossier.stores import s3
 from dossier.stores.cases import CaseRecord
 from dossier.stores.evidence import Evidence, id_of
-from dossier.stores.queues import DROP
+from dossier.stores.queues import BATCHES_AT_ONCE, DROP
 from dossier.troubles import Trouble
 
 OVERDUE = timedelta(minutes=3)
@@ -43,6 +43,8 @@ MOST_CASES = 500
 RECENT = timedelta(days=1)
 MOST_DELIVERIES = 50
 """How many of a connection's latest deliveries are checked."""
+OTHERS_AT_ONCE = 5
+"""Executions besides those that the connections and the queues bound: a delivery, the schedules, an ended case."""
 _TIMEOUT = 10.0
 
 
@@ -97,6 +99,12 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
     if isinstance(settings, Check):
         yield settings
     known = {} if isinstance(settings, Check) else settings
+    if where.endpoint_url is None and known:
+        fix = "allow it (`dossier policy operator`), or compare the quota yourself: Service Quotas, Lambda"
+        try:
+            yield _concurrency(where, known)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+            yield Check("concurrency", "skipped", explain(error).line, fix)
     for name in where.connections:
         yield from _connection(where, name, known.get(name))
     yield from _queues(where)
@@ -153,6 +161,23 @@ def _settings(where: Target) -> dict[str, Connection] | Check:
         return load_toml(path)
     except DossierError as error:
         return Check(name, "failed", str(error), "fix it and deploy again")
+
+
+def _concurrency(where: Target, known: Mapping[str, Connection]) -> Check:
+    """Compare how many executions Lambda gives the account at once with how many are of use to the connections."""
+    limits = [each.limits for name, each in known.items() if name in where.connections]
+    of_use = sum(each.polls_at_once + each.concurrency for each in limits) + 2 * BATCHES_AT_ONCE + OTHERS_AT_ONCE
+    found = where.session.client("lambda").get_account_settings()["AccountLimit"]
+    quota, free = found["ConcurrentExecutions"], found["UnreservedConcurrentExecutions"]
+    reserved = "" if free == quota else f" ({quota - free:,} of them set aside for some functions)"
+    seen = f"the account has {quota:,} executions at once{reserved}; {of_use:,} are of use to these connections"
+    if of_use <= quota:
+        return Check("concurrency", "ok", seen)
+    fix = (
+        "ask AWS for more (Service Quotas, Lambda, Concurrent executions), or lower limits.concurrency of the "
+        "connections: until then functions are throttled under load, and deliveries, polls and steps come late"
+    )
+    return Check("concurrency", "warning", seen, fix)
 
 
 def _connection(where: Target, name: str, settings: Connection | None) -> Iterator[Check]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -82,7 +84,20 @@ class Failures(Construct):
         functions: FunctionsByVerb,
         machine: sfn.StateMachine,
         api: apigatewayv2.HttpApi,
+        bounded: Sequence[str],
     ) -> None:
+        """Create the alarms.
+
+        Args:
+            scope: the construct they belong to.
+            id: its id there.
+            settings: the stage's settings.
+            functions: the functions, by verb.
+            machine: the state machine.
+            api: the vendors' webhooks.
+            bounded: the verbs whose functions have a bound of their own, at which Lambda throttles them on purpose.
+
+        """
         super().__init__(scope, id)
         five, hour = cdk.Duration.minutes(5), cdk.Duration.hours(1)
         for verb, meaning in UNHEARD.items():
@@ -96,9 +111,7 @@ class Failures(Construct):
         alarm(
             self,
             "Throttles",
-            cloudwatch.Metric(
-                namespace="AWS/Lambda", metric_name="Throttles", period=five, statistic=cloudwatch.Stats.SUM
-            ),
+            _throttles(functions, bounded, five),
             looks=3,
             says="functions of this account are throttled: deliveries, polls and steps are late",
             do="compare Lambda's concurrency quota with the need (`dossier doctor`), ask AWS for more, or set "
@@ -128,6 +141,25 @@ class Failures(Construct):
             do="read the log and throttles of the function webhook; without deliveries, cases continue at the pace of "
             "polling",
         )
+
+
+def _throttles(functions: FunctionsByVerb, bounded: Sequence[str], period: cdk.Duration) -> cloudwatch.IMetric:
+    """Return how often functions of the account are throttled, but for those that reach a bound of their own."""
+    total = cloudwatch.Metric(
+        namespace="AWS/Lambda", metric_name="Throttles", period=period, statistic=cloudwatch.Stats.SUM
+    )
+    if not bounded:
+        return total
+    own: dict[str, cloudwatch.IMetric] = {
+        verb: functions[verb].metric_throttles(period=period, statistic=cloudwatch.Stats.SUM) for verb in bounded
+    }
+    expected = " + ".join(f"FILL({verb}, 0)" for verb in own)  # a function that is never throttled has no value
+    return cloudwatch.MathExpression(
+        expression=f"total - ({expected})",
+        using_metrics={"total": total, **own},
+        label="throttles beyond the bounds",
+        period=period,
+    )
 
 
 def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:

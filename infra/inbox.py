@@ -7,7 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from dossier.models import INBOX
-from dossier.stores.queues import DROP
+from dossier.stores.queues import BATCHES_AT_ONCE, DROP
 from infra.bucket import ArtifactBucket
 from infra.settings import Settings
 from infra.work_queue import WorkQueue
@@ -40,4 +40,4 @@ class Inbox(Construct):
 
     def consumed_by(self, function: lambda_.Function) -> None:
         """Pass drops to the function one by one: each may be large."""
-        self.queue.consumed_by(function, batch_size=1, at_once=10)
+        self.queue.consumed_by(function, batch_size=1, at_once=BATCHES_AT_ONCE)

@@ -8,11 +8,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from constructs import Construct
 
-from dossier.stores.queues import WAKE
+from dossier.stores.queues import BATCHES_AT_ONCE, WAKE
 from infra.alarms import Failures, notify
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
-from infra.functions import WAKE_TIMEOUT, Functions
+from infra.functions import CALL_VENDORS, WAKE_TIMEOUT, Functions
 from infra.inbox import Inbox
 from infra.invariants import Invariants
 from infra.layers import Layers
@@ -95,10 +95,18 @@ class DossierStack(cdk.Stack):
         waiting_room.polled_by(functions["poll"])
         waiting_room.swept_by(functions["sweep"])
         inbox.consumed_by(functions["drop"])
-        wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=10)
+        wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=BATCHES_AT_ONCE)
         webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
 
-        Failures(self, "Failures", settings=settings, functions=functions, machine=case.machine, api=webhooks.api)
+        Failures(
+            self,
+            "Failures",
+            settings=settings,
+            functions=functions,
+            machine=case.machine,
+            api=webhooks.api,
+            bounded=CALL_VENDORS if settings.reserve_concurrency else (),
+        )
         topic = notify(self, settings=settings)
         self.bucket, self.bus, self.state_machine = bucket.bucket, bus, case.machine
 

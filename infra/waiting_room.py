@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import aws_cdk as cdk
@@ -48,9 +47,7 @@ class WaitingRoom(Construct):
         """Pass poll messages to the function one by one, as many at once as the connection's limits allow."""
         for name, queue in self.queues.items():
             limits = self._settings.connections[name].limits
-            # More polls than requests a second would only wait for each other.
-            at_once = min(limits.concurrency, math.ceil(limits.requests_per_second))
-            queue.consumed_by(function, batch_size=1, at_once=at_once)
+            queue.consumed_by(function, batch_size=1, at_once=limits.polls_at_once)
 
     def swept_by(self, function: lambda_.Function) -> None:
         """Run the function each minute."""

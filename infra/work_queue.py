@@ -82,6 +82,6 @@ class WorkQueue(Construct):
             target=function,
             event_source_arn=self.queue.queue_arn,
             batch_size=batch_size,
-            max_concurrency=max(2, at_once),  # the least that an SQS mapping takes
+            max_concurrency=at_once,
             report_batch_item_failures=True,
         )

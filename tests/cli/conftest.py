@@ -153,6 +153,8 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> Stacks:
     def made(session: boto3.Session, service: Any, **options: Any) -> Any:
         if service == "cloudformation":
             return found
+        if service == "lambda":
+            return found.functions
         if service == "dynamodb" and options:  # a resource adds handlers to its client, each time anew
             return real(session, service, **options)
         if service not in _CLIENTS:
@@ -225,6 +227,7 @@ class Stacks:
 
     def __init__(self, stacks: dict[str, tuple[dict[str, str], list[str]]]) -> None:
         self.stacks = stacks
+        self.functions = Quotas()
 
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 -- AWS's name
         """Return a stack's outputs."""
@@ -242,6 +245,22 @@ class Stacks:
         """Return one page of a stack's resources."""
         queues = [{"ResourceType": "AWS::SQS::Queue", "PhysicalResourceId": url} for url in self.stacks[StackName][1]]
         return [{"StackResourceSummaries": queues}]
+
+
+@dataclass
+class Quotas:
+    """What the CLI asks Lambda, which moto does not answer."""
+
+    executions: int = 1000
+    reserved: int = 0
+    error: ClientError | None = None
+
+    def get_account_settings(self) -> dict[str, Any]:
+        """Return how many executions the account has at once."""
+        if self.error:
+            raise self.error
+        free = self.executions - self.reserved
+        return {"AccountLimit": {"ConcurrentExecutions": self.executions, "UnreservedConcurrentExecutions": free}}
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ def test_everything_is_fine(healthy: Dossier) -> None:
         "state machine",
         "event bus",
         "inbox",
+        "concurrency",
         "invoices secret",
         "invoices vendor",
         "invoices cases",
@@ -124,6 +125,43 @@ def test_everything_is_fine(healthy: Dossier) -> None:
     result = healthy("doctor")
     assert result.exit_code == 0
     assert "ok       invoices vendor: the key is accepted (test); 0 document(s) listed" in result.stdout
+
+
+def concurrency(dossier: Dossier) -> dict[str, Any]:
+    """Return what is said of Lambda's quota; nothing of it fails the command."""
+    document = dossier.json("doctor")
+    assert document["ok"] is True
+    [check] = [each for each in document["checks"] if each["name"] == "concurrency"]
+    return dict(check)
+
+
+def test_a_quota_that_is_less_than_the_need(healthy: Dossier) -> None:
+    """A new account has ten executions at once: five polls, five transfers, deliveries and drops find no room."""
+    quotas = healthy.stacks.functions
+    assert concurrency(healthy)["seen"] == (
+        "the account has 1,000 executions at once; 35 are of use to these connections"
+    )
+    quotas.executions = 10
+    check = concurrency(healthy)
+    assert (check["state"], check["seen"]) == (
+        "warning",
+        "the account has 10 executions at once; 35 are of use to these connections",
+    )
+    assert "Service Quotas, Lambda, Concurrent executions" in check["mend"]
+    quotas.executions, quotas.reserved = 35, 20
+    check = concurrency(healthy)
+    assert check["state"] == "ok"
+    assert "35 executions at once (20 of them set aside for some functions)" in check["seen"]
+
+
+def test_a_quota_that_may_not_be_seen(healthy: Dossier) -> None:
+    """An operator whose policy is older reads what to allow; all else is checked."""
+    denied = {"Code": "AccessDeniedException", "Message": "not authorized to perform: lambda:GetAccountSettings"}
+    healthy.stacks.functions.error = ClientError({"Error": denied}, "GetAccountSettings")
+    check = concurrency(healthy)
+    assert check["state"] == "skipped"
+    assert "lambda:GetAccountSettings" in check["seen"]
+    assert "dossier policy operator" in check["mend"]
 
 
 def test_a_connection_without_webhooks_has_no_url_to_check(healthy: Dossier) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.alarms import UNHEARD
+from infra.functions import CALL_VENDORS
 from tests.infra.synthesis import TOPIC, Properties, Synthesized
 
 
@@ -83,6 +84,21 @@ def test_what_aws_counts_is_watched(stack: Synthesized, other_stack: Synthesized
             each for (metric, _), each in _watched(synthesized, "AWS/States").items() if metric == "ExecutionsFailed"
         )
         assert (failed["Threshold"], failed["ComparisonOperator"]) == (above, "GreaterThanThreshold")
+
+
+def test_a_bound_of_ones_own_raises_no_alarm(synthesize: Callable[..., Synthesized]) -> None:
+    """With ``reserve_concurrency`` Lambda throttles steps on purpose: these are taken off what the account counts."""
+    bounded = synthesize({"reserve_concurrency": "true"})
+    [throttles] = [each for each in _alarms(bounded) if "Metrics" in each]
+    metrics = {each["Id"]: each for each in throttles["Metrics"]}
+    [expression] = [each["Expression"] for each in metrics.values() if "Expression" in each]
+    assert expression == f"total - ({' + '.join(f'FILL({verb}, 0)' for verb in CALL_VENDORS)})"
+    assert "Dimensions" not in metrics["total"]["MetricStat"]["Metric"]
+    for verb in CALL_VENDORS:
+        metric = metrics[verb]["MetricStat"]["Metric"]
+        assert metric["MetricName"] == "Throttles"
+        assert bounded.text(metric["Dimensions"][0]["Value"]) == f"<dossier-dev-{verb}>"
+    assert (throttles["Threshold"], throttles["EvaluationPeriods"]) == (0, 3)
 
 
 def test_every_function_is_watched_one_way_or_another(stack: Synthesized) -> None:

@@ -6,6 +6,7 @@ What only one vendor knows is in that vendor's folder, as a subclass of :class:`
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +25,9 @@ MOST_ARTIFACTS = 10_000
 """Largest ``limits.artifacts``: the numbers of so many files are a quarter of what a state may hand on (256 KiB)."""
 
 
+FEWEST_AT_ONCE = 2
+"""Least ``MaximumConcurrency`` of a queue's mapping
+(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html)."""
 CASE_BYTES = 50 << 30
 """Default of ``limits.case_bytes``, unless one artifact may be larger."""
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
@@ -70,6 +74,14 @@ class Limits(Settings):
         default_factory=lambda given: max(CASE_BYTES, given.get("artifact_bytes", 0)), ge=1, le=50 << 40
     )
     """Most bytes of all artifacts of a case together; a case with more fails."""
+
+    @property
+    def polls_at_once(self) -> int:
+        """How many polls run at once: more than there are requests a second would only wait for each other.
+
+        SQS hands messages to two functions at once at least.
+        """
+        return max(FEWEST_AT_ONCE, min(self.concurrency, ceil(self.requests_per_second)))
 
     @model_validator(mode="after")
     def _room_for_one(self) -> Limits:

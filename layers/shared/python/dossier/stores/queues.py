@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 WAKE, DROP = "wake", "drop"
+BATCHES_AT_ONCE = 10
+"""Batches of deliveries, and drops, that are worked on at once."""
 LONGEST_DELAY = 900
 """Seconds for which SQS holds a message back at most (AWS: SendMessage, DelaySeconds)."""
 
