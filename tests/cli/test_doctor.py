@@ -147,7 +147,7 @@ def test_a_quota_that_is_less_than_the_need(healthy: Dossier) -> None:
         "warning",
         "the account has 10 executions at once; 35 are of use to these connections",
     )
-    assert "Service Quotas, Lambda, Concurrent executions" in check["mend"]
+    assert "Service Quotas, Lambda, Concurrent executions" in check["fix"]
     quotas.executions, quotas.reserved = 35, 20
     check = concurrency(healthy)
     assert check["state"] == "ok"
@@ -161,7 +161,7 @@ def test_a_quota_that_may_not_be_seen(healthy: Dossier) -> None:
     check = concurrency(healthy)
     assert check["state"] == "skipped"
     assert "lambda:GetAccountSettings" in check["seen"]
-    assert "dossier policy operator" in check["mend"]
+    assert "dossier policy operator" in check["fix"]
 
 
 def test_a_connection_without_webhooks_has_no_url_to_check(healthy: Dossier) -> None:
