@@ -23,6 +23,8 @@ from dossier.stores.cases import CaseRecord
 from dossier.stores.objects import folder
 
 CHUNK = 1 << 20
+MOST_NAMED = 3
+"""Files that an error names."""
 TRIES, PAUSE = 3, 1.0
 """Reads of a manifest that is being replaced, and seconds between them."""
 _DAMAGED = "s3://{bucket}/{key} is not the file in the case's manifest: its sha256 differs"
@@ -57,6 +59,8 @@ def fetch(
     listed = _listed(where, prefix, named) if revision is None else {each.key: each.size for each in named.values()}
     wanted = [key for key in listed if documents or not key.startswith(f"{prefix}documents/")]
     lost = [key for key in named if key not in listed and (documents or not key.startswith(f"{prefix}documents/"))]
+    if revision is not None:
+        _check_kept(where, [named[key] for key in wanted], record, revision)
     if lost:
         raise CommandError(f"s3://{where.bucket}/{lost[0]} is in the case's manifest, but no longer in the bucket")
     files = []
@@ -91,6 +95,8 @@ def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | No
     body = where.app.objects.read(key)
     if body is None and revision is not None and revision == record.standing:
         body = where.app.objects.read(f"{prefix}manifest.json")  # stored before there were revisions
+    if body is None and revision is not None and revision <= record.standing:
+        raise CommandError(f"the bucket no longer has revision {revision} of case {record.reference}")
     if body is None and revision is not None:
         raise CommandError(f"case {record.reference} has no revision {revision}: the latest is {record.standing}")
     if body is None:
@@ -98,6 +104,23 @@ def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | No
     files: list[dict[str, Any]] = json.loads(body)["files"]
     found = [Named(each["key"], each["size"], each["sha256"], each.get("version_id")) for each in files]
     return {each.key: each for each in found}
+
+
+def _check_kept(where: Target, files: Sequence[Named], record: CaseRecord, revision: int) -> None:
+    """Check that every file of an earlier revision is still there, before any is downloaded.
+
+    Raises:
+        CommandError: names those that are not.
+
+    """
+    gone = [each for each in files if where.app.objects.stat(each.key, version_id=each.version_id) is None]
+    if gone:
+        names = ", ".join(clean(PurePosixPath(each.key).name) for each in gone[:MOST_NAMED])
+        more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
+        raise CommandError(
+            f"the bucket no longer has all files of revision {revision} of case {record.reference}: {names}{more} "
+            f"{'is' if len(gone) == 1 else 'are'} gone; the latest revision is {record.standing}"
+        )
 
 
 def _undisturbed(
@@ -164,8 +187,6 @@ def _folded(folder: tuple[str, ...]) -> tuple[str, ...]:
 
 def _download(where: Target, key: str, size: int, directory: Path, parts: Sequence[str], named: Named | None) -> str:
     digest, version = hashlib.sha256(), named.version_id if named else None
-    if version is not None and where.app.objects.stat(key, version_id=version) is None:
-        raise CommandError(f"the bucket no longer has this revision's version of s3://{where.bucket}/{key}")
     source = where.app.objects.open(key, size, version_id=version)
     with source, created(directory, parts, replaces=True) as target:
         while chunk := source.read(CHUNK):

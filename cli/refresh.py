@@ -10,8 +10,15 @@ from cli.status import find
 from cli.target import Target
 from dossier.models import refresh_name
 from dossier.steps.refresh import ask
+from dossier.stores.cases import Refresh
 
 _LOOK = 0.5
+
+
+def _is_done(refresh: Refresh, number: int, asked: int) -> bool:
+    """Whether a refresh has ended that began after somebody asked: one that ran then may have missed what is meant."""
+    ended = refresh.number >= number and not refresh.execution_arn
+    return ended and (refresh.seen >= asked or refresh.error is not None)
 
 
 def refresh(out: Output, where: Target, reference: str, *, connection: str | None, wait: bool, timeout: float) -> None:
@@ -30,7 +37,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
             f"case {reference} is {case.record.status.value}: only a case that has ended, and whose documents the "
             "vendor all has, can be collected again"
         )
-    number = before.number + 1
+    number, asked = before.number + 1, app.refreshes.find(*names).asked
     arn = app.executions.arn_of(refresh_name(*names, number))
     document = {"connection": names[0], "reference": names[1], "execution_arn": arn, "before": case.record.standing}
     if not wait:
@@ -38,7 +45,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         out.pairs([("execution", arn), ("follow it", f"dossier status {reference} --connection {names[0]}")])
         return
     until = time.monotonic() + timeout
-    while (found := app.refreshes.find(*names)).number < number:
+    while not _is_done(found := app.refreshes.find(*names), number, asked):
         if time.monotonic() >= until:
             raise NotFinishedError(f"case {reference} is being collected: see execution {arn}", document=document)
         time.sleep(_LOOK)
@@ -46,5 +53,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         raise CommandError(f"case {reference} could not be collected again: {found.error}")
     record = app.cases.get(*names).record
     out.document({**document, "revision": record.standing, "status": record.status.value})
+    if found.look_at and not record.unfinished:
+        out.progress(f"the vendor processes case {reference} again: Dossier collects it once that is done")
     new = record.standing > case.record.standing
     out.line(f"{reference}: revision {record.standing}" if new else f"{reference}: nothing has changed")

@@ -49,6 +49,7 @@ class Dossier:
         then: what happens to the deployment, one each time that the command sleeps.
         answers: task tokens that were answered: True, or the name of the error they were failed with.
         dead: nobody waits for a task token any more.
+        world: walks all executions, at one sandbox; else each has one of its own.
 
     """
 
@@ -59,6 +60,7 @@ class Dossier:
     then: list[Callable[[], object]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
     dead: bool = False
+    world: World | None = None
 
     def __call__(self, *words: str | Path, input: str | None = None) -> Result:  # noqa: A002 -- CliRunner's word
         """Run ``dossier`` in this process."""
@@ -99,7 +101,7 @@ class Dossier:
         case, arn = json.loads(execution.execution_input), execution.execution_arn
         execution.output = "taken"
         if self.whole:
-            World(self.cloud).execute(case, arn)
+            (self.world or World(self.cloud)).execute(case, arn)
             execution.status = "SUCCEEDED"
             return
         app = self.cloud.app

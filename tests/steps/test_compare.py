@@ -184,8 +184,9 @@ def test_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
         world.submit("claims", f"R-{number:02}", samples("invoice.pdf"))
         world.ahead += 3
     vendor, settings = world.desk.vendor_of("docsumo"), world.connection("claims")
-    changed = world.transport.run(vendor.changed(settings, None), vendor=vendor, connection=settings)
-    assert changed.seen == list(changed.cases.values())[10]
+    world.ahead += 600
+    changed = world.transport.run(vendor.changed(settings, {}), vendor=vendor, connection=settings)
+    assert list(changed.seen.values()) == [list(changed.cases.values())[10]]
     again = world.transport.run(vendor.changed(settings, changed.seen), vendor=vendor, connection=settings)
     assert (len(again.cases), again.seen) == (11, changed.seen)
 
@@ -200,3 +201,17 @@ def test_a_look_that_is_due_is_made(cloud: Cloud) -> None:
     assert later(world, FIRST_LOOK + timedelta(minutes=1)).again == {"disputes": ["disputes-1"]}
     assert len(world.run_started()) == 1
     assert later(world, FIRST_LOOK + timedelta(minutes=1)).again == {}
+
+
+def test_a_second_change_in_the_same_second_is_not_missed_without_a_zone(cloud: Cloud) -> None:
+    """The vendor writes local times: of these, minutes and seconds alone say when a case was read."""
+    world = in_step(cloud)
+    dated = {"modified": "2026-05-20T10:16:30", "read_at": "2026-05-20T04:46:30.000Z"}
+    record = world.desk.cases.get("claims", "claims-1").record.model_copy(update=dated)
+    vendor = world.desk.vendor_of("docsumo")
+    assert comparing._is_behind(record, "2026-05-20T10:16:30", vendor)
+    later_read = record.model_copy(update={"read_at": "2026-05-20T04:46:33.000Z"})
+    assert not comparing._is_behind(later_read, "2026-05-20T10:16:30", vendor)
+    night = later_read.model_copy(update={"modified": "2026-10-25T02:50:00"})
+    assert comparing._is_behind(night, "2026-10-25T02:10:00", vendor)  # clocks were put back in between
+    assert not comparing._is_behind(later_read, "2026-05-20T10:10:00", vendor)

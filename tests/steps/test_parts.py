@@ -16,20 +16,9 @@ from tests.conftest import Cloud
 from tests.contract.connections import connection
 from tests.machine import World, samples
 from tests.steps.answering import answering, json_answer
-from tests.steps.updates import case_id, deliver, read
+from tests.steps.updates import case_id, deliver, docs, read, short
 
 PREFIX = "cases/claims/R-1/"
-
-
-def short(world: World, connection: str, deadline: float = 0.2) -> None:
-    """Let a connection's cases wait for a moment alone."""
-    poll = Poll(first=0, every=0.05, max=0.05, deadline=deadline)
-    world.connections[connection] = world.connections[connection].model_copy(update={"poll": poll})
-
-
-def docs(result: dict[str, Any]) -> dict[str, str | None]:
-    """Return why each document has no result, by its name."""
-    return {each["name"]: each["error"] for each in result["documents"]}
 
 
 # --- the deadline -----------------------------------------------------------------------------------------------------

@@ -16,16 +16,9 @@ from tests.conftest import BUCKET, Cloud
 from tests.machine import STRIDE, World, samples
 from tests.records import record
 from tests.steps.files import FILES
+from tests.steps.updates import resumed
 
 """Every how many-th call a function is killed at, and at every call after it."""
-
-
-def resumed(world: World, connection: str, reference: str) -> dict[str, Any]:
-    """Send a failed case back to work as ``dossier redrive`` does, and walk it to its end."""
-    case = world.desk.cases.get(connection, reference)
-    assert case.record.status is CaseStatus.FAILED
-    data = json.loads(json.dumps({**case_input(case.record, case.documents, BUCKET), "resume": True}))
-    return world.execute(data, f"{case.record.execution_arn}-again")
 
 
 def expire_leases(cloud: Cloud, connection: str) -> None:

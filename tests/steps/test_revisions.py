@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any
 
 import pytest
 
@@ -15,33 +13,10 @@ from dossier.steps.wake import wake
 from tests.conftest import Cloud
 from tests.machine import STRIDE, World, samples
 from tests.steps.files import FILES
-from tests.steps.updates import case_id, deliver, read
+from tests.steps.updates import case_id, completed, deliver, move, read, whole
 
 CASE = ("claims", "R-1")
 PREFIX = "cases/claims/R-1/"
-
-
-def completed(cloud: Cloud, connection: str = "claims", **sandbox: Any) -> World:
-    """Return a world with a completed case of one document."""
-    world = World(cloud, **sandbox)
-    assert world.submit(connection, "R-1", samples("invoice.pdf"))["status"] == "completed"
-    assert world.run_started() == []
-    return world
-
-
-def move(world: World, stage: str) -> None:
-    """Move the case as the vendor's operator does."""
-    answer = world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id(world)}/stage", json={"stage_id": stage})
-    assert answer.is_success, answer.text
-
-
-def whole(cloud: Cloud, manifest: dict[str, Any]) -> None:
-    """Check that every file of a manifest is there, byte for byte, in the version that it names."""
-    assert manifest["files"]
-    for each in manifest["files"]:
-        body = cloud.app.objects.read(each["key"], version_id=each["version_id"])
-        assert body is not None, each
-        assert (len(body), hashlib.sha256(body).hexdigest()) == (each["size"], each["sha256"]), each
 
 
 def test_the_first_completion_is_revision_1(cloud: Cloud) -> None:

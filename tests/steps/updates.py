@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
-from dossier.models import now
+from dossier.models import CaseStatus, now
 from dossier.ports import CaseView
+from dossier.settings import Poll
+from dossier.steps.redrive import case_input
 from dossier.steps.wake import wake
-from tests.conftest import Cloud
+from tests.conftest import BUCKET, Cloud
 from tests.flows import document
 from tests.machine import World, samples
 
@@ -40,3 +43,45 @@ def stray(world: World, connection: str) -> str:
     case = CaseView(connection=settings, reference="stray", documents=(sent,))
     made = world.transport.run(vendor.upload(case, [0]), vendor=vendor, connection=settings)
     return made.case_id or made.document_ids[0]
+
+
+def completed(cloud: Cloud, connection: str = "claims", **sandbox: Any) -> World:
+    """Return a world with a completed case of one document."""
+    world = World(cloud, **sandbox)
+    assert world.submit(connection, "R-1", samples("invoice.pdf"))["status"] == "completed"
+    assert world.run_started() == []
+    return world
+
+
+def move(world: World, stage: str) -> None:
+    """Move the case as the vendor's operator does."""
+    answer = world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id(world)}/stage", json={"stage_id": stage})
+    assert answer.is_success, answer.text
+
+
+def whole(cloud: Cloud, manifest: dict[str, Any]) -> None:
+    """Check that every file of a manifest is there, byte for byte, in the version that it names."""
+    assert manifest["files"]
+    for each in manifest["files"]:
+        body = cloud.app.objects.read(each["key"], version_id=each["version_id"])
+        assert body is not None, each
+        assert (len(body), hashlib.sha256(body).hexdigest()) == (each["size"], each["sha256"]), each
+
+
+def short(world: World, connection: str, deadline: float = 0.2) -> None:
+    """Let a connection's cases wait for a moment alone."""
+    poll = Poll(first=0, every=0.05, max=0.05, deadline=deadline)
+    world.connections[connection] = world.connections[connection].model_copy(update={"poll": poll})
+
+
+def docs(result: dict[str, Any]) -> dict[str, str | None]:
+    """Return why each document has no result, by its name."""
+    return {each["name"]: each["error"] for each in result["documents"]}
+
+
+def resumed(world: World, connection: str, reference: str) -> dict[str, Any]:
+    """Send a failed case back to work as ``dossier redrive`` does, and walk it to its end."""
+    case = world.desk.cases.get(connection, reference)
+    assert case.record.status is CaseStatus.FAILED
+    data = json.loads(json.dumps({**case_input(case.record, case.documents, BUCKET), "resume": True}))
+    return world.execute(data, f"{case.record.execution_arn}-again")

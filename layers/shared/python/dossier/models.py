@@ -119,8 +119,9 @@ class CaseInput(Frozen):
         options = data.get("options")
         if isinstance(options, dict) and "deadline" in options:
             rest = {key: value for key, value in options.items() if key != "deadline"}
-            data = {"deadline": options["deadline"], **data, "options": rest}
-        if isinstance(data.get("deadline"), str | float):
+            beside = data.get("deadline")
+            data = {**data, "deadline": options["deadline"] if beside is None else beside, "options": rest}
+        if isinstance(data.get("deadline"), str | float | bool):
             data = {**data, "deadline": seconds_of(data["deadline"])}
         return data
 
@@ -167,7 +168,7 @@ def seconds_of(deadline: str | float) -> int:
         ValueError: it is none.
 
     """
-    given = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", str(deadline).strip())
+    given = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)", str(deadline).strip())
     if given is None:
         raise ValueError(f'deadline "{str(deadline)[:40]}": use seconds, or a number with s, m, h or d, such as 3d')
     return math.ceil(float(given[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[given[2]])

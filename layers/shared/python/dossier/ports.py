@@ -168,6 +168,8 @@ class Artifact:
     """What the vendor's list says of it: while that stays the same, the file is taken to be the same. None: no list."""
     unfinished: str | None = None
     """Why it is not fetched yet: the vendor still works on it."""
+    tells: bool = False
+    """Whether ``entry`` has something that changes with the bytes, such as a checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +187,9 @@ class Changed:
 
     cases: Mapping[str, str] = field(default_factory=dict)
     """When each case was changed last, by id."""
-    seen: str | None = None
-    """Where the next look may begin, by the vendor's own clock; None: where this one began."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """Where the next look may begin in each of the account's lists (by case type, say), by the vendor's own clock; one
+    that is left out: where this one began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,10 +344,11 @@ class Vendor(Protocol):
     def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
         """Return which of these cases the connection's list has, in one walk. Only where ``lists`` and for cases."""
 
-    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:
-        """Return which cases the account's list dates as changed at ``since`` or later, and when, latest first.
+    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:
+        """Return which cases the account's lists date as changed at ``since`` or later, and when, latest first.
 
-        Without ``since`` as many as are worth a look. Only where ``dates_changes``.
+        ``since`` is ``Changed.seen`` of the look before (under an empty name: for lists that have none). Without it as
+        many as are worth a look. Only where ``dates_changes``.
         """
 
     def created(
@@ -382,7 +386,7 @@ class NoCaseList:
         yield from ()
         return frozenset()
 
-    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:  # noqa: ARG002 - the port's
+    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:  # noqa: ARG002 - the port's
         """Return nothing, without a request: no list says so."""
         yield from ()
         return Changed()

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = "2"
 UNFINISHED, LATE = "not finished by the deadline", "did not finish within"
 """Why a document or a case has no result: what the vendor does later is the next revision."""
+NO_FILES = "the vendor's file search finds nothing, though the case has documents"
+"""A warning: most likely the search fails for now, so the case is looked at again."""
 
 
 class Part(BaseModel):
@@ -147,12 +149,20 @@ class Result(Part):
 
 def unfinished(result: Result) -> bool:
     """Whether there is more to come, as far as is known: a part that was not done by then, or could not be read."""
-    told = [result.reason or "", *(each.error or "" for each in result.documents)]
-    return bool(result.failed_artifacts) or any(UNFINISHED in each or LATE in each for each in told)
+    return bool(result.failed_artifacts) or NO_FILES in result.warnings or at_work(result)
+
+
+def at_work(result: Result) -> bool:
+    """Whether the vendor is not through with the case or one of its documents; a file that lacks is no such sign."""
+    reason = result.reason or ""
+    for each in result.failed_artifacts:
+        reason = reason.replace(each.error, "")
+    told = [reason, *(each.error or "" for each in result.documents)]
+    return any(UNFINISHED in each or LATE in each for each in told)
 
 
 def read_stored(body: bytes) -> Result:
-    """Read a stored ``result.json``, of this version or of the one before.
+    """Read a stored ``result.json``, of this version or of the one before; keys that only a later one has are left out.
 
     Raises:
         ValueError: it is neither.
@@ -161,7 +171,15 @@ def read_stored(body: bytes) -> Result:
     data = json.loads(body)
     if isinstance(data, dict) and data.get("schema_version") == "1":
         data = {**data, "schema_version": SCHEMA_VERSION}
-    return Result.model_validate(data)
+    return Result.model_validate(data, extra="ignore")
+
+
+def readable(body: bytes | None) -> Result | None:
+    """Return a stored ``result.json``; None if there is none, or a later version of Dossier has written it."""
+    try:
+        return read_stored(body) if body else None
+    except ValueError:
+        return None
 
 
 def json_schema() -> dict[str, object]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,19 +25,27 @@ _OWN = {"schema_version", "revision", "collected_at", "submitted_at", "completed
 _SINCE_2 = {"vendor_status", "stage_id", "assigned_to", "warnings", "failed_artifacts"}
 """What results of version 1 do not have."""
 _PLAIN = ("status", "vendor_status", "stage_id", "assigned_to", "title", "review")
+_NAMED = ("reason", "summary", "timeline", "warnings", "failed_artifacts")
+"""What is too long for a list of changes, which says that it differs and not how."""
+_NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,14})?([eE][+-]?\d{1,3})?")
+_EXACT = 2**53
+"""Up to this a float that is a whole number is the same number as the integer."""
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def content(result: Result, *, version: int = 2) -> dict[str, Any]:
-    """Return what two results of a case are compared by; for ``version`` 1 only what such a result can say."""
+    """Return what two results of a case are compared by; for ``version`` 1 only what such a result can say.
+
+    The order of fields, documents and events is no content, and neither is the notation of a plain number.
+    """
     left_out = _OWN if version > 1 else _OWN | _SINCE_2
-    told = result.model_dump(mode="json", exclude=left_out)
+    told = _told(result.model_dump(mode="json", exclude=left_out), numbers=True)
     artifacts = [(each["name"], each["size"], each["sha256"]) for each in told["artifacts"]]
-    return {**told, "artifacts": sorted(artifacts)}
+    return {**told, "artifacts": sorted(artifacts), "warnings": sorted(told.get("warnings", ()))}
 
 
 def answer_digest(body: bytes) -> str:
-    """Return a digest of what an API's answer says: its JSON in one order, without URLs' queries and instants.
+    """Return a digest of what an API's answer says: its JSON in one form, without URLs' queries and instants.
 
     A URL is signed anew each time it is read, and an instant may be when it was read. What matters of both is in the
     result, which is compared by itself.
@@ -45,14 +54,39 @@ def answer_digest(body: bytes) -> str:
         value = decode(body)
     except (ValueError, RecursionError):
         return hashlib.sha256(body).hexdigest()
-    return hashlib.sha256(json.dumps(_told(value), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_told(_without_moments(value)), sort_keys=True).encode()).hexdigest()
 
 
-def _told(value: Any) -> Any:
+def _told(value: Any, *, numbers: bool = False) -> Any:
+    """Return a JSON value in one form: lists of objects in one order, 1.0 as 1.
+
+    With ``numbers`` a field whose value is a plain number is told by that number alone.
+    """
     if isinstance(value, dict):
-        return {key: _told(each) for key, each in value.items()}
+        told = {key: _told(each, numbers=numbers) for key, each in value.items()}
+        return _by_number(told) if numbers else told
     if isinstance(value, list):
-        return [_told(each) for each in value]
+        listed = [_told(each, numbers=numbers) for each in value]
+        alike = all(isinstance(each, dict) for each in listed)
+        return sorted(listed, key=lambda each: json.dumps(each, sort_keys=True)) if alike else listed
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return value
+
+
+def _by_number(field: dict[str, Any]) -> dict[str, Any]:
+    value = field.get("value")
+    if field.get("type") != "number" or not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        return field
+    number = str(Decimal(value).normalize() + 0)
+    return {**field, "value": number, "typed": number}
+
+
+def _without_moments(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_moments(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_moments(each) for each in value]
     if not isinstance(value, str):
         return value
     if _URL.match(value):
@@ -74,8 +108,8 @@ def changes(before: Result | None, after: Result) -> dict[str, Any]:
     """Return what a revision changes, in short: only what differs is named.
 
     ``{"from", "to"}`` for status, vendor_status, stage_id, assigned_to, title and review; ``fields``: keys of those
-    added, changed or removed; ``documents``: names; ``artifacts``: ``{"added", "changed", "removed"}``, each names.
-    A list that is cut says so in ``more``.
+    added, changed or removed; ``documents``: names; ``artifacts``: ``{"added", "changed", "removed"}``, each names;
+    ``other``: other keys of the result that differ. A list that is cut says so in ``more``.
     """
     before = before or Result(status="failed")
     found: dict[str, Any] = {
@@ -94,6 +128,9 @@ def changes(before: Result | None, after: Result) -> dict[str, Any]:
     }
     short = {name: [each[:LONGEST] for each in names[:MOST]] for name, names in lists.items() if names}
     found |= {name: short[name] for name in ("fields", "documents") if name in short}
+    one, two = content(before), content(after)
+    other = [name for name in _NAMED if one.get(name) != two.get(name)]
+    found |= {"other": other} if other else {}
     artifacts = {name: short[name] for name in ("added", "changed", "removed") if name in short}
     if artifacts:
         found["artifacts"] = artifacts
@@ -114,8 +151,8 @@ def _fields(result: Result) -> dict[str, Any]:
     """Return the values of every field by its key; those of one key together."""
     found: dict[str, list[Any]] = {}
     for each in _all_fields(result):
-        found.setdefault(each.key, []).append(each.model_dump(mode="json"))
-    return found
+        found.setdefault(each.key, []).append(_told(each.model_dump(mode="json"), numbers=True))
+    return {key: _told(values) for key, values in found.items()}
 
 
 def _all_fields(result: Result) -> Iterable[FieldValue]:

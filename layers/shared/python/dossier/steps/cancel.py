@@ -35,7 +35,9 @@ def cancel(
 
     """
     case = desk.cases.get(connection, reference)
-    if pending(case) or not desk.cases.change(connection, reference, cancelled_at=iso(now())):
+    marked = not pending(case) and desk.cases.change(connection, reference, cancelled_at=iso(now()))
+    case = desk.cases.get(connection, reference)
+    if not marked or pending(case):  # nothing is committed once it is marked
         state = "being published" if pending(case) else case.record.status.value
         raise InvalidCaseError(f"case {reference} is {state}: there is nothing to cancel")
     executions.stop(case.record.execution_arn, "Cancelled", "an operator cancelled the case")

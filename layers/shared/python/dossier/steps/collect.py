@@ -17,7 +17,6 @@ from dossier.errors import (
     StrayAnswerError,
     ThrottledError,
     UnauthorizedError,
-    VendorRejectedError,
 )
 from dossier.http import watched
 from dossier.models import CaseStatus, Document, iso, now
@@ -31,7 +30,7 @@ ITERATIONS = 200
 """Iterations of the Download map at most: an execution's history ends at 25,000 events."""
 TOGETHER = 2
 """Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
-PROVEN = 200
+PROVEN = 1000
 """Files of a later collection at most that storage is asked about though their entries in the list are the same."""
 
 
@@ -70,7 +69,8 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
         if old and (old.source, old.name, old.listed) == (record.source, record.name, record.listed):
             record = old
         else:
-            record = _former(record, job.case, proven=len(todo) < PROVEN) if collection else record
+            proven = len(todo) < PROVEN
+            record = _former(record, job.case, tells=artifact.tells, proven=proven) if collection else record
             desk.cases.put_artifact(connection, reference, record, collection=collection)
         if not record.settled:
             todo.append(index)
@@ -87,7 +87,7 @@ def _begun(connection: str, reference: str, collection: str, desk: Desk) -> Job:
     Not so on another try: what the first one has read is used again.
     """
     job = desk.load(connection, reference, collection)
-    label = collection or f"first-{job.case.record.attempt}"
+    label = job.label
     if job.case.collection.id != label:
         desk.refreshes.see(connection, reference)
         desk.cases.drop_artifacts(connection, reference, [each.index for each in job.case.staged], collection="stale")
@@ -100,24 +100,40 @@ def _followed(job: Job) -> Job:
     """Ask how documents stand that were not done when they were asked for last: they may be by now.
 
     So it is with a case whose deadline has passed, and one that is collected again. An assessment that its documents
-    were too late for is triggered once they are done.
+    were too late for is triggered once they are done; one that has failed is for ``dossier redrive``.
     """
     record = job.case.record
     if "documents" not in job.vendor.phases or not (record.late or job.collection):
         return job
-    changed = [
-        _state(job, each) for each in job.case.documents if each.document_id and (not each.finished or each.failed)
-    ]
-    job.desk.cases.put_documents(record.connection, record.reference, changed, fresh=False)
+    _ask_on(job)
     job = job.desk.load(record.connection, record.reference, job.collection)
-    if job.collection and not job.view.completed and len(job.vendor.phases) > 1:
+    if job.collection and job.case.record.late and len(job.vendor.phases) > 1:
         sent = [each for each in job.case.documents if each.document_id]
         if sent and all(each.finished for each in sent) and not all(each.failed for each in sent):
             try:
-                job.run(job.vendor.process(job.view))
-            except (NotReadyError, StrayAnswerError, VendorRejectedError):
+                stands = job.run(job.vendor.poll_results([job.view])).get(record.case_id or "")
+                if stands is None or not stands.failed:
+                    job.run(job.vendor.process(job.view))
+            except ConfigurationError:
+                raise
+            except (NotReadyError, StrayAnswerError, CaseFailedError):
                 return job  # it is what it is: the result says so
     return job
+
+
+def _ask_on(job: Job) -> None:
+    """Ask how each document stands that is not done; another try goes on with those that were not asked for."""
+    names, collection = (job.case.record.connection, job.case.record.reference), job.case.collection
+    left = [each for each in job.case.documents if each.document_id and (not each.finished or each.failed)]
+    done = collection.followed
+    try:
+        for each in left:
+            if each.index > done and (state := _state(job, each)) != each:
+                job.desk.cases.put_documents(*names, [state], fresh=False)
+            done = max(done, each.index)
+    finally:
+        if len(left) > 1 and done > collection.followed:
+            job.desk.cases.put_collection(*names, collection.model_copy(update={"followed": done}))
 
 
 def _state(job: Job, document: Document) -> Document:
@@ -146,13 +162,17 @@ def _record(index: int, artifact: Artifact, name: str) -> ArtifactRecord:
     )
 
 
-def _former(record: ArtifactRecord, case: Case, *, proven: bool) -> ArtifactRecord:
-    """Return the artifact as it stands if nothing says that it changed, and nobody can be asked for a proof."""
+def _former(record: ArtifactRecord, case: Case, *, tells: bool, proven: bool) -> ArtifactRecord:
+    """Return the artifact as it stands if its entry in the list is the same, and says enough.
+
+    Storage is asked whether the bytes are the same, by their ETag. Where it gives none, they are fetched again, unless
+    the entry ``tells`` of its content (a checksum, a size, a time of change).
+    """
     old = next((each for each in case.artifacts if (each.source, bool(each.key)) == (record.source, True)), None)
     if old is None:
         return record
     same = bool(record.listed) and (old.listed, old.name) == (record.listed, record.name)
-    if same and not record.error and not (old.etag and proven):
+    if same and not record.error and not (proven and (old.etag or not tells)):
         return old.model_copy(update={"index": record.index})
     return record.model_copy(update={"former": old})
 

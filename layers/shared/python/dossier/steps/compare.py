@@ -26,6 +26,10 @@ REACH = timedelta(hours=3)
 """How far back an account's list is read: a comparison that fails is made up for by the next two."""
 SETTLED = timedelta(minutes=30)
 """How long what was created is left alone: its answer may be on its way, lost and looked up, or told by a delivery."""
+AHEAD = timedelta(hours=1)
+"""How far a time of change may be ahead of the vendor's own web server: one that is further is a mistake, so it has no
+order, and any other time in its place is a change."""
+QUARTER = timedelta(minutes=15)
 MOST_AGAIN = 200
 """Cases of one connection that a comparison has collected again at most: each is an execution."""
 LONGEST = 90.0
@@ -92,15 +96,14 @@ def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Call
 
     for case_id, at in sorted(changed.cases.items(), key=cmp_to_key(order)):
         if spent() or len(again) >= MOST_AGAIN:
-            ahead = changed.seen is not None and vendor.later(at, changed.seen)
-            desk.refreshes.compared_to(name, str(changed.seen) if ahead else at)
+            left = {each: mark if vendor.later(at, mark) else at for each, mark in changed.seen.items()}
+            desk.refreshes.compared_to(name, left)
             return again
         for reference in desk.intents.references(name, case_id):
-            if _is_behind(desk.cases.find_record(name, reference), at, vendor):
-                ask(name, reference, desk=desk, executions=executions)
+            behind = _is_behind(desk.cases.find_record(name, reference), at, vendor)
+            if behind and ask(name, reference, desk=desk, executions=executions):
                 again.append(reference)
-    if changed.seen is not None:
-        desk.refreshes.compared_to(name, changed.seen)
+    desk.refreshes.compared_to(name, changed.seen)
     return again
 
 
@@ -110,10 +113,24 @@ def _is_behind(record: CaseRecord | None, at: str, vendor: Vendor) -> bool:
         return False
     if not (record.status.final or record.status is CaseStatus.DOWNLOADING):
         return False
-    if at == record.modified:  # read in the very second of the change, which may have had another one after it
-        changed, read = Stamp.of(at), Stamp.of(record.read_at)
-        return changed is not None and read is not None and changed.zoned and read.at <= changed.at
-    return record.modified is None or vendor.later(at, record.modified) is not False
+    if record.modified is None:
+        return True
+    changed, read = Stamp.of(record.modified), Stamp.of(record.read_at)
+    if at == record.modified:
+        return changed is not None and read is not None and _in_that_second(changed, read)
+    ahead = changed is not None and read is not None and changed.zoned and changed.at > read.at + AHEAD
+    return ahead or vendor.later(at, record.modified) is not False
+
+
+def _in_that_second(changed: Stamp, read: Stamp) -> bool:
+    """Whether a case was read in the very second of its change, which may have had another one after it.
+
+    Of a time without a zone only the minutes and seconds can be compared: zones differ by quarters of an hour.
+    """
+    since = read.at - changed.at
+    if changed.zoned:
+        return -AHEAD <= since <= timedelta(0)
+    return since % QUARTER < timedelta(seconds=1) or since % QUARTER > QUARTER - timedelta(seconds=5)
 
 
 def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:

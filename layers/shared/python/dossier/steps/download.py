@@ -59,9 +59,9 @@ def download(connection: str, reference: str, index: int, collection: str = "", 
 
     """
     job = desk.load_artifact(connection, reference, index, collection)
-    (artifact,) = job.case.collected(collection)
-    if artifact.settled:
-        return
+    artifact = next(iter(job.case.collected(collection)), None)
+    if artifact is None or artifact.settled:
+        return  # another collection has taken its place, or it is there
     try:
         with job.lease(f"artifact-{index}"), job.telling():
             done = _fetch(job, artifact)
@@ -136,13 +136,13 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
     where = job.run(job.vendor.locate(job.view, wanted))
     if where.path is not None:
         body = job.run(_answer(where.path, where.keep, job.vendor.refusal))
-        content = answer_digest(body)
-        if former is not None and _content_of(former, job) == content:
+        content, digest = answer_digest(body), hashlib.sha256(body).hexdigest()
+        if former is not None and former.sha256 == digest:
             return former.model_copy(update={"index": artifact.index, "content": content})
+        same = former is not None and _says(former, content, job)
         version = job.desk.objects.write(key, body, artifact.content_type or "application/json")
-        digest = hashlib.sha256(body).hexdigest()
         stored = {
-            "former": None,
+            "former": former.model_copy(update={"content": content}) if former is not None and same else None,
             "key": key,
             "version_id": version,
             "size": len(body),
@@ -164,14 +164,12 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
     return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **told})
 
 
-def _content_of(former: ArtifactRecord, job: Job) -> str:
-    """Return what a standing answer says; version 1 of Dossier did not write that down.
+def _says(former: ArtifactRecord, content: str, job: Job) -> bool:
+    """Whether a standing answer says the same; former versions of Dossier wrote that down in other ways, or not.
 
     It stands until it is replaced, so the latest version is read: the role may read no other (s3:GetObjectVersion).
     """
-    if former.content:
-        return former.content
-    return answer_digest(job.desk.objects.read(former.key or "") or b"")
+    return former.content == content or answer_digest(job.desk.objects.read(former.key or "") or b"") == content
 
 
 def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

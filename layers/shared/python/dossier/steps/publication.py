@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dossier.models import CaseStatus, iso, now
+from dossier.models import Document, iso, now
 from dossier.names import safe_name
-from dossier.result import SCHEMA_VERSION, Result, read_stored, unfinished
+from dossier.result import SCHEMA_VERSION, UNFINISHED, Result, at_work, read_stored, readable, unfinished
 from dossier.revisions import changes
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord, Case, RevisionRecord
@@ -93,12 +93,10 @@ def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
     body = None
     if record.revision:
         body = desk.objects.read(revision_key(*names, record.revision, "result.json"))
-    elif record.standing:
+    if body is None and record.standing:
         body = desk.objects.read(f"{folder(*names)}result.json")
-    try:
-        return (read_stored(body), 2 if record.revision else 1) if body else (None, 2)
-    except ValueError:
-        return None, 2
+    result = readable(body)
+    return result, 2 if record.revision or result is None else 1
 
 
 def adopt_first(case: Case, desk: Desk) -> None:
@@ -144,6 +142,9 @@ def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> 
         events: the bus.
         error: the name of the error by which a failed case is told.
 
+    Raises:
+        FileNotFoundError: a file of it is not kept any more.
+
     """
     desk, case, record = job.desk, job.case, job.case.record
     names, number = (record.connection, record.reference), record.committed or 0
@@ -172,9 +173,15 @@ def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> 
     return result
 
 
-def shown(case: Case, by: str) -> list[ArtifactRecord]:
-    """Return the artifacts of a collection that can be seen; of one that could not be fetched, what stood before."""
-    found = [(each.index, each if each.key else each.former) for each in case.collected(by)]
+def shown(case: Case, by: str, *, as_before: bool = False) -> list[ArtifactRecord]:
+    """Return the artifacts of a collection that can be seen; of one that could not be fetched, what stood before.
+
+    With ``as_before`` that is also shown of one that says the same as what stands, though its bytes are others.
+    """
+    found = [
+        (each.index, each if each.key and not (as_before and each.alike) else each.former)
+        for each in case.collected(by)
+    ]
     return [each.model_copy(update={"index": index}) for index, each in found if each is not None and each.key]
 
 
@@ -182,11 +189,25 @@ def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> Artifac
     """Return an artifact where it is to stay, once it is there."""
     prefix, key = folder(case.record.connection, case.record.reference), artifact.key or ""
     if not key.startswith(prefix):
+        if objects.stat(key) is None:  # it was kept for a week
+            _check_adopted(artifact, f"{prefix}artifacts/{artifact.name}", objects)
         there = objects.adopt(key, f"{prefix}artifacts/{artifact.name}")
-        return artifact.model_copy(update={"key": there.key, "version_id": there.version_id})
+        return artifact.model_copy(update={"key": there.key, "version_id": there.version_id, "former": None})
     if artifact.version_id is None:
         return artifact.model_copy(update={"version_id": objects.version_of(key)})
     return artifact
+
+
+def _check_adopted(artifact: ArtifactRecord, key: str, objects: Objects) -> None:
+    """Check that an artifact which its collection has no more is where it was to be put.
+
+    Raises:
+        FileNotFoundError: it is not: something else is there, or nothing.
+
+    """
+    there = objects.stat(key)
+    if there is None or there.size != artifact.size or objects.facts_of(key).sha256 != artifact.sha256:
+        raise FileNotFoundError(f"{artifact.name} was collected, and is not kept any more")
 
 
 def _remember(
@@ -211,12 +232,12 @@ def _remember(
             if old != new:
                 desk.cases.put_artifact(*names, new)
     before = desk.objects.read(revision_key(*names, number - 1, "result.json")) if number > 1 else None
-    changed = changes(read_stored(before) if before else None, result) if number > 1 else {}
+    changed = changes(readable(before), result) if number > 1 else None
     kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
     events.put(kind if number == 1 else "Case Updated", detail(result, desk.objects.bucket, changed))
-    short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed)
+    short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed or {})
     desk.cases.put_revision(*names, short)
-    ended = record.status.final and record.status is not CaseStatus.FAILED
+    desk.cases.put_documents(*names, _as_told(case, result), fresh=False)
     desk.cases.published(
         *names,
         number,
@@ -225,10 +246,10 @@ def _remember(
         error=error if result.status == "failed" else None,
         note=None,
         review=result.review or None,
-        completed_at=record.completed_at if ended and record.completed_at else iso(now()),
+        completed_at=result.completed_at or iso(now()),
         refused=None,
         unfinished=unfinished(result) or None,
-        late=record.late if unfinished(result) else None,
+        late=(record.late or UNFINISHED) if at_work(result) else None,
         collected_by=by or None,
         collected_at=result.collected_at,
         modified=modified,
@@ -241,8 +262,22 @@ def _remember(
     desk.cases.drop_artifacts(*names, [each.index for each in case.staged], collection=by or "stale")
 
 
+def _as_told(case: Case, result: Result) -> list[Document]:
+    """Return the documents that stand otherwise at their vendor than is written down."""
+    told = {each.document_id: each for each in result.documents if each.document_id}
+    found = []
+    for each in case.documents:
+        by_now = told.get(each.document_id or "")
+        if by_now is None or (by_now.error and UNFINISHED in by_now.error):
+            continue
+        stands = {"status": by_now.status, "error": by_now.error, "failed": by_now.error is not None}
+        if (changed := each.model_copy(update=stands)) != each:
+            found.append(changed)
+    return found
+
+
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what an event says of a case."""
+    """Return what an event says of a case; ``changed`` is what differs from the revision before, if there is one."""
     prefix = folder(result.connection, result.reference)
     told: dict[str, Any] = {
         "connection": result.connection,
@@ -262,7 +297,7 @@ def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None
         "result": f"{prefix}result.json",
         "manifest": f"{prefix}manifest.json",
     }
-    return {**told, "changes": dict(changed)} if changed else told
+    return told if changed is None else {**told, "changes": dict(changed)}
 
 
 def manifest(

@@ -10,7 +10,16 @@ from pathlib import PurePosixPath
 from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
 from dossier.http import watched
 from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
-from dossier.result import UNFINISHED, ArtifactResult, DocumentResult, FailedArtifact, FieldValue, Result, unfinished
+from dossier.result import (
+    UNFINISHED,
+    ArtifactResult,
+    DocumentResult,
+    FailedArtifact,
+    FieldValue,
+    Result,
+    at_work,
+    unfinished,
+)
 from dossier.revisions import content
 from dossier.settings import Connection
 from dossier.steps import refresh
@@ -28,8 +37,8 @@ from dossier.steps.publication import (
     write_unrevised,
 )
 from dossier.steps.reasons import reason_of
-from dossier.steps.work import Desk, Job
-from dossier.stores.cases import ArtifactRecord, Case, CaseRecord
+from dossier.steps.work import OVER, Desk, Job
+from dossier.stores.cases import ArtifactRecord, Case, CaseRecord, Collection
 from dossier.stores.events import Events
 from dossier.stores.objects import as_json, folder
 from dossier.stores.waits import Waits
@@ -37,6 +46,7 @@ from dossier.texts import line
 
 MOST_WARNINGS = 100
 """Most warnings of a case, each of 300 characters at most."""
+REFUSED_AFTER = "the vendor refused what the connection asks for afterwards"
 LONGEST_KEY = 1024
 """Longest key of an object, in bytes of UTF-8."""
 LONGEST_CONNECTION, NOBODYS = 64, "-"
@@ -56,20 +66,28 @@ def publish(
     """Publish a collected case, if anything is new; return its status and where its result is.
 
     Raises:
-        CaseFailedError: the vendor failed the case; everything is published all the same. Not of a refresh.
+        CaseFailedError: the vendor failed the case; everything is published all the same. Not of a refresh. A file of
+            a publication that broke off long ago is not kept any more: the case is collected anew.
         ConfigurationError: its artifacts have more bytes together than ``limits.case_bytes``.
 
     """
     names, number = (connection, reference), refresh.number_of(collection)
     job = desk.load(*names, collection)
     room(job)
-    made = None if job.case.record.committed is not None else _committed(job)
+    before = job.case.record.revision
+    made, again = (None, False) if job.case.record.committed is not None else _committed(job)
     if made is not None:
         job = desk.load(*names, collection)
     if job.case.record.committed is not None:
-        stand(job, made, events=events, error=_failure(job.case.record).__name__)
+        try:
+            stand(job, made, events=events, error=_failure(job.case.record).__name__)
+        except FileNotFoundError as gone:
+            desk.cases.abandon(*names, job.case.record.committed)
+            refresh.end(*names, number, desk=desk, executions=executions, error=f"{gone}: it is collected anew")
+            raise CaseFailedError(str(gone)) from gone
     case = desk.cases.get(*names)
-    refresh.end(*names, number, desk=desk, executions=executions, unfinished=case.record.unfinished)
+    more, progress = case.record.unfinished or again, case.record.revision > before
+    refresh.end(*names, number, desk=desk, executions=executions, unfinished=more, progress=progress)
     if not number and case.record.status is CaseStatus.FAILED:
         raise _failure(job.case.record)(case.record.reason or f"{job.vendor.name} failed the case")
     prefix = folder(*names)
@@ -84,18 +102,22 @@ def _failure(record: CaseRecord) -> type[CaseFailedError]:
     return DeadlinePassedError if record.late else CaseFailedError
 
 
-def _committed(job: Job) -> Made | None:
-    """Write down what was collected as the next revision, and return it.
+def _committed(job: Job) -> tuple[Made | None, bool]:
+    """Write down what was collected as the next revision, and return it; and whether the vendor is at work again.
 
-    None if nothing is new, or another revision stands by now.
+    None if nothing is new, or another collection has begun, or another revision stands by now. What the vendor does to
+    a completed case while it works on it again is no revision: what comes of it is.
     """
     desk, case, record = job.desk, job.case, job.case.record
     names, is_refresh = (record.connection, record.reference), bool(refresh.number_of(job.collection))
-    if record.collected_by == job.collection or (record.status.final and not is_refresh):
-        return None  # an earlier try has done it
+    if record.collected_by == job.collection or (record.status.final and not is_refresh) or not job.current:
+        return None, False  # an earlier try has done it, or a later collection does
     (result, raw), before = _read(job), record.standing
+    if job.view.completed and at_work(result) and case.refresh.looks < refresh.MOST_LOOKS:
+        return None, True
     former, version = standing(case, desk)
-    if former is not None and content(former, version=version) == content(result, version=version):
+    stands = result.model_copy(update={"artifacts": _artifacts(job, as_before=True)})
+    if former is not None and content(former, version=version) == content(stands, version=version):
         modified = job.vendor.modified(job.view, raw)
         as_of = (modified, case.collection.read_at)
         if as_of != (record.modified, record.read_at):
@@ -104,13 +126,25 @@ def _committed(job: Job) -> Made | None:
             error = _failure(record).__name__ if result.status == "failed" else None
             ended = {"reason": result.reason, "error": error, "completed_at": iso(now())}
             desk.cases.change(record.connection, record.reference, status=CaseStatus(result.status), note=None, **ended)
-        return None
+        _over(job)
+        return None, False
     adopt_first(case, desk)
     result = result.model_copy(update={"revision": before + 1})
     key = revision_key(*names, before + 1, "result.json")
     body = as_json(result.model_dump(mode="json"))
     written = desk.objects.write(key, body)
-    return Made(body, written, raw) if desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh) else None
+    committed = desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh)
+    return Made(body, written, raw) if committed else None, False
+
+
+def _over(job: Job) -> None:
+    """Forget a later collection with nothing new; first its name, so that another try publishes nothing."""
+    record = job.case.record
+    names = (record.connection, record.reference)
+    if job.collection:
+        job.desk.cases.put_collection(*names, Collection(id=f"{job.label}{OVER}", at=job.case.collection.at))
+        staged = [each.index for each in job.case.staged]
+        job.desk.cases.drop_artifacts(*names, staged, collection=job.collection)
 
 
 def _read(job: Job) -> tuple[Result, RawAnswers]:
@@ -119,7 +153,9 @@ def _read(job: Job) -> tuple[Result, RawAnswers]:
     raw, warnings = RawAnswers(job.desk.objects, *names), []
     files = shown(job.case, job.collection)
     result = job.vendor.read_result(job.view, Kept(raw, files, job.desk.objects))
-    if not job.view.completed and result.status in {"completed", "completed_with_failures"}:
+    if job.view.completed:
+        warnings += [each for each in job.case.record.warnings if each.startswith(REFUSED_AFTER)]
+    elif result.status in {"completed", "completed_with_failures"} and not at_work(result):
         answered: list[Mapping[str, str]] = []
         try:
             with job.telling():  # what was done stays, whatever comes
@@ -127,7 +163,7 @@ def _read(job: Job) -> tuple[Result, RawAnswers]:
         except UnauthorizedError:
             raise
         except CaseFailedError as error:
-            warnings.append(f"the vendor refused what the connection asks for afterwards: {error}")
+            warnings.append(f"{REFUSED_AFTER}: {error}")
         by_now = RawAnswers(job.desk.objects, *names) if answered else raw
         if by_now != raw:  # the vendor's answer says how the case stands since
             raw, result = by_now, job.vendor.read_result(job.view, Kept(by_now, files, job.desk.objects))
@@ -233,11 +269,8 @@ def _complete(result: Result, job: Job) -> Result:
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
         field.review = _wants_review(field, job.connection)
-    prefix = f"{folder(record.connection, record.reference)}artifacts/"
-    artifacts = [
-        ArtifactResult(name=each.name, key=f"{prefix}{each.name}", size=each.size, sha256=each.sha256)
-        for each in shown(job.case, job.collection)
-    ]
+    ended = record.status.final and record.status is not CaseStatus.FAILED
+    completed_at = record.completed_at if ended else None
     lost = [each for each in job.case.collected(job.collection) if each.error]
     told = {
         **_identity(job.case),
@@ -245,11 +278,21 @@ def _complete(result: Result, job: Job) -> Result:
         "warnings": _few([*_warnings(job.case), *result.warnings]),
         "review": any(field.review for field in fields),
         "documents": [_with_error(each, job, lost) for each in result.documents],
-        "artifacts": artifacts,
+        "artifacts": _artifacts(job),
         "failed_artifacts": [FailedArtifact(name=each.name, error=str(each.error)) for each in lost],
-        "completed_at": record.completed_at or iso(now()),
+        "completed_at": completed_at or iso(now()),
     }
-    return _judged(result.model_copy(update=told), record.late)
+    return _judged(result.model_copy(update=told), record.late, completed=job.view.completed)
+
+
+def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:
+    """Return a collection's artifacts; with ``as_before`` those that say the same as what stands are told as that."""
+    record = job.case.record
+    prefix = f"{folder(record.connection, record.reference)}artifacts/"
+    return [
+        ArtifactResult(name=each.name, key=f"{prefix}{each.name}", size=each.size, sha256=each.sha256)
+        for each in shown(job.case, job.collection, as_before=as_before)
+    ]
 
 
 def _with_error(document: DocumentResult, job: Job, lost: Sequence[ArtifactRecord]) -> DocumentResult:
@@ -263,8 +306,11 @@ def _with_error(document: DocumentResult, job: Job, lost: Sequence[ArtifactRecor
     return document.model_copy(update={"error": error})
 
 
-def _judged(result: Result, late: str | None) -> Result:
-    """Return the result with its status: what failed of it does not fail the whole, unless it is all of it."""
+def _judged(result: Result, late: str | None, *, completed: bool) -> Result:
+    """Return the result with its status: what failed of it does not fail the whole, unless it is all of it.
+
+    A case that was ``completed`` before does not fail because its documents can be read no more.
+    """
     nothing = not result.documents and not result.artifacts and result.status == "completed_with_failures"
     if late and unfinished(result) and nothing:
         result = result.model_copy(update={"status": "failed"})
@@ -275,7 +321,7 @@ def _judged(result: Result, late: str | None) -> Result:
     if result.status not in {"completed", "completed_with_failures"} or not (wrong or lost):
         return result
     reason = result.reason or "; ".join([*wrong, *lost])[:1000]
-    if wrong and len(wrong) == len(result.documents):
+    if wrong and len(wrong) == len(result.documents) and not completed:
         return result.model_copy(update={"status": "failed", "reason": late or reason})
     return result.model_copy(update={"status": "completed_with_failures", "reason": reason})
 

@@ -112,6 +112,10 @@ def resume(connection: str, reference: str, *, cases: Cases, executions: Executi
             f"case {reference} was refused before anything was sent to the vendor: there is nothing to resume, mend "
             "it and submit it again"
         )
+    if record.committed is not None:
+        raise InvalidCaseError(
+            f"a revision of case {reference} is being published: send it back to work once `dossier status` shows it"
+        )
     return _start(case, {**case_input(record, case.documents, bucket), "resume": True}, executions)
 
 

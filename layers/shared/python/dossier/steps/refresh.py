@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseStatus, now, refresh_name
+from dossier.models import CaseStatus, moment, now, refresh_name
 from dossier.steps.reasons import reason_of
-from dossier.steps.work import Desk
+from dossier.steps.work import OVER, Desk
 from dossier.stores.cases import Case, Cases, Refresh
 from dossier.stores.executions import Executions
 from dossier.stores.refreshes import Refreshes
@@ -42,6 +42,8 @@ def ask(connection: str, reference: str, *, desk: Desk, executions: Starts, insi
     refresh = desk.refreshes.ask(connection, reference)
     case = desk.cases.find(connection, reference)
     if case is None or not (pending(case) or refreshable(case, insist=insist)):
+        if case is None or case.record.status.final:
+            desk.refreshes.leave(connection, reference)
         return False
     start(connection, reference, refresh, executions=executions)
     return True
@@ -82,6 +84,9 @@ def begin(
 
     """
     case = cases.get(connection, reference)
+    if not pending(case) and not case.record.status.final:  # it went back to work, and collects by itself
+        refreshes.end(connection, reference, number, error=None, look_at=None, looks=0)
+        return None
     if not (pending(case) or refreshable(case, insist=True)):
         raise InvalidCaseError(f"case {reference} is {case.record.status.value}: there is nothing to collect again")
     return case if refreshes.begin(connection, reference, number, execution_arn) else None
@@ -96,26 +101,57 @@ def end(
     executions: Starts,
     error: str | None = None,
     unfinished: bool = False,
+    progress: bool = False,
 ) -> None:
-    """End a refresh, or (number 0) the case's first execution; start the next one if it was asked for meanwhile.
+    """End a refresh, or an execution of the case itself (number 0); start the next one if it was asked for meanwhile.
 
-    Done again it changes nothing, and starts what it had not started.
+    Done again it changes nothing, and starts what it had not started. One that failed before it collected anything
+    starts none: the next would fail of the same at once, and so on.
+
+    Args:
+        connection: the case's.
+        reference: the case's.
+        number: the refresh's.
+        desk: cases and refreshes.
+        executions: where the next one runs.
+        error: why it failed.
+        unfinished: whether something of the case is not done: it is looked at again, whoever asks.
+        progress: whether something was new: then the next look comes as soon as the first one did.
+
     """
     before = desk.refreshes.find(connection, reference)
-    again = error is not None or unfinished
-    look_at = now() + FIRST_LOOK * 2**before.looks if again and before.looks < MOST_LOOKS else None
-    refresh = desk.refreshes.end(connection, reference, number, error=error, look_at=look_at)
+    looks, look_at = _next_look(before, error=error, unfinished=unfinished, progress=progress)
+    refresh = desk.refreshes.end(connection, reference, number, error=error, look_at=look_at, looks=looks)
     if not refresh.wanted or refresh.execution_arn:
         return
     case = desk.cases.find(connection, reference)
-    if case is not None and (pending(case) or refreshable(case)):
+    began = case is not None and case.collection.id.removesuffix(OVER) == f"{REFRESH}{number}"
+    if case is None or (error is not None and number and not began):
+        return
+    if pending(case) or refreshable(case):
         start(connection, reference, refresh, executions=executions)
+
+
+def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress: bool) -> tuple[int, datetime | None]:
+    """Return how many looks in a row there are with the next one, and when it comes; None for no more.
+
+    A collection that somebody asked for before the next look was due does not put that off.
+    """
+    if error is None and not unfinished:
+        return 0, None
+    fresh = progress or (error is not None and before.error is None)
+    if not fresh and before.look_at and moment(before.look_at) > now():
+        return before.looks, moment(before.look_at)
+    looks = 0 if fresh else before.looks
+    return (looks + 1, now() + FIRST_LOOK * 2**looks) if looks < MOST_LOOKS else (0, None)
 
 
 def fail(
     connection: str, reference: str, number: int, execution_arn: str, reason: str, *, desk: Desk, executions: Starts
 ) -> None:
     """End a refresh that failed: its case stays as it is, and is looked at again later."""
+    if desk.cases.find_record(connection, reference) is None:
+        return  # its records were removed meanwhile
     running = desk.refreshes.find(connection, reference)
     mine = running.execution_arn in {None, execution_arn}  # none, if it died before Accept
     if mine and running.number == number - 1:
@@ -138,7 +174,7 @@ def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: date
     if execution is not None and execution.status == "RUNNING":
         return None
     if execution is None and refresh.execution_arn is None:
-        case = desk.cases.find(*names) if refresh.wanted else None
+        case = desk.cases.find(*names) if refresh.wanted and not refresh.error else None  # else it waits for its look
         if case is None or not (pending(case) or refreshable(case)):
             return None
         start(*names, refresh, executions=executions)
@@ -146,11 +182,24 @@ def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: date
     if execution is not None and execution.stopped_at is not None and execution.stopped_at > ended_by:
         return None
     if execution is not None and execution.status == "SUCCEEDED" and not refresh.execution_arn:
-        return None
+        return _skipped(refresh, desk=desk, executions=executions)
     reason = reason_of(execution.cause) if execution and execution.cause else ""
     reason = reason or f"its execution ended as {execution.status if execution else 'unknown'}"
     fail(*names, number, arn, reason, desk=desk, executions=executions)
     return f"case {names[1]} at {names[0]}: its refresh ended: {reason}"
+
+
+def _skipped(refresh: Refresh, *, desk: Desk, executions: Starts) -> str | None:
+    """Start a refresh under the next number where its own has an execution of a case before it, of the same name.
+
+    The case's records were removed after their time, and AWS keeps the names of executions for 90 days.
+    """
+    names, number = (refresh.connection, refresh.reference), refresh.number + 1
+    by_now = desk.refreshes.find(*names)
+    if by_now.number != refresh.number or by_now.execution_arn or not by_now.wanted:
+        return None
+    end(*names, number, desk=desk, executions=executions)
+    return f"case {names[1]} at {names[0]} was to be collected again under a name that is taken"
 
 
 def number_of(collection: str) -> int:

@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 LONGEST_PAUSE = 30
 """Seconds until a step that met trouble is tried again, at most (its retrier, ``infra/state_machine.py``)."""
 SOON = f"Next attempt within {LONGEST_PAUSE} s"
+OVER = " is over"
+"""After the name of a collection of which nothing is published."""
 _COMPLETED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
@@ -110,6 +112,16 @@ class Job:
     """The collection that it is for (empty: the first); what a later one reads is kept apart until it is published."""
 
     @property
+    def label(self) -> str:
+        """What names the collection in the table, where the first one of each attempt has a name as well."""
+        return self.collection or f"first-{self.case.record.attempt}"
+
+    @property
+    def current(self) -> bool:
+        """Whether no other collection has begun since: what is listed of the case is this one's."""
+        return self.case.collection.id in {self.label, ""}
+
+    @property
     def view(self) -> CaseView:
         """The case as the vendor adapter sees it."""
         record = self.case.record
@@ -123,7 +135,7 @@ class Job:
             appends=record.appends_to is not None and bool(self.case.documents),
             before=None if record.known_files is None else frozenset(record.known_files),
             sent_at=record.sent_at,
-            completed=record.status in _COMPLETED,
+            completed=record.status in _COMPLETED and not record.late,
             said=self.case.said,
         )
 

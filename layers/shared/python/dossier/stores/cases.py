@@ -136,7 +136,12 @@ class ArtifactRecord(Stored):
     error: str | None = None
     """Why it could not be fetched."""
     former: ArtifactRecord | None = None
-    """Of a later collection, until it is settled: the same file as it stands."""
+    """Of a later collection: the same file as it stands, until this one is settled, or as this one says the same."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether it has other bytes than what stands, and says the same: it comes along with what is new, if any."""
+        return self.key is not None and self.former is not None and self.former.content == self.content != ""
 
     @property
     def settled(self) -> bool:
@@ -153,6 +158,8 @@ class Collection(Stored):
     read_at: str | None = None
     """When the vendor began to answer, by its own clock."""
     warnings: tuple[str, ...] = ()
+    followed: int = -1
+    """The last document, by its index, that was asked for once more."""
 
 
 class RevisionRecord(Stored):
@@ -368,10 +375,11 @@ class Cases:
             "refused": None,
             "dismissed_at": None,
             "late": None,
+            "cancelled_at": None,
             "deadline": record.deadline,
         }
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
-        failed &= Attr("expired_at").not_exists()  # its records are being removed
+        failed &= Attr("expired_at").not_exists() & Attr("committed").not_exists()  # removed, or published, just now
         if self._table.update(item["pk"], "CASE", changes, when=failed):
             return None
         return _record(self._table.get(item["pk"], "CASE") or found)
@@ -480,7 +488,7 @@ class Cases:
             before = before | Attr("revision").not_exists() | (Attr("revision").eq(0) & Attr("status").is_in(_FINAL))
         final = Attr("status").is_in(_FINAL)
         changes = {"committed": number, "committed_by": by}
-        when = free & before & (final if ended else ~final)
+        when = free & before & (final if ended else ~final & Attr("cancelled_at").not_exists())
         return self._table.update(case_key(connection, reference), "CASE", changes, when=when)
 
     def published(self, connection: str, reference: str, number: int, **changes: Any) -> None:
@@ -488,6 +496,11 @@ class Cases:
         changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": iso(now())}
         mine = Attr("committed").eq(number)
         self._table.update(case_key(connection, reference), "CASE", changes, when=mine)
+
+    def abandon(self, connection: str, reference: str, number: int) -> None:
+        """Note that a committed revision cannot be published any more: another collection makes it anew."""
+        gone = {"committed": None, "committed_by": None}
+        self._table.update(case_key(connection, reference), "CASE", gone, when=Attr("committed").eq(number))
 
     def collected_as_of(self, connection: str, reference: str, modified: str | None, read_at: str | None) -> None:
         """Note when the vendor had changed its case last, and when that was read, of what has nothing new in it."""

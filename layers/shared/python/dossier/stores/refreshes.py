@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -12,6 +12,8 @@ from dossier.stores.cases import Refresh
 from dossier.stores.table import Item, Table, case_key
 
 _SK = "REFRESH"
+_ANY = Attr("pk").not_exists() | Attr("pk").exists()
+"""Whether there is such an item or not."""
 
 
 class Refreshes:
@@ -27,7 +29,7 @@ class Refreshes:
     def ask(self, connection: str, reference: str) -> Refresh:
         """Count that somebody wants the case collected again."""
         pk = case_key(connection, reference)
-        self._table.add(pk, _SK, "asked", 1, when=Attr("pk").not_exists() | Attr("pk").exists())
+        self._table.add(pk, _SK, "asked", 1, when=_ANY)
         self._index(connection, reference)
         return self.find(connection, reference)
 
@@ -51,23 +53,30 @@ class Refreshes:
         return self._table.update(case_key(connection, reference), _SK, changes, when=mine & turn)
 
     def end(
-        self, connection: str, reference: str, number: int, *, error: str | None, look_at: datetime | None
+        self,
+        connection: str,
+        reference: str,
+        number: int,
+        *,
+        error: str | None,
+        look_at: datetime | None,
+        looks: int,
     ) -> Refresh:
         """Note that a refresh has ended, and when to look again whatever is asked; done again it changes nothing.
 
-        Number 0 is the case's first execution, which is none.
+        Number 0 is an execution of the case itself, which is none.
         """
         pk, found = case_key(connection, reference), self.find(connection, reference)
-        if found.number > number or (number and found.number == number):
+        if number and found.number >= number:
             return found
-        if not number and (found.execution_arn or (look_at is None and found == Refresh())):
-            return found  # the first refresh runs by now; or nobody asked, and nothing is left to do, as of most cases
+        if not number and (found.execution_arn or (look_at is None and not found.asked and not found.look_at)):
+            return found  # a refresh runs by now; or nobody asked, and nothing is left to do, as of most cases
         changes: Item = {
-            "number": number,
+            "number": number or found.number,
             "execution_arn": None,
             "started_at": None,
             "error": error,
-            "looks": found.looks + 1 if look_at else None,
+            "looks": looks if look_at else None,
             "look_at": iso(look_at) if look_at else None,
             **_indexed(connection, reference, iso(look_at or now())),
         }
@@ -80,21 +89,32 @@ class Refreshes:
             self._table.update(pk, _SK, {"gsi_pk": None, "gsi_sk": None}, when=Attr("pk").exists() & done)
         return self.find(connection, reference)
 
+    def leave(self, connection: str, reference: str) -> None:
+        """Note that nobody collects a case again, as it has ended in another way: it is not looked for any more."""
+        nobody = Attr("execution_arn").not_exists() & Attr("look_at").not_exists()
+        gone: Item = {"gsi_pk": None, "gsi_sk": None}
+        self._table.update(case_key(connection, reference), _SK, gone, when=Attr("pk").exists() & nobody)
+
     def pending(self, connection: str) -> Iterator[Refresh]:
         """Yield the refreshes of a connection that run, were asked for, or are to be looked at."""
         for item in self._table.index(f"REFRESHES#{connection}"):
             yield _refresh(item)
 
-    def compared(self, connection: str) -> str | None:
-        """Return the time, by the vendor's own clock, up to which its account's changes were looked at."""
-        found = self._table.get(f"COMPARED#{connection}", "COMPARED")
-        return None if found is None else str(found["seen"])
+    def compared(self, connection: str) -> dict[str, str]:
+        """Return the times, by the vendor's own clock, up to which the changes in its account's lists were looked at.
 
-    def compared_to(self, connection: str, seen: str) -> None:
-        """Note the time up to which an account's changes were looked at."""
-        self._table.update(
-            f"COMPARED#{connection}", "COMPARED", {"seen": seen}, when=Attr("seen").not_exists() | Attr("seen").ne(seen)
-        )
+        That under an empty name is for all lists: former versions of Dossier had one for the account.
+        """
+        found = self._table.get(f"COMPARED#{connection}", "COMPARED") or {}
+        before = {"": str(found["seen"])} if "seen" in found else {}
+        return {**before, **{str(name): str(at) for name, at in found.get("lists", {}).items()}}
+
+    def compared_to(self, connection: str, seen: Mapping[str, str]) -> None:
+        """Note the times up to which the changes in an account's lists were looked at; others stay."""
+        before = self.compared(connection)
+        lists = {name: at for name, at in {**before, **seen}.items() if name}
+        if lists != {name: at for name, at in before.items() if name}:
+            self._table.update(f"COMPARED#{connection}", "COMPARED", {"lists": lists}, when=_ANY)
 
     def due(self, connection: str, at: datetime) -> Iterator[Refresh]:
         """Yield the refreshes whose next look has come, and which nobody makes now."""

@@ -54,11 +54,12 @@ from dossier.vendors.docsumo.settings import DocsumoConnection, own
 REQUEST_BYTES = 100_000_000
 """Most bytes of documents in one upload request; a case with more is sent in several."""
 
-SAID = (
-    "filename", "status", "created_at", "created_date", "modified_at", "modified_date", "updated_at",
-    "size", "version", "checksum", "md5", "sha256", "etag",
+TELLING = (
+    "modified_at", "modified_date", "updated_at", "size", "version", "checksum", "md5", "sha256", "etag",
 )  # fmt: skip
-"""What a file's entry in the list may say of its content: the guide has the first three, others would be as telling."""
+"""What a file's entry in the list may say that changes with its content; the guide has none of them."""
+SAID = ("filename", "status", "created_at", "created_date", *TELLING)
+"""What of a file's entry counts; the guide has the first three."""
 LAG = timedelta(seconds=30)
 """How long after an upload what the list says of its case is doubted, if it is dated before."""
 CANDIDATES = 200
@@ -283,7 +284,14 @@ class Docsumo:
         listed = {each.id: each for each in files if each.id}
         named = sorted((each.name or id_, id_) for id_, each in listed.items())
         return tuple(
-            Artifact(name, id_, mimetypes.guess_type(name)[0], _said(listed[id_]), _unfinished(listed[id_]))
+            Artifact(
+                name,
+                id_,
+                mimetypes.guess_type(name)[0],
+                _said(listed[id_]),
+                _unfinished(listed[id_]),
+                tells=not listed[id_].raw.keys().isdisjoint(TELLING),
+            )
             for name, id_ in named
             if _matches(name, connection.artifacts.include)
         )
@@ -338,23 +346,26 @@ class Docsumo:
     def later(self, one: str, other: str) -> bool | None:
         """Compare two times of change, unless they are of different forms or one is none."""
         first, second = Stamp.of(one), Stamp.of(other)
-        if first is None or second is None or first.zoned != second.zoned or first == second:
+        if first is None or second is None or not (first.before(second) or second.before(first)):
             return None
-        return second.at < first.at
+        return second.before(first)
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
         return read_hint(body)
 
-    def changed(self, connection: Connection, since: str | None) -> Flow[Changed]:
-        """Read each case type's list, the latest change first, down to ``since`` (guide 1.B)."""
-        found, stamp = Changed(), None if since is None else Stamp.of(since)
+    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:
+        """Read each case type's list, the latest change first, down to ``since`` of it (guide 1.B)."""
+        cases, seen = dict[str, str](), dict[str, str]()
         for casetype in own(connection).casetypes:
-            more = yield from flows.changed(_with(own(connection), casetype), stamp)
-            one, other = more.seen, found.seen
-            seen = one if other is None or (one is not None and self.later(one, other)) else other
-            found = Changed({**found.cases, **more.cases}, seen)
-        return found
+            answered: list[Mapping[str, str]] = []
+            stamp = Stamp.of(since.get(casetype, since.get("")))
+            flow = watched(flows.changed(_with(own(connection), casetype), stamp), answered)
+            more, mark = yield from flow
+            mark = mark and flows.not_ahead(mark, min(dates(answered), default=None))
+            cases |= more
+            seen |= {casetype: mark} if mark else {}
+        return Changed(cases, seen)
 
     def concerns(self, connection: Connection, hint: Hint) -> bool:
         """Whether the delivery names no case type, or one of the connection's among others."""

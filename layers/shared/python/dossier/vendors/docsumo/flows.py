@@ -11,8 +11,8 @@ from typing import Any, get_args
 from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.lost import proves, reaches_back
-from dossier.models import now
-from dossier.ports import Changed, Intent, Seen, never
+from dossier.models import iso, moment, now
+from dossier.ports import Intent, Seen, never
 from dossier.stamps import Stamp, by_our_clock, newest_first
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
@@ -31,6 +31,10 @@ _STALE_PAGES = 2
 """Pages in a row without anything new after which a list counts as walked, whatever total it claims."""
 _AHEAD = 10
 """Latest changes that each comparison looks at once more."""
+LAGS = timedelta(minutes=2)
+"""How long after a change the list may not have it yet."""
+_ZONES = timedelta(hours=14)
+"""How far the clocks of the zones are ahead of UTC, at most."""
 _ODD = 10
 """One in so many entries may have a time far in the future, by whatever mistake, without hiding the others."""
 
@@ -242,11 +246,11 @@ def having(connection: DocsumoConnection, wanted: Collection[str]) -> Flow[froze
     return listed(walked.entries)
 
 
-def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[Changed]:
+def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[tuple[dict[str, str], str | None]]:
     """Return the cases that the list dates as changed at ``since`` or later, the latest ``RECENT`` without it.
 
-    The next look goes back to the case that is listed after the first ``_AHEAD``: so many may have a time in the
-    future, by whatever mistake, without hiding what changes meanwhile.
+    Returns them with where the next look begins: the case that is listed after the first ``_AHEAD``, as what changes in
+    the same seconds may be listed later (``not_ahead`` for more than these); None if there are no more.
     """
 
     def enough(found: Sequence[Entry]) -> bool:
@@ -258,7 +262,22 @@ def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[Changed]
     told = [(str(each.case_id), each.modified, each.raw) for each in walked.entries if each.case_id and each.modified]
     told = [each for each in told if since is None or not each[1].before(since)]
     dates = {case_id: str(raw.get("modified_date")) for case_id, _, raw in told}
-    return Changed(dates, [*dates.values()][_AHEAD] if len(dates) > _AHEAD else None)
+    return dates, [*dates.values()][_AHEAD] if len(dates) > _AHEAD else None
+
+
+def not_ahead(mark: str, listed_at: str | None) -> str | None:
+    """Return a time of change, but none that is later than ``LAGS`` before its list was read, by the vendor's clock.
+
+    Entries may be dated in the future, by whatever mistake: however many they are, they hide no change. None for such a
+    time without a zone, as nobody knows what is not ahead there.
+    """
+    stamp = Stamp.of(mark)
+    if stamp is None or listed_at is None:
+        return mark
+    if not stamp.zoned:
+        return mark if stamp.at <= moment(listed_at) + _ZONES else None
+    latest = moment(listed_at) - LAGS
+    return mark if stamp.at <= latest else iso(latest)
 
 
 def _past(found: Sequence[Entry], age: timedelta | None) -> bool:

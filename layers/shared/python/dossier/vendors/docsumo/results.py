@@ -8,7 +8,7 @@ from typing import Any, Literal
 from dossier.http import decode
 from dossier.models import Document
 from dossier.ports import CaseView
-from dossier.result import UNFINISHED, DocumentResult, Result
+from dossier.result import NO_FILES, UNFINISHED, DocumentResult, Result
 from dossier.vendors.docsumo import replies
 from dossier.vendors.docsumo.matching import match
 from dossier.vendors.docsumo.replies import Entry, File, Sent
@@ -17,7 +17,6 @@ from dossier.vendors.docsumo.settings import Done
 CASE, FILES, NAMED, AFTER, UPLOAD = "case", "files", "files-", "after", "upload-"
 """Names under which raw answers are kept: the list page with the case, its files, its files by each document's name,
 the after-steps, each upload."""
-NO_FILES = "the vendor's file search finds nothing, though the case has documents"
 Ended = Literal["completed", "completed_with_failures", "failed"]
 
 
@@ -64,7 +63,7 @@ def read_result(
         reason = f'the case was {UNFINISHED} (the vendor says "{entry.status or entry.stage_id}")'
     partly = bool(errors) or (not finished and triggered)
     ended: Ended = "failed" if failed or wholly else "completed_with_failures" if partly else "completed"
-    said = _after(_data(raw.get(AFTER)), entry)
+    said = _after(_data(raw.get(AFTER)), entry, since=case.completed)
     return Result(
         case_id=case.case_id,
         vendor_status=entry.status if entry else None,
@@ -80,7 +79,7 @@ def read_result(
 
 def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
     """Return when the vendor says that it changed the case last, as it writes that."""
-    said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id))
+    said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id), since=case.completed)
     return str(said.raw["modified_date"]) if said is not None and said.modified is not None else None
 
 
@@ -99,13 +98,17 @@ def _files(raw: Mapping[str, bytes]) -> list[File]:
     return list({each.id: each for files in named for each in files}.values())
 
 
-def _after(answer: dict[str, Any], entry: Entry | None) -> Entry | None:
-    """Return the case as the after-steps left it, unless its entry in the list is later: both by the vendor's clock."""
+def _after(answer: dict[str, Any], entry: Entry | None, *, since: bool) -> Entry | None:
+    """Return the case as the after-steps left it, unless its entry in the list is later: both by the vendor's clock.
+
+    An entry that was read ``since`` then is later, unless the list lags behind and dates it before them.
+    """
     after = replies.entry(answer)
     if entry is None or after.case_id != entry.case_id or after.modified is None:
         return entry
     at = entry.modified
-    return after if at is None or at == after.modified or at.before(after.modified) else entry
+    behind = at is not None and at.before(after.modified)
+    return after if behind or (not since and (at is None or at == after.modified)) else entry
 
 
 def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[DocumentResult]:
@@ -123,7 +126,8 @@ def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[Docume
 def _of_document(document: Document, file: File | None, answer: Sent | None) -> DocumentResult:
     status = (file and file.status) or document.status or (answer and answer.status) or None
     error = failure(file.status, file.error) if file else failure(answer.status, answer.error) if answer else None
-    if document.error or document.failed:
+    told_by_file = file is not None and document.document_id is not None
+    if (document.error or document.failed) and not told_by_file:
         error = document.error or error or "it failed"
     return DocumentResult(document_id=document.document_id, name=document.name, status=status, error=error)
 

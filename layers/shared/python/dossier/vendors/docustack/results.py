@@ -11,7 +11,7 @@ from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.replies import name as short
-from dossier.result import DocumentResult, FieldValue, Result
+from dossier.result import UNFINISHED, DocumentResult, FieldValue, Result
 from dossier.values import field
 from dossier.vendors.docustack.answers import NO_REASON, document_state, problem, text
 from dossier.vendors.docustack.requests import kept_as
@@ -46,6 +46,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
     failed = state.failed or (document.failed and not state.finished)
     own = document.error if document.error != NO_REASON else None
     error = problem(answer) or own or case.said.get(document.job_id or "") or NO_REASON
+    again = document.finished and bool(state.status) and not state.finished
     values = answer.get("field_values")
     fields = list(read_fields(values))
     unnamed = len(values) - len(fields) if isinstance(values, list) else 0
@@ -58,7 +59,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
         document_id=document.document_id,
         name=(short(text(answer.get("name")) or "") if not document.key and not document.ref else "") or document.name,
         status=state.status or document.status,
-        error=error if failed else None,
+        error=f"{UNFINISHED}: DocuStack processes it again" if again else error if failed else None,
         fields_extracted=told,
         fields=fields,
     )

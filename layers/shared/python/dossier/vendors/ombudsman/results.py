@@ -48,7 +48,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     if CASE_ENDED.get(status(answer), False):
         result.status = "failed"
         result.reason = problem(answer) or "the vendor's assessment failed"
-    elif status(answer) and status(answer) not in CASE_ENDED and not case.completed:
+    elif status(answer) and status(answer) not in CASE_ENDED:
         result.status = "completed_with_failures" if len(failed) < len(documents) else "failed"
         result.reason = f'the assessment was {UNFINISHED} (the vendor says "{status(answer)}")'
     elif failed:
@@ -115,12 +115,13 @@ def _document(
     error = problem(answer) or (document.error if document else None) or "the vendor could not process it"
     insights = answer.get("case_insights")
     named = (document.name if document else None) or document_id or ""
+    again = document is not None and document.finished and bool(state.status) and not state.finished
     return DocumentResult(
         document_id=document_id,
         external_document_id=identifier(answer.get("external_document_id")),
         name=document.name if document else None,
         status=state.status or (document.status if document else None),
-        error=error if failed else None,
+        error=f"{UNFINISHED}: the vendor processes it again" if again else error if failed else None,
         title=text(answer.get("title")),
         description=text(answer.get("short_description")),
         summary=text(answer.get("summary")),
