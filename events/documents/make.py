@@ -62,6 +62,7 @@ def boxed(*brands: bytes) -> bytes:
 FILES = {
     "encrypted.pdf": pdf(pages=True, trailer=b" /Encrypt 4 0 R /ID [(a) (a)]"),
     "no-pages.pdf": pdf(pages=False),
+    "empty.pdf": PDF,
     "types/photo.heic": boxed(b"heic", b"mif1", b"heic"),
     "types/photo.avif": boxed(b"avif", b"avif", b"mif1", b"miaf"),
     "types/photo.jp2": b"\x00\x00\x00\x0cjP  \r\n\x87\n\x00\x00\x00\x14ftypjp2 \x00\x00\x00\x00jp2 ",
@@ -73,6 +74,12 @@ FILES = {
     "types/pdf-inside.tar": tarred(),
     "types/pdf-inside.eml": b"From: a@example.com\r\nSubject: the file\r\n\r\n" + PDF,
     "types/pdf-inside.html": b"<!doctype html>\n<title>A page about %PDF-1.7</title>\n",
+    "types/pdf-inside.log": b"2026-01-31 read a file that begins with\n%PDF-1.7\nand closed it\n",
+    "types/pdf-inside.mime": b"--part\r\nContent-Type: application/pdf\r\n\r\n" + PDF + b"\r\n--part--\r\n",
+    "types/pdf-inside.cpio": b"070701" + b"0" * 104 + b"a.pdf\x00" + PDF + b"070701" + b"0" * 104 + b"TRAILER!!!\x00",
+    "types/pdf-inside.p7m": b"0\x80\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x02\xa0\x80" + PDF,
+    "types/pdf-after-bytes": b"\x00\x05a.pdf" + bytes(121) + pdf(pages=True),
+    "types/raw.cr2": b"II*\x00\x10\x00\x00\x00CR\x02\x00" + bytes(8),
     "types/begins-with-BM.txt": b"BM is how this text begins.\n",
 }
 

@@ -83,6 +83,62 @@ def test_a_name_alone_says_nothing(head: bytes, name: str, kind: str) -> None:
     assert sniff(head, name) == kind
 
 
+PDF_INSIDE = b"%PDF-1.7\n1 0 obj\nendobj\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b'{"type": "',
+        b"type,name\n",
+        b"const magic = '",
+        b"# How a file begins\n\n",
+        b"name: x\nfile: |\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n",
+        b"MIME-Version: 1.0\r\nX: y\r\n\r\n",
+        b"Subject : x\r\nTo: b\r\n\r\n",
+        "Betreff-ü: x\r\n\r\n".encode(),
+        b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n",
+        b"MSCF" + bytes(50),
+        b"!<arch>\na.pdf/    `\n",
+        b"\x28\xb5\x2f\xfd\x00",
+        b"\x04\x22\x4d\x18\x00",
+        b"\x1f\x9d\x00",
+        b"SQLite format 3\x00",
+        b"OggS\x00",
+        b"ID3\x04",
+        b"\xca\xfe\xba\xbe",
+        b"0\x82\x10\x00\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x02",
+        b"\x00\x00\x01\x00\x01\x00",
+        b"8BPS\x00\x01",
+        bytes(128) + b"DICM",
+        b"\xff\x0a\x00",
+        b"AT&TFORM\x00",
+        b"FWS\x06",
+        b"%FDF-1.2\n",
+        b"\xc5\xd0\xd3\xc6\x00",
+        b"\x78\x9f\x3e\x22\x00",
+    ],
+)
+def test_what_has_a_pdf_in_it_is_no_pdf(before: bytes) -> None:
+    """Lines of text, an archive, a database, a sound: a PDF's first line a little later changes nothing about it."""
+    inside = b"%PDF-1.4'" if before.endswith((b'"', b"'")) else PDF_INSIDE
+    for whole in (before + inside, before + b"%PDF-1.4 is how it begins\n"):
+        assert sniff(whole[:HEAD], "a.pdf", whole[-media.TAIL :]) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "before", [b"\r\n\n ", b"\xef\xbb\xbf", bytes(16), b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER\r\n", b"\x01\x02junk\xff"]
+)
+def test_a_pdf_may_begin_a_little_later(before: bytes) -> None:
+    """Readers take one whose first line stands within the first KiB (ISO 32000-1, annex H); it ends as a PDF does."""
+    whole = before + PDF_INSIDE
+    assert sniff(whole[:HEAD], "x", whole[-media.TAIL :]) == media.PDF
+    cut = before + PDF_INSIDE + b"something else"
+    blank = before.strip(b"\xef\xbb\xbf\x00\r\n ") == b"" or before.startswith(b"\x1b")
+    assert (sniff(cut[:HEAD], "x", cut[-media.TAIL :]) == media.PDF) is blank
+
+
 def _zip(*names: str, flags: int = 0) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
@@ -124,7 +180,13 @@ def test_an_archive_of_pdfs_is_no_pdf() -> None:
 
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("encrypted.pdf", "encrypted"), ("no-pages.pdf", "without pages"), ("invoice.pdf", None), ("scan.tiff", None)],
+    [
+        ("encrypted.pdf", "encrypted"),
+        ("no-pages.pdf", "without pages"),
+        ("empty.pdf", "without pages"),
+        ("invoice.pdf", None),
+        ("scan.tiff", None),
+    ],
 )
 def test_a_pdf_that_gives_nothing_for_its_money_is_seen(name: str, word: str | None) -> None:
     """An encrypted PDF and one without pages are known before they are sent."""
@@ -146,7 +208,9 @@ def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
     ("name", "kind"),
     [("photo.heic", media.HEIC), ("photo.avif", media.AVIF), ("photo.jp2", media.JP2), ("big.tiff", media.TIFF),
      ("letter", media.DOCX), ("pdf-inside.zip", UNKNOWN), ("pdf-inside.tar", UNKNOWN), ("pdf-inside.eml", UNKNOWN),
-     ("pdf-inside.html", UNKNOWN), ("begins-with-BM.txt", UNKNOWN)],
+     ("pdf-inside.html", UNKNOWN), ("begins-with-BM.txt", UNKNOWN), ("pdf-inside.log", UNKNOWN),
+     ("pdf-inside.mime", UNKNOWN), ("pdf-inside.cpio", UNKNOWN), ("pdf-inside.p7m", UNKNOWN), ("raw.cr2", UNKNOWN),
+     ("pdf-after-bytes", media.PDF)],
 )  # fmt: skip
 def test_each_file_of_ours_is_what_it_is(name: str, kind: str) -> None:
     """The small files made for this are told apart by their bytes, under whatever name."""

@@ -36,25 +36,68 @@ _OTHERS = (
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"PK\x07\x08", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip file"),
+    (b"\x1f\x9d", "a compressed file"),
+    (b"\x1f\xa0", "a compressed file"),
     (b"BZh", "a bzip2 file"),
     (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"\x04\x22\x4d\x18", "an LZ4 file"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"MSCF", "a CAB archive"),
+    (b"!<arch>\n", "an ar archive"),
+    (b"07070", "a cpio archive"),
+    (b"xar!", "a xar archive"),
+    (b"\x78\x9f\x3e\x22", "an Outlook attachment (winmail.dat)"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or encrypted Office file"),
     (b"{\\rtf", "an RTF file"),
     (b"%!PS", "a PostScript file"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (b"%FDF-", "a PDF form's data"),
+    (b"SQLite format 3\x00", "a database"),
+    (b"HTTP/", "a web server's answer"),
+    (b"II*\x00\x10\x00\x00\x00CR", "a camera's raw image"),
+    (b"8BPS", "a Photoshop image"),
+    (b"gimp xcf", "a GIMP image"),
+    (b"AT&TFORM", "a DjVu file"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\x00\x00\x01\x00", "an icon"),
+    (b"\xd7\xcd\xc6\x9a", "a metafile"),
+    (b"OggS", "a sound or a video"),
+    (b"ID3", "a sound or a video"),
+    (b"fLaC", "a sound or a video"),
+    (b"\x1aE\xdf\xa3", "a sound or a video"),
+    (b"FWS", "a Flash file"),
+    (b"CWS", "a Flash file"),
     (b"MZ", "a program"),
     (b"\x7fELF", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
 )
 """Signatures of what no vendor is known to read, whatever else is in it."""
+_SIGNED = re.compile(rb"0[\x80-\x84].{0,4}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL)
+"""A signed or encrypted message (RFC 5652, section 3): its ContentInfo begins with an object identifier of PKCS #7."""
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF = frozenset({b"avif", b"avis"})
 _BITMAP_HEADS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 """Sizes of a bitmap's second header (BITMAPCOREHEADER to BITMAPV5HEADER)."""
 _PARTS = ((b"word/", DOCX), (b"xl/", XLSX), (b"ppt/", PPTX))
-_FIELD = rb"[A-Za-z][A-Za-z0-9-]{1,60}:"
-_MAIL = re.compile(rb"(?:From [^\r\n]{1,200}|" + _FIELD + rb"[^\r\n]*)\r?\n(?:" + _FIELD + rb"|[ \t]|\r?\n)")
-"""A field's name and colon, then another one, a folded line or a blank one (RFC 5322, section 2.2); mbox's "From "."""
+_MAIL = re.compile(
+    rb"(?:From [^\r\n]{1,200}|--[^\r\n]{1,70}|(?:From|To|Cc|Bcc|Subject|Date|Sender|Reply-To|Return-Path|Received|"
+    rb"Delivered-To|Envelope-To|Message-ID|MIME-Version|Content-[a-z-]{1,40}|DKIM-Signature|ARC-[a-z-]{1,40}|"
+    rb"Authentication-Results|List-[a-z-]{1,40}|X-[!-9;-~]{1,60})[ \t]*:[^\r\n]*)\r?\n"
+    rb"(?:[!-9;-~]{1,60}[ \t]*:|[ \t]|\r?\n)",
+    re.IGNORECASE,
+)
+"""A usual field's name and colon, then another one, a folded line or a blank one (RFC 5322, section 2.2); mbox's
+"From "; what separates the parts of a message (RFC 2046, section 5.1)."""
+_PDF = re.compile(rb"%PDF-\d\.\d[ \t]*(?:[\r\n%\x00]|\Z)")
+"""A PDF's first line, where something stands before it."""
+_BLANK = b"\x00\t\n\f\r \xef\xbb\xbf"
+_PRINTER = (b"\x1b%-12345X", b"@PJL")
+"""How a print job begins (PJL), which may have a PDF in it."""
+_PDF_END = re.compile(rb"%%EOF[\x00\s\x1a]*(?:\x1b%-12345X[^%]{0,200})?\Z")
+_PAGES, _PACKED = re.compile(rb"/Type\s*/Pages?\b"), b"/ObjStm"
 _ENCRYPTED = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
 _NO_PAGES = re.compile(rb"/Type\s*/Pages\b[^>]{0,200}/Count\s+0\b|/Count\s+0\b[^>]{0,200}/Type\s*/Pages\b")
 _HARMLESS = frozenset({"application/json", "application/zip", "text/csv", "text/plain"})
@@ -72,7 +115,7 @@ def sniff(head: bytes, name: str, tail: bytes = b"") -> str:
     """
     found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if found is not None:
-        return found
+        return UNKNOWN if found == TIFF and _foreign(head) else found
     if head.startswith(b"PK\x03\x04"):
         return _office(head, name, tail)
     if head[:4] == b"RIFF":
@@ -81,7 +124,7 @@ def sniff(head: bytes, name: str, tail: bytes = b"") -> str:
         return _boxed(head)
     if head.startswith(b"BM"):
         return BMP if _is_bitmap(head) else UNKNOWN
-    return PDF if not _foreign(head) and b"%PDF-" in head[: _BEFORE_PDF + 5] else UNKNOWN
+    return PDF if not _foreign(head) and _is_late_pdf(head, tail) else UNKNOWN
 
 
 def shown(head: bytes, name: str, claimed: str) -> str:
@@ -100,7 +143,9 @@ def trouble(kind: str, head: bytes, tail: bytes) -> str | None:
         return None
     if any(_ENCRYPTED.search(each) for each in (head, tail)):
         return "is an encrypted PDF: the vendor may not be able to open it, and may bill for it"
-    if any(_NO_PAGES.search(each) for each in (head, tail)):
+    whole = tail if len(tail) < TAIL else b""
+    nothing = _PDF_END.search(whole) is not None and not _PAGES.search(whole) and _PACKED not in whole
+    if nothing or any(_NO_PAGES.search(each) for each in (head, tail)):
         return "is a PDF without pages: the vendor finds nothing in it, and may bill for it"
     return None
 
@@ -127,10 +172,30 @@ def _foreign(head: bytes) -> str | None:
         return found
     if _is_tar(head):
         return "a tar archive"
+    if _SIGNED.match(head):
+        return "a signed or encrypted message"
+    if head[128:132] == b"DICM":
+        return "a medical image (DICOM)"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
         return "an HTML or XML page"
     return "an e-mail" if _MAIL.match(text) else None
+
+
+def _is_late_pdf(head: bytes, tail: bytes) -> bool:
+    """Whether a PDF begins a little later in what is nothing else: after blanks, a print job's head, or some bytes.
+
+    Lines of text that only have a PDF in them, or the name of one, are no PDF. After other bytes, the file has to end
+    as a PDF does.
+    """
+    found = _PDF.search(head, 0, _BEFORE_PDF + 16)
+    if found is None or found.start() > _BEFORE_PDF:
+        return False
+    before = head[: found.start()].lstrip(_BLANK)
+    if not before or before.startswith(_PRINTER):
+        return True
+    is_text = b"\n" in before and not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", before)
+    return not is_text and (not tail or _PDF_END.search(tail) is not None)
 
 
 def _is_tar(head: bytes) -> bool:
