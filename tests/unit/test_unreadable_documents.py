@@ -20,8 +20,8 @@ NO_RESOURCE = "because no resource-based policy allows the {} action"
 class Refusing:
     """S3 as it answers a caller that may not read: https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html."""
 
-    def __init__(self, code: str, message: str) -> None:
-        self._answer = {"Error": {"Code": code, "Message": message}}
+    def __init__(self, code: str, message: str, status: int = 0) -> None:
+        self._answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def get_object(self, **_: Any) -> None:
         """Refuse."""
@@ -95,4 +95,60 @@ def test_a_document_whose_key_is_disabled_says_so() -> None:
     message = f"{KEY} is disabled."
     objects = Objects(Refusing("KMS.DisabledException", message), "artifacts")  # type: ignore[arg-type]
     with pytest.raises(InvalidCaseError, match=r"cannot be decrypted \(DisabledException\): enable its key"):
+        objects.inspect(URI)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "advice"),
+    [
+        ("NoSuchKey", 404, "does not exist: upload it first"),
+        ("NoSuchVersion", 404, "does not exist: upload it first"),
+        ("NoSuchBucket", 404, "does not exist, and neither does its bucket"),
+        ("MethodNotAllowed", 405, "it is deleted: upload it again"),
+        ("InvalidObjectState", 403, "it is archived: restore it"),
+        ("PermanentRedirect", 301, "another Region: copy it"),
+        ("IllegalLocationConstraintException", 400, "another Region: copy it"),
+        ("AuthorizationHeaderMalformed", 400, "another Region: copy it"),
+        ("AllAccessDisabled", 403, "that account's owner has to ask AWS Support"),
+        ("AccountProblem", 403, "that account's owner has to ask AWS Support"),
+        ("NotSignedUp", 403, "that account's owner has to ask AWS Support"),
+        ("KeyTooLongError", 400, "upload it under a shorter one"),
+        ("KMS.DisabledException", 400, "(DisabledException): enable its key"),
+        ("KMS.KMSInvalidStateException", 400, "cancel the deletion of its key"),
+        ("KMS.NotFoundException", 400, "its key is gone"),
+        ("KMS.InvalidKeyUsageException", 400, "encrypt it with another one"),
+        ("KMS.SomethingNew", 400, "(SomethingNew): enable its key, or encrypt it with another one"),
+        ("KMS.AccessDeniedException", 400, "may not be read: "),
+        ("SomethingNew", 403, "S3 refuses it (SomethingNew)"),
+    ],
+)
+def test_what_s3_says_for_good_is_one_line_at_once(code: str, status: int, advice: str) -> None:
+    """Whatever S3 will say again, however often it is asked, is a refusal that says what to do."""
+    objects = Objects(Refusing(code, "It is so.", status), "artifacts")  # type: ignore[arg-type]
+    for read in (
+        lambda: objects.inspect(URI),
+        lambda: objects.copy(URI, "cases/x", Facts(1, "", b"", "etag"), "application/pdf"),
+    ):
+        with pytest.raises(InvalidCaseError) as error:
+            read()
+        assert str(error.value).startswith(f"document {URI} ")
+        assert advice in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("SlowDown", 503), ("InternalError", 500), ("ServiceUnavailable", 503), ("503", 503), ("RequestTimeout", 400),
+        ("RequestTimeTooSkewed", 403), ("ExpiredToken", 400), ("InvalidToken", 400), ("InvalidAccessKeyId", 403),
+        ("SignatureDoesNotMatch", 403), ("TokenRefreshRequired", 400), ("OperationAborted", 409),
+        ("ConditionalRequestConflict", 409), ("TemporaryRedirect", 307), ("BadDigest", 400), ("429", 429),
+        ("KMS.ThrottlingException", 400), ("KMS.KMSInternalException", 400), ("KMS.DependencyTimeoutException", 400),
+        ("KMS.KeyUnavailableException", 400), ("KMS.LimitExceededException", 400),
+    ],
+)  # fmt: skip
+def test_what_s3_says_of_a_moment_is_tried_again(code: str, status: int) -> None:
+    """A service that is slow, credentials that are just renewed, a broken connection: no case is refused for that."""
+    objects = Objects(Refusing(code, "Please try again.", status), "artifacts")  # type: ignore[arg-type]
+    with pytest.raises(ClientError):
         objects.inspect(URI)

@@ -416,8 +416,13 @@ _ELSEWHERE = frozenset(
 _PERMANENT = (
     ({"InvalidObjectState"}, "it is archived: restore it (aws s3api restore-object), then submit it again"),
     (_ELSEWHERE, "its bucket is in another Region: copy it to a bucket in Dossier's own Region"),
-    ({"AllAccessDisabled", "AccountProblem"}, "S3 has disabled the account or bucket that it is in"),
+    (
+        {"AllAccessDisabled", "AccountProblem", "NotSignedUp", "InvalidPayer"},
+        "S3 has disabled the account or bucket that it is in: that account's owner has to ask AWS Support why",
+    ),
     ({"MethodNotAllowed", "405"}, "it is deleted: upload it again"),
+    ({"KeyTooLongError"}, "its key has more than 1,024 bytes: upload it under a shorter one"),
+    ({"InvalidURI"}, "its key cannot be part of a URL: upload it under a plain one"),
 )
 """What S3 says of an object that it will say again, however often it is asked, and what to do."""
 _CUSTOMER_KEY = (
@@ -427,8 +432,25 @@ _CUSTOMER_KEY = (
 _FORBIDDEN = frozenset({"403", "AccessDenied", "Forbidden"})
 _PASSING = frozenset(
     {"RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
-     "ExpiredToken", "RequestThrottled", "OperationAborted", "408", "409", "429"}
+     "TooManyRequestsException", "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired",
+     "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestExpired", "RequestLimitExceeded", "RequestThrottled",
+     "RequestThrottledException", "BandwidthLimitExceeded", "PriorRequestNotComplete", "OperationAborted",
+     "ConditionalRequestConflict", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "TemporaryRedirect",
+     "Redirect", "307", "408", "409", "425", "429"}
 )  # fmt: skip
+"""What S3 says of a moment, of our own credentials, or of the way: nothing about the document."""
+_PASSING_KMS = frozenset(
+    {"ThrottlingException", "LimitExceededException", "KMSInternalException", "DependencyTimeoutException",
+     "KeyUnavailableException", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable"}
+)  # fmt: skip
+_KEY_ADVICE = {
+    "DisabledException": "enable its key",
+    "KMSInvalidStateException": "cancel the deletion of its key, or import its material again, and enable it",
+    "NotFoundException": "its key is gone, or in another Region: encrypt it with another one",
+    "InvalidKeyUsageException": "its key is not for encryption: encrypt it with another one",
+    "IncorrectKeyException": "its key is another one than it was encrypted with: encrypt it again",
+    "InvalidArnException": "its key is gone, or in another Region: encrypt it with another one",
+}
 
 
 def _version(version_id: str | None) -> Any:
@@ -446,16 +468,24 @@ def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
         )
     if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
-    if code.startswith("KMS.") and "Throttling" not in code:
-        return InvalidCaseError(f"document {uri} cannot be decrypted ({code.removeprefix('KMS.')}): enable its key")
-    if code in _FORBIDDEN:
+    if code in _FORBIDDEN or code == "KMS.AccessDeniedException":
         return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
+    if code.startswith("KMS."):
+        return _undecipherable(uri, code.removeprefix("KMS."), error)
     known = next((what for codes, what in _PERMANENT if code in codes), None)
     if known is None and code in {"400", "InvalidRequest"}:
         known = _CUSTOMER_KEY if code == "400" or "Server Side Encryption" in said else None
     if known is None and (code in _PASSING or not 300 <= status < 500):
         return error
     return InvalidCaseError(f"document {uri} cannot be read: {known or f'S3 refuses it ({code})'}")
+
+
+def _undecipherable(uri: str, code: str, error: ClientError) -> Exception:
+    """Return what a case fails of whose document's key cannot be used; the error itself, if that will pass."""
+    if code in _PASSING_KMS:
+        return error
+    advice = _KEY_ADVICE.get(code, "enable its key, or encrypt it with another one")
+    return InvalidCaseError(f"document {uri} cannot be decrypted ({code}): {advice}")
 
 
 def _denied(said: str, bucket: str) -> str:
