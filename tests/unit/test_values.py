@@ -57,6 +57,17 @@ from dossier.values import confidence_of, epoch, field, meaning, score_of, text_
         ("15 November 2024", "date", "2024-11-15"),
         ("Nov 15, 2024", "date", "2024-11-15"),
         ("1st Sept. 2024", "date", "2024-09-01"),
+        ("15-Nov-2024", "date", "2024-11-15"),
+        ("Nov-15-2024", "date", "2024-11-15"),
+        ("15th of November 2024", "date", "2024-11-15"),
+        ("Friday, 15 November 2024", "date", "2024-11-15"),
+        ("2024/11/15", "date", "2024-11-15"),
+        ("2024.11.15", "date", "2024-11-15"),
+        ("2024/03/04", "text", None),
+        ("2024/15/11", "text", None),
+        ("15-Nov-24", "text", None),
+        ("\u22125.00", "number", "-5.00"),
+        ("12\u2019345.67", "number", "12345.67"),
         ("November 2024", "text", None),
         ("15 Brumaire 2024", "text", None),
         ("true", "boolean", True),
@@ -84,6 +95,8 @@ def test_a_text_is_read_where_it_cannot_mean_anything_else(text: str, kind: str,
         ("4.200,00 EUR", "4200.00", "EUR", None),
         ("US$5", "5", "USD", "US$"),
         ("-£5.00", "-5.00", None, "£"),
+        ("\u2212£5.00", "-5.00", None, "£"),
+        ("CHF 1\u2019234.50", "1234.50", "CHF", None),
         ("£-5.00", "-5.00", None, "£"),
     ],
 )
@@ -136,6 +149,8 @@ def test_a_value_stays_as_the_vendor_wrote_it(body: bytes, value: str | None, ki
         (b'"0,31"', 0.31),
         (b'"31,5 %"', 0.315),
         (b'"0.5%"', 0.005),
+        (b'"%31"', 0.31),
+        (b'".31"', 0.31),
         (b"1", 1.0),
         (b"0", 0.0),
         (b"100", 1.0),
@@ -147,7 +162,26 @@ def test_a_confidence_is_read_in_every_usual_form(body: bytes, read: float) -> N
     assert not field("k", "K", "v", confidence=decode(body)).review
 
 
-@pytest.mark.parametrize("body", [b'"high"', b"-1", b"101", b"true", b"[]", b"{}", b'"NaN"', b"1e400", b'"0.3.1"'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"high"',
+        b"-1",
+        b"101",
+        b"true",
+        b"[]",
+        b"{}",
+        b'"NaN"',
+        b"1e400",
+        b'"0.3.1"',
+        b"-0.5",
+        b'"-31%"',
+        b'"%31%"',
+        b'"%"',
+        b"100.5",
+        b'"31/100"',
+    ],
+)
 def test_a_confidence_that_cannot_be_read_wants_review(body: bytes) -> None:
     """It is there, so somebody meant something: the field is marked, and the number is null."""
     made = field("k", "K", "v", confidence=decode(body))

@@ -28,7 +28,7 @@ _PLAIN = 100
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
 _GROUPED = re.compile(
     r"(?P<sign>-?)"
-    r"(?P<whole>\d+|\d{1,3}(?P<group>[,.\u00a0\u202f\u2009' ])\d{3}((?P=group)\d{3})*|\d{1,2}(?:,\d{2})+,\d{3})"
+    r"(?P<whole>\d+|\d{1,3}(?P<group>[,.\u00a0\u202f\u2009'\u2019 ])\d{3}((?P=group)\d{3})*|\d{1,2}(?:,\d{2})+,\d{3})"
     r"(?:(?P<point>[.,])(?P<part>\d+))?",
     re.ASCII,
 )
@@ -40,8 +40,12 @@ _FULL = (
     "january", "february", "march", "april", "may", "june",
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
+_YEAR_FIRST = re.compile(r"(\d{4})([/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
+_WEEKDAY = re.compile(r"\A(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? ", re.ASCII | re.IGNORECASE)
 _WORDS = re.compile(
-    r"(\d{1,2})(?:st|nd|rd|th)? ([A-Za-z]+)\.?,? (\d{4})|([A-Za-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})", re.ASCII
+    r"(\d{1,2})(?:st|nd|rd|th)?(?: of)?[ -]([A-Za-z]+)\.?,?[ -](\d{4})"
+    r"|([A-Za-z]+)\.?[ -](\d{1,2})(?:st|nd|rd|th)?,?[ -](\d{4})",
+    re.ASCII,
 )
 _SEPT = ("sept", "sep")
 _DAY_OR_NUMBER = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", re.ASCII)
@@ -89,7 +93,7 @@ def meaning(value: Any) -> Meaning:
             return Meaning("number", _plain(Decimal(written(value))))
         except InvalidOperation:  # an exponent beyond all that can be counted with
             return Meaning("number")
-    text = value.strip() if isinstance(value, str) else ""
+    text = value.strip().replace("\u2212", "-") if isinstance(value, str) else ""  # the minus of typography
     known = _boolean(text) or _number(text) or _date(text) or _amount(text) if 0 < len(text) <= LONGEST else None
     return known or Meaning("text")
 
@@ -132,8 +136,8 @@ def confidence_of(value: Any) -> tuple[float | None, bool]:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None, False
     text = written(value) if not isinstance(value, str) else value.strip().replace(",", ".", 1)
-    percent = text.endswith("%")
-    number = _decimal(text.removesuffix("%").rstrip())
+    percent = text.endswith("%") or text.startswith("%")  # Turkish writes it before the number
+    number = _decimal((text[1:] if text.startswith("%") else text.removesuffix("%")).strip())
     if number is None or not 0 <= number <= 100:
         return None, False
     return float(number / 100 if percent or number > 1 else number), True
@@ -236,6 +240,9 @@ def _date(text: str) -> Meaning | None:
 
 
 def _numeric_day(text: str) -> tuple[int, int, int] | None:
+    if (match := _YEAR_FIRST.fullmatch(text)) is not None:
+        year, month, day = int(match[1]), int(match[3]), int(match[4])
+        return (year, month, day) if day > 12 or day == month else None
     match = _NUMERIC.fullmatch(text)
     if match is None:
         return None
@@ -246,7 +253,7 @@ def _numeric_day(text: str) -> tuple[int, int, int] | None:
 
 
 def _worded_day(text: str) -> tuple[int, int, int] | None:
-    match = _WORDS.fullmatch(" ".join(text.split()))
+    match = _WORDS.fullmatch(_WEEKDAY.sub("", " ".join(text.split()), count=1))
     if match is None:
         return None
     day, name, year = (match[1], match[2], match[3]) if match[1] else (match[5], match[4], match[6])
