@@ -199,6 +199,35 @@ def test_reads_the_guides_fields() -> None:
         ("  - Ort: Köln\n  - Tag: 3", [("ort", "Ort", "Köln"), ("tag", "Tag", "3")]),
         ("- Note: **bold**: yes", [("note", "Note", "bold: yes")]),
         ("", []),
+        ("**A:** b\n**C**: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("**A:** b\n\n__C:__ d  ", [("a", "A", "b"), ("c", "C", "d")]),
+        ("A: b\nC: d\nE: f", [("a", "A", "b"), ("c", "C", "d"), ("e", "E", "f")]),
+        ("A: b", []),
+        ("- [ ] A: b\n- [x] C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- A: b<br>c<br/>d", [("a", "A", "b\nc\nd")]),
+        ("| Field | Value |\n|---|---|\n| A | b<br>c |", [("a", "A", "b\nc")]),
+        ("- A: &pound;5 &amp; more", [("a", "A", "\u00a35 & more")]),
+        ("- **A:**\nb\nc\n- D: e", [("a", "A", "b\nc"), ("d", "D", "e")]),
+        ("a) A: b\n(b) C: d\n(1) E: f\nii. G: h", [("a", "A", "b"), ("c", "C", "d"), ("e", "E", "f"), ("g", "G", "h")]),
+        ("\u2705 A: b\n\u27a4 C: d\n\uf0b7 E: f", [("a", "A", "b"), ("c", "C", "d"), ("e", "E", "f")]),
+        ("\u2022 A: b \u2022 C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("-A: b\n\u2013C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("-\u00a0A: b\n\ufeff- C: d\n1.\u00a0E: f", [("a", "A", "b"), ("c", "C", "d"), ("e", "E", "f")]),
+        ("- A: b\\n- C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- A: b\u2028- C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- A: b\\\n  c", [("a", "A", "b\nc")]),
+        ("Here they are:\n\n```markdown\n- A: b\n```", [("a", "A", "b")]),
+        ("Here they are:\n\n> - A: b\n> - C: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- A\ufe55 b\n- C\u2236 d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("- A : b\n- C\u00a0: d", [("a", "A", "b"), ("c", "C", "d")]),
+        ("|Field|Value|Confidence|\n|---|---|---|\n|A|b|high|", [("a", "A", "b")]),
+        ("|#|Field|Value|\n|---|---|---|\n|1|A|b|\n|2|C|d|", [("a", "A", "b"), ("c", "C", "d")]),
+        (
+            "- A: Not  found\n- B: \u201cNot found\u201d\n- C: Not found!\n- D: Not found in the documents",
+            [(x, x.upper(), None) for x in "abcd"],
+        ),
+        ("- A: None\n- B: Unknown", [("a", "A", "None"), ("b", "B", "Unknown")]),
+        ("- A:\n  \u2192 one\n  (a) two", [("a", "A", "\u2192 one\n(a) two")]),
     ],
 )
 def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str | None]]) -> None:
@@ -214,6 +243,10 @@ def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str 
         ("- A: 1\nextracted by AI\n- B: 2", ["extracted by AI"]),
         ("- Hearing at 10:30\n- A: 1", ["Hearing at 10:30"]),
         ("- http://x.example/y\n- A: 1", ["http://x.example/y"]),
+        ("## Total: 5\n- A: 1", ["Total: 5"]),
+        ("Total: 5\n---\n- A: 1", ["Total: 5"]),
+        ("**A:** 1\nextracted by AI", ["extracted by AI"]),
+        ("|Field|Value|Source|\n|-|-|-|\n|A|1|p. 3|", ["the columns Source"]),
         ("|a|b|c|\n|-|-|-|\n|1|2|3|\n|4|5|6|\n\n- A: 1", ["a | b | c 1 | 2 | 3 4 | 5 | 6"]),
         ("- \x1b[31mred\u202e\n- A: 1", ["[31mred"]),
         ("- " + "x" * 500 + "\n- A: 1", ["x" * 199 + "\u2026"]),
@@ -358,6 +391,21 @@ def test_an_unreadable_score_is_reported() -> None:
     assert not [each for each in result.warnings if "defendant" in each]
 
 
+def test_an_unreadable_date_is_reported() -> None:
+    """A date that is there and is none, of a document or of the chronology, is None, and the result says so."""
+    body = {"document_id": "d-1", "event_date": 20250715, "event_date_start": "July 2025", "event_date_end": None}
+    chronology = {"chronology": [{"timeline_date": {}}, {"timeline_date": 1752537600}, {"timeline_date": ""}]}
+    raw = {"evidence-d-1": json.dumps(body).encode(), "case": json.dumps(chronology).encode()}
+    result = VENDOR.read_result(CASE, raw)
+    dates = result.documents[0].dates
+    assert (dates.event, dates.start, dates.end) == (None, "July 2025", None)
+    assert [each.date for each in result.timeline] == [None, "2025-07-15", None]
+    assert [each.partition(" is no date")[0] for each in result.warnings] == [
+        "invoice.pdf: event_date",
+        "chronology: timeline_date",
+    ]
+
+
 def test_fields_that_are_no_text_are_read_or_reported() -> None:
     """An object of values gives its fields; anything else is in the vendor's answer alone, and that is reported."""
     body = {"case_specific_fields": {"Claimant": "Jack", "Amount": 142.50, "Offer": None}}
@@ -366,6 +414,9 @@ def test_fields_that_are_no_text_are_read_or_reported() -> None:
         ("claimant", "Jack", None),
         ("amount", "142.50", "142.50"),
     ]
+    for text in ('{"Claimant": "Jack", "Amount": 142.50}', '```json\n{"Claimant": "Jack", "Amount": 142.50}\n```'):
+        inside = VENDOR.read_result(CASE, {"case": json.dumps({"case_specific_fields": text}).encode()})
+        assert inside.fields == result.fields
     result = VENDOR.read_result(CASE, {"case": json.dumps({**body, "case_specific_fields": [1]}).encode()})
     assert result.fields == []
     assert "case_specific_fields" in result.warnings[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dossier.errors import MalformedAnswerError
-from dossier.http import Reply
+from dossier.http import Reply, decode
 from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
@@ -25,8 +26,10 @@ from dossier.vendors.ombudsman.answers import (
     status,
     text,
 )
-from dossier.vendors.ombudsman.markdown import Read, read, read_bullets
+from dossier.vendors.ombudsman.markdown import LONGEST, Read, read, read_bullets
 from dossier.vendors.ombudsman.requests import evidence_path, kept_as
+
+_JSON_FENCE = re.compile(r"^\s*```+(?:json)?\s*\n|\n\s*```+\s*$", re.IGNORECASE)
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
@@ -34,6 +37,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     answer = _answer(raw.get("case"))
     warnings: list[str] = []
     documents = _documents(case, answer, raw, warnings)
+    timeline = [_entry(each, warnings) for each in entries(answer.get("chronology"))]
     fields = _fields(answer.get("case_specific_fields"))
     result = Result(
         vendor_status=status(answer) or None,
@@ -41,7 +45,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
         summary=text(answer.get("case_summary")),
         warnings=[*(f"case_specific_fields: {each}" for each in fields.warnings), *warnings],
         fields=fields.fields,
-        timeline=[_entry(each) for each in entries(answer.get("chronology"))],
+        timeline=timeline,
         documents=documents,
     )
     failed = [document for document in documents if document.error is not None]
@@ -58,13 +62,28 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
 
 
 def _fields(value: Any) -> Read:
-    """Read the case's own fields: markdown (guide, "Case Specific Fields"), and just as well an object of values."""
+    """Read the case's own fields: markdown (guide, "Case Specific Fields"), and just as well an object of values.
+
+    The object may stand in the text, as an AI writes it that was asked for JSON.
+    """
+    if isinstance(value, str):
+        value = _object_in(value) or value
     if value is None or isinstance(value, str):
         return read(value or "")
     if isinstance(value, dict) and not any(isinstance(each, dict | list) for each in value.values()):
         keys = Keys()
         return Read([field(keys.key(name), name, each) for name, each in value.items()])
     return Read(warnings=["not a text: it is in the vendor's answer alone"])
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, in a fence or without one; None for any other text."""
+    plain = _JSON_FENCE.sub("", text[:LONGEST]).strip()
+    try:
+        found = decode(plain.encode("utf-8", "replace"), constant=str) if plain.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _answer(body: bytes | None) -> Mapping[str, Any]:
@@ -75,7 +94,7 @@ def _answer(body: bytes | None) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _entry(entry: Mapping[str, Any]) -> TimelineEntry:
+def _entry(entry: Mapping[str, Any], warnings: list[str]) -> TimelineEntry:
     listed = [(identifier(each.get("document_id")), each) for each in entries(entry.get("documents"))]
     documents = [(name, identifier(each.get("external_document_id"))) for name, each in listed if name is not None]
     generated = entry.get("is_ai_generated")
@@ -83,7 +102,7 @@ def _entry(entry: Mapping[str, Any]) -> TimelineEntry:
         timeline_id=identifier(entry.get("timeline_id")),
         title=text(entry.get("title")),
         description=text(entry.get("description")),
-        date=day(entry.get("timeline_date")),
+        date=_day(entry, "timeline_date", "chronology", warnings),
         documents=[name for name, _ in documents],
         external_document_ids=[external for _, external in documents],
         is_ai_generated=generated if isinstance(generated, bool) else None,
@@ -129,15 +148,24 @@ def _document(
         if not isinstance(insights, list)
         else [found for each in insights if (found := text(each))],
         dates=Dates(
-            event=day(answer.get("event_date")),
-            start=day(answer.get("event_date_start")),
-            end=day(answer.get("event_date_end")),
+            event=_day(answer, "event_date", named, warnings),
+            start=_day(answer, "event_date_start", named, warnings),
+            end=_day(answer, "event_date_end", named, warnings),
         ),
         scores=Scores(
             claimant=_score(answer, "claimant_support_score", named, warnings),
             defendant=_score(answer, "defendant_support_score", named, warnings),
         ),
     )
+
+
+def _day(answer: Mapping[str, Any], key: str, where: str, warnings: list[str]) -> str | None:
+    """Return a date. One that is there, and is neither a text nor a time since 1970, is reported."""
+    said = answer.get(key)
+    found = day(said)
+    if found is None and said is not None and not (isinstance(said, str) and not said.strip()):
+        warnings.append(f"{where}: {key} is no date: it is in the vendor's answer alone")
+    return found
 
 
 def _score(answer: Mapping[str, Any], key: str, document: str, warnings: list[str]) -> int | float | None:
