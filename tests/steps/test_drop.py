@@ -561,6 +561,21 @@ def test_an_input_says_in_one_line_what_is_wrong_with_its_drop() -> None:
         "~$letter.docx",
         ".a.pdf.Xy12",
         ".hidden",
+        "a.pdf.part1",
+        "a.pdf.tmp1234",
+        "a.pdf.tmp-Xy_1",
+        "a.pdf.TEMP",
+        "a.pdf.opdownload",
+        "a.pdf.aria2",
+        "a.pdf.!ut",
+        "a.pdf.in-progress",
+        "a.pdf.uploading",
+        "a.pdf.lock",
+        "a.pdf.sb-1a2b3c4d-Xyz123",
+        "a.pdf~",
+        "#a.pdf#",
+        "~WRL0001.docx",
+        ".~lock.a.odt#",
     ],
 )
 def test_an_upload_in_progress_is_no_case(inbox: Inbox, name: str) -> None:
@@ -568,6 +583,15 @@ def test_an_upload_in_progress_is_no_case(inbox: Inbox, name: str) -> None:
     assert inbox.drop(f"inbox/claims/{name}", PDF) == "is an upload in progress"
     assert inbox.inputs == {}
     assert inbox.drop("inbox/claims/a.pdf", PDF, after=timedelta(seconds=5)).startswith("is started")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["#12 invoice.pdf", "a.part.pdf", "a.tmp.pdf", "template.pdf", "contract.template", "my.upload.pdf", "lock.pdf"],
+)
+def test_a_name_that_only_sounds_like_it_is_a_case(inbox: Inbox, name: str) -> None:
+    """What is called so at its end alone is an upload in progress."""
+    assert inbox.drop(f"inbox/claims/{name}", PDF).startswith("is started")
 
 
 def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
@@ -583,7 +607,25 @@ def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
 
 @pytest.mark.parametrize(
     "litter",
-    [".DS_Store", "._a.pdf", "__MACOSX/a.pdf", "Thumbs.db", "desktop.ini", ".keep", "x_$folder$", "deep/.DS_Store"],
+    [
+        ".DS_Store",
+        "._a.pdf",
+        "__MACOSX/a.pdf",
+        "Thumbs.db",
+        "desktop.ini",
+        ".keep",
+        "x_$folder$",
+        "deep/.DS_Store",
+        "@eaDir/a.pdf/SYNOFILE_THUMB_M.jpg",
+        "$RECYCLE.BIN/a.pdf",
+        "#recycle/a.pdf",
+        ".Trash-1000/files/a.pdf",
+        ".git/config",
+        "System Volume Information/a",
+        "_SUCCESS",
+        "ehthumbs.db",
+        "Icon\r",
+    ],
 )
 def test_litter_in_a_folder_is_left_out(inbox: Inbox, litter: str) -> None:
     """What file managers leave behind is no document and no reason to refuse the others."""
@@ -594,6 +636,14 @@ def test_litter_in_a_folder_is_left_out(inbox: Inbox, litter: str) -> None:
     (case,) = inbox.inputs.values()
     assert [each["name"] for each in case["documents"]] == ["a.pdf"]
     assert status(inbox, "claims", "x")[0] == "completed"
+
+
+@pytest.mark.parametrize("name", ["casefile.json", "case2.json", "mycase.json"])
+def test_other_names_are_documents(inbox: Inbox, name: str) -> None:
+    """Only what is meant as ``case.json`` is answered as such."""
+    inbox.drop(f"inbox/claims/{name}", "{}")
+    inbox.run()
+    assert "of an unknown type" in inbox.note(f"claims/{name}")
 
 
 def test_an_empty_file_has_a_minute_to_be_written(inbox: Inbox) -> None:
@@ -621,7 +671,23 @@ def test_an_empty_file_of_a_folder_is_waited_for(inbox: Inbox) -> None:
     assert status(inbox, "claims", "x")[0] == "completed"
 
 
-@pytest.mark.parametrize("name", ["x/case.json.txt", "x/Case.json", "x/CASE.JSON", "case.json.txt", "Case.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x/case.json.txt",
+        "x/Case.json",
+        "x/CASE.JSON",
+        "case.json.txt",
+        "Case.json",
+        "x/case (1).json",
+        "x/case - Copy.json",
+        "x/Copy of case.json",
+        "x/case.jsonc",
+        "x/case.yaml",
+        "x/case.json.rtf",
+        "x/case.json (1)",
+    ],
+)
 def test_a_misnamed_case_file_is_answered(inbox: Inbox, name: str) -> None:
     """A system that hides endings makes case.json.txt of it: the person who waits is told what to call it."""
     inbox.drop(f"inbox/claims/{name}", "{}")

@@ -38,12 +38,28 @@ EMPTY = timedelta(minutes=1)
 """How long an empty file may be one that is about to be written."""
 LATE = timedelta(minutes=15)
 """How long a document that ``case.json`` names may land after the last file that did, before its absence is refused."""
-_LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", ".keep", ".gitkeep", ".localized"})
-_LITTER_FOLDERS = frozenset({"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd"})
-_ON_THEIR_WAY = (".filepart", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
-"""Endings under which programs write a file before they give it its name."""
-_OPENED = ("~$", ".")
-"""How the names of lock files of Office, and of hidden files, begin."""
+_LITTER = frozenset(
+    {".ds_store", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", ".keep", ".gitkeep",
+     ".gitignore", ".gitattributes", ".placeholder", ".localized", ".directory", ".nomedia", ".apdisk", ".dropbox",
+     ".dropbox.attr", ".stignore", ".volumeicon.icns", "_success"}
+)  # fmt: skip
+_LITTER_FOLDERS = frozenset(
+    {"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", "@eadir", "#recycle", "$recycle.bin",
+     "system volume information", "lost+found", "~snapshot"}
+)  # fmt: skip
+_ON_THEIR_WAY = re.compile(
+    r"(?:\.(?:filepart|part\d{0,3}|partial|te?mp(?:[_-]\w{1,16}|\d{1,16})?|crdownload|opdownload|ucdownload|download|swp|swo|swx|aria2"
+    r"|!ut|!qb|!bt|bc!|jc!|td|in-?progress|incomplete|uploading|upload|upl|xfer|transfer|writing|copying|lock|lck|wip"
+    r"|cyberducksegment|\$\$\$|sb-[0-9a-f]{8}-\w{6})|~)\Z"
+)
+"""Endings under which programs write a file before they give it its name, or lock it."""
+_OPENED = ("~$", "~wr", ".")
+"""How the names of temporary and lock files of Office, and of hidden files, begin."""
+_MISNAMED = re.compile(
+    r"(?:copy of |_)?case(?:\.json)?(?:\s*\(\d{1,3}\)|\s*-\s*copy(?:\s*\(\d{1,3}\))?|\s+copy(?:\s*\d{1,3})?|\s)?"
+    r"\s*\.json[c5]?(?:\.txt|\.json|\.bak|\.old|\.rtf|\.doc)?|case\.(?:json|jsn|ya?ml|toml)(?:\.txt)?|case\.json\s*\(\d{1,3}\)"
+)
+"""What systems that hide endings, number a second file or copy one, and people, make of ``case.json``."""
 NAMES = 50
 """Execution names that are tried: each refusal takes one for 90 days."""
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -249,14 +265,16 @@ def left_out(key: str) -> bool:
         parts[-1].lower() in _LITTER
         or parts[-1].startswith("._")
         or parts[-1].endswith("_$folder$")
-        or any(each.lower() in _LITTER_FOLDERS for each in parts[:-1])
+        or any(each.lower() in _LITTER_FOLDERS or each.lower().startswith(".trash-") for each in parts[:-1])
+        or any(each.startswith(".") and each.strip(".") for each in parts[3:-1])  # hidden below what was dropped
     )
 
 
 def is_unfinished(key: str) -> bool:
     """Return whether a key is that of a file which a program still writes, or locks: it gets another name, or goes."""
     name = key.rpartition("/")[2].lower()
-    return name.startswith(_OPENED) or name.endswith(_ON_THEIR_WAY)
+    saved = name.startswith("#") and name.endswith("#")
+    return saved or name.startswith(_OPENED) or _ON_THEIR_WAY.search(name) is not None
 
 
 def place_of(key: str) -> Place:
@@ -278,7 +296,7 @@ def place_of(key: str) -> Place:
 
 def _is_called_like(name: str) -> bool:
     """Whether a name is what a system that hides endings, or another one's habits, make of ``case.json``."""
-    return name != CASE_FILE and name.strip().casefold() in {CASE_FILE, f"{CASE_FILE}.txt", f"{CASE_FILE}.json"}
+    return name != CASE_FILE and _MISNAMED.fullmatch(name.strip().casefold()) is not None
 
 
 def reference_of(name: str) -> str:
