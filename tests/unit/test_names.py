@@ -154,6 +154,20 @@ def test_names_that_are_sent_are_the_callers() -> None:
     ]
     assert proper_names(given) == [*given[:2], "claim_001-2.pdf", *given[3:]]
     assert proper_names(["e\u0301.pdf", "\u00e9.pdf"]) == ["e\u0301.pdf", "\u00e9-2.pdf"]
+    scripts = [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.pdf",
+        "\u1781\u17d2\u1798\u17c2\u179a\u200b\u1793.pdf",
+        "\u0600\u0661.pdf",
+        "\u110bd\U000110bd\U00011083.pdf",
+        "\U0001f3f4\U000e0067\U000e0062\U000e007f.pdf",
+        "\ue000\uf8ff.pdf",
+        "\ue001.pdf",
+        "\U000323b0.pdf",
+        "\U0003347f.pdf",
+    ]
+    assert proper_names(scripts) == scripts
+    assert len(set(unique_names(scripts))) == len(scripts)
+    assert proper_names(["\u200b", "\u200d \u00ad", "a\ufeff\u2060.pdf"]) == ["unnamed", "unnamed-2", "a.pdf"]
     assert proper_names(["a\x1b[31m\r\n\u202e.pdf", " ", "", "../b\\c"]) == [
         "a[31m.pdf",
         "unnamed",

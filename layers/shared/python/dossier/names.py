@@ -11,9 +11,15 @@ LONGEST = 150
 """Longest stored name, in bytes of UTF-8 (an S3 key has at most 1,024)."""
 LONGEST_SENT = 255
 """Longest name that is sent to a vendor, in bytes of UTF-8."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 JOINERS = frozenset("\u200c\u200d")
 """Zero-width non-joiner and joiner: part of how Persian, Hindi and others are written."""
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_UNSENT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+    "\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+"""What no name has that is shown and sent: controls, halves of characters, and what turns a text's direction or shows
+as nothing anywhere. Signs of a script, joiners, tags of a flag and characters of one's own use stay."""
 _SEPARATORS = frozenset('/\\:*?"<>|\u2044\u2215\u29f8\u29f9')
 """Characters of paths and shells, and the slashes that look like them."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
@@ -82,10 +88,9 @@ def proper_names(names: Iterable[str]) -> list[str]:
 
 
 def _proper(name: str) -> str:
-    seen = (each for each in name if unicodedata.category(each) not in _UNSEEN or each in JOINERS or _is_rare(each))
-    kept = "".join("_" if each in "/\\" else each for each in seen)  # a name, and never a path
-    kept = kept.strip()
-    return _shorten(kept, "", LONGEST_SENT) if kept.strip("\u200c\u200d") else "unnamed"
+    kept = re.sub(r"[/\\]", "_", _UNSENT.sub("", name)).strip()  # a name, and never a path
+    shows = any(unicodedata.category(each) not in {"Cf", "Zs"} for each in kept)
+    return _shorten(kept, "", LONGEST_SENT) if shows else "unnamed"
 
 
 def _one(character: str, before: str, after: str) -> str:
