@@ -128,6 +128,20 @@ def test_the_key_comes_from_standard_input(dossier: Dossier, text: str) -> None:
     assert "k1" not in result.output
 
 
+def test_an_option_loses_its_newline(dossier: Dossier) -> None:
+    """``--webhook-secret "$(cat FILE; echo x)"`` and the like: neither blanks nor line ends are part of a secret."""
+    words = (
+        "--api-key",
+        " k1\n",
+        "--webhook-secret",
+        "whs-0123456789abcdef\r\n",
+        "--webhook-secret",
+        "whs-fedcba9876543210\n",
+    )
+    assert dossier("secrets", "set", "invoices", *words).exit_code == 0
+    assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-0123456789abcdef", "whs-fedcba9876543210"]}
+
+
 def test_webhook_secrets_follow_the_key(dossier: Dossier) -> None:
     """One a line, the current one first; a blank first line keeps the key that is there."""
     dossier("secrets", "set", "invoices", input="k1\nwhs-new-0123456789\n\nwhs-old-0123456789\n")

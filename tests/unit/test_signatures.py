@@ -59,6 +59,7 @@ def test_vector_of_githubs_documentation() -> None:
     delivery = Delivery(b"Hello, World!", {"x-hub-signature-256": signature})
     assert verify(GITHUB, delivery, ["It's a Secret to Everybody"])
     assert not verify(GITHUB, changed(delivery, x_hub_signature_256=signature[7:]), ["It's a Secret to Everybody"])
+    assert verify(GITHUB, changed(delivery, x_hub_signature_256=signature.upper()), ["It's a Secret to Everybody"])
     assert not verify(HEX, delivery, ["It's a Secret to Everybody"])
 
 

@@ -105,7 +105,8 @@ def _readable(rule: Rule, name: str, value: str) -> bool:
     if not value.isascii() or not value.isprintable():
         return False
     if rule.scheme == "hmac-sha256-hex":
-        return value.startswith(rule.prefix) and bool(_HEX.fullmatch(value.removeprefix(rule.prefix).strip()))
+        prefix, shown = rule.prefix.lower(), value.lower()
+        return shown.startswith(prefix) and bool(_HEX.fullmatch(shown.removeprefix(prefix).strip()))
     if rule.scheme == "timestamped-hmac":
         return bool(
             re.search(r"(?:^|,)\s*t=\d{1,12}(?:,|$)", value) and re.search(r"(?:^|,)\s*v1=[0-9A-Fa-f]{64}", value)

@@ -116,8 +116,9 @@ def _hmac_sha256_hex(rule: Rule, delivery: Delivery, secret: str, _now: float) -
     if not rule.header:
         return False
     expected = _sha256(secret.encode("utf-8", "surrogatepass"), delivery.body).hex()
-    given = [each for each in _values(delivery.headers.get(rule.header.lower(), "")) if each.startswith(rule.prefix)]
-    verdicts = [_same(each.removeprefix(rule.prefix).strip().lower(), expected) for each in given]
+    prefix = rule.prefix.lower()  # as the digits' letters, which may be capital ones
+    values = [each.lower() for each in _values(delivery.headers.get(rule.header.lower(), ""))]
+    verdicts = [_same(each.removeprefix(prefix).strip(), expected) for each in values if each.startswith(prefix)]
     return any(verdicts)
 
 
