@@ -182,7 +182,7 @@ class Docsumo:
     def _create(self, call: Call, casetype: str, files: list[SentFile]) -> Case:
         now = self._context.now()
         case = Case(
-            id=f"case__{uuid.uuid4().hex}",
+            id=shapes.identifier(f"case__{uuid.uuid4().hex}", self._context.keeper.now.id_shape),
             casetype=casetype,
             name=files[0].name,
             created=now,
@@ -197,7 +197,8 @@ class Docsumo:
         name, listed_at = self._context.manners.name("docsumo", sent.name), 0.0
         if case.documents:  # a new case is listed late as a whole
             listed_at = self._context.manners.listed_at("docsumo")
-        document = Document(id=f"doc__{uuid.uuid4().hex[:8]}", filename=name, sha256=sha256, size=len(sent.content))
+        id_ = shapes.identifier(f"doc__{uuid.uuid4().hex[:8]}", self._context.keeper.now.id_shape)
+        document = Document(id=id_, filename=name, sha256=sha256, size=len(sent.content))
         case.documents.append(document)
         self._add_file(case, name, sha256, len(sent.content), document=document.id, listed_at=listed_at)
         call.effect(
@@ -343,7 +344,7 @@ class Docsumo:
 
     def find_file(self, place: str) -> File | None:
         """Return the file at a place in storage, superseded or not."""
-        case = next((self._cases.get(part) for part in place.split("/") if part.startswith("case__")), None)
+        case = next((found for part in place.split("/") if (found := self._cases.get(part)) is not None), None)
         return next((file for file in case.files if file.place == place), None) if case else None
 
     def all_files(self) -> list[tuple[str, File]]:

@@ -257,11 +257,12 @@ class DocuStack:
         }
 
     def _job(self, organization: str) -> Job:
-        return Job(id=_new_id(), organization=organization, documents=[])
+        id_ = shapes.identifier(_new_id(), self._context.keeper.now.id_shape)
+        return Job(id=id_, organization=organization, documents=[])
 
     def _add(self, job: Job, fields: dict[str, str], *, name: str, sha256: str, **more: Any) -> Document:
         document = Document(
-            id=_new_id(),
+            id=shapes.identifier(_new_id(), self._context.keeper.now.id_shape),
             job=job.id,
             name=self._context.manners.name("docustack", name),
             schema_id=fields["schema_id"],

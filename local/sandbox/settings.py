@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from local.sandbox.shapes import ArrayShape, ConfidenceShape, MarkdownShape, WebhookShape
+from local.sandbox.shapes import ArrayShape, ConfidenceShape, IdShape, MarkdownShape, WebhookForm, WebhookShape
 from local.sandbox.state import Record, Store, Table
 
 Vendor = Literal["docsumo", "docustack", "ombudsman"]
@@ -118,6 +118,8 @@ class Settings(_Strict):
     }
     pause_grace: float = Field(default=0.25, ge=0, description="calls this soon after a 429 may have been under way")
     webhook_shape: WebhookShape = Field(default="plain", description="how a delivery names its subject")
+    webhook_form: WebhookForm = Field(default="plain", description="how a delivery's bytes and signature come")
+    id_shape: IdShape = Field(default="text", description="what DocuStack's and Docsumo's ids are made of")
     array_shape: ArrayShape = Field(default="repeat", description="how Docsumo's list takes several values")
     markdown_shape: MarkdownShape = Field(default="bullets", description="how the Ombudsman's AI writes fields")
     confidence_shape: ConfidenceShape = Field(default="share", description="how DocuStack gives a confidence")

@@ -166,10 +166,10 @@ class Webhooks:
             self._plan(delivery.model_copy(update={"id": uuid.uuid4().hex}))
 
     async def _deliver(self, client: httpx.AsyncClient, delivery: Notice) -> None:
-        body = delivery.body.encode()
+        form = self._keeper.now.webhook_form
+        body, headers = shapes.posted(delivery.body, form, lambda signed: self._proof(delivery.vendor, signed))
         status: int | None = None
         try:
-            headers = {"Content-Type": shapes.content_type(delivery.body), **self._proof(delivery.vendor, body)}
             status = (await client.post(delivery.url, content=body, headers=headers)).status_code
         except (httpx.HTTPError, httpx.InvalidURL):
             effect = "webhook_unreachable"

@@ -9,6 +9,7 @@ versions of an API turn replies into. ``docs/adding-a-vendor.md`` says how to wr
 from __future__ import annotations
 
 import ast
+import base64
 import copy
 import dataclasses
 import json
@@ -712,6 +713,10 @@ def reads_any_delivery(suite: Suite) -> None:
     never_raises()
 
 
+def _packed(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
 SHAPES: tuple[tuple[str, Callable[[str, str], Any]], ...] = (
     ("its id", lambda kind, id_: {f"{kind}_id": id_}),
     ("in camel case", lambda kind, id_: {f"{kind}Id": id_}),
@@ -727,6 +732,19 @@ SHAPES: tuple[tuple[str, Callable[[str, str], Any]], ...] = (
         "an event around such an object",
         lambda kind, id_: {"id": "evt_1", "data": {"object": {"object": kind, "id": id_}}},
     ),
+    ("in Pascal case", lambda kind, id_: {f"{kind.capitalize()}Id": id_}),
+    ("in capital letters", lambda kind, id_: {f"{kind.upper()}_ID": id_}),
+    ("with a hyphen", lambda kind, id_: {f"{kind}-id": id_}),
+    ("a UUID", lambda kind, id_: {kind: {"uuid": id_}}),
+    ("an object of an exported store", lambda kind, id_: {kind: {"_id": {"$oid": str(id_)}}}),
+    ("details", lambda kind, id_: {f"{kind}Details": {"id": id_}}),
+    ("ids with commas", lambda kind, id_: {f"{kind}_ids": f"{id_}"}),
+    ("a plural that says what it is", lambda kind, id_: {"data": {"type": f"{kind}s", "id": id_}}),
+    ("an entity and its id", lambda kind, id_: {"entity_type": kind, "entity_id": id_}),
+    ("a record of a table", lambda kind, id_: {"table": f"{kind}s", "record": {"id": id_}}),
+    ("an event and its data", lambda kind, id_: {"event": f"{kind}.updated", "id": "evt_1", "data": {"id": id_}}),
+    ("an event in Pascal case", lambda kind, id_: {"type": f"{kind.capitalize()}Updated", "object": {"id": id_}}),
+    ("JSON in base64", lambda kind, id_: {"message": {"data": _packed({f"{kind}_id": id_})}}),
     ("JSON inside a text", lambda kind, id_: {"payload": json.dumps({f"{kind}_id": id_})}),
     ("JSON as one text", lambda kind, id_: json.dumps({f"{kind}_id": id_})),
 )
@@ -743,10 +761,27 @@ def reads_every_shape(suite: Suite) -> None:
                 hint = suite.vendor.read_hint(json.dumps(shape(kind, id_)).encode())  # type: ignore[arg-type]
                 assert hint is not None, f"{suite.name} understands nothing of a {kind}: {said}"
                 assert getattr(hint, found) == (str(id_),), f"{suite.name}, a {kind}: {said}: {hint}"
-        for form in ({f"{kind}_id": "thing__1"}, {"payload": json.dumps({f"{kind}_id": "thing__1"})}):
-            hint = suite.vendor.read_hint(urlencode(form).encode())
-            assert hint is not None, f"{suite.name} reads no form: {form}"
-            assert getattr(hint, found) == ("thing__1",)
+        said = json.dumps({f"{kind}_id": "thing__1"})
+        for body in (
+            urlencode({f"{kind}_id": "thing__1"}).encode(),
+            urlencode({"payload": said}).encode(),
+            urlencode({f"{kind}[id]": "thing__1"}).encode(),
+            urlencode({f"data[{kind}_id]": "thing__1"}).encode(),
+            urlencode({f"{kind}_ids[]": "thing__1"}).encode(),
+            urlencode({f"{kind}s[0][{kind}_id]": "thing__1"}).encode(),
+            f'--x\r\nContent-Disposition: form-data; name="{kind}_id"\r\n\r\nthing__1\r\n--x--\r\n'.encode(),
+            f'--x\r\nContent-Disposition: form-data; name="p"\r\n\r\n{said}\r\n--x--\r\n'.encode(),
+            f'{{"event": "x"}}\n{said}\n'.encode(),
+            f"\ufeff{said}".encode(),
+            said.encode("utf-16"),
+            said.replace("}", ', "by": "Zo\u00eb"}').encode("latin-1"),
+        ):
+            hint = suite.vendor.read_hint(body)
+            assert hint is not None, f"{suite.name} understands nothing of {body!r}"
+            assert getattr(hint, found) == ("thing__1",), body
+        twice = suite.vendor.read_hint(f"{kind}_id=a&{kind}_id=b".encode())
+        assert twice is not None
+        assert getattr(twice, found) == ("a", "b")
     assert suite.vendor.read_hint(b'{"id": "evt_1", "type": "ping"}') is None
 
 

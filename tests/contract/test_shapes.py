@@ -1,22 +1,35 @@
-"""What the guides leave open, in each of its shapes: the result of a case is the same, or says what is not known."""
+"""What the guides leave open, in each shape that the sandbox has: every vendor's folder reads it.
+
+The result of a case is the same in each, or says what is not known; a delivery is understood in each, and its bytes
+are proven by each vendor's own scheme.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
 
 from dossier import vendors
+from dossier.bodies import content
 from dossier.errors import VendorRejectedError
+from dossier.settings import Webhook as Settings
+from dossier.steps.webhook import Webhook
+from dossier.stores.evidence import Claim
 from dossier.vendors.docsumo import flows
 from dossier.vendors.docsumo.settings import Fields
 from local.sandbox import shapes
-from local.sandbox.shapes import ArrayShape, ConfidenceShape, MarkdownShape, WebhookShape
+from local.sandbox.shapes import ArrayShape, ConfidenceShape, MarkdownShape, WebhookForm, WebhookShape
 from tests.conftest import Cloud
+from tests.contract.suite import load
 from tests.machine import World, samples
 
-FILES = {"invoices": "invoice.pdf", "claims": "receipt.png", "disputes": "complaint.docx"}
+FILES = {"invoices": "invoice.pdf", "claims": "receipt.png"}
 
 
 def _values(result: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +61,7 @@ def test_each_form_of_a_confidence_is_read_or_wants_review(cloud: Cloud, shape: 
     world.connections["invoices"] = world.connections["invoices"].model_copy(update=settings)
     result = world.submit("invoices", "R-1", samples("invoice.pdf"))
     given = [each["confidence"] for each in result["fields"]]
-    if shape in {"words", "missing"}:
+    if shape in {"words", "negative", "beyond", "missing"}:
         assert set(given) == {None}
         assert result["review"]
     else:
@@ -71,20 +84,111 @@ def test_a_list_in_a_query_goes_as_the_setting_says(cloud: Cloud, setting: str, 
     assert ([each.case_id for each in found] == made) is (setting == shape)
 
 
-@pytest.mark.parametrize("connection", FILES)
+SECRET = "whs-0123456789abcdef"
+RELAYED = Settings(scheme="hmac-sha256-hex", header="X-Signature")
+"""How a relay signs for a vendor that sends no deliveries."""
+
+
+def _delivered(vendor: str, shape: str, *, id_: str) -> str:
+    """Return a delivery about a case, or a document where the vendor has no cases, in a shape of the sandbox."""
+    kind = "case" if "results" in vendors.vendor(vendor).phases else "document"
+    body: dict[str, Any] = {"event": f"{kind}_changed", f"{kind}_id": id_}
+    if kind == "case":
+        body["documents"] = [{"doc_id": "doc__1"}]
+    return shapes.delivery(body, shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("vendor", vendors.names())
 @pytest.mark.parametrize("shape", get_args(WebhookShape))
-def test_each_form_of_a_delivery_is_understood(connection: str, shape: str) -> None:
+def test_each_shape_of_a_delivery_is_understood(vendor: str, shape: str) -> None:
     """Whatever a delivery looks like, its vendor's folder finds the id in it; what names nothing is not understood."""
-    vendor = vendors.vendor({"invoices": "docustack", "claims": "docsumo", "disputes": "ombudsman"}[connection])
-    kind = "document" if connection == "invoices" else "case"
-    body = shapes.delivery({"event": "it changed", f"{kind}_id": "x__1"}, shape)  # type: ignore[arg-type]
-    hint = vendor.read_hint(body.encode())
+    id_ = "42" if shape == "number" else "x__1"
+    hint = vendors.vendor(vendor).read_hint(_delivered(vendor, shape, id_=id_).encode())
     if shape == "unknown":
         assert hint is None
-    else:
-        assert hint is not None
-        assert (*hint.case_ids, *hint.document_ids) == ("x__1",)
-    assert shapes.content_type(body) == ("application/x-www-form-urlencoded" if shape == "form" else "application/json")
+        return
+    assert hint is not None
+    found = hint.case_ids or hint.document_ids
+    assert found == (("doc__1",) if shape == "documents" and vendor != "docustack" else (id_,))
+
+
+class _Door:
+    """Keeps and queues what is proven, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[bytes, Mapping[str, str]]] = []
+
+    def claim(self, connection: str, digest: str, **_: Any) -> Claim:
+        """Take a delivery."""
+        return Claim(connection, digest, "key", known=False)
+
+    def keep(self, _connection: str, _verdict: str, body: bytes, headers: Mapping[str, str], **_: Any) -> str:
+        """Keep it."""
+        self.kept.append((body, headers))
+        return "key"
+
+    def finish(self, _claim: Claim, **_: Any) -> None:
+        """Note that it is queued."""
+
+    def refuse(self, *_: Any, **__: Any) -> None:
+        """Keep nothing of a refused one."""
+
+
+def _arrived(sent: bytes, headers: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the event that API Gateway makes of a request: headers joined, text as text, all else in base64."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        joined[key] = f"{joined[key]},{value}" if key in joined and key != "content-type" else value
+    packed = "content-encoding" in joined or joined["content-type"].startswith("multipart/")
+    charset = "latin-1" if "ISO-8859-1" in joined["content-type"] else "utf-8"
+    text = base64.b64encode(sent).decode() if packed else sent.decode(charset)
+    return {"pathParameters": {"connection": "c"}, "headers": joined, "body": text, "isBase64Encoded": packed}
+
+
+@pytest.mark.parametrize("vendor", vendors.names())
+@pytest.mark.parametrize("form", get_args(WebhookForm))
+@pytest.mark.parametrize("shape", ["plain", "form", "multipart"])
+def test_each_form_of_a_delivery_is_proven_kept_and_understood(vendor: str, form: WebhookForm, shape: str) -> None:
+    """Packed, in another charset, signed twice or in capital letters: a vendor's own scheme proves it."""
+    rule = load(vendor).connection().webhook or RELAYED
+
+    def proof(signed: bytes) -> dict[str, str]:
+        digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+        return {str(rule.header): digest if rule.scheme == "hmac-sha256-hex" else SECRET}
+
+    door = _Door()
+    webhook = Webhook(
+        settings_of=lambda _: rule.model_dump(),
+        secrets_of=lambda *_: [SECRET],
+        evidence=lambda: door,
+        enqueue=lambda _: None,
+        names=lambda: ["c"],
+    )
+    sent, headers = shapes.posted(_delivered(vendor, shape, id_="x__1"), form, proof)
+    assert webhook.answer(_arrived(sent, headers)) == (200, "accepted")
+    ((body, kept),) = door.kept
+    hint = vendors.vendor(vendor).read_hint(content(body, kept))
+    assert hint is not None
+    assert "x__1" in (*hint.case_ids, *hint.document_ids)
+    if rule.scheme == "hmac-sha256-hex":
+        wrong = [(name, "0" * 64 if name == rule.header else value) for name, value in headers]
+        assert webhook.answer(_arrived(sent, wrong))[0] == 401
+
+
+@pytest.mark.parametrize("connection", ["invoices", "claims"])
+def test_ids_of_digits_are_ids(cloud: Cloud, connection: str) -> None:
+    """A vendor whose ids are numbers: a case goes its way, and a delivery that gives one as a number is about it."""
+    world = World(cloud, id_shape="number")
+    result = world.submit(connection, "R-1", samples(FILES[connection]))
+    assert result["status"] == "completed"
+    id_ = result["case_id"] or result["documents"][0]["document_id"]
+    assert id_.isdigit()
+    vendor = {"invoices": "docustack", "claims": "docsumo"}[connection]
+    hint = vendors.vendor(vendor).read_hint(_delivered(vendor, "number", id_=id_).encode())
+    assert hint is not None
+    assert (*hint.case_ids, *hint.document_ids)[0] == id_
+    assert cloud.app.intents.references(connection, id_) == ("R-1",)
 
 
 def test_values_in_a_workflows_file_are_fields(cloud: Cloud) -> None:

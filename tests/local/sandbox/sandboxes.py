@@ -94,7 +94,8 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                deliveries.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                headers = {name.lower(): ",".join(self.headers.get_all(name, [])) for name in self.headers}
+                deliveries.append((headers, body))
                 self.send_response(remaining.pop(0) if remaining else 200)
                 self.send_header("content-length", "0")
                 self.end_headers()

@@ -1,5 +1,6 @@
 """The sandbox's webhooks come at the right moment, proven in each vendor's way, and again when they were refused."""
 
+import gzip
 import hashlib
 import hmac
 import json
@@ -95,6 +96,25 @@ def test_docsumo_sends_its_token(sandbox: LiveSandbox, receiver: Make) -> None:
     assert headers["x-webhook-token"] == ACCOUNTS.docsumo.webhook_secret
     assert (event["case_id"], event["status"], event["stage_id"]) == (case_id, "processed", "stage__review")
     assert [each["status"] for each in event["documents"]] == ["processed", "erred"]
+
+
+@pytest.mark.parametrize("form", ["packed", "packed_after_signing", "latin_1", "signed_twice", "capital_letters"])
+def test_a_delivery_comes_in_the_form_that_is_set(sandbox: LiveSandbox, receiver: Make, form: str) -> None:
+    """What is sent is packed, in another charset, or proven in another way, as ``webhook_form`` says."""
+    hook = receiver()
+    _register(sandbox, "docustack", hook)
+    sandbox.set(webhook_form=form, webhook_shape="multipart" if form == "packed" else "plain")
+    sandbox.docustack_upload("unreadable.pdf")
+    until(lambda: hook.deliveries)
+    headers, body = hook.deliveries[0]
+    plain = gzip.decompress(body) if form.startswith("packed") else body
+    signed = plain if form == "packed_after_signing" else body
+    proof = hmac.new(ACCOUNTS.docustack.webhook_secret.encode(), signed, hashlib.sha256).hexdigest()
+    given = {"signed_twice": f"{proof},{proof}", "capital_letters": proof.upper()}.get(form, proof)
+    assert headers["x-docustack-signature"] == given
+    assert ("content-encoding" in headers) is form.startswith("packed")
+    assert ("Zo\u00eb".encode("latin-1") in body) is (form == "latin_1")
+    assert headers["content-type"].startswith("multipart/form-data") is (form == "packed")
 
 
 def test_an_operators_move_is_announced(sandbox: LiveSandbox, receiver: Make) -> None:

@@ -1,17 +1,21 @@
 """What a delivery is about, in the shapes that vendors and relays give it; it never raises, and it ends.
 
-Ids are looked for under the names that a kind of thing has (``case_id``, ``caseId``, ``case``, ``case_ids``,
-``cases``), as text, as numbers, and in objects (``id``, ``_id``, ``case_id``); in an object that says what it is
-(``{"object": "case", "id": …}``); in JSON that stands inside a text; and in forms.
+Ids are looked for under the names that a kind of thing has (``case_id``, ``caseId``, ``Case-ID``, ``case``,
+``case_ids``, ``cases``), as text, as numbers, and in objects (``id``, ``_id``, ``case_id``); in an object that says
+what it is (``{"object": "case", "id": …}``) or that an event says it of (``{"event": "case.updated", "data": {"id":
+…}}``); in JSON that stands inside a text, in base64 or in lines; and in forms of both kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from dossier.http import decode
+from dossier.http import Number, decode
 from dossier.texts import STATUS, identifier, line
 
 DEEPEST = 6
@@ -26,8 +30,21 @@ LONGEST_TEXT = 256 << 10
 """Longest text, in characters, that is looked into for JSON."""
 MOST_FIELDS = 200
 """Fields of a form that are read."""
+MOST_LINES = 50
+"""Lines of a body that are read as JSON, each by itself."""
 _LABELS = ("event", "event_type", "event_name", "type", "action")
-_OWN_IDS = ("id", "_id")
+_EVENTS = ("event", "eventtype", "eventname", "type", "action")
+"""The same, folded."""
+_OWN_IDS = ("id", "_id", "uuid")
+_SAYS = frozenset(
+    {"object", "objecttype", "resource", "resourcetype", "entity", "entitytype", "type", "kind", "model", "table"}
+)
+"""Names, folded, under which an object says what it is; with ``id`` behind them, what its id is called."""
+_INSIDE = frozenset({"data", "object", "payload", "resource", "entity", "record", "attributes"})
+"""Names, folded, of the object that an event, or an object that says what it is, wraps."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_JSON_IN_BASE64 = ("eyJ", "eyAi", "ewog", "ewoJ", "ew0K", "W3si", "W3sg", "WyJ7")
+"""How the base64 of ``{"``, ``{ "``, a brace and a line end, and ``[{`` begins."""
 
 
 class Delivery:
@@ -37,6 +54,7 @@ class Delivery:
         self._texts = MOST_TEXTS
         self._payload = self._parsed(body)
         self.levels = list(self._walk())
+        self._folded = [[_named(node) for node in level] for level in self.levels]
 
     def event(self, otherwise: str) -> str:
         """Return the event that the delivery names."""
@@ -47,9 +65,9 @@ class Delivery:
     def ids(self, *kinds: str, nearest: bool = False) -> tuple[str, ...]:
         """Return the ids of things of a kind, called by any of these names; with ``nearest`` of one level alone."""
         found: dict[str, None] = {}
-        for level in self.levels:
-            for node in level:
-                found |= dict.fromkeys(each for kind in kinds for each in _ids(node, kind))
+        for level in self._folded:
+            for named in level:
+                found |= dict.fromkeys(each for kind in kinds for each in _ids(named, kind))
                 if len(found) >= MOST_IDS:
                     return tuple(found)[:MOST_IDS]
             if nearest and found:
@@ -67,32 +85,46 @@ class Delivery:
         return next((found for each in texts if isinstance(each, str) and (found := line(each))), None)
 
     def _parsed(self, body: bytes) -> Any:
-        """Return what a body says: JSON, JSON inside a text of it, or a form; None if it is neither."""
+        """Return what a body says: JSON, JSON inside a text of it, JSON in lines, or a form; None if it is neither."""
+        for form in _recoded(body):
+            try:
+                value = decode(form)
+            except (ValueError, RecursionError):
+                continue
+            for _ in range(2):
+                value = self._inside(value)
+            return value
+        return self._lines(body) or self._form(body)
+
+    def _lines(self, body: bytes) -> Any:
+        """Return the JSON objects of a body that has one in each line; None for any other body."""
+        lines = [each for each in body.splitlines() if each.strip()] if body.lstrip()[:1] == b"{" else []
+        if not 1 < len(lines) <= MOST_LINES:
+            return None
         try:
-            value = decode(body)
+            return [decode(each) for each in lines]
         except (ValueError, RecursionError):
-            return self._form(body)
-        for _ in range(2):
-            value = self._inside(value)
-        return value
+            return None
 
     def _form(self, body: bytes) -> Any:
         try:
-            text = body.decode("utf-8")
-            fields = parse_qsl(text, max_num_fields=MOST_FIELDS) if len(text) <= LONGEST_TEXT and "=" in text else []
+            if len(body) > LONGEST_TEXT:
+                return None
+            fields = _parts(body) if body.startswith(b"--") else parse_qsl(body.decode(), max_num_fields=MOST_FIELDS)
         except ValueError:  # not UTF-8, or more fields than anybody reads
             return None
-        return dict(fields) if all(each.isprintable() for name, _ in fields for each in name) else None
+        return _nested(fields) if all(each.isprintable() for name, _ in fields for each in name) else None
 
     def _inside(self, value: Any) -> Any:
         """Return the JSON in a text, or the value itself if that is none."""
-        if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.lstrip().startswith(("{", "[", '"')):
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT or self._texts <= 0:
             return value
-        if self._texts <= 0:
+        packed = value.startswith(_JSON_IN_BASE64) and _BASE64.fullmatch(value) is not None
+        if not packed and not value.lstrip().startswith(("{", "[", '"')):
             return value
         self._texts -= 1
         try:
-            return decode(value.encode("utf-8", "replace"))
+            return decode(_unpacked(value) if packed else value.encode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return value
 
@@ -113,24 +145,133 @@ class Delivery:
             level = [inner for node in nodes for inner in node.values() if isinstance(inner, dict | list)]
 
 
-def _ids(node: Mapping[str, Any], kind: str) -> Iterator[str]:
+def _named(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object by its names, folded; of two that become one the first counts."""
+    return {_folded(key): each for key, each in reversed(node.items())}
+
+
+def _ids(named: Mapping[str, Any], kind: str) -> Iterator[str]:
     """Yield the ids of things of a kind that an object names, or that it is itself."""
-    one = [node.get(f"{kind}_id"), node.get(f"{kind}Id"), node.get(f"{kind}ID"), node.get(kind)]
-    for key in (f"{kind}_ids", f"{kind}Ids", f"{kind}s"):
-        listed = node.get(key)
-        one += listed[:MOST_IDS] if isinstance(listed, list) else [listed]
-    if any(_says(node.get(key), kind) for key in ("object", "object_type", "resource", "resource_type", "type")):
-        one += [node.get(key) for key in _OWN_IDS]
-    for value in one:
-        if isinstance(value, dict):
-            own = (value.get(key) for key in (f"{kind}_id", f"{kind}Id", *_OWN_IDS))
-            value = next((each for each in own if identifier(each)), None)  # noqa: PLW2901 -- what it stands for
+    found = [named.get(f"{kind}{each}") for each in ("id", "uuid", "")]
+    found += [each for name in ("details", "info") if isinstance(each := named.get(f"{kind}{name}"), dict)]
+    for key in (f"{kind}ids", f"{kind}s"):
+        listed = named.get(key)
+        if isinstance(listed, str):
+            listed = listed.split(",")
+        found += listed[:MOST_IDS] if isinstance(listed, list) else [listed]
+    own: list[Any] = []
+    says = any(_says(named.get(key), kind) for key in _SAYS)
+    if says:
+        own = [named.get(key) for key in (*_OWN_IDS, "objectid", "resourceid", "entityid", "recordid")]
+    if (says and not any(map(identifier, own))) or any(_is_event_of(named.get(key), kind) for key in _EVENTS):
+        own += [each for key, each in named.items() if key in _INSIDE and isinstance(each, dict)]
+    found += own
+    for value in found:
         if isinstance(value, str) and value != value.strip():
             continue
-        if (found := identifier(value)) is not None:
-            yield found
+        if (id_ := _id_of(value, kind)) is not None:
+            yield id_
+
+
+def _id_of(value: Any, kind: str) -> str | None:
+    """Return an id: a text, a whole number, or what an object has for its own; None for anything else."""
+    if isinstance(value, dict):
+        own = _named(value)
+        keys = (f"{kind}id", *_OWN_IDS, "$oid", "$numberlong")
+        texts = (_id_of(own.get(key), "") for key in keys)
+        return next((each for each in texts if each is not None), None)
+    if isinstance(value, Number) and value.is_integer() and re.fullmatch(r"-?\d+\.0+", value.text):
+        return identifier(value.text.partition(".")[0])
+    return identifier(value)
+
+
+def _folded(key: str) -> str:
+    """Return a name as every way to write it has it: ``case_id``, ``caseId``, ``Case-ID``."""
+    plain = re.sub(r"[\s_-]", "", key[:100]).lower()
+    return "_id" if key == "_id" else plain
 
 
 def _says(word: Any, kind: str) -> bool:
     """Whether an object says that it is of a kind; an event such as ``case.updated`` is no kind."""
-    return isinstance(word, str) and word.strip().lower() == kind
+    return isinstance(word, str) and word.strip().lower() in {kind, f"{kind}s"}
+
+
+def _is_event_of(word: Any, kind: str) -> bool:
+    """Whether an event is one of a kind of thing: ``case.updated``, ``case_updated``, ``CaseUpdated``."""
+    return isinstance(word, str) and re.match(rf"(?i:{kind})s?(?:[^A-Za-z]|[A-Z])", word.strip()[:STATUS]) is not None
+
+
+def _recoded(body: bytes) -> Iterator[bytes]:
+    """Yield a body, and as UTF-8 what it says if it is in another encoding."""
+    yield body
+    try:
+        if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+            yield body.decode("utf-16").encode()
+        else:
+            body.decode()
+    except ValueError:
+        yield body.decode("latin-1").encode()
+
+
+def _unpacked(text: str) -> bytes:
+    """Return what a base64 text holds.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    try:
+        return base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def _parts(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a multipart form (RFC 7578), whose boundary is its first line."""
+    boundary = body.partition(b"\r\n")[0]
+    found = []
+    for part in body.split(boundary, MOST_FIELDS)[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = re.search(rb'\bname="([^"\r\n]{1,100})"', head)
+        if name is not None:
+            found.append((name[1].decode(), content.removesuffix(b"\r\n").decode("utf-8", "replace")))
+    return found
+
+
+def _nested(fields: Sequence[tuple[str, str]]) -> Any:
+    """Return a form's fields as an object: ``case[id]`` and ``documents[0][id]`` are what PHP and Rails make of one.
+
+    A name that is there again begins another object, so that none of its values is lost.
+    """
+    objects: list[dict[str, Any]] = [{}]
+    for name, value in fields:
+        path = [each.removesuffix("]") for each in name.split("[", DEEPEST)]
+        wanted = next((each for each in objects if _is_free(each, path)), None)
+        if wanted is None:
+            objects.append(wanted := {})
+        _put(wanted, path, value)
+    found = [_listed(each) for each in objects if each]
+    return found[0] if len(found) == 1 else found or None
+
+
+def _is_free(there: Any, path: Sequence[str]) -> bool:
+    """Whether a form's field has a place in an object that was made of the fields before it."""
+    for key in path[:-1]:
+        there = there.get(key, {})
+        if not isinstance(there, dict):
+            return False
+    return path[-1] == "" or path[-1] not in there
+
+
+def _put(there: dict[str, Any], path: Sequence[str], value: str) -> None:
+    for key in path[:-1]:
+        there = there.setdefault(key, {})
+    there[path[-1] or str(len(there))] = value
+
+
+def _listed(value: Any) -> Any:
+    """Return an object whose keys are numbers as a list, inside others too."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _listed(each) for key, each in value.items()}
+    return [*inner.values()] if inner and all(key.isdigit() for key in inner) else inner
