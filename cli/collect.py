@@ -13,7 +13,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import counted
 from dossier import vendors
-from dossier.errors import InvalidCaseError
+from dossier.errors import InvalidCaseError, MalformedAnswerError, StrayAnswerError, VendorRejectedError
 from dossier.models import REFERENCE, CaseInput, execution_name
 from dossier.settings import Connection
 from dossier.steps.compare import SETTLED
@@ -61,12 +61,25 @@ def _since(where: Target, settings: Connection, since: str) -> list[str]:
 
 def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[str, list[str]]:
     """Return the documents of each id at a vendor without cases; no documents at a vendor with cases."""
-    vendor = vendors.vendor(settings.vendor)
-    if "results" in vendor.phases:
+    if "results" in vendors.vendor(settings.vendor).phases:
         return {each: [] for each in ids}
-    jobs = vendors.jobs(settings.vendor)
-    found = where.app.transport.run(jobs(settings), vendor=vendor, connection=settings) if jobs and ids else {}
+    found = _jobs(where, settings) if ids else {}
     return {each: found.get(each, [each]) for each in ids}
+
+
+def _jobs(where: Target, settings: Connection) -> Mapping[str, list[str]]:
+    """Return the documents of each job; none where the vendor says that it has no list: then ids are documents'."""
+    listed = vendors.jobs(settings.vendor)
+    if listed is None:
+        return {}
+    try:
+        return where.app.transport.run(listed(settings), vendor=vendors.vendor(settings.vendor), connection=settings)
+    except (VendorRejectedError, MalformedAnswerError):
+        return {}
+    except StrayAnswerError as error:
+        if not error.worded:  # a gateway's: it says nothing about the list
+            raise
+        return {}
 
 
 def _case(

@@ -209,6 +209,22 @@ def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert len(asking.json("vendor", "invoices", "batch", "s3://scans/3.pdf")["documents"]) == 1
 
 
+def test_what_a_batch_started_is_collected(asking: Dossier, sandbox: LiveSandbox) -> None:
+    """By the job that the command prints, or by a document's id, also where the vendor says that it has no list."""
+    asking.whole = False
+    printed = asking("vendor", "invoices", "batch", "s3://scans/1.pdf", "s3://scans/2.pdf").stdout
+    made = [each["document_id"] for each in sandbox.effects("document_uploaded")]
+    job = printed.partition("dossier collect invoices ")[2].split()[0]
+    assert asking.json("collect", "invoices", job)[0]["outcome"] == "started"
+    assert asking.json("collect", "invoices", made[0])[0]["outcome"] == "started"
+    sandbox.set(faults=[{"name": "long_text", "operation": "list", "status": 404, "rate": 1}])
+    assert asking.json("collect", "invoices", made[1])[0]["outcome"] == "started"
+    sent = [json.loads(each.execution_input)["document_ids"] for each in asking.executions()]
+    assert [sorted(each) for each in sent] == [sorted(made), [made[0]], [made[1]]]
+    sandbox.set(faults=[{"name": "error_before", "operation": "list", "status": 503, "rate": 1}])
+    assert asking("collect", "invoices", "another").exit_code == 1
+
+
 def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> None:
     """It is not sent again: the line says to look first."""
     sandbox.set(faults=[{"name": "lost_after", "operation": "batch", "rate": 1}])

@@ -627,6 +627,27 @@ def test_hint_of_a_huge_delivery_is_bounded() -> None:
     assert len(hint.case_ids) == MOST_IDS
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<case><reference>{CASE_ID}</reference></case>",
+        f'{{"link": "https://app.docsumo.com/cases/{CASE_ID}/files"}}',
+        f'{{"cases": {{"{CASE_ID}": {{"status": "processed"}}}}}}',
+        f'{{"event": "case_updated", "id": "{CASE_ID}"}}',
+        f'["{CASE_ID}"]',
+        CASE_ID,
+    ],
+)
+def test_an_id_of_the_guides_form_is_found_anywhere(body: str) -> None:
+    """Where no name says which text is the case's id, the form of the guide's samples does; nothing else is one."""
+    hint = VENDOR.read_hint(body.encode())
+    assert hint is not None
+    assert hint.case_ids == (CASE_ID,)
+    assert VENDOR.read_hint(body.replace(CASE_ID, "case__1").encode()) is None
+    assert VENDOR.read_hint(body.replace(CASE_ID, f"x{CASE_ID}").encode()) is None
+    assert VENDOR.read_hint((" " * (1 << 20) + body).encode()) is None, "no further than a delivery is read"
+
+
 @pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7.5, True, None, ["case__1"]])
 def test_hint_takes_ids_only(wrong: Any) -> None:
     """What is no plain text of a sensible length is no id."""

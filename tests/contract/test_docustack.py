@@ -28,6 +28,7 @@ from dossier.settings import Connection, Limits, Webhook
 from dossier.signatures import Delivery, Rule, verify
 from dossier.vendors.docustack import CONNECTION, VENDOR
 from dossier.vendors.docustack.adapter import BATCH_SIZE, MAX_BYTES, PAGES, SETTLE
+from dossier.vendors.docustack.answers import document_state
 from dossier.vendors.docustack.batch import read_batch
 from tests.flows import EVENTS, document, drive, recorded, reply
 
@@ -506,6 +507,14 @@ def test_case_does_not_matter_in_a_status(status: str) -> None:
     progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": status})]).value
     assert progress.finished
     assert progress.documents["a"].status == status
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(3, 3), ("3", 3), (3.0, 3), (0, 0), (2.5, None), (-1, None), (True, None), ("three", None), (None, None)]
+)
+def test_how_many_fields_is_a_whole_number(given: Any, read: int | None) -> None:
+    """``fields_extracted`` is read as a number or its digits; anything else is left out."""
+    assert document_state({"status": "completed", "fields_extracted": given}).fields_extracted == read
 
 
 def test_an_unknown_status_is_not_the_end() -> None:

@@ -212,3 +212,30 @@ def test_values_in_a_workflows_file_are_fields(cloud: Cloud) -> None:
 def _artifact(cloud: Cloud, result: dict[str, Any]) -> bytes:
     key = next(each["key"] for each in result["artifacts"] if each["name"] == "extraction.json")
     return cloud.app.objects.read(key) or b""
+
+
+NAMES = (
+    "claim__001.pdf",
+    "claim_001.pdf",
+    "Claim_001.pdf",
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.pdf",
+    "\u0915\u094d\u200d\u0937.pdf",
+    "\U000323b0\U0002ebf0.pdf",
+    "\u062a\u0642\u0631\u064a\u0631 (1): a?b.pdf",
+    "Ma\u0308rz.pdf",
+)
+"""Names that a cleaned key has none of, or has twice: blanks of a kind, joiners, rare ideographs, signs."""
+
+
+@pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
+def test_a_callers_names_are_the_vendors_and_the_results(cloud: Cloud, connection: str) -> None:
+    """Each document has its caller's own name at the vendor and in the result; only its key is cleaned, and unique."""
+    world, body = World(cloud), samples("invoice.pdf")["invoice.pdf"]
+    files = {name: body + b"\n%" + str(number).encode() for number, name in enumerate(NAMES)}
+    result = world.submit(connection, "R-1", files)
+    assert result["status"] == "completed"
+    sent = {each["name"]: each["sha256"] for each in world.effects("document_uploaded")}
+    assert sent == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    assert [each["name"] for each in result["documents"]] == [*NAMES]
+    keys = [each.key for each in cloud.app.cases.get(connection, "R-1").documents]
+    assert len({key.casefold() for key in keys}) == len(NAMES)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dossier.ports import DocumentState
 from dossier.replies import ERROR, STATUS, identifier, line
-from dossier.values import text_of
+from dossier.values import score_of, text_of
 
 ENDED = {"completed": False, "failed": True}
 """The terminal statuses (guide, "Step 3"), and whether they mean failure."""
@@ -51,14 +51,14 @@ def document_state(answer: Mapping[str, Any]) -> DocumentState:
     progress: Any = answer.get("extraction_progress")
     known = isinstance(progress, int | float) and not isinstance(progress, bool) and 0 <= progress <= 100
     percent = int(progress) if known else None
-    extracted = answer.get("fields_extracted")
+    extracted, _ = score_of(answer.get("fields_extracted"), most=MOST_FIELDS)
     return DocumentState(
         status=status,
         finished=word in ENDED,
         failed=failed,
         error=error,
         progress=percent,
-        fields_extracted=extracted if type(extracted) is int and 0 <= extracted <= MOST_FIELDS else None,
+        fields_extracted=extracted if isinstance(extracted, int) else None,
     )
 
 
