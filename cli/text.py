@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
@@ -39,9 +40,23 @@ def to_json(value: Any) -> str:
     """Return a value as JSON that is safe on a terminal, with the letters of every script.
 
     It also escapes the control characters that JSON allows (C1 controls, DEL, marks of direction, line separators,
-    tags), which does not change the value.
+    tags), which does not change the value. A vendor's number keeps the digits that
+    it came with (``dossier.http.Number``).
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    mark, numbers = secrets.token_hex(8), list[str]()
+
+    def marked(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: marked(each) for key, each in part.items()}
+        if isinstance(part, list | tuple):
+            return [marked(each) for each in part]
+        if isinstance(part, float) and (written := getattr(part, "text", None)) is not None:
+            numbers.append(written)
+            return f"{mark}{len(numbers) - 1}"
+        return part
+
+    text = json.dumps(marked(value), indent=2, ensure_ascii=False)
+    text = re.sub(rf'"{mark}(\d+)"', lambda found: numbers[int(found[1])], text) if numbers else text
     return "".join(_escaped(each) if _obeyed(each) else each for each in text)
 
 

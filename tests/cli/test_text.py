@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.status import standing
-from cli.text import local, when
+from cli.text import local, to_json, when
+from dossier.http import decode
 from dossier.models import Document, iso
 
 
@@ -33,6 +34,17 @@ def test_a_time_is_local_and_short() -> None:
     other = today.replace(month=2 if today.month == 1 else 1, day=2)
     assert when(other.isoformat()) == f"{other:%m}-02 10:38"
     assert (when(""), when("soon")) == ("", "soon")
+
+
+def test_a_vendors_number_keeps_its_digits() -> None:
+    """``--json`` prints a vendor's answer as it wrote it: no number goes through a float."""
+    body = '{"a": [12345678901234567.89, 4200.00, 1e400, -0.0, 7], "b": "x"}'
+    value = decode(body.encode())
+    assert "".join(to_json(value).split()) == "".join(body.split())
+    assert (str(value["a"][0]), to_json({"c": 1.5, "d": True})) == (
+        "12345678901234567.89",
+        '{\n  "c": 1.5,\n  "d": true\n}',
+    )
 
 
 def test_times_in_a_note_are_local() -> None:

@@ -510,7 +510,8 @@ def test_case_does_not_matter_in_a_status(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "read"), [(3, 3), ("3", 3), (3.0, 3), (0, 0), (2.5, None), (-1, None), (True, None), ("three", None), (None, None)]
+    ("given", "read"),
+    [(3, 3), ("3", 3), (3.0, 3), (0, 0), (2.5, None), (-1, None), (True, None), ("three", None), (None, None)],
 )
 def test_how_many_fields_is_a_whole_number(given: Any, read: int | None) -> None:
     """``fields_extracted`` is read as a number or its digits; anything else is left out."""

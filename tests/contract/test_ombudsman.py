@@ -417,9 +417,19 @@ def test_fields_that_are_no_text_are_read_or_reported() -> None:
     for text in ('{"Claimant": "Jack", "Amount": 142.50}', '```json\n{"Claimant": "Jack", "Amount": 142.50}\n```'):
         inside = VENDOR.read_result(CASE, {"case": json.dumps({"case_specific_fields": text}).encode()})
         assert inside.fields == result.fields
+    mixed = {"Claimant": "Not found.", "Parties": {"a": 1}, "Sums": [1]}
+    result = VENDOR.read_result(CASE, {"case": json.dumps({"case_specific_fields": mixed}).encode()})
+    assert [(each.key, each.value) for each in result.fields] == [("claimant", None)]
+    assert result.warnings == [f'case_specific_fields: not read as a field: "{each}"' for each in ("Parties", "Sums")]
     result = VENDOR.read_result(CASE, {"case": json.dumps({**body, "case_specific_fields": [1]}).encode()})
     assert result.fields == []
     assert "case_specific_fields" in result.warnings[0]
+
+
+def test_a_number_is_a_text_where_a_text_belongs() -> None:
+    """A title that looks like a number may come as one: it has the digits that it came with."""
+    result = VENDOR.read_result(CASE, {"case": b'{"case_title": 2024, "case_summary": 4200.00}'})
+    assert (result.title, result.summary) == ("2024", "4200.00")
 
 
 def test_insights_may_be_a_list() -> None:

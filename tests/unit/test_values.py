@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dossier.http import decode
 from dossier.result import Amount, FieldValue
+from dossier.revisions import answer_digest
 from dossier.values import confidence_of, epoch, field, meaning, score_of, text_of
 
 
@@ -210,3 +211,18 @@ def test_any_value_has_a_meaning(value: Any) -> None:
 def test_text_of_null_is_none() -> None:
     """Null stays null; a text is not touched."""
     assert (text_of(None), text_of(" 1,0 ")) == (None, " 1,0 ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (b'{"a": 12345678901234567.89}', b'{"a": 12345678901234567.88}', False),
+        (b'{"a": 1e400}', b'{"a": 1e401}', False),
+        (b'{"a": 1e99999999999999999999}', b'{"a": 2e99999999999999999999}', False),
+        (b'{"a": 4200.00}', b'{"a": 4200.0}', True),
+        (b'{"a": 0.1}', b'{"a": 1e-1}', True),
+    ],
+)
+def test_a_change_beyond_a_floats_digits_is_a_change(one: bytes, other: bytes, same: bool) -> None:
+    """What a vendor's answer says is compared with every digit; how a number is written is no change."""
+    assert (answer_digest(one) == answer_digest(other)) is same

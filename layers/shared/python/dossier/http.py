@@ -138,6 +138,10 @@ class Number(float):
         made.text = text
         return made
 
+    def __str__(self) -> str:
+        """Return what the vendor wrote."""
+        return self.text
+
     def __reduce__(self) -> tuple[type[Number], tuple[str]]:
         """Copy with the text."""
         return type(self), (self.text,)

@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
-from dossier.http import decode
+from dossier.http import Number, decode
 from dossier.replies import instant
 from dossier.result import FieldValue, Result
 
@@ -87,11 +87,22 @@ def _without_moments(value: Any) -> Any:
         return {key: _without_moments(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_without_moments(each) for each in value]
+    if isinstance(value, Number):
+        return _told_apart(value)
     if not isinstance(value, str):
         return value
     if _URL.match(value):
         return _place(value)
     return "" if instant(value) is not None else value
+
+
+def _told_apart(number: Number) -> float | str:
+    """Return a number, as its text where a float cannot tell it from others."""
+    try:
+        same = Decimal(float.__repr__(number)) == Decimal(number.text)
+    except InvalidOperation:  # an exponent beyond all that can be counted with
+        same = False
+    return float(number) if same else number.text
 
 
 def _place(url: str) -> str:

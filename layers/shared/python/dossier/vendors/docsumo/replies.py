@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dossier.errors import MalformedAnswerError
-from dossier.http import Reply, Request
+from dossier.http import Number, Reply, Request, written
 from dossier.lost import Entry as Listed
 from dossier.lost import labels
 from dossier.replies import ERROR, STATUS, identifier, line, missing, name, read, read_object
@@ -205,9 +205,9 @@ def answer(request: Request, reply: Reply) -> dict[str, Any]:
 
 
 def text(value: Any) -> str | None:
-    """Return a vendor's text; None for anything else, and for an empty one."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    """Return a vendor's text, a number as it was written; None for anything else, and for an empty one."""
+    if isinstance(value, int | Number) and not isinstance(value, bool):
+        return written(value)
     return value if isinstance(value, str) and value else None
 
 

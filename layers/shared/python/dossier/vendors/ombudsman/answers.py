@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dossier.http import Number, written
 from dossier.lost import labels
 from dossier.models import iso
 from dossier.ports import DocumentState
@@ -25,7 +26,9 @@ _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
 
 
 def text(value: object) -> str | None:
-    """Return a text that says something, printable, else None."""
+    """Return a text that says something, printable, and a number as it was written; else None."""
+    if isinstance(value, int | Number) and not isinstance(value, bool):
+        return written(value)
     return block(value) if isinstance(value, str) and value.strip() else None
 
 
@@ -73,7 +76,7 @@ def day(value: object) -> str | None:
     A time since the epoch, in seconds or milliseconds, is one, too.
     """
     moment = epoch(value)
-    said = text(value) if moment is None else iso(moment)
+    said = iso(moment) if moment is not None else text(value) if isinstance(value, str) else None
     if said is None:
         return None
     match = _MIDNIGHT.fullmatch(said.strip())

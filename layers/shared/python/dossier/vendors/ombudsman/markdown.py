@@ -129,14 +129,14 @@ def read(markdown: str) -> Read:
         return found
     pairs = [*_pairs(markdown, unread, level=0)] or _plain_pairs(markdown, unread)
     for name, value in pairs:
-        found.fields.append(made(keys.key(name), name, None if _is_absent(value) else value))
+        found.fields.append(made(keys.key(name), name, None if is_absent(value) else value))
     found.warnings += [f"not read as a field: {_shown(each)}" for each in unread[:MOST_WARNINGS]]
     if len(unread) > MOST_WARNINGS:
         found.warnings.append(f"not read as fields: {len(unread) - MOST_WARNINGS} more parts of the text")
     return found
 
 
-def _is_absent(value: str) -> bool:
+def is_absent(value: str) -> bool:
     """Whether a value says that the documents do not give it."""
     said = " ".join(value.split()).strip(_AROUND).rstrip(".!;,\u2026").strip(_AROUND).lower()
     return said in ABSENT or _NOT_THERE.fullmatch(said) is not None

@@ -11,7 +11,8 @@ from dossier.replies import read_object
 from dossier.settings import Connection
 from dossier.vendors.ombudsman import requests
 from dossier.vendors.ombudsman.answers import day, entries, text
-from dossier.vendors.ombudsman.markdown import read_bullets, read_fields
+from dossier.vendors.ombudsman.markdown import read_bullets
+from dossier.vendors.ombudsman.results import case_fields
 
 _CASE_ID = Argument("case_id", "the case's id")
 _CASE_FACTS = (
@@ -41,7 +42,7 @@ _EVIDENCE = ("DOCUMENT ID", "STATUS", "TITLE", "DATE", "CLAIMANT", "DEFENDANT")
 def _case(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
     request = requests.case(given["case_id"])
     answer = read_object(request, (yield request))
-    fields = read_fields(text(answer.get("case_specific_fields")) or "")
+    fields = case_fields(answer.get("case_specific_fields")).fields
     chronology = [(day(each.get("timeline_date")), each.get("title")) for each in entries(answer.get("chronology"))]
     evidence = [
         (

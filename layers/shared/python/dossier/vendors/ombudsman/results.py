@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from dossier.http import Reply, decode
 from dossier.models import Document
 from dossier.options import text_of
 from dossier.ports import CaseView
-from dossier.replies import identifier
+from dossier.replies import identifier, line
 from dossier.replies import name as short
 from dossier.result import UNFINISHED, Dates, DocumentResult, Result, Scores, TimelineEntry
 from dossier.values import Keys, field, score_of
@@ -26,10 +25,8 @@ from dossier.vendors.ombudsman.answers import (
     status,
     text,
 )
-from dossier.vendors.ombudsman.markdown import LONGEST, Read, read, read_bullets
+from dossier.vendors.ombudsman.markdown import LONGEST, MOST_WARNINGS, Read, is_absent, read, read_bullets
 from dossier.vendors.ombudsman.requests import evidence_path, kept_as
-
-_JSON_FENCE = re.compile(r"^\s*```+(?:json)?\s*\n|\n\s*```+\s*$", re.IGNORECASE)
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
@@ -38,7 +35,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     warnings: list[str] = []
     documents = _documents(case, answer, raw, warnings)
     timeline = [_entry(each, warnings) for each in entries(answer.get("chronology"))]
-    fields = _fields(answer.get("case_specific_fields"))
+    fields = case_fields(answer.get("case_specific_fields"))
     result = Result(
         vendor_status=status(answer) or None,
         title=short(text(answer.get("case_title")) or "") or text_of(case.options, "case_title"),
@@ -61,7 +58,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     return result
 
 
-def _fields(value: Any) -> Read:
+def case_fields(value: Any) -> Read:
     """Read the case's own fields: markdown (guide, "Case Specific Fields"), and just as well an object of values.
 
     The object may stand in the text, as an AI writes it that was asked for JSON.
@@ -70,15 +67,20 @@ def _fields(value: Any) -> Read:
         value = _object_in(value) or value
     if value is None or isinstance(value, str):
         return read(value or "")
-    if isinstance(value, dict) and not any(isinstance(each, dict | list) for each in value.values()):
-        keys = Keys()
-        return Read([field(keys.key(name), name, each) for name, each in value.items()])
+    if isinstance(value, dict):
+        keys, values = Keys(), {name: each for name, each in value.items() if not isinstance(each, dict | list)}
+        given = {name: None if isinstance(each, str) and is_absent(each) else each for name, each in values.items()}
+        unread = [f'not read as a field: "{line(name)}"' for name in value if name not in values]
+        return Read([field(keys.key(name), name, each) for name, each in given.items()], unread[:MOST_WARNINGS])
     return Read(warnings=["not a text: it is in the vendor's answer alone"])
 
 
 def _object_in(text: str) -> dict[str, Any] | None:
     """Return the JSON object that a text is, in a fence or without one; None for any other text."""
-    plain = _JSON_FENCE.sub("", text[:LONGEST]).strip()
+    plain = text.strip()[:LONGEST]
+    if plain.startswith("```") and plain.endswith("```"):
+        kind, _, inside = plain.strip("`").partition("\n")
+        plain = inside.strip() if kind.strip().lower() in {"", "json"} else ""
     try:
         found = decode(plain.encode("utf-8", "replace"), constant=str) if plain.startswith("{") else None
     except (ValueError, RecursionError):
