@@ -147,7 +147,7 @@ class Delivery:
 
 def _named(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object by its names, folded; of two that become one the first counts."""
-    return {_folded(key): each for key, each in reversed(node.items())}
+    return {_folded(key): each for key, each in reversed([*node.items()])}
 
 
 def _ids(named: Mapping[str, Any], kind: str) -> Iterator[str]:
