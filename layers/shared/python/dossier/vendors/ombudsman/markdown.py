@@ -297,7 +297,7 @@ def _parts(markdown: str) -> Iterator[_Part]:
             rows = []
         elif token.type == "heading_open":
             yield _Part("heading", [each.strip().strip("#").strip() for each in lines[start : start + 1]])
-        elif token.type == "fence" and token.info.strip().lower() in _TEXTS:
+        elif token.type == "fence" and token.info.strip().lower() in _TEXTS and lines[end - 1].strip() == token.markup:
             yield _Part("fence", [each.strip() for each in token.content.splitlines()], inner=token.content)
         elif token.type in {"paragraph_open", "fence"}:
             yield _Part("text", [each.strip() for each in lines[start:end] if each.strip()])
