@@ -217,7 +217,7 @@ def test_lost_answers_are_settled_by_each_other(world: LostWorld) -> None:
         with pytest.raises(OutcomeUnknownError):
             upload_step.upload(world.name, lost[name], 0, desk=world.desk)
     world.clock.sleep(SETTLING + 1)
-    with pytest.raises(OutcomeUnknownError, match="have to be settled first"):
+    with pytest.raises(OutcomeUnknownError, match="have to settle first"):
         upload_step.upload(world.name, lost["one.pdf"], 0, desk=world.desk)
     for name in ("two.pdf", "three.pdf", "one.pdf"):
         assert world.upload(lost[name])

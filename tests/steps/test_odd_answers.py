@@ -102,7 +102,7 @@ def test_a_coding_that_was_not_asked_for_says_what_to_do(cloud: Cloud, operation
         return
     [lost] = result["failed_artifacts"]
     assert result["status"] == "completed_with_failures"
-    assert "it is packed as br, which was not asked for: let the vendor send it as it is, or as gzip" in lost["error"]
+    assert "it is compressed as br, which was not requested: ask the vendor for plain bytes or gzip" in lost["error"]
     assert lost["error"] in result["reason"]
 
 

@@ -70,7 +70,7 @@ def test_the_shipped_file_is_valid() -> None:
         ("", "has no connections: add a table such as [invoices]"),
         ("[invoices\n", "line 1, column 10: Expected ']' at the end of a table declaration"),
         ('a = "', "line 1, column 6: the text has no end: close its quotation marks"),
-        ("top = 1", "top: a key without a table: write the name of its connection on a line above it, such as"),
+        ("top = 1", "top: a key outside of a table: write the connection's name on a line above it, such as"),
         ('[2nd]\nvendor = "docsumo"', "[2nd]: a name is 1 to 32 letters, digits, '_' and '-'"),
         ('[a-dlq]\nvendor = "docsumo"', '[a-dlq]: a name cannot end in "-dlq"'),
         ("[a]", "[a] vendor: missing: use one of docsumo, docustack, ombudsman"),
@@ -86,7 +86,7 @@ def test_the_shipped_file_is_valid() -> None:
         ("{docsumo}", "[a] casetype_id: missing"),
         ('{docsumo}casetypeid = "c"', '[a] casetypeid: unknown key; did you mean "casetype_id"?'),
         ('{docsumo}casetype_id = "c"\nzzz = 1', "[a] zzz: unknown key"),
-        ('{docsumo}casetype_id = "c"\nname = "b"', "[a] name: unknown key: a connection's name is that of its table"),
+        ('{docsumo}casetype_id = "c"\nname = "b"', "[a] name: unknown key: the table's name is the connection's name"),
         (
             '{docsumo}casetype_id = "c"\nlimits = { concurency = 3 }',
             '[a] limits.concurency: unknown key; did you mean "concurrency"?',
@@ -103,11 +103,11 @@ def test_the_shipped_file_is_valid() -> None:
         ('{docsumo}casetype_id = "c"\nlimits = 5', "[a] limits: must be "),
         (
             '{docsumo}casetype_id = "c"\nlimits = { artifact_bytes = 9, case_bytes = 8 }',
-            "[a] limits: artifact_bytes is larger than case_bytes: a case needs room for one artifact at least",
+            "[a] limits: artifact_bytes is larger than case_bytes: a case needs room for at least one artifact",
         ),
         ('{docsumo}casetype_id = "c"\nlimits = { case_bytes = 0 }', "[a] limits.case_bytes: must be greater than"),
         *(
-            (f'{{docsumo}}casetype_id = "c"\nstorage_hosts = ["{host}"]', "[a] storage_hosts: a host is written as ")
+            (f'{{docsumo}}casetype_id = "c"\nstorage_hosts = ["{host}"]', "[a] storage_hosts: write a host as ")
             for host in (
                 *(
                     "https://storage.test",
@@ -140,7 +140,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: s
     """Who puts a key into the file is told where it goes, and the key is not printed."""
     with pytest.raises(ConfigurationError) as error:
         _load(tmp_path, f'{GOOD}{key} = "sk_live_planted"\n')
-    assert "no secrets here, they go to Secrets Manager" in str(error.value)
+    assert "secrets belong in Secrets Manager" in str(error.value)
     assert "planted" not in str(error.value)
 
 
@@ -237,7 +237,7 @@ def _forget() -> None:
     ("change", "line"),
     [
         ("", None),
-        ('base_url = "https://b.example.com"', "[two] account: [one] has the same one with another base_url"),
+        ('base_url = "https://b.example.com"', "[two] account: [one] has the same account but another base_url"),
         ("limits = { requests_per_second = 3 }", "[two] limits.requests_per_second: [one] has the same account"),
     ],
 )

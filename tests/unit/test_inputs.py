@@ -57,7 +57,7 @@ def test_a_key_that_resembles_none_lists_those_that_there_are() -> None:
     """An option of the vendor in the wrong place is the likeliest mistake."""
     said = wrong(colour="red")
     assert said.startswith("colour: unknown key; known are connection, reference, documents, options, case_id,")
-    assert said.endswith("; an option of the vendor stands in options")
+    assert said.endswith("; the vendor's options go into options")
 
 
 @pytest.mark.parametrize("own", ["resumed", "drops", "refreshes"])

@@ -160,7 +160,7 @@ def test_stray_answer_says_what_it_was() -> None:
     assert isinstance(page, STRAY)
     assert (own.status, own.worded, page.worded) == (404, True, False)
     assert str(own) == "GET /cases: the vendor refused it (404: Schema is not here)"
-    assert str(page) == "GET /cases: the answer is 404, and not in the vendor's form: a gateway's, most likely"
+    assert str(page) == "GET /cases: the answer is 404, and not in the vendor's form: most likely a gateway's"
 
 
 def test_key_is_refused_in_json() -> None:

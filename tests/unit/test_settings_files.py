@@ -50,15 +50,15 @@ vendor = "ombudsmann"
 def test_every_problem_of_a_connections_file_is_reported_with_its_line(tmp_path: Path) -> None:
     """Mistakes of form, of keys and of values are one answer, in the file's order."""
     expected = [
-        "vendor: a key without a table: write the name of its connection on a line above it, such as [invoices]",
-        "line 7, column 13: the value cannot be read: a text needs quotation marks, a list brackets; true and false",
+        "vendor: a key outside of a table: write the connection's name on a line above it, such as [invoices]",
+        "line 7, column 13: invalid value: write text in quotation marks, a list in brackets, true and false",
         '[invoices] organisation_id: unknown key; did you mean "organization_id"? (line 8)',
         '[invoices] limits.concurency: unknown key; did you mean "concurrency"? (line 9)',
         "[claims] casetype_id: missing (line 11)",
-        "line 14: [claims] base_url: given twice, first in line 13: leave one of the two out",
+        "line 14: [claims] base_url: duplicate key, first in line 13: leave out one of the two",
         "[claims] poll.every: must be greater than 0 (line 15)",
         "[claims] poll.max: must be a valid number",
-        "line 17: [invoices] is there twice, first in line 4: put all its keys into one table, or rename one",
+        "line 17: duplicate table [invoices], first in line 4: put all its keys into one table, or rename one",
         "[disputes] vendor: unknown vendor: use one of docsumo, docustack, ombudsman; did you mean",
     ]
     said = _problems(tmp_path, WRONG)
@@ -71,14 +71,14 @@ def test_every_problem_of_a_connections_file_is_reported_with_its_line(tmp_path:
 def test_a_key_that_cannot_be_read_is_not_reported_as_missing(tmp_path: Path) -> None:
     """A mistake of form is one problem, and not two."""
     (said,) = _problems(tmp_path, GOOD.replace('"casetype__d1t5b"', "casetype__d1t5b"))
-    assert said.startswith("mine.toml: line 11, column 15: the value cannot be read")
+    assert said.startswith("mine.toml: line 11, column 15: invalid value")
 
 
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
-        ("[a]\nb = [", "line 2: what begins here has no end: close its quotation marks or brackets"),
-        ("[a]\nb = [\nc = 1\n", "line 2: what begins here has no end, or a mistake in line 3"),
+        ("[a]\nb = [", "line 2: the value here has no end: close its quotation marks or brackets"),
+        ("[a]\nb = [\nc = 1\n", "line 2: the value here has no end, or an error in line 3"),
         ("[a]\nb = 1979-13-40", "line 2, column "),
         ("[a]\nb = " + "[" * 5000, "line 2: "),
         ("[[a]]\nvendor = 'docsumo'", "[[a]]: a connection is one table: write [a] (line 1)"),
@@ -89,7 +89,7 @@ def test_a_key_that_cannot_be_read_is_not_reported_as_missing(tmp_path: Path) ->
         ("[a]\nvendor = 'docsumo'\nbase_url = 'https://x'\ncasetype_id = 'c'\npoll.first = -1",
          "[a] poll.first: must be greater than or equal to 0 (line 5)"),
         ("[a]\nvendor = 'docsumo'\nbase_url = 'https://x'\ncasetype_id = 'c'\nstorage_hosts = [\n  'a/b',\n]",
-         "[a] storage_hosts: a host is written as"),
+         "[a] storage_hosts: write a host as"),
     ],
 )  # fmt: skip
 def test_a_problem_names_its_line(tmp_path: Path, toml: str, said: str) -> None:
@@ -173,7 +173,7 @@ raw_days = 3
         'dossier.toml: retention.documents_days "long": use a whole number from 1 to 36500 (line 8)',
         'dossier.toml: retention.alarm_email: unknown setting; did you mean "alarm_email"? Write alarm_email above the '
         "first table (line 9)",
-        "dossier.toml: line 11: [retention] is there twice, first in line 7: put all its keys into one table, or "
+        "dossier.toml: line 11: duplicate table [retention], first in line 7: put all its keys into one table, or "
         "rename one",
     ):
         assert wanted in said, said

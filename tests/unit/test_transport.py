@@ -954,11 +954,11 @@ def test_a_coding_that_was_not_asked_for_is_one_lasting_error(encoding: str) -> 
     """It says what is wrong and what to do, and is not tried again; what became of an upload stays unknown."""
     bench = Bench(_answering(200, BODY, content_encoding=encoding))
     with pytest.raises(
-        errors.MalformedAnswerError, match=r"^the artifact cannot be read: it is packed as .* let the vendor"
+        errors.MalformedAnswerError, match=r"^the artifact cannot be read: it is compressed as .* ask the vendor"
     ):
         bench.fetch("https://storage.test/a")
     with pytest.raises(
-        errors.MalformedAnswerError, match=r"^GET /cases: the answer cannot be decoded: it is packed as"
+        errors.MalformedAnswerError, match=r"^GET /cases: the answer cannot be decoded: it is compressed as"
     ):
         bench.send(SAFE)
     with pytest.raises(errors.OutcomeUnknownError, match="cannot be decoded"):

@@ -1,8 +1,8 @@
-"""Which addresses a vendor's URL may lead to: public ones alone.
+"""Check that a vendor's URL only leads to a public address.
 
-A vendor says where an artifact is, and Dossier goes there from inside the team's network. So an address that is
-private, loopback, link-local (cloud metadata), multicast, reserved or for documentation is refused, however it is
-written: within IPv6 an IPv4 address is looked at as what it is.
+A vendor says where an artifact is, and Dossier downloads it from inside the team's network. So addresses that are
+private, loopback, link-local (cloud metadata), multicast, reserved or for documentation are rejected, also as IPv4
+addresses inside IPv6.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NOT_PUBLIC_4 = tuple(
     for text in (
         "0.0.0.0/8",  # this network
         "10.0.0.0/8",
-        "100.64.0.0/10",  # carriers' own; Alibaba's metadata
+        "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata
         "127.0.0.0/8",
         "168.63.129.16/32",  # Azure's platform service, a public address that no network routes
         "169.254.0.0/16",  # link-local: the metadata of AWS, Azure, Google
@@ -49,7 +49,7 @@ _NOT_PUBLIC_6 = tuple(
 _LONGEST_NAME = 255
 """Longest name of a host, in characters (RFC 1035, section 2.3.4)."""
 _NAT64 = ip_network("64:ff9b::/96")
-"""RFC 6052, section 2.1: the last 32 bits are an IPv4 address. (RFC 8215's local prefix is refused as a whole.)"""
+"""RFC 6052, section 2.1: the last 32 bits are an IPv4 address. (RFC 8215's local prefix is rejected as a whole.)"""
 
 
 _INSIDE = (".localhost", ".local", ".localdomain", ".internal", ".home.arpa", ".arpa")
@@ -74,19 +74,16 @@ def is_of_the_inside(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address, as a resolver writes it, is one of the public internet."""
+    """Return whether an address, as a resolver writes it, belongs to the public internet."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    embedded = _embedded(parsed) if isinstance(parsed, IPv6Address) else parsed
-    if embedded is not None:
-        return not any(embedded in network for network in _NOT_PUBLIC_4)
+    if isinstance(parsed, IPv6Address):  # a connection may end at an embedded IPv4 address
+        if parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        elif parsed in _NAT64:
+            parsed = IPv4Address(int(parsed) & 0xFFFFFFFF)
+    if isinstance(parsed, IPv4Address):
+        return not any(parsed in network for network in _NOT_PUBLIC_4)
     return parsed in _GLOBAL_6 and not any(parsed in network for network in _NOT_PUBLIC_6)
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 host that a connection to this address ends at, if it is one."""
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

@@ -1,8 +1,8 @@
-"""Whether two file names may be of one file.
+"""Compare file names that a vendor may have rewritten.
 
-Vendors rewrite names: they fold letters to ASCII, change the case, encode or drop what is no letter, read UTF-8 as
-Latin-1, put a time in front, number a second file of a name, drop the ending. So a name that differs proves nothing;
-one that is alike (:func:`alike`) says that it may be the same file, and only that.
+Vendors fold letters to ASCII, change the case, encode or drop other characters, read UTF-8 as Latin-1, add a time,
+number a second file of a name, drop the ending. So a different name proves nothing, and a similar one (:func:`alike`)
+only shows that it may be the same file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from dossier.texts import name as line
 
 LONGEST = 1024
-"""Characters of a name that are compared."""
+"""Most characters of a name that are compared."""
 _LETTERS = str.maketrans(
     {
         "ø": "o",
@@ -35,23 +35,23 @@ _LETTERS = str.maketrans(
         "ŋ": "n",
     }
 )
-"""Latin letters that no Unicode decomposition takes apart."""
+"""Latin letters without a Unicode decomposition."""
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa"})
 _ENDING = re.compile(r"\.[a-z]{2,5}[0-9]?$")
 _DOCUMENT = re.compile(
     r"\.(pdf|png|jpe?g|tiff?|gif|bmp|webp|heic|docx?|xlsx?|pptx?|odt|rtf|txt|csv|html?|json|xml|eml|msg|zip|p7m)$"
 )
 _RANDOM = re.compile(r"(?=.*[0-9])[0-9a-ftz]{6,}")
-"""A time, a number or a random id in hexadecimal digits."""
+"""A time, a number or a random id in hexadecimal."""
 _NUMBER = re.compile(r"[0-9]{1,3}")
 _LONG_NUMBER = re.compile(r"[0-9]{8,32}")
 """A time or an id that stands right before a name."""
 _MOST_TOKENS = 9
-"""Parts of a name that a time or a random id may consist of: a date with its time has seven."""
+"""Most parts of a time or random id in a name: a date with its time has seven."""
 
 
 def same(one: str | None, other: str | None) -> bool:
-    """Whether two names are one, as text: Unicode's NFC, as either side may compose it, of what shows."""
+    """Whether two names are the same visible text in Unicode's NFC."""
     return one is not None and other is not None and _nfc(line(one)) == _nfc(line(other))
 
 
@@ -66,20 +66,20 @@ def alike(sent: str, listed: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Which of the listed names is which of those that were sent, by their places."""
+    """A match of sent names with listed names, by their positions."""
 
     found: dict[int, int]
-    """Place among the listed by place among the sent, where it can be only that one."""
+    """Listed position by sent position, for unambiguous matches."""
     exact: bool
-    """Whether all of ``found`` have their very names."""
+    """Whether all names in ``found`` are the same."""
     unsure: frozenset[int]
-    """Places of listed names that may be of a file that was sent, while it cannot be said of which."""
+    """Positions of listed names that may match, but ambiguously."""
 
 
 def pair(sent: Sequence[str], listed: Sequence[str | None]) -> Pairs:
-    """Match names that were sent with names that are listed: the same ones in order, then the alike ones.
+    """Match names that were sent with listed names: first the same ones in order, then the similar ones.
 
-    Names that are alike are matched where as many are listed as were sent: one for one, or all in order.
+    Similar names are only matched if as many are listed as were sent.
     """
     found, names = _same(sent, listed), [each or "" for each in listed]
     taken = {*found.values()}
@@ -127,7 +127,7 @@ def _options(
 
 
 def _groups(options: Mapping[int, Sequence[int]]) -> Iterator[tuple[set[int], set[int]]]:
-    """Yield places of the sent, and of the listed, that hang together by being alike."""
+    """Yield groups of sent and listed positions that are connected by similarity."""
     left = {place: set(there) for place, there in options.items() if there}
     while left:
         place, there = next(iter(left.items()))
@@ -140,7 +140,7 @@ def _groups(options: Mapping[int, Sequence[int]]) -> Iterator[tuple[set[int], se
 
 
 def _matched(options: Mapping[int, Sequence[int]], wanted: Iterable[int]) -> dict[int, int] | None:
-    """Return one listed place for each that is wanted, in order, those with the fewest to choose from first."""
+    """Return a listed position for each wanted one, those with the fewest options first; None if one has none."""
     matched: dict[int, int] = {}
     taken: set[int] = set()
     for place in sorted(wanted, key=lambda each: (len(options[each]), each)):
@@ -153,7 +153,7 @@ def _matched(options: Mapping[int, Sequence[int]], wanted: Iterable[int]) -> dic
 
 
 def _alike(listed: str) -> Set[str]:
-    """Return what a file may have been called that is listed under a name."""
+    """Return the names under which a listed file may have been sent."""
     return _wholes(listed) | _extended(listed)
 
 
@@ -163,7 +163,7 @@ def _wholes(name: str) -> frozenset[str]:
 
 
 def _extended(listed: str) -> frozenset[str]:
-    """Return what is left of a listed name without a number after it, or a time or random id at an end."""
+    """Return a listed name without a number after it, and without a time or random id at an end."""
     found: set[str] = set()
     for tokens in _forms(listed):
         whole = "".join(tokens)
@@ -186,7 +186,7 @@ def _random(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _forms(name: str) -> frozenset[tuple[str, ...]]:
-    """Return what may be left of a name once it is rewritten, each as its parts of letters and digits."""
+    """Return the forms that a rewritten name may have, each as its parts of letters and digits."""
     said = {_nfc(name[:LONGEST])}
     said |= {_nfc(html.unescape(unquote(unquote(each)))) for each in said}
     said |= {_nfc(read) for each in said if (read := _unmangled(each)) is not None}
@@ -201,23 +201,23 @@ def _nfc(name: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """Return a name in small letters without their marks."""
+    """Return a name in lower case without diacritics."""
     apart = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     return "".join(each for each in apart if not unicodedata.combining(each)).casefold()
 
 
 def _bare(name: str) -> Iterator[str]:
-    """Yield a name, and what is left of it without a path before it and without its endings."""
+    """Yield a name without its path, and without its endings."""
     last = re.split(r"[/\\]", name)[-1] or name
     stem = _ENDING.sub("", last)
     while stem != (shorter := _DOCUMENT.sub("", stem)):
         stem = shorter
-    if any(each.isalnum() for each in stem):  # an ending alone is no name
+    if any(each.isalnum() for each in stem):  # an ending alone is not a name
         yield from (last, stem)
 
 
 def _unmangled(name: str) -> str | None:
-    """Return a name of which the bytes of UTF-8 were read as Windows-1252 or Latin-1, read as what they are."""
+    """Decode a name whose UTF-8 bytes were read as Windows-1252 or Latin-1; None if it is not one."""
     if name.isascii():
         return None
     try:
@@ -234,7 +234,7 @@ def _byte(character: str) -> bytes:
 
 
 def _ascii(name: str) -> str | None:
-    """Return a name without what is not ASCII, if most of it is: what a vendor leaves that drops all else."""
+    """Return the ASCII part of a name if that is most of it, for vendors that drop other characters."""
     kept = "".join(each for each in name if each.isascii())
     telling, lost = sum(each.isalnum() for each in kept), sum(each.isalnum() for each in name if not each.isascii())
     return kept if lost > 0 and max(4, 2 * lost) <= telling else None

@@ -1,7 +1,7 @@
-"""The bytes of a delivery: as they came, unpacked, and as another charset wrote them. Standard library only.
+"""The forms of a delivery's bytes: as received, decompressed, and in another charset.
 
-A vendor signs either what it sends or what it packs; a gateway hands text on as UTF-8, whatever charset it came in.
-Which one it was is said by the signature that fits, never guessed.
+A vendor signs the body before or after its compression, and a gateway passes text on as UTF-8, whatever its charset
+was. The matching signature shows which form it was. Only the standard library is imported.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import zlib
 from collections.abc import Mapping
 
 MOST_UNPACKED = 4_000_000
-"""Bytes of a packed body after which it is left as it is: as many as a connection takes at most."""
+"""Largest decompressed body, in bytes; a larger one stays compressed. No connection accepts more."""
 _CHARSETS = re.compile(
     r"ascii|utf-(8|16|32)(-[bl]e)?|utf-8-sig|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|tis-620|"
     r"big5(hkscs)?|gb2312|gbk|gb18030|hz|euc_\w+|shift_jis\w*|iso2022_\w+|johab"
 )
-"""Python's names of the charsets of texts. What else it calls a codec is none, and some (``punycode``, ``idna``) take a
-time that grows with the square of the text's length: strangers name the charset."""
+"""Python's names of text charsets. Strangers name the charset, and some other codecs (``punycode``, ``idna``) take time
+that grows with the square of the text's length."""
 _PACKED = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 def content(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Return what a delivery says: its body, unpacked if it is packed (by its header, or its first bytes)."""
+    """Return a delivery's body, decompressed if its header or its first bytes say that it is compressed."""
     encoding = headers.get("content-encoding", "").strip().lower()
     packed = body.startswith(_PACKED) or encoding in {"gzip", "x-gzip", "deflate"}
     plain = _unpacked(body) if packed else None
@@ -32,12 +32,12 @@ def content(body: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def others(body: bytes, headers: Mapping[str, str], text: str | None = None) -> list[bytes]:
-    """Return what else the vendor may have signed.
+    """Return other forms of the body that the vendor may have signed.
 
     Args:
-        body: what came, as UTF-8 where the gateway handed on a text.
+        body: the body as received, as UTF-8 if the gateway passed on text.
         headers: the delivery's, with lower-case names.
-        text: the text that the gateway handed on; None where it handed on bytes.
+        text: the text that the gateway passed on; None if it passed on bytes.
 
     """
     found = [content(body, headers)]
@@ -48,7 +48,7 @@ def others(body: bytes, headers: Mapping[str, str], text: str | None = None) -> 
 
 
 def _unpacked(body: bytes) -> bytes | None:
-    """Return a body unpacked, or None if it is not packed, broken, or larger than it should be."""
+    """Decompress a body; None if it is not compressed, damaged, or larger than ``MOST_UNPACKED``."""
     reader = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         plain = reader.decompress(body, MOST_UNPACKED)
@@ -61,6 +61,6 @@ def _encoded(text: str, charset: str) -> bytes:
     try:
         if _CHARSETS.fullmatch(codecs.lookup(charset).name):
             return text.encode(charset)
-    except (LookupError, ValueError):  # no codec of that name, or one that lacks a letter
+    except (LookupError, ValueError):  # an unknown codec, or it lacks a character
         pass
     return text.encode("utf-8", "surrogatepass")

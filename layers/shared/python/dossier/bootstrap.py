@@ -1,4 +1,4 @@
-"""The composition root: environment → AWS clients → stores → what the steps need. Made once for each function."""
+"""The composition root: environment → AWS clients → stores → what the steps need. Created once per function."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from dossier.stores.waits import Waits
 from dossier.transport import Transport
 
 PATIENCE = 1.0
-"""How long, in seconds, a request waits inside the function for its connection's turn: a function that waits is paid
-for, and is one of those that an account may run at once. Who has to wait longer comes back (``ThrottledError``)."""
+"""Seconds that a request waits inside the function for its connection's turn. Waiting costs money and occupies the
+account's concurrency, so after that ``ThrottledError`` is raised."""
 
 
 class App:
-    """Everything that functions and the CLI are made of; each part is built when it is first used."""
+    """The collaborators of functions and CLI; each is created on its first use."""
 
     def __init__(
         self, environment: Environment, session: boto3.Session | None = None, *, count: Count = uncounted
@@ -89,12 +89,12 @@ class App:
 
     @cached_property
     def waits(self) -> Waits:
-        """The waiting room."""
+        """The waits."""
         return Waits(self.table, self.queues)
 
     @cached_property
     def verdicts(self) -> Verdicts:
-        """What was found out about deliveries."""
+        """Verdicts about deliveries."""
         return Verdicts(self.table)
 
     @cached_property
@@ -109,7 +109,7 @@ class App:
 
     @cached_property
     def rounds(self) -> Rounds:
-        """How far the scheduled check has got."""
+        """The progress of the scheduled check."""
         return Rounds(self.table)
 
     @cached_property
@@ -151,7 +151,7 @@ class App:
         )
 
     def waker(self) -> Waker:
-        """Return what serves the wake queue."""
+        """Return the server of the wake queue."""
         return Waker(
             desk=self.desk,
             waits=self.waits,
@@ -162,7 +162,7 @@ class App:
         )
 
     def reconciler(self, time_left: Callable[[], float]) -> Callable[[Iterable[str]], Findings]:
-        """Return the scheduled check, with so much time."""
+        """Return the scheduled check; ``time_left`` returns the seconds that it has."""
         return partial(
             reconcile,
             desk=self.desk,
@@ -183,7 +183,7 @@ class App:
 
 @cache
 def app() -> App:
-    """Return the function's app, made from its environment on first use."""
-    from dossier import observe  # noqa: PLC0415 -- for functions: the CLI's words are not metrics
+    """Return the function's app, created from its environment on first use."""
+    from dossier import observe  # noqa: PLC0415 -- only for functions: the CLI writes no metrics
 
     return App(Environment.from_os(), count=observe.count)

@@ -1,16 +1,16 @@
-"""Checksums that storage announces with a file, and whether the bytes that came are the ones that it announced.
+"""Verify the checksums that storage announces with a file.
 
-A checksum counts for the form that it was made of. Storage keeps some files packed (``Content-Encoding: gzip``): then
-it is the packed bytes that have the checksum, and where something between has unpacked them it says nothing any more.
+A checksum belongs to one form of the file. Storage keeps some files compressed (``Content-Encoding: gzip``): then the
+checksum is that of the compressed bytes, and it is useless if a proxy has decompressed them.
 
 - ``x-goog-hash``: MD5 and CRC32C of the stored form, which ``x-goog-stored-content-encoding`` names
   (https://cloud.google.com/storage/docs/transcoding, https://cloud.google.com/storage/docs/xml-api/reference-headers)
-- ``x-amz-checksum-…`` of S3, unless they are made of the checksums of parts
-  (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html), and S3's ``ETag`` where its
-  documentation says that it is an MD5: written in one piece, encrypted with S3's own keys
+- ``x-amz-checksum-…`` of S3, unless they are checksums of checksums of parts
+  (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html), and S3's ``ETag`` if its
+  documentation says that it is an MD5: uploaded in one piece, encrypted with S3's own keys
   (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html)
 - ``Content-MD5`` (RFC 1864) and ``x-ms-blob-content-md5`` (Azure)
-- ``Repr-Digest`` and ``Content-Digest`` (RFC 9530), and ``Digest`` (RFC 3230) before them
+- ``Repr-Digest`` and ``Content-Digest`` (RFC 9530), and their predecessor ``Digest`` (RFC 3230)
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Protocol
 LONGEST = 2000
 """Longest header that is read, in characters."""
 _FOLD = (5685, 1362, 426)
-"""x^5685 + x^1362 + x^426 + 1 is a multiple of CRC-32C's polynomial; so it is with these numbers doubled."""
+"""x^5685 + x^1362 + x^426 + 1 is a multiple of CRC-32C's polynomial, also with all exponents doubled, and so on."""
 
 
 class Digest(Protocol):
-    """A checksum that is being made, as ``hashlib`` makes them."""
+    """A checksum in progress, with the interface of ``hashlib``."""
 
     def update(self, data: bytes, /) -> None:
         """Add bytes."""
@@ -55,14 +55,14 @@ class Crc32:
 
 
 class Checks:
-    """What was announced with a file, compared with the bytes: as they came and, where they were packed, unpacked."""
+    """Compares announced checksums with the bytes as received and, if they were compressed, decompressed."""
 
     def __init__(self, headers: Mapping[str, str], *, packed: bool) -> None:
-        """Read what is announced.
+        """Read the announced checksums.
 
         Args:
             headers: the answer's.
-            packed: whether its body is unpacked on arrival.
+            packed: whether its body is decompressed on arrival.
 
         """
         found = list(announced(headers, packed=packed))
@@ -72,19 +72,19 @@ class Checks:
         self._unpacked = {kind: KINDS[kind]() for kind in kinds} if packed else {}
 
     def came(self, data: bytes) -> None:
-        """Note bytes as they came."""
+        """Add bytes as received."""
         for digest in self._came.values():
             digest.update(data)
 
     def unpacked(self, data: bytes) -> None:
-        """Note bytes as they are stored."""
+        """Add bytes as stored."""
         for digest in self._unpacked.values():
             digest.update(data)
 
     def differs(self) -> str | None:
-        """Return the header that announced a checksum of other bytes; None if all fit, or none was announced.
+        """Return the header whose checksum differs; None if all match, or none was announced.
 
-        Where a body was packed it is not always told which of its forms a checksum is of: it has to fit one of them.
+        For a compressed body it is not always known which form a checksum belongs to: it has to match one of them.
         """
         for name, kind, value in self._wanted:
             forms = [digests[kind].digest() for digests in (self._came, self._unpacked) if kind in digests]
@@ -99,7 +99,7 @@ def announced(headers: Mapping[str, str], *, packed: bool) -> Iterator[tuple[str
     for name in ("content-md5", "x-ms-blob-content-md5"):
         yield from _of(name, "md5", given.get(name, ""))
     stored = given.get("x-goog-stored-content-encoding", "").strip().lower()
-    if packed or stored in {"", "identity"}:  # else it was unpacked on the way
+    if packed or stored in {"", "identity"}:  # else the body was decompressed on the way
         yield from _listed("x-goog-hash", given)
     for name in ("repr-digest", "content-digest", "digest"):
         yield from _listed(name, given)
@@ -113,14 +113,14 @@ def announced(headers: Mapping[str, str], *, packed: bool) -> Iterator[tuple[str
 def _of(name: str, kind: str, text: str) -> Iterator[tuple[str, str, bytes]]:
     try:
         value = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):  # of parts (``…-3``), or no checksum
+    except (binascii.Error, ValueError):  # a checksum of parts (``…-3``), or malformed
         return
     if value:
         yield name, kind, value
 
 
 def _listed(name: str, given: Mapping[str, str]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield the checksums of a header that lists them: ``md5=…,crc32c=…``, or ``sha-256=:…:`` with parameters."""
+    """Yield the checksums in a list: ``md5=…,crc32c=…``, or ``sha-256=:…:`` with parameters."""
     for part in given.get(name, "").split(","):
         kind, _, text = part.partition(";")[0].strip().partition("=")
         kind = kind.strip().lower().replace("sha-", "sha")
@@ -130,7 +130,7 @@ def _listed(name: str, given: Mapping[str, str]) -> Iterator[tuple[str, str, byt
 
 
 def _is_an_md5(given: Mapping[str, str]) -> bool:
-    """Whether an ETag is the MD5 of the object, as S3's documentation has it; elsewhere it is opaque."""
+    """Whether an ETag is the MD5 of the object according to S3's documentation; elsewhere it is opaque."""
     return (
         given.get("server", "").strip() == "AmazonS3"
         and given.get("x-amz-server-side-encryption", "").strip() == "AES256"
@@ -142,9 +142,9 @@ def _is_an_md5(given: Mapping[str, str]) -> bool:
 class Crc32c:
     """CRC-32C (Castagnoli; RFC 3720, appendix B.4) as a digest, at some hundred MiB a second.
 
-    The bytes are a polynomial over two elements, the checksum its remainder. A chunk is one integer, whose lowest bit
-    is the highest power. ``_FOLD`` replaces its highest powers by lower ones, as many at a time as there are, and a
-    table takes what is left byte by byte.
+    The bytes are a polynomial over GF(2), and the checksum is its remainder. A chunk is one integer whose lowest bit is
+    the highest power. ``_FOLD`` replaces the highest powers by lower ones, many at a time; a table processes the rest
+    byte by byte.
     """
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class Crc32c:
         self._value = value
 
     def _folded(self, data: bytes) -> bytes:
-        """Return a short text with the same remainder, the bytes before it included."""
+        """Return short data with the same remainder as ``data`` and all bytes before it."""
         bits, size = int.from_bytes(data, "little") ^ self._value, 8 * len(data)
         self._value = 0
         for scale in range(size.bit_length(), -1, -1):
@@ -194,4 +194,4 @@ KINDS: dict[str, Callable[[], Digest]] = {
     "crc32": Crc32,
     "crc32c": Crc32c,
 }
-"""The checksums that are compared, by name; what else is announced says nothing."""
+"""The checksums that are compared, by name; others are ignored."""

@@ -1,4 +1,4 @@
-"""When a vendor answers, by its own clock: the ``Date`` of its replies."""
+"""The vendor's clock, from the ``Date`` of its replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dossier.models import iso
 
 
 def vendor_date(header: str) -> str | None:
-    """Return a reply's ``Date`` in ISO 8601; None where it has none."""
+    """Return a reply's ``Date`` in ISO 8601, or None."""
     try:
         return iso(parsedate_to_datetime(header))
     except (TypeError, ValueError, OverflowError):
@@ -17,5 +17,5 @@ def vendor_date(header: str) -> str | None:
 
 
 def dates(answered: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return when a vendor answered, by its own clock, as far as the headers of its answers say so."""
+    """Return the times in the ``Date`` headers of answers, in ISO 8601."""
     return [stamp for each in answered if (stamp := vendor_date(each.get("date", "")))]

@@ -1,12 +1,11 @@
 """The connections: read from ``connections.toml`` at synth, and from the settings layer at run time.
 
-``connections.toml`` has one table for each connection. :func:`load_toml` validates it, so that a wrong key fails the
-deployment rather than a case; :func:`dump` writes it, every default filled in, as the JSON file of the settings layer
-(package ``dossier_settings``); :func:`load_runtime` reads it there. Secrets are never part of it: they live in
-Secrets Manager.
+``connections.toml`` has a table for each connection. :func:`load_toml` validates it, so that a wrong key fails the
+deployment and not a case. :func:`dump` writes it with all defaults as the JSON file of the settings layer (package
+``dossier_settings``), which :func:`load_runtime` reads. Secrets are in Secrets Manager instead.
 
-Nothing heavy is imported at the top: the webhook function reads :func:`webhook_settings` on a cold start, and must
-not wait for pydantic.
+The module imports nothing heavy at the top, because the webhook function calls :func:`webhook_settings` on a cold start
+and must not wait for pydantic.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 LAYER_PACKAGE = "dossier_settings"
 """The package in the settings layer."""
 LAYER_FILE = "connections.json"
-"""The file in that package: what :func:`dump` wrote."""
+"""The file in that package, written by :func:`dump`."""
 
 _SECRET_KEYS = frozenset({"api_key", "apikey", "key", "password", "secret", "secrets", "token", "webhook_secrets"})
 
@@ -44,8 +43,8 @@ def load_toml(path: Path) -> dict[str, Connection]:
         The connections by name, in the file's order.
 
     Raises:
-        ConfigurationError: with one line for each problem, ``<file>: [<table>] <key>: <what is wrong> (line <n>)``, and
-            never a value, which may be a secret in the wrong place.
+        ConfigurationError: with one line for each problem, ``<file>: [<table>] <key>: <problem> (line <n>)``. Values
+            are left out, because they may be secrets in the wrong place.
 
     """
     problems: list[tuple[int, str]] = []
@@ -54,7 +53,9 @@ def load_toml(path: Path) -> dict[str, Connection]:
         tables = _parse(path)
         if not tables.data and not tables.problems:
             raise ConfigurationError("has no connections: add a table such as [invoices]")
-        problems += [(line, f"line {line}{_comma(what)}{what}") for line, what in tables.problems]
+        for line, what in tables.problems:
+            separator = ", " if what.startswith("column ") else ": "
+            problems.append((line, f"line {line}{separator}{what}"))
         for name, table in tables.data.items():
             connection = _connection(name, table, tables, problems)
             if connection is not None:
@@ -68,12 +69,8 @@ def load_toml(path: Path) -> dict[str, Connection]:
     return found
 
 
-def _comma(what: str) -> str:
-    return ", " if what.startswith("column ") else ": "
-
-
 def dump(connections: Mapping[str, Connection]) -> str:
-    """Return the connections as JSON for the settings layer: every default filled in, the same text every time."""
+    """Return the connections as JSON for the settings layer, with all defaults and in a stable form."""
     data = {name: connection.model_dump(mode="json", by_alias=True) for name, connection in connections.items()}
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -82,7 +79,7 @@ def load_runtime(name: str) -> Connection:
     """Return a connection from the settings layer.
 
     Raises:
-        InvalidCaseError: there is no such connection; the message names those that there are.
+        InvalidCaseError: there is no such connection; the message names the existing ones.
 
     """
     if name not in _layer():
@@ -96,16 +93,16 @@ def runtime_names() -> list[str]:
 
 
 def webhook_settings(name: str) -> dict[str, Any] | None:
-    """Return a connection's ``webhook`` table from the settings layer, every default filled in.
+    """Return a connection's ``webhook`` table from the settings layer, with all defaults.
 
-    None if there is no such connection or it takes no deliveries. Imports neither pydantic nor a vendor.
+    None if there is no such connection, or it has no webhook. Imports neither pydantic nor a vendor.
     """
     settings: dict[str, Any] | None = _layer().get(name, {}).get("webhook")
     return settings
 
 
 def webhook_names() -> list[str]:
-    """Return the names of the connections that take deliveries, sorted."""
+    """Return the names of the connections with a webhook, sorted."""
     return sorted(name for name, settings in _layer().items() if settings.get("webhook"))
 
 
@@ -118,7 +115,7 @@ def _layer() -> dict[str, dict[str, Any]]:
 
 @cache
 def _load_known(name: str) -> Connection:
-    from dossier.vendors import connection_model  # noqa: PLC0415  # pydantic is not for the webhook's cold start
+    from dossier.vendors import connection_model  # noqa: PLC0415  # not for the webhook's cold start
 
     data = _layer()[name]
     return connection_model(data["vendor"]).model_validate(data)
@@ -140,7 +137,7 @@ def _parse(path: Path) -> Tables:
 
 
 def _connection(name: str, table: object, tables: Tables, problems: list[tuple[int, str]]) -> Connection | None:
-    """Return the connection of a table; None if something is wrong with it, which is added to ``problems``."""
+    """Return the connection of a table; None if it is wrong, with the reasons added to ``problems``."""
     from pydantic import ValidationError  # noqa: PLC0415  # not for the webhook's cold start
 
     def wrong(what: str, *key: object) -> None:
@@ -152,7 +149,7 @@ def _connection(name: str, table: object, tables: Tables, problems: list[tuple[i
         wrong(problem)
         return None
     if "name" in table:
-        wrong(f"[{name}] name: unknown key: a connection's name is that of its table", "name")
+        wrong(f"[{name}] name: unknown key: the table's name is the connection's name", "name")
         table = {key: value for key, value in table.items() if key != "name"}
     try:
         model = _model(name, table)
@@ -170,22 +167,22 @@ def _connection(name: str, table: object, tables: Tables, problems: list[tuple[i
 
 
 def _misnamed(name: str, table: object) -> str:
-    """Return why a name cannot be a connection's; empty if it can."""
+    """Return why a name is no valid name of a connection, or an empty text."""
     from dossier.settings import CONNECTION_NAME  # noqa: PLC0415  # not for the webhook's cold start
 
     if isinstance(table, list):
         return f"[[{name}]]: a connection is one table: write [{name}]"
     if not isinstance(table, dict):
-        return f"{name}: a key without a table: write the name of its connection on a line above it, such as [invoices]"
+        return f"{name}: a key outside of a table: write the connection's name on a line above it, such as [invoices]"
     if not re.fullmatch(CONNECTION_NAME, name):
         return f"[{name}]: a name is 1 to 32 letters, digits, '_' and '-', beginning with a letter"
     if name.endswith("-dlq"):
-        return f'[{name}]: a name cannot end in "-dlq": queues of dead letters are called that'
+        return f'[{name}]: a name cannot end in "-dlq": queues of dead letters have such names'
     return ""
 
 
 def _check_accounts(connections: Mapping[str, Connection]) -> None:
-    """Refuse connections that name one account and differ in what an account has one of.
+    """Reject connections with the same account that differ in settings of the account.
 
     Raises:
         ConfigurationError: names both.
@@ -199,13 +196,13 @@ def _check_accounts(connections: Mapping[str, Connection]) -> None:
         for key in ("vendor", "base_url"):
             if getattr(each, key) != getattr(other, key):
                 raise ConfigurationError(
-                    f"[{each.name}] account: [{other.name}] has the same one with another {key}: name another account"
+                    f"[{each.name}] account: [{other.name}] has the same account but another {key}: use another account"
                 )
         for key in ("requests_per_second", "concurrency"):
             if getattr(each.limits, key) != getattr(other.limits, key):
                 raise ConfigurationError(
-                    f"[{each.name}] limits.{key}: [{other.name}] has the same account with another one: "
-                    "give both the same"
+                    f"[{each.name}] limits.{key}: [{other.name}] has the same account but another value: "
+                    "use the same value for both"
                 )
 
 
@@ -228,7 +225,7 @@ def _model(name: str, table: Mapping[str, object]) -> type[Connection]:
 def _problems(
     error: ValidationError, model: type[Connection], *, torn: bool
 ) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Yield each key that is wrong, and what is; a misspelt key explains one that is missing."""
+    """Yield each wrong key with its problem; a missing key is left out if a misspelt one was meant to be it."""
     found = error.errors(include_url=False, include_input=False)
     meant = set()
     for each in found:
@@ -245,7 +242,7 @@ def _what(problem: ErrorDetails, model: type[Connection]) -> str:
     *parents, key = [*problem["loc"]] or [""]
     if problem["type"] == "extra_forbidden":
         if str(key).lower().replace("-", "_") in _SECRET_KEYS:
-            return "unknown key: no secrets here, they go to Secrets Manager (dossier secrets set)"
+            return "unknown key: secrets belong in Secrets Manager (dossier secrets set)"
         return f"unknown key{suggested(str(key), _keys(model, parents))}"
     if problem["type"] == "missing":
         return "missing"
@@ -253,7 +250,7 @@ def _what(problem: ErrorDetails, model: type[Connection]) -> str:
 
 
 def _keys(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
-    """Return the keys that a table may have, ``parents`` being its place in ``model``; none if it cannot be told."""
+    """Return the valid keys of the table at ``parents`` in ``model``; none if there is no such table."""
     for part in parents:
         field = model.model_fields.get(str(part))
         inner = next(_models(field.annotation), None) if field else None

@@ -1,4 +1,4 @@
-"""What a delivery is about, in the shapes that vendors and relays give it; it never raises, and it ends.
+"""Read the ids from a delivery, in the shapes that vendors and relays use. Never raises, and is bounded.
 
 Ids are looked for under the names that a kind of thing has (``case_id``, ``caseId``, ``Case-ID``, ``case``,
 ``case_ids``, ``cases``), as text, as numbers, and in objects (``id``, ``_id``, ``case_id``); in an object that says
@@ -19,15 +19,15 @@ from dossier.http import Number, decode
 from dossier.texts import STATUS, identifier, line
 
 DEEPEST = 6
-"""Levels of nesting that are looked through."""
+"""Most levels of nesting that are searched."""
 MOST_NODES = 2_000
-"""Objects and lists that are looked through, over all levels."""
+"""Most objects and lists that are searched, over all levels."""
 MOST_IDS = 50
-"""Ids of one kind that are taken from one delivery."""
+"""Most ids of one kind that are read from one delivery."""
 MOST_TEXTS = 20
-"""Texts that are looked into for JSON."""
+"""Most texts that are parsed as JSON."""
 LONGEST_TEXT = 256 << 10
-"""Longest text, in characters, that is looked into for JSON."""
+"""Longest text, in characters, that is parsed as JSON."""
 MOST_FIELDS = 200
 """Fields of a form that are read."""
 MOST_LINES = 50
@@ -48,7 +48,7 @@ _JSON_IN_BASE64 = ("eyJ", "eyAi", "ewog", "ewoJ", "ew0K", "W3si", "W3sg", "WyJ7"
 
 
 class Delivery:
-    """A delivery's content, level by level: what is nearest to the top was said first."""
+    """A delivery's content, level by level from the top."""
 
     def __init__(self, body: bytes) -> None:
         self._texts = MOST_TEXTS
@@ -57,13 +57,13 @@ class Delivery:
         self._folded = [[_named(node) for node in level] for level in self.levels]
 
     def event(self, otherwise: str) -> str:
-        """Return the event that the delivery names."""
+        """Return the event that the delivery names, or ``otherwise``."""
         top = self._payload if isinstance(self._payload, dict) else {}
         said = next((top[key] for key in _LABELS if isinstance(top.get(key), str) and top[key].strip()), "")
         return line(said, STATUS) or otherwise
 
     def ids(self, *kinds: str, nearest: bool = False) -> tuple[str, ...]:
-        """Return the ids of things of a kind, called by any of these names; with ``nearest`` of one level alone."""
+        """Return the ids of things of these kinds; with ``nearest`` only those of the uppermost level that has any."""
         found: dict[str, None] = {}
         for level in self._folded:
             for named in level:
@@ -75,12 +75,12 @@ class Delivery:
         return tuple(found)
 
     def under(self, *names: str) -> tuple[str, ...]:
-        """Return the ids that stand under exactly these names."""
+        """Return the ids under exactly these names."""
         values = (node.get(name) for level in self.levels for node in level for name in names)
         return tuple(dict.fromkeys(found for each in values if (found := identifier(each))))[:MOST_IDS]
 
     def text(self, name: str) -> str | None:
-        """Return the first text under a name, as one line."""
+        """Return the first text under a name, as one line, or None."""
         texts = (node.get(name) for level in self.levels for node in level)
         return next((found for each in texts if isinstance(each, str) and (found := line(each))), None)
 

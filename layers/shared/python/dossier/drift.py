@@ -1,8 +1,7 @@
-"""Schema drift: how an answer differs from the fields that its vendor's guide documents. It never breaks anything.
+"""Schema drift: compare an answer with the fields in its vendor's guide. Differences are only counted.
 
-A documented field is a path of keys: ``data.cases[].case_id`` stands for each item's; one that the guide, or practice,
-leaves out at times ends in ``?``. Where a value of another type stands in place of an object or of a list, ``{}`` or
-``[]`` is missing.
+A documented field is a path of keys; ``data.cases[].case_id`` is that of each item. An optional field ends in ``?``. If
+a value of another type replaces an object or a list, ``{}`` or ``[]`` is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _ITEM = "[]"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Paths of fields that an answer has and the guide has not (``new``), and the reverse (``missing``)."""
+    """Paths of fields that only the answer has (``new``), and that only the guide has (``missing``)."""
 
     new: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
@@ -32,7 +31,7 @@ class _Node:
 
 
 def drift_of(body: bytes, documented: tuple[str, ...]) -> Drift:
-    """Compare an answer with its documented fields; one that is no JSON, or is a refusal, has no drift."""
+    """Compare an answer with its documented fields; a rejection, or an answer that is not JSON, has no drift."""
     if not documented:
         return Drift()
     try:
@@ -48,13 +47,13 @@ def drift_of(body: bytes, documented: tuple[str, ...]) -> Drift:
 
 
 def documented_for(what: str, documented: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the documented fields of the answer that is kept as ``what``: those of the longest name it begins with."""
+    """Return the documented fields of the answer stored as ``what``, by the longest matching prefix."""
     names = [name for name in documented if what.startswith(name)]
     return documented[max(names, key=len)] if names else ()
 
 
 def _refuses(answer: Any) -> bool:
-    """Whether an answer says, with a 200, that the request failed (``dossier.replies.read``)."""
+    """Whether the body of a 200 rejects the request (``dossier.replies.read``)."""
     if not isinstance(answer, dict):
         return False
     inner = answer.get("status_code", answer.get("statusCode"))

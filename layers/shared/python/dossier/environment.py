@@ -1,4 +1,4 @@
-"""The functions' environment variables, as one validated value."""
+"""The functions' environment variables, as a validated model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Environment(BaseModel):
-    """What the deployment tells a function; variables that it does not use may be missing."""
+    """The variables that a deployment sets; those that a function does not use may be missing."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ class Environment(BaseModel):
     wake_queue_url: str = ""
     state_machine_arn: str = ""
     records_days: int = 0
-    """Days for which a case that has ended is kept in the table; 0 keeps it."""
+    """Days for which an ended case stays in the table; 0 means forever."""
 
     @classmethod
     def from_os(cls) -> Environment:

@@ -1,7 +1,7 @@
-"""Headers of answers, as values. Every header is hostile input: what cannot be read is None or nothing, never an error.
+"""Parse headers of answers. Every header is hostile input: a malformed one is None or empty, never an error.
 
-A vendor, its storage, or a gateway between writes them. Each function takes the header's text as httpx gives it,
-repeated headers joined by commas (RFC 9110, section 5.3).
+A vendor, its storage or a gateway writes them. Each function takes the header's text as httpx returns it, with repeated
+headers joined by commas (RFC 9110, section 5.3).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import NamedTuple
 LONGEST = 200
 """Longest header that is read as a date, a range or a media type, in characters."""
 READ = frozenset({"content-type", "date", "retry-after"})
-"""Headers of an API's answer that anything reads: no other one is handed on, stored or shown."""
+"""The only headers of an API's answer that are used; others are never stored or shown."""
 CODINGS = frozenset(
     {
         *("aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "zstd"),
         *("x-compress", "x-gzip"),
     }
 )
-"""https://www.iana.org/assignments/http-parameters: the content codings, but for ``identity``."""
+"""https://www.iana.org/assignments/http-parameters: the content codings except ``identity``."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What ``email.utils`` raises for dates that are none: a year of twenty digits is an OverflowError."""
+"""The errors of ``email.utils`` for invalid dates: a year of twenty digits is an OverflowError."""
 
 
 class Range(NamedTuple):
-    """Which bytes an answer holds: from ``first`` to ``last``, of ``total`` (None where it is not told)."""
+    """The bytes in an answer: from ``first`` to ``last``, of ``total`` (None if unknown)."""
 
     first: int
     last: int
@@ -36,12 +36,12 @@ class Range(NamedTuple):
 
 
 def kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that are handed on with an API's answer, by lower-case name, each cut to ``LONGEST``."""
+    """Return the headers of an API's answer that are used, by lower-case name, each cut to ``LONGEST``."""
     return {name.lower(): value[:LONGEST] for name, value in headers.items() if name.lower() in READ}
 
 
 def http_date(text: str) -> datetime | None:
-    """Return the moment that a date names, in each form of RFC 9110, section 5.6.7; without a zone it is UTC."""
+    """Parse a date in any form of RFC 9110, section 5.6.7, by default in UTC; None if it is malformed."""
     if len(text) > LONGEST:
         return None
     try:
@@ -52,9 +52,9 @@ def http_date(text: str) -> datetime | None:
 
 
 def pause(text: str, *, at: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for, counted from ``at``; None if it is neither number nor date.
+    """Return the seconds of a ``Retry-After`` from ``at`` on; None if it is neither a number nor a date.
 
-    RFC 9110, section 10.2.3. Of a repeated header the longest pause counts.
+    Of a repeated header the longest pause counts. Source: RFC 9110, section 10.2.3.
     """
     parts = [part.strip() for part in text[:LONGEST].split(",")]
     if all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", part) for part in parts):
@@ -64,14 +64,14 @@ def pause(text: str, *, at: datetime) -> float | None:
 
 
 def length(text: str) -> int | None:
-    """Return a length in bytes; None for what is none, and for several that differ (RFC 9110, section 8.6)."""
+    """Return a length in bytes; None if it is malformed, or repeated with another value (RFC 9110, section 8.6)."""
     found = {part.strip() for part in text.split(",")} if len(text) <= LONGEST else set()
     value = found.pop() if len(found) == 1 else ""
     return int(value) if re.fullmatch(r"[0-9]{1,18}", value) else None
 
 
 def content_range(text: str) -> Range | None:
-    """Return which bytes an answer holds (RFC 9110, section 14.4); None for what is no range of bytes."""
+    """Return the range of bytes in an answer, or None (RFC 9110, section 14.4)."""
     found = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", text.strip()[:LONGEST], re.IGNORECASE)
     if found is None:
         return None
@@ -80,16 +80,16 @@ def content_range(text: str) -> Range | None:
 
 
 def codings(text: str) -> list[str]:
-    """Return the content codings of a body, in the order in which they were applied (RFC 9110, section 8.4).
+    """Return the content codings of a body in the order of their application (RFC 9110, section 8.4).
 
-    What is no coding is left out: object stores send what an uploader once stored as ``Content-Encoding`` (``utf-8``,
-    ``binary``, or the ``aws-chunked`` that framed the upload), and it changes nothing about the bytes.
+    Unknown codings are left out: object stores repeat the uploader's ``Content-Encoding`` (``utf-8``, ``binary``, or
+    the ``aws-chunked`` of the upload), which does not change the bytes.
     """
     named = (part.strip().lower() for part in text[:LONGEST].split(","))
     return [{"x-gzip": "gzip", "x-compress": "compress"}.get(each, each) for each in named if each in CODINGS]
 
 
 def media_type(text: str) -> str:
-    """Return a media type without its parameters, in lower case; empty for what is none (RFC 9110, section 8.3.1)."""
+    """Return a media type in lower case without parameters; empty if it is malformed (RFC 9110, section 8.3.1)."""
     plain = text[:LONGEST].partition(";")[0].strip().lower()
     return plain if re.fullmatch(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}", plain) else ""

@@ -1,4 +1,4 @@
-"""Requests and replies as plain values: what a vendor adapter builds and reads, without a socket.
+"""Requests and replies as plain values, which a vendor adapter builds and reads without a socket.
 
 An adapter's operation is a *flow*: a generator that yields a :class:`Request`, is sent the :class:`Reply`, and returns
 its answer. ``transport.run`` drives a flow over httpx; a test drives it over recorded replies.
@@ -22,15 +22,15 @@ from dossier.names import safe_name
 from dossier.texts import leads_elsewhere
 
 MOST_VALUES = 500_000
-"""Values in one answer: ``[[],[],…`` takes twenty times its size in memory, and a function has 512 MiB."""
+"""Most values in one answer: ``[[],[],…`` takes twenty times its size in memory, and a function has 512 MiB."""
 LONGEST_PLAIN = 120
-"""Longest id that is a part of a kept answer's name as it is, in characters: all of the name has 150."""
+"""Longest id, in characters, that is used unchanged in a stored answer's name; a name has at most 150."""
 DEEPEST = 100
-"""Levels of nesting in one answer."""
+"""Most levels of nesting in one answer."""
 
 
 class Effect(StrEnum):
-    """What repeating a request does: decides what a lost answer means."""
+    """The effect of repeating a request, which decides what a lost answer means."""
 
     SAFE = "safe"
     """Reads, or sets something to the same value again: may be repeated."""
@@ -40,7 +40,7 @@ class Effect(StrEnum):
 
 
 Refusal: TypeAlias = tuple[frozenset[str], ...]
-"""How a vendor words a refusal: a JSON object with all keys of one of these sets."""
+"""The form of a vendor's rejections: a JSON object with all keys of one of these sets."""
 ANY_REFUSAL: Refusal = tuple(frozenset({key}) for key in ("message", "detail", "error_message", "error"))
 """For a vendor that documents no form."""
 
@@ -60,12 +60,12 @@ class FilePart:
 class Request:
     """A request to a vendor's API.
 
-    ``path`` is the API's own path, percent-encoded, and is added to the connection's ``base_url``. At most one of
-    ``json`` and (``fields``, ``files``) is used; ``files`` makes it multipart. ``keep`` names the raw answer under
-    the case's ``vendor/`` folder (without ``.json``); a 2xx body is stored there unchanged: all of it, or what ``cut``
-    returns of it (None: nothing), where it tells of other people's cases too. ``refusal`` is how
-    the vendor words one, which decides what a status means (``dossier.replies.fail``). What a look-up reads that
-    is ``shared`` serves the look-ups of other cases of the connection, too (``stores/lookups.py``).
+    ``path`` is the API's path, percent-encoded, and is appended to the connection's ``base_url``. At most one of
+    ``json`` and (``fields``, ``files``) is used; ``files`` makes it multipart. ``keep`` names the raw answer in the
+    case's ``vendor/`` folder (without ``.json``): a 2xx body is stored there unchanged, or only the part that ``cut``
+    returns (None: nothing), if the rest belongs to other cases. ``refusal`` is the form of the vendor's rejections,
+    which decides what a status means (``dossier.replies.fail``). An answer to a ``shared`` request also serves the
+    look-ups of the connection's other cases (``stores/lookups.py``).
     """
 
     method: str
@@ -93,7 +93,7 @@ class Reply:
         """Return the decoded body.
 
         Raises:
-            MalformedAnswerError: the body is not JSON (an HTML error page, say).
+            MalformedAnswerError: the body is not JSON (for example an HTML error page).
 
         """
         try:
@@ -108,18 +108,18 @@ def segment(text: str) -> str:
     """Return an opaque id as one segment of a path, percent-encoded.
 
     Raises:
-        InvalidCaseError: it would lead to another path (``..``, ``a/../b``), with the key in the request.
+        InvalidCaseError: it would lead to another path (``..``, ``a/../b``), and the key would be sent there.
 
     """
     if not text or leads_elsewhere(text):
-        raise InvalidCaseError(f'"{text[:100]}" is no id: as a part of a path it leads elsewhere. Check the id')
+        raise InvalidCaseError(f'"{text[:100]}" is not a valid id: as part of a path it leads elsewhere. Check the id')
     return quote(text, safe="")
 
 
 def kept_name(kind: str, text: str) -> str:
-    """Return the name under which an answer about an opaque id is kept (``Request.keep``).
+    """Return the name under which an answer about an opaque id is stored (``Request.keep``).
 
-    Ids that look alike as a part of a name (``a/b`` and ``a_b``, two long ones) stay apart.
+    Ids that are the same after clean-up (``a/b`` and ``a_b``, two long ones) get different names.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", text)[:LONGEST_PLAIN]
     same = plain == text == safe_name(text)
@@ -127,13 +127,13 @@ def kept_name(kind: str, text: str) -> str:
 
 
 class Number(float):
-    """A JSON number with its own text: it counts as the nearest finite float, and ``text`` is what the vendor wrote."""
+    """A JSON number as the nearest finite float; ``text`` is the number as the vendor wrote it."""
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Read a number's text; one beyond every float counts as the largest."""
+        """Parse a number's text; one out of range becomes the largest float."""
         made = super().__new__(cls, max(-sys.float_info.max, min(float(text), sys.float_info.max)))
         made.text = text
         return made
@@ -143,7 +143,7 @@ class Number(float):
         return self.text
 
     def __reduce__(self) -> tuple[type[Number], tuple[str]]:
-        """Copy with the text."""
+        """Keep ``text`` in copies."""
         return type(self), (self.text,)
 
 
@@ -162,16 +162,16 @@ def written(value: Any) -> str:
 def decode(body: bytes, *, constant: Callable[[str], Any] = lambda _: None) -> Any:
     """Return the JSON value in a body of UTF-8 (RFC 8259, section 8.1), with or without a byte order mark.
 
-    A number that is no plain integer is a :class:`Number`. Half of a surrogate pair (a text that a vendor cut inside
-    an emoji) becomes ``?``: it could not be stored again.
+    A number that is not a plain integer is a :class:`Number`. Half of a surrogate pair (from a text that a vendor cut
+    inside an emoji) becomes ``?``, because it cannot be stored.
 
     Args:
         body: the text.
-        constant: gives the value for ``NaN`` and the infinities, which some vendors write though JSON has none.
+        constant: returns the value for ``NaN`` and the infinities, which JSON does not have but some vendors write.
 
     Raises:
         ValueError: the body is not JSON, is nested too deeply, or has too many values.
-        RecursionError: it is nested far too deeply.
+        RecursionError: it is nested much too deeply.
 
     """
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
@@ -188,7 +188,7 @@ def _whole(text: str) -> int | Number:
 
 
 def _storable(value: Any) -> Any:
-    """Return a value whose texts have no half of a surrogate pair."""
+    """Return a value with ``?`` in place of lone surrogates."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -197,7 +197,7 @@ def _storable(value: Any) -> Any:
 
 
 def _shallow(value: Any) -> bool:
-    """Whether no part of a value is nested more than ``DEEPEST`` levels: whoever walks it later may recurse."""
+    """Whether no part of a value is nested more than ``DEEPEST`` levels, so that recursion over it is safe."""
     level = [value]
     for _ in range(DEEPEST):
         level = [
@@ -217,7 +217,7 @@ Flow: TypeAlias = Generator[Request, Reply, _T]
 
 
 def watched(flow: Flow[_T], answered: list[Mapping[str, str]]) -> Flow[_T]:
-    """Drive a flow; keep the headers of each answer that it gets."""
+    """Drive a flow, and append the headers of each reply to ``answered``."""
     try:
         request = next(flow)
         while True:

@@ -1,10 +1,9 @@
-"""What a request whose answer was lost may have made, among what the vendor lists.
+"""Identify in the vendor's list what a request whose answer was lost has created.
 
-The vendors share this. Whatever is listed is one of three: known by its id (it was listed before, or Dossier recorded
-it for another request), certainly older than all that was listed before (by the vendor's own times, one with another),
-or a *suspect*. Where there is no suspect, the request had no effect. Where one suspect alone can be it, it is taken.
-Anything else is a question to an operator: names are rewritten and clocks are wrong, so neither ever says that
-something is not there.
+The vendors share this. Each listed entry is known by its id (it was listed before, or Dossier recorded it for another
+request), or certainly older than all that was listed before (by the vendor's own times, compared with each other), or a
+*suspect*. If there is no suspect, the request had no effect. If only one suspect can be its effect, it is adopted.
+Anything else is a question to an operator: vendors rewrite names and clocks are wrong, so neither proves absence.
 """
 
 from __future__ import annotations
@@ -24,40 +23,40 @@ from dossier.replies import identifier
 from dossier.stamps import Stamp, earliest, newest_first
 
 MOST_SHOWN = 5
-"""Candidates that a question names."""
+"""Most candidates that a question names."""
 RESOLUTION = timedelta(seconds=1)
-"""How exact a vendor's times are at least."""
+"""Least resolution of a vendor's times."""
 SERVERS_DIFFER = timedelta(minutes=15)
-"""How far apart the clocks of one vendor's servers may be, where only Dossier's own entries tell what is old."""
+"""How far apart the clocks of a vendor's servers may be, if only Dossier's own entries show what is old."""
 _NO_ID = "?"
-"""Begins what stands for an id that cannot be used."""
+"""Prefix of stand-ins for unusable ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a list says of one case or document."""
+    """A case or document in the vendor's list."""
 
     id: str
-    """The vendor's, or a stand-in (:func:`labels`)."""
+    """The vendor's id, or a stand-in (:func:`labels`)."""
     created: Stamp | None = None
 
 
 class Fit(StrEnum):
-    """How the names of what is listed go with those of what was sent."""
+    """How listed names compare with the names that were sent."""
 
     SAME = "same"
     ALIKE = "alike"
-    """Some are rewritten, and it is clear which is which."""
+    """Some are rewritten, but the match is unambiguous."""
     PART = "part"
-    """Some are missing, or it is not clear which is which."""
+    """Some are missing, or the match is ambiguous."""
     EMPTY = "empty"
     UNLIKE = "unlike"
-    """None is like any: which does not say that it is another one."""
+    """No name matches; this does not prove that it is another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A suspect, with the names of its files; ``new`` tells whether it certainly came after the request began."""
+    """A suspect with its files' names; ``new`` is True if it was certainly created after the request began."""
 
     id: str
     names: tuple[str, ...]
@@ -67,33 +66,31 @@ class Candidate:
 
     @property
     def choice(self) -> Choice:
-        """What an operator is shown of it."""
+        """The choice that an operator sees."""
         return choice(self.id, self.names, self.created)
 
 
 def labels(ids: Iterable[object]) -> list[str]:
-    """Return each id of a list; for one that is missing or cannot be used a stand-in, the same each time."""
+    """Return each id of a list, with a stable stand-in for each missing or unusable one."""
     found: list[str] = []
     missing = 0
     for each in ids:
-        usable = identifier(each)
-        if usable is None and each in (None, ""):
-            missing += 1
-        found.append(usable or _NO_ID + _mark(missing if each in (None, "") else each))
+        label = identifier(each)
+        if label is None:
+            missing += each in (None, "")
+            raw = json.dumps(missing if each in (None, "") else each, sort_keys=True, default=str)
+            label = _NO_ID + hashlib.sha256(raw.encode()).hexdigest()[:16]
+        found.append(label)
     return found
 
 
 def usable(label: str) -> bool:
-    """Whether a label is an id, and no stand-in for one."""
+    """Whether a label is an id and not a stand-in."""
     return not label.startswith(_NO_ID)
 
 
-def _mark(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
 def fit(sent: Sequence[str], listed: Sequence[str | None]) -> Fit:
-    """Compare the names of what was sent with those of what is listed, of which there may be more."""
+    """Compare the names that were sent with the listed names, of which there may be more."""
     if not listed:
         return Fit.EMPTY
     pairs = pair(sent, listed)
@@ -103,7 +100,7 @@ def fit(sent: Sequence[str], listed: Sequence[str | None]) -> Fit:
 
 
 def suspects(entries: Sequence[Entry], intent: Intent) -> list[Entry]:
-    """Return what may be the request's: not known by id, nor certainly older than what was there before."""
+    """Return the entries that the request may have created: not known by id, and not certainly older."""
     floor = {zoned: _floor(entries, intent, zoned=zoned) for zoned in (True, False)}
 
     def old(each: Entry) -> bool:
@@ -118,27 +115,27 @@ def suspects(entries: Sequence[Entry], intent: Intent) -> list[Entry]:
 
 
 def _floor(entries: Sequence[Entry], intent: Intent, *, zoned: bool) -> Stamp | None:
-    """Return the time before which an entry is certainly older than the request; None if nothing tells."""
+    """Return the time before which an entry is certainly older than the request; None if unknown."""
     seen = intent.seen
     if seen is not None:
-        # a list that was whole then has nothing more that is old
-        there = [each.created for each in entries if each.id in seen.ids] if not seen.whole else []
-        return earliest(there, zoned=zoned)
+        # If the list was read completely, it has no other old entries.
+        before = [each.created for each in entries if each.id in seen.ids] if not seen.whole else []
+        return earliest(before, zoned=zoned)
     own = [each.created for each in entries if recorded_before(each.id, intent)]
     latest = max((each for each in own if each and each.zoned == zoned), key=lambda each: each.at, default=None)
     return latest and latest.less(SERVERS_DIFFER)
 
 
 def recorded_before(label: str, intent: Intent) -> bool:
-    """Whether Dossier had written an id down before the request began."""
+    """Whether Dossier recorded an id before the request began."""
     at = intent.recorded.get(label)
     return at is not None and at <= intent.at
 
 
 def reaches_back(entries: Sequence[Entry], intent: Intent) -> bool:
-    """Whether entries, the first of a list that goes on, have all that came after the request began.
+    """Whether entries, the beginning of a longer list, include everything that was created after the request began.
 
-    They do if the list is, by the vendor's own times, the latest first, and has come down to what was there before.
+    They do if the list is ordered latest first, by its own times, and reaches entries from before the request.
     """
     stamps = [each.created for each in entries]
     if not newest_first(stamps) or stamps[-1] is None:
@@ -152,9 +149,9 @@ def reaches_back(entries: Sequence[Entry], intent: Intent) -> bool:
 
 
 def proves(entries: Sequence[Entry], intent: Intent, *, whole: bool) -> bool:
-    """Whether all that the request can have made is among the entries.
+    """Whether the entries include everything that the request can have created.
 
-    A list that lacks all that it had before is not believed, however whole it says it is.
+    A list that lacks every earlier entry is not trusted, even if it claims to be complete.
     """
     before = {*(intent.seen.ids if intent.seen else ())}
     if before and not any(each.id in before for each in entries):
@@ -163,10 +160,9 @@ def proves(entries: Sequence[Entry], intent: Intent, *, whole: bool) -> bool:
 
 
 def is_new(entry: Entry, entries: Sequence[Entry], intent: Intent) -> bool:
-    """Whether a suspect is no older than the request, and not of the minutes between ``intent.seen`` and then.
+    """Whether a suspect is not older than the request, i.e. not from between ``intent.seen`` and the request.
 
-    The entries that Dossier wrote down tell: what was made at the vendor's time of one was made when that was written
-    down, or before.
+    Entries that Dossier recorded show this: each was created at its vendor time, and at or before its recording.
     """
     if intent.fresh:
         return True
@@ -180,60 +176,67 @@ def is_new(entry: Entry, entries: Sequence[Entry], intent: Intent) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], intent: Intent, *, lost: str, proven: bool = True) -> Candidate | None:
-    """Return the candidate that the request has made; None if there is none at all.
+    """Return the candidate that the request created; None if there is no candidate at all.
 
     Args:
         candidates: every suspect.
-        intent: what is known of the request.
-        lost: says in a question which answer was lost.
-        proven: whether the vendor can have nothing else of the request's (``proves``).
+        intent: the request.
+        lost: the beginning of the question: which answer was lost.
+        proven: whether the candidates include everything that the request can have created (``proves``).
 
     Raises:
-        NeedsAttentionError: it may be one of them, and none for certain; or there may be one that is not listed.
+        NeedsAttentionError: no candidate is certain, or the right one may not be listed.
 
     """
     if not candidates:
         if proven:
             return None
-        raise NeedsAttentionError(f"{lost}: the vendor's list does not reach back to it")
+        raise NeedsAttentionError(f"{lost}: the vendor's list does not reach back to the request")
     whole = [each for each in candidates if each.fit in {Fit.SAME, Fit.ALIKE}]
     best = [each for each in whole if each.fit is Fit.SAME] or whole
     if len(best) == 1 and _alone(best[0], candidates, intent, proven=proven):
         return best[0]
     names = [each.id for each in candidates] if proven else []
     choices = [each.choice for each in candidates if usable(each.id)]
-    raise NeedsAttentionError(f"{lost}: {_told(candidates)}", candidates=names, choices=choices)
+    descriptions = []
+    for each in candidates[:MOST_SHOWN]:
+        files = "; ".join(_shown(name) for name in each.names[:3]) + ("; …" if len(each.names) > 3 else "")
+        name = _shown(each.id) if usable(each.id) else "one without a usable id"
+        descriptions.append(f"{name} ({files})" if files else name)
+    more = len(candidates) - MOST_SHOWN
+    created = ", ".join(descriptions) + (f" or {more} more" if more > 0 else "")
+    raise NeedsAttentionError(f"{lost}: it may have created {created}", candidates=names, choices=choices)
 
 
 def check_named(named: str, intent: Intent, documents: Iterable[Document]) -> None:
-    """Refuse an operator's id that certainly is not what the request made.
+    """Reject an operator's id that the request certainly did not create.
 
     Raises:
-        NeedsAttentionError: it was there before the request, or is another document of the case.
+        NeedsAttentionError: it existed before the request, or is another document of the case.
 
     """
     other = next((each.name for each in documents if each.document_id == named), None)
     if other is not None:
-        raise NeedsAttentionError(f"{_shown(named)} is document {_shown(other)} of this case already")
+        raise NeedsAttentionError(f"{_shown(named)} is already document {_shown(other)} of this case")
     if named in intent.known:
         raise NeedsAttentionError(f"{_shown(named)} was at the vendor before the request began: it is another one")
 
 
 def check_name(named: str, sent: Sequence[str], listed: Sequence[str | None], intent: Intent) -> None:
-    """Refuse an operator's id of which the vendor has names that are all unlike those that were sent.
+    """Reject an operator's id if none of its names at the vendor is like the names that were sent.
 
     Raises:
-        NeedsAttentionError: says what it is called.
+        NeedsAttentionError: gives its names.
 
     """
     if intent.thorough and fit(sent, listed) is Fit.UNLIKE:
         shown = ", ".join(_shown(each) for each in listed[:3] if each)
         wanted = ", ".join(_shown(each) for each in sent[:3])
-        raise NeedsAttentionError(f"{_shown(named)} is called {shown} at the vendor, and {wanted} was sent")
+        raise NeedsAttentionError(f"{_shown(named)} is called {shown} at the vendor, but {wanted} was sent")
 
 
 def choice(label: str, names: Sequence[str | None], created: Stamp | None) -> Choice:
-    """Return what an operator is shown of something that the vendor lists."""
+    """Return the choice that an operator sees for an entry of the vendor's list."""
     shown = [_shown(each) for each in names[:3] if each]
     more = "; …" if len(names) > 3 else ""
     return Choice(label, "; ".join(shown) + more, iso(created.at) if created else "")
@@ -245,30 +248,18 @@ def _alone(one: Candidate, candidates: Sequence[Candidate], intent: Intent, *, p
     rest = [each for each in candidates if each is not one]
     if any(each.fit is not Fit.UNLIKE for each in rest):
         return False
-    # Its very name is proof enough beside what is wholly unlike. A rewritten one is not, unless that is another's.
+    # An exact name is proof if all others are unlike it. A rewritten name also needs all others to be explained.
     return one.fit is Fit.SAME or (proven and intent.settled and all(_others(each, intent) for each in rest))
 
 
 def certain(candidate: Candidate, intent: Intent) -> bool:
-    """Whether a candidate can be this request's alone, if it is any's: it is new, has an id, and no other made it."""
+    """Whether only this request can have created a candidate: it is new, has an id, and no other request fits."""
     return candidate.new and usable(candidate.id) and not intent.rivals and not _others(candidate, intent)
 
 
 def _others(candidate: Candidate, intent: Intent) -> bool:
-    """Whether another request in flight may have made a candidate."""
+    """Whether another request in flight may have created a candidate."""
     return any(fit(names, candidate.names) in {Fit.SAME, Fit.ALIKE} for names in intent.others if names)
-
-
-def _told(candidates: Sequence[Candidate]) -> str:
-    shown = ", ".join(_described(each) for each in candidates[:MOST_SHOWN])
-    more = len(candidates) - MOST_SHOWN
-    return f"it may have made {shown}" + (f" or {more} more" if more > 0 else "")
-
-
-def _described(candidate: Candidate) -> str:
-    names = "; ".join(_shown(each) for each in candidate.names[:3]) + ("; …" if len(candidate.names) > 3 else "")
-    name = _shown(candidate.id) if usable(candidate.id) else "one without a usable id"
-    return f"{name} ({names})" if names else name
 
 
 def _shown(text: str) -> str:

@@ -1,8 +1,8 @@
-r"""Secrets that a vendor repeats, taken out of what it says, however it spells them.
+r"""Redact secrets from a vendor's answers in every spelling.
 
-A vendor that answers ``invalid key: …`` has the key in JSON, in a URL, in HTML or in a header that was put together by
-its framework; each spells some characters in a way of its own (``\/``, ``\u0026``, ``%2F``, ``&amp;``), or encodes
-the whole (base64, hexadecimal).
+A vendor that answers ``invalid key: …`` may repeat the key in JSON, in a URL, in HTML or in a header. Each of these
+escapes some characters in its own way (``\/``, ``\u0026``, ``%2F``, ``&amp;``), or encodes the whole (base64,
+hexadecimal).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 MASK = b"(hidden)"
 SHORTEST = 8
-"""Shortest secret, in characters, that is looked for: a shorter one is found in any text."""
+"""Shortest secret, in characters, that is redacted: a shorter one matches ordinary text."""
 _NAMES = dict(
     each.split(" ")
     for each in (
@@ -25,18 +25,18 @@ _NAMES = dict(
         "` grave|DiacriticalGrave", "{ lcub|lbrace", "| verbar|vert|VerticalLine", "} rcub|rbrace",
     )
 )  # fmt: skip
-"""What HTML calls printable characters: https://html.spec.whatwg.org/multipage/named-characters.html."""
+"""HTML's names of printable characters: https://html.spec.whatwg.org/multipage/named-characters.html."""
 _SIGNS = {
     ord("+"): rb"(?:[+-]|\\{1,2}u002[bB]|%(?:25)?2[bB]|&#43;)",
     ord("/"): rb"(?:\\{0,2}/|_|\\{1,2}u002[fF]|%(?:25)?2[fF]|&#47;)",
 }
-"""How the signs of base64 are spelled, in its two alphabets (RFC 4648, sections 4 and 5)."""
+"""Spellings of base64's last two characters, in its two alphabets (RFC 4648, sections 4 and 5)."""
 _BREAKS = rb"(?:\\{1,2}[rn]|[\r\n]|%0[aAdD]){0,4}"
-"""What stands between the lines of base64 (RFC 2045, section 6.8)."""
+"""Separators of lines of base64 (RFC 2045, section 6.8)."""
 
 
 def masked(data: bytes, secrets: Iterable[str]) -> bytes:
-    """Return a body without the secrets; the same object if it has none of them."""
+    """Return a body without the secrets; the same object if it contains none."""
     for secret in secrets:
         if len(secret) < SHORTEST:
             continue
@@ -51,9 +51,9 @@ def masked_text(text: str, secrets: Iterable[str]) -> str:
 
 
 def repeats(text: str, secret: str) -> bool:
-    """Whether a header's value has a secret in it: as it is, percent-encoded, in hexadecimal or in base64.
+    """Whether a header's value contains a secret: plain, percent-encoded, in hexadecimal or in base64.
 
-    It costs less than :func:`masked`, whose patterns are made first: every delivery's headers are looked at.
+    It is cheaper than :func:`masked`, which compiles patterns first; every delivery's headers are checked.
     """
     given, plain = secret.encode("utf-8", "surrogatepass"), unquote(unquote(text))
     signs = plain.replace("-", "+").replace("_", "/").encode("utf-8", "surrogatepass")
@@ -67,14 +67,14 @@ def repeats(text: str, secret: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _looked_for(secret: str) -> tuple[re.Pattern[bytes], ...]:
-    """Return what finds a secret: however its characters are spelled, and encoded as a whole."""
+    """Return patterns for all spellings of a secret's characters, and for its encoded forms."""
     between = rb"\x00{0,3}"  # UTF-16 and UTF-32
     patterns = [between.join(_spelled(each) for each in secret.encode()), *_encoded(secret.encode())]
     return tuple(re.compile(each) for each in patterns)
 
 
 def _spelled(code: int) -> bytes:
-    """Return a pattern for one character: as it is, or as JSON, a program, a URL, HTML or an e-mail spells it."""
+    """Return a pattern for one character: plain, or as JSON, a program, a URL, HTML or an e-mail escapes it."""
     plain, octal = re.escape(bytes([code])), b"%03o" % code
     if chr(code).isalpha() and code < 0x80:  # some write all of an error in capitals
         plain = f"[{chr(code).lower()}{chr(code).upper()}]".encode()
@@ -87,14 +87,14 @@ def _spelled(code: int) -> bytes:
 
 
 def _encoded(secret: bytes) -> Iterator[bytes]:
-    """Yield patterns for a secret in hexadecimal, in any case of letters, and in base64, wherever it begins there."""
+    """Yield patterns for a secret in hexadecimal, in either case, and in base64 at every offset."""
     yield rb"(?:[ :-]|\\{1,2}x|0x|, ?0x){0,1}".join(_digits(code) for code in secret)
     for each in _base64(secret):
         yield _BREAKS.join(_SIGNS.get(code, re.escape(bytes([code]))) for code in each)
 
 
 def _base64(secret: bytes) -> list[bytes]:
-    """Return what is in base64 of any bytes that have the secret in them: it begins at one of three places there."""
+    """Return a secret's base64 inside other bytes, for each of its three possible offsets."""
     places = ((before, 8 * (before + len(secret)) // 6) for before in range(3))
     return [base64.b64encode(bytes(before) + secret)[-(-8 * before // 6) : end] for before, end in places]
 

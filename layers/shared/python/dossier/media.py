@@ -1,4 +1,4 @@
-"""What a document is, read off its bytes; its name decides only what a ZIP archive with hidden contents may be."""
+"""Detect a document's type from its bytes. Its name only decides for a ZIP archive whose contents are not visible."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentatio
 UNKNOWN = "application/octet-stream"
 
 HEAD = 4096
-"""First bytes that are enough for :func:`sniff`."""
+"""First bytes that :func:`sniff` needs."""
 TAIL = 16_384
-"""Last bytes that are enough for :func:`sniff` and :func:`trouble`: a ZIP archive's table of contents, a PDF's end."""
+"""Last bytes that :func:`sniff` and :func:`trouble` need: a ZIP archive's table of contents, a PDF's end."""
 _BEFORE_PDF = 1024
-"""Bytes that may stand before ``%PDF-`` (ISO 32000-1, annex H, note 13)."""
+"""Most bytes before ``%PDF-`` (ISO 32000-1, annex H, note 13)."""
 _MAGIC = (
     (b"%PDF-", PDF),
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -31,7 +31,7 @@ _MAGIC = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JP2),
     (b"\xff\x4f\xff\x51", JP2),
 )
-"""Signatures of documents at offset 0; a TIFF's with a plus is BigTIFF."""
+"""Signatures of documents at offset 0; a TIFF with a plus sign is BigTIFF."""
 _OTHERS = (
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"PK\x07\x08", "a ZIP archive"),
@@ -108,10 +108,10 @@ _LABELS = {
 
 
 def sniff(head: bytes, name: str, tail: bytes = b"") -> str:
-    """Return the MIME type of a document from its first bytes, and its last ones where they are at hand.
+    """Return the MIME type of a document from its first bytes, and from its last ones if available.
 
-    A signature at the very beginning counts before anything that stands later: what an archive, an e-mail or a page
-    has in it does not make it that. Office files are ZIP archives: the names in it tell which, else the file's own.
+    A signature at the beginning has priority: the contents of an archive, an e-mail or a page do not count. Office
+    files are ZIP archives, which the names in the archive identify, else the file's name.
     """
     found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if found is not None:
@@ -128,17 +128,17 @@ def sniff(head: bytes, name: str, tail: bytes = b"") -> str:
 
 
 def shown(head: bytes, name: str, claimed: str) -> str:
-    """Return the MIME type to store a file from a vendor with: what its bytes say, never a type that runs scripts.
+    """Return the MIME type under which a vendor's file is stored; never a type that runs scripts.
 
-    What bytes cannot tell is taken from ``claimed`` if it is harmless in a browser, else it is ``UNKNOWN``.
+    If the bytes do not show a type, ``claimed`` is used if it is harmless in a browser, else ``UNKNOWN``.
     """
-    told = sniff(head, name)
+    found = sniff(head, name)
     plain = claimed.partition(";")[0].strip().lower()
-    return plain if told == UNKNOWN and plain in _HARMLESS else told
+    return plain if found == UNKNOWN and plain in _HARMLESS else found
 
 
 def trouble(kind: str, head: bytes, tail: bytes) -> str | None:
-    """Return what may keep a vendor from reading a document, which is billed all the same; None if nothing is seen."""
+    """Return why a vendor may be unable to read (but still bill) a document, or None."""
     if kind != PDF:
         return None
     if any(_ENCRYPTED.search(each) for each in (head, tail)):
@@ -151,12 +151,12 @@ def trouble(kind: str, head: bytes, tail: bytes) -> str | None:
 
 
 def label(media_type: str) -> str:
-    """Return what people call a type."""
+    """Return a type's name for people."""
     return _LABELS.get(media_type, "unknown")
 
 
 def described(kind: str, head: bytes) -> str:
-    """Return what a document is, as a part of a sentence."""
+    """Return a document's type as part of a sentence."""
     if kind != UNKNOWN:
         article = "an" if label(kind)[0] in "AX" else "a"
         return f"{article} {label(kind)} file"
@@ -166,7 +166,7 @@ def described(kind: str, head: bytes) -> str:
 
 
 def _foreign(head: bytes) -> str | None:
-    """Return what a file is that is no document, but may have one in it; None for anything else."""
+    """Return the kind of a file that is not a document but may contain one; None for anything else."""
     found = next((said for magic, said in _OTHERS if head.startswith(magic)), None)
     if found is not None:
         return found
@@ -199,7 +199,7 @@ def _is_late_pdf(head: bytes, tail: bytes) -> bool:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Whether the first block is a tar header: its checksum is right (POSIX, "ustar Interchange Format")."""
+    """Whether the first block is a tar header with a correct checksum (POSIX, "ustar Interchange Format")."""
     block = head[:512]
     said = block[148:156].strip(b" \x00")
     if len(block) < 512 or not re.fullmatch(rb"[0-7]{1,7}", said):
@@ -208,7 +208,7 @@ def _is_tar(head: bytes) -> bool:
 
 
 def _office(head: bytes, name: str, tail: bytes) -> str:
-    """Return the type of an Office file by the names of its parts, or by its own where none can be seen."""
+    """Return the type of an Office file from the names of its parts, or from its own name if none is visible."""
     names = [*_entries(head, b"PK\x03\x04", 26, 30), *_entries(tail, b"PK\x01\x02", 28, 46)]
     found = next((kind for part, kind in _PARTS if any(each.startswith(part) for each in names)), None)
     if found is not None:
@@ -222,7 +222,7 @@ _CONTENTS = b"[Content_Types].xml"
 
 
 def _entries(data: bytes, mark: bytes, length_at: int, name_at: int) -> list[bytes]:
-    """Return the names in a ZIP archive's headers of one kind (APPNOTE.TXT, 4.3.7 and 4.3.12); no name is no text."""
+    """Return the names in a ZIP archive's headers of one kind (APPNOTE.TXT, 4.3.7 and 4.3.12)."""
     found, at = [], data.find(mark)
     while at >= 0:
         length = int.from_bytes(data[at + length_at : at + length_at + 2], "little")
@@ -241,14 +241,9 @@ def _is_text(data: bytes) -> bool:
 
 
 def _boxed(head: bytes) -> str:
-    """Return the type of an ISO base media file by its brands (ISO/IEC 14496-12, 4.3)."""
+    """Return the type of an ISO base media file from its brands (ISO/IEC 14496-12, 4.3)."""
     size = min(int.from_bytes(head[:4], "big"), 256)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size, 4))]
     if _AVIF & {*brands}:
         return AVIF
     return HEIC if brands[0] in _HEIC and _HEIC & {*brands} else UNKNOWN
-
-
-def _is_bitmap(head: bytes) -> bool:
-    """Whether what begins with "BM" has a bitmap's two headers, and is no text."""
-    return len(head) >= 18 and head[6:10] == bytes(4) and int.from_bytes(head[14:18], "little") in _BITMAP_HEADS

@@ -1,6 +1,6 @@
-"""What a case is made of: its input, its documents, and how it stands.
+"""The parts of a case: its input, its documents, its status.
 
-Ids that vendors give are opaque strings. Times are UTC, in ISO 8601 with a ``Z``.
+Vendor ids are opaque strings. Times are UTC, in ISO 8601 with a ``Z``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dossier.suggestions import closest
 from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier, line
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""A caller's own reference (``docs/DESIGN`` contract): 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
+"""The caller's reference: 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
 
 RESERVED = re.compile(r"case-[0-9a-f]{32}")
-"""References that name a vendor's case which nobody submitted: each is for one vendor case, and for nothing else."""
+"""References that are reserved for vendor cases which were not submitted here (``stranger_reference``)."""
 
 Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
-"""In pydantic's regex ``$`` is the very end, with no newline after it."""
+"""In pydantic's regex ``$`` only matches the very end, not before a newline."""
 OptionValue = str | int | float | bool | None
 
 
@@ -35,54 +35,54 @@ def _id(value: str) -> str:
     if identifier(value) is None:
         raise PydanticCustomError(
             "vendor_id",
-            "no vendor's id: use at most {characters} printable characters ({bytes} bytes), and no '.' or '..'",
+            "not a valid vendor id: use at most {characters} printable characters ({bytes} bytes), and no '.' or '..'",
             {"characters": LONGEST_ID, "bytes": LONGEST_ID_BYTES},
         )
     return value
 
 
 VendorId = Annotated[str, AfterValidator(_id)]
-"""An id as a vendor gives it (``texts.identifier``)."""
+"""A vendor's id (``texts.identifier``)."""
 
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 INBOX = "inbox/"
-"""Where files are dropped: ``inbox/<connection>/…`` in the artifact bucket."""
+"""Prefix of drops: ``inbox/<connection>/…`` in the artifact bucket."""
 WAITING_DROPS = "inbox-waiting/"
-"""Where what a folder waits for is written while it waits: beside the inbox, as well."""
+"""Prefix of notes that say what a drop waits for."""
 REFUSED_DROPS = "inbox-refused/"
-"""Where the reason lies why a drop was refused: beside the inbox, so that writing it is no drop."""
+"""Prefix of notes that say why a drop was rejected. They are outside the inbox, so writing one is no drop."""
 
 BY_REFERENCE, AS_S3, PRESIGNED = "by_reference", "s3", "presigned"
-"""The option by which a case's ``s3://`` documents are read by the vendor itself: as they are, or by presigned URL."""
+"""The option that lets the vendor read a case's ``s3://`` documents itself, as ``s3://`` or as presigned URLs."""
 
 
 LONGEST_DEADLINE = 90 * 86400
-"""Longest that a case may be given, in seconds: a Standard execution lives for a year."""
+"""Longest deadline of a case, in seconds; a Standard execution may run for a year."""
 
 
 class Frozen(BaseModel):
-    """Base of values that are never changed and have no unknown keys."""
+    """Base of immutable models without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DocumentInput(Frozen):
-    """A document as submitted: ``uri`` is ``s3://bucket/key`` (or ``https://…`` where the vendor reads it itself).
+    """A document as submitted: ``uri`` is ``s3://bucket/key`` (or ``https://…`` if the vendor reads it itself).
 
-    ``version_id`` names one version of an object in a versioned bucket; without it, it is the current one.
+    ``version_id`` selects a version of the object; by default the current one.
     """
 
     uri: Annotated[str, AfterValidator(lambda uri: _SCHEME.sub(lambda found: found[0].lower(), uri))] = Field(
         min_length=1, max_length=4096
     )
-    """Its scheme may be written in any case."""
+    """The case of the scheme does not matter."""
     name: str | None = Field(default=None, max_length=1024)
     version_id: str | None = Field(default=None, min_length=1, max_length=1024)
 
 
 class Drop(Frozen):
-    """Where a case was dropped: the key of its file or ``case.json``; ``refused`` says why that is no case."""
+    """The drop of a case: the key of its file or ``case.json``; ``refused`` says why it is no valid case."""
 
     key: str = Field(pattern=rf"^{INBOX}", max_length=1024)
     refused: str | None = Field(default=None, min_length=1, max_length=1000)
@@ -92,9 +92,8 @@ class CaseInput(Frozen):
     """An execution's input: what the console, the API, a batch line and the CLI send.
 
     With ``case_id`` and documents it appends to that vendor case; with ``case_id`` or ``document_ids`` alone it only
-    collects. ``resume`` is set by ``dossier redrive`` alone: it sends a failed case back to work. ``drop`` is set by
-    the inbox alone, which leaves it to Accept to refuse what was dropped, as it refuses whatever else is submitted.
-    ``refresh`` is set by Dossier alone: the number of the refresh that collects an ended case again.
+    collects. Only Dossier sets the rest: ``dossier redrive`` sets ``resume``, which sends a failed case back to work;
+    the inbox sets ``drop``; ``refresh`` is the number of the refresh that collects an ended case again.
     """
 
     connection: str = Field(min_length=1, max_length=64)
@@ -103,17 +102,17 @@ class CaseInput(Frozen):
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: VendorId | None = None
     document_ids: tuple[VendorId, ...] = Field(default=(), max_length=1000)
-    """For a vendor without cases: its documents that are only collected."""
+    """For a vendor without cases: documents to collect."""
     resume: bool = False
     drop: Drop | None = None
     deadline: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE)
-    """Seconds until what can be collected is collected, in place of the connection's ``poll.deadline``."""
+    """Seconds until the case is collected as it is; overrides the connection's ``poll.deadline``."""
     refresh: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="before")
     @classmethod
     def _deadline(cls, data: Any) -> Any:
-        """Take the deadline as seconds or as ``90s``, ``45m``, ``12h``, ``3d``; from the options as well."""
+        """Accept the deadline as seconds or as ``90s``, ``45m``, ``12h``, ``3d``, and also as an option."""
         if not isinstance(data, dict):
             return data
         options = data.get("options")
@@ -130,7 +129,7 @@ class CaseInput(Frozen):
         """Validate an execution's input.
 
         Raises:
-            InvalidCaseError: with one line that names the wrong field and what to mend.
+            InvalidCaseError: with one line that names the wrong field and what to fix.
 
         """
         try:
@@ -142,15 +141,14 @@ class CaseInput(Frozen):
         if nothing and not refused and case.refresh is None:
             raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
         if case.document_ids and (case.documents or case.case_id is not None):
-            raise InvalidCaseError("the execution input is wrong: document_ids are only collected, and stand alone")
+            raise InvalidCaseError(
+                "the execution input is wrong: document_ids are only collected: leave out documents and case_id"
+            )
         return case
 
     @classmethod
     def named(cls, data: object) -> CaseInput | None:
-        """Return what names a case in an input that is wrong otherwise: connection, reference, where it was dropped.
-
-        None if the input has no good names.
-        """
+        """Return connection, reference and drop of an input that is otherwise wrong; None if these are wrong too."""
         if not isinstance(data, dict):
             return None
         for keys in (("connection", "reference", "drop", "refresh"), ("connection", "reference")):
@@ -165,7 +163,7 @@ def seconds_of(deadline: str | float) -> int:
     """Return a deadline in whole seconds.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it has another form.
 
     """
     given = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)", str(deadline).strip())
@@ -181,13 +179,13 @@ MOST_PROBLEMS = 5
 LONGEST_KEY = 100
 """Characters of an unknown key that are compared with the known ones."""
 _OWN_KEYS = frozenset({"resume", "drop", "refresh"})
-"""Keys of an input that Dossier sets itself: no suggestion names them."""
+"""Keys that only Dossier sets; suggestions leave them out."""
 
 
 def problems(error: ValidationError) -> str:
     """Return the problems of an execution input as one line: each with its key, without values.
 
-    A key that is unknown is named with the one that was probably meant, which is then not reported as missing.
+    An unknown key comes with the key that was probably meant, which is then not reported as missing.
     """
     found = error.errors(include_url=False, include_input=False)
     unknown = [each["loc"] for each in found if each["type"] == "extra_forbidden"][:MOST_GUESSED]
@@ -212,12 +210,12 @@ def _problem(problem: ErrorDetails) -> str:
 
 
 def _hint(place: tuple[int | str, ...]) -> str:
-    """Return what an unknown key may have been meant to be."""
+    """Return a suggestion for an unknown key."""
     near = _near(place)
     if near:
         return f'; did you mean "{near}"?'
     known = _known(place)
-    options = "; an option of the vendor stands in options" if len(place) == 1 else ""
+    options = "; the vendor's options go into options" if len(place) == 1 else ""
     return f"; known are {', '.join(known)}{options}" if known else ""
 
 
@@ -226,14 +224,14 @@ def _near(place: tuple[int | str, ...]) -> str | None:
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that may stand where an unknown one does."""
+    """Return the valid keys in the place of an unknown one."""
     if len(place) == 1:
         return [name for name in CaseInput.model_fields if name not in _OWN_KEYS]
     return [*DocumentInput.model_fields] if place[0] == "documents" else []
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands (``dossier status``)."""
+    """The status of a case (``dossier status``)."""
 
     ACCEPTED = "accepted"
     UPLOADING = "uploading"
@@ -247,7 +245,7 @@ class CaseStatus(StrEnum):
     CANCELLED = "cancelled"
     NEEDS_ATTENTION = "needs_attention"
     WAITING_FOR_FILES = "waiting for files"
-    """Of what was dropped, and is no case yet: no case has it."""
+    """The status of a drop that is not a case yet."""
 
     @property
     def final(self) -> bool:
@@ -264,11 +262,11 @@ _FINAL = {
 }
 
 Phase = Literal["documents", "results"]
-"""What a wait waits for: that the documents are read, or that the vendor's assessment is there."""
+"""What a wait is for: the vendor reads the documents, or produces the results."""
 
 
 class Document(Frozen):
-    """A document of a case, as stored: what was accepted, and what the vendor knows it by."""
+    """A document of a case, as stored: its accepted copy, and its state at the vendor."""
 
     index: int
     name: str
@@ -276,7 +274,7 @@ class Document(Frozen):
     key: str
     """S3 key of the accepted copy in the artifact bucket; empty for a document that the vendor reads itself."""
     version_id: str | None = None
-    """The version of that copy, where it is known."""
+    """The version of that copy, if known."""
     size: int = 0
     sha256: str = ""
     content_type: str = ""
@@ -285,17 +283,17 @@ class Document(Frozen):
     document_id: str | None = None
     job_id: str | None = None
     status: str | None = None
-    """The vendor's own word for its state, as last seen."""
+    """The vendor's last status."""
     progress: int | None = None
-    """How far the vendor has got with it, in percent, where it tells."""
+    """The vendor's progress in percent, if reported."""
     fields_extracted: int | None = None
-    """How many fields the vendor has read, where it tells."""
+    """How many fields the vendor has extracted, if reported."""
     finished: bool = False
-    """The vendor will not change it any more, or never took it."""
+    """The vendor has finished or rejected it."""
     failed: bool = False
     error: str | None = None
     warning: str | None = None
-    """What may keep the vendor from reading it, seen before it was sent."""
+    """Why the vendor may be unable to read it, as seen before the upload."""
 
 
 def now() -> datetime:
@@ -314,12 +312,12 @@ def moment(text: str) -> datetime:
 
 
 def fingerprint(case: CaseInput, contents: list[tuple[str, str]]) -> str:
-    """Return the hex digest of what makes a case that case: connection, reference, case id, options and contents.
+    """Return the hex digest that identifies a case by connection, reference, case id, options and contents.
 
     Args:
         case: the input.
         contents: ``(name, sha256)`` of each document, in order; for a document that the vendor reads itself, its
-            reference in place of the digest.
+            URI in place of the digest.
 
     """
     parts = [case.connection, case.reference, case.case_id, sorted(case.options.items()), contents]
@@ -337,18 +335,18 @@ def execution_name(connection: str, reference: str, digest: str, *, attempt: int
 
 
 def refresh_name(connection: str, reference: str, number: int) -> str:
-    """Return the name of the execution that collects an ended case again: the same for all who ask meanwhile."""
+    """Return the name of the execution of a refresh, which is the same for every request of that refresh."""
     digest = hashlib.sha256(json.dumps([connection, reference]).encode()).hexdigest()
     return f"{connection[:23]}-{reference[:30]}-{digest[:12]}-u{number}"
 
 
 def stranger_reference(case_id: str) -> str:
-    """Return the reference of a vendor's case that was not submitted here: no other case may have it."""
+    """Return the reserved reference of a vendor case that was not submitted here."""
     return f"case-{hashlib.sha256(case_id.encode()).hexdigest()[:32]}"
 
 
 def check_reserved(case: CaseInput) -> None:
-    """Refuse a reference that is reserved for a vendor's case, unless that case is all that is to be collected.
+    """Reject a reference that is reserved for a vendor case, unless the input only collects that case.
 
     Raises:
         InvalidCaseError: says what to do.
@@ -358,5 +356,5 @@ def check_reserved(case: CaseInput) -> None:
         return
     if case.case_id is None or case.documents or case.options or case.reference != stranger_reference(case.case_id):
         raise InvalidCaseError(
-            f"reference {case.reference} is kept for a case that the vendor has by itself: use another reference"
+            f"reference {case.reference} is reserved for a case that exists only at the vendor: use another reference"
         )

@@ -1,4 +1,4 @@
-"""File names that others chose, made safe to store: never a path, never two of one name."""
+"""Make foreign file names safe to store: never a path, never two equal names."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _UNSENT = re.compile(
 """What no name has that is shown and sent: controls, halves of characters, and what turns a text's direction or shows
 as nothing anywhere. Signs of a script, joiners, tags of a flag and characters of one's own use stay."""
 _SEPARATORS = frozenset('/\\:*?"<>|\u2044\u2215\u29f8\u29f9')
-"""Characters of paths and shells, and the slashes that look like them."""
+"""Characters of paths and shells, and look-alikes of slashes."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
 """https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file"""
 
 
 def safe_name(name: str) -> str:
-    """Return a name without path, control characters and surprises; letters of every script stay.
+    """Return a name without path and control characters; letters of every script stay.
 
-    What could be taken for a path separator or a dot becomes ``_`` (look-alikes such as U+2215 and U+FF0E included, by
-    NFKC); blanks and dots around it go; reserved names of Windows get a ``_`` before them; an over-long name keeps its
-    ending. Never empty, at most ``LONGEST`` bytes, and safe names stay as they are.
+    Path separators and look-alikes of separators and dots (such as U+2215 and U+FF0E, by NFKC) become ``_``. Blanks and
+    dots at both ends are removed. Reserved names of Windows get a ``_`` prefix. A long name is cut before its ending.
+    The result is never empty, has at most ``LONGEST`` bytes, and a safe name is returned unchanged.
     """
     if len(name) > 8 * LONGEST:  # marks in a bad order are put in order in a time that grows with their square
         name = name[: 4 * LONGEST] + name[-4 * LONGEST :]
@@ -48,12 +48,12 @@ def safe_name(name: str) -> str:
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """Return safe names in the same order, a repeated one with ``-2``, ``-3``… before its ending.
+    """Return safe names in the same order; a repeated one gets ``-2``, ``-3``… before its ending.
 
-    Names that differ in case alone count as the same, so that they can be fetched to any file system.
+    Names that only differ in case count as equal, so that they can be downloaded to any file system.
     """
     taken: dict[str, int] = {}
-    """How often a name was wanted: numbers go on from there, however many want it."""
+    """How often a name has occurred; the next number continues from there."""
     result = []
     for name in names:
         safe = candidate = safe_name(name)
@@ -70,10 +70,10 @@ def _folded(name: str) -> str:
 
 
 def proper_names(names: Iterable[str]) -> list[str]:
-    """Return names as they are shown and sent, in the same order: the caller's own, a repeated one with a number.
+    """Return names to show and to send, in the same order: the caller's, with a number for a repeated one.
 
-    Control characters and what changes the direction of a text go; an over-long name keeps its ending. Names that
-    differ in anything but how they are composed stay apart.
+    Control characters and direction marks are removed; a long name is cut before its ending. Names are only equal if
+    they are the same in Unicode's NFC.
     """
     taken: dict[str, int] = {}
     result = []
@@ -106,17 +106,17 @@ def _one(character: str, before: str, after: str) -> str:
 
 
 def _is_joined(letter: str) -> bool:
-    """Whether a joiner beside this means something: letters and signs of scripts with joined forms, and emoji."""
+    """Whether a joiner next to this character has a meaning: letters of scripts with joined forms, and emoji."""
     return letter != "" and unicodedata.category(letter) in {"Lo", "Lm", "Mn", "Mc", "So", "Sk"}
 
 
 def _is_rare(character: str) -> bool:
-    """Whether a character is an ideograph that this Python does not know yet: those planes have nothing else."""
+    """Whether a character is in the planes of ideographs, where this Python's Unicode data may be incomplete."""
     return 0x20000 <= ord(character) <= 0x3FFFD and ord(character) & 0xFFFF < 0xFFFE
 
 
 def _shorten(name: str, number: str = "", longest: int = LONGEST) -> str:
-    """Return the name with ``number`` before its ending, its stem cut where that is too long."""
+    """Return the name with ``number`` before its ending, and its stem cut to fit ``longest`` bytes."""
     suffix = PurePosixPath(name).suffix
     if len(name.encode()) + len(number) <= longest:
         return name.removesuffix(suffix) + number + suffix

@@ -1,9 +1,8 @@
-"""Connections to vendors and storage: below ``transport``, what httpx leaves to whoever makes the client.
+"""The HTTP client for ``transport``: its connections to vendors and storage.
 
-An artifact's host is resolved once, the addresses are checked, and the connection goes to a checked one: a name that
-resolves to something else a moment later (DNS rebinding) gains nothing. TLS still verifies the name, and Host is the
-name. All that a request reads and writes is within the time that ``within`` gives it, so that a server cannot hold a
-function with a byte a minute.
+An artifact's host is resolved once, its addresses are checked, and the connection goes to a checked address, so that
+DNS rebinding has no effect. TLS still verifies the name, and Host is the name. ``within`` limits the total time of a
+request, so that a server cannot occupy a function with a byte a minute.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from dossier.addresses import is_public
 from dossier.errors import UntrustedUrlError
 
 TIMEOUT = httpx.Timeout(60, connect=10)
-"""Of a single read, write or connect, in seconds."""
+"""Timeouts of a single read, write or connect, in seconds."""
 PUBLIC_ONLY = "dossier.public_only"
-"""Extension of a request: True sends it to public addresses alone."""
+"""Extension of a request: if True, it is only sent to public addresses."""
 MOST_ADDRESSES = 4
-"""Addresses of one name that are tried."""
+"""Most addresses of one name that are tried."""
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
 Resolve = Callable[[str, int], Iterable[str]]
@@ -36,9 +35,9 @@ Resolve = Callable[[str, int], Iterable[str]]
 
 
 def client() -> httpx.Client:
-    """Return a client for vendors and storage: no proxy or setting of the environment, no cookies, no retries.
+    """Return a client for vendors and storage without the environment's proxies and settings, cookies or retries.
 
-    Cookies would tie the connections of one vendor together: none is kept.
+    Cookies would link the connections of a vendor to each other.
     """
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
     return httpx.Client(transport=Network(), timeout=TIMEOUT, trust_env=False, cookies=no_cookies)
@@ -46,7 +45,7 @@ def client() -> httpx.Client:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give everything that is read and written inside ``seconds`` together; then it ends as a timeout."""
+    """Limit the total time of all reads and writes inside to ``seconds``; then raise a timeout."""
     token = _ends.set(time.monotonic() + seconds)
     try:
         yield
@@ -55,7 +54,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class Network(httpx.BaseTransport):
-    """Two pools of connections, which never mix: to any address, and to public ones (``PUBLIC_ONLY``)."""
+    """Two separate pools of connections: to any address, and to public ones (``PUBLIC_ONLY``)."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Network(httpx.BaseTransport):
         resolve: Resolve | None = None,
         sockets: httpcore.NetworkBackend | None = None,
     ) -> None:
-        """Make the pools; what is not given is the real thing (a test gives its own)."""
+        """Create the pools; tests replace the arguments."""
         context = context or httpx.create_ssl_context(trust_env=False)
         sockets = sockets or httpcore.SyncBackend()
         self._any = _Pool(context, Backend(sockets))
@@ -82,7 +81,7 @@ class Network(httpx.BaseTransport):
 
 
 class _Pool(httpx.HTTPTransport):
-    """httpx's own transport, over a network of ours: httpx takes none as an argument."""
+    """httpx's transport with our network backend, which httpx does not accept as an argument."""
 
     def __init__(self, context: ssl.SSLContext, network: httpcore.NetworkBackend) -> None:
         super().__init__(verify=context, trust_env=False)
@@ -96,7 +95,7 @@ class _Pool(httpx.HTTPTransport):
 
 
 class Backend(httpcore.NetworkBackend):
-    """TCP connections that mind ``within``."""
+    """TCP connections that respect ``within``."""
 
     def __init__(self, sockets: httpcore.NetworkBackend) -> None:
         self._sockets = sockets
@@ -113,13 +112,13 @@ class Backend(httpcore.NetworkBackend):
         limit = _left(timeout, httpcore.ConnectTimeout)
         try:
             stream = self._sockets.connect_tcp(host, port, limit, local_address, socket_options)
-        except UnicodeError as error:  # a name with a label that DNS cannot have
+        except UnicodeError as error:  # the name is invalid in DNS
             raise httpcore.ConnectError(str(error)) from error
         return _Timed(stream)
 
 
 class PublicBackend(Backend):
-    """TCP connections to public addresses alone."""
+    """TCP connections to public addresses only."""
 
     def __init__(self, sockets: httpcore.NetworkBackend, resolve: Resolve) -> None:
         super().__init__(sockets)
@@ -133,10 +132,10 @@ class PublicBackend(Backend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Resolve the host once, check what it resolves to, and connect to that.
+        """Resolve the host once, check its addresses, and connect to one of them.
 
         Raises:
-            UntrustedUrlError: one of its addresses is not public: nobody who means well has a mixture.
+            UntrustedUrlError: at least one address is not public. No honest host has a mixture.
 
         """
         found = list(dict.fromkeys(self._resolve(host, port)))
@@ -155,7 +154,7 @@ class PublicBackend(Backend):
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """Return the addresses of a name; as httpcore says it, no connection if it has none."""
+    """Return the addresses of a name; raise httpcore's ``ConnectError`` if it has none."""
     try:
         return [str(each[4][0]) for each in getaddrinfo(host, port, type=SOCK_STREAM)]
     except (OSError, UnicodeError) as error:
@@ -163,7 +162,7 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 class _Timed(httpcore.NetworkStream):
-    """A stream whose every operation ends when the time that ``within`` gave is over."""
+    """A stream whose operations end with the time of ``within``."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -188,7 +187,7 @@ class _Timed(httpcore.NetworkStream):
 
 
 def _left(timeout: float | None, over: type[httpcore.TimeoutException]) -> float | None:
-    """Return how long an operation may take, in seconds."""
+    """Return the seconds that an operation may take."""
     ends = _ends.get()
     if ends is None:
         return timeout

@@ -1,4 +1,4 @@
-"""Logs and metrics of the functions (Powertools). Never a key, token, signed URL or document content."""
+"""Logs and metrics of the functions (Powertools), without keys, tokens, signed URLs or document content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ metrics = Metrics()
 
 
 def count(name: str, value: int = 1, **dimensions: str) -> None:
-    """Count something as a CloudWatch metric of its own dimensions; the stage is always one of them."""
+    """Add ``value`` to a CloudWatch metric with these dimensions and the stage."""
     always = {"stage": stage} if (stage := os.environ.get("DOSSIER_STAGE")) else {}
     with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
         for dimension, of in {**always, **dimensions}.items():
@@ -24,7 +24,7 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a function's handler: structured logs with the case's names, metrics flushed."""
+    """Wrap a function's handler: add the case's names to its logs, and flush its metrics."""
 
     @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics

@@ -1,7 +1,7 @@
-"""What a person may ask of a vendor by hand (``dossier vendor``), said without a command line.
+"""Operations for ``dossier vendor``, independent of the command line.
 
-A vendor's folder may have ``operations.py`` with ``OPERATIONS``. An operation is a flow like those of the port, and
-says what it takes and what of its answer is worth a table; who parses and who prints is not its business.
+A vendor's folder may have ``operations.py`` with ``OPERATIONS``. An operation is a flow like those of the port. It
+declares its arguments, and which parts of its answer are shown as tables; the CLI parses and prints.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from dossier.http import Flow
 from dossier.settings import Connection
 
 Values: TypeAlias = Mapping[str, Any]
-"""What was given, by :attr:`Argument.name`: text, a whole number, None for what was left out, a list for ``many``."""
+"""Arguments by :attr:`Argument.name`: text, a whole number, None if left out, a list for ``many``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Something that an operation takes: required and told by its place, or an ``option`` told by its name."""
+    """An argument of an operation: required and positional, or a named ``option``."""
 
     name: str
     """In lower case with ``_``; an option is written ``--with-dashes``."""
     says: str
     option: bool = False
     many: bool = False
-    """It may be given several times (one time at least, unless it is an option)."""
+    """Whether it can be repeated; unless it is an option, it is given at least once."""
     number: bool = False
     choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A part of an answer that is a list of things."""
+    """A list in an answer, as a table."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a vendor answered: ``raw`` as it is, for programs; names with values and tables for people."""
+    """A vendor's answer: ``raw`` for programs, ``facts`` (names with values) and ``tables`` for people."""
 
     raw: Any
     facts: tuple[tuple[str, object], ...] = ()
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file on storage: the vendor's name for it (untrusted), and its URL, which is used byte for byte."""
+    """A file on storage: the vendor's name (untrusted), and its URL, which is used byte for byte."""
 
     name: str
     url: str
@@ -59,9 +59,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something that a vendor can be asked.
+    """An operation at a vendor.
 
-    Its flow raises ``InvalidCaseError`` for what was given wrongly, besides what ``dossier.replies.read`` raises.
+    Its flow raises ``InvalidCaseError`` for wrong arguments, and the errors of ``dossier.replies.read``.
     """
 
     name: str
@@ -69,4 +69,4 @@ class Operation:
     flow: Callable[[Connection, Values], Flow[Answer | File]]
     arguments: tuple[Argument, ...] = ()
     saves: bool = False
-    """Its answer is a :class:`File`, to be stored where the person says."""
+    """Whether its answer is a :class:`File`, which the CLI saves."""

@@ -1,7 +1,7 @@
-"""A case's options: what a vendor declares of each, and the one place that checks and reads them.
+"""A case's options: a vendor's declarations, and the functions that check and read them.
 
-A vendor's folder may have ``options.py`` with a function ``options``: it says which options a connection's cases may
-have. The check, ``dossier submit --option help`` and ``docs/connections.md`` are made of that.
+A vendor's folder may have ``options.py`` with a function ``options`` that declares the options of a connection's cases.
+The check, ``dossier submit --option help`` and ``docs/connections.md`` are based on it.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ _ORDINAL = re.compile(r"(\d{4})-?(\d{3})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a case: its name, what it does, and what it may be."""
+    """An option of a case: its name, its description, and its valid values."""
 
     name: str
     says: str
     kind: Literal["text", "boolean", "date"] = "text"
     choices: tuple[str, ...] = ()
-    """The only texts that it may be; any text if there are none."""
+    """The valid texts; if empty, any text is valid."""
 
     @property
     def form(self) -> str:
-        """What may be given, in a few words."""
+        """The valid values, in a few words."""
         if self.choices:
             return " or ".join(f'"{each}"' for each in self.choices)
         return {"text": "a text", "boolean": "true or false", "date": "an ISO 8601 date"}[self.kind]
 
 
 def plain(says: str) -> str:
-    """Return what an option does without the marks that the documentation's pages have for code."""
+    """Return a description without the documentation's marks for code."""
     return says.replace("``", "")
 
 
 def check(vendor: str, declared: Sequence[Option], given: Mapping[str, OptionValue]) -> None:
-    """Refuse options that are not declared, and values that one cannot have. None counts as left out.
+    """Reject undeclared options and invalid values. None counts as left out.
 
     Raises:
-        InvalidCaseError: one line that names the option and what it may be.
+        InvalidCaseError: one line that names the option and its valid values.
 
     """
     known = {each.name: each for each in declared}
@@ -65,13 +65,13 @@ def check(vendor: str, declared: Sequence[Option], given: Mapping[str, OptionVal
 
 
 def parse(declared: Sequence[Option], name: str, text: str) -> OptionValue:
-    """Return what is typed for an option on a command line: true and false for a boolean one, else the text itself."""
+    """Return an option's value from a command line: true and false for a boolean one, else the text itself."""
     kind = next((each.kind for each in declared if each.name == name), "text")
     return text == "true" if kind == "boolean" and text in {"true", "false"} else text
 
 
 def text_of(given: Mapping[str, OptionValue], name: str) -> str | None:
-    """Return an option's text, None where it is left out; a whole number counts as its digits."""
+    """Return an option's text, or None if it is left out; a whole number is returned as its digits."""
     value = given.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -79,7 +79,7 @@ def text_of(given: Mapping[str, OptionValue], name: str) -> str | None:
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date of ISO 8601, to the year, month, week, day or moment."""
+    """Return whether a text is an ISO 8601 date: a year, month, week, day or moment."""
     if _REDUCED.fullmatch(text):
         return True
     if ordinal := _ORDINAL.fullmatch(text):

@@ -1,4 +1,4 @@
-"""What the steps need from the outside world: the vendor port, and the values that cross it.
+"""The vendor port, and the values that cross it.
 
 Every vendor is one folder under ``vendors`` with a :class:`Vendor`; none of them does I/O (see ``http``).
 """
@@ -28,97 +28,97 @@ class CaseView:
     documents: tuple[Document, ...] = ()
     submitted_at: datetime | None = None
     appends: bool = False
-    """The vendor's case was there before: its documents are appended to it."""
+    """The documents are appended to an existing vendor case."""
     before: frozenset[str] | None = None
-    """Of such a case, the ids that ``before_upload`` saw in it before the first upload; None if that is not known."""
+    """For an append, the ids that ``before_upload`` returned before the first upload; None if unknown."""
     sent_at: str | None = None
-    """When the last upload began, by the vendor's own clock (ISO 8601), where that is known; at the latest."""
+    """When the last upload began, by the vendor's clock (ISO 8601), at the latest; None if unknown."""
     completed: bool = False
-    """It has been completed before: what the vendor does since does not undo that."""
+    """The case was completed before; later changes at the vendor do not undo that."""
     said: Mapping[str, str] = field(default_factory=dict)
-    """Why a job failed, by its id, as a delivery says: no truth, but all that some vendors say of it."""
+    """Why a job failed according to a delivery, by job id. Some vendors give the reason nowhere else."""
 
     def document(self, document_id: str) -> Document | None:
-        """Return the case's document that the vendor knows by ``document_id``."""
+        """Return the case's document with the vendor id ``document_id``, or None."""
         return next((each for each in self.documents if each.document_id == document_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an account listed before a request: the newest ids, in the order of the list."""
+    """The account's list before a request: the newest ids, in the order of the list."""
 
     ids: tuple[str, ...] = ()
     whole: bool = False
-    """Whether the list certainly ended with them."""
+    """Whether these are certainly all ids of the list."""
     dated: bool = False
-    """Whether each came with a time, all of one form."""
+    """Whether each entry has a time, all of one form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What was stored before a create or upload, and what is known by now, to find out whether it took effect.
+    """What is known of a create or upload, to look up whether it took effect.
 
-    Absence is never told by a name or by the vendor's clock: what is listed is known by its id, or is certainly older
-    than all that ``seen`` has, or may be what the request made.
+    Names and the vendor's clock never prove absence. A listed entry is known by its id, or certainly older than all of
+    ``seen``, or a suspect.
     """
 
     at: datetime
-    """When the request began; of a request that was repeated, when the first one did."""
+    """When the request began; for a repeated request, when the first one began."""
     known: Container[str] = frozenset()
-    """The vendor's ids (cases or documents) that the request cannot have made: they existed before, or are others'."""
+    """Vendor ids (cases or documents) that the request cannot have created: they existed before, or are others'."""
     rivals: int = 0
     """How many other requests in flight on the connection could be mistaken for this one."""
     adopt: str | None = None
-    """What the request made, as an operator says: the vendor's id of the case, of the document, or of the batch's job.
-    It is looked up, and nothing else is; it is taken if it exists and can be what the request made."""
+    """What the request created, as an operator says: the vendor id of the case, document or batch job. Only this id is
+    looked up; it is adopted if it exists and the request can have created it."""
     thorough: bool = False
-    """Whether all that the vendor says of it has to fit, names too; else that it exists and can be the request's."""
+    """Whether everything the vendor says about ``adopt`` has to fit, including names."""
     seen: Seen | None = None
-    """What the account listed before the request; None if that is not known, or the upload went into a case."""
+    """The account's list before the request; None if unknown, or if the upload went into a case."""
     fresh: bool = True
-    """Whether ``seen`` was read for this very request: what it lacks is new. Else it is up to some minutes older."""
+    """Whether ``seen`` was read for this very request, so that any other entry is new. Else it may be minutes older."""
     recorded: Mapping[str, datetime] = field(default_factory=dict)
-    """When Dossier wrote ids down, those of late: marks in the vendor's own order of events."""
+    """When Dossier recorded recent ids: marks in the vendor's order of events."""
     others: tuple[tuple[str, ...], ...] = ()
-    """The names of what each of the other requests in flight on the connection uploads."""
+    """The file names of each other request in flight on the connection."""
     settled: bool = True
-    """Whether the vendor lists by now whatever the request has made; before, only the surest find counts."""
+    """Whether the vendor must list by now what the request created; before that, only an exact match counts."""
     among: frozenset[str] | None = None
-    """Ids of which one is what the request made, if it made anything: an earlier look-up found no others."""
+    """The only ids that the request may have created, according to an earlier look-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What the vendor answered to an upload: the case it belongs to, and an id for each document by its index."""
+    """The vendor's answer to an upload: the case, and the document ids by document index."""
 
     case_id: str | None = None
     document_ids: Mapping[int, str] = field(default_factory=dict)
     job_id: str | None = None
     sent_at: str | None = None
-    """When the request began, by the vendor's own clock (ISO 8601), at the latest; where that is known."""
+    """When the request began, by the vendor's clock (ISO 8601), at the latest; None if unknown."""
     failures: Mapping[int, str] = field(default_factory=dict)
-    """Documents that the vendor refused while it took others, by index, with its reason."""
+    """Reasons for documents that the vendor rejected, by document index."""
     named: str | None = None
-    """The id by which an operator said that this is what the request has made."""
+    """The id that an operator named, if the answer comes from there."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentState:
-    """How one document stands at the vendor."""
+    """The state of a document at the vendor."""
 
     status: str
-    """The vendor's own word."""
+    """The vendor's status."""
     finished: bool
     failed: bool = False
     error: str | None = None
     progress: int | None = None
-    """Percent, where the vendor tells."""
+    """Percent, if reported."""
     fields_extracted: int | None = None
-    """How many fields the vendor has read, where it tells."""
+    """How many fields the vendor has extracted, if reported."""
 
 
 def told(document: Document, state: DocumentState) -> Document:
-    """Return a document as the vendor says that it stands."""
+    """Return a document with the vendor's state."""
     extracted = state.fields_extracted if state.fields_extracted is not None else document.fields_extracted
     changes = {
         "status": state.status,
@@ -133,39 +133,39 @@ def told(document: Document, state: DocumentState) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a case stands at the vendor."""
+    """The state of a case at the vendor."""
 
     finished: bool
     documents: Mapping[str, DocumentState] = field(default_factory=dict)
-    """By document id; only those that were asked for this time."""
+    """The polled documents, by id."""
     case_status: str | None = None
     failed: bool = False
     """The vendor gave up on the whole case."""
     error: str | None = None
     unknown: tuple[str, ...] = ()
-    """Statuses that the vendor's guide does not name: handled as "not finished yet", counted by a metric."""
+    """Statuses that are not in the vendor's guide: treated as "not finished", and counted by a metric."""
 
 
 class Found(dict[str, Progress]):
-    """How cases stand, by vendor case id; ``rest`` is where the list goes on that was not read as far as it must."""
+    """The state of cases by vendor case id; ``rest`` is the offset at which to continue an unfinished list."""
 
     rest: int | None = None
 
 
 def never() -> bool:
-    """Return False: there is all the time in the world."""
+    """Return False: there is no time limit."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that can be fetched: ``source`` is what the adapter needs to locate it (an id, a path)."""
+    """A file that can be downloaded; the adapter locates it by ``source`` (an id, a path)."""
 
     name: str
     source: str
     content_type: str | None = None
     entry: Mapping[str, object] | None = None
-    """What the vendor's list says of it: while that stays the same, the file is taken to be the same. None: no list."""
+    """Its entry in the vendor's list; an unchanged entry means an unchanged file. None if there is no list."""
     unfinished: str | None = None
     """Why it is not fetched yet: the vendor still works on it."""
     tells: bool = False
@@ -174,7 +174,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an artifact's bytes are: an absolute ``url`` on storage (no key is sent), or an API ``path`` (with it)."""
+    """Where an artifact's bytes are: a ``url`` on storage (requested without the key), or an API ``path`` (with it)."""
 
     url: str | None = None
     path: str | None = None
@@ -183,7 +183,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What an account's list says of changes: times as the vendor writes them, compared with each other alone."""
+    """The changes in an account's list, with times as the vendor writes them; only compare them with each other."""
 
     cases: Mapping[str, str] = field(default_factory=dict)
     """When each case was changed last, by id."""
@@ -194,60 +194,60 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a delivery is about: ids that the vendor names. It carries no truth, it only moves the next poll to now."""
+    """The ids that a delivery names. They prove nothing; they only move the next poll to now."""
 
     event: str
     case_ids: tuple[str, ...] = ()
     document_ids: tuple[str, ...] = ()
     job_ids: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
-    """What the vendor says that it belongs to, of what an account has several of: case types."""
+    """The case types that the delivery names."""
     says: str | None = None
-    """What the vendor says went wrong, as one line."""
+    """The vendor's error message, as one line."""
 
 
 ARTIFACT = "artifact/"
-"""Before the name of a stored artifact, among what a result is read from."""
+"""Prefix of stored artifacts among the sources of a result."""
 
 
 class Vendor(Protocol):
-    """One vendor's API, sans-I/O. An adapter is stateless; every method takes all that it needs."""
+    """One vendor's API, sans-I/O. An adapter has no state; every method takes what it needs."""
 
     name: str
     media_types: frozenset[str]
     """Types of document that the vendor reads, as MIME types."""
     max_document_bytes: int
     opens_case: bool
-    """Whether a case is opened by a request of its own before documents are uploaded."""
+    """Whether a separate request opens a case before documents are uploaded."""
     phases: tuple[Phase, ...]
-    """What is waited for, in order. With both phases, ``process`` triggers the assessment between them."""
+    """The waits of a case, in order. With both phases, ``process`` triggers the assessment between them."""
     accepts_references: bool
-    """Whether the vendor itself can read documents by ``https://`` or ``s3://`` reference."""
+    """Whether the vendor can read documents from ``https://`` or ``s3://`` itself."""
     bulk_poll: bool
-    """Whether one ``poll`` call serves many cases of a connection."""
+    """Whether one ``poll_results`` call serves many cases of a connection."""
     lists: bool
     """Whether the account has a list of what was created in it (``created``)."""
     dates_changes: bool
-    """Whether the account's list says when its cases were changed last (``changed``)."""
+    """Whether the account's list has the times of its cases' last changes (``changed``)."""
     documented: Mapping[str, tuple[str, ...]]
-    """The fields that the guide shows, by (the beginning of) the name under which an answer is kept: ``dossier.drift``
-    counts answers that differ. What is not named here is not looked at."""
+    """The documented fields, by (the beginning of) the name under which an answer is stored: ``dossier.drift`` counts
+    answers that differ. Answers without an entry are not compared."""
     refusal: Refusal
-    """How the vendor words a refusal: what has another form is not the vendor's own (``dossier.replies.fail``)."""
+    """The form of the vendor's rejections; other forms are not the vendor's (``dossier.replies.fail``)."""
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
         """Return the headers that authorize a request.
 
         Raises:
-            ConfigurationError: the key is of the wrong kind for the connection (test on live, say).
+            ConfigurationError: the key is of the wrong kind for the connection (a test key on a live one, say).
 
         """
 
     def validate(self, case: CaseView) -> None:
-        """Refuse what the vendor would refuse: options, counts.
+        """Reject options and counts that the vendor would reject.
 
         Raises:
-            InvalidCaseError: says what to mend.
+            InvalidCaseError: says what to fix.
 
         """
 
@@ -255,94 +255,94 @@ class Vendor(Protocol):
         """Return the upload requests: for each, the indices of the documents it carries, in order."""
 
     def uploads_at_once(self, case: CaseView) -> int:
-        """Return how many upload requests of one case may run at once (1 where a look-up needs it)."""
+        """Return how many upload requests of one case may run at once (1 if look-ups require it)."""
 
     def open(self, case: CaseView) -> Flow[Uploaded]:
-        """Create the vendor's case (only where ``opens_case``)."""
+        """Create the vendor's case (only with ``opens_case``)."""
 
     def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
         """Look up a case whose create lost its answer; None if it certainly does not exist.
 
-        With ``Intent.adopt`` that case is looked up, and returned.
+        With ``Intent.adopt``, look up and return that case.
 
         Raises:
-            NeedsAttentionError: it cannot be looked up, or more than one object fits; ``Intent.adopt`` is another one.
+            NeedsAttentionError: it cannot be looked up, or more than one object fits, or ``Intent.adopt`` is wrong.
 
         """
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:
-        """Return the vendor's ids that have to be known before an upload into its case, for ``find_uploaded`` to tell.
+        """Return the vendor ids in the case before an upload, which ``find_uploaded`` compares with.
 
-        An upload outside of any case is told by what the account lists (``listed``), where it has a list.
+        An upload outside of any case is compared with the account's list (``listed``), if there is one.
         """
 
     def listed(self, connection: Connection) -> Flow[Seen]:
-        """Return what the account lists before an upload, in one request. Only where ``lists``."""
+        """Return the account's list before an upload, in one request. Only with ``lists``."""
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
-        """Upload the documents of one batch; the last batch triggers the vendor's work where it must be triggered."""
+        """Upload the documents of one batch; the last batch triggers the vendor's workflow, if it has one."""
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look up an upload whose answer was lost; None if nothing that the vendor has can be what it made.
+        """Look up an upload whose answer was lost; None if it certainly created nothing.
 
-        With ``Intent.adopt`` that case or document is looked up, and returned.
+        With ``Intent.adopt``, look up and return that case or document.
 
         Raises:
-            NeedsAttentionError: it cannot be told; names the ``candidates`` and ``choices``. ``Intent.adopt`` is not
-                what the upload can have made.
+            NeedsAttentionError: the outcome is unclear (with ``candidates`` and ``choices``), or the upload cannot have
+                created ``Intent.adopt``.
 
         """
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
-        """Ask how the documents in ``pending`` (vendor ids) stand. Finished once none of them is still running."""
+        """Request the state of the documents in ``pending`` (vendor ids). Finished once none is still running."""
 
     def poll_results(
         self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
     ) -> Flow[Mapping[str, Progress]]:
-        """Ask how cases stand, by vendor case id; a case that the answer lacks is not finished.
+        """Request the state of cases, by vendor case id; a case that is not in the answer is not finished.
 
-        Called with one case, and nothing else, unless ``bulk_poll``. Only for vendors with cases.
+        Unless ``bulk_poll``, this is called with one case and no other argument. Only for vendors with cases.
 
         Args:
-            cases: of one connection.
-            start: where in the list to begin: the ``rest`` of an earlier :class:`Found`.
-            spent: whether to leave the rest of the list for another time.
+            cases: cases of one connection.
+            start: offset in the list to begin at: the ``rest`` of an earlier :class:`Found`.
+            spent: whether to leave the rest of the list for another call.
 
         """
 
     def process(self, case: CaseView) -> Flow[None]:
-        """Trigger the assessment, after checking that it is not already under way (only with two phases)."""
+        """Trigger the assessment, unless it is already under way (only with two phases)."""
 
     def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
-        """List what can be fetched, in a stable order."""
+        """List the files to download, in a stable order."""
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
-        """Return where an artifact's bytes are now. ``case`` has no documents here: they were not read."""
+        """Return where an artifact's bytes are now. ``case`` has no documents here: they are not loaded."""
 
     def finish(self, case: CaseView) -> Flow[None]:
-        """Do what the connection asks for once the results are collected (Docsumo's after-steps)."""
+        """Run the connection's after-steps once the results are collected (Docsumo)."""
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
-        """Build the result from the raw answers that were kept (by ``Request.keep`` and ``Location.keep`` names).
+        """Build the result from the stored raw answers (by ``Request.keep`` and ``Location.keep`` names).
 
-        Identity, artifacts and times are filled in by the caller. Never raises on unexpected content: what cannot
-        be read is left out of the result and stays in the raw answer.
+        The caller adds identity, artifacts and times. Never raises on unexpected content: unreadable parts are left out
+        of the result and stay in the raw answer.
         """
 
     def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
-        """Return when the vendor says that it changed the case last, as it writes that, in the kept answers."""
+        """Return the time of the case's last change in the stored answers, as the vendor writes it, or None."""
 
     def later(self, one: str, other: str) -> bool | None:
-        """Whether a time of change is later than another one; None if that cannot be told: they may be the same."""
+        """Whether a time of change is later than another one; None if unknown or equal."""
 
     def read_hint(self, body: bytes) -> Hint | None:
-        """Return what a verified delivery is about; None if it names nothing. Never raises."""
+        """Return the ids that a verified delivery names, or None. Never raises."""
 
     def concerns(self, connection: Connection, hint: Hint) -> bool:
-        """Whether a delivery about a case that nobody knows may be the connection's, by what it says itself."""
+        """Whether a delivery about an unknown case may belong to the connection, by its content."""
 
     def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
-        """Return which of these cases the connection's list has, in one walk. Only where ``lists`` and for cases."""
+        """Return which of these cases are in the connection's list, in one walk. Only with ``lists``, for cases."""
 
     def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:
         """Return which cases the account's lists date as changed at ``since`` or later, and when, latest first.
@@ -354,23 +354,23 @@ class Vendor(Protocol):
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
     ) -> Flow[Mapping[str, datetime]]:
-        """Return the ids of the cases (or documents, without cases) that the account created since then, and when.
+        """Return the ids of the cases (or documents, if there are no cases) created since then, with their times.
 
-        Only where ``lists``. What the list gives no time of creation is left out. The times are by our clock: the
-        difference of the vendor's is told by the entries that are ``recorded``, ids with when they were written down.
+        Only with ``lists``. Entries without a time are left out. The times are by our clock: the ``recorded`` ids, with
+        the time of their recording, show the difference to the vendor's clock.
         """
 
     def check(self, connection: Connection) -> Flow[str]:
-        """Make one safe request that proves URL and key, for ``dossier doctor``; return what was seen, one line."""
+        """Make one safe request that proves URL and key, for ``dossier doctor``; return one line about it."""
 
 
 class NoCaseList:
-    """What a vendor answers whose accounts have no list of cases: nothing dates changes, or says whose they are."""
+    """Defaults for a vendor without a list of cases."""
 
     dates_changes = False
 
     def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
-        """Return None: no list says so."""
+        """Return None: there is no list."""
         return None
 
     def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
@@ -378,7 +378,7 @@ class NoCaseList:
         return None
 
     def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
-        """Return True: a delivery does not say otherwise."""
+        """Return True: deliveries do not name a case type."""
         return True
 
     def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's

@@ -1,4 +1,4 @@
-"""What every view of an open question shows: the vendor's candidates, and the commands that answer it."""
+"""What every view of a question shows: the vendor's candidates, and the commands that answer it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Iterable, Sequence
 from dossier.errors import Choice
 
 MOST_COMMANDS = 5
-"""Candidates for which the whole command is written out."""
+"""Most candidates for which the whole command is shown."""
 
 
 def answers(
     connection: str, reference: str, choices: Sequence[Choice] = (), what: str | None = None
 ) -> list[tuple[str, str]]:
-    """Return the commands that answer a question, each with when to use it.
+    """Return the commands that answer a question, each with the condition for it.
 
     Args:
         connection: the case's.
         reference: the case's.
-        choices: what the vendor lists that may be the answer.
-        what: the question, where the case has several open ones.
+        choices: possible answers from the vendor's list.
+        what: the question, if the case has several.
 
     """
     begin = ["dossier", "resolve", reference, "--connection", connection, *(["--question", what] if what else [])]
     usable = [shlex.join([*begin, "--use", each.id]) for each in choices[:MOST_COMMANDS]]
-    found = [(f"if it is {_described(each)}", command) for each, command in zip(choices, usable, strict=False)]
+    shown = [f"{each.id} ({each.name})" if each.name else each.id for each in choices]
+    found = [(f"if it is {text}", command) for text, command in zip(shown, usable, strict=False)]
     if not found or len(choices) > MOST_COMMANDS:
         found.append(("if the vendor has it, by the id that the vendor shows", f"{shlex.join(begin)} --use ID"))
     found.append(("if the vendor certainly does not have it", f"{shlex.join(begin)} --retry"))
@@ -33,9 +34,5 @@ def answers(
 
 
 def listed(choices: Iterable[Choice]) -> list[dict[str, str | None]]:
-    """Return candidates for programs."""
+    """Return candidates as JSON objects, for programs."""
     return [{"id": each.id, "name": each.name or None, "created": each.created or None} for each in choices]
-
-
-def _described(choice: Choice) -> str:
-    return f"{choice.id} ({choice.name})" if choice.name else choice.id

@@ -1,4 +1,4 @@
-"""Why a delivery was refused: for the operator who has to mend it, never for who sent it. Standard library only."""
+"""Why a delivery was rejected: for the operator, never for the sender. Only imports the standard library."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ TOO_LARGE = "too large"
 ADVICE = {
     NO_SECRET: "set the vendor's webhook secret: dossier secrets set {connection}",
     WRONG_SECRET: "no active secret fits: compare it with the vendor's, then run dossier secrets set {connection}",
-    BODY_DIFFERS: "something between the vendor and Dossier rewrites the body: have it hand on the bytes as they come",
-    TOO_OLD: "it was on its way for too long, or was sent again: check the clocks, or raise webhook.tolerance",
+    BODY_DIFFERS: "a proxy rewrites the body on its way: configure it to pass on the bytes unchanged",
+    TOO_OLD: "it took too long to arrive, or was sent again: check the clocks, or raise webhook.tolerance",
     TOO_NEW: "the vendor's clock is ahead: check it, or raise webhook.tolerance",
-    HEADER_MISSING: "the vendor does not sign, or under another name: check its settings, and webhook.header",
+    HEADER_MISSING: "the vendor does not sign, or uses another header: check its settings, and webhook.header",
     HEADER_TWICE: "the header came more than once, and no value fits: look for a proxy that adds one",
-    HEADER_UNREADABLE: "the header is nothing that this scheme writes: check webhook.scheme and webhook.prefix",
-    BODY_UNREADABLE: "the gateway handed on a body that is none: send it again",
+    HEADER_UNREADABLE: "the header is not in this scheme's form: check webhook.scheme and webhook.prefix",
+    BODY_UNREADABLE: "the gateway passed on a body that cannot be decoded: send it again",
     TOKEN_MISSING: "register the webhook URL with its token at the end: {url}/<secret>",
     UNKNOWN_CONNECTION: "the URL names no connection with webhooks: compare it with dossier outputs",
     TOO_LARGE: "raise webhook.max_bytes of [{connection}] and deploy",
 }
 """What to do about each cause."""
 LONGEST_BODY = 1 << 14
-"""Bytes of a body that is looked at for how it was rewritten."""
+"""Largest body, in bytes, that is compared with rewritten forms."""
 _HEX = re.compile(r"[0-9A-Fa-f]{64}")
 _STAMP = re.compile(r"[0-9]{1,12}")
 
 
 def cause_of(rule: Rule, delivery: Delivery, secrets: Iterable[str], now: float) -> tuple[str, str]:
-    """Return why a delivery was refused, and what there is to know besides (a header's name, seconds)."""
+    """Return why a delivery was rejected, and a detail (a header's name, seconds) or an empty text."""
     active = [each for each in secrets if each]
     if not active:
         return NO_SECRET, ""
@@ -55,19 +55,22 @@ def cause_of(rule: Rule, delivery: Delivery, secrets: Iterable[str], now: float)
 
 
 def _almost(rule: Rule, delivery: Delivery, secrets: list[str], now: float) -> tuple[str, str] | None:
-    """Return the cause where the secret is right: it came at the wrong time, or was rewritten on its way."""
+    """Return the cause if the secret is right: the time is out of range, or the body was rewritten on its way."""
     if rule.scheme in SAYS_THE_SECRET:
         return None
     timeless = replace(rule, tolerance=ANY_TIME)
     if verify(timeless, delivery, secrets, now=now):
-        seconds = int(now - _stamp(rule, delivery))
+        standard = rule.scheme == "standard-webhooks"
+        text = delivery.headers.get(_names(rule, delivery)[1 if standard else 0], "")
+        found = _STAMP.search(text if standard else text.partition("t=")[2])
+        seconds = int(now - (int(found[0]) if found else 0))
         return (TOO_OLD if seconds > 0 else TOO_NEW), f"{abs(seconds)} s"
     forms = (replace(delivery, body=each) for each in _rewritten(delivery.body))
     return (BODY_DIFFERS, "") if any(verify(timeless, each, secrets, now=now) for each in forms) else None
 
 
 def _malformed(rule: Rule, delivery: Delivery, names: list[str]) -> tuple[str, str] | None:
-    """Return the cause where a header is not what the scheme writes."""
+    """Return the cause if a header is not in the scheme's form."""
     for name in names:
         if _twice(delivery.headers[name], rule):
             return HEADER_TWICE, name
@@ -87,21 +90,15 @@ def _names(rule: Rule, delivery: Delivery) -> list[str]:
     return [] if rule.scheme == "path-token" else [own or "stripe-signature"]
 
 
-def _stamp(rule: Rule, delivery: Delivery) -> int:
-    text = delivery.headers.get(_names(rule, delivery)[1 if rule.scheme == "standard-webhooks" else 0], "")
-    found = _STAMP.search(text if rule.scheme == "standard-webhooks" else text.partition("t=")[2])
-    return int(found[0]) if found else 0
-
-
 def _twice(value: str, rule: Rule) -> bool:
-    """Whether a header's value is that of several headers, which a gateway joins with a comma."""
+    """Whether a header's value comes from several headers, which a gateway joins with a comma."""
     if rule.scheme == "timestamped-hmac":
         return len(re.findall(r"(?:^|,)\s*t=", value)) > 1
     return "," in re.sub(r"(?<![^\s,])v\d\w*,", "", value) if rule.scheme == "standard-webhooks" else "," in value
 
 
 def _readable(rule: Rule, name: str, value: str) -> bool:
-    """Whether a header is of the form that the scheme writes."""
+    """Whether a header is in the scheme's form."""
     if not value.isascii() or not value.isprintable():
         return False
     if rule.scheme == "hmac-sha256-hex":
@@ -119,7 +116,7 @@ def _readable(rule: Rule, name: str, value: str) -> bool:
 
 
 def _rewritten(body: bytes) -> Iterator[bytes]:
-    """Yield what a body may have been before something read it as JSON and wrote it again, or touched its lines."""
+    """Yield what a body may have been before a proxy parsed and serialized its JSON, or changed its line ends."""
     if len(body) > LONGEST_BODY:
         return
     yield from (body.strip(), body + b"\n", body.replace(b"\r\n", b"\n"), body.replace(b"\n", b"\r\n"))
@@ -142,4 +139,4 @@ _FORMS = [
     for ordered in (False, True)
     for spacing in ({"separators": (",", ":")}, {}, {"indent": 2}, {"indent": 4})
 ]
-"""How JSON is usually written."""
+"""Usual ways to serialize JSON."""

@@ -1,12 +1,12 @@
-"""Reading a vendor's reply: from status and body to a value, or to the error that says what can be done next.
+"""Read a vendor's reply: return its value, or raise the error that says what can be done next.
 
-The vendors share this; what a vendor does differently it says by argument. It tells apart what was certainly not
-performed (429, 503: try again), what may have been (another 5xx on a request that changes something: look it up),
-and what was refused.
+The vendors share this; arguments carry their differences. It distinguishes requests that were certainly not performed
+(429, 503: try again), requests that may have been (another 5xx on a request that changes something: look it up), and
+rejected requests.
 
-A refusal is a verdict only where it can be nobody else's and about nothing else: in the vendor's own form
-(``Request.refusal``), with a status that no gateway makes of its own accord. Any other status is trouble on the way. A
-404 is never a verdict on a request that reads: the vendor may not know everywhere yet what it has just made.
+A rejection is a verdict only if it is in the vendor's form (``Request.refusal``) and has a status that gateways do not
+produce themselves. Any other status is treated as a failure on the way. A 404 is never a verdict on a request that
+reads: a vendor's servers may not all know a new object yet.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ DEFAULT_PAUSE = 5.0
 """Pause in seconds after a 429 without a usable ``Retry-After``."""
 LONGEST_PAUSE = 3600.0
 VERDICTS = frozenset({400, 402, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
-"""Statuses that, in the vendor's own form, are a verdict about the request. A gateway, or its second try of a request
-that the vendor has performed, makes the others: 404, 405, 407, 408, 409, 421, 423, 424, 499 and all that is not
-registered (https://www.iana.org/assignments/http-status-codes)."""
+"""Statuses that are a verdict about the request if they are in the vendor's form. A gateway, or its retry of a request
+that the vendor has performed, may cause the others: 404, 405, 407, 408, 409, 421, 423, 424, 499 and unregistered ones
+(https://www.iana.org/assignments/http-status-codes)."""
 UNREAD = frozenset({411, 413, 414, 431})
-"""Statuses by which whoever answers did not read the request: it was not performed, whoever that is."""
+"""Statuses of servers that did not read the request: it was not performed, even if the answer is a gateway's."""
 PAUSED = frozenset({429, 503, 413})
-"""Statuses that, with a usable ``Retry-After``, say that nothing was performed and when to come back.
+"""Statuses that, with a usable ``Retry-After``, mean that nothing was performed, and when to try again.
 RFC 9110, sections 10.2.3, 15.5.14 and 15.6.4; RFC 6585, section 4."""
 
 
@@ -60,9 +60,9 @@ def retry_after(reply: Reply, *, at: datetime | None = None) -> float:
 
 
 def asked_pause(reply: Reply, *, at: datetime | None = None) -> float | None:
-    """Return for how many seconds a reply asks everybody to stay away; None if it does not.
+    """Return the pause in seconds that a reply asks of all callers; None if it does not.
 
-    A 429 always does. A 5xx and a 413 do by a ``Retry-After`` that can be read.
+    A 429 always does. A 5xx and a 413 do with a valid ``Retry-After``.
     """
     if reply.status == 429:
         return retry_after(reply, at=at)
@@ -70,7 +70,7 @@ def asked_pause(reply: Reply, *, at: datetime | None = None) -> float | None:
 
 
 def _retry_after(reply: Reply, at: datetime | None) -> float | None:
-    """Return the pause in the header. A date is counted from the answer's own: the two clocks need not agree."""
+    """Return the pause in the header. A date is relative to the answer's ``Date``, so clocks need not agree."""
     sent = headers.http_date(reply.headers.get("date", "")) or at or now()
     pause = headers.pause(reply.headers.get("retry-after", ""), at=sent)
     return None if pause is None else min(pause, LONGEST_PAUSE)
@@ -87,23 +87,23 @@ def read_object(request: Request, reply: Reply, *, not_performed: Collection[int
 def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ()) -> Any:
     """Return the JSON value in a successful reply.
 
-    The HTTP status and the body's own ``status_code``/``statusCode`` are both checked, the worse one counts; a body
-    with ``"status": "fail"`` (or ``"error"`` in an envelope with a status code) is a refusal.
+    The HTTP status and the body's ``status_code``/``statusCode`` are both checked, and the worse one counts. A body
+    with ``"status": "fail"`` (or ``"error"`` in an envelope with a status code) is a rejection.
 
     Args:
-        request: what was asked.
-        reply: what came back.
-        not_performed: 5xx statuses by which this vendor says, even to a request that changes something, that it did
-            not perform it; 503 always counts as that.
+        request: the request.
+        reply: the reply.
+        not_performed: 5xx statuses that mean, for this vendor, that even a request that changes something was not
+            performed; 503 always does.
 
     Raises:
-        ThrottledError: 429; 503 and 413 that say when to come back.
+        ThrottledError: 429; 503 and 413 with a ``Retry-After``.
         UnauthorizedError: 401 or 403, in JSON.
         VendorUnavailableError: 5xx to a safe request, or the request was not performed.
         StrayAnswerError: any other status to a safe request that is no verdict.
-        OutcomeUnknownError: 5xx, any status that is no verdict, or an unreadable success, to a request that changes
+        OutcomeUnknownError: 5xx, a status that is no verdict, or an unreadable success, to a request that changes
             something.
-        VendorRejectedError: the vendor's verdict, be it in the status or in the body.
+        VendorRejectedError: the vendor's verdict, in the status or in the body.
         MalformedAnswerError: an unreadable answer to a safe request.
 
     """
@@ -131,9 +131,9 @@ def fail(
     not_performed: Collection[int] = (),
     worded: bool | None = None,
 ) -> None:
-    """Raise what ``status`` means for ``request``; return on 2xx. Every status is judged here.
+    """Raise the error that ``status`` means for ``request``; return on 2xx. Every status is judged here.
 
-    ``worded`` says whether the refusal is in the vendor's own form; None: see for yourself.
+    ``worded`` is whether the rejection is in the vendor's form; None: check the body.
     """
     if 200 <= status < 300:
         return
@@ -151,15 +151,22 @@ def fail(
             raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
         raise OutcomeUnknownError(f"{asked}: the vendor answered {status}{said}; it may have been performed")
     verdict = own and status in VERDICTS
-    if verdict or (unsafe and (status in UNREAD or (own and _names_what_is_missing(status, said)))):
+    # "Schema not found" is about something by name; a router only knows that it has no such path.
+    words = said.removeprefix(": ").lower()
+    named = status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
+    if verdict or (unsafe and (status in UNREAD or (own and named))):
         raise VendorRejectedError(f"{asked}: the vendor refused it ({status}{said})", status=status)
+    if own:
+        answered = f"the vendor refused it ({status}{said})"
+    else:
+        answered = f"the answer is {status}{said}, and not in the vendor's form: most likely a gateway's"
     if unsafe:
-        raise OutcomeUnknownError(f"{asked}: {_answered(status, said, own)}; it may have been performed")
-    raise StrayAnswerError(f"{asked}: {_answered(status, said, own)}", status=status, worded=own)
+        raise OutcomeUnknownError(f"{asked}: {answered}; it may have been performed")
+    raise StrayAnswerError(f"{asked}: {answered}", status=status, worded=own)
 
 
 def is_worded(request: Request, reply: Reply) -> bool:
-    """Whether a refusal is in the form in which the request's vendor words one: else it may be anybody's."""
+    """Whether a rejection is in the form of the request's vendor; else it may be a gateway's."""
     try:
         value = reply.json()
     except MalformedAnswerError:
@@ -168,22 +175,10 @@ def is_worded(request: Request, reply: Reply) -> bool:
     return any(keys <= present for keys in request.refusal)
 
 
-def _names_what_is_missing(status: int, said: str) -> bool:
-    """Whether a 404 is about something by name ("Schema not found"); a router knows only that it has no such path."""
-    words = said.removeprefix(": ").lower()
-    return status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
-
-
-def _answered(status: int, said: str, worded: bool) -> str:
-    if worded:
-        return f"the vendor refused it ({status}{said})"
-    return f"the answer is {status}{said}, and not in the vendor's form: a gateway's, most likely"
-
-
 def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:
-    """Return the event that a delivery names ("unnamed" without one), and the objects that may hold its ids.
+    """Return the event that a delivery names (else "unnamed"), and the objects that may contain its ids.
 
-    These are the body itself and what it has under ``data``; none if the body is not a JSON object. Never raises.
+    These are the body and its ``data``; none if the body is not a JSON object. Never raises.
     """
     try:
         value = Reply(200, body).json()
@@ -197,7 +192,7 @@ def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:
 
 
 def message(reply: Reply) -> str:
-    """Return what a vendor says is wrong as ``: text`` of one line and at most 300 characters, or an empty text."""
+    """Return a vendor's error message as ``: text`` of one line and at most 300 characters, or an empty text."""
     try:
         value = reply.json()
     except MalformedAnswerError:
@@ -211,9 +206,9 @@ def message(reply: Reply) -> str:
 
 
 def instant(value: object) -> datetime | None:
-    """Return a time of the vendor's; without an offset it counts as UTC.
+    """Return a vendor's time; without an offset it counts as UTC.
 
-    What is no time is None, and so is a day alone: as midnight it would lie before all that was done on that day.
+    Anything else is None. So is a date alone: its midnight would be before everything that happened on that day.
     """
     if not isinstance(value, str) or ":" not in value:
         return None
@@ -235,5 +230,5 @@ def missing(request: Request, reply: Reply, key: str) -> Exception:
 
 
 def what(request: Request) -> str:
-    """Return what was asked, for the text of an error: ids of a vendor are part of a path, and may be long."""
+    """Return a request's method and path for an error text, cut because a path contains vendor ids."""
     return f"{request.method} {request.path[:200]}"

@@ -1,6 +1,6 @@
-"""The case's outcome in Dossier's own schema, the same for every vendor: ``result.json``, version 2.
+"""The case's outcome in Dossier's schema, the same for every vendor: ``result.json``, version 2.
 
-A stored result of version 1 is read as one of version 2: what it has not yet has its default.
+A stored result of version 1 is read as version 2, with defaults for new attributes.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ class Part(BaseModel):
 
 
 class Amount(Part):
-    """Money. ``amount`` is a plain decimal number; ``currency`` the ISO 4217 code, None where its sign has several."""
+    """Money. ``amount`` is a plain decimal number; ``currency`` the ISO 4217 code, None if its symbol is ambiguous."""
 
     amount: str
     currency: str | None = None
     symbol: str | None = None
-    """The sign that the vendor wrote."""
+    """The vendor's currency symbol."""
 
 
 class FieldValue(Part):
-    """An extracted value. ``confidence`` is 0 to 1, None where the vendor gives none that can be read."""
+    """An extracted value. ``confidence`` is 0 to 1, None if the vendor gives no valid one."""
 
     key: str
     name: str
     value: str | None = None
     """As the vendor wrote it."""
     type: Literal["number", "date", "currency", "boolean", "text"] | None = None
-    """What the value is beyond doubt; what can be read in two ways is ``text``, and null has none."""
+    """The value's type if it is certain; an ambiguous value is ``text``, and null has no type."""
     typed: str | bool | Amount | None = None
-    """The value in one form: a number as a plain decimal text, a date in ISO 8601; None for a text."""
+    """The normalized value: a number as plain decimal text, a date in ISO 8601; None for a text."""
     confidence: float | None = None
     inferred: bool = False
     edited: bool = False
     review: bool = False
-    """Its confidence is below the connection's ``review_below``, cannot be read, or (``review_missing``) is missing."""
+    """Its confidence is below the connection's ``review_below``, malformed, or (``review_missing``) missing."""
 
 
 class TimelineEntry(Part):
@@ -59,12 +59,12 @@ class TimelineEntry(Part):
     date: str | None = None
     documents: list[str] = Field(default_factory=list)
     external_document_ids: list[str | None] = Field(default_factory=list)
-    """The caller's own id of each of ``documents``, None where it has none."""
+    """The caller's id of each of ``documents``, or None."""
     is_ai_generated: bool | None = None
 
 
 class Dates(Part):
-    """Dates that a document speaks of."""
+    """Dates in a document."""
 
     event: str | None = None
     start: str | None = None
@@ -79,7 +79,7 @@ class Scores(Part):
 
 
 class DocumentResult(Part):
-    """What came of one document. ``status`` is the vendor's own word; ``error`` says why it failed."""
+    """The outcome of a document. ``status`` is the vendor's; ``error`` says why it failed."""
 
     document_id: str | None = None
     external_document_id: str | None = None
@@ -87,7 +87,7 @@ class DocumentResult(Part):
     status: str | None = None
     error: str | None = None
     fields_extracted: int | None = None
-    """How many fields the vendor says that it extracted, where it says so."""
+    """How many fields the vendor reports as extracted, if it does."""
     title: str | None = None
     description: str | None = None
     summary: str | None = None
@@ -98,7 +98,7 @@ class DocumentResult(Part):
 
 
 class ArtifactResult(Part):
-    """A file that came back: its S3 ``key`` in the artifact bucket, ``size`` in bytes, ``sha256`` in hex."""
+    """A downloaded file: its S3 ``key`` in the artifact bucket, ``size`` in bytes, ``sha256`` in hex."""
 
     name: str
     key: str
@@ -114,11 +114,11 @@ class FailedArtifact(Part):
 
 
 class Result(Part):
-    """``result.json``. ``reason`` says why a case failed; ``review`` that a person should look at low confidences.
+    """``result.json``. ``reason`` says why a case failed; ``review`` that a person should check low confidences.
 
-    ``revision`` counts the collections that differed; 0 where nothing was ever collected. ``vendor_status``,
-    ``stage_id`` and ``assigned_to`` are what the vendor says of its case, null where it has none. ``warnings`` are
-    what did not keep the case from its end.
+    ``revision`` counts the collections that differed; it is 0 if nothing was ever collected. ``vendor_status``,
+    ``stage_id`` and ``assigned_to`` are the vendor's attributes of its case, or null. ``warnings`` are problems that
+    did not stop the case.
     """
 
     schema_version: Literal["2"] = "2"
@@ -137,7 +137,7 @@ class Result(Part):
     title: str | None = None
     summary: str | None = None
     warnings: list[str] = Field(default_factory=list)
-    """What a reader should know before relying on it, one line each."""
+    """What a reader should know before using it, one line each."""
     fields: list[FieldValue] = Field(default_factory=list)
     timeline: list[TimelineEntry] = Field(default_factory=list)
     documents: list[DocumentResult] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Revisions: what counts as a change of a case, decided by content, never by URLs or times of reading."""
+"""Revisions: decide whether a case has changed, by its content and never by URLs or times of reading."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 
 from dossier.http import Number, decode
 from dossier.replies import instant
-from dossier.result import FieldValue, Result
+from dossier.result import Result
 
 MOST = 20
-"""Names of each kind in a list of changes: an event holds 256 KiB."""
+"""Most names of each kind in a list of changes: an event holds 256 KiB."""
 LONGEST = 200
 """Longest name or text in a list of changes, in characters."""
 LONGEST_URL = 16_384
 """Longest URL, in characters, of which the query is left out."""
 _OWN = {"schema_version", "revision", "collected_at", "submitted_at", "completed_at", "connection", "reference"}
-"""What a result says of the collection, not of the case."""
+"""Attributes of a result that are about the collection, not the case."""
 _SINCE_2 = {"vendor_status", "stage_id", "assigned_to", "warnings", "failed_artifacts"}
-"""What results of version 1 do not have."""
+"""Attributes that results of version 1 do not have."""
 _PLAIN = ("status", "vendor_status", "stage_id", "assigned_to", "title", "review")
 _NAMED = ("reason", "summary", "timeline", "warnings", "failed_artifacts")
 """What is too long for a list of changes, which says that it differs and not how."""
@@ -47,8 +47,8 @@ def content(result: Result, *, version: int = 2) -> dict[str, Any]:
 def answer_digest(body: bytes) -> str:
     """Return a digest of what an API's answer says: its JSON in one form, without URLs' queries and instants.
 
-    A URL is signed anew each time it is read, and an instant may be when it was read. What matters of both is in the
-    result, which is compared by itself.
+    A URL is signed again each time it is read, and an instant may be the time of reading. The result contains what
+    matters of both, and is compared separately.
     """
     try:
         value = decode(body)
@@ -116,7 +116,7 @@ def _place(url: str) -> str:
 
 
 def changes(before: Result | None, after: Result) -> dict[str, Any]:
-    """Return what a revision changes, in short: only what differs is named.
+    """Return a summary of what a revision changes.
 
     ``{"from", "to"}`` for status, vendor_status, stage_id, assigned_to, title and review; ``fields``: keys of those
     added, changed or removed; ``documents``: names; ``artifacts``: ``{"added", "changed", "removed"}``, each names;
@@ -159,17 +159,11 @@ def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]
 
 
 def _fields(result: Result) -> dict[str, Any]:
-    """Return the values of every field by its key; those of one key together."""
+    """Return the values of all fields, of the case and its documents, by key."""
     found: dict[str, list[Any]] = {}
     for each in _all_fields(result):
         found.setdefault(each.key, []).append(_told(each.model_dump(mode="json"), numbers=True))
     return {key: _told(values) for key, values in found.items()}
-
-
-def _all_fields(result: Result) -> Iterable[FieldValue]:
-    yield from result.fields
-    for document in result.documents:
-        yield from document.fields
 
 
 def _documents(result: Result) -> dict[tuple[str, str], Any]:
@@ -186,9 +180,9 @@ def _files(result: Result) -> dict[str, str]:
 
 
 def listing_digest(entry: Sequence[Any] | Mapping[str, Any]) -> str:
-    """Return a digest of what a vendor's list says of a file, without URLs' queries; instants count here."""
-    told = _without_queries(entry)
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    """Return a digest of a file's entry in a vendor's list, without URLs' queries. Instants count here."""
+    plain = _without_queries(entry)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _without_queries(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""A connection's settings: what ``connections.toml`` may say, the same for every vendor.
+"""A connection's settings in ``connections.toml`` that are common to all vendors.
 
-What only one vendor knows is in that vendor's folder, as a subclass of :class:`Connection`.
+A vendor's own settings are in its folder, in a subclass of :class:`Connection`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Scheme = Literal["hmac-sha256-hex", "standard-webhooks", "timestamped-hmac", "sh
 
 
 MOST_ARTIFACTS = 10_000
-"""Largest ``limits.artifacts``: the numbers of so many files are a quarter of what a state may hand on (256 KiB)."""
+"""Largest ``limits.artifacts``: the indices of that many files take a quarter of a state's output (256 KiB)."""
 
 
 FEWEST_AT_ONCE = 2
 """Least ``MaximumConcurrency`` of a queue's mapping
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html)."""
 CASE_BYTES = 50 << 30
-"""Default of ``limits.case_bytes``, unless one artifact may be larger."""
+"""Default of ``limits.case_bytes``, unless ``limits.artifact_bytes`` is larger."""
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 """A host of ``storage_hosts``: a name or an address, with or without a port."""
 
@@ -45,13 +45,13 @@ class Webhook(Settings):
 
     scheme: Scheme
     header: HeaderName | None = None
-    """Header that carries the signature or token; each scheme but ``path-token`` has a default of its own."""
+    """Header with the signature or token; optional for ``standard-webhooks`` and ``timestamped-hmac``."""
     prefix: str = Field(default="", max_length=32)
     """Text before the signature, such as GitHub's ``sha256=``."""
     tolerance: int = Field(default=300, ge=1, le=3600)
-    """How far a signed time may lie from now, both ways, in seconds."""
+    """Largest difference of a signed time from now, in both directions, in seconds."""
     max_bytes: int = Field(default=1_048_576, ge=1, le=4_000_000)
-    """Largest body that is read, in bytes; a larger one gets 413."""
+    """Largest body, in bytes; a larger one gets 413."""
 
     @model_validator(mode="after")
     def _header_where_needed(self) -> Webhook:
@@ -67,9 +67,9 @@ class Limits(Settings):
     concurrency: int = Field(default=5, ge=1, le=100)
     """Uploads and downloads of one case, and polls of the connection, that run at once."""
     artifacts: int = Field(default=2000, ge=1, le=MOST_ARTIFACTS)
-    """Most files of one case that are fetched; a case with more fails before the first."""
+    """Most artifacts of one case; a case with more fails before the first download."""
     artifact_bytes: int = Field(default=5 << 30, ge=1, le=5 << 40)
-    """Largest artifact that is downloaded, in bytes; S3 keeps objects of up to 5 TiB."""
+    """Largest artifact that is downloaded, in bytes; S3 stores objects of up to 5 TiB."""
     case_bytes: int = Field(
         default_factory=lambda given: max(CASE_BYTES, given.get("artifact_bytes", 0)), ge=1, le=50 << 40
     )
@@ -86,12 +86,12 @@ class Limits(Settings):
     @model_validator(mode="after")
     def _room_for_one(self) -> Limits:
         if self.artifact_bytes > self.case_bytes:
-            raise ValueError("artifact_bytes is larger than case_bytes: a case needs room for one artifact at least")
+            raise ValueError("artifact_bytes is larger than case_bytes: a case needs room for at least one artifact")
         return self
 
 
 class Poll(Settings):
-    """When the vendor is asked how a case stands, in seconds."""
+    """Times of polls, in seconds."""
 
     first: float = Field(default=5, ge=0, le=900)
     every: float = Field(default=5, gt=0, le=900)
@@ -111,7 +111,7 @@ class Connection(Settings):
     name: str = Field(pattern=CONNECTION_NAME)
     vendor: str
     base_url: str
-    """Scheme, host and any prefix; the API's own path is added."""
+    """Scheme, host and any prefix; the API's path is appended."""
     account: str | None = Field(default=None, pattern=ACCOUNT_NAME)
     """Names the vendor's account where several connections have the same one: they share rate, pauses and breaker."""
     formerly: tuple[FormerName, ...] = ()
@@ -123,20 +123,20 @@ class Connection(Settings):
     limits: Limits = Limits()
     poll: Poll = Poll()
     settling: float = Field(default=30, ge=0, le=600)
-    """Seconds after a lost answer for which the vendor may still be at work on an upload of a few MiB: what it does not
-    list may still come. Nobody says how long; half a minute is what gateways give a request to its end."""
+    """Seconds after a lost answer for which the vendor may still be processing an upload of a few MiB, so that its list
+    may be incomplete. No guide gives a number; gateways usually end a request after half a minute."""
     review_below: float | None = Field(default=None, ge=0, le=1)
-    """Fields with a confidence below this, or with one that cannot be read, mark the case as wanting review."""
+    """Fields with a lower or malformed confidence mark the case for review."""
     review_missing: bool = False
-    """Whether a field without any confidence wants review, too."""
+    """Whether fields without a confidence mark the case for review too."""
     document_sources: tuple[DocumentSource, ...] | None = None
-    """Other buckets (``name``, or ``name/prefix/``) that documents may lie in; None: all that the deployment names."""
+    """Other buckets (``name``, or ``name/prefix/``) that may contain documents; None: all that the deployment names."""
     media_types: tuple[MediaType, ...] = ()
-    """Types of document that this account takes besides those that its vendor is known to take."""
+    """Types of document that this account accepts besides those that its vendor is known to accept."""
     max_document_bytes: int | None = Field(default=None, ge=1, le=5 << 40)
-    """Largest document that this account takes, in bytes; without it, what its vendor is known to take."""
+    """Largest document that this account accepts, in bytes; by default the vendor's known limit."""
     storage_hosts: tuple[str, ...] = ()
-    """Hosts where artifact URLs may point, besides the API's own: ``name`` (its default port) or ``name:port``."""
+    """Allowed hosts of artifact URLs, besides the API's own: ``name`` (default port) or ``name:port``."""
 
     @field_validator("storage_hosts")
     @classmethod
@@ -145,7 +145,7 @@ class Connection(Settings):
             found = _HOST.fullmatch(each)
             if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
                 raise ValueError(
-                    "a host is written as storage.example.com (the default port alone) or storage.example.com:8443, "
+                    "write a host as storage.example.com (for the default port) or storage.example.com:8443, "
                     "without https:// and path"
                 )
         return value
@@ -171,14 +171,14 @@ class Connection(Settings):
     @model_validator(mode="after")
     def _reviewable(self) -> Connection:
         if self.review_missing and self.review_below is None:
-            raise ValueError("review_missing needs review_below: without it nothing wants review")
+            raise ValueError("review_missing needs review_below: without it nothing is reviewed")
         if self.review_below is not None and not self.gives_confidences():
             raise ValueError(f"review_below: {self.vendor} gives no confidences to compare: leave it out")
         return self
 
     @property
     def limited_as(self) -> str:
-        """What the connection's rate, pauses and breaker are kept under."""
+        """The name under which the connection's rate, pauses and breaker are stored."""
         return self.name if self.account is None else f"@{self.account}"
 
     def gives_confidences(self) -> bool:
@@ -193,7 +193,7 @@ class Connection(Settings):
 
 
 class Secret(BaseModel):
-    """A connection's secret in Secrets Manager; never logged, so its text form shows nothing."""
+    """A connection's secret in Secrets Manager. Its text form hides the values, so that no log shows them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

@@ -1,7 +1,8 @@
-"""Whether a delivery is from whom it says: five schemes, chosen by the connection's settings, never guessed.
+"""Verify deliveries: five schemes, chosen by the connection's settings and never guessed.
 
-Everything that is not proven is refused: a missing header, an empty secret, an unknown scheme, a time out of range.
-Comparisons take constant time. Standard library only: the webhook function pays for imports at every cold start.
+Everything that is not verified is rejected: a missing header, an empty secret, an unknown scheme, a time out of range.
+Comparisons take constant time. Only the standard library is imported, because the webhook function pays for imports at
+every cold start.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from dataclasses import dataclass, replace
 
 DEFAULT_TOLERANCE = 300
 ANY_TIME = 10**13
-"""A tolerance, in seconds, that no time exceeds."""
+"""A tolerance, in seconds, that accepts every time."""
 SAYS_THE_SECRET = frozenset({"shared-secret", "path-token"})
-"""Schemes by which a delivery carries the secret itself."""
+"""Schemes whose deliveries carry the secret in plain text."""
 _MOST_VALUES = 10
-"""Values of one header that are compared: a header of thousands is not the vendor's."""
+"""Most values of one header that are compared; more cannot be the vendor's."""
 _VERSION_1 = re.compile(r"(?<![^\s,])v1,\s*([^\s,]+)")
 KEPT_TOKEN = ":path-token"  # noqa: S105  # a name
-"""The header under which the path's token is kept, hidden; no header that is sent can have a colon in its name."""
+"""The header under which the proof of the path's token is stored; no real header has a colon in its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as it came: ``headers`` with lower-case names, ``token`` from the URL's path."""
+    """A delivery as received: ``headers`` with lower-case names, ``token`` from the URL's path."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -47,7 +48,7 @@ class Rule:
 
 
 def verify(rule: Rule, delivery: Delivery, secrets: Iterable[str], *, now: float | None = None) -> bool:
-    """Return whether one of the active secrets proves the delivery.
+    """Return whether one of the active secrets verifies the delivery.
 
     Schemes and their sources:
 
@@ -64,25 +65,25 @@ def verify(rule: Rule, delivery: Delivery, secrets: Iterable[str], *, now: float
     if check is None or not active:
         return False
     moment = time.time() if now is None else now
-    # every secret is tried, so that the time taken does not tell which one fits
+    # Every secret is tried, so that the time does not show which one fits.
     verdicts = [check(rule, delivery, secret, moment) for secret in active]
     return any(verdicts)
 
 
 def proof(value: str, body: bytes) -> str:
-    """Return what is kept in place of a secret that a delivery says in clear: it fits that secret alone.
+    """Return the HMAC that is stored in place of a plain-text secret.
 
-    The HMAC-SHA256 of the body, keyed with the header's whole value (or the path's token). Who holds the secret can
-    compute it again; it is good for no other body.
+    It is the HMAC-SHA256 of the body, keyed with the header's whole value (or the path's token). Only the secret
+    reproduces it, and only for this body.
     """
     return f"hidden; hmac-sha256={_sha256(value.encode('utf-8', 'surrogatepass'), body).hex()}"
 
 
 def proves(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> bool:
-    """Return whether one of the active secrets proves a delivery as it was kept, however long ago it came.
+    """Return whether one of the active secrets verifies a stored delivery, regardless of its age.
 
-    Where the scheme says the secret in clear, its :func:`proof` stands in its place (``KEPT_TOKEN`` for the path's
-    token); any other is verified as on arrival, but for the time.
+    If the scheme carries the secret in plain text, its :func:`proof` is stored instead (under ``KEPT_TOKEN`` for the
+    path's token). Other schemes are verified as on arrival, except for the time.
     """
     active = [secret for secret in secrets if secret]
     if rule.scheme not in SAYS_THE_SECRET:
@@ -94,10 +95,10 @@ def proves(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> bool:
 
 
 def identity(rule: Rule, delivery: Delivery) -> str:
-    """Return the hex digest by which the same delivery is known when it comes again.
+    """Return the hex digest that identifies a repeated delivery.
 
-    It covers the body, and what else the signature covers: the standard's id (a retry has the same one, and a new
-    time), the time of ``timestamped-hmac``.
+    It covers the body, the id of ``standard-webhooks`` (a retry has the same id and a new time), and the time of
+    ``timestamped-hmac``.
     """
     signed = b""
     if rule.scheme == "standard-webhooks":
@@ -108,7 +109,7 @@ def identity(rule: Rule, delivery: Delivery) -> str:
 
 
 def said(rule: Rule, delivery: Delivery) -> str:
-    """Return the header's value by which a delivery says the secret: once, where it was sent twice."""
+    """Return the plain-text secret in a delivery's header; once, if the header was sent twice."""
     return _single(delivery.headers.get(rule.header.lower(), ""))
 
 
@@ -138,7 +139,7 @@ def _standard_webhooks(rule: Rule, delivery: Delivery, secret: str, now: float) 
 
 
 def standard_key(secret: str) -> bytes:
-    """Return the key in a secret of Standard Webhooks; empty if it holds none. Some write it without padding."""
+    """Return the key in a secret of Standard Webhooks, with or without padding; empty if it is malformed."""
     text = secret.removeprefix("whsec_").rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -147,7 +148,7 @@ def standard_key(secret: str) -> bytes:
 
 
 def _standard(delivery: Delivery, name: str) -> str:
-    """Return one of the standard's headers; Svix, where it comes from, calls them ``svix-…``."""
+    """Return one of the standard's headers; Svix, the origin of the standard, calls them ``svix-…``."""
     family = "webhook" if "webhook-id" in delivery.headers else "svix"
     return delivery.headers.get(f"{family}-{name}", "").strip()
 
@@ -163,10 +164,10 @@ def _timestamped_hmac(rule: Rule, delivery: Delivery, secret: str, now: float) -
 
 
 def _stamped(rule: Rule, delivery: Delivery) -> list[tuple[str, list[str]]]:
-    """Return each time of the header with the signatures that follow it.
+    """Return each time in the header with the signatures that follow it.
 
-    A header that was sent twice has two, each with signatures of its own; a time without any, before another one, is
-    nothing that a vendor writes, and then the header holds nothing.
+    A header that was sent twice has two times with signatures each. If a time has none, the header is malformed and
+    the result is empty.
     """
     text = delivery.headers.get(rule.header.lower() or "stripe-signature", "")
     pairs = [(name.strip(), value.strip()) for name, _, value in (part.partition("=") for part in text.split(","))]
@@ -195,13 +196,13 @@ def _path_token(_rule: Rule, delivery: Delivery, secret: str, _now: float) -> bo
 
 
 def _values(text: str) -> list[str]:
-    """Return what a header may say: all of it, and each part, since one that is sent twice is joined with a comma."""
+    """Return a header's whole value and each part of it: a header that is sent twice is joined with a comma."""
     parts = [each.strip() for each in text.split(",", _MOST_VALUES)]
     return list(dict.fromkeys([text, *(each for each in parts if each)])) if len(parts) > 1 else [text]
 
 
 def _single(text: str) -> str:
-    """Return a value once that was sent twice; any other as it is."""
+    """Return a value once if it was sent twice, else unchanged."""
     parts = {each.strip() for each in text.split(",")}
     return parts.pop() if len(parts) == 1 else text
 
@@ -211,7 +212,7 @@ def _sha256(key: bytes, message: bytes) -> bytes:
 
 
 def _same(given: str, expected: str) -> bool:
-    """Compare in constant time; as bytes, since text beyond ASCII makes ``compare_digest`` raise."""
+    """Compare in constant time, as bytes: ``compare_digest`` raises for non-ASCII text."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
 
 

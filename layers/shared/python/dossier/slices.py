@@ -1,4 +1,4 @@
-"""A part of a JSON text as it stands there, byte for byte: what of an answer is a case's own, and may be kept."""
+"""Cut an item out of a JSON text byte for byte: the part of an answer that belongs to a case."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _BLANKS = " \t\n\r"
 
 
 def item_of(body: bytes, path: Sequence[str], fits: Callable[[Any], bool]) -> bytes | None:
-    """Return the bytes of the first item that fits in the list at ``path``, a key of each object on the way.
+    """Return the bytes of the first matching item of the list at ``path`` (keys of nested objects).
 
-    None if there is no such list or item, or the body is no JSON. Numbers reach ``fits`` as texts. Of a key that an
-    object has twice, the last one counts, as it does for ``json``.
+    None if there is no such list or item, or the body is not JSON. ``fits`` gets numbers as texts. Of a duplicate key
+    the last one counts, as in ``json``.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -27,7 +27,7 @@ def item_of(body: bytes, path: Sequence[str], fits: Callable[[Any], bool]) -> by
 
 
 def _value_of(text: str, at: int, wanted: str) -> int:
-    """Return where the value of an object's key begins.
+    """Return the offset of the value of an object's key.
 
     Raises:
         ValueError: there is no object, or it has no such key.
@@ -62,7 +62,7 @@ def _item(text: str, at: int, fits: Callable[[Any], bool]) -> bytes | None:
 
 
 def _next(text: str, at: int) -> int:
-    """Return where the next key or item begins, or the end of what has them."""
+    """Return the offset of the next key or item, or of the closing bracket."""
     at = _skip(text, at)
     return _skip(text, at + 1) if text[at] == "," else at
 

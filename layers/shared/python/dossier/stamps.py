@@ -1,7 +1,7 @@
-"""Times as a vendor writes them: they are compared with each other, and never with a clock of ours.
+"""Times as a vendor writes them. They are only compared with each other, never with our clock.
 
-A vendor's clock may be minutes or hours off, and a time without a zone may be of any zone. So a :class:`Stamp` has an
-order only among stamps of the same form, and what is known of our side goes in as a duration.
+A vendor's clock may be off by minutes or hours, and a time without a zone may belong to any zone. So a :class:`Stamp`
+is only comparable with stamps of the same form; our side contributes durations.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 FOLD = timedelta(hours=3)
-"""More than clocks are ever put back at the end of summer time."""
+"""More than clocks are ever set back at the end of summer time."""
 _DAY_BEGINS, _DAY_ENDS = 5, 22
-"""Hours of the day between which no zone puts its clocks back: only at night do times without a zone repeat."""
+"""Between these hours no zone sets its clocks back; only at night can times without a zone repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A time of a vendor's: in UTC, or as it stands where it has no zone."""
+    """A vendor's time: in UTC, or as written if it has no zone."""
 
     at: datetime
     zoned: bool
 
     @classmethod
     def of(cls, value: object) -> Stamp | None:
-        """Read a time; None for what is no time, and for a day alone: it would lie before all of that day."""
+        """Parse a time; None for anything else. A date alone is None: its midnight would be before all of that day."""
         if not isinstance(value, str) or ":" not in value:
             return None
         try:
@@ -36,14 +36,14 @@ class Stamp:
             return None
 
     def before(self, other: Stamp) -> bool:
-        """Whether this is certainly earlier; a time without a zone at night only if it is earlier by hours."""
+        """Whether this is certainly earlier; at night, a time without a zone only if it is earlier by hours."""
         if self.zoned != other.zoned:
             return False
         repeats = not self.zoned and not _DAY_BEGINS <= self.at.hour < _DAY_ENDS
         return self.at < (other.less(FOLD) if repeats else other).at
 
     def less(self, duration: timedelta) -> Stamp:
-        """Return the stamp that was so much earlier; the first of all times where there is none so early."""
+        """Return the stamp that is earlier by ``duration``, at least the earliest possible time."""
         try:
             return Stamp(self.at - duration, self.zoned)
         except OverflowError:
@@ -51,7 +51,7 @@ class Stamp:
 
 
 def newest_first(stamps: Sequence[Stamp | None]) -> bool:
-    """Whether these can be told to be in order, the latest first: all of one form, and not all the same."""
+    """Whether stamps are certainly ordered latest first: all of one form, and not all equal."""
     known = [each for each in stamps if each is not None]
     if len(known) < len(stamps) or len({each.zoned for each in known}) != 1:
         return False
@@ -69,10 +69,10 @@ def earliest(stamps: Iterable[Stamp | None], *, zoned: bool) -> Stamp | None:
 def by_our_clock(
     entries: Iterable[tuple[str | None, Stamp | None]], recorded: Mapping[str, datetime]
 ) -> dict[str, datetime]:
-    """Return when entries of a list were created, by our clock: good for a report, and for no decision.
+    """Return when entries of a list were created, by our clock. Use this for reports only, not for decisions.
 
-    How far the vendor's clock is off is told by the entry that was written down soonest after the vendor's time of it;
-    without any it counts as right, and times without a zone as UTC.
+    The entry that was recorded soonest after its vendor time shows the offset of the vendor's clock. Without any, the
+    offset is zero, and times without a zone count as UTC.
     """
     times = {label: created for label, created in entries if label and created}
     off: dict[bool, timedelta] = {}

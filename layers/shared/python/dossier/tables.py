@@ -1,8 +1,8 @@
-"""A TOML file that a person wrote: its tables, the line of each key, and everything that is wrong with its form.
+"""Read a TOML file: its tables, the line of each key, and all syntax errors.
 
-``tomllib`` gives no lines and stops at the first error. Here the file is read one statement (a key with its value, or a
-table's header) after the other. Each is parsed by ``tomllib`` alone, so that a key or a table that is there twice, or a
-value that cannot be read, does not hide what is wrong elsewhere.
+``tomllib`` reports no lines of keys and stops at the first error. So the file is read one statement (a key with its
+value, or a table's header) at a time, and ``tomllib`` parses each by itself. A duplicate key or a malformed value does
+not hide errors elsewhere.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _END = "(at end of document)"
 
 @dataclass
 class Tables:
-    """What a TOML file says: ``data`` without the statements that ``problems`` are about."""
+    """The content of a TOML file: ``data`` leaves out the statements with ``problems``."""
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
     """The line of each key and each table, by its full path."""
     headers: dict[Path, int] = field(default_factory=dict)
-    """The line of each table's own header."""
+    """The line of each table's header."""
     problems: list[tuple[int, str]] = field(default_factory=list)
-    """What is wrong with the form of the file: line and text."""
+    """Syntax errors: line and text."""
     torn: set[Path] = field(default_factory=set)
-    """Tables of which statements were left out: what they lack may be among these."""
+    """Tables with statements that were left out, so that keys may be missing."""
 
     def line(self, path: Iterable[object]) -> int | None:
-        """Return the line of a key, or of the innermost table on the way to it that is in the file."""
+        """Return the line of a key, or of the innermost table in its path that is in the file."""
         parts = tuple(str(each) for each in path)
         for size in range(len(parts), 0, -1):
             if parts[:size] in self.lines:
@@ -60,7 +60,7 @@ def read(text: str) -> Tables:
         elif not skipped:
             _merge(found, table, said, first)
     if not found.problems:
-        try:  # the last word: it knows all rules
+        try:  # the whole file, by all rules of TOML
             found.data = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             found.problems.append(_problem(error, 1))
@@ -70,9 +70,9 @@ def read(text: str) -> Tables:
 
 
 def _statements(text: str, found: Tables) -> Iterator[tuple[int, str]]:
-    """Yield each statement with the number of its first line; what is wrong in itself is yielded as it is.
+    """Yield each statement with the number of its first line, malformed ones too.
 
-    A statement goes on over several lines for as long as ``tomllib`` says that its end is missing.
+    A statement continues on the next line if ``tomllib`` reports a missing end.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     start = 0
@@ -87,33 +87,33 @@ def _statements(text: str, found: Tables) -> Iterator[tuple[int, str]]:
             if str(error).endswith(_END):
                 continue
             yield start + 1, statement
-            if number > start + 1:  # where a value of several lines ends cannot be told
+            if number > start + 1:  # the end of a value of several lines is unknown
                 found.torn.add(())
                 return
         else:
             yield start + 1, statement
         start = number
     if start < len(lines):
-        found.problems.append((start + 1, "what begins here has no end: close its quotation marks or brackets"))
+        found.problems.append((start + 1, "the value here has no end: close its quotation marks or brackets"))
         found.torn.add(())
 
 
 def _problem(error: Exception, first: int) -> tuple[int, str]:
-    """Return the line of an error, and what is wrong in words for the person who wrote the file."""
+    """Return the line of an error, and a message for the author of the file."""
     matched = _POSITION.fullmatch(str(error))
     if matched is None or matched["line"] is None:
-        return first, "it cannot be read: a number or a depth that no TOML has"
+        return first, "it is not valid TOML: a number is invalid, or the nesting is too deep"
     what, line = matched["what"], first + int(matched["line"]) - 1
     if what == "Invalid value":
-        what = "the value cannot be read: a text needs quotation marks, a list brackets; true and false are small"
+        what = "invalid value: write text in quotation marks, a list in brackets, true and false in lower case"
     elif what == "Illegal character '\\n'":
         what = "the text has no end: close its quotation marks"
     elif re.match(r"Cannot|Duplicate", what):
-        what = "a key or table is there twice: leave one of the two out"
+        what = "duplicate key or table: leave out one of the two"
     if line != first:
         return (
             first,
-            f"what begins here has no end, or a mistake in line {line}: check its quotation marks and brackets",
+            f"the value here has no end, or an error in line {line}: check its quotation marks and brackets",
         )
     return line, f"column {matched['column']}: {what}"
 
@@ -131,18 +131,18 @@ def _header(said: dict[str, Any]) -> Path:
 
 
 def _declare(found: Tables, path: Path, line: int, *, many: bool) -> bool:
-    """Begin a table; return False if its name is taken: its keys belong nowhere."""
+    """Begin a table; return False if its name is taken, so that its keys are ignored."""
     shown = f"[{'.'.join(path)}]"
     first = line if many else found.headers.setdefault(path, line)
     if first != line:
-        what = f"{shown} is there twice, first in line {first}: put all its keys into one table, or rename one"
+        what = f"duplicate table {shown}, first in line {first}: put all its keys into one table, or rename one"
         found.problems.append((line, what))
         found.torn.add(path[:1])
         return False
     place, key = _inner(found.data, path[:-1]), path[-1]
     if place is None or (key in place and not isinstance(place[key], list if many else dict)):
         there = found.line(path)
-        found.problems.append((line, f"{shown} is a key in line {there} already: rename one"))
+        found.problems.append((line, f"{shown} is already a key in line {there}: rename one"))
         found.torn.add(path[:1])
         return False
     for size in range(1, len(path) + 1):
@@ -155,7 +155,7 @@ def _declare(found: Tables, path: Path, line: int, *, many: bool) -> bool:
 
 
 def _merge(found: Tables, table: Path, said: dict[str, Any], line: int) -> None:
-    """Add the keys of a statement to the table that it stands in."""
+    """Add the keys of a statement to its table."""
     for path, value in _leaves(said):
         full = (*table, *path)
         place = _inner(found.data, full[:-1])
@@ -163,7 +163,7 @@ def _merge(found: Tables, table: Path, said: dict[str, Any], line: int) -> None:
             shown = ".".join(full[1:] if table else full)
             inside = f"[{table[0]}] {shown}" if table else shown
             found.problems.append(
-                (line, f"{inside}: given twice, first in line {found.line(full)}: leave one of the two out")
+                (line, f"{inside}: duplicate key, first in line {found.line(full)}: leave out one of the two")
             )
             continue
         place[full[-1]] = value
@@ -174,7 +174,7 @@ def _merge(found: Tables, table: Path, said: dict[str, Any], line: int) -> None:
 
 
 def _leaves(said: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """Yield the one key of a statement: a dotted key is a path, and an inline table is a value."""
+    """Yield the key of a statement with its value: a dotted key is a path, an inline table is a value."""
     path: list[str] = []
     value: Any = said
     while isinstance(value, dict) and len(value) == 1 and len(path) < _LONGEST:
@@ -195,7 +195,7 @@ def _paths(value: Any) -> Iterator[Path]:
 
 
 def _inner(data: dict[str, Any], path: Path) -> dict[str, Any] | None:
-    """Return the table at a path, made where it is missing; None where something else is there."""
+    """Return the table at a path, created if missing; None if something else is there."""
     for name in path:
         inner = data.setdefault(name, {})
         inner = inner[-1] if isinstance(inner, list) and inner and isinstance(inner[-1], dict) else inner

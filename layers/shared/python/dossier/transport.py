@@ -1,10 +1,10 @@
-"""HTTP to vendors and storage, over httpx. It never retries; it maps each failure to the tree.
+"""HTTP to vendors and storage, over httpx. It never retries; it maps each failure to an error of the tree.
 
-What a failure means depends on when it struck: before the request was on its way it was not performed; after that, a
-request that changes something may have been performed (``OutcomeUnknownError``).
+The meaning of a failure depends on its time: before the request was sent, it was not performed; after that, a request
+that changes something may have been performed (``OutcomeUnknownError``).
 
-Nothing that comes back is trusted: answers and artifacts end at a size and a time, compressed ones are unpacked piece
-by piece, URLs are followed to allowed hosts at public addresses (``dossier.network``), and a key is never in what is
+No answer is trusted: answers and artifacts have limits of size and time, compressed ones are decompressed piece by
+piece, URLs are only followed to allowed hosts at public addresses (``dossier.network``), and a key is never in what is
 returned or raised.
 """
 
@@ -36,7 +36,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.headers import codings, content_range, kept, length, media_type
-from dossier.http import Effect, FilePart, Flow, Reply, Request
+from dossier.http import Effect, Flow, Reply, Request
 from dossier.masks import masked, masked_text
 from dossier.network import PUBLIC_ONLY, within
 from dossier.ports import Vendor
@@ -44,63 +44,63 @@ from dossier.settings import Connection
 
 _T = TypeVar("_T")
 ANSWER_LIMIT = 16 << 20
-"""Largest answer of an API, unpacked, in bytes; artifacts are streamed and have a limit of their own."""
+"""Largest answer of an API, decompressed, in bytes; artifacts are streamed and have their own limit."""
 ANSWER_TIME = 90.0
-"""Longest that a request may take from its first byte to the answer's last, in seconds: within a function's time."""
+"""Longest time, in seconds, from a request's first byte to the answer's last one; within a function's time."""
 UPLOAD_TIME = 780.0
 """The same for a request with files."""
 DOWNLOAD_TIME = 780.0
-"""The same for an artifact: within the 15 minutes of a function, with time to say so."""
+"""The same for an artifact: within the 15 minutes of a function, with time left to report a failure."""
 SLOWEST, PATIENT = 1024, 60.0
-"""Fewest bytes a second, on average, of an artifact that has been coming for this long, in seconds."""
+"""Least average bytes per second of an artifact, after so many seconds."""
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
-"""What every gzip begins with (RFC 1952, section 2.3.1)."""
+"""The first bytes of gzip (RFC 1952, section 2.3.1)."""
 OCTETS = "application/octet-stream"
 HOPS = 5
 LONGEST_URL = 16_384
 """Longest URL of an artifact, in characters: a signed one has some thousands at most."""
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-"""Failures that strike before any byte of the request is sent."""
+"""Failures before any byte of the request is sent."""
 REFUSED_LINK = frozenset({400, 401, 403, 404, 410})
-"""Statuses by which storage refuses a link that has expired: S3 and Azure say 403, Google 400 (``ExpiredToken``).
+"""Statuses of storage for an expired link: S3 and Azure answer 403, Google 400 (``ExpiredToken``).
 https://cloud.google.com/storage/docs/xml-api/reference-status"""
 PORTS = {"https": 443, "http": 80}
 
 
 class Keys(Protocol):
-    """Where API keys come from."""
+    """The source of API keys (``stores.secrets``)."""
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return a connection's API key; ``fresh`` reads it again."""
 
 
 class Turns(Protocol):
-    """Whose turn it is (``stores.limiter``)."""
+    """The limits of a connection (``stores.limiter``)."""
 
     def take(self, connection: Connection, *, patience: float) -> None:
         """Wait for a turn."""
 
     def pause(self, connection: str, seconds: float) -> None:
-        """Stop every worker of the connection."""
+        """Stop all calls of the connection."""
 
     def failed(self, connection: str, failure: str | None = None) -> None:
-        """Note that a request got no usable answer; ``failure`` names that of the connection."""
+        """Count a request without a usable answer; ``failure`` names a network failure."""
 
     def succeeded(self, connection: str) -> None:
         """Note that the vendor answers."""
 
 
 class UnusableError(Exception):
-    """An answer came that cannot be used, and will not be usable the next time either."""
+    """The answer is unusable, and would be unusable again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An artifact on its way: read ``chunks`` once, inside the context.
+    """An artifact that is being downloaded: read ``chunks`` once, inside the context.
 
-    ``etag`` is what storage calls these bytes; ``unchanged``: they are still those of the etag that was given.
+    ``etag`` is storage's ETag of these bytes; ``unchanged`` is True if it is still the given one.
     """
 
     chunks: Iterator[bytes]
@@ -112,7 +112,7 @@ class Download:
 class Transport:
     """Drives the flows of vendors over HTTP, for all connections.
 
-    ``patience`` is how long, in seconds, a request may wait for its turn before ``ThrottledError`` is raised.
+    ``patience`` is the longest time, in seconds, that a request waits for its turn before ``ThrottledError`` is raised.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class Transport:
         """Drive a flow to its end and return its answer.
 
         Args:
-            flow: what a vendor adapter's method returned.
+            flow: the flow of a vendor adapter's method.
             vendor: the adapter, for the headers.
-            connection: whose account it is.
-            keep: stores the raw body of each successful reply whose request wants that.
+            connection: the account.
+            keep: stores the raw body of each successful reply whose request has a ``keep`` name.
 
         Raises:
             DossierError: see ``dossier.errors``; an error of sending ends the flow.
@@ -165,7 +165,7 @@ class Transport:
     def _read(self, flow: Flow[_T], reply: Reply, connection: Connection) -> Request:
         try:
             return flow.send(reply)
-        except ThrottledError as error:  # also one that only the body tells of: the others are to know
+        except ThrottledError as error:  # only the body may say so; pause the other callers too
             self._turns.pause(connection.name, error.retry_after)
             raise
 
@@ -179,32 +179,32 @@ class Transport:
                 raise
             reply = self._authorized(request, vendor, connection, fresh, key)
         else:
-            # a 401 may mean a rotated key, and says that nothing was performed
+            # A 401 may mean a rotated key; the request was not performed.
             if reply.status == 401 and (fresh := self._keys.api_key(connection.name, fresh=True)) != key:
                 reply = self._authorized(request, vendor, connection, fresh, key)
         return reply
 
     def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str, *replaced: str) -> Reply:
-        """Send a request with a key, and take this one, and those that it replaced, out of what comes back."""
+        """Send a request with a key, and redact this key and the replaced ones from the reply."""
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise ConfigurationError(
-                f"the API key of [{connection.name}] has blanks or characters that no header can carry: "
+                f"the API key of [{connection.name}] has blanks or characters that a header cannot contain: "
                 f"run `dossier secrets set {connection.name}`"
             )
         reply = self._once(request, vendor.headers(connection, key), connection)
         secrets = (key, *replaced)
         shown = {name: masked_text(value, secrets) for name, value in reply.headers.items()}
-        return Reply(reply.status, masked(reply.body, secrets), shown)  # "invalid key: …" is stored, shown
+        return Reply(reply.status, masked(reply.body, secrets), shown)
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         try:
             reply = self._exchange(request, headers, connection)
-        except ThrottledError:  # not its turn: nothing was sent
+        except ThrottledError:  # nothing was sent
             raise
         except RetryableError as error:
             self._turns.failed(connection.name, getattr(error, "unreachable", None))
             raise
-        if (pause := replies.asked_pause(reply)) is not None:  # first: until it is written down, the others go on
+        if (pause := replies.asked_pause(reply)) is not None:  # first, because other callers continue until then
             self._turns.pause(connection.name, pause)
         if reply.status >= 500:
             self._turns.failed(connection.name)
@@ -214,6 +214,13 @@ class Transport:
 
     def _exchange(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         with ExitStack() as stack:
+            files = [
+                (
+                    each.field,
+                    (each.filename, stack.enter_context(self._open_file(each.key, each.size)), each.content_type),
+                )
+                for each in request.files
+            ]
             built = self._client.build_request(
                 request.method,
                 connection.base_url + request.path,
@@ -221,9 +228,9 @@ class Transport:
                 headers={"accept": "application/json", "accept-encoding": "gzip", **headers},
                 json=request.json,
                 data=_grouped(request.fields) if request.fields else None,
-                files=[(part.field, self._part(part, stack)) for part in request.files] or None,
+                files=files or None,
             )
-            self._turns.take(connection, patience=self._patience)  # as late as can be: a pause may begin at any time
+            self._turns.take(connection, patience=self._patience)  # last, because a pause may begin at any time
             stack.enter_context(within(UPLOAD_TIME if request.files else ANSWER_TIME))
             with failures(request.effect, replies.what(request)):
                 answer = self._client.send(built, stream=True, follow_redirects=False)
@@ -231,27 +238,24 @@ class Transport:
                 body = _bounded(answer)
         return Reply(answer.status_code, body, kept(answer.headers))
 
-    def _part(self, part: FilePart, stack: ExitStack) -> tuple[str, IO[bytes], str]:
-        return part.filename, stack.enter_context(self._open_file(part.key, part.size)), part.content_type
-
     @contextmanager
     def download(
         self, connection: Connection, url: str, *, left: int | None = None, etag: str | None = None
     ) -> Iterator[Download]:
-        """Open an artifact on storage: no key is sent, the URL is used byte for byte, each redirect is checked.
+        """Open an artifact on storage. No key is sent, the URL is used byte for byte, and each redirect is checked.
 
         Args:
-            connection: whose artifact it is.
-            url: where the vendor says that it is.
-            left: how many bytes its case may still have (``limits.case_bytes``); None: as many as it has.
-            etag: storage is asked for the bytes only if they are others by now.
+            connection: the artifact's connection.
+            url: the vendor's URL.
+            left: how many bytes its case may still have (``limits.case_bytes``); None: no limit.
+            etag: only download the bytes if storage has another ETag now.
 
         Raises:
-            UntrustedUrlError: the URL, a redirect or the address it leads to is not what the connection allows.
-            LinkExpiredError: storage refuses the link (400, 401, 403, 404, 410).
-            VendorUnavailableError: storage cannot be reached, or answers anything else but the whole artifact.
-            MalformedAnswerError: it is packed in a way that was not asked for.
-            ConfigurationError: it is larger than ``limits.artifact_bytes`` or ``left`` (while reading, too).
+            UntrustedUrlError: the connection does not allow the URL, a redirect, or the address it leads to.
+            LinkExpiredError: storage rejected the link (400, 401, 403, 404, 410).
+            VendorUnavailableError: storage cannot be reached, or does not return the whole artifact.
+            MalformedAnswerError: it has a content coding that was not requested.
+            ConfigurationError: it is larger than ``limits.artifact_bytes`` or ``left`` (also while reading).
             TruncatedDownloadError: (while reading) the bytes end early, come too slowly or do not match the announced
                 checksum.
 
@@ -273,7 +277,9 @@ class Transport:
                 raise MalformedAnswerError(f"the artifact cannot be read: it {error}") from None
             chunks = _checked(answer, packed, _Limit.of(connection, left))
             kind = media_type(answer.headers.get("content-type", "")) or OCTETS
-            yield Download(chunks, kind, _etag(answer.headers.get("etag", "")))
+            given = answer.headers.get("etag", "")
+            strong = re.fullmatch(r'"[!#-~]{1,256}"', given)  # a weak ETag may be of other bytes (RFC 9110, 8.8.1)
+            yield Download(chunks, kind, given if strong else None)
 
     def _follow(self, connection: Connection, url: str, stack: ExitStack, etag: str | None = None) -> httpx.Response:
         for _ in range(HOPS):
@@ -297,17 +303,17 @@ class Transport:
                 extensions={"target": target(url), PUBLIC_ONLY: not connection.allow_insecure},
             )
         except httpx.InvalidURL as error:
-            raise UntrustedUrlError("an artifact URL is not one: it is not opened") from error
-        if request.url.raw_host.decode("ascii") != urlsplit(url).hostname:  # which of the two was allowed?
-            raise UntrustedUrlError("an artifact URL can be read in two ways: it is not opened")
+            raise UntrustedUrlError("an artifact URL is malformed: it is not opened") from error
+        if request.url.raw_host.decode("ascii") != urlsplit(url).hostname:  # only one of them was checked
+            raise UntrustedUrlError("an artifact URL is ambiguous: it is not opened")
         return request
 
 
 def allow(connection: Connection, url: str) -> None:
-    """Refuse a URL from a vendor that points where the connection does not allow.
+    """Reject a URL from a vendor that points where the connection does not allow.
 
     Raises:
-        UntrustedUrlError: wrong scheme, host or port, or no proper URL.
+        UntrustedUrlError: wrong scheme, host or port, or a malformed URL.
 
     """
     parts = _split(url)
@@ -317,18 +323,18 @@ def allow(connection: Connection, url: str) -> None:
     place = parts.hostname.lower(), parts.port or PORTS[parts.scheme]
     home = urlsplit(connection.base_url)
     allowed = {((home.hostname or "").lower(), home.port or PORTS[home.scheme])}
-    for host in connection.storage_hosts:  # a host alone is its usual port alone
-        there = urlsplit(f"{parts.scheme}://{host}")
-        allowed.add(((there.hostname or "").lower(), there.port or PORTS[parts.scheme]))
+    for host in connection.storage_hosts:  # a host without a port only allows the default port
+        other = urlsplit(f"{parts.scheme}://{host}")
+        allowed.add(((other.hostname or "").lower(), other.port or PORTS[parts.scheme]))
     if place not in allowed:
         shown = place[0][:100] + (f":{parts.port}" if parts.port not in {None, PORTS[parts.scheme]} else "")
         raise UntrustedUrlError(
-            f"an artifact URL points to {shown}: add it to storage_hosts of [{connection.name}] if it is right"
+            f"an artifact URL points to {shown}: add it to storage_hosts of [{connection.name}] if that is correct"
         )
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL; None for what parsers read differently, and for one with a user name in it."""
+    """Return the parts of a URL; None if parsers may read it differently, or if it has a user name."""
     if len(url) > LONGEST_URL or url != url.strip() or not all(each.isprintable() for each in url):
         return None
     try:
@@ -340,20 +346,20 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _next_url(url: str, location: str) -> str:
-    """Return where a redirect leads: an absolute URL byte for byte (it is signed), else relative to ``url``."""
+    """Return the target of a redirect: an absolute URL byte for byte (it is signed), else resolved against ``url``."""
     if location[:8].lower().startswith(("https://", "http://")) or len(location) > LONGEST_URL:
         return location
     try:
         return urljoin(url, location)
     except ValueError:
-        raise UntrustedUrlError("storage redirected to what is no URL: it is not opened") from None
+        raise UntrustedUrlError("storage redirected to a malformed URL: it is not opened") from None
 
 
 @contextmanager
 def failures(effect: Effect, what: str) -> Iterator[None]:
-    """Map every failure of httpx to the tree of errors, by what it means for a request with ``effect``.
+    """Map every failure of httpx to the tree of errors, by its meaning for a request with ``effect``.
 
-    Its own text is left out, as its cause would be in a log: it may hold a header (the key) or a URL (signed).
+    The text and cause of the httpx error are left out: they may contain the key or a signed URL.
     """
     try:
         yield
@@ -383,29 +389,29 @@ def _bounded(answer: httpx.Response) -> bytes:
     for piece in _gunzipped(raw) if _is_packed(answer) else raw:
         body += piece
         if len(body) > ANSWER_LIMIT:
-            raise UnusableError(f"is larger than {ANSWER_LIMIT} bytes, which is all that a function can hold")
+            raise UnusableError(f"is larger than {ANSWER_LIMIT} bytes, the most that a function can hold")
     return bytes(body)
 
 
 def _is_packed(answer: httpx.Response) -> bool:
-    """Return whether a body is packed with gzip, once; httpx itself would unpack whatever a header says, at once.
+    """Return whether a body is compressed with gzip; httpx itself would decompress any coding, and all at once.
 
     Raises:
-        UnusableError: it is packed in another way, or more than once: nothing asked for that.
+        UnusableError: it has another coding, or several: none was requested.
 
     """
     found = codings(answer.headers.get("content-encoding", ""))
     if found in ([], ["gzip"]):
         return bool(found)
     raise UnusableError(
-        f"is packed as {', '.join(found)[:100]}, which was not asked for: let the vendor send it as it is, or as gzip"
+        f"is compressed as {', '.join(found)[:100]}, which was not requested: ask the vendor for plain bytes or gzip"
     )
 
 
 def _not_whole(answer: httpx.Response) -> str | None:
-    """Return what storage answered where that is no whole artifact; None if it is one.
+    """Return what storage answered if it is not a whole artifact, else None.
 
-    Nothing was asked for in parts, or on a condition: of the successes only 200 is one, and a 206 that has everything.
+    The request has no range, so only a 200 is whole, or a 206 with all bytes.
     """
     status, said = answer.status_code, answer.headers.get("content-range", "")
     found, kind = content_range(said), media_type(answer.headers.get("content-type", ""))
@@ -413,14 +419,14 @@ def _not_whole(answer: httpx.Response) -> str | None:
         return f"{status}"
     if kind == "multipart/byteranges":
         return f"{status} with parts"
-    if found is None:  # on a 200 the header has no meaning, but for a part that somebody cut out
+    if found is None:  # on a 200 the header has no meaning, unless a proxy has cut the body
         return None if status == 200 and "*/" not in said else f"{status} without a range of bytes"
     whole = found.first == 0 and found.total is not None and found.last == found.total - 1
     return None if whole else f"{status} with a part (bytes {found.first}-{found.last})"
 
 
 def _code(answer: httpx.Response) -> str:
-    """Return what an object store calls its refusal, as ``: ExpiredToken``; nothing else of its answer is read."""
+    """Return an object store's error code, such as ``: ExpiredToken``; nothing else of its answer is used."""
     body = b""
     try:
         for part in cast("httpx.SyncByteStream", answer.stream):
@@ -434,7 +440,7 @@ def _code(answer: httpx.Response) -> str:
 
 
 def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what gzip packed (RFC 1952: one member or several), in pieces of ``CHUNK`` bytes at most."""
+    """Decompress gzip (RFC 1952: one member or several), in pieces of at most ``CHUNK`` bytes."""
     unpack, begun = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     try:
         for part in raw:
@@ -451,13 +457,13 @@ def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
     except zlib.error as error:
         raise httpx.DecodingError("not gzip, as its header says") from error
     if begun:
-        raise httpx.DecodingError("gzip that ends early")
+        raise httpx.DecodingError("truncated gzip")
 
 
 def _gunzipped_if(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield what gzip packed; what is no gzip, whatever its header says, as it is.
+    """Decompress gzip; yield anything else unchanged, whatever its header says.
 
-    The header of storage is what the uploader once wrote down, and something between may have unpacked the bytes.
+    Storage repeats the header of the uploader, and a proxy may have decompressed the bytes.
     """
     head = b""
     while len(head) < len(GZIP) and (part := next(raw, b"")):
@@ -468,7 +474,7 @@ def _gunzipped_if(raw: Iterator[bytes]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """The most bytes that an artifact may have, and what is wrong with more."""
+    """The most bytes that an artifact may have, and the error for more."""
 
     size: int
     problem: str
@@ -476,23 +482,21 @@ class _Limit:
 
     @classmethod
     def of(cls, connection: Connection, left: int | None) -> _Limit:
-        """Return what binds: the artifact's own limit, or what its case has left."""
+        """Return the smaller limit: the artifact's own, or what its case has left."""
         limits = connection.limits
         if left is not None and left < limits.artifact_bytes:
-            return cls(
-                left, f"an artifact does not fit into what is left of the case's {limits.case_bytes} bytes", "case"
-            )
+            return cls(left, f"an artifact does not fit into the rest of the case's {limits.case_bytes} bytes", "case")
         size = limits.artifact_bytes
         return cls(size, f"an artifact is larger than {size} bytes", "artifact")
 
     def check(self, size: int) -> None:
-        """Raise ConfigurationError for more bytes than that."""
+        """Raise ConfigurationError for more bytes."""
         if size > self.size:
-            raise ConfigurationError(f"{self.problem}: raise limits.{self.of_what}_bytes if it is right")
+            raise ConfigurationError(f"{self.problem}: raise limits.{self.of_what}_bytes if that is correct")
 
 
 def _checked(answer: httpx.Response, packed: bool, limit: _Limit) -> Iterator[bytes]:
-    """Yield the artifact, unpacked, at most ``limit`` bytes of it; raise where ``Transport.download`` says so."""
+    """Yield the artifact, decompressed, at most ``limit`` bytes; raise the errors of ``Transport.download``."""
     wanted, came, size, began = _announced_length(answer), 0, 0, time.monotonic()
     checks = Checks(answer.headers, packed=packed)
     if not packed:
@@ -510,7 +514,9 @@ def _checked(answer: httpx.Response, packed: bool, limit: _Limit) -> Iterator[by
             checks.unpacked(chunk)
             size += len(chunk)
             limit.check(size)
-            _flows(size, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            if seconds > PATIENT and size < SLOWEST * seconds:  # else it would occupy the function until its end
+                raise TruncatedDownloadError(f"the download is too slow: {size} bytes in {seconds:.0f} s")
             yield chunk
     except httpx.HTTPError as error:
         raise TruncatedDownloadError(f"the download ended after {size} bytes ({type(error).__name__})") from None
@@ -521,7 +527,7 @@ def _checked(answer: httpx.Response, packed: bool, limit: _Limit) -> Iterator[by
 
 
 def _announced_length(answer: httpx.Response) -> int | None:
-    """Return how many bytes are to come, as they come; None if nothing says so."""
+    """Return the announced number of bytes, as transferred; None if unknown."""
     given, found = answer.headers, content_range(answer.headers.get("content-range", ""))
     stored = given.get("x-goog-stored-content-encoding", "").strip().lower()
     as_stored = stored == "identity" or (stored == "gzip" and codings(given.get("content-encoding", "")))
@@ -530,21 +536,10 @@ def _announced_length(answer: httpx.Response) -> int | None:
     return next((each for each in lengths if each is not None), None)
 
 
-def _etag(value: str) -> str | None:
-    """Return a strong ETag; a weak one is of bytes that may differ (RFC 9110, section 8.8.1)."""
-    return value if re.fullmatch(r'"[!#-~]{1,256}"', value) else None
-
-
-def _flows(size: int, seconds: float) -> None:
-    """Refuse bytes that only drip: they would hold the function, and its turn, until its time is over."""
-    if seconds > PATIENT and size < SLOWEST * seconds:
-        raise TruncatedDownloadError(f"the download is too slow: {size} bytes in {seconds:.0f} s")
-
-
 def target(url: str) -> bytes:
-    """Return path and query of a URL as they are sent: byte for byte, where httpx would resolve ``..`` and the like.
+    """Return path and query of a URL byte for byte, where httpx would resolve ``..`` and the like.
 
-    Only what HTTP cannot carry (blanks, control characters, characters beyond ASCII) is percent-encoded.
+    Only characters that HTTP does not allow (blanks, control characters, non-ASCII) are percent-encoded.
     """
     parts = urlsplit(url)
     rest = url.partition("//")[2][len(parts.netloc) :].partition("#")[0]

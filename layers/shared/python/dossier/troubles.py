@@ -1,4 +1,4 @@
-"""What keeps a case from getting on, in one line for people: what it is, since when, and until when if known."""
+"""Troubles: what delays a case, in one line for people, with since when, and until when if known."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dossier.errors import DossierError, OutcomeUnknownError, StrayAnswerError, 
 from dossier.models import iso, moment
 
 LONGEST = 600
-"""Longest text, in characters: what a vendor says in it is cut before."""
+"""Longest text, in characters."""
 
 
 class Trouble(BaseModel):
-    """A trouble as it is stored: ``kind`` tells one from another, so that the same one is not written down again."""
+    """A trouble as stored; ``kind`` identifies it, so that the same one is not stored again."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -22,20 +22,20 @@ class Trouble(BaseModel):
     since: str
     text: str
     count: int = 1
-    """How often it was met, in a row, where somebody counts."""
+    """How often it occurred in a row, if that is counted."""
 
 
 def trouble_of(
     error: DossierError, *, vendor: str, at: datetime, since: datetime | None = None, before: Trouble | None = None
 ) -> Trouble | None:
-    """Return what to say about an error after which it is tried again; None where it is no trouble.
+    """Return the trouble for a retryable error; None if it is a normal wait.
 
     Args:
-        error: what happened.
+        error: the error.
         vendor: the vendor's name, for people.
-        at: when it happened.
-        since: since when it has happened, where that is known.
-        before: the trouble before; of the same kind it is the same one, which began earlier.
+        at: when it occurred.
+        since: since when it has occurred, if known.
+        before: the previous trouble; if it is of the same kind, it continues.
 
     """
     kind = _kind(error, at)
@@ -49,13 +49,13 @@ def trouble_of(
 
 
 def clock(time: datetime, at: datetime, *, seconds: bool = False) -> str:
-    """Return a time of day for people, with the day where it is not today's (``at``)."""
+    """Return a time of day for people, with the date unless it is that of ``at``."""
     day = "" if time.date() == at.date() else f"{time:%Y-%m-%d} "
     return f"{day}{time:%H:%M:%S} UTC" if seconds else f"{day}{time:%H:%M} UTC"
 
 
 def until(error: ThrottledError, at: datetime) -> str:
-    """Return when a pause is over."""
+    """Return the end of a pause, for people."""
     return clock(at + timedelta(seconds=error.retry_after), at, seconds=True)
 
 
@@ -77,5 +77,5 @@ def _text(error: DossierError, vendor: str, *, since: str, at: datetime) -> str:
     if isinstance(error, VendorUnavailableError) and error.unreachable:
         return f"No connection to the vendor since {since} ({error.unreachable})"
     if isinstance(error, OutcomeUnknownError):
-        return f"The answer to a request was lost at {since}, and {vendor} is asked what became of it: {error}"
+        return f"The answer to a request was lost at {since}, and Dossier is looking it up at {vendor}: {error}"
     return f"Since {since}: {error}"

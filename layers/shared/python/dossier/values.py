@@ -1,7 +1,7 @@
-"""What vendors write as values: the text stays as it is, and what it means stands beside it where there is no doubt.
+"""Interpret vendors' values: keep the text, and add its meaning where that is certain.
 
 A number in ``typed`` is text in plain decimal notation, so that no reader loses a digit; a date is ISO 8601; an amount
-has its number and its currency. What can be read in two ways (``1,234``, ``03/04/2025``) is text: never a guess.
+has a number and a currency. An ambiguous value (``1,234``, ``03/04/2025``) is text; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dossier.texts import name as short
 Kind = Literal["number", "date", "currency", "boolean", "text"]
 
 LONGEST = 64
-"""Longest text, in characters, that is taken for anything but text."""
+"""Longest text, in characters, that is interpreted; longer ones are text."""
 _PLAIN = 100
-"""Most characters of a number in plain notation; one with more stays in scientific notation."""
+"""Most characters of a number in plain notation; longer ones stay in scientific notation."""
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
 _GROUPED = re.compile(
     r"(?P<sign>-?)"
@@ -53,7 +53,7 @@ _SIGNS = {
     "€": "EUR", "₹": "INR", "₽": "RUB", "₺": "TRY", "₪": "ILS", "₫": "VND", "₴": "UAH", "₦": "NGN", "₸": "KZT",
     "US$": "USD",
 }  # fmt: skip
-"""The currency of a sign that only one has; pound, dollar, yen and won signs stand for several."""
+"""Currencies of unambiguous symbols; pound, dollar, yen and won signs belong to several currencies."""
 _CODES = frozenset(
     re.findall(
         "[A-Z]{3}",
@@ -67,23 +67,23 @@ _CODES = frozenset(
 )
 """ISO 4217, the currencies in use."""
 _SECONDS, _MILLISECONDS = range(10**8, 10**11), range(10**11, 10**14)
-"""Times since the epoch, in seconds and in milliseconds: 1973 to 5138 both."""
+"""Times since the epoch, in seconds and in milliseconds: both from 1973 to 5138."""
 
 
 class Meaning(NamedTuple):
-    """What a value is, and its normalized form; None for what has none."""
+    """A value's kind, and its normalized form or None."""
 
     kind: Kind | None
     typed: str | bool | Amount | None = None
 
 
 def text_of(value: Any) -> str | None:
-    """Return a value as the vendor wrote it: a text as it is, null as None, anything else as JSON."""
+    """Return a value as the vendor wrote it: text and None unchanged, anything else as JSON."""
     return value if value is None or isinstance(value, str) else written(value)
 
 
 def meaning(value: Any) -> Meaning:
-    """Return what a vendor's value is, as far as that is beyond doubt."""
+    """Return the meaning of a vendor's value, as far as it is certain."""
     if value is None:
         return Meaning(None)
     if isinstance(value, bool):
@@ -91,7 +91,7 @@ def meaning(value: Any) -> Meaning:
     if isinstance(value, int | Number):
         try:
             return Meaning("number", _plain(Decimal(written(value))))
-        except InvalidOperation:  # an exponent beyond all that can be counted with
+        except InvalidOperation:  # the exponent is out of range
             return Meaning("number")
     text = value.strip().replace("\u2212", "-") if isinstance(value, str) else ""  # the minus of typography
     known = _boolean(text) or _number(text) or _date(text) or _amount(text) if 0 < len(text) <= LONGEST else None
@@ -107,7 +107,7 @@ def field(
     inferred: bool = False,
     edited: bool = False,
 ) -> FieldValue:
-    """Return a field of a result. A confidence that is there and cannot be read wants review.
+    """Return a field of a result. A malformed confidence marks it for review.
 
     Key and name are printable lines of a bounded length; the value stays as the vendor wrote it.
     """
@@ -127,7 +127,7 @@ def field(
 
 
 def confidence_of(value: Any) -> tuple[float | None, bool]:
-    """Return a confidence from 0 to 1 and whether it can be read; one that is not there is None and readable.
+    """Return a confidence from 0 to 1, and whether it is valid; a missing one is None and valid.
 
     ``0.31``, ``"0.31"``, ``"0,31"``, ``31``, ``"31"`` and ``"31%"`` are the same: more than 1 is percent.
     """
@@ -144,7 +144,7 @@ def confidence_of(value: Any) -> tuple[float | None, bool]:
 
 
 def score_of(value: Any, *, most: int) -> tuple[int | float | None, bool]:
-    """Return a score from 0 to ``most``, whole numbers as such, and whether it can be read; null is readable."""
+    """Return a score from 0 to ``most``, as an int if it is whole, and whether it is valid; null is valid."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None, True
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -156,7 +156,7 @@ def score_of(value: Any, *, most: int) -> tuple[int | float | None, bool]:
 
 
 def epoch(value: Any) -> datetime | None:
-    """Return a time given in seconds or milliseconds since 1970, as a number or its digits; None for anything else."""
+    """Return a time from a number (or its digits) of seconds or milliseconds since 1970; None for anything else."""
     text = value.strip() if isinstance(value, str) else written(value) if isinstance(value, int | Number) else ""
     number = _decimal(text) if not isinstance(value, bool) and len(text) <= LONGEST else None
     if number is None:
@@ -170,24 +170,19 @@ def epoch(value: Any) -> datetime | None:
 
 
 class Keys:
-    """Gives each field a key of its own: a slug of its name, ``_2`` and so on where names repeat."""
+    """Gives each field a unique key: a slug of its name, with ``_2`` and so on for repeated names."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._numbers: dict[str, Iterator[int]] = {}
 
     def key(self, name: str) -> str:
-        """Return the key for one more field of this name."""
+        """Return the key of another field of this name."""
         slug = key = re.sub(r"\W+", "_", name.lower()).strip("_") or "field"
         while key in self._taken:
             key = f"{slug}_{next(self._numbers.setdefault(slug, count(2)))}"
         self._taken.add(key)
         return key
-
-
-def _boolean(text: str) -> Meaning | None:
-    word = text.lower()
-    return Meaning("boolean", word == "true") if word in {"true", "false"} else None
 
 
 def _number(text: str) -> Meaning | None:
@@ -198,9 +193,9 @@ def _number(text: str) -> Meaning | None:
 
 
 def _decimal_of(text: str, *, amount: bool) -> Decimal | None:
-    """Return the number in a text, or None where it is none or could be another one, too.
+    """Return the number in a text, or None if it is not a number or is ambiguous.
 
-    Either separator may be the decimal one; alone and before three digits it may be that of thousands.
+    Either separator may be the decimal one; a single one before three digits may also be that of thousands.
     """
     if _INTEGER.fullmatch(text):
         return Decimal(text)
@@ -218,7 +213,7 @@ def _decimal_of(text: str, *, amount: bool) -> Decimal | None:
         thousands = len(part) == 3 and len(whole) <= 3 and whole != "0"
         doubtful = zero or thousands or (point == "," and not amount)  # "3,50" may be a list; with a currency it is not
     else:
-        doubtful = True  # digits with a zero before them: the number of an account, not a count
+        doubtful = True  # leading zeros: an account number, not a quantity
     digits = re.sub(r"\D", "", whole)
     return None if doubtful else Decimal(f"{match['sign']}{digits}.{part or ''}".rstrip("."))
 
@@ -276,7 +271,7 @@ def _amount(text: str) -> Meaning | None:
 
 
 def _unit(text: str) -> tuple[str | None, str]:
-    """Split a currency's code or sign from its number, on whichever side it stands."""
+    """Split a currency's code or symbol, on either side, from its number."""
     for unit, number in ((text[:3], text[3:]), (text[-3:], text[:-3])):
         if unit in _CODES or unit == "US$":
             return unit, number.strip()
@@ -297,7 +292,7 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _plain(number: Decimal) -> str:
-    """Return a number in plain notation, with the digits that it was given."""
+    """Return a number in plain notation with all its digits."""
     if abs(number.adjusted()) >= _PLAIN:
         return str(number)
     return format(number, "f")
