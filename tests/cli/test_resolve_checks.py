@@ -77,7 +77,7 @@ def test_another_name_is_refused_unless_the_operator_is_sure(
     other = made(sandbox, connection, "holiday-snapshot.pdf")
     result = asking("resolve", "R-1", "--use", other)
     assert result.exit_code == 1
-    assert "is called holiday-snapshot.pdf at the vendor, and invoice.pdf was sent" in result.stderr
+    assert "is called holiday-snapshot.pdf at the vendor, but invoice.pdf was sent" in result.stderr
     assert "add --force if it is right nevertheless" in result.stderr
     stays_open(asking, connection)
     assert asking("resolve", "R-1", "--use", other, "--force").exit_code == 0
@@ -90,7 +90,7 @@ def test_a_case_of_another_own_id_is_refused(asking: Dossier, sandbox: LiveSandb
     for more in ((), ("--force",)):
         result = asking("resolve", "R-1", "--use", other, *more)
         assert result.exit_code == 1
-        assert "has external_case_id R-2, and this case's is R-1" in result.stderr
+        assert "has external_case_id R-2, but this case's is R-1" in result.stderr
         stays_open(asking, "disputes")
 
 

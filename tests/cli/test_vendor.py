@@ -43,7 +43,7 @@ def test_what_a_vendor_can_be_asked(asking: Dossier) -> None:
         (("claims", "files", "a", "--quer", "b"), "unrecognized arguments: --quer"),
         (("claims", "cases", "--limit", "many"), "--limit: invalid int value: 'many'"),
         (("claims", "cases", "--limit", "-1"), "limit is -1"),
-        (("claims", "cases", "--casetype-id", "other"), 'case type "other" is not the connection\'s: use one of'),
+        (("claims", "cases", "--casetype-id", "other"), 'case type "other" is not one of the connection\'s: use one of'),
         (("claims", "cases", "--sort-by", "name"), "argument --sort-by: invalid choice: 'name'"),
         (("claims", "update", "case__1"), "nothing to update"),
         (("invoices", "batch"), "required: REF"),
@@ -269,7 +269,7 @@ def test_the_options_of_a_case_are_listed(asking: Dossier) -> None:
     heading = "options of a case: dossier submit {} FILE --option NAME=VALUE"
     for connection, line in (
         ("claims", "    trigger_workflow   true or false: whether the case's workflow runs after its last upload"),
-        ("invoices", '    by_reference       "s3" or "presigned": lets DocuStack itself read the s3:// documents'),
+        ("invoices", '    by_reference       "s3" or "presigned": lets DocuStack read the s3:// documents itself'),
         ("disputes", "    case_initiated_date an ISO 8601 date: when the case was initiated"),
     ):
         shown = asking("vendor", connection).stdout.splitlines()

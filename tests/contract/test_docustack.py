@@ -58,10 +58,10 @@ def test_values_without_a_name_and_fields_that_are_missing_are_reported() -> Non
     case = CaseView(CONFIGURED, "R-1", documents=(one,))
     result = VENDOR.read_result(case, {"document-d-1": json.dumps(body).encode()})
     assert (result.documents[0].fields_extracted, len(result.fields)) == (3, 1)
-    assert result.warnings == ["invoice.pdf: 2 field values without a name are in the vendor's answer alone"]
+    assert result.warnings == ["invoice.pdf: 2 field values without a name are only in the vendor's answer"]
     more = one.model_copy(update={"fields_extracted": 5})
     result = VENDOR.read_result(replace(case, documents=(more,)), {"document-d-1": json.dumps(body).encode()})
-    assert "invoice.pdf: DocuStack extracted 5 fields, and its answer has 1" in result.warnings
+    assert "invoice.pdf: DocuStack extracted 5 fields, but its answer has 1" in result.warnings
 
 
 def test_a_failed_document_has_the_reason_of_its_job() -> None:
@@ -133,13 +133,13 @@ BOTH = {0: "a", 1: "b"}
         pytest.param(
             {"documents": [{"id": "a", "status": "queued"}, {"status": "rejected"}]},
             {0: "a"},
-            {1: "DocuStack refused it (rejected)"},
+            {1: "DocuStack rejected it (rejected)"},
             id="a status in an item",
         ),
         pytest.param(
             {"documents": [{"id": "b", "ref": TWO[1].ref}], "rejected": [TWO[0].ref]},
             {1: "b"},
-            {0: "DocuStack refused it"},
+            {0: "DocuStack rejected it"},
             id="refs that were refused",
         ),
         pytest.param(
@@ -157,7 +157,7 @@ BOTH = {0: "a", 1: "b"}
             {1: "unread"},
             id="errors with their document",
         ),
-        pytest.param({"failed": ["one.pdf", "two.pdf"]}, {}, dict.fromkeys((0, 1), "DocuStack refused it"), id="all"),
+        pytest.param({"failed": ["one.pdf", "two.pdf"]}, {}, dict.fromkeys((0, 1), "DocuStack rejected it"), id="all"),
         pytest.param({"documents": [{"id": 17}, {"id": 18}]}, {0: "17", 1: "18"}, {}, id="ids that are numbers"),
     ],
 )
@@ -273,7 +273,7 @@ def test_an_empty_account_has_nothing() -> None:
 )
 def test_asks_about_what_is_new_and_may_be_it(answer: Any) -> None:
     """No name says that a new document is not the upload's, and of several none is taken."""
-    with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf was lost.*: it may have made"):
+    with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf was lost.*: it may have created"):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
 
 
@@ -381,7 +381,7 @@ def test_a_batch_has_time_to_appear() -> None:
     one = [{"id": "a", "name": "one.pdf"}]
     with pytest.raises(NotReadyError):
         drive(VENDOR.find_uploaded(view(*TWO), [0, 1], fresh), [reply(one)])
-    with pytest.raises(NeedsAttentionError, match="1 of them"):
+    with pytest.raises(NeedsAttentionError, match="1 of 2 documents"):
         drive(VENDOR.find_uploaded(view(*TWO), [0, 1], settled), [reply(one)])
 
 

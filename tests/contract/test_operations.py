@@ -124,7 +124,7 @@ def test_docustack_documents() -> None:
     assert [row[0][0] for row in answer.tables[0].rows] == ["c", "b", "a"]
     assert (asked[0].method, asked[0].path, answer.facts) == ("GET", "/api/v1/documents", ())
     cut = ask("docustack", "documents", {}, [reply({"documents": [{"id": "a"}], "total": 9})])
-    assert cut.facts == (("note", "DocuStack lists 1, and may have more"),)
+    assert cut.facts == (("note", "DocuStack lists 1 and may have more"),)
 
 
 def test_docustack_document() -> None:

@@ -52,7 +52,7 @@ def test_a_file_that_is_no_json_is_reported(body: bytes) -> None:
 
 def test_a_path_that_finds_nothing_is_reported() -> None:
     """A workflow that calls its values otherwise is a thing to know."""
-    assert read("a", {"b": 1}) == ([], ["fields: a finds no fields in a.json"])
+    assert read("a", {"b": 1}) == ([], ["fields: a.json has no fields at a"])
 
 
 def test_settings_are_checked_at_synth() -> None:

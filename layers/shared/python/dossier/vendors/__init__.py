@@ -1,6 +1,6 @@
 """The vendors: one folder each, with ``VENDOR`` (the adapter) and ``CONNECTION`` (its settings model).
 
-A fourth vendor is one more folder here and its recorded replies under ``events/vendors``; nothing else lists vendors.
+To add a vendor, add a folder here and its recorded replies under ``events/vendors``; no other code lists vendors.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def connection_model(name: str) -> type[Connection]:
 
 
 def operations(name: str) -> tuple[Operation, ...]:
-    """Return what a vendor may be asked by hand (``OPERATIONS`` in its ``operations.py``, if it has one).
+    """Return a vendor's operations for ``dossier vendor`` (``OPERATIONS`` in its ``operations.py``), or none.
 
     Raises:
         ConfigurationError: there is no such vendor.
@@ -59,7 +59,7 @@ def operations(name: str) -> tuple[Operation, ...]:
 
 
 def jobs(name: str) -> Callable[[Connection], Flow[Mapping[str, list[str]]]] | None:
-    """Return what lists a vendor's jobs with their documents (``jobs`` in its ``operations.py``, if it has any)."""
+    """Return the flow that lists a vendor's jobs with their documents (``jobs`` in its ``operations.py``), or None."""
     place = f"{_load(name).__name__}.operations"
     if importlib.util.find_spec(place) is None:
         return None
@@ -70,7 +70,7 @@ def jobs(name: str) -> Callable[[Connection], Flow[Mapping[str, list[str]]]] | N
 
 
 def options(connection: Connection) -> tuple[Option, ...]:
-    """Return the options that a connection's cases may have (``options`` in the vendor's ``options.py``, if any)."""
+    """Return the options that a connection's cases may have (``options`` in the vendor's ``options.py``), or none."""
     place = f"{_load(connection.vendor).__name__}.options"
     if importlib.util.find_spec(place) is None:
         return ()

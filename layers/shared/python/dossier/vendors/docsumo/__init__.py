@@ -1,4 +1,4 @@
-"""Docsumo: cases of many documents, one workflow per case type, files to fetch.
+"""Docsumo: cases of many documents, one workflow per case type, files to download.
 
 Source: "Case: API Integration & Workflow Guide" (``docsumo.txt``) and the public API reference it links.
 """

@@ -1,4 +1,4 @@
-"""The Docsumo adapter: one upload makes the case and sends its documents; finished cases are read off one list."""
+"""The Docsumo adapter: the first upload creates the case; one list of cases serves all polls."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import DocsumoConnection, own
 
 REQUEST_BYTES = 100_000_000
-"""Most bytes of documents in one upload request; a case with more is sent in several."""
+"""Most bytes of documents in one upload request; a larger case is sent in several requests."""
 
 TELLING = (
     "modified_at", "modified_date", "updated_at", "size", "version", "checksum", "md5", "sha256", "etag",
@@ -61,11 +61,12 @@ TELLING = (
 SAID = ("filename", "status", "created_at", "created_date", *TELLING)
 """What of a file's entry counts; the guide has the first three."""
 LAG = timedelta(seconds=30)
-"""How long after an upload what the list says of its case is doubted, if it is dated before."""
+"""For this long after an upload a list entry that is dated before it is not trusted."""
 CANDIDATES = 200
-"""Most cases whose files are looked at to find a lost upload; more than that is a question for an operator."""
+"""Most cases whose files are listed to look up a lost upload; if there are more, an operator is asked."""
 EARLY_CANDIDATES = 5
-"""Most of them before the vendor has settled: by then most belong to others, whose answers come."""
+"""The same before the intent has settled: most candidates then belong to requests whose answers are on their way."""
+NOT_LISTED = "the vendor's answer does not list it"
 _LOST = "an upload's answer was lost"
 
 
@@ -93,22 +94,22 @@ class Docsumo:
         """
         if not api_key or not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
             raise ConfigurationError(
-                f'the API key of connection "{connection.name}" is empty or has blanks or other odd characters: '
-                f"write it again with `dossier secrets set {connection.name}`"
+                f'the API key of connection "{connection.name}" is empty, or has blanks or characters that are not '
+                f"printable ASCII: set it again with `dossier secrets set {connection.name}`"
             )
         return {own(connection).key_header: api_key, "accept": "application/json"}
 
     def validate(self, case: CaseView) -> None:
-        """Refuse unknown options, and values that an option cannot have.
+        """Reject unknown options and values that an option does not accept.
 
         Raises:
-            InvalidCaseError: says what to mend.
+            InvalidCaseError: names the option and what to fix.
 
         """
         check("Docsumo", options(case.connection), case.options)
 
     def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
-        """Return one batch with all documents, or as few as keep within ``REQUEST_BYTES`` each."""
+        """Return one batch with all documents, or as few batches of at most ``REQUEST_BYTES`` as possible."""
         batches: list[list[int]] = []
         size = 0
         for each in case.documents:
@@ -120,7 +121,7 @@ class Docsumo:
         return batches
 
     def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 — the same for every case
-        """Return 1: the first request creates the case that the others append to, the last triggers its workflow."""
+        """Return 1: the first request creates the case that the others append to; the last triggers the workflow."""
         return 1
 
     def open(self, case: CaseView) -> Flow[Uploaded]:
@@ -129,14 +130,14 @@ class Docsumo:
         return Uploaded(case_id=case.case_id)
 
     def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 — see ``open``
-        """Return None at once: there is no create besides the first upload."""
+        """Return None at once: the first upload creates the case."""
         yield from ()
         return None
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002
-        """Return the ids of the files that the case already has; none, without a request, if it has yet to be created.
+        """Return the ids of the case's files; none, without a request, if the case is not created yet.
 
-        What a create has made is told by what the list had before (``listed``).
+        The look-up of a lost create compares with ``listed`` instead.
         """
         if case.case_id is None:
             return frozenset()
@@ -144,7 +145,7 @@ class Docsumo:
         return frozenset(_labels(files))
 
     def listed(self, connection: Connection) -> Flow[Seen]:
-        """Read the first page of the case type's list, the latest created first (guide 1.B)."""
+        """Read the first page of each case type's list, latest created first (guide 1.B)."""
         ids, whole, dated = list[str](), True, True
         for casetype in own(connection).casetypes:
             seen = yield from flows.newest(_with(own(connection), casetype))
@@ -152,16 +153,16 @@ class Docsumo:
         return Seen(tuple(ids), whole=whole, dated=dated)
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
-        """Upload a batch; it creates the case, or appends to it once it has an id (guide 1.A, 1.C).
+        """Upload a batch: create the case, or append to it once it has an id (guide 1.A, 1.C).
 
-        The workflow stays off until the last batch. The answer's ``documents[]`` is compared with what was sent, by
-        name and order: a document that it lacks, or reports as failed, is in ``failures``, every other one has an id.
+        Only the last batch triggers the workflow. The answer's ``documents[]`` is compared with what was sent, by name
+        and order: a document that is missing or reported as failed is in ``failures``, every other one has an id.
 
         Raises:
-            OutcomeUnknownError: a success without the ids that the guide promises: the look-up finds others; besides
-                the errors of ``dossier.replies.read``.
-            NeedsAttentionError: the documents went to another case than was asked for.
-            CaseFailedError: it is not the first batch and there is no case.
+            OutcomeUnknownError: a success without the ids that the guide promises; also the errors of
+                ``dossier.replies.read``.
+            NeedsAttentionError: the vendor added the documents to another case.
+            CaseFailedError: this is not the first batch, and there is no case.
 
         """
         last = batch[-1] == case.documents[-1].index
@@ -179,26 +180,27 @@ class Docsumo:
         answer = replies.upload_answer(request, reply)
         if case.case_id is not None and answer.case_id != case.case_id:
             raise NeedsAttentionError(
-                f"documents for case {case.case_id} were answered as part of case {answer.case_id}: see where they are"
+                f"the vendor's answer puts documents for case {case.case_id} into case {answer.case_id}: check where "
+                f"they are"
             )
         uploaded = _compared(answer.case_id, documents, answer.documents)
         if uploaded is None:
             raise OutcomeUnknownError(
-                f"case {answer.case_id} was answered with documents of other names, and not with all that were sent"
+                f"the answer for case {answer.case_id} has documents of other names, and not all that were sent"
             )
         if not {each.index for each in documents} <= {*uploaded.document_ids, *uploaded.failures}:
             raise missing(request, reply, "doc_id")
         return uploaded
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look for what an upload whose answer was lost has left behind; None if nothing can be that.
+        """Look up what an upload whose answer was lost has created; None if it created nothing.
 
-        The case that an operator names (``Intent.adopt``) is taken if it has as many files as were sent.
-        An adopted upload has *file* ids in ``document_ids``, as the look-up sees no ``doc_id``: two kinds of id.
+        The case that an operator names (``Intent.adopt``) is adopted if it has as many files as were sent. An adopted
+        upload has *file* ids in ``document_ids``, because the file search does not return a ``doc_id``.
 
         Raises:
-            NeedsAttentionError: more than one case or file may be the upload's, or one whose files do not tell, or
-                another request in flight could have made it.
+            NeedsAttentionError: more than one case or file may be the upload's, its files do not prove it, or another
+                request in flight may have created it.
 
         """
         documents = _documents(case, batch)
@@ -211,33 +213,35 @@ class Docsumo:
         entries = [each.entry for each in found]
         left = suspects(entries, intent)
         if len(left) > (CANDIDATES if intent.settled else EARLY_CANDIDATES):
-            raise NeedsAttentionError(f"{len(left)} cases may be the one whose answer was lost: too many to look at")
+            raise NeedsAttentionError(f"{len(left)} cases may be the one whose answer was lost: too many to check")
         ids = {each.entry.id: each.case_id for each in found}
+        sent = [each.name for each in documents]
         candidates: list[Candidate] = []
-        like: dict[str, list[File]] = {}
+        files_of: dict[str, list[File]] = {}
         for each in left:
             case_id = ids[each.id]
             if case_id is not None:
-                like[each.id] = yield from flows.search_files(case_id, shared=intent.settled)
-            names = [file.name for file in like.get(each.id, ())]
+                files_of[each.id] = yield from flows.search_files(case_id, shared=intent.settled)
+            names = [file.name for file in files_of.get(each.id, ())]
             new = is_new(each, entries, intent)
-            candidates.append(_candidate(each.id, documents, names, new=new, created=each.created))
+            known = tuple(name for name in names if name)
+            candidates.append(Candidate(each.id, known, fit(sent, names), new=new, created=each.created))
         chosen = choose(candidates, intent, lost=_LOST, proven=proven)
-        return None if chosen is None else _adopted(chosen.id, documents, like[chosen.id])
+        return None if chosen is None else _adopted(chosen.id, documents, files_of[chosen.id])
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002
-        """Return at once: Docsumo's cases are waited for as a whole."""
+        """Return at once: a Docsumo case finishes as a whole."""
         yield from ()
         return Progress(finished=True)
 
     def poll_results(
         self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
     ) -> Flow[Mapping[str, Progress]]:
-        """Read how cases stand off the list, latest change first, no further than needed (guide 1.B).
+        """Read the cases' progress from the list, latest change first, no further than needed (guide 1.B).
 
-        All cases are of one connection; each case type has a list of its own. Finished is what the connection's
-        ``done`` says, and a failing status. For each finished case the flow also reads its files. Once one is known to
-        be finished, a 429 or the end of the time stops the flow, and ``rest`` says that it did not get through.
+        All cases belong to one connection; each case type has its own list. A case is finished if it matches the
+        connection's ``done`` or has a failing status; its files are read too. Once one case is known to be finished, a
+        429 or the end of the time stops the flow, and ``rest`` says where to continue.
         """
         stands = Found()
         types = list(dict.fromkeys(each for case in cases if case.case_id for each in _casetypes(case)))
@@ -273,13 +277,13 @@ class Docsumo:
         yield from ()
 
     def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
-        """List the case's files that the connection includes, by name and id; keeps the case's own entry too."""
+        """List the case's files that the connection includes, by name and id; also store the case's list entry."""
         if case.case_id is None:
             return ()
         connection = own(case.connection)
         _, entry = yield from _find(case, since=_since([case]), keep=results.CASE)
         if _waits_for_nothing(case) and not (entry and results.is_done(entry, connection.done)):
-            return ()  # the documents are there, and nothing is made of them
+            return ()  # no workflow produces anything from the documents
         files = yield from _files(case, connection)
         listed = {each.id: each for each in files if each.id}
         named = sorted((each.name or id_, id_) for id_, each in listed.items())
@@ -297,22 +301,22 @@ class Docsumo:
         )
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
-        """Ask for a file's temporary URL, and return it byte for byte (guide 2, step 2).
+        """Request a file's temporary URL and return it byte for byte (guide 2, step 2).
 
         Raises:
-            DossierError: those of ``dossier.replies.read``.
+            DossierError: the errors of ``dossier.replies.read``.
 
         """
         request = requests.download_url(case.case_id or "", artifact.source)
         return Location(url=replies.download_url(request, (yield request)))
 
     def finish(self, case: CaseView) -> Flow[None]:
-        """Set the stage, assignee and name that the connection's ``after`` or the case's options ask for (guide 1.D).
+        """Set the stage, assignee and name from the case's options or the connection's ``after`` (guide 1.D).
 
-        An option counts more than the setting. A title can't be given at create, so ``case_title`` is set here.
+        An option overrides the setting. A create takes no title, so ``case_title`` is set here.
 
-        A case that is only collected is looked at first, and what is already so is not set again: the vendor would
-        announce it as a change, and Dossier would collect the case once more.
+        For a case that is only collected, values that are already set are not sent again: the vendor would report a
+        change, and Dossier would collect the case once more.
         """
         after = own(case.connection).after
         changes = {
@@ -325,14 +329,14 @@ class Docsumo:
         connection = _of(case)
         if not case.documents:
             casetype, found = yield from _find(case, since=None)
-            there = found.raw if found else {}
-            changes = {key: None if there.get(key) == value else value for key, value in changes.items()}
+            current = found.raw if found else {}
+            changes = {key: None if current.get(key) == value else value for key, value in changes.items()}
             connection = _with(connection, casetype)
         if any(changes.values()):
             yield from flows.update_case(connection, case.case_id, **changes, keep=results.AFTER)
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
-        """Build the result from the kept list page, file search and uploads. Never raises."""
+        """Build the result from the stored list entry, file search and uploads. Never raises."""
         settings, triggered = own(case.connection), not _waits_for_nothing(case)
         result = results.read_result(case, settings.done, raw, title=_title(case), triggered=triggered)
         if settings.fields is not None and result.status != "failed":
@@ -340,11 +344,11 @@ class Docsumo:
         return result
 
     def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
-        """Return the ``modified_date`` of the list's entry, or of the after-steps' answer where that is later."""
+        """Return the ``modified_date`` of the list entry, or of the after-steps' answer if that is later."""
         return results.modified(case, raw)
 
     def later(self, one: str, other: str) -> bool | None:
-        """Compare two times of change, unless they are of different forms or one is none."""
+        """Compare two times of change; None if one is missing or only one of them has a time zone."""
         first, second = Stamp.of(one), Stamp.of(other)
         if first is None or second is None or not (first.before(second) or second.before(first)):
             return None
@@ -368,11 +372,11 @@ class Docsumo:
         return Changed(cases, seen)
 
     def concerns(self, connection: Connection, hint: Hint) -> bool:
-        """Whether the delivery names no case type, or one of the connection's among others."""
+        """Whether the delivery names no case type, or at least one of the connection's."""
         return not hint.scopes or not {*own(connection).casetypes}.isdisjoint(hint.scopes)
 
     def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
-        """Look for the cases in the lists of the connection's case types (guide 1.B)."""
+        """Look up the cases in the lists of the connection's case types (guide 1.B)."""
         found = frozenset[str]()
         for casetype in own(connection).casetypes:
             missing = {*case_ids} - found
@@ -382,14 +386,14 @@ class Docsumo:
     def created(
         self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
     ) -> Flow[Mapping[str, datetime]]:
-        """Read the case type's list, the latest created first, as far back as ``since`` (guide 1.B)."""
+        """Read each case type's list, latest created first, back to ``since`` (guide 1.B)."""
         found: dict[str, datetime] = {}
         for casetype in own(connection).casetypes:
             found |= yield from flows.created_since(_with(own(connection), casetype), since, recorded)
         return found
 
     def check(self, connection: Connection) -> Flow[str]:
-        """List one case: proves URL, key and case type."""
+        """List one case, which proves URL, key and case type."""
         settings = own(connection)
         request = requests.list_cases(settings, limit=1, sort_by="created_date.desc")
         page = replies.page(request, (yield request))
@@ -400,53 +404,50 @@ class Docsumo:
 def _stands(
     cases: Sequence[CaseView], entry: Entry, connection: DocsumoConnection, listed_at: str | None
 ) -> Flow[Progress]:
-    """Say how a case at the vendor stands, which some of our cases are about."""
-    told = _progress(entry, connection)
-    for case in cases if not told.failed else ():
-        if told.finished and _is_from_before(case, entry, listed_at):
-            told = replace(told, finished=False)
-        elif told.finished:
-            told = yield from _settled(case, told)
-    return replace(told, finished=True) if all(_waits_for_nothing(each) for each in cases) else told
+    """Return the progress of a case at the vendor; ``cases`` are our cases for it."""
+    progress = _progress(entry, connection)
+    for case in cases if not progress.failed else ():
+        if progress.finished and _is_from_before(case, entry, listed_at):
+            progress = replace(progress, finished=False)
+        elif progress.finished:
+            progress = yield from _settled(case, progress)
+    return replace(progress, finished=True) if all(_waits_for_nothing(each) for each in cases) else progress
 
 
 def _is_from_before(case: CaseView, entry: Entry, listed_at: str | None) -> bool:
-    """Whether what the list says of a case may be from before its last upload.
+    """Whether a list entry may be older than the case's last upload.
 
-    A list lags behind by seconds. The vendor's web server and its list may have different clocks, so a date from before
-    is doubted for ``LAG`` alone, which is measured by the former's.
+    A list lags behind by seconds. The vendor's web server and its list may have different clocks, so an entry that is
+    dated before the upload is doubted only for ``LAG``, by the web server's clock.
     """
     if case.sent_at is None or listed_at is None or moment(listed_at) - moment(case.sent_at) > LAG:
         return False
     return entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True))
 
 
-def _settled(case: CaseView, told: Progress) -> Flow[Progress]:
-    """Say whether a case that counts as finished is: the files that were uploaded are processed."""
+def _settled(case: CaseView, progress: Progress) -> Flow[Progress]:
+    """Confirm that a case whose list entry counts as finished has processed the files that were uploaded."""
     try:
         files = yield from flows.search_files(case.case_id or "")
     except ThrottledError:
         raise
     except (VendorUnavailableError, VendorRejectedError, MalformedAnswerError):
-        return replace(told, finished=False)  # of this case alone: the others are told
+        return replace(progress, finished=False)  # an error for one case must not hide the others
     own_files = match(case, files).own
-    states = {
-        each.document_id: _state(own_files[each.index])
-        for each in case.documents
-        if each.document_id and each.index in own_files
-    }
-    known = {**told.documents, **states}
-    strange = (*told.unknown, *unknown(case, files))
-    return replace(told, finished=is_settled(case, files), documents=known, unknown=strange)
-
-
-def _state(file: File) -> DocumentState:
-    error = results.failure(file.status, file.error)
-    return DocumentState(file.status or "", finished=is_read(file), failed=error is not None, error=error)
+    documents = dict(progress.documents)
+    for each in case.documents:
+        if each.document_id and each.index in own_files:
+            file = own_files[each.index]
+            error = results.failure(file.status, file.error)
+            documents[each.document_id] = DocumentState(
+                file.status or "", finished=is_read(file), failed=error is not None, error=error
+            )
+    words = (*progress.unknown, *unknown(case, files))
+    return replace(progress, finished=is_settled(case, files), documents=documents, unknown=words)
 
 
 def _files(case: CaseView, connection: DocsumoConnection) -> Flow[Sequence[File]]:
-    """Search the case's files; where an empty query finds none of a case with documents, by each document's name."""
+    """Search the case's files; if an empty query returns none although there are documents, search by their names."""
     case_id, query = case.case_id or "", connection.artifacts.query
     files = yield from flows.search_files(case_id, query=query, keep=results.FILES)
     if files or query:
@@ -458,22 +459,13 @@ def _files(case: CaseView, connection: DocsumoConnection) -> Flow[Sequence[File]
     return list(found.values())
 
 
-def _said(file: File) -> dict[str, object]:
-    """Return what the list says of a file that changes when the file does."""
-    return {key: file.raw[key] for key in SAID if key in file.raw}
-
-
-def _unfinished(file: File) -> str | None:
-    return None if is_processed(file) else f'{UNFINISHED} (the vendor says "{file.status}")'
-
-
 def _waits_for_nothing(case: CaseView) -> bool:
-    """Whether the case's documents are only to be uploaded: no workflow runs that there would be a result of."""
+    """Whether the case's documents are only uploaded: no workflow runs, so there will be no result."""
     return bool(case.documents) and not _triggers(case)
 
 
 def _triggers(case: CaseView) -> bool:
-    """Return whether the case's workflow is to run: its option, else the connection's setting."""
+    """Whether the case's workflow runs: its option, else the connection's setting."""
     option = case.options.get("trigger_workflow")
     if option is None:
         return own(case.connection).trigger_workflow
@@ -492,7 +484,7 @@ def _of(case: CaseView) -> DocsumoConnection:
 
 
 def _casetypes(case: CaseView) -> tuple[str, ...]:
-    """Return the types that a case may have: one that was only collected may have any of the connection's."""
+    """Return the case types that a case may have; a case that is only collected may have any of the connection's."""
     chosen = text_of(case.options, "casetype_id")
     if chosen or case.documents:
         return (_of(case).casetype_id,)
@@ -500,7 +492,7 @@ def _casetypes(case: CaseView) -> tuple[str, ...]:
 
 
 def _find(case: CaseView, *, since: datetime | None, keep: str | None = None) -> Flow[tuple[str, Entry | None]]:
-    """Return a case's type and its entry in that type's list; None for what no list has."""
+    """Return a case's type and its list entry; the entry is None if no list has the case."""
     case_id = case.case_id or ""
     for casetype in _casetypes(case):
         found = yield from flows.find_cases(_with(_of(case), casetype), {case_id}, since=since, keep=keep)
@@ -510,7 +502,7 @@ def _find(case: CaseView, *, since: datetime | None, keep: str | None = None) ->
 
 
 def _title(case: CaseView) -> str | None:
-    """Return the name that ``finish`` gives the case, None if it leaves the vendor's."""
+    """Return the name that ``finish`` sets, or None to leave the vendor's."""
     given = own(case.connection).after.case_name
     return text_of(case.options, "case_title") or (given and given.replace("{reference}", case.reference))
 
@@ -521,9 +513,9 @@ def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:
 
 
 def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded | None:
-    """Match what was sent with what the answer lists, by name; if all are there, the unrecognizable ones by place.
+    """Match what was sent with what the answer lists, by name; if none is missing, match unknown names by position.
 
-    None if some were taken under names that do not say which ones they are.
+    None if the names do not say which documents were taken.
     """
     pairs = {
         sent[place].index: listed[other]
@@ -535,48 +527,31 @@ def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) ->
         pairs.update(zip(unmatched, left, strict=True))
     elif unmatched and left:
         return None
-    reasons = {each.index: _refusal(pairs.get(each.index)) for each in sent}
-    return Uploaded(
-        case_id=case_id,
-        document_ids={index: each.doc_id for index, each in sorted(pairs.items()) if each.doc_id},
-        failures={index: reason for index, reason in reasons.items() if reason},
-    )
-
-
-def _refusal(listed: Sent | None) -> str | None:
-    if listed is None:
-        return "the vendor's answer does not list it"
-    return results.failure(listed.status, listed.error)
+    failures: dict[int, str] = {}
+    for each in sent:
+        answered = pairs.get(each.index)
+        reason = results.failure(answered.status, answered.error) if answered else NOT_LISTED
+        if reason:
+            failures[each.index] = reason
+    document_ids = {index: each.doc_id for index, each in sorted(pairs.items()) if each.doc_id}
+    return Uploaded(case_id=case_id, document_ids=document_ids, failures=failures)
 
 
 def _labels(files: Iterable[File]) -> list[str]:
     return labels(each.raw.get("id") for each in files)
 
 
-def _candidate(
-    label: str,
-    documents: Iterable[Document],
-    names: Iterable[str | None],
-    *,
-    new: bool = True,
-    created: Stamp | None = None,
-) -> Candidate:
-    listed = list(names)
-    fitting = fit([each.name for each in documents], listed)
-    return Candidate(label, tuple(each for each in listed if each), fitting, new=new, created=created)
-
-
 def _new(files: Sequence[File], intent: Intent) -> list[File]:
-    """Return the files of a case that it did not have before the request."""
+    """Return the files that the case did not have before the request."""
     return [each for label, each in zip(_labels(files), files, strict=True) if label not in intent.known]
 
 
 def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded | None:
-    """Tell from a case's new files whether an append took effect; more than were sent may be the workflow's own."""
+    """Decide by a case's new files whether an append took effect; the workflow may have added files of its own."""
     new = _new(files, intent)
     before = {*(intent.seen.ids if intent.seen else ())}
     if not new and before and not before & {*_labels(files)}:
-        raise NeedsAttentionError(f"{_LOST}; case {case_id} does not list the files that it had before")
+        raise NeedsAttentionError(f"{_LOST}; case {case_id} no longer lists the files that it had before")
     if not new:
         return None
     sent, listed = [each.name for each in documents], [each.name for each in new]
@@ -588,13 +563,13 @@ def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File]
     files_of_it = [choice(each.id, [each.name], Stamp.of(each.raw.get("created_at"))) for each in new if each.id]
     whole = [choice(case_id, listed, None)] if len(new) == len(sent) or len(pairs.found) == len(sent) else []
     raise NeedsAttentionError(
-        f"{_LOST}; case {case_id} has new files, and it is not for certain that they are those that were sent: {shown}",
+        f"{_LOST}; case {case_id} has new files, and they may not be the ones that were sent: {shown}",
         choices=files_of_it if len(sent) == 1 else whole,
     )
 
 
 def _named(case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
-    """Look up the case that an operator named, or one file that an upload has added to the case."""
+    """Look up the case that an operator named, or the one file that an upload added to the case."""
     if case.case_id is not None and named != case.case_id:
         files = _new((yield from flows.search_files(case.case_id)), intent)
         check_named(named, intent, case.documents)
@@ -609,39 +584,33 @@ def _named(case: CaseView, documents: Sequence[Document], intent: Intent, named:
         if intent.thorough and not (yield from flows.having(_of(case), {named})):
             kind = _of(case).casetype_id
             raise NeedsAttentionError(f"{named} is not in the list of the connection's case type {kind}")
-    files = yield from flows.search_files(named)
-    told = _as_told(named, documents, files, intent)
-    check_name(named, [each.name for each in documents], [each.name for each in _new(files, intent)], intent)
-    return told
-
-
-def _as_told(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded:
-    """Take the case that an operator named: the vendor's names for the files may be any."""
-    new = _new(files, intent)
-    pairs = pair([each.name for each in documents], [each.name for each in new])
-    if len(pairs.found) < len(documents) and len(new) != len(documents):
+    new = _new((yield from flows.search_files(named)), intent)
+    sent, listed = [each.name for each in documents], [each.name for each in new]
+    if len(pair(sent, listed).found) < len(documents) and len(new) != len(documents):
         raise NeedsAttentionError(
-            f"case {case_id} does not have all the files that were sent: it has {len(new)}, and they were "
-            f"{len(documents)}, and their names do not say which is which"
+            f"case {named} does not have all the files that were sent: it has {len(new)}, {len(documents)} were sent, "
+            "and their names do not say which is which"
         )
-    return _adopted(case_id, documents, new)
+    uploaded = _adopted(named, documents, new)
+    check_name(named, sent, listed, intent)
+    return uploaded
 
 
 def _adopted(case_id: str, documents: Sequence[Document], files: Sequence[File]) -> Uploaded:
-    """Give each document the file of its name; those of no such file the others, in order."""
+    """Assign each document the file of its name, and the remaining documents the remaining files in order."""
     found = pair([each.name for each in documents], [each.name for each in files]).found
     left = iter([place for place in range(len(files)) if place not in found.values()])
     ids: dict[int, str] = {}
     for place, each in enumerate(documents):
         file = files[found[place] if place in found else next(left)]
         if file.id is None:
-            raise NeedsAttentionError(f"{_LOST}; it made case {case_id}, but a file there has no id that can be used")
+            raise NeedsAttentionError(f"{_LOST}; it created case {case_id}, but a file there has no usable id")
         ids[each.index] = file.id
     return Uploaded(case_id=case_id, document_ids=ids)
 
 
 def _since(cases: Iterable[CaseView]) -> datetime | None:
-    """Return the earliest time of the cases' last change, or None if one was only collected: it may be old."""
+    """Return the earliest time of the cases' last change; None if one is only collected, as it may be old."""
     times = [each.submitted_at if each.documents else None for each in cases if each.case_id]
     known = [each for each in times if each is not None]
     return min(known) if known and len(known) == len(times) else None
@@ -658,7 +627,3 @@ def _progress(entry: Entry, connection: DocsumoConnection) -> Progress:
         error=results.failure(entry.status, entry.error) if failed else None,
         unknown=(entry.status,) if unknown and entry.status is not None else (),
     )
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, each) for each in patterns)

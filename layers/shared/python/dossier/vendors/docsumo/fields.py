@@ -1,4 +1,4 @@
-"""Values in the JSON files that a workflow makes: the API gives none, so a connection says where they are."""
+"""Read values from the JSON files that a workflow makes. No API answer has them; ``fields`` says where they are."""
 
 from __future__ import annotations
 
@@ -17,29 +17,25 @@ MOST = 10_000
 
 
 def read(settings: Fields, raw: Mapping[str, bytes], warnings: list[str]) -> list[FieldValue]:
-    """Read the fields that the connection's path finds in the files that it names, in the order of their names."""
+    """Read the fields at the connection's path in the files that it names, in the order of the file names."""
     names = sorted(each.removeprefix(ARTIFACT) for each in raw if each.startswith(ARTIFACT))
     fitting = [each for each in names if fnmatchcase(each, settings.artifact)]
     if not fitting:
         warnings.append(f"fields: no file is called {settings.artifact}")
+    import jmespath  # type: ignore[import-untyped]  # noqa: PLC0415 -- only where a connection has ``fields``
+
     keys, found = Keys(), list[FieldValue]()
     for name in fitting:
         try:
-            value = _search(settings.path, decode(raw[ARTIFACT + name], constant=str))
+            value = jmespath.search(settings.path, decode(raw[ARTIFACT + name], constant=str))
         except (KeyError, ValueError, RecursionError) as error:
             warnings.append(f"fields: {name} cannot be read ({type(error).__name__})")
             continue
         read_here = [*_fields(value, settings, keys)]
         if not read_here:
-            warnings.append(f"fields: {settings.path} finds no fields in {name}")
+            warnings.append(f"fields: {name} has no fields at {settings.path}")
         found += read_here
     return found[:MOST]
-
-
-def _search(path: str, value: Any) -> Any:
-    import jmespath  # type: ignore[import-untyped]  # noqa: PLC0415 -- only where a connection says so
-
-    return jmespath.search(path, value)
 
 
 def _fields(value: Any, settings: Fields, keys: Keys) -> Iterator[FieldValue]:

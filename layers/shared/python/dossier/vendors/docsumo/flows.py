@@ -1,4 +1,4 @@
-"""Docsumo's operations that serve the adapter and ``dossier vendor`` alike: list, find, search, update."""
+"""Docsumo's operations for the adapter and ``dossier vendor``: list, look up, search, update."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from dossier.vendors.docsumo.requests import LARGEST_PAGE, SortBy
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
 MOST_CHANGED, RECENT = 20_000, 1_000
-"""Cases of the list, latest change first, that one comparison reads at most: since the last one, and as the first."""
+"""Most entries that one comparison reads, latest change first: after an earlier comparison, and for the first one."""
 LOOKED_FOR = 5_000
-"""Cases of the list, latest change first, among which one is looked for that nobody knows."""
+"""Most entries, latest change first, that are searched for a case without a record here."""
 LOST_PAGES = 20
-"""Most pages that are read to look for one lost upload: one that needs more is an operator's."""
+"""Most pages that one look-up of a lost upload reads; if it needs more, it asks an operator."""
 MOST_PAGES = 1000
-"""Most pages of a list that are read: one that is longer than any account, or that has no end, is no list."""
+"""Most pages of a list that are read. No account has more, so a longer list has no end."""
 _STALE_PAGES = 2
-"""Pages in a row without anything new after which a list counts as walked, whatever total it claims."""
+"""After this many pages in a row without a new entry the list has ended, whatever total it claims."""
 _AHEAD = 10
 """Latest changes that each comparison looks at once more."""
 LAGS = timedelta(minutes=2)
@@ -41,9 +41,9 @@ _ODD = 10
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """The list's cases as far as they were read; ``whole`` where the vendor said that there are no more.
+    """The entries that were read; ``whole`` if the vendor says that there are no more.
 
-    ``total`` is how many it has in all, where the vendor tells.
+    ``total`` is the number of all entries, or None if the vendor does not report it.
     """
 
     entries: list[Entry]
@@ -53,7 +53,7 @@ class Walked:
 
 @dataclass(slots=True)
 class Place:
-    """How far a list was read: an offset into it, and whether there is nothing more to look for."""
+    """How far a list was read: the next offset, and whether the search has ended."""
 
     offset: int = 0
     ended: bool = False
@@ -68,16 +68,16 @@ def list_page(
     assigned_to: Sequence[str] = (),
     sort_by: SortBy = "created_date.asc",
 ) -> Flow[Walked]:
-    """Return the case type's cases from the ``offset``-th on as the vendor lists them, each once, at most ``limit``.
+    """Return the case type's cases from ``offset`` on in the vendor's order, each once, at most ``limit``.
 
-    A ``limit`` of 0 asks for their number alone.
+    With ``limit`` 0 only the total is returned.
 
-    In the default order cases that arrive meanwhile come last, so none is skipped. In a ``.desc`` order those that
-    arrive meanwhile are left out; in a ``modified_date`` order a case that changes meanwhile may be.
+    In the default order new cases come last, so none is skipped. A ``.desc`` order leaves out cases that arrive during
+    the walk; a ``modified_date`` order may leave out cases that change during it.
 
     Raises:
-        InvalidCaseError: ``limit``, ``offset`` or ``sort_by`` is not what the API takes; besides
-            ``dossier.replies.read``'s.
+        InvalidCaseError: the API does not accept ``limit``, ``offset`` or ``sort_by``; also the errors of
+            ``dossier.replies.read``.
 
     Source: guide 1.B.
 
@@ -113,12 +113,12 @@ def walk(
     own: str | None = None,
     place: Place | None = None,
 ) -> Flow[Walked]:
-    """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or its end.
+    """Return the list's cases from ``offset`` on, page by page, each once, until ``enough`` of them or the end.
 
-    ``place`` is told how far that was.
+    ``place`` records how far the list was read.
 
     Raises:
-        MalformedAnswerError: it has not ended after ``MOST_PAGES``; besides ``dossier.replies.read``'s.
+        MalformedAnswerError: the list has not ended after ``MOST_PAGES``; also the errors of ``dossier.replies.read``.
 
     """
     walked = yield from _walk(
@@ -153,9 +153,9 @@ def _walk(
     shared: bool = False,
     place: Place | None = None,
 ) -> Flow[Walked | None]:
-    """Read the list as ``walk`` does; None if it has not ended after the most pages.
+    """Read the list as ``walk`` does; return None if it has not ended after the most pages.
 
-    Where it has to be ``sure`` of its end, a page that is short of what was asked for is none: pages may be smaller.
+    With ``sure``, a page with fewer entries than asked for does not end the list: the vendor's pages may be smaller.
     """
     found: dict[str, Entry] = {}
     stale = 0
@@ -177,9 +177,9 @@ def _walk(
             found.setdefault(each.case_id or json.dumps(each.raw, sort_keys=True), each)
         offset += answer.size
         stale = 0 if len(found) > before else stale + 1
-        # A total below what was already seen says nothing (the list shrank, or it counts something else).
-        told = answer.total is not None and answer.total >= offset
-        ended = offset == answer.total if told else answer.size < page and not (sure and answer.size)
+        # A total below the number already read is ignored (the list shrank, or the total counts something else).
+        usable = answer.total is not None and answer.total >= offset
+        ended = offset == answer.total if usable else answer.size < page and not (sure and answer.size)
         over = not answer.size or ended or stale == _STALE_PAGES
         if place is not None:
             place.offset, place.ended = offset, over
@@ -197,16 +197,16 @@ def find_cases(
     place: Place | None = None,
     spent: Callable[[], bool] = never,
 ) -> Flow[dict[str, Entry]]:
-    """Return the wanted cases that the list has, by id, with as few requests as possible.
+    """Return the wanted cases that are in the list, by id, with as few requests as possible.
 
     Args:
         connection: the account and case type.
         wanted: case ids.
-        since: the earliest time, by our clock, at which one of them can have changed last, or None if it can be any
-            time; the list is read, latest change first, no further than that.
-        keep: name under which the entry of the case is kept, where one case is wanted.
-        place: where to begin, and how far the list was read.
-        spent: whether to leave the rest of the list for another time.
+        since: the earliest time, by our clock, of their last change; None if unknown. The list, latest change first,
+            is read no further back than that.
+        keep: name under which the entry is stored, if one case is wanted.
+        place: where to begin; records how far the list was read.
+        spent: whether to leave the rest of the list for another call.
 
     """
     missing, reached = set(wanted), place or Place()
@@ -231,9 +231,9 @@ def find_cases(
 
 
 def having(connection: DocsumoConnection, wanted: Collection[str]) -> Flow[frozenset[str]]:
-    """Return which of the wanted cases the list has, latest change first, in one walk of ``LOOKED_FOR`` at most.
+    """Return which of the wanted cases are among the latest ``LOOKED_FOR`` changes of the list, in one walk.
 
-    A case that a delivery is about has changed of late.
+    That is far enough: a delivery means that its case has changed recently.
     """
 
     def listed(found: Sequence[Entry]) -> frozenset[str]:
@@ -281,17 +281,17 @@ def not_ahead(mark: str, listed_at: str | None) -> str | None:
 
 
 def _past(found: Sequence[Entry], age: timedelta | None) -> bool:
-    """Whether a list, latest change first, was read past all that changed within ``age`` by the vendor's own clock."""
+    """Whether a list, latest change first, was read past every change within ``age`` by the vendor's clock."""
     if age is None:
         return False
-    # The vendor's clock is no earlier than its latest entry, and has run as long as ours since then.
+    # The vendor's clock is no earlier than its latest entry, and runs as fast as ours.
     stamps = [each.modified for each in found]
-    latest, last = stamps[len(stamps) // _ODD], stamps[-1]
+    latest, last = stamps[len(stamps) // _WRONG], stamps[-1]
     return newest_first(stamps) and bool(latest and last and last.before(latest.less(age)))
 
 
 def newest(connection: DocsumoConnection) -> Flow[Seen]:
-    """Return what the list has first, the latest created first: one request."""
+    """Return the first page of the list, latest created first (one request)."""
     request = requests.list_cases(connection, limit=LARGEST_PAGE, sort_by="created_date.desc")
     answer = replies.page(request, (yield request))
     stamps = [each.created for each in answer.entries]
@@ -301,9 +301,11 @@ def newest(connection: DocsumoConnection) -> Flow[Seen]:
 
 
 def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[replies.Labelled], bool]]:
-    """Return the list's cases, the latest created first, until all that a request can have made must be among them.
+    """Read the list, latest created first, until it covers everything that a request can have made.
 
-    Returns them with whether it must.
+    Returns:
+        the entries, and whether they cover everything.
+
     """
 
     def enough(found: Sequence[Entry]) -> bool:
@@ -319,7 +321,7 @@ def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[
 def created_since(
     connection: DocsumoConnection, since: datetime, recorded: Mapping[str, datetime]
 ) -> Flow[dict[str, datetime]]:
-    """Return the cases that were created since then, and when, by our clock; one without a usable date is left out."""
+    """Return the cases created since then with their times by our clock; entries without a usable date are left out."""
 
     def times(found: Sequence[Entry]) -> dict[str, datetime]:
         return by_our_clock([(each.case_id, each.created) for each in found], recorded)
@@ -333,7 +335,7 @@ def created_since(
 
 
 def search_files(case_id: str, *, query: str = "", keep: str | None = None, shared: bool = False) -> Flow[list[File]]:
-    """Return the files of a case that the vendor's search finds (guide 2, step 1)."""
+    """Return the files that the vendor's search lists for a case (guide 2, step 1)."""
     request = requests.search_files(case_id, query=query, keep=keep, shared=shared)
     return replies.files(request, (yield request))
 
@@ -347,10 +349,10 @@ def update_case(
     case_name: str | None = None,
     keep: str | None = None,
 ) -> Flow[dict[str, Any]]:
-    """Set a case's stage, assignee or name; return the vendor's answer. What is None stays as it is (guide 1.D).
+    """Set a case's stage, assignee or name; return the vendor's answer. None leaves a value unchanged (guide 1.D).
 
     Raises:
-        InvalidCaseError: nothing is to be set; besides ``dossier.replies.read``'s.
+        InvalidCaseError: every value is None; also the errors of ``dossier.replies.read``.
 
     """
     given = {"stage_id": stage_id, "assigned_to": assigned_to, "case_name": case_name}
@@ -358,4 +360,4 @@ def update_case(
     if not changes:
         raise InvalidCaseError("nothing to update: give stage_id, assigned_to or case_name")
     request = requests.update_case(connection, case_id, changes, keep=keep)
-    return replies.answer(request, (yield request))
+    return read_object(request, (yield request))

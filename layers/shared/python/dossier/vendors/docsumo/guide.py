@@ -1,4 +1,4 @@
-"""The fields that Docsumo's guide shows, by the name under which an answer is kept (``dossier.drift``)."""
+"""The fields that Docsumo's guide documents, by the name under which an answer is stored (``dossier.drift``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CASE = ("case_id", "case_name", "stage_id", "status", "created_date", "modified
 
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     "upload-": _UPLOAD,  # 1.A, 1.C
-    "case": _CASE,  # 1.B: of the list, the case's own entry alone is kept
+    "case": _CASE,  # 1.B; only the case's own entry is stored
     "after": (
         *_ENVELOPE,
         *(f"data.{each}" for each in ("case_id", "casetype_id", "case_name", "stage_id", "assigned_to")),
@@ -29,4 +29,4 @@ DOCUMENTED: Mapping[str, tuple[str, ...]] = {
 }
 
 REFUSAL: Refusal = (frozenset({"status_code"}), frozenset({"status", "message"}), frozenset({"error_code", "message"}))
-"""What a refusal has (a public page: ``{"status_code": 401, "message": "…", "error_code": "UNAUTHORIZED"}``)."""
+"""The keys of a rejection (a public page: ``{"status_code": 401, "message": "…", "error_code": "UNAUTHORIZED"}``)."""

@@ -1,4 +1,4 @@
-"""What a Docsumo delivery is about: its payload is documented by words alone, so the ids are looked for."""
+"""Read the ids from a Docsumo delivery. The guide has no sample of its payload, so ids are searched for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ANYWHERE = re.compile(rb"(?<![0-9A-Za-z])case__[0-9a-f]{16,64}(?![0-9A-Za-z])")
 
 
 def read_hint(body: bytes) -> Hint | None:
-    """Return the case (and document) ids that a delivery names; None if it names none. Never raises.
+    """Return the case and document ids that a delivery names, or None. Never raises.
 
     The case ids of the level nearest to the top count: ``case_id`` itself, before one under ``data`` or ``case``,
     before one deeper down. Where none stands under a name, what looks like the guide's ids is one, wherever it stands.

@@ -1,4 +1,4 @@
-"""What may be asked of Docsumo by hand: its list of cases, a case's update, its files, and one of these."""
+"""Docsumo's operations for ``dossier vendor``: list cases, update a case, list its files, download one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _files(connection: Connection, given: Values) -> Flow[Answer | File]:  # noq
 
 
 def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_files``
-    """Find the file by its id, else by its name, and ask for its temporary URL (guide 2, steps 1 and 2)."""
+    """Look up the file by its id, else by its name, and request its temporary URL (guide 2, steps 1 and 2)."""
     case_id, wanted = given["case_id"], given["file"]
     found = [each for each in (yield from flows.search_files(case_id)) if each.id]
     named = [each for each in found if same(each.name, wanted)]
@@ -67,15 +67,12 @@ def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # 
 
 
 def _typed(connection: Connection, given: Values) -> DocsumoConnection:
-    """Return the connection's settings with the case type that was named."""
+    """Return the connection's settings with the given case type."""
     settings, casetype = own(connection), given["casetype_id"]
     if casetype is not None and casetype not in settings.casetypes:
-        raise InvalidCaseError(f'case type "{casetype}" is not the connection\'s: use one of {_list(settings)}')
+        known = ", ".join(settings.casetypes)
+        raise InvalidCaseError(f'case type "{casetype}" is not one of the connection\'s: use one of {known}')
     return settings if casetype is None else settings.model_copy(update={"casetype_id": casetype})
-
-
-def _list(settings: DocsumoConnection) -> str:
-    return ", ".join(settings.casetypes)
 
 
 def _row(raw: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[object, ...]:
@@ -112,11 +109,11 @@ OPERATIONS = (
         "files",
         "a case's files",
         _files,
-        (_CASE_ID, Argument("query", "what the vendor's search is to look for", option=True)),
+        (_CASE_ID, Argument("query", "the text to search for", option=True)),
     ),
     Operation(
         "download",
-        "brings a file of a case here",
+        "downloads a file of a case",
         _download,
         (_CASE_ID, Argument("file", "the file's id, or its name")),
         saves=True,

@@ -1,4 +1,4 @@
-"""What a Docsumo case may be given besides its documents."""
+"""The options of a Docsumo case."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Docsumo's replies, as values. Unknown keys are left alone, missing ones are None, ids are opaque text.
+"""Docsumo's replies, as values. Unknown keys are ignored, missing ones are None, ids are opaque text.
 
-Success is the HTTP status and the envelope's ``status``/``status_code`` together (``dossier.replies.read``).
+A reply is a success if the HTTP status and the envelope's ``status``/``status_code`` both say so
+(``dossier.replies.read``).
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dossier.replies import ERROR, STATUS, identifier, line, missing, name, read
 from dossier.stamps import Stamp
 
 FAILED = frozenset({"erred", "error", "failed"})
-"""Statuses of a case, document or file by which Docsumo gives up on it ("erred" is the public one)."""
+"""Statuses of a case, document or file that Docsumo has given up on (public pages name "erred")."""
 
 PROCESSING = frozenset({"processing", "in_progress", "queued", "pending"})
-"""Statuses of a file on which the vendor works now."""
+"""Statuses of a file that the vendor is processing."""
 WAITING = frozenset({"new", "uploaded"})
-"""Statuses of a file on which it has not begun to work."""
+"""Statuses of a file that the vendor has not begun to process."""
 
 KNOWN = FAILED | {"new", "uploaded", "processing", "reviewing", "review_required", "review_skipped", "processed"}
 """Statuses that the guide or another public page names."""
@@ -30,7 +31,7 @@ KNOWN = FAILED | {"new", "uploaded", "processing", "reviewing", "review_required
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A case as the list gives it (guide 1.B); ``raw`` is the vendor's own object."""
+    """An entry of the list of cases (guide 1.B); ``raw`` is the vendor's object."""
 
     case_id: str | None
     name: str | None
@@ -45,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A case of the list as look-ups take it: with a stand-in for an id that is missing or cannot be used."""
+    """An entry for a look-up: a label stands in for an id that is missing or unusable."""
 
     entry: Listed
     case_id: str | None
@@ -53,7 +54,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the list. ``size`` counts all that it held; ``total`` is None where the vendor doesn't tell."""
+    """One page of the list. ``size`` counts every item in it; ``total`` is None if the vendor does not report it."""
 
     entries: tuple[Entry, ...]
     size: int
@@ -73,7 +74,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A document as an upload's answer lists it (guide 1.A)."""
+    """A document in an upload's answer (guide 1.A)."""
 
     doc_id: str | None
     name: str | None
@@ -93,7 +94,7 @@ def upload_answer(request: Request, reply: Reply) -> UploadAnswer:
     """Read an upload's answer.
 
     Raises:
-        OutcomeUnknownError: a success without ``case_id`` or ``documents``; besides the errors of
+        OutcomeUnknownError: a success without ``case_id`` or ``documents``; also the errors of
             ``dossier.replies.read``.
 
     """
@@ -123,7 +124,7 @@ def page(request: Request, reply: Reply) -> Page:
     """Read one page of cases; the total is ``data.total_count`` or in ``data.pagination``.
 
     Raises:
-        MalformedAnswerError: there is no list of cases; besides the errors of ``dossier.replies.read``.
+        MalformedAnswerError: there is no list of cases; also the errors of ``dossier.replies.read``.
 
     """
     data = _data(read_object(request, reply))
@@ -153,16 +154,16 @@ def entry(raw: dict[str, Any]) -> Entry:
 
 
 def labelled(entries: Sequence[Entry]) -> list[Labelled]:
-    """Return cases of the list as look-ups take them."""
+    """Return entries for a look-up (``dossier.lost``)."""
     names = labels(each.raw.get("case_id") for each in entries)
     return [Labelled(Listed(name, each.created), each.case_id) for name, each in zip(names, entries, strict=True)]
 
 
 def files(request: Request, reply: Reply) -> list[File]:
-    """Read a file search's answer: a bare array, and just as well the usual envelope around one.
+    """Read a file search's answer: a bare array, or the usual envelope around one.
 
     Raises:
-        MalformedAnswerError: there is no list of files; besides the errors of ``dossier.replies.read``.
+        MalformedAnswerError: there is no list of files; also the errors of ``dossier.replies.read``.
 
     """
     listed = file_list(read(request, reply))
@@ -190,18 +191,13 @@ def download_url(request: Request, reply: Reply) -> str:
     """Read a file's temporary URL, unchanged.
 
     Raises:
-        MalformedAnswerError: there is none; besides the errors of ``dossier.replies.read``.
+        MalformedAnswerError: there is none; also the errors of ``dossier.replies.read``.
 
     """
     url = _data(read_object(request, reply)).get("url")
     if not isinstance(url, str) or not url:
         raise missing(request, reply, "url")
     return url
-
-
-def answer(request: Request, reply: Reply) -> dict[str, Any]:
-    """Read an answer whose content nobody needs; see ``dossier.replies.read`` for the errors."""
-    return read_object(request, reply)
 
 
 def text(value: Any) -> str | None:
@@ -212,17 +208,17 @@ def text(value: Any) -> str | None:
 
 
 def status(raw: dict[str, Any]) -> str | None:
-    """Return the vendor's word for how something stands."""
+    """Return the vendor's status, or None."""
     return line(text(raw.get("status")) or "", STATUS) or None
 
 
 def named(raw: dict[str, Any], key: str) -> str | None:
-    """Return a name or title."""
+    """Return the name or title under ``key``, or None."""
     return name(text(raw.get(key)) or "") or None
 
 
 def reason(raw: dict[str, Any]) -> str | None:
-    """Return what an object says went wrong with it, in one line."""
+    """Return an object's error message, in one line, or None."""
     said = next((each for key in ("error", "error_message", "message") if (each := text(raw.get(key)))), None)
     return line(said, ERROR) or None if said else None
 

@@ -1,4 +1,4 @@
-"""Docsumo's requests, as values. Each function names the section of the guide that it follows."""
+"""Docsumo's requests, as values. Each docstring names the section of the guide."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def upload(
     trigger_workflow: bool,
     keep: str | None = None,
 ) -> Request:
-    """Create a case with files, or append files to the case ``case_id`` (guide 1.A and 1.C)."""
+    """Build the request that creates a case with files, or appends files to ``case_id`` (guide 1.A and 1.C)."""
     fields = [("casetype_id", connection.casetype_id), ("trigger_workflow", "true" if trigger_workflow else "false")]
     if case_id is not None:
         fields.append(("case_id", case_id))
@@ -53,9 +53,10 @@ def list_cases(
     own: str | None = None,
     shared: bool = False,
 ) -> Request:
-    """Ask for one page of the case type's cases (guide 1.B); how a filter has several values is a setting.
+    """Build the request for one page of the case type's cases (guide 1.B).
 
-    Of what is kept there is the entry of the case ``own`` alone, if that is given.
+    The connection's ``array_parameters`` decides how a filter carries several values. With ``own``, only the entry of
+    that case is stored.
     """
     query = [("limit", str(limit)), ("offset", str(offset)), ("sort_by", sort_by)]
     query += _array(connection, "stage_id", stage_id)
@@ -66,25 +67,25 @@ def list_cases(
 
 
 def entry_of(page: bytes, *, case_id: str) -> bytes | None:
-    """Return a case's own entry in a page of the list, byte for byte; the others are of other people's cases."""
+    """Return a case's own entry in a page of the list, byte for byte; the other entries belong to other cases."""
     return item_of(page, ("data", "cases"), lambda each: isinstance(each, dict) and each.get("case_id") == case_id)
 
 
 def update_case(
     connection: DocsumoConnection, case_id: str, changes: dict[str, str], *, keep: str | None = None
 ) -> Request:
-    """Set a case's ``stage_id``, ``assigned_to`` or ``case_name`` (guide 1.D). Setting it twice changes nothing."""
+    """Build the request that sets ``stage_id``, ``assigned_to`` or ``case_name`` (guide 1.D). It is idempotent."""
     path = f"/api/v1/external/agents/{segment(connection.casetype_id)}/case/{segment(case_id)}"
     return _request("PATCH", path, json=changes, keep=keep)
 
 
 def search_files(case_id: str, *, query: str, keep: str | None = None, shared: bool = False) -> Request:
-    """Search the files of a case (guide 2, step 1); ``query`` may be empty."""
+    """Build the search for the files of a case (guide 2, step 1); ``query`` may be empty."""
     return _request("GET", f"/api/v1/chatot/cases/{segment(case_id)}/files", (("q", query),), keep=keep, shared=shared)
 
 
 def download_url(case_id: str, file_id: str) -> Request:
-    """Ask for a file's temporary URL (guide 2, step 2)."""
+    """Build the request for a file's temporary URL (guide 2, step 2)."""
     path = f"/api/v1/chatot/cases/{segment(case_id)}/chat/artifacts/{segment(file_id)}/url"
     return _request("GET", path, (("download", "true"),))
 

@@ -1,4 +1,4 @@
-"""From the raw answers that were kept of a Docsumo case to Dossier's own result."""
+"""Build Dossier's result from the stored raw answers of a Docsumo case."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Ended = Literal["completed", "completed_with_failures", "failed"]
 
 
 def gave_up(entry: Entry, done: Done) -> bool:
-    """Whether the vendor gave up on a case: a failing status that the connection does not call done."""
+    """Whether the vendor gave up on a case: a failing status that ``done`` does not list."""
     return _word(entry.status) in replies.FAILED and not is_done(entry, done)
 
 
 def is_done(entry: Entry, done: Done) -> bool:
-    """Whether a case counts as finished by the connection's ``done``; a status is the same in capital letters."""
+    """Whether a case counts as finished by the connection's ``done``; the status is compared case-insensitively."""
     return _word(entry.status) in {each.lower() for each in done.status} or entry.stage_id in done.stage_id
 
 
 def failure(status: str | None, error: str | None) -> str | None:
-    """Return why something failed, or None if its status is no failing one."""
+    """Return why something failed, or None if its status is not a failing one."""
     if _word(status) not in replies.FAILED:
         return None
     return f'the vendor says "{status}"' + (f": {error}" if error else "")
@@ -44,17 +44,20 @@ def _word(status: str | None) -> str:
 def read_result(
     case: CaseView, done: Done, raw: Mapping[str, bytes], *, title: str | None, triggered: bool = True
 ) -> Result:
-    """Build the result of a case from its raw answers; what they lack is left out. ``title`` is None for the vendor's.
+    """Build the result of a case from its raw answers; missing parts are left out. ``title`` replaces the vendor's.
 
-    The guide names no extracted values in any JSON answer: they are in the files, which are artifacts.
+    No JSON answer of the guide contains extracted values: they are in the files, which are artifacts.
     """
     entry = _entry(raw.get(CASE), case.case_id)
     found = _files(raw)
-    sent = [each for name in raw if name.startswith(UPLOAD) for each in _documents(raw[name])]
+    uploads = [_data(raw[name]) for name in raw if name.startswith(UPLOAD)]  # items() would read every artifact
+    sent = [each for upload in uploads for each in replies.documents_of(upload) or []]
     documents = _of_case(case, found, sent) if case.documents else [_of_file(each) for each in found]
     finished = entry is None or is_done(entry, done) or case.completed
     if not finished and triggered:
-        documents = [_unfinished(each) for each in documents]
+        for each in documents:
+            if not each.error and _word(each.status) in replies.PROCESSING | replies.WAITING:
+                each.error = UNFINISHED
     failed = entry is not None and gave_up(entry, done)
     errors = [each.error for each in documents if each.error]
     wholly = bool(errors) and len(errors) == len(documents)
@@ -67,11 +70,11 @@ def read_result(
     return Result(
         case_id=case.case_id,
         vendor_status=entry.status if entry else None,
-        stage_id=said.stage_id if said else None,
-        assigned_to=said.assigned_to if said else None,
+        stage_id=latest.stage_id if latest else None,
+        assigned_to=latest.assigned_to if latest else None,
         status="uploaded" if ended == "completed" and not finished else ended,
         reason=failure(entry.status, entry.error) if entry is not None and failed else reason,
-        title=title or (said.name if said else None),
+        title=title or (latest.name if latest else None),
         documents=documents,
         warnings=[NO_FILES] if FILES in raw and case.documents and not found else [],
     )
@@ -90,7 +93,7 @@ def _unfinished(document: DocumentResult) -> DocumentResult:
 
 
 def _files(raw: Mapping[str, bytes]) -> list[File]:
-    """Return the files of the search; where that found none, those that were found by the documents' names."""
+    """Return the files of the search, or, if it has none, the files that the searches by document name list."""
     found = replies.file_list(_json(raw.get(FILES))) or []
     if found:
         return found
@@ -112,9 +115,9 @@ def _after(answer: dict[str, Any], entry: Entry | None, *, since: bool) -> Entry
 
 
 def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[DocumentResult]:
-    """Say how each document stands: by its file if that can be told, else as its upload's answer said.
+    """Return each document's state: from its file if that is known, else from its upload's answer.
 
-    A version of a document that somebody has put beside it stands by itself, after them.
+    Versions that somebody else added follow as results of their own.
     """
     left = list(sent)
     answers = {each.index: _take_answer(each, left) for each in case.documents}
@@ -146,7 +149,7 @@ def _take_answer(document: Document, answers: list[Sent]) -> Sent | None:
 
 
 def _entry(body: bytes | None, case_id: str | None) -> Entry | None:
-    """Return the case's entry: kept by itself, or (by the version before) within its page of the list."""
+    """Return the case's entry: stored by itself or, by an earlier version of Dossier, in its page of the list."""
     answer = _json(body)
     if isinstance(answer, dict) and "case_id" in answer:
         own = replies.entry(answer)
@@ -154,10 +157,6 @@ def _entry(body: bytes | None, case_id: str | None) -> Entry | None:
     listed = _data(body).get("cases")
     entries = [replies.entry(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return next((each for each in entries if each.case_id == case_id), None)
-
-
-def _documents(body: bytes) -> list[Sent]:
-    return replies.documents_of(_data(body)) or []
 
 
 def _data(body: bytes | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What ``connections.toml`` may say about a Docsumo account."""
+"""Settings of a Docsumo account in ``connections.toml``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 class Done(Settings):
     """What counts as finished: the case's status or its stage, whichever matches first.
 
-    Which of the two a case type uses is a matter of its workflow ("Stage and status are two things").
+    A case type's workflow decides which of the two it uses.
     """
 
     status: tuple[Id, ...] = ()
@@ -30,26 +30,26 @@ class Done(Settings):
 
 
 class Artifacts(Settings):
-    """Which files of a case are fetched."""
+    """Which files of a case are downloaded."""
 
     query: str = Field(default="", max_length=512)
-    """Sent as the file search's ``q``: a search of the vendor's own, so a narrowing, never an equality."""
+    """Sent as the file search's ``q``, which is a full-text search and no exact match."""
     include: tuple[str, ...] = ("*",)
-    """Globs on the file name, upper and lower case told apart; a file that matches one of them is fetched."""
+    """Case-sensitive globs on the file name; a file that matches any of them is downloaded."""
 
 
 class Fields(Settings):
-    """Where the extracted values are: in JSON files of the case, since the API itself gives none."""
+    """Where the extracted values are: in JSON files of the case, since no API answer contains them."""
 
     artifact: str = Field(default="*.json", min_length=1, max_length=512)
-    """Glob on the file's name."""
+    """Glob on the file name."""
     path: str = Field(min_length=1, max_length=2048)
     """JMESPath in the file to an object of values (``documents[0].fields``) or to a list of fields; https://jmespath.org."""
     key: str = "key"
     name: str = "name"
     value: str = "value"
     confidence: str = "confidence"
-    """What a field in a list calls these."""
+    """The keys under which a field in a list has these."""
 
     @field_validator("path")
     @classmethod
@@ -65,16 +65,16 @@ class Fields(Settings):
 
 
 class After(Settings):
-    """What is set on a case once its results are collected; what is left out stays as it is."""
+    """What is set on a case once its results are collected. Values that are left out stay unchanged."""
 
     stage_id: Id | None = None
     assigned_to: Id | None = None
     case_name: Id | None = None
-    """``{reference}`` in it stands for the case's reference."""
+    """``{reference}`` is replaced by the case's reference."""
 
 
 class PatientPoll(Poll):
-    """People review Docsumo's cases: they are waited for days."""
+    """Poll settings with a deadline of days: people review Docsumo's cases."""
 
     deadline: float = Field(default=5 * 86400, gt=0, le=LONGEST_DEADLINE)
 
@@ -88,13 +88,13 @@ class DocsumoConnection(Connection):
     """Other case types that a case may choose by its option ``casetype_id``."""
     poll: PatientPoll = PatientPoll()
     trigger_workflow: bool = True
-    """Whether the workflow runs once the last document of a case is uploaded; a case's option overrides it."""
+    """Whether the workflow runs once a case's last document is uploaded; the option of that name overrides it."""
     done: Done = Done(status=("processed",))
     artifacts: Artifacts = Artifacts()
     after: After = After()
     fields: Fields | None = None
     array_parameters: Literal["repeat", "comma", "brackets"] = "repeat"
-    """How a list is sent in a query: ``a=1&a=2``, ``a=1,2`` or ``a[]=1&a[]=2``; the guide says "Array" alone."""
+    """How a list is sent in a query: ``a=1&a=2``, ``a=1,2`` or ``a[]=1&a[]=2``. The guide only says "Array"."""
     key_header: Literal["x-api-key", "apikey"] = "x-api-key"
     """``apikey`` for older versions of the API (guide, "Authentication & Headers")."""
     storage_hosts: tuple[str, ...] = ("storage.googleapis.com",)
@@ -106,12 +106,12 @@ class DocsumoConnection(Connection):
         return tuple(dict.fromkeys((self.casetype_id, *self.casetype_ids)))
 
     def gives_confidences(self) -> bool:
-        """Return whether the connection says where fields are: the API gives none."""
+        """Return whether ``fields`` is set: no API answer contains values."""
         return self.fields is not None
 
 
 def own(connection: Connection) -> DocsumoConnection:
-    """Return ``connection`` as what it is.
+    """Return ``connection`` typed as Docsumo's.
 
     Raises:
         ConfigurationError: it belongs to another vendor.

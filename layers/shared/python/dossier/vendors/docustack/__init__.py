@@ -1,7 +1,7 @@
 """DocuStack: documents in, extracted fields out.
 
-``requests`` builds what is sent, ``answers`` and ``batch`` read what comes back, ``lookup`` finds an upload whose
-answer was lost, ``results`` and ``hints`` read kept answers and deliveries; ``adapter`` is the vendor port over them.
+``requests`` builds requests, ``answers`` and ``batch`` read replies, ``lookup`` looks up an upload whose answer was
+lost, ``results`` reads stored answers, ``hints`` reads deliveries. ``adapter`` is the vendor port.
 """
 
 from __future__ import annotations

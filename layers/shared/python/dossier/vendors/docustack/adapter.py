@@ -1,4 +1,4 @@
-"""The vendor port over DocuStack's API."""
+"""The DocuStack adapter."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ from dossier.vendors.docustack.options import options
 from dossier.vendors.docustack.settings import DocuStackConnection, key_header, own, schemes
 
 MAX_BYTES = 100 * 1024 * 1024
-"""Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
+"""Largest document that is sent, in bytes. The guide gives no limit; this one catches mistakes."""
 BATCH_SIZE = 100
 """Most documents in one batch request. The guide gives no limit."""
 SETTLE = timedelta(seconds=60)
-"""How long after a batch its documents may still be missing from the list: it is ingested in the background."""
+"""How long after a batch its documents may be missing from the list: the vendor ingests them in the background."""
 MOST_COMPARED = 60
-"""Most documents of a case whose names are compared, each with each, to upload several at once."""
+"""In a case with more documents, names are not compared pairwise, and documents are uploaded one at a time."""
 PAGES = 20
 """Most pages of the list that one look-up reads."""
 
 
 class DocuStack(NoCaseList):
-    """DocuStack as a vendor: no cases, one upload per file, references in batches, one phase."""
+    """DocuStack's API: no cases, one upload per file, references in batches, one phase."""
 
     name = "docustack"
     media_types = frozenset({PDF, JPEG, TIFF})
@@ -72,11 +72,11 @@ class DocuStack(NoCaseList):
     refusal = REFUSAL
 
     def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
-        """Return the key's header; refuses a key of the other mode (see ``settings.key_header``)."""
+        """Return the key's header; reject a key of the other mode (see ``settings.key_header``)."""
         return key_header(own(connection), api_key)
 
     def validate(self, case: CaseView) -> None:
-        """Refuse a ``case_id``, unknown options, and references that DocuStack cannot read."""
+        """Reject a ``case_id``, unknown options, and references that DocuStack cannot read."""
         if case.case_id is not None:
             raise InvalidCaseError("DocuStack has no cases: leave out case_id")
         if not case.documents:
@@ -93,7 +93,7 @@ class DocuStack(NoCaseList):
         return files + [referred[start : start + BATCH_SIZE] for start in range(0, len(referred), BATCH_SIZE)]
 
     def uploads_at_once(self, case: CaseView) -> int:
-        """Return the connection's concurrency; 1 if documents have names of which one may be listed as the other."""
+        """Return the connection's concurrency, or 1 if DocuStack may list one document under another one's name."""
         names = [document.name for document in case.documents[:MOST_COMPARED]]
         apart = len(names) == len(case.documents) and not any(
             alike(one, other) for place, one in enumerate(names) for other in (*names[:place], *names[place + 1 :])
@@ -111,7 +111,7 @@ class DocuStack(NoCaseList):
         return None
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: what an upload made is told by what was listed before (``listed``)."""
+        """Return nothing, without a request: a look-up compares with ``listed`` instead."""
         yield from ()
         return frozenset()
 
@@ -124,7 +124,7 @@ class DocuStack(NoCaseList):
         """Upload one file, or submit a batch of references.
 
         Raises:
-            OutcomeUnknownError: also where a batch was taken but its answer does not name every document's id.
+            OutcomeUnknownError: also if a batch was accepted, but its answer does not name every document's id.
 
         """
         documents = _pick(case, batch)
@@ -144,21 +144,21 @@ class DocuStack(NoCaseList):
         uploaded = read_batch(read(request, reply), documents)
         lacking = [each for each in documents if each.index not in {**uploaded.document_ids, **uploaded.failures}]
         if lacking:
-            # The batch was taken: never again. Which ids its documents have got is find_uploaded's to learn.
+            # The batch was accepted and must not be sent again: find_uploaded looks up the missing ids.
             job = f" (job {uploaded.job_id})" if uploaded.job_id else ""
-            raise OutcomeUnknownError(f"the batch was taken{job}, but its answer gives no id for {_names(lacking)}")
+            raise OutcomeUnknownError(f"the batch was accepted{job}, but its answer gives no id for {_names(lacking)}")
         return uploaded
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look the documents up in the account's list.
+        """Look up the documents in the account's list.
 
-        A single file was not uploaded if the list has nothing that it can be. A batch that it lacks may still be
-        ingested: the look-up is worth repeating for ``SETTLE``, and then an operator has to tell.
+        A single file was not uploaded if no listed document can be it. The documents of a batch may be missing while
+        the vendor ingests them: the look-up is repeated for ``SETTLE``, then an operator is asked.
 
         Raises:
             NotReadyError: the batch's documents may still be on their way.
-            NeedsAttentionError: there is no list, it may be cut, or it cannot be told which is the upload's; what an
-                operator named is not the upload's.
+            NeedsAttentionError: there is no list, it may be incomplete, or it is not clear which document is the
+                upload's; or the id that an operator named is not the upload's.
 
         """
         documents = _pick(case, batch)
@@ -172,7 +172,7 @@ class DocuStack(NoCaseList):
         taken = {each.document_id for each in case.documents}
         left = {each.id for each in suspects(entries, intent)} - taken
         found = [each for each in listing.documents if each.label in left]
-        # a document is listed by itself, so another request made it if any of its documents may be that
+        # Documents are listed one by one, so each name of another request is compared by itself.
         intent = replace(intent, others=tuple((name,) for names in intent.others for name in names))
         if _is_referred(case, documents[0]):
             return _batch_found(documents, found, intent, listing)
@@ -189,9 +189,9 @@ class DocuStack(NoCaseList):
         answer = read_object(request, (yield request))
         connection = _of(case)
         for key, own_id in (("organization_id", connection.organization_id), ("schema_id", connection.schema_id)):
-            told = first_id(answer, key)
-            if told is not None and told != own_id:
-                raise NeedsAttentionError(f"{named} has {key} {told}, and this case's is {own_id}")
+            found = first_id(answer, key)
+            if found is not None and found != own_id:
+                raise NeedsAttentionError(f"{named} has {key} {found}, but this case's is {own_id}")
         name = text(answer.get("name")) or text(answer.get("filename"))
         check_name(named, [each.name for each in documents], [name] if name else [], intent)
         document_id = first_id(answer, "id", "document_id") or named
@@ -208,8 +208,8 @@ class DocuStack(NoCaseList):
         pairs = lookup.pair_all(documents, found)
         if len(pairs.found) < len(documents):
             raise NeedsAttentionError(
-                f"job {named} is not the batch's: DocuStack lists {len(found)} documents of that job, of which "
-                f"{len(pairs.found)} have the names of the {len(documents)} that were sent"
+                f"job {named} is not the batch's: DocuStack lists {len(found)} documents of that job, and "
+                f"{len(pairs.found)} of them have names of the {len(documents)} that were sent"
             )
         ids = {documents[place].index: found[other].label for place, other in pairs.found.items()}
         return Uploaded(document_ids=ids, job_id=named)
@@ -221,17 +221,17 @@ class DocuStack(NoCaseList):
         try:
             return (yield from self._list(enough, shared=intent.settled))
         except StrayAnswerError as error:
-            if not error.worded:  # a gateway's: it says nothing about the list
+            if not error.worded:  # a gateway's answer says nothing about the list
                 raise
             raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
         except (VendorRejectedError, MalformedAnswerError) as error:
             raise NeedsAttentionError(f"{_lost(documents)}: {error}") from error
 
     def _list(self, enough: Callable[[lookup.Listing], bool], *, shared: bool = False) -> Flow[lookup.Listing]:
-        """Return the list, until it is ``enough`` if its answers say how to read on.
+        """Read the list until it is ``enough``, as far as its answers contain their paging.
 
         Raises:
-            MalformedAnswerError: there is no list in an answer; besides ``dossier.replies.read``'s.
+            MalformedAnswerError: an answer contains no list; also the errors of ``dossier.replies.read``.
 
         """
         listing = lookup.Listing((), whole=False, next_offset=0)
@@ -239,7 +239,7 @@ class DocuStack(NoCaseList):
             request = requests.listing(listing.next_offset or 0, shared=shared)
             page = lookup.read_listing(read(request, (yield request)))
             if page is None:
-                raise MalformedAnswerError(f"{request.path} answered no list")
+                raise MalformedAnswerError(f"the vendor's answer to {request.path} contains no list")
             before, listing = listing, listing + page
             nothing_new = len(listing.documents) == len(before.documents)
             if nothing_new or listing.next_offset is None or enough(listing):
@@ -247,7 +247,7 @@ class DocuStack(NoCaseList):
         return listing
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002 - the port's
-        """Ask for the status of each pending document (guide, "Step 3")."""
+        """Request the status of each pending document (guide, "Step 3")."""
         states: dict[str, DocumentState] = {}
         for document_id in pending:
             request = requests.status(document_id)
@@ -273,9 +273,9 @@ class DocuStack(NoCaseList):
         yield from ()
 
     def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
-        """List one JSON per document that DocuStack has taken, failed ones included: it may say why.
+        """List one JSON file per document that DocuStack accepted; that of a failed document may give the reason.
 
-        Names are the documents' own, so two of them may be the same.
+        The files are named after the documents, so two names may be equal.
         """
         yield from ()
         return [
@@ -285,21 +285,21 @@ class DocuStack(NoCaseList):
         ]
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's
-        """Return the document's API path; its body is kept as ``document-<id>``."""
+        """Return the document's API path; its body is stored as ``document-<id>``."""
         yield from ()
         document_id = artifact.source
         return Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id))
 
     def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's
-        """Do nothing: DocuStack has nothing to be told afterwards."""
+        """Do nothing: DocuStack has no after-steps."""
         yield from ()
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
-        """Build the result from the kept ``document-<id>`` answers."""
+        """Build the result from the stored ``document-<id>`` answers."""
         return results.read_result(case, raw)
 
     def read_hint(self, body: bytes) -> Hint | None:
-        """Return the document and job that a delivery names."""
+        """Return the document and job ids that a delivery names."""
         return hints.read_hint(body)
 
     def created(
@@ -308,7 +308,7 @@ class DocuStack(NoCaseList):
         since: datetime,
         recorded: Mapping[str, datetime],
     ) -> Flow[Mapping[str, datetime]]:
-        """Read the account's list of documents, as far back as ``since`` if its answers say how to read on."""
+        """Read the account's list of documents back to ``since``, as far as its answers contain their paging."""
 
         def times(listing: lookup.Listing) -> dict[str, datetime]:
             named = [each for each in listing.documents if usable(each.label)]
@@ -321,7 +321,7 @@ class DocuStack(NoCaseList):
         return {name: at for name, at in times(listing).items() if at >= since}
 
     def check(self, connection: Connection) -> Flow[str]:
-        """List documents, as the guide's authentication example does: it proves URL and key."""
+        """List documents, as the guide's authentication example does, which proves URL and key."""
         request = requests.listing()
         reply = yield request
         try:
@@ -332,7 +332,7 @@ class DocuStack(NoCaseList):
             listing = None
         mode = own(connection).mode
         if listing is None:
-            return f"answers ({mode}), but lists no documents: lost upload answers will be asked of you"
+            return f"answers ({mode}), but has no list of documents: you will be asked about lost upload answers"
         return f"the key is accepted ({mode}); {len(listing.documents)} document(s) listed"
 
 
@@ -344,7 +344,7 @@ def _of(case: CaseView) -> DocuStackConnection:
 
 
 def _is_referred(case: CaseView, document: Document) -> bool:
-    """Whether a document goes by reference: it came as one, or one is made for it when it is sent."""
+    """Whether a document is sent by reference: submitted as one, or presigned when it is sent."""
     return document.ref is not None or case.options.get(BY_REFERENCE) == PRESIGNED
 
 
@@ -356,7 +356,7 @@ def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
 def _batch_found(
     documents: Sequence[Document], found: Sequence[lookup.Listed], intent: Intent, listing: lookup.Listing
 ) -> Uploaded:
-    """Tell a batch's documents from what may be theirs: all of them, or none is taken."""
+    """Match a batch's documents with the suspects; accept all of them or none."""
     pairs = lookup.pair_all(documents, found)
     chosen = {documents[place].index: found[other] for place, other in pairs.found.items()}
     whole = len(chosen) == len(documents)
@@ -370,12 +370,12 @@ def _batch_found(
         ids = {index: each.label for index, each in chosen.items()}
         return Uploaded(document_ids=ids, job_id=next(each.job_id for each in chosen.values()))
     if not whole and now() - intent.at < SETTLE:
-        raise NotReadyError(f"{_lost(documents)}: not all of them are listed yet")
-    others = f", and what may be them: {', '.join(each.label for each in found[:5])}" if found else ""
+        raise NotReadyError(f"{_lost(documents)}: not all documents are listed yet")
+    others = f"; possible matches: {', '.join(each.label for each in found[:5])}" if found else ""
     jobs = {each.job_id: each for each in found if each.job_id is not None}
     choices = [lookup.job_choice(job_id, found) for job_id in jobs]
-    told = f"{_lost(documents)}: DocuStack's list has {len(chosen)} of them{others}"
-    raise NeedsAttentionError(told, choices=choices)
+    problem = f"{_lost(documents)}: DocuStack's list has {len(chosen)} of {len(documents)} documents{others}"
+    raise NeedsAttentionError(problem, choices=choices)
 
 
 def _names(documents: Sequence[Document]) -> str:
@@ -384,4 +384,4 @@ def _names(documents: Sequence[Document]) -> str:
 
 
 def _lost(documents: Sequence[Document]) -> str:
-    return f"the answer to the upload of {_names(documents)} was lost, and it cannot be told whether it took effect"
+    return f"the answer to the upload of {_names(documents)} was lost, and it is unknown whether it took effect"

@@ -1,4 +1,4 @@
-"""Reading DocuStack's answers leniently: unknown keys, missing keys and other types never break it."""
+"""Read DocuStack's answers. Unknown keys, missing keys and other types never raise."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ ENDED = {"completed": False, "failed": True}
 """The terminal statuses (guide, "Step 3"), and whether they mean failure."""
 
 MOST_FIELDS = 1_000_000
-"""Most fields that a document is taken to have."""
+"""A larger ``fields_extracted`` is ignored."""
 
 NO_REASON = "DocuStack could not extract it"
-"""What is said of a failed document of which the vendor says nothing."""
+"""The error of a failed document for which the vendor gives no reason."""
 
 RUNNING = frozenset({"uploaded", "pending", "queued", "processing", "in_progress", "running", "extracting"})
-"""Ordinary words for "still running". The guide names none; whatever is not here either is reported as unknown."""
+"""Usual words for "still running"; the guide names none. Any other word is reported as unknown."""
 
 
 def first_id(value: Mapping[str, Any], *keys: str) -> str | None:
-    """Return the first id that stands under one of ``keys``."""
+    """Return the first id under one of ``keys``, or None."""
     return next((found for key in keys if (found := identifier(value.get(key)))), None)
 
 
 text = text_of
-"""A value as the vendor wrote it: text as it is, None as None, anything else as JSON."""
+"""A value as the vendor wrote it: text and None unchanged, anything else as JSON."""
 
 
 def problem(value: Mapping[str, Any]) -> str | None:
-    """Return what an answer says went wrong, where it says so."""
+    """Return an answer's error message, in one line, or None."""
     for key in ("error", "error_message", "failure_reason", "detail"):
         said = value.get(key)
         if isinstance(said, Mapping):
@@ -43,7 +43,7 @@ def problem(value: Mapping[str, Any]) -> str | None:
 
 
 def document_state(answer: Mapping[str, Any]) -> DocumentState:
-    """Return how a document stands; whatever is neither completed nor failed is still running."""
+    """Return a document's state; any status but ``completed`` and ``failed`` is still running."""
     status = line(text(answer.get("status")) or "", STATUS)
     word = status.lower()
     failed = ENDED.get(word, False)
@@ -63,5 +63,5 @@ def document_state(answer: Mapping[str, Any]) -> DocumentState:
 
 
 def is_unknown(status: str) -> bool:
-    """Whether a status is neither one of the guide's nor an ordinary word for "running"."""
+    """Whether a status is neither in the guide nor in ``RUNNING``."""
     return status.lower() not in ENDED and status.lower() not in RUNNING

@@ -1,4 +1,4 @@
-"""Reading the answer to a batch: the guide shows none, so it is matched to what was sent by whatever it names."""
+"""Read the answer to a batch. The guide shows none, so items are matched with documents by whatever they contain."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dossier.replies import ERROR, identifier, line
 from dossier.vendors.docustack.answers import first_id, problem, text
 
 TAKEN = ("documents", "results", "items", "accepted")
-"""Keys under which accepted documents (or all of them) may be listed."""
+"""Keys under which accepted documents, or all of them, may be listed."""
 REFUSED = ("rejected", "failed", "errors")
-"""Keys under which refused documents may be listed."""
+"""Keys under which rejected documents may be listed."""
 REFUSALS = frozenset({"failed", "error", "rejected", "invalid", "refused"})
-"""Item statuses that, without a document id, mean that a document was not taken."""
+"""Item statuses that, without a document id, mean that a document was rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the answer says of one document."""
+    """The answer's item for one document."""
 
     document_id: str | None = None
     ref: str | None = None
@@ -30,11 +30,10 @@ class Item:
 
 
 def read_batch(answer: object, documents: Sequence[Document]) -> Uploaded:
-    """Return an id or a refusal for each document that the answer tells of.
+    """Return an id or a rejection for each document in the answer.
 
-    An item is matched by its ``ref`` (with its query, else without), else by its ``name``, else by its place, the last
-    only where as many items as documents are left. A document without an answer is in neither map: it has to be
-    looked up.
+    An item is matched by its ``ref`` (with its query, then without), then by its ``name``, then by its position if as
+    many items as documents are left. A document without an item is in neither map and has to be looked up.
     """
     items = [item for item in _items(answer) if item.document_id or item.refusal]
     pairs = _match(items, documents)
@@ -75,20 +74,20 @@ def _item(entry: object) -> Item:
     refusal = problem(entry)
     status = str(entry.get("status") or "").lower()
     if refusal is None and document_id is None and status in REFUSALS:
-        refusal = f"DocuStack refused it ({status})"
+        refusal = f"DocuStack rejected it ({status})"
     return Item(document_id, text(entry.get("ref")), text(entry.get("name")), refusal)
 
 
 def _refused(entry: object) -> Item:
     if not isinstance(entry, dict):
-        return Item(ref=text(entry), name=text(entry), refusal="DocuStack refused it")
+        return Item(ref=text(entry), name=text(entry), refusal="DocuStack rejected it")
     item = _item(entry)
-    refusal = item.refusal or line(text(entry.get("message")) or "", ERROR) or "DocuStack refused it"
+    refusal = item.refusal or line(text(entry.get("message")) or "", ERROR) or "DocuStack rejected it"
     return replace(item, document_id=None, refusal=refusal)
 
 
 def _match(items: Sequence[Item], documents: Sequence[Document]) -> dict[int, Item]:
-    """Pair items with documents, each at most once, the surest way first."""
+    """Pair items with documents, each at most once, most reliable match first."""
     left_items, left = _distinct(items), list(documents)
     pairs: dict[int, Item] = {}
 
@@ -110,12 +109,12 @@ def _match(items: Sequence[Item], documents: Sequence[Document]) -> dict[int, It
 
 
 def _bare(ref: str) -> str:
-    """Return a reference without its query: a signed one does not come back as it was sent."""
+    """Return a reference without its query: the vendor may not repeat the signature of a presigned URL."""
     return ref.partition("?")[0]
 
 
 def _distinct(items: Sequence[Item]) -> list[Item]:
-    """Drop an item that only repeats an id (``document_ids`` beside ``documents``), keeping the one that says more."""
+    """Drop items that only repeat an id (``document_ids`` beside ``documents``)."""
     seen: dict[object, Item] = {}
     for place, item in enumerate(items):
         key: object = item.document_id or place

@@ -1,6 +1,6 @@
-"""The fields that DocuStack's guide shows, by the name under which an answer is kept (``dossier.drift``).
+"""The fields that DocuStack's guide documents, by the name under which an answer is stored (``dossier.drift``).
 
-The answer to a batch is not here: the guide shows none, so nothing in it is new or missing.
+The guide does not document the answer to a batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FIELD = ("field_key", "field_name", "value", "confidence", "was_inferred", "man
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     "document-": ("id", "name", "status", "error_message?", *(f"field_values[].{each}" for each in _FIELD)),
 }
-"""``error_message`` is what the guide's events call it; a failed document says so too."""
+"""``error_message`` comes from the guide's events; a failed document has it too."""
 
 REFUSAL: Refusal = (frozenset({"detail"}),)
-"""What a refusal has (guide, "Error responses")."""
+"""The keys of a rejection (guide, "Error responses")."""

@@ -1,4 +1,4 @@
-"""Reading a delivery (guide, "Webhooks", "Events"): which document or job it is about, nothing more."""
+"""Read the document and job ids from a delivery (guide, "Webhooks", "Events")."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dossier.ports import Hint
 
 
 def read_hint(body: bytes) -> Hint | None:
-    """Return the ids in a delivery, whatever its event; None if it names none.
+    """Return the ids in a delivery of any event, or None.
 
-    ``document_completed`` names its document and job, ``job_completed`` and ``job_failed`` only their job: which
-    documents belong to a job is the caller's to know. ``job_failed`` says why in ``error_message``.
+    ``document_completed`` names its document and job; ``job_completed`` and ``job_failed`` only their job. The caller
+    knows which documents belong to a job. ``job_failed`` gives its reason in ``error_message``.
     """
     delivery = Delivery(body)
     documents, jobs = delivery.ids("document"), delivery.ids("job")

@@ -1,7 +1,7 @@
-"""Finding an upload whose answer was lost, in the account's list of documents.
+"""Look up an upload whose answer was lost in the account's list of documents.
 
-The list's shape is undocumented (``GET /api/v1/documents`` appears only in the guide's authentication example): a bare
-array or an envelope are both read, and no order of it is assumed but what its own times tell (``dossier.lost``).
+The guide does not document the list (``GET /api/v1/documents`` appears only in its authentication example). A bare
+array and an envelope are both accepted, and only the list's own times say how it is ordered (``dossier.lost``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dossier.stamps import Stamp
 from dossier.vendors.docustack.answers import first_id, text
 
 ROUND = (10, 25)
-"""A list of a multiple of one of these, without a total, may be the first page of a longer one."""
+"""Usual page sizes: a list without a total whose length is a multiple of one may have more pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A document in the account's list; ``label`` is its id, or stands for one that cannot be used."""
+    """A document in the account's list; ``label`` is its id, or a stand-in for an unusable one."""
 
     label: str
     name: str | None = None
@@ -34,21 +34,21 @@ class Listed:
 
     @property
     def entry(self) -> Entry:
-        """The document as look-ups take it."""
+        """The document as an entry for ``dossier.lost``."""
         return Entry(self.label, self.created)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it may be known by: its name, and the last part of its reference's path."""
+        """Its name, and the last part of its reference's path."""
         refs = (self.ref.partition("?")[0].rstrip("/").rpartition("/")[2],) if self.ref else ()
         return tuple(each for each in (self.name, *refs) if each)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What was listed; ``whole`` unless an answer shows that there are, or may be, more pages.
+    """The documents that were listed; ``whole`` is False if there are, or may be, more pages.
 
-    ``next_offset`` is where the next page begins, where the answer itself tells its paging.
+    ``next_offset`` is where the next page begins, if the answer contains its paging.
     """
 
     documents: tuple[Listed, ...]
@@ -56,43 +56,43 @@ class Listing:
     next_offset: int | None = None
 
     def __add__(self, page: Listing) -> Listing:
-        """Return this listing with one more page; a document that moved to the next page counts once."""
+        """Return this listing with one more page; a document on both pages is counted once."""
         known = {each.label for each in self.documents}
         fresh = tuple(each for each in page.documents if each.label not in known)
         return Listing(self.documents + fresh, page.whole, page.next_offset)
 
     @property
     def entries(self) -> list[Entry]:
-        """The documents as look-ups take them."""
+        """The documents as entries for ``dossier.lost``."""
         return [each.entry for each in self.documents]
 
     @property
     def seen(self) -> Seen:
-        """What is known of the list before an upload."""
+        """The listing as the state of the list before an upload."""
         stamps = [each.created for each in self.documents]
         dated = None not in stamps and len({each.zoned for each in stamps if each}) == 1
         return Seen(tuple(each.label for each in self.documents), whole=self.whole, dated=dated)
 
 
 def read_listing(answer: object) -> Listing | None:
-    """Read the list's answer; None if no list is in it."""
+    """Read the list's answer; None if it contains no list."""
     envelope: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
     entries = entries_of(answer)
     if entries is None:
         return None
     objects = [each for each in entries if isinstance(each, dict)]
-    names = labels(_raw_id(each) for each in objects)
+    names = labels(each.get("document_id") or each.get("id") for each in objects)
     documents = tuple(_listed(each, label) for each, label in zip(objects, names, strict=True))
     return Listing(documents, *_paging(envelope, len(entries)))
 
 
 def entries_of(answer: object) -> Sequence[Any] | None:
-    """Return what a list's answer lists, as it is; None if no list is in it."""
+    """Return the list in an answer, undecoded; None if it contains no list."""
     return answer if isinstance(answer, list) else _list_in(answer if isinstance(answer, dict) else {})
 
 
 def candidate(listed: Listed, document: Document, intent: Intent, entries: Sequence[Entry]) -> Candidate:
-    """Return a suspect as what a document's upload may have made: by its reference, or the name that is most like."""
+    """Return a suspect as a candidate for a document's upload, by its reference or the name that fits best."""
     new = is_new(listed.entry, entries, intent)
     if listed.ref is not None and listed.ref == document.ref:
         return Candidate(listed.label, listed.names, Fit.SAME, new=new, created=listed.created)
@@ -102,13 +102,13 @@ def candidate(listed: Listed, document: Document, intent: Intent, entries: Seque
 
 
 def job_choice(job_id: str, listed: Sequence[Listed]) -> Choice:
-    """Return what an operator is shown of a batch's job."""
+    """Return the choice that an operator sees for a batch's job."""
     mine = [each for each in listed if each.job_id == job_id]
     return choice(job_id, [name for each in mine for name in each.names[:1]], mine[0].created)
 
 
 def pair_all(documents: Sequence[Document], listed: Sequence[Listed]) -> Pairs:
-    """Match the documents of a batch with what is listed: by reference, then by name."""
+    """Match the documents of a batch with the listed ones: by reference, then by name."""
     by_ref: dict[int, int] = {}
     for place, document in enumerate(documents):
         refs = (
@@ -136,10 +136,6 @@ def _list_in(envelope: Mapping[str, Any]) -> Sequence[Any] | None:
     return None
 
 
-def _raw_id(entry: Mapping[str, Any]) -> object:
-    return entry.get("document_id") or entry.get("id")
-
-
 def _listed(entry: Mapping[str, Any], label: str) -> Listed:
     return Listed(
         label=label,
@@ -151,13 +147,13 @@ def _listed(entry: Mapping[str, Any], label: str) -> Listed:
 
 
 def _paging(envelope: Mapping[str, Any], count: int) -> tuple[bool, int | None]:
-    """Return whether the list ends with this page, and else where the next one begins, if that is told."""
+    """Return whether the list ends with this page, and the offset of the next page if the answer gives one."""
     page = envelope.get("pagination")
-    told = {**envelope, **page} if isinstance(page, dict) else envelope
-    offset = _count(told.get("offset"))
+    paging = {**envelope, **page} if isinstance(page, dict) else envelope
+    offset = _count(paging.get("offset"))
     end = (offset or 0) + count
-    total = next((found for key in ("total", "total_count") if (found := _count(told.get(key))) is not None), None)
-    more = told.get("has_more") or any(told.get(key) for key in ("next", "next_cursor", "next_page"))
+    total = next((found for key in ("total", "total_count") if (found := _count(paging.get(key))) is not None), None)
+    more = paging.get("has_more") or any(paging.get(key) for key in ("next", "next_cursor", "next_page"))
     cut = bool(count) and any(count % each == 0 for each in ROUND)
     whole = not more and (total <= end if total is not None else not cut)
     return whole, end if offset is not None and count and not whole else None

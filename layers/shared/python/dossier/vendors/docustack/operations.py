@@ -1,4 +1,4 @@
-"""What may be asked of DocuStack by hand: its list, a document with its fields, a batch outside of any case."""
+"""DocuStack's operations for ``dossier vendor``: list documents, show one with its fields, send a batch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from dossier.vendors.docustack.results import read_fields
 from dossier.vendors.docustack.settings import own, schemes
 
 PAGES = 20
-"""Most pages of the list that are read for a job."""
+"""Most pages of the list that are read to look up jobs."""
 _DOCUMENTS = ("DOCUMENT ID", "NAME", "STATUS", "CREATED")
 _FIELDS = ("KEY", "NAME", "VALUE", "CONFIDENCE", "INFERRED", "EDITED")
-_BATCH = ("REFERENCE", "NAME", "DOCUMENT ID", "REFUSED")
+_BATCH = ("REFERENCE", "NAME", "DOCUMENT ID", "REJECTED")
 
 
 def _documents(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
@@ -41,7 +41,7 @@ def _documents(connection: Connection, given: Values) -> Flow[Answer | File]:  #
     )
     listing = lookup.read_listing(answer)
     cut = listing is not None and not listing.whole
-    facts = (("note", f"DocuStack lists {len(rows)}, and may have more"),) if cut else ()
+    facts = (("note", f"DocuStack lists {len(rows)} and may have more"),) if cut else ()
     return Answer(answer, facts, (Table(_DOCUMENTS, rows),))
 
 
@@ -76,7 +76,7 @@ def _batch(connection: Connection, given: Values) -> Flow[Answer | File]:
 
 
 def jobs(connection: Connection) -> Flow[Mapping[str, list[str]]]:  # noqa: ARG001 — the list is the account's
-    """Return the documents of each job, as far as the account's list tells: a batch is one."""
+    """Return the documents of each job (a batch is one job), as far as the account's list shows them."""
     found: dict[str, list[str]] = {}
     listing = lookup.Listing((), whole=False, next_offset=0)
     for _ in range(PAGES):
@@ -106,7 +106,7 @@ def _referred(refs: Sequence[str], names: Sequence[str], known: tuple[str, ...])
 
 
 def _bare(ref: str | None) -> str:
-    """Return a reference without its query, which may be what opens it."""
+    """Return a reference without its query, which may contain a signature."""
     try:
         return urlsplit(ref or "")._replace(query="", fragment="").geturl()
     except ValueError:

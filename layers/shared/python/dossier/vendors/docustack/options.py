@@ -1,4 +1,4 @@
-"""What a DocuStack case may be given besides its documents."""
+"""The options of a DocuStack case."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dossier.vendors.docustack.settings import own
 def options(connection: Connection) -> tuple[Option, ...]:
     """Return the options that a connection's cases may have."""
     return (
-        Option("case_title", "the result's title; DocuStack itself knows no cases"),
-        Option(BY_REFERENCE, "lets DocuStack itself read the ``s3://`` documents", choices=(AS_S3, PRESIGNED)),
+        Option("case_title", "the result's title; DocuStack has no cases"),
+        Option(BY_REFERENCE, "lets DocuStack read the ``s3://`` documents itself", choices=(AS_S3, PRESIGNED)),
         Option(
             "schema_id", "the schema of the fields to extract, one of the connection's", choices=own(connection).schemas
         ),

@@ -16,7 +16,7 @@ DOCUMENTS = "/api/v1/documents"
 
 
 def upload(connection: DocuStackConnection, document: Document) -> Request:
-    """Upload one file (guide, "Step 2 — Upload a document"); it is billed, and repeating it uploads it again."""
+    """Build the upload of one file (guide, "Step 2 — Upload a document"). Each request is billed."""
     part = FilePart(
         field="file",
         filename=document.name,
@@ -29,7 +29,7 @@ def upload(connection: DocuStackConnection, document: Document) -> Request:
 
 
 def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Request:
-    """Submit documents by reference (guide, "Batch ingestion"); the answer is kept, since its shape is undocumented."""
+    """Build a batch of references (guide, "Batch ingestion"). Its answer is undocumented, so the raw one is stored."""
     body = {
         "schema_id": connection.schema_id,
         "organization_id": connection.organization_id,
@@ -40,20 +40,20 @@ def batch(connection: DocuStackConnection, documents: Sequence[Document]) -> Req
 
 
 def listing(offset: int = 0, *, shared: bool = False) -> Request:
-    """List the account's documents (only shown in the guide's "Authentication" example, without parameters).
+    """Build the list of the account's documents (shown, without parameters, in the guide's "Authentication" example).
 
-    ``offset`` is for a list whose answer tells an ``offset`` of its own.
+    ``offset`` is only sent to an account whose answers contain an ``offset``.
     """
     return _request("GET", DOCUMENTS, query=(("offset", str(offset)),) if offset else (), shared=shared)
 
 
 def status(document_id: str) -> Request:
-    """Ask how a document stands (guide, "Step 3 — Poll for status")."""
+    """Build the request for a document's status (guide, "Step 3 — Poll for status")."""
     return _request("GET", f"{document_path(document_id)}/status")
 
 
 def document(document_id: str) -> Request:
-    """Fetch a document with its field values (guide, "Step 4 — Retrieve extracted fields")."""
+    """Build the request for a document with its field values (guide, "Step 4 — Retrieve extracted fields")."""
     return _request("GET", document_path(document_id), keep=kept_as(document_id))
 
 
@@ -63,5 +63,5 @@ def document_path(document_id: str) -> str:
 
 
 def kept_as(document_id: str) -> str:
-    """Return the name under which a document's raw answer is kept; ids that look alike in it stay apart."""
+    """Return the name under which a document's raw answer is stored, unique for each id."""
     return kept_name("document", document_id)

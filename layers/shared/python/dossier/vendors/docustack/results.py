@@ -1,4 +1,4 @@
-"""From the kept answers to the result."""
+"""Build the result from the stored answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dossier.vendors.docustack.requests import kept_as
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
-    """Build the result: per document its field values; those of a case's only document are the case's, too."""
+    """Build the result: each document with its field values. The fields of an only document are also the case's."""
     warnings: list[str] = []
     documents = [_document(case, document, _answer(document, raw), warnings) for document in case.documents]
     failed = [document for document in documents if document.error is not None]
@@ -51,10 +51,10 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
     fields = list(read_fields(values))
     unnamed = len(values) - len(fields) if isinstance(values, list) else 0
     if unnamed:
-        warnings.append(f"{document.name}: {unnamed} field values without a name are in the vendor's answer alone")
-    told = document.fields_extracted
-    if told is not None and answer and told > len(fields) + unnamed:
-        warnings.append(f"{document.name}: DocuStack extracted {told} fields, and its answer has {len(fields)}")
+        warnings.append(f"{document.name}: {unnamed} field values without a name are only in the vendor's answer")
+    extracted = document.fields_extracted
+    if extracted is not None and answer and extracted > len(fields) + unnamed:
+        warnings.append(f"{document.name}: DocuStack extracted {extracted} fields, but its answer has {len(fields)}")
     return DocumentResult(
         document_id=document.document_id,
         name=(short(text(answer.get("name")) or "") if not document.key and not document.ref else "") or document.name,
@@ -66,7 +66,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
 
 
 def read_fields(values: object) -> Iterator[FieldValue]:
-    """Yield a document's ``field_values``; what is none is left out."""
+    """Yield the values in a document's ``field_values``; items without a name are left out."""
     for value in values if isinstance(values, list) else []:
         if not isinstance(value, dict):
             continue
@@ -74,14 +74,10 @@ def read_fields(values: object) -> Iterator[FieldValue]:
         if not name:
             continue
         yield field(
-            text(value.get("field_key")) or _slug(name),
+            text(value.get("field_key")) or re.sub(r"\W+", "_", name.lower()).strip("_") or name,
             name,
             value.get("value"),
             confidence=value.get("confidence"),
             inferred=value.get("was_inferred") is True,
             edited=value.get("manually_edited") is True,
         )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"\W+", "_", name.lower()).strip("_") or name

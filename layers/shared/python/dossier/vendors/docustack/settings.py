@@ -10,7 +10,7 @@ from dossier.errors import ConfigurationError
 from dossier.settings import Connection, Webhook
 
 SIGNATURE = Webhook(scheme="hmac-sha256-hex", header="X-DocuStack-Signature")
-"""How DocuStack signs its deliveries (guide, "Verify the signature")."""
+"""The signature scheme of DocuStack's deliveries (guide, "Verify the signature")."""
 
 
 class DocuStackConnection(Connection):
@@ -18,7 +18,7 @@ class DocuStackConnection(Connection):
 
     vendor: Literal["docustack"] = "docustack"
     mode: Literal["live", "test"] = "live"
-    """Which kind of key the account uses: ``ds_live_…`` (billed) or ``ds_test_…`` (isolated)."""
+    """Kind of key: ``ds_live_…`` (billed) or ``ds_test_…`` (isolated)."""
     schema_id: str = Field(min_length=1, max_length=256)
     """The schema that names the fields to extract; every upload carries it."""
     organization_id: str = Field(min_length=1, max_length=256)
@@ -33,7 +33,7 @@ class DocuStackConnection(Connection):
 
 
 def own(connection: Connection) -> DocuStackConnection:
-    """Return ``connection`` as what it is.
+    """Return ``connection`` typed as DocuStack's.
 
     Raises:
         ConfigurationError: it belongs to another vendor.
@@ -45,7 +45,7 @@ def own(connection: Connection) -> DocuStackConnection:
 
 
 def schemes(connection: Connection) -> tuple[str, ...]:
-    """Return how a reference may begin that DocuStack is asked to read; plain http is for a sandbox alone."""
+    """Return the schemes of references that DocuStack may read; plain http only for a sandbox."""
     return ("https://", "s3://", "http://") if connection.allow_insecure else ("https://", "s3://")
 
 
@@ -53,19 +53,22 @@ def key_header(connection: DocuStackConnection, api_key: str) -> dict[str, str]:
     """Return the header that carries the key (guide, "Authentication").
 
     Raises:
-        ConfigurationError: there is no key, or it is of the other mode: a test key must not take real cases, and a
+        ConfigurationError: there is no key, or it is of the other mode. A test key must not process real cases, and a
             live key must not bill for tests.
 
     """
-    mend = f"run `dossier secrets set {connection.name}`"
+    fix = f"run `dossier secrets set {connection.name}`"
     if not api_key:
-        raise ConfigurationError(f'connection "{connection.name}" has no API key: {mend}')
+        raise ConfigurationError(f'connection "{connection.name}" has no API key: {fix}')
     if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ConfigurationError(f'the API key of connection "{connection.name}" has odd characters: {mend}')
+        raise ConfigurationError(
+            f'the API key of connection "{connection.name}" has blanks or characters that are not printable ASCII: '
+            f"{fix}"
+        )
     other = "test" if connection.mode == "live" else "live"
     if api_key.startswith(f"ds_{other}_"):
         raise ConfigurationError(
             f'connection "{connection.name}" has mode = "{connection.mode}", but its API key is a {other} key '
-            f'(ds_{other}_…): {mend} with a ds_{connection.mode}_… key, or set mode = "{other}"'
+            f'(ds_{other}_…): {fix} with a ds_{connection.mode}_… key, or set mode = "{other}"'
         )
     return {"X-API-Key": api_key}

@@ -1,7 +1,7 @@
 """The Ombudsman partner API: evidence in, an assessed case out.
 
-``requests`` builds what is sent, ``answers`` reads what comes back, ``markdown`` the texts in it, ``results`` the kept
-answers; ``adapter`` is the vendor port over them.
+``requests`` builds requests, ``answers`` reads replies, ``markdown`` their texts, ``results`` stored answers.
+``adapter`` is the vendor port.
 """
 
 from __future__ import annotations

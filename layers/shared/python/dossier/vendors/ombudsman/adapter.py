@@ -1,4 +1,4 @@
-"""The vendor port over the Ombudsman partner API."""
+"""The adapter of the Ombudsman partner API."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ from dossier.vendors.ombudsman.options import options
 from dossier.vendors.ombudsman.settings import key_header, own
 
 MAX_BYTES = 100 * 1024 * 1024
-"""Largest document that is sent, in bytes. The guide gives no limit: this one only keeps mistakes away."""
+"""Largest document that is sent, in bytes. The guide gives no limit; this one catches mistakes."""
 STILL_PROCESSING = "still being processed"
-"""What the 400 to ``/process`` says that is worth retrying (guide, "Documents Not Ready")."""
+"""Part of the message of the 400 to ``/process`` that is worth retrying (guide, "Documents Not Ready")."""
 NOBODY = "00000000-0000-4000-8000-000000000000"
-"""A UUID that no case has, all zeros but for version and variant (RFC 9562, section 4): a strict check of the form
-lets it pass, where the nil UUID might get a 400."""
+"""A UUID that no case has: zeros with a valid version and variant (RFC 9562, section 4). A strict parser may reject
+the nil UUID with a 400."""
 CREATE_NOT_PERFORMED = frozenset({500})
-"""The guide says of a 500 "Retry request". For a create that is taken at its word: at worst an empty case is left
-behind, which holds no document and bills nothing. An upload is looked up instead, since it can be."""
+"""The guide says "Retry request" for a 500. A create is retried: at worst an empty case remains, which bills nothing.
+An upload is looked up instead."""
 
 
 class Ombudsman(NoCaseList):
-    """The Ombudsman partner API as a vendor: a case is opened, fed one document after the other, then assessed."""
+    """The Ombudsman partner API: open a case, upload its documents one by one, then trigger the assessment."""
 
     name = "ombudsman"
     media_types = frozenset({PDF, DOCX, JPEG, PNG, TIFF, GIF, BMP, WEBP, HEIC, AVIF, JP2})
@@ -85,7 +85,7 @@ class Ombudsman(NoCaseList):
         return key_header(own(connection), api_key)
 
     def validate(self, case: CaseView) -> None:
-        """Refuse unknown options, values that an option cannot have, and a case of nothing."""
+        """Reject unknown options, values that an option does not accept, and an empty case."""
         check("the Ombudsman API", options(case.connection), case.options)
         if case.case_id is None and not case.documents:
             raise InvalidCaseError("the case has no documents, and no case_id to collect")
@@ -95,11 +95,11 @@ class Ombudsman(NoCaseList):
         return [[document.index] for document in case.documents]
 
     def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 - the port's signature
-        """Return 1: evidence has no file name, so only its being new tells which upload it came from."""
+        """Return 1: evidence has no file name, so only its order shows which upload it came from."""
         return 1
 
     def open(self, case: CaseView) -> Flow[Uploaded]:
-        """Create the case (guide, "Step 1"; a NestJS service may answer 201 as well as 200)."""
+        """Create the case (guide, "Step 1"; a NestJS service may answer 200 or 201)."""
         request = requests.create(own(case.connection), case.reference, case.options)
         reply = yield request
         case_id = identifier(read_object(request, reply, not_performed=CREATE_NOT_PERFORMED).get("case_id"))
@@ -108,9 +108,9 @@ class Ombudsman(NoCaseList):
         return Uploaded(case_id=case_id)
 
     def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
-        """Ask an operator, or create again (``on_unknown_outcome``): the API has no list and no search for cases.
+        """Ask an operator, or create again (``on_unknown_outcome``): the API cannot list or search cases.
 
-        The case that an operator names is looked up: it has the caller's own id of this one, if it is the one.
+        The case that an operator names is looked up; its ``external_case_id`` has to be this case's.
         """
         if intent.adopt is not None:
             return (yield from self._named(case, intent.adopt))
@@ -119,17 +119,17 @@ class Ombudsman(NoCaseList):
             return None
         known_as = requests.external_id(case.reference, case.options)
         raise NeedsAttentionError(
-            f"the answer to creating case {case.reference} was lost, and the API cannot look a case up by its "
-            f"reference: see at the vendor's whether external_case_id {known_as} exists"
+            f"the answer to creating case {case.reference} was lost, and the API cannot look up a case by its "
+            f"reference: check with the vendor whether external_case_id {known_as} exists"
         )
 
     def _named(self, case: CaseView, named: str) -> Flow[Uploaded]:
         """Look up the case that an operator named (guide, "Step 4")."""
         request = requests.case(named)
         answer = read_object(request, (yield request))
-        told, own_id = text(answer.get("external_case_id")), requests.external_id(case.reference, case.options)
-        if told is not None and told != own_id:
-            raise NeedsAttentionError(f"case {named} has external_case_id {line(told)}, and this case's is {own_id}")
+        found, own_id = text(answer.get("external_case_id")), requests.external_id(case.reference, case.options)
+        if found is not None and found != own_id:
+            raise NeedsAttentionError(f"case {named} has external_case_id {line(found)}, but this case's is {own_id}")
         return Uploaded(case_id=identifier(answer.get("case_id")) or named)
 
     def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
@@ -153,12 +153,12 @@ class Ombudsman(NoCaseList):
         return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Compare the case's evidence with what was known before: what is new is the lost upload's.
+        """Compare the case's evidence with the ids known before: the new one is the lost upload's.
 
-        Requests elsewhere on the connection do not matter: each case has its own evidence, uploaded one by one.
+        Other requests on the connection do not matter: each case has its own evidence, uploaded one by one.
 
         Raises:
-            NeedsAttentionError: more than one evidence document is new, or the case does not tell its evidence.
+            NeedsAttentionError: more than one evidence document is new, or the case does not list its evidence.
 
         """
         (document,) = _pick(case, batch)
@@ -168,7 +168,7 @@ class Ombudsman(NoCaseList):
             document_id = identifier(read_object(request, (yield request)).get("document_id")) or intent.adopt
             check_named(document_id, intent, case.documents)
             return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
-        lost = f"the answer to the upload of {document.name} was lost, and it cannot be told whether it took effect"
+        lost = f"the answer to the upload of {document.name} was lost, and it is unknown whether it took effect"
         answer = yield from self._case(case)
         if not isinstance(answer.get("evidence", ""), list | type(None)):
             raise NeedsAttentionError(f"{lost}: the vendor's case does not list its evidence")
@@ -179,7 +179,7 @@ class Ombudsman(NoCaseList):
         choices = [choice(each, [], Stamp.of(entries[each].get("uploaded_at"))) for each in new if each in entries]
         before = {*(intent.seen.ids if intent.seen else ())}
         if not new and not taken | before <= {*listed}:
-            raise NeedsAttentionError(f"{lost}: the vendor's case does not list what it has")
+            raise NeedsAttentionError(f"{lost}: the vendor's case no longer lists its earlier evidence")
         if len(new) > 1:
             shown = ", ".join(new)
             raise NeedsAttentionError(
@@ -187,14 +187,14 @@ class Ombudsman(NoCaseList):
             )
         if new and intent.others:
             raise NeedsAttentionError(
-                f"{lost}: {new[0]} is new, and others add to this case, too", candidates=new, choices=choices
+                f"{lost}: {new[0]} is new, but other requests add to this case too", candidates=new, choices=choices
             )
         if new and not usable(new[0]):
-            raise NeedsAttentionError(f"{lost}: the case has a new evidence document without an id that can be used")
+            raise NeedsAttentionError(f"{lost}: the case has a new evidence document without a usable id")
         return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
-        """Ask for each pending evidence document (guide, "Step 2b")."""
+        """Request each pending evidence document (guide, "Step 2b")."""
         states: dict[str, DocumentState] = {}
         for document_id in pending:
             request = requests.evidence(_case_id(case), document_id)
@@ -212,9 +212,9 @@ class Ombudsman(NoCaseList):
         start: int = 0,  # noqa: ARG002 - the port's
         spent: Callable[[], bool] = never,  # noqa: ARG002 - the port's
     ) -> Flow[Mapping[str, Progress]]:
-        """Ask for the case (guide, "Step 4"); only its ``status`` counts, its times may be null.
+        """Request each case (guide, "Step 4"). Only its ``status`` counts; its times may be null.
 
-        The answer is not kept: the case's JSON is an artifact, kept as it is when it is downloaded.
+        The answer is not stored: the case's JSON is an artifact and is stored when it is downloaded.
         """
         found: dict[str, Progress] = {}
         for case in cases:
@@ -224,19 +224,20 @@ class Ombudsman(NoCaseList):
         return found
 
     def process(self, case: CaseView) -> Flow[None]:
-        """Trigger the assessment (guide, "Step 3"), unless it is under way or done for all of the case's documents.
+        """Trigger the assessment (guide, "Step 3"), unless it covers all documents and is under way or done.
 
-        It looks first, so it may be run again after an ``OutcomeUnknownError``.
+        The case is read first, so this may be repeated after an ``OutcomeUnknownError``.
 
         Raises:
             CaseFailedError: documents failed and the connection says ``on_failed_document = "stop"``.
-            NotReadyError: the vendor still processes documents.
+            NotReadyError: the vendor is still processing documents.
 
         """
         answer = yield from self._case(case)
         if _is_assessed(case, answer):
             return
-        failed = _failed_names(case, answer)
+        failed_ids = {key for key, each in evidence_of(answer).items() if document_state(each).failed}
+        failed = [each.name for each in case.documents if each.failed or (each.document_id or "") in failed_ids]
         if failed and own(case.connection).on_failed_document == "stop":
             raise CaseFailedError(f"the vendor could not process {', '.join(failed)}: the case is not assessed")
         request = requests.process(_case_id(case))
@@ -251,12 +252,12 @@ class Ombudsman(NoCaseList):
                 status(answer) == "processed" and _is_stale(case, answer) is None
             ):
                 raise
-            # an earlier trigger, whose answer was lost, came late
+            # An earlier trigger whose answer was lost took effect late.
 
     def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
-        """List the case's JSON and one per evidence document; where the case is only collected, those it names.
+        """List the case's JSON and one per evidence document; a case that is only collected names its evidence.
 
-        Names are the documents' own, so two of them may be the same.
+        The files are named after the documents, so two names may be equal.
         """
         case_id = _case_id(case)
         named = [(each.document_id, each.name) for each in case.documents if each.document_id is not None]
@@ -268,20 +269,20 @@ class Ombudsman(NoCaseList):
         return [Artifact(f"{name}.json", source=path, content_type="application/json") for name, path in files]
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's signature
-        """Return the API path; the body is kept as ``case`` or ``evidence-<id>``."""
+        """Return the API path; the body is stored as ``case`` or ``evidence-<id>``."""
         yield from ()
         return Location(path=artifact.source, keep=requests.kept_as(artifact.source))
 
     def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's signature
-        """Do nothing: the vendor has nothing to be told afterwards."""
+        """Do nothing: the vendor has no after-steps."""
         yield from ()
 
     def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
-        """Build the result from the kept ``case`` and ``evidence-<id>`` answers."""
+        """Build the result from the stored ``case`` and ``evidence-<id>`` answers."""
         return results.read_result(case, raw)
 
     def read_hint(self, body: bytes) -> Hint | None:
-        """Return the case or document that a delivery names."""
+        """Return the case and document ids that a delivery names."""
         return hints.read_hint(body)
 
     def created(
@@ -295,11 +296,11 @@ class Ombudsman(NoCaseList):
         return {}
 
     def check(self, connection: Connection) -> Flow[str]:
-        """Ask for a case that cannot exist: the API has no list, but its "not found" proves URL and key (401 refuses).
+        """Request a case that cannot exist: the API has no list, but its "not found" proves URL and key.
 
         Raises:
-            ConfigurationError: the 404 is not the API's own (no message, or "Cannot GET …", which is what a NestJS
-                service says of a path that it does not know): ``base_url`` leads elsewhere.
+            ConfigurationError: the 404 is not the API's (no message, or "Cannot GET …", a NestJS service's answer for
+                an unknown path): ``base_url`` leads elsewhere.
 
         """
         request = requests.case(NOBODY)
@@ -345,20 +346,15 @@ def _progress(answer: Mapping[str, Any]) -> Progress:
     )
 
 
-def _failed_names(case: CaseView, answer: Mapping[str, Any]) -> list[str]:
-    listed = {key: document_state(each).failed for key, each in evidence_of(answer).items()}
-    return [each.name for each in case.documents if each.failed or listed.get(each.document_id or "", False)]
-
-
 def _is_assessed(case: CaseView, answer: Mapping[str, Any]) -> bool:
-    """Whether an assessment of all of the case's documents is certainly under way or done."""
+    """Whether an assessment that covers all of the case's documents is certainly under way or done."""
     return status(answer) == "processing" or (status(answer) == "processed" and _is_stale(case, answer) is False)
 
 
 def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool | None:
-    """Whether an assessment ended before documents were appended to its case, by the vendor's own times.
+    """Whether an assessment ended before documents were appended to its case, by the vendor's times.
 
-    None where these cannot be compared, as they are of different forms: some with a zone, and some without.
+    None if the times cannot be compared: some have a time zone and some do not.
     """
     ended = Stamp.of(answer.get("processing_completed_at"))
     own_ids = {each.document_id for each in case.documents}

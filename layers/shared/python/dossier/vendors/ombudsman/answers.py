@@ -1,4 +1,4 @@
-"""Reading the partner API's answers leniently: null anywhere, unknown keys and other types never break it."""
+"""Read the partner API's answers. Nulls, unknown keys and other types never raise."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def text(value: object) -> str | None:
 
 
 def entries(value: object) -> list[dict[str, Any]]:
-    """Return the objects of a list; nothing of anything else."""
+    """Return the objects in a list; an empty list for anything else."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def status(answer: Mapping[str, Any]) -> str:
-    """Return the vendor's word for how something stands; empty where it gives none."""
+    """Return the vendor's status, or an empty text."""
     return line(text(answer.get("status")) or "", STATUS)
 
 
 def problem(answer: Mapping[str, Any]) -> str | None:
-    """Return why something failed. The guide has no key for it; these are the usual ones."""
-    said = next((found for key in ("error", "error_message", "failure_reason") if (found := text(answer.get(key)))), "")
-    return line(said, ERROR) or None
+    """Return an answer's error message, or None. The guide has no key for it; these are the usual ones."""
+    keys = ("error", "error_message", "failure_reason")
+    return line(next((found for key in keys if (found := text(answer.get(key)))), ""), ERROR) or None
 
 
 def document_state(answer: Mapping[str, Any]) -> DocumentState:
-    """Return how an evidence document stands; a status that the guide does not name is not finished yet."""
+    """Return an evidence document's state; a status that is not in the guide is not finished."""
     word = status(answer)
     failed = DOCUMENT_ENDED.get(word, False)
     error = (problem(answer) or "the vendor could not process it") if failed else None
@@ -66,14 +66,14 @@ def evidence_of(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def evidence_labels(case: Mapping[str, Any]) -> list[str]:
-    """Return the ids of a case's evidence, with a stand-in for each that is missing or cannot be used."""
+    """Return the ids of a case's evidence, with a stand-in for each missing or unusable one."""
     return labels(each.get("document_id") for each in entries(case.get("evidence")))
 
 
 def day(value: object) -> str | None:
-    """Return a date as ``YYYY-MM-DD`` where the vendor gives midnight UTC, which is how it writes dates.
+    """Return a date as ``YYYY-MM-DD`` if the vendor gives midnight UTC, its form of a date; else its text.
 
-    A time since the epoch, in seconds or milliseconds, is one, too.
+    A number counts as a time since the epoch, in seconds or milliseconds.
     """
     moment = epoch(value)
     said = iso(moment) if moment is not None else text(value) if isinstance(value, str) else None
@@ -84,5 +84,5 @@ def day(value: object) -> str | None:
 
 
 def score(value: object) -> int | float | None:
-    """Return a support score from 0 to 10, a whole one as the guide gives it; None where there is none."""
+    """Return a support score from 0 to 10, or None."""
     return score_of(value, most=MOST_SUPPORT)[0]

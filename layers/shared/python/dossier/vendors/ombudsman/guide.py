@@ -1,4 +1,4 @@
-"""The fields that the partner API's guide shows, by the name under which an answer is kept (``dossier.drift``)."""
+"""The fields that the partner API's guide documents, by the name under which answers are stored (``dossier.drift``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dossier.http import Refusal
 
 _EVIDENCE = (
     "document_id",
-    "case_id?",  # in an answer of its own, not always in a case's list
+    "case_id?",  # in the document's own answer, not always in the case's list
     "external_document_id?",
     "status?",
     "uploaded_at?",
@@ -46,9 +46,9 @@ DOCUMENTED: Mapping[str, tuple[str, ...]] = {
         "chronology[].documents[].document_id",
         "chronology[].documents[].external_document_id",
         *(f"evidence[].{each}" for each in _EVIDENCE),
-    ),  # "Step 5", "Response Field Reference" and the examples; the sample of evidence in a list is shorter
+    ),  # "Step 5", "Response Field Reference" and the examples
     "evidence-": tuple(each.removesuffix("?") for each in _EVIDENCE),  # "Step 2b"
 }
 
 REFUSAL: Refusal = (frozenset({"statusCode", "message"}),)
-"""What a refusal has (guide, "Example Error Response")."""
+"""The keys of a rejection (guide, "Example Error Response")."""

@@ -1,7 +1,7 @@
-"""Reading the markdown that the vendor's AI writes: fields in lists and tables, and lists of insights.
+"""Read the markdown that the vendor's AI writes: fields in lists and tables, and lists of insights.
 
-A parser (markdown-it) reads the structure; which lines belong to which part is taken from its map, so that a text stays
-as the vendor wrote it. What is no field is left out of the fields, and reported.
+A parser (markdown-it) reads the structure. Its map says which lines belong to which part, so a text stays as the
+vendor wrote it. Parts that are no fields are reported as warnings.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 LONGEST = 1 << 20
-"""Longest text, in characters, whose structure is read; a longer one is kept in the raw answer alone."""
+"""Longest text, in characters, that is parsed; a longer one is only in the raw answer."""
 LONGEST_LINE = 10_000
-"""Longest line, in characters, in which emphasis and the like are looked for."""
+"""Longest line, in characters, whose inline markup is removed."""
 MOST_MARKS = 64
-"""Most characters of a line that may be emphasis and the like: one with more stays as it is."""
+"""A line with more characters of markup stays as it is."""
 MOST_WARNINGS = 20
 """Most parts of one text that are reported one by one."""
 SHOWN = 200
-"""Most characters of a part that are repeated in its warning."""
+"""Most characters of a part that its warning repeats."""
 ABSENT = frozenset(
     {"not found", "n/a", "n.a", "not available", "not applicable", "not stated", "not specified", "not provided",
      "not mentioned", "not given", "-", "\u2013", "\u2014", ""}
@@ -92,7 +92,7 @@ _COUNTS = frozenset({"#", "no", "no.", "nr", "nr."})
 
 @dataclass(slots=True)
 class Read:
-    """What a text says: its fields, and a line for each part that is none."""
+    """The fields of a text, and a warning for each part that is not one."""
 
     fields: list[FieldValue] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -100,13 +100,13 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a text: a bullet with the lines below it, a table's rows, a heading, or other text."""
+    """A part of a text: a bullet with the lines under it, a table's rows, a heading, or other text."""
 
     kind: str
     lines: list[str]
     rows: list[list[str]] = field(default_factory=list)
     inner: str = ""
-    """Of a bullet: what is below its first line, as a text of its own."""
+    """Of a bullet: the text under its first line."""
 
 
 def read_fields(markdown: str) -> list[FieldValue]:
@@ -115,7 +115,7 @@ def read_fields(markdown: str) -> list[FieldValue]:
 
 
 def read(markdown: str) -> Read:
-    """Read ``- Label: value`` lines (guide, "Case Specific Fields"), and rows of a table with labels and values.
+    """Read ``- Label: value`` lines (guide, "Case Specific Fields"), and tables of labels and values.
 
     A bullet is split at its first colon before a blank, else at a colon that is no part of a time or a URL. "Not
     found" and an empty value are None. Lines below a field that are indented belong to its value; below a bullet
@@ -125,7 +125,9 @@ def read(markdown: str) -> Read:
     """
     found, keys, unread = Read(), Keys(), list[str]()
     if len(markdown) > LONGEST:
-        found.warnings.append(f"a text of {len(markdown):,} characters is too long to be read for fields: it is kept")
+        found.warnings.append(
+            f"a text of {len(markdown):,} characters is too long to read fields from: it is only in the vendor's answer"
+        )
         return found
     pairs = [*_pairs(markdown, unread, level=0)] or _plain_pairs(markdown, unread)
     for name, value in pairs:
@@ -161,14 +163,14 @@ def _plain_pairs(markdown: str, unread: list[str]) -> list[tuple[str, str]]:
 
 
 def read_bullets(markdown: str) -> list[str]:
-    """Return the points of a bullet list; a text between or before bullets is a point of its own."""
+    """Return the points of a bullet list; a text before or between bullets is a point too."""
     if len(markdown) > LONGEST:
         return [markdown.strip()]
     return [point for part in _parts(markdown) if (point := "\n".join(part.lines).strip())]
 
 
 def _pairs(markdown: str, unread: list[str], *, level: int) -> Iterator[tuple[str, str]]:
-    """Yield labels and values in their order; what has none goes to ``unread``."""
+    """Yield labels and values in order; append parts without a label to ``unread``."""
     for part in _parts(markdown):
         if part.kind == "table":
             yield from ((name, _broken(value)) for name, value in _rows(part, unread))
@@ -238,7 +240,7 @@ def _broken(value: str) -> str:
 
 
 def _split(line: str) -> tuple[str, str] | None:
-    """Return label and value of a line, or None if it has no label."""
+    """Return a line's label and value, or None if it has no label."""
     match = _SURE.search(line) or _TIGHT.search(line)
     if match is None or not (label := line[: match.start()].strip()):
         return None
@@ -246,7 +248,7 @@ def _split(line: str) -> tuple[str, str] | None:
 
 
 def _plain(line: str) -> str:
-    """Return a line without its emphasis; with a link, or where stars may be meant, as it is."""
+    """Return a line without emphasis; unchanged if it has a link, or stars that may be meant literally."""
     if len(line) > LONGEST_LINE or not 0 < len(_INLINE.findall(line)) <= MOST_MARKS:
         return line
     tokens: list[Token] = []
@@ -304,7 +306,7 @@ def _parts(markdown: str) -> Iterator[_Part]:
 
 
 def _item(lines: list[str]) -> Iterator[_Part]:
-    """Yield a bullet, and as a text of its own what follows it without being indented."""
+    """Yield a bullet, and the lines after it that are not indented as a text."""
     indent = len(lines[0]) - len(lines[0].lstrip())
     head = _bulleted(lines[0]).strip()
     mark = _MARK.match(head)
@@ -392,7 +394,7 @@ def _shown(text: str) -> str:
 
 @cache
 def _parser(*, tables: bool = True) -> MarkdownIt:
-    from markdown_it import MarkdownIt  # noqa: PLC0415 -- only publishing reads markdown: no cold start waits for it
+    from markdown_it import MarkdownIt  # noqa: PLC0415 -- only publishing reads markdown; other cold starts must not load it
 
     made = MarkdownIt("commonmark", {"maxNesting": 20, "html": False})
     if tables:

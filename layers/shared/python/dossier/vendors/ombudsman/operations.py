@@ -1,4 +1,4 @@
-"""What may be asked of the partner API by hand: a case with its assessment, and one of its evidence documents."""
+"""The partner API's operations for ``dossier vendor``: show a case with its assessment, or an evidence document."""
 
 from __future__ import annotations
 

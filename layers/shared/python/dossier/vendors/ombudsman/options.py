@@ -1,4 +1,4 @@
-"""What a case of the Ombudsman partner API may be given besides its documents (guide, "Request Fields")."""
+"""The options of a case at the Ombudsman partner API (guide, "Request Fields")."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def options(connection: Connection) -> tuple[Option, ...]:
     return (
         Option("case_title", "the case's title, until the vendor's AI writes its own"),
         Option("case_initiated_date", "when the case was initiated", "date"),
-        Option("external_case_id", "your own id of the case at the vendor; the reference if left out"),
+        Option("external_case_id", "your id of the case at the vendor; by default the reference"),
         *chosen,
     )

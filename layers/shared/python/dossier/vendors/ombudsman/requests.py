@@ -1,4 +1,4 @@
-"""The requests of the Ombudsman partner API, below ``/api/partner/v1``."""
+"""The requests of the Ombudsman partner API, under ``/api/partner/v1``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _request = partial(Request, refusal=REFUSAL)
 
 CASES = "/api/partner/v1/cases"
 CREATE_OPTIONS = ("case_title", "case_initiated_date")
-"""The optional fields of a create that a case's options may give."""
+"""The optional fields of a create that are also options of a case."""
 
 
 def create(connection: OmbudsmanConnection, reference: str, options: Mapping[str, OptionValue]) -> Request:
-    """Create a case (guide, "Step 1")."""
+    """Build the request that creates a case (guide, "Step 1")."""
     body = {"external_case_id": external_id(reference, options), "ombudsman": connection.tenant}
     case_type = text_of(options, "case_type_id") or connection.case_type_id
     if case_type is not None:
@@ -29,17 +29,17 @@ def create(connection: OmbudsmanConnection, reference: str, options: Mapping[str
 
 
 def external_id(reference: str, options: Mapping[str, OptionValue]) -> str:
-    """Return the caller's own id of a case: any text by option, else the reference."""
+    """Return the caller's id of a case: the option of that name, else the reference."""
     return text_of(options, "external_case_id") or reference
 
 
 def case(case_id: str) -> Request:
-    """Fetch a case (guide, "Step 4" and "Step 5")."""
+    """Build the request for a case (guide, "Step 4" and "Step 5")."""
     return _request("GET", case_path(case_id))
 
 
 def upload(case_id: str, document: Document) -> Request:
-    """Upload one evidence document (guide, "Step 2"); repeating it uploads it again."""
+    """Build the upload of one evidence document (guide, "Step 2"). It is not idempotent."""
     part = FilePart(
         field="file",
         filename=document.name,
@@ -51,12 +51,12 @@ def upload(case_id: str, document: Document) -> Request:
 
 
 def evidence(case_id: str, document_id: str) -> Request:
-    """Fetch an evidence document (guide, "Step 2b")."""
+    """Build the request for an evidence document (guide, "Step 2b")."""
     return _request("GET", evidence_path(case_id, document_id))
 
 
 def process(case_id: str) -> Request:
-    """Trigger the assessment (guide, "Step 3")."""
+    """Build the request that triggers the assessment (guide, "Step 3")."""
     return _request("POST", f"{case_path(case_id)}/process", effect=Effect.UNSAFE)
 
 
@@ -71,6 +71,6 @@ def evidence_path(case_id: str, document_id: str) -> str:
 
 
 def kept_as(path: str) -> str:
-    """Return the name under which the answer of a case's or an evidence document's path is kept."""
+    """Return the name under which the answer to a case's or evidence document's path is stored."""
     parent, _, last = path.rpartition("/")
     return kept_name("evidence", last) if parent.endswith("/evidence") else "case"

@@ -1,4 +1,4 @@
-"""From the kept answers to the result."""
+"""Build the result from the stored answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dossier.vendors.ombudsman.requests import evidence_path, kept_as
 
 
 def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
-    """Build the result from the kept ``case`` and ``evidence-<id>`` answers (guide, "Response Field Reference")."""
+    """Build the result from the stored ``case`` and ``evidence-<id>`` answers (guide, "Response Field Reference")."""
     answer = _answer(raw.get("case"))
     warnings: list[str] = []
     documents = _documents(case, answer, raw, warnings)
@@ -114,7 +114,7 @@ def _entry(entry: Mapping[str, Any], warnings: list[str]) -> TimelineEntry:
 def _documents(
     case: CaseView, answer: Mapping[str, Any], raw: Mapping[str, bytes], warnings: list[str]
 ) -> list[DocumentResult]:
-    """Return the case's documents in their order, then evidence that was there before; own answers win over lists."""
+    """Return the case's documents in order, then earlier evidence. A document's own answer overrides the list."""
     listed = evidence_of(answer)
     case_id = case.case_id or ""
 
@@ -173,5 +173,7 @@ def _day(answer: Mapping[str, Any], key: str, where: str, warnings: list[str]) -
 def _score(answer: Mapping[str, Any], key: str, document: str, warnings: list[str]) -> int | float | None:
     score, readable = score_of(answer.get(key), most=MOST_SUPPORT)
     if not readable:
-        warnings.append(f"{document}: {key} is no number from 0 to {MOST_SUPPORT}: it is in the vendor's answer alone")
+        warnings.append(
+            f"{document}: {key} is not a number from 0 to {MOST_SUPPORT}: it is only in the vendor's answer"
+        )
     return score

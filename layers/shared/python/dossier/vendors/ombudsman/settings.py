@@ -11,19 +11,19 @@ from dossier.settings import Connection
 
 
 class OmbudsmanConnection(Connection):
-    """One tenant's account. The vendor sends no webhooks: unless a relay is set up, every result is polled for."""
+    """One tenant's account. The vendor sends no webhooks; without a relay Dossier polls for every result."""
 
     vendor: Literal["ombudsman"] = "ombudsman"
     tenant: str = Field(min_length=1, max_length=256)
     """The tenant id given during onboarding (``ombudsman`` in the guide's "Create a Case")."""
     case_type_id: str | None = Field(default=None, min_length=1, max_length=256)
-    """The case type, which decides what is extracted; the guide recommends one."""
+    """The case type, which decides what is extracted; optional, but the guide recommends to set it."""
     case_type_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
     """Other case types that a case may choose by its option ``case_type_id``."""
     on_failed_document: Literal["proceed", "stop"] = "proceed"
-    """Whether a case is assessed without the documents that the vendor could not process."""
+    """Whether a case is assessed although the vendor could not process some of its documents."""
     on_unknown_outcome: Literal["ask", "retry"] = "ask"
-    """After a lost answer to a create, which cannot be looked up: ask an operator, or create the case again."""
+    """If the answer to a create is lost: ask an operator, or create the case again. There is no look-up."""
 
     @property
     def case_types(self) -> tuple[str, ...]:
@@ -32,12 +32,12 @@ class OmbudsmanConnection(Connection):
         return tuple(dict.fromkeys((*default, *self.case_type_ids)))
 
     def gives_confidences(self) -> bool:
-        """Return False: what the vendor's AI writes has none."""
+        """Return False: the vendor gives no confidences."""
         return False
 
 
 def own(connection: Connection) -> OmbudsmanConnection:
-    """Return ``connection`` as what it is.
+    """Return ``connection`` typed as the Ombudsman's.
 
     Raises:
         ConfigurationError: it belongs to another vendor.
@@ -52,12 +52,15 @@ def key_header(connection: OmbudsmanConnection, api_key: str) -> dict[str, str]:
     """Return the header that carries the key (guide, "Authentication").
 
     Raises:
-        ConfigurationError: there is no key, or one that cannot be sent in a header.
+        ConfigurationError: there is no key, or it cannot be sent in a header.
 
     """
-    mend = f"run `dossier secrets set {connection.name}`"
+    fix = f"run `dossier secrets set {connection.name}`"
     if not api_key:
-        raise ConfigurationError(f'connection "{connection.name}" has no API key: {mend}')
+        raise ConfigurationError(f'connection "{connection.name}" has no API key: {fix}')
     if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ConfigurationError(f'the API key of connection "{connection.name}" has odd characters: {mend}')
+        raise ConfigurationError(
+            f'the API key of connection "{connection.name}" has blanks or characters that are not printable ASCII: '
+            f"{fix}"
+        )
     return {"X-API-Key": api_key}
