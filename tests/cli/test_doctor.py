@@ -300,7 +300,7 @@ def test_its_own_probe_is_no_evidence(healthy: Dossier) -> None:
     for _ in range(2):
         assert check(healthy, "invoices webhook")["state"] == "ok"
     assert list(store.list("invoices")) == [other]
-    with pytest.raises(ValueError, match="no refused delivery"):
+    with pytest.raises(ValueError, match="not a rejected delivery"):
         store.forget_refused(other.removeprefix(REFUSED))
 
 

@@ -1,1 +1,1 @@
-"""What Dossier keeps in AWS, and the only modules (with ``bootstrap``) that know boto3."""
+"""Dossier's data in AWS. Only these modules and ``bootstrap`` import boto3."""

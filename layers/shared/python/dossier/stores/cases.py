@@ -1,4 +1,4 @@
-"""Cases as stored: the record, its documents, artifacts and questions."""
+"""Cases in the table: the record, documents, artifacts, questions, revisions; and drops that wait."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
 
 SAME_DROP = timedelta(minutes=1)
-"""How far apart the same bytes may land under two names and be one case: a program that saves a file twice."""
+"""The same bytes dropped under two names within this time are one case: a program saved a file twice."""
 KEPT_DROP = 31 * 86_400
-"""Seconds for which it is known that something waits: as long as S3 keeps what was dropped."""
+"""Seconds for which a waiting drop is recorded: as long as S3 stores what was dropped."""
 LONGEST_SORT_KEY = 1024
-"""Of DynamoDB, in bytes of UTF-8."""
+"""Longest sort key in DynamoDB, in bytes of UTF-8."""
 _TRIES = 5
 _FINAL = [status.value for status in CaseStatus if status.final]
 
@@ -31,7 +31,7 @@ _DRAIN = ("STAGE", "DRAIN")
 
 
 class Stored(BaseModel):
-    """Base of what is read back from the table; keys that belong to the table itself are ignored."""
+    """Base of models that are read from the table; the table's own keys are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -49,65 +49,65 @@ class CaseRecord(Stored):
     options: dict[str, OptionValue] = Field(default_factory=dict)
     case_id: str | None = None
     appends_to: str | None = None
-    """The vendor case that the caller named: documents are appended to it, or it is only collected."""
+    """The vendor case that the caller named, to append to or to collect."""
     reason: str | None = None
     error: str | None = None
     """Name of the error behind ``reason``."""
     note: str | None = None
-    """What is going on right now, for people: the trouble, while there is one."""
+    """What the case is doing now, for people; during trouble, the trouble."""
     trouble: Trouble | None = None
-    """What keeps a step from getting on. What keeps a poll from it is stored with the wait."""
+    """What keeps a step from succeeding. The trouble of a poll is stored with the wait."""
     review: bool = False
-    """A person should look at the result: a field's confidence is below the connection's ``review_below``."""
+    """A person should check the result: a field's confidence is below the connection's ``review_below``."""
     refused: bool = False
-    """Ended by Accept, before anything was sent to the vendor: the reference is free again."""
+    """Rejected by Accept, before anything was sent to the vendor: the reference is free again."""
     submitted_at: str
     updated_at: str
     completed_at: str | None = None
     waited_from: str | None = None
     hinted_at: str | None = None
-    """When a delivery about this case came that no wait was there to take."""
+    """When a delivery about this case arrived while it had no wait."""
     woken: str | None = None
-    """When a delivery about this case came last."""
+    """When the last delivery about this case arrived."""
     artifact_bytes: int = 0
-    """Bytes of the larger artifacts that were stored; one that came again is counted again."""
+    """Bytes of the larger artifacts that were stored; an artifact that is stored again is counted again."""
     unattended_at: str | None = None
-    """When the scheduled check first found that it waits and nobody polls it."""
+    """When the scheduled check first saw that the case waits without polls."""
     deadline: int | None = None
-    """Seconds that the case was given, in place of the connection's ``poll.deadline``."""
+    """The case's own deadline in seconds, in place of the connection's ``poll.deadline``."""
     dismissed_at: str | None = None
-    """When an operator took it off the screen of ``dossier redrive``: it has failed, and is not sent back by cause."""
+    """When an operator dismissed the failed case: ``dossier redrive`` no longer lists it or redrives it by cause."""
     cancelled_at: str | None = None
     """When an operator cancelled it."""
     known_files: tuple[str, ...] | None = None
-    """Of an append, what the vendor's case had before."""
+    """After an append, the ids that the vendor's case had before."""
     sent_at: str | None = None
-    """When the last upload began, by the vendor's own clock, at the latest."""
+    """When the last upload began, by the vendor's clock, at the latest."""
     late: str | None = None
-    """What to tell of the deadline that passed, if it did: what was there by then was collected."""
+    """A sentence about the deadline, if it passed: what was there by then was collected."""
     revision: int = 0
-    """The latest collection that differed from the one before; 0 before the first, and in what version 1 stored."""
+    """The latest collection that differed from the one before; 0 before the first, and in records of version 1."""
     collected_at: str | None = None
     vendor_status: str | None = None
     stage_id: str | None = None
     assigned_to: str | None = None
     warnings: tuple[str, ...] = ()
     modified: str | None = None
-    """When the vendor says that it changed its case last, as of the latest collection: by the vendor's own clock."""
+    """The vendor's time of its case's last change, as of the latest collection, by the vendor's clock."""
     read_at: str | None = None
-    """When the vendor answered the latest collection, by its own clock, to the second; where its changes are dated."""
+    """When the vendor answered the latest collection, by its clock, to the second; only if its list dates changes."""
     unfinished: bool = False
-    """Something of the case is not done, or could not be read: it is looked at again."""
+    """A part of the case is not finished or could not be read, so the case is collected again later."""
     committed: int | None = None
-    """The revision that is being published: it will stand, whatever dies."""
+    """The revision that is being published; a crash cannot undo that."""
     committed_by: str | None = None
     """The collection that publishes it."""
     collected_by: str | None = None
-    """The collection whose revision stands."""
+    """The collection of the current revision."""
 
     @property
     def standing(self) -> int:
-        """The revision that can be read now; what version 1 of Dossier completed is revision 1."""
+        """The current revision; a case that version 1 of Dossier completed is at revision 1."""
         return self.revision or int(self.status in _COMPLETED)
 
 
@@ -115,7 +115,7 @@ _COMPLETED = (CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES)
 
 
 class ArtifactRecord(Stored):
-    """An artifact of a case: where it comes from and, once stored, what it is."""
+    """An artifact of a case: its source and, once stored, its key and content."""
 
     index: int
     name: str
@@ -126,15 +126,15 @@ class ArtifactRecord(Stored):
     size: int = 0
     sha256: str = ""
     listed: str = ""
-    """Digest of what the vendor's list says of it."""
+    """Digest of the vendor's list entry."""
     etag: str | None = None
-    """What storage calls these bytes, to be asked whether they are still the same."""
+    """Storage's ETag of these bytes, to ask whether they have changed."""
     content: str = ""
-    """Digest of what an API's answer says, whatever its URLs and instants are (``dossier.revisions``)."""
+    """Digest of an API answer without its URLs and instants (``dossier.revisions``)."""
     links: int = 0
-    """How often it was not to be had."""
+    """How often it was unavailable."""
     error: str | None = None
-    """Why it could not be fetched."""
+    """Why it could not be downloaded."""
     former: ArtifactRecord | None = None
     """Of a later collection: the same file as it stands, until this one is settled, or as this one says the same."""
 
@@ -145,25 +145,25 @@ class ArtifactRecord(Stored):
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing left to do about it in its collection."""
+        """Whether the artifact is done in its collection: stored or failed."""
         return self.key is not None or self.error is not None
 
 
 class Collection(Stored):
-    """A collection that is under way, or the latest: what Collect learnt besides the artifacts."""
+    """The latest collection, finished or not: what Collect stores besides the artifacts."""
 
     id: str = ""
-    """Names it among those of the case; empty for the first."""
+    """Its name within the case; empty for the first."""
     at: str = ""
     read_at: str | None = None
-    """When the vendor began to answer, by its own clock."""
+    """When the vendor began to answer, by its clock."""
     warnings: tuple[str, ...] = ()
     followed: int = -1
     """The last document, by its index, that was asked for once more."""
 
 
 class RevisionRecord(Stored):
-    """A revision in short; ``changes`` as in the event ``Case Updated``."""
+    """A summary of a revision; ``changes`` as in the event ``Case Updated``."""
 
     number: int
     status: str
@@ -177,29 +177,29 @@ class Refresh(Stored):
     connection: str = ""
     reference: str = ""
     asked: int = 0
-    """How often one was asked for."""
+    """How often a refresh was requested."""
     seen: int = 0
-    """How often by the time when the last collection began."""
+    """The value of ``asked`` when the last collection began."""
     number: int = 0
-    """How many have ended."""
+    """How many refreshes have ended."""
     execution_arn: str | None = None
-    """The execution that runs one now."""
+    """The execution that runs a refresh now."""
     started_at: str | None = None
     error: str | None = None
-    """Why the last one failed."""
+    """Why the last refresh failed."""
     looks: int = 0
-    """Looks in a row that found something failed or unfinished."""
+    """Collections in a row that found something failed or unfinished."""
     look_at: str | None = None
-    """When to look at the case again, whoever asks or not."""
+    """When to collect the case again without a request."""
 
     @property
     def wanted(self) -> bool:
-        """Whether one was asked for since the last collection began."""
+        """Whether a refresh was requested since the last collection began."""
         return self.asked > self.seen
 
 
 class Doubt(Stored):
-    """What a step cannot tell, before it is asked: the text in full, and what may be the answer."""
+    """A question that a step is about to ask: its full text and the possible answers."""
 
     what: str
     text: str
@@ -207,23 +207,23 @@ class Doubt(Stored):
 
 
 class WaitingDrop(Stored):
-    """Something in the inbox that is no case yet, and why."""
+    """A drop that is not a case yet, and why."""
 
     reference: str
-    """What the case will be called, as far as its place tells."""
+    """The future case's reference, as derived from the drop's key."""
     why: str
     since: str
 
 
 class Question(Stored):
-    """What only an operator can answer; ``what`` is ``open`` or ``upload-<batch>``."""
+    """A question to an operator; ``what`` is ``open`` or ``upload-<batch>``."""
 
     what: str
     text: str
     token: str
     asked_at: str
     choices: tuple[Choice, ...] = ()
-    """What the vendor lists that may be the answer."""
+    """Possible answers from the vendor's list."""
 
 
 class Case(Stored):
@@ -234,22 +234,22 @@ class Case(Stored):
     artifacts: tuple[ArtifactRecord, ...] = ()
     questions: tuple[Question, ...] = ()
     named: dict[str, str] = Field(default_factory=dict)
-    """The ids by which an operator said what requests have made, by what was asked."""
+    """Ids that an operator gave as answers, by question."""
     said: dict[str, str] = Field(default_factory=dict)
-    """Why a job failed, by its id, as a delivery says."""
+    """Why a job failed according to a delivery, by job id."""
     staged: tuple[ArtifactRecord, ...] = ()
-    """Artifacts of a later collection that is under way: those of the standing revision are not touched meanwhile."""
+    """Artifacts of a later collection that is under way; those of the current revision stay unchanged meanwhile."""
     refresh: Refresh = Refresh()
     collection: Collection = Collection()
     revisions: tuple[RevisionRecord, ...] = ()
 
     def collected(self, collection: str) -> tuple[ArtifactRecord, ...]:
-        """Return the artifacts of a collection: the first has them where they are to stay."""
+        """Return the artifacts of a collection (empty name: the first)."""
         return self.staged if collection else self.artifacts
 
 
 def conflict(other: CaseRecord, difference: str = "") -> ReferenceConflictError:
-    """Return the error of a case whose reference another one has, with what differs between them."""
+    """Return the error for a reference that another case has, with the difference between them."""
     what = f"; {difference}" if difference else ""
     return ReferenceConflictError(
         f"reference {other.reference} belongs to a case with other content (submitted {other.submitted_at}, "
@@ -280,7 +280,9 @@ class Cases:
             questions=tuple(Question.model_validate(each) for each in found.get("ASK", ())),
             named={each["what"]: each["id"] for each in found.get("NAMED", ())},
             refresh=Refresh.model_validate(next(iter(found.get("REFRESH", ())), {})),
-            collection=next(map(_collection, found.get("COLLECTION", ())), Collection()),
+            collection=next(
+                (Collection.model_validate_json(each["data"]) for each in found.get("COLLECTION", ())), Collection()
+            ),
             revisions=tuple(RevisionRecord.model_validate_json(each["data"]) for each in found.get("REV", ())),
         )
 
@@ -297,7 +299,7 @@ class Cases:
         return case
 
     def record(self, connection: str, reference: str) -> CaseRecord:
-        """Return a case's record alone, which costs the same however many documents and artifacts the case has.
+        """Return a case's record alone, whose cost does not depend on the number of documents and artifacts.
 
         Raises:
             InvalidCaseError: there is none.
@@ -314,30 +316,31 @@ class Cases:
         return None if item is None else _record(item)
 
     def artifact(self, connection: str, reference: str, index: int, *, collection: str = "") -> ArtifactRecord | None:
-        """Return one artifact of a collection of a case, or None if it has none of that number."""
+        """Return one artifact of a collection by its index, or None."""
         item = self._table.get(case_key(connection, reference), _shelf(collection, index))
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
     def troubled(self, record: CaseRecord) -> CaseRecord:
-        """Return a record whose note says what keeps its polls from getting on, if anything does."""
+        """Return a record whose note is the trouble of its polls, if there is any."""
         if record.status not in {CaseStatus.WAITING, CaseStatus.PROCESSING}:
             return record
         return _troubled(record, self._table.get(case_key(record.connection, record.reference), "WAIT"))
 
     def newest(self, connection: str, *, since: str | None = None, until: str | None = None) -> Iterator[CaseRecord]:
-        """Yield the cases of a connection, the latest submitted first; those submitted in between only, if given."""
+        """Yield a connection's cases, latest submitted first; only those submitted from ``since`` to ``until``."""
         for item in self._table.index(f"CASES#{connection}", since=since, until=until, newest=True):
             yield _record(item)
 
     def claim(self, record: CaseRecord, *, resume: bool = False) -> CaseRecord | None:
         """Claim the record's reference for its execution.
 
-        Returns None if it is claimed now (or was before, by this same execution), else the record of the execution
-        that has the case already.
+        Returns:
+            None if the reference is claimed now, or was claimed by this same execution; else the record of the
+            execution that has the case.
 
         Args:
-            record: the case as it is to be stored.
-            resume: takes over a failed case with the same content.
+            record: the case to store.
+            resume: take over a failed case with the same content.
 
         Raises:
             ReferenceConflictError: the reference belongs to a case with other content.
@@ -353,7 +356,7 @@ class Cases:
         found = self._table.get(item["pk"], "CASE")
         if found is None:
             if resume:
-                raise InvalidCaseError(f"there is no case {record.reference} to send back to work")
+                raise InvalidCaseError(f"there is no case {record.reference} to redrive")
             return self.claim(record)
         other = _record(found)
         if other.execution_arn == record.execution_arn:
@@ -385,26 +388,26 @@ class Cases:
         return _record(self._table.get(item["pk"], "CASE") or found)
 
     def connections(self) -> dict[str, str | None]:
-        """Return the connections that ever had a case, and since when each is missing from the settings, if it is."""
+        """Return every connection that ever had a case, with the time since when the settings lack it, or None."""
         return {item["sk"]: item.get("gone_since") for item in self._table.query(_CONNECTIONS)}
 
     def note(self, connection: str) -> None:
-        """Remember that there is a connection: once it is removed, nothing else knows of its cases."""
+        """Record that a connection exists: after it is removed from the settings, its cases must still be found."""
         here = Attr("pk").not_exists() | Attr("gone_since").exists()
         self._table.put({"pk": _CONNECTIONS, "sk": connection}, when=here)
         self._known.add(connection)
 
     def gone(self, connection: str, since: str) -> None:
-        """Note since when a connection is missing from the settings."""
+        """Record since when a connection is missing from the settings."""
         self._table.update(_CONNECTIONS, connection, {"gone_since": since})
 
     def draining(self) -> str | None:
-        """Return since when nothing new starts in this stage; None if it does."""
+        """Return since when the stage is draining, so that no new case starts; None if it is not."""
         item = self._table.get(*_DRAIN)
         return None if item is None else str(item["since"])
 
     def drain(self, since: str | None) -> None:
-        """Let nothing new start from now on; None lets it start again."""
+        """Begin to drain the stage, so that no new case starts; None ends it."""
         pk, sk = _DRAIN
         if since is None:
             self._table.delete(pk, sk)
@@ -412,14 +415,14 @@ class Cases:
             self._table.put({"pk": pk, "sk": sk, "since": since}, when=Attr("pk").not_exists())
 
     def refuse(self, record: CaseRecord) -> None:
-        """Store a case that Accept refused, unless the reference belongs to a case that was not."""
+        """Store a case that Accept rejected, unless the reference belongs to one that was accepted."""
         free = Attr("pk").not_exists() | Attr("refused").eq(True)
         self._table.put(_item(record), when=free)
 
     def change(self, connection: str, reference: str, **changes: Any) -> bool:
         """Set attributes of a case that has not ended; return False if it has (a finished case never goes back).
 
-        A new status or note is the end of the trouble before.
+        A new status or note clears earlier trouble.
         """
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
@@ -429,18 +432,18 @@ class Cases:
         return self._table.update(case_key(connection, reference), "CASE", changes, when=unended)
 
     def mark(self, connection: str, reference: str, **marks: str) -> None:
-        """Set attributes that do not change how a case stands, whether or not it has ended; its times stay."""
+        """Set attributes of a case that may have ended, without a change of ``updated_at``."""
         self._table.update(case_key(connection, reference), "CASE", marks)
 
     def dismiss(self, record: CaseRecord, at: str) -> bool:
-        """Note that an operator dismissed a failed case; return False if it has gone back to work meanwhile."""
+        """Record that an operator dismissed a failed case; return False if it was redriven meanwhile."""
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(record.execution_arn)
         return self._table.update(
             case_key(record.connection, record.reference), "CASE", {"dismissed_at": at}, when=failed
         )
 
     def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
-        """Store documents; with ``fresh`` only those not stored yet, so that a step that runs twice loses no id."""
+        """Store documents; with ``fresh`` only new ones, so that a step that runs twice loses no vendor id."""
         for document in documents:
             item = {
                 "pk": case_key(connection, reference),
@@ -454,32 +457,32 @@ class Cases:
         self._put_data(connection, reference, _shelf(collection, artifact.index), artifact)
 
     def add_bytes(self, connection: str, reference: str, size: int) -> int:
-        """Count the bytes of an artifact that is stored; return how many were counted so far."""
+        """Add a stored artifact's bytes to the case's count; return the new count."""
         item = case_key(connection, reference), "CASE"
         return self._table.add(*item, "artifact_bytes", size, when=Attr("pk").exists()) or 0
 
     def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int], *, collection: str = "") -> None:
-        """Forget artifacts of a collection."""
+        """Delete artifacts of a collection from the table."""
         for index in indices:
             self._table.delete(case_key(connection, reference), _shelf(collection, index))
 
     def put_collection(self, connection: str, reference: str, collection: Collection) -> None:
-        """Store what Collect learnt."""
+        """Store a collection."""
         self._put_data(connection, reference, "COLLECTION", collection)
 
     def put_revision(self, connection: str, reference: str, revision: RevisionRecord) -> None:
-        """Store a revision in short."""
+        """Store a summary of a revision."""
         self._put_data(connection, reference, f"REV#{revision.number:05d}", revision)
 
     def commit(self, connection: str, reference: str, number: int, by: str, *, ended: bool) -> bool:
-        """Let a collection publish a revision; return False if another one stands or is published by now.
+        """Claim a revision for a collection to publish; return False if another one published or claimed it.
 
         Args:
             connection: the case's.
             reference: the case's.
-            number: the revision; the one before it stands.
+            number: the revision; the one before it has to be current.
             by: the collection.
-            ended: whether the case has ended, as it has where a refresh publishes.
+            ended: whether the case has ended, as it has when a refresh publishes.
 
         """
         free = Attr("committed").not_exists() | (Attr("committed").eq(number) & Attr("committed_by").eq(by))
@@ -492,7 +495,7 @@ class Cases:
         return self._table.update(case_key(connection, reference), "CASE", changes, when=when)
 
     def published(self, connection: str, reference: str, number: int, **changes: Any) -> None:
-        """Note that a committed revision stands, and what became of the case by it."""
+        """Record that a committed revision is published, with the case's new attributes."""
         changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": iso(now())}
         mine = Attr("committed").eq(number)
         self._table.update(case_key(connection, reference), "CASE", changes, when=mine)
@@ -503,7 +506,7 @@ class Cases:
         self._table.update(case_key(connection, reference), "CASE", gone, when=Attr("committed").eq(number))
 
     def collected_as_of(self, connection: str, reference: str, modified: str | None, read_at: str | None) -> None:
-        """Note when the vendor had changed its case last, and when that was read, of what has nothing new in it."""
+        """Record the vendor's time of last change and of reading, for a collection without differences."""
         self._table.update(case_key(connection, reference), "CASE", {"modified": modified, "read_at": read_at})
 
     def _put_data(self, connection: str, reference: str, sk: str, value: BaseModel) -> None:
@@ -511,7 +514,7 @@ class Cases:
         self._table.put({"pk": case_key(connection, reference), "sk": sk, "data": data})
 
     def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
-        """Store why one of a case's jobs failed, as a delivery says: for people, it changes nothing."""
+        """Store why one of a case's jobs failed according to a delivery. It is only shown to people."""
         changed = Attr("text").not_exists() | Attr("text").ne(text)
         said, sk = {"job_id": job_id, "text": text}, f"SAID#{job_id}"
         if len(sk.encode()) > LONGEST_SORT_KEY:
@@ -519,9 +522,9 @@ class Cases:
         self._table.update(case_key(connection, reference), sk, said, when=changed)
 
     def first_drop(self, connection: str, digest: str, key: str, landed_at: str) -> str | None:
-        """Claim a dropped file's content for its key; return the other key that has it, landed within a minute of it.
+        """Claim a dropped file's content for its key; return another key with that content from the same minute.
 
-        One that lands later claims it anew: the same file may well be sent again.
+        A file that arrives later claims the content again: the same file may be sent twice on purpose.
         """
         place = f"DROP#{connection}", digest
         for _ in range(_TRIES):
@@ -536,11 +539,11 @@ class Cases:
         return None
 
     def wonder(self, connection: str, reference: str, doubt: Doubt) -> None:
-        """Store what is to be asked."""
+        """Store a question before it is asked."""
         self._put_data(connection, reference, f"DOUBT#{doubt.what}", doubt)
 
     def name(self, connection: str, reference: str, what: str, vendor_id: str | None) -> None:
-        """Note by which id an operator said what a request has made; None: that was wrong."""
+        """Store the id that an operator gave as the answer to a question; None removes a wrong one."""
         pk, sk = case_key(connection, reference), f"NAMED#{what}"
         if vendor_id is None:
             self._table.delete(pk, sk)
@@ -548,18 +551,18 @@ class Cases:
             self._table.put({"pk": pk, "sk": sk, "what": what, "id": vendor_id})
 
     def doubt(self, connection: str, reference: str, what: str) -> Doubt | None:
-        """Return what is to be asked, or None."""
+        """Return a question that is not asked yet, or None."""
         found = self._table.query(case_key(connection, reference), prefix=f"DOUBT#{what}")
         return next((Doubt.model_validate_json(each["data"]) for each in found if each["sk"] == f"DOUBT#{what}"), None)
 
     def drop_waits(self, connection: str, what: str, drop: WaitingDrop, landed: datetime) -> bool:
-        """Note that a dropped folder, or file, waits; return False if a later state of it is known.
+        """Record that a drop (folder or file) waits; return False if a later state of it is recorded.
 
         Args:
-            connection: the connection that it was dropped for.
+            connection: the drop's connection.
             what: the folder, or the file's name.
-            drop: what is known of it.
-            landed: when the last of its objects landed, as of this look: what was started since is not brought back.
+            drop: its reference and reason.
+            landed: when the latest of its objects arrived; a state that was recorded for a later one stays.
 
         """
         open_ones = {"gsi_pk": f"DROPS#{connection}", "gsi_sk": drop.since}
@@ -568,12 +571,12 @@ class Cases:
         return self._table.update(f"INBOX#{connection}", what, changes, when=Attr("landed").not_exists() | later)
 
     def waiting_drop(self, connection: str, what: str) -> WaitingDrop | None:
-        """Return what is known of a dropped folder, or file, that waits; None if it does not."""
+        """Return a waiting drop (folder or file), or None."""
         item = self._table.get(f"INBOX#{connection}", what)
         return None if item is None or "gsi_pk" not in item else WaitingDrop.model_validate(item)
 
     def drop_ends(self, connection: str, what: str, landed: datetime) -> None:
-        """Note that a folder, or file, waits no longer: a message that is late does not bring it back."""
+        """Record that a drop (folder or file) no longer waits, so that a late message cannot restore it."""
         changes = {"gsi_pk": None, "gsi_sk": None, "landed": iso(landed), "ttl": int(now().timestamp()) + 86_400}
         later = Attr("landed").not_exists() | Attr("landed").lte(iso(landed))
         self._table.update(f"INBOX#{connection}", what, changes, when=later)
@@ -581,7 +584,7 @@ class Cases:
     def waiting_drops(
         self, connection: str, *, since: str | None = None, until: str | None = None
     ) -> Iterator[CaseRecord]:
-        """Yield what was dropped for a connection and waits for files, the latest first, as cases that are not yet."""
+        """Yield a connection's drops that wait for files, latest first, as records with that status."""
         for item in self._table.index(f"DROPS#{connection}", since=since, until=until, newest=True):
             drop = WaitingDrop.model_validate(item)
             yield CaseRecord(
@@ -608,10 +611,6 @@ def _shelf(collection: str, index: int) -> str:
     return f"{'NEW' if collection else 'ART'}#{index:05d}"
 
 
-def _collection(item: Item) -> Collection:
-    return Collection.model_validate_json(item["data"])
-
-
 def _artifacts(items: Iterable[Item]) -> tuple[ArtifactRecord, ...]:
     return tuple(ArtifactRecord.model_validate_json(each["data"]) for each in items)
 
@@ -622,7 +621,7 @@ def _record(item: Item) -> CaseRecord:
 
 
 def _troubled(record: CaseRecord, waiting: Item | None) -> CaseRecord:
-    """Return a record with the trouble of its wait as the note, and when the vendor is asked next."""
+    """Return a record with the trouble of its wait and the time of the next poll as the note."""
     if waiting is None or record.status.final or not waiting.get("trouble"):
         return record
     at = clock(moment(waiting["next_at"]), now(), seconds=True)

@@ -1,4 +1,4 @@
-"""Dead letters: what failed too often on a queue of work, to be sent back to it."""
+"""Dead letters: messages that failed too often on a queue, and can be sent back to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 _HIDDEN_FOR = 60
-"""Seconds for which a dead letter that is being sent back is nobody else's."""
+"""Seconds for which a dead letter is invisible to other readers while it is sent back."""
 _NO_MOVES = {"InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"}
 
 
@@ -24,19 +24,19 @@ class DeadLetters:
         self._queues = Queues(sqs, wake_queue_url)
 
     def count(self, queue: str) -> int:
-        """Return about how many dead letters a queue has."""
+        """Return the approximate number of a queue's dead letters."""
         return self._queues.depth(f"{queue}-dlq")
 
     def dismiss(self, queue: str) -> int:
-        """Delete a queue's dead letters, no more than there are now; return how many."""
+        """Delete a queue's dead letters, at most as many as there are now; return how many."""
         return self._each(self._queues.url(f"{queue}-dlq"), self.count(queue), None)
 
     def send_back(self, queue: str) -> int:
         """Send a queue's dead letters back to it; return about how many.
 
-        AWS moves them by itself, and takes its time. An SQS that cannot (the local one) has them moved one by one: sent
-        before deleted, so that none is lost, and no more than there were, so that what fails at once does not go round
-        for ever.
+        AWS moves them in the background. For an SQS that cannot (the local one) they are moved one by one: each is sent
+        before it is deleted, so that none is lost, and at most as many as there are now, so that messages that fail at
+        once do not go round forever.
         """
         number = self.count(queue)
         if number == 0:
@@ -52,7 +52,7 @@ class DeadLetters:
         return number
 
     def _each(self, source: str, number: int, target: str | None) -> int:
-        """Send each message to ``target``, if there is one, and delete it; return how many there were."""
+        """Send each message to ``target``, if given, and delete it; return how many there were."""
         moved = 0
         while moved < number:
             messages = self._sqs.receive_message(

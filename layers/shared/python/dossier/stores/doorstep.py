@@ -1,4 +1,4 @@
-"""What the webhook function needs of AWS, with as little to import as possible; each client on its first use."""
+"""The webhook function's AWS clients. Each is created on its first use, so that little is imported at a cold start."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Doorstep:
         return EvidenceStore(s3.client(), self._environment["DOSSIER_BUCKET"], lock_days=days)
 
     def evidence(self) -> EvidenceStore:
-        """Return where deliveries are kept."""
+        """Return the store of deliveries."""
         return self._evidence
 
     def webhook_secrets(self, connection: str, fresh: bool) -> list[str]:
-        """Return the active webhook secrets of a connection, read again if ``fresh``; none where none can be read.
+        """Return a connection's active webhook secrets, read again if ``fresh``; an empty list if none can be read.
 
-        What does not exist, or is not the JSON of the contract, is remembered just so long.
+        A missing or malformed secret is cached for ``MAX_AGE``, like any other.
         """
         at, secrets = self._held.get(connection, (0.0, []))
         if fresh or connection not in self._held or time.monotonic() - at > MAX_AGE:

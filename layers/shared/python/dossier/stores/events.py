@@ -1,4 +1,4 @@
-"""The EventBridge bus: what became of a case, for the team's own systems."""
+"""The EventBridge bus: events about cases for the team's own systems."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Events:
         """Put one event.
 
         Raises:
-            RuntimeError: the bus did not take it.
+            RuntimeError: the bus rejected it.
 
         """
         entry = {"EventBusName": self._bus, "Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
         answer = self._events.put_events(Entries=[entry])  # type: ignore[list-item]
         if answer["FailedEntryCount"]:
-            raise RuntimeError(f"the event bus {self._bus} refused {detail_type}: {answer['Entries'][0]}")
+            raise RuntimeError(f"the event bus {self._bus} rejected {detail_type}: {answer['Entries'][0]}")

@@ -1,4 +1,4 @@
-"""Deliveries as they came: kept in S3 before anything parses them, so that each can be verified and applied again."""
+"""Deliveries as received: stored in S3 before anything parses them, so that each can be verified and applied again."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
 
 ACCEPTED, REFUSED, SEEN = "webhooks/", "webhooks-refused/", "webhooks-seen/"
 NO_CONNECTION = "-"
-"""In place of a connection where a delivery named none that there is."""
+"""Stands for the connection of a delivery that names an unknown one."""
 REFUSED_PER_MINUTE = 30
-"""Refused deliveries of a connection that are kept a minute, however many instances of the function there are."""
+"""Rejected deliveries of a connection that are stored per minute, across all instances of the function."""
 REFUSED_BYTES = 16 << 10
-"""Bytes of a refused body that are kept: those of most deliveries are less, and can be verified later."""
+"""Bytes of a rejected body that are stored. Most deliveries are smaller, so they can be verified later."""
 WINDOW = timedelta(hours=2)
-"""How long the same delivery is known when it comes again. DocuStack gives up after 36 minutes."""
+"""For how long a repeated delivery is recognized. DocuStack stops retrying after 36 minutes."""
 ABANDONED = timedelta(seconds=25)
-"""Age of a delivery that was begun and never queued after which its function is gone: it runs for 20 seconds."""
+"""Age after which the function that began a delivery without queuing it has died: it runs for at most 20 seconds."""
 _LOOKS = (0.2, 0.4, 0.6)
-"""Seconds between looks at a delivery that another function is at work on."""
+"""Seconds between checks of a delivery that another function is working on."""
 _LONGEST_HEADER, _LONGEST_HEADERS = 1024, 8192
-"""Characters of one header, and of all, that are kept of a refused delivery."""
+"""Characters of one header, and of all headers, that are stored of a rejected delivery."""
 _SLOTS_TRIED = 10
-"""Names tried for one refused delivery: it is kept for sure while less than a third of a minute's names are used."""
+"""Names tried for one rejected delivery. It is certainly stored while a third of the minute's names is unused."""
 _ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{12}-[0-9a-f]{16}")
 _REFUSED_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d{4})-(\d\d)")
 _TIME, _MINUTE = "%Y%m%dT%H%M%S%f", "%Y%m%dT%H%M"
 _MINUTE_LENGTH = len("20260131T1200")
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _UNSEEN = {"404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden"}
-"""How S3 answers for what is not there; the second half to who may not list the bucket."""
+"""S3's error codes for a missing object; the last three for a caller that may not list the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One delivery: exact ``body``, ``headers`` as received, ``verdict`` and when it came (ISO 8601).
+    """One delivery: exact ``body``, ``headers`` as received, ``verdict`` and ``received_at`` (ISO 8601).
 
-    A refused one has its ``cause`` (``dossier.refusals``), and ``size`` where more came than was kept; ``asked`` is the
-    connection's name in a URL that names none.
+    A rejected one has its ``cause`` (``dossier.refusals``) and the full ``size`` in bytes; ``asked`` is the unknown
+    connection name in its URL.
     """
 
     connection: str
@@ -70,18 +70,18 @@ class Evidence:
 
     @property
     def content(self) -> bytes:
-        """What the delivery says: its body, unpacked."""
+        """The body, decompressed."""
         return content(self.body, self.headers)
 
     @property
     def whole(self) -> bool:
-        """Whether all of it was kept."""
+        """Whether the whole body is stored."""
         return self.size <= len(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that is this function's to keep and to queue, under ``key``; or one that was, if it is ``known``."""
+    """A delivery that this function stores under ``key`` and queues; if ``known``, an earlier one already did."""
 
     connection: str
     digest: str
@@ -91,7 +91,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is noted of a delivery: its key, when it came, whether it was queued, how often it came again."""
+    """The note of a delivery: its key, when it arrived, whether it was queued, how often it was repeated."""
 
     key: str
     at: datetime
@@ -101,19 +101,20 @@ class Seen:
 
 
 class EvidenceStore:
-    """Keeps deliveries in the artifact bucket, the accepted and the refused ones.
+    """Stores accepted and rejected deliveries in the artifact bucket.
 
-    Accepted ones lie in ``webhooks/<connection>/<yyyy>/<mm>/<dd>/<id>.json``, refused ones in ``webhooks-refused/…``.
+    Accepted ones are in ``webhooks/<connection>/<yyyy>/<mm>/<dd>/<id>.json``, rejected ones in ``webhooks-refused/…``.
 
-    For ``lock_days`` after it came nobody can delete or replace an accepted delivery, if that is not 0 (S3 Object Lock
-    in governance mode: only somebody with ``s3:BypassGovernanceRetention`` could, and no function has that).
+    With ``lock_days`` an accepted delivery cannot be deleted or replaced for that many days (S3 Object Lock in
+    governance mode; no function has ``s3:BypassGovernanceRetention``).
 
-    Refused ones are what strangers send: they are cut, expire, and are never locked. A minute has
-    ``REFUSED_PER_MINUTE`` names for them, each of which S3 lets be written once, so all instances keep no more.
+    Anybody can cause rejected ones: they are cut, expire, and are never locked. Each minute has
+    ``REFUSED_PER_MINUTE`` names for them, and S3 allows each name to be written once, so all instances together store
+    no more.
 
-    ``webhooks-seen/<connection>/<digest>`` notes a delivery that was kept and queued, so that it is known when it comes
-    again. It is written first as begun, which S3 lets one function do, and last as queued: one that dies in between
-    leaves a note that the next try takes over.
+    ``webhooks-seen/<connection>/<digest>`` notes a delivery that was stored and queued, so that a repetition is
+    recognized. The note is first written as begun, which S3 lets one function do, and last as queued. If the function
+    dies in between, the next try takes over the note.
     """
 
     def __init__(
@@ -138,9 +139,14 @@ class EvidenceStore:
         digest: str = "",
         at: datetime | None = None,
     ) -> str:
-        """Store a delivery and return its key; by default one of its own. Ids sort by time."""
+        """Store a delivery and return its key, by default a new one. Ids sort by time."""
         at = at or datetime.now(UTC)
         key = key or _key(connection, at, secrets.token_hex(8))
+        lock: dict[str, Any] = {}
+        if self._lock_days:
+            # S3 takes a lock only together with a checksum of the object.
+            until = at + timedelta(days=self._lock_days)
+            lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ChecksumAlgorithm": "CRC32"}
         data = {
             "connection": connection,
             "received_at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -149,18 +155,19 @@ class EvidenceStore:
             "body_base64": base64.b64encode(body).decode(),
             **({"digest": digest} if digest else {}),
         }
-        self._put(key, data, **self._lock(at))
+        text = json.dumps(data, indent=1).encode()
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text, ContentType="application/json", **lock)
         return key
 
     def claim(self, connection: str, digest: str, *, at: datetime | None = None) -> Claim:
-        """Take a delivery: what is returned says under which key it is to be kept, or that it is known already."""
+        """Claim a delivery; the claim has the key to store it under, or says that it is known already."""
         at = at or datetime.now(UTC)
         claim = Claim(connection, digest, _key(connection, at, digest[:16]))
         if self._note(claim, at, IfNoneMatch="*"):
             return claim
         for pause in _LOOKS:
             seen = self.seen(connection, digest)
-            if seen is None:  # it went meanwhile, or cannot be read: to apply a delivery again does no harm
+            if seen is None:  # the note is gone or unreadable; applying a delivery twice is harmless
                 return claim
             if seen.queued and at - seen.at < WINDOW:
                 return Claim(connection, digest, seen.key, known=True)
@@ -171,11 +178,11 @@ class EvidenceStore:
         return Claim(connection, digest, seen.key) if seen and not seen.queued else claim
 
     def finish(self, claim: Claim, *, at: datetime | None = None) -> None:
-        """Note that a claimed delivery is kept and queued: from now on it is known."""
+        """Note that a claimed delivery is stored and queued: from now on it is known."""
         self._note(claim, at or datetime.now(UTC), queued=True)
 
     def seen(self, connection: str, digest: str) -> Seen | None:
-        """Return what is noted of a delivery; None if nothing is."""
+        """Return a delivery's note, or None."""
         try:
             found = self._s3.head_object(Bucket=self._bucket, Key=_note_key(connection, digest))
         except ClientError as error:
@@ -190,7 +197,7 @@ class EvidenceStore:
             return None
 
     def repeated(self, claim: Claim) -> None:
-        """Count a known delivery that came again; of several at the same moment one may go uncounted."""
+        """Count a repetition of a known delivery; one of several at the same moment may go uncounted."""
         seen = self.seen(claim.connection, claim.digest)
         if seen is not None:
             self._note(claim, seen.at, queued=True, repeats=seen.repeats + 1, IfMatch=seen.etag)
@@ -203,12 +210,12 @@ class EvidenceStore:
             "queued": "yes" if queued else "no",
             "repeats": str(repeats),
         }
-        # Each note is an object of its own content, so that no two have one ETag.
+        # The random part gives each version of a note its own ETag.
         text = json.dumps([noted, secrets.token_hex(8)]).encode()
         key = _note_key(claim.connection, claim.digest)
         return self._held(Key=key, Body=text, Metadata=noted, **when)
 
-    # Refused deliveries
+    # Rejected deliveries
 
     def refuse(
         self,
@@ -221,7 +228,7 @@ class EvidenceStore:
         asked: str = "",
         at: datetime | None = None,
     ) -> str | None:
-        """Store what is left of a refused delivery and return its key; None if this minute's share is used up."""
+        """Store a rejected delivery, cut, and return its key; None if this minute's names are used up."""
         at, folder = at or datetime.now(UTC), connection or NO_CONNECTION
         data = {
             "connection": folder,
@@ -237,13 +244,13 @@ class EvidenceStore:
         }
         text = json.dumps(data, indent=1).encode()
         for slot in self._free(folder, at.strftime(_MINUTE)):
-            key = _refused_key(folder, at, slot)
+            key = f"{REFUSED}{folder}/{at:%Y/%m/%d}/{at.strftime(_MINUTE)}-{slot:02}.json"
             if self._held(Key=key, Body=text, ContentType="application/json", IfNoneMatch="*"):
                 return key
         return None
 
     def _free(self, connection: str, minute: str) -> Iterator[int]:
-        """Yield names of this minute that this instance has not tried yet, in an order that no other instance has."""
+        """Yield names of this minute that this instance has not tried yet, in random order."""
         for _ in range(_SLOTS_TRIED):
             last, left = self._slots.get(connection, ("", []))
             if last != minute:
@@ -262,21 +269,10 @@ class EvidenceStore:
             return False
         return True
 
-    def _put(self, key: str, data: Mapping[str, Any], **more: Any) -> None:
-        text = json.dumps(data, indent=1).encode()
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text, ContentType="application/json", **more)
-
-    def _lock(self, at: datetime) -> dict[str, Any]:
-        if not self._lock_days:
-            return {}
-        until = at + timedelta(days=self._lock_days)
-        # S3 takes a lock only together with a checksum of the object.
-        return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ChecksumAlgorithm": "CRC32"}
-
     # Reading
 
     def adopt(self, evidence: Evidence, digest: str) -> str:
-        """Keep a refused delivery that was proven later as accepted; return its key, the same however often."""
+        """Store a rejected delivery that was verified later as accepted; return its key. Idempotent."""
         at = datetime.fromisoformat(evidence.received_at)
         key = _key(evidence.connection, at, digest[:16])
         return self.keep(
@@ -284,7 +280,7 @@ class EvidenceStore:
         )
 
     def read(self, key: str) -> Evidence:
-        """Return a delivery that was kept."""
+        """Return a stored delivery."""
         data = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
         return Evidence(
             connection=data["connection"],
@@ -296,18 +292,18 @@ class EvidenceStore:
         )
 
     def forget_refused(self, key: str) -> None:
-        """Delete a refused delivery: one that Dossier has sent itself.
+        """Delete a rejected delivery that Dossier sent itself.
 
         Raises:
-            ValueError: it is no refused one.
+            ValueError: the key is not that of a rejected delivery.
 
         """
         if not key.startswith(REFUSED):
-            raise ValueError(f"{key} is no refused delivery")
+            raise ValueError(f"{key} is not a rejected delivery")
         self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def find(self, key: str) -> Evidence | None:
-        """Return a delivery that was kept, or None."""
+        """Return a stored delivery, or None."""
         try:
             return self.read(key)
         except ClientError as error:
@@ -316,7 +312,7 @@ class EvidenceStore:
             return None
 
     def list(self, connection: str, *, since: datetime | None = None, refused_only: bool = False) -> Iterator[str]:
-        """Yield the keys of a connection's deliveries, accepted and refused, the latest first, back to ``since``."""
+        """Yield the keys of a connection's deliveries, accepted and rejected, latest first, back to ``since``."""
         prefixes = (REFUSED,) if refused_only else (ACCEPTED, REFUSED)
         found = (self._below(f"{prefix}{connection}/", since) for prefix in prefixes)
         yield from heapq.merge(*found, key=id_of, reverse=True)
@@ -326,7 +322,9 @@ class EvidenceStore:
         for year in self._folders(prefix):
             for month in self._folders(year):
                 for day in self._folders(month):
-                    for key in self._keys(day):
+                    pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=day)
+                    keys = (each["Key"] for page in pages for each in page.get("Contents", []))
+                    for key in sorted(keys, reverse=True):
                         own = id_of(key)
                         if own[:_MINUTE_LENGTH] < earliest[:_MINUTE_LENGTH] or (_ID.fullmatch(own) and own < earliest):
                             return
@@ -336,23 +334,19 @@ class EvidenceStore:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
         yield from sorted((each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])), reverse=True)
 
-    def _keys(self, prefix: str) -> Iterator[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        yield from sorted((each["Key"] for page in pages for each in page.get("Contents", [])), reverse=True)
-
 
 def id_of(key: str) -> str:
-    """Return a delivery's id: ``<when it came>-<what tells it apart>``, so that ids sort by time."""
+    """Return a delivery's id: ``<time>-<digest, random part or slot>``, so that ids sort by time."""
     return key.rpartition("/")[2].removesuffix(".json")
 
 
 def minute_of(key: str) -> str:
-    """Return the minute that a delivery came in, as text that sorts."""
+    """Return the minute of a delivery's arrival, as text that sorts."""
     return id_of(key)[:_MINUTE_LENGTH]
 
 
 def key_of(connection: str, id: str) -> str | None:  # noqa: A002 -- the operator's word
-    """Return the key of a delivery by its id; None if that is no id."""
+    """Return the key of a delivery by its id; None if the id is malformed."""
     prefix, found = ACCEPTED, _ID.fullmatch(id)
     if found is None:
         prefix, found = REFUSED, _REFUSED_ID.fullmatch(id)
@@ -363,16 +357,12 @@ def _key(connection: str, at: datetime, suffix: str) -> str:
     return f"{ACCEPTED}{connection}/{at:%Y/%m/%d}/{at.strftime(_TIME)}-{suffix}.json"
 
 
-def _refused_key(connection: str, at: datetime, slot: int) -> str:
-    return f"{REFUSED}{connection}/{at:%Y/%m/%d}/{at.strftime(_MINUTE)}-{slot:02}.json"
-
-
 def _note_key(connection: str, digest: str) -> str:
     return f"{SEEN}{connection}/{digest}"
 
 
 def _cut(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers without what is too much of them; those that deliveries are proven by come first."""
+    """Return headers cut to the limits; those that carry signatures come first."""
     kept: dict[str, str] = {}
     left = _LONGEST_HEADERS
     for name, value in sorted(

@@ -1,4 +1,4 @@
-"""Executions of the state machine: starting them once, answering their task tokens."""
+"""Executions of the state machine: start each once, answer their task tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 CAUSE_LIMIT = 32_768
 """Longest cause of SendTaskFailure, in characters (AWS API reference)."""
 INPUT_LIMIT = 262_144 - 2_048
-"""Longest input of an execution, in bytes of UTF-8: what a state may hand on (Step Functions quotas), less what state
-Accept adds to it."""
+"""Longest input of an execution, in bytes of UTF-8: the quota of Step Functions less what state Accept adds."""
 _DEAD_TOKEN = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How an execution stands: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``ABORTED``, ``TIMED_OUT``; and why it ended."""
+    """An execution's status (``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``ABORTED``, ``TIMED_OUT``) and why it ended."""
 
     status: str
     error: str = ""
@@ -38,10 +37,10 @@ class Executions:
         self._arn = state_machine_arn
 
     def start(self, name: str, case: dict[str, Any]) -> str:
-        """Start an execution, or find the one of that name that exists; return its ARN.
+        """Start an execution, unless one of that name exists; return its ARN.
 
-        With the same name and input AWS answers the ARN of a running execution, and ExecutionAlreadyExists once it
-        has ended.
+        For the same name and input AWS returns the ARN of a running execution, and ExecutionAlreadyExists once it has
+        ended (API_StartExecution).
         """
         try:
             return self._sfn.start_execution(
@@ -53,15 +52,15 @@ class Executions:
             return self.arn_of(name)
 
     def arn_of(self, name: str) -> str:
-        """Return the ARN of the execution of a name, whether or not there is one."""
+        """Return the ARN of the execution with a name, whether or not it exists."""
         return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
 
     def succeed(self, token: str, output: dict[str, Any]) -> bool:
-        """Answer a task token; return False if nobody waits for it any more."""
+        """Answer a task token; return False if the task has ended."""
         return self._answer(lambda: self._sfn.send_task_success(taskToken=token, output=json.dumps(output)))
 
     def fail(self, token: str, error: Exception) -> bool:
-        """Fail a task token with an error; return False if nobody waits for it any more."""
+        """Fail a task token with an error; return False if the task has ended."""
         name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})[:CAUSE_LIMIT]
         return self._answer(lambda: self._sfn.send_task_failure(taskToken=token, error=name, cause=cause))
 
@@ -71,7 +70,7 @@ class Executions:
         return None if found is None else found.status
 
     def describe(self, execution_arn: str) -> Execution | None:
-        """Return how an execution stands, or None if there is no such execution (AWS keeps one for 90 days)."""
+        """Return an execution, or None if it does not exist (AWS deletes it 90 days after its end)."""
         try:
             answer = self._sfn.describe_execution(executionArn=execution_arn)
         except ClientError as error:
@@ -81,7 +80,7 @@ class Executions:
         return Execution(answer["status"], answer.get("error", ""), answer.get("cause", ""), answer.get("stopDate"))
 
     def stop(self, execution_arn: str, error: str, cause: str) -> None:
-        """Stop an execution; one that has ended, or is not there any more, is left alone."""
+        """Stop an execution, unless it has ended or does not exist."""
         try:
             self._sfn.stop_execution(executionArn=execution_arn, error=error, cause=cause)
         except ClientError as problem:

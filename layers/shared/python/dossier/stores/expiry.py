@@ -1,4 +1,4 @@
-"""Records past their retention: everything that the table has of a case that ended long ago."""
+"""Remove what the table has of cases that ended longer ago than the retention."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FINAL = [status.value for status in CaseStatus if status.final]
 
 
 class Expiry:
-    """Removes cases by age. What is in S3 has a retention of its own, by lifecycle rules."""
+    """Removes cases by age. Lifecycle rules of the bucket remove their objects."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def expired(self, connection: str, before: datetime) -> Iterator[str]:
-        """Yield the references of cases that ended, and were last changed, before then; the oldest first."""
+        """Yield the references of cases that ended, and were last changed, before then; oldest first."""
         until = iso(before)
         for item in self._table.index(f"CASES#{connection}", until=until):
             if item["status"] in _FINAL and item["updated_at"] <= until:
@@ -30,7 +30,8 @@ class Expiry:
     def remove(self, connection: str, reference: str, before: datetime) -> bool:
         """Remove a case with all its items, ids and intents; return False if it is at work again.
 
-        The record goes last: dying in between, the next run finds it. From the mark on nothing takes the case over.
+        The mark ``expired_at`` keeps the case from being redriven. The record is removed last, so that after a crash
+        the next run removes the rest.
         """
         pk = case_key(connection, reference)
         ended = Attr("status").is_in(_FINAL) & Attr("updated_at").lte(iso(before))

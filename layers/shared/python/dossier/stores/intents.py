@@ -1,4 +1,4 @@
-"""What is about to be created at a vendor, stored before the request; and whose the vendor's ids are."""
+"""Intents (records of writes at a vendor, stored before the request), and which case owns which vendor id."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table, case_key
 
 LONGEST_REQUEST = timedelta(minutes=20)
-"""Longer than a Lambda function lives: a request that began before that has ended."""
+"""Longer than a Lambda function lives: a request that began earlier has ended."""
 LARGEST = 350 << 10
-"""Most bytes of an answer, which has an id for each document: an item of the table has 400 KiB."""
+"""Most bytes of a stored answer, which has an id for each document: an item of the table holds 400 KiB."""
 HINT_TTL = 86_400
-"""How long, in seconds, a hint about an id that nobody knows yet is kept."""
+"""Seconds for which a hint about an unknown id is stored."""
 SEEN_TTL = 30 * 86_400
-"""How long, in seconds, what an account listed before an upload is kept: longer than a case is in doubt."""
+"""Seconds for which a list read before an upload is stored: longer than a case stays in doubt."""
 SEEN_IS_NEW = timedelta(seconds=10)
-"""How long what an account listed is as good as read for an upload that begins: seconds are what nobody can tell."""
+"""A list this recent counts as read for the upload itself."""
 SEEN_IS_FRESH = timedelta(minutes=5)
-"""How long what an account listed serves the uploads that begin: what others add meanwhile may become a question."""
+"""A list this recent may serve a new upload; entries that others add since then may lead to a question."""
 MOST_SEEN = 5000
-"""Ids that are kept of what an account listed: they have to fit into an item of the table."""
+"""Ids of a list that are stored: they have to fit into an item of the table."""
 BEFORE = timedelta(minutes=10)
-"""How long before an upload ids were recorded that may still come up in the vendor's list as if they were new."""
+"""Ids recorded this long before an upload may still appear in the vendor's list as if they were new."""
 MOST_MARKS = 50
-"""Ids recorded before an upload that serve as marks in the vendor's list where nothing else is known of it."""
+"""Ids recorded before an upload that locate it in the vendor's list if nothing else does."""
 
 
 class StoredIntent(Stored):
-    """An intent in the table; ``answer`` is there once the vendor has answered, until it is applied.
+    """An intent in the table; ``answer`` is set between the vendor's answer and its application.
 
-    ``adopt`` is the vendor's id of what an operator says the request has made.
+    ``adopt`` is the vendor's id of what the request created, as an operator says.
     """
 
     what: str
@@ -53,17 +53,17 @@ class StoredIntent(Stored):
     answer: Uploaded | None = Field(default=None)
     adopt: str | None = None
     lost_at: datetime | None = None
-    """When its answer was lost, or the next try missed it."""
+    """When its answer was lost, or when the next try noticed that."""
     unlisted: bool = False
-    """Whether the vendor was asked what became of it since, and did not know it yet."""
+    """Whether a look-up found nothing; the vendor may still be processing the request."""
     since: datetime | None = None
     """When the first request of this upload began; None if this is the first."""
     seen: str | None = None
-    """Names what the account listed before the first of them (``Intents.seen``)."""
+    """Name of the list that was read before the first request (``Intents.seen``)."""
     fresh: bool = False
-    """Whether that was read for this very upload."""
+    """Whether that list was read for this very upload."""
     doubt: frozenset[str] | None = None
-    """Ids of all that may be what it has made, as a look-up found once the vendor had settled."""
+    """Ids of everything that it may have created, as a look-up found once the intent had settled."""
 
     @property
     def began(self) -> datetime:
@@ -76,15 +76,15 @@ class Others:
     """Other requests of a connection."""
 
     names: tuple[tuple[str, ...], ...]
-    """The files of each that is in flight, or whose answer was lost."""
+    """The file names of each request that is in flight or whose answer was lost."""
     answered: frozenset[str]
-    """The ids in answers that are stored, and not applied yet."""
+    """The ids in answers that are stored but not applied yet."""
 
 
 class Ledger(Container[str]):
-    """The ids that a lost request cannot have made: listed before, recorded for others, or heard of before.
+    """The ids that a lost request cannot have created: listed, recorded for other requests, or hinted at before it.
 
-    Asks the table for an id of which it is not sure; the answer holds as long as the ledger.
+    Unknown ids are looked up in the table once.
     """
 
     def __init__(
@@ -95,25 +95,25 @@ class Ledger(Container[str]):
         self._began = iso(began)
         self._answers = dict.fromkeys(known, True)
         self.recorded = recorded
-        """When ids were recorded, of those of late."""
+        """When recent ids were recorded."""
 
     def __contains__(self, vendor_id: object) -> bool:
-        """Whether the request cannot have made this."""
+        """Whether the request cannot have created this."""
         name = str(vendor_id)
         if name not in self._answers:
             self._answers[name] = self._knows(self._table.get(f"ID#{self._connection}#{name}", "ID") or {})
         return self._answers[name]
 
     def _knows(self, item: Item) -> bool:
-        """Whether an id is another's. That of a case that is only collected may be what a lost upload has made."""
+        """Whether an id is older or another case's. A case that is only collected may name what a lost upload made."""
         if "owner" in item and "collected" not in item:
             return True
-        heard = (item.get("gsi_sk"), item.get("hinted_at"))
-        return any(at is not None and at < self._began for at in heard)
+        times = (item.get("gsi_sk"), item.get("hinted_at"))
+        return any(at is not None and at < self._began for at in times)
 
 
 class Intents:
-    """Intents and ids of the vendors."""
+    """Intents and vendor ids in the table."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -136,18 +136,18 @@ class Intents:
         since: datetime | None = None,
         into: str | None = None,
     ) -> bool:
-        """Store an intent before its request is made; return False if an earlier try has been answered meanwhile.
+        """Store an intent before its request is sent; return False if an earlier try was answered meanwhile.
 
         Args:
             connection: the case's.
             reference: the case's.
-            what: names the intent among those of the case.
-            names: of the documents that the request uploads.
+            what: names the intent within the case.
+            names: names of the documents that the request uploads.
             known: ids that the vendor's case had before.
-            seen: names what the account listed before.
-            fresh: whether that was read for this very upload.
+            seen: name of the list that was read before.
+            fresh: whether that list was read for this very upload.
             since: when the first request of this upload began, if this is a repetition.
-            into: the vendor's case that the request adds to, if there is one.
+            into: the vendor's case that the request adds to, if any.
 
         """
         pk, sk = _key(connection, reference, what)
@@ -158,9 +158,9 @@ class Intents:
         )
 
     def saw(self, connection: str, seen: Seen | None) -> str | None:
-        """Store what an account lists (None: no list that can be read); return its name.
+        """Store what an account lists (None: the list cannot be read); return the name of the record.
 
-        What has no times serves one upload alone: by its entries nobody can tell what came after it.
+        A list without times serves only one upload: its entries do not show what was created later.
         """
         pk, at, ttl = f"SEEN#{connection}", iso(now()), int(time.time()) + SEEN_TTL
         self._table.delete(pk, "FAILED")
@@ -177,21 +177,21 @@ class Intents:
         return name
 
     def unseen(self, connection: str) -> int:
-        """Note that an account's list could not be read before an upload; return how often in a row that was."""
+        """Count that an account's list could not be read before an upload; return how often in a row."""
         pk, ttl = f"SEEN#{connection}", int(time.time()) + SEEN_TTL
         failed = int((self._table.get(pk, "FAILED") or {}).get("times", 0)) + 1
         self._table.put({"pk": pk, "sk": "FAILED", "times": failed, "ttl": ttl})
         return failed
 
     def latest_seen(self, connection: str) -> tuple[str | None, timedelta]:
-        """Return the name of what an account listed last, and how long ago that was."""
+        """Return the name of the list that was read last, and its age."""
         item = self._table.get(f"SEEN#{connection}", "LATEST")
         if item is None:
             return None, timedelta.max
         return item.get("name"), now() - moment(item["at"])
 
     def seen(self, connection: str, name: str | None) -> Seen | None:
-        """Return what an account listed, by its name; None if that is not known any more."""
+        """Return a list that was read before, by its name; None if it has expired."""
         item = name and self._table.get(f"SEEN#{connection}", name)
         if not item:
             return None
@@ -199,12 +199,12 @@ class Intents:
         return Seen(tuple(ids), whole=bool(item["whole"]), dated=bool(item["dated"]))
 
     def doubt(self, connection: str, reference: str, what: str, ids: Iterable[str]) -> None:
-        """Note all that may be what a request has made: nothing that is listed later can be."""
+        """Note every id that a request may have created; nothing that is listed later can be its."""
         pk, sk = _key(connection, reference, what)
         self._table.update(pk, sk, {"doubt": json.dumps(sorted(ids))})
 
     def lost(self, connection: str, reference: str, what: str) -> datetime:
-        """Note that the answer to a request was lost; return when that was first noted."""
+        """Note that a request's answer was lost; return when that was first noted."""
         pk, sk = _key(connection, reference, what)
         at = now()
         if self._table.update(pk, sk, {"lost_at": iso(at)}, when=Attr("sk").exists() & Attr("lost_at").not_exists()):
@@ -212,15 +212,15 @@ class Intents:
         return moment((self._table.get(pk, sk) or {}).get("lost_at", iso(at)))
 
     def unlisted(self, connection: str, reference: str, what: str) -> None:
-        """Note that the vendor does not know of a request yet."""
+        """Note that a look-up found nothing yet."""
         pk, sk = _key(connection, reference, what)
         self._table.update(pk, sk, {"unlisted": True})
 
     def answer(self, connection: str, reference: str, what: str, answer: Uploaded) -> None:
-        """Store what the vendor answered (or a look-up found), in one write; it is applied next.
+        """Store the vendor's answer (or what a look-up found) in one write; it is applied next.
 
         Raises:
-            NeedsAttentionError: it is larger than an item of the table.
+            NeedsAttentionError: it does not fit into an item of the table.
 
         """
         data = {
@@ -231,24 +231,26 @@ class Intents:
         } | ({"named": answer.named} if answer.named else {})
         text = json.dumps(data, ensure_ascii=False)
         if len(text.encode()) > LARGEST:
-            raise NeedsAttentionError(f"{what}: the vendor answers with more than {LARGEST} bytes of ids: look there")
+            raise NeedsAttentionError(
+                f"{what}: the vendor's answer has more than {LARGEST} bytes of ids: check what it created"
+            )
         pk, sk = _key(connection, reference, what)
         self._table.update(pk, sk, {"answer": text}, when=Attr("sk").exists())
 
     def adopt(self, connection: str, reference: str, what: str, vendor_id: str) -> None:
-        """Store what an operator found at the vendor; the next try goes on with it."""
+        """Store the vendor id that an operator named; the next try continues with it."""
         pk, sk = _key(connection, reference, what)
         old = self._table.get(pk, sk) or {"at": iso(now()), "names": "[]", "known": "[]"}
         self._table.put({**old, "pk": pk, "sk": sk, "adopt": vendor_id})
 
     def end(self, connection: str, reference: str, what: str) -> None:
-        """Delete an intent: its answer is applied, or its request was certainly not performed."""
+        """Delete an intent whose answer is applied, or whose request was certainly not performed."""
         self._table.delete(*_key(connection, reference, what))
 
     def others(self, connection: str, reference: str, intent: StoredIntent, *, into: str | None) -> Others:
-        """Return what is known of the other requests of the connection that go ``into`` the same case, or into none.
+        """Return the connection's other requests that go ``into`` the same vendor case, or into none.
 
-        One in flight that began long before the intent cannot have made what a look-up finds: that came after it.
+        Requests that began long before the intent are left out: a look-up only considers what was created later.
         """
         mine, oldest = f"{reference}#{intent.what}", iso(intent.began - LONGEST_REQUEST)
         items = [item for item in self._table.query(f"INTENTS#{connection}") if item["sk"] != mine]
@@ -258,16 +260,24 @@ class Intents:
                 for item in items
                 if "answer" not in item and "adopt" not in item and item["at"] >= oldest and item.get("into") == into
             ),
-            answered=frozenset(each for item in items if "answer" in item for each in _ids_in(item)),
+            answered=frozenset(
+                each
+                for item in items
+                if (answer := _answer(item)) is not None
+                for each in (answer.case_id, *answer.document_ids.values())
+                if each
+            ),
         )
 
     def own(self, connection: str, reference: str, ids: Iterable[str], *, collected: bool = False) -> tuple[bool, bool]:
         """Record that vendor ids belong to a case.
 
-        A case that is only ``collected`` did not make what it names: the case whose upload did takes it over.
+        A case that is only ``collected`` did not create its ids: the case whose upload did takes them over.
 
-        Returns ``(owned, hinted)``: owned is False if another case has one of them; hinted tells whether a delivery
-        about one of them came before. One that comes later finds the owner: none falls between the two.
+        Returns:
+            ``(owned, hinted)``: ``owned`` is False if another case has one of the ids; ``hinted`` is True if a delivery
+            about one of them arrived before. A later delivery sees the owner, so none is missed.
+
         """
         owner, hinted = case_key(connection, reference), False
         free: ConditionBase = Attr("owner").not_exists()
@@ -297,27 +307,27 @@ class Intents:
         return None if item is None else item.get("reference")
 
     def maker(self, connection: str, vendor_id: str) -> str | None:
-        """Return the reference of the case that has made what a vendor's id names; None if it was only collected."""
+        """Return the reference of the case that created a vendor id; None if it is unknown or only collected."""
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID") or {}
         return None if "collected" in item else item.get("reference")
 
     def open(self, connection: str, reference: str) -> list[str]:
-        """Return what a case has under way at its vendor, or lost the answer to."""
+        """Return the names of a case's intents without an answer."""
         found = self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#")
         return [item["sk"].removeprefix(f"{reference}#") for item in found if "answer" not in item]
 
     def relate(self, connection: str, reference: str, vendor_id: str) -> None:
-        """Record that a case has to do with a vendor's id that another one may have made, or will."""
+        """Record that a case works on a vendor id that another case may own."""
         item = {"pk": f"ID#{connection}#{vendor_id}", "sk": f"REF#{reference}", "reference": reference}
         self._table.put(item)
 
     def references(self, connection: str, vendor_id: str) -> tuple[str, ...]:
-        """Return every case that has to do with a vendor's id: the one that has made it, and those that work on it."""
+        """Return the references of every case for a vendor id: its owner, and those that work on it."""
         items = self._table.query(f"ID#{connection}#{vendor_id}")
         return tuple(dict.fromkeys(item["reference"] for item in items if "reference" in item))
 
     def hint(self, connection: str, vendor_id: str) -> bool:
-        """Remember that a delivery named an id that belongs to nobody (yet); return False if it belongs to a case."""
+        """Record that a delivery named an id without an owner; return False if a case owns it."""
         return self._table.update(
             f"ID#{connection}#{vendor_id}",
             "ID",
@@ -326,18 +336,18 @@ class Intents:
         )
 
     def recorded(self, connection: str, since: datetime) -> dict[str, datetime]:
-        """Return the ids that were recorded since then, by whichever case and however it came to them, and when."""
+        """Return the ids that any case of the connection recorded since then, with their times."""
         items = self._table.index(f"IDS#{connection}", since=iso(since))
         return {item["vendor_id"]: moment(item["gsi_sk"]) for item in items}
 
     def ledger(self, connection: str, intent: StoredIntent, *, known: Iterable[str], marks: bool) -> Ledger:
-        """Return the ids that an intent's request cannot have made.
+        """Return the ids that an intent's request cannot have created.
 
         Args:
-            connection: whose ids they are.
+            connection: the ids' connection.
             intent: the request.
             known: ids that are known not to be its.
-            marks: whether ids of long ago are wanted, too, as nothing is known of what the vendor listed before.
+            marks: whether to add older ids, because the list before the request is unknown.
 
         """
         recorded = self.recorded(connection, intent.began - BEFORE)
@@ -347,7 +357,7 @@ class Intents:
         return Ledger(self._table, connection, began=intent.began, known=known, recorded=recorded)
 
     def in_doubt(self, connection: str, until: datetime) -> bool:
-        """Whether a request that began by ``until`` is under way on the connection, or its answer was lost."""
+        """Whether a request of the connection that began by ``until`` is in flight, or its answer was lost."""
         items = self._table.query(f"INTENTS#{connection}")
         return any("answer" not in item and moment(item["at"]) <= until for item in items)
 
@@ -367,11 +377,6 @@ def _answer(item: Item) -> Uploaded | None:
         failures={int(key): value for key, value in data["failures"].items()},
         named=data.get("named"),
     )
-
-
-def _ids_in(item: Item) -> set[str]:
-    answer = _answer(item)
-    return {each for each in (answer.case_id, *answer.document_ids.values()) if each} if answer else set()
 
 
 def _intent(what: str, item: Item) -> StoredIntent:

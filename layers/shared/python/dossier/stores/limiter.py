@@ -1,18 +1,16 @@
-"""What a connection's account allows, shared by every function: rate, pauses, a circuit breaker, leases.
+"""Limits of a connection's account, shared by every function: rate, pauses, breaker, leases.
 
-Connections that name the same ``account`` share all of it, for a vendor counts by key.
+Connections with the same ``account`` share all limits, because a vendor counts by key.
 
-The rate is the generic cell rate algorithm: one number, the time at which the next request would be on schedule
-(``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second. Those who
-have to wait a moment take their turn first and then sleep until it comes: each costs the table the same, however many
-wait. Whose turn is further away than a moment leaves, and comes back later: nobody pays for waiting by the second.
+The rate uses the generic cell rate algorithm: one number is the time at which the next request would be on schedule
+(``tat``, milliseconds since the epoch). A request may run ahead of the schedule by a burst of one second. A caller
+reserves its turn first and then sleeps until it comes, so each costs the table the same however many wait. A caller
+whose turn is too far away leaves and comes back later, so that no function is paid for long waits.
 
-The breaker opens after ``TRIP`` failures in a row and stays open for a cool-down that grows, up to a quarter of a
-minute; then one request is let through as a probe, while the others wait for what becomes of it. Each success closes
-it.
+The breaker opens after ``TRIP`` failures in a row. It stays open for a cool-down that grows to 15 seconds; then one
+request passes as a probe while the others wait for its outcome. Any success closes the breaker.
 
-A lease is one of a connection's ``limits.concurrency`` slots. It expires by itself, so that a killed function leaks
-nothing.
+A lease is one of a connection's ``limits.concurrency`` slots. It expires, so that a killed function leaks nothing.
 """
 
 from __future__ import annotations
@@ -35,38 +33,36 @@ TRIP = 12
 """Failures in a row after which a connection's breaker opens."""
 COOL_DOWN = 5.0
 LONGEST_COOL_DOWN = 15.0
-"""First and longest time, in seconds, that a breaker stays open before it lets a probe through: for as long a vendor
-that is back is left alone, and as often one that is not back is asked."""
+"""First and longest time, in seconds, that a breaker stays open before it lets a probe pass."""
 LONGEST_TURN = 20.0
-"""Longest that a request waits for its turn, in seconds, where a connection's requests are further apart than the
-caller's patience."""
+"""Longest wait for a turn, in seconds, if a connection's requests are further apart than the caller's patience."""
 SPREAD = 5.0
-"""Seconds over which those come back who have no turn or slot, so that they do not all come at once."""
+"""Seconds over which callers without a turn or slot come back, so that they do not all come at once."""
 LEASE = 900.0
-"""Seconds after which a lease that was not given back is free again: as long as a function may run."""
+"""Seconds after which a lease expires: the longest time that a function may run."""
 SLOW = 2.0
-"""Seconds from which on a request was long enough for others to open a breaker meanwhile."""
+"""If a request takes more seconds than this, other requests may have opened the breaker meanwhile."""
 _LOOK, _SELDOM = 0.25, 4.0
-"""Seconds until a waiting transfer looks for a slot again; it doubles, so that many waiters leave the table alone."""
+"""Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Why nobody may call a connection's vendor now."""
+    """Why a connection's vendor may not be called now."""
 
     why: str
     """``pause`` or ``breaker``, as in ``ThrottledError``."""
     seconds: float
-    """How much longer."""
+    """Seconds until the block ends."""
     since: datetime | None = None
-    """Since when the vendor fails, if it does, and how: ``failure``."""
+    """Since when the vendor fails, if it does; ``failure`` says how."""
     failure: str | None = None
     first: bool = False
-    """Whether whoever asked is to come back first: the others may leave it some time to find out."""
+    """Whether this caller is the one that tries again first; the others come back later."""
 
 
 class Limiter:
-    """Takes turns and keeps pauses, breakers and leases of all connections."""
+    """Turns, pauses, breakers and leases of all connections, in the table."""
 
     def __init__(
         self, table: Table, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
@@ -75,20 +71,20 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep
         self._failing: set[str] = set()
-        """Accounts whose last known state has failures: a success of theirs has to be written down."""
+        """Accounts whose last known state has failures: their next success has to be stored."""
         self._took: dict[str, float] = {}
-        """When each account's last turn was taken: what became of it since then is not known."""
+        """When each account's last turn was taken; the state in the table may have changed since."""
         self._accounts: dict[str, str] = {}
-        """What each connection that was met is limited as."""
+        """The account of each known connection."""
 
     def take(self, connection: Connection, *, patience: float) -> None:
         """Wait for a connection's turn to make one request, at most ``patience`` seconds.
 
         Raises:
-            ThrottledError: its turn is later than that: the rate, the vendor's pause, or an open breaker.
+            ThrottledError: its turn comes later because of the rate, the vendor's pause, or an open breaker.
         """
-        # A flow of several requests would never get on if it gave up before its second turn. Two polls run at once at
-        # least (SQS), and neither is to come in vain.
+        # A flow of several requests would never end if it gave up before its second turn. At least two polls run at
+        # once (SQS), and each of them should get its turn.
         apart = min(2.5 / connection.limits.requests_per_second, LONGEST_TURN)
         give_up = self._clock() + max(patience, apart)
         turn: int | None = None
@@ -101,7 +97,7 @@ class Limiter:
             ready_at, why = _blocked(item)
             if ready_at > now_ms:
                 self._wait(connection.name, why, ready_at, give_up)
-                turn = None  # a turn that came meanwhile is gone
+                turn = None  # a turn that passed meanwhile is lost
                 continue
             if failures >= TRIP:
                 if self._probe(connection, now_ms):
@@ -114,18 +110,18 @@ class Limiter:
                     self._wait(connection.name, "turn", turn, give_up)
 
     def pause(self, connection: Connection | str, seconds: float) -> None:
-        """Stop every worker of a connection for ``seconds``; a longer pause that is under way stays."""
+        """Stop all calls of a connection for ``seconds``; a longer pause stays."""
         until = int((self._clock() + seconds) * 1000)
         shorter = Attr("pause_until").not_exists() | Attr("pause_until").lt(until)
         self._table.update(*_key(self._account(connection)), {"pause_until": until}, when=shorter)
 
     def paused_for(self, connection: Connection | str) -> float:
-        """Return how long nobody may call, in seconds: a pause or an open breaker; 0 without one."""
+        """Return the seconds until a pause or an open breaker ends; 0 without one."""
         item = self._table.get(*_key(self._account(connection))) or {}
         return max(0.0, (_blocked(item)[0] - self._now()) / 1000)
 
     def block(self, connection: Connection | str) -> Block | None:
-        """Return why nobody may call now, None if everybody may. One of those who ask is to come back first."""
+        """Return why the vendor may not be called now, or None. One of the callers gets ``first``."""
         account = self._account(connection)
         item = self._table.get(*_key(account)) or {}
         ready_at, why = _blocked(item)
@@ -133,20 +129,18 @@ class Limiter:
         if left <= 0:
             return None
         failing = int(item.get("failing_since", 0))
+        unclaimed = Attr("first").not_exists() | Attr("first").ne(ready_at)
         return Block(
             why=why,
             seconds=left,
             since=datetime.fromtimestamp(failing / 1000, UTC) if failing else None,
             failure=item.get("failure"),
-            first=int(item.get("first", 0)) != ready_at and self._be_first(account, ready_at),
+            first=int(item.get("first", 0)) != ready_at
+            and self._table.update(*_key(account), {"first": ready_at}, when=unclaimed),
         )
 
-    def _be_first(self, account: str, ready_at: int) -> bool:
-        unclaimed = Attr("first").not_exists() | Attr("first").ne(ready_at)
-        return self._table.update(*_key(account), {"first": ready_at}, when=unclaimed)
-
     def failed(self, connection: Connection | str, failure: str | None = None) -> None:
-        """Note that a request of a connection got no usable answer; ``TRIP`` of them in a row open its breaker."""
+        """Count a request without a usable answer; ``TRIP`` of them in a row open the connection's breaker."""
         self._failing.add(self._account(connection))
         item = self._table.get(*_key(self._account(connection))) or {}
         failures = int(item.get("failures", 0)) + 1
@@ -159,9 +153,9 @@ class Limiter:
         self._table.update(*_key(self._account(connection)), changes, when=same)
 
     def succeeded(self, connection: Connection | str) -> None:
-        """Note that a connection's vendor answers: a breaker closes, failures before it no longer count.
+        """Note that a connection's vendor answers: the breaker closes, and earlier failures no longer count.
 
-        Others may have failed while a request took its time, so a slow one is written down though no failure is known.
+        A slow request is stored even without a known failure: others may have failed meanwhile.
         """
         account = self._account(connection)
         slow = self._clock() - self._took.get(account, self._clock()) > SLOW
@@ -176,11 +170,11 @@ class Limiter:
 
         Args:
             connection: whose slot.
-            holder: names the transfer; another try of it takes over the slot that a killed one still holds.
+            holder: names the transfer; a new try takes over the slot of a killed one.
             patience: how long to wait for a slot, in seconds.
 
         Raises:
-            ThrottledError: every slot is taken for longer than that.
+            ThrottledError: every slot is taken for longer than ``patience``.
         """
         give_up, look = self._clock() + patience, _LOOK
         holder = holder if connection.account is None else f"{connection.name}/{holder}"
@@ -226,9 +220,9 @@ class Limiter:
         self._sleep(wait)
 
     def _reserve(self, connection: Connection, item: Item, now_ms: int, give_up: float) -> int | None:
-        """Take the next turn, however many want one: return when it is, None if the table has changed meanwhile.
+        """Reserve the next turn; return its time in milliseconds, or None if the table has changed meanwhile.
 
-        A turn after ``give_up`` is returned and not taken.
+        A turn after ``give_up`` is returned without reserving it.
         """
         key, interval = _key(self._account(connection)), max(1, round(1000 / connection.limits.requests_per_second))
         burst = max(BURST_MS - interval, 0)
@@ -236,20 +230,20 @@ class Limiter:
         free = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
         if tat > latest:
             return tat - burst
-        if tat < now_ms:  # nobody waits
+        if tat < now_ms:  # no other caller waits
             same = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
             return now_ms if self._table.update(*key, {"tat": now_ms + interval}, when=same & free) else None
         after = self._table.add(*key, "tat", interval, when=Attr("tat").between(now_ms, latest) & free)
         return None if after is None else after - interval - burst
 
     def _probe(self, connection: Connection, now_ms: int) -> bool:
-        """Be the one request that finds out whether the vendor is back; the breaker is open for all others."""
+        """Claim the probe: the one request that shows whether the vendor is back; the breaker stays open for others."""
         due = Attr("open_until").not_exists() | Attr("open_until").lte(now_ms)
         until = now_ms + int(COOL_DOWN * 1000)
         return self._table.update(*_key(self._account(connection)), {"open_until": until}, when=due)
 
     def _account(self, connection: Connection | str) -> str:
-        """Return what a connection is limited as; by name alone, as it was when it last took a turn."""
+        """Return a connection's account; for a name, the account that it last took a turn with."""
         if isinstance(connection, str):
             return self._accounts.get(connection, connection)
         self._accounts[connection.name] = connection.limited_as
@@ -260,7 +254,7 @@ class Limiter:
 
 
 def _blocked(item: Item) -> tuple[int, str]:
-    """Return until when nobody may call, in milliseconds since the epoch, and what for."""
+    """Return until when the vendor may not be called, in milliseconds since the epoch, and why."""
     reasons = [
         (int(item.get("pause_until", 0)), "pause"),
         (int(item.get("open_until", 0)), "breaker"),

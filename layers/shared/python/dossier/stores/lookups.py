@@ -1,12 +1,12 @@
-"""What a look-up has read: when it is interrupted, or killed, the next try of the step goes on from there.
+"""Answers that a look-up has read, so that the next try of an interrupted step continues from there.
 
-A look-up of several requests that begins anew whenever one of them fails never ends at a vendor that fails often: ten
-requests that succeed half of the time succeed together once in a thousand tries. A look-up of one request, which is
-most of them, stores nothing.
+A look-up of several requests that starts again whenever one fails would never end at a vendor that fails often: ten
+requests that succeed half of the time succeed together once in a thousand tries. A look-up of one request, the usual
+case, stores nothing.
 
-What is ``shared`` of that serves the look-ups of other cases of the connection, too, as long as it was read once
-*their* requests had settled: a hundred lost uploads read the files of a hundred new cases a hundred times, not ten
-thousand times.
+Answers to ``shared`` requests also serve look-ups of the connection's other cases, if they were read after *their*
+intents had settled: a hundred lost uploads read the files of a hundred new cases a hundred times, not ten thousand
+times.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from dossier.stores.table import Item, Table
 
 _T = TypeVar("_T")
 FRESH = 600
-"""How long, in seconds, an answer may be used: as long as tries follow each other quickly."""
+"""Seconds for which an answer may be used: long enough for tries that follow each other quickly."""
 LARGEST = 300 << 10
-"""Largest answer, packed, that is remembered, in bytes: an item of the table holds 400 KiB."""
+"""Largest compressed answer that is stored, in bytes: an item of the table holds 400 KiB."""
 
 
 class Lookup:
-    """One look-up of a case, called ``what``: it reads again what earlier tries were answered."""
+    """One look-up of a case, named ``what``; it reuses the answers of earlier tries."""
 
     def __init__(self, table: Table, connection: str, reference: str, what: str) -> None:
         self._table = table
@@ -37,11 +37,12 @@ class Lookup:
         self._prefix = f"{what}#"
 
     def resume(self, flow: Flow[_T], *, since: float | None = None) -> Flow[_T]:
-        """Drive a flow that only reads; a request that an earlier try got a usable answer to is not made again.
+        """Drive a flow that only reads; do not repeat a request that an earlier try has a usable answer to.
 
         Args:
-            flow: what a vendor adapter's method returned.
-            since: from when on, in seconds since the epoch, what other look-ups have read may be used; None: nothing.
+            flow: the flow of a vendor adapter's method.
+            since: use answers of other look-ups that were read at or after this time, in seconds since the epoch; None:
+                use none.
 
         Raises:
             ValueError: the flow changes something at the vendor.
@@ -57,14 +58,14 @@ class Lookup:
                     raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
                 name = self._prefix + _fingerprint(request)
                 sharing = request.shared and since is not None
-                reply = known.pop(name, None) or (
-                    self._others(request, since) if request.shared and since is not None else None
-                )
+                reply = known.pop(name, None)
+                if reply is None and request.shared and since is not None:
+                    reply = self._others(request, since)
                 if reply is None:
                     made, began = request, time.time()
                     reply = yield request
                     request = flow.send(reply)
-                    if sharing:  # the flow goes on, so the answer was one
+                    if sharing:  # the flow continued, so the answer was usable
                         self._remember(self._shared, _fingerprint(made), reply, read_at=began)
                     else:
                         self._remember(self._pk, name, reply)
@@ -77,7 +78,7 @@ class Lookup:
             return cast("_T", stop.value)
 
     def _others(self, request: Request, since: float) -> Reply | None:
-        """Return what another look-up was answered to a request, if that is recent enough."""
+        """Return another look-up's answer to a request, if it is recent enough."""
         item = self._table.get(self._shared, _fingerprint(request))
         if item is None or int(item["ttl"]) <= time.time() or float(item["read_at"]) < since:
             return None

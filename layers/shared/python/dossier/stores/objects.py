@@ -1,4 +1,4 @@
-"""The artifact bucket: documents, artifacts, raw answers, results, evidence; all streamed, in constant memory."""
+"""The artifact bucket: documents, artifacts, raw answers, results. Large objects are streamed in constant memory."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 TAG = "dossier"
-"""The tag of every object of a case: by it the bucket's lifecycle rules know what kind it is."""
+"""The tag of every object of a case, with its kind as the value; the bucket's lifecycle rules use it."""
 DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
 _KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
-"""By the folder in the case's own; everything else there is a result."""
+"""Kinds by subfolder of a case; everything else is a result."""
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
 LARGEST_COPY = 5 << 30
 """Largest object that one request copies, in bytes (S3: CopyObject)."""
 _IN_PARTS = TransferConfig(multipart_chunksize=256 << 20, use_threads=False)
 COLLECTING = "collecting/"
-"""Where a later collection of a case puts what it reads until it is published."""
+"""Prefix of what a later collection of a case reads, until it is published."""
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}(/[A-Za-z0-9-]{1,64})?")
 _DENIAL = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
@@ -48,16 +48,16 @@ _ARN_ERRORS: tuple[type[BotoCoreError], ...] = (
     exceptions.UnsupportedS3AccesspointConfigurationError,
     exceptions.UnsupportedS3ConfigurationError,
 )
-"""What botocore says of a name that is no bucket's, or of an access point elsewhere, without asking S3."""
+"""Errors that botocore raises for an invalid bucket name or a foreign access point, without a request."""
 _NO_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName"})
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What reading an object once told: ``head`` are its first bytes (at most 4 KiB).
+    """What one read of an object shows; ``head`` are its first bytes (at most 4 KiB).
 
-    One that is larger than was asked for is not read: it has neither ``sha256`` nor ``head``.
+    An object over the size limit is not read: it has no ``sha256`` and no ``head``.
     """
 
     size: int
@@ -71,7 +71,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What S3 tells of an object without reading it; a listing leaves out the version."""
+    """S3's metadata of an object. Listings leave out the version."""
 
     key: str
     size: int
@@ -89,17 +89,17 @@ class Small:
 
 
 class Objects:
-    """The artifact bucket, and reading documents from where callers put them."""
+    """The artifact bucket, and reads from callers' buckets."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self.bucket = bucket
 
     def inspect(self, uri: str, *, version_id: str | None = None, most: int | None = None) -> Facts:
-        """Read the object at ``s3://bucket/key`` once, or that version of it; not if it has more than ``most`` bytes.
+        """Read the object at ``s3://bucket/key``, or a version of it, once; not if it has more than ``most`` bytes.
 
         Raises:
-            InvalidCaseError: there is no such object, or Dossier may not read it; says what to mend.
+            InvalidCaseError: there is no such object, or Dossier may not read it; says how to fix it.
 
         """
         bucket, key = split_uri(uri)
@@ -122,12 +122,13 @@ class Objects:
         return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id, tail=tail)
 
     def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> str | None:
-        """Copy the inspected object, or that version of it, to ``key`` in the artifact bucket, inside S3.
+        """Copy the inspected object, or a version of it, to ``key`` in the artifact bucket, inside S3.
 
-        Returns the copy's version, where the bucket has versions.
+        Returns:
+            the copy's version, or None if the bucket has no versions.
 
         Raises:
-            InvalidCaseError: it changed since it was inspected, or cannot be read.
+            InvalidCaseError: the object has changed since it was inspected, or cannot be read.
 
         """
         bucket, source = split_uri(uri)
@@ -142,7 +143,7 @@ class Objects:
                 CopySourceIfMatch=facts.etag,
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
-                TaggingDirective="REPLACE",  # the source's tags may not be read
+                TaggingDirective="REPLACE",  # Dossier may not read the source's tags
                 **_tagged(key),
             )
         except ClientError as error:
@@ -152,17 +153,17 @@ class Objects:
         return answer.get("VersionId")
 
     def adopt(self, source: str, key: str) -> Stat:
-        """Copy an object to another key of the bucket, inside S3, if other bytes are there; return what is there then.
+        """Copy an object to another key of the bucket, inside S3, unless the same bytes are there; return the target.
 
         Raises:
             FileNotFoundError: neither of them exists.
 
         """
-        new, there = self.stat(source), self.stat(key)
-        if new is None or (there is not None and (there.etag, there.size) == (new.etag, new.size)):
-            if there is None:
+        new, old = self.stat(source), self.stat(key)
+        if new is None or (old is not None and (old.etag, old.size) == (new.etag, new.size)):
+            if old is None:
                 raise FileNotFoundError(f"s3://{self.bucket}/{source} is gone")
-            return there
+            return old
         origin: Any = {"Bucket": self.bucket, "Key": source}
         if new.size <= LARGEST_COPY:
             answer = self._s3.copy_object(
@@ -173,23 +174,23 @@ class Objects:
         return self.stat(key) or new
 
     def delete(self, key: str) -> None:
-        """Delete an object; in a bucket with versions they stay, under a marker."""
+        """Delete an object; a bucket with versions keeps them behind a delete marker."""
         self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def open(self, key: str, size: int, *, version_id: str | None = None) -> IO[bytes]:
-        """Return a file to read an object of the artifact bucket from, or that version of it."""
+        """Open an object of the artifact bucket, or a version of it, as a file."""
         return cast("IO[bytes]", S3File(self._s3, self.bucket, key, size, version_id))
 
     def link(self, key: str, seconds: int) -> str:
-        """Return a presigned URL that opens an object for ``seconds``, or for as long as the credentials are good."""
+        """Return a presigned URL for an object. It expires after ``seconds``, or earlier with the credentials."""
         place = {"Bucket": self.bucket, "Key": key}
         return self._s3.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
     def read(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> bytes | None:
-        """Return a small object's bytes, or None if there is no such object, or no such version of it.
+        """Return a small object's bytes, or None if the object or version does not exist.
 
         Raises:
-            InvalidCaseError: with ``dropped``, S3 refuses to read it for good; says what to do.
+            InvalidCaseError: with ``dropped``, if S3 permanently refuses to read it; says what to do.
 
         """
         found = self.get(key, version_id=version_id, dropped=dropped)
@@ -208,18 +209,18 @@ class Objects:
             raise
 
     def write(self, key: str, data: bytes, content_type: str = "application/json") -> str | None:
-        """Write a small object; return its version, where the bucket has versions."""
+        """Write a small object; return its version, or None if the bucket has no versions."""
         answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
         return answer.get("VersionId")
 
     def write_json(self, key: str, value: Any) -> str | None:
-        """Write a value as JSON, indented for people; return its version, where the bucket has versions."""
+        """Write a value as indented JSON; return its version, or None if the bucket has no versions."""
         return self.write(key, as_json(value))
 
     def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
-        """Write chunks as one object, multipart where it is large; return its size and the sha256 in hex.
+        """Write chunks as one object, multipart if it is large; return its size in bytes and its sha256 in hex.
 
-        An error of ``chunks`` leaves no object behind.
+        If ``chunks`` raises, no object is written.
         """
         source = _Chunks(chunks)
         extra = {"ContentType": content_type, **_tagged(key)}
@@ -227,21 +228,21 @@ class Objects:
         return source.size, source.digest.hexdigest()
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield key and size of every object below a prefix."""
+        """Yield key and size of every object under a prefix."""
         for each in self.stats(prefix):
             yield each.key, each.size
 
     def stats(self, prefix: str) -> Iterator[Stat]:
-        """Yield what a listing tells of every object below a prefix, in the order of their keys."""
+        """Yield the listing of every object under a prefix, in the order of keys."""
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 yield Stat(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
     def stat(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> Stat | None:
-        """Return what there is to know of an object, or of that version of it; None if there is no such thing.
+        """Return the metadata of an object, or of a version of it; None if it does not exist.
 
         Raises:
-            InvalidCaseError: with ``dropped``, S3 refuses to tell for good; says what to do.
+            InvalidCaseError: with ``dropped``, if S3 permanently refuses; says what to do.
 
         """
         try:
@@ -249,14 +250,14 @@ class Objects:
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return None
-            # What it may not even look at in its own bucket is no fault of who dropped it.
+            # A missing permission on Dossier's own bucket is not the caller's mistake.
             if dropped and error.response["Error"]["Code"] not in _FORBIDDEN:
                 raise _unreadable(f"s3://{self.bucket}/{key}", error, self.bucket) from error
             raise
         return Stat(key, found["ContentLength"], found["ETag"], found["LastModified"], found.get("VersionId"))
 
     def version_of(self, key: str) -> str | None:
-        """Return an object's version, where the bucket has versions."""
+        """Return an object's version, or None."""
         found = self.stat(key)
         return None if found is None else found.version_id
 
@@ -266,7 +267,7 @@ class Objects:
 
 
 class S3File(io.RawIOBase):
-    """An object as a file with a known size that is read from its start, as httpx streams a multipart upload."""
+    """An object as a seekable file of known size, as httpx needs it to stream a multipart upload."""
 
     def __init__(self, s3: S3Client, bucket: str, key: str, size: int, version_id: str | None = None) -> None:
         super().__init__()
@@ -284,7 +285,7 @@ class S3File(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; the next read opens the object again from there."""
+        """Move the position; the next read opens the object again from there."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset != self._position:
             self._close_body()
@@ -319,7 +320,7 @@ class S3File(io.RawIOBase):
 
 
 class _Chunks(io.RawIOBase):
-    """Chunks as a readable file, counted and hashed on the way."""
+    """Chunks as a readable file that counts and hashes them."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         super().__init__()
@@ -348,7 +349,7 @@ class _Chunks(io.RawIOBase):
 
 
 def as_json(value: Any) -> bytes:
-    """Return a value as JSON, indented for people."""
+    """Return a value as indented JSON."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -364,16 +365,16 @@ def split_uri(uri: str) -> tuple[str, str]:
         name, _, key = key.removeprefix("object/").partition("/") if bucket.endswith(":accesspoint") else ("", "", key)
         bucket, key = (f"{bucket}/{name}" if name else bucket), key.removeprefix("object/")
     if uri[:5].lower() != "s3://" or not _BUCKET.fullmatch(bucket) or not key:
-        shown = uri.partition("?")[0]  # a signed URL in the wrong place is not for logs
+        shown = uri.partition("?")[0]  # a signature must not get into logs
         raise InvalidCaseError(f"document {shown}: the uri must be s3://bucket/key")
     return bucket, key
 
 
 def secrets_of(url: str) -> list[str]:
-    """Return what makes a presigned URL open anything: its signature and any session token, as written and as meant."""
+    """Return the secrets in a presigned URL: its signature and any session token, percent-encoded and decoded."""
     written = dict(each.partition("=")[::2] for each in urlsplit(url).query.split("&"))
     found = [written[name] for name in ("X-Amz-Signature", "X-Amz-Security-Token") if written.get(name)]
-    return [*found, *(meant for each in found if (meant := unquote(each)) != each)]
+    return [*found, *(decoded for each in found if (decoded := unquote(each)) != each)]
 
 
 def folder(connection: str, reference: str) -> str:
@@ -382,22 +383,22 @@ def folder(connection: str, reference: str) -> str:
 
 
 def vendor_key(connection: str, reference: str, what: str, collection: str = "") -> str:
-    """Return the key of a raw answer of the vendor, where its collection keeps it."""
+    """Return the key of the vendor's raw answer in a collection."""
     return f"{shelf(connection, reference, collection)}vendor/{safe_name(what)}.json"
 
 
 def shelf(connection: str, reference: str, collection: str) -> str:
-    """Return the prefix below which a collection stores what it reads: the first one where it is to stay."""
+    """Return the prefix of a collection's objects: the case's folder for the first, a temporary one for later ones."""
     return collecting(connection, reference, collection) if collection else folder(connection, reference)
 
 
 def collecting(connection: str, reference: str, collection: str) -> str:
-    """Return the prefix of what a later collection has read so far, ending in ``/``; it expires by itself."""
+    """Return the temporary prefix of a later collection, ending in ``/``; a lifecycle rule empties it."""
     return f"{COLLECTING}{connection}/{reference}/{collection}/"
 
 
 def kind_of(key: str) -> str | None:
-    """Return what an object of a case is to the retention settings; None for any other object."""
+    """Return the kind of a case's object for the retention settings; None for any other object."""
     match key.split("/"):
         case ["cases", _, _, folder, *rest]:
             return _KINDS.get(folder, RESULTS) if rest else RESULTS
@@ -424,9 +425,9 @@ _PERMANENT = (
     ({"KeyTooLongError"}, "its key has more than 1,024 bytes: upload it under a shorter one"),
     ({"InvalidURI"}, "its key cannot be part of a URL: upload it under a plain one"),
 )
-"""What S3 says of an object that it will say again, however often it is asked, and what to do."""
+"""Permanent errors of S3, and what to do about each."""
 _CUSTOMER_KEY = (
-    "it is encrypted with a key that only its owner has (SSE-C): copy it to Dossier's bucket without that, "
+    "it is encrypted with a key that only its owner has (SSE-C): copy it to Dossier's bucket without SSE-C, "
     "then submit the copy"
 )
 _FORBIDDEN = frozenset({"403", "AccessDenied", "Forbidden"})
@@ -458,15 +459,15 @@ def _version(version_id: str | None) -> Any:
 
 
 def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
-    """Return what a case fails of, if S3 will say the same again; else the error itself, which is worth another try."""
+    """Return the error that fails a case if S3's error is permanent; else the S3 error, which is retried."""
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NO_BUCKET:
         return InvalidCaseError(
-            f"document {uri} does not exist, and neither does its bucket: check the bucket's name; Dossier's own is "
-            f"{own}, and any other needs a deployment with -c document_buckets"
+            f"document {uri} does not exist, because its bucket does not exist: check the bucket's name; Dossier's own "
+            f"is {own}, any other needs a deployment with -c document_buckets"
         )
-    if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a version_id that is none
+    if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a malformed version_id
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
     if code in _FORBIDDEN or code == "KMS.AccessDeniedException":
         return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
@@ -489,10 +490,10 @@ def _undecipherable(uri: str, code: str, error: ClientError) -> Exception:
 
 
 def _denied(said: str, bucket: str) -> str:
-    """Return which permission is missing and who has to give it, as far as S3 says so.
+    """Return which permission is missing and where to add it, as far as S3 says so.
 
-    S3 names action, resource and kind of policy to callers of the bucket's own account or organization; everybody else
-    reads "Access Denied" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
+    S3 names action, resource and kind of policy to callers of the bucket's account or organization; others only get
+    "Access Denied" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
     """
     found = _DENIAL.search(said)
     if found is None:

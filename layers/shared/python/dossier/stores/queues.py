@@ -14,7 +14,7 @@ WAKE, DROP = "wake", "drop"
 BATCHES_AT_ONCE = 10
 """Batches of deliveries, and drops, that are worked on at once."""
 LONGEST_DELAY = 900
-"""Seconds for which SQS holds a message back at most (AWS: SendMessage, DelaySeconds)."""
+"""Most seconds for which SQS delays a message (AWS: SendMessage, DelaySeconds)."""
 
 
 def poll_queue(connection: str) -> str:
@@ -23,7 +23,7 @@ def poll_queue(connection: str) -> str:
 
 
 class Queues:
-    """The queues that lie beside the wake queue."""
+    """The queues of a stage: their URLs share the wake queue's prefix."""
 
     def __init__(self, sqs: SQSClient, wake_queue_url: str) -> None:
         self._sqs = sqs
@@ -34,12 +34,12 @@ class Queues:
         return self._wake_queue_url if name == WAKE else self._wake_queue_url.removesuffix(WAKE) + name
 
     def send(self, name: str, message: Mapping[str, Any], *, after: float = 0) -> None:
-        """Queue a message that is looked at ``after`` seconds, or when SQS will not hold it back any longer."""
+        """Queue a message that becomes visible ``after`` seconds, at most ``LONGEST_DELAY``."""
         delay = min(LONGEST_DELAY, math.ceil(max(0, after)))
         self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay)
 
     def depth(self, name: str) -> int:
-        """Return about how many messages wait to be worked on, or are worked on now; delayed ones do not count."""
+        """Return about how many messages are visible or in flight; delayed ones do not count."""
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self.url(name),
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],

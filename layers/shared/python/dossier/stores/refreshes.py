@@ -1,4 +1,4 @@
-"""Refreshes: how often a case was asked to be collected again, and which execution does it."""
+"""Refreshes: how often one was requested for a case, and which execution runs it."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _ANY = Attr("pk").not_exists() | Attr("pk").exists()
 
 
 class Refreshes:
-    """The ``REFRESH`` items in the table; the index has those with something left to do."""
+    """The ``REFRESH`` items in the table; the index has the unfinished ones."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def find(self, connection: str, reference: str) -> Refresh:
-        """Return how a case's refreshes stand."""
+        """Return a case's refreshes."""
         return _refresh(self._table.get(case_key(connection, reference), _SK))
 
     def ask(self, connection: str, reference: str) -> Refresh:
-        """Count that somebody wants the case collected again."""
+        """Count a request to collect the case again."""
         pk = case_key(connection, reference)
         self._table.add(pk, _SK, "asked", 1, when=_ANY)
         self._index(connection, reference)
         return self.find(connection, reference)
 
     def see(self, connection: str, reference: str) -> None:
-        """Note, before a collection reads anything, that it will see all that was asked for by now."""
+        """Note, before a collection reads anything, that it serves all requests so far."""
         found = self.find(connection, reference)
         if found.wanted:
             self._table.update(case_key(connection, reference), _SK, {"seen": found.asked})
 
     def begin(self, connection: str, reference: str, number: int, execution_arn: str) -> bool:
-        """Let an execution run a refresh; return False if its turn is over, or another one runs it."""
+        """Claim a refresh for an execution; return False if it is over, or another execution runs it."""
         mine = Attr("execution_arn").not_exists() | Attr("execution_arn").eq(execution_arn)
         turn: ConditionBase = Attr("number").eq(number - 1)
         if number == 1:
@@ -62,7 +62,7 @@ class Refreshes:
         look_at: datetime | None,
         looks: int,
     ) -> Refresh:
-        """Note that a refresh has ended, and when to look again whatever is asked; done again it changes nothing.
+        """Note that a refresh has ended, and when the case is to be checked again (``look_at``). Idempotent.
 
         Number 0 is an execution of the case itself, which is none.
         """
@@ -84,7 +84,7 @@ class Refreshes:
         if not number:
             before = before & Attr("execution_arn").not_exists()
         self._table.update(pk, _SK, changes, when=before)
-        if look_at is None:  # nothing to do, unless somebody asks meanwhile
+        if look_at is None:  # nothing is left to do, unless a refresh is requested meanwhile
             done = Attr("asked").eq(found.seen) if found.asked or found.seen else Attr("asked").not_exists()
             self._table.update(pk, _SK, {"gsi_pk": None, "gsi_sk": None}, when=Attr("pk").exists() & done)
         return self.find(connection, reference)
@@ -96,7 +96,7 @@ class Refreshes:
         self._table.update(case_key(connection, reference), _SK, gone, when=Attr("pk").exists() & nobody)
 
     def pending(self, connection: str) -> Iterator[Refresh]:
-        """Yield the refreshes of a connection that run, were asked for, or are to be looked at."""
+        """Yield a connection's refreshes that run, were requested, or have a ``look_at``."""
         for item in self._table.index(f"REFRESHES#{connection}"):
             yield _refresh(item)
 
@@ -117,15 +117,10 @@ class Refreshes:
             self._table.update(f"COMPARED#{connection}", "COMPARED", {"lists": lists}, when=_ANY)
 
     def due(self, connection: str, at: datetime) -> Iterator[Refresh]:
-        """Yield the refreshes whose next look has come, and which nobody makes now."""
+        """Yield the refreshes whose ``look_at`` has passed and which no execution runs."""
         for refresh in self.pending(connection):
             if refresh.look_at and not refresh.execution_arn and moment(refresh.look_at) <= at:
                 yield refresh
-
-    def _index(self, connection: str, reference: str) -> None:
-        absent = Attr("pk").exists() & Attr("gsi_pk").not_exists()
-        indexed = _indexed(connection, reference, iso(now()))
-        self._table.update(case_key(connection, reference), _SK, indexed, when=absent)
 
 
 def _indexed(connection: str, reference: str, at: str) -> Item:

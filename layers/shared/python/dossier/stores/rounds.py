@@ -1,4 +1,4 @@
-"""How far the scheduled check has got: it goes round all connections, as many at a time as its time allows."""
+"""Progress of the scheduled check, which goes through all connections, as many per run as its time allows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Round(Stored):
 
     began: str
     next: str = ""
-    """The connection to go on with, in the order of their names."""
+    """The connection to continue with, in the order of names."""
     woken: str = ""
-    """When a case was last woken by a delivery, as far as this round has seen."""
+    """When a delivery last woke a case, as far as this round has seen."""
     submitted: str = ""
-    """When a case was last submitted, likewise."""
+    """When a case was last submitted, as far as this round has seen."""
 
 
 class Rounds:
@@ -33,10 +33,10 @@ class Rounds:
         return None if item is None else Round.model_validate(item)
 
     def save(self, round_: Round) -> None:
-        """Store how far the round is."""
+        """Store the round's progress."""
         pk, sk = _KEY
         self._table.put({"pk": pk, "sk": sk, "saved_at": iso(now()), **round_.model_dump()})
 
     def end(self) -> None:
-        """Forget the round: it is complete."""
+        """Delete the round: it is complete."""
         self._table.delete(*_KEY)

@@ -1,4 +1,4 @@
-"""The one way to make an S3 client: every request and every presigned URL names the bucket's own Region."""
+"""Create the S3 client. Every request and presigned URL names the bucket's Region."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def client(session: boto3.Session | None = None) -> S3Client:
     """Return an S3 client that addresses a bucket by its Region (``<bucket>.s3.<region>.<partition's suffix>``).
 
-    By itself botocore presigns for S3's global endpoint, which answers 400 for a bucket of a Region that is newer than
-    2019, and redirects for the others, to a host that the signature does not cover:
+    By default botocore presigns for S3's global endpoint. That answers 400 for buckets in Regions newer than 2019 and
+    redirects other requests to a host that the signature does not cover:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 
-    An endpoint that the environment sets has one name for all buckets: there a bucket is the path's first part.
+    An endpoint from the environment has one host for all buckets, so it uses path-style addresses.
 
     Args:
-        session: whose credentials and Region to use; boto3's default session without one.
+        session: the session with credentials and Region; by default boto3's.
 
     """
     own_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    addresses: Any = {  # the stubs do not know that botocore looks for the dual stack here, before the profile
+    addresses: Any = {  # the stubs lack "use_dualstack_endpoint", which overrides the profile
         "addressing_style": "path" if own_endpoint else "virtual",
         "us_east_1_regional_endpoint": "regional",
         "use_accelerate_endpoint": False,

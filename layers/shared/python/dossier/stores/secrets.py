@@ -1,4 +1,4 @@
-"""The connections' secrets, from Secrets Manager, cached; read again when they seem to be out of date."""
+"""The connections' secrets from Secrets Manager, cached, and read again if they seem to be out of date."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Secrets:
         self._prefix = prefix
 
     def get(self, connection: str, *, fresh: bool = False) -> Secret:
-        """Return a connection's secret; ``fresh`` reads it again whatever its age, and so does one that is of no use.
+        """Return a connection's secret. It is read again, whatever its age, with ``fresh`` or if it is unusable.
 
         Raises:
             ConfigurationError: there is none, or it is not the JSON that the contract describes.
 
         """
         name = f"{self._prefix}/{connection}"
-        mend = f"run `dossier secrets set {connection}`"
+        fix = f"run `dossier secrets set {connection}`"
         try:
             text = str(self._provider.get(name, max_age=MAX_AGE, force_fetch=fresh) or "{}")
         except GetParameterError as error:
             if "ResourceNotFound" in str(error):
-                raise ConfigurationError(f"secret {name} does not exist: {mend}") from error
+                raise ConfigurationError(f"secret {name} does not exist: {fix}") from error
             raise
         try:
             return Secret.model_validate_json(text)
@@ -41,7 +41,7 @@ class Secrets:
             pass
         if not fresh:
             return self.get(connection, fresh=True)
-        raise ConfigurationError(f"secret {name} is not the expected JSON: {mend}")
+        raise ConfigurationError(f"secret {name} is not the expected JSON: {fix}")
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return a connection's API key.

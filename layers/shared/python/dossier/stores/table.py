@@ -1,7 +1,4 @@
-"""The one DynamoDB table: keys of its items, and the few calls that the stores make.
-
-The items are drawn in ``docs/architecture.md``.
-"""
+"""The DynamoDB table: its calls, as the stores use them. ``docs/architecture.md`` describes the items."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ Item = dict[str, Any]
 
 
 def case_key(connection: str, reference: str) -> str:
-    """Return the partition key of everything about a case."""
+    """Return the partition key of a case's items."""
     return f"CASE#{connection}#{reference}"
 
 
 class Table:
-    """Reads are strongly consistent; writes tell whether their condition held."""
+    """The table. Reads are strongly consistent; writes return whether their condition held."""
 
     def __init__(self, table: BotoTable) -> None:
         self._table = table
@@ -36,12 +33,14 @@ class Table:
     def put(self, item: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
         """Write an item; return False if ``when`` did not hold."""
         condition: dict[str, Any] = {} if when is None else {"ConditionExpression": when}
-        return self._held(lambda: self._table.put_item(Item=_clean(item), **condition))
+        present = {key: value for key, value in item.items() if value is not None}
+        return self._held(lambda: self._table.put_item(Item=present, **condition))
 
     def update(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
-        """Set attributes (None removes one) of an item that may not exist yet; return False if ``when`` did not hold.
+        """Set attributes (None removes one) of an item; return False if ``when`` did not hold.
 
-        Without ``when`` the item must exist, so that a late write never brings back what was deleted.
+        With ``when``, the item may be new. Without it, the item must exist, so that a late write never restores what
+        was deleted.
         """
         names, values, sets, removes = {}, {}, [], []
         for number, (name, value) in enumerate(changes.items()):
@@ -67,7 +66,7 @@ class Table:
         )
 
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
-        """Add to a number of an item and return what it is then; None if ``when`` did not hold."""
+        """Add to a number of an item and return the new value; None if ``when`` did not hold."""
         answer = self._written(
             lambda: self._table.update_item(
                 Key={"pk": pk, "sk": sk},
@@ -86,7 +85,7 @@ class Table:
         return self._held(lambda: self._table.delete_item(Key={"pk": pk, "sk": sk}, **condition))
 
     def query(self, pk: str, *, prefix: str | None = None) -> Iterator[Item]:
-        """Yield the items of a partition in order of ``sk``, those that begin with ``prefix`` alone if given."""
+        """Yield the items of a partition in order of ``sk``, with ``prefix`` only those that begin with it."""
         condition: ConditionBase = Key("pk").eq(pk)
         if prefix is not None:
             condition = condition & Key("sk").begins_with(prefix)
@@ -125,7 +124,3 @@ class Table:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return None
             raise
-
-
-def _clean(item: Mapping[str, Any]) -> Item:
-    return {key: value for key, value in item.items() if value is not None}

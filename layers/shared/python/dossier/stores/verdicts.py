@@ -1,4 +1,4 @@
-"""Verdicts: what was found out about a delivery after it was taken, beside its evidence, which nobody changes."""
+"""Verdicts: later findings about a delivery, stored beside its evidence, which never changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from boto3.dynamodb.conditions import Attr
 from dossier.stores.table import Table
 
 TTL = 90 * 86_400
-"""How long, in seconds, a verdict is kept."""
+"""Seconds for which a verdict is stored."""
 
 
 class Verdicts:
@@ -19,12 +19,12 @@ class Verdicts:
         self._table = table
 
     def keep(self, connection: str, delivery: str, verdict: str, why: str) -> None:
-        """Store what was found out about a delivery."""
+        """Store a verdict about a delivery; the first one stays."""
         found = {"verdict": verdict, "why": why[:500], "ttl": int(time.time()) + TTL}
         new = Attr("pk").not_exists()
         self._table.update(f"DELIVERIES#{connection}", delivery, found, when=new)
 
     def find(self, connection: str, delivery: str) -> tuple[str, str] | None:
-        """Return a delivery's verdict, and why; None if there is nothing to say."""
+        """Return a delivery's verdict and its reason, or None."""
         item = self._table.get(f"DELIVERIES#{connection}", delivery)
         return None if item is None else (item["verdict"], item.get("why", ""))

@@ -1,8 +1,8 @@
-"""The waiting room: who waits for a vendor, and the delayed messages that drive the polling.
+"""Waits: cases that wait for a vendor, and the delayed messages that drive their polls.
 
-A wait has one message on its way at most, but for those that others overtook (another ``seq``) and what the sweep sends
-in place of one that it takes for lost. A poll that is further away than SQS holds a message back has none yet: the
-sweep sends it when its time comes.
+A wait has at most one current message on its way; messages with an older ``seq`` are ignored, and the sweep may send
+one again that it considers lost. If the next poll is further away than SQS delays a message, the sweep sends the
+message when it is due.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble
 
 MOST_EXTENDED = 3600
-"""Most seconds by which our own pauses move a deadline; the state machine gives up later than that."""
+"""Most seconds by which our own pauses move a deadline; the state machine times out later than that."""
 MOST_HINTS = 100
-"""Ids that are kept of deliveries; a wait that more are about is asked for as a whole."""
+"""Hinted ids that are stored; a wait with more is polled as a whole."""
 
 
 class Row(Stored):
-    """Stray answers in a row to one question (``dossier.errors.StrayAnswerError``), in the vendor's own form."""
+    """Stray answers in a row to one request (``dossier.errors.StrayAnswerError``), in the vendor's form."""
 
     count: int
     since: str
 
 
 class Wait(Stored):
-    """A case that waits: the task token to answer, when to ask the vendor next, until when."""
+    """A case that waits: its task token, the time of the next poll, the deadline. Times are ISO 8601."""
 
     connection: str
     reference: str
@@ -45,29 +45,29 @@ class Wait(Stored):
     attempts: int = 0
     """Polls that the vendor has answered."""
     troubles: int = 0
-    """Polls in a row that it has not."""
+    """Polls in a row that the vendor has not answered."""
     next_at: str
     deadline: str
     started_at: str
     polled_at: str | None = None
-    """When a poll served it last."""
+    """When the last poll was made."""
     refused_at: str | None = None
-    """Since when the vendor refuses the key, if it does."""
+    """Since when the vendor rejects the API key, if it does."""
     asked: int | None = None
-    """How far a round of questions has come that is not over: the document asked for last, or the place in a list."""
+    """How far an unfinished poll has come: the last document's index, or the offset in a list."""
     hints: tuple[str, ...] = ()
-    """What deliveries named since the last poll: vendor ids, to be asked for first."""
+    """Vendor ids that deliveries named since the last poll; they are polled first."""
     regular_at: str | None = None
-    """When all is to be asked for, where ``next_at`` is for the sake of ``hints`` alone."""
+    """When the whole case is polled next, if ``next_at`` is only for ``hints``."""
     rows: dict[str, Row] = Field(default_factory=dict)
-    """Stray answers in a row, by the index of a document (``case``: to the question about the case)."""
+    """Stray answers in a row, by the index of a document, or ``case``."""
     trouble: Trouble | None = None
     extended: int = 0
     """Seconds by which our own pauses have moved the deadline."""
     sent_at: str | None = None
-    """When the message for ``seq`` was last sent, or comes out of its delay; None: not yet."""
+    """When the message for ``seq`` was last sent, or its delay ends; None: not sent yet."""
     resent: int = 0
-    """How often the sweep has sent it again."""
+    """How often the sweep has sent the message again."""
 
 
 class Waits:
@@ -78,14 +78,14 @@ class Waits:
         self._queues = queues
 
     def find(self, connection: str, reference: str) -> Wait | None:
-        """Return the wait of a case, or None if it does not wait."""
+        """Return a case's wait, or None."""
         item = self._table.get(case_key(connection, reference), "WAIT")
         return None if item is None else _wait(item)
 
     def start(
         self, connection: str, reference: str, *, phase: Phase, token: str, first: float, deadline: float
     ) -> None:
-        """Store a wait (in place of one whose token is dead) and send its first message, after ``first`` seconds."""
+        """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds."""
         at = now()
         old = self.find(connection, reference)
         next_at = iso(at + timedelta(seconds=first))
@@ -104,23 +104,23 @@ class Waits:
         self._send(wait, first)
 
     def postpone(self, wait: Wait, delay: float, **changes: Any) -> bool:
-        """Set when to ask next, ``delay`` seconds from now; return False if somebody else moved the wait meanwhile.
+        """Set the next poll to ``delay`` seconds from now; return False if the wait has changed since it was read.
 
         Args:
-            wait: as it was read; its hints are served by this.
+            wait: as it was read; its hints are cleared.
             delay: seconds.
-            changes: other attributes of the wait to be set.
+            changes: other attributes to set.
 
         """
         return self._move(wait, delay, {"polled_at": iso(now()), "hints": None, "regular_at": None, **changes})
 
     def nudge(self, wait: Wait, ids: Collection[str] | None = None) -> bool:
-        """Move the next poll to now; return False if somebody else moved the wait meanwhile.
+        """Move the next poll to now; return False if the wait has changed since it was read.
 
         Args:
             wait: as it was read.
-            ids: vendor ids of the documents or jobs that it is about; None: of the whole case. A poll for these alone
-                leaves the regular one where it is.
+            ids: vendor ids of the documents or jobs to poll; None: the whole case. A poll of single ids does not move
+                the regular poll.
 
         """
         hints = sorted({*wait.hints, *(ids or ())})
@@ -129,7 +129,7 @@ class Waits:
         return self._move(wait, 0.0, {"hints": hints, "regular_at": wait.regular_at or wait.next_at})
 
     def resend(self, wait: Wait) -> bool:
-        """Send the message of a wait (again); return False if somebody else does so, or the wait has moved on."""
+        """Send the message of a wait again; return False if another sweep did, or the wait has changed."""
         left = max(0.0, (datetime.fromisoformat(wait.next_at) - now()).total_seconds())
         sent = {"sent_at": _sent(wait.next_at, left) or iso(now()), "resent": wait.resent + (wait.sent_at is not None)}
         unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(wait.sent_at)
@@ -140,7 +140,7 @@ class Waits:
         return True
 
     def queued(self, connection: str) -> int:
-        """Return about how many poll messages of a connection wait to be served, or are served now."""
+        """Return about how many poll messages of a connection are visible or in flight."""
         return self._queues.depth(poll_queue(connection))
 
     def end(self, wait: Wait) -> None:
@@ -148,12 +148,12 @@ class Waits:
         self._table.delete(case_key(wait.connection, wait.reference), "WAIT", when=Attr("token").eq(wait.token))
 
     def due(self, connection: str, until: datetime) -> Iterator[Wait]:
-        """Yield the waits of a connection whose next poll is at or before ``until``, the longest due first."""
+        """Yield a connection's waits whose next poll is at or before ``until``, longest due first."""
         for item in self._table.index(f"WAITS#{connection}", until=iso(until)):
             yield _wait(item)
 
     def waiting(self, connection: str) -> Iterator[Wait]:
-        """Yield every wait of a connection, the longest due first."""
+        """Yield a connection's waits, longest due first."""
         for item in self._table.index(f"WAITS#{connection}"):
             yield _wait(item)
 
@@ -175,12 +175,12 @@ class Waits:
 
 
 def _sent(next_at: str, delay: float) -> str | None:
-    """Return when a message that is sent now comes out of its delay; None if SQS does not hold one back as long."""
+    """Return when the delay of a message that is sent now ends; None if SQS cannot delay a message that long."""
     return next_at if math.ceil(delay) <= LONGEST_DELAY else None
 
 
 def _stored(changes: Mapping[str, Any]) -> Item:
-    """Return attributes as the table holds them: what is empty is not there."""
+    """Return attributes as the table stores them: empty ones are removed."""
     plain = Wait.model_construct(**changes).model_dump(include=set(changes), warnings=False)
     return {name: value or None if isinstance(value, tuple | list | dict) else value for name, value in plain.items()}
 
