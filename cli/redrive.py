@@ -206,7 +206,7 @@ def _resume(where: Target, send: Callable[[], str], *, connection: str, referenc
             f'connection "{connection}" of case {reference} is no longer deployed: deploy its settings again first'
         )
     if since := where.app.cases.draining():
-        raise InvalidCaseError(f"this deployment has been drained since {since}: run `dossier drain --stop` first")
+        raise InvalidCaseError(f"this deployment has been draining since {since}: run `dossier drain --stop` first")
     return send()
 
 

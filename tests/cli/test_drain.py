@@ -38,7 +38,7 @@ def test_nothing_new_starts_and_what_is_left_is_shown(busy: Dossier, invoice: Pa
     busy.tick()
     case = busy.case("invoices", "INV-4").record
     assert (case.status, case.refused) == (CaseStatus.FAILED, True)
-    assert f"this deployment is drained since {document['since']}" in str(case.reason)
+    assert f"this deployment has been draining since {document['since']}" in str(case.reason)
     assert busy.answers == {}
 
 

@@ -126,7 +126,7 @@ def test_a_case_that_was_never_sent_anywhere(broken: Dossier) -> None:
     assert "invoices INV-9 (never sent to a vendor: fix and submit them again)" in shown
     result = broken("redrive", "INV-9", "--yes")
     assert result.exit_code == 1
-    assert "INV-9 was refused before anything was sent to the vendor" in result.stderr
+    assert "INV-9 was rejected before anything was sent to the vendor" in result.stderr
     assert started(broken) == []
 
 

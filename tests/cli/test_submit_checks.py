@@ -53,7 +53,7 @@ def test_all_bad_files_are_one_answer(accepting: Dossier, file: Callable[[str, b
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     for part in (
-        "document large.pdf has 30 MiB: docsumo takes at most 25 MiB a file (max_document_bytes of the connection",
+        "document large.pdf has 30 MiB: docsumo takes at most 25 MiB a file (if your account takes more, set ",
         "document just.pdf has 26,214,401 bytes: docsumo takes at most 26,214,400 bytes (25 MiB) a file",
         "document empty.pdf is empty: submit a file with content",
         "document notes.txt is of an unknown type: docsumo reads JPEG, PDF, PNG, TIFF, XLSX",
@@ -100,7 +100,7 @@ def test_objects_in_s3_are_in_the_same_answer(accepting: Dossier, file: Callable
     result = accepting("submit", "claims", *words)
     assert result.exit_code in {1, 2}
     assert "document s3://artifacts/uploads/none.pdf does not exist: upload it first" in result.stderr
-    assert "s3://nobodys-bucket/a.pdf does not exist, and neither does its bucket" in result.stderr
+    assert "s3://nobodys-bucket/a.pdf does not exist, because its bucket does not exist" in result.stderr
     assert "-c document_buckets" in result.stderr
     assert "empty.pdf is empty" in result.stderr
     assert nothing_happened(accepting)
@@ -127,14 +127,14 @@ def test_what_differs_is_said(accepting: Dossier, file: Callable[[str, bytes], P
         assert error["message"].endswith(": use another reference")
         return str(error["message"]).partition("accepted); ")[2].removesuffix(": use another reference")
 
-    assert said(again, b) == 'the same bytes are called "c.pdf", and were called "a.pdf"'
+    assert said(again, b) == 'the same bytes are called "c.pdf", but were called "a.pdf"'
     assert said(b, a) == "the documents are in another order"
     assert said(a) == "b.pdf is left out"
     assert said(a, b, other) == "other.pdf is new"
-    assert said(a, b, title="June") == 'option case_title is "June", and was "May"'
-    assert said(a, b, title=None) == 'option case_title is left out, and was "May"'
-    assert said(a, b, more=("--case-id", "x")) == 'case_id is "x", and was not given'
-    wanted = "option trigger_workflow is false, and was not given"
+    assert said(a, b, title="June") == 'option case_title is "June", but was "May"'
+    assert said(a, b, title=None) == 'option case_title is left out, but was "May"'
+    assert said(a, b, more=("--case-id", "x")) == 'case_id is "x", but was not given'
+    wanted = "option trigger_workflow is false, but was not given"
     assert said(a, b, more=("--option", "trigger_workflow=false")) == wanted
     b.write_bytes(b"%PDF-1.7 changed")
     assert said(a, b) == "b.pdf has other bytes"

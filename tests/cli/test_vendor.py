@@ -43,7 +43,7 @@ def test_what_a_vendor_can_be_asked(asking: Dossier) -> None:
         (("claims", "files", "a", "--quer", "b"), "unrecognized arguments: --quer"),
         (("claims", "cases", "--limit", "many"), "--limit: invalid int value: 'many'"),
         (("claims", "cases", "--limit", "-1"), "limit is -1"),
-        (("claims", "cases", "--casetype-id", "other"), 'case type "other" is not one of the connection\'s: use one of'),
+        (("claims", "cases", "--casetype-id", "other"), 'case type "other" is not one of the connection\'s: use'),
         (("claims", "cases", "--sort-by", "name"), "argument --sort-by: invalid choice: 'name'"),
         (("claims", "update", "case__1"), "nothing to update"),
         (("invoices", "batch"), "required: REF"),

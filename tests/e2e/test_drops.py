@@ -97,7 +97,7 @@ def test_other_content(world: World) -> None:
     world.put(f"inbox/scans/{name}", first.read_bytes())
     world.put(f"inbox/scans/{name}", second.read_bytes())
     told = note(world, f"scans/{name}")
-    assert told.startswith(f"inbox/scans/{name} was refused: reference {name} belongs to a case with other content")
+    assert told.startswith(f"inbox/scans/{name} was rejected: reference {name} belongs to a case with other content")
     arns = ended(world, f"scans-{name}-", 2)
     ends = {each["status"]: each for each in map(world.ended, arns)}
     assert ends["FAILED"]["error"] == "ReferenceConflictError"
@@ -113,7 +113,7 @@ def test_wrong_case_file(world: World) -> None:
     world.put(prefix + file.name, file.read_bytes())
     world.put(prefix + "case.json", b'{"options": {"case_title" "x"}}')
     line = "case.json is not JSON: line 1, column 27: Expecting ':' delimiter"
-    assert note(world, f"scans/{word}/case.json") == f"{prefix}case.json was refused: {line}"
+    assert note(world, f"scans/{word}/case.json") == f"{prefix}case.json was rejected: {line}"
     (arn,) = ended(world, f"scans-{word}-")
     assert (world.ended(arn)["error"], world.ended(arn)["cause"]) == ("InvalidCaseError", line)
     status = world.status("scans", word)
@@ -130,7 +130,7 @@ def test_wrong_case_file(world: World) -> None:
     ("key", "line"),
     [
         ("nobody/{}.pdf", 'unknown connection "nobody": use one of '),
-        ("{}.pdf", "it lies in no connection's folder: drop it into inbox/<connection>/"),
+        ("{}.pdf", "it is in no connection's folder: drop it into inbox/<connection>/"),
         ("scans/{}.txt", "document {}.txt is of an unknown type: docustack reads "),
     ],
 )
@@ -139,6 +139,6 @@ def test_refused(world: World, key: str, line: str) -> None:
     word = world.name("refused")
     key = key.format(word)
     world.put(f"inbox/{key}", b"a text")
-    assert note(world, key).startswith(f"inbox/{key} was refused: {line.format(word)}")
+    assert note(world, key).startswith(f"inbox/{key} was rejected: {line.format(word)}")
     assert not world.vendors.uploads(word)
     assert not any(world.messages("drop-dlq").values())

@@ -35,7 +35,7 @@ def test_a_drop_reads_no_other_connections_documents(world: World) -> None:
     )
     until(lambda: world.keys(f"inbox-refused/scans/{word}/case.json.txt"))
     note = world.read(f"inbox-refused/scans/{word}/case.json.txt").decode()
-    assert f"document {uri}: the documents of a drop lie in inbox/scans/{word}/" in note
+    assert f"document {uri}: the documents of a drop must be in inbox/scans/{word}/" in note
     assert not world.vendors.uploads(word)
 
 

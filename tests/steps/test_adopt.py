@@ -65,7 +65,7 @@ def test_an_id_that_leads_elsewhere_is_none(cloud: Cloud, connection: str) -> No
     lost = killed(cloud, connection)
     job, before = lost.world.desk.load(*lost.names), lost.asked
     for named in ("../../secrets", "", "a\nb"):
-        with pytest.raises(NeedsAttentionError, match="cannot be an id"):
+        with pytest.raises(NeedsAttentionError, match="cannot be a vendor id"):
             adopt(job, "upload-0", named)
     assert lost.asked == before
 
@@ -87,7 +87,7 @@ def test_a_name_that_is_another_one_counts_unless_the_operator_is_sure(cloud: Cl
     lost = killed(cloud, "invoices")
     other = other_document(lost, "holiday-snapshot.pdf")
     job = lost.world.desk.load(*lost.names)
-    with pytest.raises(NeedsAttentionError, match=r"is called holiday-snapshot\.pdf at the vendor, and invoice\.pdf"):
+    with pytest.raises(NeedsAttentionError, match=r"is called holiday-snapshot\.pdf at the vendor, but invoice\.pdf"):
         adopt(job, "upload-0", other, thorough=True)
     assert adopt(job, "upload-0", other).document_ids
 
@@ -108,7 +108,7 @@ def test_what_another_case_has_made_is_refused(cloud: Cloud) -> None:
     intents.own("invoices", "R-0", [right], collected=True)
     assert adopt(job, "upload-0", right).document_ids == {0: right}
     intents.own("invoices", "R-9", [right])
-    with pytest.raises(NeedsAttentionError, match="belongs to case R-9 already"):
+    with pytest.raises(NeedsAttentionError, match="already belongs to case R-9"):
         adopt(job, "upload-0", right)
 
 
@@ -118,7 +118,7 @@ def test_a_case_with_another_own_id_is_refused(cloud: Cloud) -> None:
     lost.world.submit("disputes", "R-2", samples("invoice.pdf"))
     other = lost.world.effects("case_created")[-1]["case_id"]
     cloud.app.table.delete(f"ID#disputes#{other}", "ID")
-    with pytest.raises(NeedsAttentionError, match="has external_case_id R-2, and this case's is R-1"):
+    with pytest.raises(NeedsAttentionError, match="has external_case_id R-2, but this case's is R-1"):
         adopt(lost.world.desk.load(*lost.names), "open", other)
 
 

@@ -111,8 +111,8 @@ def test_all_bad_documents_of_an_execution_are_one_reason(cloud: Cloud) -> None:
     record = cloud.app.cases.get("claims", "R-1").record
     assert (record.status, record.refused, record.error) == (CaseStatus.FAILED, True, "InvalidCaseError")
     for part in (
-        "s3://nobodys-bucket/a.pdf does not exist, and neither does its bucket",
-        "Dossier's own is artifacts, and any other needs a deployment with -c document_buckets",
+        "s3://nobodys-bucket/a.pdf does not exist, because its bucket does not exist",
+        "Dossier's own is artifacts, any other needs a deployment with -c document_buckets",
         "s3://artifacts/uploads/none.pdf does not exist: upload it first",
         "empty.pdf is empty",
         "large.pdf has 26 MiB: docsumo takes at most 1 MiB a file",
@@ -170,5 +170,5 @@ def test_other_content_of_an_execution_says_what_differs(cloud: Cloud) -> None:
         "vendor_of": desk.vendor_of,
     }
     case = {"connection": "invoices", "reference": "R-1", "documents": [{"uri": uri, "name": "b.pdf"}]}
-    with pytest.raises(ReferenceConflictError, match=r'the same bytes are called "b\.pdf", and were called "a\.pdf"'):
+    with pytest.raises(ReferenceConflictError, match=r'the same bytes are called "b\.pdf", but were called "a\.pdf"'):
         accept(case, "arn:other", **stores)

@@ -35,7 +35,7 @@ def test_a_case_with_more_files_than_allowed_fails_before_the_first(cloud: Cloud
     world.connections[connection] = allowed.model_copy(update={"limits": few})
     result = world.submit(connection, "R-1", files)
     assert result["status"] == "failed"
-    assert "files for the case, more than 1: raise limits.artifacts if it is right" in result["reason"]
+    assert "files for the case, more than 1: raise limits.artifacts if that is correct" in result["reason"]
     assert "\n" not in result["reason"]
     assert result["artifacts"] == []
     assert world.desk.cases.get(connection, "R-1").artifacts == ()

@@ -54,7 +54,7 @@ def test_five_times_is_once(inbox: Inbox) -> None:
     (name,) = inbox.run()
     inbox.an_hour_passes()
     for what in (first, inbox.put("inbox/invoices/a.pdf", PDF)):
-        assert inbox.take(what) == "is case a.pdf already"
+        assert inbox.take(what) == "is already case a.pdf"
     assert inbox.run() == [name]
     assert inbox.uploads() == [sha(PDF)]
 
@@ -83,7 +83,7 @@ def test_a_function_that_dies_is_no_loss(inbox: Inbox) -> None:
         with pytest.raises(ConnectionError):
             inbox.take(what)
     inbox.start = start  # type: ignore[method-assign]
-    assert inbox.take(what).endswith(" already")
+    assert inbox.take(what).startswith("is already execution ")
     assert len(inbox.run()) == 1
     assert inbox.uploads() == [sha(PDF)]
 
@@ -96,7 +96,7 @@ def test_other_content_under_the_same_name_is_refused(inbox: Inbox) -> None:
         inbox.run()
     assert len(inbox.inputs) == 2
     assert inbox.note("invoices/a.pdf").startswith(
-        "inbox/invoices/a.pdf was refused: reference a.pdf belongs to a case with other content"
+        "inbox/invoices/a.pdf was rejected: reference a.pdf belongs to a case with other content"
     )
     assert status(inbox, "invoices", "a.pdf") == ("completed", None)
     assert inbox.uploads() == [sha(PDF)]
@@ -121,7 +121,7 @@ def test_what_is_refused_is_judged_anew_when_it_is_dropped_again(inbox: Inbox) -
         inbox.take(what)
         inbox.run()
     assert len(inbox.inputs) == 1
-    assert inbox.note("invoices/a.pdf").endswith('was refused: unknown connection "invoices"')
+    assert inbox.note("invoices/a.pdf").endswith('was rejected: unknown connection "invoices"')
     inbox.world.connections["invoices"] = known
     inbox.an_hour_passes()
     inbox.drop("inbox/invoices/a.pdf", PDF)
@@ -145,7 +145,7 @@ def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> No
         inbox.take(what, after=EMPTY)
         inbox.run()
     assert len(inbox.inputs) == 1
-    assert f"was refused: {line}" in inbox.note("claims/a.pdf")
+    assert f"was rejected: {line}" in inbox.note("claims/a.pdf")
     assert status(inbox, "claims", "a.pdf")[0] == "failed"
     assert (status(inbox, "claims", "a.pdf")[1] or "").startswith(line)
     assert inbox.uploads() == []
@@ -161,12 +161,15 @@ def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
 @pytest.mark.parametrize(
     ("key", "line"),
     [
-        ("inbox/a.pdf", "it lies in no connection's folder: drop it into inbox/<connection>/"),
+        ("inbox/a.pdf", "it is in no connection's folder: drop it into inbox/<connection>/"),
         ("inbox/invoices/case.json", "case.json describes a folder: drop both as inbox/invoices/<folder>/"),
         ("inbox//a.pdf", 'a part of its path is empty, "." or "..": drop it under a plain name'),
         ("inbox/invoices/../a.pdf", 'a part of its path is empty, "." or "..": drop it under a plain name'),
         ("inbox/invoices/May/../case.json", 'a part of its path is empty, "." or "..": drop it under a plain name'),
-        ("inbox/invoices/May/deep/case.json", "case.json lies too deep: drop it as inbox/invoices/<folder>/case.json"),
+        (
+            "inbox/invoices/May/deep/case.json",
+            "case.json is in a subfolder: drop it as inbox/invoices/<folder>/case.json",
+        ),
         ("inbox/nobody/a.pdf", 'unknown connection "nobody"'),
         (f"inbox/{'n' * 200}/a.pdf", f'unknown connection "{"n" * 64}"'),
         ("inbox/no body: *?/a.pdf", 'unknown connection "no body: *?"'),
@@ -179,7 +182,7 @@ def test_a_file_in_the_wrong_place(inbox: Inbox, key: str, line: str) -> None:
         inbox.take(what)
         inbox.run()
     assert len(inbox.inputs) == 1
-    assert inbox.note(key.removeprefix("inbox/")).endswith(f" was refused: {line}")
+    assert inbox.note(key.removeprefix("inbox/")).endswith(f" was rejected: {line}")
     assert inbox.uploads() == []
 
 
@@ -188,7 +191,7 @@ def test_a_file_in_the_wrong_place(inbox: Inbox, key: str, line: str) -> None:
 )
 def test_folders_themselves_are_nothing(inbox: Inbox, key: str) -> None:
     """What the S3 console makes for a new folder, and what lies elsewhere, is no drop."""
-    assert inbox.drop(key, b"") == "is no file of the inbox"
+    assert inbox.drop(key, b"") == "is not a file in the inbox"
     assert not inbox.inputs
 
 
@@ -352,7 +355,7 @@ def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
     inbox.take(landed_again(inbox), after=LATE)
     inbox.run()
     line = f"document s3://{BUCKET}/{FOLDER}a.pdf does not exist: upload it first"
-    assert inbox.note("invoices/May/case.json") == f"{FOLDER}case.json was refused: {line}"
+    assert inbox.note("invoices/May/case.json") == f"{FOLDER}case.json was rejected: {line}"
     assert status(inbox, "invoices", "May") == ("failed", line)
     inbox.the_second_is_over()
     inbox.drop(FOLDER + "a.pdf", PDF, after=SETTLED)
@@ -397,14 +400,14 @@ WRONG = [
     ("", "case.json is not JSON: line 1, column 1: Expecting value"),
     (b"\xff\xfe{", "case.json is not UTF-8 text (byte 0)"),
     ("[]", 'case.json is wrong: it must be an object, such as {"reference": "INV-1"}'),
-    ("[" * 100_000, "case.json is not JSON: it has a number or a depth that no JSON has"),
-    ('{"options": {"a": NaN}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
-    ('{"options": {"a": 1e999}}', "case.json is not JSON: it has a number or a depth that no JSON has"),
-    (" " * (INPUT_LIMIT + 1), "case.json has 260,097 bytes: 260,096 are the most"),
+    ("[" * 100_000, "case.json is not valid JSON: it has an invalid number or is nested too deeply"),
+    ('{"options": {"a": NaN}}', "case.json is not valid JSON: it has an invalid number or is nested too deeply"),
+    ('{"options": {"a": 1e999}}', "case.json is not valid JSON: it has an invalid number or is nested too deeply"),
+    (" " * (INPUT_LIMIT + 1), "case.json has 260,097 bytes: the limit is 260,096"),
     (
         '{"connection": "claims"}',
-        "case.json is wrong: connection: it lies in inbox/invoices/: leave the connection out, or drop the folder "
-        "where it belongs",
+        "case.json is wrong: connection: it is in inbox/invoices/: leave out the connection, or drop the folder "
+        "into that connection's folder",
     ),
     ('{"resume": true}', "case.json is wrong: resume: unknown key"),
     ('{"drop": {}}', "case.json is wrong: drop: unknown key"),
@@ -417,12 +420,12 @@ WRONG = [
     ('{"documents": "a.pdf"}', "case.json is wrong: documents: Input should be a valid tuple"),
     (
         '{"documents": [{"name": "../other/a.pdf"}]}',
-        "case.json is wrong: documents: a name is that of a file in its folder",
+        "case.json is wrong: documents: a name must be that of a file in its folder",
     ),
     ('{"documents": [{"uri": "s3://b"}]}', "document s3://b: the uri must be s3://bucket/key"),
     (
         '{"documents": [{"uri": "s3://b/\\u001b[2J\\u202ea\\nb"}]}',
-        "document s3://b/ [2Ja b: the documents of a drop lie in",
+        "document s3://b/ [2Ja b: the documents of a drop must be in",
     ),
     (
         json.dumps({"documents": [{"name": "a" + "\u0301" * 50_000 + "\u0327" * 50_000}]}, ensure_ascii=False),
@@ -440,7 +443,7 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
         for _ in range(2):
             inbox.take(what, after=EMPTY)
             inbox.run()
-        assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was refused: {line}")
+        assert inbox.note(f"invoices/{number}/case.json").startswith(f"{key} was rejected: {line}")
         found, reason = status(inbox, "invoices", str(number))
         assert (found, (reason or "").startswith(line)) == ("failed", True), reason
     assert len(inbox.inputs) == len(WRONG)
@@ -466,7 +469,7 @@ def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:
     inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
     inbox.run()
     assert inbox.note("invoices/May/case.json").endswith(
-        "130 documents are too many for one case: drop them as several"
+        "130 documents are too many for one case: drop them as several cases"
     )
 
 
@@ -630,7 +633,7 @@ def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
 def test_litter_in_a_folder_is_left_out(inbox: Inbox, litter: str) -> None:
     """What file managers leave behind is no document and no reason to refuse the others."""
     inbox.put("inbox/claims/x/a.pdf", PDF)
-    assert inbox.drop(f"inbox/claims/x/{litter}", b"litter") == "is left out: it is no document"
+    assert inbox.drop(f"inbox/claims/x/{litter}", b"litter") == "is ignored: it is not a document"
     inbox.drop("inbox/claims/x/case.json", "{}", after=QUIET)
     inbox.run()
     (case,) = inbox.inputs.values()
@@ -653,7 +656,7 @@ def test_an_empty_file_has_a_minute_to_be_written(inbox: Inbox) -> None:
     assert inbox.later[-1][1] <= EMPTY.total_seconds()
     second = inbox.put("inbox/claims/a.pdf", PDF)
     assert inbox.take(second).startswith("is started")
-    assert inbox.take(first, after=EMPTY) == "was empty, and is written by now"
+    assert inbox.take(first, after=EMPTY) == "was empty, but a later version is not"
     inbox.run()
     assert status(inbox, "claims", "a.pdf")[0] == "completed"
     assert len(inbox.inputs) == 1
@@ -692,7 +695,7 @@ def test_a_misnamed_case_file_is_answered(inbox: Inbox, name: str) -> None:
     """A system that hides endings makes case.json.txt of it: the person who waits is told what to call it."""
     inbox.drop(f"inbox/claims/{name}", "{}")
     inbox.run()
-    assert "it must be called case.json" in inbox.note(f"claims/{name}")
+    assert "name it case.json" in inbox.note(f"claims/{name}")
 
 
 def test_the_same_bytes_under_two_names_are_one_case(inbox: Inbox) -> None:

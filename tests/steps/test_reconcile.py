@@ -60,13 +60,14 @@ def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
     state.check()
     case = state.app.cases.get("invoices", "INV-1").record
     assert case.status is CaseStatus.FAILED
-    assert "does not exist any more" in str(case.reason)
+    assert "no longer exists" in str(case.reason)
 
 
 def test_an_execution_that_said_nothing_gives_a_reason(state: State) -> None:
     """An abort without words is told as one."""
     state.stop(state.case())
-    assert state.check().healed == ["case INV-1 at invoices: its execution ended as ABORTED, and nobody wrote down why"]
+    reason = "its execution ended as ABORTED, and the reason was not recorded"
+    assert state.check().healed == [f"case INV-1 at invoices: {reason}"]
 
 
 def test_what_has_just_ended_is_left_to_its_own_step(state: State) -> None:
@@ -89,7 +90,7 @@ def test_a_case_that_nobody_polls_is_counted(state: State, status: str) -> None:
     assert state.check(LATER) == Findings()
     assert state.check(LATER + UNATTENDED / 2) == Findings()
     [line] = state.check(LATER + UNATTENDED).unattended
-    assert line == f"case INV-1 at invoices is {status}, and nobody polls it"
+    assert line == f"case INV-1 at invoices is {status}, but is not polled"
     state.wait(first=900)
     assert state.check(LATER + UNATTENDED) == Findings()
 
@@ -108,7 +109,7 @@ def test_a_queue_that_nobody_works_on_is_counted(state: State) -> None:
     state.case()
     state.wait()
     assert state.check(STUCK / 2).stuck == []
-    assert state.check(STUCK).stuck == ["queue poll-invoices has 1 messages, 1 waits are late, and none is polled"]
+    assert state.check(STUCK).stuck == ["queue poll-invoices has 1 messages and 1 late waits, but none is polled"]
 
 
 def polls(state: State) -> None:
@@ -144,7 +145,7 @@ def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     """Deliveries are queued, and no case was woken lately."""
     state.case()
     state.app.queues.send("wake", {"connection": "invoices", "delivery": "key"})
-    assert state.check().stuck == ["queue wake has 1 messages, and no case was woken lately"]
+    assert state.check().stuck == ["queue wake has 1 messages, but no case was woken recently"]
     nudge("invoices", "INV-1", desk=state.desk, waits=state.app.waits)
     assert state.check(timedelta(minutes=5)).stuck == []
 
@@ -153,7 +154,7 @@ def test_a_drop_queue_that_nobody_works_on_is_counted(state: State) -> None:
     """Files have landed, and no case was submitted lately: full of work, and nothing starts."""
     state.case()
     state.app.queues.send("drop", {"Records": []})
-    assert state.check().stuck == ["queue drop has 1 messages, and no case was submitted lately"]
+    assert state.check().stuck == ["queue drop has 1 messages, but no case was submitted recently"]
     assert state.check(timedelta(minutes=5)).stuck == []
 
 
@@ -173,7 +174,7 @@ def test_an_artifact_that_is_gone_is_counted(state: State) -> None:
     finish(state, "INV-2")
     assert state.check().missing == []
     state.cloud.session.client("s3").delete_object(Bucket="artifacts", Key="cases/invoices/INV-2/artifacts/out.json")
-    assert state.check().missing == ["case INV-2 at invoices: cases/invoices/INV-2/artifacts/out.json is gone"]
+    assert state.check().missing == ["case INV-2 at invoices: cases/invoices/INV-2/artifacts/out.json is missing"]
 
 
 def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:

@@ -201,8 +201,8 @@ def test_a_case_is_resumed_by_one_execution_of_a_new_name(cloud: Cloud, executio
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"status": "waiting"}, "case INV-1 is waiting: only a failed case is sent back"),
-        ({"status": "failed", "refused": True}, "was refused before anything was sent to the vendor"),
+        ({"status": "waiting"}, "case INV-1 is waiting: only a failed case can be redriven"),
+        ({"status": "failed", "refused": True}, "was rejected before anything was sent to the vendor"),
     ],
 )
 def test_what_is_not_resumed(cloud: Cloud, executions: Executions, changes: dict[str, Any], message: str) -> None:

@@ -56,7 +56,7 @@ def test_a_wait_of_a_removed_connection_ends_with_a_reason(state: State) -> None
     assert state.check() == Findings()
     assert state.check(timedelta(minutes=30) + MISSED / 2) == Findings()
     [line] = state.check(timedelta(minutes=30) + MISSED).ended
-    assert line.startswith('case INV-1 at invoices waits no longer: connection "invoices" is in the settings no longer')
+    assert line.startswith('case INV-1 at invoices no longer waits: connection "invoices" is no longer in the settings')
     [error] = failures(state).values()
     assert isinstance(error, ConfigurationError)
     assert "deploy it again, then run `dossier redrive`" in str(error)
@@ -134,7 +134,7 @@ def test_a_step_of_a_removed_connection_says_so(cloud: Cloud) -> None:
     cloud.app.cases.claim(record(status="uploading"))
     del world.connections["invoices"]
     with pytest.raises(
-        ConfigurationError, match=r'connection "invoices" is in the settings no longer: deploy it again'
+        ConfigurationError, match=r'connection "invoices" is no longer in the settings: deploy it again'
     ):
         wait("invoices", "INV-1", "documents", "token", desk=world.desk, waits=cloud.app.waits)
 

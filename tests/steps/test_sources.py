@@ -112,9 +112,9 @@ def test_a_drop_reads_no_other_connections_documents(inbox: Inbox) -> None:
     uri = inbox.world.cloud.put("cases/invoices/PAYROLL-1/documents/payroll.pdf", PAYROLL)
     inbox.drop("inbox/claims/x/case.json", json.dumps({"documents": [{"uri": uri}]}), after=QUIET)
     inbox.run()
-    line = f"document {uri}: the documents of a drop lie in inbox/claims/x/: drop the file there"
+    line = f"document {uri}: the documents of a drop must be in inbox/claims/x/: drop the file there"
     assert status(inbox, "claims", "x") == ("failed", line)
-    assert inbox.note("claims/x/case.json") == f"inbox/claims/x/case.json was refused: {line}"
+    assert inbox.note("claims/x/case.json") == f"inbox/claims/x/case.json was rejected: {line}"
     assert inbox.uploads() == []
 
 
@@ -208,14 +208,14 @@ def test_a_drop_names_its_own_files(drop: str, key: str) -> None:
 )
 def test_a_drop_names_nothing_else(drop: str, uri: str) -> None:
     """Neither its neighbours, nor what callers of the connection may name otherwise, nor another bucket's objects."""
-    assert "the documents of a drop lie in inbox/claims/" in refused(case(uri, drop={"key": drop}))
+    assert "the documents of a drop must be in inbox/claims/" in refused(case(uri, drop={"key": drop}))
 
 
 @pytest.mark.parametrize("key", ["inbox/invoices/May/case.json", "inbox/invoices/a.pdf", "inbox/", "inbox/claims/"])
 def test_a_drop_of_another_connection_opens_nothing(key: str) -> None:
     """An execution's own input may claim to be a drop: it is one of its own connection's inbox, or refused."""
     uri = f"s3://{BUCKET}/{FOLDER}a.pdf"
-    assert "lies in the inbox of another connection" in refused(case(uri, drop={"key": key}))
+    assert "is in the inbox of another connection" in refused(case(uri, drop={"key": key}))
 
 
 # What callers may name

@@ -111,7 +111,7 @@ def test_an_answer_is_stored_or_asked_about(cloud: Cloud) -> None:
     found = intents.find("claims", "C-1", "upload-0")
     assert found is not None
     assert found.answer == answer
-    with pytest.raises(NeedsAttentionError, match="the vendor.s answer has more than 358400 bytes of ids"):
+    with pytest.raises(NeedsAttentionError, match="answer has more than 358400 bytes of ids"):
         intents.answer("claims", "C-1", "upload-0", Uploaded(document_ids=ids))
     own, _ = intents.own("claims", "C-1", [str(answer.case_id)])
     assert own

@@ -1,1 +1,1 @@
-"""The steps of a case, one module for each verb. A step may run twice, and may die at any instruction."""
+"""The steps of a case, one module per verb. A step may run twice, and may die at any instruction."""

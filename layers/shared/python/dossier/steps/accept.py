@@ -1,4 +1,4 @@
-"""Accept: is this a case, and is it new? Reads every document once, claims the reference, keeps the documents."""
+"""Accept: check a submission, claim its reference, copy its documents. Each document is read once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MIB = 1 << 20
 
 
 class Accepted(BaseModel):
-    """What the state machine needs to know: where to go, and how many requests there will be."""
+    """The step's output for the state machine: the next state, and the upload requests."""
 
     connection: str
     reference: str
@@ -52,39 +52,39 @@ class Accepted(BaseModel):
     at_once: int
     deadline: float
     collection: str = ""
-    """Names the collection among those of the case; empty for the first."""
+    """The collection's name within the case; empty for the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What an account takes: what its vendor is known to take, widened by the connection's settings."""
+    """What an account accepts: what its vendor is known to accept, extended by the connection's settings."""
 
     vendor: str
     types: frozenset[str]
     most: int
-    """Bytes of the largest document."""
+    """Largest document, in bytes."""
 
     @classmethod
     def by(cls, vendor: Vendor, connection: Connection) -> Takes:
-        """Return what a connection's account takes."""
+        """Return what a connection's account accepts."""
         most = vendor.max_document_bytes if connection.max_document_bytes is None else connection.max_document_bytes
         return cls(vendor.name, vendor.media_types | {*connection.media_types}, most)
 
     @property
     def labels(self) -> list[str]:
-        """What people call these types."""
+        """The types' names for people."""
         return [each if media.label(each) == "unknown" else media.label(each) for each in self.types]
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A case whose documents were read: ``facts`` tell of each (None for one that the vendor reads itself)."""
+    """A case whose documents were read, with the facts of each (None for one that the vendor reads itself)."""
 
     view: CaseView
     sources: tuple[tuple[str, str | None], ...]
     facts: tuple[Facts | None, ...]
     fingerprint: str
-    """What makes it that case: connection, reference and content."""
+    """Identifies the case by connection, reference and content."""
 
 
 def accept(
@@ -98,10 +98,10 @@ def accept(
     connection_of: Callable[[str], Connection],
     vendor_of: Callable[[str], Vendor],
 ) -> Accepted:
-    """Validate a case, claim its reference for this execution, and keep its documents under the case's folder.
+    """Validate a case, claim its reference for this execution, and copy its documents to the case's folder.
 
     Raises:
-        InvalidCaseError: says what to mend; ``ReferenceConflictError`` for a reference with other content.
+        InvalidCaseError: says what to fix; ``ReferenceConflictError`` if the reference has other content.
 
     """
     case = CaseInput.parse(data)
@@ -109,8 +109,8 @@ def accept(
         raise InvalidCaseError(case.drop.refused)
     if since := cases.draining():
         raise InvalidCaseError(
-            f"this deployment is drained since {since}, and nothing new starts: submit it again once that is over "
-            "(`dossier drain --stop`), or to another stage"
+            f"this deployment has been draining since {since} and starts no new cases: submit it again after "
+            "`dossier drain --stop`, or to another stage"
         )
     if case.refresh is None:
         check_reserved(case)
@@ -157,11 +157,16 @@ def accept(
                 version_id = objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
             kept.append(document.model_copy(update={"version_id": version_id}))
         cases.put_documents(case.connection, case.reference, kept if case.documents else documents, fresh=True)
-        if case.case_id:  # deliveries about it wake this case, whichever case has made it
+        # Deliveries about these ids wake this case.
+        if case.case_id:
             intents.relate(case.connection, case.reference, case.case_id)
-        if collects:  # deliveries about them wake this case
+        if collects:
             intents.own(case.connection, case.reference, collects, collected=True)
     outcome = "duplicate" if other else "new" if case.documents else "collect"
+    collection = ""
+    if case.resume:  # a redriven case that has a revision collects the next one
+        record = cases.get(case.connection, case.reference).record
+        collection = f"{RESUMED}{record.attempt}" if record.revision else ""
     return Accepted(
         connection=case.connection,
         reference=case.reference,
@@ -172,20 +177,12 @@ def accept(
         uploads=list(range(len(vendor.batches(view)))) if case.documents else [],
         at_once=vendor.uploads_at_once(view),
         deadline=case.deadline or connection.poll.deadline,
-        collection=_collection(case, cases),
+        collection=collection,
     )
 
 
-def _collection(case: CaseInput, cases: Cases) -> str:
-    """Name the case's collection: one that went back to work may have something to be seen meanwhile."""
-    if not case.resume:
-        return ""
-    record = cases.get(case.connection, case.reference).record
-    return f"{RESUMED}{record.attempt}" if record.revision else ""
-
-
 def _refreshed(case: CaseInput, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes) -> Accepted:
-    """Begin to collect an ended case again, or to go on with a publication that broke off."""
+    """Begin to collect an ended case again, or continue an interrupted publication."""
     found = begin(case.connection, case.reference, number, execution_arn, cases=cases, refreshes=refreshes)
     broken_off = found is not None and pending(found)
     return Accepted(
@@ -206,7 +203,7 @@ def examine(case: CaseInput, *, objects: Objects, connection: Connection, vendor
     """Read every document of a case once, check it, and compute the fingerprint that names its execution.
 
     Raises:
-        InvalidCaseError: names every document that is wrong, and says what to mend.
+        InvalidCaseError: names every wrong document and what to fix.
 
     """
     check_sources(case, bucket=objects.bucket, connection=connection)
@@ -226,7 +223,7 @@ def sources_of(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple
     """Return each document's name, and the URI that Dossier reads it from (None if the vendor reads it itself).
 
     Raises:
-        InvalidCaseError: names every document whose URI nobody can read.
+        InvalidCaseError: names every document whose URI neither Dossier nor the vendor can read.
 
     """
     schemes, found, problems = _references(case, connection, vendor), [], []
@@ -248,17 +245,17 @@ def judge(
     vendor: Vendor,
     problems: Sequence[str] = (),
 ) -> Examined:
-    """Check what is known of a case's documents, before anything is sent, against all that its vendor takes.
+    """Check a case's documents against what its vendor accepts, before anything is sent.
 
     Args:
         case: the input.
-        facts: what reading each document once told; None for one that the vendor reads itself, or nobody could read.
+        facts: the facts of each document; None for one that the vendor reads itself, or that could not be read.
         connection: the case's.
         vendor: the connection's.
-        problems: what is wrong with documents that could not be read.
+        problems: the errors of documents that could not be read.
 
     Raises:
-        InvalidCaseError: names every document that is wrong, and says what to mend.
+        InvalidCaseError: names every wrong document and what to fix.
 
     """
     sources = sources_of(case, connection, vendor)
@@ -275,7 +272,7 @@ def judge(
 
 
 def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[str, ...]:
-    """Return how a document's URI begins that the vendor reads itself."""
+    """Return the prefixes of URIs that the vendor reads itself."""
     if not vendor.accepts_references:
         return ()
     web = ("https://", "http://") if connection.allow_insecure else ("https://",)
@@ -285,7 +282,7 @@ def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tupl
 def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor) -> tuple[str, str | None]:
     """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
     if document.uri.startswith(("https://", "http://")) and not document.uri.startswith(references or ("s3://",)):
-        why = "reads no URLs" if not references else "reads URLs that begin with https:// alone"
+        why = "reads no URLs" if not references else "only reads URLs that begin with https://"
         raise InvalidCaseError(
             f"document {document.uri.partition('?')[0]}: {vendor.name} {why}: download the file and submit it, or put "
             "it into S3 and write s3://bucket/key"
@@ -314,7 +311,7 @@ def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None
 
 
 def _check_owners(case: CaseInput, intents: Intents) -> None:
-    """Refuse to collect what is another case's own.
+    """Reject documents at the vendor that belong to another case.
 
     Raises:
         InvalidCaseError: names the document and the case.
@@ -323,11 +320,11 @@ def _check_owners(case: CaseInput, intents: Intents) -> None:
     for each in case.document_ids:
         owner = intents.owner(case.connection, each)
         if owner not in {None, case.reference}:
-            raise InvalidCaseError(f"document {each} belongs to case {owner}: look there")
+            raise InvalidCaseError(f"document {each} belongs to case {owner}: see that case")
 
 
 def _collected(case: CaseInput, vendor: Vendor) -> tuple[Document, ...]:
-    """Return documents that the vendor has already, and that are only collected."""
+    """Return documents that are already at the vendor and are only collected."""
     if "results" in vendor.phases:
         raise InvalidCaseError(f"{vendor.name} has cases: give a case_id to collect, not document_ids")
     ids = enumerate(dict.fromkeys(case.document_ids))
@@ -335,7 +332,7 @@ def _collected(case: CaseInput, vendor: Vendor) -> tuple[Document, ...]:
 
 
 def name_of(url: str) -> str:
-    """Return a document's name by its URL: the last part of the path, percent-decoded, or else the host."""
+    """Return a document's name from its URL: the last part of the path, percent-decoded, or else the host."""
     host, _, path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")
     return unquote(PurePosixPath(path).name) or host.rpartition("@")[2] or "document"
 
@@ -343,10 +340,10 @@ def name_of(url: str) -> str:
 def _documents(
     case: CaseInput, names: Sequence[str], facts: Sequence[Facts | None], takes: Takes, problems: Sequence[str]
 ) -> tuple[Document, ...]:
-    """Return the documents: under the caller's own names, each of its own, and keys made of what is safe of them.
+    """Return the documents with the caller's names, made unique, and keys of safe characters.
 
     Raises:
-        InvalidCaseError: names every document that is wrong, after the ``problems`` that are known already.
+        InvalidCaseError: names every wrong document, after the given ``problems``.
 
     """
     prefix = f"{folder(case.connection, case.reference)}documents/"
@@ -374,7 +371,7 @@ def _documents(
 
 
 def _problem(name: str, kind: str, fact: Facts, takes: Takes) -> list[str]:
-    """Return what is wrong with a document; nothing if it can be sent."""
+    """Return what is wrong with a document, or an empty list."""
     if fact.size == 0:
         return [f"document {name} is empty: submit a file with content"]
     if fact.size > takes.most:
@@ -382,8 +379,8 @@ def _problem(name: str, kind: str, fact: Facts, takes: Takes) -> list[str]:
         if has == most:
             has, most = f"{fact.size:,} bytes", f"{takes.most:,} bytes ({most})"
         return [
-            f"document {name} has {has}: {takes.vendor} takes at most {most} a file (max_document_bytes of the "
-            "connection, if its account takes more)"
+            f"document {name} has {has}: {takes.vendor} takes at most {most} a file (if your account takes more, "
+            "set max_document_bytes of the connection)"
         ]
     if kind not in takes.types:
         known = ", ".join(sorted(takes.labels))
@@ -392,7 +389,7 @@ def _problem(name: str, kind: str, fact: Facts, takes: Takes) -> list[str]:
 
 
 def mebibytes(number: int) -> str:
-    """Return a size in MiB, as limits are given; a small one in bytes."""
+    """Return a size for people: in MiB, as limits are given, or in bytes if it is small."""
     if number < MIB // 10:
         return f"{number:,} bytes"
     return f"{number / MIB:.1f}".removesuffix(".0") + " MiB"

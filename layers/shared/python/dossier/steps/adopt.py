@@ -1,4 +1,4 @@
-"""Adopt: what an operator says that a lost request has made is looked up at the vendor before it is believed."""
+"""Adopt: look up at the vendor what a lost request created according to an operator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dossier.steps.work import Job
 from dossier.texts import identifier
 
 OPEN, UPLOAD = "open", "upload-"
-"""What a question is about: the opening of the vendor's case, or ``upload-<batch>``."""
+"""Names of questions: about the opening of the vendor's case, or about ``upload-<batch>``."""
 
 
 def adopt(job: Job, what: str, named: str, *, thorough: bool = False) -> Uploaded:
@@ -25,26 +25,26 @@ def adopt(job: Job, what: str, named: str, *, thorough: bool = False) -> Uploade
 
     Args:
         job: the case.
-        what: the request that the id answers for.
-        named: the vendor's id, as the operator gives it.
+        what: the request in question.
+        named: the vendor's id.
         thorough: whether names and lists have to fit as well. Vendors rewrite names, so the operator decides.
 
     Raises:
-        NeedsAttentionError: the vendor does not have it, or it is certainly not what the request made.
+        NeedsAttentionError: the vendor does not have it, or the request certainly did not create it.
         RetryableError: the vendor could not be asked.
 
     """
     record, connection = job.case.record, job.connection.name
     if identifier(named) is None:
-        raise NeedsAttentionError(f"{named[:100]!r} cannot be an id of the vendor's")
+        raise NeedsAttentionError(f"{named[:100]!r} cannot be a vendor id")
     maker = job.desk.intents.maker(connection, named)
     if maker not in {None, record.reference} and named != record.appends_to:
-        raise NeedsAttentionError(f"{named} belongs to case {maker} already")
+        raise NeedsAttentionError(f"{named} already belongs to case {maker}")
     stored = job.desk.intents.find(connection, record.reference, what)
     seen = job.desk.intents.seen(connection, stored.seen) if stored else None
     known = {*(stored.known if stored else record.known_files or ()), *(seen.ids if seen else ())}
     intent = Intent(at=stored.began if stored else now(), known=known, adopt=named, thorough=thorough)
-    # What an earlier answer has put down of this request is not what it is compared with.
+    # Ids that an earlier answer gave this request's documents must not count as other documents'.
     indices = job.vendor.batches(job.view)[int(what.removeprefix(UPLOAD))] if what != OPEN else ()
     others = tuple(
         each.model_copy(update={"document_id": None}) if each.index in indices else each for each in job.view.documents

@@ -1,6 +1,6 @@
-"""Ask: a question that only an operator can answer waits as a task token; ``dossier resolve`` answers it.
+"""Ask: a question to an operator waits as a task token; ``dossier resolve`` answers it.
 
-What is asked was stored by the step that cannot tell: the error's text is cut on its way through the state machine.
+The step that failed has stored the full question, because the state machine cuts the text of its error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dossier.stores.events import Events
 
 
 def ask(connection: str, reference: str, what: str, token: str, cause: str, *, desk: Desk, events: Events) -> None:
-    """Store the question and tell the team's systems about it."""
+    """Store the question and send the event ``Case Needs Attention``."""
     job = desk.load(connection, reference)
     doubt = desk.cases.doubt(connection, reference, what)
     text, choices = (doubt.text, doubt.choices) if doubt else (reason_of(cause), ())

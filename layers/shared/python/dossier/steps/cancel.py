@@ -1,4 +1,4 @@
-"""Cancel: an operator ends a case; what is there stays, and what the vendor has may still be billed."""
+"""Cancel: an operator ends a case. Its files stay, and the vendor may still bill what it has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dossier.stores.waits import Waits
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What a case leaves at the vendor: documents that it has, and requests that may have given it more."""
+    """What a cancelled case leaves at the vendor: documents, and requests whose outcome is unknown."""
 
     documents: tuple[Document, ...]
     in_doubt: tuple[str, ...]
@@ -25,10 +25,10 @@ class Cancelled:
 def cancel(
     connection: str, reference: str, *, desk: Desk, waits: Waits, executions: Executions, events: Events
 ) -> Cancelled:
-    """Stop a case's execution, end its wait, and write down that it was cancelled; done again it goes on.
+    """Stop a case's execution, end its wait, and record that it was cancelled. A repetition continues.
 
-    The wish is stored before anything is stopped: if this dies in between, the event of the stopped execution ends the
-    case in the same way.
+    ``cancelled_at`` is stored before anything is stopped: after a crash in between, the event of the stopped execution
+    ends the case in the same way.
 
     Raises:
         InvalidCaseError: there is no such case, or it has ended.

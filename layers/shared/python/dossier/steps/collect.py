@@ -1,4 +1,4 @@
-"""Collect: lists what the vendor has to be fetched."""
+"""Collect: list what the vendor has for a case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord, Case, Collection
 
 ITERATIONS = 200
-"""Iterations of the Download map at most: an execution's history ends at 25,000 events."""
+"""Most iterations of the Download map: an execution's history is limited to 25,000 events."""
 TOGETHER = 2
 """Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
 PROVEN = 1000
@@ -35,17 +35,17 @@ PROVEN = 1000
 
 
 class Collected(BaseModel):
-    """The artifacts to download, in chunks of indices: one for each iteration of the map."""
+    """The artifacts to download: a list of indices for each iteration of the map."""
 
     artifacts: list[list[int]]
     at_once: int
 
 
 def collect(connection: str, reference: str, collection: str = "", *, desk: Desk) -> Collected:
-    """List the case's artifacts and give each a safe, unique name; of a later collection, say which are to be fetched.
+    """List the case's artifacts, give each a safe, unique name, and return which have to be downloaded.
 
     Raises:
-        ConfigurationError: there are more than ``limits.artifacts``; nothing is written down.
+        ConfigurationError: there are more than ``limits.artifacts``; nothing is stored.
 
     """
     job = _begun(connection, reference, collection, desk)
@@ -59,7 +59,7 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
     if len(listed) > most:
         raise ConfigurationError(
             f"the vendor lists {len(listed)} files for the case, more than {most}: "
-            "raise limits.artifacts if it is right"
+            "raise limits.artifacts if that is correct"
         )
     known = {artifact.index: artifact for artifact in job.case.collected(collection)}
     names = stable_names(listed, job.case if collection else None)
@@ -75,16 +75,16 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
         if not record.settled:
             todo.append(index)
     desk.cases.drop_artifacts(connection, reference, known, collection=collection)
-    if job.vendor.dates_changes and (told := dates(answered)):
-        learnt = job.case.collection.model_copy(update={"read_at": min(told)})
-        desk.cases.put_collection(connection, reference, learnt)
+    if job.vendor.dates_changes and (answered_at := dates(answered)):
+        dated = job.case.collection.model_copy(update={"read_at": min(answered_at)})
+        desk.cases.put_collection(connection, reference, dated)
     return Collected(artifacts=chunks(todo), at_once=job.connection.limits.concurrency)
 
 
 def _begun(connection: str, reference: str, collection: str, desk: Desk) -> Job:
-    """Return the case, with its collection begun: what was asked for until now is seen by what is read from now on.
+    """Begin a collection and return the case; a retry continues the collection that the first try began.
 
-    Not so on another try: what the first one has read is used again.
+    The collection serves every refresh that was requested before it began.
     """
     job = desk.load(connection, reference, collection)
     label = job.label
@@ -97,7 +97,7 @@ def _begun(connection: str, reference: str, collection: str, desk: Desk) -> Job:
 
 
 def _followed(job: Job) -> Job:
-    """Ask how documents stand that were not done when they were asked for last: they may be by now.
+    """Poll documents again that were unfinished at their last poll, if the deadline passed or the case is refreshed.
 
     So it is with a case whose deadline has passed, and one that is collected again. An assessment that its documents
     were too late for is triggered once they are done; one that has failed is for ``dossier redrive``.
@@ -137,7 +137,7 @@ def _ask_on(job: Job) -> None:
 
 
 def _state(job: Job, document: Document) -> Document:
-    """Return a document as it stands by now; one that the vendor will not speak of is that document's failure."""
+    """Return a document with its current state; the vendor's error about it becomes the document's failure."""
     document_id = document.document_id or ""
     try:
         states = job.run(job.vendor.poll_documents(job.view, [document_id])).documents
@@ -178,7 +178,7 @@ def _former(record: ArtifactRecord, case: Case, *, tells: bool, proven: bool) ->
 
 
 def stable_names(listed: Sequence[Artifact], case: Case | None) -> list[str]:
-    """Return safe, unique names; what stands under a name already keeps it, whatever comes before it in the list."""
+    """Return safe, unique names; artifacts of the current revision keep theirs, whatever their place in the list."""
     if case is None:
         return unique_names(each.name for each in listed)
     standing = {each.source: each.name for each in case.artifacts}
@@ -194,13 +194,13 @@ def stable_names(listed: Sequence[Artifact], case: Case | None) -> list[str]:
 
 
 def _is_of(name: str, safe: str) -> bool:
-    """Whether a stored name was made of a file's: it is the same, or has a number before its ending."""
+    """Whether a stored name was derived from a file's: it is the same, or has a number before its ending."""
     ending = PurePosixPath(safe).suffix
     numbered = rf"{re.escape(safe.removesuffix(ending))}-\d+{re.escape(ending)}"
     return name == safe or re.fullmatch(numbered, name) is not None
 
 
 def chunks(indices: Sequence[int]) -> list[list[int]]:
-    """Return the numbers of artifacts in at most ``ITERATIONS`` lists."""
+    """Return the indices of artifacts in at most ``ITERATIONS`` lists."""
     step = max(TOGETHER, -(-len(indices) // ITERATIONS))
     return [list(indices[start : start + step]) for start in range(0, len(indices), step)]

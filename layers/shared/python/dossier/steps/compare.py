@@ -1,7 +1,7 @@
-"""Compare: what the vendors' accounts list, with what is recorded here.
+"""Compare: check the vendors' lists against the cases here.
 
-What nobody here knows of was paid for, too. What has changed since it was collected is collected again, so an update
-whose delivery was lost arrives all the same.
+An unknown case at the vendor was paid for, so it is reported. A case that has changed since it was collected is
+collected again, so that an update arrives even if its delivery was lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord
 
 REACH = timedelta(hours=3)
-"""How far back an account's list is read: a comparison that fails is made up for by the next two."""
+"""How far back an account's list is read, so that the next two comparisons make up for a failed one."""
 SETTLED = timedelta(minutes=30)
 """How long what was created is left alone: its answer may be on its way, lost and looked up, or told by a delivery."""
 AHEAD = timedelta(hours=1)
@@ -31,21 +31,21 @@ AHEAD = timedelta(hours=1)
 order, and any other time in its place is a change."""
 QUARTER = timedelta(minutes=15)
 MOST_AGAIN = 200
-"""Cases of one connection that a comparison has collected again at most: each is an execution."""
+"""Most cases of one connection that a comparison collects again: each is an execution."""
 LONGEST = 90.0
-"""Seconds after which no other account is read: the next comparison begins with another one."""
+"""Seconds after which no further account is read; the next comparison begins with another one."""
 
 
 @dataclass(slots=True)
 class Compared:
-    """What was found, by connection."""
+    """The findings, by connection."""
 
     unknown: dict[str, list[str]] = field(default_factory=dict)
-    """Ids of what the account has and no case here has made or collected; an empty list where all is known."""
+    """Ids in the account that no case here created or collected."""
     unread: dict[str, str] = field(default_factory=dict)
     """Why an account's list could not be read."""
     again: dict[str, list[str]] = field(default_factory=dict)
-    """The references that are collected again, where there are any: the vendor has changed them, or a look is due."""
+    """References of cases that are collected again, because the vendor changed them or a refresh is due."""
 
 
 def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: datetime | None = None) -> Compared:
@@ -75,7 +75,7 @@ def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: d
 
 
 def _due(connection: str, desk: Desk, executions: Starts, at: datetime) -> list[str]:
-    """Start the refreshes whose next look has come; return their references."""
+    """Start the refreshes that are due; return their references."""
     due = list(islice(desk.refreshes.due(connection, at), MOST_AGAIN))
     for each in due:
         start(each.connection, each.reference, each, executions=executions)
@@ -83,9 +83,9 @@ def _due(connection: str, desk: Desk, executions: Starts, at: datetime) -> list[
 
 
 def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Callable[[], bool]) -> list[str]:
-    """Ask for the cases again that the account's list dates as changed since they were collected; return which.
+    """Request a refresh of the cases that the account's list dates as changed since their collection; return which.
 
-    What there is no time for, or is too much for one comparison, is left to the next.
+    Cases beyond the time or the number of one comparison are left to the next one.
     """
     name, vendor, again = connection.name, desk.vendor_of(connection.vendor), list[str]()
     flow = vendor.changed(connection, desk.refreshes.compared(name))
@@ -108,7 +108,7 @@ def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Call
 
 
 def _is_behind(record: CaseRecord | None, at: str, vendor: Vendor) -> bool:
-    """Whether a case was collected, or is just being, before its vendor changed it; what waits is collected later."""
+    """Whether a case was, or is being, collected before its vendor changed it. A waiting case is collected later."""
     if record is None or record.refused or record.status is CaseStatus.CANCELLED:
         return False
     if not (record.status.final or record.status is CaseStatus.DOWNLOADING):
@@ -135,7 +135,7 @@ def _in_that_second(changed: Stamp, read: Stamp) -> bool:
 
 def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:
     vendor, since = desk.vendor_of(connection.vendor), at - REACH
-    # An id is recorded after it was created, so a little further back tells of all that is listed.
+    # An id is recorded after it was created, so records are read from a little earlier on.
     recorded = desk.intents.recorded(connection.name, since - SETTLED)
     created = desk.transport.run(vendor.created(connection, since, recorded), vendor=vendor, connection=connection)
     return sorted(name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)

@@ -1,4 +1,4 @@
-"""Differences: why a case is not the one that has its reference already."""
+"""Differences between a case and the one that already has its reference."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ LONGEST = 40
 def differences(case: CaseInput, documents: Sequence[Document], known: Case) -> str:
     """Return what differs between a case and the one that has its reference, as the end of a sentence.
 
-    Empty where nothing can be said: the other case's documents are not stored yet, or not any more.
+    Empty if nothing is known: the other case's documents may not be stored yet, or may have expired.
     """
+    given, before = case.case_id, known.record.appends_to
     found = [
-        *_of_case_id(case.case_id, known.record.appends_to),
+        *([f"case_id is {_shown(given)}, but was {_shown(before)}"] if given != before else []),
         *_of_options(case.options, known.record.options),
         *(_of_documents(documents, known.documents) if known.documents else ()),
     ]
@@ -28,32 +29,28 @@ def differences(case: CaseInput, documents: Sequence[Document], known: Case) -> 
     return "; ".join([*found[:MOST], *more])
 
 
-def _of_case_id(given: str | None, before: str | None) -> Iterator[str]:
-    if given != before:
-        yield f"case_id is {_shown(given)}, and was {_shown(before)}"
-
-
 def _of_options(given: Mapping[str, OptionValue], before: Mapping[str, OptionValue]) -> Iterator[str]:
     for name in sorted({*given, *before}):
         if name not in given:
-            yield f"option {_cut(name)} is left out, and was {_shown(before[name])}"
+            yield f"option {_cut(name)} is left out, but was {_shown(before[name])}"
         elif name not in before:
-            yield f"option {_cut(name)} is {_shown(given[name])}, and was not given"
+            yield f"option {_cut(name)} is {_shown(given[name])}, but was not given"
         elif (given[name], type(given[name])) != (before[name], type(before[name])):
-            yield f"option {_cut(name)} is {_shown(given[name])}, and was {_shown(before[name])}"
+            yield f"option {_cut(name)} is {_shown(given[name])}, but was {_shown(before[name])}"
 
 
 def _of_documents(given: Sequence[Document], before: Sequence[Document]) -> Iterator[str]:
-    """Yield how the documents differ: in names, in their order, in bytes, or in which there are."""
+    """Yield how the documents differ: in names, order, bytes or number."""
     new, old = [_content(each) for each in given], [_content(each) for each in before]
     if new == old:
         for one, other in zip(given, before, strict=True):
             if one.name != other.name:
-                yield f"the same bytes are called {_shown(one.name)}, and were called {_shown(other.name)}"
+                yield f"the same bytes are called {_shown(one.name)}, but were called {_shown(other.name)}"
         return
     names, former = {each.name: each for each in given}, {each.name: each for each in before}
     if sorted(new) == sorted(old) and names.keys() == former.keys():
-        yield "the documents are in another order" if _in_pairs(names, former) else "documents have exchanged names"
+        reordered = all(_content(each) == _content(former[name]) for name, each in names.items())
+        yield "the documents are in another order" if reordered else "documents have exchanged names"
         return
     for name, each in names.items():
         if name in former and _content(each) != _content(former[name]):
@@ -65,11 +62,7 @@ def _of_documents(given: Sequence[Document], before: Sequence[Document]) -> Iter
         if name not in names:
             yield f"{_cut(name)} is left out"
     if len(given) != len(before) and names.keys() == former.keys():
-        yield f"there are {len(given)} documents, and were {len(before)}"
-
-
-def _in_pairs(names: Mapping[str, Document], former: Mapping[str, Document]) -> bool:
-    return all(_content(each) == _content(former[name]) for name, each in names.items())
+        yield f"there are {len(given)} documents, but were {len(before)}"
 
 
 def _content(document: Document) -> str:

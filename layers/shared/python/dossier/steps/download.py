@@ -1,4 +1,4 @@
-"""Download: streams one artifact into S3."""
+"""Download: stream artifacts into S3."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from dossier.stores.cases import ArtifactRecord
 from dossier.stores.objects import shelf
 
 LINKS = 6
-"""Times that storage refuses a link to one artifact, or its vendor says that there is none, before that is believed."""
+"""Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""
 
 
 def download_all(connection: str, reference: str, indices: Sequence[int], collection: str = "", *, desk: Desk) -> None:
-    """Fetch artifacts, one after the other; one that has to be tried again keeps no other from it.
+    """Download artifacts one after the other; an error of one does not stop the others.
 
     Raises:
-        RetryableError: at least one has to be tried again.
+        RetryableError: at least one has to be retried.
 
     """
     trouble: RetryableError | None = None
@@ -47,15 +47,15 @@ def download_all(connection: str, reference: str, indices: Sequence[int], collec
 
 
 def download(connection: str, reference: str, index: int, collection: str = "", *, desk: Desk) -> None:
-    """Fetch one artifact, unless it is there; done again it overwrites itself.
+    """Download one artifact, unless it is stored. A repetition overwrites it.
 
-    What cannot be had is that artifact's failure, and is written down as such.
+    A permanent error is stored as the artifact's failure.
 
     Raises:
-        LinkExpiredError: the signed link was refused (the next try asks for a new one).
+        LinkExpiredError: storage rejected the signed link (the next try requests a new one).
         TruncatedDownloadError: the bytes did not arrive whole.
-        ConfigurationError: the artifact is larger than ``limits`` allow, or all of the case's together are.
-        UnauthorizedError: the vendor refuses the key, which is no artifact's failure.
+        ConfigurationError: the artifact, or all of the case's together, exceed ``limits``.
+        UnauthorizedError: the vendor rejected the API key, which is not the artifact's failure.
 
     """
     job = desk.load_artifact(connection, reference, index, collection)
@@ -82,32 +82,30 @@ def download(connection: str, reference: str, index: int, collection: str = "", 
         return
     size, limits = done.size, job.connection.limits
     if size * limits.artifacts <= limits.case_bytes:
-        return  # so many of these are no more than a case may have: publish counts them
+        return  # the most artifacts of this size fit into the case; publish counts them
     if desk.cases.add_bytes(connection, reference, size) > limits.case_bytes:
-        room(desk.load(connection, reference, collection))  # others came at the same time: the last of them sees all
+        room(desk.load(connection, reference, collection))  # of several at the same time, the last one sees all
 
 
 def room(job: Job) -> int:
-    """Return how many bytes the artifacts of a case, which is loaded with all of them, may still have.
+    """Return how many bytes a case's artifacts may still have; ``job`` has all artifacts.
 
     Raises:
-        ConfigurationError: those that are stored have more than ``limits.case_bytes``.
+        ConfigurationError: the stored ones have more than ``limits.case_bytes``.
 
     """
-    most, stored = (
-        job.connection.limits.case_bytes,
-        sum(each.size for each in job.case.collected(job.collection) if each.key),
-    )
+    most = job.connection.limits.case_bytes
+    stored = sum(each.size for each in job.case.collected(job.collection) if each.key)
     if stored > most:
         raise ConfigurationError(
             f"the artifacts of the case have {stored} bytes together, more than {most}: "
-            "raise limits.case_bytes if it is right"
+            "raise limits.case_bytes if that is correct"
         )
     return most - stored
 
 
 def _left(job: Job) -> int:
-    """Return how many bytes the case's artifacts may still have; all of them are only read where it may matter."""
+    """Return how many bytes the case's artifacts may still have; all of them are only read if the limit is near."""
     record, limits = job.case.record, job.connection.limits
     left = limits.case_bytes - record.artifact_bytes
     if left >= limits.artifact_bytes:
@@ -118,7 +116,7 @@ def _left(job: Job) -> int:
 def give_up(
     connection: str, reference: str, indices: Sequence[int], reason: str, collection: str = "", *, desk: Desk
 ) -> None:
-    """Write down that artifacts cannot be had, after all tries; those that are there stay."""
+    """Record that artifacts failed after all retries; stored ones stay."""
     case = desk.cases.get(connection, reference)
     for artifact in case.collected(collection):
         if artifact.index in indices and not artifact.settled:
@@ -127,7 +125,7 @@ def give_up(
 
 
 def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
-    """Return the artifact as it is stored by then; the standing one where its content is the same."""
+    """Download and store an artifact; return it, or the current revision's if the content is the same."""
     record = job.case.record
     key = f"{shelf(record.connection, record.reference, job.collection)}artifacts/{artifact.name}"
     former = artifact.former if artifact.former and artifact.former.name == artifact.name else None
@@ -157,9 +155,9 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
         head, chunks = _begun(incoming.chunks)
         kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
         size, sha256 = job.desk.objects.stream(key, chunks, kind)
-    told = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
+    seen = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
     if former is not None and (former.size, former.sha256) == (size, sha256):
-        return former.model_copy(update={"index": artifact.index, **told})
+        return former.model_copy(update={"index": artifact.index, **seen})
     version = job.desk.objects.version_of(key)
     return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **told})
 
@@ -173,7 +171,7 @@ def _says(former: ArtifactRecord, content: str, job: Job) -> bool:
 
 
 def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first bytes, enough to tell what it is, and all chunks with these."""
+    """Return the first bytes, enough to detect the type, and all chunks including these."""
     head = b""
     while len(head) < media.HEAD and (chunk := next(chunks, b"")):
         head += chunk
@@ -181,7 +179,7 @@ def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _answer(path: str, keep: str | None, refusal: Refusal) -> Flow[bytes]:
-    """Fetch an answer of the API as it is, once it is known to be JSON."""
+    """Request an answer of the API and return it byte for byte, once it is known to be JSON."""
     request = Request("GET", path, keep=keep, refusal=refusal)
     reply = yield request
     replies.read(request, reply)

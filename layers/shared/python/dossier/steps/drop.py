@@ -1,9 +1,8 @@
-"""Drop: a file right under ``inbox/<connection>/`` becomes a case; a folder does once its ``case.json`` is there.
+"""Drop: a file in ``inbox/<connection>/`` becomes a case; a folder does once its ``case.json`` is there.
 
-Nothing is judged here: what was dropped becomes an execution, and Accept refuses what is no case, as it does whatever
-way it was submitted. The execution has the name that the same submission always gets, so a message that comes twice,
-and a file that is dropped twice, find it. Nothing is written to the inbox, so no drop can lead to another. What is no
-case yet is noted in the table, and beside the inbox, for as long as it waits.
+A drop always becomes an execution, and Accept rejects it like any other submission if it is no valid case. The same
+submission always gets the same execution name, so a repeated message or drop starts nothing new. Nothing is written to
+the inbox, so no drop causes another. While a drop waits, the table and an object beside the inbox say so.
 """
 
 from __future__ import annotations
@@ -29,13 +28,15 @@ from dossier.stores.objects import Facts, Stat
 from dossier.stores.queues import DROP, Queues
 
 CASE_FILE = "case.json"
+_MISSPELT = frozenset({CASE_FILE, f"{CASE_FILE}.txt", f"{CASE_FILE}.json"})
+"""What ``case.json`` may become on a system that hides endings, compared without case."""
 LARGEST_CASE_FILE = INPUT_LIMIT
 SETTLED = timedelta(seconds=2)
-"""How old a second must be before nothing lands in it any more, by clocks that differ a little."""
+"""Age after which no more objects arrive with the same second as their time, with a margin for clock differences."""
 QUIET = timedelta(seconds=5)
-"""How long nothing may have landed in a folder before it is complete, where its ``case.json`` names no documents."""
+"""A folder whose ``case.json`` names no documents is complete if nothing has arrived for this long."""
 EMPTY = timedelta(minutes=1)
-"""How long an empty file may be one that is about to be written."""
+"""How long an empty file may be about to be written."""
 LATE = timedelta(minutes=15)
 """How long a document that ``case.json`` names may land after the last file that did, before its absence is refused."""
 _LITTER = frozenset(
@@ -61,39 +62,38 @@ _MISNAMED = re.compile(
 )
 """What systems that hide endings, number a second file or copy one, and people, make of ``case.json``."""
 NAMES = 50
-"""Execution names that are tried: each refusal takes one for 90 days."""
+"""Execution names that are tried: each rejection uses one for 90 days."""
 NO_TIME = datetime.min.replace(tzinfo=UTC)
-"""When what lies where nothing can be dropped has landed: it is not looked at."""
-_NOBODYS = "-"
-"""In place of a connection where the key names none."""
+"""Stands for the time of an object in a place where nothing can be dropped; such an object is not read."""
+_NO_CONNECTION = "-"
+"""Stands for the connection if the key names none."""
 _OWN_KEYS = ("resume", "drop")
-"""What an execution input has for Dossier's own use."""
+"""Keys of an execution input that only Dossier sets."""
 _LONGEST_LINE = 1000
 _LONGEST_KEY = 1024
-"""Of S3, in bytes."""
+"""Longest key in S3, in bytes."""
 _WITHOUT = f"waits for its {CASE_FILE}"
 _LONGEST_CONNECTION = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """An object of the inbox that was created or removed, in a version of its own where the bucket has versions."""
+    """An object of the inbox that was created or removed, with its version if the bucket has versions."""
 
     key: str
     version_id: str | None = None
     removed: bool = False
-    """It was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a key lies: ``inbox/<connection>/<name>``, or ``inbox/<connection>/<folder>/<name>``, however deep."""
+    """The parts of a key ``inbox/<connection>/<name>`` or ``inbox/<connection>/<folder>/<name>``, however deep."""
 
     connection: str
     folder: str
     name: str
     problem: str = ""
-    """Why nothing can be dropped there; empty where something can."""
+    """Why nothing can be dropped there, or empty."""
 
     @property
     def prefix(self) -> str:
@@ -102,41 +102,41 @@ class Place:
 
     @property
     def what(self) -> str:
-        """What becomes a case: the folder, else the file."""
+        """The drop: the folder, else the file."""
         return self.folder or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A case to start, and the objects that it was made of."""
+    """A case to start, and its objects."""
 
     case: CaseInput
     parts: tuple[Stat, ...]
 
     @property
     def dropped_at(self) -> datetime:
-        """When the last of its objects landed."""
+        """When the last of its objects arrived."""
         return max(each.modified for each in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A folder that may still get files: ``why`` it has to wait, and how long."""
+    """A drop that is not complete: ``why`` it has to wait, and for how long."""
 
     why: str
     wait: timedelta = timedelta(0)
-    """Zero where the message of another object will do."""
+    """Zero if the message of another object continues with the drop."""
     lacks: bool = False
-    """Something is not there that somebody has to drop."""
+    """A file is missing."""
     landed: datetime | None = None
-    """When the last object landed of which this was learnt; None: the message's own."""
+    """When the latest object arrived that this is based on; None: the message's object."""
 
 
 def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
-    """Yield what a message of the queue is about: an event notification of this bucket, or what Dossier sent itself.
+    """Yield the created objects in a message: an event notification of this bucket, or a message of Dossier's.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (keys are
-    URL-encoded as in forms). S3's test message, which comes when notifications are set up, is about nothing.
+    URL-encoded as in forms). S3's test message, sent when notifications are set up, has none.
     """
     if "key" in message:
         yield Landed(message["key"], message["version_id"])
@@ -150,7 +150,7 @@ def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
 
 
 def told(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
-    """Yield what landed by a message, and what was removed: ``s3:ObjectRemoved:*`` has the same form."""
+    """Yield the created and the removed objects in a message; ``s3:ObjectRemoved:*`` has the same form."""
     yield from landed(message, bucket)
     for record in message.get("Records", ()):
         found = record["s3"]
@@ -159,20 +159,20 @@ def told(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
 
 
 def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at: datetime | None = None) -> str:
-    """Start the case that an object completes; return in a few words what became of it.
+    """Start the case that an object completes; return the outcome for the log.
 
     Args:
-        what: the object, as its message has it.
-        desk: where cases and objects are.
-        executions: where the case is started.
-        queues: where a folder waits that may still get files.
+        what: the object.
+        desk: cases and objects.
+        executions: starts the case.
+        queues: sends a delayed message for a drop that is not complete.
         at: stands in for the clock in tests.
 
     """
     if what.key.endswith("/") or not what.key.startswith(INBOX):
-        return "is no file of the inbox"
+        return "is not a file in the inbox"
     if left_out(what.key):
-        return "is left out: it is no document"
+        return "is ignored: it is not a document"
     if is_unfinished(what.key):
         return "is an upload in progress"
     place = place_of(what.key)
@@ -186,11 +186,17 @@ def drop(what: Landed, *, desk: Desk, executions: Executions, queues: Queues, at
         if draft.lacks:
             _note(place, what, draft, desk)
         return draft.why
-    return _started(place, draft, desk, executions) if draft else "is gone"
+    outcome = "is gone"
+    if draft is not None:
+        outcome = _start(draft, desk, executions)
+        misplaced = draft.dropped_at == NO_TIME
+        if not misplaced and (place.folder or desk.cases.waiting_drop(place.connection, place.what) is not None):
+            _forget(place, draft.dropped_at, desk)
+    return outcome
 
 
 def _draft(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
-    """Return the case that an object completes, or why there is none yet; None if the object is gone."""
+    """Return the case that an object completes, or why it is not complete; None if the object is gone."""
     if place.problem:
         return _misplaced(place, what)
     try:
@@ -199,19 +205,10 @@ def _draft(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfi
         return _misplaced(replace(place, problem=str(error)), what)
 
 
-def _started(place: Place, draft: Draft, desk: Desk, executions: Executions) -> str:
-    """Start the draft's case; what it was made of waits no longer."""
-    became = _start(draft, desk, executions)
-    misplaced = draft.dropped_at == NO_TIME  # told by its key alone
-    if not misplaced and (place.folder or desk.cases.waiting_drop(place.connection, place.what) is not None):
-        _forget(place, draft.dropped_at, desk)
-    return became
-
-
 def _note(place: Place, what: Landed, unfinished: Unfinished, desk: Desk) -> None:
-    """Let it be seen that something waits: by ``dossier list`` at once, and beside the inbox.
+    """Record that a drop waits: in the table, for ``dossier list``, and beside the inbox.
 
-    Messages overtake each other. What started meanwhile has landed later, and is not brought back.
+    Messages may arrive out of order. A drop that was started meanwhile has a later time and is not recorded again.
     """
     cases, why = desk.cases, f"{INBOX}{place.connection}/{place.what} {unfinished.why}"[:_LONGEST_LINE]
     before = cases.waiting_drop(place.connection, place.what)
@@ -229,7 +226,7 @@ def _note(place: Place, what: Landed, unfinished: Unfinished, desk: Desk) -> Non
 
 
 def _forget(place: Place, landed: datetime, desk: Desk) -> None:
-    """Let it be seen no longer that something waits."""
+    """Remove the record of a waiting drop."""
     before = desk.cases.waiting_drop(place.connection, place.what)
     desk.cases.drop_ends(place.connection, place.what, landed)
     if before is not None:
@@ -237,7 +234,7 @@ def _forget(place: Place, landed: datetime, desk: Desk) -> None:
 
 
 def _removed(place: Place, desk: Desk) -> str:
-    """Look at what waits after an object of it was removed."""
+    """Update a waiting drop after one of its objects was removed."""
     if place.problem or desk.cases.waiting_drop(place.connection, place.what) is None:
         return "is removed"
     if not place.folder:
@@ -246,7 +243,7 @@ def _removed(place: Place, desk: Desk) -> str:
         left = next((each for each in desk.objects.stats(place.prefix) if not each.key.endswith("/")), None)
     if left is None:
         _forget(place, now(), desk)
-        return "is removed, and nothing is left that waits"
+        return "is removed: the drop is empty"
     if place.folder and desk.objects.stat(place.prefix + CASE_FILE, dropped=True) is None:
         _note(place, Landed(left.key), Unfinished(_WITHOUT, lacks=True, landed=now()), desk)
     return "is removed"
@@ -259,7 +256,7 @@ def _note_key(place: Place) -> str:
 
 
 def left_out(key: str) -> bool:
-    """Return whether a key is of what file managers and tools leave behind: no document, and no reason to refuse."""
+    """Return whether a key belongs to a file that file managers and tools create: it is ignored."""
     parts = key.split("/")
     return (
         parts[-1].lower() in _LITTER
@@ -271,24 +268,24 @@ def left_out(key: str) -> bool:
 
 
 def is_unfinished(key: str) -> bool:
-    """Return whether a key is that of a file which a program still writes, or locks: it gets another name, or goes."""
+    """Return whether a key belongs to a file that a program is still writing, or to a lock file."""
     name = key.rpartition("/")[2].lower()
     saved = name.startswith("#") and name.endswith("#")
     return saved or name.startswith(_OPENED) or _ON_THEIR_WAY.search(name) is not None
 
 
 def place_of(key: str) -> Place:
-    """Return where a key of the inbox lies."""
+    """Return the parts of a key in the inbox."""
     connection, *rest = key.removeprefix(INBOX).split("/")
     if not rest:
-        problem = f"it lies in no connection's folder: drop it into {INBOX}<connection>/"
-        return Place(_NOBODYS, "", connection, problem)
+        problem = f"it is in no connection's folder: drop it into {INBOX}<connection>/"
+        return Place(_NO_CONNECTION, "", connection, problem)
     folder, name = (rest[0], "/".join(rest[1:])) if len(rest) > 1 else ("", rest[0])
     problem = ""
     if any(part in {"", ".", ".."} for part in (connection, *rest)):
         problem = 'a part of its path is empty, "." or "..": drop it under a plain name'
-    elif _is_called_like(name):
-        problem = f'"{name}" is not read: it must be called {CASE_FILE}, in small letters and without another ending'
+    elif name != CASE_FILE and name.strip().casefold() in _MISSPELT:
+        problem = f'"{name}" is not read: name it {CASE_FILE}, in lower case and without another ending'
     elif name == CASE_FILE and not folder:
         problem = f"{CASE_FILE} describes a folder: drop both as {INBOX}{connection}/<folder>/"
     return Place(connection or _NOBODYS, folder, name, problem)
@@ -300,9 +297,10 @@ def _is_called_like(name: str) -> bool:
 
 
 def reference_of(name: str) -> str:
-    """Return the reference of what is dropped under a name: the name itself where it is one.
+    """Return the reference of a drop: its name, if that is a valid reference.
 
-    Any other name keeps what it can of it and gets eight digits of its own, so that no two become the same reference.
+    In any other name, characters that are not allowed in a reference are replaced, and an eight-digit hash is appended
+    so that no two names get the same reference.
     """
     name = unicodedata.normalize("NFC", name)
     if REFERENCE.fullmatch(name):
@@ -315,14 +313,14 @@ def reference_of(name: str) -> str:
 
 
 def _misplaced(place: Place, what: Landed) -> Draft:
-    """Return the draft of what cannot be a case where it lies; it is told by its key, whatever it is."""
+    """Return the draft of a drop in the wrong place; it is identified by its key alone."""
     stat = Stat(what.key, 0, what.version_id or "", NO_TIME)
     return Draft(_refused(place, what.key, place.problem), (stat,))
 
 
 def _refused(place: Place, key: str, problem: str, *, reference: str | None = None) -> CaseInput:
-    """Return an input that Accept refuses with this one line, under the reference that was given or is made up."""
-    line = "".join(each if each.isprintable() else " " for each in problem)  # it may repeat what case.json says
+    """Return an input that Accept rejects with this one line, under the given reference or that of the name."""
+    line = "".join(each if each.isprintable() else " " for each in problem)  # it may quote case.json
     return CaseInput(
         connection=place.connection[:_LONGEST_CONNECTION],
         reference=reference or reference_of(place.folder or place.name),
@@ -331,9 +329,9 @@ def _refused(place: Place, key: str, problem: str, *, reference: str | None = No
 
 
 def _file(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
-    """Return the case of a file by itself, or None if it is not there any more.
+    """Return the case of a single file, or None if it is gone.
 
-    Some programs create a file empty and write it then: an empty one has a minute to become the real one.
+    Some programs create an empty file before they write it, so an empty one has a minute to get its content.
     """
     stat = desk.objects.stat(what.key, version_id=what.version_id, dropped=True)
     if stat is None:
@@ -341,11 +339,11 @@ def _file(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfin
     if stat.size == 0:
         latest = desk.objects.stat(what.key, dropped=True)
         if latest is not None and latest.size > 0:
-            return Unfinished("was empty, and is written by now")
+            return Unfinished("was empty, but a later version is not")
         if (wait := EMPTY - (at - stat.modified)) > timedelta(0):
             return Unfinished("is empty: it may still be written", wait, lacks=True, landed=stat.modified)
     case = CaseInput(
-        connection=place.connection[:_LONGEST_CONNECTION],  # no connection has such a name: Accept says so
+        connection=place.connection[:_LONGEST_CONNECTION],  # Accept rejects the unknown name
         reference=reference_of(place.name),
         documents=(DocumentInput(uri=_uri(what.key, desk), name=place.name, version_id=stat.version_id),),
         drop=Drop(key=what.key),
@@ -354,15 +352,15 @@ def _file(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfin
 
 
 def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unfinished | None:
-    """Return the case of the folder that the object lies in, or why there is none yet.
+    """Return the case of the object's folder, or why it is not complete.
 
-    Its ``case.json`` may land before its other files: each that lands after it has the folder looked at again.
+    The ``case.json`` may arrive before the other files; the message of each later file checks the folder again.
     """
     key, is_case_file = place.prefix + CASE_FILE, place.name == CASE_FILE
     case_file = desk.objects.stat(key, version_id=what.version_id if is_case_file else None, dropped=True)
     if case_file is None:
         if not is_case_file and PurePosixPath(place.name).name == CASE_FILE:
-            problem = f"{CASE_FILE} lies too deep: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
+            problem = f"{CASE_FILE} is in a subfolder: drop it as {INBOX}{place.connection}/<folder>/{CASE_FILE}"
             return _misplaced(replace(place, problem=problem), what)
         return None if is_case_file else Unfinished(_WITHOUT, lacks=True)
     files = {
@@ -379,7 +377,7 @@ def _folder(place: Place, what: Landed, desk: Desk, at: datetime) -> Draft | Unf
 def _assembled(
     place: Place, case_file: Stat, files: Mapping[str, Stat], others: _Others, desk: Desk, at: datetime
 ) -> Draft | Unfinished:
-    """Return the case of a folder with a ``case.json``, or what it waits for."""
+    """Return the case of a folder with a ``case.json``, or why it is not complete."""
     try:
         if case_file.size == 0 and (wait := EMPTY - (at - case_file.modified)) > timedelta(0):
             why = f"{CASE_FILE} is empty: it may still be written"
@@ -409,11 +407,11 @@ def _assembled(
 
 
 class _Others:
-    """What lies in a folder beside the object that a message is about.
+    """The other objects in a folder, besides the object of a message.
 
-    Each object has a message, and that of the last one to land is enough: it finds all the others. S3 tells times in
-    whole seconds, so several may be the last until the second is over. A ``case.json`` comes after all of its second,
-    because files that were looked at before it was there have left it to it.
+    Each object has a message, and the message of the last object starts the case. S3's times have whole seconds, so
+    several objects may be the last. A ``case.json`` counts as the last of its second, because the messages of files
+    that arrived before it have left the folder to it.
     """
 
     def __init__(self, case_file: Stat, files: Iterable[Stat], own_key: str) -> None:
@@ -425,19 +423,19 @@ class _Others:
 
         self.last = max(there.values(), key=lambda each: (*landed_at(each), each.key))
         self.later = own is not None and landed_at(own) < landed_at(self.last)
-        """Whether another one landed later. One that was removed meanwhile cannot leave it to any other."""
+        """Whether another object arrived later; False if the own object was removed meanwhile."""
         self.tied = own is not None and own is not self.last
 
 
 def _read(
     place: Place, case_file: Stat, files: Mapping[str, Stat], desk: Desk
 ) -> tuple[dict[str, Any], list[str] | None]:
-    """Return the execution input in a ``case.json``, all filled in that it leaves out, and the files that it names.
+    """Return the execution input in a ``case.json``, with defaults filled in, and the files that it names.
 
-    None in place of the names stands for all of the folder's.
+    None in place of the names means every file of the folder.
 
     Raises:
-        InvalidCaseError: says what to mend.
+        InvalidCaseError: says what to fix.
 
     """
     data = _object(case_file, desk)
@@ -446,8 +444,8 @@ def _read(
             raise InvalidCaseError(f"{CASE_FILE} is wrong: {own}: unknown key")
     if data.setdefault("connection", place.connection) != place.connection:
         raise InvalidCaseError(
-            f"{CASE_FILE} is wrong: connection: it lies in {INBOX}{place.connection}/: leave the connection out, or "
-            "drop the folder where it belongs"
+            f"{CASE_FILE} is wrong: connection: it is in {INBOX}{place.connection}/: leave out the connection, or drop "
+            "the folder into that connection's folder"
         )
     data.setdefault("reference", reference_of(place.folder))
     if "documents" not in data:
@@ -461,7 +459,7 @@ def _read(
                 raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name has at most {_LONGEST_KEY} characters")
             name = unicodedata.normalize("NFC", each["name"])
             if any(part in {"", ".", ".."} for part in name.split("/")):
-                raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name is that of a file in its folder")
+                raise InvalidCaseError(f"{CASE_FILE} is wrong: documents: a name must be that of a file in its folder")
             each["uri"] = _uri(files[name].key if name in files else place.prefix + name, desk)
             named.append(name)
     return data, named
@@ -470,7 +468,7 @@ def _read(
 def _object(case_file: Stat, desk: Desk) -> dict[str, Any]:
     """Return the JSON object in a ``case.json``."""
     if case_file.size > LARGEST_CASE_FILE:
-        raise InvalidCaseError(f"{CASE_FILE} has {case_file.size:,} bytes: {LARGEST_CASE_FILE:,} are the most")
+        raise InvalidCaseError(f"{CASE_FILE} has {case_file.size:,} bytes: the limit is {LARGEST_CASE_FILE:,}")
     body = desk.objects.read(case_file.key, version_id=case_file.version_id, dropped=True) or b""
     try:
         data = json.loads(body.decode("utf-8-sig"))
@@ -481,15 +479,17 @@ def _object(case_file: Stat, desk: Desk) -> dict[str, Any]:
         raise InvalidCaseError(
             f"{CASE_FILE} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
-    except (ValueError, RecursionError):  # NaN; a number of thousands of digits; nesting without end
-        raise InvalidCaseError(f"{CASE_FILE} is not JSON: it has a number or a depth that no JSON has") from None
+    except (ValueError, RecursionError):  # NaN, a number of thousands of digits, or too deep nesting
+        raise InvalidCaseError(
+            f"{CASE_FILE} is not valid JSON: it has an invalid number or is nested too deeply"
+        ) from None
     if not isinstance(data, dict):
         raise InvalidCaseError(f'{CASE_FILE} is wrong: it must be an object, such as {{"reference": "INV-1"}}')
     return data
 
 
 def _own_reference(case_file: Stat, desk: Desk) -> str | None:
-    """Return the reference that a ``case.json`` gives, whatever else is wrong with it; None if it gives no good one."""
+    """Return the valid reference in a ``case.json`` that is otherwise wrong, or None."""
     try:
         reference = _object(case_file, desk).get("reference")
     except InvalidCaseError:
@@ -505,30 +505,30 @@ def _case(data: dict[str, Any]) -> CaseInput:
 
 
 def _start(draft: Draft, desk: Desk, executions: Executions) -> str:
-    """Start the draft's case, once: an execution of its name that ended after the drop has judged it already.
+    """Start the draft's case once: an execution of its name that ended after the drop has already judged it.
 
-    One that ended before may have been refused for what is mended by now (a setting, a permission, the case that had
-    the reference); then dropping it again is another attempt. A case that got further stays as it is.
+    If the execution ended before the drop, its reason may be fixed by now (a setting, a permission, a conflict), so
+    dropping the same content again is another attempt. A case that was accepted stays as it is.
     """
     case, digest = _identified(draft, desk)
     found = desk.cases.find(case.connection, case.reference)
     if found is not None and not found.record.refused and found.record.fingerprint == digest:
-        return f"is case {case.reference} already"
+        return f"is already case {case.reference}"
     for attempt in range(1, NAMES + 1):
         name = execution_name(reference_of(case.connection), case.reference, digest, attempt=attempt)
         execution = executions.describe(executions.arn_of(name))
         if execution is None:
             return f"is started as {executions.start(name, _input(case))}"
         if execution.stopped_at is None or execution.stopped_at >= draft.dropped_at:
-            return f"is execution {name} already"
-    return f"was refused {NAMES} times"
+            return f"is already execution {name}"
+    return f"was rejected {NAMES} times"
 
 
 def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
-    """Return the case with the versions of its documents that were read, and what makes it that case.
+    """Return the case, with the versions of its documents that were read, and its digest.
 
-    That is the fingerprint by which Accept knows it too. A case that Accept will refuse has none; it is known by what
-    was dropped.
+    The digest is the fingerprint that Accept computes too. A case that Accept will reject has none and is identified by
+    its objects.
     """
     case = draft.case
     try:
@@ -540,7 +540,9 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
         return case, _by_parts(draft)
     other = _landed_before(draft, found.facts, desk)
     if other is not None:
-        problem = f"it has the same content as {other}, which landed within a minute: that is the case of both"
+        problem = (
+            f"it has the same content as {other}, which was dropped within a minute of it: that is the case of both"
+        )
         case = case.model_copy(update={"drop": Drop(key=draft.parts[0].key, refused=problem)})
         return case, _by_parts(draft)
     inbox = _uri(INBOX, desk)
@@ -552,12 +554,12 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
 
 
 def _by_parts(draft: Draft) -> str:
-    """Return what identifies a drop that is no case: the objects that it consists of."""
+    """Return the digest of a drop that is no valid case, from its objects."""
     return hashlib.sha256(json.dumps([[each.key, each.etag] for each in draft.parts]).encode()).hexdigest()
 
 
 def _landed_before(draft: Draft, facts: Sequence[Facts | None], desk: Desk) -> str | None:
-    """Return the other file that had a lone file's content within a minute of it; None if it is the first."""
+    """Return the other file with a single file's content that was dropped within a minute, or None."""
     alone = len(draft.parts) == 1 and len(facts) == 1
     if not alone or facts[0] is None:
         return None
@@ -570,7 +572,7 @@ def _input(case: CaseInput) -> dict[str, Any]:
     data: dict[str, Any] = case.model_dump(mode="json", exclude_defaults=True)
     if len(json.dumps(data, ensure_ascii=False).encode()) <= INPUT_LIMIT:
         return data
-    refused = f"{len(case.documents)} documents are too many for one case: drop them as several"
+    refused = f"{len(case.documents)} documents are too many for one case: drop them as several cases"
     return {**data, "documents": [], "options": {}, "drop": {**data["drop"], "refused": refused}}
 
 

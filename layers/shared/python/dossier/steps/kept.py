@@ -1,4 +1,4 @@
-"""What a result is read from: the raw answers of the vendor, and JSON files that came back, by name."""
+"""The sources of a result: the vendor's raw answers, and artifacts, by name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dossier.stores.cases import ArtifactRecord
 from dossier.stores.objects import Objects
 
 LARGEST = 8 << 20
-"""Largest artifact that is read for values, in bytes: decoded it takes many times that."""
+"""Largest artifact that is read for values, in bytes; decoded it needs many times that."""
 
 
 class Kept(Mapping[str, bytes]):
-    """Raw answers, and each stored artifact under ``ARTIFACT`` and its name, which is read when it is asked for."""
+    """Raw answers, and each stored artifact under ``ARTIFACT`` and its name. An artifact is read on access."""
 
     def __init__(self, answers: Mapping[str, bytes], artifacts: Iterable[ArtifactRecord], objects: Objects) -> None:
         self._answers = answers

@@ -1,7 +1,7 @@
-"""Poll: asks the vendor how a waiting case stands; answers its task token, or says when to ask next.
+"""Poll: ask the vendor about a waiting case, then answer its task token or set the time of the next poll.
 
-A round of questions asks for every document that is not finished, or reads a list as far as it must. One that takes
-longer than ``BUDGET`` goes on in the next poll, from where it was. What is learnt is written down as it comes.
+A round polls every unfinished document, or reads a list as far as needed. If it takes longer than ``BUDGET``, the next
+poll continues it. Results are stored as they arrive.
 """
 
 from __future__ import annotations
@@ -34,50 +34,49 @@ from dossier.stores.waits import MOST_EXTENDED, Row, Wait, Waits
 from dossier.troubles import Trouble, trouble_of
 
 GROWTH = 1.5
-"""By how much each interval is longer than the one before, up to ``poll.max``."""
+"""Factor between one interval and the next, up to ``poll.max``."""
 RARER, RAREST = 50, 3600.0
-"""An interval is at least so small a part of the time that a case has waited, but no longer than so many seconds: ten
-hours of waiting are 170 polls in place of 600, and nothing is seen later than by a fiftieth of the time it took."""
+"""An interval is at least a fiftieth of the time that a case has waited, but at most this many seconds. Ten hours of
+waiting are 170 polls instead of 600, and no change is seen later than a fiftieth of the time it took."""
 AT_ONCE = 100
-"""Waits that one bulk poll serves at most."""
+"""Most waits that one bulk poll serves."""
 SOON = timedelta(seconds=2)
 BUDGET = timedelta(seconds=20)
-"""How long a poll goes on asking. With the longest that one request may take it is within the function's time."""
+"""How long a poll sends requests. Together with the longest request it stays within the function's time."""
 TROUBLES = 3
-"""Documents that a poll cannot ask for after which it leaves the others to the next poll."""
+"""After so many failed documents a poll leaves the others to the next poll."""
 REFUSED = timedelta(minutes=10)
-"""How long a vendor may refuse the key of a case that waits: between its new key and ours lie some clicks."""
+"""How long the vendor may reject the API key of a waiting case, because a person may be rotating it."""
 LASTING, LASTS = 10, timedelta(minutes=10)
-"""How often in a row, and for how long, the vendor itself has to say the same of a document (or a case) that would be
-no verdict if it was said once, such as 404: then it is one."""
+"""A stray answer in the vendor's form, such as a 404, becomes a verdict if it is repeated this often and this long."""
 SOONEST = 15.0
-"""Longest interval, in seconds, at which a vendor that fails is asked again (or ``poll.every``, if that is longer), so
-that cases go on soon after it is back. Where many wait, its breaker is open."""
+"""Longest interval, in seconds, at which a failing vendor is polled (or ``poll.every``, if that is longer), so that
+cases continue soon after it recovers. If many cases wait, its breaker is open."""
 MISSES = 3
-"""Polls after which a case that Dossier did not submit, and the vendor does not know, counts as not existing."""
+"""Polls after which a case that Dossier did not submit, and that the vendor does not list, counts as missing."""
 ROWS = 50
-"""Most rows of stray answers that a wait keeps."""
+"""Most rows of stray answers that a wait stores."""
 
 
 @dataclass(slots=True)
 class Asked:
-    """What a poll has learnt of one wait."""
+    """The outcome of a poll for one wait."""
 
     finished: bool = False
     error: DossierError | None = None
-    """What kept it from learning more."""
+    """The error that ended it, if any."""
     asked: int | None = None
-    """How far its round has come, if that is not over."""
+    """How far an unfinished round has come."""
     round_over: bool = True
     regular: bool = True
-    """Whether it was time to ask for all, and not only for what deliveries named."""
+    """Whether this was a regular poll of everything, and not only of hinted ids."""
     hints: tuple[str, ...] = ()
-    """What deliveries named and could not be asked for."""
+    """Hints that could not be polled."""
     rows: dict[str, Row] = field(default_factory=dict)
 
 
 class Poller:
-    """Serves poll messages. ``unknown`` is told each status that a vendor's guide does not name."""
+    """Serves poll messages. ``unknown`` collects the statuses that a vendor's guide does not name."""
 
     def __init__(self, *, desk: Desk, waits: Waits, executions: Executions) -> None:
         self._desk = desk
@@ -86,12 +85,12 @@ class Poller:
         self.unknown: list[str] = []
 
     def poll(self, connection: str, reference: str, seq: int) -> None:
-        """Serve one poll message; one whose ``seq`` is not the wait's is stale and does nothing."""
+        """Serve one poll message; a stale one, whose ``seq`` is not the wait's, does nothing."""
         wait = self._waits.find(connection, reference)
         if wait is None or wait.seq != seq:
             return
         early = (moment(wait.next_at) - now()).total_seconds()
-        if early > 1:  # it was sent by somebody who did not know: not its time yet
+        if early > 1:
             self._put_off(wait, early)
             return
         block = self._desk.limiter.block(self._desk.connection_of(connection))
@@ -103,8 +102,11 @@ class Poller:
             self._decide(each, outcome, settings.poll)
 
     def _sit_out(self, wait: Wait, block: Block) -> bool:
-        """Put a wait off until the vendor may be called again; False once that has lasted too long for its deadline."""
-        delay = block.seconds if block.first else block.seconds + _spread(block)
+        """Put off a wait until the vendor may be called again; return False once its deadline has passed."""
+        delay = block.seconds
+        if not block.first:  # the longer the vendor has failed, the longer the others may take to come back
+            lasted = (now() - block.since).total_seconds() if block.since else 0.0
+            delay += random.uniform(0.2, min(60.0, 2.0 + lasted / 10))  # noqa: S311 — jitter, no secret
         extended, deadline = _extended(wait, delay)
         if deadline <= now():
             return False
@@ -116,14 +118,14 @@ class Poller:
         return True
 
     def _put_off(self, wait: Wait, delay: float, **changes: Any) -> None:
-        """Postpone a wait for which nobody was asked: what deliveries named stays to be asked for."""
+        """Postpone a wait without a poll; its hints stay."""
         kept = {"hints": wait.hints, "regular_at": wait.regular_at, "trouble": wait.trouble}
         self._waits.postpone(wait, delay, **{**kept, **changes})
 
     def _served(self, wait: Wait, vendor: Vendor) -> list[Wait]:
-        """Return the wait of the message, and for a vendor with bulk polls every other wait that is (almost) due.
+        """Return the message's wait and, for a vendor with bulk polls, the connection's other waits that are due.
 
-        One whose list is read from the middle on is served with others of these alone.
+        A wait that continues in the middle of a list is only served with others that do.
         """
         if not (vendor.bulk_poll and wait.phase == "results"):
             return [wait]
@@ -152,9 +154,9 @@ class Poller:
         return [*failed, *zip([wait for wait, _ in jobs], self._results(jobs, until), strict=True)]
 
     def _documents(self, job: Job, wait: Wait, until: datetime) -> Asked:
-        """Ask for each document by itself: what is known of one is kept, whatever becomes of asking for the next.
+        """Poll each document by itself, and store each state before the next request.
 
-        What deliveries named comes first, then (if it is time for that) the others, those not asked for longest first.
+        Hinted documents come first, then (in a regular poll) the others, from where the last poll stopped.
         """
         left = {each.index: each for each in job.case.documents if each.document_id and not each.finished}
         named, rest, regular = _order(wait, job.case.documents)
@@ -184,16 +186,16 @@ class Poller:
                 del left[document.index]
             if troubles == TROUBLES:
                 break
-        self._say(job, len(left), noted)
+        self._note_progress(job, len(left), noted)
         unasked = {each.index for each in rest[max(0, done - len(named)) :]}
         asked.round_over = regular and not unasked
         asked.finished = not left
-        unheard = {each.index for each in named[done:]} | ({each.index for each in named} if asked.error else set())
-        asked.hints = wait.hints if unheard & left.keys() else ()
+        unserved = {each.index for each in named[done:]} | ({each.index for each in named} if asked.error else set())
+        asked.hints = wait.hints if unserved & left.keys() else ()
         return asked
 
     def _state(self, job: Job, document: Document, rows: dict[str, Row]) -> DocumentState | None:
-        """Ask how a document stands; the vendor's verdict about it is the document's failure, and not the case's."""
+        """Poll a document; the vendor's verdict about it fails the document, not the case."""
         row, document_id = str(document.index), document.document_id or ""
         try:
             answer = job.run(job.vendor.poll_documents(job.view, [document_id]))
@@ -245,21 +247,21 @@ class Poller:
         return Asked()
 
     def _troubled(self, wait: Wait, job: Job, error: DossierError) -> Asked:
-        """Say what an answer that is not one means for a wait for results."""
+        """Return the outcome of a failed poll for results."""
         asked = Asked(error=error, rows=dict(wait.rows), asked=wait.asked, round_over=wait.asked is None)
-        if job.vendor.bulk_poll:  # an answer about every case of the account is no verdict about any one of them
+        if job.vendor.bulk_poll:  # an answer about the account's list is no verdict about a single case
             if isinstance(error, VendorRejectedError):
                 asked.error = StrayAnswerError(str(error), status=error.status or 0, worded=False)
             return asked
         if not isinstance(error, StrayAnswerError):
             return asked
-        times = MISSES if not job.case.documents and error.status == 404 else 0  # the caller named it, not the vendor
+        times = MISSES if not job.case.documents and error.status == 404 else 0  # the caller's case_id may be wrong
         if _lasts(asked.rows, "case", error, times=times):
             asked.error = VendorRejectedError(str(error), status=error.status)
         return asked
 
-    def _say(self, job: Job, left: int, noted: int) -> None:
-        """Note how many documents are read, where that changed."""
+    def _note_progress(self, job: Job, left: int, noted: int) -> None:
+        """Store how many documents are read, if that has changed."""
         record, count = job.case.record, len(job.case.documents)
         done = sum(each.finished for each in job.case.documents)
         now_done = sum(1 for each in job.case.documents if each.finished or each.document_id) - left
@@ -282,14 +284,18 @@ class Poller:
             return
         if error is not None and not retry:
             self._executions.fail(wait.token, error)
-        else:  # what can be collected by now is collected
-            self._desk.cases.change(wait.connection, wait.reference, late=_late(wait, error))
+        else:  # at the deadline, what is there is collected
+            lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
+            last = f"; last: {error}" if error is not None else ""
+            late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
+            self._desk.cases.change(wait.connection, wait.reference, late=late_by)
             self._executions.succeed(wait.token, {"phase": wait.phase, "late": True})
         self._waits.end(wait)
 
     def _go_on(self, wait: Wait, asked: Asked, poll: Poll) -> None:
-        """Say when the vendor is asked next, and for what."""
-        changes: dict[str, Any] = {"asked": None if asked.round_over else asked.asked, "rows": _bounded(asked.rows)}
+        """Set the time of the next poll, and what it polls."""
+        rows = dict(list(asked.rows.items())[:ROWS])
+        changes: dict[str, Any] = {"asked": None if asked.round_over else asked.asked, "rows": rows}
         error = asked.error
         if error is not None:
             changes |= {"hints": asked.hints, "trouble": self._trouble(wait, error)}
@@ -301,7 +307,7 @@ class Poller:
                 changes |= {"extended": extended, "deadline": iso(deadline)}
                 wait = wait.model_copy(update={"deadline": iso(deadline)})
             else:
-                # A poll without an answer says nothing about how long the vendor takes: they count by themselves.
+                # A poll without an answer says nothing about the vendor's processing time, so it is counted separately.
                 delay = _grown(poll, wait.troubles)
                 if isinstance(error, VendorUnavailableError) and not isinstance(error, StrayAnswerError):
                     delay = min(delay, max(poll.every, SOONEST))
@@ -314,13 +320,14 @@ class Poller:
                 delay = 0.0
                 changes["regular_at"] = None if asked.regular else wait.regular_at
             else:
-                delay = max(_grown(poll, wait.attempts), min(_age(wait) / RARER, RAREST))
+                age = (now() - moment(wait.started_at)).total_seconds()
+                delay = max(_grown(poll, wait.attempts), min(age / RARER, RAREST))
                 changes["attempts"] = wait.attempts + 1
         left = (moment(wait.deadline) - now()).total_seconds()
         self._waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)
 
     def _trouble(self, wait: Wait, error: DossierError, *, since: datetime | None = None) -> Trouble | None:
-        """Return what to show of an error; whose turn it is not has the trouble that it had."""
+        """Return the trouble to show for an error; a wait for a turn keeps its earlier trouble."""
         vendor = type(self._desk.vendor_of(self._desk.connection_of(wait.connection).vendor)).__name__
         before = wait.trouble
         found = trouble_of(error, vendor=vendor, at=now(), since=since, before=before)
@@ -331,12 +338,12 @@ class Poller:
         return found
 
     def _may_be_rotating(self, wait: Wait, refusal: UnauthorizedError, poll: Poll) -> bool:
-        """Postpone a wait whose key is refused, and say so; False once that has lasted too long."""
+        """Postpone a wait whose API key is rejected, and show that; return False once it has lasted too long."""
         since = wait.refused_at or iso(now())
         until = min(moment(since) + REFUSED, moment(wait.deadline))
         if now() >= until:
             return False
-        text = f"{refusal}; asking again until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
+        text = f"{refusal}; retrying until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
         trouble = Trouble(kind="key", since=since, text=text)
         left = (moment(wait.deadline) - now()).total_seconds()
         delay = max(0.0, min(_grown(poll, wait.troubles), left + 0.1))
@@ -345,9 +352,9 @@ class Poller:
 
 
 def _order(wait: Wait, documents: Sequence[Document]) -> tuple[list[Document], list[Document], bool]:
-    """Return the documents to ask for: those that deliveries named, the others if it is time for them, and if it is.
+    """Return the hinted documents, the others to poll, and whether this is a regular poll.
 
-    Deliveries that name nothing of the case are about all of it.
+    Hints that match no document of the case make it a regular poll.
     """
     ids, clock = set(wait.hints), now()
     about = [each for each in documents if ids & {each.document_id, each.job_id}]
@@ -362,7 +369,7 @@ def _order(wait: Wait, documents: Sequence[Document]) -> tuple[list[Document], l
 
 def _lasts(rows: dict[str, Row], row: str, error: StrayAnswerError, *, times: int = 0) -> bool:
     """Count a stray answer in its row; return whether it has lasted long enough to be the vendor's verdict."""
-    if not error.worded:  # a gateway's may last as long as it likes: it is never about this case
+    if not error.worded:  # a gateway's answer never becomes a verdict
         rows.pop(row, None)
         return False
     before = rows.get(row)
@@ -373,37 +380,16 @@ def _lasts(rows: dict[str, Row], row: str, error: StrayAnswerError, *, times: in
     return found.count >= LASTING and now() - moment(found.since) >= LASTS
 
 
-def _bounded(rows: Mapping[str, Row]) -> dict[str, Row]:
-    return dict(list(rows.items())[:ROWS])
-
-
 def _grown(poll: Poll, tries: int) -> float:
     return min(poll.max, poll.every * GROWTH ** min(tries, 50))
 
 
-def _age(wait: Wait) -> float:
-    return (now() - moment(wait.started_at)).total_seconds()
-
-
-def _spread(block: Block) -> float:
-    """Return how long after the first the others come back: the longer a vendor has failed, the less it matters."""
-    lasted = (now() - block.since).total_seconds() if block.since else 0.0
-    return random.uniform(0.2, min(60.0, 2.0 + lasted / 10))  # noqa: S311 — jitter, no secret
-
-
 def _extended(wait: Wait, delay: float) -> tuple[int, datetime]:
-    """Return by how much a wait's deadline has moved, and where it is, if a pause of our own takes ``delay`` of it.
+    """Return a wait's total extension and new deadline, if our own pause takes ``delay`` seconds.
 
-    A deadline moves by as long as it was far at first, and by ``MOST_EXTENDED``, at most.
+    A deadline moves by at most its original length, and at most ``MOST_EXTENDED``.
     """
     deadline = moment(wait.deadline)
     length = (deadline - moment(wait.started_at)).total_seconds() - wait.extended
     more = max(0, min(round(delay + 0.5), int(min(MOST_EXTENDED, length)) - wait.extended))
     return wait.extended + more, deadline + timedelta(seconds=more)
-
-
-def _late(wait: Wait, error: DossierError | None) -> str:
-    """Say that a wait's deadline has passed."""
-    lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
-    last = f"; last: {error}" if error is not None else ""
-    return f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"

@@ -1,4 +1,4 @@
-"""Process: triggers the vendor's assessment, where there is one."""
+"""Process: trigger the vendor's assessment, if the vendor has one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dossier.steps.work import Desk
 
 
 def process(connection: str, reference: str, *, desk: Desk) -> None:
-    """Trigger the assessment unless it is under way; the adapter looks before it does, so a retry is safe.
+    """Trigger the assessment unless it is under way. The adapter checks that first, so a retry is safe.
 
     Raises:
-        VendorRejectedError: the vendor refused; where documents failed before, that is named first, as the cause.
+        VendorRejectedError: the vendor rejected the request; failed documents are named first, as the probable cause.
 
     """
     job = desk.load(connection, reference)

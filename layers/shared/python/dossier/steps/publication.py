@@ -1,6 +1,6 @@
-"""Publication: what makes a committed revision stand. Each write may be repeated; the order is the architecture page's.
+"""Publication: publish a committed revision. Each write is idempotent; ``docs/architecture.md`` explains their order.
 
-A reader that begins with ``manifest.json`` and takes the versions that it names has one whole revision at any moment.
+A reader that begins with ``manifest.json`` and reads the versions that it names gets one whole revision at any moment.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dossier.stores.events import DetailType, Events
 from dossier.stores.objects import Objects, Stat, as_json, folder, shelf
 
 SMALL = 64 << 10
-"""Largest raw answer, in bytes, that is kept in memory once it was read."""
+"""Largest raw answer, in bytes, that is cached in memory."""
 
 
 class RawAnswers(Mapping[str, bytes]):
-    """The raw answers kept of a case, by the name that the request gave; a later collection's own before the others."""
+    """A case's stored raw answers, by the request's name; a later collection's override the others."""
 
     def __init__(self, objects: Objects, connection: str, reference: str, collection: str = "") -> None:
         self._objects = objects
@@ -33,9 +33,9 @@ class RawAnswers(Mapping[str, bytes]):
         for prefix in dict.fromkeys([self._place, f"{shelf(connection, reference, collection)}vendor/"]):
             self._stats |= {vendor_name(each.key): each for each in objects.stats(prefix)}
         self._read: dict[str, tuple[str, str | None]] = {}
-        """Digest and version of what was read, by key."""
+        """Digest and version of the answers that were read, by key."""
         self._bodies: dict[str, bytes] = {}
-        """What was read and is small, by key: it is asked for more than once."""
+        """Cache of small answers, by key."""
 
     def __getitem__(self, what: str) -> bytes:
         found = self._stats.get(safe_name(what))
@@ -50,7 +50,7 @@ class RawAnswers(Mapping[str, bytes]):
         return got.body
 
     def __contains__(self, what: object) -> bool:
-        return safe_name(str(what)) in self._stats  # the way of Mapping itself would read it
+        return safe_name(str(what)) in self._stats  # Mapping's own method would read the answer
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stats)
@@ -64,7 +64,7 @@ class RawAnswers(Mapping[str, bytes]):
     __hash__ = None  # type: ignore[assignment]
 
     def files(self) -> Iterator[dict[str, object]]:
-        """Put each answer where it is to stay, and yield its entry in the manifest; what was read is not read again."""
+        """Move each answer to its final key and yield its manifest entry; no answer is read twice."""
         for what, found in sorted(self._stats.items()):
             sha256, version = self._read.get(found.key, (None, None))
             if sha256 is None:
@@ -87,7 +87,7 @@ def revision_key(connection: str, reference: str, number: int, name: str) -> str
 
 
 def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
-    """Return the result that stands, and the version of the schema in which it was written; None if none does."""
+    """Return the current revision's result, or None, and the version of its schema."""
     record = case.record
     names = (record.connection, record.reference)
     body = None
@@ -100,7 +100,7 @@ def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
 
 
 def adopt_first(case: Case, desk: Desk) -> None:
-    """Write down what version 1 of Dossier completed as revision 1, before anything takes its place."""
+    """Store what version 1 of Dossier completed as revision 1, before a new revision replaces it."""
     record, objects = case.record, desk.objects
     names = (record.connection, record.reference)
     if record.revision or not record.standing:
@@ -126,7 +126,7 @@ def adopt_first(case: Case, desk: Desk) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A revision's ``result.json``, its version, and the raw answers that it was made of."""
+    """A revision's ``result.json``, its version, and the raw answers behind it."""
 
     body: bytes
     version_id: str | None
@@ -134,13 +134,13 @@ class Made:
 
 
 def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> Result:
-    """Make the committed revision of a case the one that everybody sees; return its result.
+    """Publish the committed revision of a case; return its result.
 
     Args:
         job: the case, as it was committed.
-        made: what was committed, if that was just now.
+        made: the revision, if it was committed just now.
         events: the bus.
-        error: the name of the error by which a failed case is told.
+        error: the error name for a failed case.
 
     Raises:
         FileNotFoundError: a file of it is not kept any more.
@@ -186,7 +186,7 @@ def shown(case: Case, by: str, *, as_before: bool = False) -> list[ArtifactRecor
 
 
 def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> ArtifactRecord:
-    """Return an artifact where it is to stay, once it is there."""
+    """Copy an artifact to its final key, if it is not there; return it with that key and its version."""
     prefix, key = folder(case.record.connection, case.record.reference), artifact.key or ""
     if not key.startswith(prefix):
         if objects.stat(key) is None:  # it was kept for a week
@@ -279,7 +279,7 @@ def _as_told(case: Case, result: Result) -> list[Document]:
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what an event says of a case; ``changed`` is what differs from the revision before, if there is one."""
     prefix = folder(result.connection, result.reference)
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "connection": result.connection,
         "reference": result.reference,
         "vendor": result.vendor,
@@ -303,7 +303,7 @@ def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None
 def manifest(
     case: Case, number: int, files: Sequence[dict[str, object]], lost: Sequence[dict[str, object]] = ()
 ) -> dict[str, object]:
-    """Return a manifest: every file of a revision by key, version, size, sha256 and source; and what is lacking."""
+    """Return a manifest: each file of a revision with key, version, size, sha256 and source; and the failed ones."""
     return {
         "schema_version": SCHEMA_VERSION,
         "connection": case.record.connection,
@@ -320,7 +320,7 @@ def _files(
     raw: RawAnswers,
     version_of: Callable[[str], str | None] = lambda _: None,
 ) -> list[dict[str, object]]:
-    """Return the manifest's entries of all but the result; ``version_of`` asks for what was not written down."""
+    """Return the manifest entries of all files but the result; ``version_of`` looks up unknown versions."""
     files = [
         file_entry(each.key, each.version_id or version_of(each.key), each.size, each.sha256, "caller")
         for each in case.documents
@@ -334,7 +334,7 @@ def _files(
 
 
 def file_entry(key: str, version_id: str | None, size: int, sha256: str, source: str) -> dict[str, object]:
-    """Return a manifest's entry of a file."""
+    """Return the manifest entry of a file."""
     return {"key": key, "version_id": version_id, "size": size, "sha256": sha256, "source": source}
 
 
@@ -343,7 +343,7 @@ def _entry(key: str, body: bytes, version_id: str | None) -> dict[str, object]:
 
 
 def write_unrevised(result: Result, case: Case, *, desk: Desk) -> None:
-    """Write result and manifest of a case of which nothing was ever collected."""
+    """Write result and manifest of a case that was never collected."""
     prefix, body = folder(result.connection, result.reference), as_json(result.model_dump(mode="json"))
     artifacts = [each for each in case.artifacts if each.key]
     version = desk.objects.write(f"{prefix}result.json", body)

@@ -1,4 +1,4 @@
-"""Publish: result, manifest, event, final status; and the same for a case that failed."""
+"""Publish: write result and manifest, send the event, set the final status; also for a case that failed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def publish(
     events: Events,
     executions: refresh.Starts,
 ) -> dict[str, str]:
-    """Publish a collected case, if anything is new; return its status and where its result is.
+    """Publish a collected case, if anything is new; return its status and the keys of result and manifest.
 
     Raises:
         CaseFailedError: the vendor failed the case; everything is published all the same. Not of a refresh. A file of
@@ -122,7 +122,7 @@ def _committed(job: Job) -> tuple[Made | None, bool]:
         as_of = (modified, case.collection.read_at)
         if as_of != (record.modified, record.read_at):
             desk.cases.collected_as_of(record.connection, record.reference, *as_of)
-        if not is_refresh:  # it went back to work, and came to the same end
+        if not is_refresh:  # a redriven case ended as before
             error = _failure(record).__name__ if result.status == "failed" else None
             ended = {"reason": result.reason, "error": error, "completed_at": iso(now())}
             desk.cases.change(record.connection, record.reference, status=CaseStatus(result.status), note=None, **ended)
@@ -148,7 +148,7 @@ def _over(job: Job) -> None:
 
 
 def _read(job: Job) -> tuple[Result, RawAnswers]:
-    """Return the result of what was collected; one that completes the case does what the connection asks for then."""
+    """Return the result of a collection and its raw answers; a completed case first runs the vendor's after-steps."""
     names = (job.case.record.connection, job.case.record.reference, job.collection)
     raw, warnings = RawAnswers(job.desk.objects, *names), []
     files = shown(job.case, job.collection)
@@ -158,7 +158,7 @@ def _read(job: Job) -> tuple[Result, RawAnswers]:
     elif result.status in {"completed", "completed_with_failures"} and not at_work(result):
         answered: list[Mapping[str, str]] = []
         try:
-            with job.telling():  # what was done stays, whatever comes
+            with job.telling():
                 replace(job, collection="").run(watched(job.vendor.finish(job.view), answered))
         except UnauthorizedError:
             raise
@@ -182,10 +182,10 @@ def fail(
     waits: Waits,
     executions: refresh.Starts,
 ) -> dict[str, str]:
-    """Write down that a case failed, and why; return ``{"error", "reason"}`` for the state machine.
+    """Record that a case failed, and why; return ``{"error", "reason"}`` for the state machine.
 
-    The reference's case is left alone if it belongs to another execution (a conflict, a duplicate) or has ended. A
-    refresh that failed leaves its case as it is. A publication that broke off is gone on with.
+    A case that belongs to another execution (a conflict, a duplicate) or has ended is not changed, nor is the case of a
+    failed refresh. An interrupted publication is continued.
     """
     reason = reason_of(cause) or error
     answer = {"error": error, "reason": reason}
@@ -194,24 +194,36 @@ def fail(
     except CaseFailedError:
         named = CaseInput.named(case_input)
         if named is None:
-            return answer  # not even a connection and a reference to write it under
+            return answer  # without connection and reference there is no case to record
         submitted = named
     if submitted.drop and error in _REFUSALS:
-        _tell_the_dropper(submitted, submitted.drop, reason, desk)
+        _note_rejection(submitted, submitted.drop, reason, desk)
     names = (submitted.connection, submitted.reference)
     if submitted.refresh is not None:
         refresh.fail(*names, submitted.refresh, execution_arn, reason, desk=desk, executions=executions)
         return answer
     case = desk.cases.find(*names)
     if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
-        # What is stored can always be failed, whatever became of its connection; this is not stored yet.
+        # A stored case can always be failed, even if its connection was removed; this one is not stored yet.
         vendor = case.record.vendor if case else ""
         try:
             vendor = desk.connection_of(submitted.connection).vendor
         except CaseFailedError:
             if case is None:
-                return answer  # a connection that there never was has no cases
-        desk.cases.refuse(_refusal(submitted, vendor, execution_arn))
+                return answer  # a connection that never existed has no cases
+        at = iso(now())
+        rejected = CaseRecord(
+            connection=submitted.connection,
+            reference=submitted.reference,
+            vendor=vendor,
+            status=CaseStatus.ACCEPTED,
+            execution_arn=execution_arn,
+            options=submitted.options,
+            refused=True,
+            submitted_at=at,
+            updated_at=at,
+        )
+        desk.cases.refuse(rejected)
         case = desk.cases.find(*names)
     if case is None or case.record.execution_arn != execution_arn or case.record.status.final:
         return answer
@@ -227,14 +239,14 @@ def fail(
 
 
 def cancelled(case: Case, *, desk: Desk, waits: Waits, events: Events) -> None:
-    """Write down that an operator cancelled a case whose execution is stopped."""
+    """Record that an operator cancelled a case whose execution is stopped."""
     _leave(case, desk=desk, waits=waits)
     result = _failed(case, "an operator cancelled the case").model_copy(update={"status": "cancelled"})
     _conclude(result, case, desk=desk, events=events, error=None)
 
 
 def _leave(case: Case, *, desk: Desk, waits: Waits) -> None:
-    """End a case's wait and its questions: their tokens are dead with the execution."""
+    """End a case's wait and its questions: their task tokens ended with the execution."""
     names = (case.record.connection, case.record.reference)
     if wait := waits.find(*names):
         waits.end(wait)
@@ -243,7 +255,7 @@ def _leave(case: Case, *, desk: Desk, waits: Waits) -> None:
 
 
 def _conclude(result: Result, case: Case, *, desk: Desk, events: Events, error: str | None) -> None:
-    """Write down an end without a collection, then the event and the status; what was collected before stands."""
+    """Record an end without a collection: result, event, status. An earlier revision stays."""
     record = case.record
     if not record.revision:
         write_unrevised(result, case, desk=desk)
@@ -264,7 +276,7 @@ def _conclude(result: Result, case: Case, *, desk: Desk, events: Events, error: 
 
 
 def _complete(result: Result, job: Job) -> Result:
-    """Fill in what every result has: identity, artifacts, times, the mark for review."""
+    """Add what every result has: identity, artifacts, times, the review mark."""
     record = job.case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
@@ -272,7 +284,7 @@ def _complete(result: Result, job: Job) -> Result:
     ended = record.status.final and record.status is not CaseStatus.FAILED
     completed_at = record.completed_at if ended else None
     lost = [each for each in job.case.collected(job.collection) if each.error]
-    told = {
+    added = {
         **_identity(job.case),
         "collected_at": job.case.collection.at or iso(now()),
         "warnings": _few([*_warnings(job.case), *result.warnings]),
@@ -296,7 +308,7 @@ def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:
 
 
 def _with_error(document: DocumentResult, job: Job, lost: Sequence[ArtifactRecord]) -> DocumentResult:
-    """Say why a document has no result, where its vendor's answers did not: it is not done, or cannot be read."""
+    """Return a document with the reason for a missing result: the vendor has not finished it, or the answer is lost."""
     if document.error or document.document_id is None or "documents" not in job.vendor.phases:
         return document
     stored = next((each for each in job.case.documents if each.document_id == document.document_id), None)
@@ -334,7 +346,7 @@ def _few(warnings: Sequence[str]) -> list[str]:
 
 
 def _warnings(case: Case) -> list[str]:
-    """Return what was seen of the documents before they were sent."""
+    """Return the warnings about documents from before their upload."""
     return [f"{each.name} {each.warning}" for each in case.documents if each.warning]
 
 
@@ -345,7 +357,7 @@ def _identity(case: Case) -> dict[str, object]:
 
 
 def _failed(case: Case, reason: str) -> Result:
-    """Return the result of a case that ends without a collection: what is known of it, and what is there."""
+    """Return the result of a case that ends without a collection, from its record and its stored artifacts."""
     documents = [
         DocumentResult(document_id=each.document_id, name=each.name, status=each.status, error=each.error)
         for each in case.documents
@@ -355,13 +367,13 @@ def _failed(case: Case, reason: str) -> Result:
         for each in case.artifacts
         if each.key
     ]
-    told = Result(status="failed", reason=reason, revision=case.record.revision, documents=documents)
-    told.warnings = _few(_warnings(case))
-    return told.model_copy(update={**_identity(case), "artifacts": artifacts, "completed_at": iso(now())})
+    result = Result(status="failed", reason=reason, revision=case.record.revision, documents=documents)
+    result.warnings = _few(_warnings(case))
+    return result.model_copy(update={**_identity(case), "artifacts": artifacts, "completed_at": iso(now())})
 
 
 def _wants_review(field: FieldValue, connection: Connection) -> bool:
-    """Whether a person should look at a field; the vendor's folder has marked one whose confidence cannot be read."""
+    """Whether a person should check a field. The adapter has marked fields whose confidence cannot be read."""
     if connection.review_below is None:
         return False
     if field.confidence is None:
@@ -369,10 +381,10 @@ def _wants_review(field: FieldValue, connection: Connection) -> bool:
     return field.confidence < connection.review_below
 
 
-def _tell_the_dropper(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -> None:
-    """Write down beside the inbox why a drop was refused: it may be no case, or its reference another one's.
+def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -> None:
+    """Write the reason for a rejected drop beside the inbox; there may be no case that could show it.
 
-    An execution's own input may claim to be a drop into the inbox of another connection, where it writes nothing.
+    An execution's input may pretend to be a drop into another connection's inbox; then nothing is written there.
     """
     home, slash, _ = drop.key.removeprefix(INBOX).partition("/")
     if slash and (home[:LONGEST_CONNECTION] or NOBODYS) != submitted.connection:
@@ -381,19 +393,4 @@ def _tell_the_dropper(submitted: CaseInput, drop: Drop, reason: str, desk: Desk)
     if len(key.encode()) > LONGEST_KEY:
         key = f"{REFUSED_DROPS}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"
     shown = "".join(each if each.isprintable() else "?" for each in drop.key)
-    desk.objects.write(key, f"{iso(now())} {shown} was refused: {reason}\n".encode(), "text/plain; charset=utf-8")
-
-
-def _refusal(submitted: CaseInput, vendor: str, execution_arn: str) -> CaseRecord:
-    at = iso(now())
-    return CaseRecord(
-        connection=submitted.connection,
-        reference=submitted.reference,
-        vendor=vendor,
-        status=CaseStatus.ACCEPTED,
-        execution_arn=execution_arn,
-        options=submitted.options,
-        refused=True,
-        submitted_at=at,
-        updated_at=at,
-    )
+    desk.objects.write(key, f"{iso(now())} {shown} was rejected: {reason}\n".encode(), "text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Reasons: what a Step Functions cause says, in one line."""
+"""Reasons: read a Step Functions cause."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LONGEST = 1000
 
 
 def reason_of(cause: str) -> str:
-    """Return the one printable line in a Step Functions cause, which for a Lambda function has an ``errorMessage``.
+    """Return a Step Functions cause as one printable line; that of a Lambda function has an ``errorMessage``.
 
-    It may repeat what others wrote: the URI of an input, or what a person said who stopped the execution.
+    It may repeat foreign text: the URI of an input, or the words of the person who stopped the execution.
     """
     try:
         value = json.loads(cause)

@@ -1,4 +1,4 @@
-"""Reconcile: compares cases, executions, waits, queues and S3 with each other; heals what it can, counts the rest."""
+"""Reconcile: compare cases, executions, waits, queues and S3 with each other; repair what it can, report the rest."""
 
 from __future__ import annotations
 
@@ -26,53 +26,53 @@ from dossier.stores.rounds import Round, Rounds
 from dossier.stores.waits import Wait, Waits
 
 NEWEST = 2000
-"""Cases (and waits) of a connection that one run looks at, at most."""
+"""Most cases (and waits) of a connection that one run checks."""
 DESCRIBED = 200
-"""Executions that one run asks for, at most: AWS takes 250 or 300 DescribeExecution at once, then 10 or 15 a second,
-from everybody in the account (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). Where there
-are more, each run draws others; half of them are of cases that nobody polls."""
+"""Most executions that one run describes. The quota of DescribeExecution, for the whole account, is a burst of 250 or
+300, then 10 or 15 a second (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). If there are
+more, each run draws others; half of them belong to cases without a wait."""
 SPARE = 45.0
-"""Seconds that must be left for another connection to be begun."""
+"""Seconds that must be left to begin another connection."""
 ENDED = 500
-"""Waits of a removed connection that one run ends, at most."""
+"""Most waits of a removed connection that one run ends."""
 EXPIRED = 100
-"""Cases of a connection past their retention that one run removes, at most."""
+"""Most cases of a connection past their retention that one run removes."""
 LISTED = 10
-"""Finished cases of a connection whose artifacts one run looks for in S3, the newest first."""
+"""Finished cases of a connection whose artifacts one run looks up in S3, newest first."""
 RECENT = timedelta(days=1)
-"""How long ago such a case may have ended: later on its artifacts may have been removed on purpose (retention)."""
+"""Age limit of such a case: the artifacts of an older one may have been removed on purpose (retention)."""
 LONGEST = timedelta(days=30)
-"""Longest deadline that a connection may have (``settings.Poll``)."""
+"""Longest deadline of a connection (``settings.Poll``)."""
 MISSED = timedelta(hours=1)
-"""How long a connection may be missing from the settings before its waits end: a wrong file may have been deployed."""
+"""How long a connection may be missing from the settings before its waits end: the deployed file may be a mistake."""
 SETTLED = timedelta(minutes=2)
-"""How long what has just ended is left to those whose work it is."""
+"""Changes that are more recent are ignored: another function may still be working on them."""
 UNATTENDED = timedelta(minutes=10)
-"""How long a case may wait without a wait before it counts: between two states it does so for a moment."""
+"""How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 STUCK = timedelta(minutes=10)
-"""How long a queue may hold messages without any sign of work before it counts."""
+"""How long a queue may hold messages without any sign of work before it is reported."""
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 _FINISHED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found, each as a line for the log."""
+    """The findings, each as a line for the log."""
 
     healed: list[str] = field(default_factory=list)
-    """Cases whose execution had ended without anybody writing it down: they are failed now."""
+    """Cases and refreshes whose execution had ended without a record; they are recorded as failed now."""
     unattended: list[str] = field(default_factory=list)
-    """Cases that wait, and nobody polls them."""
+    """Cases that are waiting but have no wait, so that they are not polled."""
     stuck: list[str] = field(default_factory=list)
-    """Queues with messages that nobody works on."""
+    """Queues with messages that no function works on."""
     missing: list[str] = field(default_factory=list)
-    """Artifacts that are in the table and not in S3."""
+    """Artifacts that are in the table but not in S3."""
     ended: list[str] = field(default_factory=list)
-    """Waits of connections that are gone for good: their cases fail."""
+    """Ended waits of removed connections; their cases fail."""
     expired: int = 0
-    """Cases whose records were past their retention, and are removed."""
+    """Number of cases past their retention that were removed."""
     delivered: dict[str, list[bool]] = field(default_factory=dict)
-    """By vendor, for each finished case of a connection with webhooks: whether a delivery about it ever came."""
+    """By vendor, for each finished case of a connection with webhooks: whether any delivery about it arrived."""
 
     @property
     def lost_webhooks(self) -> dict[str, int]:
@@ -94,20 +94,20 @@ def reconcile(
     time_left: Callable[[], float] = lambda: math.inf,
     at: datetime | None = None,
 ) -> Findings:
-    """Check every connection and the queues that all share, or as many connections as there is time for.
+    """Check every connection and the shared queues, or as many connections as there is time for.
 
-    The next run goes on where this one stops. A connection whose check fails is left to the next round.
+    The next run continues where this one stops. A connection whose check fails is left to the next round.
 
     Args:
-        connections: those in the settings; the table knows which others have cases.
+        connections: the connections in the settings; the table has the others with cases.
         desk: cases, objects and vendors.
-        waits: the waiting room.
+        waits: the waits.
         executions: the state machine.
         queues: the queues of work.
         events: the event bus.
-        rounds: how far the run before got.
-        expiry: removes records that are past their time.
-        keep: how long a case that has ended is kept; zero is for ever.
+        rounds: the progress of the last run.
+        expiry: removes records past their retention.
+        keep: how long an ended case is stored; zero means forever.
         time_left: how many seconds the function has left.
         at: stands in for the clock in tests.
 
@@ -129,7 +129,9 @@ def reconcile(
             else:
                 check.removed(name, known[name])
             if expiry and keep:
-                check.findings.expired += _expire(expiry, name, at - keep)
+                before = at - keep
+                references = list(islice(expiry.expired(name, before), EXPIRED))
+                check.findings.expired += sum(expiry.remove(name, each, before) for each in references)
             if name in deployed and known.get(name, "new"):
                 desk.cases.note(name)
         except Exception:
@@ -141,12 +143,6 @@ def reconcile(
     check.shared_queues(_seen(round_, check, ""))
     rounds.end()
     return check.findings
-
-
-def _expire(expiry: Expiry, connection: str, before: datetime) -> int:
-    """Remove cases that ended before then, so many at a time; return how many."""
-    references = list(islice(expiry.expired(connection, before), EXPIRED))
-    return sum(expiry.remove(connection, each, before) for each in references)
 
 
 def _seen(round_: Round, check: _Check, following: str) -> Round:
@@ -167,13 +163,13 @@ class _Check:
         self.woken = ""
         self.submitted = ""
         self.left = DESCRIBED
-        """Executions that may still be asked for."""
+        """Executions that may still be described."""
         self.share = DESCRIBED
-        """Those of them that are for the connection at hand."""
+        """The current connection's share of them."""
         self.findings = Findings()
 
     def connection(self, connection: Connection) -> None:
-        """Check one connection, its newest cases first, as far back as one can still be under way."""
+        """Check one connection's cases, newest first, as far back as one can still be under way."""
         records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
         for refresh in islice(self._desk.refreshes.pending(connection.name), DESCRIBED):
@@ -183,30 +179,31 @@ class _Check:
         for record in finished[:LISTED]:
             if record.completed_at and not self._past(record.completed_at, RECENT):
                 self._artifacts(record)
-        if connection.webhook is not None:
-            self._deliveries(finished)
+        for record in finished if connection.webhook is not None else ():
+            if record.completed_at and not record.appends_to and self._past(record.completed_at, SETTLED):
+                self.findings.delivered.setdefault(record.vendor, []).append(record.woken is not None)
 
     def removed(self, name: str, since: str | None) -> None:
-        """Check a connection that the settings have no longer: what still waits at it ends, for a reason.
+        """Check a connection that is no longer in the settings, and end its waits.
 
-        Its poll queue is gone with it, so nobody polls; without this its cases would wait for their state's timeout.
-        ``dossier redrive`` resumes them once the connection is back.
+        Its poll queue was removed too; otherwise its cases would wait until their state times out. ``dossier redrive``
+        resumes them once the connection is back.
         """
         if since is None:
             self._desk.cases.gone(name, iso(self._at))
         elif self._past(since, MISSED):
             error = ConfigurationError(
-                f'connection "{name}" is in the settings no longer (since {since}): deploy it again, then run '
+                f'connection "{name}" is no longer in the settings (since {since}): deploy it again, then run '
                 "`dossier redrive`"
             )
             for wait in list(islice(self._waits.waiting(name), ENDED)):
                 self._executions.fail(wait.token, error)
                 self._waits.end(wait)
-                self.findings.ended.append(f"case {wait.reference} at {name} waits no longer: {error}")
+                self.findings.ended.append(f"case {wait.reference} at {name} no longer waits: {error}")
         self._cases(name, LONGEST)
 
     def _cases(self, connection: str, deadline: timedelta) -> tuple[list[CaseRecord], dict[str, Wait]]:
-        """Look at the cases of a connection that have not ended; return all recent ones, and the waits."""
+        """Check a connection's cases that have not ended; return its recent cases and its waits."""
         oldest = iso(self._at - 2 * deadline - timedelta(days=1))
         newest = islice(self._desk.cases.newest(connection), NEWEST)
         records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
@@ -220,12 +217,12 @@ class _Check:
         return records, waiting
 
     def shared_queues(self, seen: Round) -> None:
-        """Check the queues of deliveries and of drops, after all connections: what this round has seen of work."""
+        """Check the queues of deliveries and drops against the work that this round has seen at all connections."""
         lately = iso(moment(seen.began) - STUCK)
         for queue, last, done in ((WAKE, seen.woken, "woken"), (DROP, seen.submitted, "submitted")):
             depth = self._queues.depth(queue)
             if depth and last <= lately:
-                self.findings.stuck.append(f"queue {queue} has {depth} messages, and no case was {done} lately")
+                self.findings.stuck.append(f"queue {queue} has {depth} messages, but no case was {done} recently")
 
     def _unended(self, record: CaseRecord) -> None:
         execution = self._executions.describe(record.execution_arn)
@@ -236,13 +233,13 @@ class _Check:
             self._heal(record, execution)
 
     def _heal(self, record: CaseRecord, execution: Execution | None) -> None:
-        """Record the failure that nobody did. AWS, say, leaves large inputs out of its event of an ended execution."""
+        """Record a missing failure. For example, AWS leaves large inputs out of the event of an ended execution."""
         case = self._desk.cases.find(record.connection, record.reference)
         if case is None or case.record.status.final or case.record.execution_arn != record.execution_arn:
-            return  # it was written down meanwhile
+            return  # it was recorded meanwhile
         reason = _reason(execution)
         names = {"connection": record.connection, "reference": record.reference}
-        # The names are all that ``fail`` needs; some case_id makes them a valid input, however many the documents.
+        # ``fail`` only needs the names; a case_id makes them a valid input without documents.
         submitted = {**names, "options": record.options, "case_id": record.case_id or "unknown"}
         error = (execution.error or execution.status) if execution else "ExecutionDoesNotExist"
         stores = {"desk": self._desk, "events": self._events, "waits": self._waits}
@@ -251,14 +248,14 @@ class _Check:
         self.findings.healed.append(f"{_named(record)}: {reason}")
 
     def _waiting(self, record: CaseRecord) -> None:
-        """Mark a case that waits without a wait; count it once nothing has happened to it for ``UNATTENDED``."""
+        """Mark a case that is waiting without a wait; report it if nothing happens to it for ``UNATTENDED``."""
         if self._waits.find(record.connection, record.reference) is not None:
             return
         since = record.unattended_at
         if since is None or since < record.updated_at:
             self._desk.cases.mark(record.connection, record.reference, unattended_at=iso(self._at))
         elif self._past(since, UNATTENDED):
-            self.findings.unattended.append(f"{_named(record)} is {record.status.value}, and nobody polls it")
+            self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
 
     def _poll_queue(self, connection: str, records: Sequence[CaseRecord], waits: Sequence[Wait]) -> None:
         late = [each for each in waits if self._past(each.next_at, STUCK)]
@@ -269,23 +266,17 @@ class _Check:
         depth = self._queues.depth(poll_queue(connection))
         if depth:
             self.findings.stuck.append(
-                f"queue {poll_queue(connection)} has {depth} messages, {len(late)} waits are late, and none is polled"
+                f"queue {poll_queue(connection)} has {depth} messages and {len(late)} late waits, but none is polled"
             )
 
     def _artifacts(self, record: CaseRecord) -> None:
         case = self._desk.cases.get(record.connection, record.reference)
         wanted = [each.key for each in case.artifacts if each.key]
-        if not wanted or not case.record.status.final:  # it was sent back to work meanwhile
+        if not wanted or not case.record.status.final:  # it was redriven meanwhile
             return
         prefix = f"{folder(record.connection, record.reference)}artifacts/"
         there = {key for key, _ in self._desk.objects.list(prefix)}
-        self.findings.missing += [f"{_named(record)}: {key} is gone" for key in wanted if key not in there]
-
-    def _deliveries(self, finished: Sequence[CaseRecord]) -> None:
-        """Note whether a delivery came about each case of Dossier's own that ended long enough ago."""
-        for record in finished:
-            if record.completed_at and not record.appends_to and self._past(record.completed_at, SETTLED):
-                self.findings.delivered.setdefault(record.vendor, []).append(record.woken is not None)
+        self.findings.missing += [f"{_named(record)}: {key} is missing" for key in wanted if key not in there]
 
     def _past(self, when: str, by: timedelta) -> bool:
         return moment(when) <= self._at - by
@@ -295,7 +286,7 @@ class _Check:
 
 
 def _drawn(unended: Sequence[CaseRecord], waiting: Collection[str], most: int) -> list[CaseRecord]:
-    """Return the cases to look at in this run: all of them, or others in each run; half are such that nobody polls."""
+    """Return the cases to check in this run: all, or a random sample of which half have no wait."""
     if len(unended) <= most:
         return sorted(unended, key=lambda each: (each.reference in waiting, each.updated_at))
     unpolled = [each for each in unended if each.reference not in waiting]
@@ -310,6 +301,6 @@ def _named(record: CaseRecord) -> str:
 
 def _reason(execution: Execution | None) -> str:
     if execution is None:
-        return "its execution does not exist any more, and nobody wrote down how it ended"
-    told = reason_of(execution.cause) if execution.cause else ""
-    return told or f"its execution ended as {execution.status}, and nobody wrote down why"
+        return "its execution no longer exists, and its outcome was not recorded"
+    cause = reason_of(execution.cause) if execution.cause else ""
+    return cause or f"its execution ended as {execution.status}, and the reason was not recorded"

@@ -1,4 +1,4 @@
-"""Redrive: failed cases, grouped by what they failed of, and sent back to work where they stopped."""
+"""Redrive: group failed cases by cause, and send them back to work where they stopped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from dossier.errors import GivenUpError, InvalidCaseError, ReferenceConflictError, VendorRejectedError
 from dossier.models import CaseStatus, Document, execution_name
-from dossier.stores.cases import Case, CaseRecord, Cases
+from dossier.stores.cases import CaseRecord, Cases
 from dossier.stores.executions import Executions
 
 NAMES = 50
-"""Execution names that are tried: one that Accept refused without taking the case over keeps its name for 90 days."""
+"""Execution names that are tried: AWS reserves the name of an execution that Accept rejected for 90 days."""
 UNKNOWN = "unknown"
 LONGEST_CAUSE = 500
-"""Longest part of a reason, in characters, that tells causes apart."""
+"""Longest part of a reason, in characters, that distinguishes causes."""
 _WORD = re.compile(r"[^\s\"'(),;:/]+")
 _DIGIT = re.compile(r"\d")
 _TELLING = re.compile(r"[45]\d\d\.?|v\d")
@@ -26,15 +26,15 @@ _TELLING = re.compile(r"[45]\d\d\.?|v\d")
 _IN_VAIN = {error.__name__ for error in (InvalidCaseError, ReferenceConflictError, GivenUpError)}
 _FOR_GOOD = {*_IN_VAIN, VendorRejectedError.__name__}
 _UNUSABLE = re.compile(r"\((?:413|415)\b|^every document failed\b")
-"""Reasons that lie in the documents, which a case that goes back to work has unchanged: too large, of a type that the
-vendor does not take, read and given up on."""
+"""Reasons in the documents themselves, which a redriven case sends unchanged: too large, of a type that the vendor does
+not accept, unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failed cases with one cause. Those that were ``refused`` were never sent anywhere: nothing is there to resume.
+    """Failed cases with one cause. ``refused`` ones were never sent to the vendor, so they cannot be resumed.
 
-    Those that were rejected ``for_good`` are sent back only if somebody asks for them.
+    Cases that were rejected ``for_good`` are only redriven by reference.
     """
 
     cause: str
@@ -44,22 +44,22 @@ class Group:
 
 
 def failed(connections: Iterable[str], *, cases: Cases) -> list[CaseRecord]:
-    """Return the failed cases of these connections, dismissed ones too, the latest submitted of each first."""
+    """Return the failed cases of these connections, dismissed ones included, latest submitted of each first."""
     return [record for name in connections for record in cases.newest(name) if record.status is CaseStatus.FAILED]
 
 
 def in_vain(record: CaseRecord) -> bool:
-    """Return whether a failed case would meet the same again if it went back to work as it is."""
+    """Return whether a failed case would fail again for the same reason if it was redriven."""
     return record.refused or record.error in _IN_VAIN or bool(_UNUSABLE.search(record.reason or ""))
 
 
 def for_good(record: CaseRecord) -> bool:
-    """Return whether a failed case was rejected: what it asks for was understood, and is not done."""
+    """Return whether a failed case was rejected for its content."""
     return in_vain(record) or record.error in _FOR_GOOD
 
 
 def by_cause(records: Iterable[CaseRecord]) -> list[Group]:
-    """Return cases grouped by cause, the most frequent first."""
+    """Return cases grouped by cause, most frequent first."""
     groups: dict[tuple[str, bool, bool], list[CaseRecord]] = {}
     for record in records:
         groups.setdefault((cause_of(record), record.refused, for_good(record)), []).append(record)
@@ -68,9 +68,9 @@ def by_cause(records: Iterable[CaseRecord]) -> list[Group]:
 
 
 def cause_of(record: CaseRecord) -> str:
-    """Return the error's class and the reason, without what is only this case's: its names, ids and numbers.
+    """Return the error's class and the reason without the case's names, ids and numbers.
 
-    An HTTP status stays: it tells causes apart.
+    An HTTP status stays, because it distinguishes causes.
     """
     reason = record.reason or UNKNOWN
     for own in (record.reference, record.case_id):
@@ -83,7 +83,7 @@ def cause_of(record: CaseRecord) -> str:
 
 
 def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -> dict[str, Any]:
-    """Return the execution input that a stored case came from, its documents being those that Accept kept."""
+    """Return the execution input of a stored case, with the documents that Accept copied."""
     case: dict[str, Any] = {
         "connection": record.connection,
         "reference": record.reference,
@@ -95,21 +95,21 @@ def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -
 
 
 def resume(connection: str, reference: str, *, cases: Cases, executions: Executions, bucket: str) -> str:
-    """Start an execution that goes on where a failed case stopped; return its ARN.
+    """Start an execution that continues where a failed case stopped; return its ARN.
 
-    Accept takes the case over, every step skips what is done. Called again before that, it finds the same execution.
+    Accept takes over the case, and every step skips what is done. Another call before that returns the same execution.
 
     Raises:
-        InvalidCaseError: the case has not failed (any more), or was never sent anywhere.
+        InvalidCaseError: the case is not failed, or was never sent to the vendor.
 
     """
     case = cases.get(connection, reference)
     record = case.record
     if record.status is not CaseStatus.FAILED:
-        raise InvalidCaseError(f"case {reference} is {record.status.value}: only a failed case is sent back to work")
+        raise InvalidCaseError(f"case {reference} is {record.status.value}: only a failed case can be redriven")
     if record.refused:
         raise InvalidCaseError(
-            f"case {reference} was refused before anything was sent to the vendor: there is nothing to resume, mend "
+            f"case {reference} was rejected before anything was sent to the vendor: there is nothing to resume. Fix "
             "it and submit it again"
         )
     if record.committed is not None:
@@ -125,4 +125,4 @@ def _start(case: Case, data: dict[str, Any], executions: Executions) -> str:
         name = execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
         if executions.status(executions.arn_of(name)) in {None, "RUNNING"}:
             return executions.start(name, data)
-    raise InvalidCaseError(f"case {record.reference} was sent back to work {NAMES} times in vain: submit it anew")
+    raise InvalidCaseError(f"case {reference} was redriven {NAMES} times without success: submit it again")

@@ -1,4 +1,4 @@
-"""Refresh: collects an ended case again, as its vendor's case goes on (``docs/architecture.md``, "After the end")."""
+"""Refresh: collect an ended case again, as the vendor's case goes on (``docs/architecture.md``, "After the end")."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from dossier.stores.executions import Executions
 from dossier.stores.refreshes import Refreshes
 
 FIRST_LOOK = timedelta(hours=1)
-"""How long after a refresh that failed, or found something unfinished, the next look comes; then twice as long."""
+"""Time from a refresh that failed or found something unfinished to the next one; it doubles each time."""
 MOST_LOOKS = 10
-"""Looks in a row that find nothing better, after which only somebody who asks starts another: six weeks in all."""
+"""Unsuccessful refreshes in a row (over six weeks), after which only a request starts another one."""
 
 
 class Starts(Protocol):
     """Starts executions (``stores.executions``)."""
 
     def start(self, name: str, case: dict[str, object]) -> str:
-        """Start an execution, or find the one of that name; return its ARN."""
+        """Start an execution, unless one of that name exists; return its ARN."""
 
 
 def ask(connection: str, reference: str, *, desk: Desk, executions: Starts, insist: bool = False) -> bool:
-    """Ask for a case to be collected again; return False if it is nothing for a refresh.
+    """Request a refresh of a case; return False if the case cannot be refreshed.
 
-    If it has not ended, its own execution collects it, and starts a refresh if it has begun to collect by now.
+    If the case has not ended, its own execution collects it, and starts a refresh if it has already begun to collect.
 
     Args:
         connection: the case's.
         reference: the case's.
         desk: cases and refreshes.
-        executions: where the refresh runs.
-        insist: an operator asks, who may mean a cancelled case.
+        executions: starts the refresh.
+        insist: an operator requests it, which includes a cancelled case.
 
     """
     refresh = desk.refreshes.ask(connection, reference)
@@ -50,22 +50,22 @@ def ask(connection: str, reference: str, *, desk: Desk, executions: Starts, insi
 
 
 def start(connection: str, reference: str, refresh: Refresh, *, executions: Starts) -> str:
-    """Start the next refresh of a case, or find the one that runs; return its execution's ARN."""
+    """Start the next refresh of a case, unless it runs; return its execution's ARN."""
     number = refresh.number + 1
     case: dict[str, object] = {"connection": connection, "reference": reference, "refresh": number}
     return executions.start(refresh_name(connection, reference, number), case)
 
 
 def pending(case: Case) -> bool:
-    """Whether a publication was committed and is not through: the next execution has to go on with it."""
+    """Whether a committed publication is not finished, so that the next execution has to continue it."""
     return case.record.committed is not None
 
 
 def refreshable(case: Case, *, insist: bool = False) -> bool:
-    """Whether a case has ended, and the vendor has all of it.
+    """Whether a case has ended, and the vendor has all of its documents.
 
-    A case whose upload broke off is for ``dossier redrive``: collected, it would count as done with half of it. A
-    cancelled case stays as it is unless an operator insists.
+    A case whose upload broke off is for ``dossier redrive``: if it was collected, half of it would count as complete.
+    A cancelled case is only refreshed if an operator insists.
     """
     record = case.record
     if not record.status.final or record.refused or (record.status is CaseStatus.CANCELLED and not insist):
@@ -77,7 +77,7 @@ def refreshable(case: Case, *, insist: bool = False) -> bool:
 def begin(
     connection: str, reference: str, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes
 ) -> Case | None:
-    """Let an execution run a refresh; return the case, or None if it has nothing to do.
+    """Begin a refresh in an execution; return the case, or None if there is nothing to do.
 
     Raises:
         InvalidCaseError: there is no such case.
@@ -88,7 +88,7 @@ def begin(
         refreshes.end(connection, reference, number, error=None, look_at=None, looks=0)
         return None
     if not (pending(case) or refreshable(case, insist=True)):
-        raise InvalidCaseError(f"case {reference} is {case.record.status.value}: there is nothing to collect again")
+        raise InvalidCaseError(f"case {reference} is {case.record.status.value}: it cannot be collected again")
     return case if refreshes.begin(connection, reference, number, execution_arn) else None
 
 
@@ -153,7 +153,7 @@ def fail(
     if desk.cases.find_record(connection, reference) is None:
         return  # its records were removed meanwhile
     running = desk.refreshes.find(connection, reference)
-    mine = running.execution_arn in {None, execution_arn}  # none, if it died before Accept
+    mine = running.execution_arn in {None, execution_arn}  # None if the execution died before Accept
     if mine and running.number == number - 1:
         desk.count("RefreshesFailed", connection=connection)
     if mine or running.number >= number:
@@ -161,10 +161,10 @@ def fail(
 
 
 def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: datetime) -> str | None:
-    """Go on with a refresh that nobody works on; return what was done, in words, if anything.
+    """Continue a refresh that no execution works on; return a line for the log, or None if nothing was done.
 
-    One whose execution ended by ``ended_by`` without a word is ended; one that was asked for and never started is
-    started.
+    If its execution ended by ``ended_by`` without a record, the refresh is ended. If it was requested but never
+    started, it is started.
     """
     names = (refresh.connection, refresh.reference)
     number = refresh.number + 1
@@ -178,7 +178,7 @@ def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: date
         if case is None or not (pending(case) or refreshable(case)):
             return None
         start(*names, refresh, executions=executions)
-        return f"case {names[1]} at {names[0]} was to be collected again, and nobody did"
+        return f"case {names[1]} at {names[0]}: a requested refresh had not started; it is started now"
     if execution is not None and execution.stopped_at is not None and execution.stopped_at > ended_by:
         return None
     if execution is not None and execution.status == "SUCCEEDED" and not refresh.execution_arn:
@@ -203,9 +203,9 @@ def _skipped(refresh: Refresh, *, desk: Desk, executions: Starts) -> str | None:
 
 
 def number_of(collection: str) -> int:
-    """Return the number of the refresh that makes a collection; 0 where that is no refresh."""
+    """Return the number of a collection's refresh; 0 if the collection is not a refresh."""
     return int(collection[1:]) if collection.startswith(REFRESH) and collection[1:].isdecimal() else 0
 
 
 REFRESH, RESUMED = "u", "r"
-"""How the name of a later collection begins: that of a refresh, and of a case that went back to work."""
+"""First letter of a later collection's name: of a refresh, and of a redriven case."""

@@ -1,4 +1,4 @@
-"""Replay: a delivery that was kept, verified and applied again."""
+"""Replay: verify a stored delivery and apply it again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dossier.signatures import Delivery, Rule, identity, proves
 from dossier.stores.evidence import Evidence, EvidenceStore
 
 MOST_LOOKED_AT = 2000
-"""Refused deliveries, the latest first, that are looked at for what a new secret proves."""
+"""Rejected deliveries, latest first, that are verified with a new secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A refused delivery that an active secret proves: its key, what was kept, and how it is known."""
+    """A rejected delivery that an active secret verifies: its key, its evidence and its identity."""
 
     key: str
     evidence: Evidence
@@ -33,10 +33,10 @@ def replay(
     enqueue: Callable[[dict[str, str]], None],
     adopt: Callable[[Evidence, str], str] | None = None,
 ) -> bool:
-    """Queue a delivery again if an active secret proves it, whatever the verdict was; return whether one does.
+    """Queue a delivery again if an active secret verifies it, whatever its verdict was; return whether one does.
 
-    Its exact bytes and headers are verified; how long ago a signed time was does not matter. A refused one is first
-    stored as accepted by ``adopt``: what strangers sent expires, and nothing that applies deliveries reads it.
+    The exact bytes and headers are verified; the age of a signed time does not matter. A rejected delivery is first
+    stored as accepted by ``adopt``, because rejected ones expire and are not read by the wake step.
     """
     digest = _proven(evidence, webhook, list(secrets))
     if digest is None:
@@ -48,7 +48,7 @@ def replay(
 
 
 def provable(connection: str, *, store: EvidenceStore, webhook: Webhook, secrets: Iterable[str]) -> Iterator[Proven]:
-    """Yield the refused deliveries of a connection that an active secret proves, the latest first, each once."""
+    """Yield a connection's rejected deliveries that an active secret verifies, latest first, each once."""
     active, known = list(secrets), set[str]()
     for key in islice(store.list(connection, refused_only=True), MOST_LOOKED_AT):
         evidence = store.find(key)
@@ -56,7 +56,7 @@ def provable(connection: str, *, store: EvidenceStore, webhook: Webhook, secrets
         if evidence and digest and digest not in known:
             known.add(digest)
             seen = store.seen(connection, digest)
-            if seen is None or not seen.queued:  # the vendor's own retry may have come through meanwhile
+            if seen is None or not seen.queued:  # the vendor's retry may have been accepted meanwhile
                 yield Proven(key, evidence, digest)
 
 
@@ -69,7 +69,7 @@ def _text(body: bytes) -> str | None:
 
 
 def _proven(evidence: Evidence, webhook: Webhook, secrets: list[str]) -> str | None:
-    """Return how a delivery is known, if an active secret proves it; None if none does, or it was not kept whole."""
+    """Return a delivery's identity if an active secret verifies it; None if none does, or its body was cut."""
     if not evidence.whole:
         return None
     rule = Rule(webhook.scheme, webhook.header or "", webhook.prefix)

@@ -1,4 +1,4 @@
-"""Sources: which objects a case may name as its documents. Accept and Drop ask before they read anything."""
+"""Sources: which objects a case may name as its documents. Accept and Drop check this before they read anything."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ from dossier.stores.objects import split_uri
 from dossier.texts import leads_elsewhere, line
 
 SHARED = "uploads/"
-"""Where callers of every connection put documents."""
+"""Folder for the callers of every connection."""
 OWN = ("staging", "inbox", "cases")
-"""Folders of the artifact bucket with one folder in each for each connection: ``staging/<connection>/`` and so on."""
+"""Folders of the artifact bucket that have a folder per connection: ``staging/<connection>/`` and so on."""
 
 _ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3|--table-s3|\.mrap)\.*\Z", re.IGNORECASE)
-"""Names that are no bucket's: ARNs and aliases of access points, which may lead into any bucket
+"""ARNs and aliases of access points, which may lead into any bucket
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, reserved suffixes)."""
 _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?")
 """What a bucket may be called, or might be once: no port, and no dot at the end, which a resolver leaves out."""
 LONGEST_PROBLEMS = 900
-"""Characters of the problems of a case's documents that are named; a reason has 1,000."""
+"""Most characters of a case's document errors; a reason has 1,000."""
 _UNQUOTED = 3
-"""Times that a key is percent-decoded to see what some server between might make of it."""
+"""How often a key is percent-decoded, as servers on the way may do."""
 
 
 def check_sources(case: CaseInput, *, bucket: str, connection: Connection) -> None:
-    """Check that a case names no documents but those that its submitter may have put there.
+    """Check that a case only names documents that its submitter may use, whether Dossier or the vendor reads them.
 
-    In the artifact bucket these are objects of ``uploads/`` and of the connection's own folders; for a drop, the file
-    itself or the files of its folder, and nothing of any other bucket. ``document_sources`` of the connection narrows
-    down what other buckets its documents may lie in. It makes no difference whether Dossier or the vendor reads them.
+    In the artifact bucket these are objects in ``uploads/`` and in the connection's own folders. A drop may only use
+    its own file or the files of its folder. ``document_sources`` of the connection restricts other buckets.
 
     Raises:
-        InvalidCaseError: names each document that lies elsewhere, and says where it can lie.
+        InvalidCaseError: names each document in another place, and the allowed places.
 
     """
     problems = []
@@ -68,24 +67,27 @@ def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
     if case.drop is not None:
         place = _dropped(case.drop.key, case.connection)
         if bucket != own or not (key.startswith(place) if place.endswith("/") else key == place):
-            raise InvalidCaseError(f"{shown}: the documents of a drop lie in {place}: drop the file there")
+            raise InvalidCaseError(f"{shown}: the documents of a drop must be in {place}: drop the file there")
     elif bucket == own:
         allowed = (SHARED, *(f"{folder}/{case.connection}/" for folder in OWN))
         if not key.startswith(allowed):
             raise InvalidCaseError(
-                f"{shown}: documents of {case.connection} lie in {', '.join(allowed)}: put it into {SHARED}"
+                f"{shown}: documents of {case.connection} must be in {', '.join(allowed)}: put it into {SHARED}"
             )
-    elif connection.document_sources is not None:
-        _check_other(shown, f"{bucket}/{key}", connection.document_sources)
+    elif (sources := connection.document_sources) is not None:
+        place = f"{bucket}/{key}"
+        if not any(place.startswith(each if "/" in each else f"{each}/") for each in sources):
+            known = ", ".join(sources) or "none"
+            raise InvalidCaseError(f"{shown}: document_sources of the connection allows {known}, and not this place")
 
 
 def _named(uri: str) -> str:
-    """Return a document as a problem names it: without what may open it."""
+    """Return a document's name in a problem, without its query, which may contain a signature."""
     return f"document {line(uri.partition('?')[0], len(uri))}"
 
 
 def _check_url(uri: str) -> None:
-    """Refuse a URL that the vendor is to read, and that names no public host: Dossier sends nobody there."""
+    """Reject a URL for the vendor to read whose host is not public: Dossier must not lead the vendor there."""
     try:
         host = urlsplit(uri).hostname or ""
     except ValueError:
@@ -96,23 +98,17 @@ def _check_url(uri: str) -> None:
         )
 
 
-def _check_other(shown: str, place: str, sources: tuple[str, ...]) -> None:
-    if not any(place.startswith(each if "/" in each else f"{each}/") for each in sources):
-        known = ", ".join(sources) or "none"
-        raise InvalidCaseError(f"{shown}: document_sources of the connection does not name its place: it names {known}")
-
-
 def _dropped(key: str, connection: str) -> str:
     """Return the folder that was dropped, ending in ``/``, or the one file."""
     home = f"{INBOX}{connection}/"
     folder, slash, _ = key.removeprefix(home).partition("/")
     if not key.startswith(home) or not folder or folder in {".", ".."}:
-        raise InvalidCaseError(f"the drop {key} lies in the inbox of another connection: leave out drop")
+        raise InvalidCaseError(f"the drop {key} is in the inbox of another connection: leave out drop")
     return f"{home}{folder}{slash}"
 
 
 def _forms(key: str) -> list[str]:
-    """Return a key as it is, and as others may read it: percent-decoded, without what cannot be seen, folded."""
+    """Return a key as others may read it: percent-decoded, without invisible characters, case-folded."""
     forms = [key]
     for _ in range(_UNQUOTED):
         forms.append(unquote(forms[-1]))
@@ -121,7 +117,7 @@ def _forms(key: str) -> list[str]:
 
 
 def together(problems: Sequence[str]) -> str:
-    """Return several problems as one line, of which none is cut in the middle."""
+    """Return several problems as one line, without cutting one in the middle."""
     shown = list(problems)
     while len(shown) > 1 and len("; ".join(shown)) > LONGEST_PROBLEMS:
         shown.pop()

@@ -1,11 +1,10 @@
-"""Sweep: sends the messages of waits whose time has come, and again those of waits that nobody polls.
+"""Sweep: send the messages of waits that are due, and resend lost ones.
 
-A wait that is overdue has lost its message (a killed function, a dead letter), or its message is still queued: under
-load most are. The queue itself says how many it holds. As long as it holds as many as there are waits whose time has
-come none is lost, and the sweep adds none. If it holds fewer, so many messages are missing, and they are sent for the
-waits whose last message was sent the longest ago. Numbers of SQS are approximate, and stale messages count in them. So
-a wait that has not been polled for an hour gets a new message in any case, then after two hours, after four, and so on.
-Hence the queue never holds much more than one message for each wait, however long it is.
+An overdue wait has lost its message (a killed function, a dead letter), or its message is still queued, as most are
+under load. If the queue holds at least as many messages as there are due waits, none is lost, and the sweep sends
+none. If it holds fewer, the difference is missing, and messages are sent for the waits whose last message is oldest.
+The numbers of SQS are approximate and include stale messages. So a wait that was not polled for an hour gets a new
+message in any case, then after two hours, four, and so on. The queue never holds much more than one message per wait.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from dossier.models import moment, now
 from dossier.stores.waits import Wait, Waits
 
 GRACE = timedelta(seconds=60)
-"""How long after its time a poll may be late before its message may be lost."""
+"""How late a poll may be before its message may be lost."""
 LEAD = timedelta(seconds=60)
-"""How long before its time a message is sent that SQS could not hold back so long: until the next sweep."""
+"""A first message, too far ahead for SQS's delay before, is sent this long before it is due (the next sweep)."""
 LOST = timedelta(hours=1)
-"""How long after it was sent a message counts as lost, whatever the queue holds; twice as long after each new one."""
+"""Age at which a message counts as lost, whatever the queue holds; it doubles with each new message."""
 BACKLOG, SELDOM = 1000, 10
-"""A queue with more messages than this is looked at every ten minutes: to read all of its waits costs."""
+"""A queue with more messages than this is only checked every ten minutes: reading all its waits costs money."""
 MOST = 500
-"""Most messages that one sweep sends for a connection: the others' turn comes within its time too."""
+"""Most messages that one sweep sends for a connection, so that there is time for the other connections."""
 
 
 def sweep(connections: Iterable[str], *, waits: Waits) -> int:
-    """Send what is missing on the connections' poll queues; return how many messages were lost."""
+    """Send the missing messages of the connections' poll queues; return how many were lost."""
     return sum(_sweep(connection, waits) for connection in connections)
 
 

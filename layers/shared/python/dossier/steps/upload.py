@@ -1,8 +1,9 @@
-"""Upload: one request that creates something at the vendor, done once.
+"""Upload: a request that creates something at the vendor, made once.
 
-The order is everything: intent stored → request → answer stored in the intent → answer applied → intent deleted. A try
-that dies leaves the intent; the next try asks the vendor what became of it before it does anything again. What the
-vendor has is adopted at once; what it does not list may still come, until the connection's ``settling`` is over.
+The order matters: store the intent → send the request → store the answer in the intent → apply the answer → delete the
+intent. A try that dies leaves the intent, and the next try looks it up at the vendor before it sends anything again.
+What the vendor has is adopted at once. What it does not list may still appear until the connection's ``settling`` is
+over.
 """
 
 from __future__ import annotations
@@ -36,24 +37,26 @@ from dossier.stores.objects import secrets_of
 from dossier.texts import line
 
 LONGEST_QUESTION, MOST_CHOICES = 1000, 20
-"""Characters of a question, and candidates that are kept with it."""
+"""Characters of a question, and choices that are stored with it."""
 REFUSED_FILE = {413, 415, 422}
-"""Statuses by which a vendor refuses one file; the case goes on without it and says so."""
+"""Statuses that reject one file; the case continues without it, and the result says so."""
 FIRST_LOOK = timedelta(seconds=5)
-"""How long after its answer was lost a request is looked up, the first of two times at most."""
+"""Time from a lost answer to the first of at most two look-ups."""
 TRIES_TO_LIST = 6
-"""Failures in a row after which a connection uploads though its list cannot be read: a lost answer is a question."""
+"""After so many failures in a row a connection uploads without reading its list; a lost answer becomes a question."""
 MOST_KNOWN = 200_000
-"""Bytes of the ids that a vendor's case has before an upload, as they are noted: an item of the table has 400 KiB."""
+"""Most bytes of the ids in a vendor's case that are stored before an upload: an item of the table has 400 KiB."""
 CLOCK_TICK = timedelta(seconds=1)
 """A reply's ``Date`` has whole seconds."""
 SIZE = 4 << 20
-"""Bytes of documents for which a vendor may be at work as long as ``settling``; for twice as many, twice as long."""
+"""Bytes of documents that a vendor processes within ``settling``; larger uploads get proportionally more time."""
 LONGEST = timedelta(minutes=10)
-"""Longest that a vendor is taken to be at work: half of the time for which the state machine tries again."""
+"""Longest time that a vendor may need to process a request: half of the time that the state machine retries."""
+_ACCEPTED = {"index", "name", "key", "version_id", "size", "sha256", "content_type", "ref", "warning"}
+"""Attributes of a document from before its upload."""
 SHORTEST_LINK, LONGEST_LINK = 3600.0, 7 * 86400.0
-"""Least and most seconds for which a presigned URL is asked to open a document: in between, as long as the case waits.
-The most is SigV4's own; a URL never outlives the credentials that signed it, a function's being good for hours.
+"""Least and most seconds until a presigned URL expires; in between, as long as the case waits. The most is SigV4's
+limit. A URL also expires with the credentials that signed it, a function's after hours.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
@@ -63,9 +66,9 @@ class Once:
 
     job: Job
     what: str
-    """Names the intent among those of the case."""
+    """The intent's name within the case."""
     indices: Sequence[int]
-    """Of the documents; none where the case is opened."""
+    """Indices of the documents; empty if the case is opened."""
 
     @property
     def case(self) -> tuple[str, str]:
@@ -79,12 +82,12 @@ class Once:
 
     @property
     def documents(self) -> list[Document]:
-        """What it uploads."""
+        """The documents that it uploads."""
         return pick(self.job.case.documents, self.indices)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Store what an operator is to be asked, all of it: an error on its way through a state machine is cut."""
+        """Store a question to an operator in full, because the state machine cuts the text of an error."""
         try:
             yield
         except NeedsAttentionError as error:
@@ -97,7 +100,7 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     """Create the vendor's case, once.
 
     Raises:
-        NeedsAttentionError: an earlier try's outcome cannot be found out.
+        NeedsAttentionError: the outcome of an earlier try is unknown.
 
     """
     job = desk.load(connection, reference)
@@ -105,7 +108,7 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     with job.telling(), once.asking():
         if job.case.record.case_id is None:
             if job.case.record.trouble is None:
-                note = "the vendor's case is opened"
+                note = "opening the vendor's case"
                 desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=note)
             _perform(once)
         elif OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
@@ -116,7 +119,7 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
     """Upload the documents of one batch, once.
 
     Raises:
-        NeedsAttentionError: an earlier try's outcome cannot be found out.
+        NeedsAttentionError: the outcome of an earlier try is unknown.
 
     """
     job = desk.load(connection, reference)
@@ -139,7 +142,10 @@ def _perform(once: Once) -> None:
     intent = intents.find(*once.key)
     answer = intent.answer if intent else None
     if intent and answer is None:
-        answer = _adopted(once, intent.adopt) if intent.adopt else _find(once, intent)
+        if intent.adopt:  # the id stays in the intent until another answer replaces it
+            answer = replace(adopt(once.job, once.what, intent.adopt), named=intent.adopt)
+        else:
+            answer = _find(once, intent)
         if answer is not None:
             intents.answer(*once.key, answer)
     if answer is None:
@@ -150,28 +156,32 @@ def _perform(once: Once) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the vendor had before a request, by which a look-up tells what the request has made."""
+    """What the vendor had before a request, so that a look-up can recognize what the request created."""
 
     known: frozenset[str] = frozenset()
     """Ids in the vendor's case that the request adds to."""
     seen: str | None = None
-    """Names what the account listed, for a request outside of any case (``Intents.seen``)."""
+    """Name of the account's list, for a request outside of any case (``Intents.seen``)."""
     fresh: bool = False
     since: datetime | None = None
 
 
 def _create(once: Once, earlier: StoredIntent | None) -> Uploaded:
-    """Make the request, after what is needed to look it up is stored.
+    """Store what a look-up needs, then make the request.
 
-    Of one that is made again, as an ``earlier`` one had no effect, that is what was there before the first of them: an
-    effect that comes late after all is no older than that.
+    If an ``earlier`` request had no effect, its state from before is used again: should it take effect late after all,
+    the result is no older than that.
     """
     job = once.job
     with job.lease(once.what):
-        if earlier is None or (earlier.seen is None and _is_listed(once)):
-            before = _before(once)
-        else:
+        if earlier is not None and not (earlier.seen is None and _is_listed(once)):
             before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
+        elif not once.indices:
+            before = Before()
+        elif _is_listed(once):
+            before = _in_account(once)
+        else:
+            before = Before(_in_case(once), fresh=True)
         if once.indices and job.case.record.appends_to and job.case.record.known_files is None:
             job.desk.cases.change(*once.case, known_files=sorted(before.known))
         begun = job.desk.intents.begin(
@@ -184,28 +194,19 @@ def _create(once: Once, earlier: StoredIntent | None) -> Uploaded:
             into=job.case.record.case_id,
         )
         if not begun:
-            raise OutcomeUnknownError(f"{once.what}: an earlier try has been answered meanwhile")
+            raise OutcomeUnknownError(f"{once.what}: an earlier try was answered meanwhile")
         return _send(once)
 
 
 def _is_listed(once: Once) -> bool:
-    """Whether a request's effect is looked for in the account's list: it goes into no case of the vendor's."""
+    """Whether a request can be looked up in the account's list, because it adds to no vendor case."""
     return bool(once.indices) and once.job.vendor.lists and once.job.case.record.case_id is None
 
 
-def _before(once: Once) -> Before:
-    """Return what the vendor has: a request, unless what its account listed a few minutes ago is known."""
-    if not once.indices:
-        return Before()
-    if not _is_listed(once):
-        return Before(_in_case(once), fresh=True)
-    return _in_account(once)
-
-
 def _in_account(once: Once) -> Before:
-    """Return what the account lists, of some minutes ago if that is known.
+    """Return what the account lists, from a record that is at most some minutes old, if there is one.
 
-    A list that is out of order for long keeps nobody from uploading.
+    A list that fails for long does not stop uploads.
     """
     job, intents, connection = once.job, once.job.desk.intents, once.job.connection
     latest, age = intents.latest_seen(connection.name)
@@ -215,7 +216,7 @@ def _in_account(once: Once) -> Before:
         seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
     except (VendorRejectedError, MalformedAnswerError, VendorUnavailableError) as error:
         worded = isinstance(error, StrayAnswerError) and error.worded
-        if worded or not isinstance(error, VendorUnavailableError):  # it has no list after all
+        if worded or not isinstance(error, VendorUnavailableError):  # the account has no list
             return Before(seen=intents.saw(connection.name, None))
         if latest is None and intents.unseen(connection.name) < TRIES_TO_LIST:
             raise
@@ -236,7 +237,7 @@ def _in_case(once: Once) -> frozenset[str]:
             )
         return known
     except StrayAnswerError as error:
-        if job.case.record.appends_to and error.worded and error.status == 404:  # the caller named it, not the vendor
+        if job.case.record.appends_to and error.worded and error.status == 404:  # the caller's case_id is wrong
             raise VendorRejectedError(str(error), status=error.status) from error
         raise
 
@@ -250,7 +251,7 @@ def _send(once: Once) -> Uploaded:
         flow = _noted(_request(once, opened), replies)
         answer = job.run(flow, hide=[secret for url in opened.values() for secret in secrets_of(url)])
         date = vendor_date(replies[0].headers.get("date", "")) if once.indices and replies else None
-        if date:  # by the vendor's clock: the answer's time, less what the request took
+        if date:  # the begin by the vendor's clock: the answer's time less the duration of the request
             return replace(answer, sent_at=iso(moment(date) - (now() - began) - CLOCK_TICK))
         return answer
     except OutcomeUnknownError:
@@ -270,7 +271,7 @@ def _send(once: Once) -> Uploaded:
 
 
 def _noted(flow: Flow[Uploaded], replies: list[Reply]) -> Flow[Uploaded]:
-    """Drive a flow, and note what it is answered."""
+    """Drive a flow, and record its replies."""
     try:
         request = next(flow)
         while True:
@@ -281,7 +282,7 @@ def _noted(flow: Flow[Uploaded], replies: list[Reply]) -> Flow[Uploaded]:
 
 
 def _presigned(once: Once) -> dict[int, str]:
-    """Return a presigned URL for each document that the vendor is to read by one; made here, and stored nowhere."""
+    """Return a presigned URL for each document that the vendor reads by one. The URLs are not stored."""
     job = once.job
     if job.case.record.options.get(BY_REFERENCE) != PRESIGNED:
         return {}
@@ -297,16 +298,11 @@ def _request(once: Once, refs: Mapping[int, str]) -> Flow[Uploaded]:
     return vendor.upload(replace(view, documents=documents), once.indices)
 
 
-def _adopted(once: Once, named: str) -> Uploaded:
-    """Take what an operator found at the vendor; its id stays in the intent until another answer replaces it."""
-    return replace(adopt(once.job, once.what, named), named=named)
-
-
 def _confirm(once: Once, named: str) -> None:
-    """Look once more, when a case comes by again, for what an operator named: what is gone becomes a question again.
+    """Look up again what an operator named, when the case is redriven; if it is gone, it becomes a question again.
 
     Raises:
-        NeedsAttentionError: the vendor does not have it any more, or never did.
+        NeedsAttentionError: the vendor does not have it.
 
     """
     job = once.job
@@ -314,44 +310,39 @@ def _confirm(once: Once, named: str) -> None:
         adopt(job, once.what, named)
     except NeedsAttentionError:
         job.desk.intents.adopt(*once.key, named)
-        job.desk.cases.put_documents(*once.case, [_as_before(each) for each in once.documents], fresh=False)
+        unsent = [Document(**each.model_dump(include=_ACCEPTED)) for each in once.documents]
+        job.desk.cases.put_documents(*once.case, unsent, fresh=False)
         if job.case.record.case_id == named != job.case.record.appends_to:
             job.desk.cases.change(*once.case, case_id=None)
         job.desk.cases.name(*once.case, once.what, None)
         raise
 
 
-def _as_before(document: Document) -> Document:
-    """Return a document as it was before its upload."""
-    kept = {"index", "name", "key", "version_id", "size", "sha256", "content_type", "ref", "warning"}
-    return Document(**document.model_dump(include=kept))
-
-
 def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
-    """Ask the vendor what became of an earlier try; None: it certainly had no effect."""
+    """Look up an earlier try at the vendor; return None if it certainly had no effect."""
     job, what, intents = once.job, once.what, once.job.desk.intents
     lost_at, settled = intent.lost_at or intents.lost(*once.key), _settled(once)
     age = now() - lost_at
     if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
-        raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it is looked up in a moment")
+        raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it will be looked up in a moment")
     ready = age >= settled
     before, waiting = _known_of(once, intent, ready=ready)
     if before.among is not None and not before.among:
-        return None  # all that it could have made has turned out to be others'
-    rivals = f"{what}: {waiting} other requests have to be settled first"
+        return None  # all candidates have turned out to be other requests'
+    rivals = f"{what}: {waiting} other requests have to settle first"
     if before.among and waiting and now() - intent.at < job.desk.rivalry:
         raise OutcomeUnknownError(rivals)
     view, indices = job.view, once.indices
     find = job.vendor.find_uploaded(view, indices, before) if indices else job.vendor.find_opened(view, before)
     try:
-        # What was read for an earlier request, or before the vendor had settled, would not know of this one.
+        # Answers that were read for an earlier request, or before the intent settled, would lack this one.
         name = f"{what}@{iso(intent.at)}{'!' if ready else ''}"
         found = job.look_up(name, find, since=lost_at + settled if ready else None)
     except StrayAnswerError as error:
         if age < LONGEST:
             raise
         raise NeedsAttentionError(
-            f"{what}: the answer to it was lost, and it cannot be looked up since {lost_at:%H:%M} UTC: {error}"
+            f"{what}: its answer was lost at {lost_at:%H:%M} UTC, and it cannot be looked up: {error}"
         ) from error
     except NeedsAttentionError as error:
         if not indices:
@@ -362,17 +353,17 @@ def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
             intents.doubt(*once.key, error.candidates)
         if not ready:
             intents.unlisted(*once.key)
-        raise OutcomeUnknownError(rivals if ready else f"{what}: it cannot be told yet what became of it") from error
+        raise OutcomeUnknownError(rivals if ready else f"{what}: its outcome is not known yet") from error
     if found is None and not ready:
         intents.unlisted(*once.key)
         raise OutcomeUnknownError(
-            f"{what}: the answer to an earlier try was lost; the vendor may still be at work on it"
+            f"{what}: the answer to an earlier try was lost; the vendor may still be processing it"
         )
     return found
 
 
 def _known_of(once: Once, intent: StoredIntent, *, ready: bool) -> tuple[Intent, int]:
-    """Return all that is known of a request by now, and how many others are in flight that may explain what is new."""
+    """Return what a look-up of a request needs, and the number of other requests in flight that could be mistaken."""
     job, intents = once.job, once.job.desk.intents
     connection, into = job.connection.name, job.case.record.case_id
     others = intents.others(*once.case, intent, into=into)
@@ -394,20 +385,20 @@ def _known_of(once: Once, intent: StoredIntent, *, ready: bool) -> tuple[Intent,
 
 
 def _settled(once: Once) -> timedelta:
-    """Return how long after its answer was lost a request that the vendor does not know of has had no effect."""
+    """Return the time after which a request that a look-up does not find certainly had no effect."""
     size = sum(each.size for each in once.documents)
     return min(LONGEST, timedelta(seconds=once.job.connection.settling) * max(1, size / SIZE))
 
 
 def _apply(once: Once, answer: Uploaded) -> None:
-    """Write down what the vendor answered (a look-up found, an operator said); may be done again."""
+    """Apply an answer (the vendor's, a look-up's or an operator's) to the case. Idempotent."""
     job, record, intents = once.job, once.job.case.record, once.job.desk.intents
     new_case = answer.case_id if answer.case_id != record.appends_to else None
     ids = [each for each in (new_case, answer.job_id, *answer.document_ids.values()) if each]
     owned, hinted = intents.own(*once.case, ids)
     if not owned:
         intents.end(*once.key)
-        raise NeedsAttentionError(f"{once.what}: the vendor's answer names something that belongs to another case")
+        raise NeedsAttentionError(f"{once.what}: the vendor's answer has an id that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
     if hinted:
@@ -416,14 +407,11 @@ def _apply(once: Once, answer: Uploaded) -> None:
         job.desk.cases.change(*once.case, **changes)
     if answer.named:
         job.desk.cases.name(*once.case, once.what, answer.named)
-    # The documents last: once all of them have ids, the next try takes the upload for done, case id and all.
-    changed = [_applied(document, answer) for document in job.case.documents if _concerned(document, answer)]
+    # Documents are stored last: once all of them have ids, the next try considers the upload done.
+    answered = {*answer.document_ids, *answer.failures}
+    changed = [_applied(document, answer) for document in job.case.documents if document.index in answered]
     job.desk.cases.put_documents(*once.case, changed, fresh=False)
     intents.end(*once.key)
-
-
-def _concerned(document: Document, answer: Uploaded) -> bool:
-    return document.index in answer.document_ids or document.index in answer.failures
 
 
 def _applied(document: Document, answer: Uploaded) -> Document:

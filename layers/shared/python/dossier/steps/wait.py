@@ -1,4 +1,4 @@
-"""Wait: puts a case into the waiting room, with the task token that the state machine waits on."""
+"""Wait: store a case's wait, with the task token that the state machine waits on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dossier.stores.waits import Waits
 def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Desk, waits: Waits) -> None:
     """Store the wait and send its first poll message.
 
-    A delivery that came while nobody waited (before the documents' ids were known, say) makes the first poll now; so
-    does a case that Dossier did not submit, which has most likely been finished for long.
+    The first poll is made now if a delivery arrived before the wait (before the documents' ids were known, say), or if
+    the case is only collected: it has most likely been finished for long.
 
     Raises:
-        VendorRejectedError: the vendor has refused every document, so there is nothing to wait for; says why.
+        VendorRejectedError: the vendor rejected every document, so there is nothing to wait for.
 
     """
     job = desk.load(connection, reference)
@@ -39,5 +39,5 @@ def wait(connection: str, reference: str, phase: Phase, token: str, *, desk: Des
     waits.start(
         connection, reference, phase=phase, token=token, first=first, deadline=job.case.record.deadline or poll.deadline
     )
-    if desk.cases.get(connection, reference).record.hinted_at != before:  # it came while the wait was being stored
+    if desk.cases.get(connection, reference).record.hinted_at != before:  # a delivery arrived meanwhile
         nudge(connection, reference, desk=desk, waits=waits)

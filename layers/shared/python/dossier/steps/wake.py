@@ -9,7 +9,6 @@ from itertools import islice
 
 from dossier.errors import InvalidCaseError, RetryableError
 from dossier.models import execution_name, iso, moment, now, stranger_reference
-from dossier.ports import Hint
 from dossier.settings import Connection
 from dossier.steps.refresh import Starts, ask
 from dossier.steps.work import Desk
@@ -17,31 +16,31 @@ from dossier.stores.evidence import EvidenceStore, id_of
 from dossier.stores.executions import Executions
 from dossier.stores.queues import WAKE, Queues
 from dossier.stores.verdicts import Verdicts
-from dossier.stores.waits import Wait, Waits
+from dossier.stores.waits import Waits
 
 MOST_IDS = 50
-"""Ids of one delivery that are looked at: with a body full of them it would outlast the function, and so would every
-other delivery of its batch be tried again, until all of them are dead letters."""
+"""Ids of one delivery that are looked up. A body full of ids would exceed the function's time, and every delivery of
+its batch would become a dead letter."""
 MOST_MOVED, MOST_SEEN = 10, 500
-"""Waits that a delivery moves which names nothing, and those among which the oldest are looked for."""
+"""Waits that a delivery without ids moves, and waits among which the oldest are selected."""
 LOOKS = 6
-"""Looks at a delivery about a case that nobody knows, before the case is collected whatever may be in doubt."""
+"""Tries of a delivery about an unknown case, before the case is collected although a request may be in doubt."""
 LATER = 30
-"""Seconds until the second look; each next one takes twice as long, as far as SQS goes: half an hour in all."""
+"""Seconds until the second try; the interval doubles up to the maximum of SQS: half an hour in all."""
 MOST_COLLECTED = 5
-"""Cases that nobody knows which one delivery may have collected."""
+"""Unknown cases that one delivery may have collected."""
 NOT_OURS = "not ours"
-"""The verdict on a delivery about a case of somebody else: nothing is done, and nothing fails."""
+"""The verdict on a delivery about a case outside the connection: it is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     done: bool = True
-    """False if it should be looked at again later."""
+    """False if it has to be tried again later."""
     verdict: str | None = None
-    """What was found out about it, if it is to be kept."""
+    """A verdict to store."""
     why: str = ""
 
 
@@ -58,43 +57,48 @@ def wake(
     waits: Waits,
     executions: Executions,
 ) -> Applied:
-    """Apply one delivery; say whether it should be looked at again later, and if it is about somebody else's case.
+    """Apply one delivery: move the next poll of every case that it concerns.
 
-    Every case that has to do with what it names is told. An id that belongs to nobody may be of an upload whose answer
-    is not stored yet: it is remembered. For a vendor whose operators work on cases of their own (Docsumo) it is looked
-    at again, and then an execution is started that collects the case, if the connection's list has it; while an upload
-    from before the delivery is in doubt, it is most likely that one's.
+    An unknown id may belong to an upload whose answer is not stored yet, so it is recorded. If the vendor's users work
+    on cases of their own (Docsumo), the delivery is tried again; then an execution collects the case if the
+    connection's list has it. As long as an upload from before the delivery is in doubt, the id is probably that
+    upload's.
 
     Args:
-        connection: whose delivery it is.
+        connection: the delivery's connection.
         body: the delivery.
-        look: how many times it was looked at before.
-        received_at: when it came.
+        look: how often it was tried before.
+        received_at: when it arrived.
         desk: cases, intents and vendors.
-        waits: the waiting room.
-        executions: where a case is collected.
+        waits: the waits.
+        executions: starts executions that collect cases.
 
     """
     try:
         settings = desk.connection_of(connection)
     except InvalidCaseError:
-        return Applied()  # removed since: its evidence stays, and no case of it is polled
+        return Applied()  # the connection was removed: its evidence stays, its cases are not polled
     vendor = desk.vendor_of(settings.vendor)
     hint = vendor.read_hint(body)
     if hint is None:
+        # Something happened, but the delivery names nothing that is recognized: most likely one of the oldest waits.
         desk.count("DeliveryNotUnderstood", connection=connection)
-        _move_oldest(connection, waits=waits)
+        waiting = islice(waits.waiting(connection), MOST_SEEN)
+        for wait in sorted(waiting, key=lambda each: (each.started_at, each.reference))[:MOST_MOVED]:
+            waits.nudge(wait, None)
         return Applied()
     references: dict[str, set[str]] = {}
     strangers = []
-    # A delivery that names documents is about these; their job, and their case, is only where they belong.
+    # A delivery that names documents is about these; it names their job and case only as their place.
     about = set(hint.document_ids) or set(hint.job_ids)
     for vendor_id in (*hint.case_ids, *hint.job_ids, *hint.document_ids)[:MOST_IDS]:
         found = _related(connection, vendor_id, desk=desk)
         strangers += [] if found else [vendor_id]
         for reference in found:
             references.setdefault(reference, set()).update({vendor_id} & about)
-    _say(connection, hint, desk)
+    for job_id in hint.job_ids[:MOST_IDS] if hint.says else ():
+        for reference in desk.intents.references(connection, job_id):
+            desk.cases.say(connection, reference, job_id, str(hint.says))
     for reference, ids in references.items():
         nudge(connection, reference, desk=desk, waits=waits, ids=ids, executions=executions)
     unknown = [each for each in hint.case_ids if each in strangers]
@@ -107,28 +111,10 @@ def wake(
     return _collected(settings, unknown, last=look >= LOOKS, desk=desk, executions=executions)
 
 
-def _move_oldest(connection: str, *, waits: Waits) -> None:
-    """Move the next polls of a connection's oldest waits to now, one each.
-
-    The vendor has proven that something happened, and not said in a form that is read what it is about: it is most
-    likely one of those that have waited longest.
-    """
-    waiting = islice(waits.waiting(connection), MOST_SEEN)
-    for wait in sorted(waiting, key=lambda each: (each.started_at, each.reference))[:MOST_MOVED]:
-        waits.nudge(wait, None)
-
-
-def _say(connection: str, hint: Hint, desk: Desk) -> None:
-    """Write down what a delivery says of why a job failed."""
-    for job_id in hint.job_ids[:MOST_IDS] if hint.says else ():
-        for reference in desk.intents.references(connection, job_id):
-            desk.cases.say(connection, reference, job_id, str(hint.says))
-
-
 def _collected(
     connection: Connection, case_ids: Sequence[str], *, last: bool, desk: Desk, executions: Executions
 ) -> Applied:
-    """Have cases that nobody knows collected, those that the connection's list has: one look-up for all of them."""
+    """Start the collection of unknown cases that are in the connection's list, with one look-up for all of them."""
     vendor = desk.vendor_of(connection.vendor)
     listed = frozenset(case_ids)
     if vendor.lists:
@@ -152,10 +138,10 @@ def nudge(
     ids: Collection[str] | None = None,
     executions: Starts | None = None,
 ) -> None:
-    """Move the next poll of a case to now; a case that does not wait yet will poll at once when it does.
+    """Move the next poll of a case to now; a case that does not wait yet polls at once when it does.
 
-    ``ids`` are vendor ids of the documents or jobs that it is about: only these are asked for. Without any it is about
-    the whole case. A case that waits no more is collected again, by ``executions``.
+    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. A case that no
+    longer waits is collected again by ``executions``.
     """
     if not _moved(connection, reference, waits=waits, ids=ids or None):
         desk.cases.change(connection, reference, hinted_at=iso(now()))
@@ -167,28 +153,24 @@ def nudge(
 def _moved(connection: str, reference: str, *, waits: Waits, ids: Collection[str] | None) -> bool:
     """Move a case's wait to now; return False if it does not wait.
 
-    A poll that is under way may have asked the vendor a moment before there was anything to tell, and moves the wait
-    too: then it is moved again, unless another delivery has done so since, for what this one is about.
+    A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
+    moved again, unless another delivery has already done that for the same ids.
     """
     began = now()
     while (wait := waits.find(connection, reference)) is not None:
         if waits.nudge(wait, ids):
             return True
         wait = waits.find(connection, reference)
-        if wait is not None and began <= moment(wait.next_at) <= now() and _covers(wait, ids):
+        covered = wait is None or not wait.hints or (ids is not None and set(ids) <= set(wait.hints))
+        if wait is not None and began <= moment(wait.next_at) <= now() and covered:
             return True
     return False
 
 
-def _covers(wait: Wait, ids: Collection[str] | None) -> bool:
-    """Whether the next poll of a wait asks for what ``ids`` name (None: for all)."""
-    return not wait.hints if ids is None else not wait.hints or set(ids) <= set(wait.hints)
-
-
 def _is_old_news(connection: str, reference: str, ids: Collection[str] | None, *, desk: Desk) -> bool:
-    """Whether a delivery is about jobs alone whose documents are all known to be done: it tells nothing new.
+    """Whether a delivery only names jobs whose documents are all finished, so that it contains nothing new.
 
-    DocuStack says so of each job, most often a moment after its last document, when the case has ended by that.
+    DocuStack sends one for each job, usually a moment after its last document, when the case has already ended.
     """
     case = desk.cases.find(connection, reference) if ids else None
     if case is None or not case.record.status.final:
@@ -199,7 +181,7 @@ def _is_old_news(connection: str, reference: str, ids: Collection[str] | None, *
 
 
 def _related(connection: str, vendor_id: str, *, desk: Desk) -> tuple[str, ...]:
-    """Return the cases that have to do with an id; of one that has none, whoever records it will be told."""
+    """Return the cases for an id. If there are none, record a hint, which the case that records the id will see."""
     found = desk.intents.references(connection, vendor_id)
     if not found and not desk.intents.hint(connection, vendor_id):
         found = desk.intents.references(connection, vendor_id)  # recorded between the two
@@ -207,14 +189,14 @@ def _related(connection: str, vendor_id: str, *, desk: Desk) -> tuple[str, ...]:
 
 
 def collect_stranger(connection: str, case_id: str, *, executions: Executions) -> None:
-    """Start the execution that collects a vendor case which Dossier did not submit, once."""
+    """Start the one execution that collects a vendor case which Dossier did not submit."""
     reference = stranger_reference(case_id)
     case = {"connection": connection, "reference": reference, "case_id": case_id}
     executions.start(execution_name(connection, reference, reference.removeprefix("case-")), case)
 
 
 class Waker:
-    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again``: how often it was seen."""
+    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again``: how often it was tried."""
 
     def __init__(
         self,
@@ -234,7 +216,7 @@ class Waker:
         self._verdicts = verdicts
 
     def serve(self, message: Mapping[str, str]) -> None:
-        """Apply one delivery; one about an id that nobody knows yet comes back later."""
+        """Apply one delivery; queue it again if its id is still unknown."""
         look, delivery = int(message.get("again", 0)), self._evidence.read(message["delivery"])
         applied = wake(
             message["connection"],

@@ -1,6 +1,6 @@
-"""Webhook: verifies a delivery, keeps it, queues it, answers. No vendor is called, nothing of the body is parsed.
+"""Webhook: verify a delivery, store it, queue it, answer. No vendor is called, and the body is not parsed.
 
-This module and what it imports are loaded at every cold start of the webhook function: standard library alone.
+Every cold start of the webhook function loads this module, so it only imports the standard library.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from dossier.errors import ConfigurationError
 from dossier.signatures import KEPT_TOKEN, SAYS_THE_SECRET, Delivery, Rule, identity, proof, said, verify
 
 REFUSED_PER_MINUTE = 30
-"""Refused deliveries of a connection that one instance of the function tries to keep, a minute at most."""
+"""Most rejected deliveries of a connection that one instance of the function tries to store per minute."""
 REREAD_EVERY = 2.0
-"""Seconds between two reads of a secret that strangers can cause: so late is a new secret known at most."""
+"""Least seconds between two reads of a secret that strangers can cause; a new secret is known after at most as long."""
 MAX_BYTES = 1_048_576
-"""Largest body, unless a connection takes more: a larger one is answered whatever its connection is."""
+"""Largest body, in bytes, unless a connection accepts more; a larger one is rejected for every connection."""
 HIDDEN = "(hidden)"
 _LONG_ENOUGH = 8
-"""Shortest secret, in characters, that is looked for in headers: a shorter one is found in any text."""
+"""Shortest secret, in characters, that is searched for in headers: a shorter one matches ordinary text."""
 _HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host"})
-"""Headers that are kept of a delivery to no connection: any other may hold a secret that nobody knows here."""
+"""Headers of a delivery to an unknown connection that are stored; any other may contain a secret."""
 _LONGEST_NAME = 64
 _STAND_IN = Rule("hmac-sha256-hex", "x-signature")
 
 
 class Taken(Protocol):
-    """A delivery that was taken (``stores.evidence.Claim``)."""
+    """A claimed delivery (``stores.evidence.Claim``)."""
 
     @property
     def key(self) -> str:
-        """The key under which it is kept."""
+        """The key to store it under."""
 
     @property
     def known(self) -> bool:
-        """Whether it was kept and queued before."""
+        """Whether it was stored and queued before."""
 
 
 class Keeper(Protocol):
-    """Keeps deliveries (``stores.evidence``)."""
+    """Stores deliveries (``stores.evidence``)."""
 
     def claim(self, connection: str, digest: str, *, at: datetime) -> Any:
-        """Take a delivery, or find out that it is known (``Taken``)."""
+        """Claim a delivery; return a ``Taken``."""
 
     def keep(  # noqa: PLR0913, RUF100 -- as it is stored
         self,
@@ -62,13 +62,13 @@ class Keeper(Protocol):
         digest: str,
         at: datetime,
     ) -> str:
-        """Store an accepted one under its claim's key, and return it."""
+        """Store an accepted delivery under its claim's key, and return the key."""
 
     def finish(self, claim: Any, *, at: datetime) -> None:
-        """Note that it is stored and queued."""
+        """Note that a delivery is stored and queued."""
 
     def repeated(self, claim: Any) -> None:
-        """Count a known one that came again."""
+        """Count a repetition of a known delivery."""
 
     def refuse(
         self,
@@ -81,7 +81,7 @@ class Keeper(Protocol):
         asked: str,
         at: datetime,
     ) -> str | None:
-        """Store a refused one, within limits."""
+        """Store a rejected delivery, within limits."""
 
 
 class Webhook:
@@ -108,13 +108,13 @@ class Webhook:
         self._asked_at: dict[str, float] = {}
 
     def answer(self, event: Mapping[str, Any]) -> tuple[int, str]:
-        """Return the HTTP status and the verdict: 200 once verified, kept and queued; 401; 413.
+        """Return the HTTP status and the verdict: 200 once verified, stored and queued; 401; 413.
 
-        An unknown connection, one without webhooks, one without a secret and a wrong signature get the same answer, for
-        about the same work. What AWS fails to do (read the secret, keep, queue) is raised: API Gateway answers 500, the
-        vendor tries again.
+        An unknown connection, one without webhooks, one without a secret and a wrong signature get the same answer
+        after about the same work. An error of AWS (reading the secret, storing, queuing) is raised: API Gateway answers
+        500, and the vendor tries again.
         """
-        event = _mapping(event)  # whatever comes gets an answer
+        event = _mapping(event)  # malformed events get an answer too
         path = _mapping(event.get("pathParameters"))
         name = str(path.get("connection", ""))
         settings = self._settings_of(name)
@@ -125,7 +125,7 @@ class Webhook:
         if len(arrival.body) > self._largest:
             return self._refused(arrival, 413, "too large")
         if settings is None:
-            self._verified(self._stand_in(name), _STAND_IN, arrival)  # the work that any other has
+            self._verified(self._stand_in(name), _STAND_IN, arrival)  # takes as long as for a known connection
             return self._refused(arrival, 401, "unknown connection")
         rule = Rule(settings["scheme"], settings.get("header") or "", settings["prefix"], settings["tolerance"])
         body, secrets = self._verified(name, rule, arrival)
@@ -138,7 +138,7 @@ class Webhook:
     def _accepted(
         self, connection: str, rule: Rule, arrival: _Arrival, body: bytes, secrets: Sequence[str]
     ) -> tuple[int, str]:
-        """Keep and queue a delivery, once: only what is both is known when it comes again."""
+        """Store and queue a delivery once. Only a delivery that is both is recognized when it is repeated."""
         evidence, at = self._evidence(), datetime.fromtimestamp(self._clock(), UTC)
         claim = evidence.claim(connection, identity(rule, arrival.delivery(body)), at=at)
         if claim.known:
@@ -155,40 +155,41 @@ class Webhook:
     def _refused(
         self, arrival: _Arrival, status: int, verdict: str, rule: Rule | None = None, secrets: Sequence[str] = ()
     ) -> tuple[int, str]:
-        """Keep what is refused, and why, as far as this instance's share goes; return the answer."""
+        """Store a rejected delivery and its cause, unless this instance's share is used up; return the answer."""
         if self._kept.allows(arrival.connection or ""):
-            from dossier.refusals import cause_of  # noqa: PLC0415 -- not for who is accepted
+            from dossier.refusals import cause_of  # noqa: PLC0415 -- accepted deliveries do not need it
 
             cause, detail, now = verdict, "", self._clock()
             delivery = arrival.delivery(arrival.body or b"")
             if rule is not None and verdict == "signature refused":
                 cause, detail = cause_of(rule, delivery, secrets, now)
-            # Before the secret was read nobody knows which header says it.
+            # Without the secrets it is unknown which headers contain one.
             shown = _harmless(arrival.headers) if rule is None else _without_secrets(rule, delivery, secrets)
             if rule is not None and rule.scheme in SAYS_THE_SECRET and verdict == "signature refused":
-                # No secret that is known here fits: the vendor's may be in any header.
+                # No known secret fits, so the vendor's secret may be in any header.
                 proofs = {rule.header.lower(), KEPT_TOKEN}
                 shown = {name: shown[name] if name in proofs else each for name, each in _harmless(shown).items()}
+            plain = "".join(each if each.isprintable() else "?" for each in arrival.name[:_LONGEST_NAME])
             self._evidence().refuse(
                 arrival.connection,
                 cause,
                 delivery.body,
                 shown,
                 detail=detail,
-                asked="" if arrival.connection else _plain(arrival.name),
+                asked="" if arrival.connection else plain,
                 at=datetime.fromtimestamp(now, UTC),
             )
         return status, verdict
 
     def _verified(self, connection: str, rule: Rule, arrival: _Arrival) -> tuple[bytes | None, list[str]]:
-        """Return the bytes that a secret proves (None if none does), and every secret that was tried."""
+        """Return the bytes that a secret verifies (None if none does), and every secret that was tried."""
         secrets = self._secrets(connection, fresh=False)
         proven = self._proven(rule, arrival, secrets[:1], all_forms=False)
         if proven is not None:
             return proven, secrets
         proven = self._proven(rule, arrival, secrets)
-        # An older secret fits: is it still good? That is asked each time, so that one which is retired ends at once;
-        # strangers have no such secret. None fits: there may be a newer one by now. That is asked once in a while.
+        # If an older secret fits, the secrets are read again each time, so that a retired one ends at once; strangers
+        # do not have such a secret. If none fits, there may be a newer one; that is checked every REREAD_EVERY seconds.
         if proven is None:
             now = self._clock()
             if now - self._asked_at.get(connection, 0.0) < REREAD_EVERY:
@@ -212,24 +213,24 @@ class Webhook:
             return []
         try:
             return self._secrets_of(connection, fresh)
-        except ConfigurationError:  # none is set: nothing can be proven
+        except ConfigurationError:  # no secret is set, so nothing can be verified
             return []
 
     def _stand_in(self, name: str) -> str:
-        """Return the connection whose secret is read for one that there is not: always the same for a name."""
+        """Return the connection whose secret is read in place of an unknown one; always the same for a name."""
         names = self._names()
         return names[sum(name.encode("utf-8", "surrogatepass")) % len(names)] if names else ""
 
     @cached_property
     def _largest(self) -> int:
-        """The largest body that any connection takes: what it says is said of all of them alike."""
+        """The largest body, in bytes, that any connection accepts; the same limit hides which connections exist."""
         limits = [int(settings["max_bytes"]) for name in self._names() if (settings := self._settings_of(name))]
         return max([MAX_BYTES, *limits])
 
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A request: the connection, if there is one of that name, and what came."""
+    """A request, with the connection if its name is known."""
 
     connection: str | None
     name: str
@@ -239,7 +240,7 @@ class _Arrival:
 
     @cached_property
     def body(self) -> bytes | None:
-        """The body's bytes, text being UTF-8; None if it is none."""
+        """The body's bytes, with text as UTF-8; None if it cannot be decoded."""
         text = self.event.get("body") or ""
         if not isinstance(text, str):
             return None
@@ -252,23 +253,23 @@ class _Arrival:
 
     @cached_property
     def bodies(self) -> list[bytes]:
-        """What the vendor may have signed: the body as it came, unpacked, in another charset."""
+        """The bytes that the vendor may have signed: the body as received, decompressed, or in another charset."""
         body, text = self.body or b"", self.event.get("body")
         handed_on = text if isinstance(text, str) and not self.event.get("isBase64Encoded") else None
         return [body, *others(body, self.headers, handed_on)]
 
     def as_it_came(self, proven: bytes) -> bytes:
-        """Return the bytes to keep: what was only unpacked to be verified is kept packed."""
+        """Return the bytes to store: a body that was only decompressed for verification is stored compressed."""
         body = self.body or b""
         return body if proven == content(body, self.headers) else proven
 
     def delivery(self, body: bytes) -> Delivery:
-        """Return it with these bytes."""
+        """Return the delivery with these bytes."""
         return Delivery(body, self.headers, self.token)
 
 
 class _PerMinute:
-    """Allows something a number of times a minute, for each connection."""
+    """Allows something ``most`` times per minute and connection."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = most
@@ -276,7 +277,7 @@ class _PerMinute:
         self._at: dict[str, list[float]] = {}
 
     def allows(self, connection: str) -> bool:
-        """Return whether it may be done once more now, and count it."""
+        """Return whether it is allowed once more now, and count it."""
         now = self._clock()
         recent = [at for at in self._at.get(connection, []) if now - at < 60]
         allowed = len(recent) < self._most
@@ -285,9 +286,10 @@ class _PerMinute:
 
 
 def _without_secrets(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> dict[str, str]:
-    """Return the headers to keep: none that is, or holds, a secret; whatever header the vendor was told to use.
+    """Return the headers to store, with every value hidden that is or contains a secret.
 
-    Where the delivery says the secret itself, its proof is kept, so that the delivery can be verified again.
+    If a delivery carries the secret in plain text, an HMAC keyed with it is stored instead, so that the delivery can be
+    verified again.
     """
     from dossier.masks import repeats  # noqa: PLC0415 -- not for an import that every cold start pays for
 
@@ -306,10 +308,6 @@ def _without_secrets(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> 
 
 def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value if name in _HARMLESS else HIDDEN for name, value in headers.items()}
-
-
-def _plain(name: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in name[:_LONGEST_NAME])
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What the steps that talk to a vendor share: the case's view, and driving a flow with its raw answers kept."""
+"""What the steps share: the case's view, and driving a vendor's flow while its raw answers are stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
 LONGEST_PAUSE = 30
-"""Seconds until a step that met trouble is tried again, at most (its retrier, ``infra/state_machine.py``)."""
+"""Most seconds until the state machine retries a step that failed (``infra/state_machine.py``)."""
 SOON = f"Next attempt within {LONGEST_PAUSE} s"
 OVER = " is over"
 """After the name of a collection of which nothing is published."""
@@ -34,19 +34,19 @@ _COMPLETED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 class Count(Protocol):
-    """Counts something (``observe.count``)."""
+    """Counts metrics (``observe.count``)."""
 
     def __call__(self, name: str, value: int = 1, **dimensions: str) -> None:
-        """Count ``value`` of what is called ``name``."""
+        """Add ``value`` to the metric ``name``."""
 
 
 def uncounted(name: str, value: int = 1, **dimensions: str) -> None:
-    """Count nothing: where nobody collects metrics."""
+    """Count nothing, if no metrics are collected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything a step needs to work on cases; filled in ``bootstrap``."""
+    """Everything a step needs to work on cases; ``bootstrap`` creates it."""
 
     cases: Cases
     objects: Objects
@@ -58,9 +58,9 @@ class Desk:
     connection_of: Callable[[str], Connection]
     vendor_of: Callable[[str], Vendor]
     patience: float = 0.5
-    """How long, in seconds, a step waits inside the function for a free slot before it comes back another time."""
+    """Seconds that a step waits for a free slot before it fails and is retried."""
     rivalry: timedelta = timedelta(seconds=120)
-    """How long a look-up that cannot tell waits for other requests in flight to be settled first."""
+    """How long an inconclusive look-up waits for other requests in flight to settle."""
     count: Count = uncounted
 
     def load(self, connection: str, reference: str, collection: str = "") -> Job:
@@ -74,9 +74,10 @@ class Desk:
         return self._job(self.cases.get(connection, reference), collection)
 
     def load_artifact(self, connection: str, reference: str, index: int, collection: str = "") -> Job:
-        """Return a case with its record and one artifact of a collection, if it has that one, as all that was read.
+        """Return a case with only its record and one artifact of a collection.
 
-        Each of ten thousand downloads costs the same by this; to read the whole case for each costs millions of reads.
+        Each of ten thousand downloads costs the same this way; reading the whole case each time would be millions of
+        reads.
 
         Raises:
             InvalidCaseError: there is no such case.
@@ -93,23 +94,23 @@ class Desk:
         name = case.record.connection
         try:
             settings = self.connection_of(name)
-        except InvalidCaseError as error:  # there is a case: the connection was removed while it ran
+        except InvalidCaseError as error:  # the connection was removed while its case ran
             raise ConfigurationError(
-                f'connection "{name}" is in the settings no longer: deploy it again, then run `dossier redrive`'
+                f'connection "{name}" is no longer in the settings: deploy it again, then run `dossier redrive`'
             ) from error
         return Job(self, case, settings, self.vendor_of(settings.vendor), collection)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A case at hand."""
+    """A case with its connection, its vendor and the collection that a step works on."""
 
     desk: Desk
     case: Case
     connection: Connection
     vendor: Vendor
     collection: str = ""
-    """The collection that it is for (empty: the first); what a later one reads is kept apart until it is published."""
+    """The collection (empty: the first); a later one is stored separately until it is published."""
 
     @property
     def label(self) -> str:
@@ -141,9 +142,9 @@ class Job:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Have ``dossier status`` say what keeps a step from getting on, from its first error until it is done.
+        """Show a step's retryable error in ``dossier status`` until the step succeeds.
 
-        The same trouble is written down once, however often the step is tried.
+        The same trouble is stored once, however often the step is retried.
         """
         record = self.case.record
         names, before = (record.connection, record.reference), record.trouble
@@ -151,7 +152,7 @@ class Job:
             yield
         except RetryableError as error:
             found = trouble_of(error, vendor=type(self.vendor).__name__, at=now(), before=before)
-            if found is not None and not isinstance(error, ThrottledError):  # which names its time itself
+            if found is not None and not isinstance(error, ThrottledError):  # its text has a time already
                 found = found.model_copy(update={"text": f"{found.text}. {SOON}"})
             if found is not None and (before is None or found.kind != before.kind):
                 self.desk.cases.change(*names, trouble=found.model_dump())
@@ -160,11 +161,11 @@ class Job:
             self.desk.cases.change(*names, trouble=None)
 
     def run(self, flow: Flow[_T], *, hide: Sequence[str] = ()) -> _T:
-        """Drive a flow; the raw answers it wants kept go to the case's ``vendor/`` folder.
+        """Drive a flow; store the raw answers that it names in the case's ``vendor/`` folder.
 
         Args:
-            flow: what a vendor adapter's method returned.
-            hide: what must be read, kept and told by nobody, should the vendor repeat it.
+            flow: the flow of a vendor adapter's method.
+            hide: strings to redact from the vendor's responses.
 
         """
 
@@ -174,12 +175,12 @@ class Job:
         return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
 
     def look_up(self, what: str, flow: Flow[_T], *, since: datetime | None = None) -> _T:
-        """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try goes on from there.
+        """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try continues from there.
 
         Args:
-            what: names the look-up among those of the case.
-            flow: what a vendor adapter's method returned.
-            since: from when on what the look-ups of other cases have read may be used.
+            what: names the look-up within the case.
+            flow: the flow of a vendor adapter's method.
+            since: answers that other cases' look-ups read at or after this time may be used.
 
         """
         lookup = self.desk.lookup_of(self.case.record.connection, self.case.record.reference, what)
@@ -191,7 +192,7 @@ class Job:
         return self.desk.limiter.lease(self.connection, holder, patience=self.desk.patience)
 
     def keep(self, what: str, body: bytes) -> None:
-        """Store a raw answer of the vendor; one that differs from its guide is counted, and changes nothing else."""
+        """Store a raw answer of the vendor, and count differences from its guide."""
         record = self.case.record
         self.desk.objects.write(vendor_key(record.connection, record.reference, what, self.collection), body)
         drift = drift_of(body, documented_for(what, self.vendor.documented))
@@ -201,7 +202,7 @@ class Job:
 
 
 def _without(flow: Flow[_T], hide: Sequence[str]) -> Flow[_T]:
-    """Drive a flow whose replies have lost what is to be hidden."""
+    """Drive a flow, and redact strings from its replies."""
     try:
         request = next(flow)
         while True:
