@@ -122,8 +122,9 @@ def sniff(head: bytes, name: str, tail: bytes = b"") -> str:
         return WEBP if head[8:12] == b"WEBP" else UNKNOWN
     if head[4:8] == b"ftyp":
         return _boxed(head)
-    if head.startswith(b"BM"):
-        return BMP if _is_bitmap(head) else UNKNOWN
+    if head.startswith(b"BM"):  # a bitmap has two headers; text may begin with "BM" too
+        bitmap = head[6:10] == bytes(4) and int.from_bytes(head[14:18], "little") in _BITMAP_HEADS
+        return BMP if len(head) >= 18 and bitmap else UNKNOWN
     return PDF if not _foreign(head) and _is_late_pdf(head, tail) else UNKNOWN
 
 

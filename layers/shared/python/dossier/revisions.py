@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,8 +161,9 @@ def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]
 def _fields(result: Result) -> dict[str, Any]:
     """Return the values of all fields, of the case and its documents, by key."""
     found: dict[str, list[Any]] = {}
-    for each in _all_fields(result):
-        found.setdefault(each.key, []).append(_told(each.model_dump(mode="json"), numbers=True))
+    for fields in (result.fields, *(document.fields for document in result.documents)):
+        for each in fields:
+            found.setdefault(each.key, []).append(_told(each.model_dump(mode="json"), numbers=True))
     return {key: _told(values) for key, values in found.items()}
 
 

@@ -94,7 +94,9 @@ def meaning(value: Any) -> Meaning:
         except InvalidOperation:  # the exponent is out of range
             return Meaning("number")
     text = value.strip().replace("\u2212", "-") if isinstance(value, str) else ""  # the minus of typography
-    known = _boolean(text) or _number(text) or _date(text) or _amount(text) if 0 < len(text) <= LONGEST else None
+    if text.lower() in {"true", "false"}:
+        return Meaning("boolean", text.lower() == "true")
+    known = _number(text) or _date(text) or _amount(text) if 0 < len(text) <= LONGEST else None
     return known or Meaning("text")
 
 

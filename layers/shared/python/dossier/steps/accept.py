@@ -138,8 +138,7 @@ def accept(
         updated_at=at,
     )
     collects = [*case.document_ids] or ([case.case_id] if case.case_id and not documents else [])
-    if case.document_ids:
-        _check_owners(case, intents)
+    _check_owners(case, intents)
     _check_former(case, connection, cases)
     try:
         other = cases.claim(record, resume=case.resume)

@@ -159,7 +159,7 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
     if former is not None and (former.size, former.sha256) == (size, sha256):
         return former.model_copy(update={"index": artifact.index, **seen})
     version = job.desk.objects.version_of(key)
-    return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **told})
+    return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **seen})
 
 
 def _says(former: ArtifactRecord, content: str, job: Job) -> bool:

@@ -28,8 +28,6 @@ from dossier.stores.objects import Facts, Stat
 from dossier.stores.queues import DROP, Queues
 
 CASE_FILE = "case.json"
-_MISSPELT = frozenset({CASE_FILE, f"{CASE_FILE}.txt", f"{CASE_FILE}.json"})
-"""What ``case.json`` may become on a system that hides endings, compared without case."""
 LARGEST_CASE_FILE = INPUT_LIMIT
 SETTLED = timedelta(seconds=2)
 """Age after which no more objects arrive with the same second as their time, with a margin for clock differences."""
@@ -284,16 +282,11 @@ def place_of(key: str) -> Place:
     problem = ""
     if any(part in {"", ".", ".."} for part in (connection, *rest)):
         problem = 'a part of its path is empty, "." or "..": drop it under a plain name'
-    elif name != CASE_FILE and name.strip().casefold() in _MISSPELT:
+    elif name != CASE_FILE and _MISNAMED.fullmatch(name.strip().casefold()):
         problem = f'"{name}" is not read: name it {CASE_FILE}, in lower case and without another ending'
     elif name == CASE_FILE and not folder:
         problem = f"{CASE_FILE} describes a folder: drop both as {INBOX}{connection}/<folder>/"
-    return Place(connection or _NOBODYS, folder, name, problem)
-
-
-def _is_called_like(name: str) -> bool:
-    """Whether a name is what a system that hides endings, or another one's habits, make of ``case.json``."""
-    return name != CASE_FILE and _MISNAMED.fullmatch(name.strip().casefold()) is not None
+    return Place(connection or _NO_CONNECTION, folder, name, problem)
 
 
 def reference_of(name: str) -> str:

@@ -297,7 +297,7 @@ def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None
         "result": f"{prefix}result.json",
         "manifest": f"{prefix}manifest.json",
     }
-    return told if changed is None else {**told, "changes": dict(changed)}
+    return content if changed is None else {**content, "changes": dict(changed)}
 
 
 def manifest(

@@ -294,7 +294,7 @@ def _complete(result: Result, job: Job) -> Result:
         "failed_artifacts": [FailedArtifact(name=each.name, error=str(each.error)) for each in lost],
         "completed_at": completed_at or iso(now()),
     }
-    return _judged(result.model_copy(update=told), record.late, completed=job.view.completed)
+    return _judged(result.model_copy(update=added), record.late, completed=job.view.completed)
 
 
 def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:

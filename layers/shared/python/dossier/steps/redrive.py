@@ -114,13 +114,9 @@ def resume(connection: str, reference: str, *, cases: Cases, executions: Executi
         )
     if record.committed is not None:
         raise InvalidCaseError(
-            f"a revision of case {reference} is being published: send it back to work once `dossier status` shows it"
+            f"a revision of case {reference} is being published: redrive it once `dossier status` shows the revision"
         )
-    return _start(case, {**case_input(record, case.documents, bucket), "resume": True}, executions)
-
-
-def _start(case: Case, data: dict[str, Any], executions: Executions) -> str:
-    record = case.record
+    data = {**case_input(record, case.documents, bucket), "resume": True}
     for attempt in range(record.attempt + 1, record.attempt + 1 + NAMES):
         name = execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
         if executions.status(executions.arn_of(name)) in {None, "RUNNING"}:

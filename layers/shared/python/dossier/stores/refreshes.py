@@ -30,7 +30,8 @@ class Refreshes:
         """Count a request to collect the case again."""
         pk = case_key(connection, reference)
         self._table.add(pk, _SK, "asked", 1, when=_ANY)
-        self._index(connection, reference)
+        absent = Attr("pk").exists() & Attr("gsi_pk").not_exists()
+        self._table.update(pk, _SK, _indexed(connection, reference, iso(now())), when=absent)
         return self.find(connection, reference)
 
     def see(self, connection: str, reference: str) -> None:

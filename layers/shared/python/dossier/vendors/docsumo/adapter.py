@@ -286,19 +286,16 @@ class Docsumo:
             return ()  # no workflow produces anything from the documents
         files = yield from _files(case, connection)
         listed = {each.id: each for each in files if each.id}
-        named = sorted((each.name or id_, id_) for id_, each in listed.items())
-        return tuple(
-            Artifact(
-                name,
-                id_,
-                mimetypes.guess_type(name)[0],
-                _said(listed[id_]),
-                _unfinished(listed[id_]),
-                tells=not listed[id_].raw.keys().isdisjoint(TELLING),
-            )
-            for name, id_ in named
-            if _matches(name, connection.artifacts.include)
-        )
+        artifacts: list[Artifact] = []
+        for name, file_id in sorted((each.name or file_id, file_id) for file_id, each in listed.items()):
+            if not any(fnmatchcase(name, pattern) for pattern in connection.artifacts.include):
+                continue
+            file = listed[file_id]
+            facts = {key: file.raw[key] for key in SAID if key in file.raw}
+            unfinished = None if is_processed(file) else f'{UNFINISHED} (the vendor says "{file.status}")'
+            tells = not file.raw.keys().isdisjoint(TELLING)
+            artifacts.append(Artifact(name, file_id, mimetypes.guess_type(name)[0], facts, unfinished, tells=tells))
+        return tuple(artifacts)
 
     def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
         """Request a file's temporary URL and return it byte for byte (guide 2, step 2).

@@ -13,6 +13,7 @@ from dossier.http import Flow
 from dossier.lost import proves, reaches_back
 from dossier.models import iso, moment, now
 from dossier.ports import Intent, Seen, never
+from dossier.replies import read_object
 from dossier.stamps import Stamp, by_our_clock, newest_first
 from dossier.vendors.docsumo import replies, requests
 from dossier.vendors.docsumo.replies import Entry, File
@@ -286,7 +287,7 @@ def _past(found: Sequence[Entry], age: timedelta | None) -> bool:
         return False
     # The vendor's clock is no earlier than its latest entry, and runs as fast as ours.
     stamps = [each.modified for each in found]
-    latest, last = stamps[len(stamps) // _WRONG], stamps[-1]
+    latest, last = stamps[len(stamps) // _ODD], stamps[-1]
     return newest_first(stamps) and bool(latest and last and last.before(latest.less(age)))
 
 

@@ -66,7 +66,7 @@ def read_result(
         reason = f'the case was {UNFINISHED} (the vendor says "{entry.status or entry.stage_id}")'
     partly = bool(errors) or (not finished and triggered)
     ended: Ended = "failed" if failed or wholly else "completed_with_failures" if partly else "completed"
-    said = _after(_data(raw.get(AFTER)), entry, since=case.completed)
+    latest = _after(_data(raw.get(AFTER)), entry, since=case.completed)
     return Result(
         case_id=case.case_id,
         vendor_status=entry.status if entry else None,
@@ -84,12 +84,6 @@ def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
     """Return when the vendor says that it changed the case last, as it writes that."""
     said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id), since=case.completed)
     return str(said.raw["modified_date"]) if said is not None and said.modified is not None else None
-
-
-def _unfinished(document: DocumentResult) -> DocumentResult:
-    """Say of a document on which the vendor still works, or has not begun to, that it is not finished."""
-    still = _word(document.status) in replies.PROCESSING | replies.WAITING
-    return document.model_copy(update={"error": UNFINISHED}) if still and not document.error else document
 
 
 def _files(raw: Mapping[str, bytes]) -> list[File]:

@@ -60,7 +60,7 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
         name=(short(text(answer.get("name")) or "") if not document.key and not document.ref else "") or document.name,
         status=state.status or document.status,
         error=f"{UNFINISHED}: DocuStack processes it again" if again else error if failed else None,
-        fields_extracted=told,
+        fields_extracted=extracted,
         fields=fields,
     )
 
