@@ -103,7 +103,7 @@ def test_a_document_whose_key_is_disabled_says_so() -> None:
     [
         ("NoSuchKey", 404, "does not exist: upload it first"),
         ("NoSuchVersion", 404, "does not exist: upload it first"),
-        ("NoSuchBucket", 404, "does not exist, and neither does its bucket"),
+        ("NoSuchBucket", 404, "does not exist, because its bucket does not exist"),
         ("MethodNotAllowed", 405, "it is deleted: upload it again"),
         ("InvalidObjectState", 403, "it is archived: restore it"),
         ("PermanentRedirect", 301, "another Region: copy it"),
