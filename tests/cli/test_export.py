@@ -39,7 +39,10 @@ def field(value: str | None, **more: Any) -> dict[str, Any]:
 
 
 def test_each_field_is_a_row(completed: Dossier) -> None:
-    """The fields of result.json, with the case's names in each row; the only document's are the case's too, and once."""
+    """The fields of result.json, with the case's names in each row.
+
+    DocuStack's only document has its fields twice in there, as its own and as the case's: they are exported once.
+    """
     result = json.loads(completed.cloud.app.objects.read("cases/invoices/INV-1/result.json") or b"")
     (document,) = result["documents"]
     wanted = document["fields"]
