@@ -27,8 +27,10 @@ MAX_BYTES = 1_048_576
 HIDDEN = "(hidden)"
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is looked for in headers: a shorter one is found in any text."""
-_HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host"})
-"""Headers that are kept of a delivery to no connection: any other may hold a secret that nobody knows here."""
+PROBE = "x-dossier-probe"
+"""The header of the unsigned delivery that ``dossier doctor`` sends, and finds again by its value."""
+_HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host", PROBE})
+"""Headers that are stored as they are, also where no known secret fits: any other may hold an unknown secret."""
 _LONGEST_NAME = 64
 _STAND_IN = Rule("hmac-sha256-hex", "x-signature")
 
