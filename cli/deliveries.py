@@ -19,13 +19,12 @@ from dossier.models import now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.steps.wake import NOT_OURS
+from dossier.steps.webhook import PROBE
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
 REPLAYED = "replayed"
 """The verdict of a refused delivery that was applied once a secret proved it."""
 VERDICTS = ("accepted", "refused", REPLAYED, NOT_OURS)
-PROBE = "x-dossier-probe"
-"""The header of the unsigned delivery that ``dossier doctor`` sends."""
 PROBE_BODY = b"{}"
 _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

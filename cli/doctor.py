@@ -18,7 +18,7 @@ import httpx
 from botocore.exceptions import ClientError
 
 from cli import secrets
-from cli.deliveries import PROBE, PROBE_BODY, is_probe
+from cli.deliveries import PROBE_BODY, is_probe
 from cli.errors import CommandError, explain
 from cli.output import Output
 from cli.status import current_note
@@ -30,6 +30,7 @@ from dossier.errors import DossierError, StrayAnswerError, ThrottledError, Vendo
 from dossier.models import INBOX, CaseStatus, iso, now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
+from dossier.steps.webhook import PROBE
 from dossier.stores import s3
 from dossier.stores.cases import CaseRecord
 from dossier.stores.evidence import Evidence, id_of

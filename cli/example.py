@@ -18,6 +18,8 @@ from dossier.steps.sources import SHARED
 DOCUMENT = "dossier-example.pdf"
 """The example's document, in the bucket's ``uploads/``."""
 _TITLE = "case_title"
+_LOCAL_CREDENTIALS = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
+"""What the AWS CLI needs for the local AWS, where nobody has set up credentials."""
 
 
 def example(out: Output, where: Target, connection: str) -> None:
@@ -88,8 +90,9 @@ def _case(where: Target, connection: str, key: str, options: dict[str, OptionVal
 def _ways(where: Target, connection: str, case: dict[str, Any]) -> dict[str, list[str]]:
     arn, region = where.state_machine_arn, where.region
     place = ["--region", region, *(["--endpoint-url", where.endpoint_url] if where.endpoint_url else [])]
-    start = ["aws", "stepfunctions", "start-execution", "--state-machine-arn", arn]
-    copy = ["aws", "s3", "cp", "FILE.pdf", f"s3://{where.bucket}/{INBOX}{connection}/FILE.pdf"]
+    aws = f"{_LOCAL_CREDENTIALS} aws" if where.endpoint_url else "aws"
+    start = ["stepfunctions", "start-execution", "--state-machine-arn", arn]
+    copy = ["s3", "cp", "FILE.pdf", f"s3://{where.bucket}/{INBOX}{connection}/FILE.pdf"]
     console = (
         [f"the local AWS has no console; in an AWS account, open state machine {arn}"]
         if where.endpoint_url
@@ -98,7 +101,7 @@ def _ways(where: Target, connection: str, case: dict[str, Any]) -> dict[str, lis
     follow = f"dossier status {case['reference']} --connection {connection}"
     return {
         "console": [*console, "press Start execution, paste the input above, press Start execution", follow],
-        "aws_cli": [shlex.join([*start, *place, "--input", json.dumps(case)]), follow],
+        "aws_cli": [f"{aws} {shlex.join([*start, *place, '--input', json.dumps(case)])}", follow],
         "dossier": [f"dossier submit {connection} FILE.pdf --wait"],
-        "drop": [shlex.join([*copy, *place])],
+        "drop": [f"{aws} {shlex.join([*copy, *place])}"],
     }

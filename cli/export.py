@@ -55,7 +55,11 @@ def export(out: Output, where: Target, *, connection: str | None, since: str | N
 
 
 def rows_of(record: CaseRecord, result: Result) -> Iterator[dict[str, Any]]:
-    """Yield a row by column name for each field of a result: the case's own, then those of each document."""
+    """Yield a row by column name for each field of a result: the case's own, then those of each document.
+
+    A case of one document has that document's fields as its own too (DocuStack): each is one row, the document's, so
+    that a sum over the rows counts no amount twice.
+    """
     case = {
         "connection": record.connection,
         "reference": record.reference,
@@ -66,7 +70,8 @@ def rows_of(record: CaseRecord, result: Result) -> Iterator[dict[str, Any]]:
         "collected_at": result.collected_at,
         "submitted_at": record.submitted_at,
     }
-    parts: list[tuple[dict[str, Any], list[FieldValue]]] = [({}, result.fields)]
+    own = [] if result.fields in [each.fields for each in result.documents] else result.fields
+    parts: list[tuple[dict[str, Any], list[FieldValue]]] = [({}, own)]
     for each in result.documents:
         document = {"document": each.name, "document_id": each.document_id, "document_status": each.status}
         parts.append((document, each.fields))

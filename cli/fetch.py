@@ -50,6 +50,7 @@ def fetch(
     if directory.exists() and not directory.is_dir():
         raise BadUsageError(f"{directory} is not a folder")
     record = find(where, reference, connection).record
+    _require_no_other_case(directory, record)
     prefix = folder(record.connection, record.reference)
     if not record.status.final and not record.revision:
         raise CommandError(f"case {reference} has no results yet: it is {record.status.value}")
@@ -77,6 +78,23 @@ def fetch(
         out.line(str(file["path"]))
     which = f" (revision {revision})" if revision else f" ({record.status.value})"
     out.progress(f"fetched {counted(len(files), 'file')} of case {reference}{which}")
+
+
+def _require_no_other_case(directory: Path, record: CaseRecord) -> None:
+    """Check that the folder holds no other case: its result would be replaced, and its artifacts would stay.
+
+    Raises:
+        BadUsageError: the folder has the result of another case.
+
+    """
+    try:
+        found = json.loads((directory / "result.json").read_bytes())
+        there = (found["connection"], found["reference"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if there != (record.connection, record.reference):
+        other = clean(" / ".join(str(each) for each in there))
+        raise BadUsageError(f"{directory} has the results of another case ({other})", fix="give another folder")
 
 
 @dataclass(frozen=True, slots=True)

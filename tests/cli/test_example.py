@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
-from cli.example import DOCUMENT, page
+from cli.example import DOCUMENT, example, page
+from cli.output import Output
+from cli.target import find
 from dossier import media
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
@@ -51,6 +54,20 @@ def test_the_printed_command_has_the_same_input(accepting: Dossier) -> None:
     assert {"case_title", "trigger_workflow"} <= {each["option"] for each in document["options"]}
     assert document["console"][0].startswith("open https://")
     assert document["drop"][0].startswith("aws s3 cp FILE.pdf s3://artifacts/inbox/claims/")
+
+
+def test_commands_for_the_local_aws_have_its_credentials(
+    accepting: Dossier, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine without an AWS account has none, and the AWS CLI sends nothing without; a real account's stay out."""
+    local = replace(find(), endpoint_url="http://127.0.0.1:4566")
+    example(Output(as_json=True), local, "invoices")
+    document = json.loads(capsys.readouterr().out)
+    for command in (document["aws_cli"][0], document["drop"][0]):
+        words = shlex.split(command)
+        assert words[:3] == ["AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "aws"]
+        assert words[words.index("--endpoint-url") + 1] == "http://127.0.0.1:4566"
+    assert "AWS_SECRET" not in accepting("example", "invoices").stdout
 
 
 def test_the_example_is_completed(dossier: Dossier) -> None:

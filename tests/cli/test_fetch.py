@@ -60,6 +60,26 @@ def test_fetching_again_replaces(completed: Dossier, tmp_path: Path) -> None:
     assert not list((tmp_path / "results").rglob("*.part"))
 
 
+def test_a_folder_of_another_case_stays_as_it_is(completed: Dossier, invoice: Path, tmp_path: Path) -> None:
+    """Two cases in one folder would be the result of one beside the artifacts of the other."""
+    folder = tmp_path / "results"
+    assert completed("fetch", "INV-1", folder).exit_code == 0
+    before = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    assert completed("submit", "claims", invoice, "--reference", "INV-2", "--wait").exit_code == 0
+    result = completed("fetch", "INV-2", folder)
+    assert result.exit_code == 2
+    assert f"{folder} has the results of another case (invoices / INV-1): give another folder" in result.stderr
+    assert {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()} == before
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b'{"reference": "INV-9"}'])
+def test_a_result_json_that_is_no_cases_is_replaced(completed: Dossier, tmp_path: Path, body: bytes) -> None:
+    """Only another case's result keeps a folder from being used."""
+    (tmp_path / "result.json").write_bytes(body)
+    assert completed("fetch", "INV-1", tmp_path).exit_code == 0
+    assert json.loads((tmp_path / "result.json").read_bytes())["reference"] == "INV-1"
+
+
 def test_a_damaged_file_is_not_kept(completed: Dossier, tmp_path: Path) -> None:
     """A file that is not what the manifest says is an error, and not on disk."""
     completed.cloud.put(f"{PREFIX}result.json", b'{"status": "forged"}')

@@ -30,7 +30,7 @@ from dossier import errors, vendors
 from dossier.errors import DossierError
 from dossier.http import Effect, Reply, Request
 from dossier.models import Document, OptionValue
-from dossier.ports import Artifact, CaseView, Intent, Progress, Seen, Uploaded, Vendor
+from dossier.ports import Artifact, CaseView, Found, Intent, Progress, Seen, Uploaded, Vendor
 from dossier.settings import Connection
 from tests.flows import EVENTS, document, drive, reply
 
@@ -371,8 +371,13 @@ def documented_errors(suite: Suite, exchange: Exchange) -> None:
             ):
                 value, error = suite.spoilt(exchange, number, instead)
                 if number in exchange.spares and error is None:
-                    assert error_type not in {errors.UnauthorizedError, errors.ThrottledError}
-                    assert not all(each.finished for each in _progress(value))
+                    assert error_type is not errors.UnauthorizedError
+                    stopped = isinstance(value, Found) and value.rest is not None
+                    assert (
+                        stopped
+                        if error_type is errors.ThrottledError
+                        else not all(each.finished for each in _progress(value))
+                    )
                     continue
                 unanswerable = exchange.call == "find_uploaded" and wanted is errors.VendorRejectedError
                 if unanswerable and isinstance(error, errors.NeedsAttentionError):

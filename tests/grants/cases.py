@@ -97,7 +97,9 @@ class Cases(Stage):
         self.ask_again(names)
         self.prove("publish", {**names, "collection": "u1"})
         self._stop()
+        # A refresh that fails once it has collected, and somebody who asked meanwhile.
         self.call("accept", execution({**names, "refresh": 2}, "refresh-2"))
+        self.call("collect", {**names, "collection": "u2"})
         self.prove("fail", failure({**names, "refresh": 2}, name="refresh-2"), before=lambda: self.ask_again(names))
         self._stop()
         # A case that the version before has completed, and that has changed since.

@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from local.home import Home, LocalError, LocalState, require_free_port
 from local.processes import Process
+from tests.machine import ROOT
 
 
 def test_the_environment_picks_folder_and_ports(tmp_path: Path) -> None:
@@ -21,6 +23,19 @@ def test_the_environment_picks_folder_and_ports(tmp_path: Path) -> None:
         "http://127.0.0.1:5002",
     )
     assert (usual.folder.name, usual.local_port, usual.sandbox_port) == (".dossier", 4566, 4780)
+
+
+def test_the_documentation_names_the_variables_with_their_defaults() -> None:
+    """A second local AWS beside the first one needs all three, and no command's help names them."""
+    page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(DOSSIER_\w+)` \| `([^`]+)`", page, re.MULTILINE))
+    usual = Home.from_environment({})
+    assert rows == {
+        "DOSSIER_HOME": usual.folder.name,
+        "DOSSIER_LOCAL_PORT": str(usual.local_port),
+        "DOSSIER_SANDBOX_PORT": str(usual.sandbox_port),
+    }
+    assert Home.from_environment(rows | {"DOSSIER_HOME": str(usual.folder)}) == usual
 
 
 @pytest.mark.parametrize("text", ["none", "0", "70000", "-1"])

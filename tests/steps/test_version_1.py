@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from dossier.models import CaseStatus
 from dossier.result import read_stored
 from tests.conftest import Cloud
 from tests.machine import World, samples
 from tests.meter import Meter
+from tests.steps.answering import answering, json_answer
 from tests.steps.updates import stray
 from tests.version1 import CASE, STORED, put_version_1
 
@@ -49,12 +51,15 @@ def test_a_standing_answer_without_its_digest_is_read_as_the_role_allows(cloud: 
     """
     meter = Meter()
     meter.attach(cloud.session)
-    world = World(cloud)
+    world, said = World(cloud), {"read_at": "2026-01-01T00:00:00Z"}
+    dated: Any = lambda request, told: json_answer(request, {**told.json(), **said})  # noqa: E731
+    answering(world, "/api/v1/documents/", dated)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
     [answer] = cloud.app.cases.get("invoices", "R-1").artifacts
     assert answer.content
     assert answer.version_id
     cloud.app.cases.put_artifact("invoices", "R-1", answer.model_copy(update={"content": ""}))
+    said["read_at"] = "2026-01-02T00:00:00Z"  # other bytes, and the same answer
     meter.calls.clear()
     assert world.refresh("invoices", "R-1")
     assert ("", "s3:GetObject", f"object:{answer.key}") in meter.calls

@@ -101,6 +101,23 @@ def test_the_shipped_file_is_valid() -> None:
         ),
         ('{docsumo}casetype_id = "c"\npoll = { every = 0 }', "[a] poll.every: must be greater than 0"),
         ('{docsumo}casetype_id = "c"\nlimits = 5', "[a] limits: must be "),
+        ('{docsumo}casetype_id = "c"\npoll = { deadline = "5d" }', "[a] poll.deadline: must be a valid number (line"),
+        (
+            '{docsumo}casetype_id = "c"\nlimits = { requests_per_second = 0 }',
+            "[a] limits.requests_per_second: must be greater than 0",
+        ),
+        (
+            '{docsumo}casetype_id = "c"\ndone = { status = "processed" }',
+            '[a] done.status: must be a list, such as ["one", "two"] (line',
+        ),
+        (
+            '{docsumo}casetype_id = "c"\nstorage_hosts = "storage.test"',
+            '[a] storage_hosts: must be a list, such as ["one", "two"] (line',
+        ),
+        (
+            '[a]\nvendor = "ombudsman"\nbase_url = "https://x.example"\ntenant = ""',
+            "[a] tenant: must not be empty (line",
+        ),
         (
             '{docsumo}casetype_id = "c"\nlimits = { artifact_bytes = 9, case_bytes = 8 }',
             "[a] limits: artifact_bytes is larger than case_bytes: a case needs room for at least one artifact",

@@ -34,6 +34,13 @@ LAYER_FILE = "connections.json"
 """The file in that package, written by :func:`dump`."""
 
 _SECRET_KEYS = frozenset({"api_key", "apikey", "key", "password", "secret", "secrets", "token", "webhook_secrets"})
+_PLAIN = {
+    "float_parsing": "must be a valid number",
+    "int_parsing": "must be a valid number",
+    "string_too_short": "must not be empty",
+    "tuple_type": 'must be a list, such as ["one", "two"]',
+}
+"""What pydantic says in Python's words, by the type of the problem; no text has to be longer than one character."""
 
 
 def load_toml(path: Path) -> dict[str, Connection]:
@@ -234,6 +241,8 @@ def _problems(
             near = closest(str(key), _keys(model, parents))
             meant |= {(*parents, near)} if near else set()
     for each in found:
+        if each["type"] == "default_factory_not_called":  # of a key that nobody gave: another key beside it is wrong
+            continue
         if each["type"] != "missing" or not (torn or each["loc"] in meant):
             yield each["loc"], _what(each, model)
 
@@ -246,7 +255,9 @@ def _what(problem: ErrorDetails, model: type[Connection]) -> str:
         return f"unknown key{suggested(str(key), _keys(model, parents))}"
     if problem["type"] == "missing":
         return "missing"
-    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return _PLAIN.get(problem["type"]) or problem["msg"].removeprefix("Value error, ").replace(
+        "Input should be", "must be"
+    )
 
 
 def _keys(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:

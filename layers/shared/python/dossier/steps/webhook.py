@@ -27,8 +27,10 @@ MAX_BYTES = 1_048_576
 HIDDEN = "(hidden)"
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is searched for in headers: a shorter one matches ordinary text."""
-_HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host"})
-"""Headers of a delivery to an unknown connection that are stored; any other may contain a secret."""
+PROBE = "x-dossier-probe"
+"""The header of the unsigned delivery that ``dossier doctor`` sends. Its value identifies the delivery."""
+_HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host", PROBE})
+"""Headers that are stored as they are, also where no known secret fits: any other may contain an unknown secret."""
 _LONGEST_NAME = 64
 _STAND_IN = Rule("hmac-sha256-hex", "x-signature")
 
