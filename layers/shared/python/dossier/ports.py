@@ -35,6 +35,8 @@ class CaseView:
     """When the last upload began, by the vendor's own clock (ISO 8601), where that is known; at the latest."""
     completed: bool = False
     """It has been completed before: what the vendor does since does not undo that."""
+    finished: bool = False
+    """A poll found that the vendor has finished it: one odd status in the collection after it does not undo that."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Why a job failed, by its id, as a delivery says: no truth, but all that some vendors say of it."""
 

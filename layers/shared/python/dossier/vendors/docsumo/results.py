@@ -52,7 +52,7 @@ def read_result(
     found = _files(raw)
     sent = [each for name in raw if name.startswith(UPLOAD) for each in _documents(raw[name])]
     documents = _of_case(case, found, sent) if case.documents else [_of_file(each) for each in found]
-    finished = entry is None or is_done(entry, done) or case.completed
+    finished = entry is None or is_done(entry, done) or case.completed or (case.finished and triggered)
     if not finished and triggered:
         documents = [_unfinished(each) for each in documents]
     failed = entry is not None and gave_up(entry, done)
