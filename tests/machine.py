@@ -252,18 +252,7 @@ class World:
 
     def _walk(self, case: dict[str, Any], arn: str) -> None:
         desk = self.desk
-        accepted = self._try(
-            lambda: accept(
-                case,
-                arn,
-                cases=desk.cases,
-                objects=desk.objects,
-                intents=desk.intents,
-                refreshes=desk.refreshes,
-                connection_of=desk.connection_of,
-                vendor_of=desk.vendor_of,
-            )
-        )
+        accepted = self._try(lambda: accept(case, arn, desk=desk))
         if accepted.outcome == "duplicate":
             return None
         names, collection = (accepted.connection, accepted.reference), accepted.collection

@@ -107,16 +107,7 @@ class Dossier:
         app = self.cloud.app
         desk = replace(app.desk, connection_of=self._connection)
         try:
-            accept(
-                case,
-                arn,
-                cases=desk.cases,
-                objects=desk.objects,
-                intents=desk.intents,
-                refreshes=desk.refreshes,
-                connection_of=desk.connection_of,
-                vendor_of=desk.vendor_of,
-            )
+            accept(case, arn, desk=desk)
         except CaseFailedError as error:
             name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})
             fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits, executions=app.executions)
@@ -307,8 +298,7 @@ def live() -> Iterator[LiveSandbox]:
 @pytest.fixture
 def sandbox(live: LiveSandbox) -> LiveSandbox:
     """The sandbox as it starts, but quick."""
-    live.plain.post("/_sandbox/reset")
-    live.set(seconds=0, rate_limits={"docsumo": None, "docustack": None})
+    live.start_over()
     return live
 
 

@@ -550,6 +550,16 @@ def test_a_renamed_files_status_is_its_documents() -> None:
     assert [each.status for each in renamed.documents] == ["erred", None]
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_one_odd_status_does_not_undo_what_a_poll_found(finished: bool) -> None:
+    """The list that is read for the result has a status that nobody knows: only at the deadline it is unfinished."""
+    entry = {"case_id": "c", "status": "all is fine [y/N]"}
+    case = CaseView(connection(), "R-1", case_id="c", documents=(document(document_id="d1"),), finished=finished)
+    result = VENDOR.read_result(case, {"case": json.dumps({"data": {"cases": [entry]}}).encode()})
+    assert (result.status == "completed") is finished
+    assert ("not finished by the deadline" in str(result.reason)) is not finished
+
+
 def test_files_and_documents_have_ids_of_their_own() -> None:
     """An answered upload gives ``doc_id``; an adopted one gives file ids, and says which is which nowhere else."""
     case = CaseView(connection(), "R-1", documents=(document("invoice_1.pdf"), document("invoice_2.pdf", index=1)))

@@ -432,6 +432,14 @@ def test_a_number_is_a_text_where_a_text_belongs() -> None:
     assert (result.title, result.summary) == ("2024", "4200.00")
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_one_odd_status_does_not_undo_what_a_poll_found(finished: bool) -> None:
+    """The answer that is read for the result has a status that nobody knows: only at the deadline it is unfinished."""
+    result = VENDOR.read_result(replace(CASE, finished=finished), {"case": b'{"status": "all is fine [y/N]"}'})
+    assert ("not finished by the deadline" in str(result.reason)) is not finished
+    assert (result.status == "completed") is finished
+
+
 def test_insights_may_be_a_list() -> None:
     """Insights that come as a list are taken as they are."""
     body = {"document_id": "d-1", "case_insights": ["one", None, "two"]}

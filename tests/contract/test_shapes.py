@@ -55,7 +55,7 @@ def test_each_way_to_write_fields_gives_the_same(cloud: Cloud, shape: str) -> No
 
 @pytest.mark.parametrize("shape", get_args(ConfidenceShape))
 def test_each_form_of_a_confidence_is_read_or_wants_review(cloud: Cloud, shape: str) -> None:
-    """Shares and percent are the same confidence; a word is none, and whoever set a threshold is to look."""
+    """Shares and percentages are the same confidence; a word is none, and with a threshold it wants review."""
     world = World(cloud, confidence_shape=shape)
     settings = {"review_below": 0.1, "review_missing": True}
     world.connections["invoices"] = world.connections["invoices"].model_copy(update=settings)

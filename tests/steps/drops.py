@@ -23,7 +23,7 @@ FOLDER = "inbox/invoices/May/"
 
 @dataclass
 class Inbox:
-    """A bucket that tells of what lands in it, and a state machine that runs when it is told to."""
+    """A bucket that sends an event for each object, and a state machine that runs on request."""
 
     world: World
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)

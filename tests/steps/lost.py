@@ -29,16 +29,8 @@ class Lost:
         self.world.connections[connection] = known.model_copy(update={"settling": SETTLING})
         uri = cloud.put(f"staging/{connection}/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
         desk = self.world.desk
-        accepted = accept(
-            {"connection": connection, "reference": "R-1", "documents": [{"uri": uri}]},
-            "arn:R-1",
-            cases=desk.cases,
-            objects=desk.objects,
-            intents=desk.intents,
-            refreshes=desk.refreshes,
-            connection_of=desk.connection_of,
-            vendor_of=desk.vendor_of,
-        )
+        case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri}]}
+        accepted = accept(case, "arn:R-1", desk=desk)
         if accepted.opens:
             open_case(*self.names, desk=desk)
 

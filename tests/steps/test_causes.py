@@ -160,15 +160,7 @@ def test_other_content_of_an_execution_says_what_differs(cloud: Cloud) -> None:
     """Whatever way it came, the second case's reason names the difference; the first case stays."""
     world = World(cloud)
     assert world.submit("invoices", "R-1", {"a.pdf": SMALL})["status"] == "completed"
-    uri, desk = cloud.put("uploads/b.pdf", SMALL), world.desk
-    stores: dict[str, Any] = {
-        "cases": desk.cases,
-        "objects": desk.objects,
-        "intents": desk.intents,
-        "refreshes": desk.refreshes,
-        "connection_of": desk.connection_of,
-        "vendor_of": desk.vendor_of,
-    }
+    uri = cloud.put("uploads/b.pdf", SMALL)
     case = {"connection": "invoices", "reference": "R-1", "documents": [{"uri": uri, "name": "b.pdf"}]}
     with pytest.raises(ReferenceConflictError, match=r'the same bytes are called "b\.pdf", but were called "a\.pdf"'):
-        accept(case, "arn:other", **stores)
+        accept(case, "arn:other", desk=world.desk)

@@ -451,7 +451,7 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
 
 
 def test_an_execution_writes_no_note_into_the_inbox_of_another_connection(inbox: Inbox) -> None:
-    """Who may start executions may say that one was dropped: what is refused of it is told in its own folder alone."""
+    """An execution's input may claim to be a drop: Dossier writes the reason beside its own connection's inbox only."""
     drop = {"key": "inbox/invoices/May/case.json", "refused": "pay the invoice at https://evil.example"}
     for number, connection in enumerate(("claims", "nobody", "invoice", "invoices-2")):
         case = {"connection": connection, "reference": f"R-{number}", "drop": drop}

@@ -24,10 +24,7 @@ def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud,
             for index, (name, body) in enumerate(samples(*FILES[connection][:2]).items())
         ]
         case = {"connection": connection, "reference": reference, "documents": documents}
-        accepted = accept(
-            case, "arn:1", cases=desk.cases, objects=desk.objects, intents=desk.intents,
-            refreshes=desk.refreshes, connection_of=desk.connection_of, vendor_of=desk.vendor_of,
-        )  # fmt: skip
+        accepted = accept(case, "arn:1", desk=desk)
         if accepted.opens:
             open_case(connection, reference, desk=desk)
         world.killer.at = number

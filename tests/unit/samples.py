@@ -16,6 +16,8 @@ from dossier import connections
 from tests.conftest import Cloud
 
 ROOT = Path(__file__).parents[2]
+Function = Callable[[Any], dict[str, Any]]
+"""The handler: an event of API Gateway in, its response out."""
 
 SECRET = "whs-current-5a1c"  # what the sample events are signed with
 
@@ -59,10 +61,24 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return data
 
 
+def instance() -> Function:
+    """Return a new instance of ``functions/webhook``, which remembers nothing of the others."""
+    spec = importlib.util.spec_from_file_location("webhook_handler", ROOT / "functions" / "webhook" / "handler.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = SimpleNamespace(
+        function_name="dossier-dev-webhook", memory_limit_in_mb=512, aws_request_id="1",
+        invoked_function_arn="arn:aws:lambda:us-east-1:1:function:dossier-dev-webhook",
+    )  # fmt: skip
+    return lambda event: dict(module.handler(event, context))
+
+
 @pytest.fixture
 def function(
     cloud: Cloud, table: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Any], dict[str, Any]]]:
+) -> Iterator[Function]:
     """Return ``functions/webhook`` as it is deployed: its handler, its settings layer, AWS in memory."""
     package = tmp_path / connections.LAYER_PACKAGE
     package.mkdir()
@@ -75,15 +91,6 @@ def function(
     manager.create_secret(Name="dossier/invoices", SecretString=json.dumps({"webhook_secrets": [SECRET]}))
     manager.create_secret(Name="dossier/claims", SecretString="not JSON")
     connections._layer.cache_clear()
-    spec = importlib.util.spec_from_file_location("webhook_handler", ROOT / "functions" / "webhook" / "handler.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    context = SimpleNamespace(
-        function_name="dossier-dev-webhook", memory_limit_in_mb=512, aws_request_id="1",
-        invoked_function_arn="arn:aws:lambda:us-east-1:1:function:dossier-dev-webhook",
-    )  # fmt: skip
-    yield lambda event: module.handler(event, context)
+    yield instance()
     connections._layer.cache_clear()
     sys.modules.pop(connections.LAYER_PACKAGE, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +31,19 @@ class Refusing:
     def copy_object(self, **_: Any) -> None:
         """Refuse."""
         raise ClientError(self._answer, "CopyObject")  # type: ignore[arg-type]
+
+
+def refusals(code: str, message: str, status: int = 0) -> Iterator[str]:
+    """Read a document and copy it; yield the error of each, which is one line."""
+    objects = Objects(Refusing(code, message, status), "artifacts")  # type: ignore[arg-type]
+    for read in (
+        lambda: objects.inspect(URI),
+        lambda: objects.copy(URI, "cases/x", Facts(1, "", b"", "etag"), "application/pdf"),
+    ):
+        with pytest.raises(InvalidCaseError) as error:
+            read()
+        assert "\n" not in str(error.value)
+        yield str(error.value)
 
 
 def denied(action: str, resource: str, why: str) -> str:
@@ -78,16 +92,9 @@ def denied(action: str, resource: str, why: str) -> str:
 )
 def test_a_refused_document_names_the_missing_permission(code: str, message: str, advice: str) -> None:
     """A bucket with a key of its own is not said to need ``document_buckets``; a foreign policy is not ours to set."""
-    objects = Objects(Refusing(code, message), "artifacts")  # type: ignore[arg-type]
-    for read in (
-        lambda: objects.inspect(URI),
-        lambda: objects.copy(URI, "cases/x", Facts(1, "", b"", "etag"), "application/pdf"),
-    ):
-        with pytest.raises(InvalidCaseError) as error:
-            read()
-        assert str(error.value).startswith(f"document {URI} may not be read: ")
-        assert advice in str(error.value)
-        assert "\n" not in str(error.value)
+    for line in refusals(code, message):
+        assert line.startswith(f"document {URI} may not be read: ")
+        assert advice in line
 
 
 def test_a_document_whose_key_is_disabled_says_so() -> None:
@@ -124,16 +131,9 @@ def test_a_document_whose_key_is_disabled_says_so() -> None:
 )
 def test_what_s3_says_for_good_is_one_line_at_once(code: str, status: int, advice: str) -> None:
     """Whatever S3 will say again, however often it is asked, is a refusal that says what to do."""
-    objects = Objects(Refusing(code, "It is so.", status), "artifacts")  # type: ignore[arg-type]
-    for read in (
-        lambda: objects.inspect(URI),
-        lambda: objects.copy(URI, "cases/x", Facts(1, "", b"", "etag"), "application/pdf"),
-    ):
-        with pytest.raises(InvalidCaseError) as error:
-            read()
-        assert str(error.value).startswith(f"document {URI} ")
-        assert advice in str(error.value)
-        assert "\n" not in str(error.value)
+    for line in refusals(code, "It is so.", status):
+        assert line.startswith(f"document {URI} ")
+        assert advice in line
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import importlib.util
 import json
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,23 +17,7 @@ from hypothesis import strategies as st
 
 from dossier.signatures import Delivery, Rule, verify
 from tests.conftest import BUCKET, Cloud
-from tests.unit.samples import ROOT, SECRET, sample
-
-Function = Callable[[Any], dict[str, Any]]
-
-
-def clone() -> Function:
-    """Return another instance of the function, which remembers nothing."""
-    spec = importlib.util.spec_from_file_location("webhook_clone", ROOT / "functions" / "webhook" / "handler.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    context = SimpleNamespace(
-        function_name="dossier-dev-webhook", memory_limit_in_mb=512, aws_request_id="1",
-        invoked_function_arn="arn:aws:lambda:us-east-1:1:function:dossier-dev-webhook",
-    )  # fmt: skip
-    return lambda event: dict(module.handler(event, context))
+from tests.unit.samples import SECRET, Function, instance, sample
 
 
 def objects(cloud: Cloud, prefix: str = "") -> list[dict[str, Any]]:
@@ -48,7 +29,7 @@ def objects(cloud: Cloud, prefix: str = "") -> list[dict[str, Any]]:
 def test_the_same_delivery_five_times_is_one(function: Function, cloud: Cloud) -> None:
     """By one instance of the function or several: one is kept, one message queued, each is answered 200."""
     event = sample("api-gateway-signed")
-    answers = [each(event)["statusCode"] for each in (function, function, clone(), clone(), function)]
+    answers = [each(event)["statusCode"] for each in (function, function, instance(), instance(), function)]
     assert answers == [200] * 5
     assert len(objects(cloud, "webhooks/")) == 1
     assert len(cloud.messages("wake")) == 1
@@ -60,9 +41,9 @@ def test_a_flood_is_small_however_many_instances_it_reaches(function: Function, 
     event["headers"]["x-docustack-signature"] = "0" * 64
     event["body"] = "x" * 1_000_000
     before = len(objects(cloud))
-    for instance in (function, *(clone() for _ in range(4))):
+    for each in (function, *(instance() for _ in range(4))):
         for _ in range(40):
-            assert instance(event)["statusCode"] == 401
+            assert each(event)["statusCode"] == 401
     kept = objects(cloud)[before:]
     assert 0 < len(kept) <= 2 * 30  # a minute may end in between
     assert sum(each["Size"] for each in kept) < 2_000_000

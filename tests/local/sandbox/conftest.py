@@ -16,9 +16,7 @@ def _live() -> Iterator[LiveSandbox]:
 @pytest.fixture
 def sandbox(_live: LiveSandbox) -> LiveSandbox:
     """Return the sandbox as it starts, but quick: documents are ready at once and nothing is limited."""
-    _live.plain.post("/_sandbox/reset")
-    _live.plain.delete("/_sandbox/webhooks")
-    _live.set(seconds=0, rate_limits={"docsumo": None, "docustack": None})
+    _live.start_over()
     return _live
 
 

@@ -35,6 +35,8 @@ class CaseView:
     """When the last upload began, by the vendor's clock (ISO 8601), at the latest; None if unknown."""
     completed: bool = False
     """The case was completed before; later changes at the vendor do not undo that."""
+    finished: bool = False
+    """A poll found that the vendor has finished it; one odd status in the collection afterwards does not undo that."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Why a job failed according to a delivery, by job id. Some vendors give the reason nowhere else."""
 

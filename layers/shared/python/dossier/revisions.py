@@ -60,7 +60,7 @@ def answer_digest(body: bytes) -> str:
 def _told(value: Any, *, numbers: bool = False) -> Any:
     """Return a JSON value in one form: lists of objects in one order, 1.0 as 1.
 
-    With ``numbers`` a field whose value is a plain number is told by that number alone.
+    With ``numbers`` only the number counts of a field whose value is a plain number.
     """
     if isinstance(value, dict):
         told = {key: _told(each, numbers=numbers) for key, each in value.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -31,10 +31,10 @@ from dossier.settings import Connection
 from dossier.steps.differences import differences
 from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
 from dossier.steps.sources import check_sources, together
+from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord, Cases, conflict
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, folder, split_uri
-from dossier.stores.refreshes import Refreshes
 
 MIB = 1 << 20
 
@@ -87,23 +87,14 @@ class Examined:
     """Identifies the case by connection, reference and content."""
 
 
-def accept(
-    data: object,
-    execution_arn: str,
-    *,
-    cases: Cases,
-    objects: Objects,
-    intents: Intents,
-    refreshes: Refreshes,
-    connection_of: Callable[[str], Connection],
-    vendor_of: Callable[[str], Vendor],
-) -> Accepted:
+def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
     """Validate a case, claim its reference for this execution, and copy its documents to the case's folder.
 
     Raises:
         InvalidCaseError: says what to fix; ``ReferenceConflictError`` if the reference has other content.
 
     """
+    cases, objects, intents = desk.cases, desk.objects, desk.intents
     case = CaseInput.parse(data)
     if case.drop and case.drop.refused:
         raise InvalidCaseError(case.drop.refused)
@@ -115,9 +106,9 @@ def accept(
     if case.refresh is None:
         check_reserved(case)
     else:
-        return _refreshed(case, case.refresh, execution_arn, cases=cases, refreshes=refreshes)
-    connection = connection_of(case.connection)
-    vendor = vendor_of(connection.vendor)
+        return _refreshed(case, case.refresh, execution_arn, desk=desk)
+    connection = desk.connection_of(case.connection)
+    vendor = desk.vendor_of(connection.vendor)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
     view, documents = found.view, found.view.documents
     at = iso(now())
@@ -180,9 +171,9 @@ def accept(
     )
 
 
-def _refreshed(case: CaseInput, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes) -> Accepted:
+def _refreshed(case: CaseInput, number: int, execution_arn: str, *, desk: Desk) -> Accepted:
     """Begin to collect an ended case again, or continue an interrupted publication."""
-    found = begin(case.connection, case.reference, number, execution_arn, cases=cases, refreshes=refreshes)
+    found = begin(case.connection, case.reference, number, execution_arn, cases=desk.cases, refreshes=desk.refreshes)
     broken_off = found is not None and pending(found)
     return Accepted(
         connection=case.connection,

@@ -298,7 +298,7 @@ def _complete(result: Result, job: Job) -> Result:
 
 
 def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:
-    """Return a collection's artifacts; with ``as_before`` those that say the same as what stands are told as that."""
+    """Return a collection's artifacts, as :func:`dossier.steps.publication.shown` selects them."""
     record = job.case.record
     prefix = f"{folder(record.connection, record.reference)}artifacts/"
     return [

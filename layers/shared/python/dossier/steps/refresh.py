@@ -115,7 +115,7 @@ def end(
         desk: cases and refreshes.
         executions: where the next one runs.
         error: why it failed.
-        unfinished: whether something of the case is not done: it is looked at again, whoever asks.
+        unfinished: whether a part of the case is not done; then another refresh follows in any case.
         progress: whether something was new: then the next look comes as soon as the first one did.
 
     """

@@ -137,6 +137,7 @@ class Job:
             before=None if record.known_files is None else frozenset(record.known_files),
             sent_at=record.sent_at,
             completed=record.status in _COMPLETED and not record.late,
+            finished=not self.collection and not record.late,
             said=self.case.said,
         )
 

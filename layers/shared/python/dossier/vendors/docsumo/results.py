@@ -53,7 +53,7 @@ def read_result(
     uploads = [_data(raw[name]) for name in raw if name.startswith(UPLOAD)]  # items() would read every artifact
     sent = [each for upload in uploads for each in replies.documents_of(upload) or []]
     documents = _of_case(case, found, sent) if case.documents else [_of_file(each) for each in found]
-    finished = entry is None or is_done(entry, done) or case.completed
+    finished = entry is None or is_done(entry, done) or case.completed or (case.finished and triggered)
     if not finished and triggered:
         for each in documents:
             if not each.error and _word(each.status) in replies.PROCESSING | replies.WAITING:

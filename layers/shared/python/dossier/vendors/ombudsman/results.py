@@ -49,7 +49,7 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
     if CASE_ENDED.get(status(answer), False):
         result.status = "failed"
         result.reason = problem(answer) or "the vendor's assessment failed"
-    elif status(answer) and status(answer) not in CASE_ENDED:
+    elif status(answer) and status(answer) not in CASE_ENDED and not case.finished:
         result.status = "completed_with_failures" if len(failed) < len(documents) else "failed"
         result.reason = f'the assessment was {UNFINISHED} (the vendor says "{status(answer)}")'
     elif failed:
