@@ -303,7 +303,7 @@ def idle(deployed: Deployed, rate: Mapping[str, Any]) -> dict[str, float]:
             it.invoked[verb] += 1
             runs = MONTH / every
             bill[f"{verb}, every {every // 60} min"] = runs * sum(deployed.bill(it.counts(), rate).values())
-    bill[f"{len(metrics)} metrics of our own"] = len(metrics) * rate["cloudwatch"]["metric_month"]
+    bill[f"{len(metrics)} custom metrics"] = len(metrics) * rate["cloudwatch"]["metric_month"]
     return bill
 
 
@@ -384,17 +384,17 @@ def _page(
     lines = [
         "# What it costs",
         "",
-        "`make cost` writes this page; do not edit it. The counts come from cases that ran: the synthesized state",
-        "machine, walked over the functions' handlers, with every request of their AWS clients metered. The prices are",
-        f"AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts. They may have",
-        "changed since: the last table says where each price is from. Correct figures and date in",
-        "`checks/prices.toml`, and run `make cost` again.",
+        "`make cost` writes this page; do not edit it. The counts come from real runs in process: the synthesized",
+        "state machine calls the functions' handlers, and the requests of their AWS clients are metered. Prices are",
+        f"AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts, and may have",
+        "changed since; the last table names their sources. To update them, edit prices and date in",
+        "`checks/prices.toml` and run `make cost`.",
         "",
-        "The same file has assumptions for figures that a run in process cannot show:",
+        "A run in process cannot show some figures. For these the same file has assumptions:",
         f"{assumed['step_seconds']:g} s of billed time for a function that calls its vendor,",
         f"{assumed['table_seconds']:g} s for others, {assumed['log_bytes']} bytes of log for each invocation,",
-        "and one read of the secret in each that calls its vendor. Storage and data that leaves AWS depend on the",
-        "files and are left out, as are the vendors' prices.",
+        "and one read of the secret in each function that calls its vendor. Storage and data transfer out of AWS",
+        "depend on the files and are not included, nor are the vendors' prices.",
         "",
         "## One case of one document",
         f"The vendor has finished by the first poll. The limit is ${LIMIT}.",
@@ -413,17 +413,17 @@ def _page(
         ),
         "",
         "## Waiting",
-        "State transitions do not depend on how long a vendor takes; polls do. A document at DocuStack, at the default",
-        "`poll` settings, without a webhook (which would cause the next poll at once):",
+        "The number of polls depends on how long a vendor takes; that of state transitions does not. One document at",
+        "DocuStack, with the default `poll` settings and without a webhook (which would cause the next poll at once):",
         "",
         "| the vendor takes | polls | US dollars |",
         "| --- | ---: | ---: |",
         *(f"| {name} | {polls} | {dollars:.6f} |" for name, (polls, dollars) in waited.items()),
         "",
-        f"A delivery that moves the next poll to now costs ${delivery:.6f}: the request, its evidence, the function",
-        "that applies it. It saves the polls that would have come meanwhile.",
+        f"A delivery that moves the next poll to now costs ${delivery:.6f}: the request, its evidence, and the",
+        "function that applies it. It saves the polls that would have been made meanwhile.",
         "",
-        "## A month without any case",
+        "## A month without cases",
         "Three connections, default settings, 30 days.",
         "",
         "| what | US dollars |",
@@ -431,12 +431,12 @@ def _page(
         *(f"| {name} | {dollars:.2f} |" for name, dollars in monthly.items()),
         f"| **together** | **{sum(monthly.values()):.2f}** |",
         "",
-        f"A customer's own KMS key (`kms_key_arn`) adds {rate['kms']['key_month']:.2f} and its requests.",
+        f"Your own KMS key (`kms_key_arn`) adds {rate['kms']['key_month']:.2f}, and the price of its requests.",
         "",
-        "## Where the prices are from",
-        "Scripts fill in the tables of AWS's own pages, so that some figures were read in texts that quote them.",
+        "## Sources of the prices",
+        "Scripts fill in the tables on AWS's pages, so some figures come from texts that quote them.",
         "",
-        "| AWS's page | US dollars | read in |",
+        "| AWS's page | US dollars | source |",
         "| --- | --- | --- |",
         *(
             f"| <{each['page']}> | {', '.join(f'{what} {_dollars(price)}' for what, price in priced(each))} "

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 FRAGMENTS = ROOT / "build" / "scorecard"
 HEAD = """# Reliability, measured
 
-`make chaos` writes this page, from what it counted on the deployed local AWS with IAM enforced: in the vendors' own
-journal, and in S3, the queues and the table.
+`make chaos` writes this page. It runs Dossier on the local AWS with IAM enforced, and counts in the journal of the
+simulated vendors, in S3, in the queues and in the table.
 """
 
 

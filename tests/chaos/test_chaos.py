@@ -57,12 +57,12 @@ LEAST = 2 if RATE < 0.1 else 5
 """At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose
 their answer at least once, and what the vendor does not list proves nothing."""
 ABOUT = f"""
-Cases over three vendors, submitted at once (`tests/chaos/test_chaos.py`), with each of these at {RATE:.0%}:
-{", ".join(dict.fromkeys(each["name"] for each in FAULTS if each["rate"] <= RATE))};
-Docsumo's clock is three minutes slow, the Ombudsman's seven hours fast, and DocuStack's times are of UTC+5:30 and do
-not say so; and every {KILL_EVERY:g} seconds a function's process is killed. Judged by the vendors' own journal; a call
-during a pause is one that comes more than {PAUSE_GRACE:g} s after the 429 that asked for it. At the end the faults
-stop, and an operator answers what needs attention by looking at the vendor.
+Cases at three vendors, submitted at once (`tests/chaos/test_chaos.py`). Each fault affects {RATE:.0%} of requests:
+{", ".join(dict.fromkeys(each["name"] for each in FAULTS if each["rate"] <= RATE))}.
+Docsumo's clock is three minutes slow, the Ombudsman's seven hours fast, and DocuStack's times are in UTC+5:30 without
+an offset. Every {KILL_EVERY:g} seconds the test kills a function's process. The vendors' journal is the evidence; a
+call during a pause is one that arrives more than {PAUSE_GRACE:g} s after the 429 that asked for the pause. At the end
+the faults stop, and an operator looks at the vendor and answers the open questions.
 """
 
 

@@ -36,11 +36,11 @@ OPENED = ("invoices", "scans", "claims", "letters", "disputes") if FULL else ("i
 """Where: one about a Docsumo case that nobody knows yet is looked at again half a minute later, for which ``make test``
 does not wait."""
 ABOUT = f"""
-Deliveries at the deployed webhook over HTTP, {SENDERS} at once, in an order drawn from seed {SEED}
-(`tests/chaos/test_deliveries.py`): five connections of three vendors, each with another signature scheme, polling once
-in a quarter of an hour, so that only deliveries move cases; many cases are told of by exactly one. Nearly every
-delivery names an id of its own that belongs to nobody, and whose note in the table shows that it was applied. The
-forgeries and the malformed bodies are those of `forgeries.py` and `malformed.py` beside it.
+Deliveries to the deployed webhook over HTTP, {SENDERS} at once, in an order drawn from seed {SEED}
+(`tests/chaos/test_deliveries.py`). Five connections of three vendors each use another signature scheme and poll every
+15 minutes, so that only deliveries move cases; for many cases there is exactly one delivery. Nearly every delivery
+names a unique unknown id, and the note about that id in the table shows that the delivery was applied. `forgeries.py`
+and `malformed.py` beside the test make the forgeries and the malformed bodies.
 """
 
 

@@ -18,10 +18,10 @@ CASES = int(os.environ.get("DOSSIER_CHAOS_RESTARTED", "6"))
 """Cases: a few in ``make test``, 51 in ``make chaos``."""
 LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 ABOUT = """
-Cases over three vendors without any other fault (`tests/chaos/test_restarts.py`), submitted in two halves. While the
-first cases of each half wait for their vendor, every process of the local AWS's functions is killed, and the vendors'
-server is killed and started again three seconds later. An operator answers what needs attention: a create that was cut
-off where the vendor has no look-up.
+Cases at three vendors without any other fault (`tests/chaos/test_restarts.py`), submitted in two halves. While the
+first cases of each half wait for their vendor, the test kills every process of the local AWS's functions, kills the
+vendors' server, and starts it again three seconds later. An operator answers the questions: a create was interrupted,
+and its vendor has no look-up.
 """
 
 

@@ -15,9 +15,9 @@ from tests.machine import STRIDE, World, samples
 from tests.steps.files import FILES
 
 ABOUT = """
-The way of a case walked in process over AWS in memory and the sandbox (`tests/steps/test_cases.py`). A function is
-killed before or after one call to AWS or to the vendor, another one in each case; the result is compared with that of a
-case that was left alone, ids and times aside, and the uploads with the vendor's own journal.
+Whole cases in one process, over AWS in memory and the sandbox (`tests/steps/test_cases.py`). In each case the test
+kills a function before or after another call to AWS or to the vendor. It compares the result, without ids and times,
+with that of an undisturbed case, and the uploads with the vendor's journal.
 """
 
 

@@ -27,10 +27,10 @@ EACH = 10
 """Edits between two comparisons, where deliveries are lost."""
 STAGES = ("stage__review", "stage__approved", "stage__rejected")
 ABOUT = """
-Docsumo cases that are finished, and operators who move, assign and correct them and add, replace and remove files
-(`tests/steps/test_in_step.py`, in process). Their deliveries arrive at once, or doubled and in another order, or not at
-all. At the end each result and its artifacts are held against the vendor's own list and storage, each revision against
-the one before, and the events against the revisions.
+People at the vendor move, assign and correct finished Docsumo cases, and add, replace and remove files
+(`tests/steps/test_in_step.py`, in process). The deliveries about it arrive at once, or twice and in another order, or
+not at all. At the end the test compares each result and its artifacts with the vendor's list and storage, each revision
+with the one before, and the events with the revisions.
 """
 ROWS: dict[str, Any] = {}
 
