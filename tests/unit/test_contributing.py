@@ -22,6 +22,17 @@ def test_the_files_of_each_change_exist() -> None:
             assert any((ROOT / place).is_file() for place in places), each
 
 
+def test_the_files_that_a_drop_a_delivery_and_a_document_cross_exist() -> None:
+    """Each file of the three lists is there, and those of a vendor's folder for every vendor."""
+    section = (ROOT / "docs" / "architecture.md").read_text().partition("\n## The files that a drop")[2]
+    section = section.partition("\n## ")[0]
+    named = [each.replace("P/", "layers/shared/python/dossier/", 1) for each in re.findall(r"`([^`\s]+\.py)`", section)]
+    assert len(section.split("\n**A ")) == 4
+    assert len(named) > 40
+    paths = [each.replace("<vendor>", vendor) for each in named if "/" in each for vendor in VENDORS]
+    assert [each for each in paths if not (ROOT / each).is_file()] == []
+
+
 def test_the_glossary_has_forty_terms_at_most() -> None:
     """Each once, in order."""
     terms = [row.split("|")[1].strip() for row in rows((ROOT / "docs" / "glossary.md").read_text())]
