@@ -14,7 +14,7 @@ from dossier.stores import evidence
 from tests.tables import ROOT, missing_tests, sections, without_test
 
 PAGE = ROOT / "docs" / "security.md"
-NOT_CHECKED = {"what is left open"}
+NOT_CHECKED = {"open points"}
 
 
 def test_every_threat_names_a_test() -> None:
@@ -42,19 +42,19 @@ def test_every_attacker_has_a_section_with_rows() -> None:
 @pytest.mark.parametrize(
     ("said", "found", "number"),
     [
-        ("of refused deliveries 16 KiB each are kept", evidence.REFUSED_BYTES, 16 << 10),
+        ("16 KiB of each rejected delivery are stored", evidence.REFUSED_BYTES, 16 << 10),
         ("30 a minute for each connection over all instances", evidence.REFUSED_PER_MINUTE, 30),
         ("30 a minute for each connection", webhook.REFUSED_PER_MINUTE, 30),
         ("once in two seconds for each connection", webhook.REREAD_EVERY, 2.0),
-        ("known by its digest for two hours", evidence.WINDOW, timedelta(hours=2)),
+        ("recognized by its digest for two hours", evidence.WINDOW, timedelta(hours=2)),
         ("16 MiB an answer", transport.ANSWER_LIMIT, 16 << 20),
         ("half a million values", http.MOST_VALUES, 500_000),
         ("there are five at most", transport.HOPS, 5),
-        ("a pause has an hour at most", replies.LONGEST_PAUSE, 3600.0),
+        ("a pause lasts one hour at most", replies.LONGEST_PAUSE, 3600.0),
         ("a status has 100 characters", texts.STATUS, 100),
         ("an error 300", texts.ERROR, 300),
         ("a name or title 500", texts.NAME, 500),
-        ("a hundred warnings are kept of a case", publish.MOST_WARNINGS, 100),
+        ("100 warnings of a case are stored", publish.MOST_WARNINGS, 100),
         ("one safe part of a path, of 150 bytes at most", names.LONGEST, 150),
         ("fewer than 16 characters", secrets.SHORTEST, 16),
     ],
