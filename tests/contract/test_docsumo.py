@@ -181,7 +181,7 @@ def test_list_of_latest_first_does_not_repeat_while_cases_arrive() -> None:
     assert set(found) >= {f"case__{number}" for number in range(250)}
 
 
-def test_list_of_smaller_pages_than_asked_for() -> None:
+def test_list_reads_pages_smaller_than_requested() -> None:
     """A vendor that gives fewer cases a page than asked for is read to its total."""
     driven = drive(list_cases(connection()), filled(120, largest_page=50))
     assert len(driven.value) == 120
@@ -261,13 +261,13 @@ def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"), [({"limit": -1}, "limit is -1"), ({"sort_by": "status.asc"}, "sort_by is")]
 )
-def test_list_refuses_what_the_api_would(settings: dict[str, Any], says: str) -> None:
+def test_list_rejects_what_the_api_rejects(settings: dict[str, Any], says: str) -> None:
     """A wrong limit or order is said before a request is made."""
     with pytest.raises(InvalidCaseError, match=says):
         drive(list_cases(connection(), **settings))
 
 
-def test_update_of_nothing_is_refused() -> None:
+def test_an_empty_update_is_rejected() -> None:
     """An update without a change is a mistake."""
     with pytest.raises(InvalidCaseError, match="nothing to update"):
         drive(flows.update_case(connection(), CASE_ID))
@@ -289,7 +289,7 @@ def view(case_id: str, *, submitted: int | None = 0, **settings: Any) -> CaseVie
     return CaseView(connection(**settings), "R-1", case_id=case_id, documents=documents, submitted_at=at)
 
 
-def test_poll_of_many_cases_asks_once() -> None:
+def test_poll_of_many_cases_makes_one_request() -> None:
     """Fifty cases that changed of late are read off one page."""
     cases = [view(f"case__{number}", submitted=number) for number in range(200, 250)]
     account = filled(250)
@@ -300,7 +300,7 @@ def test_poll_of_many_cases_asks_once() -> None:
 
 
 @pytest.mark.parametrize("stop", ["a pause", "no time left"])
-def test_poll_keeps_what_it_knows_when_it_has_to_stop(stop: str) -> None:
+def test_an_interrupted_poll_returns_what_it_has_found(stop: str) -> None:
     """A 429 among the file searches of many finished cases costs the others one more poll, and never their verdict."""
     cases, account = [view(f"case__{number}", submitted=number) for number in range(200, 210)], filled(210)
 
@@ -315,7 +315,7 @@ def test_poll_keeps_what_it_knows_when_it_has_to_stop(stop: str) -> None:
     assert ([each.finished for each in found.values()], found.rest) == ([True] * 3, 0)
 
 
-def test_poll_that_learns_nothing_reports_the_pause() -> None:
+def test_poll_without_findings_raises_the_pause() -> None:
     """A 429 to the first file search is the poll's result: the wait shows it, and comes back after the pause."""
     account = filled(2)
     paused = ThrottledError("slow down", retry_after=7)
@@ -390,7 +390,7 @@ def test_poll_survives_a_list_that_moves() -> None:
     assert set(driven.value) == {"case__50"}
 
 
-def test_poll_of_no_cases_asks_nothing() -> None:
+def test_poll_of_no_cases_makes_no_request() -> None:
     """Cases without an id yet cannot be asked for."""
     assert drive(VENDOR.poll_results([CaseView(connection(), "R-1")])).value == {}
 
@@ -417,7 +417,7 @@ def test_a_failing_status_can_be_made_to_count_as_done() -> None:
 # --- looking up a lost upload -----------------------------------------------------------------------------------------
 
 
-def test_lost_create_with_too_many_candidates_is_an_operators() -> None:
+def test_lost_create_with_too_many_candidates_becomes_a_question() -> None:
     """The files of more than a few dozen new cases are not searched: an operator is asked."""
     account = filled(CANDIDATES + 1)
     case = CaseView(connection(), "R-1", documents=(document(),))
@@ -457,7 +457,7 @@ def test_lost_create_is_found_by_any_clock(off: timedelta, zoned: bool) -> None:
     assert found.case_id == "case__0"
 
 
-def test_lost_create_is_not_there_where_all_is_known() -> None:
+def test_lost_create_had_no_effect_if_every_case_is_known() -> None:
     """What was listed before, and what is older than all of it, is not the one; the list is read no further."""
     account = Account(cases=dated(350))
     before = tuple(f"case__{number}" for number in range(100))
@@ -481,7 +481,7 @@ def test_lost_create_is_found_by_a_clock_that_jumped_back() -> None:
     assert found.case_id == "case__late"
 
 
-def test_lost_create_in_a_list_of_another_order_is_asked_about() -> None:
+def test_lost_create_in_a_list_of_another_order_becomes_a_question() -> None:
     """Where the list is not the latest first, it is read to its end; one of many pages is an operator's."""
     account = Account(cases=dated(50))
     account.cases.reverse()
@@ -496,7 +496,7 @@ def test_lost_create_in_a_list_of_another_order_is_asked_about() -> None:
         drive(VENDOR.find_uploaded(case, [0], Intent(AT, known, seen=Seen(tuple(known)))), ascending)
 
 
-def test_lost_create_asks_beside_a_case_whose_files_do_not_tell() -> None:
+def test_lost_create_beside_a_case_with_unknown_files_becomes_a_question() -> None:
     """A new case without files, or with files of other names, may be the one: it is named, and nothing is repeated."""
     for files in ([], [{"id": "f2", "filename": "8f3c.bin"}]):
         with pytest.raises(NeedsAttentionError, match="case__0") as caught:
@@ -504,7 +504,7 @@ def test_lost_create_asks_beside_a_case_whose_files_do_not_tell() -> None:
         assert caught.value.candidates == ("case__0",)
 
 
-def test_an_answer_of_other_names_is_matched_by_likeness() -> None:
+def test_renamed_documents_in_an_answer_are_matched_by_similar_names() -> None:
     """Renamed and in another order, each document has its own id; what cannot be matched is looked up."""
     case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
 
@@ -519,7 +519,7 @@ def test_an_answer_of_other_names_is_matched_by_likeness() -> None:
         answered("zzz")
 
 
-def test_an_operators_case_is_taken_whatever_its_files_are_called() -> None:
+def test_an_operators_case_is_adopted_whatever_the_names_of_its_files() -> None:
     """As many files as were sent are enough; another number of unknown ones is not."""
     case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
     intent = Intent(AT, adopt="case__1")
@@ -531,7 +531,7 @@ def test_an_operators_case_is_taken_whatever_its_files_are_called() -> None:
         drive(VENDOR.find_uploaded(case, [0, 1], intent), [reply(files[1:])])
 
 
-def test_a_renamed_files_status_is_its_documents() -> None:
+def test_a_renamed_file_sets_its_documents_status() -> None:
     """A result finds each file by the name that the vendor answered, or by likeness."""
     sent = (document("x y.pdf", document_id="d1"), document("p q.pdf", index=1, document_id="f9"))
     kept = {
@@ -594,7 +594,7 @@ def test_settings_have_safe_defaults() -> None:
     assert given.limits.requests_per_second == 10
 
 
-def test_settings_with_stages_alone_leave_no_status() -> None:
+def test_settings_with_only_stages_match_no_status() -> None:
     """``done`` with ``stage_id`` alone does not also end a case by its status."""
     assert connection(done={"stage_id": ["stage__review"]}).done.status == ()
 
@@ -659,7 +659,7 @@ def test_an_id_of_the_guides_form_is_found_anywhere(body: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7.5, True, None, ["case__1"]])
-def test_hint_takes_ids_only(wrong: Any) -> None:
+def test_hint_accepts_only_ids(wrong: Any) -> None:
     """What is no plain text of a sensible length is no id."""
     assert VENDOR.read_hint(reply({"case_id": wrong}).body) is None
 
@@ -679,7 +679,7 @@ def test_lists_in_a_query_take_three_forms(form: str, query: tuple[tuple[str, st
     assert request.query[3:] == query
 
 
-def test_a_name_set_afterwards_may_have_the_reference() -> None:
+def test_a_case_name_may_contain_the_reference() -> None:
     """``{reference}`` in ``after.case_name`` is the case's own; other braces stay."""
     given = connection().model_copy(update={"after": After(case_name="Case {reference} {x}")})
     case = CaseView(given, "R-1", case_id="c-1", documents=(document(),))
@@ -687,7 +687,7 @@ def test_a_name_set_afterwards_may_have_the_reference() -> None:
     assert driven.request.json == {"case_name": "Case R-1 {x}"}
 
 
-def test_a_case_of_another_type_goes_its_own_way() -> None:
+def test_a_case_of_another_type_uses_that_type() -> None:
     """Upload, list and update of a case name its own type; a case that was only collected is looked for in each."""
     given = connection().model_copy(update={"casetype_ids": ("casetype__b",)})
     case = CaseView(given, "R-1", options={"casetype_id": "casetype__b"}, case_id="c-1", documents=(document(),))
@@ -705,7 +705,7 @@ def test_a_case_of_another_type_goes_its_own_way() -> None:
     assert driven.value["c-1"].finished
 
 
-def test_a_file_with_a_status_of_tomorrow_keeps_no_case_that_is_done() -> None:
+def test_an_unknown_file_status_does_not_hold_up_a_finished_case() -> None:
     """The list says processed, the case's own file a word that no page names: it is reported, and collected."""
     listed = [{"id": "f1", "filename": "invoice.pdf", "status": "a_status_of_tomorrow"}, {"id": "f2", "status": "odd"}]
     account = filled(1)
@@ -721,7 +721,7 @@ def test_a_file_with_a_status_of_tomorrow_keeps_no_case_that_is_done() -> None:
 
 
 @pytest.mark.parametrize(("listed_at", "finished"), [("12:00:29", False), ("12:00:31", True)])
-def test_a_list_whose_clock_is_behind_is_believed_half_a_minute_later(listed_at: str, finished: bool) -> None:
+def test_a_list_with_a_slow_clock_counts_after_half_a_minute(listed_at: str, finished: bool) -> None:
     """The list dates the case before its upload: it may lag, or its clock be three minutes off."""
     account = filled(1)
     account.cases[0] |= {"status": "processed", "modified_date": "2026-01-01T11:57:00Z"}

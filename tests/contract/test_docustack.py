@@ -79,7 +79,7 @@ def test_a_failed_document_has_the_reason_of_its_job() -> None:
 
 
 @pytest.mark.parametrize("said", ["", " ", None, 7, ["x"]])
-def test_a_delivery_that_says_nothing_gives_no_reason(said: object) -> None:
+def test_a_delivery_without_an_error_message_gives_no_reason(said: object) -> None:
     """A reason is a text; one that is long or has control characters becomes one short line."""
     body = {"event": "job_failed", "job_id": "j", "error_message": said}
     assert VENDOR.read_hint(json.dumps(body).encode()) == Hint("job_failed", job_ids=("j",))
@@ -180,7 +180,7 @@ def test_reads_batch_answers_of_many_shapes(answer: Any, ids: dict[int, str], fa
         {"documents": [{"name": "one.pdf"}, {"name": "two.pdf"}]},
     ],
 )
-def test_never_repeats_a_batch_that_was_taken(answer: Any) -> None:
+def test_never_repeats_an_accepted_batch(answer: Any) -> None:
     """An answer that leaves a document's id open is a lost answer: it is looked up, not sent again."""
     with pytest.raises(OutcomeUnknownError, match="gives no id for"):
         drive(VENDOR.upload(view(*TWO), [0, 1]), [reply(answer, status=202)])
@@ -245,7 +245,7 @@ def test_adopts_the_one_document_that_fits(answer: Any) -> None:
         {"documents": [{**OLD, "name": "renamed since.pdf", "created_at": "2030-01-01T00:00:00"}]},
     ],
 )
-def test_a_list_of_nothing_new_says_that_nothing_was_uploaded(answer: Any) -> None:
+def test_a_list_without_new_documents_proves_no_upload(answer: Any) -> None:
     """What was listed before is known by its id, whatever else the list says of it."""
     assert drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value is None
 
@@ -271,7 +271,7 @@ def test_an_empty_account_has_nothing() -> None:
         [{**MINE, "document_id": "x" * 5000}, OLD],
     ],
 )
-def test_asks_about_what_is_new_and_may_be_it(answer: Any) -> None:
+def test_a_new_document_that_may_match_becomes_a_question(answer: Any) -> None:
     """No name says that a new document is not the upload's, and of several none is taken."""
     with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf was lost.*: it may have created"):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
@@ -288,7 +288,7 @@ def test_asks_about_what_is_new_and_may_be_it(answer: Any) -> None:
         {"unexpected": True},
     ],
 )
-def test_asks_where_the_list_may_be_cut(answer: Any) -> None:
+def test_a_list_that_may_be_cut_causes_a_question(answer: Any) -> None:
     """A list that may go on, or lacks what it had, proves nothing: an operator is asked."""
     with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf"):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
@@ -333,7 +333,7 @@ def test_times_of_two_forms_prove_no_order() -> None:
         drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)])
 
 
-def test_reads_on_where_the_list_says_how() -> None:
+def test_reads_further_pages_if_the_list_has_an_offset() -> None:
     """Pages that tell their offset are read until they reach back to the upload, and no further than ``PAGES``."""
 
     def page(request: Request) -> Reply:
@@ -369,7 +369,7 @@ def test_a_document_of_the_same_case_is_not_adopted_again() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 422])
-def test_asks_where_there_is_no_list(status: int) -> None:
+def test_an_account_without_a_list_causes_a_question(status: int) -> None:
     """A list that DocuStack refuses cannot tell what became of an upload."""
     with pytest.raises(NeedsAttentionError):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply({"detail": "no"}, status=status)])
@@ -414,13 +414,13 @@ def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "https", "", 1, 0.5])
-def test_by_reference_is_one_of_two_words(value: Any) -> None:
+def test_by_reference_accepts_two_values(value: Any) -> None:
     """Anything else is refused in one line that names both."""
     with pytest.raises(InvalidCaseError, match='option "by_reference" must be "s3" or "presigned"'):
         VENDOR.validate(replace(view(*TWO), options={"by_reference": value}))
 
 
-def test_a_signed_reference_is_known_without_its_query() -> None:
+def test_a_signed_reference_is_recognized_without_its_query() -> None:
     """A vendor that repeats a reference without what opens it, or with that hidden, still says which one it means."""
     same = "one.pdf", "one.pdf"
     documents = [each.model_copy(update={"ref": f"{each.ref}?X-Amz-Signature=1"}) for each in refs(*same)]
@@ -463,7 +463,7 @@ def test_an_error_about_a_key_never_shows_it() -> None:
     assert "dossier secrets set invoices" in str(caught.value)
 
 
-def test_another_vendors_connection_is_refused() -> None:
+def test_another_vendors_connection_is_rejected() -> None:
     """The adapter works with its own settings only."""
     other = Connection(name="other", vendor="x", base_url="https://x.example.com")
     with pytest.raises(ConfigurationError, match="not a DocuStack connection"):
@@ -513,12 +513,12 @@ def test_case_does_not_matter_in_a_status(status: str) -> None:
     ("given", "read"),
     [(3, 3), ("3", 3), (3.0, 3), (0, 0), (2.5, None), (-1, None), (True, None), ("three", None), (None, None)],
 )
-def test_how_many_fields_is_a_whole_number(given: Any, read: int | None) -> None:
+def test_fields_extracted_is_a_whole_number(given: Any, read: int | None) -> None:
     """``fields_extracted`` is read as a number or its digits; anything else is left out."""
     assert document_state({"status": "completed", "fields_extracted": given}).fields_extracted == read
 
 
-def test_an_unknown_status_is_not_the_end() -> None:
+def test_an_unknown_status_is_not_final() -> None:
     """A status that the guide does not name is still running, and is reported."""
     progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": "on_hold"})]).value
     assert (progress.finished, progress.unknown) == (False, ("on_hold",))
@@ -532,7 +532,7 @@ def test_check_fails_with_the_vendor() -> None:
         drive(VENDOR.check(CONFIGURED), [recorded("docustack", "assumed-gateway.html", status=502)])
 
 
-def test_a_refused_document_keeps_its_reason_whatever_was_kept() -> None:
+def test_a_rejected_document_keeps_its_reason() -> None:
     """A document that failed in Dossier's books is failed in the result, with the reason that was stored."""
     failed = document("a.pdf", document_id="a", failed=True, status="failed", error="unreadable")
     result = VENDOR.read_result(replace(view(failed), options={}), {})

@@ -67,7 +67,7 @@ def test_a_fourth_vendor_may_have_operations(toy: Suite, monkeypatch: pytest.Mon
     sys.modules.pop("dossier.vendors.other")
 
 
-def test_a_fourth_vendor_keeps_the_contract(toy: Suite) -> None:
+def test_a_fourth_vendor_passes_the_contract(toy: Suite) -> None:
     """The toy vendor passes every check, and every kind of check is made of it."""
     assert broken_checks(toy) == set()
     made = {check.__name__ for exchange in toy.recordings.exchanges for check in checks(exchange)}
@@ -245,7 +245,7 @@ class IsNamedOtherwise(Toy):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Toy) else "",
 )
-def test_the_suite_sees_a_broken_vendor(
+def test_the_suite_detects_a_broken_vendor(
     toy: Suite, monkeypatch: pytest.MonkeyPatch, vendor: Vendor, seen_by: set[str]
 ) -> None:
     """Each way to break the contract fails the checks that are there for it."""
@@ -254,7 +254,7 @@ def test_the_suite_sees_a_broken_vendor(
     assert seen_by <= broken_checks(toy)
 
 
-def test_the_suite_sees_a_missing_recording(toy: Suite, tmp_path: Path) -> None:
+def test_the_suite_detects_a_missing_recording(toy: Suite, tmp_path: Path) -> None:
     """A vendor that records no lost upload has not said what happens to one."""
     text = (FOURTH / "recordings" / "suite.json").read_text().replace('"find_uploaded"', '"find_opened"')
     (tmp_path / "suite.json").write_text(text)
@@ -264,7 +264,7 @@ def test_the_suite_sees_a_missing_recording(toy: Suite, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["import httpx", "from dossier.vendors import docsumo", "from dossier import stores"])
-def test_the_suite_sees_an_outward_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
+def test_the_suite_detects_an_outward_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
     """An adapter that does I/O, or leans on another vendor, is seen by its imports."""
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "__init__.py").write_text(f"{line}\n")

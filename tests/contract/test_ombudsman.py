@@ -51,7 +51,7 @@ def test_settings_that_are_wrong(wrong: dict[str, str]) -> None:
         CONNECTION.model_validate(CONFIGURED.model_dump() | wrong)
 
 
-def test_another_vendors_connection_is_refused() -> None:
+def test_another_vendors_connection_is_rejected() -> None:
     """The adapter works with its own settings only."""
     other = Connection(name="other", vendor="x", base_url="https://x.example.com")
     with pytest.raises(ConfigurationError, match="not an Ombudsman connection"):
@@ -82,7 +82,7 @@ def test_creates_a_case_as_the_guide_does() -> None:
 
 
 @pytest.mark.parametrize("given", ["CW/2025/038", "Fall №7", 42])
-def test_a_case_may_have_any_id_of_the_callers(given: Any) -> None:
+def test_a_caller_may_set_any_external_case_id(given: Any) -> None:
     """``external_case_id`` is any string at the vendor (guide, "Request Fields"); the reference stays a safe name."""
     case = replace(CASE, case_id=None, options={"external_case_id": given, "case_initiated_date": "2025-W03-3"})
     VENDOR.validate(case)
@@ -93,7 +93,7 @@ def test_a_case_may_have_any_id_of_the_callers(given: Any) -> None:
         drive(VENDOR.find_opened(case, Intent(at=now())), [])
 
 
-def test_a_case_may_choose_its_type() -> None:
+def test_a_case_may_select_its_type() -> None:
     """One of the connection's types by option, else the connection's own."""
     settings = CONFIGURED.model_copy(update={"case_type_id": "t-1", "case_type_ids": ("t-2",)})
     case = CaseView(settings, "R-1", options={"case_type_id": "t-2"}, documents=(document(),))
@@ -252,7 +252,7 @@ def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str 
         ("- " + "x" * 500 + "\n- A: 1", ["x" * 199 + "\u2026"]),
     ],
 )
-def test_what_is_no_field_is_reported(text: str, unread: list[str]) -> None:
+def test_text_that_is_no_field_is_reported(text: str, unread: list[str]) -> None:
     """A note, a heading's text or a bullet without a label never becomes part of a value, and never vanishes."""
     found = read(text)
     assert {each.name: each.value for each in found.fields} | {"A": "1"} == {
@@ -269,7 +269,7 @@ def test_reports_of_one_text_are_few() -> None:
     assert warnings[-1] == "not read as fields: 980 more parts of the text"
 
 
-def test_a_text_beyond_the_limit_is_left_as_it_is() -> None:
+def test_a_text_over_the_limit_is_unchanged() -> None:
     """Nobody reads a mebibyte of bullets: it is in the raw answer, and that is reported."""
     found = read("- A: b\n" * (LONGEST // 7 + 1))
     assert (found.fields, len(found.warnings)) == ([], 1)
@@ -301,7 +301,7 @@ def test_a_table_whose_rows_lack_most_cells_is_text() -> None:
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~~", "```md", "```Markdown  ", " ``` text"])
-def test_a_fence_around_all_of_a_text_is_no_part_of_it(fence: str) -> None:
+def test_a_fence_around_the_whole_text_is_removed(fence: str) -> None:
     """Blanks around it, and its language, are nothing; a fence that ends otherwise is text."""
     end = fence.strip().rstrip("abcdefghijklmnopqrstuvwxyzM ")
     assert [each.name for each in read(f"\n{fence}\n- a: b\n\n  {end} \n \n").fields] == ["a"]
@@ -447,7 +447,7 @@ def test_insights_may_be_a_list() -> None:
     assert result.documents[0].insights == ["one", "two"]
 
 
-def test_a_document_that_the_vendor_never_took_is_in_the_result() -> None:
+def test_a_rejected_document_is_in_the_result() -> None:
     """A document without an id has its stored error in the result, after those that have one."""
     lost = document("b.pdf", index=1, failed=True, error="refused")
     case = CaseView(CONFIGURED, "R-1", case_id="c-1", documents=(lost, *CASE.documents))
@@ -470,13 +470,13 @@ def test_a_document_that_the_vendor_never_took_is_in_the_result() -> None:
         },
     ],
 )
-def test_not_ready_is_told_by_the_message(body: Any) -> None:
+def test_the_message_identifies_not_ready(body: Any) -> None:
     """The 400 that is worth retrying is told from others by its text, be it a string or a list."""
     with pytest.raises(NotReadyError):
         drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), reply(body, status=400)])
 
 
-def test_other_refusals_are_not_retried() -> None:
+def test_other_rejections_are_not_retried() -> None:
     """A 400 about anything else fails the case."""
     look = recorded("ombudsman", "case-created")
     refused = reply({"statusCode": 400, "message": "Cannot process case: no documents"}, status=400)
@@ -484,7 +484,7 @@ def test_other_refusals_are_not_retried() -> None:
         drive(VENDOR.process(CASE), [look, refused, look])
 
 
-def test_a_trigger_that_came_late_is_no_refusal() -> None:
+def test_a_late_trigger_is_no_rejection() -> None:
     """A trigger whose answer was lost may be performed after the look, and just before the next trigger."""
     refused = reply({"statusCode": 400, "message": "Cannot process case: case is processing"}, status=400)
     begun = reply({"case_id": "c-1", "status": "processing"})

@@ -104,7 +104,7 @@ def test_docsumo_download(wanted: str) -> None:
     assert "/artifacts//" in file.url
 
 
-def test_docsumo_download_of_what_is_not_there() -> None:
+def test_docsumo_download_of_a_missing_file() -> None:
     """A wrong name is told with those that there are; two files of one name ask for an id."""
     with pytest.raises(VendorRejectedError, match=r'no file "other.pdf": 6a0cd728051fa766f81f5b7d \(email.pdf\)'):
         ask("docsumo", "download", {"case_id": CASE, "file": "other.pdf"}, [recorded("docsumo", "files")])
@@ -135,7 +135,7 @@ def test_docustack_document() -> None:
     assert ("status", "completed") in answer.facts
 
 
-def test_docustack_batch_is_the_guides() -> None:
+def test_docustack_batch_matches_the_guide() -> None:
     """The guide's request, from references and names; it is never repeated blindly."""
     wanted = recorded("docustack", "batch-request").json()
     refs, names = ([each[key] for each in wanted["documents"]] for key in ("ref", "name"))
@@ -166,7 +166,7 @@ def test_docustack_batch_names_documents_by_their_references() -> None:
         ({"ref": ["s3://x/y", "s3://x/z"], "name": ["y"]}, "1 names for 2 references"),
     ],
 )
-def test_docustack_batch_refuses_what_cannot_be_right(given: Mapping[str, Any], problem: str) -> None:
+def test_docustack_batch_rejects_wrong_input(given: Mapping[str, Any], problem: str) -> None:
     """What DocuStack would not read is refused before it is asked."""
     with pytest.raises(InvalidCaseError, match=problem):
         ask("docustack", "batch", given, [])
@@ -200,7 +200,7 @@ def test_ombudsman_evidence() -> None:
 
 @pytest.mark.parametrize("body", ["{}", "[]", "null", '{"data": 1}', '{"data": [1]}', '[[1], {"id": 2}]'])
 @pytest.mark.parametrize(("vendor", "operation"), ALL)
-def test_any_answer_is_shown_or_refused(vendor: str, operation: Operation, body: str) -> None:
+def test_any_answer_is_shown_or_rejected(vendor: str, operation: Operation, body: str) -> None:
     """An answer of another shape is shown as far as it goes, or is an error in one line: never anything else."""
     given: dict[str, Any] = {each.name: [] if each.many else None for each in operation.arguments}
     given |= {each.name: "s3://a/b" for each in operation.arguments if not each.option}

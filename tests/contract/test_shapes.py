@@ -54,7 +54,7 @@ def test_each_way_to_write_fields_gives_the_same(cloud: Cloud, shape: str) -> No
 
 
 @pytest.mark.parametrize("shape", get_args(ConfidenceShape))
-def test_each_form_of_a_confidence_is_read_or_wants_review(cloud: Cloud, shape: str) -> None:
+def test_each_form_of_a_confidence_is_read_or_needs_review(cloud: Cloud, shape: str) -> None:
     """Shares and percentages are the same confidence; a word is none, and with a threshold it wants review."""
     world = World(cloud, confidence_shape=shape)
     settings = {"review_below": 0.1, "review_missing": True}
@@ -71,7 +71,7 @@ def test_each_form_of_a_confidence_is_read_or_wants_review(cloud: Cloud, shape: 
 
 @pytest.mark.parametrize("setting", get_args(ArrayShape))
 @pytest.mark.parametrize("shape", get_args(ArrayShape))
-def test_a_list_in_a_query_goes_as_the_setting_says(cloud: Cloud, setting: str, shape: str) -> None:
+def test_the_setting_decides_the_form_of_a_list_in_a_query(cloud: Cloud, setting: str, shape: str) -> None:
     """A vendor that takes lists in one way finds cases of both stages when the connection says so, and only then."""
     world = World(cloud, array_shape=shape)
     made = [world.submit("claims", f"R-{number}", samples("receipt.png"))["case_id"] for number in range(2)]
@@ -100,7 +100,7 @@ def _delivered(vendor: str, shape: str, *, id_: str) -> str:
 
 @pytest.mark.parametrize("vendor", vendors.names())
 @pytest.mark.parametrize("shape", get_args(WebhookShape))
-def test_each_shape_of_a_delivery_is_understood(vendor: str, shape: str) -> None:
+def test_each_form_of_a_payload_is_understood(vendor: str, shape: str) -> None:
     """Whatever a delivery looks like, its vendor's folder finds the id in it; what names nothing is not understood."""
     id_ = "42" if shape == "number" else "x__1"
     hint = vendors.vendor(vendor).read_hint(_delivered(vendor, shape, id_=id_).encode())
@@ -149,7 +149,7 @@ def _arrived(sent: bytes, headers: list[tuple[str, str]]) -> dict[str, Any]:
 @pytest.mark.parametrize("vendor", vendors.names())
 @pytest.mark.parametrize("form", get_args(WebhookForm))
 @pytest.mark.parametrize("shape", ["plain", "form", "multipart"])
-def test_each_form_of_a_delivery_is_proven_kept_and_understood(vendor: str, form: WebhookForm, shape: str) -> None:
+def test_each_form_of_a_delivery_is_proven_stored_and_understood(vendor: str, form: WebhookForm, shape: str) -> None:
     """Packed, in another charset, signed twice or in capital letters: a vendor's own scheme proves it."""
     rule = load(vendor).connection().webhook or RELAYED
 
@@ -228,7 +228,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
-def test_a_callers_names_are_the_vendors_and_the_results(cloud: Cloud, connection: str) -> None:
+def test_vendor_and_result_have_the_callers_names(cloud: Cloud, connection: str) -> None:
     """Each document has its caller's own name at the vendor and in the result; only its key is cleaned, and unique."""
     world, body = World(cloud), samples("invoice.pdf")["invoice.pdf"]
     files = {name: body + b"\n%" + str(number).encode() for number, name in enumerate(NAMES)}

@@ -25,7 +25,7 @@ def test_every_row_names_a_test() -> None:
 
 
 @pytest.mark.slow
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     """Each node id is one that pytest collects, to the letter."""
     assert missing_tests(TABLE.read_text()) == []
 
@@ -38,6 +38,6 @@ def test_table_is_read_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("row", ["| rule | |", "| rule | tests/a.py::b |", "| rule | `tests/a.py` |"])
-def test_row_without_a_node_id_is_seen(row: str) -> None:
+def test_row_without_a_node_id_is_detected(row: str) -> None:
     """A row counts only with a node id in backticks."""
     assert not NODE.search(row)

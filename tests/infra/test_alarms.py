@@ -24,7 +24,7 @@ def _watched(stack: Synthesized, namespace: str) -> dict[tuple[str, str], Proper
     }
 
 
-def test_every_alarm_reaches_somebody(stack: Synthesized, other_stack: Synthesized) -> None:
+def test_every_alarm_notifies_the_topic(stack: Synthesized, other_stack: Synthesized) -> None:
     """Each alarm tells the topic when it goes off and when it is over: the stack's own, or one that exists."""
     assert stack.one("AWS::SNS::Topic")["TopicName"] == "dossier-dev-alarms"
     [own] = stack.of_type("AWS::SNS::Topic")
@@ -71,7 +71,7 @@ def test_every_alarm_says_what_to_do(stack: Synthesized) -> None:
         assert len(each["AlarmDescription"]) <= 1024
 
 
-def test_what_aws_counts_is_watched(stack: Synthesized, other_stack: Synthesized) -> None:
+def test_aws_metrics_have_alarms(stack: Synthesized, other_stack: Synthesized) -> None:
     """Errors of functions whose failures reach nobody else, throttles, failed executions, 5xx of the API."""
     functions = {about for metric, about in _watched(stack, "AWS/Lambda") if metric == "Errors"}
     assert functions == {f"<dossier-dev-{verb}>" for verb in UNHEARD}
@@ -86,7 +86,7 @@ def test_what_aws_counts_is_watched(stack: Synthesized, other_stack: Synthesized
         assert (failed["Threshold"], failed["ComparisonOperator"]) == (above, "GreaterThanThreshold")
 
 
-def test_a_bound_of_ones_own_raises_no_alarm(synthesize: Callable[..., Synthesized]) -> None:
+def test_a_functions_own_limit_raises_no_alarm(synthesize: Callable[..., Synthesized]) -> None:
     """With ``reserve_concurrency`` Lambda throttles steps on purpose: these are taken off what the account counts."""
     bounded = synthesize({"reserve_concurrency": "true"})
     [throttles] = [each for each in _alarms(bounded) if "Metrics" in each]
@@ -101,7 +101,7 @@ def test_a_bound_of_ones_own_raises_no_alarm(synthesize: Callable[..., Synthesiz
     assert (throttles["Threshold"], throttles["EvaluationPeriods"]) == (0, 3)
 
 
-def test_every_function_is_watched_one_way_or_another(stack: Synthesized) -> None:
+def test_every_function_has_an_alarm(stack: Synthesized) -> None:
     """A function is a step of the state machine, whose executions fail, or its errors have an alarm."""
     role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
     steps = {each.strip("{}") for each in stack.role_statements(role)[0]["Resource"]}
@@ -109,7 +109,7 @@ def test_every_function_is_watched_one_way_or_another(stack: Synthesized) -> Non
 
 
 @pytest.mark.parametrize("stage", ["dev", "blue"])
-def test_own_metrics_are_of_one_stage(stack: Synthesized, other_stack: Synthesized, stage: str) -> None:
+def test_custom_metrics_have_the_stage_as_a_dimension(stack: Synthesized, other_stack: Synthesized, stage: str) -> None:
     """Two stages of one account do not raise each other's alarms."""
     synthesized = {"dev": stack, "blue": other_stack}[stage]
     own = [each for each in _alarms(synthesized) if each["Namespace"] == "Dossier"]

@@ -102,7 +102,7 @@ def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"])
-def test_nobody_outside_is_let_in(stack: Synthesized, kind: str) -> None:
+def test_no_other_account_has_access(stack: Synthesized, kind: str) -> None:
     """No policy of a resource allows anything to anybody; the bucket takes no access lists."""
     for properties in stack.of_type(kind).values():
         statements = properties.get("PolicyDocument", {}).get("Statement", [])

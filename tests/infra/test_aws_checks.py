@@ -49,7 +49,7 @@ def test_the_state_machine_is_valid_and_its_expressions_agree(definition: dict[s
     assert machine.problems(definition, machine.recorded()) == []
 
 
-def test_awss_validator_is_heard(definition: dict[str, Any]) -> None:
+def test_findings_of_awss_validator_are_reported(definition: dict[str, Any]) -> None:
     """A transition to nowhere, and a field that JSONata does not have, are findings."""
     definition["States"]["Accept"]["Next"] = "Nowhere"
     assert any("asl-validator" in each and "Nowhere" in each for each in machine.problems(definition, []))
@@ -57,7 +57,7 @@ def test_awss_validator_is_heard(definition: dict[str, Any]) -> None:
     assert any("asl-validator" in each for each in machine.problems(definition, []))
 
 
-def test_an_expression_that_was_never_recorded_is_named(definition: dict[str, Any]) -> None:
+def test_an_unrecorded_expression_is_reported(definition: dict[str, Any]) -> None:
     """A new expression has to be walked before it is believed."""
     definition["States"]["Collect"]["Arguments"] = {"connection": "{% $case.conection %}"}
     found = machine.problems(definition, machine.recorded())
@@ -72,7 +72,7 @@ def test_an_expression_that_was_never_recorded_is_named(definition: dict[str, An
         ("$hash($case.connection, 'SHA-256')", "by the reference"),
     ],
 )
-def test_an_expression_that_fails_or_differs_is_named(definition: dict[str, Any], expression: str, said: str) -> None:
+def test_a_failing_or_different_expression_is_reported(definition: dict[str, Any], expression: str, said: str) -> None:
     """What gives nothing, an error, or something else at AWS than locally is a finding."""
     definition["States"]["Collect"]["Arguments"] = {"connection": f"{{% {expression} %}}"}
     seen = {"expression": expression, "states": {"input": {}}, "variables": {"case": {"connection": "invoices"}}}
@@ -88,7 +88,7 @@ def test_the_stack_fits_into_awss_quotas(stack: Synthesized, other_stack: Synthe
         assert quotas.findings(each.template, Filled(each.template, each.name, place)) == []
 
 
-def test_the_stack_is_of_no_region(stack: Synthesized) -> None:
+def test_the_template_names_no_region(stack: Synthesized) -> None:
     """No partition, Region or host name stands in the template; one that does is named."""
     assert quotas.portable(stack.template) == []
     template = deepcopy(stack.template)
@@ -100,7 +100,7 @@ def test_the_stack_is_of_no_region(stack: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda each: each.region)
-def test_references_are_filled_in_as_the_partition_has_them(stack: Synthesized, place: Any) -> None:
+def test_references_are_filled_in_for_each_partition(stack: Synthesized, place: Any) -> None:
     """ARNs and host names are those of the place."""
     text = json.dumps(
         [Filled(stack.template, stack.name, place).value(each) for each in stack.template["Resources"].values()]
@@ -111,7 +111,7 @@ def test_references_are_filled_in_as_the_partition_has_them(stack: Synthesized, 
     assert not [each for each in others if f"arn:{each}:" in text]
 
 
-def test_what_is_too_large_is_found(stack: Synthesized) -> None:
+def test_too_large_parts_are_found(stack: Synthesized) -> None:
     """Each quota is held against the template."""
     statements = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "x" * 10_241}]
     policies = [{"PolicyName": "grants", "PolicyDocument": {"Statement": statements}}]

@@ -123,7 +123,7 @@ def test_a_change_set_that_fails_says_why(stubs: Stubs, reason: str, ok: bool) -
     assert check == Check("change set", ok, "nothing would change" if ok else reason)
 
 
-def test_the_template_is_deleted_if_the_change_set_is_refused(stubs: Stubs, stack: Synthesized) -> None:
+def test_the_template_is_deleted_if_the_change_set_is_rejected(stubs: Stubs, stack: Synthesized) -> None:
     """Whatever goes wrong, what was uploaded is removed, and the other checks go on."""
     stubs.expect("ssm", "get_parameter", {"Parameter": {"Value": "21"}})
     stubs.expect("cloudformation", "describe_stacks", {"Stacks": [{**EMPTY, "StackStatus": "UPDATE_COMPLETE"}]})
@@ -139,7 +139,7 @@ def test_the_template_is_deleted_if_the_change_set_is_refused(stubs: Stubs, stac
     ]
 
 
-def test_an_account_without_bootstrap_is_told(stubs: Stubs, stack: Synthesized) -> None:
+def test_an_account_without_bootstrap_is_reported(stubs: Stubs, stack: Synthesized) -> None:
     """Nothing is uploaded or made where the CDK has no bucket."""
     stubs.refuse("ssm", "get_parameter", "ParameterNotFound", "run cdk bootstrap")
     assert not next(stubs.account().checks(stack.template, stack.name)).ok
@@ -164,7 +164,7 @@ def test_a_definition_is_validated(stubs: Stubs) -> None:
 
 
 @pytest.mark.parametrize("step", json.loads(machine.STEPS.read_text(encoding="utf-8")), ids=lambda each: each["state"])
-def test_every_state_is_tested_as_it_was_walked(stubs: Stubs, stack: Synthesized, step: dict[str, Any]) -> None:
+def test_every_state_is_tested_with_recorded_inputs(stubs: Stubs, stack: Synthesized, step: dict[str, Any]) -> None:
     """A recorded state has its input, variables, context and the mocked answer; it has to end as it did here."""
     definition = json.dumps(stack.definition)
     answer = {"status": step["status"], **({"nextState": step["next"]} if step["next"] else {})}

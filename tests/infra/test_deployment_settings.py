@@ -66,7 +66,7 @@ def test_a_wrong_setting_is_one_line(context: dict[str, str], said: str) -> None
     assert "\n" not in str(error.value)
 
 
-def test_a_stage_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
+def test_a_stage_has_a_maximum_of_connections(tmp_path: Path) -> None:
     """More connections than a role can name are refused before CloudFormation refuses them."""
     table = '[c{0}]\nvendor = "ombudsman"\nbase_url = "https://x.example"\ntenant = "t"\n'
     path = tmp_path / "many.toml"
@@ -109,7 +109,7 @@ def test_one_file_holds_a_stages_settings(tmp_path: Path) -> None:
     assert (settings.stage, settings.retention.documents_days, settings.retain) == ("green", 30, False)
 
 
-def test_another_settings_file_is_named_by_c(tmp_path: Path) -> None:
+def test_a_context_value_selects_another_settings_file(tmp_path: Path) -> None:
     """Each stage has a file of its own; what it names lies beside it."""
     (tmp_path / "stages").mkdir()
     path = write(tmp_path / "stages", 'stage = "prod"\nconnections = "mine.toml"\n', "prod.toml")
@@ -135,7 +135,7 @@ def test_unknown_settings_are_errors_with_a_suggestion(tmp_path: Path) -> None:
     assert not [line for line in lines if "aws" in line or "telemetry" in line]
 
 
-def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     """One run names every wrong setting, with its file, and what is wrong with the connections too."""
     write(tmp_path, 'stage = "Dev"\nconnections = "none.toml"\nretain = "maybe"\n')
     context = {"webhook_rate": "x"}
@@ -148,7 +148,7 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     assert "none.toml: there is no such file" in said
 
 
-def test_a_clone_says_in_one_line_what_a_deployment_needs() -> None:
+def test_a_fresh_clone_names_the_setting_that_it_needs() -> None:
     """The shipped connections are the sandbox's: nothing is synthesized for the cloud, and the next step is named."""
     with pytest.raises(ConfigurationError) as error:
         Settings.load(lambda _key: None, root=ROOT, environment={})
@@ -195,7 +195,7 @@ def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecu
         ),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(context: dict[str, str], said: str) -> None:
+def test_contradictory_settings_are_rejected(context: dict[str, str], said: str) -> None:
     """What is right by itself may still lose data, or do nothing."""
     with pytest.raises(ConfigurationError) as error:
         _load(context)

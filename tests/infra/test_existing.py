@@ -91,7 +91,7 @@ def _settings(cloud: Cloud) -> Settings:
         ({"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}, {"named", "invoices"}),
     ],
 )
-def test_only_the_account_that_is_deployed_to_is_looked_at(
+def test_secrets_are_looked_up_only_in_the_deployed_account(
     cloud: Cloud, environment: dict[str, str], found: set[str]
 ) -> None:
     """The CDK's command line names account and Region; what the settings name is there in any case."""
@@ -100,7 +100,7 @@ def test_only_the_account_that_is_deployed_to_is_looked_at(
     assert existing_secrets(_settings(cloud), environment, session_in=lambda _region: account) == found
 
 
-def test_who_may_not_look_reads_what_to_set(
+def test_a_missing_permission_names_the_setting(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without permission the deployment goes on, and one line says what helps if a secret is in the way."""

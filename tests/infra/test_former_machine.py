@@ -23,7 +23,7 @@ FORMER: dict[str, Any] = json.loads(Path(__file__).with_name("former_state_machi
 
 
 @pytest.mark.parametrize("like", VENDORS)
-def test_a_case_of_the_version_before_ends(cloud: Cloud, like: str) -> None:
+def test_a_case_of_the_previous_version_completes(cloud: Cloud, like: str) -> None:
     """All of its states, with what they pass to the functions and take of their answers."""
     world = World(cloud)
     walk = Walk(FORMER, Handlers(world))
@@ -43,7 +43,7 @@ def test_a_case_of_the_version_before_ends(cloud: Cloud, like: str) -> None:
         ("collect", "claims", NeedsAttentionError("it cannot be told"), "Record Failure", "FAILED"),
     ],
 )
-def test_what_goes_wrong_in_the_version_before_ends_too(
+def test_failures_of_the_previous_version_are_recorded_too(
     cloud: Cloud, verb: str, like: str, error: Any, passes: str, outcome: str
 ) -> None:
     """Questions, files that are left out, and failures."""
@@ -54,7 +54,7 @@ def test_what_goes_wrong_in_the_version_before_ends_too(
     assert outcome == "SUCCEEDED" or answer["cause"] == str(error)
 
 
-def test_both_versions_pass_the_same_to_each_function(stack: Synthesized) -> None:
+def test_both_versions_pass_the_same_inputs_to_each_function(stack: Synthesized) -> None:
     """A payload of this version has the keys of the former one's: what a function takes has not changed."""
     now = {name: payload(state) for name, state, _ in stack.states() if state["Type"] == "Task"}
     before = {

@@ -75,7 +75,7 @@ def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
     assert len(stack.of_type("AWS::IAM::Role")) == len(roles) + 1
 
 
-def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> None:
+def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> None:
     """The machine's role names the functions in its states; what else it may do has no resources in IAM."""
     role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
     calls, services = stack.role_statements(role)
@@ -102,7 +102,7 @@ def test_the_state_machine_may_call_its_functions_alone(stack: Synthesized) -> N
         ("dynamodb:Scan", ""),
     ],
 )
-def test_who_may(stack: Synthesized, action: str, verbs: str) -> None:
+def test_sensitive_actions_are_granted_to_few_functions(stack: Synthesized, action: str, verbs: str) -> None:
     """What matters most is granted to those who need it, and nobody else."""
     may = {
         verb
@@ -155,7 +155,7 @@ def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, oth
         assert set(reads) == {*SUBMISSIONS, *(f"{arn}/*" for arn in arns[1:])}
 
 
-def test_nobody_else_may_call_a_function(stack: Synthesized) -> None:
+def test_only_aws_services_may_call_functions(stack: Synthesized) -> None:
     """API Gateway and EventBridge call what they are set up for, from this account's API and rules."""
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     callers = {(each["Principal"], stack.text(each["FunctionName"])) for each in permissions}

@@ -42,7 +42,7 @@ def test_the_dependency_layer_is_for_lambda(layer: Path) -> None:
     assert all(name.endswith(".cpython-313-aarch64-linux-gnu.so") for name in compiled)
 
 
-def test_the_dependency_layer_holds_what_is_needed_alone(layer: Path) -> None:
+def test_the_dependency_layer_has_only_required_packages(layer: Path) -> None:
     """What the runtime brings, tests and compiled files stay out, and what differs between machines too."""
     names = {path.name for path in (layer / "python").iterdir()}
     assert {"pydantic", "httpx", "aws_lambda_powertools"} <= names
@@ -81,7 +81,7 @@ def test_a_failed_installation_is_one_line(tmp_path: Path) -> None:
     assert not list((tmp_path / "build" / "layers").iterdir())
 
 
-def test_two_at_once_make_one_folder(tmp_path: Path) -> None:
+def test_two_simultaneous_builds_make_one_folder(tmp_path: Path) -> None:
     """Two syntheses that generate the same folder at the same time both get it, whole."""
     both_filling = threading.Barrier(2, timeout=10)
 
@@ -100,7 +100,7 @@ def test_two_at_once_make_one_folder(tmp_path: Path) -> None:
     assert (tmp_path / "made" / "file").read_text(encoding="utf-8") == "content"
 
 
-def test_the_settings_layer_is_what_functions_read(tmp_path: Path) -> None:
+def test_functions_read_the_settings_layer(tmp_path: Path) -> None:
     """The connections are a package that imports nothing; the names and defaults of the file are in it."""
     path = ROOT / "tests" / "infra" / "connections.toml"
     settings = Settings.load({"connections": str(path)}.get, root=tmp_path, environment={})
@@ -116,7 +116,7 @@ def test_the_settings_layer_is_what_functions_read(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["header"] == "X-Webhook-Token"
 
 
-def test_a_folder_that_is_not_there_is_named() -> None:
+def test_a_missing_folder_is_reported() -> None:
     """A function without its folder is one line, not a traceback."""
     with pytest.raises(ConfigurationError, match=r"^nowhere: "):
         code_of(ROOT / "nowhere")

@@ -66,7 +66,7 @@ def case(documents: int, *, sign: str = "a") -> dict[str, Any]:
     return {"connection": "invoices", "reference": "INV-1", "documents": each}
 
 
-def test_a_small_input_is_handed_on_as_it_is(stack: Synthesized) -> None:
+def test_a_small_input_is_passed_on_unchanged(stack: Synthesized) -> None:
     """Nothing is lost of what fits."""
     given = {**case(3), "options": {"case_title": "May"}}
     assert failed(stack, given) == {
@@ -111,13 +111,13 @@ def test_a_large_input_keeps_its_names(stack: Synthesized, given: dict[str, Any]
     ],
     ids=["text", "list", "connection", "reference", "documents", "document", "drop"],
 )
-def test_whatever_is_large_fits(stack: Synthesized, given: object) -> None:
+def test_large_values_fit_into_a_state(stack: Synthesized, given: object) -> None:
     """An input that is no case is not worth more."""
     handed_on = failed(stack, given, cause="\u8acb" * 32_768)
     assert len(json.dumps(handed_on, ensure_ascii=False).encode()) < LIMIT
 
 
-def test_the_largest_input_that_a_drop_makes_fits_into_accept(stack: Synthesized) -> None:
+def test_the_largest_input_of_a_drop_fits_into_accept(stack: Synthesized) -> None:
     """Accept is given the input and its execution's ARN and name."""
     given = {"options": {"text": "a" * (INPUT_LIMIT - 25)}}
     assert len(json.dumps(given).encode()) == INPUT_LIMIT - 25 + len(json.dumps({"options": {"text": ""}}))

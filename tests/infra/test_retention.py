@@ -30,7 +30,7 @@ def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) ->
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_each_kind_of_data_has_a_retention_of_its_own(other_stack: Synthesized) -> None:
+def test_each_kind_of_data_has_its_own_retention(other_stack: Synthesized) -> None:
     """Documents, artifacts, raw answers and results by their tag, evidence by its prefix, replaced versions."""
     rules = _rules(other_stack)
     for kind, days in (("documents", 90), ("artifacts", 91), ("raw", 92), ("results", 93)):
@@ -65,7 +65,7 @@ def test_what_strangers_send_expires(stack: Synthesized, other_stack: Synthesize
         ("inbox-refused/invoices/a.pdf.txt", None),
     ],
 )
-def test_an_object_of_a_case_is_known_by_its_key(key: str, kind: str | None) -> None:
+def test_the_key_decides_an_objects_kind(key: str, kind: str | None) -> None:
     """What an object is tagged with follows from where it lies."""
     assert kind_of(key) == kind
 

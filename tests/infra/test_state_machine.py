@@ -48,7 +48,7 @@ def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:
             assert bool(ends) != bool(state.get("Next") or state["Type"] == "Choice"), name
 
 
-def test_all_of_it_is_jsonata(stack: Synthesized) -> None:
+def test_every_state_uses_jsonata(stack: Synthesized) -> None:
     """No JSONPath anywhere: where a path is missing it goes on silently."""
     assert stack.definition["QueryLanguage"] == "JSONata"
     for name, state, _ in stack.states():
@@ -58,7 +58,7 @@ def test_all_of_it_is_jsonata(stack: Synthesized) -> None:
         assert '.$"' not in json.dumps(state), name
 
 
-def test_nothing_waits_by_looping(stack: Synthesized) -> None:
+def test_no_state_waits_or_loops(stack: Synthesized) -> None:
     """A wait costs the same however long it is: no Wait state, and no loop but that by way of an operator."""
     assert not [name for name, state, _ in stack.states() if state["Type"] == "Wait"]
     edges = {name: _targets(state) for name, state, _ in stack.states()}
@@ -74,7 +74,7 @@ def test_a_step_calls_its_function(stack: Synthesized, name: str, verb: str) -> 
 
 
 @pytest.mark.parametrize(("name", "verb"), TOKEN_STEPS.items())
-def test_a_waiting_step_hands_out_its_token(stack: Synthesized, name: str, verb: str) -> None:
+def test_a_waiting_state_passes_its_token(stack: Synthesized, name: str, verb: str) -> None:
     """The states that wait give their function the token that ends the wait."""
     state = _state(stack, name)
     assert state["Resource"].endswith(":states:::lambda:invoke.waitForTaskToken")
@@ -82,7 +82,7 @@ def test_a_waiting_step_hands_out_its_token(stack: Synthesized, name: str, verb:
     assert state["Arguments"]["Payload"]["token"] == "{% $states.context.Task.Token %}"
 
 
-def test_every_task_is_known(stack: Synthesized) -> None:
+def test_every_task_is_expected(stack: Synthesized) -> None:
     """The lists above leave no task out."""
     assert {name for name, state, _ in stack.states() if state["Type"] == "Task"} == set(STEPS) | set(TOKEN_STEPS)
 
@@ -111,18 +111,18 @@ def test_every_error_has_a_retrier(stack: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("name", TOKEN_STEPS)
-def test_a_wait_that_timed_out_is_over(stack: Synthesized, name: str) -> None:
+def test_a_timed_out_wait_continues_with_collect(stack: Synthesized, name: str) -> None:
     """A deadline ends a wait: another try would wait all over again."""
     assert "States.Timeout" in _state(stack, name)["Retry"][0]["ErrorEquals"]
 
 
 @pytest.mark.parametrize("name", ["Poll", "Poll Results"])
-def test_a_wait_ends_by_itself_after_its_deadline(stack: Synthesized, name: str) -> None:
+def test_a_wait_times_out_after_its_deadline(stack: Synthesized, name: str) -> None:
     """Should the waiting room fail, the state itself gives up, a quarter of an hour later."""
     assert _state(stack, name)["TimeoutSeconds"] == f"{{% $ceil($case.deadline) + {MOST_EXTENDED + 900} %}}"
 
 
-def test_whatever_fails_is_recorded(stack: Synthesized) -> None:
+def test_every_failure_is_recorded(stack: Synthesized) -> None:
     """Each state of the way catches everything and leads to Record Failure, which leads to Failed in any case."""
     for name, state in stack.definition["States"].items():
         if state["Type"] in {"Task", "Map"}:
@@ -137,7 +137,7 @@ def test_whatever_fails_is_recorded(stack: Synthesized) -> None:
 @pytest.mark.parametrize(
     ("name", "question"), [("Open Case", "Ask About Case"), ("Upload Documents", "Ask About Upload")]
 )
-def test_an_operator_sends_the_case_back_to_where_it_was(stack: Synthesized, name: str, question: str) -> None:
+def test_an_operators_answer_resumes_the_case_where_it_stopped(stack: Synthesized, name: str, question: str) -> None:
     """What nobody but an operator can tell becomes a question; its answer repeats the step."""
     asks = _state(stack, name)["Catch"][0]
     assert (asks["ErrorEquals"], asks["Next"]) == (["NeedsAttentionError"], question)
@@ -151,7 +151,7 @@ def test_states_in_maps_carry_no_variables_but_an_errors_text(stack: Synthesized
     assert assigning == {"Download Artifact"}
 
 
-def test_maps_are_as_wide_as_the_case_says(stack: Synthesized) -> None:
+def test_the_case_sets_the_concurrency_of_maps(stack: Synthesized) -> None:
     """How many requests run at once is the vendor's matter, decided per case."""
     assert _state(stack, "Upload")["Items"] == "{% $case.uploads %}"
     assert _state(stack, "Upload")["MaxConcurrency"] == "{% $case.at_once %}"

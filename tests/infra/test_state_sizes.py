@@ -58,7 +58,7 @@ def walked(stack: Synthesized, task: Any, given: Any, *, name: str = "execution"
 
 @pytest.mark.parametrize("like", VENDORS)
 @pytest.mark.parametrize("longest", [False, True], ids=["short", "longest"])
-def test_each_state_says_whose_it_is(stack: Synthesized, cloud: Cloud, like: str, longest: bool) -> None:
+def test_each_state_names_its_case(stack: Synthesized, cloud: Cloud, like: str, longest: bool) -> None:
     """A whole case of several documents, and the same one submitted again."""
     names = LONGEST if longest else (like, "INV-2024-0042")
     handlers = Handlers(world_of(cloud, like, names[0]))
@@ -93,7 +93,7 @@ def test_the_output_of_an_execution_has_its_result(stack: Synthesized, cloud: Cl
         ("collect", "claims", InvalidCaseError(CAUSE), "Record Failure"),
     ],
 )
-def test_what_goes_wrong_is_said_in_short(
+def test_errors_are_shortened_in_state_outputs(
     stack: Synthesized, cloud: Cloud, verb: str, like: str, error: Exception, passes: str
 ) -> None:
     """Questions, files that are left out, and failures: the whole error goes on by itself."""
@@ -123,7 +123,7 @@ def test_what_goes_wrong_is_said_in_short(
         {"connection": None, "reference": 7},
     ],
 )
-def test_an_input_that_is_no_case_is_short_too(stack: Synthesized, cloud: Cloud, given: object) -> None:
+def test_an_input_without_a_case_is_short_too(stack: Synthesized, cloud: Cloud, given: object) -> None:
     """Whatever is given, the states after Accept are."""
     walk = walked(stack, Handlers(World(cloud)), given)
     assert walk.outcome == "FAILED"
@@ -132,7 +132,7 @@ def test_an_input_that_is_no_case_is_short_too(stack: Synthesized, cloud: Cloud,
         assert len(json.dumps(value, ensure_ascii=False).encode()) <= MOST_SHOWN, state
 
 
-def test_a_variable_of_an_iteration_is_its_own(stack: Synthesized) -> None:
+def test_variables_of_an_iteration_are_local(stack: Synthesized) -> None:
     """What a state in a map assigns has a name that nothing outside has: an iteration cannot set those."""
     outside = {name for state in stack.definition["States"].values() for name in assigned(state)}
     inside = {

@@ -105,7 +105,7 @@ def test_only_those_that_start_executions_know_the_state_machine(stack: Synthesi
     assert knows == {"wake", "drop", "publish", "fail", "reconcile", "compare"}
 
 
-def test_lambda_does_not_take_the_waiting_room_for_a_runaway_loop(stack: Synthesized) -> None:
+def test_lambda_does_not_stop_the_waiting_room_as_a_loop(stack: Synthesized) -> None:
     """Functions whose messages come back to them are allowed to: Lambda stops others after 16 rounds."""
     loops = {verb for verb, each in stack.functions.items() if each.get("RecursiveLoop") == "Allow"}
     assert loops == {"poll", "wake", "drop"}
@@ -142,7 +142,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert '"aws:SecureTransport": "false"' in policy
 
 
-def test_what_lands_in_the_inbox_is_told_to_its_queue(stack: Synthesized) -> None:
+def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
     """S3 tells of every object that comes or goes below ``inbox/``, and of nothing else; it may before it has to."""
     [name] = stack.of_type("AWS::S3::Bucket")
     told = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
@@ -156,7 +156,7 @@ def test_what_lands_in_the_inbox_is_told_to_its_queue(stack: Synthesized) -> Non
     assert ["<dossier-dev-drop>"] in [[stack.text(each) for each in _queues(policy)] for policy in waits_for]
 
 
-def test_no_drop_leads_to_another(stack: Synthesized) -> None:
+def test_no_drop_causes_another(stack: Synthesized) -> None:
     """No function may write to the inbox: what is told of a drop lies beside it."""
     for verb in stack.functions:
         writes = [each for each in stack.statements(verb) if "s3:PutObject" in each["Action"]]
@@ -177,7 +177,7 @@ def test_the_table_can_be_restored(stack: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
-def test_data_outlives_the_stack_unless_told_otherwise(stack: Synthesized, other_stack: Synthesized, kind: str) -> None:
+def test_data_outlives_the_stack_by_default(stack: Synthesized, other_stack: Synthesized, kind: str) -> None:
     """``cdk destroy`` keeps bucket and table; ``-c retain=false`` gives them up."""
     for synthesized, policy in ((stack, "Retain"), (other_stack, "Delete")):
         [resource] = [each for each in synthesized.template["Resources"].values() if each["Type"] == kind]
@@ -213,7 +213,7 @@ def _secrets_of(stack: Synthesized, verb: str) -> set[str]:
     return {each for resources in reads for each in resources}
 
 
-def test_a_retained_table_and_bucket_are_found_again_by_name(
+def test_a_retained_table_and_bucket_are_attached_by_name(
     synthesize: Callable[..., Synthesized], stack: Synthesized
 ) -> None:
     """With names, ``cdk deploy --import-existing-resources`` attaches what a destroyed stack has left.
@@ -234,13 +234,13 @@ def test_a_retained_table_and_bucket_are_found_again_by_name(
         assert schema["primaryIdentifier"] == [f"/properties/{key}"]
 
 
-def test_a_bucket_that_is_given_up_is_emptied(stack: Synthesized, other_stack: Synthesized) -> None:
+def test_a_bucket_that_is_not_retained_is_emptied(stack: Synthesized, other_stack: Synthesized) -> None:
     """CloudFormation deletes no bucket with objects in it: ``-c retain=false`` brings what empties it first."""
     assert not stack.of_type("Custom::S3AutoDeleteObjects")
     assert len(other_stack.of_type("Custom::S3AutoDeleteObjects")) == 1
 
 
-def test_a_schedules_function_is_not_run_again(stack: Synthesized) -> None:
+def test_a_scheduled_function_is_not_retried(stack: Synthesized) -> None:
     """Lambda itself repeats what fails, whatever the rule says: not for a function whose next time comes anyway."""
     configs = {
         stack.text(each["FunctionName"]): each for each in stack.of_type("AWS::Lambda::EventInvokeConfig").values()
@@ -257,9 +257,7 @@ def _scheduled(stack: Synthesized) -> set[str]:
     return {f"{stack.name}-{verb}" for verb in verbs}
 
 
-def test_concurrency_is_bounded_where_the_settings_say_so(
-    synthesize: Callable[..., Synthesized], stack: Synthesized
-) -> None:
+def test_settings_limit_concurrency(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
     """Vendors' calls run as often as the connections allow in all, and the webhook function has its own share."""
     assert not [verb for verb, each in stack.functions.items() if "ReservedConcurrentExecutions" in each]
     bounded = synthesize({"reserve_concurrency": "true", "webhook_reserved_concurrency": "20"})
@@ -271,9 +269,7 @@ def test_concurrency_is_bounded_where_the_settings_say_so(
     assert reserved == {"webhook": 20, **dict.fromkeys(CALL_VENDORS, 2 * (7 + 1 + 5))}
 
 
-def test_opentelemetry_is_a_layer_that_nobody_pays_for_unasked(
-    synthesize: Callable[..., Synthesized], stack: Synthesized
-) -> None:
+def test_opentelemetry_is_an_optional_layer(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
     """Without the setting nothing of it is loaded; with it, no HTTP client is traced, whose URLs may be signed."""
     arn = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-python-arm64-ver-1-32-0:1"
     traced = synthesize({"tracing_layer_arn": arn})
@@ -350,7 +346,7 @@ def test_a_slow_vendor_starves_no_other(stack: Synthesized) -> None:
     }
 
 
-def test_messages_stay_hidden_while_they_are_worked_on(stack: Synthesized) -> None:
+def test_messages_stay_hidden_while_a_function_runs(stack: Synthesized) -> None:
     """A queue shows a message again after its function has ended, and soon: a failed poll is worth another try."""
     queues = {each["QueueName"]: each for each in stack.of_type("AWS::SQS::Queue").values()}
     for queue, verb in (
@@ -378,7 +374,7 @@ def test_the_sweep_runs_each_minute(stack: Synthesized) -> None:
     assert _schedules(stack)["rate(1 minute)"] == ["{sweep}"]
 
 
-def test_what_always_holds_is_checked_every_five_minutes(stack: Synthesized, other_stack: Synthesized) -> None:
+def test_reconcile_runs_every_five_minutes(stack: Synthesized, other_stack: Synthesized) -> None:
     """The check has a schedule, and what it finds an alarm on its stage's own metric; accounts are compared hourly."""
     assert _schedules(stack)["rate(5 minutes)"] == ["{reconcile}"]
     assert _schedules(stack)["rate(1 hour)"] == ["{compare}"]

@@ -35,7 +35,7 @@ def test_a_connection_uses_the_sandbox_by_its_address(tmp_path: Path) -> None:
     assert found == {"invoices": True, "claims": False}
 
 
-def test_a_vendor_s_own_way_to_sign_needs_no_setting(tmp_path: Path) -> None:
+def test_the_vendors_default_scheme_needs_no_setting(tmp_path: Path) -> None:
     """A connection has its vendor's webhooks without a word in the file: the sandbox has to send them."""
     file = tmp_path / "connections.toml"
     file.write_text(FILE)
@@ -44,7 +44,7 @@ def test_a_vendor_s_own_way_to_sign_needs_no_setting(tmp_path: Path) -> None:
     assert schemes == ["hmac-sha256-hex", "shared-secret"]
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+def test_an_invalid_file_is_named(tmp_path: Path) -> None:
     """What is no TOML, or not there, is one clear error."""
     file = tmp_path / "connections.toml"
     file.write_text("[invoices")
@@ -55,7 +55,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         choose(tmp_path / "absent.toml")
 
 
-def test_a_file_of_the_users_own_is_deployed_as_it_is(tmp_path: Path) -> None:
+def test_a_users_file_is_deployed_unchanged(tmp_path: Path) -> None:
     """Only the repository's own file follows the sandbox to another port."""
     file = tmp_path / "connections.toml"
     file.write_text(FILE)

@@ -50,7 +50,7 @@ def test_nothing_runs_in_an_empty_home(home: Home) -> None:
     assert said == []
 
 
-def test_what_runs_is_found_and_stopped(home: Home) -> None:
+def test_running_processes_are_found_and_stopped(home: Home) -> None:
     """The state counts as long as its process lives; down ends that, says so once, and removes what was unpacked."""
     said: list[str] = []
     process = _sleeper(home)
@@ -68,7 +68,7 @@ def test_what_runs_is_found_and_stopped(home: Home) -> None:
     assert control.current() is None
 
 
-def test_a_state_whose_process_is_gone_counts_for_nothing(home: Home) -> None:
+def test_a_state_file_of_a_dead_process_is_ignored(home: Home) -> None:
     """After a restart of the machine the id may be somebody else's: it is neither believed nor stopped."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         home.save(_state(Process(pid=stranger.pid, started="before")))

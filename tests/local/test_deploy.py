@@ -18,7 +18,7 @@ FOUND = {
 }
 
 
-def test_addresses_are_those_that_any_client_reaches() -> None:
+def test_printed_addresses_work_for_any_client() -> None:
     """The API's address is the local AWS's own, and each connection has its webhook under it."""
     outputs = read_outputs(FOUND, endpoint_url="http://127.0.0.1:4566", stage="dev")
 
@@ -45,7 +45,7 @@ def test_a_stack_without_an_output_is_named() -> None:
         read_outputs(found, endpoint_url="http://x", stage="dev")
 
 
-def test_nothing_of_the_users_own_aws_set_up_is_used() -> None:
+def test_the_users_aws_settings_are_not_used() -> None:
     """Profiles and credentials files are out of the way, and the endpoint is local."""
     variables = aws_environment("http://127.0.0.1:4566")
 

@@ -10,7 +10,7 @@ from local.processes import Process
 from tests.machine import ROOT
 
 
-def test_the_environment_picks_folder_and_ports(tmp_path: Path) -> None:
+def test_the_environment_sets_folder_and_ports(tmp_path: Path) -> None:
     """Three variables decide where the local AWS lives; without them it is the repository's own."""
     chosen = Home.from_environment(
         {"DOSSIER_HOME": str(tmp_path), "DOSSIER_LOCAL_PORT": "5001", "DOSSIER_SANDBOX_PORT": "5002"}
@@ -39,7 +39,7 @@ def test_the_documentation_names_the_variables_with_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("text", ["none", "0", "70000", "-1"])
-def test_what_is_no_port_is_refused(text: str) -> None:
+def test_an_invalid_port_is_rejected(text: str) -> None:
     """The message names the variable."""
     with pytest.raises(LocalError, match="DOSSIER_LOCAL_PORT"):
         Home.from_environment({"DOSSIER_LOCAL_PORT": text})
@@ -57,7 +57,7 @@ def test_a_port_in_use_names_the_variable_that_picks_another() -> None:
     require_free_port(port, "DOSSIER_LOCAL_PORT")
 
 
-def test_the_state_is_found_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_saved_state_is_read_back(tmp_path: Path) -> None:
     """A state file that is missing or broken counts as none."""
     home = Home(folder=tmp_path, local_port=1, sandbox_port=2)
     me = Process.find(os.getpid())

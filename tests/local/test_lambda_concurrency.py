@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.local.aws import Aws
 
 
-def test_calls_above_the_bound_wait_for_a_free_environment(aws: Aws) -> None:
+def test_calls_above_the_limit_wait_for_a_free_environment(aws: Aws) -> None:
     """Twelve calls at a time are served by four processes, and none of them fails."""
     function = aws.function(
         """

@@ -57,12 +57,12 @@ def test_the_environment_survives_an_exception(aws: Aws) -> None:
     ],
     ids=["os._exit", "sys.exit", "out of memory", "import", "no handler", "at import", "no json", "too large"],
 )
-def test_each_way_to_fail_has_the_name_that_aws_gives_it(aws: Aws, source: str, handler: str, error: str) -> None:
+def test_each_failure_has_awss_error_name(aws: Aws, source: str, handler: str, error: str) -> None:
     """A function that ends, cannot be loaded, or answers what cannot be passed on fails under AWS's name for it."""
     assert aws.invoke(aws.function(source, handler=handler))["errorType"] == error
 
 
-def test_what_a_handler_writes_to_descriptor_1_is_log(aws: Aws) -> None:
+def test_output_on_descriptor_1_goes_to_the_log(aws: Aws) -> None:
     """A line that looks like a reply does not become one, and the log has it with all that was printed."""
     function = aws.function(
         """
@@ -82,7 +82,7 @@ def test_what_a_handler_writes_to_descriptor_1_is_log(aws: Aws) -> None:
     assert sum("last words" in message for message in messages) == 2
 
 
-def test_functions_have_an_interpreter_and_an_environment_of_their_own(aws: Aws) -> None:
+def test_functions_have_their_own_interpreter_and_environment(aws: Aws) -> None:
     """A function sees boto3 and its own variables; neither the server's packages nor its settings."""
     function = aws.function(
         """

@@ -16,7 +16,7 @@ def test_a_result_of_more_than_256_kib_fails_and_states_all_does_not_catch_it(aw
     assert aws.run(aws.machine(states))["error"] == "States.DataLimitExceeded"
 
 
-def test_the_results_of_a_map_together_have_the_same_limit(aws: Aws) -> None:
+def test_all_results_of_a_map_have_the_same_limit(aws: Aws) -> None:
     """Results that are small one by one and large together fail the Map."""
     one = {"One": {"Type": "Pass", "Output": {"text": "{% $string([1..30000]) %}"}, "End": True}}
     each = {"Type": "Map", "Items": "{% [1, 2] %}", "ItemProcessor": {"StartAt": "One", "States": one}, "End": True}
@@ -25,7 +25,7 @@ def test_the_results_of_a_map_together_have_the_same_limit(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 81, "a/b", "with space", "a:b"])
-def test_a_name_that_aws_refuses_is_refused(aws: Aws, name: str) -> None:
+def test_a_name_that_aws_rejects_is_rejected(aws: Aws, name: str) -> None:
     """An execution's name has at most 80 characters, none of them special."""
     machine = aws.machine({"Done": {"Type": "Succeed"}})
 

@@ -3,7 +3,7 @@ import json
 from tests.local.aws import Aws
 
 
-def test_a_policy_that_demands_tls_lets_the_loopback_in(aws: Aws) -> None:
+def test_a_tls_only_policy_allows_loopback(aws: Aws) -> None:
     """A bucket that denies anything but TLS takes an object over the loopback's plain http."""
     bucket = aws.name("bucket")
     aws.s3.create_bucket(Bucket=bucket)

@@ -12,7 +12,7 @@ READS = """
 
 
 @pytest.mark.parametrize(("call", "absent"), [("get_object", "NoSuchKey"), ("head_object", "404")])
-def test_who_may_not_list_is_not_told_what_is_missing(aws: Aws, call: str, absent: str) -> None:
+def test_a_missing_object_looks_forbidden_without_list_permission(aws: Aws, call: str, absent: str) -> None:
     """An object that is not there is a 403 to who may read objects alone, and a 404 to who may list the bucket too."""
     bucket = aws.name("bucket")
     aws.s3.create_bucket(Bucket=bucket)

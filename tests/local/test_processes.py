@@ -89,7 +89,7 @@ def test_a_start_that_fails_says_why(tmp_path: Path, free_port: int) -> None:
         wait_until_healthy(process, f"http://127.0.0.1:{free_port}/", log=tmp_path / "log", seconds=10)
 
 
-def test_waiting_for_health_has_an_end(tmp_path: Path, free_port: int) -> None:
+def test_waiting_for_health_times_out(tmp_path: Path, free_port: int) -> None:
     """A process that never answers is given up on."""
     process = start(
         [sys.executable, "-c", "import time; time.sleep(60)"],

@@ -1,7 +1,7 @@
 from tests.local.aws import Aws
 
 
-def test_objects_are_put_and_got_by_tasks(aws: Aws) -> None:
+def test_tasks_put_and_get_objects(aws: Aws) -> None:
     """A machine writes an object and reads it back; a missing key is S3.NoSuchKeyException."""
     bucket = aws.name("bucket")
     aws.s3.create_bucket(Bucket=bucket)

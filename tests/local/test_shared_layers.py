@@ -19,7 +19,7 @@ def test_a_layer_is_unpacked_once_for_all_functions(aws: Aws) -> None:
     assert first == second
 
 
-def test_a_layer_that_was_compiled_beforehand_is_used_where_it_is(aws: Aws) -> None:
+def test_a_precompiled_layer_is_used_in_place(aws: Aws) -> None:
     """A layer with the very files of the compiled one is not unpacked at all."""
     function = aws.function(USES)
     aws.lambda_.update_function_configuration(FunctionName=function, Layers=[_layer(aws, "compiled")])

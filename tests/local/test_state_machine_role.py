@@ -34,7 +34,7 @@ def test_a_task_that_the_role_does_not_allow_is_denied(aws: Aws, task: dict[str,
     assert f"not authorized to perform: {action} on" in aws.run(aws.machine({"Do": task}, role=aws.role()))["cause"]
 
 
-def test_a_grant_holds_for_its_resource_alone(aws: Aws) -> None:
+def test_a_grant_covers_only_its_resource(aws: Aws) -> None:
     """A role that may send to one queue sends to that one and not to another."""
     ours, theirs = aws.name("queue"), aws.name("queue")
     urls = [aws.sqs.create_queue(QueueName=name)["QueueUrl"] for name in (ours, theirs)]

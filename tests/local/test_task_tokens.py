@@ -50,7 +50,7 @@ def test_a_missing_heartbeat_ends_the_wait(aws: Aws) -> None:
     assert aws.end(execution)["error"] == "States.HeartbeatTimeout"
 
 
-def test_each_attempt_has_a_token_of_its_own(aws: Aws) -> None:
+def test_each_attempt_has_its_own_token(aws: Aws) -> None:
     """A retried state hands out another token, and the first one no longer answers it."""
     queue, function = _passes_on(aws, FAIL="1")
     retry = [{"ErrorEquals": ["RuntimeError"], "MaxAttempts": 1}]
@@ -60,7 +60,7 @@ def test_each_attempt_has_a_token_of_its_own(aws: Aws) -> None:
     assert _token(aws, queue) != _token(aws, queue)
 
 
-def test_a_late_answer_and_an_invented_token_are_told_apart(aws: Aws) -> None:
+def test_a_late_answer_and_an_invented_token_get_different_errors(aws: Aws) -> None:
     """A token of a task that has ended is TaskTimedOut, whoever ended it; any other text is InvalidToken."""
     queue, function = _passes_on(aws)
     machine = aws.machine({"Wait": token_task(function)})
@@ -80,7 +80,7 @@ def test_a_late_answer_and_an_invented_token_are_told_apart(aws: Aws) -> None:
     ]
 
 
-def test_who_may_answer_is_decided_on_the_tokens_machine(aws: Aws) -> None:
+def test_the_permission_to_answer_is_checked_on_the_tokens_machine(aws: Aws) -> None:
     """A role that may answer this machine's tasks does; one that may answer another machine's is denied."""
     queue, function = _passes_on(aws)
     machine = aws.machine({"Wait": token_task(function)})

@@ -6,7 +6,7 @@ from typing import Any
 from tests.local.aws import Aws
 
 
-def test_an_environment_that_dies_at_its_start_takes_no_other_with_it(aws: Aws, tmp_path: Path) -> None:
+def test_an_environment_that_dies_at_its_start_stops_no_other(aws: Aws, tmp_path: Path) -> None:
     """While every third process dies as it starts, its own call fails as Runtime.ExitError, and no other's does."""
     function = aws.function(
         f"""

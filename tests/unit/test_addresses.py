@@ -24,7 +24,7 @@ from dossier.addresses import is_of_the_inside, is_public
         "ff02::1", "", "localhost", "127.1", "0x7f.0.0.1", "2130706433", "1.2.3.4.5", "1.2.3.4%eth0",
     ],
 )  # fmt: skip
-def test_what_is_not_public(address: str) -> None:
+def test_private_and_reserved_addresses_are_not_public(address: str) -> None:
     """Private, loopback, link-local, metadata, multicast, reserved and embedded addresses are not public."""
     assert not is_public(address)
 
@@ -34,13 +34,15 @@ def test_what_is_not_public(address: str) -> None:
     ["1.1.1.1", "8.8.8.8", "52.216.0.1", "100.63.255.255", "100.128.0.1", "172.32.0.1", "2606:4700::1111",
      "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"],
 )  # fmt: skip
-def test_what_is_public(address: str) -> None:
+def test_ordinary_addresses_are_public(address: str) -> None:
     """Hosts of the internet are, in IPv6's ways to write an IPv4 address too."""
     assert is_public(address)
 
 
 @given(st.ip_addresses())
-def test_nothing_is_public_that_python_calls_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_no_address_is_public_that_ipaddress_calls_private(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     """Whatever the standard library knows as private, local, multicast or reserved is not public."""
     special = address.is_private or address.is_loopback or address.is_link_local or address.is_multicast
     nat64 = address.version == 6 and address in ipaddress.ip_network("64:ff9b::/96")
@@ -73,6 +75,6 @@ def test_a_host_is_judged_however_its_address_is_written(address: ipaddress.IPv4
 @pytest.mark.parametrize(
     "host", ["files.example.com", "b.s3.amazonaws.com", "xn--mller-kva.example", "a.local.example"]
 )
-def test_a_public_name_is_not_of_the_inside(host: str) -> None:
+def test_a_public_name_is_not_internal(host: str) -> None:
     """What it resolves to is seen by who connects to it."""
     assert not is_of_the_inside(host)

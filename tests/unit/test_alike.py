@@ -43,7 +43,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("listed", WAYS)
-def test_a_name_is_known_in_whatever_way_it_is_rewritten(listed: str) -> None:
+def test_rewritten_names_are_recognized(listed: str) -> None:
     """Folded, encoded, misread, numbered, with a time or a random id at an end, without its ending."""
     assert alike(NAME, listed)
     assert not same(NAME, listed) or listed == "Pru\u0308fung Mai (1).pdf"
@@ -66,7 +66,7 @@ def test_a_name_is_known_in_whatever_way_it_is_rewritten(listed: str) -> None:
         ("?.pdf", "!.pdf"),
     ],
 )
-def test_names_of_other_files_are_unlike(sent: str, listed: str | None) -> None:
+def test_names_of_other_files_are_not_similar(sent: str, listed: str | None) -> None:
     """What has other letters or another number is another name."""
     assert not alike(sent, listed)
 
@@ -88,7 +88,7 @@ def test_names_are_paired_one_for_one() -> None:
     assert (both.found, both.exact, both.unsure) == ({0: 0, 1: 1}, False, frozenset())
 
 
-def test_what_may_be_several_is_none() -> None:
+def test_ambiguous_names_are_not_paired() -> None:
     """One name that two files may have, or two names of which one file is left, is said to be unsure."""
     several = pair(["x y.pdf"], ["X_Y.pdf", "x-y.pdf"])
     assert (several.found, several.unsure) == ({}, {0, 1})

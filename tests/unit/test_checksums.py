@@ -63,7 +63,7 @@ def test_crc32c_of_a_large_chunk() -> None:
     assert Crc32c().digest() == bytes(4)
 
 
-def test_the_others_are_the_librarys() -> None:
+def test_other_checksums_come_from_hashlib() -> None:
     """Zlib's CRC-32 and hashlib's digests."""
     assert _made("crc32", b"1234", b"56789") == zlib.crc32(b"123456789").to_bytes(4, "big")
     for kind in ("md5", "sha1", "sha256", "sha512"):

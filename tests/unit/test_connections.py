@@ -143,7 +143,7 @@ def test_the_shipped_file_is_valid() -> None:
         ('[a]\nvendor = "docsumo"\nbase_url = "x"\ncasetype_id = "c"', "[a] base_url: must be http(s)://host"),
     ],
 )
-def test_what_is_wrong_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
+def test_each_error_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
     """The line has the file's name, the table, the key, and what is wrong with it."""
     toml = toml.replace("{docsumo}", '[a]\nvendor = "docsumo"\nbase_url = "https://x.example"\n')
     with pytest.raises(ConfigurationError) as error:
@@ -161,13 +161,13 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: s
     assert "planted" not in str(error.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     """A missing file says how to name another."""
     with pytest.raises(ConfigurationError, match=r"^none\.toml: there is no such file: .*DOSSIER_CONNECTIONS"):
         connections.load_toml(tmp_path / "none.toml")
 
 
-def test_a_folder_and_other_bytes(tmp_path: Path) -> None:
+def test_a_folder_and_binary_data_are_reported(tmp_path: Path) -> None:
     """What is no text file is one line as well."""
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         connections.load_toml(tmp_path)
@@ -186,7 +186,7 @@ def test_the_dump_is_complete_and_always_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("layer")
-def test_what_was_validated_is_what_runs(tmp_path: Path) -> None:
+def test_functions_use_the_validated_settings(tmp_path: Path) -> None:
     """A connection at run time equals the one of the file."""
     loaded = _load(tmp_path, GOOD)
     assert connections.runtime_names() == sorted(loaded)

@@ -52,7 +52,7 @@ def test_dead_letters_are_counted(sqs: Sqs) -> None:
     assert (sqs.letters.count("wake"), sqs.letters.count("poll-invoices")) == (2, 0)
 
 
-def test_an_sqs_that_cannot_move_messages_has_them_moved(sqs: Sqs) -> None:
+def test_messages_are_moved_one_by_one_without_a_move_task(sqs: Sqs) -> None:
     """Every one comes back to its queue, unchanged, and none stays dead."""
     bodies = [json.dumps({"number": number}) for number in range(23)]
     sqs.bury("poll-invoices", *bodies)
@@ -63,7 +63,7 @@ def test_an_sqs_that_cannot_move_messages_has_them_moved(sqs: Sqs) -> None:
     assert sqs.letters.send_back("poll-invoices") == 0
 
 
-def test_aws_moves_them_by_itself(sqs: Sqs) -> None:
+def test_aws_moves_messages_with_a_move_task(sqs: Sqs) -> None:
     """Where SQS has the task, it is told which queue's dead letters, and nothing else is done."""
     sqs.error = ""
     sqs.bury("wake", "a")
@@ -72,7 +72,7 @@ def test_aws_moves_them_by_itself(sqs: Sqs) -> None:
     assert sqs.cloud.messages("wake") == []
 
 
-def test_any_other_refusal_is_raised(sqs: Sqs) -> None:
+def test_any_other_error_is_raised(sqs: Sqs) -> None:
     """A missing permission is for the operator to mend."""
     sqs.error = "AccessDenied"
     sqs.bury("wake", "a")

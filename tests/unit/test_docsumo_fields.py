@@ -43,7 +43,7 @@ def test_numbers_keep_their_text() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 9999])
-def test_a_file_that_is_no_json_is_reported(body: bytes) -> None:
+def test_a_file_without_json_is_reported(body: bytes) -> None:
     """It stays an artifact, and gives no fields."""
     found, warnings = read("a", body)
     assert found == []

@@ -36,12 +36,12 @@ def drift(value: Any) -> Drift:
         ({"data": {"cases": ["text"]}}, set(), {"data.cases[]{}"}),
     ],
 )
-def test_what_is_new_and_what_is_missing(change: dict[str, Any], new: set[str], missing: set[str]) -> None:
+def test_new_and_missing_fields_are_reported(change: dict[str, Any], new: set[str], missing: set[str]) -> None:
     """Fields are compared wherever their parents are; null and an empty list say nothing, a new object is one field."""
     assert drift({**SAME, **change}) == Drift(frozenset(new), frozenset(missing))
 
 
-def test_a_field_that_went_missing() -> None:
+def test_a_missing_field_is_reported() -> None:
     """A documented field that is not there is named."""
     assert drift({key: value for key, value in SAME.items() if key != "id"}).missing == {"id"}
 
@@ -49,12 +49,12 @@ def test_a_field_that_went_missing() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"\xff", b'{"status": "fail"}', b'{"status_code": 404}', b'{"statusCode": 400}']
 )
-def test_what_is_no_answer_has_no_drift(body: bytes) -> None:
+def test_a_body_without_json_has_no_drift(body: bytes) -> None:
     """A body that is no JSON, and a refusal that came with a 200, are others' to handle."""
     assert drift_of(body, FIELDS) == Drift()
 
 
-def test_an_answer_that_nobody_documents_has_no_drift() -> None:
+def test_an_undocumented_answer_has_no_drift() -> None:
     """A vendor's guide need not show every answer."""
     assert drift_of(b'{"x": 1}', ()) == Drift()
 

@@ -200,7 +200,7 @@ def test_a_page_has_a_megabyte(table: Any) -> None:
     assert len(list(Table(table).query("a"))) == 30
 
 
-def test_a_limit_says_where_to_go_on_even_at_the_end(table: Any) -> None:
+def test_a_limited_page_has_a_cursor_even_at_the_end(table: Any) -> None:
     """DynamoDB does not look whether there is more: the last page may be empty."""
     for sk in "123":
         table.put_item(Item={"pk": "a", "sk": sk})
@@ -238,7 +238,7 @@ def test_an_item_has_400_kilobytes_at_most(table: Any) -> None:
     assert table.get_item(Key={"pk": "a", "sk": "b"})["Item"] == largest
 
 
-def test_what_is_read_shares_nothing_with_what_is_stored(cloud: Cloud, table: Any) -> None:
+def test_changes_to_a_read_item_do_not_reach_the_store(cloud: Cloud, table: Any) -> None:
     """A caller may change what it was given."""
     client: Any = cloud.session.client("dynamodb")
     item: Any = {"pk": {"S": "a"}, "sk": {"S": "b"}, "list": {"L": [{"B": b"1"}, {"M": {"x": {"SS": ["1"]}}}]}}
@@ -262,7 +262,7 @@ def test_what_is_read_shares_nothing_with_what_is_stored(cloud: Cloud, table: An
         ({"pk": "a", "sk": "b", "gsi_sk": 1}, "Type mismatch for Index Key gsi_sk"),
     ],
 )
-def test_keys_are_texts_of_some_length(table: Any, item: dict[str, Any], match: str) -> None:
+def test_keys_are_non_empty_texts(table: Any, item: dict[str, Any], match: str) -> None:
     """An item whose keys are not is refused, for the table and for the index."""
     with refused(match=match):
         table.put_item(Item=item)
@@ -290,7 +290,7 @@ SET = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": 1}}
         ({"Key": {"pk": "", "sk": "b"}}, "empty string"),
     ],
 )
-def test_an_update_that_cannot_be_is_refused(table: Any, update: dict[str, Any], match: str) -> None:
+def test_an_impossible_update_is_rejected(table: Any, update: dict[str, Any], match: str) -> None:
     """It says why, and changes nothing."""
     table.put_item(Item={**KEY, "many": {"a"}})
     with refused(match=match):
@@ -331,7 +331,7 @@ def test_a_condition_is_about_values_of_one_type(table: Any, condition: Conditio
     assert Table(table).put(item, when=condition) == holds
 
 
-def test_what_an_update_wrote_comes_back(table: Any) -> None:
+def test_an_update_returns_what_it_wrote(table: Any) -> None:
     """Though nothing changed by it; what was removed does not."""
     table.put_item(Item={**KEY, "x": 1, "y": 2})
     answer = table.update_item(
@@ -341,7 +341,7 @@ def test_what_an_update_wrote_comes_back(table: Any) -> None:
     assert Table(table).add("a", "b", "x", 0, when=Attr("x").exists()) == 1
 
 
-def test_a_condition_that_does_not_hold_and_a_table_that_is_not_there(cloud: Cloud, table: Any) -> None:
+def test_a_false_condition_and_a_missing_table_raise_errors(cloud: Cloud, table: Any) -> None:
     """They have errors of their own, which clients have classes for."""
     with pytest.raises(table.meta.client.exceptions.ConditionalCheckFailedException):
         table.put_item(Item=KEY, ConditionExpression=Attr("pk").exists())
@@ -381,7 +381,7 @@ def test_a_query_is_about_one_partition(table: Any, query: dict[str, Any]) -> No
         lambda table: table.meta.client.batch_write_item(RequestItems={"cases": [{"PutRequest": {"Item": KEY}}]}),
     ],
 )
-def test_what_is_not_supported_fails_loudly(table: Any, call: Callable[[Any], Any]) -> None:
+def test_unsupported_calls_raise_an_error(table: Any, call: Callable[[Any], Any]) -> None:
     """A test never goes on with a wrong answer."""
     with pytest.raises(NotImplementedError):
         call(table)

@@ -46,7 +46,7 @@ def test_a_delivery_is_found_by_its_id(cloud: Cloud) -> None:
     assert store.find(key.replace("invoices", "claims")) is None
 
 
-def test_what_is_no_id_has_no_key() -> None:
+def test_a_malformed_delivery_id_has_no_key() -> None:
     """Ids have one form; nothing else leads to a key of the bucket."""
     assert key_of("invoices", "../cases/invoices/INV-1/result") is None
     assert key_of("invoices", "20260131") is None
@@ -122,7 +122,7 @@ def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
     assert instances[0].refuse("claims", "wrong secret", BODY, {}, at=at)
 
 
-def test_one_instance_keeps_a_whole_share(cloud: Cloud) -> None:
+def test_one_instance_may_store_the_whole_share(cloud: Cloud) -> None:
     """By itself an instance wastes no name: what came before a secret was set is there to be verified."""
     at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
     for _ in range(REFUSED_PER_MINUTE):

@@ -34,7 +34,7 @@ def test_every_finding_belongs_to_a_target() -> None:
 
 @pytest.mark.parametrize("empty", [b"", b"\x00", b"\xff\xfe", b"\n" * 50], ids=repr)
 @pytest.mark.parametrize("name", TARGETS)
-def test_next_to_nothing_is_harmless(name: str, empty: bytes) -> None:
+def test_tiny_inputs_are_harmless(name: str, empty: bytes) -> None:
     """A target takes any bytes, none at all too."""
     TARGETS[name].run(empty)
 
@@ -47,7 +47,7 @@ def _breaks(*_: Any) -> Any:
     raise KeyError("case_id")
 
 
-def test_a_forged_delivery_that_is_believed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accepted_forgery_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzzer would see a webhook that answers 200 to a wrong signature, and one that refuses a right one."""
     for verdict, flags in ((True, 0), (False, deliveries.SIGNED)):
         monkeypatch.setattr(step, "verify", lambda *_, verdict=verdict, **__: verdict)
@@ -55,7 +55,7 @@ def test_a_forged_delivery_that_is_believed_is_noticed(monkeypatch: pytest.Monke
             deliveries.webhook(bytes([0, flags]) + b"sha256=00\n{}")
 
 
-def test_other_broken_promises_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_broken_promises_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path for a name, a traceback for an answer, two lines for an error, a request to a stranger."""
     monkeypatch.setattr(texts, "unique_names", list)
     with pytest.raises(AssertionError, match="a path"):
@@ -71,7 +71,7 @@ def test_other_broken_promises_are_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         texts.urls(b"https://evil.test/")
 
 
-def test_a_part_that_passes_for_a_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_file_that_is_accepted_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzzer would see a 206 without a range taken for a file, a pause without an end, and an error of escapes."""
     monkeypatch.setattr(transport, "_not_whole", lambda _: None)
     with pytest.raises(AssertionError, match="a part is a file"):
@@ -85,6 +85,6 @@ def test_a_part_that_passes_for_a_file_is_noticed(monkeypatch: pytest.MonkeyPatc
         headers.headers(b"\x03\x00" + END + b'{"message": "\\u001b[31m"}')
 
 
-def test_atheris_is_needed_for_fuzzing_alone() -> None:
+def test_only_fuzzing_needs_atheris() -> None:
     """The targets run without the fuzzer, which has an environment of its own."""
     assert importlib.util.find_spec("atheris") is None

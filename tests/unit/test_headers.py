@@ -68,7 +68,7 @@ def test_any_header_is_a_value_or_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("offset", [timedelta(), timedelta(hours=-3), timedelta(days=400)], ids=str)
-def test_a_date_is_counted_from_the_answers_own(offset: timedelta) -> None:
+def test_a_retry_date_is_relative_to_the_answers_date(offset: timedelta) -> None:
     """A vendor whose clock is off, by however much, still gets the pause that it asked for."""
     theirs = datetime.now(UTC).replace(microsecond=0) + offset
     given = {
@@ -117,7 +117,7 @@ def test_a_range_of_bytes(text: str, span: Range | None) -> None:
     assert headers.content_range(text) == span
 
 
-def test_what_is_handed_on_is_short_and_known() -> None:
+def test_only_known_and_short_headers_are_passed_on() -> None:
     """Headers that nothing reads stay where they came from."""
     given = {"Content-Type": "a/" + "b" * 999, "X-Junk": "j", "Retry-After": "7", "Set-Cookie": "c"}
     kept = headers.kept(given)

@@ -12,7 +12,7 @@ LISTS = (
 )
 
 
-def test_no_function_loads_what_traces() -> None:
+def test_no_function_loads_a_tracing_library() -> None:
     """X-Ray's SDK, which patched every library, cost most of a cold start; OpenTelemetry is a layer of its own."""
     environment = {"PYTHONPATH": str(ROOT / "layers" / "shared" / "python"), "POWERTOOLS_METRICS_NAMESPACE": "Dossier"}
     done = subprocess.run([sys.executable, "-c", LISTS], env=environment, capture_output=True, text=True, check=True)

@@ -39,7 +39,7 @@ def wrong(**changes: Any) -> str:
         ("Deadline", "deadline"),
     ],
 )
-def test_an_unknown_key_suggests_the_one_that_was_meant(typed: str, meant: str) -> None:
+def test_an_unknown_key_gets_a_suggestion(typed: str, meant: str) -> None:
     """The key that is then missing is not a second problem."""
     value = GOOD.get(meant, "x")
     assert wrong(**{meant: None, typed: value}) == f'{typed}: unknown key; did you mean "{meant}"?'
@@ -53,7 +53,7 @@ def test_a_key_of_a_document_is_suggested_too() -> None:
     )
 
 
-def test_a_key_that_resembles_none_lists_those_that_there_are() -> None:
+def test_an_unknown_key_without_a_similar_one_lists_all_keys() -> None:
     """An option of the vendor in the wrong place is the likeliest mistake."""
     said = wrong(colour="red")
     assert said.startswith("colour: unknown key; known are connection, reference, documents, options, case_id,")
@@ -61,12 +61,12 @@ def test_a_key_that_resembles_none_lists_those_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("own", ["resumed", "drops", "refreshes"])
-def test_what_dossier_sets_itself_is_not_suggested(own: str) -> None:
+def test_keys_that_only_dossier_sets_are_not_suggested(own: str) -> None:
     """Nobody is led to a key that is not for them."""
     assert not {'"resume"', '"drop"', '"refresh"'} & set(wrong(**{own: 1}).replace("?", " ").split())
 
 
-def test_all_problems_are_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """An input is fixed once; of a great many problems the first five are named."""
     assert wrong(reference="-r", deadline=0, docs=1) == (
         "reference: use 1 to 100 letters, digits, '.', '_', '-', beginning with a letter or digit; "
@@ -75,7 +75,7 @@ def test_all_problems_are_said_at_once() -> None:
     assert wrong(documents=[{"name": "x"}] * 9).endswith("documents.4.uri: Field required; and 4 more")
 
 
-def test_what_names_a_case_survives_a_wrong_input() -> None:
+def test_connection_and_reference_survive_a_wrong_input() -> None:
     """The case can be reported under its own name, whatever else is wrong; bad names are none."""
     named = CaseInput.named({**GOOD, "documnets": [], "options": 7})
     assert named is not None

@@ -180,7 +180,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_reader_takes_a_time_that_grows_as_the_text_does(reader: str) -> None:
+def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
     """A hundred thousand characters of anything are read at once, by every reader of what others write."""
     for name, text in TEXTS.items():
         began = time.process_time()

@@ -30,7 +30,7 @@ DOCUMENTS = Path(__file__).parents[2] / "events" / "documents"
         ("complaint.docx", media.DOCX),
     ],
 )
-def test_samples_are_what_they_are(name: str, kind: str) -> None:
+def test_samples_have_the_type_of_their_bytes(name: str, kind: str) -> None:
     """Every sample is known by its first bytes, whatever it is called (but for what is inside a ZIP archive)."""
     head = (DOCUMENTS / name).read_bytes()[:HEAD]
     assert sniff(head, name) == kind
@@ -120,7 +120,7 @@ PDF_INSIDE = b"%PDF-1.7\n1 0 obj\nendobj\n%%EOF\n"
         b"\x78\x9f\x3e\x22\x00",
     ],
 )
-def test_what_has_a_pdf_in_it_is_no_pdf(before: bytes) -> None:
+def test_a_file_that_contains_a_pdf_is_no_pdf(before: bytes) -> None:
     """Lines of text, an archive, a database, a sound: a PDF's first line a little later changes nothing about it."""
     inside = b"%PDF-1.4'" if before.endswith((b'"', b"'")) else PDF_INSIDE
     for whole in (before + inside, before + b"%PDF-1.4 is how it begins\n"):
@@ -188,7 +188,7 @@ def test_an_archive_of_pdfs_is_no_pdf() -> None:
         ("scan.tiff", None),
     ],
 )
-def test_a_pdf_that_gives_nothing_for_its_money_is_seen(name: str, word: str | None) -> None:
+def test_a_pdf_without_pages_gets_a_warning(name: str, word: str | None) -> None:
     """An encrypted PDF and one without pages are known before they are sent."""
     body = (DOCUMENTS / name).read_bytes()
     found = trouble(sniff(body[:HEAD], name, body[-media.TAIL :]), body[:HEAD], body[-media.TAIL :])
@@ -212,14 +212,14 @@ def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
      ("pdf-inside.mime", UNKNOWN), ("pdf-inside.cpio", UNKNOWN), ("pdf-inside.p7m", UNKNOWN), ("raw.cr2", UNKNOWN),
      ("pdf-after-bytes", media.PDF)],
 )  # fmt: skip
-def test_each_file_of_ours_is_what_it_is(name: str, kind: str) -> None:
+def test_our_sample_files_have_their_types(name: str, kind: str) -> None:
     """The small files made for this are told apart by their bytes, under whatever name."""
     body = (DOCUMENTS / "types" / name).read_bytes()
     for called in (name, "x", "x.pdf"):
         assert sniff(body[:HEAD], called, body[-media.TAIL :]) == kind
 
 
-def test_an_account_may_take_more(cloud: Cloud) -> None:
+def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
     """A connection's own types and size count besides what its vendor is known to take."""
     world = World(cloud)
     files = {"photo.heic": (DOCUMENTS / "types" / "photo.heic").read_bytes()}
@@ -250,7 +250,7 @@ def test_an_account_may_take_more(cloud: Cloud) -> None:
         ("application/json", "application/json"),
     ],
 )
-def test_no_vendor_makes_a_page_of_a_file(claimed: str, kind: str) -> None:
+def test_no_vendor_can_store_a_file_as_a_page(claimed: str, kind: str) -> None:
     """What a browser would run is stored as bytes; only harmless types are taken at the vendor's word."""
     assert shown(b"<script>alert(1)</script>", "a.html", claimed) == kind
 
@@ -268,7 +268,7 @@ def test_the_type_is_always_one_of_ours(head: bytes, name: str, claimed: str) ->
     }
 
 
-def test_an_artifact_is_stored_as_what_its_bytes_are(cloud: Cloud) -> None:
+def test_an_artifacts_bytes_decide_its_type(cloud: Cloud) -> None:
     """A download's type in S3 comes from what was downloaded."""
     result = World(cloud).submit("claims", "R-1", samples("invoice.pdf"))
     s3 = cloud.session.client("s3")

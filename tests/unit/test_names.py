@@ -103,7 +103,7 @@ def test_any_name_is_one_safe_part_of_a_path(name: str) -> None:
 
 
 @given(NAMES)
-def test_a_safe_name_stays(name: str) -> None:
+def test_a_safe_name_is_unchanged(name: str) -> None:
     """What is safe is not changed again: names may be made safe at every door."""
     assert safe_name(safe_name(name)) == safe_name(name)
 
@@ -130,7 +130,7 @@ def test_numbers_stand_before_the_ending() -> None:
     assert unique_names(["..", "/", ""]) == ["unnamed", "unnamed-2", "unnamed-3"]
 
 
-def test_a_vendor_that_repeats_one_name_costs_little() -> None:
+def test_many_equal_names_are_made_unique_quickly() -> None:
     """Ten thousand files of one name are named in a moment."""
     assert len(set(unique_names(["a.pdf"] * 10_000))) == 10_000
 
@@ -141,7 +141,7 @@ def test_no_name_leaves_its_case(name: str) -> None:
     assert vendor_key("claims", "R-1", name).split("/")[:-1] == ["cases", "claims", "R-1", "vendor"]
 
 
-def test_names_that_are_sent_are_the_callers() -> None:
+def test_vendors_get_the_callers_names() -> None:
     """Whatever a key is made of, the vendor and the result have the caller's own name, and no two are the same."""
     given = [
         "claim__001.pdf",
@@ -177,7 +177,7 @@ def test_names_that_are_sent_are_the_callers() -> None:
 
 
 @given(st.lists(NAMES | st.sampled_from(["a.pdf", "a-2.pdf", "x" * 300]), max_size=12))
-def test_names_that_are_sent_are_unique_and_bounded(names: list[str]) -> None:
+def test_names_for_vendors_are_unique_and_bounded(names: list[str]) -> None:
     """Each is one line of text of at most 255 bytes, and none is there twice however it is composed."""
     sent = proper_names(names)
     assert len({unicodedata.normalize("NFC", each) for each in sent}) == len(names)

@@ -114,7 +114,7 @@ def test_tls_verifies_the_name_not_the_address(tls: tuple[ssl.SSLContext, ssl.SS
     "found",
     [["127.0.0.1"], ["169.254.169.254"], ["::1"], ["::ffff:10.0.0.1"], ["64:ff9b::a00:1"], [PUBLIC, "10.0.0.1"]],
 )
-def test_a_name_that_leads_inside_is_refused(found: list[str]) -> None:
+def test_a_name_that_resolves_to_an_internal_address_is_rejected(found: list[str]) -> None:
     """One address that is not public is enough: no connection is made at all."""
     sockets = Sockets()
     with pytest.raises(UntrustedUrlError, match="not a public address: it is not opened"):
@@ -123,7 +123,7 @@ def test_a_name_that_leads_inside_is_refused(found: list[str]) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "localhost", "[::1]", "0"])
-def test_every_way_to_write_loopback_is_refused(host: str) -> None:
+def test_every_notation_of_loopback_is_rejected(host: str) -> None:
     """The resolver itself says what a host is: tricks of notation change nothing."""
     with serving(saying(answer(b"inside"))) as server, pytest.raises((UntrustedUrlError, httpx.ConnectError)):
         get(Network(), f"http://{host}:{server.port}/")
@@ -145,7 +145,7 @@ def test_the_next_address_is_tried() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", f"{'a' * 64}.test"])
-def test_a_name_that_is_nowhere_is_no_connection(host: str) -> None:
+def test_an_unresolvable_name_is_a_connection_error(host: str) -> None:
     """What cannot be resolved, or is no name at all, is the error of httpx for it, guarded or not."""
     with pytest.raises(httpx.ConnectError):
         get(Network(), f"http://{host}/")
@@ -171,7 +171,7 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
-def test_a_head_that_drips_ends_with_the_time() -> None:
+def test_a_slow_response_head_ends_at_the_timeout() -> None:
     """No single read is late, and yet the whole request ends."""
     with serving(drip) as server, network.client() as client:
         began = time.monotonic()

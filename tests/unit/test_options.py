@@ -44,7 +44,7 @@ def _connection(vendor: str, **changes: Any) -> Connection:
         ("kind", "b"),
     ],
 )
-def test_what_an_option_may_be(name: str, value: Any) -> None:
+def test_valid_options_are_accepted(name: str, value: Any) -> None:
     """A text may look like a number, a whole number counts as its digits, and None as left out."""
     check("The vendor", DECLARED, {name: value})
 
@@ -62,7 +62,7 @@ def test_what_an_option_may_be(name: str, value: Any) -> None:
         ("kind", "c", 'option "kind" must be "a" or "b"'),
     ],
 )
-def test_what_an_option_may_not_be(name: str, value: Any, line: str) -> None:
+def test_invalid_options_are_rejected(name: str, value: Any, line: str) -> None:
     """One wording for all vendors: which option, and what it may be."""
     with pytest.raises(InvalidCaseError) as refused:
         check("The vendor", DECLARED, {name: value})
@@ -91,7 +91,7 @@ def test_what_an_option_may_not_be(name: str, value: Any, line: str) -> None:
         ("", False),
     ],
 )
-def test_any_date_of_iso_8601_is_one(text: str, date: bool) -> None:
+def test_every_iso_8601_date_is_accepted(text: str, date: bool) -> None:
     """Calendar, week and ordinal dates, extended and basic, to the year or to the second."""
     assert is_date(text) is date
 
@@ -107,7 +107,7 @@ def test_text_stays_text_on_the_command_line() -> None:
     ("vendor", "name", "setting"),
     [("docsumo", "casetype_id", "d"), ("docustack", "schema_id", "d"), ("ombudsman", "case_type_id", "d")],
 )
-def test_a_case_chooses_among_the_connections_own(vendor: str, name: str, setting: str) -> None:
+def test_a_case_selects_one_of_the_connections_types(vendor: str, name: str, setting: str) -> None:
     """The type or schema of a case is one that the connection allows."""
     option = next(each for each in vendors.options(_connection(vendor)) if each.name == name)
     assert option.choices == ("c", setting)

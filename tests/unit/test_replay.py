@@ -119,7 +119,7 @@ def test_a_refused_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, sche
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_other_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
+def test_changed_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
     """Evidence that was changed in the bucket proves nothing, whatever the scheme."""
     key = kept(cloud, scheme)
     data = json.loads(cloud.app.objects.read(key) or b"")  # an accepted one; refused ones are no better
@@ -128,7 +128,7 @@ def test_other_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "header"), [("shared-secret", "x-token"), ("path-token", KEPT_TOKEN)])
-def test_a_secret_said_in_clear_is_kept_as_a_proof(cloud: Cloud, scheme: str, header: str) -> None:
+def test_a_plain_text_secret_is_stored_as_an_hmac(cloud: Cloud, scheme: str, header: str) -> None:
     """The evidence has no secret, and something that only the secret fits."""
     key = kept(cloud, scheme)
     evidence = cloud.app.evidence.find(key)
@@ -139,7 +139,7 @@ def test_a_secret_said_in_clear_is_kept_as_a_proof(cloud: Cloud, scheme: str, he
     assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, said.encode()).hex()}"
 
 
-def test_what_was_cut_is_not_proven(cloud: Cloud) -> None:
+def test_a_cut_delivery_is_not_proven(cloud: Cloud) -> None:
     """Of a large refused delivery too little is kept to verify it."""
     body = b"x" * 100_000
     key = cloud.app.evidence.refuse("invoices", "no secret", body, {"x-sign": f"sha256={digest(body).hex()}"})
@@ -147,7 +147,7 @@ def test_what_was_cut_is_not_proven(cloud: Cloud) -> None:
     assert not replayed(cloud, key, "hmac-sha256-hex", SECRET)
 
 
-def test_what_a_new_secret_proves_is_found_once(cloud: Cloud) -> None:
+def test_deliveries_that_a_new_secret_proves_are_found_once(cloud: Cloud) -> None:
     """The vendor's five tries of one delivery are one; forged ones, and those that came through since, are none."""
     store, headers = cloud.app.evidence, {"x-sign": f"sha256={digest(BODY).hex()}"}
     for _ in range(5):
@@ -176,7 +176,7 @@ def test_a_delivery_in_another_charset_is_proven_later(cloud: Cloud) -> None:
     assert replayed(cloud, message["delivery"], "hmac-sha256-hex", SECRET)
 
 
-def test_a_packed_delivery_is_proven_as_it_was_kept(cloud: Cloud) -> None:
+def test_a_compressed_delivery_is_proven_from_its_stored_form(cloud: Cloud) -> None:
     """Signed before it was packed, kept packed, and read unpacked."""
     headers = {"x-sign": f"sha256={digest(BODY).hex()}", "content-encoding": "gzip"}
     key = cloud.app.evidence.keep("invoices", "accepted", gzip.compress(BODY), headers)

@@ -104,7 +104,7 @@ STRAY, UNKNOWN = errors.StrayAnswerError, errors.OutcomeUnknownError
         (599, errors.VendorUnavailableError, errors.OutcomeUnknownError),
     ],
 )
-def test_status_says_what_can_be_done(status: int, safe: type[DossierError], unsafe: type[DossierError]) -> None:
+def test_each_status_raises_its_error(status: int, safe: type[DossierError], unsafe: type[DossierError]) -> None:
     """Only what was certainly not performed may be tried again; what may have been has to be looked up."""
     assert type(raised(SAFE, reply(OWN, status=status))) is safe
     assert type(raised(UNSAFE, reply(OWN, status=status))) is unsafe
@@ -119,7 +119,7 @@ def test_status_in_a_form_that_is_not_the_vendors_is_no_verdict(status: int, bod
 
 
 @pytest.mark.parametrize("status", [411, 413, 414, 431])
-def test_what_nobody_read_was_not_performed(status: int) -> None:
+def test_a_request_that_was_not_read_was_not_performed(status: int) -> None:
     """A body or head that is too large is refused before it is read, by a gateway as by the vendor."""
     assert type(raised(UNSAFE, reply(PAGE, status=status))) is errors.VendorRejectedError
     assert type(raised(SAFE, reply(PAGE, status=status))) is STRAY
@@ -153,7 +153,7 @@ def test_each_vendor_has_its_own_form(vendor: str, form: dict[str, object], othe
         assert type(raised(request, reply(other[1], status=422))) is UNKNOWN
 
 
-def test_stray_answer_says_what_it_was() -> None:
+def test_a_stray_answer_is_described() -> None:
     """Whoever counts them knows the status, and whether the vendor said it."""
     own, page = raised(SAFE, reply(OWN, status=404)), raised(SAFE, reply(PAGE, status=404))
     assert isinstance(own, STRAY)
@@ -163,7 +163,7 @@ def test_stray_answer_says_what_it_was() -> None:
     assert str(page) == "GET /cases: the answer is 404, and not in the vendor's form: most likely a gateway's"
 
 
-def test_key_is_refused_in_json() -> None:
+def test_a_rejected_key_in_json_is_recognized() -> None:
     """A gateway that holds the vendor's keys refuses one in its own JSON: nothing is in doubt where nothing changes."""
     request = replace(SAFE, refusal=guides["docustack"].REFUSAL)
     assert type(raised(request, reply({"message": "Forbidden"}, status=403))) is errors.UnauthorizedError
@@ -194,7 +194,7 @@ def test_status_in_the_body_counts_too(key: str, inner: int, wanted: type[Dossie
 
 
 @pytest.mark.parametrize("body", [{"status": "fail"}, {"status": "error", "status_code": 200}])
-def test_failing_word_in_the_body_is_a_refusal(body: dict[str, object]) -> None:
+def test_a_failing_status_in_the_body_is_a_rejection(body: dict[str, object]) -> None:
     """An envelope that says ``fail`` is a refusal, even where its code says 200."""
     error = raised(SAFE, reply(body))
     assert isinstance(error, errors.VendorRejectedError)
@@ -205,20 +205,20 @@ def test_failing_word_in_the_body_is_a_refusal(body: dict[str, object]) -> None:
     "body",
     [{"status": "error"}, {"status": "failed"}, {"status_code": True}, {"status_code": "500"}, {"status_code": 200}],
 )
-def test_state_of_a_case_is_no_refusal(body: dict[str, object]) -> None:
+def test_a_cases_state_is_no_rejection(body: dict[str, object]) -> None:
     """A case whose own status is ``error`` was read all the same (Ombudsman, "Case Status Progression")."""
     assert read(SAFE, reply(body)) == body
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"{", b"\xff", b"[" * 100_000])
-def test_unreadable_success_is_never_taken_for_one(body: bytes) -> None:
+def test_an_unreadable_success_is_no_success(body: bytes) -> None:
     """Of a safe request it is a hiccup; of one that changes something it is in doubt."""
     assert type(raised(SAFE, reply(body))) is errors.VendorUnavailableError
     assert type(raised(UNSAFE, reply(body))) is errors.OutcomeUnknownError
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"text"'])
-def test_object_is_asked_for(body: bytes) -> None:
+def test_read_object_requires_an_object(body: bytes) -> None:
     """JSON of another kind than the guide's is malformed, or in doubt."""
     with pytest.raises(errors.MalformedAnswerError, match="a JSON object was expected"):
         read_object(SAFE, reply(body))
@@ -250,12 +250,12 @@ def test_missing_key_is_named() -> None:
         ("<html>502</html>", ""),
     ],
 )
-def test_what_the_vendor_says_is_one_line(body: object, said: str) -> None:
+def test_a_vendors_message_is_one_line(body: object, said: str) -> None:
     """Each vendor's way to say what is wrong becomes one short line without control characters."""
     assert message(reply(body)) == said
 
 
-def test_pause_is_carried_by_the_error() -> None:
+def test_the_error_carries_the_pause() -> None:
     """A 429 carries its pause for whoever waits."""
     with pytest.raises(errors.ThrottledError) as caught:
         fail(SAFE, reply(status=429, headers={"retry-after": "9"}), status=429)
@@ -267,6 +267,6 @@ def test_half_an_emoji_is_replaced() -> None:
     assert decode(b'{"title": "cut \\ud83d", "whole": "\\ud83d\\ude42"}') == {"title": "cut ?", "whole": "🙂"}
 
 
-def test_byte_order_mark_is_no_problem() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     """A body that begins with a byte order mark is JSON all the same."""
     assert decode(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}

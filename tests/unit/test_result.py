@@ -13,7 +13,7 @@ from dossier.result import FieldValue, Result, json_schema
 PUBLISHED = Path(__file__).parents[2] / "docs" / "result.schema.json"
 
 
-def test_the_published_schema_is_the_models() -> None:
+def test_the_published_schema_matches_the_model() -> None:
     """What ``docs/`` publishes is what is written; DOSSIER_WRITE_SCHEMA=1 writes it anew."""
     text = json.dumps(json_schema(), indent=2) + "\n"
     if os.environ.get("DOSSIER_WRITE_SCHEMA"):

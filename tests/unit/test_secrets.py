@@ -20,7 +20,7 @@ def put(cloud: Cloud, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [json.dumps({"api_key": ""}), "{}", "no JSON", json.dumps({"api_key": 5})])
-def test_a_secret_of_no_use_is_read_again(cloud: Cloud, text: str) -> None:
+def test_an_unusable_secret_is_read_again(cloud: Cloud, text: str) -> None:
     """A key that is set after a case failed for want of it is there at once, in a function that runs already too."""
     put(cloud, text)
     with pytest.raises(ConfigurationError, match="dossier secrets set invoices"):
@@ -29,7 +29,7 @@ def test_a_secret_of_no_use_is_read_again(cloud: Cloud, text: str) -> None:
     assert cloud.app.secrets.api_key("invoices") == "k1"
 
 
-def test_a_secret_is_kept_until_it_is_asked_for_afresh(cloud: Cloud) -> None:
+def test_a_secret_is_cached_until_a_fresh_read(cloud: Cloud) -> None:
     """Each call to Secrets Manager costs."""
     put(cloud, json.dumps({"api_key": "k1"}))
     assert cloud.app.secrets.api_key("invoices") == "k1"

@@ -27,7 +27,7 @@ def test_every_threat_names_a_test() -> None:
 
 
 @pytest.mark.slow
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     """Each node id is one that pytest collects, to the letter."""
     assert missing_tests(PAGE.read_text()) == []
 

@@ -68,7 +68,7 @@ def test_every_problem_of_a_connections_file_is_reported_with_its_line(tmp_path:
     ]
 
 
-def test_a_key_that_cannot_be_read_is_not_reported_as_missing(tmp_path: Path) -> None:
+def test_an_unreadable_key_is_not_reported_as_missing(tmp_path: Path) -> None:
     """A mistake of form is one problem, and not two."""
     (said,) = _problems(tmp_path, GOOD.replace('"casetype__d1t5b"', "casetype__d1t5b"))
     assert said.startswith("mine.toml: line 11, column 15: invalid value")
@@ -116,7 +116,7 @@ def test_a_problem_names_its_line(tmp_path: Path, toml: str, said: str) -> None:
         "=\n",
     ],
 )
-def test_what_toml_does_not_allow_is_a_problem_with_a_line(toml: str) -> None:
+def test_invalid_toml_is_reported_with_its_line(toml: str) -> None:
     """A file that ``tomllib`` refuses is never taken for a good one."""
     problems = tables.read(toml).problems
     assert problems
@@ -124,7 +124,7 @@ def test_what_toml_does_not_allow_is_a_problem_with_a_line(toml: str) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_good_file_is_read_as_tomllib_reads_it(newline: str) -> None:
+def test_a_valid_file_is_read_like_tomllib(newline: str) -> None:
     """A value of several lines that looks like a table, or like a key, is no table and no key."""
     text = '[a]\nb = """\n[c]\nd = 1\n"""\ne = [\n  "[f]", # [g]\n  "h",\n]\n\n[a.i]\nj.k = 1\nj.l = { m = 2 }\n'
     text += "[[n]]\n[[n]]\n"

@@ -85,7 +85,7 @@ def test_the_standards_library_signs_and_dossier_verifies(secret: str) -> None:
     assert verify(STANDARD, Delivery(BODY, headers), [secret.rstrip("=")])
 
 
-def test_dossiers_reading_of_the_standard_is_the_librarys() -> None:
+def test_dossier_verifies_like_the_standards_library() -> None:
     """What these tests sign for the other cases, the library accepts."""
     delivery = signed(STANDARD, WHSEC, at=int(time.time()))
     assert standardwebhooks.Webhook(WHSEC).verify(BODY, dict(delivery.headers)) == {
@@ -108,24 +108,24 @@ def test_stripes_library_signs_and_dossier_verifies() -> None:
 class TestEveryScheme:
     """What holds whatever the scheme."""
 
-    def test_the_secret_proves_it(self, rule: Rule) -> None:
+    def test_the_right_secret_proves_a_delivery(self, rule: Rule) -> None:
         """The right delivery is accepted, with the secret among others, wherever it stands."""
         delivery = signed(rule, WHSEC)
         assert verify(rule, delivery, [WHSEC], now=NOW)
         assert verify(rule, delivery, ["b3RoZXI=", WHSEC, "x"], now=NOW)
         assert verify(rule, delivery, ["", WHSEC], now=NOW)
 
-    def test_another_secret_does_not(self, rule: Rule) -> None:
+    def test_another_secret_does_not_prove_a_delivery(self, rule: Rule) -> None:
         """A delivery that somebody else made is refused."""
         assert not verify(rule, signed(rule, "whsec_b3RoZXI="), [WHSEC], now=NOW)
 
     @pytest.mark.parametrize("secrets", [[], [""], ["", ""]])
-    def test_no_secret_refuses(self, rule: Rule, secrets: list[str]) -> None:
+    def test_a_delivery_without_a_secret_is_rejected(self, rule: Rule, secrets: list[str]) -> None:
         """An empty or missing secret proves nothing, not even what was made with it."""
         assert not verify(rule, signed(rule, WHSEC), secrets, now=NOW)
         assert not verify(rule, signed(rule, ""), secrets, now=NOW)
 
-    def test_nothing_given_refuses(self, rule: Rule) -> None:
+    def test_a_delivery_without_a_signature_is_rejected(self, rule: Rule) -> None:
         """A delivery without signature or token is refused, and so is an empty one."""
         assert not verify(rule, Delivery(BODY, {}), [WHSEC], now=NOW)
         empty = dict.fromkeys((*signed(rule, WHSEC).headers, "webhook-signature", rule.header.lower()), "")
@@ -152,12 +152,12 @@ class TestEveryScheme:
             assert identity(rule, delivery) == identity(rule, signed(rule, WHSEC, at=NOW + 60))
 
     @pytest.mark.parametrize("odd", ["é", "\udcff", "🙂", "\x00", "a" * 10_000, "=", "sha256=", "v1,", "t=1,v1=", ","])
-    def test_odd_headers_refuse(self, rule: Rule, odd: str) -> None:
+    def test_odd_headers_are_rejected(self, rule: Rule, odd: str) -> None:
         """What is not ASCII, too long or half a signature is a plain refusal, never an exception."""
         headers = dict.fromkeys((*signed(rule, WHSEC).headers, rule.header.lower()), odd)
         assert not verify(rule, Delivery(BODY, headers, odd), [WHSEC, "ë", "\u20ac"], now=NOW)
 
-    def test_an_unknown_scheme_refuses(self, rule: Rule) -> None:
+    def test_an_unknown_scheme_is_rejected(self, rule: Rule) -> None:
         """Nothing is guessed: the same headers under another scheme's name prove nothing."""
         assert not verify(Rule("none", rule.header, rule.prefix), signed(rule, WHSEC), [WHSEC], now=NOW)
         assert not verify(Rule("", rule.header), signed(rule, WHSEC), [WHSEC], now=NOW)
@@ -165,7 +165,7 @@ class TestEveryScheme:
 
 @pytest.mark.parametrize("rule", [HEX, GITHUB, STANDARD, STRIPE], ids=lambda rule: rule.scheme + rule.prefix)
 @given(data=st.data())
-def test_one_changed_byte_of_the_body_is_seen(rule: Rule, data: st.DataObject) -> None:
+def test_one_changed_byte_of_the_body_is_detected(rule: Rule, data: st.DataObject) -> None:
     """Whatever the body and the change, a signed body cannot be altered, cut or lengthened."""
     body = data.draw(st.binary(min_size=1, max_size=60))
     other = data.draw(st.binary(max_size=61).filter(lambda each: each != body))
@@ -194,7 +194,7 @@ def test_one_changed_byte_of_the_body_is_seen(rule: Rule, data: st.DataObject) -
     token=st.text(max_size=40),
     secrets=st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40), max_size=3),
 )
-def test_nothing_that_was_made_up_is_accepted(
+def test_no_invented_delivery_is_accepted(
     rule: Rule, body: bytes, headers: Mapping[str, str], token: str, secrets: list[str]
 ) -> None:
     """Made-up deliveries are refused without an exception, unless they simply say the secret."""
@@ -225,7 +225,7 @@ def test_the_tolerance_is_a_setting() -> None:
     "stamp",
     ["", "-1", "+1700000000", "1700000000.0", " 1700000000", "1_700_000_000", "\u0661", "9" * 400, "0x65", "nan"],
 )
-def test_a_time_is_plain_digits(stamp: str) -> None:
+def test_a_signed_time_consists_of_digits(stamp: str) -> None:
     """What Python would read as a number, and the vendor would not write, is no time: even if it is signed."""
     key = base64.b64decode(WHSEC.removeprefix("whsec_"))
     signature = base64.b64encode(digest(key, f"msg_1.{stamp}.".encode() + BODY)).decode()
@@ -257,7 +257,7 @@ def test_several_signatures_in_one_header() -> None:
     assert not verify(STRIPE, Delivery(BODY, {"stripe-signature": f"t=1,{header}"}), [WHSEC], now=NOW)
 
 
-def test_headers_as_svix_calls_them() -> None:
+def test_svix_header_names_are_accepted() -> None:
     """Who sends by Svix sends ``svix-…``; they count where the standard's own are missing, never beside them."""
     delivery = signed(STANDARD, WHSEC)
     theirs = {name.replace("webhook-", "svix-"): value for name, value in delivery.headers.items()}
@@ -279,14 +279,14 @@ def test_blanks_after_commas() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_====", "whsec_not base64!", "whsec_é"])
-def test_a_secret_of_the_standard_that_is_none_refuses(secret: str) -> None:
+def test_a_malformed_secret_of_the_standard_is_rejected(secret: str) -> None:
     """A secret that is not base64, or holds nothing, proves nothing."""
     empty = base64.b64encode(digest(b"", b"msg_1.%d." % NOW + BODY)).decode()
     delivery = changed(signed(STANDARD, WHSEC), webhook_signature=f"v1,{empty}")
     assert not verify(STANDARD, delivery, [secret], now=NOW)
 
 
-def test_header_names_are_those_of_the_setting() -> None:
+def test_the_setting_selects_the_header() -> None:
     """The default headers give way to the connection's own."""
     stripe_like = Rule("timestamped-hmac", "X-Vendor-Signature")
     header = signed(STRIPE, WHSEC).headers["stripe-signature"]

@@ -22,7 +22,7 @@ def fits(name: str) -> Any:
     return lambda each: isinstance(each, dict) and str(each.get("case_id")) == name
 
 
-def test_an_item_stays_as_it_stood() -> None:
+def test_an_item_is_cut_out_byte_for_byte() -> None:
     """Blanks, escapes, numbers of any length: not a byte is changed, and no other case is with it."""
     assert item_of(PAGE.encode(), ("data", "cases"), fits("c-2")) == OWN.encode()
     assert item_of(PAGE.encode(), ("data", "cases"), fits("3")) == b'{"case_id": 3}'
@@ -36,7 +36,7 @@ def test_an_item_stays_as_it_stood() -> None:
         b'{"data": {"cases": [', b'{"a": ' * 9999,
     ],
 )  # fmt: skip
-def test_what_has_no_such_item_has_none(body: bytes) -> None:
+def test_an_absent_item_is_not_found(body: bytes) -> None:
     """A page that is no page raises nothing: then nothing is kept of it."""
     assert item_of(body, ("data", "cases"), lambda _: True) is None
 

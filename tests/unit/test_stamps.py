@@ -17,7 +17,7 @@ def stamp(text: str) -> Stamp:
 
 
 @pytest.mark.parametrize("value", [None, 7, "", "2026-05-20", "yesterday", "10:15", "2026-05-20T25:00:00Z"])
-def test_what_is_no_time_has_no_order(value: object) -> None:
+def test_a_text_without_a_time_has_no_order(value: object) -> None:
     """A day alone is none, either: it would come before all that was done on it."""
     assert Stamp.of(value) is None
 
@@ -39,7 +39,7 @@ def test_times_without_a_zone_repeat_at_night() -> None:
     assert stamp("2026-10-25T02:10:00Z").before(stamp("2026-10-25T02:10:01Z"))
 
 
-def test_an_order_has_to_show() -> None:
+def test_equal_times_have_no_order() -> None:
     """All times have to be there, of one form, and not all the same."""
     times = [stamp(f"2026-05-20T10:15:0{second}Z") for second in (3, 2, 2, 1)]
     assert newest_first(times)
@@ -56,7 +56,7 @@ def test_no_time_is_too_early() -> None:
 
 
 @pytest.mark.parametrize("off", [timedelta(), timedelta(hours=-5), timedelta(hours=5, minutes=30)])
-def test_our_own_entries_tell_how_far_a_vendors_clock_is_off(off: timedelta) -> None:
+def test_recorded_entries_show_the_error_of_a_vendors_clock(off: timedelta) -> None:
     """The one that was written down soonest after it was made; the others are reckoned from it."""
     at = datetime(2026, 5, 20, 10, 15, tzinfo=UTC)
     entries: list[tuple[str | None, Stamp | None]] = [

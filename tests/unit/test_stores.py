@@ -38,7 +38,7 @@ def test_other_content_under_a_claimed_reference_is_a_conflict(cloud: Cloud) -> 
         cloud.app.cases.claim(record(execution="arn:2", fingerprint="f2"))
 
 
-def test_a_refused_case_frees_its_reference(cloud: Cloud) -> None:
+def test_a_rejected_case_frees_its_reference(cloud: Cloud) -> None:
     """A case that was refused before anything was sent may be submitted again, corrected."""
     cases = cloud.app.cases
     cases.refuse(record(refused=True, status="failed"))
@@ -69,7 +69,7 @@ def test_a_finished_case_never_goes_back(cloud: Cloud) -> None:
     assert cases.get("invoices", "INV-1").record.status is CaseStatus.COMPLETED
 
 
-def test_documents_stored_afresh_keep_the_ids_they_have(cloud: Cloud) -> None:
+def test_documents_that_are_stored_again_keep_their_ids(cloud: Cloud) -> None:
     """Accept may run twice without losing what an upload wrote in between."""
     cases = cloud.app.cases
     cases.claim(record())
@@ -87,7 +87,7 @@ def test_cases_are_listed_newest_first(cloud: Cloud) -> None:
     assert [each.reference for each in cloud.app.cases.newest("invoices")] == ["INV-2", "INV-1", "INV-0"]
 
 
-def test_an_intent_keeps_the_vendors_answer_until_it_is_applied(cloud: Cloud) -> None:
+def test_an_intent_stores_the_vendors_answer_until_it_is_applied(cloud: Cloud) -> None:
     """What the vendor answered survives a death between the answer and its use."""
     intents = cloud.app.intents
     intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=["old"])
@@ -101,7 +101,7 @@ def test_an_intent_keeps_the_vendors_answer_until_it_is_applied(cloud: Cloud) ->
     assert intents.find("claims", "C-1", "upload-0") is None
 
 
-def test_an_answer_is_stored_or_asked_about(cloud: Cloud) -> None:
+def test_an_intent_has_an_answer_or_is_looked_up(cloud: Cloud) -> None:
     """The longest ids of a hundred documents fit; those of a thousand are a question, not an error of the table."""
     intents = cloud.app.intents
     intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=[])
@@ -117,7 +117,7 @@ def test_an_answer_is_stored_or_asked_about(cloud: Cloud) -> None:
     assert own
 
 
-def test_other_requests_in_flight_are_told_with_their_files(cloud: Cloud) -> None:
+def test_other_requests_in_flight_are_returned_with_their_files(cloud: Cloud) -> None:
     """A look-up has to mind the requests that could have made what it finds, and knows what others were answered."""
     intents = cloud.app.intents
     intents.begin("claims", "C-1", "upload-0", names=["a.pdf", "b.pdf"], known=[])
@@ -136,9 +136,7 @@ def test_other_requests_in_flight_are_told_with_their_files(cloud: Cloud) -> Non
     assert intents.others("claims", "C-1", later, into=None).names == ()
 
 
-def test_what_an_account_listed_is_kept_for_the_uploads_that_begin(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_accounts_list_is_stored_for_the_next_uploads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """It serves for some minutes; a list without times serves one upload alone, and no list is remembered as such."""
     intents = cloud.app.intents
     assert intents.latest_seen("claims") == (None, timedelta.max)
@@ -162,7 +160,7 @@ def test_what_an_account_listed_is_kept_for_the_uploads_that_begin(
     assert (len(kept.ids), kept.whole) == (store.MOST_SEEN, False)
 
 
-def test_a_ledger_knows_what_a_lost_request_cannot_have_made(cloud: Cloud) -> None:
+def test_a_ledger_excludes_what_a_lost_request_cannot_have_created(cloud: Cloud) -> None:
     """Ids that were listed, recorded for any case, or heard of before the request; not what is only collected since."""
     intents = cloud.app.intents
     intents.own("claims", "C-1", ["case__old"], collected=True)
@@ -308,7 +306,7 @@ def crowd(cloud: Cloud, size: int, *, patience: float, at: float = 1_000_000.0) 
     return sorted(clock.now - at for clock in clocks if clock.now), late, table.asked
 
 
-def test_a_crowd_that_waits_for_its_turn_costs_the_table_little(cloud: Cloud) -> None:
+def test_many_waiters_for_a_turn_cause_few_writes(cloud: Cloud) -> None:
     """Each reserves its turn with one write and looks once more when it comes; who cannot wait so long takes none."""
     turns, late, asked = crowd(cloud, 100, patience=5)
     assert (len(turns), late) == (60, 40)
@@ -317,7 +315,7 @@ def test_a_crowd_that_waits_for_its_turn_costs_the_table_little(cloud: Cloud) ->
     assert asked <= 4 * 100
 
 
-def test_a_pause_voids_the_turns_that_fall_into_it(cloud: Cloud) -> None:
+def test_turns_that_fall_into_a_pause_are_given_up(cloud: Cloud) -> None:
     """A function that slept until its turn looks before it calls: a pause may have begun meanwhile."""
     table = cloud.app.table
     connection = account()
@@ -437,7 +435,7 @@ def test_a_lease_that_is_never_given_back_expires(cloud: Cloud) -> None:
             pass
 
 
-def test_those_who_wait_for_a_slot_look_ever_less_often(cloud: Cloud) -> None:
+def test_waiters_for_a_slot_look_less_and_less_often(cloud: Cloud) -> None:
     """A thousand waiting transfers must not drown the table in queries; a slot that is given back is found."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)

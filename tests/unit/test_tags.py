@@ -23,7 +23,7 @@ def test_an_artifact_is_tagged(cloud: Cloud, chunks: list[bytes]) -> None:
     assert tags(cloud, key) == {"dossier": "artifacts"}
 
 
-def test_a_copied_document_has_the_tag_and_none_of_the_sources(cloud: Cloud) -> None:
+def test_a_copied_document_has_only_our_tag(cloud: Cloud) -> None:
     """The caller's own tags stay with the caller's object."""
     s3 = cloud.session.client("s3")
     s3.put_object(Bucket=BUCKET, Key="staging/a.pdf", Body=b"%PDF", Tagging="team=claims")
@@ -33,7 +33,7 @@ def test_a_copied_document_has_the_tag_and_none_of_the_sources(cloud: Cloud) -> 
     assert tags(cloud, key) == {"dossier": "documents"}
 
 
-def test_raw_answers_and_results_are_tagged_and_nothing_else(cloud: Cloud) -> None:
+def test_only_files_of_a_case_are_tagged(cloud: Cloud) -> None:
     """What lies outside of cases has a prefix of its own."""
     for key, kind in (
         ("cases/invoices/INV-1/vendor/case.json", {"dossier": "raw"}),

@@ -34,7 +34,7 @@ HUGE = 500_000
     ],
     ids=repr,
 )
-def test_a_line_is_what_can_be_seen(text: str, shown: str) -> None:
+def test_a_line_has_only_visible_characters(text: str, shown: str) -> None:
     """Letters of every script stay; what moves a cursor, turns a direction or shows as nothing does not."""
     assert line(text) == shown
 
@@ -121,7 +121,7 @@ def test_an_id_fits_a_key_and_a_path(value: object, id_: str | None) -> None:
         assert "/" not in segment(id_)
 
 
-def test_the_limit_is_the_keys() -> None:
+def test_an_ids_limit_is_that_of_a_table_key() -> None:
     """The longest id makes the longest key that DynamoDB takes, and not a byte more."""
     assert len(f"ID#{'c' * 32}#".encode()) + LONGEST_ID_BYTES == 2048
 
@@ -140,7 +140,7 @@ def test_any_text_is_a_segment_or_refused(text: str) -> None:
         made = made.replace("%2E", ".").replace("%2e", ".").replace("%25", "%")
 
 
-def test_kept_names_of_ids_that_look_alike_stay_apart() -> None:
+def test_ids_that_look_alike_get_different_file_names() -> None:
     """Answers about different ids are kept under different names, however long or odd the ids are."""
     ids = ["a/b", "a_b", "a__b", "a b", "a.", "a", "x" * 200, "x" * 201, "x" * 200 + "y", "é", "è", "A"]
     names = [safe_name(kept_name("evidence", each)) for each in ids]

@@ -179,7 +179,7 @@ def test_every_exception_of_httpx_is_mapped(kind: type[Exception]) -> None:
     assert caught.value.__suppress_context__
 
 
-def test_the_walk_sees_httpxs_whole_tree() -> None:
+def test_every_exception_class_of_httpx_is_covered() -> None:
     """No class of the tree in httpx's documentation is left out of the test above."""
     names = {kind.__name__ for kind in _exceptions()}
     assert {"HTTPError", "TransportError", "ReadTimeout", "DecodingError", "InvalidURL", "StreamConsumed"} <= names
@@ -212,7 +212,7 @@ def test_an_answer_that_breaks_off_is_lost() -> None:
             Bench().send(SAFE, _sandbox(server))
 
 
-def test_nobody_there_is_not_performed() -> None:
+def test_a_refused_connection_means_not_performed() -> None:
     """A refused connection is no doubt at all, even for an upload."""
     with serving(saying(b"")) as server:
         pass
@@ -232,7 +232,7 @@ def test_a_rotated_key_is_read_again_once() -> None:
     assert bench.turns.taken == 2
 
 
-def test_a_key_that_was_mended_is_read_again_at_once() -> None:
+def test_a_corrected_key_is_read_again_at_once() -> None:
     """A cached key that cannot be sent (a newline, the wrong kind) gives way to the one that replaced it."""
     bench = Bench(_answering())
     bench.keys.known = ["broken\n", "new-key-1"]
@@ -252,7 +252,7 @@ def test_a_wrong_key_is_not_tried_twice() -> None:
 
 
 @pytest.mark.parametrize("key", ["key\n", " key", "ke\ry", "clé", "key\x7f"])
-def test_a_key_that_no_header_carries_is_named_not_shown(key: str) -> None:
+def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
     """A key pasted with a newline says what to mend; the HTTP library's own error would print it."""
     bench = Bench(_answering())
     bench.keys.known = [key]
@@ -262,7 +262,7 @@ def test_a_key_that_no_header_carries_is_named_not_shown(key: str) -> None:
     assert bench.requests == []
 
 
-def test_a_key_that_the_vendor_repeats_is_hidden() -> None:
+def test_a_key_that_the_vendor_repeats_is_redacted() -> None:
     """A key in an answer reaches neither the flow, nor what is kept, nor an error's text."""
     kept: dict[str, bytes] = {}
     bench = Bench(_answering(200, b'{"echo": "%s"}' % KEY.encode()))
@@ -316,7 +316,7 @@ def _lines(text: str, longest: int) -> list[str]:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("key", [KEY, ODD_KEY])
-def test_a_key_is_hidden_in_every_spelling(key: str, spelling: str) -> None:
+def test_a_key_is_redacted_in_every_spelling(key: str, spelling: str) -> None:
     """However the vendor's framework writes the key, in a body or a header, nothing of it is read, kept or raised."""
     said, kept = SPELLINGS[spelling](key), dict[str, bytes]()
     body = b'{"message": "invalid key '
@@ -333,7 +333,7 @@ def test_a_key_is_hidden_in_every_spelling(key: str, spelling: str) -> None:
     assert said.strip('"') not in str(caught.value)
 
 
-def test_a_replaced_key_is_hidden_too() -> None:
+def test_a_replaced_key_is_redacted_too() -> None:
     """The answer to the new key may still speak of the old one."""
     bench = Bench(
         lambda request: httpx.Response(401, json={"message": f"old-key-1 is not {request.headers['x-api-key']}"})
@@ -342,7 +342,7 @@ def test_a_replaced_key_is_hidden_too() -> None:
     assert bench.send(SAFE).json() == {"message": "(hidden) is not (hidden)"}
 
 
-def test_what_has_no_key_is_left_alone() -> None:
+def test_an_answer_without_the_key_is_unchanged() -> None:
     """An answer without the key is not copied, and one that nearly has it stays as it is, in little time."""
     for body in (
         b'{"a": "' + KEY[:-1].encode() * 9 + b'"}',
@@ -353,7 +353,7 @@ def test_what_has_no_key_is_left_alone() -> None:
         assert masks.masked(body, [KEY, ODD_KEY, "short"]) is body
 
 
-def test_headers_that_nobody_reads_are_not_handed_on() -> None:
+def test_unused_headers_are_dropped() -> None:
     """An answer's headers could fill an item of the table, or a log: three are read, and each of these is short."""
     bench = Bench(
         _answering(200, b"{}", x_junk="j" * 50_000, content_type="application/json;" + "x" * 50_000, date="now")
@@ -429,16 +429,14 @@ def test_a_429_pauses_the_whole_connection(header: str, seconds: float) -> None:
         (200, "17", []),
     ],
 )
-def test_a_vendor_that_says_when_to_come_back_is_left_alone_until_then(
-    status: int, header: str, paused: list[tuple[str, float]]
-) -> None:
+def test_retry_after_pauses_the_connection(status: int, header: str, paused: list[tuple[str, float]]) -> None:
     """Retry-After counts wherever the vendor is unavailable or full, as on a 429; what cannot be read is no pause."""
     bench = Bench(_answering(status, retry_after=header))
     bench.send(UNSAFE)
     assert bench.turns.paused == paused
 
 
-def test_a_pause_that_only_the_body_tells_of_is_shared() -> None:
+def test_a_pause_in_the_body_is_shared() -> None:
     """A 429 in the body of a 200 stops the other workers too."""
 
     def reading() -> Flow[Any]:
@@ -451,7 +449,7 @@ def test_a_pause_that_only_the_body_tells_of_is_shared() -> None:
 
 
 @pytest.mark.parametrize(("status", "told"), [(200, "succeeded"), (404, "succeeded"), (500, "failed"), (503, "failed")])
-def test_the_breaker_is_told(status: int, told: str) -> None:
+def test_the_breaker_counts_failures(status: int, told: str) -> None:
     """A 5xx counts as a failure of the vendor; a refusal is an answer."""
     bench = Bench(_answering(status))
     bench.send(SAFE)
@@ -501,7 +499,7 @@ def test_an_answer_has_a_limit() -> None:
     [[b'{"a": 1}'], [b'{"a"', b": 1}"], [b""]],
     ids=["one member", "two members", "empty"],
 )
-def test_gzip_is_unpacked(parts: list[bytes]) -> None:
+def test_gzip_is_decompressed(parts: list[bytes]) -> None:
     """Gzip is asked for, and unpacked whatever its members."""
     packed = b"".join(gzip.compress(part) for part in parts)
     bench = Bench(_answering(200, packed, content_encoding="gzip"))
@@ -520,7 +518,7 @@ def test_gzip_is_unpacked(parts: list[bytes]) -> None:
     ],
     ids=["br", "zstd", "deflate", "not gzip", "cut gzip"],
 )  # fmt: skip
-def test_what_cannot_be_unpacked_is_no_answer(encoding: str, body: bytes) -> None:
+def test_an_answer_that_cannot_be_decompressed_is_malformed(encoding: str, body: bytes) -> None:
     """An encoding that was not asked for, or that is broken, is as good as a lost answer."""
     bench = Bench(_answering(200, body, content_encoding=encoding))
     with pytest.raises(errors.OutcomeUnknownError, match="cannot be decoded"):
@@ -528,7 +526,7 @@ def test_what_cannot_be_unpacked_is_no_answer(encoding: str, body: bytes) -> Non
 
 
 @given(parts=st.lists(st.binary(max_size=5000), max_size=5), size=st.integers(1, 600))
-def test_unpacking_does_not_depend_on_how_it_came(parts: list[bytes], size: int) -> None:
+def test_decompression_does_not_depend_on_the_chunks(parts: list[bytes], size: int) -> None:
     """Whatever the members and the pieces of the network are, the bytes are the same."""
     packed = b"".join(gzip.compress(part) for part in parts)
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
@@ -637,7 +635,7 @@ def test_a_redirects_url_is_used_byte_for_byte() -> None:
         assert server.targets[-1] == f"/signed{path}"
 
 
-def test_what_http_cannot_carry_is_escaped() -> None:
+def test_characters_that_a_url_cannot_contain_are_escaped() -> None:
     """Blanks and letters beyond ASCII are percent-encoded, a fragment is not sent, an empty path is a slash."""
     assert target("https://h/a b/é%20?q=ü#part") == b"/a%20b/%C3%A9%20?q=%C3%BC"
     assert target("https://h") == b"/"
@@ -659,7 +657,7 @@ def test_what_http_cannot_carry_is_escaped() -> None:
         "https://xn--storage-.test/",
     ],
 )  # fmt: skip
-def test_a_url_that_leads_elsewhere_is_refused(url: str) -> None:
+def test_a_url_to_another_host_is_rejected(url: str) -> None:
     """Scheme and host have to be those that the connection allows, whichever way a URL is twisted."""
     bench = Bench(_answering(200, BODY))
     with pytest.raises(errors.UntrustedUrlError, match="artifact URL"):
@@ -668,7 +666,7 @@ def test_a_url_that_leads_elsewhere_is_refused(url: str) -> None:
 
 
 @given(st.text(max_size=40).map(lambda text: f"https://{text}") | st.text(max_size=40))
-def test_any_text_is_a_refused_url_or_an_allowed_one(url: str) -> None:
+def test_any_text_is_an_allowed_url_or_rejected(url: str) -> None:
     """Whatever a vendor calls a URL, it leads to an allowed host or nowhere."""
     bench = Bench(_answering(200, BODY))
     try:
@@ -707,7 +705,7 @@ def test_an_allowed_host_is_allowed(hosts: tuple[str, ...], url: str) -> None:
         (("[2600::1]",), "https://[2600::1]:8443/a"),
     ],
 )
-def test_a_host_alone_is_its_default_port(hosts: tuple[str, ...], url: str) -> None:
+def test_a_host_without_a_port_allows_its_default_port(hosts: tuple[str, ...], url: str) -> None:
     """Other ports of a storage host, and of the API's own, may be anybody's: they are open only if they are named."""
     with pytest.raises(errors.UntrustedUrlError, match="an artifact URL points to"):
         allow(_connection(storage_hosts=hosts), url)
@@ -740,7 +738,7 @@ def test_redirects_end() -> None:
     assert len(bench.requests) == 5
 
 
-def test_an_allowed_host_at_a_private_address_is_refused() -> None:
+def test_an_allowed_host_at_a_private_address_is_rejected() -> None:
     """The composition root's own client looks at the address, not at the name alone; a sandbox may say otherwise."""
     with serving(saying(answer(BODY))) as server:
         url = f"{server.url}/a"
@@ -827,7 +825,7 @@ def test_a_checksum_counts_for_the_stored_form() -> None:
         Bench(_answering(200, BODY[:100], **_goog(BODY, "identity"))).fetch("https://storage.test/a")
 
 
-def test_a_file_that_was_packed_on_the_way_has_the_checksum_of_what_it_was() -> None:
+def test_a_file_compressed_in_transit_has_the_checksum_of_its_content() -> None:
     """A proxy that packs what is stored as it is leaves the checksum: it fits one of the two forms."""
     headers = {"x_goog_hash": f"md5={_md5(BODY)}", "content_encoding": "gzip"}
     assert Bench(_answering(200, PACKED, **headers)).fetch("https://storage.test/a") == BODY
@@ -875,7 +873,7 @@ def test_only_the_whole_file_is_an_artifact(status: int, headers: dict[str, str]
     ],
     ids=str,
 )
-def test_a_part_that_is_everything_is_the_file(status: int, headers: dict[str, str]) -> None:
+def test_a_206_with_all_bytes_is_the_file(status: int, headers: dict[str, str]) -> None:
     """A 206 whose Content-Range covers all of it is as good as a 200; then all of it has to come."""
     assert Bench(_answering(status, BODY, **headers)).fetch("https://storage.test/a") == BODY
     if "nonsense" not in str(headers):
@@ -902,7 +900,7 @@ def test_an_empty_file_is_a_file() -> None:
     ],
     ids=["Google", "escape", "endless", "empty"],
 )  # fmt: skip
-def test_a_refused_link_says_what_storage_calls_it(body: bytes, said: str) -> None:
+def test_a_rejected_link_has_storages_error_code(body: bytes, said: str) -> None:
     """Google's 400 for a link that has expired asks for a new one, and says why; nothing else of the answer is read."""
     with pytest.raises(errors.LinkExpiredError) as caught:
         Bench(_answering(400, body)).fetch("https://storage.test/a")
@@ -917,7 +915,7 @@ GZIP_ENCODINGS = ("gzip", "GZIP", " x-gzip ", "gzip, identity", "identity,gzip",
 
 
 @pytest.mark.parametrize("encoding", PLAIN_ENCODINGS)
-def test_stored_metadata_is_no_coding(encoding: str) -> None:
+def test_stored_metadata_is_no_content_encoding(encoding: str) -> None:
     """What an uploader once wrote down as Content-Encoding changes nothing about the bytes."""
     answering = _answering_raw([("content-encoding", encoding)], BODY)
     assert Bench(answering).fetch("https://storage.test/a") == BODY
@@ -925,7 +923,7 @@ def test_stored_metadata_is_no_coding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", GZIP_ENCODINGS)
-def test_gzip_is_known_among_stored_metadata(encoding: str) -> None:
+def test_gzip_is_recognized_among_stored_metadata(encoding: str) -> None:
     """Letter case, blanks, lists and what is no coding beside it do not hide that a body is packed."""
     answering = _answering_raw([("content-encoding", encoding)], PACKED)
     assert Bench(answering).fetch("https://storage.test/a") == BODY
@@ -940,7 +938,7 @@ def _answering_raw(headers: list[tuple[str, str]], body: bytes) -> Handler:
     return lambda _request: httpx.Response(200, stream=httpx.ByteStream(body), headers=raw)
 
 
-def test_a_file_that_is_not_packed_as_its_header_says_is_what_came() -> None:
+def test_a_file_with_a_wrong_gzip_header_is_stored_as_it_came() -> None:
     """Something between unpacked it and left the header, or the uploader was wrong; a checksum still counts."""
     headers = {"content_encoding": "gzip", "content_length": str(len(BODY)), "x_goog_hash": f"md5={_md5(BODY)}"}
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
@@ -950,7 +948,7 @@ def test_a_file_that_is_not_packed_as_its_header_says_is_what_came() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "Zstd", "deflate", "compress", "gzip, br", "gzip, gzip", "aws-chunked, br"])
-def test_a_coding_that_was_not_asked_for_is_one_lasting_error(encoding: str) -> None:
+def test_an_unrequested_encoding_is_a_permanent_error(encoding: str) -> None:
     """It says what is wrong and what to do, and is not tried again; what became of an upload stays unknown."""
     bench = Bench(_answering(200, BODY, content_encoding=encoding))
     with pytest.raises(
@@ -993,7 +991,7 @@ def test_a_checksum_is_compared(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "wrong", [f"crc32c={_crc32c(b'x')},md5={_md5(BODY)}", f"crc32c={_crc32c(BODY)},md5={_md5(b'')}"]
 )
-def test_every_checksum_has_to_fit(wrong: str) -> None:
+def test_every_checksum_must_match(wrong: str) -> None:
     """One that fits does not make up for one that does not."""
     with pytest.raises(errors.TruncatedDownloadError, match="does not match its checksum"):
         Bench(_answering(200, BODY, x_goog_hash=wrong)).fetch("https://storage.test/a")
@@ -1018,7 +1016,7 @@ def test_every_checksum_has_to_fit(wrong: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_checksum_of_the_file_is_none(headers: dict[str, str]) -> None:
+def test_other_values_are_no_checksum_of_the_file(headers: dict[str, str]) -> None:
     """A checksum of parts, an opaque ETag, and what cannot be read say nothing about the bytes."""
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
 
@@ -1026,7 +1024,7 @@ def test_what_is_no_checksum_of_the_file_is_none(headers: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     "extra", [{}, {"transfer_encoding": "chunked", "content_length": ""}], ids=["length", "chunked"]
 )
-def test_a_download_that_breaks_off_is_told(extra: dict[str, str]) -> None:
+def test_an_interrupted_download_is_an_error(extra: dict[str, str]) -> None:
     """A connection that closes early is no shorter file."""
     body = BODY if not extra else b"800\r\n" + BODY[:100]
     headers = {"content_length": str(len(BODY) + 1), **extra}
@@ -1034,13 +1032,13 @@ def test_a_download_that_breaks_off_is_told(extra: dict[str, str]) -> None:
         Bench().fetch(f"{server.url}/a", _sandbox(server))
 
 
-def test_a_body_without_a_matching_length_is_told() -> None:
+def test_a_body_with_another_length_is_an_error() -> None:
     """A length that was announced and did not come is seen even if the connection ended well."""
     with pytest.raises(errors.TruncatedDownloadError, match="after 2000 of 2001 bytes"):
         Bench(_answering(200, BODY, content_length="2001")).fetch("https://storage.test/a")
 
 
-def test_an_artifact_that_is_stored_packed_is_unpacked() -> None:
+def test_an_artifact_that_is_stored_compressed_is_decompressed() -> None:
     """Some storage answers gzip though nobody asked: the file is what was packed."""
     packed = gzip.compress(BODY)
     bench = Bench(_answering(200, packed, content_encoding="gzip", content_length=str(len(packed))))
@@ -1062,7 +1060,7 @@ def test_an_artifact_has_a_limit(announced: bool) -> None:
     assert seen == []
 
 
-def test_a_packed_artifact_has_the_same_limit() -> None:
+def test_a_compressed_artifact_has_the_same_limit() -> None:
     """What counts is what would be stored, piece by piece."""
     bomb = _bomb(64 << 20)
     connection = _connection(limits=Limits(artifact_bytes=4 << 20))
@@ -1074,7 +1072,7 @@ def test_a_packed_artifact_has_the_same_limit() -> None:
         assert sum(len(chunk) for chunk in incoming.chunks) <= 4 << 20
 
 
-def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_slow_download_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come too slowly end the download; so does the time that all of it may take."""
     with serving(_dripping) as server:
         monkeypatch.setattr(transport, "PATIENT", 0.2)

@@ -90,7 +90,7 @@ def denied(action: str, resource: str, why: str) -> str:
         ("403", "Forbidden", "deploy with -c document_buckets=scans, and with -c document_kms_keys"),
     ],
 )
-def test_a_refused_document_names_the_missing_permission(code: str, message: str, advice: str) -> None:
+def test_an_unreadable_document_names_the_missing_permission(code: str, message: str, advice: str) -> None:
     """A bucket with a key of its own is not said to need ``document_buckets``; a foreign policy is not ours to set."""
     for line in refusals(code, message):
         assert line.startswith(f"document {URI} may not be read: ")
@@ -129,7 +129,7 @@ def test_a_document_whose_key_is_disabled_says_so() -> None:
         ("SomethingNew", 403, "S3 refuses it (SomethingNew)"),
     ],
 )
-def test_what_s3_says_for_good_is_one_line_at_once(code: str, status: int, advice: str) -> None:
+def test_a_permanent_error_of_s3_is_one_line_at_once(code: str, status: int, advice: str) -> None:
     """Whatever S3 will say again, however often it is asked, is a refusal that says what to do."""
     for line in refusals(code, "It is so.", status):
         assert line.startswith(f"document {URI} ")
@@ -147,7 +147,7 @@ def test_what_s3_says_for_good_is_one_line_at_once(code: str, status: int, advic
         ("KMS.KeyUnavailableException", 400), ("KMS.LimitExceededException", 400),
     ],
 )  # fmt: skip
-def test_what_s3_says_of_a_moment_is_tried_again(code: str, status: int) -> None:
+def test_a_temporary_error_of_s3_is_retried(code: str, status: int) -> None:
     """A service that is slow, credentials that are just renewed, a broken connection: no case is refused for that."""
     objects = Objects(Refusing(code, "Please try again.", status), "artifacts")  # type: ignore[arg-type]
     with pytest.raises(ClientError):

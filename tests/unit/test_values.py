@@ -80,7 +80,7 @@ from dossier.values import confidence_of, epoch, field, meaning, score_of, text_
         ("9" * 65, "text", None),
     ],
 )  # fmt: skip
-def test_a_text_is_read_where_it_cannot_mean_anything_else(text: str, kind: str, typed: object) -> None:
+def test_only_an_unambiguous_text_is_typed(text: str, kind: str, typed: object) -> None:
     """Numbers, dates and booleans are read in one way or not at all."""
     assert meaning(text) == (kind, typed)
 
@@ -183,14 +183,14 @@ def test_a_confidence_is_read_in_every_usual_form(body: bytes, read: float) -> N
         b'"31/100"',
     ],
 )
-def test_a_confidence_that_cannot_be_read_wants_review(body: bytes) -> None:
+def test_an_unreadable_confidence_needs_review(body: bytes) -> None:
     """It is there, so somebody meant something: the field is marked, and the number is null."""
     made = field("k", "K", "v", confidence=decode(body))
     assert (made.confidence, made.review) == (None, True)
 
 
 @pytest.mark.parametrize("value", [None, "", " "])
-def test_a_confidence_that_is_not_there_marks_nothing(value: Any) -> None:
+def test_a_missing_confidence_marks_nothing(value: Any) -> None:
     """Whether a missing one wants review is the connection's setting."""
     assert confidence_of(value) == (None, True)
 

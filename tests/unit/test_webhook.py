@@ -114,7 +114,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_proven_delivery_is_kept_and_queued(door: Door, name: str) -> None:
+def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
     """200 only once the exact bytes are kept and the case's wake-up is queued."""
     event = sample(name)
     assert door.post(event) == (200, "accepted")
@@ -124,7 +124,7 @@ def test_a_proven_delivery_is_kept_and_queued(door: Door, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_what_says_a_secret_is_not_kept(door: Door, name: str) -> None:
+def test_headers_with_a_secret_are_not_stored(door: Door, name: str) -> None:
     """Neither token nor secret is in the evidence, of accepted and of refused deliveries; signatures are."""
     event = sample(name)
     door.post(event)
@@ -135,7 +135,7 @@ def test_what_says_a_secret_is_not_kept(door: Door, name: str) -> None:
     assert all("x-docustack-signature" in headers for _, _, _, headers in door.kept) == ("signature" in str(event))
 
 
-def test_a_secret_in_a_wrong_header_is_hidden(door: Door) -> None:
+def test_a_secret_in_a_wrong_header_is_redacted(door: Door) -> None:
     """A vendor that was set up wrongly sends its secret somewhere else: it is not stored there either."""
     event = sample("api-gateway-shared-secret")
     event["headers"]["authorization"] = f"Bearer {event['headers'].pop('x-webhook-token')}"
@@ -156,7 +156,7 @@ def test_a_secret_in_a_wrong_header_is_hidden(door: Door) -> None:
         str.upper,
     ],
 )
-def test_an_encoded_secret_in_a_header_is_hidden(door: Door, spelled: Callable[[str], str]) -> None:
+def test_an_encoded_secret_in_a_header_is_redacted(door: Door, spelled: Callable[[str], str]) -> None:
     """A vendor that signs may send the secret as well, in a form of its own: nobody reads it in the evidence."""
     event = sample("api-gateway-signed")
     event["headers"]["authorization"] = spelled(SECRET)
@@ -167,7 +167,7 @@ def test_an_encoded_secret_in_a_header_is_hidden(door: Door, spelled: Callable[[
     assert all(headers["x-docustack-signature"] != HIDDEN for _, _, _, headers in door.kept)
 
 
-def test_a_secret_that_is_not_known_yet_is_hidden_wherever_it_is(door: Door) -> None:
+def test_an_unknown_secret_is_redacted_in_every_header(door: Door) -> None:
     """The vendor's secret may be in any header: of a refused delivery the values of harmless ones are kept."""
     event = sample("api-gateway-shared-secret")
     event["headers"] |= {"x-webhook-token": "not-known-yet-1", "authorization": "Bearer not-known-yet-2", "x-key": "3"}
@@ -218,7 +218,7 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("spoil", REFUSALS, ids=lambda spoil: spoil.__name__.strip("_"))
-def test_what_is_not_proven_is_refused(door: Door, spoil: Callable[[dict[str, Any]], None]) -> None:
+def test_an_unproven_delivery_is_rejected(door: Door, spoil: Callable[[dict[str, Any]], None]) -> None:
     """Every failed verification is a 401, and nothing is queued."""
     event = sample("api-gateway-signed")
     spoil(event)
@@ -227,7 +227,7 @@ def test_what_is_not_proven_is_refused(door: Door, spoil: Callable[[dict[str, An
 
 
 @pytest.mark.parametrize("secrets", [[], [""]])
-def test_a_connection_without_a_secret_refuses(door: Door, secrets: list[str]) -> None:
+def test_a_connection_without_a_secret_rejects_deliveries(door: Door, secrets: list[str]) -> None:
     """Before the operator has set a secret nothing is accepted: not what is signed with an empty one either."""
     event = sample("api-gateway-signed")
     body = event["body"].encode()
@@ -239,7 +239,7 @@ def test_a_connection_without_a_secret_refuses(door: Door, secrets: list[str]) -
 
 
 @pytest.mark.parametrize("broken", ["secrets", "evidence", "queue"])
-def test_what_aws_cannot_do_is_never_a_200(door: Door, broken: str) -> None:
+def test_an_error_of_aws_is_never_a_200(door: Door, broken: str) -> None:
     """If the secret cannot be read, or the delivery not be kept or queued, the vendor has to send it again."""
     door.broken = broken
     with pytest.raises(RuntimeError):
@@ -259,7 +259,7 @@ def _sized(connection: str, size: int, *, signed: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("connection", ["invoices", "claims", "small", "nobody"])
-def test_too_large_is_told_before_anything_is_read(door: Door, connection: str) -> None:
+def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: str) -> None:
     """What is larger than any connection takes is answered without a look at the connection: it says nothing of it."""
     for encoded in (False, True):
         event = _sized(connection, MAX_BYTES + 1, signed=False)
@@ -355,7 +355,7 @@ def test_strangers_do_not_hold_up_a_rotation(door: Door) -> None:
     assert door.post(good)[0] == 401
 
 
-def test_an_older_secret_is_asked_about_each_time(door: Door) -> None:
+def test_an_older_secret_causes_a_read_each_time(door: Door) -> None:
     """A flood of bad signatures does not keep a secret alive that was retired in the middle of it."""
     bad, old = sample("api-gateway-signed"), sample("api-gateway-signed")
     bad["headers"]["x-docustack-signature"] = "0" * 64
@@ -366,7 +366,7 @@ def test_an_older_secret_is_asked_about_each_time(door: Door) -> None:
     assert door.post(old) == (401, "signature refused")
 
 
-def test_a_delivery_that_may_be_good_is_kept(door: Door) -> None:
+def test_a_delivery_that_may_be_valid_is_stored(door: Door) -> None:
     """One that is signed with a secret that is not here yet is kept whole, for the operator to verify later."""
     new = sample("api-gateway-signed")
     new["headers"]["x-docustack-signature"] = hmac.new(b"whs-next-77e0", new["body"].encode(), "sha256").hexdigest()
@@ -378,7 +378,7 @@ def test_a_delivery_that_may_be_good_is_kept(door: Door) -> None:
 # --- the same delivery again ------------------------------------------------------------------------------------------
 
 
-def test_the_same_delivery_again_wakes_nobody(door: Door) -> None:
+def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
     """It is answered 200 and counted; nothing more is kept, nobody woken. Another body is another delivery."""
     event = sample("api-gateway-signed")
     assert [door.post(event) for _ in range(5)] == [(200, "accepted"), *[(200, "duplicate")] * 4]
@@ -408,7 +408,7 @@ def _in_base64(event: dict[str, Any], body: bytes) -> None:
     event.update(body=base64.b64encode(body).decode(), isBase64Encoded=True)
 
 
-def test_a_packed_body_is_signed_either_way(door: Door, table: dict[str, Any]) -> None:
+def test_a_compressed_body_may_be_signed_before_or_after_compression(door: Door, table: dict[str, Any]) -> None:
     """As it is sent, or as it was before it was packed; it is kept as it came."""
     plain = body_of(sample("api-gateway-signed"))
     packed = gzip.compress(plain)
@@ -424,7 +424,7 @@ def test_a_packed_body_is_signed_either_way(door: Door, table: dict[str, Any]) -
         assert door.post(event)[0] == 401
 
 
-def test_a_bomb_is_a_refusal(door: Door) -> None:
+def test_a_decompression_bomb_is_rejected(door: Door) -> None:
     """What unpacks to more than any connection takes is left packed."""
     event = sample("api-gateway-signed")
     event["headers"]["content-encoding"] = "gzip"
@@ -541,7 +541,7 @@ def test_a_time_out_of_range_is_the_cause(scheme: str, ago: int, cause: tuple[st
     assert cause_of(rule, delivery, ["whsec_b3RoZXI="], NOW) == ("wrong secret", "")
 
 
-def test_headers_of_a_delivery_to_nobody_are_not_kept(door: Door) -> None:
+def test_headers_of_a_delivery_to_no_connection_are_not_stored(door: Door) -> None:
     """A vendor whose URL has a typo sends its real secret: no value is stored but those of harmless headers."""
     event = sample("api-gateway-shared-secret")
     event["pathParameters"]["connection"] = "claim"
@@ -566,7 +566,7 @@ def test_the_function_answers_a_delivery(function: Callable[[Any], dict[str, Any
     assert (kept.verdict, kept.body) == ("accepted", body_of(sample("api-gateway-signed")))
 
 
-def test_strangers_learn_nothing(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
+def test_every_rejection_has_the_same_answer(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
     """A wrong signature, an unknown connection, and one whose secret is missing or broken: one and the same answer."""
     wrong = sample("api-gateway-signed")
     wrong["headers"]["x-docustack-signature"] = "0" * 64
@@ -631,7 +631,7 @@ def test_no_event_breaks_the_function(function: Callable[[Any], dict[str, Any]],
     assert function(event)["statusCode"] in {401, 413}
 
 
-def test_evidence_lies_where_it_belongs(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
+def test_evidence_is_stored_in_its_connections_folder(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
     """Every key that strangers cause is of the refused ones: below their connection's folder, or that of none."""
     for spoil in REFUSALS:
         event = sample("api-gateway-signed")

@@ -37,7 +37,7 @@ def test_takes_the_key_in_either_header(sandbox: LiveSandbox, header: str) -> No
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}, {"x-api-key": ACCOUNTS.docustack.api_key}])
-def test_refuses_a_wrong_key_in_its_own_form(sandbox: LiveSandbox, headers: dict[str, str]) -> None:
+def test_rejects_a_wrong_key_in_the_vendors_form(sandbox: LiveSandbox, headers: dict[str, str]) -> None:
     """A missing, wrong or another vendor's key is a 401 with status_code, message and error_code."""
     answer = sandbox.plain.get(f"/docsumo{CASES}/cases", headers=headers)
     assert answer.status_code == answer.json()["status_code"] == 401
@@ -97,7 +97,7 @@ def test_processing_takes_the_set_time(sandbox: LiveSandbox) -> None:
         ({"colour": "blue"}, 400),
     ],
 )
-def test_refuses_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any], status: int) -> None:
+def test_rejects_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any], status: int) -> None:
     """Missing, unknown and impossible form fields are refused, and nothing is uploaded."""
     assert sandbox.docsumo_upload(**fields).status_code == status
     assert not sandbox.effects("document_uploaded")
@@ -108,18 +108,18 @@ def test_refuses_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any],
     [(b"", 400), (b"plain text", 400), (SAMPLES["complaint.docx"], 400), (b"%PDF-" + bytes(LARGEST_FILE), 413)],
     ids=["empty", "text", "docx", "too large"],
 )
-def test_refuses_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
+def test_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
     """Empty, too large and unsupported files are refused, whatever they are called."""
     assert sandbox.docsumo_upload("invoice.pdf", content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", ["invoice.pdf", "receipt.png", "scan.tiff", "photo.jpg"])
-def test_takes_the_documented_kinds(sandbox: LiveSandbox, name: str) -> None:
+def test_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
     """PDF, PNG, TIFF and JPEG are taken."""
     assert sandbox.docsumo_upload(name, content=SAMPLES[name]).status_code == 200
 
 
-def test_refuses_another_content_type(sandbox: LiveSandbox) -> None:
+def test_rejects_another_content_type(sandbox: LiveSandbox) -> None:
     """An upload that is no multipart form, and a PATCH that is no JSON, are a 415."""
     path = "/api/v1/upload-service/agents/casetype/case"
     assert sandbox.docsumo.post(path, data={"casetype_id": "casetype__d1t5b"}).status_code == 415
@@ -158,7 +158,7 @@ def test_filters_by_repeated_keys(sandbox: LiveSandbox) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=101", "limit=-1", "limit=x", "offset=-1", "sort_by=name.asc", "page=2", "limit=1&limit=2"]
 )
-def test_refuses_wrong_queries(sandbox: LiveSandbox, query: str) -> None:
+def test_rejects_wrong_queries(sandbox: LiveSandbox, query: str) -> None:
     """Queries out of bounds, and parameters that the guide does not name, are a 400."""
     assert sandbox.docsumo.get(f"{CASES}/cases?{query}").status_code == 400
 
@@ -187,7 +187,7 @@ def test_patch_changes_a_case(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"stage_id": "stage__none"}, {"status": "processed"}, {"case_name": 1}])
-def test_patch_refuses_other_changes(sandbox: LiveSandbox, changes: dict[str, object]) -> None:
+def test_patch_rejects_other_changes(sandbox: LiveSandbox, changes: dict[str, object]) -> None:
     """PATCH refuses no change, an unknown stage, an unknown field and a value that is no text."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     assert sandbox.docsumo.patch(f"{CASES}/case/{case_id}", json=changes).status_code == 400
@@ -219,7 +219,7 @@ def test_artifacts_are_downloaded_by_signed_url(sandbox: LiveSandbox) -> None:
     assert extraction["documents"][0]["sha256"] == hashlib.sha256(PDF).hexdigest()
 
 
-def test_results_depend_on_the_file_alone(sandbox: LiveSandbox) -> None:
+def test_results_depend_only_on_the_file(sandbox: LiveSandbox) -> None:
     """The same file gives the same fields in another case."""
     fields = []
     for _ in range(2):
@@ -231,14 +231,14 @@ def test_results_depend_on_the_file_alone(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize("change", [("artifacts//", "artifacts/"), ("Signature=", "Signature=0"), ("&", "&x=1&")])
-def test_storage_refuses_a_changed_url(sandbox: LiveSandbox, change: tuple[str, str]) -> None:
+def test_storage_rejects_a_changed_url(sandbox: LiveSandbox, change: tuple[str, str]) -> None:
     """A URL that does not arrive byte for byte as it was given is a 403."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     url = _url(sandbox, case_id, _files(sandbox, case_id)[0]["id"])
     assert sandbox.plain.get(url.replace(*change)).status_code == 403
 
 
-def test_storage_refuses_an_expired_url(sandbox: LiveSandbox) -> None:
+def test_storage_rejects_an_expired_url(sandbox: LiveSandbox) -> None:
     """A URL is a 403 once its time is over; a new one can be asked for."""
     sandbox.set(url_seconds=-1)
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
@@ -249,7 +249,7 @@ def test_storage_refuses_an_expired_url(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "apikey", "authorization", "x-other"])
-def test_storage_refuses_and_notes_a_key(sandbox: LiveSandbox, header: str) -> None:
+def test_storage_rejects_and_records_a_key(sandbox: LiveSandbox, header: str) -> None:
     """A key sent to storage is a 400 and a leak in the journal."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     url = _url(sandbox, case_id, _files(sandbox, case_id)[0]["id"])

@@ -20,7 +20,7 @@ def _batch(sandbox: LiveSandbox, *documents: object) -> httpx.Response:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "ds_live_4711"}, {"Authorization": "Bearer x"}])
-def test_refuses_a_wrong_key_as_the_guide_says(sandbox: LiveSandbox, headers: dict[str, str]) -> None:
+def test_rejects_a_wrong_key_as_the_guide_says(sandbox: LiveSandbox, headers: dict[str, str]) -> None:
     """A missing key, a live key on this test account, or a key elsewhere is the guide's 401."""
     answer = sandbox.plain.get(f"/docustack{DOCUMENTS}", headers=headers)
     assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid or missing API key"})
@@ -48,7 +48,7 @@ def test_upload_answers_with_two_ids(sandbox: LiveSandbox) -> None:
         ({"extra": "1"}, 422),
     ],
 )
-def test_refuses_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any], status: int) -> None:
+def test_rejects_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any], status: int) -> None:
     """Missing and unknown fields are a 422, unknown ids a 404."""
     assert sandbox.docustack_upload(**fields).status_code == status
 
@@ -63,18 +63,18 @@ def test_refuses_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any],
     ],
     ids=["empty", "png", "docx", "too large"],
 )
-def test_refuses_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
+def test_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
     """Only PDF, JPEG and TIFF are taken, not empty and of at most 25 MB."""
     assert sandbox.docustack_upload(content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", ["invoice.pdf", "photo.jpg", "scan.tiff"])
-def test_takes_the_documented_kinds(sandbox: LiveSandbox, name: str) -> None:
+def test_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
     """PDF, JPEG and TIFF are taken."""
     assert sandbox.docustack_upload(name, SAMPLES[name]).status_code == 200
 
 
-def test_refuses_anything_but_one_file(sandbox: LiveSandbox) -> None:
+def test_rejects_anything_but_one_file(sandbox: LiveSandbox) -> None:
     """No file, two files, or text in place of a file is refused."""
     data = {"schema_id": "sch_xyz789", "organization_id": "org_abc123"}
     for files in (
@@ -153,7 +153,7 @@ def test_unknown_documents_are_404(sandbox: LiveSandbox, path: str) -> None:
     assert "detail" in answer.json()
 
 
-def test_batch_takes_what_it_can(sandbox: LiveSandbox) -> None:
+def test_batch_accepts_the_readable_references(sandbox: LiveSandbox) -> None:
     """A batch takes https and s3 references into one job and names those it can't take."""
     answer = _batch(
         sandbox,
@@ -170,7 +170,7 @@ def test_batch_takes_what_it_can(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize("documents", [[], [{"ref": "ftp://example.com/a.pdf"}]])
-def test_batch_refuses_what_has_nothing_to_take(sandbox: LiveSandbox, documents: list[object]) -> None:
+def test_batch_without_readable_references_is_rejected(sandbox: LiveSandbox, documents: list[object]) -> None:
     """An empty batch, or one without a single good reference, is a 422."""
     assert _batch(sandbox, *documents).status_code == 422
 

@@ -37,7 +37,7 @@ def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
     assert sandbox.docustack.get("/api/v1/documents").json()["total"] == 1
 
 
-def test_late_work_is_done_when_nobody_waits_any_more(sandbox: LiveSandbox) -> None:
+def test_late_work_is_done_after_the_caller_has_left(sandbox: LiveSandbox) -> None:
     """The connection is reset, and the document appears some time later; a reset forgets what is still to be done."""
     sandbox.set(faults={"late": {"rate": 1, "seconds": 3}})
     for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
@@ -62,7 +62,7 @@ def test_a_large_upload_can_be_lost(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize(("name", "done"), [("error_before", 0), ("error_after", 1)])
-def test_errors_come_before_or_after_the_work(sandbox: LiveSandbox, name: str, done: int) -> None:
+def test_errors_occur_before_or_after_the_work(sandbox: LiveSandbox, name: str, done: int) -> None:
     """error_before and error_after are a 5xx without and with the work done."""
     sandbox.set(faults={name: 1})
     assert sandbox.docustack_upload().status_code >= 500
@@ -91,7 +91,7 @@ def test_throttle_announces_a_pause_as_a_date(sandbox: LiveSandbox) -> None:
     assert before + 1 <= until.timestamp() <= time.time() + 2
 
 
-def test_calls_on_their_way_are_no_violation(sandbox: LiveSandbox) -> None:
+def test_requests_already_in_flight_are_no_violation(sandbox: LiveSandbox) -> None:
     """A call so soon after the 429 that it may have been on its way is paused, but no violation."""
     sandbox.set(faults={"throttle": {"rate": 1, "times": 1}}, pause_grace=5)
     answers = [sandbox.docustack_upload().status_code for _ in range(2)]
@@ -188,7 +188,7 @@ def test_stray_statuses_are_drawn(sandbox: LiveSandbox) -> None:
     assert 10 < len(sandbox.effects("document_uploaded")) < 50
 
 
-def test_redirect_catches_a_key_that_goes_along(sandbox: LiveSandbox) -> None:
+def test_redirect_detects_a_key_that_follows_it(sandbox: LiveSandbox) -> None:
     """A redirected GET ends at storage, where a key that went along is refused and noted."""
     sandbox.set(faults={"redirect": {"rate": 1, "vendor": "docustack"}})
     answer = sandbox.docustack.get("/api/v1/documents")
@@ -223,7 +223,7 @@ def test_draws_are_repeatable(sandbox: LiveSandbox) -> None:
     "settings",
     [{"faults": {"fire": 1}}, {"faults": {"slow": 2}}, {"seconds": -1}, {"colour": 1}, {"rate_limits": {"x": None}}],
 )
-def test_refuses_impossible_settings(sandbox: LiveSandbox, settings: dict[str, object]) -> None:
+def test_rejects_impossible_settings(sandbox: LiveSandbox, settings: dict[str, object]) -> None:
     """Unknown settings and faults, and rates beyond 0 to 1, are a 400 and change nothing."""
     before = sandbox.plain.get("/_sandbox/settings").json()
     status = sandbox.plain.post("/_sandbox/settings", json=settings).status_code
@@ -296,7 +296,7 @@ def test_odd_encodings_leave_the_bytes_alone(sandbox: LiveSandbox) -> None:
     assert seen == {"aws-chunked", "utf-8", "binary", "none", "gzip, identity"}
 
 
-def test_an_expired_link_as_google_says_it(sandbox: LiveSandbox) -> None:
+def test_an_expired_link_gets_googles_error(sandbox: LiveSandbox) -> None:
     """A 400 in XML, though the link is good; the next try gets the file."""
     url, whole = _artifact(sandbox)
     sandbox.set(faults={"expired_400": {"rate": 1, "times": 1}})

@@ -60,7 +60,7 @@ def test_renamed_is_drawn(sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-180, 180, 25_200, -40_000])
-def test_clock_is_off(sandbox: LiveSandbox, seconds: int) -> None:
+def test_clock_shifts_the_vendors_times(sandbox: LiveSandbox, seconds: int) -> None:
     """Every time of the vendor is off by so much, of old documents as of new ones; the HTTP header Date is not."""
     sandbox.docustack_upload()
     sandbox.set(faults={"clock": {"rate": 1, "seconds": seconds, "vendor": "docustack"}})
@@ -91,7 +91,7 @@ def test_zoneless_times_are_local(sandbox: LiveSandbox) -> None:
         assert abs(off - timedelta(hours=5, minutes=30)) < timedelta(seconds=60)
 
 
-def test_a_rate_says_at_which_vendors_a_clock_is_off(sandbox: LiveSandbox) -> None:
+def test_a_rate_selects_the_vendors_with_a_wrong_clock(sandbox: LiveSandbox) -> None:
     """It is drawn once: a vendor's clock is off in all that it says, or in nothing."""
     for rate, off in ((0, False), (1, True)):
         sandbox.set(faults={"clock": {"rate": rate, "seconds": 7200}})
@@ -99,7 +99,7 @@ def test_a_rate_says_at_which_vendors_a_clock_is_off(sandbox: LiveSandbox) -> No
         assert (created - datetime.now(UTC) > timedelta(hours=1)) is off
 
 
-def test_listed_late_comes_up_later(sandbox: LiveSandbox) -> None:
+def test_listed_late_delays_list_entries(sandbox: LiveSandbox) -> None:
     """Lists have it after a while; who knows the id is answered at once."""
     sandbox.set(faults={"listed_late": {"rate": 1, "seconds": 4}}, seconds=0)
     document_id = sandbox.docustack_upload().json()["document_id"]

@@ -17,7 +17,7 @@ def _open(sandbox: LiveSandbox, *names: str) -> tuple[str, list[str]]:
     return case_id, [sandbox.evidence(case_id, name).json()["document_id"] for name in names]
 
 
-def test_refuses_a_wrong_key_in_its_own_form(sandbox: LiveSandbox) -> None:
+def test_rejects_a_wrong_key_in_the_vendors_form(sandbox: LiveSandbox) -> None:
     """A missing or wrong key is a 401 with statusCode and message."""
     for headers in ({}, {"X-API-Key": "wrong"}):
         answer = sandbox.plain.post("/ombudsman/api/partner/v1/cases", json={}, headers=headers)
@@ -60,21 +60,21 @@ def test_case_type_is_only_recommended(sandbox: LiveSandbox) -> None:
         {"colour": "blue"},
     ],
 )
-def test_create_refuses_wrong_fields(sandbox: LiveSandbox, fields: dict[str, object]) -> None:
+def test_create_rejects_wrong_fields(sandbox: LiveSandbox, fields: dict[str, object]) -> None:
     """Missing, mistyped and unknown fields are a 400 whose message is a list."""
     answer = sandbox.ombudsman_case(**fields)
     assert answer.status_code == answer.json()["statusCode"] == 400
     assert isinstance(answer.json()["message"], list)
 
 
-def test_create_refuses_wrong_ids(sandbox: LiveSandbox) -> None:
+def test_create_rejects_wrong_ids(sandbox: LiveSandbox) -> None:
     """A case type that is no UUID, or unknown, and an unknown tenant are a 400."""
     assert sandbox.ombudsman_case(case_type_id="x").json() == NOT_A_UUID
     assert sandbox.ombudsman_case(case_type_id=OTHER).status_code == 400
     assert sandbox.ombudsman_case(ombudsman="somebody").status_code == 400
 
 
-def test_create_wants_json(sandbox: LiveSandbox) -> None:
+def test_create_requires_json(sandbox: LiveSandbox) -> None:
     """A form is a 415, broken JSON a 400."""
     assert sandbox.ombudsman.post("/cases", data={"external_case_id": "a"}).status_code == 415
     headers = {"content-type": "application/json"}
@@ -93,7 +93,7 @@ def test_ids_must_be_uuids(sandbox: LiveSandbox) -> None:
     assert sandbox.evidence(OTHER).status_code == 404
 
 
-def test_evidence_comes_pending(sandbox: LiveSandbox) -> None:
+def test_new_evidence_is_pending(sandbox: LiveSandbox) -> None:
     """Uploaded evidence is a 201, pending, with every key of the guide and without its file's name."""
     sandbox.set(seconds=5)
     case_id, _ = _open(sandbox)
@@ -111,20 +111,20 @@ def test_evidence_comes_pending(sandbox: LiveSandbox) -> None:
     [(b"", 400), (b"plain text", 400), (b"PK\x03\x04 not a document", 400), (b"%PDF-" + bytes(LARGEST_FILE), 413)],
     ids=["empty", "text", "zip", "too large"],
 )
-def test_evidence_refuses_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
+def test_evidence_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
     """Empty, too large and unsupported files are refused."""
     case_id, _ = _open(sandbox)
     assert sandbox.evidence(case_id, content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", list(SAMPLES))
-def test_evidence_takes_the_documented_kinds(sandbox: LiveSandbox, name: str) -> None:
+def test_evidence_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
     """PDF, DOCX and images are taken."""
     case_id, _ = _open(sandbox)
     assert sandbox.evidence(case_id, name, SAMPLES[name]).status_code == 201
 
 
-def test_evidence_refuses_unknown_fields(sandbox: LiveSandbox) -> None:
+def test_evidence_rejects_unknown_fields(sandbox: LiveSandbox) -> None:
     """A form field that the guide does not name is a 400."""
     case_id, _ = _open(sandbox)
     assert sandbox.evidence(case_id, title="Mine").status_code == 400
@@ -157,7 +157,7 @@ def test_process_waits_for_documents(sandbox: LiveSandbox) -> None:
     assert len(sandbox.effects("assessment_started")) == 1
 
 
-def test_process_refuses_a_case_without_evidence(sandbox: LiveSandbox) -> None:
+def test_process_rejects_a_case_without_evidence(sandbox: LiveSandbox) -> None:
     """A case without documents can't be assessed."""
     case_id, _ = _open(sandbox)
     assert sandbox.ombudsman.post(f"/cases/{case_id}/process").status_code == 400

@@ -29,7 +29,7 @@ def test_index_lists_what_an_operator_can_do(sandbox: LiveSandbox) -> None:
     assert sandbox.plain.get("/_sandbox/health").json()["status"] == "ok"
 
 
-def test_journal_tells_each_request_and_its_effects(sandbox: LiveSandbox) -> None:
+def test_journal_records_each_request_and_its_effects(sandbox: LiveSandbox) -> None:
     """An upload is noted with its path, status, and the document's name, SHA-256 and ids; filters and paging work."""
     ids = sandbox.docustack_upload("a.pdf").json()
     sandbox.docsumo_upload("b.pdf")
@@ -49,7 +49,7 @@ def test_journal_tells_each_request_and_its_effects(sandbox: LiveSandbox) -> Non
     assert sandbox.plain.get("/_sandbox/journal?colour=blue").status_code == 400
 
 
-def test_journal_tells_of_a_caller_who_left(sandbox: LiveSandbox) -> None:
+def test_journal_records_a_caller_that_disconnected(sandbox: LiveSandbox) -> None:
     """An upload that its caller breaks off does nothing and is noted."""
     head = f"POST /docustack/api/v1/documents/upload HTTP/1.1\r\nHost: x\r\nX-API-Key: {ACCOUNTS.docustack.api_key}\r\n"
     rest = "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5000\r\n\r\n--x\r\n"
@@ -130,7 +130,7 @@ def test_state_survives_a_kill(tmp_path: Path) -> None:
             assert process.wait(10) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
-def test_samples_are_what_they_say() -> None:
+def test_samples_match_their_descriptions() -> None:
     """The sample documents committed under events/ are the generated ones, each of its kind and whole."""
     kinds = {
         "invoice.pdf": "pdf",

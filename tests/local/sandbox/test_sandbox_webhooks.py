@@ -50,7 +50,7 @@ def test_docustack_signs_its_events(sandbox: LiveSandbox, receiver: Make) -> Non
     assert (job["job_id"], job["document_count"], job["failed_count"]) == (ids["job_id"], 1, 0)
 
 
-def test_docustack_tells_of_a_failed_job(sandbox: LiveSandbox, receiver: Make) -> None:
+def test_docustack_announces_a_failed_job(sandbox: LiveSandbox, receiver: Make) -> None:
     """A job with only failed documents brings job_failed, which names no document."""
     hook = receiver()
     _register(sandbox, "docustack", hook)
@@ -99,7 +99,7 @@ def test_docsumo_sends_its_token(sandbox: LiveSandbox, receiver: Make) -> None:
 
 
 @pytest.mark.parametrize("form", ["packed", "packed_after_signing", "latin_1", "signed_twice", "capital_letters"])
-def test_a_delivery_comes_in_the_form_that_is_set(sandbox: LiveSandbox, receiver: Make, form: str) -> None:
+def test_the_setting_selects_the_form_of_deliveries(sandbox: LiveSandbox, receiver: Make, form: str) -> None:
     """What is sent is packed, in another charset, or proven in another way, as ``webhook_form`` says."""
     hook = receiver()
     _register(sandbox, "docustack", hook)
@@ -150,7 +150,7 @@ def test_webhooks_can_be_off(sandbox: LiveSandbox, receiver: Make) -> None:
 @pytest.mark.parametrize(
     "body", [{"vendor": "ombudsman", "url": "http://127.0.0.1/"}, {"vendor": "docsumo", "url": "x"}]
 )
-def test_refuses_impossible_webhooks(sandbox: LiveSandbox, body: dict[str, str]) -> None:
+def test_rejects_impossible_webhooks(sandbox: LiveSandbox, body: dict[str, str]) -> None:
     """The Ombudsman has no webhooks, and a webhook needs a URL."""
     assert sandbox.plain.post("/_sandbox/webhooks", json=body).status_code == 400
 
