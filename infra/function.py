@@ -19,7 +19,7 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 MEMORY = 512
 """MiB of every function. Half a GiB gives a third of a vCPU: imports at a cold start take most of the billed time.
-``dossier.transport.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""
+``dossier.transport.decoding.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""
 SERVICE, NAMESPACE = "dossier", "Dossier"
 """The dimension ``service`` and the namespace of the functions' metrics."""
 

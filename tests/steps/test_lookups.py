@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dossier.errors import VendorUnavailableError
 from dossier.http import Effect, Flow, Reply, Request
+from dossier.senders import drive
 from dossier.stores import lookups
 from dossier.stores.lookups import Lookup
 from tests.conftest import Cloud
@@ -26,17 +28,21 @@ def _pages() -> Flow[list[bytes]]:
 
 def _drive(lookup: Lookup, flow: Flow[list[bytes]], answers: Iterator[bytes]) -> tuple[list[str], list[bytes] | None]:
     """Answer a flow's requests until the answers end; return what was asked, and the flow's own answer if it ended."""
-    asked, resumed = [], lookup.resume(flow)
+    asked: list[str] = []
+
+    def send(request: Request) -> Reply:
+        asked.append(request.path)
+        body = next(answers, None)
+        if body is None:
+            raise VendorUnavailableError("the answers end here")
+        return Reply(200, body, {"content-type": "text/plain"})
+
     try:
-        request = next(resumed)
-        while True:
-            asked.append(request.path)
-            body = next(answers, None)
-            if body is None:
-                return asked, None
-            request = resumed.send(Reply(200, body, {"content-type": "text/plain"}))
-    except StopIteration as stop:
-        return asked, stop.value
+        read = drive(flow, lookup.remembering(send))
+    except VendorUnavailableError:
+        return asked, None
+    lookup.forget()
+    return asked, read
 
 
 def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
@@ -69,7 +75,7 @@ def test_a_flow_that_changes_something_is_no_look_up(cloud: Cloud) -> None:
         yield Request("POST", "/cases", effect=Effect.UNSAFE)
 
     with pytest.raises(ValueError, match="POST /cases changes something"):
-        next(Lookup(cloud.app.table, "claims", "R-1", "open").resume(create()))
+        drive(create(), Lookup(cloud.app.table, "claims", "R-1", "open").remembering(lambda _: Reply(200)))
 
 
 def test_a_lost_upload_is_found_among_many_at_a_vendor_that_fails_often(cloud: Cloud) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from dossier import connections, replies, transport
+from dossier import connections, replies
 from dossier.errors import ConfigurationError
 from dossier.steps import webhook as step
+from dossier.transport import downloads
 from fuzz import answers, deliveries, headers, texts
 from fuzz.answers import END
 from fuzz.seeds import FOUND, seeds, words
@@ -66,14 +67,14 @@ def test_other_broken_promises_are_detected(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(connections, "load_toml", _two_lines)
     with pytest.raises(AssertionError, match="no problem of the file"):
         texts.settings(b"")
-    monkeypatch.setattr(transport, "allow", lambda *_: None)
+    monkeypatch.setattr(downloads, "allow", lambda *_: None)
     with pytest.raises(AssertionError, match=r"to 'evil\.test'"):
         texts.urls(b"https://evil.test/")
 
 
 def test_a_partial_file_that_is_accepted_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzzer would see a 206 without a range taken for a file, a pause without an end, and an error of escapes."""
-    monkeypatch.setattr(transport, "_not_whole", lambda _: None)
+    monkeypatch.setattr(downloads, "not_whole", lambda _: None)
     with pytest.raises(AssertionError, match="a part is a file"):
         headers.headers(b"\x01\x00" + END + b"half")
     monkeypatch.setattr(replies, "LONGEST_PAUSE", -1.0)

@@ -23,7 +23,7 @@ from dossier.signatures import Delivery, Rule, identity, verify
 from dossier.stamps import Stamp
 from dossier.steps.reasons import reason_of
 from dossier.suggestions import closest
-from dossier.transport import allow, target
+from dossier.transport.urls import allow, target
 from dossier.vendors.ombudsman.markdown import read, read_bullets
 from fuzz.texts import STORAGE
 

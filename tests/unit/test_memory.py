@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dossier.http import MOST_VALUES
-from dossier.transport import ANSWER_LIMIT
+from dossier.transport.decoding import ANSWER_LIMIT
 from infra.function import MEMORY
 from tests.tables import ROOT
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from cli import secrets
-from dossier import http, names, replies, texts, transport
+from dossier import http, names, replies, texts
 from dossier.steps import publish, webhook
 from dossier.stores import evidence
+from dossier.transport import decoding, downloads
 from tests.tables import ROOT, missing_tests, sections, without_test
 
 PAGE = ROOT / "docs" / "security.md"
@@ -47,9 +48,9 @@ def test_every_attacker_has_a_section_with_rows() -> None:
         ("30 a minute for each connection", webhook.REFUSED_PER_MINUTE, 30),
         ("once in two seconds for each connection", webhook.REREAD_EVERY, 2.0),
         ("recognized by its digest for two hours", evidence.WINDOW, timedelta(hours=2)),
-        ("16 MiB an answer", transport.ANSWER_LIMIT, 16 << 20),
+        ("16 MiB an answer", decoding.ANSWER_LIMIT, 16 << 20),
         ("half a million values", http.MOST_VALUES, 500_000),
-        ("there are five at most", transport.HOPS, 5),
+        ("there are five at most", downloads.HOPS, 5),
         ("a pause lasts one hour at most", replies.LONGEST_PAUSE, 3600.0),
         ("a status has 100 characters", texts.STATUS, 100),
         ("an error 300", texts.ERROR, 300),

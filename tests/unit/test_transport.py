@@ -28,12 +28,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dossier import errors, masks, network, replies, transport
+from dossier import errors, masks, network, replies
 from dossier.http import DEEPEST, MOST_VALUES, Effect, FilePart, Flow, Reply, Request, decode, written
 from dossier.ports import Vendor
+from dossier.senders import keeping
 from dossier.settings import Connection, Limits
 from dossier.stores.objects import S3File
-from dossier.transport import Download, Transport, allow, failures, target
+from dossier.transport import Download, Transport, client, decoding, downloads
+from dossier.transport.failures import failures
+from dossier.transport.urls import allow, target
 from tests.conftest import BUCKET, Cloud
 from tests.servers import Server, answer, saying, serving
 
@@ -266,7 +269,7 @@ def test_a_key_that_the_vendor_repeats_is_redacted() -> None:
     """A key in an answer reaches neither the flow, nor what is kept, nor an error's text."""
     kept: dict[str, bytes] = {}
     bench = Bench(_answering(200, b'{"echo": "%s"}' % KEY.encode()))
-    reply = bench.send(Request("GET", "/me", keep="me"), keep=kept.__setitem__)
+    reply = bench.send(Request("GET", "/me", keep="me"), around=lambda send: keeping(send, kept.__setitem__))
     assert reply.json() == {"echo": "(hidden)"}
     assert kept == {"me": b'{"echo": "(hidden)"}'}
     bench = Bench(_answering(401, b'{"message": "invalid key %s"}' % KEY.encode()))
@@ -322,7 +325,7 @@ def test_a_key_is_redacted_in_every_spelling(key: str, spelling: str) -> None:
     body = b'{"message": "invalid key '
     bench = Bench(_answering(401, body + said.encode() + b' \\u00e4"}', content_type=f"text/{said}", x_echo=said))
     bench.keys.known = [key]
-    reply = bench.send(Request("GET", "/me", keep="me"), keep=kept.__setitem__)
+    reply = bench.send(Request("GET", "/me", keep="me"), around=lambda send: keeping(send, kept.__setitem__))
     assert said not in f"{reply} {kept}"
     assert said.encode() not in reply.body
     assert reply.body.startswith(body)
@@ -477,7 +480,7 @@ def test_a_decompression_bomb_is_stopped(encoding: str, times: int) -> None:
     try:
         with pytest.raises(errors.MalformedAnswerError, match=r"cannot be decoded"):
             bench.send(SAFE)
-        assert tracemalloc.get_traced_memory()[1] < 4 * transport.ANSWER_LIMIT
+        assert tracemalloc.get_traced_memory()[1] < 4 * decoding.ANSWER_LIMIT
     finally:
         tracemalloc.stop()
 
@@ -530,7 +533,7 @@ def test_decompression_does_not_depend_on_the_chunks(parts: list[bytes], size: i
     """Whatever the members and the pieces of the network are, the bytes are the same."""
     packed = b"".join(gzip.compress(part) for part in parts)
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
-    assert b"".join(transport._gunzipped(pieces)) == b"".join(parts)
+    assert b"".join(decoding.gunzipped(pieces)) == b"".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -583,7 +586,7 @@ def test_any_body_is_a_value_or_malformed(body: bytes) -> None:
 
 def test_a_slow_answer_ends_with_the_requests_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that drips holds nobody longer than the whole request may take."""
-    monkeypatch.setattr(transport, "ANSWER_TIME", 0.3)
+    monkeypatch.setattr(client, "ANSWER_TIME", 0.3)
     with serving(_dripping) as server:
         began = time.monotonic()
         with pytest.raises(errors.OutcomeUnknownError, match="ReadTimeout"):
@@ -1075,11 +1078,11 @@ def test_a_compressed_artifact_has_the_same_limit() -> None:
 def test_a_too_slow_download_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come too slowly end the download; so does the time that all of it may take."""
     with serving(_dripping) as server:
-        monkeypatch.setattr(transport, "PATIENT", 0.2)
+        monkeypatch.setattr(downloads, "PATIENT", 0.2)
         with pytest.raises(errors.TruncatedDownloadError, match="too slow"):
             Bench().fetch(f"{server.url}/a", _sandbox(server))
         monkeypatch.undo()
-        monkeypatch.setattr(transport, "DOWNLOAD_TIME", 0.3)
+        monkeypatch.setattr(downloads, "DOWNLOAD_TIME", 0.3)
         with pytest.raises(errors.TruncatedDownloadError, match="ReadTimeout"):
             Bench().fetch(f"{server.url}/a", _sandbox(server))
 

@@ -1,7 +1,7 @@
 """Requests and replies as plain values, which a vendor adapter builds and reads without a socket.
 
 An adapter's operation is a *flow*: a generator that yields a :class:`Request`, is sent the :class:`Reply`, and returns
-its answer. ``transport.run`` drives a flow over httpx; a test drives it over recorded replies.
+its answer. The transport drives a flow over httpx; a test drives it over recorded replies (``dossier.senders``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from dossier.errors import InvalidCaseError, MalformedAnswerError
@@ -214,15 +214,3 @@ def _shallow(value: Any) -> bool:
 _T = TypeVar("_T")
 Flow: TypeAlias = Generator[Request, Reply, _T]
 """A vendor's operation in steps: yields requests, is sent replies, returns its answer."""
-
-
-def watched(flow: Flow[_T], answered: list[Mapping[str, str]]) -> Flow[_T]:
-    """Drive a flow, and append the headers of each reply to ``answered``."""
-    try:
-        request = next(flow)
-        while True:
-            reply = yield request
-            answered.append(reply.headers)
-            request = flow.send(reply)
-    except StopIteration as stop:
-        return cast("_T", stop.value)

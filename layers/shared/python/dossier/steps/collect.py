@@ -18,7 +18,6 @@ from dossier.errors import (
     ThrottledError,
     UnauthorizedError,
 )
-from dossier.http import watched
 from dossier.models import CaseStatus, Document, iso, now
 from dossier.names import safe_name, unique_names
 from dossier.ports import Artifact, told
@@ -54,7 +53,9 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
     answered: list[Mapping[str, str]] = []
     with job.telling():
         job = _followed(job)
-        listed = job.look_up(f"artifacts{collection}", watched(job.vendor.artifacts(job.view), answered))
+        listed = job.look_up(
+            f"artifacts{collection}", job.vendor.artifacts(job.view), note=lambda reply: answered.append(reply.headers)
+        )
     most = job.connection.limits.artifacts
     if len(listed) > most:
         raise ConfigurationError(

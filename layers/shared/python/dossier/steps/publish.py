@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
-from dossier.http import watched
+from dossier.http import Reply
 from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
 from dossier.result import (
     UNFINISHED,
@@ -156,10 +156,10 @@ def _read(job: Job) -> tuple[Result, RawAnswers]:
     if job.view.completed:
         warnings += [each for each in job.case.record.warnings if each.startswith(REFUSED_AFTER)]
     elif result.status in {"completed", "completed_with_failures"} and not at_work(result):
-        answered: list[Mapping[str, str]] = []
+        answered: list[Reply] = []
         try:
             with job.telling():
-                replace(job, collection="").run(watched(job.vendor.finish(job.view), answered))
+                replace(job, collection="").run(job.vendor.finish(job.view), note=answered.append)
         except UnauthorizedError:
             raise
         except CaseFailedError as error:

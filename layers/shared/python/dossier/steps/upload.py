@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import cast
 
 from dossier.clocks import vendor_date
 from dossier.errors import (
@@ -248,8 +247,8 @@ def _send(once: Once) -> Uploaded:
     replies: list[Reply] = []
     began = now()
     try:
-        flow = _noted(_request(once, opened), replies)
-        answer = job.run(flow, hide=[secret for url in opened.values() for secret in secrets_of(url)])
+        hide = [secret for url in opened.values() for secret in secrets_of(url)]
+        answer = job.run(_request(once, opened), hide=hide, note=replies.append)
         date = vendor_date(replies[0].headers.get("date", "")) if once.indices and replies else None
         if date:  # the begin by the vendor's clock: the answer's time less the duration of the request
             return replace(answer, sent_at=iso(moment(date) - (now() - began) - CLOCK_TICK))
@@ -268,17 +267,6 @@ def _send(once: Once) -> Uploaded:
     except (RetryableError, CaseFailedError):
         intents.end(*once.key)  # certainly not performed
         raise
-
-
-def _noted(flow: Flow[Uploaded], replies: list[Reply]) -> Flow[Uploaded]:
-    """Drive a flow, and record its replies."""
-    try:
-        request = next(flow)
-        while True:
-            replies.append((yield request))
-            request = flow.send(replies[-1])
-    except StopIteration as stop:
-        return cast("Uploaded", stop.value)
 
 
 def _presigned(once: Once) -> dict[int, str]:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from dossier.drift import documented_for, drift_of
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
-from dossier.masks import masked, masked_text
 from dossier.models import CaseStatus, moment, now
 from dossier.ports import CaseView, Vendor
+from dossier.senders import Send, hiding, keeping, noting
 from dossier.settings import Connection
 from dossier.stores.cases import Case, Cases
 from dossier.stores.intents import Intents
@@ -161,31 +161,50 @@ class Job:
         if before is not None:
             self.desk.cases.change(*names, trouble=None)
 
-    def run(self, flow: Flow[_T], *, hide: Sequence[str] = ()) -> _T:
+    def run(
+        self,
+        flow: Flow[_T],
+        *,
+        hide: Sequence[str] = (),
+        note: Callable[[Reply], object] | None = None,
+        lookup: Lookup | None = None,
+        since: datetime | None = None,
+    ) -> _T:
         """Drive a flow; store the raw answers that it names in the case's ``vendor/`` folder.
 
         Args:
             flow: the flow of a vendor adapter's method.
             hide: strings to redact from the vendor's responses.
-
-        """
-
-        def keep(what: str, body: bytes) -> None:
-            self.keep(what, masked(body, hide))
-
-        return self.desk.transport.run(_without(flow, hide), vendor=self.vendor, connection=self.connection, keep=keep)
-
-    def look_up(self, what: str, flow: Flow[_T], *, since: datetime | None = None) -> _T:
-        """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try continues from there.
-
-        Args:
-            what: names the look-up within the case.
-            flow: the flow of a vendor adapter's method.
+            note: gets each reply before the flow reads it.
+            lookup: remembers the answers of a flow that only reads.
             since: answers that other cases' look-ups read at or after this time may be used.
 
         """
+
+        def around(send: Send) -> Send:
+            send = keeping(hiding(send, hide), self.keep)
+            if lookup is not None:
+                send = lookup.remembering(send, since=None if since is None else since.timestamp())
+            return noting(send, note) if note is not None else send
+
+        return self.desk.transport.run(flow, vendor=self.vendor, connection=self.connection, around=around)
+
+    def look_up(
+        self,
+        what: str,
+        flow: Flow[_T],
+        *,
+        since: datetime | None = None,
+        note: Callable[[Reply], object] | None = None,
+    ) -> _T:
+        """Drive a flow that only reads, as ``run`` does; if it is interrupted, the next try continues from there.
+
+        ``what`` names the look-up within the case; see ``run`` for the other arguments.
+        """
         lookup = self.desk.lookup_of(self.case.record.connection, self.case.record.reference, what)
-        return self.run(lookup.resume(flow, since=None if since is None else since.timestamp()))
+        answer = self.run(flow, lookup=lookup, since=since, note=note)
+        lookup.forget()
+        return answer
 
     def lease(self, what: str) -> AbstractContextManager[None]:
         """Hold one of the connection's slots for a transfer of this case."""
@@ -200,15 +219,3 @@ class Job:
         for kind, fields in (("new", drift.new), ("missing", drift.missing)):
             if fields:
                 self.desk.count("AnswerDrift", connection=record.connection, kind=kind)
-
-
-def _without(flow: Flow[_T], hide: Sequence[str]) -> Flow[_T]:
-    """Drive a flow, and redact strings from its replies."""
-    try:
-        request = next(flow)
-        while True:
-            reply = yield request
-            shown = {name: masked_text(value, hide) for name, value in reply.headers.items()}
-            request = flow.send(Reply(reply.status, masked(reply.body, hide), shown))
-    except StopIteration as stop:
-        return cast("_T", stop.value)

@@ -15,12 +15,13 @@ import gzip
 import hashlib
 import json
 import time
-from typing import TypeVar, cast
+from collections.abc import Callable
+from functools import partial
 
-from dossier.http import Effect, Flow, Reply, Request
+from dossier.http import Effect, Reply, Request
+from dossier.senders import Send
 from dossier.stores.table import Item, Table
 
-_T = TypeVar("_T")
 FRESH = 600
 """Seconds for which an answer may be used: long enough for tries that follow each other quickly."""
 LARGEST = 300 << 10
@@ -35,65 +36,61 @@ class Lookup:
         self._pk = f"READ#{connection}#{reference}"
         self._shared = f"READ#{connection}"
         self._prefix = f"{what}#"
+        self._stored: set[str] = set()
 
-    def resume(self, flow: Flow[_T], *, since: float | None = None) -> Flow[_T]:
-        """Drive a flow that only reads; do not repeat a request that an earlier try has a usable answer to.
+    def remembering(self, send: Send, *, since: float | None = None) -> Send:
+        """Return a sender for a flow that only reads; it does not repeat a request that an earlier try has a reply to.
+
+        A reply is remembered once the flow goes on with another request: then it was usable.
 
         Args:
-            flow: the flow of a vendor adapter's method.
+            send: sends the other requests.
             since: use answers of other look-ups that were read at or after this time, in seconds since the epoch; None:
                 use none.
 
         Raises:
-            ValueError: the flow changes something at the vendor.
+            ValueError: (while sending) the request changes something at the vendor.
 
         """
         items = list(self._table.query(self._pk, prefix=self._prefix))
         known = {item["sk"]: _reply(item) for item in items if int(item["ttl"]) > time.time()}
-        stored = {item["sk"] for item in items}
-        try:
-            request = next(flow)
-            while True:
-                if request.effect is not Effect.SAFE:
-                    raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
-                name = self._prefix + _fingerprint(request)
-                sharing = request.shared and since is not None
-                reply = known.pop(name, None)
-                if reply is None and request.shared and since is not None:
-                    reply = self._others(request, since)
-                if reply is None:
-                    made, began = request, time.time()
-                    reply = yield request
-                    request = flow.send(reply)
-                    if sharing:  # the flow continued, so the answer was usable
-                        self._remember(self._shared, _fingerprint(made), reply, read_at=began)
-                    else:
-                        self._remember(self._pk, name, reply)
-                        stored.add(name)
-                else:
-                    request = flow.send(reply)
-        except StopIteration as stop:
-            for name in stored:
-                self._table.delete(self._pk, name)
-            return cast("_T", stop.value)
+        self._stored |= {item["sk"] for item in items}
+        usable: list[Callable[[], None]] = []  # stores the latest reply, which the flow may not have read yet
 
-    def _others(self, request: Request, since: float) -> Reply | None:
-        """Return another look-up's answer to a request, if it is recent enough."""
-        item = self._table.get(self._shared, _fingerprint(request))
-        if item is None or int(item["ttl"]) <= time.time() or float(item["read_at"]) < since:
-            return None
-        return _reply(item)
+        def sender(request: Request) -> Reply:
+            while usable:
+                usable.pop()()
+            if request.effect is not Effect.SAFE:
+                raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
+            said = json.dumps([request.method, request.path, request.query, request.json, request.fields])
+            name = hashlib.sha256(said.encode()).hexdigest()[:32]
+            reply = known.pop(self._prefix + name, None)
+            if reply is None and request.shared and since is not None:
+                item = self._table.get(self._shared, name)
+                if item and int(item["ttl"]) > time.time() and float(item["read_at"]) >= since:
+                    reply = _reply(item)
+            if reply is not None:
+                return reply
+            began, reply = time.time(), send(request)
+            if request.shared and since is not None:
+                usable.append(partial(self._remember, self._shared, name, reply, read_at=began))
+            else:
+                usable.append(partial(self._remember, self._pk, self._prefix + name, reply))
+                self._stored.add(self._prefix + name)
+            return reply
+
+        return sender
+
+    def forget(self) -> None:
+        """Remove the answers of this look-up: it has ended."""
+        for name in self._stored:
+            self._table.delete(self._pk, name)
 
     def _remember(self, pk: str, sk: str, reply: Reply, *, read_at: float | None = None) -> None:
         body = gzip.compress(reply.body)
         if len(body) <= LARGEST:
             item = {"pk": pk, "sk": sk, "status": reply.status, "body": body, "read_at": read_at and str(read_at)}
             self._table.put({**item, "headers": json.dumps(dict(reply.headers)), "ttl": int(time.time()) + FRESH})
-
-
-def _fingerprint(request: Request) -> str:
-    said = json.dumps([request.method, request.path, request.query, request.json, request.fields])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def _reply(item: Item) -> Reply:

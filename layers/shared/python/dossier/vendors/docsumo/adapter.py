@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from dossier.alike import pair
-from dossier.clocks import dates
 from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
@@ -20,7 +19,7 @@ from dossier.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from dossier.http import Flow, watched
+from dossier.http import Flow
 from dossier.lost import Candidate, Fit, check_name, check_named, choice, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
 from dossier.models import Document, Phase, moment
@@ -252,11 +251,9 @@ class Docsumo:
                 continue
             place = flows.Place(start if len(types) == 1 else 0)
             connection = _with(own(cases[0].connection), casetype)
-            answered: list[Mapping[str, str]] = []
-            flow = flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
-            found = yield from watched(flow, answered)
+            found = yield from flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
             stands.rest = None if place.ended or len(types) > 1 else place.offset
-            listed_at = max(dates(answered), default=None)
+            listed_at = max(place.answered, default=None)
             for case_id, entry in found.items():
                 mine = [each for each in there if each.case_id == case_id]
                 known = any(each.finished for each in stands.values())
@@ -359,11 +356,10 @@ class Docsumo:
         """Read each case type's list, the latest change first, down to ``since`` of it (guide 1.B)."""
         cases, seen = dict[str, str](), dict[str, str]()
         for casetype in own(connection).casetypes:
-            answered: list[Mapping[str, str]] = []
+            place = flows.Place()
             stamp = Stamp.of(since.get(casetype, since.get("")))
-            flow = watched(flows.changed(_with(own(connection), casetype), stamp), answered)
-            more, mark = yield from flow
-            mark = mark and flows.not_ahead(mark, min(dates(answered), default=None))
+            more, mark = yield from flows.changed(_with(own(connection), casetype), stamp, place)
+            mark = mark and flows.not_ahead(mark, min(place.answered, default=None))
             cases |= more
             seen |= {casetype: mark} if mark else {}
         return Changed(cases, seen)

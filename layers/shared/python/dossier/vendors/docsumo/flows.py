@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
+from dossier.clocks import dates
 from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.lost import proves, reaches_back
@@ -58,6 +59,8 @@ class Place:
 
     offset: int = 0
     ended: bool = False
+    answered: list[str] = field(default_factory=list)
+    """When its pages were answered, by the vendor's clock (ISO 8601)."""
 
 
 def list_page(
@@ -172,7 +175,8 @@ def _walk(
             own=own,
             shared=shared,
         )
-        answer = replies.page(request, (yield request))
+        reply = yield request
+        answer = replies.page(request, reply)
         before = len(found)
         for each in answer.entries:
             found.setdefault(each.case_id or json.dumps(each.raw, sort_keys=True), each)
@@ -184,6 +188,7 @@ def _walk(
         over = not answer.size or ended or stale == _STALE_PAGES
         if place is not None:
             place.offset, place.ended = offset, over
+            place.answered += dates([reply.headers])
         if over or (found and enough(list(found.values()))):
             return Walked(list(found.values()), whole=not answer.size or ended, total=answer.total)
     return None
@@ -247,11 +252,14 @@ def having(connection: DocsumoConnection, wanted: Collection[str]) -> Flow[froze
     return listed(walked.entries)
 
 
-def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[tuple[dict[str, str], str | None]]:
+def changed(
+    connection: DocsumoConnection, since: Stamp | None, place: Place
+) -> Flow[tuple[dict[str, str], str | None]]:
     """Return the cases that the list dates as changed at ``since`` or later, the latest ``RECENT`` without it.
 
     Returns them with where the next look begins: the case that is listed after the first ``_AHEAD``, as what changes in
-    the same seconds may be listed later (``not_ahead`` for more than these); None if there are no more.
+    the same seconds may be listed later (``not_ahead`` for more than these); None if there are no more. ``place``
+    records how far the list was read, and when.
     """
 
     def enough(found: Sequence[Entry]) -> bool:
@@ -259,7 +267,7 @@ def changed(connection: DocsumoConnection, since: Stamp | None) -> Flow[tuple[di
         past = since is not None and last is not None and last.before(since)
         return past or len(found) >= (MOST_CHANGED if since else RECENT)
 
-    walked = yield from walk(connection, sort_by="modified_date.desc", enough=enough)
+    walked = yield from walk(connection, sort_by="modified_date.desc", enough=enough, place=place)
     told = [(str(each.case_id), each.modified, each.raw) for each in walked.entries if each.case_id and each.modified]
     told = [each for each in told if since is None or not each[1].before(since)]
     dates = {case_id: str(raw.get("modified_date")) for case_id, _, raw in told}
