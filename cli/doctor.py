@@ -27,7 +27,8 @@ from cli.text import counted, local
 from dossier import vendors
 from dossier.connections import load_toml
 from dossier.errors import DossierError, StrayAnswerError, ThrottledError, VendorUnavailableError
-from dossier.models import INBOX, CaseStatus, iso, now
+from dossier.layout import INBOX
+from dossier.models import CaseStatus, iso, now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.steps.webhook import PROBE

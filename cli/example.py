@@ -11,9 +11,9 @@ from cli.deployed import settings_of
 from cli.output import Output
 from cli.target import Target
 from dossier import vendors
-from dossier.models import INBOX, OptionValue, now
+from dossier.layout import INBOX, UPLOADS
+from dossier.models import OptionValue, now
 from dossier.options import plain
-from dossier.steps.sources import SHARED
 
 DOCUMENT = "dossier-example.pdf"
 """The example's document, in the bucket's ``uploads/``."""
@@ -28,7 +28,7 @@ def example(out: Output, where: Target, connection: str) -> None:
     It submits nothing, because vendors bill for submissions.
     """
     where.require(connection)
-    key = f"{SHARED}{DOCUMENT}"
+    key = f"{UPLOADS}{DOCUMENT}"
     if where.app.objects.stat(key) is None:
         where.app.objects.write(key, page("Dossier: an example."), "application/pdf")
         out.progress(f"uploaded a one-page document to s3://{where.bucket}/{key}")

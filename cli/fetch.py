@@ -18,9 +18,9 @@ from cli.output import Output
 from cli.status import find
 from cli.target import Target
 from cli.text import clean, counted
+from dossier.layout import DOCUMENTS, folder, kind_of, manifest_key
 from dossier.names import safe_name, unique_names
 from dossier.stores.cases import CaseRecord
-from dossier.stores.objects import folder
 
 CHUNK = 1 << 20
 MOST_NAMED = 3
@@ -58,8 +58,8 @@ def fetch(
     if revision is None:
         named = _undisturbed(where, record, prefix, named, documents=documents)
     listed = _listed(where, prefix, named) if revision is None else {each.key: each.size for each in named.values()}
-    wanted = [key for key in listed if documents or not key.startswith(f"{prefix}documents/")]
-    lost = [key for key in named if key not in listed and (documents or not key.startswith(f"{prefix}documents/"))]
+    wanted = [key for key in listed if documents or kind_of(key) != DOCUMENTS]
+    lost = [key for key in named if key not in listed and (documents or kind_of(key) != DOCUMENTS)]
     if revision is not None:
         _check_kept(where, [named[key] for key in wanted], record, revision)
     if lost:
@@ -109,10 +109,12 @@ class Named:
 
 def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | None) -> Mapping[str, Named]:
     """Return the files of a revision by key; of the latest one if ``revision`` is None."""
-    key = f"{prefix}manifest.json" if revision is None else f"{prefix}revisions/{revision}/manifest.json"
+    key = manifest_key(record.connection, record.reference, revision)
     body = where.app.objects.read(key)
     if body is None and revision is not None and revision == record.standing:
-        body = where.app.objects.read(f"{prefix}manifest.json")  # stored before there were revisions
+        body = where.app.objects.read(
+            manifest_key(record.connection, record.reference)
+        )  # stored before there were revisions
     if body is None and revision is not None and revision <= record.standing:
         raise CommandError(f"the bucket no longer has revision {revision} of case {record.reference}")
     if body is None and revision is not None:
@@ -151,7 +153,7 @@ def _undisturbed(
 
     """
     for left in range(TRIES - 1, -1, -1):
-        wanted = [each for each in named.values() if documents or not each.key.startswith(f"{prefix}documents/")]
+        wanted = [each for each in named.values() if documents or kind_of(each.key) != DOCUMENTS]
         found = ((each, where.app.objects.stat(each.key)) for each in wanted if each.version_id)
         other = next((each for each, stat in found if stat and stat.version_id != each.version_id), None)
         if other is None:

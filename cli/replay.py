@@ -12,9 +12,10 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean
+from dossier.layout import DELIVERIES, DELIVERIES_REFUSED
 from dossier.settings import Connection, Webhook
 from dossier.steps.replay import replay as apply
-from dossier.stores.evidence import ACCEPTED, REFUSED, Evidence, id_of, key_of
+from dossier.stores.evidence import Evidence, id_of, key_of
 from dossier.stores.queues import WAKE, Queues
 
 
@@ -43,7 +44,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
 
 def _find(where: Target, word: str, names: Sequence[str]) -> tuple[str, Evidence]:
     for name in names:
-        key = word if word.startswith((f"{ACCEPTED}{name}/", f"{REFUSED}{name}/")) else key_of(name, word)
+        key = word if word.startswith((f"{DELIVERIES}{name}/", f"{DELIVERIES_REFUSED}{name}/")) else key_of(name, word)
         evidence = where.app.evidence.find(key) if key else None
         if key and evidence:
             return key, evidence

@@ -14,11 +14,11 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
+from dossier import layout
 from dossier.models import CaseStatus, Document, iso, now
 from dossier.questions import answers, listed
 from dossier.steps.work import SOON
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
-from dossier.stores.objects import folder
 from dossier.troubles import clock
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
@@ -176,7 +176,7 @@ def summary(record: CaseRecord) -> dict[str, Any]:
         "stage_id": record.stage_id,
         "assigned_to": record.assigned_to,
         "warnings": list(record.warnings),
-        "result_key": result_key(record),
+        "result_key": layout.result_key(record),
         "manifest_key": manifest_key(record),
     }
 
@@ -197,7 +197,7 @@ def describe(case: Case) -> dict[str, Any]:
                 "status": each.status,
                 "collected_at": each.collected_at,
                 "changes": each.changes,
-                "result_key": f"{folder(record.connection, record.reference)}revisions/{each.number}/result.json",
+                "result_key": layout.result_key(record.connection, record.reference, each.number),
             }
             for each in case.revisions
         ],
@@ -240,12 +240,12 @@ def show_questions(out: Output, case: Case) -> None:
 
 def result_key(record: CaseRecord) -> str | None:
     """Return the key of a case's ``result.json``; None until the case ends."""
-    return f"{folder(record.connection, record.reference)}result.json" if record.status.final else None
+    return layout.result_key(record.connection, record.reference) if record.status.final else None
 
 
 def manifest_key(record: CaseRecord) -> str | None:
     """Return the key of a case's ``manifest.json``; None until the case ends."""
-    return f"{folder(record.connection, record.reference)}manifest.json" if record.status.final else None
+    return layout.manifest_key(record.connection, record.reference) if record.status.final else None
 
 
 def resolve_command(case: Case) -> str:

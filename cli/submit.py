@@ -25,6 +25,7 @@ from cli.target import Target
 from cli.text import clean, counted, when
 from dossier import media, vendors
 from dossier.errors import InvalidCaseError
+from dossier.layout import STAGING
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
@@ -336,7 +337,7 @@ def _case(
         "connection": connection,
         "reference": reference or "case",
         "documents": [
-            {"uri": each.uri or f"s3://{where.bucket}/staging/{connection}/{index}", "name": each.name}
+            {"uri": each.uri or f"s3://{where.bucket}/{STAGING}{connection}/{index}", "name": each.name}
             for index, each in enumerate(sources)
         ],
         "options": options,
@@ -369,7 +370,7 @@ def _stage(
     out: Output, where: Target, case: CaseInput, digest: str, sources: Sequence[Source], progress: Progress
 ) -> dict[str, Any]:
     """Upload the files that the bucket does not have yet, and return the execution's input."""
-    prefix = f"staging/{case.connection}/{digest[:32]}/"
+    prefix = f"{STAGING}{case.connection}/{digest[:32]}/"
     keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
     staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
     data = case.model_dump(include={"connection", "reference", "options", "case_id", "deadline"}, exclude_none=True)

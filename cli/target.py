@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from cli.errors import BadUsageError, CommandError
 from dossier.bootstrap import App
 from dossier.environment import Environment
-from dossier.models import INBOX
+from dossier.layout import INBOX
 from local import control
 from local.deploy import aws_environment, connections_of
 from local.home import LocalState

@@ -10,9 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from dossier.models import INBOX, REFUSED_DROPS, WAITING_DROPS
-from dossier.stores.evidence import REFUSED, SEEN
-from dossier.stores.objects import ARTIFACTS, COLLECTING, DOCUMENTS, RAW, RESULTS, TAG
+from dossier import layout
 from infra.encryption import customer_key
 from infra.rules import acknowledge
 from infra.settings import Retention, Settings
@@ -91,20 +89,20 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
     its kind as a tag when it is written (``dossier.stores.objects``).
     """
     kinds = {
-        DOCUMENTS: retention.documents_days,
-        ARTIFACTS: retention.artifacts_days,
-        RAW: retention.raw_days,
-        RESULTS: retention.results_days,
+        layout.DOCUMENTS: retention.documents_days,
+        layout.ARTIFACTS: retention.artifacts_days,
+        layout.RAW: retention.raw_days,
+        layout.RESULTS: retention.results_days,
     }
     transient = {
-        "staging": ("staging/", 7),
-        "inbox": (INBOX, 30),
-        "inbox-refused": (REFUSED_DROPS, 30),
-        "inbox-waiting": (WAITING_DROPS, 30),
+        "staging": (layout.STAGING, 7),
+        "inbox": (layout.INBOX, 30),
+        "inbox-refused": (layout.INBOX_REFUSED, 30),
+        "inbox-waiting": (layout.INBOX_WAITING, 30),
         # Files of a refresh: publish copies them.
-        "collecting": (COLLECTING, 7),
-        "deliveries-refused": (REFUSED, REFUSED_DAYS),
-        "deliveries-seen": (SEEN, SEEN_DAYS),
+        "collecting": (layout.COLLECTING, 7),
+        "deliveries-refused": (layout.DELIVERIES_REFUSED, REFUSED_DAYS),
+        "deliveries-seen": (layout.DELIVERIES_SEEN, SEEN_DAYS),
     }
     return [
         # Uploads of the CLI, which Accept copies, and drops: longer than a dead letter is kept.
@@ -114,17 +112,25 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
                 prefix=prefix,
                 expiration=cdk.Duration.days(days),
                 # Strangers can cause these objects, so their versions do not stay either.
-                noncurrent_version_expiration=cdk.Duration.days(1) if prefix in {REFUSED, SEEN} else None,
+                noncurrent_version_expiration=cdk.Duration.days(1)
+                if prefix in {layout.DELIVERIES_REFUSED, layout.DELIVERIES_SEEN}
+                else None,
             )
             for name, (prefix, days) in transient.items()
         ),
         *(
-            s3.LifecycleRule(id=kind, prefix="cases/", tag_filters={TAG: kind}, expiration=cdk.Duration.days(days))
+            s3.LifecycleRule(
+                id=kind, prefix=layout.CASES, tag_filters={layout.TAG: kind}, expiration=cdk.Duration.days(days)
+            )
             for kind, days in kinds.items()
             if days
         ),
         *(
-            [s3.LifecycleRule(id="evidence", prefix="webhooks/", expiration=cdk.Duration.days(retention.evidence_days))]
+            [
+                s3.LifecycleRule(
+                    id="evidence", prefix=layout.DELIVERIES, expiration=cdk.Duration.days(retention.evidence_days)
+                )
+            ]
             if retention.evidence_days
             else []
         ),

@@ -9,12 +9,9 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from dossier.models import INBOX, REFUSED_DROPS, WAITING_DROPS
+from dossier import layout
 from dossier.settings import Connection
-from dossier.steps.sources import OWN, SHARED
-from dossier.stores import objects
-from dossier.stores.evidence import ACCEPTED, SEEN
-from dossier.stores.evidence import REFUSED as REFUSED_EVIDENCE
+from dossier.steps.sources import OWN
 from dossier.vendors import vendor
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
@@ -40,14 +37,15 @@ CALL_VENDORS = ("open", "upload", "process", "collect", "download", "publish")
 """The state machine's steps that call vendors. Twice as many as the connections allow may run at once: the others get
 no lease and end at once, so that one connection does not block another. The poll queues' mappings limit the polls."""
 
-VENDOR_ANSWERS = "cases/*/*/vendor/*"
-ARTIFACTS = "cases/*/*/artifacts/*"
-DOCUMENTS = "cases/*/*/documents/*"
-SUBMISSIONS = (f"{SHARED}*", *(f"{folder}/*" for folder in OWN))
-EVIDENCE, REFUSED_DELIVERIES, SEEN_DELIVERIES = (f"{prefix}*" for prefix in (ACCEPTED, REFUSED_EVIDENCE, SEEN))
-REFUSED, WAITING = f"{REFUSED_DROPS}*", f"{WAITING_DROPS}*"
-COLLECTING = f"{objects.COLLECTING}*"
-OUTCOME = ("cases/*/*/result.json", "cases/*/*/manifest.json")
+VENDOR_ANSWERS = layout.vendor_folder("*", "*") + "*"
+ARTIFACTS = layout.artifact_key("*", "*", "*")
+DOCUMENTS = layout.document_key("*", "*", "*")
+SUBMISSIONS = (f"{layout.UPLOADS}*", *(f"{folder}/*" for folder in OWN))
+EVIDENCE = f"{layout.DELIVERIES}*"
+REFUSED_DELIVERIES, SEEN_DELIVERIES = f"{layout.DELIVERIES_REFUSED}*", f"{layout.DELIVERIES_SEEN}*"
+REFUSED, WAITING = f"{layout.INBOX_REFUSED}*", f"{layout.INBOX_WAITING}*"
+COLLECTING = f"{layout.COLLECTING}*"
+OUTCOME = (layout.result_key("*", "*"), layout.manifest_key("*", "*"))
 """With those of each revision: a star matches slashes too."""
 
 
@@ -305,7 +303,7 @@ class Functions(Construct):
         """Grant reads of the inbox: a drop names only objects of its own folder, which the function lists."""
         reason = "Files are dropped under any key below the inbox."
         return (
-            Grant(("s3:GetObject", "s3:GetObjectVersion"), self._objects(f"{INBOX}*"), reason),
+            Grant(("s3:GetObject", "s3:GetObjectVersion"), self._objects(f"{layout.INBOX}*"), reason),
             Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)),
         )
 
@@ -324,7 +322,7 @@ class Functions(Construct):
         return (self._reads(VENDOR_ANSWERS), Grant(("s3:ListBucket",), (self._bucket.bucket_arn,)))
 
     def _writes(self, *keys: str, abort: bool = False, lock: bool = False) -> Grant:
-        tags = any(key.startswith("cases/") for key in keys)  # retention selects objects by tag
+        tags = any(key.startswith(layout.CASES) for key in keys)  # retention selects objects by tag
         more = {"s3:PutObjectTagging": tags, "s3:AbortMultipartUpload": abort, "s3:PutObjectRetention": lock}
         actions = ("s3:PutObject", *(action for action, wanted in more.items() if wanted))
         return Grant(actions, self._objects(*keys), "The objects of every case and day, in folders of their own.")

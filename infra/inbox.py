@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from dossier.models import INBOX
+from dossier.layout import INBOX
 from dossier.stores.queues import BATCHES_AT_ONCE, DROP
 from infra.bucket import ArtifactBucket
 from infra.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from dossier.stores.evidence import ACCEPTED, REFUSED
+from dossier.layout import DELIVERIES, DELIVERIES_REFUSED
 from tests.chaos.deliveries import Target
 from tests.chaos.deployment import Deployment
 
@@ -130,7 +130,9 @@ class Tally:
     def evidence(self) -> Counter[tuple[str, str, str]]:
         """Count the deliveries that were kept, by (connection, verdict, SHA-256 of the body)."""
         list_ = self._s3.get_paginator("list_objects_v2").paginate
-        pages = [page for prefix in (ACCEPTED, REFUSED) for page in list_(Bucket=self._bucket, Prefix=prefix)]
+        pages = [
+            page for prefix in (DELIVERIES, DELIVERIES_REFUSED) for page in list_(Bucket=self._bucket, Prefix=prefix)
+        ]
         with ThreadPoolExecutor(8) as pool:
             return Counter(pool.map(self._kept, [each["Key"] for page in pages for each in page.get("Contents", [])]))
 

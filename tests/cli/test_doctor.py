@@ -16,10 +16,11 @@ from botocore.exceptions import ClientError
 
 from cli.doctor import _secret
 from cli.target import find
+from dossier.layout import DELIVERIES_REFUSED
 from dossier.models import CaseStatus, iso, now
 from dossier.settings import Webhook
 from dossier.steps.work import SOON
-from dossier.stores.evidence import REFUSED, EvidenceStore, id_of
+from dossier.stores.evidence import EvidenceStore, id_of
 from dossier.stores.limiter import TRIP
 from dossier.stores.table import case_key
 from tests.cli.conftest import Dossier
@@ -301,7 +302,7 @@ def test_its_own_probe_is_no_evidence(healthy: Dossier) -> None:
         assert check(healthy, "invoices webhook")["state"] == "ok"
     assert list(store.list("invoices")) == [other]
     with pytest.raises(ValueError, match="not a rejected delivery"):
-        store.forget_refused(other.removeprefix(REFUSED))
+        store.forget_refused(other.removeprefix(DELIVERIES_REFUSED))
 
 
 def test_a_probe_that_may_not_be_deleted_is_not_listed(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dossier.stores.objects import kind_of
+from dossier.layout import kind_of
 from tests.infra.synthesis import Properties, Synthesized
 
 

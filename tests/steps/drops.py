@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from dossier.models import INBOX, CaseInput, now
+from dossier.layout import INBOX
+from dossier.models import CaseInput, now
 from dossier.steps.drop import Landed, drop
 from dossier.stores.executions import Execution
 from tests.conftest import BUCKET, Cloud

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from dossier.layout import DELIVERIES_REFUSED
 from dossier.stores.doorstep import Doorstep
 from dossier.stores.evidence import (
     ABANDONED,
-    REFUSED,
     REFUSED_BYTES,
     REFUSED_PER_MINUTE,
     WINDOW,
@@ -103,7 +103,9 @@ def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
 
 def refused_keys(cloud: Cloud) -> list[str]:
     """Return the keys of all refused deliveries."""
-    pages = cloud.session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=REFUSED)
+    pages = (
+        cloud.session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=DELIVERIES_REFUSED)
+    )
     return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
 

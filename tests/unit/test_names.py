@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dossier.layout import vendor_key
 from dossier.names import JOINERS, LONGEST, LONGEST_SENT, proper_names, safe_name, unique_names
-from dossier.stores.objects import vendor_key
 
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 NAMES = st.text(max_size=200) | st.text(alphabet=". /\\_-:conaux1¹é\u202e\u2215\uff0e\u3000\u0301\u0338", max_size=40)

@@ -1078,7 +1078,7 @@ def test_a_compressed_artifact_has_the_same_limit() -> None:
 def test_a_too_slow_download_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come too slowly end the download; so does the time that all of it may take."""
     with serving(_dripping) as server:
-        monkeypatch.setattr(downloads, "PATIENT", 0.2)
+        monkeypatch.setattr(downloads, "SLOW_AFTER", 0.2)
         with pytest.raises(errors.TruncatedDownloadError, match="too slow"):
             Bench().fetch(f"{server.url}/a", _sandbox(server))
         monkeypatch.undo()

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from dossier.bodies import others
 from dossier.errors import ConfigurationError
+from dossier.masks import HIDDEN
 from dossier.refusals import ADVICE, cause_of
 from dossier.signatures import Rule
-from dossier.steps.webhook import HIDDEN, MAX_BYTES, PROBE, REFUSED_PER_MINUTE, Webhook
+from dossier.steps.webhook import MAX_BYTES, PROBE, REFUSED_PER_MINUTE, Webhook
 from dossier.stores.evidence import Claim
 from tests.conftest import BUCKET, Cloud
 from tests.unit.samples import SECRET, sample

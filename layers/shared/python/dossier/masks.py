@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-MASK = b"(hidden)"
+HIDDEN = "(hidden)"
+"""Stands for what was redacted."""
 SHORTEST = 8
 """Shortest secret, in characters, that is redacted: a shorter one matches ordinary text."""
 _NAMES = dict(
@@ -41,7 +42,7 @@ def masked(data: bytes, secrets: Iterable[str]) -> bytes:
         if len(secret) < SHORTEST:
             continue
         for pattern in _looked_for(secret):
-            data = pattern.sub(MASK, data)
+            data = pattern.sub(HIDDEN.encode(), data)
     return data
 
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dossier.errors import InvalidCaseError
+from dossier.layout import INBOX
 from dossier.suggestions import closest
 from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier, line
 
@@ -46,13 +47,6 @@ VendorId = Annotated[str, AfterValidator(_id)]
 
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
-INBOX = "inbox/"
-"""Prefix of drops: ``inbox/<connection>/…`` in the artifact bucket."""
-WAITING_DROPS = "inbox-waiting/"
-"""Prefix of notes that say what a drop waits for."""
-REFUSED_DROPS = "inbox-refused/"
-"""Prefix of notes that say why a drop was rejected. They are outside the inbox, so writing one is no drop."""
-
 BY_REFERENCE, AS_S3, PRESIGNED = "by_reference", "s3", "presigned"
 """The option that lets the vendor read a case's ``s3://`` documents itself, as ``s3://`` or as presigned URLs."""
 

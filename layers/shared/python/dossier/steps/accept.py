@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from dossier import media
 from dossier.errors import InvalidCaseError, ReferenceConflictError
+from dossier.layout import document_key
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
@@ -34,7 +35,7 @@ from dossier.steps.sources import check_sources, together
 from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord, Cases, conflict
 from dossier.stores.intents import Intents
-from dossier.stores.objects import Facts, Objects, folder, split_uri
+from dossier.stores.objects import Facts, Objects, split_uri
 
 MIB = 1 << 20
 
@@ -336,7 +337,6 @@ def _documents(
         InvalidCaseError: names every wrong document, after the given ``problems``.
 
     """
-    prefix = f"{folder(case.connection, case.reference)}documents/"
     documents, wrong = [], [*problems]
     for index, (name, stored, fact) in enumerate(zip(proper_names(names), unique_names(names), facts, strict=True)):
         if fact is None:
@@ -348,7 +348,7 @@ def _documents(
             Document(
                 index=index,
                 name=name,
-                key=prefix + stored,
+                key=document_key(case.connection, case.reference, stored),
                 size=fact.size,
                 sha256=fact.sha256,
                 content_type=kind,

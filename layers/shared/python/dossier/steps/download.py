@@ -17,11 +17,11 @@ from dossier.errors import (
     UnauthorizedError,
 )
 from dossier.http import Flow, Refusal, Request
+from dossier.layout import artifact_key
 from dossier.ports import Artifact
 from dossier.revisions import answer_digest
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord
-from dossier.stores.objects import shelf
 
 LINKS = 6
 """Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""
@@ -127,7 +127,7 @@ def give_up(
 def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
     """Download and store an artifact; return it, or the current revision's if the content is the same."""
     record = job.case.record
-    key = f"{shelf(record.connection, record.reference, job.collection)}artifacts/{artifact.name}"
+    key = artifact_key(record.connection, record.reference, artifact.name, job.collection)
     former = artifact.former if artifact.former and artifact.former.name == artifact.name else None
     left = _left(job)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)

@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from dossier.errors import CaseFailedError, InvalidCaseError
-from dossier.models import INBOX, REFERENCE, WAITING_DROPS, CaseInput, DocumentInput, Drop, execution_name, iso, now
+from dossier.layout import CASE_FILE, INBOX, INBOX_WAITING
+from dossier.models import REFERENCE, CaseInput, DocumentInput, Drop, execution_name, iso, now
 from dossier.steps.accept import examine
 from dossier.steps.work import Desk
 from dossier.stores.cases import WaitingDrop
@@ -27,7 +28,6 @@ from dossier.stores.executions import INPUT_LIMIT, Executions
 from dossier.stores.objects import Facts, Stat
 from dossier.stores.queues import DROP, Queues
 
-CASE_FILE = "case.json"
 LARGEST_CASE_FILE = INPUT_LIMIT
 SETTLED = timedelta(seconds=2)
 """Age after which no more objects arrive with the same second as their time, with a margin for clock differences."""
@@ -248,9 +248,9 @@ def _removed(place: Place, desk: Desk) -> str:
 
 
 def _note_key(place: Place) -> str:
-    key = f"{WAITING_DROPS}{place.connection}/{place.what}.txt"
+    key = f"{INBOX_WAITING}{place.connection}/{place.what}.txt"
     longest = len(key.encode()) > _LONGEST_KEY
-    return f"{WAITING_DROPS}{hashlib.sha256(key.encode()).hexdigest()}.txt" if longest else key
+    return f"{INBOX_WAITING}{hashlib.sha256(key.encode()).hexdigest()}.txt" if longest else key
 
 
 def left_out(key: str) -> bool:

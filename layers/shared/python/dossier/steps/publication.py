@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dossier.layout import artifact_key, folder, manifest_key, result_key, vendor_folder
 from dossier.models import Document, iso, now
 from dossier.names import safe_name
 from dossier.result import SCHEMA_VERSION, UNFINISHED, Result, at_work, read_stored, readable, unfinished
@@ -17,7 +18,7 @@ from dossier.revisions import changes
 from dossier.steps.work import Desk, Job
 from dossier.stores.cases import ArtifactRecord, Case, RevisionRecord
 from dossier.stores.events import DetailType, Events
-from dossier.stores.objects import Objects, Stat, as_json, folder, shelf
+from dossier.stores.objects import Objects, Stat, as_json
 
 SMALL = 64 << 10
 """Largest raw answer, in bytes, that is cached in memory."""
@@ -28,9 +29,9 @@ class RawAnswers(Mapping[str, bytes]):
 
     def __init__(self, objects: Objects, connection: str, reference: str, collection: str = "") -> None:
         self._objects = objects
-        self._place = f"{folder(connection, reference)}vendor/"
+        self._place = vendor_folder(connection, reference)
         self._stats: dict[str, Stat] = {}
-        for prefix in dict.fromkeys([self._place, f"{shelf(connection, reference, collection)}vendor/"]):
+        for prefix in dict.fromkeys([self._place, vendor_folder(connection, reference, collection)]):
             self._stats |= {vendor_name(each.key): each for each in objects.stats(prefix)}
         self._read: dict[str, tuple[str, str | None]] = {}
         """Digest and version of the answers that were read, by key."""
@@ -81,20 +82,15 @@ def vendor_name(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
 
 
-def revision_key(connection: str, reference: str, number: int, name: str) -> str:
-    """Return the key of a revision's ``result.json`` or ``manifest.json``."""
-    return f"{folder(connection, reference)}revisions/{number}/{name}"
-
-
 def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
     """Return the current revision's result, or None, and the version of its schema."""
     record = case.record
     names = (record.connection, record.reference)
     body = None
     if record.revision:
-        body = desk.objects.read(revision_key(*names, record.revision, "result.json"))
+        body = desk.objects.read(result_key(*names, record.revision))
     if body is None and record.standing:
-        body = desk.objects.read(f"{folder(*names)}result.json")
+        body = desk.objects.read(result_key(*names))
     result = readable(body)
     return result, 2 if record.revision or result is None else 1
 
@@ -105,10 +101,10 @@ def adopt_first(case: Case, desk: Desk) -> None:
     names = (record.connection, record.reference)
     if record.revision or not record.standing:
         return
-    body = objects.read(f"{folder(*names)}result.json")
+    body = objects.read(result_key(*names))
     if body is None:
         return
-    version = objects.write(revision_key(*names, 1, "result.json"), body)
+    version = objects.write(result_key(*names, 1), body)
     artifacts = [
         each.model_copy(update={"version_id": objects.version_of(each.key or "")})
         for each in case.artifacts
@@ -117,9 +113,9 @@ def adopt_first(case: Case, desk: Desk) -> None:
     raw = RawAnswers(objects, *names)
     files = [
         *_files(case, artifacts, raw, objects.version_of),
-        _entry(revision_key(*names, 1, "result.json"), body, version),
+        _entry(result_key(*names, 1), body, version),
     ]
-    objects.write_json(revision_key(*names, 1, "manifest.json"), manifest(case, 1, files))
+    objects.write_json(manifest_key(*names, 1), manifest(case, 1, files))
     revision = RevisionRecord(number=1, status=record.status.value, collected_at=record.completed_at)
     desk.cases.put_revision(*names, revision)
 
@@ -149,22 +145,22 @@ def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> 
     desk, case, record = job.desk, job.case, job.case.record
     names, number = (record.connection, record.reference), record.committed or 0
     by = record.committed_by or ""
-    body = made.body if made else desk.objects.read(revision_key(*names, number, "result.json")) or b""
+    body = made.body if made else desk.objects.read(result_key(*names, number)) or b""
     raw = made.raw if made else RawAnswers(desk.objects, *names, by)
-    result, prefix = read_stored(body), folder(*names)
+    result = read_stored(body)
     artifacts = [_in_place(each, case, desk.objects) for each in shown(case, by)]
     files = _files(case, artifacts, raw, desk.objects.version_of)
-    version = desk.objects.write(f"{prefix}result.json", body)
-    of_revision = revision_key(*names, number, "result.json")
+    version = desk.objects.write(result_key(*names), body)
+    of_revision = result_key(*names, number)
     own = _entry(of_revision, body, made.version_id if made else desk.objects.version_of(of_revision))
     lost: list[dict[str, object]] = [
         {"source": f"artifact:{each.source}", "name": each.name, "error": each.error}
         for each in case.collected(by)
         if each.error
     ]
-    desk.objects.write_json(revision_key(*names, number, "manifest.json"), manifest(case, number, [*files, own], lost))
-    latest = [*files, _entry(f"{prefix}result.json", body, version)]
-    desk.objects.write_json(f"{prefix}manifest.json", manifest(case, number, latest, lost))
+    desk.objects.write_json(manifest_key(*names, number), manifest(case, number, [*files, own], lost))
+    latest = [*files, _entry(result_key(*names), body, version)]
+    desk.objects.write_json(manifest_key(*names), manifest(case, number, latest, lost))
     kept = {each.key for each in artifacts}
     for each in case.artifacts:
         if each.key and each.key not in kept:
@@ -187,11 +183,11 @@ def shown(case: Case, by: str, *, as_before: bool = False) -> list[ArtifactRecor
 
 def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> ArtifactRecord:
     """Copy an artifact to its final key, if it is not there; return it with that key and its version."""
-    prefix, key = folder(case.record.connection, case.record.reference), artifact.key or ""
-    if not key.startswith(prefix):
+    names, key = (case.record.connection, case.record.reference), artifact.key or ""
+    if not key.startswith(folder(*names)):
         if objects.stat(key) is None:  # it was kept for a week
-            _check_adopted(artifact, f"{prefix}artifacts/{artifact.name}", objects)
-        there = objects.adopt(key, f"{prefix}artifacts/{artifact.name}")
+            _check_adopted(artifact, artifact_key(*names, artifact.name), objects)
+        there = objects.adopt(key, artifact_key(*names, artifact.name))
         return artifact.model_copy(update={"key": there.key, "version_id": there.version_id, "former": None})
     if artifact.version_id is None:
         return artifact.model_copy(update={"version_id": objects.version_of(key)})
@@ -231,7 +227,7 @@ def _remember(
         for old, new in zip([each for each in case.artifacts if each.key], artifacts, strict=True):
             if old != new:
                 desk.cases.put_artifact(*names, new)
-    before = desk.objects.read(revision_key(*names, number - 1, "result.json")) if number > 1 else None
+    before = desk.objects.read(result_key(*names, number - 1)) if number > 1 else None
     changed = changes(readable(before), result) if number > 1 else None
     kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
     events.put(kind if number == 1 else "Case Updated", detail(result, desk.objects.bucket, changed))
@@ -278,7 +274,7 @@ def _as_told(case: Case, result: Result) -> list[Document]:
 
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what an event says of a case; ``changed`` is what differs from the revision before, if there is one."""
-    prefix = folder(result.connection, result.reference)
+    names = (result.connection, result.reference)
     content: dict[str, Any] = {
         "connection": result.connection,
         "reference": result.reference,
@@ -294,8 +290,8 @@ def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None
         "review": result.review,
         "warnings": len(result.warnings),
         "bucket": bucket,
-        "result": f"{prefix}result.json",
-        "manifest": f"{prefix}manifest.json",
+        "result": result_key(*names),
+        "manifest": manifest_key(*names),
     }
     return content if changed is None else {**content, "changes": dict(changed)}
 
@@ -344,9 +340,9 @@ def _entry(key: str, body: bytes, version_id: str | None) -> dict[str, object]:
 
 def write_unrevised(result: Result, case: Case, *, desk: Desk) -> None:
     """Write result and manifest of a case that was never collected."""
-    prefix, body = folder(result.connection, result.reference), as_json(result.model_dump(mode="json"))
+    names, body = (result.connection, result.reference), as_json(result.model_dump(mode="json"))
     artifacts = [each for each in case.artifacts if each.key]
-    version = desk.objects.write(f"{prefix}result.json", body)
+    version = desk.objects.write(result_key(*names), body)
     raw = RawAnswers(desk.objects, result.connection, result.reference)
-    files = [*_files(case, artifacts, raw), _entry(f"{prefix}result.json", body, version)]
-    desk.objects.write_json(f"{prefix}manifest.json", manifest(case, 0, files))
+    files = [*_files(case, artifacts, raw), _entry(result_key(*names), body, version)]
+    desk.objects.write_json(manifest_key(*names), manifest(case, 0, files))

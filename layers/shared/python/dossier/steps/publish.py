@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
 from dossier.http import Reply
-from dossier.models import INBOX, REFUSED_DROPS, CaseInput, CaseStatus, Drop, iso, now
+from dossier.layout import INBOX, INBOX_REFUSED, artifact_key, manifest_key, result_key
+from dossier.models import CaseInput, CaseStatus, Drop, iso, now
 from dossier.result import (
     UNFINISHED,
     ArtifactResult,
@@ -30,7 +31,6 @@ from dossier.steps.publication import (
     RawAnswers,
     adopt_first,
     detail,
-    revision_key,
     shown,
     stand,
     standing,
@@ -40,7 +40,7 @@ from dossier.steps.reasons import reason_of
 from dossier.steps.work import OVER, Desk, Job
 from dossier.stores.cases import ArtifactRecord, Case, CaseRecord, Collection
 from dossier.stores.events import Events
-from dossier.stores.objects import as_json, folder
+from dossier.stores.objects import as_json
 from dossier.stores.waits import Waits
 from dossier.texts import line
 
@@ -90,11 +90,10 @@ def publish(
     refresh.end(*names, number, desk=desk, executions=executions, unfinished=more, progress=progress)
     if not number and case.record.status is CaseStatus.FAILED:
         raise _failure(job.case.record)(case.record.reason or f"{job.vendor.name} failed the case")
-    prefix = folder(*names)
     return {
         "status": case.record.status.value,
-        "result": f"{prefix}result.json",
-        "manifest": f"{prefix}manifest.json",
+        "result": result_key(*names),
+        "manifest": manifest_key(*names),
     }
 
 
@@ -130,7 +129,7 @@ def _committed(job: Job) -> tuple[Made | None, bool]:
         return None, False
     adopt_first(case, desk)
     result = result.model_copy(update={"revision": before + 1})
-    key = revision_key(*names, before + 1, "result.json")
+    key = result_key(*names, before + 1)
     body = as_json(result.model_dump(mode="json"))
     written = desk.objects.write(key, body)
     committed = desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh)
@@ -300,9 +299,9 @@ def _complete(result: Result, job: Job) -> Result:
 def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:
     """Return a collection's artifacts, as :func:`dossier.steps.publication.shown` selects them."""
     record = job.case.record
-    prefix = f"{folder(record.connection, record.reference)}artifacts/"
+    names = (record.connection, record.reference)
     return [
-        ArtifactResult(name=each.name, key=f"{prefix}{each.name}", size=each.size, sha256=each.sha256)
+        ArtifactResult(name=each.name, key=artifact_key(*names, each.name), size=each.size, sha256=each.sha256)
         for each in shown(job.case, job.collection, as_before=as_before)
     ]
 
@@ -389,8 +388,8 @@ def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -
     home, slash, _ = drop.key.removeprefix(INBOX).partition("/")
     if slash and (home[:LONGEST_CONNECTION] or NOBODYS) != submitted.connection:
         return
-    key = REFUSED_DROPS + drop.key.removeprefix(INBOX) + ".txt"
+    key = INBOX_REFUSED + drop.key.removeprefix(INBOX) + ".txt"
     if len(key.encode()) > LONGEST_KEY:
-        key = f"{REFUSED_DROPS}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"
+        key = f"{INBOX_REFUSED}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"
     shown = "".join(each if each.isprintable() else "?" for each in drop.key)
     desk.objects.write(key, f"{iso(now())} {shown} was rejected: {reason}\n".encode(), "text/plain; charset=utf-8")

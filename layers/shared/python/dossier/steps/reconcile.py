@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from dossier.errors import ConfigurationError
+from dossier.layout import artifact_key
 from dossier.models import CaseStatus, iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.publish import fail
@@ -20,7 +21,6 @@ from dossier.stores.cases import CaseRecord
 from dossier.stores.events import Events
 from dossier.stores.executions import Execution, Executions
 from dossier.stores.expiry import Expiry
-from dossier.stores.objects import folder
 from dossier.stores.queues import DROP, WAKE, Queues, poll_queue
 from dossier.stores.rounds import Round, Rounds
 from dossier.stores.waits import Wait, Waits
@@ -274,7 +274,7 @@ class _Check:
         wanted = [each.key for each in case.artifacts if each.key]
         if not wanted or not case.record.status.final:  # it was redriven meanwhile
             return
-        prefix = f"{folder(record.connection, record.reference)}artifacts/"
+        prefix = artifact_key(record.connection, record.reference, "")
         there = {key for key, _ in self._desk.objects.list(prefix)}
         self.findings.missing += [f"{_named(record)}: {key} is missing" for key in wanted if key not in there]
 

@@ -9,14 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 from dossier.addresses import is_of_the_inside
 from dossier.errors import InvalidCaseError
-from dossier.models import INBOX, CaseInput
+from dossier.layout import CASES, INBOX, STAGING, UPLOADS
+from dossier.models import CaseInput
 from dossier.settings import Connection
 from dossier.stores.objects import split_uri
 from dossier.texts import leads_elsewhere, line
 
-SHARED = "uploads/"
-"""Folder for the callers of every connection."""
-OWN = ("staging", "inbox", "cases")
+OWN = tuple(each.rstrip("/") for each in (STAGING, INBOX, CASES))
 """Folders of the artifact bucket that have a folder per connection: ``staging/<connection>/`` and so on."""
 
 _ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3|--table-s3|\.mrap)\.*\Z", re.IGNORECASE)
@@ -69,10 +68,10 @@ def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
         if bucket != own or not (key.startswith(place) if place.endswith("/") else key == place):
             raise InvalidCaseError(f"{shown}: the documents of a drop must be in {place}: drop the file there")
     elif bucket == own:
-        allowed = (SHARED, *(f"{folder}/{case.connection}/" for folder in OWN))
+        allowed = (UPLOADS, *(f"{folder}/{case.connection}/" for folder in OWN))
         if not key.startswith(allowed):
             raise InvalidCaseError(
-                f"{shown}: documents of {case.connection} must be in {', '.join(allowed)}: put it into {SHARED}"
+                f"{shown}: documents of {case.connection} must be in {', '.join(allowed)}: put it into {UPLOADS}"
             )
     elif (sources := connection.document_sources) is not None:
         place = f"{bucket}/{key}"

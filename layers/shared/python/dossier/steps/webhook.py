@@ -24,7 +24,6 @@ REREAD_EVERY = 2.0
 """Least seconds between two reads of a secret that strangers can cause; a new secret is known after at most as long."""
 MAX_BYTES = 1_048_576
 """Largest body, in bytes, unless a connection accepts more; a larger one is rejected for every connection."""
-HIDDEN = "(hidden)"
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is searched for in headers: a shorter one matches ordinary text."""
 PROBE = "x-dossier-probe"
@@ -293,7 +292,7 @@ def _without_secrets(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> 
     If a delivery carries the secret in plain text, an HMAC keyed with it is stored instead, so that the delivery can be
     verified again.
     """
-    from dossier.masks import repeats  # noqa: PLC0415 -- not for an import that every cold start pays for
+    from dossier.masks import HIDDEN, repeats  # noqa: PLC0415 -- not for an import that every cold start pays for
 
     active = [secret for secret in dict.fromkeys(secrets) if len(secret) >= _LONG_ENOUGH]
     own = rule.header.lower() if rule.scheme in SAYS_THE_SECRET else ""
@@ -309,6 +308,8 @@ def _without_secrets(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> 
 
 
 def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
+    from dossier.masks import HIDDEN  # noqa: PLC0415 -- as above
+
     return {name: value if name in _HARMLESS else HIDDEN for name, value in headers.items()}
 
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from dossier.drift import documented_for, drift_of
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
+from dossier.layout import vendor_key
 from dossier.models import CaseStatus, moment, now
 from dossier.ports import CaseView, Vendor
 from dossier.senders import Send, hiding, keeping, noting
@@ -19,7 +20,7 @@ from dossier.stores.cases import Case, Cases
 from dossier.stores.intents import Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
-from dossier.stores.objects import Objects, vendor_key
+from dossier.stores.objects import Objects
 from dossier.stores.refreshes import Refreshes
 from dossier.transport import Transport
 from dossier.troubles import trouble_of

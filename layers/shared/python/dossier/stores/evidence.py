@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from dossier.bodies import content
+from dossier.layout import DELIVERIES, DELIVERIES_REFUSED, DELIVERIES_SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3.client import S3Client
 
-ACCEPTED, REFUSED, SEEN = "webhooks/", "webhooks-refused/", "webhooks-seen/"
 NO_CONNECTION = "-"
 """Stands for the connection of a delivery that names an unknown one."""
 REFUSED_PER_MINUTE = 30
@@ -244,7 +244,7 @@ class EvidenceStore:
         }
         text = json.dumps(data, indent=1).encode()
         for slot in self._free(folder, at.strftime(_MINUTE)):
-            key = f"{REFUSED}{folder}/{at:%Y/%m/%d}/{at.strftime(_MINUTE)}-{slot:02}.json"
+            key = f"{DELIVERIES_REFUSED}{folder}/{at:%Y/%m/%d}/{at.strftime(_MINUTE)}-{slot:02}.json"
             if self._held(Key=key, Body=text, ContentType="application/json", IfNoneMatch="*"):
                 return key
         return None
@@ -298,7 +298,7 @@ class EvidenceStore:
             ValueError: the key is not that of a rejected delivery.
 
         """
-        if not key.startswith(REFUSED):
+        if not key.startswith(DELIVERIES_REFUSED):
             raise ValueError(f"{key} is not a rejected delivery")
         self._s3.delete_object(Bucket=self._bucket, Key=key)
 
@@ -313,7 +313,7 @@ class EvidenceStore:
 
     def list(self, connection: str, *, since: datetime | None = None, refused_only: bool = False) -> Iterator[str]:
         """Yield the keys of a connection's deliveries, accepted and rejected, latest first, back to ``since``."""
-        prefixes = (REFUSED,) if refused_only else (ACCEPTED, REFUSED)
+        prefixes = (DELIVERIES_REFUSED,) if refused_only else (DELIVERIES, DELIVERIES_REFUSED)
         found = (self._below(f"{prefix}{connection}/", since) for prefix in prefixes)
         yield from heapq.merge(*found, key=id_of, reverse=True)
 
@@ -347,18 +347,18 @@ def minute_of(key: str) -> str:
 
 def key_of(connection: str, id: str) -> str | None:  # noqa: A002 -- the operator's word
     """Return the key of a delivery by its id; None if the id is malformed."""
-    prefix, found = ACCEPTED, _ID.fullmatch(id)
+    prefix, found = DELIVERIES, _ID.fullmatch(id)
     if found is None:
-        prefix, found = REFUSED, _REFUSED_ID.fullmatch(id)
+        prefix, found = DELIVERIES_REFUSED, _REFUSED_ID.fullmatch(id)
     return f"{prefix}{connection}/{found[1]}/{found[2]}/{found[3]}/{id}.json" if found else None
 
 
 def _key(connection: str, at: datetime, suffix: str) -> str:
-    return f"{ACCEPTED}{connection}/{at:%Y/%m/%d}/{at.strftime(_TIME)}-{suffix}.json"
+    return f"{DELIVERIES}{connection}/{at:%Y/%m/%d}/{at.strftime(_TIME)}-{suffix}.json"
 
 
 def _note_key(connection: str, digest: str) -> str:
-    return f"{SEEN}{connection}/{digest}"
+    return f"{DELIVERIES_SEEN}{connection}/{digest}"
 
 
 def _cut(headers: Mapping[str, str]) -> dict[str, str]:

@@ -17,24 +17,17 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dossier.errors import InvalidCaseError
+from dossier.layout import TAG, kind_of
 from dossier.media import HEAD, TAIL
-from dossier.names import safe_name
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 CHUNK = 1 << 20
-TAG = "dossier"
-"""The tag of every object of a case, with its kind as the value; the bucket's lifecycle rules use it."""
-DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
-_KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
-"""Kinds by subfolder of a case; everything else is a result."""
 _ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
 LARGEST_COPY = 5 << 30
 """Largest object that one request copies, in bytes (S3: CopyObject)."""
 _IN_PARTS = TransferConfig(multipart_chunksize=256 << 20, use_threads=False)
-COLLECTING = "collecting/"
-"""Prefix of what a later collection of a case reads, until it is published."""
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}(/[A-Za-z0-9-]{1,64})?")
 _DENIAL = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
@@ -375,34 +368,6 @@ def secrets_of(url: str) -> list[str]:
     written = dict(each.partition("=")[::2] for each in urlsplit(url).query.split("&"))
     found = [written[name] for name in ("X-Amz-Signature", "X-Amz-Security-Token") if written.get(name)]
     return [*found, *(decoded for each in found if (decoded := unquote(each)) != each)]
-
-
-def folder(connection: str, reference: str) -> str:
-    """Return the S3 prefix of a case, ending in ``/``."""
-    return f"cases/{connection}/{reference}/"
-
-
-def vendor_key(connection: str, reference: str, what: str, collection: str = "") -> str:
-    """Return the key of the vendor's raw answer in a collection."""
-    return f"{shelf(connection, reference, collection)}vendor/{safe_name(what)}.json"
-
-
-def shelf(connection: str, reference: str, collection: str) -> str:
-    """Return the prefix of a collection's objects: the case's folder for the first, a temporary one for later ones."""
-    return collecting(connection, reference, collection) if collection else folder(connection, reference)
-
-
-def collecting(connection: str, reference: str, collection: str) -> str:
-    """Return the temporary prefix of a later collection, ending in ``/``; a lifecycle rule empties it."""
-    return f"{COLLECTING}{connection}/{reference}/{collection}/"
-
-
-def kind_of(key: str) -> str | None:
-    """Return the kind of a case's object for the retention settings; None for any other object."""
-    match key.split("/"):
-        case ["cases", _, _, folder, *rest]:
-            return _KINDS.get(folder, RESULTS) if rest else RESULTS
-    return None
 
 
 def _tagged(key: str) -> Any:

@@ -31,7 +31,7 @@ from dossier.transport.urls import allow, redirected, target
 DOWNLOAD_TIME = 780.0
 """Longest time, in seconds, of a whole download: within the 15 minutes of a function, with time left to report a
 failure."""
-SLOWEST, PATIENT = 1024, 60.0
+SLOWEST, SLOW_AFTER = 1024, 60.0
 """Least average bytes per second of an artifact, after so many seconds."""
 HOPS = 5
 OCTETS = "application/octet-stream"
@@ -198,7 +198,7 @@ def _checked(answer: httpx.Response, packed: bool, limit: _Limit) -> Iterator[by
             size += len(chunk)
             limit.check(size)
             seconds = time.monotonic() - began
-            if seconds > PATIENT and size < SLOWEST * seconds:  # else it would occupy the function until its end
+            if seconds > SLOW_AFTER and size < SLOWEST * seconds:  # else it would occupy the function until its end
                 raise TruncatedDownloadError(f"the download is too slow: {size} bytes in {seconds:.0f} s")
             yield chunk
     except httpx.HTTPError as error:
