@@ -92,9 +92,9 @@ def _case(
     data: dict[str, Any] = {"connection": settings.name, "reference": reference or reference_of(id_)}
     data |= {"document_ids": list(parts)} if parts else {"case_id": id_}
     try:
-        return id_, data["reference"], CaseInput.parse(data)
+        return id_, data["reference"], CaseInput.parse(data, wrong="")
     except InvalidCaseError as error:
-        raise BadUsageError(str(error).removeprefix("the execution input is wrong: ")) from None
+        raise BadUsageError(str(error)) from None
 
 
 def reference_of(id_: str) -> str:

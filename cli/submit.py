@@ -193,9 +193,9 @@ def _judged(
             vendor = vendors.vendor(settings.vendor)
             return judge(case, facts, connection=settings, vendor=vendor, problems=problems).view.documents
         if problems:
-            raise InvalidCaseError(together(problems))
+            raise InvalidCaseError(together(problems), problems=problems)
     except InvalidCaseError as error:
-        if problems and str(error) == together(problems):
+        if problems and [*error.problems] == problems:
             raise BadUsageError(str(error)) from None
         here = "" if where.connections_file else f" (by {settings_file(where)}, which may differ from the deployed one)"
         raise _refused(InvalidCaseError(f"{error}{here}"), case) from None
@@ -349,9 +349,9 @@ def _case(
     if not sources and case_id is None:
         raise BadUsageError("there is nothing to submit: give files, or --case-id to collect a case")
     try:
-        case = CaseInput.parse(data)
+        case = CaseInput.parse(data, wrong="")
     except InvalidCaseError as error:
-        raise BadUsageError(str(error).removeprefix("the execution input is wrong: ")) from None
+        raise BadUsageError(str(error)) from None
     if reference is None:
         case = case.model_copy(update={"reference": _reference(case, contents)})
     return case, fingerprint(case, contents)

@@ -13,13 +13,13 @@ contract::
     │   ├── LinkExpiredError        a signed artifact URL no longer works: request a new one
     │   └── OutcomeUnknownError     the answer to a create or upload was lost: look it up, never repeat it blindly
     ├── NeedsAttentionError         only an operator can decide (`dossier resolve`)
-    └── CaseFailedError             the case fails for this reason
+    └── CaseFailedError             the case fails for this reason, in any step but a poll (``polled_again``)
         ├── InvalidCaseError        the input is wrong: says what to fix
         │   └── ReferenceConflictError  the reference belongs to a case with other content
         ├── ConfigurationError      a setting or secret is missing or wrong: says what to fix
         │   └── UnauthorizedError   the vendor rejected the key (401, 403)
         ├── VendorRejectedError     the vendor rejected the request (4xx, in its form)
-        ├── MalformedAnswerError    the vendor's answer is not what its guide describes
+        ├── MalformedAnswerError    the vendor's answer is not what its guide describes: a poll asks again
         ├── UntrustedUrlError       an artifact URL points where the connection does not allow
         ├── DeadlinePassedError     the vendor did not finish in time
         ├── ParkedError             an operator drains the stage: `dossier redrive` resumes the case
@@ -30,14 +30,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class DossierError(Exception):
     """Base of every error that Dossier raises deliberately; its text is one line that a person can act on."""
 
+    polled_again: ClassVar[bool] = False
+    """Whether a case that waits for its vendor goes on waiting: the next poll may get another answer."""
+
 
 class RetryableError(DossierError):
     """The step can be retried later; nothing is in doubt."""
+
+    polled_again = True
 
 
 class ThrottledError(RetryableError):
@@ -121,7 +127,14 @@ class CaseFailedError(DossierError):
 
 
 class InvalidCaseError(CaseFailedError):
-    """The case's input is wrong; the message says what to fix."""
+    """The case's input is wrong; the message says what to fix.
+
+    ``problems`` are the lines about single documents, if the message consists of these.
+    """
+
+    def __init__(self, message: str, *, problems: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ReferenceConflictError(InvalidCaseError):
@@ -148,7 +161,12 @@ class VendorRejectedError(CaseFailedError):
 
 
 class MalformedAnswerError(CaseFailedError):
-    """The vendor's answer is unusable: not JSON, or without a field that its guide promises."""
+    """The vendor's answer is unusable: not JSON, or without a field that its guide promises.
+
+    A step that acts on it fails its case. A poll only learns nothing from it, so it asks again until its deadline.
+    """
+
+    polled_again = True
 
 
 class UntrustedUrlError(CaseFailedError):

@@ -119,8 +119,8 @@ class CaseInput(Frozen):
         return data
 
     @classmethod
-    def parse(cls, data: object) -> CaseInput:
-        """Validate an execution's input.
+    def parse(cls, data: object, *, wrong: str = "the execution input is wrong: ") -> CaseInput:
+        """Validate an execution's input; ``wrong`` begins the text of an error.
 
         Raises:
             InvalidCaseError: with one line that names the wrong field and what to fix.
@@ -129,15 +129,13 @@ class CaseInput(Frozen):
         try:
             case = cls.model_validate(data)
         except ValidationError as error:
-            raise InvalidCaseError(f"the execution input is wrong: {problems(error)}") from error
+            raise InvalidCaseError(f"{wrong}{problems(error)}") from error
         refused = case.drop is not None and case.drop.refused is not None
         nothing = not case.documents and case.case_id is None and not case.document_ids
         if nothing and not refused and case.refresh is None:
-            raise InvalidCaseError("the execution input is wrong: it has no documents, and no case_id to collect")
+            raise InvalidCaseError(f"{wrong}it has no documents, and no case_id to collect")
         if case.document_ids and (case.documents or case.case_id is not None):
-            raise InvalidCaseError(
-                "the execution input is wrong: document_ids are only collected: leave out documents and case_id"
-            )
+            raise InvalidCaseError(f"{wrong}document_ids are only collected: leave out documents and case_id")
         return case
 
     @classmethod

@@ -356,7 +356,7 @@ def _documents(
             )
         )
     if wrong:
-        raise InvalidCaseError(together(wrong))
+        raise InvalidCaseError(together(wrong), problems=wrong)
     return tuple(documents)
 
 

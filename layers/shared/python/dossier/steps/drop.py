@@ -392,7 +392,8 @@ def _assembled(
         if others.tied:
             return Unfinished(f"leaves it to {others.last.key}")
         parts = [files[name] for name in (files if named is None else named) if name in files]
-        return Draft(_case({**data, "drop": {"key": case_file.key}}), (case_file, *parts))
+        submitted = CaseInput.parse({**data, "drop": {"key": case_file.key}}, wrong=f"{CASE_FILE} is wrong: ")
+        return Draft(submitted, (case_file, *parts))
     except InvalidCaseError as error:
         return Draft(
             _refused(place, case_file.key, str(error), reference=_own_reference(case_file, desk)), (case_file,)
@@ -488,13 +489,6 @@ def _own_reference(case_file: Stat, desk: Desk) -> str | None:
     except InvalidCaseError:
         return None
     return reference if isinstance(reference, str) and REFERENCE.fullmatch(reference) else None
-
-
-def _case(data: dict[str, Any]) -> CaseInput:
-    try:
-        return CaseInput.parse(data)
-    except InvalidCaseError as error:
-        raise InvalidCaseError(str(error).replace("the execution input", CASE_FILE, 1)) from None
 
 
 def _start(draft: Draft, desk: Desk, executions: Executions) -> str:

@@ -15,8 +15,6 @@ from typing import Any
 from dossier.errors import (
     CaseFailedError,
     DossierError,
-    MalformedAnswerError,
-    RetryableError,
     StrayAnswerError,
     ThrottledError,
     UnauthorizedError,
@@ -167,15 +165,11 @@ class Poller:
                 break
             try:
                 state = self._state(job, document, asked.rows)
-            except ThrottledError as error:
-                asked.error = error
-                break
-            except (RetryableError, MalformedAnswerError) as error:
-                asked.error, troubles = error, troubles + 1
-                state = None
             except DossierError as error:
                 asked.error = error
-                break
+                if isinstance(error, ThrottledError) or not error.polled_again:
+                    break
+                troubles, state = troubles + 1, None
             done += 1
             if document in rest:
                 asked.asked = document.index
@@ -277,7 +271,7 @@ class Poller:
         if isinstance(error, UnauthorizedError) and self._may_be_rotating(wait, error, poll):
             return
         late = now() >= moment(wait.deadline)
-        retry = error is None or isinstance(error, RetryableError | MalformedAnswerError)
+        retry = error is None or error.polled_again
         more = not asked.round_over and error is None
         if retry and (not late or (more and now() < moment(wait.deadline) + LASTS)):
             self._go_on(wait, asked, poll)

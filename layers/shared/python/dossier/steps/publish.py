@@ -224,8 +224,23 @@ def fail(
         )
         desk.cases.refuse(rejected)
         case = desk.cases.find(*names)
-    if case is None or case.record.execution_arn != execution_arn or case.record.status.final:
-        return answer
+    if case is not None and case.record.execution_arn == execution_arn and not case.record.status.final:
+        end_as_failed(case, error, reason, desk=desk, events=events, waits=waits, executions=executions)
+    return answer
+
+
+def end_as_failed(
+    case: Case,
+    error: str,
+    reason: str,
+    *,
+    desk: Desk,
+    events: Events,
+    waits: Waits,
+    executions: refresh.Starts,
+) -> None:
+    """Record that a stored case failed: its execution has ended. An interrupted publication is continued instead."""
+    names = (case.record.connection, case.record.reference)
     if refresh.pending(case):
         refresh.ask(*names, desk=desk, executions=executions)
     elif case.record.cancelled_at:
@@ -234,7 +249,6 @@ def fail(
         _leave(case, desk=desk, waits=waits)
         _conclude(_failed(case, reason), case, desk=desk, events=events, error=error)
         refresh.end(*names, 0, desk=desk, executions=executions)
-    return answer
 
 
 def cancelled(case: Case, *, desk: Desk, waits: Waits, events: Events) -> None:

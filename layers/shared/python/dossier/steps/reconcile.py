@@ -13,7 +13,7 @@ from dossier.errors import ConfigurationError
 from dossier.layout import artifact_key
 from dossier.models import CaseStatus, iso, moment, now
 from dossier.settings import Connection
-from dossier.steps.publish import fail
+from dossier.steps.publish import end_as_failed
 from dossier.steps.reasons import reason_of
 from dossier.steps.refresh import heal
 from dossier.steps.work import Desk
@@ -238,13 +238,16 @@ class _Check:
         if case is None or case.record.status.final or case.record.execution_arn != record.execution_arn:
             return  # it was recorded meanwhile
         reason = _reason(execution)
-        names = {"connection": record.connection, "reference": record.reference}
-        # ``fail`` only needs the names; a case_id makes them a valid input without documents.
-        submitted = {**names, "options": record.options, "case_id": record.case_id or "unknown"}
         error = (execution.error or execution.status) if execution else "ExecutionDoesNotExist"
-        stores = {"desk": self._desk, "events": self._events, "waits": self._waits}
-        ended = {**stores, "executions": self._executions}
-        fail(submitted, record.execution_arn, error, reason, **ended)  # type: ignore[arg-type]
+        end_as_failed(
+            case,
+            error,
+            reason,
+            desk=self._desk,
+            events=self._events,
+            waits=self._waits,
+            executions=self._executions,
+        )
         self.findings.healed.append(f"{_named(record)}: {reason}")
 
     def _waiting(self, record: CaseRecord) -> None:

@@ -230,7 +230,7 @@ def _in_case(once: Once) -> frozenset[str]:
         known = job.run(job.vendor.before_upload(job.view, once.indices))
         size = len(json.dumps(sorted(known)))
         if size > MOST_KNOWN:  # nothing is sent whose lost answer could not be looked up
-            raise MalformedAnswerError(
+            raise CaseFailedError(
                 f"{once.what}: the vendor's case has {len(known):,} documents already, whose ids have {size:,} bytes: "
                 f"{MOST_KNOWN:,} can be noted. Submit to another case"
             )
