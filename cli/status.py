@@ -176,7 +176,7 @@ def summary(record: CaseRecord) -> dict[str, Any]:
         "stage_id": record.stage_id,
         "assigned_to": record.assigned_to,
         "warnings": list(record.warnings),
-        "result_key": layout.result_key(record),
+        "result_key": result_key(record),
         "manifest_key": manifest_key(record),
     }
 
