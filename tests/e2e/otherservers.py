@@ -502,13 +502,14 @@ class Docsumo(_Vendor):
             for number, name in enumerate((REPORT, "notes of the workflow.txt", REPORT)):
                 body = f"%PDF- generated {number} for {folder.id}".encode() * 500
                 folder.files[f"f{next(self.numbers):024x}"] = Sent("", name, body)
-        failed = {each.sent.name for each in folder.papers if each.state == "bad"}
+        words = {"waiting": "new", "early": "processing", "late": "processing", "good": "fine", "bad": "erred"}
+        states = {each.sent.name: words[each.state] for each in folder.papers}
         names = {each.sent.name: self.listed(each) for each in folder.papers}
         found: list[dict[str, Any]] = [
             {
                 "id": id_,
                 "filename": names.get(each.name, each.name),
-                "status": "erred" if each.name in failed else "fine",
+                "status": states.get(each.name, "fine"),
                 "tags": [],
             }
             for id_, each in folder.files.items()
