@@ -16,6 +16,8 @@
 #   make chaos   runs 300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at
 #                the webhook, restarts during 51 cases, 200 edits of 20 finished ones; writes docs/reliability.md
 #                (an hour and a half)
+#   make walks   removes, renames and splits a connection, removes a stage and attaches it again, by the commands of
+#                docs/deploy.md on the local AWS (ten minutes)
 #   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -31,7 +33,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record cost cloud-check chaos clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record cost cloud-check chaos walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -92,7 +94,7 @@ cost: setup
 cloud-check: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cloud $(ARGS)
 
-DEPLOYED := tests/e2e tests/chaos tests/grants
+DEPLOYED := tests/e2e tests/chaos tests/grants tests/walks
 
 test: check
 	@echo "pytest (tests on a deployed local AWS run in parallel: $(DEPLOYED))"
@@ -108,6 +110,9 @@ chaos: setup
 	  $(BIN)/python -m pytest tests/steps --timeout 3000
 	@DOSSIER_CHAOS_CASES=300 DOSSIER_CHAOS_RATE=0.2 DOSSIER_CHAOS_DELIVERIES=10000 DOSSIER_CHAOS_RESTARTED=51 \
 	  DOSSIER_CHAOS_SECONDS=5400 DOSSIER_SCORECARD=docs/reliability.md $(BIN)/python -m pytest tests/chaos
+
+walks: setup
+	@$(BIN)/python -m pytest tests/walks
 
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
