@@ -179,13 +179,8 @@ def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> N
 def _go_on(where: Target, case: Case, question: Question) -> None:
     """Close the question, then answer its token; in the other order, this could close a new question."""
     cases, names = where.app.cases, (case.record.connection, case.record.reference)
-    others = [each for each in case.questions if each.what != question.what]
     cases.answered(*names, question.what)
-    cases.change(
-        *names,
-        status=CaseStatus.NEEDS_ATTENTION if others else CaseStatus.UPLOADING,
-        reason=others[0].text if others else None,
-    )
+    cases.continue_upload(*names)
     try:
         waiting = where.app.executions.succeed(question.token, {})
     except (BotoCoreError, ClientError):

@@ -57,7 +57,7 @@ def test_use_of_what_belongs_to_another_case(asking: Dossier) -> None:
     asking.cloud.app.intents.own("invoices", "INV-0", ["doc_7"])
     result = asking("resolve", "INV-1", "--use", "doc_7")
     assert result.exit_code == 1
-    assert "doc_7 belongs to case INV-0 already" in result.stderr
+    assert "doc_7 already belongs to case INV-0" in result.stderr
     assert asking.case("invoices", "INV-1").questions
     assert asking.answers == {}
 

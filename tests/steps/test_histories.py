@@ -700,7 +700,7 @@ def test_a_refresh_that_was_asked_for_and_never_started_is_started(cloud: Cloud)
     """Whoever asked died before it."""
     world, machine = completed(cloud), Machine()
     world.desk.refreshes.ask(*CASE)
-    assert "nobody did" in str(healed(world, machine))
+    assert "had not started" in str(healed(world, machine))
     assert machine.started == ["u1"]
 
 

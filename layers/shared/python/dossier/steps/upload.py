@@ -26,7 +26,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, Reply
-from dossier.models import BY_REFERENCE, PRESIGNED, CaseStatus, Document, iso, moment, now
+from dossier.models import BY_REFERENCE, PRESIGNED, Document, iso, moment, now
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.adopt import OPEN, UPLOAD, adopt
 from dossier.steps.work import Desk, Job
@@ -107,8 +107,7 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
     with job.telling(), once.asking():
         if job.case.record.case_id is None:
             if job.case.record.trouble is None:
-                note = "opening the vendor's case"
-                desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=note)
+                desk.cases.continue_upload(connection, reference, note="opening the vendor's case")
             _perform(once)
         elif OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
             _confirm(once, job.case.named[OPEN])
@@ -131,7 +130,7 @@ def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
         desk.intents.end(*once.key)
         return
     if job.case.record.trouble is None:
-        desk.cases.change(connection, reference, status=CaseStatus.UPLOADING, note=None)
+        desk.cases.continue_upload(connection, reference)
     with job.telling(), once.asking():
         _perform(once)
 

@@ -419,16 +419,35 @@ class Cases:
         free = Attr("pk").not_exists() | Attr("refused").eq(True)
         self._table.put(_item(record), when=free)
 
-    def change(self, connection: str, reference: str, **changes: Any) -> bool:
-        """Set attributes of a case that has not ended; return False if it has (a finished case never goes back).
+    def continue_upload(self, connection: str, reference: str, *, note: str | None = None) -> None:
+        """Set a case to ``uploading``, unless a question of another of its uploads is open.
 
-        A new status or note clears earlier trouble.
+        Uploads of one case run beside each other: one asks while the next begins. The question is stored before the
+        status is set, so reading the questions after the status was set finds each that the status would hide.
+        """
+        open_status = CaseStatus.NEEDS_ATTENTION
+        if self.change(connection, reference, unless=open_status, status=CaseStatus.UPLOADING, note=note):
+            return
+        case = self.find(connection, reference)
+        if case is None or case.record.status is not open_status:
+            return  # it has ended
+        if not case.questions:
+            self.change(connection, reference, status=CaseStatus.UPLOADING, note=note, reason=None)
+            case = self.get(connection, reference)
+        if case.questions:
+            self.change(connection, reference, status=open_status, reason=case.questions[0].text)
+
+    def change(self, connection: str, reference: str, *, unless: CaseStatus | None = None, **changes: Any) -> bool:
+        """Set attributes of a case that has not ended and has another status than ``unless``.
+
+        Return False if nothing was set (a finished case never goes back). A new status or note clears earlier trouble.
         """
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
         changes["updated_at"] = iso(now())
-        unended = Attr("pk").exists() & ~Attr("status").is_in(_FINAL)
+        excluded = [*_FINAL, unless.value] if unless else _FINAL
+        unended = Attr("pk").exists() & ~Attr("status").is_in(excluded)
         return self._table.update(case_key(connection, reference), "CASE", changes, when=unended)
 
     def mark(self, connection: str, reference: str, **marks: str) -> None:
