@@ -426,7 +426,8 @@ class Cases:
         status is set, so reading the questions after the status was set finds each that the status would hide.
         """
         open_status = CaseStatus.NEEDS_ATTENTION
-        if self.change(connection, reference, unless=open_status, status=CaseStatus.UPLOADING, note=note):
+        uploading = {"status": CaseStatus.UPLOADING, "note": note}
+        if self._change(connection, reference, uploading, unless=(*_FINAL, open_status.value)):
             return
         case = self.find(connection, reference)
         if case is None or case.record.status is not open_status:
@@ -437,18 +438,20 @@ class Cases:
         if case.questions:
             self.change(connection, reference, status=open_status, reason=case.questions[0].text)
 
-    def change(self, connection: str, reference: str, *, unless: CaseStatus | None = None, **changes: Any) -> bool:
-        """Set attributes of a case that has not ended and has another status than ``unless``.
+    def change(self, connection: str, reference: str, **changes: Any) -> bool:
+        """Set attributes of a case that has not ended; return False if it has (a finished case never goes back).
 
-        Return False if nothing was set (a finished case never goes back). A new status or note clears earlier trouble.
+        A new status or note clears earlier trouble.
         """
+        return self._change(connection, reference, changes, unless=_FINAL)
+
+    def _change(self, connection: str, reference: str, changes: dict[str, Any], *, unless: Sequence[str]) -> bool:
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
         changes["updated_at"] = iso(now())
-        excluded = [*_FINAL, unless.value] if unless else _FINAL
-        unended = Attr("pk").exists() & ~Attr("status").is_in(excluded)
-        return self._table.update(case_key(connection, reference), "CASE", changes, when=unended)
+        allowed = Attr("pk").exists() & ~Attr("status").is_in(list(unless))
+        return self._table.update(case_key(connection, reference), "CASE", changes, when=allowed)
 
     def mark(self, connection: str, reference: str, **marks: str) -> None:
         """Set attributes of a case that may have ended, without a change of ``updated_at``."""
