@@ -150,9 +150,7 @@ class Settings:
         reader.reject_unknown(names)
         values = reader.values()
         connections = reader.connections()
-        problems = [*reader.problems]
-        if not problems:
-            problems += _contradictions(values, connections, reader.connections_file)
+        problems = [*reader.problems, *reader.contradictions(values, connections)]
         if problems:
             raise ConfigurationError("\n".join(dict.fromkeys(problems)))
         return cls(root=root, connections=connections, **values)
@@ -230,6 +228,44 @@ class _Reader:
         except ConfigurationError as error:
             self.problems += str(error).splitlines()
             return {}
+
+    def contradictions(self, values: Mapping[str, Any], connections: Mapping[str, Connection]) -> list[str]:
+        """Return the contradictions between settings that are each valid; ``values`` and ``connections`` are those."""
+        found = []
+        if len(connections) > MOST_CONNECTIONS:
+            found.append(
+                f"{len(connections)} connections: a stage has at most {MOST_CONNECTIONS}; deploy some as another stage"
+            )
+        sandbox = [f"[{name}]" for name, each in connections.items() if _for_a_sandbox(each)]
+        _, insecure, _ = self._given("allow_insecure")
+        if sandbox and not values.get("allow_insecure", insecure):  # a wrong value is reported as such
+            found.append(
+                f"{self.connections_file.name}: {', '.join(sandbox)} {'is' if len(sandbox) == 1 else 'are'} for a "
+                "sandbox (a loopback address, or allow_insecure): describe your vendor accounts in a file, and name it "
+                f'in {FILE}, connections = "my-connections.toml" (docs/deploy.md); to deploy a sandbox anyway, set '
+                "allow_insecure = true"
+            )
+        if values.get("alarm_email") and values.get("alarm_topic_arn"):
+            found.append("alarm_email and alarm_topic_arn exclude each other: subscribe the address to that topic")
+        retention: Retention = values["retention"]
+        least = ceil(max((each.poll.deadline for each in connections.values()), default=0) / 86400) + LATE_DAYS
+        found += [
+            self._too_few(
+                name, least, f"a case may take that long (poll.deadline, and {LATE_DAYS} days for questions and late "
+                "deliveries)",
+            )
+            for name in ("documents_days", "artifacts_days", "raw_days", "results_days", "records_days")
+            if 0 < getattr(retention, name) < least
+        ]  # fmt: skip
+        locked = values.get("evidence_lock_days", 0)
+        if 0 < retention.evidence_days < locked:
+            found.append(self._too_few("evidence_days", locked, "deliveries are locked that long (evidence_lock_days)"))
+        return found
+
+    def _too_few(self, name: str, least: int, why: str) -> str:
+        named, value, _ = self._given(f"{_RETENTION}{name}")
+        place = self._line(f"{_RETENTION}{name}") if named != f"{_RETENTION}{name}" else ""
+        return f"{named} {str(value).strip()}: use {least} or more: {why}{place}"
 
     def _line(self, key: str) -> str:
         """Return the line of a key in the settings file, as the end of a message."""
@@ -345,39 +381,6 @@ def _layer_folder(folder: Path) -> Path:
     if not (folder / "python").is_dir():
         raise _WrongError('it has no folder "python"')
     return folder
-
-
-def _contradictions(values: Mapping[str, Any], connections: Mapping[str, Connection], file: Path) -> list[str]:
-    """Return the contradictions between settings that are each valid."""
-    found = []
-    if len(connections) > MOST_CONNECTIONS:
-        found.append(
-            f"{len(connections)} connections: a stage has at most {MOST_CONNECTIONS}; deploy some as another stage"
-        )
-    sandbox = [f"[{name}]" for name, each in connections.items() if _for_a_sandbox(each)]
-    if sandbox and not values.get("allow_insecure"):
-        found.append(
-            f"{file.name}: {', '.join(sandbox)} {'is' if len(sandbox) == 1 else 'are'} for a sandbox (a loopback "
-            f"address, or allow_insecure): describe your vendor accounts in a file, and name it in {FILE}, connections "
-            '= "my-connections.toml" (docs/deploy.md); to deploy a sandbox anyway, set allow_insecure = true'
-        )
-    if values.get("alarm_email") and values.get("alarm_topic_arn"):
-        found.append("alarm_email and alarm_topic_arn exclude each other: subscribe the address to that topic")
-    retention: Retention = values["retention"]
-    least = ceil(max((each.poll.deadline for each in connections.values()), default=0) / 86400) + LATE_DAYS
-    found += [
-        f"retention.{name} {getattr(retention, name)}: use {least} or more: a case may take that long "
-        f"(poll.deadline, and {LATE_DAYS} days for questions and late deliveries)"
-        for name in ("documents_days", "artifacts_days", "raw_days", "results_days", "records_days")
-        if 0 < getattr(retention, name) < least
-    ]
-    locked = values.get("evidence_lock_days", 0)
-    if 0 < retention.evidence_days < locked:
-        found.append(
-            f"retention.evidence_days {retention.evidence_days}: use {locked} or more: deliveries are locked that "
-            "long (evidence_lock_days)"
-        )
-    return found
 
 
 def _for_a_sandbox(connection: Connection) -> bool:

@@ -148,6 +148,23 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert "none.toml: there is no such file" in said
 
 
+def test_a_contradiction_is_named_beside_the_other_mistakes(tmp_path: Path) -> None:
+    """A setting that is valid by itself is reported in the same run, with its file and line."""
+    write(tmp_path, 'stage = "Dev"\nallow_insecure = "perhaps"\n[retention]\nresults_days = 1\nraw_days = "x"\n')
+    sandbox = '[one]\nvendor = "ombudsman"\nbase_url = "https://localhost"\ntenant = "t"\n'
+    (tmp_path / "connections.toml").write_text(sandbox, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(lambda _key: None, root=tmp_path, environment={})
+    said = str(error.value).splitlines()
+    assert [each.partition(": use")[0] for each in said] == [
+        'dossier.toml: stage "Dev"',
+        'dossier.toml: allow_insecure "perhaps"',
+        'dossier.toml: retention.raw_days "x"',
+        "dossier.toml: retention.results_days 1",
+    ]
+    assert said[-1].endswith("late deliveries) (line 4)")
+
+
 def test_a_fresh_clone_names_the_setting_that_it_needs() -> None:
     """The shipped connections are the sandbox's: nothing is synthesized for the cloud, and the next step is named."""
     with pytest.raises(ConfigurationError) as error:
