@@ -26,6 +26,8 @@ AUDIT := .venv-audit/bin
 DOCS := .venv-docs/bin
 FUZZ := .venv-fuzz/bin
 SOURCES := .:layers/shared/python
+# Runs a command that may take minutes, and prints a line from time to time meanwhile.
+ALIVE := $(PYTHON) -m local.alive
 LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/docs.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -42,24 +44,26 @@ setup: .venv/.ready node_modules/.ready
 	  { echo "Dossier needs Python 3.11 or newer, but $(PYTHON) is older: run make PYTHON=python3.11"; exit 1; }
 	@echo "setting up the virtual environment (.venv; once, about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@$(ALIVE) "setting up the virtual environment" \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json .venv/.ready
 	@echo "setting up the CDK CLI (node_modules)"
 	@mkdir -p build
-	@$(BIN)/npm ci --loglevel=error --no-audit --no-fund > build/npm.log 2>&1 || { cat build/npm.log; exit 1; }
+	@$(ALIVE) "setting up the CDK CLI" \
+	  sh -c '$(BIN)/npm ci --loglevel=error --no-audit --no-fund > build/npm.log 2>&1 || { cat build/npm.log; exit 1; }'
 	@touch $@
 
 .venv-audit/.ready: requirements/audit.txt .venv/.ready
 	@$(BIN)/python -m venv .venv-audit
-	@$(AUDIT)/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
+	@$(ALIVE) "setting up .venv-audit" $(AUDIT)/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
 	@touch $@
 
 .venv-fuzz/.ready: requirements/fuzz.txt .venv/.ready
 	@$(BIN)/python -m venv .venv-fuzz
-	@$(FUZZ)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
+	@$(ALIVE) "setting up .venv-fuzz" $(FUZZ)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
 	@touch $@
 
 demo: setup
@@ -124,7 +128,7 @@ audit: setup .venv-audit/.ready
 
 .venv-docs/.ready: requirements/docs.txt .venv/.ready
 	@$(BIN)/python -m venv .venv-docs
-	@$(DOCS)/python -m pip install --quiet --require-hashes --requirement requirements/docs.txt
+	@$(ALIVE) "setting up .venv-docs" $(DOCS)/python -m pip install --quiet --require-hashes --requirement requirements/docs.txt
 	@touch $@
 
 docs: setup .venv-docs/.ready

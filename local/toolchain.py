@@ -6,11 +6,11 @@ the interpreter changes. All three use the running interpreter, so that the laye
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from local.alive import run
 from local.home import ROOT, LocalError, lock
 
 _STAMP = ".requirements"
@@ -51,11 +51,12 @@ def dependency_layer(report: Report) -> Path:
 
     def make() -> None:
         target = folder / "python"
-        _run([sys.executable, *_PIP, *_INSTALL, "--no-compile", "--target", str(target), "-r", str(requirements)])
+        pip = [sys.executable, *_PIP, *_INSTALL, "--no-compile", "--target", str(target), "-r", str(requirements)]
+        _run(pip, requirements, report)
         shutil.rmtree(target / "bin", ignore_errors=True)
         # Compiled with hashes that Python does not check, so that no cold start compiles again.
         compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(target), str(target)]
-        _run([sys.executable, *compiling])
+        _run([sys.executable, *compiling], requirements, report)
 
     _once(folder, requirements, make, report)
     return folder
@@ -65,8 +66,8 @@ def _environment(folder: Path, requirements: Path, report: Report) -> Path:
     python = folder / "bin" / "python"
 
     def make() -> None:
-        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
-        _run([sys.executable, *_PIP, "--python", str(python), *_INSTALL, "-r", str(requirements)])
+        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], requirements, report)
+        _run([sys.executable, *_PIP, "--python", str(python), *_INSTALL, "-r", str(requirements)], requirements, report)
 
     _once(folder, requirements, make, report)
     return python
@@ -85,8 +86,8 @@ def _once(folder: Path, requirements: Path, make: Callable[[], None], report: Re
         stamp.write_text(digest, encoding="utf-8")
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: list[str], requirements: Path, report: Report) -> None:
+    done = run(command, report, f"installing {requirements.relative_to(ROOT)}", quiet=True)
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and "WARNING" not in line]
+        said = [line for line in done.stdout.splitlines() if line.strip() and "WARNING" not in line]
         raise LocalError("could not install: " + "\n  ".join(said[-5:] or [f"{command[2]} answered {done.returncode}"]))
