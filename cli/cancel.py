@@ -6,6 +6,7 @@ from cli.output import Output
 from cli.status import find
 from cli.target import Target
 from cli.text import counted
+from dossier.layout import INBOX
 from dossier.steps.cancel import cancel as end
 
 
@@ -16,7 +17,8 @@ def cancel(out: Output, where: Target, reference: str, *, connection: str | None
         CommandError: there is no such case, or it has ended.
 
     """
-    record, app = find(where, reference, connection).record, where.app
+    dropped = f"to cancel it, delete its files below s3://{where.bucket}/{INBOX}"
+    record, app = find(where, reference, connection, waiting=dropped).record, where.app
     stores = {"waits": app.waits, "executions": app.executions, "events": app.events}
     left = end(record.connection, record.reference, desk=app.desk, **stores)  # type: ignore[arg-type]
     billed = [each.model_dump(include={"name", "document_id", "status"}) for each in left.documents]

@@ -38,6 +38,7 @@ def collect(
     if not ids and since is None:
         raise BadUsageError("there is nothing to collect: give ids, or --since WHEN")
     wanted = [*ids, *(_since(where, settings, since) if since else ())]
+    where.app.cases.require_open()
     if reference is not None and len(wanted) != 1:
         raise BadUsageError(f"--reference names one case, but there are {len(wanted)} ids to collect")
     cases = [_case(where, settings, each, parts, reference) for each, parts in _parts(where, settings, wanted).items()]

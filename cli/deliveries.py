@@ -36,11 +36,9 @@ def deliveries(
     """Print the deliveries of one connection or all, latest first; for refused ones the cause and the fix.
 
     Raises:
-        BadUsageError: an unknown connection or verdict, or an invalid time.
+        BadUsageError: an unknown connection, or an invalid time.
 
     """
-    if verdict not in {None, *VERDICTS}:
-        raise BadUsageError(f'unknown verdict "{clean(verdict)}": use one of {", ".join(VERDICTS)}')
     names = [where.require(connection)] if connection else [*where.connections, NO_CONNECTION]
     found = list(islice(_found(where, names, verdict, None if since is None else moment_of(since)), limit))
     out.document(found)
@@ -63,6 +61,18 @@ def deliveries(
     out.table(columns, rows, long={"VERDICT"}, one_line=True)
     for cause, advice in dict.fromkeys((each["cause"], each["advice"]) for each in found if each["advice"]):
         out.line(f"{cause}: {advice}")
+
+
+def require_verdict(word: str | None) -> str | None:
+    """Return a verdict, or None.
+
+    Raises:
+        BadUsageError: there is no such verdict; names all.
+
+    """
+    if word not in {None, *VERDICTS}:
+        raise BadUsageError(f'unknown verdict "{clean(word)}": use one of {", ".join(VERDICTS)}')
+    return word
 
 
 def moment_of(text: str) -> datetime:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cli.errors import NotFinishedError
+from cli.errors import InterruptedCommandError, NotFinishedError
 from cli.output import Output
 from cli.target import Target
 from cli.text import counted, when
@@ -53,13 +53,19 @@ def drain(
     since = cases.draining()
     until = time.monotonic() + timeout
     parked = 0
-    while True:
-        parked += _park(where) if park else 0
-        running, left = _running(where), list(_left(where))
-        if not running or not wait or time.monotonic() >= until:
-            break
-        out.progress(f"{counted(running, 'execution')} left")
-        time.sleep(EVERY)
+    try:
+        while True:
+            parked += _park(where) if park else 0
+            running, left = _running(where), list(_left(where))
+            if not running or not wait or time.monotonic() >= until:
+                break
+            out.progress(f"{counted(running, 'execution')} left")
+            time.sleep(EVERY)
+    except KeyboardInterrupt:
+        raise InterruptedCommandError(
+            "interrupted: no new cases start, and the cases under way continue",
+            fix="wait again with `dossier drain --wait`, or let new cases start with `dossier drain --stop`",
+        ) from None
     document: dict[str, Any] = {
         "draining": True,
         "since": since,
@@ -73,7 +79,8 @@ def drain(
         message = f"{counted(running, 'execution')} left after {timeout:g} s: `dossier drain --park` ends waiting cases"
         raise NotFinishedError(message, document=document)
     out.document(document)
-    out.line(f"no new cases since {when(since or '')}; {counted(running, 'execution')} left, {parked} parked just now")
+    ended = f"; {counted(parked, 'waiting case')} ended, which `dossier redrive` resumes" if parked else ""
+    out.line(f"no new cases since {when(since or '')}; {counted(running, 'execution')} left{ended}")
     rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
     if rows:
         out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from cli.text import clean
@@ -26,6 +27,7 @@ class CommandError(Exception):
         code: the exit code.
         kind: the ``type`` that ``--json`` prints: the error's class name, from ``dossier.errors`` where it has one.
         fix: what to do, as a command or a short instruction; None if the message includes it.
+        details: more lines about it, in their order.
         document: the keys that ``--json`` prints beside ``error``.
 
     """
@@ -33,9 +35,16 @@ class CommandError(Exception):
     code = FAILED
 
     def __init__(
-        self, message: str, *, fix: str | None = None, kind: str | None = None, document: dict[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        kind: str | None = None,
+        details: Sequence[str] = (),
+        document: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
+        self.details = [*details]
         self.kind = kind or type(self).__name__
         self.fix = fix
         self.document = document or {}
@@ -48,11 +57,14 @@ class CommandError(Exception):
     @property
     def line(self) -> str:
         """What is wrong and how to fix it, as one line."""
-        return f"{self.message}: {clean(self.fix)}" if self.fix else self.message
+        if not self.fix:
+            return self.message
+        return f"{self.message}{' ' if self.message.endswith(('.', '?', '!')) else ': '}{clean(self.fix)}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints: ``error`` with ``type``, ``message`` and ``fix``, and the document's keys."""
-        return {**self.document, "error": {"type": self.kind, "message": self.message, "fix": self.fix}}
+        document = {"details": self.details, **self.document} if self.details else self.document
+        return {**document, "error": {"type": self.kind, "message": self.message, "fix": self.fix}}
 
 
 class BadUsageError(CommandError):
@@ -87,13 +99,15 @@ def explain(error: Exception) -> CommandError:
 
 
 def _of_dossier(error: Exception) -> CommandError | None:
-    local = sys.modules.get("local.home")
+    local, errors = sys.modules.get("local.home"), sys.modules.get("dossier.errors")
     if local and isinstance(error, local.LocalError):
-        return CommandError(str(error))
-    errors = sys.modules.get("dossier.errors")
-    if not errors or not isinstance(error, errors.DossierError):
+        kind = None
+    elif errors and isinstance(error, errors.DossierError):
+        kind = type(error).__name__
+    else:
         return None
-    return CommandError(str(error), kind=type(error).__name__)
+    first, *details = str(error).splitlines() or [""]  # wrong settings are a line each
+    return CommandError(first, kind=kind, details=details)
 
 
 def _of_aws(error: Exception) -> CommandError | None:

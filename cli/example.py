@@ -14,11 +14,12 @@ from dossier import vendors
 from dossier.layout import INBOX, UPLOADS
 from dossier.models import OptionValue, now
 from dossier.options import plain
+from local.deploy import ACCESS_KEY, SECRET_KEY
 
 DOCUMENT = "dossier-example.pdf"
 """The example's document, in the bucket's ``uploads/``."""
 _TITLE = "case_title"
-_LOCAL_CREDENTIALS = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
+_LOCAL_CREDENTIALS = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}"
 """What the AWS CLI needs for the local AWS, where nobody has set up credentials."""
 
 
@@ -37,8 +38,15 @@ def example(out: Output, where: Target, connection: str) -> None:
     options: dict[str, OptionValue] = {_TITLE: "Example"} if any(each.name == _TITLE for each in declared) else {}
     case = _case(where, connection, key, options, now())
     ways = _ways(where, connection, case)
-    out.document({"input": case, **ways, "options": [{"option": each.name, "may_be": each.form} for each in declared]})
-    out.line(json.dumps(case, indent=2, ensure_ascii=False))
+    out.document(
+        {
+            "input": case,
+            **ways,
+            "options": [{"option": each.name, "may_be": each.form, "says": plain(each.says)} for each in declared],
+        }
+    )
+    for line in json.dumps(case, indent=2, ensure_ascii=False).splitlines():
+        out.line(line)
     for title, lines in (
         ("Step Functions console", ways["console"]),
         ("AWS CLI", ways["aws_cli"]),

@@ -1,4 +1,4 @@
-"""Files that a command creates, without writing through an existing file or link.
+"""Files that a command reads, and files that it creates, without writing through an existing file or link.
 
 Each new file gets a new temporary name (``O_EXCL``), no link is followed (``O_NOFOLLOW``), and every folder below the
 user's one is opened from the folder above it, so that a link swapped in meanwhile cannot lead elsewhere.
@@ -7,19 +7,49 @@ user's one is opened from the folder above it, so that a link swapped in meanwhi
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from cli.errors import CommandError
+from cli.errors import BadUsageError, CommandError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _BY_FOLDER = {os.open, os.mkdir, os.rename, os.link, os.unlink} <= os.supports_dir_fd
 """Whether this system opens names relative to an open folder (all but Windows do)."""
+
+
+_URI = re.compile(r"(?:https?|s3)://", re.IGNORECASE)
+
+
+def is_uri(given: str) -> bool:
+    """Return whether a word names a document that is not on this machine."""
+    return _URI.match(given) is not None
+
+
+def require(path: Path, what: str = "file", *, regular: bool = True) -> None:
+    """Check that a file can be read; ``regular``: more than once, as a pipe cannot.
+
+    Raises:
+        BadUsageError: says what to give instead.
+
+    """
+    if not path.exists():
+        raise BadUsageError(f"there is no {what} {path}")
+    if path.is_dir():
+        raise BadUsageError(
+            f"{path} is not a regular file but a folder",
+            fix=f"give its files, such as {shlex.quote(str(path))}/*" if regular else "give a file",
+        )
+    if regular and not path.is_file():
+        raise BadUsageError(f"{path} is not a regular file", fix="copy its content to a file, and give that")
+    if not os.access(path, os.R_OK):
+        raise BadUsageError(f"{path} cannot be read: permission denied")
 
 
 @contextmanager

@@ -5,27 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli import target
-from cli.errors import BadUsageError, CommandError
+from cli.files import require
 from cli.output import Output
 from cli.text import counted
 from dossier.models import CaseStatus
 from dossier.steps.redrive import resume
 from dossier.stores.cases import Case
 from local import control
-from local.home import LocalError
 
 INTERRUPTED = "the local AWS was stopped while the case was under way"
 
 
 def up(out: Output, *, connections: Path | None, reset: bool) -> None:
     """Start the local AWS and the sandbox if needed, deploy, and print the outputs."""
-    if connections is not None and not connections.is_file():
-        raise BadUsageError(f"there is no connections file {connections}")
+    if connections is not None:
+        require(connections, "connections file", regular=False)
     was_up = control.current() is not None
-    try:
-        control.up(connections=connections, reset=reset, report=out.progress)
-    except LocalError as error:
-        raise _reported(error, out) from None
+    control.up(connections=connections, reset=reset, report=out.progress)
     where = target.find(local=True)
     resumed = 0 if was_up else resume_interrupted(where)
     if resumed:
@@ -83,10 +79,7 @@ def down(out: Output) -> None:
         stopped.append(line.removeprefix("stopped "))
         out.progress(line)
 
-    try:
-        control.down(report=report)
-    except LocalError as error:
-        raise _reported(error, out) from None
+    control.down(report=report)
     if stopped:
         out.progress("cases and files stay: `dossier up` continues with them, `dossier up --reset` deletes them")
     else:
@@ -101,11 +94,3 @@ def outputs(out: Output, where: target.Target) -> None:
     webhooks = [(f"webhook {name}", url) for name, url in found.pop("webhook_urls").items()]
     found["connections"] = ", ".join(found["connections"])
     out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items())])
-
-
-def _reported(error: LocalError, out: Output) -> CommandError:
-    """Print the details of an error, and return its first line as the command's error."""
-    first, *details = str(error).splitlines()
-    for line in details:
-        out.progress(line)
-    return CommandError(first)

@@ -3,76 +3,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from typer._click.exceptions import ClickException  # typer bundles click, but does not export this
-from typer.core import TyperGroup
 
-from cli.errors import FAILED, INTERRUPTED, BadUsageError, CommandError, explain
-from cli.output import Output, clean_logs, report
-
-if TYPE_CHECKING:
-    from cli.target import Target
-
-
-class Commands(TyperGroup):
-    """The commands; any error of one becomes one line on stderr and an exit code."""
-
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> Any:
-        """Run a command and exit with its code; never print a traceback."""
-        given = list(sys.argv[1:] if args is None else args)
-        options = given[: given.index("--")] if "--" in given else given
-        as_json = "--json" in options
-        try:
-            code = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-        except BrokenPipeError:
-            _silence()
-            code = FAILED
-        except Exception as error:  # noqa: BLE001 -- a person gets one line, never a traceback
-            if os.environ.get("DOSSIER_DEBUG") == "1":
-                traceback.print_exc()
-            problem = _usage(error) or explain(error)
-            report(problem, as_json=as_json)
-            code = problem.code
-        if standalone_mode:
-            sys.exit(code if isinstance(code, int) else 0)
-        return code
-
-
-def _usage(error: Exception) -> CommandError | None:
-    if isinstance(error, typer.Abort):
-        return CommandError("aborted; nothing changed")
-    if not isinstance(error, ClickException):
-        return None
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "dossier"
-    return BadUsageError(error.format_message().rstrip("."), fix=f"see `{command} --help`")
-
-
-def _silence() -> None:
-    """Keep the interpreter from flushing to a closed pipe (Python docs, "Note on SIGPIPE")."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
+from cli.commands import Call, Group, command, group
+from cli.errors import BadUsageError
+from cli.output import clean_logs
 
 app = typer.Typer(
     name="dossier",
-    cls=Commands,
+    cls=Group,
     help="Send documents to your document-processing vendor, and get every result in your own S3 bucket.",
     epilog="Exit codes: 0 done, 1 the case or the operation failed, 2 bad usage, 3 not finished in time, "
     "4 an operator has to answer first. `dossier COMMAND --help` explains a command.",
@@ -80,21 +22,73 @@ app = typer.Typer(
     rich_markup_mode=None,
     invoke_without_command=True,
 )
-secrets_app = typer.Typer(name="secrets", help="The connections' keys, in Secrets Manager.", rich_markup_mode=None)
-app.add_typer(secrets_app)
-sandbox_app = typer.Typer(name="sandbox", help="The sandbox of the vendors on this machine.", rich_markup_mode=None)
-fault_app = typer.Typer(name="fault", help="Make the sandbox fail on purpose.", rich_markup_mode=None)
-sandbox_app.add_typer(fault_app)
-app.add_typer(sandbox_app)
+secrets_app = group(app, "secrets", "The connections' keys, in Secrets Manager.")
+sandbox_app = group(app, "sandbox", "The sandbox of the vendors on this machine.")
+fault_app = group(sandbox_app, "fault", "Make the sandbox fail on purpose.")
 
-Connection = Annotated[str, typer.Argument(metavar="CONNECTION")]
-Reference = Annotated[str, typer.Argument(metavar="REFERENCE")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, for programs.")]
-Local = Annotated[bool, typer.Option("--local", help="Use only the local AWS.")]
-Stage = Annotated[
-    str | None, typer.Option("--stage", help="Use this stage in the AWS account, even if the local AWS is up.")
+
+# Typer calls these with a value before the command runs: what is wrong on this machine is reported before AWS is asked.
+
+
+def _input(path: Path | None) -> Path | None:
+    if path is not None and str(path) != "-":
+        from cli.files import require
+
+        require(path, regular=False)
+    return path
+
+
+def _files(given: list[str] | None) -> list[str] | None:
+    for each in given or ():
+        from cli.files import is_uri, require
+
+        if not is_uri(each):
+            require(Path(each))
+    return given
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise BadUsageError(f"{path} is not a folder")
+    return path
+
+
+def _moment(text: str | None) -> str | None:
+    if text is not None:
+        from cli.deliveries import moment_of
+
+        moment_of(text)
+    return text
+
+
+def _verdict(text: str | None) -> str | None:
+    from cli.deliveries import require_verdict
+
+    return require_verdict(text)
+
+
+def _statuses(text: str | None) -> str | None:
+    from cli.status import statuses_of
+
+    statuses_of(text)
+    return text
+
+
+Connection = Annotated[
+    str, typer.Argument(metavar="CONNECTION", help="The connection's name; `dossier outputs` lists all.")
 ]
-AtConnection = Annotated[str | None, typer.Option("--connection", help="The case's connection.")]
+OnlyConnection = Annotated[str | None, typer.Option(metavar="CONNECTION", help="Only this connection.")]
+Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help="The case's reference.")]
+AtConnection = Annotated[
+    str | None,
+    typer.Option(metavar="CONNECTION", help="The case's connection, if several have a case of that reference."),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", callback=_moment, help="Only since then: 30m, 2h, 3d (ago), or 2026-01-31T12:00."),
+]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")]
+Timeout = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most.")]
 
 
 def _version(wanted: bool) -> None:
@@ -117,51 +111,54 @@ def dossier(
         print(context.get_help())
 
 
-def _target(*, local: bool, stage: str | None) -> Target:
-    from cli import target
-
-    return target.find(local=local, stage=stage)
-
-
-@app.command()
+@command(app, stages=False)
 def up(
-    connections: Annotated[Path | None, typer.Option(help="The connections file to deploy.")] = None,
+    call: Call,
+    connections: Annotated[Path | None, typer.Option(metavar="FILE", help="The connections file to deploy.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Delete all local cases and files first.")] = False,
-    as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- always local
 ) -> None:
     """Start the local AWS and the sandbox of the vendors, and deploy."""
     from cli import local as here
 
-    here.up(Output(as_json=as_json), connections=connections, reset=reset)
+    here.up(call.out, connections=connections, reset=reset)
 
 
-@app.command()
-def down(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- always local
+@command(app, stages=False)
+def down(call: Call) -> None:
     """Stop the local AWS and the sandbox; cases and files stay for the next `dossier up`."""
     from cli import local as here
 
-    here.down(Output(as_json=as_json))
+    here.down(call.out)
 
 
-@app.command()
-def outputs(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+@command(app)
+def outputs(call: Call) -> None:
     """Show the deployment's webhook URLs, bucket and state machine."""
     from cli import local as here
 
-    here.outputs(Output(as_json=as_json), _target(local=local, stage=stage))
+    here.outputs(call.out, call.where)
 
 
-@secrets_app.command("set")
-def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
+@command(secrets_app, "set")
+def secrets_set(
+    call: Call,
     connection: Connection,
     from_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Read the API key, then one webhook secret a line; - is standard input."),
+        typer.Option(
+            metavar="FILE",
+            callback=_input,
+            help="Read the API key, then one webhook secret a line; - is standard input.",
+        ),
     ] = None,
-    api_key: Annotated[str | None, typer.Option(help="The vendor's API key. It stays in the shell's history.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The vendor's API key. It stays in the shell's history.")
+    ] = None,
     webhook_secret: Annotated[
-        list[str] | None, typer.Option(help="A webhook secret; the current one first, then any that is still valid.")
+        list[str] | None,
+        typer.Option(
+            metavar="SECRET", help="A webhook secret; the current one first, then any that is still valid. Repeatable."
+        ),
     ] = None,
     apply_refused: Annotated[
         bool | None,
@@ -170,9 +167,6 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Ask the vendor whether it accepts the new API key.")
     ] = True,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """Store a connection's secret. On a terminal, the command asks for it; otherwise it reads standard input.
 
@@ -181,8 +175,8 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
     from cli import secrets
 
     secrets.put(
-        Output(as_json=as_json),
-        _target(local=local, stage=stage),
+        call.out,
+        call.where,
         connection,
         api_key=api_key,
         webhook_secrets=webhook_secret or [],
@@ -192,59 +186,70 @@ def secrets_set(  # noqa: PLR0917 -- a command line is its parameters
     )
 
 
-@fault_app.command("list")
-def fault_list(as_json: Json = False, local: Local = False) -> None:  # noqa: ARG001 -- always local
+@command(fault_app, "list", stages=False)
+def fault_list(call: Call) -> None:
     """List every fault, its effect, and the rates that are set."""
     from cli import sandbox
 
-    sandbox.list_faults(Output(as_json=as_json))
+    sandbox.list_faults(call.out)
 
 
-@fault_app.command("set")
+@command(fault_app, "set", stages=False)
 def fault_set(  # noqa: PLR0917 -- a command line is its parameters
-    name: Annotated[str, typer.Argument(metavar="FAULT")],
-    rate: Annotated[float, typer.Option(min=0, max=1, help="How often: 1 is always.")] = 1.0,
-    vendor: Annotated[str | None, typer.Option(help="Only at this vendor.")] = None,
-    operation: Annotated[str | None, typer.Option(help="Only at this operation, such as upload or status.")] = None,
-    times: Annotated[int | None, typer.Option(min=0, help="How many times at most.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="The length of the pause or the delay.")] = None,
+    call: Call,
+    name: Annotated[
+        str, typer.Argument(metavar="FAULT", help="The fault's name; `dossier sandbox fault list` lists all.")
+    ],
+    rate: Annotated[float, typer.Option(min=0, max=1, metavar="RATE", help="How often: 1 is always.")] = 1.0,
+    vendor: Annotated[str | None, typer.Option(metavar="VENDOR", help="Only at this vendor.")] = None,
+    operation: Annotated[
+        str | None, typer.Option(metavar="OPERATION", help="Only at this operation, such as upload or status.")
+    ] = None,
+    times: Annotated[int | None, typer.Option(min=0, metavar="N", help="How many times at most.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The length of the pause or the delay.")
+    ] = None,
     status: Annotated[
-        int | None, typer.Option(min=200, max=599, help="The HTTP status, for faults that answer with one.")
+        int | None,
+        typer.Option(min=200, max=599, metavar="STATUS", help="The HTTP status, for faults that answer with one."),
     ] = None,
-    form: Annotated[str | None, typer.Option(help="The form, for faults that have several.")] = None,
+    form: Annotated[str | None, typer.Option(metavar="FORM", help="The form, for faults that have several.")] = None,
     when: Annotated[
-        str | None, typer.Option(help="before or after the request's work, for html and stray_status.")
+        str | None,
+        typer.Option(metavar="WHEN", help="before or after the request's work, for html and stray_status."),
     ] = None,
-    as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- always local
 ) -> None:
     """Switch a fault on."""
     from cli import sandbox
 
     rule = {"rate": rate, "vendor": vendor, "operation": operation, "times": times, "seconds": seconds}
-    sandbox.set_fault(Output(as_json=as_json), name, {**rule, "status": status, "form": form, "when": when})
+    sandbox.set_fault(call.out, name, {**rule, "status": status, "form": form, "when": when})
 
 
-@fault_app.command("clear")
+@command(fault_app, "clear", stages=False)
 def fault_clear(
-    name: Annotated[str | None, typer.Argument(metavar="[FAULT]")] = None,
-    as_json: Json = False,
-    local: Local = False,  # noqa: ARG001 -- always local
+    call: Call,
+    name: Annotated[str | None, typer.Argument(metavar="[FAULT]", help="The fault's name; without it, all.")] = None,
 ) -> None:
     """Switch off one fault, or all."""
     from cli import sandbox
 
-    sandbox.clear_faults(Output(as_json=as_json), name)
+    sandbox.clear_faults(call.out, name)
 
 
-@app.command()
+@command(app)
 def submit(  # noqa: PLR0917 -- a command line is its parameters
+    call: Call,
     connection: Connection,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE|URL", help="Files, s3:// objects, or https:// if the vendor reads URLs."),
+        typer.Argument(
+            metavar="[FILE|URL]...", callback=_files, help="Files, s3:// objects, or https:// if the vendor reads URLs."
+        ),
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Your own name for the case.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="Your own name for the case; by default made of the files.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -253,7 +258,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
             "types and effects.",
         ),
     ] = None,
-    case_id: Annotated[str | None, typer.Option(help="The vendor's case to append to, or to collect.")] = None,
+    case_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The vendor's case to append to, or to collect.")
+    ] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="D", help="How long to wait for the vendor: seconds, or 90m, 12h, 3d.")
     ] = None,
@@ -262,11 +269,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         bool, typer.Option("--allow-duplicates", help="Send a file even if the case has the same bytes already.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="With --wait: the most seconds to wait (default 3600).")
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most (default 3600)."),
     ] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """Submit files as one case; `dossier vendor CONNECTION` lists the vendor's options."""
     from cli import submit as here
@@ -275,8 +280,8 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         raise BadUsageError("--timeout needs --wait", fix="add --wait, or leave --timeout out")
 
     here.submit(
-        Output(as_json=as_json),
-        _target(local=local, stage=stage),
+        call.out,
+        call.where,
         connection,
         files or [],
         reference=reference,
@@ -289,82 +294,79 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     )
 
 
-@app.command()
-def example(connection: Connection, as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+@command(app)
+def example(call: Call, connection: Connection) -> None:
     """Print a complete execution input for a connection, ready to paste, and the ways to start it."""
     from cli import example as here
 
-    here.example(Output(as_json=as_json), _target(local=local, stage=stage), connection)
+    here.example(call.out, call.where, connection)
 
 
-@app.command()
+@command(app)
 def collect(
+    call: Call,
     connection: Connection,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="The vendor's cases, documents or jobs.")
     ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="All that the account lists since then: 30m, 2h, 3d or a time.")
+    since: Since = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="Your own name for the case; only with one id.")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Your own name for the case; only with one id.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
-    """Collect cases and documents that Dossier did not submit, or a batch by its job."""
+    """Collect cases and documents that Dossier did not submit, or a batch by its job.
+
+    With --since, collect all that the vendor's account lists since then.
+    """
     from cli import collect as here
 
-    where = _target(local=local, stage=stage)
-    here.collect(Output(as_json=as_json), where, connection, ids or [], since=since, reference=reference)
+    here.collect(call.out, call.where, connection, ids or [], since=since, reference=reference)
 
 
-@app.command()
+@command(app)
 def status(
-    words: Annotated[list[str], typer.Argument(metavar="REFERENCE")],
+    call: Call,
+    words: Annotated[list[str], typer.Argument(metavar="REFERENCE", help="The case's reference.")],
     connection: AtConnection = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """Show the state of a case."""
     from cli import status as here
 
-    reference, at = _one_case(words, connection)
-    here.status(Output(as_json=as_json), _target(local=local, stage=stage), reference, at)
-
-
-def _one_case(words: Sequence[str], connection: str | None) -> tuple[str, str | None]:
-    """Return reference and connection; the ``CONNECTION REFERENCE`` of earlier versions works too."""
+    # `dossier status CONNECTION REFERENCE` is the grammar of earlier versions.
     if len(words) > 2 or (len(words) == 2 and connection is not None):
         raise BadUsageError(
             "give one REFERENCE, and its connection with --connection", fix="see `dossier status --help`"
         )
-    return words[-1], words[0] if len(words) == 2 else connection
+    here.status(call.out, call.where, words[-1], words[0] if len(words) == 2 else connection)
 
 
-@app.command("list")
-def list_cases(  # noqa: PLR0917 -- a command line is its parameters
-    connection: Annotated[str | None, typer.Option(help="Only cases of this connection.")] = None,
+@command(app, "list")
+def list_cases(
+    call: Call,
+    connection: OnlyConnection = None,
     status: Annotated[
-        str | None, typer.Option(metavar="S[,S...]", help="Only cases with this status, or one of these.")
+        str | None,
+        typer.Option(
+            metavar="S[,S...]",
+            callback=_statuses,
+            help="Only cases with one of these statuses: accepted, uploading, waiting, processing, downloading, "
+            "needs_attention, completed, completed_with_failures, failed, uploaded, cancelled, waiting_for_files.",
+        ),
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
+    since: Since = None,
     review: Annotated[bool, typer.Option("--review", help="Only cases that a person should look at.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Limit = 50,
     everything: Annotated[bool, typer.Option("--all", help="All of them, without --limit.")] = False,
     after: Annotated[
         str | None, typer.Option(metavar="CURSOR", help="Only cases after the one with this cursor.")
     ] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """List cases, latest submitted first."""
     from cli import status as here
 
     here.cases(
-        Output(as_json=as_json),
-        _target(local=local, stage=stage),
+        call.out,
+        call.where,
         connection=connection,
         status=status,
         since=since,
@@ -374,71 +376,58 @@ def list_cases(  # noqa: PLR0917 -- a command line is its parameters
     )
 
 
-@app.command()
-def export(
-    connection: Annotated[str | None, typer.Option(help="Only cases of this connection.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
-) -> None:
+@command(app)
+def export(call: Call, connection: OnlyConnection = None, since: Since = None) -> None:
     """Print the fields of finished cases as CSV, one row a field: dossier export > fields.csv."""
     from cli import export as here
 
-    here.export(Output(as_json=as_json), _target(local=local, stage=stage), connection=connection, since=since)
+    here.export(call.out, call.where, connection=connection, since=since)
 
 
-@app.command()
+@command(app)
 def fetch(
+    call: Call,
     reference: Reference,
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", callback=_folder, help="The folder, which may be new.")],
     connection: AtConnection = None,
     documents: Annotated[bool, typer.Option("--documents", help="Download the submitted documents too.")] = False,
-    revision: Annotated[int | None, typer.Option(min=1, help="This revision instead of the latest.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    revision: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="This revision instead of the latest.")
+    ] = None,
 ) -> None:
     """Download a case's results to a folder."""
     from cli import fetch as here
 
-    where, out = _target(local=local, stage=stage), Output(as_json=as_json)
-    here.fetch(out, where, reference, directory, connection=connection, documents=documents, revision=revision)
+    here.fetch(
+        call.out, call.where, reference, directory, connection=connection, documents=documents, revision=revision
+    )
 
 
-@app.command()
+@command(app)
 def refresh(
+    call: Call,
     reference: Reference,
     connection: AtConnection = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is collected.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 600,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    timeout: Timeout = 600,
 ) -> None:
     """Collect an ended case again; if the vendor has changed it, the change becomes its next revision."""
     from cli import refresh as here
 
-    where = _target(local=local, stage=stage)
-    here.refresh(Output(as_json=as_json), where, reference, connection=connection, wait=wait, timeout=timeout)
+    here.refresh(call.out, call.where, reference, connection=connection, wait=wait, timeout=timeout)
 
 
-@app.command()
-def cancel(
-    reference: Reference,
-    connection: AtConnection = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
-) -> None:
+@command(app)
+def cancel(call: Call, reference: Reference, connection: AtConnection = None) -> None:
     """End a case, keep its data, and list the documents that the vendor may still bill."""
     from cli import cancel as here
 
-    here.cancel(Output(as_json=as_json), _target(local=local, stage=stage), reference, connection=connection)
+    here.cancel(call.out, call.where, reference, connection=connection)
 
 
-@app.command()
-def resolve(  # noqa: PLR0917 -- a command line is its parameters
+@command(app)
+def resolve(
+    call: Call,
     reference: Reference,
     retry: Annotated[
         bool, typer.Option("--retry", help="Retry the request (only if the vendor did not receive it).")
@@ -448,24 +437,25 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
     force: Annotated[bool, typer.Option("--force", help="With --use: accept ID even if its name differs.")] = False,
     connection: AtConnection = None,
     question: Annotated[str | None, typer.Option(metavar="WHAT", help="Which question, if several are open.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """Answer a case that needs attention: --retry, --use ID or --give-up; without one, show its questions."""
     from cli import resolve as here
 
     answer = here.Answer.of(retry=retry, use=use, give_up=give_up, force=force)
-    where = _target(local=local, stage=stage)
-    here.resolve(Output(as_json=as_json), where, reference, answer, connection=connection, what=question)
+    here.resolve(call.out, call.where, reference, answer, connection=connection, what=question)
 
 
-@app.command()
-def redrive(  # noqa: PLR0917 -- a command line is its parameters
-    references: Annotated[list[str] | None, typer.Argument(metavar="[REFERENCE]...")] = None,
-    connection: Annotated[str | None, typer.Option(help="Only this connection's cases and dead letters.")] = None,
+@command(app)
+def redrive(
+    call: Call,
+    references: Annotated[
+        list[str] | None, typer.Argument(metavar="[REFERENCE]...", help="Only these cases; dismissed ones too.")
+    ] = None,
+    connection: OnlyConnection = None,
     cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Only causes that contain this text.")] = None,
-    reference: Annotated[list[str] | None, typer.Option(help="Only this case.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(metavar="REFERENCE", help="Only this case. Repeatable.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show them, and send nothing back.")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask. Rejected cases also need --cause or a reference.")
@@ -473,16 +463,13 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
     dismiss: Annotated[
         bool, typer.Option("--dismiss", help="Take them off this list for good, and delete dead letters.")
     ] = False,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
 ) -> None:
     """Show failed cases and dead letters by cause, and resume them where they stopped."""
     from cli import redrive as here
 
     here.redrive(
-        Output(as_json=as_json),
-        _target(local=local, stage=stage),
+        call.out,
+        call.where,
         connection=connection,
         cause=cause,
         references=[*(references or []), *(reference or [])],
@@ -492,88 +479,86 @@ def redrive(  # noqa: PLR0917 -- a command line is its parameters
     )
 
 
-@app.command()
+@command(app)
 def deliveries(
-    connection: Annotated[str | None, typer.Option(help="Only deliveries of this connection.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="Only this verdict, such as accepted or refused.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 2h, 3d or 2026-01-31T12:00.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    call: Call,
+    connection: OnlyConnection = None,
+    verdict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERDICT",
+            callback=_verdict,
+            help='Only this verdict: accepted, refused, replayed (refused, and applied later), or "not ours".',
+        ),
+    ] = None,
+    limit: Limit = 50,
+    since: Since = None,
 ) -> None:
     """List webhook deliveries, latest first."""
     from cli import deliveries as here
 
-    where = _target(local=local, stage=stage)
-    here.deliveries(Output(as_json=as_json), where, connection=connection, verdict=verdict, limit=limit, since=since)
+    here.deliveries(call.out, call.where, connection=connection, verdict=verdict, limit=limit, since=since)
 
 
-@app.command()
+@command(app)
 def replay(
-    words: Annotated[list[str], typer.Argument(metavar="ID|KEY...")],
-    connection: Annotated[str | None, typer.Option(help="The deliveries' connection.")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    call: Call,
+    words: Annotated[
+        list[str], typer.Argument(metavar="ID|KEY...", help="Deliveries by id, as `dossier deliveries` prints it.")
+    ],
+    connection: OnlyConnection = None,
 ) -> None:
     """Verify stored webhook deliveries, and apply them again."""
     from cli import replay as here
 
-    here.replay(Output(as_json=as_json), _target(local=local, stage=stage), words, connection=connection)
+    here.replay(call.out, call.where, words, connection=connection)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def vendor(
+    call: Call,
     context: typer.Context,
     connection: Connection,
-    operation: Annotated[str | None, typer.Argument(metavar="[OPERATION ...]")] = None,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    operation: Annotated[
+        str | None, typer.Argument(metavar="[OPERATION ...]", help="The operation, and its arguments.")
+    ] = None,
 ) -> None:
     """Send one request to a connection's vendor; without OPERATION, list operations and the options of a case."""
     from cli import vendor as here
 
-    here.ask(Output(as_json=as_json), _target(local=local, stage=stage), connection, operation, context.args)
+    here.ask(call.out, call.where, connection, operation, context.args)
 
 
-@app.command()
+@command(app)
 def drain(
+    call: Call,
     park: Annotated[bool, typer.Option("--park", help="End waiting cases; `dossier redrive` resumes them.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Let new cases start again.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until no case is under way.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 3600,
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    timeout: Timeout = 3600,
 ) -> None:
     """Stop new cases and show the ones under way, before you destroy the stack."""
     from cli import drain as here
 
-    where = _target(local=local, stage=stage)
-    here.drain(Output(as_json=as_json), where, park=park, stop=stop, wait=wait, timeout=timeout)
+    here.drain(call.out, call.where, park=park, stop=stop, wait=wait, timeout=timeout)
 
 
-@app.command()
+@command(app)
 def policy(
-    role: Annotated[str, typer.Argument(metavar="user|operator|deployer")],
-    as_json: Json = False,
-    local: Local = False,
-    stage: Stage = None,
+    call: Call, role: Annotated[str, typer.Argument(metavar="ROLE", help="user, operator or deployer.")]
 ) -> None:
     """Print the least-privilege IAM policy of a role for this stage, as `aws iam create-policy` takes it."""
     from cli import policy as here
 
-    here.policy(Output(as_json=as_json), role, lambda: _target(local=local, stage=stage), stage=stage)
+    here.policy(call.out, role, lambda: call.where, stage=call.stage)
 
 
-@app.command()
-def doctor(as_json: Json = False, local: Local = False, stage: Stage = None) -> None:
+@command(app)
+def doctor(call: Call) -> None:
     """Check keys, URLs, permissions and webhook set-up, and say how to fix each problem."""
     from cli import doctor as here
 
-    here.doctor(Output(as_json=as_json), lambda: _target(local=local, stage=stage))
+    here.doctor(call.out, lambda: call.where)
 
 
 def main() -> None:

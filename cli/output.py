@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cli.errors import CommandError
-from cli.text import LONGEST_QUESTION, clean, to_json
+from cli.text import LONGEST_QUESTION, clean, local, to_json
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How a formula begins, blanks and the wide forms of the signs included: some spreadsheets read them so."""
@@ -25,7 +25,7 @@ class Output:
 
     def progress(self, line: str) -> None:
         """Print a line of progress, which is never part of the result."""
-        print(clean(line), file=sys.stderr, flush=True)
+        print(local(clean(line)), file=sys.stderr, flush=True)
 
     def document(self, value: Any) -> None:
         """Print the result for programs, if ``--json`` is set."""
@@ -127,7 +127,14 @@ class _Clean(logging.Formatter):
 
 
 def report(problem: CommandError, *, as_json: bool) -> None:
-    """Report why a command failed: one line on stderr, and with ``as_json`` a document on stdout."""
+    """Report why a command failed: a line on stderr, and with ``as_json`` a document on stdout.
+
+    Details that are indented are what another program printed: they come before the line. Others are more errors, and
+    come after it. People read times as their clock has them; programs read them as they are stored.
+    """
     if as_json:
         print(to_json(problem.as_json()))
-    print(f"dossier: {problem.line}", file=sys.stderr)
+    before = [each for each in problem.details if each.startswith(" ")]
+    after = [each for each in problem.details if not each.startswith(" ")]
+    for line in (*before, f"dossier: {problem.line}", *after):
+        print(local(clean(line)), file=sys.stderr)

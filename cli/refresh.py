@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from cli.errors import CommandError, NotFinishedError
+from cli.errors import CommandError, InterruptedCommandError, NotFinishedError
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
@@ -40,15 +40,20 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
     number, asked = before.number + 1, app.refreshes.find(*names).asked
     arn = app.executions.arn_of(refresh_name(*names, number))
     document = {"connection": names[0], "reference": names[1], "execution_arn": arn, "before": case.record.standing}
+    look = f"dossier status {reference} --connection {names[0]}"
     if not wait:
         out.document({**document, "revision": None})
-        out.pairs([("execution", arn), ("follow it", f"dossier status {reference} --connection {names[0]}")])
+        out.pairs([("execution", arn), ("follow it", look)])
         return
     until = time.monotonic() + timeout
-    while not _is_done(found := app.refreshes.find(*names), number, asked):
-        if time.monotonic() >= until:
-            raise NotFinishedError(f"case {reference} is being collected: see execution {arn}", document=document)
-        time.sleep(_LOOK)
+    try:
+        while not _is_done(found := app.refreshes.find(*names), number, asked):
+            if time.monotonic() >= until:
+                raise NotFinishedError(f"case {reference} is being collected: see execution {arn}", document=document)
+            time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        message = f"interrupted: case {reference} is being collected, and that continues"
+        raise InterruptedCommandError(message, fix=f"follow it with `{look}`") from None
     if found.error:
         raise CommandError(f"case {reference} could not be collected again: {found.error}")
     record = app.cases.get(*names).record

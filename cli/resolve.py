@@ -64,17 +64,20 @@ class Answer:
 def resolve(
     out: Output, where: Target, reference: str, answer: Answer, *, connection: str | None, what: str | None
 ) -> None:
-    """Answer a case's open question; look an id up at the vendor before anything is stored.
+    """Answer a case's open question; look an id up at the vendor before anything is stored. Without an answer, show it.
 
     Raises:
-        BadUsageError: no answer is given (the questions are printed); several questions are open and none is named; or
-            the named one is not open.
+        BadUsageError: several questions are open and none is named; or the named one is not open.
         CommandError: no question is open, the id does not fit, or the execution no longer waits for the answer.
 
     """
     case = find(where, reference, connection)
     if answer.kind == "ask":
-        raise _asked(out, case)
+        if not case.questions:
+            raise _no_question(case)
+        out.document(describe(case))
+        show_questions(out, case)
+        return
     question = _question(case, what)
     if answer.kind == "give_up":
         _give_up(where, case, question)
@@ -106,14 +109,6 @@ def _question(case: Case, what: str | None) -> Question:
     if found is None:
         raise BadUsageError(f'case {reference} has no open question "{what}": use one of {open_ones}')
     return found
-
-
-def _asked(out: Output, case: Case) -> CommandError:
-    """Print the open questions and how to answer each; return the error that ends the command."""
-    if not case.questions:
-        return _no_question(case)
-    show_questions(out, case)
-    return BadUsageError(GIVE_ONE, document=describe(case))
 
 
 def _no_question(case: Case) -> CommandError:

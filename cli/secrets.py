@@ -75,8 +75,9 @@ def put(
         key, secrets = _filled(key, secrets, _lines(from_file, given=bool(key) + bool(secrets)))
         if key is None and not ((secrets or apply_refused) and present["api_key"]):
             raise BadUsageError(
-                f"--api-key is missing: give it, or run `dossier secrets set {connection}` on a terminal, or with the "
-                "key on standard input"
+                "no API key is given",
+                fix=f"run `dossier secrets set {connection}` on a terminal, which asks for it, or with the key on "
+                "standard input (an option would stay in the shell's history)",
             )
     secret = {
         "api_key": (key or present["api_key"]).strip(),

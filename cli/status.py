@@ -29,8 +29,20 @@ _SHOWN = {"name", "document_id", "job_id", "status", "progress", "failed", "erro
 """The fields of a document that `dossier status` prints."""
 
 
-def find(where: Target, reference: str, connection: str | None = None) -> Case:
+def find(
+    where: Target,
+    reference: str,
+    connection: str | None = None,
+    *,
+    waiting: str = "drop the missing files; `dossier list` shows waiting folders",
+) -> Case:
     """Return the case of a reference, at any connection unless one is named.
+
+    Args:
+        where: the deployment.
+        reference: the case's.
+        connection: only its case.
+        waiting: what to do if it is a dropped folder that waits for files, and no case yet.
 
     Raises:
         BadUsageError: an unknown connection, or several connections have a case of that reference.
@@ -43,10 +55,9 @@ def find(where: Target, reference: str, connection: str | None = None) -> Case:
         owners = ", ".join(case.record.connection for case in found)
         raise BadUsageError(f"several connections have a case {reference}: give --connection with one of {owners}")
     drops = (drop for name in names if not found for drop in where.app.cases.waiting_drops(name))
-    waiting = next((drop for drop in drops if drop.reference == reference), None)
-    if waiting is not None:
-        fix = "drop the missing files; `dossier list` shows waiting folders"
-        raise CommandError(f"{reference} is not a case yet, it is {waiting.status.value}: {waiting.reason}", fix=fix)
+    drop = next((drop for drop in drops if drop.reference == reference), None)
+    if drop is not None:
+        raise CommandError(f"{reference} is not a case yet, it is {drop.status.value}: {drop.reason}", fix=waiting)
     if not found:
         raise CommandError(
             f"there is no case {reference} at {' or '.join(names) or 'any connection: none is deployed'}"
@@ -89,7 +100,7 @@ def cases(
         BadUsageError: an unknown connection or status, or an invalid time or cursor.
 
     """
-    wanted = _statuses(status)
+    wanted = statuses_of(status)
     names = where.with_cases(connection)
     begin = None if since is None else iso(moment_of(since))
     newest = newest_of(where, names, begin, after, drops=True)
@@ -232,7 +243,7 @@ def show_questions(out: Output, case: Case) -> None:
             out.line()
         out.line(f"question ({question.what}, {when(question.asked_at, seconds=True)}): {question.text}")
         if question.choices:
-            rows = [(each.id, each.name, each.created) for each in question.choices]
+            rows = [(each.id, each.name, when(each.created or "", seconds=True)) for each in question.choices]
             out.table(("ID", "NAME", "CREATED"), rows)
         for meaning, command in _answers(case, question):
             out.line(f"{meaning}: {command}")
@@ -255,11 +266,6 @@ def resolve_command(case: Case) -> str:
     return (
         f"dossier resolve {record.reference} --connection {record.connection}{which} (--retry | --use ID | --give-up)"
     )
-
-
-def resolve_line(case: Case) -> str:
-    """Return the line that says how to answer a case's open question."""
-    return f"answer it with: {resolve_command(case)}"
 
 
 def _show(out: Output, where: Target, case: Case) -> None:
@@ -352,7 +358,13 @@ def standing(document: Document, *, ended: bool = False) -> str:
     return status if document.progress is None or document.finished else f"{status} ({document.progress} %)"
 
 
-def _statuses(text: str | None) -> list[CaseStatus]:
+def statuses_of(text: str | None) -> list[CaseStatus]:
+    """Return the statuses in a text, which commas separate.
+
+    Raises:
+        BadUsageError: one of them is unknown; names all.
+
+    """
     known = {each.value: each for each in CaseStatus}
     text = text.replace("waiting_for_files", CaseStatus.WAITING_FOR_FILES.value) if text else None
     words = [word.strip() for word in text.split(",")] if text else []

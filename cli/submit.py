@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 import unicodedata
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from cli import watch
 from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError, denied
+from cli.files import is_uri
 from cli.output import Output
 from cli.status import describe
 from cli.target import Target
@@ -57,7 +57,6 @@ _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
 _AT_ONCE = 4
 _STEM = 40
 _ATTEMPTS = 50
-_URI = re.compile(r"(?:https?|s3)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def submit(
     out: Output,
     where: Target,
     connection: str,
-    files: Sequence[str | Path],
+    files: Sequence[str],
     *,
     reference: str | None,
     options: Sequence[str],
@@ -123,11 +122,10 @@ def submit(
         return
     progress = Progress()
     try:
-        _check_files([Path(each) for each in files if not _is_uri(each)])
         parsed = _options(options, declared)
         most = Takes.by(vendors.vendor(settings.vendor), settings).most if settings else None
         sources = [
-            _referred(where, str(each), parsed, most) if _is_uri(each) else _source(Path(each), most) for each in files
+            _referred(where, each, parsed, most) if is_uri(each) else _source(Path(each), most) for each in files
         ]
         if not allow_duplicates:
             sources = _without_duplicates(out, sources)
@@ -160,6 +158,10 @@ def _submit(
     else:
         if found is not None and not found.record.refused:
             raise _refused(conflict(found.record, differences(case, documents, found)), case)
+        try:
+            where.app.cases.require_open()
+        except InvalidCaseError as error:
+            raise _refused(error, case) from None
         data = _stage(out, where, case, digest, sources, progress)
         progress.state = "starting"
         arn, repeated = _start(where, case, digest, data, found)
@@ -220,7 +222,8 @@ def _interrupted(progress: Progress) -> InterruptedCommandError:
         return InterruptedCommandError(
             f"interrupted, nothing was submitted{done}", fix=f"run the same command again to submit it{rest}"
         )
-    look = f"dossier status {case.reference} --connection {case.connection}"
+    names = f"{case.reference} --connection {case.connection}"
+    look = f"dossier status {names}"
     if progress.state == "starting":
         return InterruptedCommandError(
             f"interrupted while case {case.reference} was submitted: it may have started",
@@ -228,22 +231,8 @@ def _interrupted(progress: Progress) -> InterruptedCommandError:
         )
     return InterruptedCommandError(
         f"interrupted: case {case.reference} is submitted, and continues",
-        fix=f"follow it with `{look}`, or end it with `dossier cancel {case.reference}`",
+        fix=f"follow it with `{look}`, or end it with `dossier cancel {names}`",
     )
-
-
-def _check_files(files: Sequence[Path]) -> None:
-    for path in files:
-        if not path.exists():
-            raise BadUsageError(f"there is no file {path}")
-        if not path.is_file():
-            raise BadUsageError(f"{path} is not a regular file")
-        if not os.access(path, os.R_OK):
-            raise BadUsageError(f"{path} cannot be read: permission denied")
-
-
-def _is_uri(given: str | Path) -> bool:
-    return isinstance(given, str) and _URI.match(given) is not None
 
 
 def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most: int | None) -> Source:

@@ -88,7 +88,10 @@ def when(at: str, *, seconds: bool = False) -> str:
     return f"{day}{here:%H:%M:%S}" if seconds else f"{day}{here:%H:%M}"
 
 
-_UTC = re.compile(r"(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d(:\d\d)?) UTC\b|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+_UTC = re.compile(
+    r"(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d(:\d\d)?) UTC\b|(?<![\w/-])\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?![\w/-])"
+)
+"""Times as Dossier writes them: ``10:38 UTC``, with a date or without, and ISO 8601; not those in a key or cursor."""
 
 
 def local(text: str) -> str:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
-
-from botocore.exceptions import ClientError
 
 from cli.errors import CommandError, NeedsAnswerError, NotFinishedError
 from cli.output import Output
-from cli.status import describe, resolve_command, resolve_line, standing
+from cli.status import describe, resolve_command, standing
 from cli.target import Target
 from cli.text import clean, counted, duration, local
 from dossier.models import CaseStatus
@@ -42,12 +38,13 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
     started = time.monotonic()
     names = (case.record.connection, case.record.reference)
     ended_at, looked_at = None, started
-    with _progress(out) as progress, _note_on_interrupt(out, names):
+    with _progress(out) as progress:
         while not case.record.status.final:
             progress.show(case)
             if case.questions and case.record.status is CaseStatus.NEEDS_ATTENTION:
+                others = f" ({len(case.questions) - 1} more)" if len(case.questions) > 1 else ""
                 raise NeedsAnswerError(
-                    f"case {names[1]} needs attention: {case.questions[0].text}",
+                    f"case {names[1]} needs attention: {case.questions[0].text}{others}",
                     fix=f"run `{resolve_command(case)}`",
                     document=describe(case),
                 )
@@ -70,27 +67,13 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
     return case
 
 
-@contextmanager
-def _note_on_interrupt(out: Output, names: tuple[str, str]) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        out.progress(f"the case continues: see `dossier status {names[1]} --connection {names[0]}`")
-        raise
-
-
 def ended_badly(where: Target, arn: str) -> tuple[str, str] | None:
     """Return error name and reason of an execution that ended without success; None for any other."""
-    try:
-        answer = where.session.client("stepfunctions").describe_execution(executionArn=arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return None
-        raise
-    if answer["status"] not in _BAD_ENDS:
+    found = where.app.executions.describe(arn)
+    if found is None or found.status not in _BAD_ENDS:
         return None
-    name = answer.get("error") or _BAD_ENDS[answer["status"]]
-    return name, reason_of(answer.get("cause") or "") or name
+    name = found.error or _BAD_ENDS[found.status]
+    return name, reason_of(found.cause) or name
 
 
 def _pause(elapsed: float) -> float:
@@ -121,7 +104,6 @@ class PlainProgress:
     def __init__(self, out: Output) -> None:
         self._out = out
         self._last = ""
-        self._asked: set[str] = set()
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -135,7 +117,6 @@ class PlainProgress:
         if line != self._last:
             self._out.progress(line)
             self._last = line
-        _questions(case, self._asked, self._out.progress)
 
 
 class LiveProgress:
@@ -144,7 +125,6 @@ class LiveProgress:
     def __init__(self, out: Output) -> None:
         self._out = out
         self._started = time.monotonic()
-        self._asked: set[str] = set()
         self._case: Case | None = None
         self._live: Live | None = None
 
@@ -167,11 +147,6 @@ class LiveProgress:
         self._case = case
         if self._live is not None:
             self._live.refresh()
-            _questions(case, self._asked, self._print)
-
-    def _print(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(clean(line), markup=False, style="yellow")
 
     def _render(self) -> RenderableType:
         from rich.table import Table  # noqa: PLC0415
@@ -190,7 +165,7 @@ class LiveProgress:
 def _line(case: Case) -> str:
     record = case.record
     parts = [f"{record.reference}: {record.status.value}", record.note or _count(case)]
-    if record.status is not CaseStatus.NEEDS_ATTENTION:  # there the reason is the question, which is printed by itself
+    if record.status is not CaseStatus.NEEDS_ATTENTION:  # there the reason is the question, which ends the command
         parts.append(record.reason or "")
     return clean(local(", ".join(filter(None, parts))))
 
@@ -203,12 +178,3 @@ def _count(case: Case) -> str:
     if case.record.status is CaseStatus.WAITING:
         return f"{sum(each.finished for each in case.documents)} of {whole} read"
     return ""
-
-
-def _questions(case: Case, asked: set[str], say: Callable[[str], None]) -> None:
-    """Print each question once, with the command that answers it."""
-    for question in case.questions:
-        if question.token not in asked:
-            asked.add(question.token)
-            say(f"question ({question.what}): {question.text}")
-            say(resolve_line(case))

@@ -13,7 +13,7 @@ import boto3
 from dossier.connections import load_toml
 from dossier.errors import ConfigurationError
 from dossier.settings import Connection
-from local.deploy import REGION
+from local.deploy import ACCESS_KEY, REGION, SECRET_KEY
 from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError, Outputs
 
 DEFAULT = ROOT / "connections.toml"
@@ -82,8 +82,8 @@ def connect(home: Home, connections: list[Connection], found: Outputs) -> None:
         "secretsmanager",
         endpoint_url=found.endpoint_url,
         region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the local AWS accepts any
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
     )
     for connection in connections:
         account = accounts.get(connection.vendor)

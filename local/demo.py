@@ -66,14 +66,15 @@ def show(references: dict[str, str]) -> None:
     import boto3  # noqa: PLC0415
 
     from local.control import outputs  # noqa: PLC0415 -- only once it is up
+    from local.deploy import ACCESS_KEY, SECRET_KEY  # noqa: PLC0415
 
     found = outputs()
     s3 = boto3.client(
         "s3",
         endpoint_url=found.endpoint_url,
         region_name=found.region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 -- the local AWS accepts any
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
     )
     table = Table(title=f"Files in s3://{found.bucket}", title_justify="left")
     for column in ("connection", "file", "bytes"):

@@ -13,6 +13,8 @@ from local.processes import kill_group
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+ACCESS_KEY, SECRET_KEY = "test", "test"
+"""The credentials of the local AWS's account; it rejects others."""
 _SECONDS = 600
 _LINES = 12
 # Never use the user's own AWS set-up.
@@ -36,8 +38,8 @@ def aws_environment(endpoint_url: str) -> dict[str, str]:
     """Return the variables that point any AWS client at the local AWS, and away from the user's own set-up."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,

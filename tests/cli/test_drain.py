@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.text import when
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
 from tests.records import record
@@ -28,18 +29,33 @@ def busy(dossier: Dossier, invoice: Path) -> Dossier:
 
 
 def test_nothing_new_starts_and_what_is_left_is_shown(busy: Dossier, invoice: Path) -> None:
-    """A case that is submitted meanwhile is refused with a line that says why; its reference stays free."""
+    """A case that is submitted meanwhile is rejected before anything is uploaded, with a line that says why."""
     document = busy.json("drain")
     assert (document["draining"], document["executions"], document["parked"]) == (True, 3, 0)
     assert {each["reference"]: each["status"] for each in document["cases"]} == {
         "INV-1": "waiting", "INV-2": "needs_attention", "INV-3": "uploading"
     }  # fmt: skip
-    busy("submit", "invoices", invoice, "--reference", "INV-4")
-    busy.tick()
-    case = busy.case("invoices", "INV-4").record
-    assert (case.status, case.refused) == (CaseStatus.FAILED, True)
-    assert f"this deployment has been draining since {document['since']}" in str(case.reason)
+    stored, started = list(busy.cloud.app.objects.list("")), len(busy.executions())
+    invoice.write_bytes(invoice.read_bytes() + b"% another")
+    for words in (("submit", "invoices", invoice, "--reference", "INV-4"), ("collect", "claims", "case_1")):
+        result = busy(*words)
+        assert result.exit_code == 1
+        assert f"draining since {when(document['since'], seconds=True)} and starts no new cases" in result.stderr
+        assert f"draining since {document['since']}" in busy.json(*words)["error"]["message"]
+    assert list(busy.cloud.app.objects.list("")) == stored
+    assert len(busy.executions()) == started
     assert busy.answers == {}
+
+
+def test_what_starts_without_the_command_is_rejected_by_accept(busy: Dossier) -> None:
+    """An execution that is started in another way leaves a rejected case, whose reference stays free."""
+    busy("drain")
+    case = {"connection": "claims", "reference": "C-9", "case_id": "case_9"}
+    busy.cloud.app.executions.start("C-9", case)
+    busy.tick()
+    record = busy.case("claims", "C-9").record
+    assert (record.status, record.refused) == (CaseStatus.FAILED, True)
+    assert "this deployment has been draining since" in str(record.reason)
 
 
 def test_what_waits_is_parked(busy: Dossier) -> None:
@@ -65,6 +81,22 @@ def test_it_says_so_when_something_is_left(busy: Dossier) -> None:
     result = busy("drain", "--wait", "--timeout", "0")
     assert result.exit_code == 3
     assert "3 executions left after 0 s: `dossier drain --park` ends waiting cases" in result.stderr
+
+
+def test_ctrl_c_ends_the_wait_alone(busy: Dossier) -> None:
+    """The stage drains on, and the message says so once, with what to run."""
+
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    busy.then = [press]
+    result = busy("drain", "--wait")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == (
+        "dossier: interrupted: no new cases start, and the cases under way continue: wait again with "
+        "`dossier drain --wait`, or let new cases start with `dossier drain --stop`"
+    )
+    assert busy.cloud.app.cases.draining()
 
 
 def test_draining_can_be_stopped(busy: Dossier, invoice: Path) -> None:

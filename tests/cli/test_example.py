@@ -44,6 +44,16 @@ def test_the_printed_input_is_accepted(accepting: Dossier, connection: str) -> N
     assert case.record.options == {"case_title": "Example"}
 
 
+def test_the_printed_input_is_indented_and_its_options_are_explained(accepting: Dossier) -> None:
+    """The input looks as in the README, and programs read what each option does too."""
+    text = accepting("example", "claims").stdout.partition("\n\n")[0]
+    assert text == json.dumps(json.loads(text), indent=2)
+    options = accepting.json("example", "claims")["options"]
+    listed = accepting.json("submit", "claims", "--option", "help")
+    assert options == listed
+    assert all(each["says"] for each in options)
+
+
 def test_the_printed_command_has_the_same_input(accepting: Dossier) -> None:
     """The AWS CLI's command names the state machine, and has the input in one piece for a shell."""
     document = accepting.json("example", "claims")

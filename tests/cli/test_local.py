@@ -77,6 +77,20 @@ def test_a_deployment_that_fails(monkeypatch: pytest.MonkeyPatch, nowhere: None)
     assert json.loads(result.stdout)["error"]["message"] == "cdk deploy failed"
 
 
+def test_the_mistakes_of_a_file_are_reported_in_its_order(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
+    """The first one is the error, the others are below it."""
+    mistakes = [f"connections.toml: [claims] {key}: missing (line {line})" for line, key in enumerate(("a", "b", "c"))]
+
+    def up(**_: Any) -> None:
+        raise LocalError("\n".join(mistakes))
+
+    monkeypatch.setattr(control, "up", up)
+    result = run("up", "--json")
+    assert result.stderr.splitlines() == [f"dossier: {mistakes[0]}", *mistakes[1:]]
+    document = json.loads(result.stdout)
+    assert [document["error"]["message"], *document["details"]] == mistakes
+
+
 def test_down_with_nothing_up(nowhere: None) -> None:
     """Stopping what does not run is fine."""
     result = run("down", "--json")

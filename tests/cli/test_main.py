@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from cli.errors import explain
+from cli.deliveries import VERDICTS
+from cli.errors import CommandError, explain
 from cli.main import app
+from cli.output import report
 from cli.target import Target
-from cli.text import clean, duration, size
+from cli.text import clean, duration, size, when
+from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
 
 COMMANDS = ["up", "down", "outputs", "submit", "status", "list", "fetch", "resolve", "doctor", "secrets"]
@@ -68,6 +78,109 @@ def test_bad_usage_is_one_line(words: list[str]) -> None:
     assert result.stdout == ""
 
 
+def each_command(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the words of each command, and the command."""
+    group = group or get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from each_command(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize("words", [words for words, _ in each_command()], ids=" ".join)
+def test_the_help_shows_what_a_user_types(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Python type, no doubled bracket or brace, and each option with a value names it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, [*words, "--help"]).stdout
+    assert not re.search(r"<[a-z]|\[\[|\]\]|\{|\}|list\[", shown), shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [words for words, _ in each_command()], ids=" ".join)
+def test_an_option_without_its_value_names_the_help_of_its_command(words: tuple[str, ...]) -> None:
+    """Typer's parser does not say which command the error is about."""
+    command = dict(each_command())[words]
+    options = [each.opts[0] for each in command.params if each.opts[0].startswith("-") and not each.is_flag]
+    for option in options:
+        result = CliRunner().invoke(app, [*words, option])
+        assert result.exit_code == 2
+        assert result.stderr == (
+            f"dossier: Option '{option}' requires an argument: see `dossier {' '.join(words)} --help`\n"
+        )
+
+
+def test_the_list_of_commands_has_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns, a sentence goes on in the next line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert "..." not in shown.partition("Commands:")[2]
+    assert "stay for the next `dossier up`." in " ".join(shown.split())
+
+
+def test_a_typo_is_answered_by_two_sentences() -> None:
+    """After a question mark there is no colon."""
+    result = CliRunner().invoke(app, ["lst"])
+    assert result.stderr == "dossier: No such command 'lst'. Did you mean 'list'? see `dossier --help`\n"
+
+
+def test_the_help_names_what_is_accepted() -> None:
+    """The verdicts and the statuses in the help are those that the commands take."""
+    shown = " ".join(CliRunner().invoke(app, ["deliveries", "--help"]).stdout.replace('"', "").split())
+    assert all(each in shown.partition("--verdict VERDICT")[2].partition("--limit")[0] for each in VERDICTS)
+    shown = " ".join(CliRunner().invoke(app, ["list", "--help"]).stdout.split())
+    listed = shown.partition("one of these statuses: ")[2].partition(".")[0].replace("- ", "-").split(", ")
+    assert sorted(listed) == sorted(each.value.replace(" ", "_") for each in CaseStatus)
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("submit", "invoices", "nofile.pdf"), "there is no file nofile.pdf"),
+        (("submit", "invoices", "https://a.example/b.pdf", "{folder}"), "give its files, such as {folder}/*"),
+        (("submit", "invoices", "--timeout", "9"), "--timeout needs --wait"),
+        (("secrets", "set", "invoices", "--from-file", "nofile"), "there is no file nofile"),
+        (("secrets", "set", "invoices", "--from-file", "{folder}"), "is not a regular file but a folder: give a file"),
+        (("fetch", "INV-1", __file__), "is not a folder"),
+        (("list", "--status", "done"), 'unknown status "done"'),
+        (("list", "--since", "soon"), '"soon" is not a time'),
+        (("export", "--since", "soon"), '"soon" is not a time'),
+        (("collect", "claims", "--since", "soon"), '"soon" is not a time'),
+        (("deliveries", "--since", "soon"), '"soon" is not a time'),
+        (("deliveries", "--verdict", "good"), 'unknown verdict "good"'),
+        (("resolve", "INV-1", "--retry", "--give-up"), "give one of"),
+        (("policy", "boss"), 'there is no role "boss"'),
+    ],
+)
+def test_what_is_wrong_here_is_reported_before_aws_is_asked(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """On a machine without credentials and Region, the error is about the user's own words and files."""
+    result = CliRunner().invoke(app, [each.replace("{folder}", str(tmp_path)) for each in words])
+    assert result.exit_code == 2
+    assert message.replace("{folder}", str(tmp_path)) in result.stderr
+
+
+def test_a_pipe_is_a_file_to_read_a_secret_from(dossier: Dossier, tmp_path: Path) -> None:
+    """``--from-file <(vault read …)`` names a pipe: it is not regular, and can be read once."""
+    fifo = tmp_path / "secret"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=("k1\n",))
+    writer.start()
+    assert dossier("secrets", "set", "claims", "--from-file", fifo).exit_code == 0
+    writer.join()
+
+
+def test_times_in_messages_are_those_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error has them local and short, its document as they are stored; a cursor stays as it is."""
+    at = "2001-01-31T12:00:00.123Z"
+    report(CommandError(f"submitted {at}", fix=f"--after {at}/invoices/INV-1"), as_json=True)
+    said = capsys.readouterr()
+    assert said.err == f"dossier: submitted {when(at, seconds=True)}: --after {at}/invoices/INV-1\n"
+    assert json.loads(said.out)["error"]["message"] == f"submitted {at}"
+
+
 def test_bad_usage_for_programs() -> None:
     """With --json an error is a document as well, wherever the option stands."""
     result = CliRunner().invoke(app, ["list", "--json", "--limit", "none"])
@@ -99,7 +212,9 @@ def test_interrupting_is_not_an_error(dossier: Dossier, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Target, "outputs", interrupted)
-    assert dossier("outputs").exit_code == 130
+    result = dossier("outputs")
+    assert (result.exit_code, result.stderr) == (130, "dossier: interrupted\n")
+    assert dossier.json("outputs")["error"]["type"] == "InterruptedCommandError"
 
 
 @pytest.mark.parametrize(

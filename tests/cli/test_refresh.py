@@ -53,6 +53,24 @@ def test_a_refresh_waits_for_the_one_that_sees_what_is_meant(finished: Dossier) 
     assert "C-1: revision 2" in result.stdout, result.stderr
 
 
+def test_ctrl_c_leaves_a_refresh_running(finished: Dossier) -> None:
+    """The message says so once, with a command to follow it."""
+
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    app = finished.cloud.app
+    app.refreshes.ask(*CASE)
+    assert app.refreshes.begin(*CASE, 1, "arn:runs")
+    finished.then = [press]
+    result = finished("refresh", "C-1", "--wait")
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "dossier: interrupted: case C-1 is being collected, and that continues: follow it with "
+        "`dossier status C-1 --connection claims`\n"
+    )
+
+
 def test_a_refresh_that_fails_says_why(finished: Dossier) -> None:
     """The case stays as it is."""
     assert finished.world

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.text import when
 from dossier.errors import Choice
 from dossier.models import CaseStatus
 from tests.cli.conftest import Dossier
@@ -93,7 +94,6 @@ def test_one_of_several_questions(asking: Dossier) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "give one of --retry, --use ID and --give-up"),
         (("--retry", "--force"), "--force needs --use"),
         (("--retry", "--give-up"), "give one of"),
         (("--use", " "), "--use is blank"),
@@ -119,9 +119,10 @@ def test_without_an_answer_the_question_is_shown_with_what_answers_it(asking: Do
         shown = asking(*words).stdout
         assert [each for each in commands if each not in shown] == []
         assert "invoice.pdf" in shown
-        assert "2026-01-31T11:59:00.000Z" in shown
+        assert when("2026-01-31T11:59:00.000Z", seconds=True) in shown
+    assert asking("resolve", "INV-1").exit_code == 0
     found = asking.json("resolve", "INV-1")
-    assert found["error"]["message"].startswith("give one of")
+    assert found["error"] is None
     assert found["questions"][0]["answers"] == commands
     assert found["questions"][0]["candidates"] == [
         {"id": "doc_7", "name": "invoice.pdf", "created": "2026-01-31T11:59:00.000Z"},
@@ -134,6 +135,7 @@ def test_a_case_without_a_question(dossier: Dossier, invoice: Path) -> None:
     """A case that asks nothing is exit code 1, with where it stands."""
     dossier.whole = False
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
-    result = dossier("resolve", "INV-1", "--retry")
-    assert result.exit_code == 1
-    assert result.stderr == "dossier: case INV-1 has no open question: it is accepted\n"
+    for words in (("--retry",), ()):
+        result = dossier("resolve", "INV-1", *words)
+        assert result.exit_code == 1
+        assert result.stderr == "dossier: case INV-1 has no open question: it is accepted\n"

@@ -242,5 +242,8 @@ def test_a_drop_that_waits_is_listed(dossier: Dossier) -> None:
     said = dossier("status", "May")
     assert said.exit_code == 1
     assert "May is not a case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in said.stderr
+    said = dossier("cancel", "May")
+    assert said.exit_code == 1
+    assert "waits for its case.json: to cancel it, delete its files below s3://artifacts/inbox/" in said.stderr
     dossier.cloud.app.cases.drop_ends("invoices", "May", moment("2026-01-31T12:00:01.000Z"))
     assert dossier.json("list") == []

@@ -186,7 +186,7 @@ def test_a_failed_case_is_not_submitted_again(accepting: Dossier, invoice: Path)
     ("words", "message"),
     [
         (("invoices", "missing.pdf"), "there is no file missing.pdf"),
-        (("invoices", "/tmp"), "/tmp is not a regular file"),
+        (("invoices", "/tmp"), "/tmp is not a regular file but a folder: give its files, such as /tmp/*"),
         (("nobody", "{invoice}"), 'unknown connection "nobody": use one of claims, disputes, invoices'),
         (("invoices", "{invoice}", "--reference", "a/b"), "reference: use 1 to 100 letters, digits"),
         (("invoices", "{invoice}", "--option", "oops"), 'option "oops" is not of the form key=value'),
@@ -331,7 +331,8 @@ def test_waiting_for_a_case_that_needs_attention_is_exit_code_4(accepting: Dossi
     accepting.then = [lambda: accepting.ask("invoices", "INV-1", "upload-0")]
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--json")
     assert result.exit_code == 4
-    assert result.stderr.count("question (upload-0): was it created?") == 1
+    assert result.stderr.count("was it created?") == 1
+    assert result.stderr.count("dossier resolve INV-1") == 1
     document = json.loads(result.stdout)
     assert document["status"] == "needs_attention"
     assert document["error"] == {

@@ -203,7 +203,9 @@ def test_ctrl_c_while_waiting(accepting: Dossier, file: Callable[[str, bytes], P
     accepting.then = [press]
     result = accepting("submit", "claims", file("a.pdf", PDF), "--reference", "C-1", "--wait")
     assert result.exit_code == 130
-    assert (
-        "case C-1 is submitted, and continues: follow it with `dossier status C-1 --connection claims`" in result.stderr
+    assert result.stderr.splitlines()[-1] == (
+        "dossier: interrupted: case C-1 is submitted, and continues: follow it with "
+        "`dossier status C-1 --connection claims`, or end it with `dossier cancel C-1 --connection claims`"
     )
+    assert result.stderr.count("continues") == 1
     assert len(accepting.executions()) == 1

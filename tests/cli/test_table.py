@@ -57,6 +57,29 @@ def test_what_leaves_no_room_for_a_sentence_has_it_below(reference: str) -> None
     assert text.count("reason:") == 1
 
 
+def test_one_long_name_breaks_only_its_own_row() -> None:
+    """The rows that fit keep their columns; in the long one, what follows the name is a line below, at its column."""
+    short = [("invoices", f"INV-{number}", "completed", "10:38", "") for number in range(3)]
+    long = ("invoices", "x" * 80, "waiting for files", "10:39", "inbox/invoices/x waits for its case.json")
+    header, *found = lines(*short, long, width=80, long={"REASON"})
+    assert header.split() == list(COLUMNS)
+    assert [each.split() for each in found[:3]] == [[cell for cell in row if cell] for row in short]
+    assert found[3] == f"invoices    {'x' * 80}"
+    assert found[4].index("waiting for files") == header.index("STATUS")
+    assert found[4].index("10:39") == header.index("SUBMITTED")
+    start = header.index("REASON")
+    assert " ".join(each[start:].strip() for each in found[4:]) == long[-1]
+    assert max(len(each) for each in [header, *found[:3], *found[4:]]) <= 80
+
+
+def test_one_long_name_takes_no_column_from_the_other_lines() -> None:
+    """With one line a row, a cell that is wider than its column leaves out cells of its own row alone."""
+    columns = ("ID", "AT", "CONNECTION", "VERDICT")
+    short = (ID, "10:38", "invoices", "accepted")
+    found = lines(short, (ID, "10:38", "c" * 32, "accepted"), short, width=80, columns=columns, one_line=True)
+    assert [each.split() for each in found] == [list(columns), list(short), [ID, "10:38", "c" * 32], list(short)]
+
+
 def test_one_line_a_row_keeps_what_is_copied() -> None:
     """What does not fit is left out from the right; a sentence is cut."""
     columns = ("ID", "RECEIVED", "CONNECTION", "VERDICT", "EVENT")

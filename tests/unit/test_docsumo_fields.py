@@ -58,6 +58,6 @@ def test_a_path_that_finds_nothing_is_reported() -> None:
 def test_settings_are_checked_at_synth() -> None:
     """A path that is none fails the deployment; with fields, there may be confidences to compare."""
     table = {"name": "x", "vendor": "docsumo", "base_url": "https://x.example.com", "casetype_id": "c"}
-    with pytest.raises(ValidationError, match="no JMESPath"):
+    with pytest.raises(ValidationError, match="is not a JMESPath expression"):
         DocsumoConnection.model_validate({**table, "fields": {"path": "a["}})
     assert DocsumoConnection.model_validate({**table, "fields": {"path": "a"}, "review_below": 0.5}).gives_confidences()

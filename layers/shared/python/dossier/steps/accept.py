@@ -99,11 +99,7 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
     case = CaseInput.parse(data)
     if case.drop and case.drop.refused:
         raise InvalidCaseError(case.drop.refused)
-    if since := cases.draining():
-        raise InvalidCaseError(
-            f"this deployment has been draining since {since} and starts no new cases: submit it again after "
-            "`dossier drain --stop`, or to another stage"
-        )
+    cases.require_open()
     if case.refresh is None:
         check_reserved(case)
     else:

@@ -527,9 +527,7 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
         return case, _by_parts(draft)
     other = _landed_before(draft, found.facts, desk)
     if other is not None:
-        problem = (
-            f"it has the same content as {other}, which was dropped within a minute of it: that is the case of both"
-        )
+        problem = f"it has the same content as {other}, dropped within a minute of it: that file is the case for both"
         case = case.model_copy(update={"drop": Drop(key=draft.parts[0].key, refused=problem)})
         return case, _by_parts(draft)
     inbox = _uri(INBOX, desk)

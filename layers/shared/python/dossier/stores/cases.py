@@ -403,8 +403,22 @@ class Cases:
 
     def draining(self) -> str | None:
         """Return since when the stage is draining, so that no new case starts; None if it is not."""
-        item = self._table.get(*_DRAIN)
+        pk, sk = _DRAIN
+        item = next(self._table.query(pk, prefix=sk), None)  # a query: users of the CLI may do no other read
         return None if item is None else str(item["since"])
+
+    def require_open(self) -> None:
+        """Check that new cases may start.
+
+        Raises:
+            InvalidCaseError: the stage is draining; says since when and what to do.
+
+        """
+        if since := self.draining():
+            raise InvalidCaseError(
+                f"this deployment has been draining since {since} and starts no new cases: submit it again after "
+                "`dossier drain --stop`, or to another stage"
+            )
 
     def drain(self, since: str | None) -> None:
         """Begin to drain the stage, so that no new case starts; None ends it."""

@@ -60,7 +60,7 @@ class Fields(Settings):
         try:
             jmespath.compile(value)
         except JMESPathError as error:
-            raise ValueError(f"no JMESPath: {' '.join(str(error).split())[:200]}") from None
+            raise ValueError(f"is not a JMESPath expression: {' '.join(str(error).split())[:200]}") from None
         return value
 
 
