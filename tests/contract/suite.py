@@ -471,7 +471,7 @@ def extra_keys(suite: Suite, exchange: Exchange) -> None:
 
 
 def unknown_statuses(suite: Suite, exchange: Exchange) -> None:
-    """A status that the guide does not name is reported, and the case is not finished and has not failed."""
+    """A status that the guide does not name is reported; the case is neither finished nor failed."""
     for number, recorded in enumerate(suite.replies(exchange)):
         if number in exchange.spares:
             continue

@@ -407,7 +407,7 @@ def test_poll_knows_each_public_status(status: str) -> None:
 
 
 def test_a_failing_status_can_be_made_to_count_as_done() -> None:
-    """Where a connection's ``done`` names ``erred``, such a case is finished and has not failed."""
+    """If a connection's ``done`` names ``erred``, such a case is finished, not failed."""
     account = Account()
     account.add("case__1", status="erred")
     progress = drive(VENDOR.poll_results([view("case__1", done={"status": ["erred"]})]), account).value["case__1"]
@@ -458,7 +458,7 @@ def test_lost_create_is_found_by_any_clock(off: timedelta, zoned: bool) -> None:
 
 
 def test_lost_create_had_no_effect_if_every_case_is_known() -> None:
-    """What was listed before, and what is older than all of it, is not the one; the list is read no further."""
+    """Entries that were listed before, or are older than those, do not match; the list is read no further."""
     account = Account(cases=dated(350))
     before = tuple(f"case__{number}" for number in range(100))
     assert lost(account, known=frozenset(before), seen=Seen(before)) is None
@@ -660,7 +660,7 @@ def test_an_id_of_the_guides_form_is_found_anywhere(body: str) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "case\n1", " case", "x" * 513, 7.5, True, None, ["case__1"]])
 def test_hint_accepts_only_ids(wrong: Any) -> None:
-    """What is no plain text of a sensible length is no id."""
+    """Only a plain text of a sensible length is an id."""
     assert VENDOR.read_hint(reply({"case_id": wrong}).body) is None
 
 

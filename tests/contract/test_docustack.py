@@ -52,7 +52,7 @@ TWO = refs("one.pdf", "two.pdf")
 
 
 def test_values_without_a_name_and_fields_that_are_missing_are_reported() -> None:
-    """What is left out of the fields is counted in the warnings, and so are fields that the answer does not have."""
+    """Warnings count values that are left out and fields that the answer lacks."""
     one = document(document_id="d-1").model_copy(update={"fields_extracted": 3, "finished": True})
     body = {"status": "completed", "field_values": [{"field_key": "a", "value": 1.50}, {"value": "b"}, "c"]}
     case = CaseView(CONFIGURED, "R-1", documents=(one,))
@@ -246,12 +246,12 @@ def test_adopts_the_one_document_that_fits(answer: Any) -> None:
     ],
 )
 def test_a_list_without_new_documents_proves_no_upload(answer: Any) -> None:
-    """What was listed before is known by its id, whatever else the list says of it."""
+    """An entry that was listed before is recognized by its id, whatever else the list says about it."""
     assert drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value is None
 
 
 def test_an_empty_account_has_nothing() -> None:
-    """Nothing was listed before, and nothing is."""
+    """The list was empty before, and still is."""
     empty = Intent(at=AT, seen=Seen(whole=True))
     assert drive(VENDOR.find_uploaded(view(document()), [0], empty), [reply([])]).value is None
 
@@ -272,7 +272,7 @@ def test_an_empty_account_has_nothing() -> None:
     ],
 )
 def test_a_new_document_that_may_match_becomes_a_question(answer: Any) -> None:
-    """No name says that a new document is not the upload's, and of several none is taken."""
+    """A new document may be the upload's under any name, and of several none is adopted."""
     with pytest.raises(NeedsAttentionError, match=r"invoice\.pdf was lost.*: it may have created"):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
 
@@ -315,7 +315,7 @@ def test_a_page_of_the_latest_first_has_what_is_new(count: int) -> None:
 
 @pytest.mark.parametrize("how", [{"ascending": True}, {"dated": False}])
 def test_a_full_page_of_no_known_order_proves_nothing(how: dict[str, bool]) -> None:
-    """The oldest first, or without times: what is new may be on a page that is not shown."""
+    """In a list that begins with the oldest, or has no times, a new entry may be on a later page."""
     page = page_of(50, **how)
     ids = tuple(str(each["id"]) for each in page)
     intent = Intent(at=AT, known=frozenset(ids), seen=Seen(ids))
@@ -363,20 +363,20 @@ def test_names_are_compared_as_text() -> None:
 
 
 def test_a_document_of_the_same_case_is_not_adopted_again() -> None:
-    """The id of another document of the case is taken, even under the same name."""
+    """The id of another document of the case is not adopted, even under the same name."""
     case = view(document(document_id="a"), document(index=1))
     assert drive(VENDOR.find_uploaded(case, [1], LOST), [reply([MINE, OLD])]).value is None
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 422])
 def test_an_account_without_a_list_causes_a_question(status: int) -> None:
-    """A list that DocuStack refuses cannot tell what became of an upload."""
+    """A list that DocuStack rejects cannot show the outcome of an upload."""
     with pytest.raises(NeedsAttentionError):
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply({"detail": "no"}, status=status)])
 
 
 def test_a_batch_has_time_to_appear() -> None:
-    """A batch is ingested in the background: while it is fresh, a look-up that misses some is worth repeating."""
+    """DocuStack ingests a batch in the background, so an early look-up that misses some is repeated."""
     fresh, settled = Intent(at=now()), Intent(at=now() - SETTLE)
     one = [{"id": "a", "name": "one.pdf"}]
     with pytest.raises(NotReadyError):
@@ -386,7 +386,7 @@ def test_a_batch_has_time_to_appear() -> None:
 
 
 def test_a_batch_is_found_by_reference() -> None:
-    """Where the list gives references, those decide, not the names."""
+    """If the list has references, they decide, not the names."""
     answer = [{"id": "b", "name": "x", "ref": TWO[1].ref}, {"id": "a", "name": "x", "ref": TWO[0].ref}]
     found = drive(VENDOR.find_uploaded(view(*TWO), [0, 1], LOST), [reply(answer)]).value
     assert found is not None
@@ -394,7 +394,7 @@ def test_a_batch_is_found_by_reference() -> None:
 
 
 def test_names_that_repeat_are_uploaded_one_by_one() -> None:
-    """Two uploads of one name at once could not be told apart afterwards."""
+    """Two simultaneous uploads with the same name could not be distinguished afterwards."""
     connection = CONFIGURED.model_copy(update={"limits": Limits(concurrency=7)})
     apart, alike = (document("a.pdf"), document("b.pdf", index=1)), (document("a.pdf"), document("a.pdf", index=1))
     assert VENDOR.uploads_at_once(view(*apart, connection=connection)) == 7
@@ -415,7 +415,7 @@ def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
 
 @pytest.mark.parametrize("value", [True, "https", "", 1, 0.5])
 def test_by_reference_accepts_two_values(value: Any) -> None:
-    """Anything else is refused in one line that names both."""
+    """Any other value is rejected with one line that names both."""
     with pytest.raises(InvalidCaseError, match='option "by_reference" must be "s3" or "presigned"'):
         VENDOR.validate(replace(view(*TWO), options={"by_reference": value}))
 
@@ -429,7 +429,7 @@ def test_a_signed_reference_is_recognized_without_its_query() -> None:
 
 
 def test_a_lost_batch_of_presigned_urls_is_found_by_name() -> None:
-    """The URLs of the try whose answer was lost are gone: the names decide."""
+    """The URLs of the lost request are no longer known, so the names decide."""
     case = replace(view(document("one.pdf"), document("two.pdf", index=1)), options={"by_reference": "presigned"})
     answer = [{"id": "b", "name": "two.pdf"}, {"id": "a", "name": "one.pdf", "ref": "https://s3.example.com/old"}]
     found = drive(VENDOR.find_uploaded(case, [0, 1], LOST), [reply(answer)]).value
@@ -441,7 +441,7 @@ def test_a_lost_batch_of_presigned_urls_is_found_by_name() -> None:
 
 
 def test_settings_by_default() -> None:
-    """A connection is live, and its deliveries are signed as the guide says."""
+    """By default a connection is live, and its deliveries are signed as in the guide."""
     assert CONFIGURED.mode == "live"
     assert Webhook(scheme="hmac-sha256-hex", header="X-DocuStack-Signature") == CONFIGURED.webhook
     assert VENDOR.max_document_bytes == MAX_BYTES
@@ -449,14 +449,14 @@ def test_settings_by_default() -> None:
 
 @pytest.mark.parametrize("missing", ["schema_id", "organization_id"])
 def test_settings_that_every_upload_needs(missing: str) -> None:
-    """Without schema or organization there is no connection."""
+    """A connection needs schema and organization."""
     given = CONFIGURED.model_dump() | {missing: ""}
     with pytest.raises(ValidationError, match=missing):
         CONNECTION.model_validate(given)
 
 
 def test_an_error_about_a_key_never_shows_it() -> None:
-    """The message says what to mend without the key."""
+    """The message says what to fix, without the key."""
     with pytest.raises(ConfigurationError) as caught:
         VENDOR.headers(CONFIGURED, "ds_test_sesame")
     assert "sesame" not in str(caught.value)
@@ -503,7 +503,7 @@ def test_deliveries_are_signed_as_the_guide_says(event: str) -> None:
 
 @pytest.mark.parametrize("status", ["COMPLETED", "Completed"])
 def test_case_does_not_matter_in_a_status(status: str) -> None:
-    """A status in other letters is the same one, and is reported in the vendor's own."""
+    """A status in another case is the same, and is reported as the vendor writes it."""
     progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": status})]).value
     assert progress.finished
     assert progress.documents["a"].status == status
@@ -525,7 +525,7 @@ def test_an_unknown_status_is_not_final() -> None:
 
 
 def test_check_fails_with_the_vendor() -> None:
-    """A refusal that is not about the list alone is told as it is."""
+    """A rejection that is not about the list is passed on unchanged."""
     with pytest.raises(VendorRejectedError):
         drive(VENDOR.check(CONFIGURED), [reply({"detail": "no"}, status=400)])
     with pytest.raises(VendorUnavailableError):

@@ -49,7 +49,7 @@ def broken_checks(suite: Suite) -> set[str]:
 
 
 def test_a_fourth_vendor_is_found_by_its_folder(toy: Suite) -> None:
-    """Nothing lists the vendors but their folders."""
+    """Only the folders list the vendors."""
     assert "toy" in vendors.names()
     assert vendors.connection_model("toy").__name__ == "ToyConnection"
 
@@ -68,7 +68,7 @@ def test_a_fourth_vendor_may_have_operations(toy: Suite, monkeypatch: pytest.Mon
 
 
 def test_a_fourth_vendor_passes_the_contract(toy: Suite) -> None:
-    """The toy vendor passes every check, and every kind of check is made of it."""
+    """The toy vendor passes every check, and every kind of check runs on it."""
     assert broken_checks(toy) == set()
     made = {check.__name__ for exchange in toy.recordings.exchanges for check in checks(exchange)}
     assert made == {
@@ -79,7 +79,7 @@ def test_a_fourth_vendor_passes_the_contract(toy: Suite) -> None:
 
 
 class Renames(Toy):
-    """Gives documents names of its own."""
+    """Gives documents other names."""
 
     def upload_request(self, case: CaseView, index: int) -> Request:
         """Change the file's name."""
@@ -104,7 +104,7 @@ class PutsKeyInQuery(Toy):
 
 
 class TrustsAnswers(Toy):
-    """Takes what the guide shows for granted."""
+    """Relies on keys that the guide shows."""
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Read the id without a look."""
@@ -113,7 +113,7 @@ class TrustsAnswers(Toy):
 
 
 class IsSilent(Toy):
-    """Takes an answer without an id for a success."""
+    """Treats an answer without an id as a success."""
 
     def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
         """Return what there is."""
@@ -123,7 +123,7 @@ class IsSilent(Toy):
 
 
 class EndsOnAnyStatus(Toy):
-    """Takes every word but "reading" for finished."""
+    """Treats every status but "reading" as finished."""
 
     def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
         """Turn the usual answer round."""
@@ -153,7 +153,7 @@ class CountsKeys(Toy):
 
 
 class KeepsTheUnkept(Toy):
-    """Wants an answer kept by who may not write it."""
+    """Stores an answer in a function that may not write to S3."""
 
     def check(self, connection: Connection) -> Flow[str]:
         """Ask as usual, and keep what comes."""
@@ -182,7 +182,7 @@ class TakesAnyKey(Toy):
 
 
 class ForgetsDocuments(Toy):
-    """Uploads the first document alone."""
+    """Uploads only the first document."""
 
     def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
         """Return one batch."""
@@ -190,7 +190,7 @@ class ForgetsDocuments(Toy):
 
 
 class RaisesOnDeliveries(Toy):
-    """Expects deliveries to be what the guide shows."""
+    """Expects deliveries in the guide's form."""
 
     def read_hint(self, body: bytes) -> Hint | None:
         """Read text without a look."""
@@ -218,7 +218,7 @@ class GivesTheTime(Toy):
 
 
 class IsNamedOtherwise(Toy):
-    """Is not called what its folder is called."""
+    """Has another name than its folder."""
 
     name = "toys"
 
@@ -255,7 +255,7 @@ def test_the_suite_detects_a_broken_vendor(
 
 
 def test_the_suite_detects_a_missing_recording(toy: Suite, tmp_path: Path) -> None:
-    """A vendor that records no lost upload has not said what happens to one."""
+    """A vendor must record a lost upload."""
     text = (FOURTH / "recordings" / "suite.json").read_text().replace('"find_uploaded"', '"find_opened"')
     (tmp_path / "suite.json").write_text(text)
     short = load("toy", tmp_path)
@@ -265,7 +265,7 @@ def test_the_suite_detects_a_missing_recording(toy: Suite, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("line", ["import httpx", "from dossier.vendors import docsumo", "from dossier import stores"])
 def test_the_suite_detects_an_outward_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
-    """An adapter that does I/O, or leans on another vendor, is seen by its imports."""
+    """The imports of an adapter that does I/O, or uses another vendor, are detected."""
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "__init__.py").write_text(f"{line}\n")
     monkeypatch.setattr(vendors, "__path__", [str(tmp_path)])

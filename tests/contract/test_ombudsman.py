@@ -344,7 +344,7 @@ def _calls(work: Callable[[], object]) -> int:
     ],
 )
 def test_reads_insights(text: str, points: list[str]) -> None:
-    """Each bullet is a point; what is below it belongs to it; text without bullets is one point."""
+    """Each bullet is a point, with the lines under it; text without bullets is one point."""
     assert read_bullets(text) == points
 
 
@@ -471,7 +471,7 @@ def test_a_rejected_document_is_in_the_result() -> None:
     ],
 )
 def test_the_message_identifies_not_ready(body: Any) -> None:
-    """The 400 that is worth retrying is told from others by its text, be it a string or a list."""
+    """The text of a 400, a string or a list, decides whether it is worth retrying."""
     with pytest.raises(NotReadyError):
         drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), reply(body, status=400)])
 
@@ -492,7 +492,7 @@ def test_a_late_trigger_is_no_rejection() -> None:
 
 
 def test_evidence_of_null_is_none() -> None:
-    """A case whose evidence is null has none, so a lost upload took no effect."""
+    """A case whose evidence is null has none, so a lost upload had no effect."""
     empty = reply({"case_id": "c-1", "status": "created", "evidence": None})
     intent = Intent(at=now())
     case = CaseView(CONFIGURED, "R-1", case_id="c-1", documents=(document(),))

@@ -31,7 +31,7 @@ def connection(vendor: str, **changes: Any) -> Connection:
 def ask(
     vendor: str, name: str, given: Mapping[str, Any], replies: Sequence[Reply], *, seen: list[Request] | None = None
 ) -> Any:
-    """Ask by hand and return the answer; what is not given was left out."""
+    """Run an operation and return its answer; arguments that are not given are left out."""
     operation = next(each for each in vendors.operations(vendor) if each.name == name)
     left_out = {each.name: [] if each.many else None for each in operation.arguments}
     return drive(operation.flow(connection(vendor), {**left_out, **given}), replies, seen=seen).value
@@ -105,7 +105,7 @@ def test_docsumo_download(wanted: str) -> None:
 
 
 def test_docsumo_download_of_a_missing_file() -> None:
-    """A wrong name is told with those that there are; two files of one name ask for an id."""
+    """The error about an unknown name lists the existing ones; two files with the same name need an id."""
     with pytest.raises(VendorRejectedError, match=r'no file "other.pdf": 6a0cd728051fa766f81f5b7d \(email.pdf\)'):
         ask("docsumo", "download", {"case_id": CASE, "file": "other.pdf"}, [recorded("docsumo", "files")])
     twice = [{"id": "a", "filename": "x.pdf"}, {"id": "b", "filename": "x.pdf"}]

@@ -57,7 +57,7 @@ def keys_of(value: Any) -> set[str]:
 
 @pytest.mark.parametrize(("vendor", "file"), FILES)
 def test_every_recording_is_used(vendor: str, file: Path) -> None:
-    """A sample that no exchange and no test reads proves nothing."""
+    """Every sample is used by an exchange or a test."""
     suite = set(in_suite(json.loads((EVENTS / vendor / "suite.json").read_bytes())))
     assert file.name in suite or {file.name, file.stem} & set(in_tests(vendor))
 

@@ -72,7 +72,7 @@ def test_each_form_of_a_confidence_is_read_or_needs_review(cloud: Cloud, shape: 
 @pytest.mark.parametrize("setting", get_args(ArrayShape))
 @pytest.mark.parametrize("shape", get_args(ArrayShape))
 def test_the_setting_decides_the_form_of_a_list_in_a_query(cloud: Cloud, setting: str, shape: str) -> None:
-    """A vendor that takes lists in one way finds cases of both stages when the connection says so, and only then."""
+    """A vendor that accepts one form of lists finds cases of both stages only with the right setting."""
     world = World(cloud, array_shape=shape)
     made = [world.submit("claims", f"R-{number}", samples("receipt.png"))["case_id"] for number in range(2)]
     connection: Any = world.connection("claims").model_copy(update={"array_parameters": setting})
@@ -113,7 +113,7 @@ def test_each_form_of_a_payload_is_understood(vendor: str, shape: str) -> None:
 
 
 class _Door:
-    """Keeps and queues what is proven, in memory."""
+    """Stores and queues proven deliveries, in memory."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[bytes, Mapping[str, str]]] = []
@@ -178,7 +178,7 @@ def test_each_form_of_a_delivery_is_proven_stored_and_understood(vendor: str, fo
 
 @pytest.mark.parametrize("connection", ["invoices", "claims"])
 def test_ids_of_digits_are_ids(cloud: Cloud, connection: str) -> None:
-    """A vendor whose ids are numbers: a case goes its way, and a delivery that gives one as a number is about it."""
+    """With numeric ids a case completes, and a delivery with a number as id is about it."""
     world = World(cloud, id_shape="number")
     result = world.submit(connection, "R-1", samples(FILES[connection]))
     assert result["status"] == "completed"

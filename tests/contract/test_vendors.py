@@ -31,7 +31,7 @@ EXCHANGES = [
 
 @pytest.mark.parametrize("name", vendors.names())
 def test_has_a_suite(name: str) -> None:
-    """A vendor without recordings is not done."""
+    """Every vendor has recordings."""
     assert load(name).vendor.name == name
 
 
@@ -40,7 +40,7 @@ def test_has_a_suite(name: str) -> None:
     [pytest.param(suite, check, id=f"{suite.name}-{check.__name__}") for suite in SUITES for check in VENDOR_CHECKS],
 )
 def test_vendor(suite: Suite, check: Callable[[Suite], None]) -> None:
-    """The adapter as a whole keeps each part of the contract."""
+    """The adapter passes each part of the contract."""
     check(suite)
 
 

@@ -18,7 +18,7 @@ def test_no_vendor_is_missing() -> None:
 
 
 def test_every_row_names_a_test() -> None:
-    """A rule without a test is a promise."""
+    """Every row names a test."""
     listed = [row for section in sections(TABLE.read_text()).values() for row in section]
     assert listed
     assert without_test(listed) == []

@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def layer_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in place of the dependency layer, which takes a while to build."""
+    """Return a folder to use instead of the dependency layer, which takes a while to build."""
     folder = tmp_path_factory.mktemp("layer")
     (folder / "python").mkdir()
     return folder
@@ -38,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthes
 
 @pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Callable[..., Synthesized]:
-    """Return what synthesizes a stage with settings of its own."""
+    """Return a function that synthesizes a stage with its own settings."""
 
     def synthesize(settings: Mapping[str, str]) -> Synthesized:
         return _synthesize(tmp_path_factory.mktemp("stage"), {"dependency_layer": str(layer_stub), **settings})

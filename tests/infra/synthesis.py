@@ -77,7 +77,7 @@ class Synthesized:
         return definition
 
     def states(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-        """Yield every state, those in maps too: its name, the state, and the states beside it."""
+        """Yield every state, also inside maps: its name, the state, and the states beside it."""
         yield from _states(self.definition)
 
     def text(self, value: Any) -> str:
@@ -99,7 +99,7 @@ class Synthesized:
         raise AssertionError(f"no text for {value}")
 
     def _label(self, name: str) -> str:
-        """Return a resource's own name where the template gives one, else its type's last part."""
+        """Return a resource's name if the template has one, else the last part of its type."""
         resource = self.template["Resources"].get(name)
         if resource is None:
             return name

@@ -16,7 +16,7 @@ def _alarms(stack: Synthesized) -> list[Properties]:
 
 
 def _watched(stack: Synthesized, namespace: str) -> dict[tuple[str, str], Properties]:
-    """Return the alarms on a namespace by metric and what it is about."""
+    """Return the alarms on a namespace, by metric and dimension."""
     return {
         (each["MetricName"], stack.text(each["Dimensions"][0]["Value"]) if each.get("Dimensions") else ""): each
         for each in _alarms(stack)
@@ -25,7 +25,7 @@ def _watched(stack: Synthesized, namespace: str) -> dict[tuple[str, str], Proper
 
 
 def test_every_alarm_notifies_the_topic(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Each alarm tells the topic when it goes off and when it is over: the stack's own, or one that exists."""
+    """Each alarm notifies the topic at its beginning and its end: the stack's own topic, or an existing one."""
     assert stack.one("AWS::SNS::Topic")["TopicName"] == "dossier-dev-alarms"
     [own] = stack.of_type("AWS::SNS::Topic")
     assert not other_stack.of_type("AWS::SNS::Topic")
@@ -36,7 +36,7 @@ def test_every_alarm_notifies_the_topic(stack: Synthesized, other_stack: Synthes
 
 
 def test_alarms_may_publish_to_the_stacks_topic(stack: Synthesized) -> None:
-    """A topic with a policy takes what that allows and nothing else: an alarm that it does not name reaches nobody."""
+    """A topic with a policy accepts only what the policy allows, so the policy must name the alarms."""
     [topic] = stack.of_type("AWS::SNS::Topic")
     policy = stack.one("AWS::SNS::TopicPolicy")
     assert policy["Topics"] == [{"Ref": topic}]
@@ -54,7 +54,7 @@ def test_alarms_may_publish_to_the_stacks_topic(stack: Synthesized) -> None:
 
 
 def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
-    """``-c alarm_email=…`` gets the alarms by e-mail."""
+    """``-c alarm_email=…`` subscribes the address to the alarms."""
     assert not stack.of_type("AWS::SNS::Subscription")
     mailed = synthesize({"alarm_email": "team@example.com"})
     subscription = mailed.one("AWS::SNS::Subscription")
@@ -62,7 +62,7 @@ def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack:
 
 
 def test_every_alarm_says_what_to_do(stack: Synthesized) -> None:
-    """A description names the stage, what is wrong, and what to do about it."""
+    """A description names the stage, the problem and its remedy."""
     for each in _alarms(stack):
         wrong, _, to_do = each["AlarmDescription"].partition(". To do: ")
         assert wrong.startswith("dossier-dev: ")
@@ -72,7 +72,7 @@ def test_every_alarm_says_what_to_do(stack: Synthesized) -> None:
 
 
 def test_aws_metrics_have_alarms(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Errors of functions whose failures reach nobody else, throttles, failed executions, 5xx of the API."""
+    """Errors of functions that nothing else reports, throttles, failed executions and 5xx of the API have alarms."""
     functions = {about for metric, about in _watched(stack, "AWS/Lambda") if metric == "Errors"}
     assert functions == {f"<dossier-dev-{verb}>" for verb in UNHEARD}
     assert ("Throttles", "") in _watched(stack, "AWS/Lambda")
@@ -87,7 +87,7 @@ def test_aws_metrics_have_alarms(stack: Synthesized, other_stack: Synthesized) -
 
 
 def test_a_functions_own_limit_raises_no_alarm(synthesize: Callable[..., Synthesized]) -> None:
-    """With ``reserve_concurrency`` Lambda throttles steps on purpose: these are taken off what the account counts."""
+    """``reserve_concurrency`` makes Lambda throttle steps on purpose; the alarm subtracts those throttles."""
     bounded = synthesize({"reserve_concurrency": "true"})
     [throttles] = [each for each in _alarms(bounded) if "Metrics" in each]
     metrics = {each["Id"]: each for each in throttles["Metrics"]}
@@ -102,7 +102,7 @@ def test_a_functions_own_limit_raises_no_alarm(synthesize: Callable[..., Synthes
 
 
 def test_every_function_has_an_alarm(stack: Synthesized) -> None:
-    """A function is a step of the state machine, whose executions fail, or its errors have an alarm."""
+    """A function is a step of the state machine, whose failures raise an alarm, or its errors have an alarm."""
     role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
     steps = {each.strip("{}") for each in stack.role_statements(role)[0]["Resource"]}
     assert set(stack.functions) - steps <= set(UNHEARD)

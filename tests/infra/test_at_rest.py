@@ -15,7 +15,7 @@ WITH_A_TABLE = {"kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEn
 
 
 def _secure_transport(policy: Properties) -> bool:
-    """Whether a resource's policy denies everything that does not come by TLS."""
+    """Whether a resource's policy denies every request without TLS."""
     return any(
         statement["Effect"] == "Deny"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -34,7 +34,7 @@ def test_nothing_is_stored_in_clear(stack: Synthesized) -> None:
 
 
 def test_nothing_is_sent_in_clear(stack: Synthesized) -> None:
-    """The bucket and every queue refuse whoever comes without TLS."""
+    """The bucket and every queue reject requests without TLS."""
     assert _secure_transport(stack.one("AWS::S3::BucketPolicy"))
     policies = stack.of_type("AWS::SQS::QueuePolicy").values()
     assert len(policies) == len(stack.of_type("AWS::SQS::Queue"))
@@ -53,7 +53,7 @@ def test_a_customers_key_encrypts_everything(other_stack: Synthesized) -> None:
 
 
 def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Functions encrypt and decrypt with that one key, and manage none."""
+    """Functions encrypt and decrypt with only that key, and manage no key."""
     for verb in other_stack.functions:
         grants = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("kms:")]
         uses_table = [each for each in other_stack.statements(verb) if each["Action"][0].startswith("dynamodb:")]
@@ -65,7 +65,7 @@ def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stac
 
 
 def test_evidence_is_locked_if_the_operator_says_so(stack: Synthesized, other_stack: Synthesized) -> None:
-    """With ``-c evidence_lock_days=…`` the webhook function alone may lock what it writes; it may lift no lock."""
+    """With ``-c evidence_lock_days=…`` only the webhook function may lock what it writes; it may remove no lock."""
     locks = {"s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention"}
     for synthesized, days, granted in ((stack, "0", {}), (other_stack, "400", {"webhook": {"s3:PutObjectRetention"}})):
         assert synthesized.one("AWS::S3::Bucket").get("ObjectLockEnabled", False) is bool(granted)
@@ -81,7 +81,7 @@ def test_evidence_is_locked_if_the_operator_says_so(stack: Synthesized, other_st
 
 
 def test_a_lock_needs_no_new_bucket() -> None:
-    """CloudFormation turns Object Lock on for a bucket that is there: its schema names what only creation can set."""
+    """CloudFormation can turn on Object Lock for an existing bucket, because that is no create-only property."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::S3::Bucket").schema
     assert "/properties/BucketName" in schema["createOnlyProperties"]
     assert "ObjectLockEnabled" in schema["properties"]
@@ -89,7 +89,7 @@ def test_a_lock_needs_no_new_bucket() -> None:
 
 
 def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
-    """No policy of a queue allows anything, but to S3: to tell of what this account's buckets get."""
+    """Queue policies only allow S3 to send notifications about this account's buckets."""
     [statement] = [
         statement
         for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
@@ -103,7 +103,7 @@ def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"])
 def test_no_other_account_has_access(stack: Synthesized, kind: str) -> None:
-    """No policy of a resource allows anything to anybody; the bucket takes no access lists."""
+    """No resource policy allows other accounts anything, and the bucket accepts no access lists."""
     for properties in stack.of_type(kind).values():
         statements = properties.get("PolicyDocument", {}).get("Statement", [])
         assert {each["Effect"] for each in statements} <= {"Deny"}

@@ -24,7 +24,7 @@ RETRIES = 1200
 
 @pytest.fixture
 def filled(stack: Synthesized) -> Filled:
-    """Return the stack's template as it is in the first place."""
+    """Return the stack's template, filled in for the first place."""
     return Filled(stack.template, stack.name, PLACES[0])
 
 
@@ -37,7 +37,7 @@ def definition(filled: Filled) -> dict[str, Any]:
 
 
 def changed(stack: Synthesized, kind: str, **properties: Any) -> list[str]:
-    """Return what is found once the first resource of a type has other properties."""
+    """Return the findings after the first resource of a type got other properties."""
     template = deepcopy(stack.template)
     resource = next(each for each in template["Resources"].values() if each["Type"] == kind)
     resource["Properties"].update(properties)
@@ -45,12 +45,12 @@ def changed(stack: Synthesized, kind: str, **properties: Any) -> list[str]:
 
 
 def test_the_state_machine_is_valid_and_its_expressions_agree(definition: dict[str, Any]) -> None:
-    """Every expression has recorded inputs, on which the local interpreter and the reference say the same."""
+    """For the recorded inputs of every expression the local interpreter and the reference give the same results."""
     assert machine.problems(definition, machine.recorded()) == []
 
 
 def test_findings_of_awss_validator_are_reported(definition: dict[str, Any]) -> None:
-    """A transition to nowhere, and a field that JSONata does not have, are findings."""
+    """A transition to a missing state and a field that JSONata states do not have are findings."""
     definition["States"]["Accept"]["Next"] = "Nowhere"
     assert any("asl-validator" in each and "Nowhere" in each for each in machine.problems(definition, []))
     definition["States"]["Accept"]["Type"] = "Taks"
@@ -58,7 +58,7 @@ def test_findings_of_awss_validator_are_reported(definition: dict[str, Any]) -> 
 
 
 def test_an_unrecorded_expression_is_reported(definition: dict[str, Any]) -> None:
-    """A new expression has to be walked before it is believed."""
+    """A new expression needs a recording."""
     definition["States"]["Collect"]["Arguments"] = {"connection": "{% $case.conection %}"}
     found = machine.problems(definition, machine.recorded())
     assert found == ["no recorded input for $case.conection: run make record"]
@@ -73,7 +73,7 @@ def test_an_unrecorded_expression_is_reported(definition: dict[str, Any]) -> Non
     ],
 )
 def test_a_failing_or_different_expression_is_reported(definition: dict[str, Any], expression: str, said: str) -> None:
-    """What gives nothing, an error, or something else at AWS than locally is a finding."""
+    """An expression without a result, with an error, or with another result at AWS than locally is a finding."""
     definition["States"]["Collect"]["Arguments"] = {"connection": f"{{% {expression} %}}"}
     seen = {"expression": expression, "states": {"input": {}}, "variables": {"case": {"connection": "invoices"}}}
     [found] = machine.problems(definition, [*machine.recorded(), seen])
@@ -89,7 +89,7 @@ def test_the_stack_fits_into_awss_quotas(stack: Synthesized, other_stack: Synthe
 
 
 def test_the_template_names_no_region(stack: Synthesized) -> None:
-    """No partition, Region or host name stands in the template; one that does is named."""
+    """The template has no partition, Region or host name; one that it has is reported."""
     assert quotas.portable(stack.template) == []
     template = deepcopy(stack.template)
     template["Outputs"]["Wrong"] = {"Value": "arn:aws:s3:::artifacts in eu-central-1"}
@@ -101,7 +101,7 @@ def test_the_template_names_no_region(stack: Synthesized) -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda each: each.region)
 def test_references_are_filled_in_for_each_partition(stack: Synthesized, place: Any) -> None:
-    """ARNs and host names are those of the place."""
+    """ARNs and host names match the place."""
     text = json.dumps(
         [Filled(stack.template, stack.name, place).value(each) for each in stack.template["Resources"].values()]
     )
@@ -112,7 +112,7 @@ def test_references_are_filled_in_for_each_partition(stack: Synthesized, place: 
 
 
 def test_too_large_parts_are_found(stack: Synthesized) -> None:
-    """Each quota is held against the template."""
+    """Each quota is compared with the template."""
     statements = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "x" * 10_241}]
     policies = [{"PolicyName": "grants", "PolicyDocument": {"Statement": statements}}]
     assert "characters of inline policies, more than 10,240" in changed(stack, "AWS::IAM::Role", Policies=policies)[0]
@@ -129,7 +129,7 @@ def test_too_large_parts_are_found(stack: Synthesized) -> None:
 
 
 def test_too_many_resources_are_found(stack: Synthesized) -> None:
-    """A stack of more than 500 resources, or more than a megabyte, is refused by CloudFormation."""
+    """CloudFormation rejects a stack of more than 500 resources, or of more than a megabyte."""
     template = deepcopy(stack.template)
     template["Resources"] |= {f"Topic{number}": {"Type": "AWS::SNS::Topic"} for number in range(500)}
     assert any(

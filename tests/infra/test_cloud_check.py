@@ -21,7 +21,7 @@ EMPTY = {"StackName": "dossier-dev", "CreationTime": "2026-01-31T12:00:00Z", "St
 
 
 class Stubs:
-    """Clients of which every call is expected, in order."""
+    """Clients that accept only the expected calls, in order."""
 
     def __init__(self) -> None:
         session = boto3.Session("testing", "testing", region_name=PLACE.region)
@@ -32,15 +32,15 @@ class Stubs:
             each.activate()
 
     def account(self) -> Account:
-        """Return an account whose validators are these."""
+        """Return an account with these validators."""
         return Account(self.clients.__getitem__, PLACE, ACCOUNT, sleep=lambda _: None)
 
     def expect(self, service: str, method: str, answer: dict[str, Any], **params: Any) -> None:
-        """Expect a call; without ``params`` any will do."""
+        """Expect a call; without ``params`` any parameters match."""
         self.stubs[service].add_response(method, answer, params or None)
 
     def refuse(self, service: str, method: str, code: str, message: str) -> None:
-        """Expect a call, and refuse it."""
+        """Expect a call, and reject it."""
         self.stubs[service].add_client_error(method, code, message)
 
     def done(self) -> None:
@@ -51,7 +51,7 @@ class Stubs:
 
 @pytest.fixture
 def stubs() -> Iterator[Stubs]:
-    """Yield stubs; whatever was expected has to be called."""
+    """Yield stubs, and check that every expected call was made."""
     made = Stubs()
     yield made
     made.done()
@@ -60,7 +60,7 @@ def stubs() -> Iterator[Stubs]:
 def change_set(
     stubs: Stubs, *described: dict[str, Any], exists: bool = False, left: str = "REVIEW_IN_PROGRESS"
 ) -> Check:
-    """Return the check of a change set, with everything that has to go with it expected."""
+    """Return the check of a change set, and expect all calls that belong to it."""
     stubs.expect("ssm", "get_parameter", {"Parameter": {"Value": "21"}}, Name=cloud.BOOTSTRAP)
     if exists:
         stubs.expect("cloudformation", "describe_stacks", {"Stacks": [{**EMPTY, "StackStatus": "UPDATE_COMPLETE"}]})
@@ -89,19 +89,19 @@ def change_set(
 
 
 def test_a_change_set_is_made_and_everything_of_it_deleted(stubs: Stubs) -> None:
-    """Change set, template and the empty stack of a first deployment go away again; nothing is executed."""
+    """Change set, template and the empty stack of a first deployment are deleted; nothing is executed."""
     changes = [{"ResourceChange": {"Action": "Add", "LogicalResourceId": "Bucket"}}]
     check = change_set(stubs, {"Status": "CREATE_IN_PROGRESS"}, {"Status": "CREATE_COMPLETE", "Changes": changes})
     assert check == Check("change set", True, "1 changes, not executed")
 
 
 def test_a_stack_that_somebody_deploys_meanwhile_stays(stubs: Stubs) -> None:
-    """Only a stack that nobody ever deployed is deleted."""
+    """Only a stack that was never deployed is deleted."""
     assert change_set(stubs, {"Status": "CREATE_COMPLETE", "Changes": []}, left="CREATE_IN_PROGRESS").ok
 
 
 def test_a_replacement_is_named(stubs: Stubs) -> None:
-    """A deployed stack's resource that would be replaced loses what it holds."""
+    """A resource of a deployed stack that would be replaced is reported, because its content would be lost."""
     changes = [{"ResourceChange": {"Action": "Modify", "LogicalResourceId": "Cases", "Replacement": "True"}}]
     check = change_set(stubs, {"Status": "CREATE_COMPLETE", "Changes": changes}, exists=True)
     assert check.answer == "1 changes, not executed; it replaces Cases"
@@ -118,13 +118,13 @@ def test_a_replacement_is_named(stubs: Stubs) -> None:
     ],
 )
 def test_a_change_set_that_fails_says_why(stubs: Stubs, reason: str, ok: bool) -> None:
-    """That nothing would change is fine; anything else that CloudFormation refuses is a failure."""
+    """An empty change set is fine; any other rejection by CloudFormation is a failure."""
     check = change_set(stubs, {"Status": "FAILED", "StatusReason": reason}, exists=True)
     assert check == Check("change set", ok, "nothing would change" if ok else reason)
 
 
 def test_the_template_is_deleted_if_the_change_set_is_rejected(stubs: Stubs, stack: Synthesized) -> None:
-    """Whatever goes wrong, what was uploaded is removed, and the other checks go on."""
+    """After any error the upload is deleted, and the other checks continue."""
     stubs.expect("ssm", "get_parameter", {"Parameter": {"Value": "21"}})
     stubs.expect("cloudformation", "describe_stacks", {"Stacks": [{**EMPTY, "StackStatus": "UPDATE_COMPLETE"}]})
     stubs.expect("s3", "put_object", {})
@@ -140,13 +140,13 @@ def test_the_template_is_deleted_if_the_change_set_is_rejected(stubs: Stubs, sta
 
 
 def test_an_account_without_bootstrap_is_reported(stubs: Stubs, stack: Synthesized) -> None:
-    """Nothing is uploaded or made where the CDK has no bucket."""
+    """Without a bootstrap bucket nothing is uploaded or created."""
     stubs.refuse("ssm", "get_parameter", "ParameterNotFound", "run cdk bootstrap")
     assert not next(stubs.account().checks(stack.template, stack.name)).ok
 
 
 def test_a_definition_is_validated(stubs: Stubs) -> None:
-    """Step Functions' own diagnostics are the line."""
+    """The line has Step Functions' diagnostics."""
     problem = {
         "severity": "ERROR",
         "code": "MISSING_TRANSITION_TARGET",
@@ -165,7 +165,7 @@ def test_a_definition_is_validated(stubs: Stubs) -> None:
 
 @pytest.mark.parametrize("step", json.loads(machine.STEPS.read_text(encoding="utf-8")), ids=lambda each: each["state"])
 def test_every_state_is_tested_with_recorded_inputs(stubs: Stubs, stack: Synthesized, step: dict[str, Any]) -> None:
-    """A recorded state has its input, variables, context and the mocked answer; it has to end as it did here."""
+    """A recorded state has input, variables, context and mocked answer, and must end as it did here."""
     definition = json.dumps(stack.definition)
     answer = {"status": step["status"], **({"nextState": step["next"]} if step["next"] else {})}
     stubs.expect(
@@ -187,13 +187,13 @@ def test_every_state_is_tested_with_recorded_inputs(stubs: Stubs, stack: Synthes
 
 
 def test_every_state_of_the_machine_is_recorded(stack: Synthesized) -> None:
-    """No state is left out of what ``cloud-check`` tests."""
+    """``cloud-check`` tests every state."""
     recorded = {each["state"] for each in json.loads(machine.STEPS.read_text(encoding="utf-8"))}
     assert recorded == {name for name, _, _ in stack.states()}
 
 
 def test_roles_are_simulated_with_the_calls_of_their_functions(stubs: Stubs, stack: Synthesized) -> None:
-    """Each kind of call that a function made when it was walked is simulated against its role's own policies."""
+    """Each recorded kind of call of a function is simulated against the policies of its role."""
     filled = Filled(stack.template, stack.name, PLACE)
     policies = cloud.roles(filled, stack.name)["publish"]
     calls = [["s3:PutObject", "object:cases/invoices/R-1/result.json"], ["events:PutEvents", "bus"]]
@@ -209,7 +209,7 @@ def test_roles_are_simulated_with_the_calls_of_their_functions(stubs: Stubs, sta
 
 
 def test_every_recorded_call_is_one_that_its_role_allows(stack: Synthesized) -> None:
-    """What a function was seen to call has a grant in its role: here by reading the policies, there by IAM itself."""
+    """A function's role allows each recorded call, according to its policies; IAM itself checks that in the cloud."""
     filled = Filled(stack.template, stack.name, PLACE)
     for verb, calls in json.loads(machine.CALLS.read_text(encoding="utf-8")).items():
         policies = [json.loads(text) for text in cloud.roles(filled, stack.name)[verb]]

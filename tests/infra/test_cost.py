@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
 
 @pytest.fixture
 def deployed(stack: Synthesized) -> Deployed:
-    """Return what the template says of the functions."""
+    """Return the functions' figures in the template."""
     return Deployed(stack.template, stack.name)
 
 
@@ -37,7 +37,7 @@ def definition(stack: Synthesized) -> dict[str, Any]:
 def test_a_case_of_one_document_costs_less_than_a_twentieth_of_a_cent(
     deployed: Deployed, definition: dict[str, Any], connection: str
 ) -> None:
-    """Counted from what ran, at list price, as the page has it."""
+    """The cost is counted from a run, at list price, and matches the page."""
     with metered() as it:
         counts = it.walk(definition, connection, "R-1")
     together = sum(deployed.bill(counts, prices()).values())
@@ -88,7 +88,7 @@ def test_polls_are_those_of_the_poller() -> None:
 
 
 def test_a_delivery_is_counted_from_the_request_to_the_poll(deployed: Deployed) -> None:
-    """The evidence is written, the message sent and applied, the next poll sent; the page has what it costs."""
+    """Evidence, message, its application and the next poll are counted; the page has the cost."""
     counts = delivered()
     assert counts.invoked == Counter(webhook=1, wake=1)
     assert counts.requests["s3.PutObject"] == 3
@@ -101,7 +101,7 @@ def test_a_delivery_is_counted_from_the_request_to_the_poll(deployed: Deployed) 
 
 
 def test_the_readme_has_the_pages_figures() -> None:
-    """What the README says of waiting is what ``make cost`` counted."""
+    """The README's figures about waiting match the count."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("ten seconds", "ten hours"):
         row = re.search(rf"^\| {name} \| (\d+) \| ([0-9.]+) \|$", PAGE, re.MULTILINE)
@@ -113,7 +113,7 @@ def test_the_readme_has_the_pages_figures() -> None:
 
 
 def test_the_page_names_the_prices_date() -> None:
-    """A reader sees how old the prices are."""
+    """The page has the date of the prices."""
     rate = prices()
     assert f"in {rate['region']} as of {rate['as_of']}" in PAGE
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", rate["as_of"])
@@ -121,7 +121,7 @@ def test_the_page_names_the_prices_date() -> None:
 
 
 def test_every_price_says_where_it_is_from() -> None:
-    """The page of AWS's and the text that it was read in stand beside each price, in the file and on the page."""
+    """File and page name AWS's page and the source of each price."""
     services = {name: each for name, each in prices().items() if isinstance(each, dict) and name != "assumed"}
     assert len(services) > 10
     for name, service in services.items():

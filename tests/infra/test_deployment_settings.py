@@ -18,7 +18,7 @@ CONNECTIONS = {"connections": "tests/infra/connections.toml"}
 
 
 def test_defaults() -> None:
-    """Without a word, it is the stage dev, on arm64, and data outlives the stack."""
+    """By default the stage is dev, on arm64, and data outlives the stack."""
     settings = _load({})
     assert (settings.stage, settings.stack_name, settings.prefix) == ("dev", "dossier-dev", "dossier")
     assert (settings.architecture, settings.retain, settings.document_buckets) == ("arm64", True, ())
@@ -26,14 +26,14 @@ def test_defaults() -> None:
 
 
 def test_another_stage() -> None:
-    """A stage's name is in every name."""
+    """Every name contains the stage's name."""
     settings = _load({"stage": "prod2"})
     assert (settings.stack_name, settings.prefix) == ("dossier-prod2", "dossier-prod2")
     assert settings.named("poll", "invoices") == "dossier-prod2-poll-invoices"
 
 
 def test_the_environment_names_another_file(tmp_path: Path) -> None:
-    """``DOSSIER_CONNECTIONS`` picks the file; ``-c connections`` goes before it."""
+    """``DOSSIER_CONNECTIONS`` selects the file; ``-c connections`` overrides it."""
     path = tmp_path / "mine.toml"
     path.write_text('[only]\nvendor = "ombudsman"\nbase_url = "https://x.example"\ntenant = "t"\n', encoding="utf-8")
     environment = {"DOSSIER_CONNECTIONS": str(path)}
@@ -59,7 +59,7 @@ def test_the_environment_names_another_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_one_line(context: dict[str, str], said: str) -> None:
-    """The operator reads which setting is wrong, and what it may be."""
+    """The line names the wrong setting and its allowed values."""
     with pytest.raises(ConfigurationError) as error:
         _load(context)
     assert str(error.value).startswith(said)
@@ -67,7 +67,7 @@ def test_a_wrong_setting_is_one_line(context: dict[str, str], said: str) -> None
 
 
 def test_a_stage_has_a_maximum_of_connections(tmp_path: Path) -> None:
-    """More connections than a role can name are refused before CloudFormation refuses them."""
+    """More connections than a role can name are rejected before CloudFormation rejects them."""
     table = '[c{0}]\nvendor = "ombudsman"\nbase_url = "https://x.example"\ntenant = "t"\n'
     path = tmp_path / "many.toml"
     path.write_text("".join(table.format(number) for number in range(MOST_CONNECTIONS + 1)), encoding="utf-8")
@@ -86,7 +86,7 @@ def write(folder: Path, text: str, name: str = "dossier.toml") -> Path:
 
 
 def test_one_file_holds_a_stages_settings(tmp_path: Path) -> None:
-    """A bare ``cdk deploy`` finds everything in ``dossier.toml``; ``-c`` goes before it, one setting at a time."""
+    """``cdk deploy`` reads ``dossier.toml``; ``-c`` overrides one setting at a time."""
     write(
         tmp_path,
         """
@@ -110,7 +110,7 @@ def test_one_file_holds_a_stages_settings(tmp_path: Path) -> None:
 
 
 def test_a_context_value_selects_another_settings_file(tmp_path: Path) -> None:
-    """Each stage has a file of its own; what it names lies beside it."""
+    """Each stage may have its own file; paths in it are relative to it."""
     (tmp_path / "stages").mkdir()
     path = write(tmp_path / "stages", 'stage = "prod"\nconnections = "mine.toml"\n', "prod.toml")
     context = {"settings": str(path)}
@@ -122,7 +122,7 @@ def test_a_context_value_selects_another_settings_file(tmp_path: Path) -> None:
 
 
 def test_unknown_settings_are_errors_with_a_suggestion(tmp_path: Path) -> None:
-    """A typo in ``-c`` or in the file is not overlooked; the CDK's own context is none of ours."""
+    """A typo in ``-c`` or in the file is an error; the CDK's own context keys are ignored."""
     write(tmp_path, 'conections = "mine.toml"\n[retention]\ndocument_days = 3\n')
     context = {"stge": "blue", "@aws-cdk/core:x": True, "aws:cdk:enable-path-metadata": True, "cli-telemetry": False}
     with pytest.raises(ConfigurationError) as error:
@@ -136,7 +136,7 @@ def test_unknown_settings_are_errors_with_a_suggestion(tmp_path: Path) -> None:
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    """One run names every wrong setting, with its file, and what is wrong with the connections too."""
+    """One run reports every wrong setting with its file, and the errors of the connections too."""
     write(tmp_path, 'stage = "Dev"\nconnections = "none.toml"\nretain = "maybe"\n')
     context = {"webhook_rate": "x"}
     with pytest.raises(ConfigurationError) as error:
@@ -166,7 +166,7 @@ def test_a_contradiction_is_named_beside_the_other_mistakes(tmp_path: Path) -> N
 
 
 def test_a_fresh_clone_names_the_setting_that_it_needs() -> None:
-    """The shipped connections are the sandbox's: nothing is synthesized for the cloud, and the next step is named."""
+    """The shipped connections are for the sandbox: nothing is synthesized, and the line names the next step."""
     with pytest.raises(ConfigurationError) as error:
         Settings.load(lambda _key: None, root=ROOT, environment={})
     assert str(error.value).startswith("connections.toml: [invoices], [claims], [disputes] are for a sandbox")
@@ -188,7 +188,7 @@ def test_a_fresh_clone_names_the_setting_that_it_needs() -> None:
     ],
 )
 def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecure: str) -> None:
-    """Whatever way a connection says that it is a sandbox's."""
+    """A sandbox's connection is recognized by each sign of it."""
     path = tmp_path / "sandbox.toml"
     table = f'[one]\nvendor = "ombudsman"\nbase_url = "{url}"\ntenant = "t"\nallow_insecure = {insecure}\n'
     path.write_text(table, encoding="utf-8")
@@ -213,7 +213,7 @@ def test_a_sandbox_is_not_deployed_to_the_cloud(tmp_path: Path, url: str, insecu
     ],
 )
 def test_contradictory_settings_are_rejected(context: dict[str, str], said: str) -> None:
-    """What is right by itself may still lose data, or do nothing."""
+    """Settings that are valid one by one may lose data or have no effect together."""
     with pytest.raises(ConfigurationError) as error:
         _load(context)
     assert str(error.value).startswith(said)
@@ -236,7 +236,7 @@ def _load(context: dict[str, str]) -> Settings:
 
 
 def test_the_page_names_every_setting() -> None:
-    """What can be set is on one page, and nothing else is."""
+    """The page lists every setting, and nothing else."""
     page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     names = [each for row in rows for each in re.findall(r"`([^`]+)`", row)]

@@ -36,7 +36,7 @@ def stub(layer_stub: Path, example: ModuleType) -> ModuleType:
 
 
 def synthesized(folder: Path, example: ModuleType, flags: Mapping[str, Any]) -> tuple[Synthesized, Synthesized]:
-    """Return Dossier's stack and the other one; a finding of cdk-nag's fails it."""
+    """Return Dossier's stack and the other one; a finding of cdk-nag fails the test."""
     import aws_cdk as cdk  # noqa: PLC0415 -- starts Node
     from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def test_dossier_is_the_same_stack_as_by_itself(stacks: tuple[Synthesized, Synth
 
 
 def test_feature_flags_of_the_app_do_not_matter(tmp_path: Path, stub: ModuleType) -> None:
-    """An app that sets none of this project's feature flags is synthesized, and cdk-nag finds nothing."""
+    """The example is synthesized without this project's feature flags, and cdk-nag finds nothing."""
     dossier, books = synthesized(tmp_path, stub, {})
     assert dossier.functions
     assert books.one("AWS::Events::Rule")

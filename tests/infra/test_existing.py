@@ -25,7 +25,7 @@ class Account:
         self._resources = resources
 
     def client(self, service: str) -> Any:
-        """Return a client; of CloudFormation, which moto has not here, the one call that is made."""
+        """Return a client; for CloudFormation, whose call moto lacks, a stand-in."""
         return self if service == "cloudformation" else self._cloud.session.client(service)  # type: ignore[call-overload]
 
     def get_paginator(self, operation: str) -> Account:
@@ -59,20 +59,20 @@ def _found(account: Account) -> frozenset[str]:
 
 
 def test_a_secret_that_outlived_its_stack_is_found(cloud: Cloud) -> None:
-    """There is no stack, and the secret is there: what comes next uses it. Other names are none of ours."""
+    """Without a stack, an existing secret is used; secrets with other names are ignored."""
     for name in ("dossier/invoices", "dossier/other", "dossier-blue/claims", "other/dossier/claims"):
         _create(cloud, name)
     assert _found(Account(cloud, None)) == {"invoices"}
 
 
 def test_a_secret_of_the_stack_stays_the_stacks(cloud: Cloud) -> None:
-    """What the stack has made is still in its template the next time, and a new connection's secret is made."""
+    """A secret that the stack created stays in its template, and a new connection's secret is created."""
     assert _found(Account(cloud, {_create(cloud, "dossier/invoices"): "CREATE_COMPLETE"})) == frozenset()
 
 
 @pytest.mark.parametrize("status", ["DELETE_SKIPPED", "DELETE_COMPLETE", None])
 def test_a_connection_that_comes_back_finds_its_secret(cloud: Cloud, status: str | None) -> None:
-    """Removed from the stack, retained, and named again: the secret exists, and is no resource any more."""
+    """A secret that was removed from the stack, but retained, is found when its connection returns."""
     arn = _create(cloud, "dossier/invoices")
     assert _found(Account(cloud, {arn: status} if status else {})) == {"invoices"}
 
@@ -94,7 +94,7 @@ def _settings(cloud: Cloud) -> Settings:
 def test_secrets_are_looked_up_only_in_the_deployed_account(
     cloud: Cloud, environment: dict[str, str], found: set[str]
 ) -> None:
-    """The CDK's command line names account and Region; what the settings name is there in any case."""
+    """The CDK's command line names account and Region; secrets that the settings name always count as existing."""
     cloud.session.client("secretsmanager").create_secret(Name="dossier/invoices", SecretString="{}")
     account = Account(cloud, None)
     assert existing_secrets(_settings(cloud), environment, session_in=lambda _region: account) == found
@@ -103,7 +103,7 @@ def test_secrets_are_looked_up_only_in_the_deployed_account(
 def test_a_missing_permission_names_the_setting(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without permission the deployment goes on, and one line says what helps if a secret is in the way."""
+    """Without permission the deployment continues, and one line names the setting that helps if a secret exists."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     environment = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}

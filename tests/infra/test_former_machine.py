@@ -24,7 +24,7 @@ FORMER: dict[str, Any] = json.loads(Path(__file__).with_name("former_state_machi
 
 @pytest.mark.parametrize("like", VENDORS)
 def test_a_case_of_the_previous_version_completes(cloud: Cloud, like: str) -> None:
-    """All of its states, with what they pass to the functions and take of their answers."""
+    """All states of the previous version's definition run, with their inputs to functions and use of answers."""
     world = World(cloud)
     walk = Walk(FORMER, Handlers(world))
     walk.run(case(cloud, (like, "INV-1"), documents=3))
@@ -55,7 +55,7 @@ def test_failures_of_the_previous_version_are_recorded_too(
 
 
 def test_both_versions_pass_the_same_inputs_to_each_function(stack: Synthesized) -> None:
-    """A payload of this version has the keys of the former one's: what a function takes has not changed."""
+    """Payloads of both versions have the same keys, so the functions' inputs are unchanged."""
     now = {name: payload(state) for name, state, _ in stack.states() if state["Type"] == "Task"}
     before = {
         name: payload(state)
@@ -70,5 +70,5 @@ def test_both_versions_pass_the_same_inputs_to_each_function(stack: Synthesized)
 
 
 def payload(state: dict[str, Any]) -> set[str]:
-    """Return the keys of what a state passes to its function."""
+    """Return the keys of a state's payload."""
     return set(state["Arguments"].get("Payload", state["Arguments"]))

@@ -40,7 +40,7 @@ PATTERNS = {
 
 @pytest.mark.parametrize("verb", PATTERNS)
 def test_a_role_names_its_resources(stack: Synthesized, verb: str) -> None:
-    """No function may touch anything but the resources it works on."""
+    """A function's role names only the resources that it works on."""
     patterns = set()
     for statement in stack.statements(verb):
         if set(statement["Action"]) == TRACES:
@@ -52,7 +52,7 @@ def test_a_role_names_its_resources(stack: Synthesized, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", PATTERNS)
 def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
-    """No action is a pattern, none is granted twice for one resource, and each role writes its own log alone."""
+    """No action is a pattern or granted twice for a resource, and each role writes only its own log."""
     grants = [
         (action, resource)
         for statement in stack.statements(verb)
@@ -76,7 +76,7 @@ def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
 
 
 def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> None:
-    """The machine's role names the functions in its states; what else it may do has no resources in IAM."""
+    """The machine's role names the functions of its states; its other actions have no resources in IAM."""
     role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
     calls, services = stack.role_statements(role)
     assert calls["Action"] == ["lambda:InvokeFunction"]
@@ -103,7 +103,7 @@ def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> No
     ],
 )
 def test_sensitive_actions_are_granted_to_few_functions(stack: Synthesized, action: str, verbs: str) -> None:
-    """What matters most is granted to those who need it, and nobody else."""
+    """The most sensitive actions are granted only to the functions that need them."""
     may = {
         verb
         for verb in stack.functions
@@ -114,7 +114,7 @@ def test_sensitive_actions_are_granted_to_few_functions(stack: Synthesized, acti
 
 
 def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None:
-    """The one function that strangers reach has the table and the vendors out of its reach."""
+    """The function that strangers reach has no access to the table and the poll queues."""
     actions = {each for statement in stack.statements("webhook") for each in statement["Action"]}
     assert not [each for each in actions if each.startswith(("dynamodb:", "states:"))]
     [reads] = [each for each in stack.statements("webhook") if "s3:GetObject" in each["Action"]]
@@ -136,7 +136,7 @@ def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None
 def test_a_role_reads_the_secrets_of_the_connections_it_works_for(
     stack: Synthesized, verb: str, secrets: set[str]
 ) -> None:
-    """A step that some vendors have reads their connections' secrets; the webhook those of who has webhooks."""
+    """A step of some vendors reads their connections' secrets; the webhook reads those of connections with webhooks."""
     [reads] = [each for each in stack.statements(verb) if each["Action"] == ["secretsmanager:GetSecretValue"]]
     assert {each.strip("<>").partition("/")[2] for each in reads["Resource"]} == secrets
 
@@ -156,7 +156,7 @@ def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, oth
 
 
 def test_only_aws_services_may_call_functions(stack: Synthesized) -> None:
-    """API Gateway and EventBridge call what they are set up for, from this account's API and rules."""
+    """Only this account's API and rules may call their own functions."""
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     callers = {(each["Principal"], stack.text(each["FunctionName"])) for each in permissions}
     assert callers == {

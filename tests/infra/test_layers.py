@@ -22,7 +22,7 @@ from infra.settings import Settings
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the requirements alone, where layers are built from nothing."""
+    """Return a folder with only the requirements, in which layers are built from scratch."""
     root = tmp_path_factory.mktemp("project")
     (root / "layers").mkdir()
     shutil.copy(ROOT / "layers" / "requirements.txt", root / "layers")
@@ -36,14 +36,14 @@ def layer(project: Path) -> Path:
 
 
 def test_the_dependency_layer_is_for_lambda(layer: Path) -> None:
-    """Whatever this machine is, the compiled packages are those for Lambda's Python and processor."""
+    """On any machine the compiled packages are built for Lambda's Python and processor."""
     compiled = sorted(path.name for path in layer.rglob("*.so"))
     assert "_pydantic_core.cpython-313-aarch64-linux-gnu.so" in compiled
     assert all(name.endswith(".cpython-313-aarch64-linux-gnu.so") for name in compiled)
 
 
 def test_the_dependency_layer_has_only_required_packages(layer: Path) -> None:
-    """What the runtime brings, tests and compiled files stay out, and what differs between machines too."""
+    """The layer has no packages of the runtime, tests, compiled files, or files that differ between machines."""
     names = {path.name for path in (layer / "python").iterdir()}
     assert {"pydantic", "httpx", "aws_lambda_powertools"} <= names
     assert not names & {"boto3", "botocore", "bin"}
@@ -52,7 +52,7 @@ def test_the_dependency_layer_has_only_required_packages(layer: Path) -> None:
 
 
 def test_the_same_requirements_make_the_same_layer(layer: Path, tmp_path: Path) -> None:
-    """Built somewhere else from nothing, every file is the same, so nothing is deployed anew."""
+    """A layer that is built elsewhere from scratch has the same files, so nothing is deployed again."""
     (tmp_path / "layers").mkdir()
     shutil.copy(ROOT / "layers" / "requirements.txt", tmp_path / "layers")
     again = dependency_folder(tmp_path, "arm64")
@@ -61,7 +61,7 @@ def test_the_same_requirements_make_the_same_layer(layer: Path, tmp_path: Path) 
 
 
 def test_a_built_layer_is_used_again(layer: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second synthesis installs nothing; another processor has a layer of its own."""
+    """A second synthesis installs nothing; another processor has its own layer."""
 
     def no_pip(*_arguments: object, **_options: object) -> None:
         raise AssertionError("pip was called")
@@ -73,7 +73,7 @@ def test_a_built_layer_is_used_again(layer: Path, project: Path, monkeypatch: py
 
 
 def test_a_failed_installation_is_one_line(tmp_path: Path) -> None:
-    """A requirement without its hash stops the synthesis with pip's last word, and leaves nothing behind."""
+    """A requirement without its hash stops the synthesis with pip's last line, and leaves no files behind."""
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "requirements.txt").write_text("no-such-package==1\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"^layers/requirements\.txt cannot be installed for Lambda: .+$"):
@@ -82,7 +82,7 @@ def test_a_failed_installation_is_one_line(tmp_path: Path) -> None:
 
 
 def test_two_simultaneous_builds_make_one_folder(tmp_path: Path) -> None:
-    """Two syntheses that generate the same folder at the same time both get it, whole."""
+    """Two syntheses that build the same folder at the same time both get it whole."""
     both_filling = threading.Barrier(2, timeout=10)
 
     def fill(folder: Path) -> None:
@@ -117,7 +117,7 @@ def test_functions_read_the_settings_layer(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_reported() -> None:
-    """A function without its folder is one line, not a traceback."""
+    """A missing folder of a function is one line, not a traceback."""
     with pytest.raises(ConfigurationError, match=r"^nowhere: "):
         code_of(ROOT / "nowhere")
 

@@ -54,20 +54,20 @@ def inner(value: dict[str, str]) -> str:
 
 
 def failed(stack: Synthesized, given: object, cause: str = "so it is") -> dict[str, Any]:
-    """Return what Record Failure hands to ``fail``."""
+    """Return the payload that Record Failure passes to ``fail``."""
     execution = {"Input": given, "Id": "arn:aws:states:eu-central-1:123456789012:execution:dossier-dev:x"}
     states = {"context": {"Execution": execution}}
     return payload(stack, "Record Failure", states, failure={"error": "InvalidCaseError", "cause": cause})
 
 
 def case(documents: int, *, sign: str = "a") -> dict[str, Any]:
-    """Return an input with so many documents."""
+    """Return an input with a number of documents."""
     each = [{"uri": f"s3://scans/{number:04d}-{sign * 170}.pdf"} for number in range(documents)]
     return {"connection": "invoices", "reference": "INV-1", "documents": each}
 
 
 def test_a_small_input_is_passed_on_unchanged(stack: Synthesized) -> None:
-    """Nothing is lost of what fits."""
+    """An input that fits is passed on whole."""
     given = {**case(3), "options": {"case_title": "May"}}
     assert failed(stack, given) == {
         "input": given,
@@ -88,7 +88,7 @@ def test_a_small_input_is_passed_on_unchanged(stack: Synthesized) -> None:
     ids=["documents", "wide", "options", "unknown"],
 )
 def test_a_large_input_keeps_its_names(stack: Synthesized, given: dict[str, Any]) -> None:
-    """Near the limit, with the longest cause that Lambda gives: it fits, and names the case that failed."""
+    """An input near the limit and Lambda's longest cause fit together, and name the failed case."""
     size = len(json.dumps(given, ensure_ascii=False).encode())
     assert 190_000 < size <= LIMIT
     handed_on = failed(stack, given, cause="\u8acb" * 32_768)
@@ -112,13 +112,13 @@ def test_a_large_input_keeps_its_names(stack: Synthesized, given: dict[str, Any]
     ids=["text", "list", "connection", "reference", "documents", "document", "drop"],
 )
 def test_large_values_fit_into_a_state(stack: Synthesized, given: object) -> None:
-    """An input that is no case is not worth more."""
+    """An input without a case is cut as well."""
     handed_on = failed(stack, given, cause="\u8acb" * 32_768)
     assert len(json.dumps(handed_on, ensure_ascii=False).encode()) < LIMIT
 
 
 def test_the_largest_input_of_a_drop_fits_into_accept(stack: Synthesized) -> None:
-    """Accept is given the input and its execution's ARN and name."""
+    """Accept gets the input, and its execution's ARN and name."""
     given = {"options": {"text": "a" * (INPUT_LIMIT - 25)}}
     assert len(json.dumps(given).encode()) == INPUT_LIMIT - 25 + len(json.dumps({"options": {"text": ""}}))
     name = "n" * 80

@@ -15,7 +15,7 @@ def _rules(stack: Synthesized) -> dict[str, Properties]:
 
 
 def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) -> None:
-    """By default no rule touches cases and evidence; what was replaced goes after a month."""
+    """By default no rule deletes cases and evidence; replaced versions expire after a month."""
     rules = _rules(stack)
     transient = {
         "staging",
@@ -43,7 +43,7 @@ def test_each_kind_of_data_has_its_own_retention(other_stack: Synthesized) -> No
 
 
 def test_what_strangers_send_expires(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Refused deliveries go after two weeks, their deleted versions a day later, whatever the settings keep."""
+    """Rejected deliveries expire after two weeks, their deleted versions a day later, regardless of the settings."""
     for rules in map(_rules, (stack, other_stack)):
         refused = rules["deliveries-refused"]
         assert (refused["Prefix"], refused["ExpirationInDays"]) == ("webhooks-refused/", 14)
@@ -66,12 +66,12 @@ def test_what_strangers_send_expires(stack: Synthesized, other_stack: Synthesize
     ],
 )
 def test_the_key_decides_an_objects_kind(key: str, kind: str | None) -> None:
-    """What an object is tagged with follows from where it lies."""
+    """An object's key decides its tag."""
     assert kind_of(key) == kind
 
 
 def test_every_writer_of_a_case_may_tag(stack: Synthesized, synthesize: Callable[..., Synthesized]) -> None:
-    """S3 asks for s3:PutObjectTagging where an object is written, or copied, with tags."""
+    """Writing or copying an object with tags needs s3:PutObjectTagging."""
     for verb in stack.functions:
         for each in stack.statements(verb):
             if "s3:PutObject" in each["Action"]:

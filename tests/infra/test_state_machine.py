@@ -34,7 +34,7 @@ IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact", "Leave O
 
 
 def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:
-    """No transition dangles, no state is an orphan, and every way ends."""
+    """Every transition leads to a state, every state is reached, and every path ends."""
     for machine in _machines(stack):
         states, reached, ahead = machine["States"], set(), [machine["StartAt"]]
         while ahead:
@@ -49,7 +49,7 @@ def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:
 
 
 def test_every_state_uses_jsonata(stack: Synthesized) -> None:
-    """No JSONPath anywhere: where a path is missing it goes on silently."""
+    """No state uses JSONPath, which ignores missing paths."""
     assert stack.definition["QueryLanguage"] == "JSONata"
     for name, state, _ in stack.states():
         assert state.get("QueryLanguage", "JSONata") == "JSONata", name
@@ -59,7 +59,7 @@ def test_every_state_uses_jsonata(stack: Synthesized) -> None:
 
 
 def test_no_state_waits_or_loops(stack: Synthesized) -> None:
-    """A wait costs the same however long it is: no Wait state, and no loop but that by way of an operator."""
+    """A wait of any length costs the same: there is no Wait state, and the only loop leads through an operator."""
     assert not [name for name, state, _ in stack.states() if state["Type"] == "Wait"]
     edges = {name: _targets(state) for name, state, _ in stack.states()}
     edges["Ask About Case"] = [each for each in edges["Ask About Case"] if each != "Open Case"]
@@ -69,13 +69,13 @@ def test_no_state_waits_or_loops(stack: Synthesized) -> None:
 
 @pytest.mark.parametrize(("name", "verb"), STEPS.items())
 def test_a_step_calls_its_function(stack: Synthesized, name: str, verb: str) -> None:
-    """A step's answer is the function's answer, without a wrapper of metadata."""
+    """A state's result is the function's answer, without metadata around it."""
     assert _state(stack, name)["Resource"] == "{" + verb + "}"
 
 
 @pytest.mark.parametrize(("name", "verb"), TOKEN_STEPS.items())
 def test_a_waiting_state_passes_its_token(stack: Synthesized, name: str, verb: str) -> None:
-    """The states that wait give their function the token that ends the wait."""
+    """Waiting states pass their function the token that ends the wait."""
     state = _state(stack, name)
     assert state["Resource"].endswith(":states:::lambda:invoke.waitForTaskToken")
     assert state["Arguments"]["FunctionName"] == "{" + verb + "}"
@@ -83,13 +83,13 @@ def test_a_waiting_state_passes_its_token(stack: Synthesized, name: str, verb: s
 
 
 def test_every_task_is_expected(stack: Synthesized) -> None:
-    """The lists above leave no task out."""
+    """The lists above contain every task."""
     assert {name for name, state, _ in stack.states() if state["Type"] == "Task"} == set(STEPS) | set(TOKEN_STEPS)
 
 
 @pytest.mark.parametrize("name", [*STEPS, *TOKEN_STEPS])
 def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> None:
-    """What is final is never tried again, a turn is waited for, what passes too, anything else is tried a few times."""
+    """Final errors are never retried, a turn is waited for, temporary errors are retried, others a few times."""
     never, turn, patient, rest = _state(stack, name)["Retry"]
     final = {each.__name__ for root in (CaseFailedError, NeedsAttentionError) for each in tree(root)}
     assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
@@ -103,7 +103,7 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
 
 
 def test_every_error_has_a_retrier(stack: Synthesized) -> None:
-    """A new class in the tree is in one of them: final, or worth another try."""
+    """Every class of the tree is final or has a retrier."""
     *retriers, _ = _state(stack, "Accept")["Retry"]
     named = {name for each in retriers for name in each["ErrorEquals"]}
     defined = {name for name, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, DossierError)}
@@ -112,18 +112,18 @@ def test_every_error_has_a_retrier(stack: Synthesized) -> None:
 
 @pytest.mark.parametrize("name", TOKEN_STEPS)
 def test_a_timed_out_wait_continues_with_collect(stack: Synthesized, name: str) -> None:
-    """A deadline ends a wait: another try would wait all over again."""
+    """A timed-out wait is not retried, because it would wait all over again."""
     assert "States.Timeout" in _state(stack, name)["Retry"][0]["ErrorEquals"]
 
 
 @pytest.mark.parametrize("name", ["Poll", "Poll Results"])
 def test_a_wait_times_out_after_its_deadline(stack: Synthesized, name: str) -> None:
-    """Should the waiting room fail, the state itself gives up, a quarter of an hour later."""
+    """If the waiting room fails, the state times out a quarter of an hour after the deadline."""
     assert _state(stack, name)["TimeoutSeconds"] == f"{{% $ceil($case.deadline) + {MOST_EXTENDED + 900} %}}"
 
 
 def test_every_failure_is_recorded(stack: Synthesized) -> None:
-    """Each state of the way catches everything and leads to Record Failure, which leads to Failed in any case."""
+    """Each state catches every error and leads to Record Failure, which always leads to Failed."""
     for name, state in stack.definition["States"].items():
         if state["Type"] in {"Task", "Map"}:
             last = state["Catch"][-1]
@@ -138,7 +138,7 @@ def test_every_failure_is_recorded(stack: Synthesized) -> None:
     ("name", "question"), [("Open Case", "Ask About Case"), ("Upload Documents", "Ask About Upload")]
 )
 def test_an_operators_answer_resumes_the_case_where_it_stopped(stack: Synthesized, name: str, question: str) -> None:
-    """What nobody but an operator can tell becomes a question; its answer repeats the step."""
+    """A question to an operator follows the step, and its answer repeats the step."""
     asks = _state(stack, name)["Catch"][0]
     assert (asks["ErrorEquals"], asks["Next"]) == (["NeedsAttentionError"], question)
     assert _state(stack, question)["Next"] == name
@@ -146,13 +146,13 @@ def test_an_operators_answer_resumes_the_case_where_it_stopped(stack: Synthesize
 
 
 def test_states_in_maps_carry_no_variables_but_an_errors_text(stack: Synthesized) -> None:
-    """What a batch needs travels as its state's input, so that batches at once cannot mix theirs."""
+    """A batch's data is in its state's input, so simultaneous batches cannot mix theirs."""
     assigning = {name for name, state, _ in stack.states() if name in IN_MAPS and "Assign" in json.dumps(state)}
     assert assigning == {"Download Artifact"}
 
 
 def test_the_case_sets_the_concurrency_of_maps(stack: Synthesized) -> None:
-    """How many requests run at once is the vendor's matter, decided per case."""
+    """The case decides how many requests run at once, as its vendor allows."""
     assert _state(stack, "Upload")["Items"] == "{% $case.uploads %}"
     assert _state(stack, "Upload")["MaxConcurrency"] == "{% $case.at_once %}"
     assert _state(stack, "Download")["Items"] == "{% $collected.artifacts %}"
@@ -160,7 +160,7 @@ def test_the_case_sets_the_concurrency_of_maps(stack: Synthesized) -> None:
 
 
 def test_a_case_of_one_document_takes_ten_transitions(stack: Synthesized) -> None:
-    """The way of the commonest case, which is what it costs."""
+    """The path of the most common case decides its cost."""
     way = ["Accept", "Submitted Before?", "Upload", "Poll", "More To Wait For?", "Collect", "Download", "Publish"]
     states = stack.definition["States"]
     for here, there in pairwise(way):
@@ -169,7 +169,7 @@ def test_a_case_of_one_document_takes_ten_transitions(stack: Synthesized) -> Non
 
 
 def test_history_is_not_copied_into_logs(stack: Synthesized) -> None:
-    """Errors alone are logged, without a case's data; executions are traced."""
+    """Only errors are logged, without data of cases; executions are traced."""
     machine = stack.one("AWS::StepFunctions::StateMachine")
     assert machine["LoggingConfiguration"]["Level"] == "ERROR"
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False

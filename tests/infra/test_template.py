@@ -51,7 +51,7 @@ def test_cdk_nag_finds_nothing(stack: Synthesized, tmp_path: Path) -> None:
 
 
 def test_every_acknowledged_rule_has_a_reason(stack: Synthesized) -> None:
-    """Whoever reads why a rule does not apply finds a sentence."""
+    """Each acknowledged rule has a sentence that explains why it does not apply."""
     metadata = json.loads((stack.folder / f"{stack.name}.metadata.json").read_text(encoding="utf-8"))
     reasons = [
         reason
@@ -81,7 +81,7 @@ def test_functions_are_traced_and_log_for_a_month(stack: Synthesized) -> None:
 
 
 def test_the_processor_is_a_setting(stack: Synthesized, other_stack: Synthesized) -> None:
-    """Functions run on arm64 unless told otherwise."""
+    """Functions run on arm64 by default."""
     assert {each["Architectures"][0] for each in stack.functions.values()} == {"arm64"}
     assert {each["Architectures"][0] for each in other_stack.functions.values()} == {"x86_64"}
 
@@ -125,7 +125,7 @@ def test_names_follow_the_contract(stack: Synthesized, other_stack: Synthesized)
 
 
 def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
-    """Nobody but the account reads the bucket, by TLS alone; what is unfinished or replaced goes away."""
+    """Only the account reads the bucket, only with TLS; unfinished and replaced objects expire."""
     bucket = stack.one("AWS::S3::Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
@@ -157,7 +157,7 @@ def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
 
 
 def test_no_drop_causes_another(stack: Synthesized) -> None:
-    """No function may write to the inbox: what is told of a drop lies beside it."""
+    """No function may write to the inbox; notes about drops are stored beside it."""
     for verb in stack.functions:
         writes = [each for each in stack.statements(verb) if "s3:PutObject" in each["Action"]]
         keys = [key.removeprefix("<Bucket>/") for each in writes for key in each["Resource"]]

@@ -45,7 +45,7 @@ def test_the_vendors_default_scheme_needs_no_setting(tmp_path: Path) -> None:
 
 
 def test_an_invalid_file_is_named(tmp_path: Path) -> None:
-    """What is no TOML, or not there, is one clear error."""
+    """An invalid or missing file is one clear error."""
     file = tmp_path / "connections.toml"
     file.write_text("[invoices")
 

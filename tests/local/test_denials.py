@@ -3,7 +3,7 @@ from tests.local.calls import CALLS
 
 
 def test_a_denial_names_action_and_resource(aws: Aws) -> None:
-    """Who is denied is told what, and on which resource: for S3 in quotes, as AWS does."""
+    """A denial names action and resource; for S3 in quotes, as AWS does."""
     function = aws.function(CALLS, role=aws.role(*LOGS))
     queue = aws.sqs.create_queue(QueueName=aws.name("queue"))["QueueUrl"]
     name = queue.rpartition("/")[2]

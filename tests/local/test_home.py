@@ -46,7 +46,7 @@ def test_an_invalid_port_is_rejected(text: str) -> None:
 
 
 def test_a_port_in_use_names_the_variable_that_picks_another() -> None:
-    """One line tells what is wrong and how to go on."""
+    """One line has the problem and its remedy."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

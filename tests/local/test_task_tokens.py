@@ -61,7 +61,7 @@ def test_each_attempt_has_its_own_token(aws: Aws) -> None:
 
 
 def test_a_late_answer_and_an_invented_token_get_different_errors(aws: Aws) -> None:
-    """A token of a task that has ended is TaskTimedOut, whoever ended it; any other text is InvalidToken."""
+    """The token of an ended task is TaskTimedOut; any other text is InvalidToken."""
     queue, function = _passes_on(aws)
     machine = aws.machine({"Wait": token_task(function)})
     answered = aws.start(machine)

@@ -76,5 +76,5 @@ def test_a_host_is_judged_however_its_address_is_written(address: ipaddress.IPv4
     "host", ["files.example.com", "b.s3.amazonaws.com", "xn--mller-kva.example", "a.local.example"]
 )
 def test_a_public_name_is_not_internal(host: str) -> None:
-    """What it resolves to is seen by who connects to it."""
+    """Its addresses are checked when a client connects."""
     assert not is_of_the_inside(host)

@@ -60,7 +60,7 @@ def test_a_table_is_a_connection(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_is_valid() -> None:
-    """What is in the repository can be deployed."""
+    """The shipped file can be deployed."""
     assert connections.load_toml(ROOT / "connections.toml")
 
 
@@ -144,7 +144,7 @@ def test_the_shipped_file_is_valid() -> None:
     ],
 )
 def test_each_error_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
-    """The line has the file's name, the table, the key, and what is wrong with it."""
+    """The line names the file, the table, the key and the problem."""
     toml = toml.replace("{docsumo}", '[a]\nvendor = "docsumo"\nbase_url = "https://x.example"\n')
     with pytest.raises(ConfigurationError) as error:
         _load(tmp_path, toml)
@@ -154,7 +154,7 @@ def test_each_error_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
 
 @pytest.mark.parametrize("key", ["api_key", "webhook_secrets", "token", "API-KEY"])
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: str) -> None:
-    """Who puts a key into the file is told where it goes, and the key is not printed."""
+    """A key in the file is rejected with a line that names its right place, and is not printed."""
     with pytest.raises(ConfigurationError) as error:
         _load(tmp_path, f'{GOOD}{key} = "sk_live_planted"\n')
     assert "secrets belong in Secrets Manager" in str(error.value)
@@ -168,7 +168,7 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_binary_data_are_reported(tmp_path: Path) -> None:
-    """What is no text file is one line as well."""
+    """A folder or a binary file is one line as well."""
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         connections.load_toml(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")

@@ -64,7 +64,7 @@ def test_messages_are_moved_one_by_one_without_a_move_task(sqs: Sqs) -> None:
 
 
 def test_aws_moves_messages_with_a_move_task(sqs: Sqs) -> None:
-    """Where SQS has the task, it is told which queue's dead letters, and nothing else is done."""
+    """If SQS has the move task, it gets the queue of the dead letters, and nothing else is called."""
     sqs.error = ""
     sqs.bury("wake", "a")
     assert sqs.letters.send_back("wake") == 1
@@ -73,7 +73,7 @@ def test_aws_moves_messages_with_a_move_task(sqs: Sqs) -> None:
 
 
 def test_any_other_error_is_raised(sqs: Sqs) -> None:
-    """A missing permission is for the operator to mend."""
+    """A missing permission is reported to the operator."""
     sqs.error = "AccessDenied"
     sqs.bury("wake", "a")
     with pytest.raises(sqs.client.exceptions.ClientError, match="AccessDenied"):

@@ -65,7 +65,7 @@ def test_deliveries_are_listed_the_latest_first(cloud: Cloud) -> None:
 
 
 def test_a_listing_goes_back_to_a_moment(cloud: Cloud) -> None:
-    """What came before it is left out, in whatever zone it is told."""
+    """Earlier deliveries are left out, in whatever zone the time is given."""
     at = datetime(2026, 3, 1, tzinfo=UTC)
     ids = [stored(cloud, at + timedelta(hours=number), number + 3) for number in range(-3, 3)]
     since = (at - timedelta(hours=1)).astimezone()

@@ -49,7 +49,7 @@ def test_any_connections_file_loads_or_is_one_line(text: str) -> None:
 
 @given(data=JSON)
 def test_any_execution_input_is_a_case_or_one_line(data: Any) -> None:
-    """An input from the console, a batch line or the API is a case, or says in one line what to mend."""
+    """Any input is a case, or one line that says what to fix."""
     try:
         case = CaseInput.parse(data)
     except InvalidCaseError as error:

@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
 
 
 def wrong(**changes: Any) -> str:
-    """Return what is said of the good input with changes; None takes a key out."""
+    """Return the error about the valid input with changes; None removes a key."""
     data = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
     with pytest.raises(InvalidCaseError) as error:
         CaseInput.parse(data)

@@ -31,7 +31,7 @@ DOCUMENTS = Path(__file__).parents[2] / "events" / "documents"
     ],
 )
 def test_samples_have_the_type_of_their_bytes(name: str, kind: str) -> None:
-    """Every sample is known by its first bytes, whatever it is called (but for what is inside a ZIP archive)."""
+    """Every sample's type is recognized by its first bytes, whatever its name; of a ZIP archive, by its parts."""
     head = (DOCUMENTS / name).read_bytes()[:HEAD]
     assert sniff(head, name) == kind
     assert shown(head, name, "text/html") == kind
@@ -197,7 +197,7 @@ def test_a_pdf_without_pages_gets_a_warning(name: str, word: str | None) -> None
 
 
 def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
-    """The case goes on, and whoever looks at it or at its result reads what may be wrong with the document."""
+    """The case continues, and case and result have a warning about the document."""
     result = World(cloud).submit("invoices", "R-1", samples("encrypted.pdf"))
     assert result["status"] == "completed"
     assert [each for each in result["warnings"] if each.startswith("encrypted.pdf is an encrypted PDF")]
@@ -213,7 +213,7 @@ def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
      ("pdf-after-bytes", media.PDF)],
 )  # fmt: skip
 def test_our_sample_files_have_their_types(name: str, kind: str) -> None:
-    """The small files made for this are told apart by their bytes, under whatever name."""
+    """The small test files are distinguished by their bytes, under any name."""
     body = (DOCUMENTS / "types" / name).read_bytes()
     for called in (name, "x", "x.pdf"):
         assert sniff(body[:HEAD], called, body[-media.TAIL :]) == kind

@@ -104,7 +104,7 @@ def test_any_name_is_one_safe_part_of_a_path(name: str) -> None:
 
 @given(NAMES)
 def test_a_safe_name_is_unchanged(name: str) -> None:
-    """What is safe is not changed again: names may be made safe at every door."""
+    """A safe name is not changed again, so every entry point may make names safe."""
     assert safe_name(safe_name(name)) == safe_name(name)
 
 

@@ -97,7 +97,7 @@ def test_every_iso_8601_date_is_accepted(text: str, date: bool) -> None:
 
 
 def test_text_stays_text_on_the_command_line() -> None:
-    """Only what is declared as true or false is; "007", "1e5" and "null" are the texts that they are."""
+    """Only declared booleans are read as such; "007", "1e5" and "null" stay texts."""
     typed = {"title": "2024", "run": "false", "kind": "true", "new": "null"}
     assert {name: parse(DECLARED, name, text) for name, text in typed.items()} == {**typed, "run": False}
     assert (text_of({"a": 7}, "a"), text_of({"a": True}, "a"), text_of({}, "a")) == ("7", None, None)
@@ -118,7 +118,7 @@ def test_a_case_selects_one_of_the_connections_types(vendor: str, name: str, set
 
 @pytest.mark.parametrize("vendor", sorted(SETTINGS))
 def test_each_option_is_in_the_documentation(vendor: str) -> None:
-    """The page lists what is declared, with the same words."""
+    """The page lists each declared option with its text."""
     rows = {f"| `{each.name}` | {each.says} |" for each in vendors.options(_connection(vendor))}
     missing = [row for row in rows if row not in PAGE.read_text(encoding="utf-8")]
     assert missing == []

@@ -154,7 +154,7 @@ def test_each_vendor_has_its_own_form(vendor: str, form: dict[str, object], othe
 
 
 def test_a_stray_answer_is_described() -> None:
-    """Whoever counts them knows the status, and whether the vendor said it."""
+    """The error has the status, and whether the answer is in the vendor's form."""
     own, page = raised(SAFE, reply(OWN, status=404)), raised(SAFE, reply(PAGE, status=404))
     assert isinstance(own, STRAY)
     assert isinstance(page, STRAY)
@@ -251,12 +251,12 @@ def test_missing_key_is_named() -> None:
     ],
 )
 def test_a_vendors_message_is_one_line(body: object, said: str) -> None:
-    """Each vendor's way to say what is wrong becomes one short line without control characters."""
+    """Each vendor's error text becomes one short line without control characters."""
     assert message(reply(body)) == said
 
 
 def test_the_error_carries_the_pause() -> None:
-    """A 429 carries its pause for whoever waits."""
+    """The error of a 429 has its pause."""
     with pytest.raises(errors.ThrottledError) as caught:
         fail(SAFE, reply(status=429, headers={"retry-after": "9"}), status=429)
     assert caught.value.retry_after == 9

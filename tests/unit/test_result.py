@@ -14,7 +14,7 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "result.schema.json"
 
 
 def test_the_published_schema_matches_the_model() -> None:
-    """What ``docs/`` publishes is what is written; DOSSIER_WRITE_SCHEMA=1 writes it anew."""
+    """``docs/`` has the schema of the model; DOSSIER_WRITE_SCHEMA=1 updates it."""
     text = json.dumps(json_schema(), indent=2) + "\n"
     if os.environ.get("DOSSIER_WRITE_SCHEMA"):
         PUBLISHED.write_text(text)

@@ -13,7 +13,7 @@ DELIVERIES = Section(2, "Deliveries at the webhook", "Ten.", {"lost": 0, "kinds"
 
 
 def test_each_suite_writes_its_own_section(tmp_path: Path) -> None:
-    """Sections stand in their place whoever came first, with mappings, lists and nothing at all readable."""
+    """Sections are sorted by place, whichever came first; mappings, lists and empty values are readable."""
     page = tmp_path / "page.md"
     for section in (DELIVERIES, CASES):
         record(section, page=str(page), fragments=tmp_path / "fragments")

@@ -61,6 +61,6 @@ def test_every_attacker_has_a_section_with_rows() -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_those_of_the_code(said: str, found: object, number: object) -> None:
-    """Who changes a limit changes the page: tests use the code's own constants, and would not notice."""
+    """A changed limit must change the page; other tests use the code's constants, and would not notice."""
     assert said in PAGE.read_text(encoding="utf-8")
     assert found == number

@@ -153,7 +153,7 @@ class TestEveryScheme:
 
     @pytest.mark.parametrize("odd", ["é", "\udcff", "🙂", "\x00", "a" * 10_000, "=", "sha256=", "v1,", "t=1,v1=", ","])
     def test_odd_headers_are_rejected(self, rule: Rule, odd: str) -> None:
-        """What is not ASCII, too long or half a signature is a plain refusal, never an exception."""
+        """A non-ASCII, too long or partial signature is a rejection, never an exception."""
         headers = dict.fromkeys((*signed(rule, WHSEC).headers, rule.header.lower()), odd)
         assert not verify(rule, Delivery(BODY, headers, odd), [WHSEC, "ë", "\u20ac"], now=NOW)
 
@@ -258,7 +258,7 @@ def test_several_signatures_in_one_header() -> None:
 
 
 def test_svix_header_names_are_accepted() -> None:
-    """Who sends by Svix sends ``svix-…``; they count where the standard's own are missing, never beside them."""
+    """Svix sends ``svix-…`` headers; they count only if the standard's headers are missing."""
     delivery = signed(STANDARD, WHSEC)
     theirs = {name.replace("webhook-", "svix-"): value for name, value in delivery.headers.items()}
     assert verify(STANDARD, Delivery(BODY, theirs), [WHSEC], now=NOW)

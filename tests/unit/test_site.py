@@ -13,7 +13,7 @@ from tests.tables import ROOT
 
 
 def test_every_page_is_in_the_navigation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is gathered is what the navigation lists."""
+    """The gathered pages are those of the navigation."""
     monkeypatch.setattr(site, "commands", lambda: "# Commands\n")  # takes seconds: Typer starts for it
     gather(tmp_path / "pages")
     listed = re.findall(r"^ +- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)

@@ -42,7 +42,7 @@ def test_an_absent_item_is_not_found(body: bytes) -> None:
 
 
 def test_the_last_of_two_keys_counts() -> None:
-    """As for whoever reads the whole."""
+    """The result is the same as for a reader of the whole text."""
     body = b'{"data": {"cases": [1]}, "data": {"cases": [2]}}'
     assert item_of(body, ("data", "cases"), lambda _: True) == b"2"
 

@@ -32,7 +32,7 @@ def test_only_times_of_one_form_have_an_order() -> None:
 
 
 def test_times_without_a_zone_repeat_at_night() -> None:
-    """When clocks are put back, what is dated 02:10 may come after what is dated 02:50; by day it cannot."""
+    """At night clocks may be put back, so 02:10 may follow 02:50; by day it cannot."""
     assert not stamp("2026-10-25T02:10:00").before(stamp("2026-10-25T02:50:00"))
     assert stamp("2026-10-25T02:10:00").before(stamp("2026-10-25T05:50:00"))
     assert stamp("2026-10-25T12:10:00").before(stamp("2026-10-25T12:10:01"))

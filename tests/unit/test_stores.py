@@ -47,7 +47,7 @@ def test_a_rejected_case_frees_its_reference(cloud: Cloud) -> None:
 
 
 def test_a_failed_case_is_resumed_by_one_execution(cloud: Cloud) -> None:
-    """Resuming takes over a failed case, counts the attempt, and refuses a case that has not failed."""
+    """Resuming takes over a failed case, counts the attempt, and rejects a case that did not fail."""
     cases = cloud.app.cases
     cases.claim(record())
     still = cases.claim(record(execution="arn:2"), resume=True)
@@ -161,7 +161,7 @@ def test_an_accounts_list_is_stored_for_the_next_uploads(cloud: Cloud, monkeypat
 
 
 def test_a_ledger_excludes_what_a_lost_request_cannot_have_created(cloud: Cloud) -> None:
-    """Ids that were listed, recorded for any case, or heard of before the request; not what is only collected since."""
+    """Ids that were listed, recorded or in a delivery before the request are known; later collected ids are not."""
     intents = cloud.app.intents
     intents.own("claims", "C-1", ["case__old"], collected=True)
     intents.hint("claims", "case__heard")
@@ -334,7 +334,7 @@ def test_turns_that_fall_into_a_pause_are_given_up(cloud: Cloud) -> None:
 
 
 def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:
-    """Nobody calls during a pause; who is not patient enough is told how long it lasts."""
+    """No request is made during a pause; an impatient caller gets its remaining time."""
     clock = Clock()
     limiter = Limiter(cloud.app.table, clock=clock, sleep=clock.sleep)
     connection = account()

@@ -256,7 +256,7 @@ def test_a_wrong_key_is_not_tried_twice() -> None:
 
 @pytest.mark.parametrize("key", ["key\n", " key", "ke\ry", "clé", "key\x7f"])
 def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
-    """A key pasted with a newline says what to mend; the HTTP library's own error would print it."""
+    """The error about a key with a newline says what to fix; the HTTP library's error would print the key."""
     bench = Bench(_answering())
     bench.keys.known = [key]
     with pytest.raises(errors.ConfigurationError, match="dossier secrets set claims") as caught:
@@ -266,7 +266,7 @@ def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
 
 
 def test_a_key_that_the_vendor_repeats_is_redacted() -> None:
-    """A key in an answer reaches neither the flow, nor what is kept, nor an error's text."""
+    """A key in an answer reaches neither the flow, nor the stored answer, nor an error's text."""
     kept: dict[str, bytes] = {}
     bench = Bench(_answering(200, b'{"echo": "%s"}' % KEY.encode()))
     reply = bench.send(Request("GET", "/me", keep="me"), around=lambda send: keeping(send, kept.__setitem__))
@@ -829,7 +829,7 @@ def test_a_checksum_counts_for_the_stored_form() -> None:
 
 
 def test_a_file_compressed_in_transit_has_the_checksum_of_its_content() -> None:
-    """A proxy that packs what is stored as it is leaves the checksum: it fits one of the two forms."""
+    """A proxy that compresses a stored file keeps its checksum, which then matches one of the two forms."""
     headers = {"x_goog_hash": f"md5={_md5(BODY)}", "content_encoding": "gzip"}
     assert Bench(_answering(200, PACKED, **headers)).fetch("https://storage.test/a") == BODY
     with pytest.raises(errors.TruncatedDownloadError, match="checksum"):
@@ -927,7 +927,7 @@ def test_stored_metadata_is_no_content_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", GZIP_ENCODINGS)
 def test_gzip_is_recognized_among_stored_metadata(encoding: str) -> None:
-    """Letter case, blanks, lists and what is no coding beside it do not hide that a body is packed."""
+    """Upper case, blanks, lists and other values beside it do not hide that a body is compressed."""
     answering = _answering_raw([("content-encoding", encoding)], PACKED)
     assert Bench(answering).fetch("https://storage.test/a") == BODY
     assert Bench(answering).send(UNSAFE).body == BODY
@@ -952,7 +952,7 @@ def test_a_file_with_a_wrong_gzip_header_is_stored_as_it_came() -> None:
 
 @pytest.mark.parametrize("encoding", ["br", "Zstd", "deflate", "compress", "gzip, br", "gzip, gzip", "aws-chunked, br"])
 def test_an_unrequested_encoding_is_a_permanent_error(encoding: str) -> None:
-    """It says what is wrong and what to do, and is not tried again; what became of an upload stays unknown."""
+    """The error says what to do and is not retried; the outcome of an upload stays unknown."""
     bench = Bench(_answering(200, BODY, content_encoding=encoding))
     with pytest.raises(
         errors.MalformedAnswerError, match=r"^the artifact cannot be read: it is compressed as .* ask the vendor"
@@ -1051,7 +1051,7 @@ def test_an_artifact_that_is_stored_compressed_is_decompressed() -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_artifact_has_a_limit(announced: bool) -> None:
-    """An artifact that is too large is left, at once if its length is announced; the text says what to mend."""
+    """A too large artifact is not stored, at once if its length is announced; the error says what to fix."""
     connection = _connection(limits=Limits(artifact_bytes=1000))
     seen = []
     headers = {"content_length": str(len(BODY))} if announced else {}

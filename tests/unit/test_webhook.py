@@ -229,7 +229,7 @@ def test_an_unproven_delivery_is_rejected(door: Door, spoil: Callable[[dict[str,
 
 @pytest.mark.parametrize("secrets", [[], [""]])
 def test_a_connection_without_a_secret_rejects_deliveries(door: Door, secrets: list[str]) -> None:
-    """Before the operator has set a secret nothing is accepted: not what is signed with an empty one either."""
+    """Before a secret is set no delivery is accepted, not even one that is signed with an empty secret."""
     event = sample("api-gateway-signed")
     body = event["body"].encode()
     event["headers"]["x-docustack-signature"] = hmac.new(b"", body, hashlib.sha256).hexdigest()
@@ -261,7 +261,7 @@ def _sized(connection: str, size: int, *, signed: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("connection", ["invoices", "claims", "small", "nobody"])
 def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: str) -> None:
-    """What is larger than any connection takes is answered without a look at the connection: it says nothing of it."""
+    """A body larger than any connection accepts is rejected without a look at the connection."""
     for encoded in (False, True):
         event = _sized(connection, MAX_BYTES + 1, signed=False)
         if encoded:
@@ -273,7 +273,7 @@ def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: st
 
 
 def test_the_limit_of_a_connection_is_for_its_vendor_alone(door: Door) -> None:
-    """A stranger gets the same 401 below and above a connection's own limit; who knows the secret is told of it."""
+    """A stranger gets the same 401 below and above a connection's limit; only a sender with the secret gets the 413."""
     for size in (10, 11, MAX_BYTES):
         answers = [door.post(_sized(each, size, signed=False))[0] for each in ("small", "invoices", "nobody")]
         assert answers == [401] * 3
@@ -526,7 +526,7 @@ def test_the_cause_is_for_the_operator_alone(
 
 
 def test_a_connection_without_a_secret_says_so(door: Door) -> None:
-    """What came before the secret was set is told apart from what has a wrong one."""
+    """A missing secret and a wrong secret are different causes."""
     door.secrets["invoices"] = []
     assert door.post(sample("api-gateway-signed"))[0] == 401
     assert door.causes == [("no secret", "")]
@@ -535,7 +535,7 @@ def test_a_connection_without_a_secret_says_so(door: Door) -> None:
 @pytest.mark.parametrize("scheme", ["standard-webhooks", "timestamped-hmac"])
 @pytest.mark.parametrize(("ago", "cause"), [(400, ("too old", "400 s")), (-500, ("too new", "500 s"))])
 def test_a_time_out_of_range_is_the_cause(scheme: str, ago: int, cause: tuple[str, str]) -> None:
-    """If the signature fits but for its time, it is the time that is told."""
+    """If only the time of a signature is wrong, the cause is the time."""
     rule = Rule(scheme)
     delivery = signed(rule, WHSEC, at=NOW - ago)
     assert cause_of(rule, delivery, [WHSEC], NOW) == cause

@@ -36,7 +36,7 @@ def test_the_same_delivery_five_times_is_one(function: Function, cloud: Cloud) -
 
 
 def test_a_flood_is_small_however_many_instances_it_reaches(function: Function, cloud: Cloud) -> None:
-    """Two hundred unsigned megabytes by five instances: some KiB each, so many a minute, apart from what is good."""
+    """Five instances store little of two hundred unsigned megabytes, and valid deliveries separately."""
     event = sample("api-gateway-signed")
     event["headers"]["x-docustack-signature"] = "0" * 64
     event["body"] = "x" * 1_000_000

@@ -258,7 +258,7 @@ def test_storage_rejects_and_records_a_key(sandbox: LiveSandbox, header: str) ->
 
 
 def test_storage_serves_artifacts_of_any_size_and_name(sandbox: LiveSandbox) -> None:
-    """An operator can add an artifact of a hostile name and any size, whose bytes match the SHA-256 told."""
+    """An artifact of any name and size can be added; its bytes match the reported SHA-256."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     added = sandbox.plain.post(
         f"/_sandbox/docsumo/cases/{case_id}/artifacts", json={"filename": "../../etc/é.bin", "size": 200_001}

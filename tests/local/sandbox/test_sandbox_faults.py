@@ -38,7 +38,7 @@ def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
 
 
 def test_late_work_is_done_after_the_caller_has_left(sandbox: LiveSandbox) -> None:
-    """The connection is reset, and the document appears some time later; a reset forgets what is still to be done."""
+    """The connection is reset, and the document appears some time later; a reset drops pending work."""
     sandbox.set(faults={"late": {"rate": 1, "seconds": 3}})
     for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
         with pytest.raises(CUT):
@@ -70,7 +70,7 @@ def test_errors_occur_before_or_after_the_work(sandbox: LiveSandbox, name: str, 
 
 
 def test_throttle_announces_a_pause_in_seconds(sandbox: LiveSandbox) -> None:
-    """A throttled call is told to wait; a call of that key in the pause is a violation, after it all is well."""
+    """A throttled request gets a pause; a request with that key during the pause is a violation, a later one is not."""
     sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 3, "form": "seconds"}}, pause_grace=0.02)
     assert sandbox.docustack_upload().headers["retry-after"] == "3"
     time.sleep(0.05)
@@ -283,7 +283,7 @@ def test_stored_gzip_has_the_checksums_of_what_is_stored(sandbox: LiveSandbox) -
 
 
 def test_odd_encodings_leave_the_bytes_alone(sandbox: LiveSandbox) -> None:
-    """What is no coding is only a header; gzip in a list is gzip. APIs and storage have it alike."""
+    """An unknown encoding is only a header, and gzip in a list is gzip, for APIs and storage alike."""
     url, whole = _artifact(sandbox)
     for form in ("aws-chunked", "utf-8", "binary", "none", "br"):
         sandbox.set(faults={"odd_encoding": {"rate": 1, "form": form}})
@@ -306,7 +306,7 @@ def test_an_expired_link_gets_googles_error(sandbox: LiveSandbox) -> None:
 
 
 def test_long_texts_are_statuses_where_one_is_asked_for(sandbox: LiveSandbox) -> None:
-    """A status of 500 KB stands where the vendor's was; what is no status, or an artifact, is refused at length."""
+    """A status of 500 KB replaces the vendor's; requests without a status, and artifacts, get a long rejection."""
     document = sandbox.docustack_upload().json()["document_id"]
     sandbox.docsumo_upload()
     sandbox.set(faults={"long_text": 1})
@@ -323,7 +323,7 @@ def test_long_texts_are_statuses_where_one_is_asked_for(sandbox: LiveSandbox) ->
 
 
 def test_retry_after_announces_a_pause_on_503(sandbox: LiveSandbox) -> None:
-    """In seconds or as a date the pause is one as after a 429; what is none pauses nobody."""
+    """A pause in seconds or as a date counts as after a 429; an unreadable one does not."""
     sandbox.set(faults={"retry_after": {"rate": 1, "times": 1, "seconds": 3, "form": "seconds"}}, pause_grace=0.02)
     answer = sandbox.docustack_upload()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")

@@ -100,7 +100,7 @@ def test_a_rate_selects_the_vendors_with_a_wrong_clock(sandbox: LiveSandbox) -> 
 
 
 def test_listed_late_delays_list_entries(sandbox: LiveSandbox) -> None:
-    """Lists have it after a while; who knows the id is answered at once."""
+    """Lists show an entry after a while; a request with its id is answered at once."""
     sandbox.set(faults={"listed_late": {"rate": 1, "seconds": 4}}, seconds=0)
     document_id = sandbox.docustack_upload().json()["document_id"]
     data = sandbox.docsumo_upload().json()["data"]

@@ -100,7 +100,7 @@ def test_docsumo_sends_its_token(sandbox: LiveSandbox, receiver: Make) -> None:
 
 @pytest.mark.parametrize("form", ["packed", "packed_after_signing", "latin_1", "signed_twice", "capital_letters"])
 def test_the_setting_selects_the_form_of_deliveries(sandbox: LiveSandbox, receiver: Make, form: str) -> None:
-    """What is sent is packed, in another charset, or proven in another way, as ``webhook_form`` says."""
+    """``webhook_form`` selects compression, charset or signature of a delivery."""
     hook = receiver()
     _register(sandbox, "docustack", hook)
     sandbox.set(webhook_form=form, webhook_shape="multipart" if form == "packed" else "plain")

@@ -97,7 +97,7 @@ class Toy:
         return Request("POST", "/v1/files", files=(part,), effect=Effect.UNSAFE, keep=f"upload-{index}")
 
     def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Say that it cannot be told: the vendor has no list."""
+        """Raise a question, because the vendor has no list."""
         yield from ()
         raise NeedsAttentionError("the toy vendor has no list to look in")
 
