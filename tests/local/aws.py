@@ -1,4 +1,4 @@
-"""What the tests of the bridges make on a local AWS: roles, tiny functions, state machines, and their executions."""
+"""Roles, tiny functions, state machines and executions on a local AWS, for the tests of the bridges."""
 
 import io
 import itertools

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """Start a local AWS of the tests' own, in which ``Wait`` and ``Retry`` take a fifth of their time."""
+    """Start a local AWS for the tests, in which ``Wait`` and ``Retry`` take a fifth of their time."""
     folder = tmp_path_factory.mktemp("local-aws")
     compiled = folder / COMPILED_LAYER
     (compiled / "python").mkdir(parents=True)
@@ -43,7 +43,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture
 def start_aws() -> Iterator[Callable[..., tuple[Process, Aws]]]:
-    """Return what starts a local AWS in a folder, with variables of the test's own; it is stopped after the test."""
+    """Return a function that starts a local AWS in a folder, with variables; it is stopped after the test."""
     started: list[Process] = []
 
     def start_one(folder: Path, **variables: str) -> tuple[Process, Aws]:

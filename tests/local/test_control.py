@@ -69,7 +69,7 @@ def test_running_processes_are_found_and_stopped(home: Home) -> None:
 
 
 def test_a_state_file_of_a_dead_process_is_ignored(home: Home) -> None:
-    """After a restart of the machine the id may be somebody else's: it is neither believed nor stopped."""
+    """After a restart of the machine another process may have the id; it is neither trusted nor stopped."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         home.save(_state(Process(pid=stranger.pid, started="before")))
 

@@ -34,7 +34,7 @@ def test_a_name_that_aws_rejects_is_rejected(aws: Aws, name: str) -> None:
 
 
 def test_an_input_has_at_most_256_kib(aws: Aws) -> None:
-    """A larger input is refused before anything starts."""
+    """A larger input is rejected before anything starts."""
     machine = aws.machine({"Done": {"Type": "Succeed"}})
 
     with pytest.raises(ClientError, match="262144"):

@@ -13,7 +13,7 @@ READS = """
 
 @pytest.mark.parametrize(("call", "absent"), [("get_object", "NoSuchKey"), ("head_object", "404")])
 def test_a_missing_object_looks_forbidden_without_list_permission(aws: Aws, call: str, absent: str) -> None:
-    """An object that is not there is a 403 to who may read objects alone, and a 404 to who may list the bucket too."""
+    """A missing object is a 403 for a role that only reads objects, and a 404 for one that also lists the bucket."""
     bucket = aws.name("bucket")
     aws.s3.create_bucket(Bucket=bucket)
     aws.s3.put_object(Bucket=bucket, Key="here", Body=b"abc")

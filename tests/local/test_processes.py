@@ -41,7 +41,7 @@ def test_stop_leaves_no_child_behind(tmp_path: Path) -> None:
 
 
 def test_children_of_a_process_that_died_are_stopped(tmp_path: Path) -> None:
-    """What a killed process left running ends when it is stopped."""
+    """Children of a killed process end when it is stopped."""
     parent, child = _start_deaf(tmp_path)
     os.kill(parent.pid, 9)
     os.waitpid(parent.pid, 0)
@@ -53,7 +53,7 @@ def test_children_of_a_process_that_died_are_stopped(tmp_path: Path) -> None:
 
 
 def test_stop_is_idempotent(tmp_path: Path) -> None:
-    """Stopping what has ended does nothing and says so."""
+    """Stopping an ended process does nothing, and reports that."""
     process = start(
         [sys.executable, "-c", "import time; time.sleep(60)"],
         log=tmp_path / "log",

@@ -14,7 +14,7 @@ Start = Callable[[Path], tuple[Process, Aws]]
 
 
 def test_state_survives_a_stop(start_saving: Start, tmp_path: Path) -> None:
-    """A server that was asked to stop has, once it runs again, what was written: items, objects, messages, secrets."""
+    """After a stop and a start the server has its items, objects, messages and secrets."""
     process, aws = start_saving(tmp_path)
     written = _write(aws)
 
@@ -25,7 +25,7 @@ def test_state_survives_a_stop(start_saving: Start, tmp_path: Path) -> None:
 
 
 def test_state_survives_a_kill_once_it_was_saved(start_saving: Start, tmp_path: Path) -> None:
-    """A server that is killed has what it saved while it ran."""
+    """After a kill the server has the state that it saved."""
     process, aws = start_saving(tmp_path)
     written = _write(aws)
     saved = tmp_path / "data" / "state" / "sqs.json"
@@ -39,7 +39,7 @@ def test_state_survives_a_kill_once_it_was_saved(start_saving: Start, tmp_path: 
 
 @pytest.fixture
 def start_saving(start_aws: Callable[..., tuple[Process, Aws]]) -> Start:
-    """Return what starts a local AWS that saves its state in ``data`` every half second."""
+    """Return a function that starts a local AWS which saves its state in ``data`` every half second."""
 
     def start(folder: Path) -> tuple[Process, Aws]:
         return start_aws(folder, DOSSIER_LOCAL_DATA=str(folder / "data"), DOSSIER_LOCAL_SAVE_SECONDS="0.5")

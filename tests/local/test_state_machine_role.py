@@ -45,7 +45,7 @@ def test_a_grant_covers_only_its_resource(aws: Aws) -> None:
 
 
 def test_a_grant_on_a_bus_lets_the_machine_put_events(aws: Aws) -> None:
-    """events:PutEvents on the bus is what a machine needs to publish there."""
+    """A machine needs events:PutEvents on the bus to publish there."""
     bus = aws.events.create_event_bus(Name=aws.name("bus"))["EventBusArn"]
     entry = {"EventBusName": bus.rsplit("/", 1)[-1], "Source": "x", "DetailType": "x", "Detail": {"a": 1}}
     machine = aws.machine({"Do": _task("events:putEvents", Entries=[entry])}, role=aws.role(("events:PutEvents", bus)))

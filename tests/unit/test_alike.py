@@ -67,7 +67,7 @@ def test_rewritten_names_are_recognized(listed: str) -> None:
     ],
 )
 def test_names_of_other_files_are_not_similar(sent: str, listed: str | None) -> None:
-    """What has other letters or another number is another name."""
+    """Other letters or another number make another name."""
     assert not alike(sent, listed)
 
 

@@ -1,4 +1,4 @@
-"""Checksums in Python: the standard's own vectors, and whatever the pieces are."""
+"""Checksums in Python: the standard's vectors, in pieces of any size."""
 
 from __future__ import annotations
 

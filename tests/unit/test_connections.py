@@ -177,7 +177,7 @@ def test_a_folder_and_binary_data_are_reported(tmp_path: Path) -> None:
 
 
 def test_the_dump_is_complete_and_always_the_same(tmp_path: Path) -> None:
-    """The settings layer has every default, and its text depends on what the settings say alone."""
+    """The settings layer has every default, and its text depends only on the settings."""
     loaded = _load(tmp_path, GOOD)
     text = connections.dump(loaded)
     assert json.loads(text)["claims"]["poll"]["deadline"] == 5 * 86400
@@ -204,7 +204,7 @@ def test_an_unknown_connection_names_the_known_ones() -> None:
 
 @pytest.mark.usefixtures("layer")
 def test_webhook_settings_have_every_default() -> None:
-    """The webhook function reads plain values; None where no deliveries are taken."""
+    """The webhook function reads plain values; None for a connection without webhooks."""
     assert connections.webhook_settings("claims") == {
         "scheme": "shared-secret",
         "header": "X-Webhook-Token",
@@ -226,7 +226,7 @@ def test_a_storage_host_is_a_name_or_a_name_with_a_port(tmp_path: Path, host: st
 
 
 def test_a_cold_start_imports_no_pydantic(layer: Path) -> None:
-    """The webhook function reads its settings with the standard library alone."""
+    """The webhook function reads its settings with only the standard library."""
     code = (
         "import sys; from dossier.connections import webhook_settings; assert webhook_settings('claims');"
         "print([name for name in ('pydantic', 'httpx', 'boto3', 'dossier.settings') if name in sys.modules])"
@@ -245,7 +245,7 @@ def _load(folder: Path, toml: str) -> dict[str, Connection]:
 
 
 def _forget() -> None:
-    """Forget what was read of a layer: functions read theirs once, tests have many."""
+    """Forget the settings that were read from a layer: functions read theirs once, tests have many."""
     for each in (connections._layer, connections._load_known):
         each.cache_clear()
 
@@ -259,7 +259,7 @@ def _forget() -> None:
     ],
 )
 def test_connections_of_one_account_agree(tmp_path: Path, change: str, line: str | None) -> None:
-    """What an account has one of is the same for all of its connections, and the deployment says where it is not."""
+    """Connections of one account need the same limits, and the deployment reports differences."""
     table = 'vendor = "docustack"\nschema_id = "s"\norganization_id = "o"\naccount = "acme"\n'
     base = 'base_url = "https://a.example.com"\n'
     second = change if change.startswith("base_url") else base + change

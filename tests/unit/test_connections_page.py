@@ -18,7 +18,7 @@ REQUIRED = "**required**"
 
 
 def rows(heading: str) -> dict[str, str]:
-    """Return the keys in a section's first table, with what it says of their defaults."""
+    """Return the keys in a section's first table, with their defaults."""
     section = re.search(rf"^## {heading}\n(.*?)(?=^\| option|^## )", PAGE, re.MULTILINE | re.DOTALL)
     assert section
     found: dict[str, str] = {}
@@ -59,6 +59,6 @@ def test_the_page_has_every_key_and_marks_those_that_are_required(vendor: str) -
 
 
 def test_each_vendors_own_keys_are_in_its_own_section() -> None:
-    """A key that one vendor alone has is not among those of every vendor."""
+    """A key of only one vendor is not among those of every vendor."""
     models = [set(dict(keys(vendors.connection_model(name)))) for name in vendors.names()]
     assert set(rows(EVERY)) == set.intersection(*models)

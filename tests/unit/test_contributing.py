@@ -23,7 +23,7 @@ def test_the_files_of_each_change_exist() -> None:
 
 
 def test_the_files_that_a_drop_a_delivery_and_a_document_cross_exist() -> None:
-    """Each file of the three lists is there, and those of a vendor's folder for every vendor."""
+    """Each file of the three lists exists, and files of a vendor's folder exist for every vendor."""
     section = (ROOT / "docs" / "architecture.md").read_text().partition("\n## The files that a drop")[2]
     section = section.partition("\n## ")[0]
     named = [each.replace("P/", "layers/shared/python/dossier/", 1) for each in re.findall(r"`([^`\s]+\.py)`", section)]

@@ -42,7 +42,7 @@ def test_new_and_missing_fields_are_reported(change: dict[str, Any], new: set[st
 
 
 def test_a_missing_field_is_reported() -> None:
-    """A documented field that is not there is named."""
+    """A missing documented field is reported."""
     assert drift({key: value for key, value in SAME.items() if key != "id"}).missing == {"id"}
 
 
@@ -50,7 +50,7 @@ def test_a_missing_field_is_reported() -> None:
     "body", [b"", b"<html>", b"\xff", b'{"status": "fail"}', b'{"status_code": 404}', b'{"statusCode": 400}']
 )
 def test_a_body_without_json_has_no_drift(body: bytes) -> None:
-    """A body that is no JSON, and a refusal that came with a 200, are others' to handle."""
+    """A body without JSON, and a rejection with status 200, have no drift."""
     assert drift_of(body, FIELDS) == Drift()
 
 
@@ -95,7 +95,7 @@ def test_any_answer_is_compared(value: Any) -> None:
     ],
 )
 def test_the_guides_own_samples_have_no_drift(vendor: str, what: str, file: str) -> None:
-    """What each vendor declares is what its guide shows."""
+    """Each vendor declares the fields that its guide shows."""
     fields = documented_for(what, vendors.vendor(vendor).documented)
     assert fields
     assert drift_of(recorded(vendor, file).body, fields) == Drift()

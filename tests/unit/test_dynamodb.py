@@ -1,4 +1,4 @@
-"""The table that the tests have in memory does what moto's does, and more of what AWS says."""
+"""The tests' table in memory behaves like moto's, and closer to AWS's documentation."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def table(cloud: Cloud) -> Any:
 
 @contextmanager
 def refused(code: str = "ValidationException", match: str | None = None) -> Iterator[None]:
-    """Expect that DynamoDB refuses a request."""
+    """Expect DynamoDB to reject a request."""
     with pytest.raises(ClientError, match=match) as caught:
         yield
     assert caught.value.response["Error"]["Code"] == code
@@ -178,7 +178,7 @@ def refused(code: str = "ValidationException", match: str | None = None) -> Iter
 
 
 def test_moto_is_not_asked(cloud: Cloud, table: Any) -> None:
-    """An item is kept here, and neither a table that is made anew nor another account has it."""
+    """A stored item is in neither a new table nor another account."""
     table.put_item(Item={"pk": "a", "sk": "b"})
     assert table.scan()["Items"] == [{"pk": "a", "sk": "b"}]
     assert _motos().scan()["Items"] == []
@@ -239,7 +239,7 @@ def test_an_item_has_400_kilobytes_at_most(table: Any) -> None:
 
 
 def test_changes_to_a_read_item_do_not_reach_the_store(cloud: Cloud, table: Any) -> None:
-    """A caller may change what it was given."""
+    """A caller may change a returned item."""
     client: Any = cloud.session.client("dynamodb")
     item: Any = {"pk": {"S": "a"}, "sk": {"S": "b"}, "list": {"L": [{"B": b"1"}, {"M": {"x": {"SS": ["1"]}}}]}}
     client.put_item(TableName="cases", Item=item)
@@ -263,7 +263,7 @@ def test_changes_to_a_read_item_do_not_reach_the_store(cloud: Cloud, table: Any)
     ],
 )
 def test_keys_are_non_empty_texts(table: Any, item: dict[str, Any], match: str) -> None:
-    """An item whose keys are not is refused, for the table and for the index."""
+    """An item with other keys is rejected, for the table and for the index."""
     with refused(match=match):
         table.put_item(Item=item)
     assert table.scan()["Items"] == []
@@ -382,13 +382,13 @@ def test_a_query_is_about_one_partition(table: Any, query: dict[str, Any]) -> No
     ],
 )
 def test_unsupported_calls_raise_an_error(table: Any, call: Callable[[Any], Any]) -> None:
-    """A test never goes on with a wrong answer."""
+    """An unsupported call raises an error instead of a wrong answer."""
     with pytest.raises(NotImplementedError):
         call(table)
 
 
 def test_handlers_of_tests_come_first(cloud: Cloud) -> None:
-    """What a test registers for any call, before or after, sees those to the table, and may fail them."""
+    """Event handlers of tests see calls to the table, before and after, and may fail them."""
     seen: list[str] = []
     for moment in ("before-call", "after-call"):
         cloud.session.events.register(moment, lambda event_name, **_: seen.append(event_name))
@@ -407,7 +407,7 @@ def test_handlers_of_tests_come_first(cloud: Cloud) -> None:
 
 
 def test_an_answer_has_a_body_on_the_wire(cloud: Cloud) -> None:
-    """Those who meter the table read it as it would come from AWS."""
+    """Meters read the answer in AWS's form."""
     bodies: list[bytes] = []
     cloud.session.events.register("after-call", lambda http_response, **_: bodies.append(http_response.content))
     table = cloud.session.resource("dynamodb").Table("cases")

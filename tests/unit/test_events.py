@@ -1,4 +1,4 @@
-"""The sample events and inputs under ``events/`` are what they say."""
+"""The sample events and inputs under ``events/`` are valid."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ EXECUTIONS = sorted((Path(__file__).parents[2] / "events" / "executions").glob("
 
 @pytest.mark.parametrize("file", EXECUTIONS, ids=lambda file: file.stem)
 def test_every_sample_input_is_accepted(file: Path) -> None:
-    """An input that the README tells people to paste parses."""
+    """Each input that the README offers parses."""
     case = CaseInput.parse(json.loads(file.read_text()))
     assert case.documents or case.case_id

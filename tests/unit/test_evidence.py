@@ -1,4 +1,4 @@
-"""Deliveries as they are kept, listed and found again."""
+"""Deliveries: how they are stored, listed and found."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stored(cloud: Cloud, at: datetime, number: int = 0, connection: str = "invoi
 
 
 def test_a_delivery_is_found_by_its_id(cloud: Cloud) -> None:
-    """Bytes and headers are exactly those that came; the id alone tells where it is kept."""
+    """Bytes and headers are unchanged; the id alone gives the key."""
     store = cloud.app.evidence
     key = store.keep("invoices", "refused", BODY, {"x-sign": "ü"})
     assert key == key_of("invoices", id_of(key))
@@ -53,7 +53,7 @@ def test_a_malformed_delivery_id_has_no_key() -> None:
 
 
 def test_deliveries_are_listed_the_latest_first(cloud: Cloud) -> None:
-    """Across days, months and years, of one connection alone."""
+    """The list spans days, months and years, and has only one connection's deliveries."""
     moments = [
         datetime.fromisoformat(each) for each in ("2025-12-31T23:59:59Z", "2026-01-02T03:00Z", "2026-01-02T04:00Z")
     ]
@@ -73,7 +73,7 @@ def test_a_listing_goes_back_to_a_moment(cloud: Cloud) -> None:
 
 
 def test_evidence_is_locked_for_as_long_as_the_operator_says(cloud: Cloud) -> None:
-    """A delivery that is kept with a lock can neither be deleted nor unlocked before its time; without one, it can."""
+    """A locked delivery can neither be deleted nor unlocked before its time; one without a lock can be deleted."""
     s3 = cloud.session.client("s3")
     s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     key = EvidenceStore(s3, "locked", lock_days=400).keep("invoices", "accepted", BODY, {})
@@ -88,7 +88,7 @@ def test_evidence_is_locked_for_as_long_as_the_operator_says(cloud: Cloud) -> No
 
 
 def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
-    """The webhook function reads the days from its environment; none, or 0, is no lock, and needs no right to one."""
+    """The webhook function reads the days from its environment; without them, or with 0, it sets no lock."""
     s3 = cloud.session.client("s3")
     s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     for days, mode in (("30", "GOVERNANCE"), ("0", None), (None, None)):
@@ -102,7 +102,7 @@ def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
 
 
 def refused_keys(cloud: Cloud) -> list[str]:
-    """Return the keys of all refused deliveries."""
+    """Return the keys of all rejected deliveries."""
     pages = (
         cloud.session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=DELIVERIES_REFUSED)
     )
@@ -110,7 +110,7 @@ def refused_keys(cloud: Cloud) -> list[str]:
 
 
 def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
-    """However many instances of the function there are, a minute of a connection has so many refused deliveries."""
+    """Any number of instances store the same maximum of rejected deliveries a minute for a connection."""
     at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
     instances = [EvidenceStore(cloud.session.client("s3"), BUCKET) for _ in range(4)]
     kept = [
@@ -125,7 +125,7 @@ def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
 
 
 def test_one_instance_may_store_the_whole_share(cloud: Cloud) -> None:
-    """By itself an instance wastes no name: what came before a secret was set is there to be verified."""
+    """A single instance uses all names: deliveries from before a secret are stored to be verified."""
     at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
     for _ in range(REFUSED_PER_MINUTE):
         assert cloud.app.evidence.refuse("invoices", "no secret", BODY, {}, at=at)
@@ -168,7 +168,7 @@ def test_refused_deliveries_are_listed_and_found_like_others(cloud: Cloud) -> No
 
 
 def test_a_delivery_is_claimed_once_at_a_time(cloud: Cloud) -> None:
-    """Two functions with the same delivery: one keeps it, the other waits for that and finds it known."""
+    """Of two functions with the same delivery one stores it; the other waits, and finds it known."""
     store, waited = cloud.app.evidence, list[float]()
     first = store.claim("invoices", DIGEST)
 

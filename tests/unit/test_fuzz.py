@@ -1,4 +1,4 @@
-"""What strangers write: settings files, execution inputs, vendors' bodies. One known error or an answer, no more."""
+"""Arbitrary settings files, execution inputs and vendors' bodies give an answer or one known error."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_any_execution_input_is_a_case_or_one_line(data: Any) -> None:
 
 @given(uri=st.text(max_size=60) | st.text(alphabet="s3:/[]@?#.\\ab\n", max_size=30).map(lambda rest: f"s3://{rest}"))
 def test_any_uri_is_bucket_and_key_or_refused(uri: str) -> None:
-    """A document's URI names one object of one bucket, or is refused."""
+    """A document's URI names one object of one bucket, or is rejected."""
     try:
         bucket, key = split_uri(uri)
     except InvalidCaseError:

@@ -1,4 +1,4 @@
-"""What ``make fuzz`` fuzzes: its seeds, and whatever it ever found, keep every promise; a broken one is noticed."""
+"""The targets of ``make fuzz``: its seeds and findings keep every promise, and a broken promise is detected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _breaks(*_: Any) -> Any:
 
 
 def test_an_accepted_forgery_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fuzzer would see a webhook that answers 200 to a wrong signature, and one that refuses a right one."""
+    """The fuzzer detects a webhook that answers 200 to a wrong signature, and one that rejects a right one."""
     for verdict, flags in ((True, 0), (False, deliveries.SIGNED)):
         monkeypatch.setattr(step, "verify", lambda *_, verdict=verdict, **__: verdict)
         with pytest.raises(AssertionError, match="github: answered"):
@@ -73,7 +73,7 @@ def test_other_broken_promises_are_detected(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_partial_file_that_is_accepted_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fuzzer would see a 206 without a range taken for a file, a pause without an end, and an error of escapes."""
+    """The fuzzer detects a 206 without a range as a file, an endless pause, and an error in escapes."""
     monkeypatch.setattr(downloads, "not_whole", lambda _: None)
     with pytest.raises(AssertionError, match="a part is a file"):
         headers.headers(b"\x01\x00" + END + b"half")
@@ -87,5 +87,5 @@ def test_a_partial_file_that_is_accepted_is_detected(monkeypatch: pytest.MonkeyP
 
 
 def test_only_fuzzing_needs_atheris() -> None:
-    """The targets run without the fuzzer, which has an environment of its own."""
+    """The targets run without the fuzzer, which has its own environment."""
     assert importlib.util.find_spec("atheris") is None

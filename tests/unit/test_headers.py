@@ -1,4 +1,4 @@
-"""Headers of answers are hostile input: what can be read is a value within its bounds, anything else is nothing."""
+"""Headers of answers are hostile input: each is a value within its bounds, or None."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HOSTILE_DATES = (
 
 @pytest.mark.parametrize("text", HOSTILE_DATES, ids=lambda text: text[:50])
 def test_a_hostile_date_is_none(text: str) -> None:
-    """No date of a header raises, whatever ``email.utils`` does with it, and none is a pause."""
+    """No date of a header raises an error, and an unreadable one is no pause."""
     assert headers.http_date(text) is None
     assert headers.pause(text, at=AT) is None
     assert retry_after(reply(status=429, headers={"retry-after": text, "date": text})) == 5.0
@@ -83,7 +83,7 @@ def test_a_retry_date_is_relative_to_the_answers_date(offset: timedelta) -> None
     [("7", 7), ("7, 9", 9), (" 2.5 ", 2.5), ("7, soon", None), ("", None), (",", None), ("7;8", None)],
 )
 def test_a_pause_in_seconds(text: str, seconds: float | None) -> None:
-    """Numbers alone are seconds; of a header that came twice the longer pause counts."""
+    """Only numbers are seconds; of a repeated header the longer pause counts."""
     assert headers.pause(text, at=AT) == seconds
 
 

@@ -1,4 +1,4 @@
-"""What a cold start loads: no tracing, unless a layer brings it."""
+"""A cold start loads no tracing, unless a layer brings it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LISTS = (
 
 
 def test_no_function_loads_a_tracing_library() -> None:
-    """X-Ray's SDK, which patched every library, cost most of a cold start; OpenTelemetry is a layer of its own."""
+    """X-Ray's SDK, which patched every library, took most of a cold start; OpenTelemetry is a separate layer."""
     environment = {"PYTHONPATH": str(ROOT / "layers" / "shared" / "python"), "POWERTOOLS_METRICS_NAMESPACE": "Dossier"}
     done = subprocess.run([sys.executable, "-c", LISTS], env=environment, capture_output=True, text=True, check=True)
     assert {"boto3", "dossier"} <= set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""Execution inputs: what is wrong with one is said with its key, and with the key that was meant."""
+"""Execution inputs: an error names the key, and suggests the intended one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_connection_and_reference_survive_a_wrong_input() -> None:
-    """The case can be reported under its own name, whatever else is wrong; bad names are none."""
+    """The case is reported under its name, whatever else is wrong; invalid names are dropped."""
     named = CaseInput.named({**GOOD, "documnets": [], "options": 7})
     assert named is not None
     assert (named.connection, named.reference) == ("invoices", "INV-1")

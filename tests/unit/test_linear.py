@@ -88,7 +88,7 @@ NAMES = ("x-sign", "webhook-id", "webhook-timestamp", "webhook-signature", "cont
 
 
 def _delivery(text: str) -> None:
-    """Verify a delivery whose headers, or whose body, are the text; say why it is refused."""
+    """Verify a delivery whose headers or body are the text, and find the cause of its rejection."""
     encoded = text.encode()
     for rule in RULES:
         for delivery in (Delivery(b"{}", dict.fromkeys(NAMES, text)), Delivery(encoded[: 1 << 14], {})):
@@ -181,7 +181,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
-    """A hundred thousand characters of anything are read at once, by every reader of what others write."""
+    """Every reader of foreign text reads a hundred thousand characters at once."""
     for name, text in TEXTS.items():
         began = time.process_time()
         READERS[reader](text)
@@ -189,7 +189,7 @@ def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
 
 
 def test_a_thousand_names_are_told_apart_at_once() -> None:
-    """A vendor that lists a thousand files under names of its own is not compared name by name with a thousand sent."""
+    """A thousand listed files are matched with a thousand documents without comparing each pair."""
     sent = [f"scan {number}.pdf" for number in range(1000)]
     began = time.process_time()
     assert pair(sent, [f"other-{number} \u00e9.pdf" for number in range(1000)]).found == {}

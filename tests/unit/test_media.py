@@ -1,4 +1,4 @@
-"""What a file is, by its bytes."""
+"""A file's type, by its bytes."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_an_office_file_is_known_by_its_parts(names: tuple[str, ...], called: st
 
 
 def test_an_archive_of_pdfs_is_no_pdf() -> None:
-    """A tar archive that holds a PDF, as is, begins with a header whose checksum tells it."""
+    """A tar archive with an uncompressed PDF is recognized by the checksum of its header."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         info = tarfile.TarInfo("a.pdf")
@@ -220,7 +220,7 @@ def test_our_sample_files_have_their_types(name: str, kind: str) -> None:
 
 
 def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
-    """A connection's own types and size count besides what its vendor is known to take."""
+    """A connection's types and size extend those that its vendor is known to accept."""
     world = World(cloud)
     files = {"photo.heic": (DOCUMENTS / "types" / "photo.heic").read_bytes()}
     refused = world.submit("claims", "R-1", files)
@@ -251,7 +251,7 @@ def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
     ],
 )
 def test_no_vendor_can_store_a_file_as_a_page(claimed: str, kind: str) -> None:
-    """What a browser would run is stored as bytes; only harmless types are taken at the vendor's word."""
+    """A file that a browser would run is stored as bytes; only harmless types of the vendor are trusted."""
     assert shown(b"<script>alert(1)</script>", "a.html", claimed) == kind
 
 
@@ -269,7 +269,7 @@ def test_the_type_is_always_one_of_ours(head: bytes, name: str, claimed: str) ->
 
 
 def test_an_artifacts_bytes_decide_its_type(cloud: Cloud) -> None:
-    """A download's type in S3 comes from what was downloaded."""
+    """A download's type in S3 comes from its bytes."""
     result = World(cloud).submit("claims", "R-1", samples("invoice.pdf"))
     s3 = cloud.session.client("s3")
     for artifact in result["artifacts"]:

@@ -1,4 +1,4 @@
-"""An answer of the largest size, whatever is in it, is read within the memory that a function has."""
+"""An answer of the largest size, with any content, is read within a function's memory."""
 
 from __future__ import annotations
 

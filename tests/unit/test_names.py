@@ -1,4 +1,4 @@
-"""Names that others chose become one safe part of a path, whatever they are."""
+"""Any foreign name becomes one safe part of a path."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PUBLIC = "93.184.216.34"
 
 
 class Sockets(httpcore.NetworkBackend):
-    """Connections that end on loopback, whatever address was asked for."""
+    """Connections to loopback, whatever address was requested."""
 
     def __init__(self, *, dead: Iterable[str] = ()) -> None:
         self.asked: list[str] = []
@@ -61,7 +61,7 @@ class Names:
 
 
 def get(guarded: Network, url: str) -> httpx.Response:
-    """Fetch a URL from public addresses alone."""
+    """Fetch a URL from public addresses only."""
     with httpx.Client(transport=guarded, trust_env=False, timeout=5) as client:
         return client.get(url, extensions={PUBLIC_ONLY: True})
 
@@ -98,7 +98,7 @@ def test_a_checked_address_is_the_one_connected_to() -> None:
 
 
 def test_tls_verifies_the_name_not_the_address(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-    """The certificate has to be the name's, and the name is what the server is asked for."""
+    """The certificate must match the name, and the server gets the name."""
     asked: list[str | None] = []
     tls[0].sni_callback = lambda _socket, name, _context: asked.append(name)
     with serving(saying(answer(b"ok")), context=tls[0]) as server:
@@ -124,7 +124,7 @@ def test_a_name_that_resolves_to_an_internal_address_is_rejected(found: list[str
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "localhost", "[::1]", "0"])
 def test_every_notation_of_loopback_is_rejected(host: str) -> None:
-    """The resolver itself says what a host is: tricks of notation change nothing."""
+    """The resolver decides which address a host has, so notations change nothing."""
     with serving(saying(answer(b"inside"))) as server, pytest.raises((UntrustedUrlError, httpx.ConnectError)):
         get(Network(), f"http://{host}:{server.port}/")
     assert server.heads == []
@@ -146,7 +146,7 @@ def test_the_next_address_is_tried() -> None:
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", f"{'a' * 64}.test"])
 def test_an_unresolvable_name_is_a_connection_error(host: str) -> None:
-    """What cannot be resolved, or is no name at all, is the error of httpx for it, guarded or not."""
+    """An unresolvable or invalid name raises the error of httpx, guarded or not."""
     with pytest.raises(httpx.ConnectError):
         get(Network(), f"http://{host}/")
     with httpx.Client(transport=Network(), trust_env=False) as client, pytest.raises(httpx.ConnectError):

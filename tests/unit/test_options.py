@@ -63,7 +63,7 @@ def test_valid_options_are_accepted(name: str, value: Any) -> None:
     ],
 )
 def test_invalid_options_are_rejected(name: str, value: Any, line: str) -> None:
-    """One wording for all vendors: which option, and what it may be."""
+    """All vendors use one wording: the option and its allowed values."""
     with pytest.raises(InvalidCaseError) as refused:
         check("The vendor", DECLARED, {name: value})
     assert str(refused.value) == line

@@ -1,4 +1,4 @@
-"""Deliveries that were kept, verified and applied again."""
+"""Stored deliveries, verified and applied again."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def replayed(cloud: Cloud, key: str, scheme: str, *secrets: str) -> bool:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_delivery_is_proven_again_however_old(cloud: Cloud, scheme: str) -> None:
-    """By any of the active secrets, from what was kept; it is queued as it was when it came."""
+    """Any active secret proves the stored delivery; it is queued like a new one."""
     key = kept(cloud, scheme)
     assert replayed(cloud, key, scheme, "another", active(scheme))
     assert [json.loads(each) for each in cloud.messages("wake")] == [{"connection": "invoices", "delivery": key}]
@@ -94,7 +94,7 @@ def test_a_delivery_is_proven_again_however_old(cloud: Cloud, scheme: str) -> No
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_delivery_that_no_active_secret_proves_is_not_applied(cloud: Cloud, scheme: str) -> None:
-    """Neither a secret that is no longer active, nor none at all, nor an empty one."""
+    """A retired, missing or empty secret proves nothing."""
     key = kept(cloud, scheme)
     assert not replayed(cloud, key, scheme, "another", "")
     assert not replayed(cloud, key, scheme)
@@ -120,7 +120,7 @@ def test_a_refused_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, sche
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_changed_bytes_are_not_proven(cloud: Cloud, scheme: str) -> None:
-    """Evidence that was changed in the bucket proves nothing, whatever the scheme."""
+    """Evidence that was changed in the bucket proves nothing, under any scheme."""
     key = kept(cloud, scheme)
     data = json.loads(cloud.app.objects.read(key) or b"")  # an accepted one; refused ones are no better
     cloud.put(key, json.dumps({**data, "body_base64": base64.b64encode(b"other").decode()}).encode())
@@ -140,7 +140,7 @@ def test_a_plain_text_secret_is_stored_as_an_hmac(cloud: Cloud, scheme: str, hea
 
 
 def test_a_cut_delivery_is_not_proven(cloud: Cloud) -> None:
-    """Of a large refused delivery too little is kept to verify it."""
+    """Too little of a large rejected delivery is stored to verify it."""
     body = b"x" * 100_000
     key = cloud.app.evidence.refuse("invoices", "no secret", body, {"x-sign": f"sha256={digest(body).hex()}"})
     assert key
@@ -177,7 +177,7 @@ def test_a_delivery_in_another_charset_is_proven_later(cloud: Cloud) -> None:
 
 
 def test_a_compressed_delivery_is_proven_from_its_stored_form(cloud: Cloud) -> None:
-    """Signed before it was packed, kept packed, and read unpacked."""
+    """It was signed before its compression, is stored compressed, and is read uncompressed."""
     headers = {"x-sign": f"sha256={digest(BODY).hex()}", "content-encoding": "gzip"}
     key = cloud.app.evidence.keep("invoices", "accepted", gzip.compress(BODY), headers)
     assert cloud.app.evidence.read(key).content == BODY

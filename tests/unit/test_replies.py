@@ -1,4 +1,4 @@
-"""What a reply means: the vendors share these rules, so they are tested once, for all of them."""
+"""The meaning of replies: the vendors share these rules, so they are tested once for all."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ STRAY, UNKNOWN = errors.StrayAnswerError, errors.OutcomeUnknownError
     ],
 )
 def test_each_status_raises_its_error(status: int, safe: type[DossierError], unsafe: type[DossierError]) -> None:
-    """Only what was certainly not performed may be tried again; what may have been has to be looked up."""
+    """Only a request that was certainly not performed may be retried; any other is looked up."""
     assert type(raised(SAFE, reply(OWN, status=status))) is safe
     assert type(raised(UNSAFE, reply(OWN, status=status))) is unsafe
 
@@ -120,7 +120,7 @@ def test_status_in_a_form_that_is_not_the_vendors_is_no_verdict(status: int, bod
 
 @pytest.mark.parametrize("status", [411, 413, 414, 431])
 def test_a_request_that_was_not_read_was_not_performed(status: int) -> None:
-    """A body or head that is too large is refused before it is read, by a gateway as by the vendor."""
+    """A too large body or head is rejected before it is read, by a gateway or the vendor."""
     assert type(raised(UNSAFE, reply(PAGE, status=status))) is errors.VendorRejectedError
     assert type(raised(SAFE, reply(PAGE, status=status))) is STRAY
 
@@ -189,13 +189,13 @@ def test_vendor_can_say_that_a_5xx_performed_nothing() -> None:
     ],
 )
 def test_status_in_the_body_counts_too(key: str, inner: int, wanted: type[DossierError]) -> None:
-    """A 200 whose body says otherwise is what its body says."""
+    """The status in the body overrides a 200."""
     assert type(raised(UNSAFE, reply({key: inner, "message": "no"}))) is wanted
 
 
 @pytest.mark.parametrize("body", [{"status": "fail"}, {"status": "error", "status_code": 200}])
 def test_a_failing_status_in_the_body_is_a_rejection(body: dict[str, object]) -> None:
-    """An envelope that says ``fail`` is a refusal, even where its code says 200."""
+    """An envelope with ``fail`` is a rejection, even with the code 200."""
     error = raised(SAFE, reply(body))
     assert isinstance(error, errors.VendorRejectedError)
     assert error.status == 400

@@ -79,7 +79,7 @@ def test_requests_go_where_presigned_urls_point(region: str, suffix: str, monkey
 
 
 def test_one_place_makes_s3_clients() -> None:
-    """No other module of the functions or the CLI makes a client of its own, with botocore's addresses."""
+    """No other module of the functions or the CLI creates an S3 client, with botocore's addresses."""
     makes = re.compile(r"""(client|resource)\(\s*["']s3["']""")
     files = [file for folder in ("layers/shared", "functions", "cli") for file in (ROOT / folder).rglob("*.py")]
     found = [file.relative_to(ROOT).as_posix() for file in files if makes.search(file.read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""The scorecard of the fault suite is one page, whatever suites ran and in whichever order."""
+"""The scorecard of the fault suite is one page, for any suites in any order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_each_suite_writes_its_own_section(tmp_path: Path) -> None:
 
 
 def test_a_suite_that_runs_again_replaces_its_section(tmp_path: Path) -> None:
-    """The page shows a suite's latest figures alone, and the other suites' as they were."""
+    """The page shows only a suite's latest figures, and the other suites' unchanged."""
     page = tmp_path / "page.md"
     for section in (CASES, DELIVERIES, Section(1, "Cases", "Whole cases.", {"statuses": "all well"})):
         record(section, page=str(page), fragments=tmp_path / "fragments")

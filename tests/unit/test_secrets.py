@@ -1,4 +1,4 @@
-"""Secrets as the functions read them: kept for a while, unless what was kept is of no use."""
+"""Secrets as the functions read them: cached for a while, unless they are unusable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def put(cloud: Cloud, text: str) -> None:
 
 @pytest.mark.parametrize("text", [json.dumps({"api_key": ""}), "{}", "no JSON", json.dumps({"api_key": 5})])
 def test_an_unusable_secret_is_read_again(cloud: Cloud, text: str) -> None:
-    """A key that is set after a case failed for want of it is there at once, in a function that runs already too."""
+    """A key that is set after a case failed without it is used at once, also by a running function."""
     put(cloud, text)
     with pytest.raises(ConfigurationError, match="dossier secrets set invoices"):
         cloud.app.secrets.api_key("invoices")

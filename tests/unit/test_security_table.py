@@ -19,7 +19,7 @@ NOT_CHECKED = {"open points"}
 
 
 def test_every_threat_names_a_test() -> None:
-    """Who, what they want, what stops them, and the test that shows it: four cells, none of them empty."""
+    """Every row has a goal, a defence and a test, none of them empty."""
     found = sections(PAGE.read_text())
     listed = [row for name, section in found.items() if name not in NOT_CHECKED for row in section]
     assert len(listed) > 30

@@ -117,7 +117,7 @@ def test_a_problem_names_its_line(tmp_path: Path, toml: str, said: str) -> None:
     ],
 )
 def test_invalid_toml_is_reported_with_its_line(toml: str) -> None:
-    """A file that ``tomllib`` refuses is never taken for a good one."""
+    """A file that ``tomllib`` rejects is never accepted."""
     problems = tables.read(toml).problems
     assert problems
     assert all(0 < line <= toml.count("\n") + 1 for line, _ in problems)

@@ -1,4 +1,4 @@
-"""Signatures of deliveries: published vectors, the vendors' own libraries, and everything that must be refused."""
+"""Signatures of deliveries: published vectors, the vendors' libraries, and deliveries that must be rejected."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_standards_library_signs_and_dossier_verifies(secret: str) -> None:
 
 
 def test_dossier_verifies_like_the_standards_library() -> None:
-    """What these tests sign for the other cases, the library accepts."""
+    """The library accepts the signatures of these tests."""
     delivery = signed(STANDARD, WHSEC, at=int(time.time()))
     assert standardwebhooks.Webhook(WHSEC).verify(BODY, dict(delivery.headers)) == {
         "case_id": "case__1",
@@ -96,7 +96,7 @@ def test_dossier_verifies_like_the_standards_library() -> None:
 
 
 def test_stripes_library_signs_and_dossier_verifies() -> None:
-    """The signature of ``stripe``'s own code is accepted, and it accepts what these tests sign."""
+    """Dossier accepts signatures of ``stripe``'s code, which accepts those of these tests."""
     now = int(time.time())
     signature = stripe.WebhookSignature._compute_signature(f"{now}.{BODY.decode()}", "whsec_stripe")  # type: ignore[attr-defined]
     assert verify(STRIPE, Delivery(BODY, {"stripe-signature": f"t={now},v1={signature},v0=old"}), ["whsec_stripe"])
@@ -106,7 +106,7 @@ def test_stripes_library_signs_and_dossier_verifies() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.scheme + rule.prefix)
 class TestEveryScheme:
-    """What holds whatever the scheme."""
+    """Rules of every scheme."""
 
     def test_the_right_secret_proves_a_delivery(self, rule: Rule) -> None:
         """The right delivery is accepted, with the secret among others, wherever it stands."""
@@ -116,17 +116,17 @@ class TestEveryScheme:
         assert verify(rule, delivery, ["", WHSEC], now=NOW)
 
     def test_another_secret_does_not_prove_a_delivery(self, rule: Rule) -> None:
-        """A delivery that somebody else made is refused."""
+        """A delivery that is signed with another secret is rejected."""
         assert not verify(rule, signed(rule, "whsec_b3RoZXI="), [WHSEC], now=NOW)
 
     @pytest.mark.parametrize("secrets", [[], [""], ["", ""]])
     def test_a_delivery_without_a_secret_is_rejected(self, rule: Rule, secrets: list[str]) -> None:
-        """An empty or missing secret proves nothing, not even what was made with it."""
+        """An empty or missing secret proves nothing, not even a delivery signed with it."""
         assert not verify(rule, signed(rule, WHSEC), secrets, now=NOW)
         assert not verify(rule, signed(rule, ""), secrets, now=NOW)
 
     def test_a_delivery_without_a_signature_is_rejected(self, rule: Rule) -> None:
-        """A delivery without signature or token is refused, and so is an empty one."""
+        """A delivery with a missing or empty signature or token is rejected."""
         assert not verify(rule, Delivery(BODY, {}), [WHSEC], now=NOW)
         empty = dict.fromkeys((*signed(rule, WHSEC).headers, "webhook-signature", rule.header.lower()), "")
         assert not verify(rule, Delivery(BODY, empty), [WHSEC], now=NOW)
@@ -134,7 +134,7 @@ class TestEveryScheme:
             assert not verify(rule, Delivery(BODY, {rule.header.lower(): rule.prefix}), [WHSEC], now=NOW)
 
     def test_a_header_that_was_sent_twice_proves_as_much_as_once(self, rule: Rule) -> None:
-        """API Gateway joins what came twice with a comma; a blank after it changes nothing."""
+        """API Gateway joins repeated headers with a comma; a blank after it changes nothing."""
         delivery = signed(rule, WHSEC)
         for comma in (",", ", "):
             twice = {name: f"{value}{comma}{value}" for name, value in delivery.headers.items()}
@@ -197,7 +197,7 @@ def test_one_changed_byte_of_the_body_is_detected(rule: Rule, data: st.DataObjec
 def test_no_invented_delivery_is_accepted(
     rule: Rule, body: bytes, headers: Mapping[str, str], token: str, secrets: list[str]
 ) -> None:
-    """Made-up deliveries are refused without an exception, unless they simply say the secret."""
+    """Invented deliveries are rejected without an exception, unless they contain the secret."""
     says = token in secrets if rule.scheme == "path-token" else headers.get(rule.header.lower()) in secrets
     if rule.scheme in {"path-token", "shared-secret"} and says:
         return
@@ -226,7 +226,7 @@ def test_the_tolerance_is_a_setting() -> None:
     ["", "-1", "+1700000000", "1700000000.0", " 1700000000", "1_700_000_000", "\u0661", "9" * 400, "0x65", "nan"],
 )
 def test_a_signed_time_consists_of_digits(stamp: str) -> None:
-    """What Python would read as a number, and the vendor would not write, is no time: even if it is signed."""
+    """A number that Python would read, but the vendor would not write, is no time, even if it is signed."""
     key = base64.b64decode(WHSEC.removeprefix("whsec_"))
     signature = base64.b64encode(digest(key, f"msg_1.{stamp}.".encode() + BODY)).decode()
     delivery = changed(signed(STANDARD, WHSEC), webhook_timestamp=stamp, webhook_signature=f"v1,{signature}")
@@ -244,7 +244,7 @@ def test_the_standard_signs_its_id_too() -> None:
 
 
 def test_several_signatures_in_one_header() -> None:
-    """While a vendor rotates its secret it signs with each: one that fits is enough, of the known version alone."""
+    """During a rotation a vendor signs with each secret; one matching signature of the known version is enough."""
     good = signed(STANDARD, WHSEC).headers["webhook-signature"]
     many = f"v1,AAAA v1a,{good[3:]} v2,{good[3:]} {good}"
     assert verify(STANDARD, changed(signed(STANDARD, WHSEC), webhook_signature=many), [WHSEC], now=NOW)

@@ -1,4 +1,4 @@
-"""A part of an answer is kept byte for byte as it stood in the whole, and nothing beside it."""
+"""A part of an answer is stored byte for byte, and nothing beside it."""
 
 from __future__ import annotations
 

@@ -503,7 +503,7 @@ def test_an_answer_has_a_limit() -> None:
     ids=["one member", "two members", "empty"],
 )
 def test_gzip_is_decompressed(parts: list[bytes]) -> None:
-    """Gzip is asked for, and unpacked whatever its members."""
+    """Gzip is requested, and decompressed with any number of members."""
     packed = b"".join(gzip.compress(part) for part in parts)
     bench = Bench(_answering(200, packed, content_encoding="gzip"))
     assert bench.send(SAFE).body == b"".join(parts)
@@ -556,7 +556,7 @@ def test_json_bombs_are_not_json(body: bytes) -> None:
 
 
 def test_json_at_the_limits_is_json() -> None:
-    """What vendors may send in earnest passes; a number beyond every float is the largest one."""
+    """Plausible answers pass; a number beyond every float is the largest one."""
     assert decode(b"[" * DEEPEST + b"]" * DEEPEST)
     assert json.dumps(decode(b"[1e999, -1e999, NaN, Infinity]"), allow_nan=False).endswith("null, null]")
     assert decode(b"9" * 4000) == int("9" * 4000)
@@ -693,7 +693,7 @@ def test_any_text_is_an_allowed_url_or_rejected(url: str) -> None:
     ],
 )
 def test_an_allowed_host_is_allowed(hosts: tuple[str, ...], url: str) -> None:
-    """The API's own host and the storage hosts are open, whatever the case of letters."""
+    """The API's host and the storage hosts are allowed, in any case."""
     allow(_connection(storage_hosts=hosts), url)
 
 
@@ -726,7 +726,7 @@ def test_a_host_without_a_port_allows_its_default_port(hosts: tuple[str, ...], u
     ],
 )
 def test_each_redirect_is_checked(location: str) -> None:
-    """A redirect to plain http, or to another host, is as far as a download goes."""
+    """A download ends at a redirect to plain http or to another host."""
     bench = Bench(_answering(302, location=location))
     with pytest.raises((errors.UntrustedUrlError, errors.VendorUnavailableError)):
         bench.fetch("https://storage.test/a")
@@ -757,7 +757,7 @@ def test_an_allowed_host_at_a_private_address_is_rejected() -> None:
 
 
 def test_the_functions_own_transport_is_guarded(cloud: Cloud) -> None:
-    """What bootstrap builds refuses private addresses: no other client reaches storage."""
+    """The client that bootstrap creates rejects private addresses; no other client reaches storage."""
     secure = _connection("https://api.test", storage_hosts=("localhost",))
     with pytest.raises(errors.UntrustedUrlError), cloud.app.transport.download(secure, "https://localhost/"):
         pass
@@ -919,7 +919,7 @@ GZIP_ENCODINGS = ("gzip", "GZIP", " x-gzip ", "gzip, identity", "identity,gzip",
 
 @pytest.mark.parametrize("encoding", PLAIN_ENCODINGS)
 def test_stored_metadata_is_no_content_encoding(encoding: str) -> None:
-    """What an uploader once wrote down as Content-Encoding changes nothing about the bytes."""
+    """A Content-Encoding that an uploader once set changes nothing about the bytes."""
     answering = _answering_raw([("content-encoding", encoding)], BODY)
     assert Bench(answering).fetch("https://storage.test/a") == BODY
     assert Bench(answering).send(UNSAFE).body == BODY
@@ -985,7 +985,7 @@ def test_an_unrequested_encoding_is_a_permanent_error(encoding: str) -> None:
     ids="+".join,
 )  # fmt: skip
 def test_a_checksum_is_compared(headers: dict[str, str]) -> None:
-    """What storage announces, in whatever way, has to be what came."""
+    """The bytes must match the checksum that storage announces in any form."""
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
     with pytest.raises(errors.TruncatedDownloadError, match="does not match its checksum"):
         Bench(_answering(200, BODY[:-1] + b"!", **headers)).fetch("https://storage.test/a")
@@ -1020,7 +1020,7 @@ def test_every_checksum_must_match(wrong: str) -> None:
     ids=repr,
 )
 def test_other_values_are_no_checksum_of_the_file(headers: dict[str, str]) -> None:
-    """A checksum of parts, an opaque ETag, and what cannot be read say nothing about the bytes."""
+    """A checksum of parts, an opaque ETag and an unreadable value say nothing about the bytes."""
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
 
 
@@ -1028,7 +1028,7 @@ def test_other_values_are_no_checksum_of_the_file(headers: dict[str, str]) -> No
     "extra", [{}, {"transfer_encoding": "chunked", "content_length": ""}], ids=["length", "chunked"]
 )
 def test_an_interrupted_download_is_an_error(extra: dict[str, str]) -> None:
-    """A connection that closes early is no shorter file."""
+    """A connection that closes early is an error, not a shorter file."""
     body = BODY if not extra else b"800\r\n" + BODY[:100]
     headers = {"content_length": str(len(BODY) + 1), **extra}
     with serving(saying(answer(body, **headers))) as server, pytest.raises(errors.TruncatedDownloadError):
@@ -1042,7 +1042,7 @@ def test_a_body_with_another_length_is_an_error() -> None:
 
 
 def test_an_artifact_that_is_stored_compressed_is_decompressed() -> None:
-    """Some storage answers gzip though nobody asked: the file is what was packed."""
+    """Some storage answers with unrequested gzip; the file is its content."""
     packed = gzip.compress(BODY)
     bench = Bench(_answering(200, packed, content_encoding="gzip", content_length=str(len(packed))))
     assert bench.fetch("https://storage.test/a") == BODY
@@ -1064,7 +1064,7 @@ def test_an_artifact_has_a_limit(announced: bool) -> None:
 
 
 def test_a_compressed_artifact_has_the_same_limit() -> None:
-    """What counts is what would be stored, piece by piece."""
+    """The limit counts the bytes to store, piece by piece."""
     bomb = _bomb(64 << 20)
     connection = _connection(limits=Limits(artifact_bytes=4 << 20))
     bench = Bench(_answering(200, bomb, content_encoding="gzip", content_length=str(len(bomb))))

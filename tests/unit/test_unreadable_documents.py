@@ -1,4 +1,4 @@
-"""A document that may not be read: the error names the permission that is missing, and who has to give it."""
+"""An unreadable document: the error names the missing permission, and who must grant it."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_document_whose_key_is_disabled_says_so() -> None:
     ],
 )
 def test_a_permanent_error_of_s3_is_one_line_at_once(code: str, status: int, advice: str) -> None:
-    """Whatever S3 will say again, however often it is asked, is a refusal that says what to do."""
+    """A permanent error of S3 is a rejection that says what to do."""
     for line in refusals(code, "It is so.", status):
         assert line.startswith(f"document {URI} ")
         assert advice in line
@@ -148,7 +148,7 @@ def test_a_permanent_error_of_s3_is_one_line_at_once(code: str, status: int, adv
     ],
 )  # fmt: skip
 def test_a_temporary_error_of_s3_is_retried(code: str, status: int) -> None:
-    """A service that is slow, credentials that are just renewed, a broken connection: no case is refused for that."""
+    """A slow service, renewed credentials or a broken connection reject no case."""
     objects = Objects(Refusing(code, "Please try again.", status), "artifacts")  # type: ignore[arg-type]
     with pytest.raises(ClientError):
         objects.inspect(URI)

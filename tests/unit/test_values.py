@@ -1,4 +1,4 @@
-"""What a value means, where that is beyond doubt; confidences, scores and times as vendors write them."""
+"""Typed values, if they are unambiguous; confidences, scores and times as vendors write them."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_confidence_is_read_in_every_usual_form(body: bytes, read: float) -> N
     ],
 )
 def test_an_unreadable_confidence_needs_review(body: bytes) -> None:
-    """It is there, so somebody meant something: the field is marked, and the number is null."""
+    """An unreadable confidence marks the field, and its number is null."""
     made = field("k", "K", "v", confidence=decode(body))
     assert (made.confidence, made.review) == (None, True)
 
@@ -224,5 +224,5 @@ def test_text_of_null_is_none() -> None:
     ],
 )
 def test_a_change_beyond_a_floats_digits_is_a_change(one: bytes, other: bytes, same: bool) -> None:
-    """What a vendor's answer says is compared with every digit; how a number is written is no change."""
+    """Numbers are compared with every digit; another notation is no change."""
     assert (answer_digest(one) == answer_digest(other)) is same

@@ -1,4 +1,4 @@
-"""The webhook: fails closed, tells strangers nothing, keeps evidence without secrets, and never breaks."""
+"""The webhook fails closed, reveals nothing to strangers, stores evidence without secrets, and never crashes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Door:
         return self.secrets[connection]
 
     def claim(self, connection: str, digest: str, **_: Any) -> Claim:
-        """Take a delivery, unless it was kept and queued."""
+        """Claim a delivery, unless it was stored and queued."""
         self._break("evidence")
         key = f"webhooks/{connection}/{len(self.kept) + 1}.json"
         return Claim(connection, digest, self.done.get(digest, key), known=digest in self.done)
@@ -74,7 +74,7 @@ class Door:
         return str(more["key"])
 
     def finish(self, claim: Claim, **_: Any) -> None:
-        """Note that a delivery is kept and queued."""
+        """Note that a delivery is stored and queued."""
         self.done[claim.digest] = claim.key
 
     def repeated(self, _claim: Claim) -> None:
@@ -84,7 +84,7 @@ class Door:
     def refuse(
         self, connection: str | None, cause: str, body: bytes, headers: Mapping[str, str], **more: Any
     ) -> str | None:
-        """Keep a refused delivery in memory."""
+        """Store a rejected delivery in memory."""
         self._break("evidence")
         self.causes.append((cause, more["detail"] or more["asked"]))
         self.kept.append((connection or "-", "refused", body, headers))
@@ -116,7 +116,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
-    """200 only once the exact bytes are kept and the case's wake-up is queued."""
+    """A delivery gets a 200 only after its exact bytes are stored and its message is queued."""
     event = sample(name)
     assert door.post(event) == (200, "accepted")
     [(connection, verdict, body, _)] = door.kept
@@ -126,7 +126,7 @@ def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_headers_with_a_secret_are_not_stored(door: Door, name: str) -> None:
-    """Neither token nor secret is in the evidence, of accepted and of refused deliveries; signatures are."""
+    """The evidence of accepted and rejected deliveries has signatures, but neither token nor secret."""
     event = sample(name)
     door.post(event)
     event["body"] = event["body"][4:]
@@ -158,7 +158,7 @@ def test_a_secret_in_a_wrong_header_is_redacted(door: Door) -> None:
     ],
 )
 def test_an_encoded_secret_in_a_header_is_redacted(door: Door, spelled: Callable[[str], str]) -> None:
-    """A vendor that signs may send the secret as well, in a form of its own: nobody reads it in the evidence."""
+    """A vendor that signs may also send the secret in some form; the evidence does not show it."""
     event = sample("api-gateway-signed")
     event["headers"]["authorization"] = spelled(SECRET)
     assert door.post(event)[0] == 200
@@ -169,7 +169,7 @@ def test_an_encoded_secret_in_a_header_is_redacted(door: Door, spelled: Callable
 
 
 def test_an_unknown_secret_is_redacted_in_every_header(door: Door) -> None:
-    """The vendor's secret may be in any header: of a refused delivery the values of harmless ones are kept."""
+    """The secret may be in any header, so only the values of harmless headers of a rejected delivery are stored."""
     event = sample("api-gateway-shared-secret")
     event["headers"] |= {"x-webhook-token": "not-known-yet-1", "authorization": "Bearer not-known-yet-2", "x-key": "3"}
     event["headers"][PROBE] = "4a"  # by which `dossier doctor` finds its own delivery again
@@ -241,7 +241,7 @@ def test_a_connection_without_a_secret_rejects_deliveries(door: Door, secrets: l
 
 @pytest.mark.parametrize("broken", ["secrets", "evidence", "queue"])
 def test_an_error_of_aws_is_never_a_200(door: Door, broken: str) -> None:
-    """If the secret cannot be read, or the delivery not be kept or queued, the vendor has to send it again."""
+    """If reading the secret, storing or queuing fails, the vendor must send the delivery again."""
     door.broken = broken
     with pytest.raises(RuntimeError):
         door.post(sample("api-gateway-signed"))
@@ -283,7 +283,7 @@ def test_the_limit_of_a_connection_is_for_its_vendor_alone(door: Door) -> None:
 
 
 def test_known_and_unknown_connections_are_the_same_work(door: Door) -> None:
-    """The same reads of a secret, and one refused delivery to keep, whether the URL's connection exists or not."""
+    """A known and an unknown connection cause the same reads of a secret and one stored rejection."""
     work = {}
     for name in ("invoices", "nobody", "disputes"):
         door.reads.clear()
@@ -319,7 +319,7 @@ def test_a_retired_secret_is_refused_at_once(door: Door) -> None:
 
 
 def test_a_flood_of_bad_signatures_is_cheap(door: Door) -> None:
-    """Strangers cause only so much evidence and so many reads of a secret, and starve no other connection."""
+    """Strangers cause limited evidence and reads of a secret, and starve no other connection."""
     bad = sample("api-gateway-signed")
     bad["headers"]["x-docustack-signature"] = "0" * 64
     for _ in range(200):
@@ -368,7 +368,7 @@ def test_an_older_secret_causes_a_read_each_time(door: Door) -> None:
 
 
 def test_a_delivery_that_may_be_valid_is_stored(door: Door) -> None:
-    """One that is signed with a secret that is not here yet is kept whole, for the operator to verify later."""
+    """A delivery that is signed with an unknown secret is stored whole, so the operator can verify it later."""
     new = sample("api-gateway-signed")
     new["headers"]["x-docustack-signature"] = hmac.new(b"whs-next-77e0", new["body"].encode(), "sha256").hexdigest()
     assert door.post(new)[0] == 401
@@ -380,7 +380,7 @@ def test_a_delivery_that_may_be_valid_is_stored(door: Door) -> None:
 
 
 def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
-    """It is answered 200 and counted; nothing more is kept, nobody woken. Another body is another delivery."""
+    """It is answered 200 and counted, but not stored or applied again. Another body is another delivery."""
     event = sample("api-gateway-signed")
     assert [door.post(event) for _ in range(5)] == [(200, "accepted"), *[(200, "duplicate")] * 4]
     assert (len(door.kept), len(door.queued), door.repeats) == (1, 1, 4)
@@ -389,7 +389,7 @@ def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
 
 @pytest.mark.parametrize("broken", ["evidence", "queue"])
 def test_a_retry_after_our_own_failure_is_no_duplicate(door: Door, broken: str) -> None:
-    """Only what was kept and queued is known: the vendor's next try is applied."""
+    """Only a stored and queued delivery counts as known, so the vendor's next try is applied."""
     door.broken = broken
     with pytest.raises(RuntimeError):
         door.post(sample("api-gateway-signed"))
@@ -410,7 +410,7 @@ def _in_base64(event: dict[str, Any], body: bytes) -> None:
 
 
 def test_a_compressed_body_may_be_signed_before_or_after_compression(door: Door, table: dict[str, Any]) -> None:
-    """As it is sent, or as it was before it was packed; it is kept as it came."""
+    """The signature may cover the compressed or the original body; the delivery is stored as it came."""
     plain = body_of(sample("api-gateway-signed"))
     packed = gzip.compress(plain)
     for signs in (packed, plain):
@@ -426,7 +426,7 @@ def test_a_compressed_body_may_be_signed_before_or_after_compression(door: Door,
 
 
 def test_a_decompression_bomb_is_rejected(door: Door) -> None:
-    """What unpacks to more than any connection takes is left packed."""
+    """A body that would exceed every limit is not decompressed."""
     event = sample("api-gateway-signed")
     event["headers"]["content-encoding"] = "gzip"
     _in_base64(event, gzip.compress(bytes(50_000_000)))
@@ -453,7 +453,7 @@ def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-16", "hex", "no-such", "rot13", "idna", "punycode", "a\0b", "x" * 9000, ""])
 def test_no_charset_breaks_the_webhook(door: Door, charset: str) -> None:
-    """A charset that is none of text, or none at all, is a refusal like any other."""
+    """An unknown charset, or one that is not for text, is a rejection like any other."""
     event = sample("api-gateway-signed")
     event["headers"]["content-type"] = f"text/plain; charset={charset}"
     event["body"] = "\ud800 \U0001f642"
@@ -517,7 +517,7 @@ def _no_token(event: dict[str, Any]) -> None:
 def test_the_cause_is_for_the_operator_alone(
     door: Door, spoil: Callable[[dict[str, Any]], None], cause: tuple[str, str]
 ) -> None:
-    """It is stored with the delivery, with what to do; the sender gets the same answer for every one of them."""
+    """The delivery's cause is stored with advice; the sender gets the same answer for every cause."""
     event = sample("api-gateway-signed")
     spoil(event)
     assert door.post(event)[0] == 401
@@ -584,7 +584,7 @@ def test_the_log_has_neither_body_nor_secret(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the function writes is the verdict, even if somebody turns on the logging of events."""
+    """The function logs only the verdict, even if somebody turns on the logging of events."""
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
     with caplog.at_level(logging.DEBUG):
         for name in SAMPLES:
@@ -633,7 +633,7 @@ def test_no_event_breaks_the_function(function: Callable[[Any], dict[str, Any]],
 
 
 def test_evidence_is_stored_in_its_connections_folder(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
-    """Every key that strangers cause is of the refused ones: below their connection's folder, or that of none."""
+    """Strangers only cause keys of rejected deliveries, in their connection's folder or that for unknown ones."""
     for spoil in REFUSALS:
         event = sample("api-gateway-signed")
         spoil(event)

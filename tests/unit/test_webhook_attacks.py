@@ -21,13 +21,13 @@ from tests.unit.samples import SECRET, Function, instance, sample
 
 
 def objects(cloud: Cloud, prefix: str = "") -> list[dict[str, Any]]:
-    """Return what lies in the bucket."""
+    """Return the bucket's keys."""
     pages = cloud.session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
     return [dict(each) for page in pages for each in page.get("Contents", [])]
 
 
 def test_the_same_delivery_five_times_is_one(function: Function, cloud: Cloud) -> None:
-    """By one instance of the function or several: one is kept, one message queued, each is answered 200."""
+    """One or several instances store one delivery, queue one message, and answer each with 200."""
     event = sample("api-gateway-signed")
     answers = [each(event)["statusCode"] for each in (function, function, instance(), instance(), function)]
     assert answers == [200] * 5
@@ -51,7 +51,7 @@ def test_a_flood_is_small_however_many_instances_it_reaches(function: Function, 
 
 
 def test_no_body_size_distinguishes_connections(function: Function) -> None:
-    """A connection with a limit of its own answers a stranger as any other, and as none."""
+    """A connection with its own limit answers a stranger like any other connection, and like an unknown one."""
     for size in (5, 11, 1_048_577):
         answers = []
         for name in ("small", "invoices", "nobody"):
@@ -85,7 +85,7 @@ def test_a_connection_whose_secret_is_broken_costs_no_more(
 
 
 def test_a_valid_delivery_of_each_kind_is_accepted(function: Function) -> None:
-    """What keeps strangers out lets the vendor in: another charset, a signature that is sent twice, in capitals."""
+    """Valid deliveries pass: another charset, a signature that is sent twice, header names in capitals."""
     body = json.dumps({"document_id": "Müller"}, ensure_ascii=False)
     signature = hmac.new(SECRET.encode(), body.encode("latin-1"), hashlib.sha256).hexdigest()
     event = sample("api-gateway-signed")
@@ -100,7 +100,7 @@ def test_a_valid_delivery_of_each_kind_is_accepted(function: Function) -> None:
     scheme=st.sampled_from(["timestamped-hmac", "standard-webhooks", "hmac-sha256-hex"]),
 )
 def test_no_form_of_a_header_proves_another_body(header: str, scheme: str) -> None:
-    """Values, times and signatures in any order and number: without the key there is no right one among them."""
+    """Values, times and signatures in any order and number prove nothing without the key."""
     names = ("x-sign", "webhook-id", "webhook-timestamp", "webhook-signature", "svix-id", "svix-signature")
     delivery = Delivery(b"{}", dict.fromkeys(names, header))
     secret = f"whsec_{base64.b64encode(b'key-of-nobody').decode()}"

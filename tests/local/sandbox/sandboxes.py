@@ -1,4 +1,4 @@
-"""A sandbox that runs in this process, on a port of its own, for tests that need real connections."""
+"""A sandbox in this process, on its own port, for tests that need real connections."""
 
 import http.server
 import threading

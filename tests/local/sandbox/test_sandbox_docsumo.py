@@ -98,7 +98,7 @@ def test_processing_takes_the_set_time(sandbox: LiveSandbox) -> None:
     ],
 )
 def test_rejects_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any], status: int) -> None:
-    """Missing, unknown and impossible form fields are refused, and nothing is uploaded."""
+    """Missing, unknown and impossible form fields are rejected, and nothing is uploaded."""
     assert sandbox.docsumo_upload(**fields).status_code == status
     assert not sandbox.effects("document_uploaded")
 
@@ -109,13 +109,13 @@ def test_rejects_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any],
     ids=["empty", "text", "docx", "too large"],
 )
 def test_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
-    """Empty, too large and unsupported files are refused, whatever they are called."""
+    """Empty, too large and unsupported files are rejected, whatever their names."""
     assert sandbox.docsumo_upload("invoice.pdf", content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", ["invoice.pdf", "receipt.png", "scan.tiff", "photo.jpg"])
 def test_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
-    """PDF, PNG, TIFF and JPEG are taken."""
+    """PDF, PNG, TIFF and JPEG are accepted."""
     assert sandbox.docsumo_upload(name, content=SAMPLES[name]).status_code == 200
 
 
@@ -188,7 +188,7 @@ def test_patch_changes_a_case(sandbox: LiveSandbox) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"stage_id": "stage__none"}, {"status": "processed"}, {"case_name": 1}])
 def test_patch_rejects_other_changes(sandbox: LiveSandbox, changes: dict[str, object]) -> None:
-    """PATCH refuses no change, an unknown stage, an unknown field and a value that is no text."""
+    """PATCH rejects an empty change, an unknown stage, an unknown field and a value that is no text."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     assert sandbox.docsumo.patch(f"{CASES}/case/{case_id}", json=changes).status_code == 400
 

@@ -64,18 +64,18 @@ def test_rejects_wrong_form_fields(sandbox: LiveSandbox, fields: dict[str, Any],
     ids=["empty", "png", "docx", "too large"],
 )
 def test_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
-    """Only PDF, JPEG and TIFF are taken, not empty and of at most 25 MB."""
+    """Only PDF, JPEG and TIFF are accepted, not empty and of at most 25 MB."""
     assert sandbox.docustack_upload(content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", ["invoice.pdf", "photo.jpg", "scan.tiff"])
 def test_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
-    """PDF, JPEG and TIFF are taken."""
+    """PDF, JPEG and TIFF are accepted."""
     assert sandbox.docustack_upload(name, SAMPLES[name]).status_code == 200
 
 
 def test_rejects_anything_but_one_file(sandbox: LiveSandbox) -> None:
-    """No file, two files, or text in place of a file is refused."""
+    """A request without a file, with two files, or with text instead of a file is rejected."""
     data = {"schema_id": "sch_xyz789", "organization_id": "org_abc123"}
     for files in (
         [("other", ("a.pdf", PDF))],
@@ -154,7 +154,7 @@ def test_unknown_documents_are_404(sandbox: LiveSandbox, path: str) -> None:
 
 
 def test_batch_accepts_the_readable_references(sandbox: LiveSandbox) -> None:
-    """A batch takes https and s3 references into one job and names those it can't take."""
+    """A batch accepts https and s3 references into one job, and names those that it rejects."""
     answer = _batch(
         sandbox,
         {"ref": "https://example.com/invoice-001.pdf", "name": "Invoice 001"},

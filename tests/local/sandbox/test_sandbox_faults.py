@@ -1,4 +1,4 @@
-"""The sandbox's faults go wrong the way the real world does, and the journal tells what was done all the same."""
+"""The sandbox's faults behave like real failures, and the journal records what was done."""
 
 import base64
 import email.utils
@@ -28,7 +28,7 @@ def test_lost_before_does_nothing(sandbox: LiveSandbox) -> None:
 
 
 def test_lost_after_hides_the_work(sandbox: LiveSandbox) -> None:
-    """lost_after resets the connection after the document was taken."""
+    """lost_after resets the connection after the document was stored."""
     sandbox.set(faults={"lost_after": {"rate": 1, "operation": "upload"}})
     for upload in (sandbox.docustack_upload, sandbox.docsumo_upload):
         with pytest.raises(CUT):
@@ -181,7 +181,7 @@ def test_stray_status_is_a_gateways_page(sandbox: LiveSandbox, status: int, when
 
 
 def test_stray_statuses_are_drawn(sandbox: LiveSandbox) -> None:
-    """Without a status and a time of its own the rule draws both."""
+    """Without a status and a time the rule draws both."""
     sandbox.set(faults={"stray_status": 1}, rate_limits={"docustack": None})
     answers = [sandbox.docustack_upload().status_code for _ in range(60)]
     assert set(answers) == set(STRAY)
@@ -189,7 +189,7 @@ def test_stray_statuses_are_drawn(sandbox: LiveSandbox) -> None:
 
 
 def test_redirect_detects_a_key_that_follows_it(sandbox: LiveSandbox) -> None:
-    """A redirected GET ends at storage, where a key that went along is refused and noted."""
+    """A redirected GET ends at storage, which rejects and records a key."""
     sandbox.set(faults={"redirect": {"rate": 1, "vendor": "docustack"}})
     answer = sandbox.docustack.get("/api/v1/documents")
     assert answer.status_code == 302
@@ -251,7 +251,7 @@ def _raw(sandbox: LiveSandbox, url: str) -> tuple[httpx.Response, bytes]:
 
 
 def test_partial_content_is_a_part_or_nothing(sandbox: LiveSandbox) -> None:
-    """Each form of half a file says that it is one, in its own way; no status says 200 alone."""
+    """Each form of half a file is recognizable, in its own way; none is a plain 200."""
     url, whole = _artifact(sandbox)
     for status in (206, 204, 200):
         sandbox.set(faults={"partial_content": {"rate": 1, "status": status}})

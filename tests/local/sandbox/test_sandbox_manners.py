@@ -1,4 +1,4 @@
-"""The sandbox's vendors rename files, misdate what they have, and list it late, where a rule says so."""
+"""The sandbox's vendors rename, misdate and delay list entries if a rule says so."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def files(sandbox: LiveSandbox, case_id: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("way", "name"), LISTED.items())
 def test_renamed_keeps_a_file_under_another_name(sandbox: LiveSandbox, way: str, name: str) -> None:
-    """All that is said of the file is under that name; the journal notes what was sent."""
+    """Every answer uses the new name; the journal has the name that was sent."""
     sandbox.set(faults={"renamed": {"rate": 1, "form": way}}, seconds=0)
     sandbox.docustack_upload(NAME)
     assert listed(sandbox)["name"] == name
@@ -51,7 +51,7 @@ def test_renamed_puts_a_time_in_front(sandbox: LiveSandbox) -> None:
 
 
 def test_renamed_is_drawn(sandbox: LiveSandbox) -> None:
-    """Without a form each upload is renamed in a way of its own, by the seed."""
+    """Without a form the seed decides how each upload is renamed."""
     sandbox.set(faults={"renamed": 1}, rate_limits={"docustack": None})
     for _ in range(20):
         sandbox.docustack_upload(NAME)
@@ -122,7 +122,7 @@ def test_listed_late_delays_list_entries(sandbox: LiveSandbox) -> None:
 
 
 def test_only_clocks_and_zones_are_negative(sandbox: LiveSandbox) -> None:
-    """A delay of less than nothing is refused."""
+    """A negative delay is rejected."""
     answer: httpx.Response = sandbox.plain.post(
         "/_sandbox/settings", json={"faults": {"slow": {"rate": 1, "seconds": -1}}}
     )

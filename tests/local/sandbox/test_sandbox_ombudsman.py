@@ -112,14 +112,14 @@ def test_new_evidence_is_pending(sandbox: LiveSandbox) -> None:
     ids=["empty", "text", "zip", "too large"],
 )
 def test_evidence_rejects_files_by_their_bytes(sandbox: LiveSandbox, content: bytes, status: int) -> None:
-    """Empty, too large and unsupported files are refused."""
+    """Empty, too large and unsupported files are rejected."""
     case_id, _ = _open(sandbox)
     assert sandbox.evidence(case_id, content=content).status_code == status
 
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_evidence_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
-    """PDF, DOCX and images are taken."""
+    """PDF, DOCX and images are accepted."""
     case_id, _ = _open(sandbox)
     assert sandbox.evidence(case_id, name, SAMPLES[name]).status_code == 201
 

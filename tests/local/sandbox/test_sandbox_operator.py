@@ -74,7 +74,7 @@ def test_reset_forgets_all_but_webhook_urls(sandbox: LiveSandbox) -> None:
 
 
 def test_serves_this_machine_only(capsys: pytest.CaptureFixture[str]) -> None:
-    """A host that is not loopback is refused."""
+    """A host other than loopback is rejected."""
     with pytest.raises(SystemExit) as ended:
         main(["--host", "0.0.0.0"])
     assert ended.value.code == 2

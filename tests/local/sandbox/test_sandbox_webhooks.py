@@ -1,4 +1,4 @@
-"""The sandbox's webhooks come at the right moment, proven in each vendor's way, and again when they were refused."""
+"""The sandbox sends webhooks at the right time, signed in each vendor's way, and repeats rejected ones."""
 
 import gzip
 import hashlib
@@ -74,7 +74,7 @@ def test_a_batch_counts_its_failures(sandbox: LiveSandbox, receiver: Make) -> No
 
 
 def test_docustack_retries_until_it_gives_up(sandbox: LiveSandbox, receiver: Make) -> None:
-    """A refused delivery is repeated, unchanged, after each of the delays, and then no more."""
+    """A rejected delivery is repeated, unchanged, after each of the delays, and then given up."""
     assert sandbox.plain.get("/_sandbox/settings").json()["retry_seconds"] == [1, 5, 30, 300, 1800]
     hook = receiver(500, 404, 302, 500)
     _register(sandbox, "docustack", hook)
@@ -156,7 +156,7 @@ def test_rejects_impossible_webhooks(sandbox: LiveSandbox, body: dict[str, str])
 
 
 def test_lost_and_doubled_deliveries(sandbox: LiveSandbox, receiver: Make) -> None:
-    """webhook_lost keeps an event from being sent, webhook_doubled sends it twice; the journal tells."""
+    """webhook_lost does not send an event, webhook_doubled sends it twice; the journal records it."""
     hook = receiver()
     _register(sandbox, "docustack", hook)
     sandbox.set(
