@@ -180,4 +180,5 @@ class Group(TyperGroup):
 def _bad_usage(error: typer.TyperException, context: typer.Context | None) -> BadUsageError:
     """Return Typer's own error as one of ours."""
     path = context.command_path if context else "dossier"
-    return BadUsageError(error.format_message().rstrip("."), fix=f"see `{path} --help`")
+    message = error.format_message().rstrip(".").replace("Value error, ", "").replace("Input should be", "must be")
+    return BadUsageError(message.partition(", unable to parse")[0], fix=f"see `{path} --help`")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections.abc import Sequence
 from functools import partial
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any, Literal
 
+import typer
+
+from cli.commands import Command
 from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.files import created
@@ -155,23 +158,28 @@ def _usage(argument: Argument) -> str:
     return f"[{_written(argument)} {'N' if argument.number else 'TEXT'}{more}]"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of printing and exiting."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the error as one line."""
-        raise BadUsageError(f"{message} (see `{self.prog}`)")
-
-
 def _parse(connection: str, operation: Operation, words: Sequence[str]) -> Values:
-    parser = _Parser(prog=f"dossier vendor {connection}", add_help=False, allow_abbrev=False)
-    for each in _arguments(operation):
-        kind = int if each.number else str
-        choices = each.choices or None
-        if not each.option:
-            parser.add_argument(each.name, metavar=_written(each), type=kind, nargs="+" if each.many else None)
-        elif each.many:
-            parser.add_argument(_written(each), dest=each.name, type=kind, action="append", default=[])
-        else:
-            parser.add_argument(_written(each), dest=each.name, type=kind, choices=choices)
-    return vars(parser.parse_intermixed_args(list(words)))
+    """Parse the words after the operation's name, by a command that is made of its arguments."""
+    given: dict[str, Any] = {}
+
+    def take(**values: Any) -> None:
+        given.update(values)
+
+    take.__signature__ = Signature([_parameter(each) for each in _arguments(operation)])  # type: ignore[attr-defined]
+    parser = typer.Typer(add_completion=False, rich_markup_mode=None)
+    parser.command(cls=Command, add_help_option=False)(take)
+    try:
+        typer.main.get_command(parser)(words, standalone_mode=False)
+    except BadUsageError as error:
+        raise BadUsageError(str(error), fix=f"see `dossier vendor {connection}`") from None
+    return {each.name: given[each.name] or [] if each.many else given[each.name] for each in _arguments(operation)}
+
+
+def _parameter(argument: Argument) -> Parameter:
+    kind: Any = Literal[argument.choices] if argument.choices else int if argument.number else str
+    kind = list[kind] if argument.many else kind
+    written = _written(argument)
+    if argument.option:
+        hint: Any = Annotated[kind | None, typer.Option(written)]
+        return Parameter(argument.name, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+    return Parameter(argument.name, Parameter.KEYWORD_ONLY, annotation=Annotated[kind, typer.Argument(metavar=written)])
