@@ -8,6 +8,7 @@ from pathlib import Path
 from cli.target import Target
 from dossier.connections import load_toml
 from dossier.settings import Connection
+from dossier.stores.queues import WAKE
 
 
 def settings_of(where: Target) -> dict[str, Connection]:
@@ -28,4 +29,4 @@ def settings_file(where: Target) -> Path:
 
 def wake_queue_url(where: Target) -> str:
     """Return the URL of the wake queue."""
-    return where.session.client("sqs").get_queue_url(QueueName=f"{where.stack}-wake")["QueueUrl"]
+    return where.queues.url(WAKE)

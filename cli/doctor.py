@@ -109,7 +109,12 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
             yield Check("concurrency", "skipped", explain(error).line, fix)
     for name in where.connections:
         yield from _connection(where, name, known.get(name))
-    yield from _queues(where)
+    yield _tried(
+        "dead letters",
+        partial(_dead_letters, where),
+        "run `dossier redrive`: it shows what failed; send it back, or --dismiss it",
+    )
+    yield _tried("waiting room", partial(_overdue, where), "see the log of the poll and sweep functions")
     yield from _rejected(where)
 
 
@@ -358,15 +363,6 @@ def _rejected(where: Target) -> Iterator[Check]:
         more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
         fix = "fix their inputs and submit them again, or dismiss them: `dossier redrive --dismiss`"
         yield Check("rejected cases", "warning", f"{counted(len(refused), 'case')} since yesterday: {shown}{more}", fix)
-
-
-def _queues(where: Target) -> Iterator[Check]:
-    yield _tried(
-        "dead letters",
-        partial(_dead_letters, where),
-        "run `dossier redrive`: it shows what failed; send it back, or --dismiss it",
-    )
-    yield _tried("waiting room", partial(_overdue, where), "see the log of the poll and sweep functions")
 
 
 def _dead_letters(where: Target) -> str:

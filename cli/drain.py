@@ -56,7 +56,7 @@ def drain(
     try:
         while True:
             parked += _park(where) if park else 0
-            running, left = _running(where), list(_left(where))
+            running, left = where.app.executions.running(), list(_left(where))  # `cdk destroy` waits for them
             if not running or not wait or time.monotonic() >= until:
                 break
             out.progress(f"{counted(running, 'execution')} left")
@@ -88,13 +88,6 @@ def drain(
         out.progress("they end by themselves; --park ends waiting cases, --wait waits until none is left")
     else:
         out.progress("no case is under way: you can destroy the stack (docs/deploy.md)")
-
-
-def _running(where: Target) -> int:
-    """Count the running executions: `cdk destroy` waits for them."""
-    pages = where.session.client("stepfunctions").get_paginator("list_executions")
-    found = pages.paginate(stateMachineArn=where.state_machine_arn, statusFilter="RUNNING")
-    return sum(len(page["executions"]) for page in found)
 
 
 def _left(where: Target) -> Iterator[CaseRecord]:

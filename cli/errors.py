@@ -95,7 +95,13 @@ def explain(error: Exception) -> CommandError:
     """Convert any error into one that can be printed."""
     if isinstance(error, CommandError):
         return error
-    return _of_dossier(error) or _of_aws(error) or _of_its_cause(error) or _of_the_system(error)
+    cause = error.__cause__ or error.__context__  # an error of AWS in a library's, as Powertools' for a secret
+    known = _of_dossier(error) or _of_aws(error) or (_of_aws(cause) if isinstance(cause, Exception) else None)
+    if known is not None:
+        return known
+    if isinstance(error, OSError) and error.strerror:
+        return CommandError(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return CommandError(f"unexpected error: {type(error).__name__}: {error} (DOSSIER_DEBUG=1 prints the traceback)")
 
 
 def _of_dossier(error: Exception) -> CommandError | None:
@@ -180,16 +186,3 @@ def denied(error: Exception) -> CommandError | None:
     if not botocore or not isinstance(cause, botocore.ClientError):
         return None
     return _denial(cause.response.get("Error", {}), cause.operation_name)
-
-
-def _of_its_cause(error: Exception) -> CommandError | None:
-    """Explain an error in which a library wraps one of AWS's, as Powertools does when it reads a secret."""
-    cause = error.__cause__ or error.__context__
-    return _of_aws(cause) if isinstance(cause, Exception) else None
-
-
-def _of_the_system(error: Exception) -> CommandError:
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return CommandError(f"{where}{error.strerror}")
-    return CommandError(f"unexpected error: {type(error).__name__}: {error} (DOSSIER_DEBUG=1 prints the traceback)")

@@ -10,7 +10,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.deployed import wake_queue_url
 from cli.errors import CommandError, explain
 from cli.output import Output, confirmed
 from cli.status import find
@@ -20,7 +19,6 @@ from dossier.errors import DossierError, InvalidCaseError
 from dossier.models import CaseStatus, iso, now
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
-from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.queues import DROP, WAKE, poll_queue
 
 SHOWN = 3
@@ -98,8 +96,7 @@ def redrive(
         CommandError: a case or a message could not be sent back.
 
     """
-    letters = DeadLetters(where.session.client("sqs"), wake_queue_url(where))
-    found, dismissed = _piles(where, letters, connection, references)
+    found, dismissed = _piles(where, connection, references)
     piles = [each for each in found if cause is None or cause.casefold() in each.cause.casefold()]
     if found and not piles:
         out.progress(f'no cause contains "{cause}"; there {"is" if len(found) == 1 else "are"}:')
@@ -112,7 +109,7 @@ def redrive(
     unasked = [each for each in movable if (yes and (named or dismiss or not each.for_good)) or (dismiss and named)]
     act, what = (_dismiss, "dismiss") if dismiss else (_send, "send back")
     chosen = [each for each in movable if (confirmed(f"{what} {each.what}", each.cause) if asks else each in unasked)]
-    answers = [] if dry_run else [answer for pile in chosen for answer in act(where, letters, pile)]
+    answers = [] if dry_run else [answer for pile in chosen for answer in act(where, pile)]
     sent, problems = [each for each in answers if "error" not in each], [each for each in answers if "error" in each]
     for answer in sent:
         out.line(_line(answer, dismissed=dismiss))
@@ -136,9 +133,7 @@ def redrive(
         out.progress(nothing if asks else f"{nothing}: {how} does it")
 
 
-def _piles(
-    where: Target, letters: DeadLetters, connection: str | None, references: Sequence[str]
-) -> tuple[list[Pile], int]:
+def _piles(where: Target, connection: str | None, references: Sequence[str]) -> tuple[list[Pile], int]:
     """Return the named cases, or all failures that were not dismissed; and the number of dismissed cases."""
     names = where.with_cases(connection)
     if references:
@@ -151,7 +146,7 @@ def _piles(
     left = [each for each in cases if each.dismissed_at is None]
     piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(left)]
     queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names if name in where.connections)]
-    counts = {queue: letters.count(queue) for queue in queues}
+    counts = {queue: where.dead_letters.count(queue) for queue in queues}
     dead = [Pile(_DEAD + queue, number, queue=queue) for queue, number in counts.items() if number]
     return piles + dead, len(cases) - len(left)
 
@@ -173,10 +168,10 @@ def _examples(pile: Pile) -> str:
     return f"{named} ({why})" if why else named
 
 
-def _dismiss(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
+def _dismiss(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
     """Dismiss one pile; dead letters are deleted, because deliveries, drops and waits are stored elsewhere."""
     if pile.group is None:
-        yield _tried({"queue": pile.queue}, "messages", partial(letters.dismiss, pile.queue))
+        yield _tried({"queue": pile.queue}, "messages", partial(where.dead_letters.dismiss, pile.queue))
     at = iso(now())
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
@@ -189,10 +184,10 @@ def _dismiss_case(where: Target, record: CaseRecord, at: str) -> str:
     return at
 
 
-def _send(where: Target, letters: DeadLetters, pile: Pile) -> Iterator[dict[str, Any]]:
+def _send(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
     """Resume one pile; yield for each case or queue its new execution or number of messages, or the ``error``."""
     if pile.group is None:
-        yield _tried({"queue": pile.queue}, "messages", partial(letters.send_back, pile.queue))
+        yield _tried({"queue": pile.queue}, "messages", partial(where.dead_letters.send_back, pile.queue))
     stores = {"cases": where.app.cases, "executions": where.app.executions, "bucket": where.bucket}
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}

@@ -10,15 +10,8 @@ from cli.status import find
 from cli.target import Target
 from dossier.models import refresh_name
 from dossier.steps.refresh import ask
-from dossier.stores.cases import Refresh
 
 _LOOK = 0.5
-
-
-def _is_done(refresh: Refresh, number: int, asked: int) -> bool:
-    """Whether a refresh has ended that began after somebody asked: one that ran then may have missed what is meant."""
-    ended = refresh.number >= number and not refresh.execution_arn
-    return ended and (refresh.seen >= asked or refresh.error is not None)
 
 
 def refresh(out: Output, where: Target, reference: str, *, connection: str | None, wait: bool, timeout: float) -> None:
@@ -47,7 +40,12 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         return
     until = time.monotonic() + timeout
     try:
-        while not _is_done(found := app.refreshes.find(*names), number, asked):
+        # One that ran when this was asked may have missed the change that is meant.
+        while (
+            (found := app.refreshes.find(*names)).number < number
+            or found.execution_arn
+            or (found.seen < asked and found.error is None)
+        ):
             if time.monotonic() >= until:
                 raise NotFinishedError(f"case {reference} is being collected: see execution {arn}", document=document)
             time.sleep(_LOOK)

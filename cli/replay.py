@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from cli.deliveries import REPLAYED
-from cli.deployed import settings_file, settings_of, wake_queue_url
+from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
@@ -16,7 +16,7 @@ from dossier.layout import DELIVERIES, DELIVERIES_REFUSED
 from dossier.settings import Connection, Webhook
 from dossier.steps.replay import replay as apply
 from dossier.stores.evidence import Evidence, id_of, key_of
-from dossier.stores.queues import WAKE, Queues
+from dossier.stores.queues import WAKE
 
 
 def replay(out: Output, where: Target, words: Sequence[str], *, connection: str | None) -> None:
@@ -30,7 +30,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
     names = [where.require(connection)] if connection else where.connections
     found = [_find(where, word, names) for word in words]
     settings = settings_of(where)
-    enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
+    enqueue = partial(where.queues.send, WAKE)
     answers = [_apply(where, settings, enqueue, key, evidence) for key, evidence in found]
     for each in answers:
         out.line(f"{each['id']}: {each['error'] or 'verified, and queued again'}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.deployed import settings_file, settings_of, wake_queue_url
+from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, explain
 from cli.output import Output, asked, confirmed
 from cli.replay import apply_again
@@ -24,7 +24,7 @@ from dossier.errors import ConfigurationError, DossierError, UnauthorizedError
 from dossier.signatures import standard_key
 from dossier.steps.replay import provable
 from dossier.stores.evidence import id_of
-from dossier.stores.queues import WAKE, Queues
+from dossier.stores.queues import WAKE
 
 SHORTEST = 16
 """The least characters of a good webhook secret: evidence stores an HMAC keyed with it, which allows guessing."""
@@ -203,7 +203,7 @@ def _refused_before(
     if apply is None:
         apply = not out.as_json and sys.stdin.isatty() and confirmed("apply refused deliveries", what)
     if apply:
-        enqueue = partial(Queues(where.session.client("sqs"), wake_queue_url(where)).send, WAKE)
+        enqueue = partial(where.queues.send, WAKE)
         for each in reversed(found):
             apply_again(where, each.key, each.evidence, webhook=known.webhook, secrets=secrets, enqueue=enqueue)
         out.line(f"{what}: verified, and queued")

@@ -15,6 +15,8 @@ from cli.errors import BadUsageError, CommandError
 from dossier.bootstrap import App
 from dossier.environment import Environment
 from dossier.layout import INBOX
+from dossier.stores.dead_letters import DeadLetters
+from dossier.stores.queues import WAKE, Queues
 from local import control
 from local.deploy import aws_environment, connections_of
 from local.home import LocalState
@@ -86,6 +88,17 @@ class Target:
             state_machine_arn=self.state_machine_arn,
         )
         return App(environment, self.session)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """The queues of work; the stack's outputs do not name them."""
+        sqs = self.session.client("sqs")
+        return Queues(sqs, sqs.get_queue_url(QueueName=f"{self.stack}-{WAKE}")["QueueUrl"])
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """The queues of dead letters."""
+        return DeadLetters(self.session.client("sqs"), self.queues.url(WAKE))
 
     def require(self, connection: str) -> str:
         """Return the connection's name.

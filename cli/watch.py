@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cli.errors import CommandError, NeedsAnswerError, NotFinishedError
 from cli.output import Output
@@ -38,7 +38,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
     started = time.monotonic()
     names = (case.record.connection, case.record.reference)
     ended_at, looked_at = None, started
-    with _progress(out) as progress:
+    with LiveProgress(out) if sys.stderr.isatty() else PlainProgress(out) as progress:
         while not case.record.status.final:
             progress.show(case)
             if case.questions and case.record.status is CaseStatus.NEEDS_ATTENTION:
@@ -61,7 +61,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
                 ended_at = (ended_at or now) if ended else None
                 if ended and ended_at is not None and now - ended_at >= _SETTLING:
                     raise CommandError(f"case {names[1]} is stuck: its execution ended: {ended[1]}")
-            time.sleep(_pause(now - started))
+            time.sleep(min(0.5 + (now - started) / 60, 5.0))  # the longer it takes, the longer the pause
             case = where.app.cases.get(*names)
         progress.show(case)
     return case
@@ -74,28 +74,6 @@ def ended_badly(where: Target, arn: str) -> tuple[str, str] | None:
         return None
     name = found.error or _BAD_ENDS[found.status]
     return name, reason_of(found.cause) or name
-
-
-def _pause(elapsed: float) -> float:
-    """Return the seconds until the next read of the case: the longer it takes, the longer the pause."""
-    return min(0.5 + elapsed / 60, 5.0)
-
-
-class Progress(Protocol):
-    """Shows the state of a case."""
-
-    def __enter__(self) -> Progress:
-        """Begin."""
-
-    def __exit__(self, *exc: object) -> None:
-        """End."""
-
-    def show(self, case: Case) -> None:
-        """Show the current state of the case."""
-
-
-def _progress(out: Output) -> Progress:
-    return LiveProgress(out) if sys.stderr.isatty() else PlainProgress(out)
 
 
 class PlainProgress:

@@ -79,6 +79,12 @@ class Executions:
             raise
         return Execution(answer["status"], answer.get("error", ""), answer.get("cause", ""), answer.get("stopDate"))
 
+    def running(self) -> int:
+        """Return how many executions of the state machine run."""
+        pages = self._sfn.get_paginator("list_executions")
+        found = pages.paginate(stateMachineArn=self._arn, statusFilter="RUNNING")
+        return sum(len(page["executions"]) for page in found)
+
     def stop(self, execution_arn: str, error: str, cause: str) -> None:
         """Stop an execution, unless it has ended or does not exist."""
         try:
