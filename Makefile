@@ -18,6 +18,8 @@
 #                (an hour and a half)
 #   make walks   removes, renames and splits a connection, removes a stage and attaches it again, by the commands of
 #                docs/deploy.md on the local AWS (ten minutes)
+#   make simulate  runs the deployment in virtual time, a history for each seed (SEEDS=30 CASES=20; SEED=17 TRACE=1 replays
+#                one; PLANTED=1 shows how soon planted faults are found): docs/simulation.md
 #   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -35,7 +37,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record cost cloud-check chaos walks clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record cost cloud-check chaos simulate walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -117,6 +119,10 @@ chaos: setup
 
 walks: setup
 	@$(BIN)/python -m pytest tests/walks
+
+simulate: setup
+	@PYTHONPATH=$(SOURCES) SEEDS="$(SEEDS)" SEED="$(SEED)" CASES="$(CASES)" FIRST="$(FIRST)" TRACE="$(TRACE)" CASE="$(CASE)" \
+	  PLANTED="$(PLANTED)" PLANT="$(PLANT)" $(BIN)/python -W ignore -m tests.simulation
 
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)

@@ -32,3 +32,19 @@ def test_what_a_poll_learns_of_one_document_is_kept_when_another_cannot_be_asked
     assert [status for _, status in asked] == [503, 200, 200, 200]
     assert len(asked) == 4
     assert asked[3][0] == asked[0][0]
+
+
+def test_an_answer_that_comes_late_does_not_undo_what_another_poll_knows(cloud: Cloud, clock: Clock) -> None:
+    """Two polls at once: the one that was answered first, but notes last, leaves a finished document finished."""
+    room = Room(cloud, clock)
+
+    def overtaken(_: str) -> httpx.Response:
+        room.answer = lambda _: httpx.Response(200, json={"status": "completed"})
+        room.serve()  # a delivery's poll asks a moment later, and ends the wait
+        return httpx.Response(200, json={"status": "processing"})
+
+    room.answer = overtaken
+    room.serve()
+    assert room.tokens.answers == {"t1": {"phase": "documents"}}
+    assert room.case.documents[0].finished
+    assert room.case.documents[0].status == "completed"

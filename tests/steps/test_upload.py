@@ -33,4 +33,22 @@ def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud,
         stored = desk.cases.get(connection, reference)
         assert stored.documents[0].document_id, number
         assert (stored.record.case_id is None) == (connection == "invoices"), number
+        assert desk.intents.find(connection, reference, "upload-0") is None, number
         number += min(STRIDE, 7)
+
+
+def test_an_opening_killed_at_any_of_its_calls_leaves_no_intent(cloud: Cloud) -> None:
+    """The next try finds the case's id stored, and deletes the intent that the one before did not come to delete."""
+    connection, number, calls = "disputes", 0, 1
+    while number < calls:
+        cloud.empty_table()
+        world, reference = World(cloud), f"R-{number}"
+        desk = world.desk
+        uri = cloud.put(f"staging/{connection}/{reference}/0", samples("invoice.pdf")["invoice.pdf"])
+        accept({"connection": connection, "reference": reference, "documents": [{"uri": uri}]}, "arn:1", desk=desk)
+        world.killer.at = number
+        world._asking("open", (connection, reference), lambda: open_case(connection, reference, desk=desk))  # noqa: B023
+        calls = world.killer.seen if number == 0 else calls
+        assert desk.cases.get(connection, reference).record.case_id, number
+        assert desk.intents.find(connection, reference, "open") is None, number
+        number += 1

@@ -174,7 +174,7 @@ class Poller:
             if document in rest:
                 asked.asked = document.index
             if state is not None and (changed := told(document, state)) != document:
-                self._desk.cases.put_documents(wait.connection, wait.reference, [changed], fresh=False)
+                self._desk.cases.note_documents(wait.connection, wait.reference, [changed])
                 noted += 1
             if state is not None and state.finished:
                 del left[document.index]
@@ -231,7 +231,7 @@ class Poller:
                 and each.document_id in progress.documents
                 and (state := told(each, progress.documents[each.document_id])) != each
             ]
-            self._desk.cases.put_documents(wait.connection, wait.reference, changed, fresh=False)
+            self._desk.cases.note_documents(wait.connection, wait.reference, changed)
             return Asked(finished=progress.finished)
         if rest is not None:
             return Asked(asked=rest, round_over=False)

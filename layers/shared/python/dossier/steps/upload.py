@@ -109,8 +109,10 @@ def open_case(connection: str, reference: str, *, desk: Desk) -> None:
             if job.case.record.trouble is None:
                 desk.cases.continue_upload(connection, reference, note="opening the vendor's case")
             _perform(once)
-        elif OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
+            return
+        if OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
             _confirm(once, job.case.named[OPEN])
+    desk.intents.end(*once.key)  # left by a try that died once it had stored the case's id
 
 
 def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:

@@ -481,12 +481,14 @@ class Cases:
     def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
         """Store documents; with ``fresh`` only new ones, so that a step that runs twice loses no vendor id."""
         for document in documents:
-            item = {
-                "pk": case_key(connection, reference),
-                "sk": f"DOC#{document.index:05d}",
-                "data": document.model_dump_json(exclude_defaults=True),
-            }
+            item = _document_item(connection, reference, document)
             self._table.put(item, when=Attr("pk").not_exists() if fresh else None)
+
+    def note_documents(self, connection: str, reference: str, documents: Iterable[Document]) -> None:
+        """Store what a poll has learnt. Another poll may have a later answer: what is finished stays finished."""
+        for document in documents:
+            item = _document_item(connection, reference, document)
+            self._table.put(item, when=None if document.finished else Attr("finished").not_exists())
 
     def put_artifact(self, connection: str, reference: str, artifact: ArtifactRecord, *, collection: str = "") -> None:
         """Store an artifact of a collection."""
@@ -641,6 +643,15 @@ class Cases:
         """Remove a question."""
         for kind in ("ASK", "DOUBT"):
             self._table.delete(case_key(connection, reference), f"{kind}#{what}")
+
+
+def _document_item(connection: str, reference: str, document: Document) -> Item:
+    return {
+        "pk": case_key(connection, reference),
+        "sk": f"DOC#{document.index:05d}",
+        "data": document.model_dump_json(exclude_defaults=True),
+        "finished": document.finished or None,
+    }
 
 
 def _shelf(collection: str, index: int) -> str:

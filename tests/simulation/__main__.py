@@ -1,0 +1,16 @@
+"""``make simulate``: runs seeds, shrinks one that fails, and shows the history of one case."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests.simulation import clock
+
+clock.install()
+
+from tests.simulation.command import main, work  # noqa: E402 -- after the clocks
+
+clock.hold()
+if __name__ == "__main__":
+    sys.exit((work if "--worker" in sys.argv else main)(dict(os.environ)))

@@ -1,0 +1,173 @@
+"""The command behind ``make simulate``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.simulation import planted
+from tests.simulation.clock import real_time
+from tests.simulation.handlers import ROOT
+from tests.simulation.run import Outcome, Plan, run, shrink
+from tests.simulation.world import deployed
+
+CASES = 20
+PAGE = 60
+"""Lines of a history that fit on a page."""
+AT_ONCE = 2
+"""Processes that run seeds side by side."""
+
+
+def main(environment: Mapping[str, str]) -> int:
+    """Run what the environment asks for: ``SEEDS``, ``SEED``, ``CASES``, ``TRACE``, ``PLANT``; return the exit code."""
+    cases = int(environment.get("CASES") or CASES)
+    if environment.get("PLANTED"):
+        return _planted(int(environment.get("SEEDS") or 200), int(environment.get("CASES") or planted.CASES))
+    if environment.get("SEED"):
+        return _one(Plan(int(environment["SEED"]), cases, planted=environment.get("PLANT", "")), environment)
+    first = int(environment.get("FIRST") or 1)
+    return _many(range(first, first + int(environment.get("SEEDS") or 30)), cases)
+
+
+def _one(plan: Plan, environment: Mapping[str, str]) -> int:
+    """Replay one seed; with ``TRACE`` show the history of one case (``CASE=reference``), shrunk if it fails."""
+    with planted.planted(plan.planted):
+        outcome = run(plan, keep=bool(environment.get("TRACE")))
+        _say(outcome)
+        if not outcome.ok:
+            plan, outcome = shrink(plan)
+            _say_shrunk(outcome)
+        if environment.get("TRACE"):
+            _show(plan, environment.get("CASE", ""), calls=environment["TRACE"] == "2")
+    print(f"{int(outcome.ok)} passed, {int(not outcome.ok)} failed")
+    return int(not outcome.ok)
+
+
+def _show(plan: Plan, about: str, *, calls: bool = False) -> None:
+    """Show the history of a case; its calls of AWS, too, if they are asked for."""
+    outcome = run(plan, keep=True)
+    assert outcome.trace is not None
+    about = about or _named(outcome)
+    lines = [line for line in outcome.trace.text(about) if calls or " call " not in line]
+    print(f"what happened to {about or 'everything'}:")
+    print("\n".join(lines if len(lines) <= 4 * PAGE else [*lines[: 2 * PAGE], "…", *lines[-2 * PAGE :]]))
+
+
+def _named(outcome: Outcome) -> str:
+    """Return the reference of the case that a violation is about, or of the first one."""
+    words = (
+        outcome.about.replace("'", " ").replace("#", " ").replace("(", " ").replace(",", " ").replace(":", " ").split()
+    )
+    found = next((word for word in words if word.startswith("C-")), "C-0000")
+    return found[:6]
+
+
+def _many(seeds: Sequence[int], cases: int) -> int:
+    """Run seeds in several processes; show each that fails, shrunk."""
+    began = real_time()
+    deployed()  # synthesizes once, before the processes need it
+    failed: list[Row] = []
+    totals: Counter[str] = Counter()
+    for row in _rows(seeds, cases):
+        totals += row.figures
+        if row.violated:
+            failed.append(row)
+            print(f"seed {row.seed}: {row.violated}: {row.about}", flush=True)
+    for row in failed[:3]:
+        plan, outcome = shrink(Plan(row.seed, cases))
+        _say_shrunk(outcome)
+        _show(plan, "")
+    lines = ", ".join(f"{number:,} {what}" for what, number in totals.items() if number)
+    print(f"{lines}; {real_time() - began:.0f} s")
+    print(f"{len(seeds) - len(failed)} passed, {len(failed)} failed")
+    return int(bool(failed))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a process says of one seed."""
+
+    seed: int
+    violated: str
+    about: str
+    digest: str
+    figures: Counter[str]
+
+
+def _rows(seeds: Sequence[int], cases: int) -> Iterator[Row]:
+    """Run seeds in processes of their own, each an equal share."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.simulation", "--worker"]
+    shares = [list(seeds[number::AT_ONCE]) for number in range(AT_ONCE)]
+    running = []
+    for share in filter(None, shares):
+        given = {**os.environ, "SHARE": json.dumps([share, cases])}
+        running.append(subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, text=True))
+    for process in running:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said = json.loads(line)
+            yield Row(said["seed"], said["violated"], said["about"], said["digest"], Counter(said["figures"]))
+        if process.wait():
+            raise RuntimeError("a process of the simulation failed: its error is above")
+
+
+def work(environment: Mapping[str, str]) -> int:
+    """Run a share of the seeds, and say a line of JSON for each."""
+    seeds, cases = json.loads(environment["SHARE"])
+    for seed in seeds:
+        outcome = run(Plan(seed, cases))
+        said = {
+            "seed": seed,
+            "violated": outcome.violated,
+            "about": outcome.about,
+            "digest": outcome.digest,
+            "figures": dict(outcome.figures) | {"virtual minutes": round(outcome.virtual / 60)},
+        }
+        print(json.dumps(said), flush=True)
+    return 0
+
+
+def _planted(most: int, cases: int) -> int:
+    """Plant each fault and look for it; show how many seeds that took, and the shrunken history."""
+    print("| planted | found by seed | invariant | cases and kinds of faults left | lines of its case |")
+    print("| --- | --- | --- | --- | --- |")
+    missed = 0
+    for name in planted.FAULTS:
+        found = planted.look_for(name, most, cases)
+        if found is None:
+            missed += 1
+            print(f"| {name} | not within {most} | | | |", flush=True)
+            continue
+        seed, plan, outcome = found
+        left = f"{len(plan.chosen or ())} and {len(outcome.kinds)}"
+        print(f"| {name} | {seed} | {outcome.violated} | {left} | {len(_page(plan))} |", flush=True)
+    print(f"{len(planted.FAULTS) - missed} passed, {missed} failed")
+    return int(bool(missed))
+
+
+def _page(plan: Plan) -> list[str]:
+    with planted.planted(plan.planted):
+        outcome = run(plan, keep=True)
+    assert outcome.trace is not None
+    return [line for line in outcome.trace.text(_named(outcome)) if " call " not in line]
+
+
+def _say(outcome: Outcome) -> None:
+    figures = ", ".join(f"{number:,} {what}" for what, number in outcome.figures.items() if number)
+    print(f"seed {outcome.plan.seed}, {outcome.plan.cases} cases: history {outcome.digest}, {outcome.events:,} lines")
+    print(f"  {figures}")
+    print(f"  faults: {', '.join(f'{kind} {number}' for kind, number in sorted(outcome.faults.items())) or 'none'}")
+    if not outcome.ok:
+        print(f"  violated: {outcome.violated}: {outcome.about}")
+
+
+def _say_shrunk(outcome: Outcome) -> None:
+    plan = outcome.plan
+    chosen = "all" if plan.chosen is None else ", ".join(map(str, sorted(plan.chosen)))
+    print(f"seed {plan.seed} shrunk: cases {chosen}; faults left: {', '.join(outcome.kinds) or 'none'}")
+    print(f"  violated: {outcome.violated}: {outcome.about}")

@@ -1,0 +1,21 @@
+"""Errors as botocore raises them."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+STATUS = {
+    **dict.fromkeys(("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"), 404),
+    **dict.fromkeys(("InternalError", "InternalServerError", "InternalException", "InternalServiceError"), 500),
+    **dict.fromkeys(("SlowDown", "ServiceUnavailable"), 503),
+    "PreconditionFailed": 412,
+    "405": 405,
+    "MethodNotAllowed": 405,
+}
+"""The HTTP status of each error; 400 for any other."""
+
+
+def refused(code: str, operation: str, message: str = "") -> ClientError:
+    """Return the error of a call that AWS refuses."""
+    said = {"Code": code, "Message": message or code}
+    return ClientError({"Error": said, "ResponseMetadata": {"HTTPStatusCode": STATUS.get(code, 400)}}, operation)  # type: ignore[arg-type,typeddict-item]

@@ -1,0 +1,82 @@
+"""The way of a call from a function to AWS, where everything may happen to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from tests.simulation.faults import Faults
+from tests.simulation.models.errors import refused
+from tests.simulation.scheduler import KilledError, Scheduler
+
+T = TypeVar("T")
+TROUBLE = {
+    "dynamodb": ("InternalServerError", "ThrottlingException", "ProvisionedThroughputExceededException"),
+    "s3": ("InternalError", "SlowDown", "ServiceUnavailable"),
+    "sqs": ("InternalError", "RequestThrottled"),
+    "stepfunctions": ("ThrottlingException", "InternalServerError"),
+    "events": ("InternalException", "ThrottlingException"),
+    "secretsmanager": ("InternalServiceError", "ThrottlingException"),
+}
+"""What AWS answers when it cannot (as is left after botocore's own retries), by service."""
+
+
+class Tracing(Protocol):
+    """Writes the history."""
+
+    def __call__(self, what: str, /, **about: Any) -> None:
+        """Add a line."""
+
+
+class Wire:
+    """Carries calls to the models: each may be late, twice, refused, or the function's last."""
+
+    def __init__(self, scheduler: Scheduler, faults: Faults, trace: Tracing) -> None:
+        self._scheduler, self._faults, self._trace = scheduler, faults, trace
+        self.counts: Counter[str] = Counter()
+        """Calls by ``service.Operation``."""
+
+    def call(self, service: str, operation: str, about: str, act: Callable[[], T]) -> T:
+        """Make a call: a killed function's has no effect, a lost answer's has it twice (botocore repeats it)."""
+        scheduler, faults = self._scheduler, self._faults
+        task = scheduler.current
+        if task is None:
+            return act()
+        scheduler.alive()
+        self.counts[f"{service}.{operation}"] += 1
+        name = f"{service}.{operation}"
+        before, after = faults.latency(), faults.latency()
+        if before:
+            scheduler.sleep(before)
+        if not task.mortal:
+            return act()
+        if faults.strikes("killed_before", name):
+            self._die(name, about, "before")
+        if faults.strikes("aws_fails", name):
+            code = faults.choice("aws_fails", TROUBLE[service])
+            self._trace("aws refuses", call=name, about=about, code=code)
+            raise refused(code, operation)
+        if faults.strikes("aws_fails_after", name):
+            code = faults.choice("aws_fails", TROUBLE[service])
+            self._trace("aws does it and answers with an error", call=name, about=about, code=code)
+            act()
+            raise refused(code, operation)
+        self._trace("call", call=name, about=about)
+        found = act()
+        if faults.strikes("answer_lost", name):
+            self._trace("the answer is lost: botocore repeats the call", call=name, about=about)
+            scheduler.sleep(faults.between("answer_lost", 0.05, 5.0))
+            found = act()
+        if after:
+            scheduler.sleep(after)
+        if faults.strikes("killed_after", name):
+            self._die(name, about, "after")
+        return found
+
+    def _die(self, name: str, about: str, when: str) -> None:
+        task = self._scheduler.current
+        assert task is not None
+        self._trace("killed", call=name, about=about, when=when)
+        task.dead = True
+        raise KilledError

@@ -1,0 +1,277 @@
+"""People: who submits cases, answers questions, edits at the vendor, asks for cases to be collected again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cli.errors import CommandError
+from cli.output import Output
+from cli.resolve import Answer, resolve
+from dossier.models import CaseInput, execution_name, fingerprint
+from dossier.names import safe_name
+from dossier.settings import Connection
+from dossier.steps.refresh import ask as ask_again
+from dossier.stores.dead_letters import DeadLetters
+from tests.simulation.clock import CLOCK
+from tests.simulation.handlers import ROOT
+from tests.simulation.vendors import BASE, Exchange
+from tests.simulation.world import BUCKET, World
+
+LOOK_EVERY = 240.0
+"""Seconds between two looks of the operator at the open questions."""
+
+
+@cache
+def _sample() -> bytes:
+    return (ROOT / "events" / "documents" / "invoice.pdf").read_bytes()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A case as somebody submits it."""
+
+    number: int
+    connection: str
+    reference: str
+    at: float
+    way: str
+    """``execution``, ``file`` (a drop) or ``folder`` (a drop with its ``case.json``)."""
+    names: tuple[str, ...]
+    again: float | None = None
+    """When it is submitted once more, if it is."""
+    edits: tuple[float, ...] = ()
+    """When the vendor's users edit it, in seconds after its submission."""
+
+    def content(self, name: str) -> bytes:
+        """Return a document's bytes, which no other document has."""
+        return _sample() + f"\n% {self.reference} {name}".encode()
+
+    @property
+    def digests(self) -> set[str]:
+        """The SHA-256 of each document."""
+        return {hashlib.sha256(self.content(name)).hexdigest() for name in self.names}
+
+
+def submissions(
+    seed: str, count: int, settings: Mapping[str, Connection], *, over: float, kinds: Mapping[str, float]
+) -> list[Submission]:
+    """Draw the cases of a seed; each case by its own dice, so that leaving out one does not change the others."""
+    found = []
+    for number in range(count):
+        dice = random.Random(f"{seed}/case/{number}")
+        connection = dice.choice(sorted(settings))
+        way = dice.choices(["execution", "file", "folder"], [8, 1, 1])[0]
+        documents = 1 if way == "file" else dice.choices([1, 2, 3, 7], [6, 3, 2, 1])[0]
+        reference = f"C-{number:04}"
+        names = tuple(f"{reference}-{each}.pdf" for each in range(documents))
+        reference = names[0] if way == "file" else reference
+        at = dice.uniform(0, over)
+        again = at + dice.uniform(0, 900) if dice.random() < 0.3 and "submitted_twice" in kinds else None
+        edits = tuple(dice.uniform(60, 2400) for _ in range(dice.randrange(4))) if "edits" in kinds else ()
+        found.append(Submission(number, connection, reference, at, way, names, again, edits))
+    return found
+
+
+@dataclass
+class People:
+    """Those who work with one deployment."""
+
+    world: World
+    submitted: dict[tuple[str, str], Submission] = field(default_factory=dict)
+    retried: set[str] = field(default_factory=set)
+    """Documents (by SHA-256) and references that an operator had sent again."""
+    answers: int = 0
+    edits: int = 0
+    busy: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def plan(self, submissions: Sequence[Submission]) -> None:
+        """Plan every submission."""
+        for each in submissions:
+            self.world.scheduler.later(each.at, lambda each=each: self.submit(each))  # type: ignore[misc]
+            if each.again is not None:
+                self.world.scheduler.later(each.again, lambda each=each: self.submit(each))  # type: ignore[misc]
+            for at in each.edits if self.world.settings[each.connection].vendor == "docsumo" else ():
+                self.world.scheduler.later(each.at + at, lambda each=each: self.edit(each))  # type: ignore[misc]
+        self.world.scheduler.later(LOOK_EVERY, self._look)
+
+    def submit(self, case: Submission) -> None:
+        """Submit a case, as the CLI does, or as somebody who drops files."""
+        world, reference = self.world, case.reference
+        self.submitted[case.connection, reference] = case
+        world.trace("submit", connection=case.connection, reference=reference, way=case.way, documents=len(case.names))
+        if case.way == "execution":
+            documents = [
+                {"uri": self._put(f"staging/{case.connection}/{reference}/{name}", case.content(name)), "name": name}
+                for name in case.names
+            ]
+            given = {"connection": case.connection, "reference": reference, "documents": documents}
+            contents = [(safe_name(name), hashlib.sha256(case.content(name)).hexdigest()) for name in case.names]
+            digest = fingerprint(CaseInput.parse(given), contents)
+            name = execution_name(case.connection, reference, digest)
+            world.perform("submit", lambda: world.app().executions.start(name, given))
+            return
+        folder = f"inbox/{case.connection}/" + (f"{reference}/" if case.way == "folder" else "")
+        if case.way == "folder":
+            listed = {"documents": [{"name": name} for name in case.names]}
+            self._put(f"{folder}case.json", json.dumps(listed).encode())
+        for name in case.names:
+            self._put(folder + name, case.content(name))
+
+    def _put(self, key: str, body: bytes) -> str:
+        self.world.bucket.put(key, body, metadata={}, content_type="application/pdf")
+        return f"s3://{BUCKET}/{key}"
+
+    # The vendor's users
+
+    def edit(self, case: Submission) -> None:
+        """Edit a case at Docsumo: assign it, correct a field, move it, add a file."""
+        made = self._docsumo_case(case)
+        if made is None:
+            return
+        dice = self.world.faults.dice("edits")
+        self.edits += 1
+        number = self.edits
+        path, body = dice.choice(
+            [
+                ("edit", {"assigned_to": f"user-{number}"}),
+                ("edit", {"fields": {"total": f"{number}.00"}}),
+                ("stage", {"stage_id": dice.choice(self.world.vendors.context.accounts.docsumo.stages)}),
+                ("files", {"filename": f"note-{number}.txt", "text": f"note {number}"}),
+            ]
+        )
+        self.world.trace("edit", reference=case.reference, what=path)
+        self._tell(f"/_sandbox/docsumo/cases/{made}/{path}", body)
+
+    def move(self, case: Submission) -> None:
+        """Move a case at Docsumo to another stage, which sends a delivery."""
+        made = self._docsumo_case(case) if self.world.settings[case.connection].vendor == "docsumo" else None
+        if made is not None:
+            stages = self.world.vendors.context.accounts.docsumo.stages
+            self.world.trace("edit", reference=case.reference, what="the last stage")
+            self._tell(
+                f"/_sandbox/docsumo/cases/{made}/stage", {"stage_id": stages[-1], "assigned_to": "the last user"}
+            )
+
+    def _tell(self, path: str, body: Mapping[str, Any]) -> None:
+        exchange = Exchange("POST", BASE + path, [(b"content-type", b"application/json")], json.dumps(body).encode())
+        self.world.vendors.ask(exchange, lambda _: None)
+
+    def _docsumo_case(self, case: Submission) -> str | None:
+        wanted = case.digests
+        for entry in self.world.vendors.entries:
+            for effect in entry.effects:
+                if effect["effect"] == "document_uploaded" and effect.get("sha256") in wanted:
+                    return str(effect["case_id"])
+        return None
+
+    # The operator
+
+    def _look(self) -> None:
+        """Answer the open questions, as somebody does who looks at the vendor; look again later."""
+        for item in self.world.dynamo.items():
+            if item["sk"].startswith("ASK#"):
+                _, connection, reference = item["pk"].split("#", 2)
+                self.answer(connection, reference, item["sk"].removeprefix("ASK#"))
+        self.world.scheduler.later(LOOK_EVERY, self._look)
+
+    def answer(self, connection: str, reference: str, what: str) -> None:
+        """Answer one question with ``dossier resolve``."""
+        key = (connection, reference, what)
+        if key in self.busy:
+            return
+        self.busy.add(key)
+        case = self.submitted[connection, reference]
+        made = self._made(case, what)
+        answer = Answer("use", made) if made else Answer("retry")
+        self.world.trace("operator", reference=reference, what=what, answer=answer.kind, id=answer.id)
+        if not made:
+            self.retried |= self._of(case, what)
+        self.answers += 1
+        app = self.world.app()
+        where = Where(app, self.world.settings)
+
+        def work() -> None:
+            resolve(Quiet(as_json=True), where, reference, answer, connection=connection, what=what)  # type: ignore[arg-type]
+
+        def done(_: Any, error: BaseException | None) -> None:
+            self.busy.discard(key)
+            if error is not None:
+                self.world.trace("operator fails", reference=reference, error=str(error)[:150])
+                if not isinstance(error, CommandError | Exception):
+                    raise error
+
+        self.world.perform("operator", work, done)
+
+    def _of(self, case: Submission, what: str) -> set[str]:
+        """Return what a question is about: the documents of a batch by their SHA-256, or the case's reference."""
+        if what == "open":
+            return {case.reference}
+        if self.world.settings[case.connection].vendor != "ombudsman" and len(case.names) == 1:
+            return case.digests
+        docsumo = self.world.settings[case.connection].vendor == "docsumo"
+        names = case.names if docsumo else case.names[int(what.removeprefix("upload-")) :][:1]
+        return {hashlib.sha256(case.content(name)).hexdigest() for name in names}
+
+    def _made(self, case: Submission, what: str) -> str | None:
+        """Return the id of what a vendor made of a request: its case, or its document."""
+        effects = [effect for entry in self.world.vendors.entries for effect in entry.effects]
+        if what == "open":
+            made = [each["case_id"] for each in effects if each.get("external_case_id") == case.reference]
+            return made[-1] if made else None
+        batch = int(what.removeprefix("upload-"))
+        docsumo = self.world.settings[case.connection].vendor == "docsumo"
+        name, key = (case.names[0], "case_id") if docsumo else (case.names[batch], "document_id")
+        wanted = hashlib.sha256(case.content(name)).hexdigest()
+        return next(
+            (each[key] for each in effects if each["effect"] == "document_uploaded" and each.get("sha256") == wanted),
+            None,
+        )
+
+    def refresh(self, connection: str, reference: str) -> None:
+        """Have a case collected again with ``dossier refresh``."""
+        app = self.world.app()
+        self.world.perform(
+            "operator", lambda: ask_again(connection, reference, desk=app.desk, executions=app.executions, insist=True)
+        )
+
+    def send_back(self) -> None:
+        """Send every dead letter back to its queue (``dossier redrive``)."""
+        for queue in sorted(self.world.queues.values(), key=lambda each: each.name):
+            if queue.dead is not None and queue.dead.ready:
+                letters, queue.dead.ready = queue.dead.ready, []
+                self.world.trace("dead letters", queue=queue.name, count=len(letters))
+                for each in letters:
+                    queue.send(each.body)
+
+
+@dataclass
+class Where:
+    """What ``dossier resolve`` has to know of a deployment."""
+
+    app: Any
+    settings: Mapping[str, Connection]
+    connections_file: Any = ROOT / "connections.toml"
+    stage: str = "dev"
+
+    def with_cases(self, connection: str | None) -> list[str]:
+        """Return the connections to look at."""
+        return [connection] if connection else sorted(self.settings)
+
+
+class Quiet(Output):
+    """Prints nothing."""
+
+    def progress(self, line: str) -> None:
+        """Print nothing."""
+
+    def json(self, value: Any) -> None:
+        """Print nothing."""
+
+
+__all__ = ["CLOCK", "DeadLetters", "People", "Submission", "submissions"]
