@@ -43,7 +43,7 @@ class Expiry:
             ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id") if data.get(name)}
             if item["sk"] != "CASE":
                 self._table.delete(pk, item["sk"])
-        for each in ids:
+        for each in sorted(ids):
             self._table.delete(f"ID#{connection}#{each}", "ID", when=Attr("reference").eq(reference))
         for item in self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#"):
             self._table.delete(item["pk"], item["sk"])

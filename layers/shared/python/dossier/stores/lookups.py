@@ -83,7 +83,7 @@ class Lookup:
 
     def forget(self) -> None:
         """Remove the answers of this look-up: it has ended."""
-        for name in self._stored:
+        for name in sorted(self._stored):
             self._table.delete(self._pk, name)
 
     def _remember(self, pk: str, sk: str, reply: Reply, *, read_at: float | None = None) -> None:
