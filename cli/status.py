@@ -25,7 +25,7 @@ _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
 REVIEW = "wanted: fields of low confidence are marked in result.json"
 
 
-_SHOWN = {"name", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
+_SHOWN = {"name", "pages", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
 """The fields of a document that `dossier status` prints."""
 
 

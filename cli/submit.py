@@ -39,6 +39,7 @@ from dossier.models import (
 )
 from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
+from dossier.pages import PageCounter
 from dossier.settings import Connection
 from dossier.steps.accept import Takes, judge, name_of
 from dossier.steps.differences import differences
@@ -282,13 +283,14 @@ def _source(path: Path, most: int | None) -> Source:
     size = path.stat().st_size
     if most is not None and size > most:
         return Source(path=path, name=name, size=size, sha256="", facts=Facts(size, "", b"", ""))
-    digest, size, head, tail = hashlib.sha256(), 0, b"", b""
+    digest, size, head, tail, pages = hashlib.sha256(), 0, b"", b"", PageCounter()
     for chunk in _chunks(path):
         digest.update(chunk)
+        pages.feed(chunk)
         size += len(chunk)
         head = (head + chunk)[: media.HEAD] if len(head) < media.HEAD else head
         tail = (tail + chunk)[-media.TAIL :]
-    facts = Facts(size, digest.hexdigest(), head, "", tail=tail)
+    facts = Facts(size, digest.hexdigest(), head, "", tail=tail, pages=pages.pages)
     return Source(path=path, name=name, size=size, sha256=facts.sha256, facts=facts)
 
 

@@ -270,6 +270,8 @@ class Document(Frozen):
     size: int = 0
     sha256: str = ""
     content_type: str = ""
+    pages: int | None = None
+    """Its number of pages, as counted before the upload; None if it is unknown."""
     ref: str | None = None
     """The ``https://`` or ``s3://`` reference that the vendor reads itself (DocuStack's batch)."""
     document_id: str | None = None

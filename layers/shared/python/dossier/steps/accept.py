@@ -348,6 +348,7 @@ def _documents(
                 size=fact.size,
                 sha256=fact.sha256,
                 content_type=kind,
+                pages=fact.pages,
                 warning=media.trouble(kind, fact.head, fact.tail),
             )
         )

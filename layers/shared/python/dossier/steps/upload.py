@@ -51,7 +51,7 @@ SIZE = 4 << 20
 """Bytes of documents that a vendor processes within ``settling``; larger uploads get proportionally more time."""
 LONGEST = timedelta(minutes=10)
 """Longest time that a vendor may need to process a request: half of the time that the state machine retries."""
-_ACCEPTED = {"index", "name", "key", "version_id", "size", "sha256", "content_type", "ref", "warning"}
+_ACCEPTED = {"index", "name", "key", "version_id", "size", "sha256", "content_type", "pages", "ref", "warning"}
 """Attributes of a document from before its upload."""
 SHORTEST_LINK, LONGEST_LINK = 3600.0, 7 * 86400.0
 """Least and most seconds until a presigned URL expires; in between, as long as the case waits. The most is SigV4's

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dossier.errors import InvalidCaseError
 from dossier.layout import TAG, kind_of
 from dossier.media import HEAD, TAIL
+from dossier.pages import PageCounter
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -60,6 +61,8 @@ class Facts:
     version_id: str | None = None
     tail: bytes = b""
     """Its last bytes, at most ``dossier.media.TAIL``."""
+    pages: int | None = None
+    """Its number of pages; None if that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Objects:
 
         """
         bucket, key = split_uri(uri)
-        digest, size, head, tail = hashlib.sha256(), 0, b"", b""
+        digest, size, head, tail, pages = hashlib.sha256(), 0, b"", b"", PageCounter()
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))
         except ClientError as error:
@@ -111,8 +114,9 @@ class Objects:
             head = (head + chunk[:HEAD])[:HEAD] if len(head) < HEAD else head
             tail = (tail + chunk[-TAIL:])[-TAIL:]
             digest.update(chunk)
+            pages.feed(chunk)
             size += len(chunk)
-        return Facts(size=size, sha256=digest.hexdigest(), head=head, etag=etag, version_id=version_id, tail=tail)
+        return Facts(size, digest.hexdigest(), head, etag, version_id, tail, pages.pages)
 
     def copy(self, uri: str, key: str, facts: Facts, content_type: str, *, version_id: str | None = None) -> str | None:
         """Copy the inspected object, or a version of it, to ``key`` in the artifact bucket, inside S3.
