@@ -268,6 +268,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Send a file even if the case has the same bytes already.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Submit it although its case was erased; the vendor bills it again.")
+    ] = False,
     timeout: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most (default 3600)."),
@@ -290,6 +293,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         deadline=deadline,
         wait=wait,
         allow_duplicates=allow_duplicates,
+        again=again,
         timeout=3600 if timeout is None else timeout,
     )
 
@@ -423,6 +427,29 @@ def cancel(call: Call, reference: Reference, connection: AtConnection = None) ->
     from cli import cancel as here
 
     here.cancel(call.out, call.where, reference, connection=connection)
+
+
+@command(app)
+def forget(
+    call: Call,
+    reference: Annotated[str | None, typer.Argument(metavar="REFERENCE")] = None,
+    connection: AtConnection = None,
+    verify: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Only check certificates that were downloaded, without AWS."),
+    ] = None,
+) -> None:
+    """Erase a case that has ended from every store, and write a certificate: erasures/<id>.json in the bucket."""
+    from cli import forget as here
+
+    if verify and (reference or connection):
+        raise BadUsageError("--verify takes no REFERENCE: it checks certificates on this machine")
+    if verify:
+        here.verify(call.out, verify)
+    elif reference is None:
+        raise BadUsageError("give the REFERENCE of a case, or --verify", fix="see `dossier forget --help`")
+    else:
+        here.erase(call.out, call.where, reference, connection=connection)
 
 
 @command(app)

@@ -41,7 +41,7 @@ from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
 from dossier.pages import PageCounter
 from dossier.settings import Connection
-from dossier.steps.accept import Takes, judge, name_of
+from dossier.steps.accept import Takes, judge, name_of, still_erased
 from dossier.steps.differences import differences
 from dossier.steps.redrive import in_vain
 from dossier.steps.sources import check_sources, together
@@ -105,6 +105,7 @@ def submit(
     deadline: str | None,
     wait: bool,
     allow_duplicates: bool,
+    again: bool = False,
     timeout: float,
 ) -> None:
     """Submit files as one case; of files with the same bytes, send one unless ``allow_duplicates``.
@@ -131,7 +132,7 @@ def submit(
         if not allow_duplicates:
             sources = _without_duplicates(out, sources)
         case, digest = _case(where, connection, sources, reference, parsed, case_id, deadline)
-        progress.case = case
+        case = progress.case = case.model_copy(update={"again": again})
         documents = _judged(where, settings, case, sources)
         _submit(out, where, case, digest, sources, documents, progress, wait=wait, timeout=timeout)
     except KeyboardInterrupt:
@@ -157,6 +158,9 @@ def _submit(
     if found is not None and known:
         arn, accepted = found.record.execution_arn, found
     else:
+        erased = where.app.cases.erased(case.connection, case.reference)
+        if erased is not None and (problem := still_erased(case, erased)):
+            raise _refused(InvalidCaseError(problem), case)
         if found is not None and not found.record.refused:
             raise _refused(conflict(found.record, differences(case, documents, found)), case)
         try:
@@ -365,6 +369,7 @@ def _stage(
     keyed = [(f"{prefix}{index}-{safe_name(each.name)}", each) for index, each in enumerate(sources) if not each.uri]
     staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
     data = case.model_dump(include={"connection", "reference", "options", "case_id", "deadline"}, exclude_none=True)
+    data |= {"again": True} if case.again else {}
     data["documents"] = [{"uri": each.uri or staged[id(each)], "name": each.name} for each in sources]
     if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
         raise BadUsageError(f"{counted(len(sources), 'file')} are too many for one case: submit them as several")

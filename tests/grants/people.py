@@ -99,6 +99,7 @@ class People(Stage):
         self._prove(self._sends_back_a_case)
         self._prove(self._dismisses_a_case)
         self._prove(self._cancels)
+        self._prove(self._forgets)
         self._prove(self._drains)
 
     def _looks(self) -> None:
@@ -126,6 +127,12 @@ class People(Stage):
         until(lambda: self.item(pk_of(case), "WAIT"), 60, "the case does not wait")
         self._sandbox("settings", seconds=0)
         self.run("cancel", case["reference"])
+
+    def _forgets(self) -> None:
+        """Erase a case and its deliveries."""
+        reference = f"gone-{self._run}-{next(self._numbers)}"
+        self._operator("submit", "claims", self._file(), "--reference", reference, "--wait")
+        self.run("forget", reference)
 
     def _sends_back_a_case(self) -> None:
         self.run("redrive", self._given_up(), "--yes")

@@ -51,13 +51,14 @@ pytestmark = pytest.mark.timeout(1500)  # the first test of a role waits until e
 LOCAL = {"up", "down", "sandbox"}
 """Commands of the local AWS alone."""
 USERS = {"outputs", "policy", "example", "submit", "status", "list", "export", "fetch"}
-UNASKED = {"s3:PutObjectTagging", "lambda:GetAccountSettings"}
-"""What no command can miss here: the local AWS asks for no permission of its own to write an object with tags, nor to
-see an account's quotas."""
+UNASKED = {"s3:PutObjectTagging", "s3:GetObjectRetention", "lambda:GetAccountSettings"}
+"""What no command can miss here: the local AWS asks for no permission of its own to write an object with tags, to see
+an object's lock, or an account's quotas."""
 OPERATORS = (
     ("collect", "claims", "unknown"),
     ("refresh", "REFERENCE"),
     ("cancel", "REFERENCE"),
+    ("forget", "REFERENCE"),
     ("redrive",),
     ("deliveries",),
     ("replay", "webhooks/claims/2026/01/31/unknown.json"),

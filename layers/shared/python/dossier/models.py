@@ -102,6 +102,8 @@ class CaseInput(Frozen):
     deadline: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE)
     """Seconds until the case is collected as it is; overrides the connection's ``poll.deadline``."""
     refresh: int | None = Field(default=None, ge=1)
+    again: bool = False
+    """Submit a reference whose case was erased (``dossier forget``) once more; the vendor bills it once more."""
 
     @model_validator(mode="before")
     @classmethod

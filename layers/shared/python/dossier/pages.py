@@ -1,8 +1,8 @@
 """Count the pages of a document while it is read once, in constant memory: vendors bill by the page.
 
-A PDF has the number of its pages in the root of its page tree. The objects of a file are read in order; of two with the
-same number the later one is in force (ISO 32000-1, 7.5.6), and objects may be compressed into others (7.5.7). A TIFF has
-a directory for each page, each with the place of the next one (TIFF 6.0, section 2).
+A PDF has the number of its pages in the root of its page tree. The objects of a file are read in order; of two with
+the same number the later one is in force (ISO 32000-1, 7.5.6), and objects may be compressed into others (7.5.7). A
+TIFF has a directory for each page, each with the place of the next one (TIFF 6.0, section 2).
 
 Nothing is decoded but what says how many pages there are, so a PDF whose page tree is encrypted or damaged has an
 unknown number. The module imports nothing heavy, because every submission is counted.

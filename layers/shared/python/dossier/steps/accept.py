@@ -33,7 +33,7 @@ from dossier.steps.differences import differences
 from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
 from dossier.steps.sources import check_sources, together
 from dossier.steps.work import Desk
-from dossier.stores.cases import CaseRecord, Cases, conflict
+from dossier.stores.cases import CaseRecord, Cases, Erasure, conflict
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, split_uri
 
@@ -104,6 +104,7 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
         check_reserved(case)
     else:
         return _refreshed(case, case.refresh, execution_arn, desk=desk)
+    _check_erased(case, cases)
     connection = desk.connection_of(case.connection)
     vendor = desk.vendor_of(connection.vendor)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
@@ -278,6 +279,34 @@ def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor
         return document.name or name_of(document.uri), None
     _, key = split_uri(document.uri)
     return document.name or PurePosixPath(key).name, None if document.uri.startswith(references) else document.uri
+
+
+def _check_erased(case: CaseInput, cases: Cases) -> None:
+    """Reject the reference of a case that was erased, so that nothing is paid for twice by mistake.
+
+    Raises:
+        InvalidCaseError: says how to submit it all the same.
+
+    """
+    erased = None if case.resume else cases.erased(case.connection, case.reference)
+    if erased is None:
+        return
+    if problem := still_erased(case, erased):
+        raise InvalidCaseError(problem)
+    cases.again(case.connection, case.reference)
+
+
+def still_erased(case: CaseInput, erased: Erasure) -> str | None:
+    """Return why a case whose reference was erased is rejected; None if it is submitted again on purpose."""
+    name = f"case {case.reference} of connection {case.connection}"
+    if erased.done_at is None:
+        return f"{name} is being erased since {erased.at}: finish that first (dossier forget {case.reference})"
+    if case.again:
+        return None
+    return (
+        f"{name} was erased at {erased.done_at}, and the vendor would bill it again: use another reference, or submit "
+        'it with --again ("again": true in the input)'
+    )
 
 
 def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None:

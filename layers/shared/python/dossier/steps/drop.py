@@ -218,9 +218,9 @@ def _note(place: Place, what: Landed, unfinished: Unfinished, desk: Desk) -> Non
         return
     drop = WaitingDrop(reference=reference_of(place.what), why=why, since=before.since if before else iso(now()))
     if cases.drop_waits(place.connection, place.what, drop, at):
-        desk.objects.write(_note_key(place), f"{drop.since} {why}\n".encode(), "text/plain; charset=utf-8")
+        desk.objects.write(note_key(place), f"{drop.since} {why}\n".encode(), "text/plain; charset=utf-8")
         if cases.waiting_drop(place.connection, place.what) is None:
-            desk.objects.delete(_note_key(place))
+            desk.objects.delete(note_key(place))
 
 
 def _forget(place: Place, landed: datetime, desk: Desk) -> None:
@@ -228,7 +228,7 @@ def _forget(place: Place, landed: datetime, desk: Desk) -> None:
     before = desk.cases.waiting_drop(place.connection, place.what)
     desk.cases.drop_ends(place.connection, place.what, landed)
     if before is not None:
-        desk.objects.delete(_note_key(place))
+        desk.objects.delete(note_key(place))
 
 
 def _removed(place: Place, desk: Desk) -> str:
@@ -247,7 +247,8 @@ def _removed(place: Place, desk: Desk) -> str:
     return "is removed"
 
 
-def _note_key(place: Place) -> str:
+def note_key(place: Place) -> str:
+    """Return the key of the note that says what a drop waits for."""
     key = f"{INBOX_WAITING}{place.connection}/{place.what}.txt"
     longest = len(key.encode()) > _LONGEST_KEY
     return f"{INBOX_WAITING}{hashlib.sha256(key.encode()).hexdigest()}.txt" if longest else key

@@ -202,6 +202,8 @@ def fail(
         refresh.fail(*names, submitted.refresh, execution_arn, reason, desk=desk, executions=executions)
         return answer
     case = desk.cases.find(*names)
+    if case is None and desk.cases.erased(*names) is not None:
+        return answer  # nothing is stored under the reference of a case that was erased
     if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
         # A stored case can always be failed, even if its connection was removed; this one is not stored yet.
         vendor = case.record.vendor if case else ""

@@ -68,7 +68,12 @@ def refreshable(case: Case, *, insist: bool = False) -> bool:
     A cancelled case is only refreshed if an operator insists.
     """
     record = case.record
-    if not record.status.final or record.refused or (record.status is CaseStatus.CANCELLED and not insist):
+    if (
+        not record.status.final
+        or record.refused
+        or record.expired_at
+        or (record.status is CaseStatus.CANCELLED and not insist)
+    ):
         return False
     sent = all(each.document_id or each.finished for each in case.documents)
     return sent and bool(case.documents or record.case_id)

@@ -125,7 +125,8 @@ def _collected(
                 raise
             return LOOK_AGAIN
     for case_id in [each for each in case_ids if each in listed][:MOST_COLLECTED]:
-        collect_stranger(connection.name, case_id, executions=executions)
+        if desk.cases.erased(connection.name, stranger_reference(case_id)) is None:
+            collect_stranger(connection.name, case_id, executions=executions)
     return Applied() if listed else Applied(verdict=NOT_OURS, why="the connection's list does not have its case")
 
 

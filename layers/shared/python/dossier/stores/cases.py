@@ -11,6 +11,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import BaseModel, ConfigDict, Field
 
+from dossier.certificates import forgotten_as
 from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
 from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
 from dossier.stores.table import Item, Table, case_key
@@ -75,6 +76,8 @@ class CaseRecord(Stored):
     """When the scheduled check first saw that the case waits without polls."""
     deadline: int | None = None
     """The case's own deadline in seconds, in place of the connection's ``poll.deadline``."""
+    expired_at: str | None = None
+    """When its records began to be removed: it never goes back to work."""
     dismissed_at: str | None = None
     """When an operator dismissed the failed case: ``dossier redrive`` no longer lists it or redrives it by cause."""
     cancelled_at: str | None = None
@@ -213,6 +216,14 @@ class WaitingDrop(Stored):
     """The future case's reference, as derived from the drop's key."""
     why: str
     since: str
+
+
+class Erasure(Stored):
+    """The erasure of a case, which its tombstone records without naming it."""
+
+    at: str
+    done_at: str | None = None
+    """None while it is not finished."""
 
 
 class Question(Stored):
@@ -427,6 +438,17 @@ class Cases:
             self._table.delete(pk, sk)
         else:
             self._table.put({"pk": pk, "sk": sk, "since": since}, when=Attr("pk").not_exists())
+
+    def erased(self, connection: str, reference: str) -> Erasure | None:
+        """Return the erasure of a case of that reference, unless it was submitted again on purpose since; or None."""
+        pk, digest = f"FORGOTTEN#{connection}", forgotten_as(connection, reference)
+        item = next(iter(self._table.query(pk, prefix=digest)), None)
+        return None if item is None or item.get("again_at") else Erasure.model_validate(item)
+
+    def again(self, connection: str, reference: str) -> None:
+        """Record that an erased case's reference is submitted again on purpose."""
+        again = {"again_at": iso(now())}
+        self._table.update(f"FORGOTTEN#{connection}", forgotten_as(connection, reference), again)
 
     def refuse(self, record: CaseRecord) -> None:
         """Store a case that Accept rejected, unless the reference belongs to one that was accepted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _HIDDEN_FOR = 60
 """Seconds for which a dead letter is invisible to other readers while it is sent back."""
+_NO_QUEUE = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 _NO_MOVES = {"InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"}
 
 
@@ -30,6 +32,28 @@ class DeadLetters:
     def dismiss(self, queue: str) -> int:
         """Delete a queue's dead letters, at most as many as there are now; return how many."""
         return self._each(self._queues.url(f"{queue}-dlq"), self.count(queue), None)
+
+    def remove(self, queue: str, when: Callable[[str], bool]) -> int:
+        """Delete a queue's dead letters whose text ``when`` accepts; return how many. The others hide a minute."""
+        url, removed, looked = self._queues.url(f"{queue}-dlq"), 0, 0
+        try:
+            number = self.count(queue)
+        except ClientError as error:  # the queue of a connection that was removed
+            if error.response["Error"]["Code"] not in _NO_QUEUE:
+                raise
+            return 0
+        while looked < number:
+            messages = self._sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_FOR, WaitTimeSeconds=1
+            ).get("Messages", [])
+            if not messages:
+                break
+            for message in messages:
+                if when(message["Body"]):
+                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    removed += 1
+            looked += len(messages)
+        return removed
 
     def send_back(self, queue: str) -> int:
         """Send a queue's dead letters back to it; return about how many.

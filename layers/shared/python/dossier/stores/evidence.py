@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from dossier.bodies import content
 from dossier.layout import DELIVERIES, DELIVERIES_REFUSED, DELIVERIES_SEEN
+from dossier.redactions import ERASED, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,8 @@ _ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{12}-[0-9a-f]{16}")
 _REFUSED_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d{4})-(\d\d)")
 _TIME, _MINUTE = "%Y%m%dT%H%M%S%f", "%Y%m%dT%H%M"
 _MINUTE_LENGTH = len("20260131T1200")
+_OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-md5", "digest", "transfer-encoding"})
+"""Headers that are no longer true once a body was redacted."""
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _UNSEEN = {"404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden"}
 """S3's error codes for a missing object; the last three for a caller that may not list the bucket."""
@@ -184,7 +187,7 @@ class EvidenceStore:
     def seen(self, connection: str, digest: str) -> Seen | None:
         """Return a delivery's note, or None."""
         try:
-            found = self._s3.head_object(Bucket=self._bucket, Key=_note_key(connection, digest))
+            found = self._s3.head_object(Bucket=self._bucket, Key=seen_key(connection, digest))
         except ClientError as error:
             if error.response["Error"]["Code"] not in _UNSEEN:
                 raise
@@ -212,7 +215,7 @@ class EvidenceStore:
         }
         # The random part gives each version of a note its own ETag.
         text = json.dumps([noted, secrets.token_hex(8)]).encode()
-        key = _note_key(claim.connection, claim.digest)
+        key = seen_key(claim.connection, claim.digest)
         return self._held(Key=key, Body=text, Metadata=noted, **when)
 
     # Rejected deliveries
@@ -279,9 +282,10 @@ class EvidenceStore:
             evidence.connection, "accepted", evidence.body, evidence.headers, key=key, digest=digest, at=at
         )
 
-    def read(self, key: str) -> Evidence:
-        """Return a stored delivery."""
-        data = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+    def read(self, key: str, *, version_id: str | None = None) -> Evidence:
+        """Return a stored delivery, or a version of it."""
+        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
+        data = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key, **version)["Body"].read())
         return Evidence(
             connection=data["connection"],
             verdict=data["verdict"],
@@ -290,6 +294,28 @@ class EvidenceStore:
             received_at=data["received_at"],
             **{name: data[name] for name in ("cause", "detail", "size", "digest", "asked") if name in data},
         )
+
+    def redact(self, key: str, evidence: Evidence, named: re.Pattern[str]) -> None:
+        """Store a delivery anew, without what ``named`` finds in it; no signature proves it from then on.
+
+        The former versions stay until they are erased.
+        """
+        headers = {name: named.sub(ERASED, value) for name, value in evidence.headers.items()}
+        body = without(evidence.content, named)
+        data = {
+            "connection": evidence.connection,
+            "received_at": evidence.received_at,
+            "verdict": evidence.verdict,
+            "cause": evidence.cause,
+            "detail": named.sub(ERASED, evidence.detail),
+            "asked": evidence.asked,
+            "size": evidence.size,
+            "redacted_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "headers": {name: value for name, value in headers.items() if name.lower() not in _OF_THE_BODY},
+            "body_base64": base64.b64encode(body).decode(),
+        }
+        text = json.dumps(data, indent=1).encode()
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text, ContentType="application/json")
 
     def forget_refused(self, key: str) -> None:
         """Delete a rejected delivery that Dossier sent itself.
@@ -357,7 +383,8 @@ def _key(connection: str, at: datetime, suffix: str) -> str:
     return f"{DELIVERIES}{connection}/{at:%Y/%m/%d}/{at.strftime(_TIME)}-{suffix}.json"
 
 
-def _note_key(connection: str, digest: str) -> str:
+def seen_key(connection: str, digest: str) -> str:
+    """Return the key of the note by which a repeated delivery is recognized."""
     return f"{DELIVERIES_SEEN}{connection}/{digest}"
 
 

@@ -85,6 +85,16 @@ class Executions:
         found = pages.paginate(stateMachineArn=self._arn, statusFilter="RUNNING")
         return sum(len(page["executions"]) for page in found)
 
+    def given(self, execution_arn: str) -> dict[str, Any] | None:
+        """Return an execution's input, or None if it does not exist, or its input is no object."""
+        try:
+            found = json.loads(self._sfn.describe_execution(executionArn=execution_arn).get("input", "null"))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}:
+                raise
+            return None
+        return found if isinstance(found, dict) else None
+
     def stop(self, execution_arn: str, error: str, cause: str) -> None:
         """Stop an execution, unless it has ended or does not exist."""
         try:

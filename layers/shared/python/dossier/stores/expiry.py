@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from dossier.models import CaseStatus, iso, now
 from dossier.stores.table import Table, case_key
@@ -27,25 +27,66 @@ class Expiry:
             if item["status"] in _FINAL and item["updated_at"] <= until:
                 yield str(item["reference"])
 
+    def mark(self, connection: str, reference: str, before: datetime | None = None) -> bool:
+        """Keep an ended case from going back to work; return False if it is at work, or changed after ``before``."""
+        ended: ConditionBase = Attr("status").is_in(_FINAL) & Attr("committed").not_exists()
+        if before is not None:
+            ended = ended & Attr("updated_at").lte(iso(before))
+        return self._table.update(case_key(connection, reference), "CASE", {"expired_at": iso(now())}, when=ended)
+
     def remove(self, connection: str, reference: str, before: datetime) -> bool:
         """Remove a case with all its items, ids and intents; return False if it is at work again.
 
         The mark ``expired_at`` keeps the case from being redriven. The record is removed last, so that after a crash
         the next run removes the rest.
         """
-        pk = case_key(connection, reference)
-        ended = Attr("status").is_in(_FINAL) & Attr("updated_at").lte(iso(before))
-        if not self._table.update(pk, "CASE", {"expired_at": iso(now())}, when=ended):
+        if not self.mark(connection, reference, before):
             return False
-        ids: set[str] = set()
-        for item in self._table.query(pk):
-            data = json.loads(item["data"]) if item["sk"].startswith("DOC#") else item
-            ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id") if data.get(name)}
-            if item["sk"] != "CASE":
-                self._table.delete(pk, item["sk"])
-        for each in sorted(ids):
-            self._table.delete(f"ID#{connection}#{each}", "ID", when=Attr("reference").eq(reference))
-        for item in self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#"):
-            self._table.delete(item["pk"], item["sk"])
-        self._table.delete(pk, "CASE")
+        remove_items(self._table, connection, reference, ids_of(self._table, connection, reference))
         return True
+
+
+def ids_of(table: Table, connection: str, reference: str) -> set[str]:
+    """Return every vendor id that a case's items name, those of requests without an applied answer included."""
+    ids: set[str] = set()
+    for item in table.query(case_key(connection, reference)):
+        data = json.loads(item["data"]) if item["sk"].startswith("DOC#") else item
+        ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id", "appends_to") if data.get(name)}
+        ids |= {str(item["id"])} if item["sk"].startswith("NAMED#") else set()
+    for item in table.query(f"INTENTS#{connection}", prefix=f"{reference}#"):
+        answer = json.loads(item.get("answer", "{}"))
+        given = (
+            answer.get("case_id"),
+            answer.get("job_id"),
+            item.get("adopt"),
+            *answer.get("document_ids", {}).values(),
+        )
+        ids |= {str(each) for each in given if each}
+    return ids
+
+
+def remove_items(table: Table, connection: str, reference: str, ids: Iterable[str]) -> int:
+    """Remove a case's items, those of its ids and its intents; return how many.
+
+    The record is removed last, so that after a crash the next run removes the rest.
+    """
+    pk, removed = case_key(connection, reference), 0
+
+    def delete(of: str, sk: str, when: ConditionBase | None = None) -> None:
+        nonlocal removed
+        removed += table.delete(of, sk, when=when)
+
+    for each in sorted(ids):
+        mine = Attr("reference").eq(reference)
+        for item in list(table.query(f"ID#{connection}#{each}")):
+            if item.get("reference") == reference:
+                delete(item["pk"], item["sk"], mine)
+    for of, prefix in ((f"INTENTS#{connection}", f"{reference}#"), (f"READ#{connection}#{reference}", None)):
+        for item in list(table.query(of, prefix=prefix)):
+            delete(of, item["sk"])
+    for item in list(table.query(pk)):
+        if item["sk"] != "CASE":
+            delete(pk, item["sk"])
+    if table.get(pk, "CASE") is not None:
+        delete(pk, "CASE")
+    return removed

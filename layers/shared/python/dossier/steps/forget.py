@@ -1,0 +1,393 @@
+"""Forget: erase a case from every store, and certify what was erased and what remains where.
+
+The order makes each run continue where a killed one stopped: a plan is stored before anything is removed, each removal
+may be repeated, and the plan goes last. Nothing else names the case by then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote_plus
+
+from dossier.certificates import forgotten_as, sealed
+from dossier.errors import InvalidCaseError
+from dossier.models import INBOX, REFUSED_DROPS, execution_name, iso, now, stranger_reference
+from dossier.ports import Hint
+from dossier.steps.drop import note_key, place_of
+from dossier.steps.refresh import pending
+from dossier.stores.cases import Case, Cases
+from dossier.stores.dead_letters import DeadLetters
+from dossier.stores.evidence import ACCEPTED, REFUSED, Evidence, EvidenceStore, id_of, seen_key
+from dossier.stores.executions import Executions
+from dossier.stores.expiry import Expiry, ids_of, remove_items
+from dossier.stores.forgotten import Forgotten, Tombstone, latest
+from dossier.stores.intents import SEEN_TTL, Intents
+from dossier.stores.limiter import LEASE
+from dossier.stores.objects import Objects, as_json, collecting, folder, split_uri
+from dossier.stores.queues import DROP, LONGEST_DELAY, WAKE, poll_queue
+from dossier.stores.table import Table
+from dossier.stores.versions import Erased, Versions
+
+CERTIFICATES = "erasures/"
+HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 31, 30, 35
+"""Days for which AWS keeps the history of an ended execution, logs (a month, ``infra/function.py``), traces, and the
+table's earlier states (point-in-time recovery)."""
+_SCHEMA = "1"
+_ATTEMPTS = 20
+"""Execution names that are looked up: the same submission may have been rejected before."""
+_AT_ONCE = 8
+"""Deliveries that are read at once."""
+_OWN = ("staging/", INBOX, "uploads/")
+"""Folders of the artifact bucket that submitted documents lie in before Accept copies them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Every store that an erasure searches."""
+
+    table: Table
+    cases: Cases
+    intents: Intents
+    objects: Objects
+    versions: Versions
+    evidence: EvidenceStore
+    executions: Executions
+    dead_letters: DeadLetters
+    forgotten: Forgotten
+    hint_of: Callable[[str, bytes], Hint | None]
+    """Reads a delivery of a vendor's; None if it names nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an erasure has to find, as it was known when it began."""
+
+    connection: str
+    reference: str
+    vendor: str = ""
+    case_id: str | None = None
+    ids: tuple[str, ...] = ()
+    """Vendor ids that belong to no other case."""
+    shared: tuple[str, ...] = ()
+    """Vendor ids that other cases work on as well: they stay in what names those."""
+    fingerprint: str = ""
+    sha256: tuple[str, ...] = ()
+    """Digests of its documents."""
+    uris: tuple[str, ...] = ()
+    """Where its documents were submitted from."""
+    drop: str | None = None
+    """Key of the drop that it was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgot:
+    """A finished erasure: its certificate, that one's key, and the vendor's ids, which no store has by now."""
+
+    certificate: dict[str, Any]
+    key: str
+    vendor: str
+    vendor_ids: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """Documents in buckets that are not Dossier's."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one run has removed, by kind, and what it had to leave."""
+
+    removed: dict[str, int] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, number: int) -> None:
+        self.removed[kind] = self.removed.get(kind, 0) + number
+
+    def erased(self, done: Erased) -> None:
+        self.add("versions", done.versions)
+        self.add("bytes", done.bytes)
+        self.locked.update(done.locked)
+
+
+def forget(connection: str, reference: str, *, archive: Archive) -> Forgot:
+    """Erase a case from every store, and write its certificate; continue an erasure that was interrupted.
+
+    Raises:
+        InvalidCaseError: there is no such case, or it is at work; says what to do.
+
+    """
+    tombstone = archive.forgotten.stands(connection, reference)
+    if tombstone is None or tombstone.done_at:
+        case = archive.cases.find(connection, reference)
+        if case is None and tombstone is not None:
+            raise InvalidCaseError(
+                f"case {reference} of connection {connection} was erased at {tombstone.done_at}: its certificate is "
+                f"{CERTIFICATES}{tombstone.id}.json"
+            )
+        if case is None:
+            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
+        tombstone = _begun(case, archive)
+    plan = Plan(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(tombstone.plan).items()
+        }
+    )
+    found = _Found(removed=dict(tombstone.removed))
+    for remove in (_objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
+        remove(plan, archive, found)
+        archive.forgotten.progress(connection, reference, found.removed)
+    certificate = _certified(plan, tombstone, found, archive)
+    archive.forgotten.end(connection, reference)
+    elsewhere = tuple(each for each in plan.uris if not _is_ours(each, archive))
+    key = f"{CERTIFICATES}{tombstone.id}.json"
+    return Forgot(certificate, key, plan.vendor, (*plan.ids, *plan.shared), elsewhere)
+
+
+def _begun(case: Case, archive: Archive) -> Tombstone:
+    """Check that a case is at rest, keep it from going back to work, and store the plan of its erasure."""
+    record = case.record
+    names = (record.connection, record.reference)
+    if pending(case):
+        raise InvalidCaseError(f"a revision of case {names[1]} is being published: erase it in a minute")
+    if not record.status.final:
+        raise InvalidCaseError(
+            f"case {names[1]} is {record.status.value}: cancel it first "
+            f"(dossier cancel {names[1]} --connection {names[0]}), then erase it"
+        )
+    running = case.refresh.execution_arn
+    if running and archive.executions.status(running) == "RUNNING":
+        raise InvalidCaseError(f"case {names[1]} is being collected again ({running}): erase it once that has ended")
+    if not Expiry(archive.table).mark(*names):
+        raise InvalidCaseError(f"case {names[1]} went back to work just now: see `dossier status {names[1]}`")
+    ids = ids_of(archive.table, *names)
+    shared = {each for each in ids if {*archive.intents.references(names[0], each)} - {names[1]}}
+    given = list(_inputs(case, archive))
+    drop = next((each["drop"]["key"] for each in given if isinstance(each.get("drop"), dict)), None)
+    uris = {str(one["uri"]) for each in given for one in each.get("documents") or () if "uri" in one}
+    plan = {
+        "connection": names[0],
+        "reference": names[1],
+        "vendor": record.vendor,
+        "case_id": record.case_id,
+        "ids": sorted(ids - shared),
+        "shared": sorted(shared),
+        "fingerprint": record.fingerprint,
+        "sha256": sorted({each.sha256 for each in case.documents if each.sha256}),
+        "uris": sorted({*uris, *(each.ref for each in case.documents if each.ref)}),
+        "drop": drop,
+    }
+    name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(*names)[:16]}"
+    return archive.forgotten.begin(*names, id=name, plan=plan)
+
+
+def _inputs(case: Case, archive: Archive) -> Iterator[dict[str, Any]]:
+    """Yield the inputs of a case's executions, as far as AWS still has them."""
+    record = case.record
+    names = [
+        execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
+        for attempt in range(1, max(_ATTEMPTS, record.attempt) + 1)
+    ]
+    arns = [archive.executions.arn_of(each) for each in names]
+    for arn in dict.fromkeys([record.execution_arn, *arns]):
+        found = archive.executions.given(arn) if arn else None
+        if found is not None and found.get("reference") == record.reference:
+            yield found
+        elif found is None and arn != record.execution_arn:
+            return
+
+
+def _is_ours(uri: str, archive: Archive) -> bool:
+    """Whether a document was submitted from the artifact bucket."""
+    return uri.startswith("s3://") and split_uri(uri)[0] == archive.versions.bucket
+
+
+def _objects(plan: Plan, archive: Archive, found: _Found) -> None:
+    """Erase the case's folder, what its collections left, and what it was submitted from, in all versions."""
+    versions = archive.versions
+    found.erased(versions.erase(folder(plan.connection, plan.reference)))
+    found.erased(versions.erase(collecting(plan.connection, plan.reference, "").rstrip("/") + "/"))
+    if plan.fingerprint:
+        found.erased(versions.erase(f"staging/{plan.connection}/{plan.fingerprint[:32]}/"))
+    for uri in plan.uris:
+        if _is_ours(uri, archive) and (key := split_uri(uri)[1]).startswith(_OWN):
+            _source(key, plan, archive, found)
+    if plan.drop:
+        key, place = plan.drop, place_of(plan.drop)
+        for each in (key, f"{REFUSED_DROPS}{key.removeprefix(INBOX)}.txt", note_key(place)):
+            found.erased(versions.delete(versions.of(each)))
+
+
+def _source(key: str, plan: Plan, archive: Archive, found: _Found) -> None:
+    """Erase the versions of an object that have the very bytes of a document; others are other cases'."""
+    known = archive.versions.of(key)
+    same = [each for each in known if not each.marker and archive.versions.digest(each) in plan.sha256]
+    left = [each for each in known if not each.marker and each not in same]
+    markers = [each for each in known if each.marker] if not left else []
+    found.erased(archive.versions.delete([*same, *markers]))
+
+
+def _deliveries(plan: Plan, archive: Archive, found: _Found) -> None:
+    """Erase the deliveries that name only this case, and from the others what they say of it; in all versions."""
+    mine = _Mentions(plan)
+    stored = [
+        each
+        for prefix in (ACCEPTED, REFUSED)
+        for each in archive.versions.below(f"{prefix}{plan.connection}/")
+        if not each.marker
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        read = pool.map(lambda each: archive.evidence.read(each.key, version_id=each.version_id), stored)
+        about = [(each, evidence) for each, evidence in zip(stored, read, strict=True) if mine.in_delivery(evidence)]
+    for version, evidence in about:
+        key = version.key
+        archive.table.delete(f"DELIVERIES#{plan.connection}", id_of(key))
+        if evidence.digest:
+            found.erased(archive.versions.erase(seen_key(plan.connection, evidence.digest)))
+        until = archive.versions.locked_until(version)
+        if until is not None:
+            found.locked[key] = until
+            continue
+        others = version.latest and _names_others(plan, evidence, archive)
+        if others:
+            archive.evidence.redact(key, evidence, mine.pattern)
+        done = archive.versions.delete([version])
+        found.erased(done)
+        if version.latest and not done.locked:
+            found.add("deliveries_redacted" if others else "deliveries", 1)
+
+
+def _names_others(plan: Plan, evidence: Evidence, archive: Archive) -> bool:
+    """Whether a delivery names anything that is not this case's."""
+    hint = archive.hint_of(plan.vendor, evidence.content)
+    named = {*hint.case_ids, *hint.document_ids, *hint.job_ids} if hint else set()
+    return bool(named - {*plan.ids, plan.reference})
+
+
+class _Mentions:
+    """Recognizes a case in a text, by its ids and its reference."""
+
+    def __init__(self, plan: Plan) -> None:
+        words = sorted({*plan.ids, plan.reference}, key=len, reverse=True)
+        either = "|".join(map(re.escape, words))
+        self.pattern = re.compile(rf"(?<![A-Za-z0-9_-])(?:{either})(?![A-Za-z0-9_-])")
+
+    def in_delivery(self, evidence: Evidence) -> bool:
+        """Whether a delivery's body or headers name the case."""
+        headers = "\n".join(evidence.headers.values()).encode()
+        return self.in_(evidence.content) or self.in_(headers)
+
+    def in_(self, body: bytes) -> bool:
+        """Whether a text names the case, as it is or as JSON escapes it."""
+        text = body.decode("utf-8", "replace")
+        if self.pattern.search(text):
+            return True
+        try:
+            return "\\" in text and self.pattern.search(json.dumps(json.loads(text), ensure_ascii=False)) is not None
+        except (ValueError, RecursionError):
+            return False
+
+
+def _messages(plan: Plan, archive: Archive, found: _Found) -> None:
+    """Delete the dead letters that name the case or its drop, or a delivery that is gone."""
+    mine = _Mentions(plan)
+
+    def names(body: str) -> bool:
+        if mine.in_(body.encode()) or (plan.drop is not None and quote_plus(plan.drop, safe="/") in body):
+            return True
+        try:
+            key = json.loads(body).get("delivery")
+        except (ValueError, AttributeError):
+            return False
+        return isinstance(key, str) and key.startswith(ACCEPTED) and archive.evidence.find(key) is None
+
+    for queue in (WAKE, DROP, poll_queue(plan.connection)):
+        found.add("messages", archive.dead_letters.remove(queue, names))
+
+
+def _items(plan: Plan, archive: Archive, found: _Found, certificate: str) -> None:
+    """Remove the case from the table: its partition, its ids, requests, look-ups, drops and leases."""
+    table, names = archive.table, (plan.connection, plan.reference)
+    ids = (*plan.ids, *plan.shared)
+    found.add("items", remove_items(table, *names, ids))
+    found.add("items", remove_items(table, *names, ids))  # a delivery that was being applied may have written again
+    for each in plan.ids:
+        archive.forgotten.bar(plan.connection, stranger_reference(each), id=certificate)
+    keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, archive))}
+    others: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
+        (f"INBOX#{plan.connection}", lambda item: item.get("reference") == plan.reference
+         or (plan.drop is not None and item["sk"] == place_of(plan.drop).what)),
+        (f"DROP#{plan.connection}", lambda item: item.get("key") in keys),
+        # Answers that several look-ups share: other cases only read them again.
+        (f"READ#{plan.connection}", lambda _: True),
+        (f"LIMIT#{plan.connection}", lambda item: str(item.get("holder", "")).startswith(f"{plan.reference}#")),
+    )  # fmt: skip
+    for pk, mine in others:
+        for item in list(table.query(pk)):
+            if mine(item):
+                found.add("items", table.delete(pk, item["sk"]))
+
+
+def _certified(plan: Plan, tombstone: Tombstone, found: _Found, archive: Archive) -> dict[str, Any]:
+    """Write the certificate, and add it to the chain; a certificate that is in the chain already stands."""
+    key = f"{CERTIFICATES}{tombstone.id}.json"
+    while True:
+        links = archive.forgotten.links()
+        if any(each.id == tombstone.id for each in links):
+            stored: dict[str, Any] = json.loads(archive.objects.read(key) or b"{}")
+            return stored
+        number, previous = latest(links)
+        content = {
+            "schema_version": _SCHEMA,
+            "id": tombstone.id,
+            "connection": plan.connection,
+            "case_sha256": forgotten_as(plan.connection, plan.reference),
+            "began_at": tombstone.at,
+            "completed_at": iso(now()),
+            "removed": {name: number for name, number in sorted(found.removed.items()) if number},
+            "remains": list(_remains(plan, found, archive)),
+        }
+        certificate = sealed(content, number=number + 1, previous=previous)
+        archive.objects.write(key, as_json(certificate))
+        archive.forgotten.link(number + 1, tombstone.id, certificate["sha256"])
+
+
+def _remains(plan: Plan, found: _Found, archive: Archive) -> Iterator[dict[str, Any]]:
+    """Yield what is left where, why, and until when (None: until somebody else deletes it)."""
+    at = now()
+
+    def until(**time: float) -> str:
+        return iso(at + timedelta(**time))
+
+    ids = len({*plan.ids, *plan.shared})
+    if ids:
+        what = f"{ids} {'id' if ids == 1 else 'ids'} and what the vendor has under them"
+        yield _left(f"vendor {plan.vendor}", what, "ask the vendor to delete it", None)
+    if elsewhere := sum(not _is_ours(each, archive) for each in plan.uris):
+        yield _left(
+            "buckets and hosts outside of Dossier", f"{elsewhere} documents as submitted", "they are yours", None
+        )
+    for key, ends in sorted(found.locked.items()):
+        yield _left("S3 Object Lock", f"delivery {id_of(key)}", "nobody can delete it before", ends)
+    if plan.shared:
+        what = f"{len(plan.shared)} vendor ids that other cases work on as well"
+        yield _left("deliveries and records of other cases", what, "they belong to those cases too", None)
+    why = "AWS keeps it, and nobody can shorten that"
+    yield _left("Step Functions", "inputs and histories of its executions", why, until(days=HISTORY_DAYS))
+    yield _left("CloudWatch Logs", "connection, reference, vendor ids, error texts", "retention", until(days=LOG_DAYS))
+    yield _left("X-Ray", "names and times of functions", why, until(days=TRACE_DAYS))
+    yield _left("backups of the table", "its items, by point-in-time recovery", why, until(days=BACKUP_DAYS))
+    what = "vendor ids in lists that were read before uploads"
+    yield _left("the table", what, "they keep other cases from adopting them", until(seconds=SEEN_TTL))
+    longest = max(LONGEST_DELAY, LEASE)
+    yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))
+    yield _left("EventBridge targets", "events with its name", "they went to systems of yours", None)
+
+
+def _left(where: str, what: str, why: str, until: str | None) -> dict[str, Any]:
+    return {"where": where, "what": what, "why": why or None, "until": until}

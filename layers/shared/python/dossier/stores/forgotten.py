@@ -1,0 +1,101 @@
+"""Erased cases in the table: a tombstone for each, without personal data, and the chain of their certificates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+from pydantic import Field
+
+from dossier.certificates import FIRST, forgotten_as
+from dossier.models import iso, now
+from dossier.stores.cases import Stored
+from dossier.stores.table import Table
+
+_CHAIN = "ERASURES"
+
+
+class Tombstone(Stored):
+    """An erased case, or one whose erasure has begun (``plan``). Its key is a digest of connection and reference."""
+
+    id: str
+    """Names the certificate."""
+    at: str
+    """When the erasure began."""
+    plan: str = ""
+    """What the erasure has to find, as JSON, until it ends; then nothing of the case is left here."""
+    removed: dict[str, int] = Field(default_factory=dict)
+    """What earlier runs of the same erasure have removed, by kind."""
+    done_at: str | None = None
+    again_at: str | None = None
+    """When the reference was submitted again on purpose."""
+
+
+class Link(Stored):
+    """A certificate's place in the chain."""
+
+    number: int
+    id: str
+    sha256: str
+
+
+class Forgotten:
+    """The tombstones and the chain."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, connection: str, reference: str) -> Tombstone | None:
+        """Return the tombstone of a case, or None."""
+        item = self._table.get(*_key(connection, reference))
+        if item is None:
+            return None
+        return Tombstone.model_validate({**item, "removed": json.loads(item.get("removed", "{}"))})
+
+    def stands(self, connection: str, reference: str) -> Tombstone | None:
+        """Return the tombstone of a case that was erased, and not submitted again on purpose since; or None."""
+        found = self.find(connection, reference)
+        return None if found is None or found.again_at else found
+
+    def begin(self, connection: str, reference: str, *, id: str, plan: dict[str, Any]) -> Tombstone:  # noqa: A002
+        """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before."""
+        pk, sk = _key(connection, reference)
+        item = {"pk": pk, "sk": sk, "id": id, "at": iso(now()), "plan": json.dumps(plan), "removed": "{}"}
+        self._table.put(item, when=Attr("plan").not_exists())
+        found = self.find(connection, reference)
+        assert found is not None  # noqa: S101 -- nothing removes tombstones
+        return found
+
+    def progress(self, connection: str, reference: str, removed: dict[str, int]) -> None:
+        """Store what was removed so far."""
+        self._table.update(*_key(connection, reference), {"removed": json.dumps(removed)})
+
+    def end(self, connection: str, reference: str) -> None:
+        """Note that an erasure is complete: from now on the tombstone says nothing of the case."""
+        changes = {"plan": None, "removed": None, "done_at": iso(now())}
+        self._table.update(*_key(connection, reference), changes)
+
+    def bar(self, connection: str, reference: str, *, id: str) -> None:  # noqa: A002 -- the certificate's word
+        """Store a tombstone for another reference under which the same data could come back."""
+        pk, sk = _key(connection, reference)
+        at = iso(now())
+        self._table.put({"pk": pk, "sk": sk, "id": id, "at": at, "done_at": at}, when=Attr("plan").not_exists())
+
+    def links(self) -> list[Link]:
+        """Return the chain of certificates, in order."""
+        return [Link.model_validate(each) for each in self._table.query(_CHAIN)]
+
+    def link(self, number: int, id: str, sha256: str) -> bool:  # noqa: A002 -- the certificate's word
+        """Add a certificate to the chain; return False if another one has taken its place."""
+        item = {"pk": _CHAIN, "sk": f"{number:08d}", "number": number, "id": id, "sha256": sha256}
+        return self._table.put(item, when=Attr("pk").not_exists())
+
+
+def _key(connection: str, reference: str) -> tuple[str, str]:
+    return f"FORGOTTEN#{connection}", forgotten_as(connection, reference)
+
+
+def latest(links: list[Link]) -> tuple[int, str]:
+    """Return the number and the digest of the latest certificate; those of none before the first."""
+    return (links[-1].number, links[-1].sha256) if links else (0, FIRST)

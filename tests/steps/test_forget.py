@@ -1,0 +1,345 @@
+"""An erased case is in no store any more, whenever the erasure was interrupted; other cases are untouched."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dossier import vendors
+from dossier.certificates import FIRST, forgotten_as, problems
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseStatus, Document, iso, now, stranger_reference
+from dossier.steps.accept import accept
+from dossier.steps.forget import Archive, Forgot, forget
+from dossier.steps.refresh import ask
+from dossier.stores import s3
+from dossier.stores.dead_letters import DeadLetters
+from dossier.stores.evidence import EvidenceStore
+from dossier.stores.forgotten import Forgotten
+from dossier.stores.versions import Versions
+from tests.conftest import BUCKET, Cloud
+from tests.machine import STRIDE, Killed, World, samples
+from tests.records import record
+
+WORD = "planted-7f3e"
+REFERENCE = f"R-{WORD}"
+CONNECTIONS = ("claims", "invoices", "disputes")
+DEAD = ("wake-dlq", "drop-dlq", *(f"poll-{each}-dlq" for each in CONNECTIONS))
+
+
+class Inputs:
+    """Executions whose inputs are known, as Step Functions keeps them."""
+
+    def __init__(self, inputs: dict[str, dict[str, Any]]) -> None:
+        self.inputs, self.running = inputs, set[str]()
+
+    def arn_of(self, name: str) -> str:
+        """Return an execution's ARN."""
+        return f"arn:{name}"
+
+    def given(self, arn: str) -> dict[str, Any] | None:
+        """Return an execution's input."""
+        return self.inputs.get(arn)
+
+    def status(self, arn: str) -> str:
+        """Return an execution's status."""
+        return "RUNNING" if arn in self.running else "SUCCEEDED"
+
+
+def archive_of(world: World, inputs: Inputs | None = None) -> Archive:
+    """Return every store of a world."""
+    app, session = world.cloud.app, world.cloud.session
+    return Archive(
+        table=app.table,
+        cases=app.cases,
+        intents=app.intents,
+        objects=app.objects,
+        versions=Versions(s3.client(session), BUCKET),
+        evidence=app.evidence,
+        executions=inputs or Inputs({}),  # type: ignore[arg-type]
+        dead_letters=DeadLetters(session.client("sqs"), app.environment.wake_queue_url),
+        forgotten=Forgotten(app.table),
+        hint_of=lambda vendor, body: vendors.vendor(vendor).read_hint(body),
+    )
+
+
+@pytest.fixture
+def world(cloud: Cloud) -> World:
+    """Return a world with queues of dead letters."""
+    sqs = cloud.session.client("sqs")
+    for each in DEAD:
+        sqs.create_queue(QueueName=f"dossier-dev-{each}")
+    return World(cloud)
+
+
+def whole_case(world: World, connection: str, reference: str) -> Inputs:
+    """Walk a case to its end, with the word in all that a caller gives; return its execution's input."""
+    document = samples("invoice.pdf")["invoice.pdf"] + f"%{reference}".encode()
+    uri = world.cloud.put(f"staging/{connection}/{reference}/0", document)
+    options = {"case_title": f"About {reference}"} if connection != "claims" else {}
+    case = {
+        "connection": connection,
+        "reference": reference,
+        "documents": [{"uri": uri, "name": f"{reference}.pdf"}],
+        "options": options,
+    }
+    world.execute(case, f"arn:{connection}-{reference}")
+    return Inputs({f"arn:{connection}-{reference}": case})
+
+
+def ids_of(world: World, connection: str, reference: str) -> list[str]:
+    """Return a case's ids at its vendor."""
+    case = world.cloud.app.cases.get(connection, reference)
+    return [each for each in (case.record.case_id, *(one.document_id for one in case.documents)) if each]
+
+
+def everything(cloud: Cloud) -> Iterator[tuple[str, str]]:
+    """Yield each place that something is stored in, and its text: all versions, all items, all messages."""
+    client = cloud.session.client("s3")
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
+        for each in page.get("DeleteMarkers", []):
+            yield f"marker {each['Key']}", each["Key"]
+        for each in page.get("Versions", []):
+            body = client.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
+            text = body.decode("utf-8", "replace")
+            if '"body_base64"' in text:
+                text += base64.b64decode(json.loads(text)["body_base64"]).decode("utf-8", "replace")
+            yield f"object {each['Key']}", f"{each['Key']} {text}"
+    for item in cloud.session.resource("dynamodb").Table("cases").scan()["Items"]:
+        yield f"item {item['pk']} {item['sk']}", repr(item)
+    for queue in ("wake", "drop", *DEAD):
+        yield from ((f"queue {queue}", body) for body in cloud.messages(queue))
+
+
+def places(cloud: Cloud, *words: str) -> list[str]:
+    """Return where any of the words stands."""
+    return [place for place, text in everything(cloud) if any(each in text for each in words)]
+
+
+def test_nothing_is_left_in_any_store(world: World) -> None:
+    """Documents, artifacts, answers, revisions, records, deliveries, dead letters, and what was submitted."""
+    cloud = world.cloud
+    for connection in CONNECTIONS:
+        inputs = whole_case(world, connection, REFERENCE)
+        whole_case(world, connection, "R-other")
+        mine, others = (ids_of(world, connection, each) for each in (REFERENCE, "R-other"))
+        delivered(world, connection, mine, others)
+        sqs = cloud.session.client("sqs")
+        for queue, body in (
+            (f"poll-{connection}-dlq", {"connection": connection, "reference": REFERENCE, "seq": 1}),
+            (f"poll-{connection}-dlq", {"connection": connection, "reference": "R-other", "seq": 1}),
+        ):
+            url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}")["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+        result = cloud.app.objects.read(f"cases/{connection}/R-other/result.json")
+        done = forget(connection, REFERENCE, archive=archive_of(world, inputs))
+        assert set(done.vendor_ids) >= set(mine)
+        assert cloud.app.cases.find(connection, REFERENCE) is None
+        assert cloud.app.objects.read(f"cases/{connection}/R-other/result.json") == result
+        assert cloud.app.cases.get(connection, "R-other").record.status.final
+        assert done.certificate["removed"]["deliveries"] == 2
+        assert done.certificate["removed"]["deliveries_redacted"] == 1
+        assert done.certificate["removed"]["messages"] == 1
+        left = [each for each in everything(cloud) if each[0].startswith(("object webhooks/", "queue "))]
+        assert any(other in text for _, text in left for other in others)
+        assert places(cloud, WORD, *mine) == []
+
+
+def delivered(world: World, connection: str, mine: list[str], others: list[str]) -> None:
+    """Store deliveries: about the case, refused ones about it, about it and another one, and about another one."""
+    evidence: EvidenceStore = world.cloud.app.evidence
+    one: dict[str, Any]
+    if connection == "claims":
+        one = {"event": "case_updated", "case_id": mine[0], "title": WORD}
+        both: Any = {"cases": [one, {"event": "case_updated", "case_id": others[0]}]}
+    elif connection == "invoices":
+        one = {"event": "document_completed", "document_id": mine[0], "name": WORD}
+        both = [one, {"event": "document_completed", "document_id": others[0]}]
+    else:
+        one = {"case_id": mine[0], "external_case_id": REFERENCE}
+        both = {"cases": [one, {"case_id": others[0]}]}
+    for number, each in enumerate((one, both, {"event": "x", "case_id": others[0], "document_id": others[-1]})):
+        digest = f"{number}{connection}"
+        claim = evidence.claim(connection, digest)
+        headers = {"content-type": "application/json", "x-about": "-".join([])}
+        evidence.keep(connection, "accepted", json.dumps(each).encode(), headers, key=claim.key, digest=digest)
+        evidence.finish(claim)
+    evidence.refuse(connection, "signature", json.dumps(one).encode(), {})
+
+
+def test_a_case_under_way_is_not_erased(world: World) -> None:
+    """It is cancelled first; one that is being published or collected again ends first."""
+    whole_case(world, "claims", REFERENCE)
+    app, inputs = world.cloud.app, Inputs({})
+    table = world.cloud.session.resource("dynamodb").Table("cases")
+    key = {"pk": f"CASE#claims#{REFERENCE}", "sk": "CASE"}
+
+    def set_to(**changes: Any) -> None:
+        item = table.get_item(Key=key)["Item"]
+        table.put_item(Item={name: value for name, value in {**item, **changes}.items() if value is not None})
+
+    set_to(status=CaseStatus.WAITING.value)
+    with pytest.raises(InvalidCaseError, match=rf"is waiting: cancel it first \(dossier cancel {REFERENCE} --conn"):
+        forget("claims", REFERENCE, archive=archive_of(world))
+    set_to(status="completed", committed=2)
+    with pytest.raises(InvalidCaseError, match="is being published"):
+        forget("claims", REFERENCE, archive=archive_of(world))
+    set_to(committed=None)
+    assert app.refreshes.begin("claims", REFERENCE, 1, "arn:runs")
+    inputs.running.add("arn:runs")
+    with pytest.raises(InvalidCaseError, match=r"is being collected again \(arn:runs\)"):
+        forget("claims", REFERENCE, archive=archive_of(world, inputs))
+    assert app.objects.read(f"cases/claims/{REFERENCE}/result.json") is not None
+    with pytest.raises(InvalidCaseError, match="there is no case R-2 at connection claims"):
+        forget("claims", "R-2", archive=archive_of(world))
+
+
+def finished(world: World) -> Forgot:
+    """Run the erasure as an operator does: again, until it ends."""
+    while True:
+        world.killer.inside = True
+        try:
+            return forget("claims", REFERENCE, archive=archive_of(world))
+        except Killed:
+            world.killer.at = None
+        finally:
+            world.killer.inside = False
+
+
+def test_an_erasure_that_was_killed_anywhere_is_finished_by_the_next_run(world: World) -> None:
+    """Around each external call: nothing is left, and there is one certificate in an unbroken chain."""
+    cloud, at, reached = world.cloud, 0, True
+    while reached:
+        stored_case(world, "R-other", "case__other")
+        stored_case(world, REFERENCE, "case__mine")
+        delivered(world, "claims", ["case__mine"], ["case__other"])
+        world.killer.at, world.killer.seen = at, 0
+        done = finished(world)
+        reached = world.killer.at is None
+        world.killer.at = None
+        stored = [key for key, _ in cloud.app.objects.list("erasures/")]
+        certificates = [json.loads(cloud.app.objects.read(key) or b"") for key in stored]
+        assert done.certificate in certificates
+        assert problems(certificates) == []
+        assert len(certificates) == len({each["number"] for each in certificates})
+        assert places(cloud, WORD, "case__mine") == [], at
+        cloud.empty_table()
+        archive_of(world).versions.erase("")
+        at += STEP
+    assert at > 60
+
+
+STEP = min(STRIDE, 11)
+"""Every how many-th call the erasure is killed at: all of them in ``make chaos``."""
+
+
+def stored_case(world: World, reference: str, case_id: str) -> None:
+    """Store a case that has ended, as its steps would."""
+    app = world.cloud.app
+    ended = {"vendor": "docsumo", "status": "completed", "case_id": case_id}
+    app.cases.claim(record(connection="claims", reference=reference, **ended))
+    document = Document(index=0, name=f"{reference}.pdf", key="", document_id=f"doc-{case_id}")
+    app.cases.put_documents("claims", reference, [document], fresh=True)
+    app.intents.own("claims", reference, [case_id, f"doc-{case_id}"])
+    for name in ("documents/a.pdf", "result.json", "result.json"):
+        app.objects.write(f"cases/claims/{reference}/{name}", reference.encode())
+
+
+def test_an_erased_reference_is_rejected_unless_it_is_meant(world: World) -> None:
+    """One line says when it was erased; nothing is uploaded, and nothing stored; --again submits it."""
+    inputs = whole_case(world, "claims", REFERENCE)
+    forget("claims", REFERENCE, archive=archive_of(world, inputs))
+    uploads = len(world.effects("document_uploaded"))
+    uri = world.cloud.put("uploads/a.pdf", samples("invoice.pdf")["invoice.pdf"])
+    case: dict[str, Any] = {"connection": "claims", "reference": REFERENCE, "documents": [{"uri": uri}]}
+    with pytest.raises(InvalidCaseError, match=r"was erased at .*, and the vendor would bill it again.*--again"):
+        accept(case, "arn:2", desk=world.desk)
+    assert world.execute(case, "arn:2") == {}
+    assert world.cloud.app.cases.find("claims", REFERENCE) is None
+    assert places(world.cloud, WORD) == []
+    assert len(world.effects("document_uploaded")) == uploads
+    assert world.execute({**case, "again": True}, "arn:3")["status"] == "completed"
+    assert accept({**case, "again": True}, "arn:4", desk=world.desk).outcome == "duplicate"
+    assert accept(case, "arn:5", desk=world.desk).outcome == "duplicate"
+    forget("claims", REFERENCE, archive=archive_of(world))
+    with pytest.raises(InvalidCaseError, match="was erased at"):
+        accept(case, "arn:6", desk=world.desk)
+    with pytest.raises(InvalidCaseError, match=r"was erased at .*: its certificate is erasures/"):
+        forget("claims", REFERENCE, archive=archive_of(world))
+
+
+def test_what_the_vendor_still_has_does_not_come_back_by_itself(world: World) -> None:
+    """A delivery or a comparison about the vendor's case finds no case, and a collection of it is rejected."""
+    whole_case(world, "claims", REFERENCE)
+    [case_id, *_] = ids_of(world, "claims", REFERENCE)
+    forget("claims", REFERENCE, archive=archive_of(world))
+    assert not ask("claims", REFERENCE, desk=world.desk, executions=world.tokens)
+    case = {"connection": "claims", "reference": stranger_reference(case_id), "case_id": case_id}
+    with pytest.raises(InvalidCaseError, match="was erased at"):
+        accept(case, "arn:2", desk=world.desk)
+
+
+def test_an_interrupted_erasure_is_finished_before_the_reference_is_used(world: World) -> None:
+    """Not even on purpose: what is half erased would be mixed with what is new."""
+    whole_case(world, "claims", REFERENCE)
+    world.killer.at, world.killer.seen, world.killer.inside = 20, 0, True
+    with pytest.raises(Killed):
+        forget("claims", REFERENCE, archive=archive_of(world))
+    world.killer.at, world.killer.inside = None, False
+    case = {"connection": "claims", "reference": REFERENCE, "case_id": "case__1", "again": True}
+    with pytest.raises(
+        InvalidCaseError, match=rf"is being erased since .*: finish that first \(dossier forget {REFERENCE}"
+    ):
+        accept(case, "arn:2", desk=world.desk)
+
+
+def test_a_certificate_says_what_remains_until_when(world: World) -> None:
+    """It names neither the reference nor an id, and follows the one before it."""
+    first = forgotten(world, "claims", "R-1")
+    second = forgotten(world, "invoices", "R-2")
+    assert (first["number"], first["previous"]) == (1, FIRST)
+    assert (second["number"], second["previous"]) == (2, first["sha256"])
+    assert problems([second, first]) == []
+    assert second["case_sha256"] == forgotten_as("invoices", "R-2")
+    remains = {each["where"]: each["until"] for each in second["remains"]}
+    assert remains["vendor docustack"] is None
+    days = {"Step Functions": 90, "CloudWatch Logs": 31, "X-Ray": 30, "backups of the table": 35}
+    for where, number in days.items():
+        assert iso(now() + timedelta(days=number, minutes=-5)) < remains[where] <= iso(now() + timedelta(days=number))
+
+
+def forgotten(world: World, connection: str, reference: str) -> dict[str, Any]:
+    """Walk and erase a case; return its certificate."""
+    archive = archive_of(world, whole_case(world, connection, reference))
+    return forget(connection, reference, archive=archive).certificate
+
+
+def test_each_break_of_the_chain_is_found(world: World) -> None:
+    """A changed, removed, repeated or exchanged certificate."""
+    one, two, three = (forgotten(world, "claims", f"R-{number}") for number in (1, 2, 3))
+    assert problems([one, two, three]) == []
+    assert "certificate 2" in problems([one, {**two, "completed_at": "2020-01-01T00:00:00.000Z"}, three])[0]
+    assert problems([one, three]) == ["certificates are missing: 2"]
+    assert problems([two, three]) == ["certificates are missing: 1"]
+    assert any("two certificates 2" in each for each in problems([one, two, two, three]))
+    assert any("does not follow" in each for each in problems([one, {**two, "previous": FIRST}, three]))
+
+
+def test_a_locked_delivery_stays_until_its_lock_ends(world: World) -> None:
+    """The certificate names it and the time; everything else is erased."""
+    client = world.cloud.session.client("s3")
+    client.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    whole_case(world, "claims", REFERENCE)
+    mine = ids_of(world, "claims", REFERENCE)
+    store = EvidenceStore(client, BUCKET, lock_days=3)
+    key = store.keep("claims", "accepted", json.dumps({"event": "case_updated", "case_id": mine[0]}).encode(), {})
+    done = forget("claims", REFERENCE, archive=archive_of(world))
+    [left] = [each for each in done.certificate["remains"] if each["where"] == "S3 Object Lock"]
+    assert left["what"] == f"delivery {key.rpartition('/')[2].removesuffix('.json')}"
+    assert iso(now() + timedelta(days=2)) < left["until"] < iso(now() + timedelta(days=4))
+    assert places(world.cloud, *mine) == [f"object {key}"]
