@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 
 from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
-from dossier.models import INBOX, REFUSED_DROPS, execution_name, iso, now, stranger_reference
+from dossier.models import INBOX, REFUSED_DROPS, Frozen, execution_name, iso, now, stranger_reference
 from dossier.ports import Hint
 from dossier.steps.drop import note_key, place_of
 from dossier.steps.refresh import pending
@@ -65,8 +65,7 @@ class Archive:
     """Reads a delivery of a vendor's; None if it names nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Frozen):
     """What an erasure has to find, as it was known when it began."""
 
     connection: str
@@ -132,12 +131,7 @@ def forget(connection: str, reference: str, *, archive: Archive) -> Forgot:
         if case is None:
             raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
         tombstone = _begun(case, archive)
-    plan = Plan(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in json.loads(tombstone.plan).items()
-        }
-    )
+    plan = Plan.model_validate_json(tombstone.plan)
     found = _Found(removed=dict(tombstone.removed))
     for remove in (_objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
         remove(plan, archive, found)
@@ -170,20 +164,20 @@ def _begun(case: Case, archive: Archive) -> Tombstone:
     given = list(_inputs(case, archive))
     drop = next((each["drop"]["key"] for each in given if isinstance(each.get("drop"), dict)), None)
     uris = {str(one["uri"]) for each in given for one in each.get("documents") or () if "uri" in one}
-    plan = {
-        "connection": names[0],
-        "reference": names[1],
-        "vendor": record.vendor,
-        "case_id": record.case_id,
-        "ids": sorted(ids - shared),
-        "shared": sorted(shared),
-        "fingerprint": record.fingerprint,
-        "sha256": sorted({each.sha256 for each in case.documents if each.sha256}),
-        "uris": sorted({*uris, *(each.ref for each in case.documents if each.ref)}),
-        "drop": drop,
-    }
+    plan = Plan(
+        connection=names[0],
+        reference=names[1],
+        vendor=record.vendor,
+        case_id=record.case_id,
+        ids=tuple(sorted(ids - shared)),
+        shared=tuple(sorted(shared)),
+        fingerprint=record.fingerprint,
+        sha256=tuple(sorted({each.sha256 for each in case.documents if each.sha256})),
+        uris=tuple(sorted({*uris, *(each.ref for each in case.documents if each.ref)})),
+        drop=drop,
+    )
     name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(*names)[:16]}"
-    return archive.forgotten.begin(*names, id=name, plan=plan)
+    return archive.forgotten.begin(*names, id=name, plan=plan.model_dump_json())
 
 
 def _inputs(case: Case, archive: Archive) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 from pydantic import Field
@@ -58,10 +57,10 @@ class Forgotten:
         found = self.find(connection, reference)
         return None if found is None or found.again_at else found
 
-    def begin(self, connection: str, reference: str, *, id: str, plan: dict[str, Any]) -> Tombstone:  # noqa: A002
+    def begin(self, connection: str, reference: str, *, id: str, plan: str) -> Tombstone:  # noqa: A002
         """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before."""
         pk, sk = _key(connection, reference)
-        item = {"pk": pk, "sk": sk, "id": id, "at": iso(now()), "plan": json.dumps(plan), "removed": "{}"}
+        item = {"pk": pk, "sk": sk, "id": id, "at": iso(now()), "plan": plan, "removed": "{}"}
         self._table.put(item, when=Attr("plan").not_exists())
         found = self.find(connection, reference)
         assert found is not None  # noqa: S101 -- nothing removes tombstones

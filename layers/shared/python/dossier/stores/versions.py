@@ -57,8 +57,8 @@ class Versions:
         for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
             for each in page.get("Versions", []):
                 yield Version(each["Key"], each["VersionId"], each["Size"], latest=each["IsLatest"])
-            for each in page.get("DeleteMarkers", []):
-                yield Version(each["Key"], each["VersionId"], marker=True, latest=each["IsLatest"])
+            for marker in page.get("DeleteMarkers", []):
+                yield Version(marker["Key"], marker["VersionId"], marker=True, latest=marker["IsLatest"])
 
     def of(self, key: str) -> list[Version]:
         """Return every version and delete marker of one object."""
