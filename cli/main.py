@@ -459,16 +459,17 @@ def resolve(
     retry: Annotated[
         bool, typer.Option("--retry", help="Retry the request (only if the vendor did not receive it).")
     ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send a case although it is over the budget.")] = False,
     use: Annotated[str | None, typer.Option(metavar="ID", help="Go on with ID, which the vendor has.")] = None,
     give_up: Annotated[bool, typer.Option("--give-up", help="End the case as failed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --use: accept ID even if its name differs.")] = False,
     connection: AtConnection = None,
     question: Annotated[str | None, typer.Option(metavar="WHAT", help="Which question, if several are open.")] = None,
 ) -> None:
-    """Answer a case that needs attention: --retry, --use ID or --give-up; without one, show its questions."""
+    """Answer a case that needs attention: --retry, --use ID, --send or --give-up; without one, show its questions."""
     from cli import resolve as here
 
-    answer = here.Answer.of(retry=retry, use=use, give_up=give_up, force=force)
+    answer = here.Answer.of(retry=retry, use=use, give_up=give_up, send=send, force=force)
     here.resolve(call.out, call.where, reference, answer, connection=connection, what=question)
 
 

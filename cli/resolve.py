@@ -22,6 +22,9 @@ from dossier.errors import (
     UnauthorizedError,
 )
 from dossier.models import CaseStatus
+from dossier.questions import BUDGET
+from dossier.settings import Budget
+from dossier.steps.accept import pages_of
 from dossier.steps.adopt import adopt
 from dossier.steps.work import Job
 from dossier.stores.cases import Case, Question
@@ -34,22 +37,22 @@ TRIES, PAUSE, LONGEST_PAUSE = 6, 1.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The operator's answer: retry the request, use the vendor's ``id``, or end the case; ``ask`` if there is none."""
+    """The operator's answer: retry the request, use the vendor's ``id``, send it, or end it; ``ask`` for no answer."""
 
-    kind: Literal["retry", "use", "give_up", "ask"]
+    kind: Literal["retry", "use", "give_up", "send", "ask"]
     id: str = ""
     force: bool = False
     """Accept the id even if the vendor shows another name for it."""
 
     @classmethod
-    def of(cls, *, retry: bool, use: str | None, give_up: bool, force: bool = False) -> Answer:
+    def of(cls, *, retry: bool, use: str | None, give_up: bool, send: bool = False, force: bool = False) -> Answer:
         """Return the answer that the options give.
 
         Raises:
             BadUsageError: there are several answers, the id is blank, or ``--force`` has no id.
 
         """
-        given = [retry, use is not None, give_up].count(True)
+        given = [retry, use is not None, give_up, send].count(True)
         if given > 1:
             raise BadUsageError(GIVE_ONE)
         if force and use is None:
@@ -58,7 +61,9 @@ class Answer:
             return cls("ask")
         if use is not None and not use.strip():
             raise BadUsageError("--use is blank: give the id that the vendor shows")
-        return cls("use", use.strip(), force=force) if use is not None else cls("retry" if retry else "give_up")
+        if use is not None:
+            return cls("use", use.strip(), force=force)
+        return cls("send" if send else "retry" if retry else "give_up")
 
 
 def resolve(
@@ -79,6 +84,7 @@ def resolve(
         show_questions(out, case)
         return
     question = _question(case, what)
+    answer = _fitting(question, answer)
     if answer.kind == "give_up":
         _give_up(where, case, question)
     else:
@@ -91,7 +97,24 @@ def resolve(
     out.line(_DONE[answer.kind].format(**names, what=question.what, id=answer.id))
 
 
+def _fitting(question: Question, answer: Answer) -> Answer:
+    """Return the answer as its question understands it; a case over its budget is sent, or given up.
+
+    Raises:
+        BadUsageError: it is no answer to the question.
+
+    """
+    if question.what != BUDGET:
+        if answer.kind == "send":
+            raise BadUsageError(f"--send answers a question about the budget, and this one is about {question.what}")
+        return answer
+    if answer.kind == "use":
+        raise BadUsageError("the case is over its budget, and was not sent: answer with --send or --give-up")
+    return replace(answer, kind="send") if answer.kind == "retry" else answer
+
+
 _DONE = {
+    "send": "{reference} is sent although it is over the budget",
     "retry": "{reference}: {what} is retried",
     "use": "{reference}: {what} continues with {id}",
     "give_up": "{reference} ends as failed",
@@ -161,6 +184,11 @@ def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> N
     """Delete the intent for a retry, or store the operator's id in it."""
     intents = where.app.intents
     key = (case.record.connection, case.record.reference, question.what)
+    if answer.kind == "send":
+        names, cases = (case.record.connection, case.record.reference), where.app.cases
+        cases.budgets.spend(*names, pages_of(case.documents), Budget(), allowed=True)
+        cases.name(*names, BUDGET, answer.kind)
+        return
     if answer.kind == "retry":
         intents.end(*key)
         return

@@ -10,13 +10,15 @@ from itertools import groupby, islice
 from typing import Any
 
 from cli.deliveries import moment_of
+from cli.deployed import settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
 from dossier import layout
 from dossier.models import CaseStatus, Document, iso, now
-from dossier.questions import answers, listed
+from dossier.questions import BUDGET, answers, listed
+from dossier.steps.accept import pages_of
 from dossier.steps.work import SOON
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
 from dossier.troubles import clock
@@ -73,6 +75,19 @@ def status(out: Output, where: Target, reference: str, connection: str | None) -
     _show(out, where, case)
 
 
+def show_budgets(out: Output, where: Target, names: Collection[str]) -> None:
+    """Print what is used of today's budget of each connection that has one, as progress."""
+    for name, settings in settings_of(where).items():
+        budget = settings.budget
+        if name not in names or not budget.limited:
+            continue
+        spent = where.app.cases.budgets.spent(name)
+        used = (("case", spent.cases, budget.cases_per_day), ("page", spent.pages, budget.pages_per_day))
+        parts = [f"{number:,} of {counted(most, what)}" for what, number, most in used if most is not None]
+        if parts:
+            out.progress(f"budget of {name} today: {', '.join(parts)}")
+
+
 def cases(
     out: Output,
     where: Target,
@@ -109,6 +124,7 @@ def cases(
         _noted(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
     ]
     more = next(found, None) is not None
+    show_budgets(out, where, names)
     out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
     if not records:
         which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " want review" if review else ""
@@ -197,6 +213,7 @@ def describe(case: Case) -> dict[str, Any]:
     record = case.record
     return {
         **summary(record),
+        "pages": pages_of(case.documents) if case.documents else None,
         "documents": [each.model_dump(include=_SHOWN) for each in case.documents],
         "artifacts": [
             {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
@@ -232,7 +249,7 @@ def _question(case: Case, question: Question) -> dict[str, Any]:
 
 
 def _answers(case: Case, question: Question) -> list[tuple[str, str]]:
-    which = question.what if len(case.questions) > 1 else None
+    which = question.what if len(case.questions) > 1 or question.what == BUDGET else None
     return answers(case.record.connection, case.record.reference, question.choices, which)
 
 
@@ -263,9 +280,8 @@ def resolve_command(case: Case) -> str:
     """Return the command that answers a case's open question."""
     record = case.record
     which = f" --question {case.questions[0].what}" if len(case.questions) > 1 else ""
-    return (
-        f"dossier resolve {record.reference} --connection {record.connection}{which} (--retry | --use ID | --give-up)"
-    )
+    choice = "--send" if case.questions[0].what == BUDGET else "--retry | --use ID"
+    return f"dossier resolve {record.reference} --connection {record.connection}{which} ({choice} | --give-up)"
 
 
 def _show(out: Output, where: Target, case: Case) -> None:
@@ -280,6 +296,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("note", local(record.note or "")),
             ("dismissed", when(record.dismissed_at or "", seconds=True)),
             ("review", REVIEW if record.review else None),
+            ("pages", _pages(where, case)),
             ("case id", record.case_id),
             ("vendor's status", record.vendor_status),
             ("stage", record.stage_id),
@@ -319,6 +336,17 @@ def _show(out: Output, where: Target, case: Case) -> None:
     if case.questions:
         out.line()
         show_questions(out, case)
+
+
+def _pages(where: Target, case: Case) -> str | None:
+    """Return the pages of a case's documents in words, with what the vendor bills for them, if that is known."""
+    unknown = sum(each.pages is None for each in case.documents)
+    if not case.documents or unknown == len(case.documents):
+        return None
+    pages, settings = pages_of(case.documents), settings_of(where).get(case.record.connection)
+    price = settings.budget.price_per_page if settings else None
+    more = f", {counted(unknown, 'document')} of an unknown number counted as one each" if unknown else ""
+    return f"{pages:,}{more}" + (f" (about ${pages * price:,.2f} at the vendor)" if price else "")
 
 
 def _refresh(refresh: Refresh) -> str | None:

@@ -149,6 +149,12 @@ class CaseMachine(Construct):
             {**_CASE, "what": "open", "cause": "{% $states.input.about %}"},
             outputs={**_CASE, "about": "an operator has answered"},
         )
+        ask_about_budget = self._token_step(
+            "Ask About Budget",
+            "ask",
+            {**_CASE, "what": "budget", "cause": "{% $states.input.about %}"},
+            outputs={**_CASE, "about": "an operator has allowed it", "allowed": True},
+        )
         upload = self._map(
             "Upload",
             items="$case.uploads",
@@ -189,10 +195,12 @@ class CaseMachine(Construct):
         submitted_before.when(_is("$case.outcome = 'refresh'"), collect)
         submitted_before.when(_is("$case.outcome = 'publish'"), publish)
         submitted_before.when(_is("$case.outcome = 'collect'"), poll)
+        submitted_before.when(_is("$case.asks = true and $not($states.input.allowed = true)"), ask_about_budget)
         submitted_before.when(_is("$case.opens"), open_case)
         submitted_before.otherwise(upload)
         open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_said(_CASE))
         ask_about_case.next(open_case)
+        ask_about_budget.next(submitted_before)
         open_case.next(upload)
         upload.next(poll)
         poll.next(more_phases)
@@ -214,6 +222,7 @@ class CaseMachine(Construct):
             accept,
             open_case,
             ask_about_case,
+            ask_about_budget,
             upload,
             poll,
             process,

@@ -260,6 +260,10 @@ class World:
             return self._collect(names, collection)
         if accepted.outcome == "publish":
             return self._publish(names, collection)
+        if accepted.asks:
+            self._try(lambda: ask(*names, "budget", "budget", "", desk=desk, events=self.cloud.app.events))
+            self.asked.append("budget")
+            self._answer("budget", names)
         if accepted.opens:
             self._asking("open", names, lambda: open_case(*names, desk=desk))
         for batch in accepted.uploads:

@@ -29,7 +29,13 @@ STEPS = {
     "Publish": "publish",
     "Record Failure": "fail",
 }
-TOKEN_STEPS = {"Ask About Case": "ask", "Ask About Upload": "ask", "Poll": "wait", "Poll Results": "wait"}
+TOKEN_STEPS = {
+    "Ask About Case": "ask",
+    "Ask About Budget": "ask",
+    "Ask About Upload": "ask",
+    "Poll": "wait",
+    "Poll Results": "wait",
+}
 IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact", "Leave Out Artifact"}
 
 

@@ -271,3 +271,27 @@ def test_connections_of_one_account_agree(tmp_path: Path, change: str, line: str
     with pytest.raises(ConfigurationError) as wrong:
         connections.load_toml(path)
     assert line in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "problem"),
+    [
+        ("{ cases_per_day = -1 }", "[invoices] budget.cases_per_day: must be greater than or equal to 0"),
+        ("{ pages_per_case = 1.5 }", "[invoices] budget.pages_per_case: must be a valid"),
+        ("{ price_per_page = inf }", "[invoices] budget.price_per_page: must be a finite number"),
+        ("{ pages_per_dya = 5 }", '[invoices] budget.pages_per_dya: unknown key; did you mean "pages_per_day"?'),
+        ("{ pages_per_day = 5, pages_per_case = 6 }", "[invoices] budget: pages_per_case is larger than pages_per_day"),
+    ],
+)
+def test_a_wrong_budget_is_named(tmp_path: Path, budget: str, problem: str) -> None:
+    """Each key with what it may be."""
+    text = (
+        (ROOT / "connections.toml")
+        .read_text(encoding="utf-8")
+        .replace("[invoices]\n", f"[invoices]\nbudget = {budget}\n")
+    )
+    path = tmp_path / "connections.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as wrong:
+        connections.load_toml(path)
+    assert problem in str(wrong.value)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from dossier.errors import Choice
 
+BUDGET = "budget"
+"""The question of a case that is over its connection's budget."""
 MOST_COMMANDS = 5
 """Most candidates for which the whole command is shown."""
 
@@ -23,6 +25,9 @@ def answers(
         what: the question, if the case has several.
 
     """
+    if what == BUDGET:
+        command = shlex.join(["dossier", "resolve", reference, "--connection", connection])
+        return [("to send it all the same", f"{command} --send"), ("to end the case as failed", f"{command} --give-up")]
     begin = ["dossier", "resolve", reference, "--connection", connection, *(["--question", what] if what else [])]
     usable = [shlex.join([*begin, "--use", each.id]) for each in choices[:MOST_COMMANDS]]
     shown = [f"{each.id} ({each.name})" if each.name else each.id for each in choices]

@@ -105,6 +105,36 @@ class Poll(Settings):
         return self
 
 
+class Budget(Settings):
+    """What the cases of a connection may use; one that would use more asks an operator before anything is sent.
+
+    A day is a day in UTC. A document whose pages cannot be counted counts as one page.
+    """
+
+    cases_per_day: int | None = Field(default=None, ge=0)
+    pages_per_day: int | None = Field(default=None, ge=0)
+    pages_per_case: int | None = Field(default=None, ge=0)
+    price_per_page: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """What the vendor bills for a page, in US dollars."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return any(each is not None for each in (self.cases_per_day, self.pages_per_day, self.pages_per_case))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Budget:
+        if (
+            self.pages_per_case is not None
+            and self.pages_per_day is not None
+            and self.pages_per_case > self.pages_per_day
+        ):
+            raise ValueError(
+                "pages_per_case is larger than pages_per_day: no such case could be sent without a question"
+            )
+        return self
+
+
 class Connection(Settings):
     """One account at a vendor. ``name`` is its table's name in ``connections.toml``."""
 
@@ -122,6 +152,7 @@ class Connection(Settings):
     webhook: Webhook | None = None
     limits: Limits = Limits()
     poll: Poll = Poll()
+    budget: Budget = Budget()
     settling: float = Field(default=30, ge=0, le=600)
     """Seconds after a lost answer for which the vendor may still be processing an upload of a few MiB, so that its list
     may be incomplete. No guide gives a number; gateways usually end a request after half a minute."""

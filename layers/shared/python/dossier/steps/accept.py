@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -28,12 +28,13 @@ from dossier.models import (
 )
 from dossier.names import proper_names, safe_name, unique_names
 from dossier.ports import CaseView, Vendor
+from dossier.questions import BUDGET
 from dossier.settings import Connection
 from dossier.steps.differences import differences
 from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
 from dossier.steps.sources import check_sources, together
 from dossier.steps.work import Desk
-from dossier.stores.cases import CaseRecord, Cases, Erasure, conflict
+from dossier.stores.cases import CaseRecord, Cases, Doubt, Erasure, conflict
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, split_uri
 
@@ -52,6 +53,8 @@ class Accepted(BaseModel):
     uploads: list[int]
     at_once: int
     deadline: float
+    asks: bool = False
+    """An operator has to allow the case first, because it is over the connection's budget."""
     collection: str = ""
     """The collection's name within the case; empty for the first."""
 
@@ -165,6 +168,7 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
         uploads=list(range(len(vendor.batches(view)))) if case.documents else [],
         at_once=vendor.uploads_at_once(view),
         deadline=case.deadline or connection.poll.deadline,
+        asks=other is None and bool(case.documents) and _over_budget(case, documents, connection, cases),
         collection=collection,
     )
 
@@ -279,6 +283,26 @@ def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor
         return document.name or name_of(document.uri), None
     _, key = split_uri(document.uri)
     return document.name or PurePosixPath(key).name, None if document.uri.startswith(references) else document.uri
+
+
+def _over_budget(case: CaseInput, documents: Sequence[Document], connection: Connection, cases: Cases) -> bool:
+    """Count a case, or store the question to an operator if it is over the connection's budget."""
+    budget, names = connection.budget, (case.connection, case.reference)
+    if not budget.limited or (case.resume and BUDGET in cases.get(*names).named):
+        return False
+    pages = pages_of(documents)
+    over = cases.budgets.spend(*names, pages, budget)
+    if over:
+        cost = f", about ${pages * budget.price_per_page:,.2f} at the vendor" if budget.price_per_page else ""
+        has = f"{pages:,} {'page' if pages == 1 else 'pages'}{cost}"
+        text = f"the case is over the budget of connection {case.connection}: {'; '.join(over)}. It has {has}. "
+        cases.wonder(*names, Doubt(what=BUDGET, text=f"{text}Nothing was sent to the vendor"))
+    return bool(over)
+
+
+def pages_of(documents: Iterable[Document]) -> int:
+    """Return the pages of documents; a document whose number is unknown counts as one."""
+    return sum(1 if each.pages is None else each.pages for each in documents)
 
 
 def _check_erased(case: CaseInput, cases: Cases) -> None:

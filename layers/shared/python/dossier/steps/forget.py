@@ -307,6 +307,7 @@ def _messages(plan: Plan, archive: Archive, found: _Found) -> None:
 def _items(plan: Plan, archive: Archive, found: _Found, certificate: str) -> None:
     """Remove the case from the table: its partition, its ids, requests, look-ups, drops and leases."""
     table, names = archive.table, (plan.connection, plan.reference)
+    archive.cases.budgets.forget(*names)
     ids = (*plan.ids, *plan.shared)
     found.add("items", remove_items(table, *names, ids))
     found.add("items", remove_items(table, *names, ids))  # a delivery that was being applied may have written again

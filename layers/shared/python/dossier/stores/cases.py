@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dossier.certificates import forgotten_as
 from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
 from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
+from dossier.stores.budgets import Budgets
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
 
@@ -273,6 +274,7 @@ class Cases:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self.budgets = Budgets(table)
         self._known: set[str] = set()
 
     def find(self, connection: str, reference: str) -> Case | None:
