@@ -15,6 +15,7 @@ from app import ROOT
 from checks.machine import CALLS, RECORDED, STEPS, expressions
 from checks.synthesis import COUNTS, definition, templates
 from dossier.errors import DossierError, NeedsAttentionError, RetryableError, VendorUnavailableError
+from dossier.settings import Budget
 from dossier.steps.refresh import ask as ask_again
 from tests.conftest import REGION, in_memory
 from tests.machine import World, samples
@@ -106,6 +107,13 @@ def troubled(used: dict[str, Any]) -> Iterator[Walk]:
             uri = cloud.put(f"staging/{connection}/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
             case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
             yield walked(used, Failing(verb, error, Handlers(World(cloud))), case, f"failing-{verb}")
+    with in_memory() as cloud:
+        world = World(cloud)
+        over = {"budget": Budget(cases_per_day=0)}
+        world.connections["disputes"] = world.connections["disputes"].model_copy(update=over)
+        uri = cloud.put("staging/disputes/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
+        case = {"connection": "disputes", "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
+        yield walked(used, Handlers(world), case, "over-budget")
     with in_memory() as cloud:
         handlers = Handlers(World(cloud))
 
