@@ -558,6 +558,19 @@ def vendor(
 
 
 @command(app)
+def invoice(
+    call: Call,
+    connection: Connection,
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="The month, in UTC.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, to lay beside the vendor's bill.")] = False,
+) -> None:
+    """List every page that the vendor should bill for a month, and what its list has that no case explains."""
+    from cli import invoice as here
+
+    here.invoice(call.out, call.where, connection, month=month, as_csv=as_csv)
+
+
+@command(app)
 def drain(
     call: Call,
     park: Annotated[bool, typer.Option("--park", help="End waiting cases; `dossier redrive` resumes them.")] = False,

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from dossier.models import now
 from local.deploy import aws_environment
 from local.sandbox import accounts
 from tests import commands
@@ -85,6 +86,7 @@ class People(Stage):
     def operates(self) -> None:
         """Ask vendors, collect, refresh, look at deliveries, apply them, answer, cancel, send back, drain, look."""
         self._prove(lambda: self.run("vendor", "claims", "cases"))
+        self._prove(lambda: self.run("invoice", "claims", "--month", f"{now():%Y-%m}"))
         self._prove(lambda: self.run("collect", "claims", f"unknown-{next(self._numbers)}"))
         self._prove(lambda: self.run("refresh", self.finished))
         self._prove(self._replays)

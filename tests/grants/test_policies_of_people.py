@@ -63,6 +63,7 @@ OPERATORS = (
     ("deliveries",),
     ("replay", "webhooks/claims/2026/01/31/unknown.json"),
     ("vendor", "claims", "cases"),
+    ("invoice", "claims", "--month", "2026-01"),
     ("secrets", "set", "claims", "--api-key", "stolen"),
     ("drain",),
     ("doctor",),

@@ -10,71 +10,27 @@ from typing import Any
 
 import pytest
 
-from dossier import vendors
 from dossier.certificates import FIRST, forgotten_as, problems
 from dossier.errors import InvalidCaseError
 from dossier.models import CaseStatus, Document, iso, now, stranger_reference
 from dossier.steps.accept import accept
-from dossier.steps.forget import Archive, Forgot, forget
+from dossier.steps.forget import Forgot, forget
 from dossier.steps.refresh import ask
-from dossier.stores import s3
-from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.evidence import EvidenceStore
-from dossier.stores.forgotten import Forgotten
-from dossier.stores.versions import Versions
 from tests.conftest import BUCKET, Cloud
+from tests.erasing import DEAD, Inputs, archive_of, with_dead_letters
 from tests.machine import STRIDE, Killed, World, samples
 from tests.records import record
 
 WORD = "planted-7f3e"
 REFERENCE = f"R-{WORD}"
 CONNECTIONS = ("claims", "invoices", "disputes")
-DEAD = ("wake-dlq", "drop-dlq", *(f"poll-{each}-dlq" for each in CONNECTIONS))
-
-
-class Inputs:
-    """Executions whose inputs are known, as Step Functions keeps them."""
-
-    def __init__(self, inputs: dict[str, dict[str, Any]]) -> None:
-        self.inputs, self.running = inputs, set[str]()
-
-    def arn_of(self, name: str) -> str:
-        """Return an execution's ARN."""
-        return f"arn:{name}"
-
-    def given(self, arn: str) -> dict[str, Any] | None:
-        """Return an execution's input."""
-        return self.inputs.get(arn)
-
-    def status(self, arn: str) -> str:
-        """Return an execution's status."""
-        return "RUNNING" if arn in self.running else "SUCCEEDED"
-
-
-def archive_of(world: World, inputs: Inputs | None = None) -> Archive:
-    """Return every store of a world."""
-    app, session = world.cloud.app, world.cloud.session
-    return Archive(
-        table=app.table,
-        cases=app.cases,
-        intents=app.intents,
-        objects=app.objects,
-        versions=Versions(s3.client(session), BUCKET),
-        evidence=app.evidence,
-        executions=inputs or Inputs({}),  # type: ignore[arg-type]
-        dead_letters=DeadLetters(session.client("sqs"), app.environment.wake_queue_url),
-        forgotten=Forgotten(app.table),
-        hint_of=lambda vendor, body: vendors.vendor(vendor).read_hint(body),
-    )
 
 
 @pytest.fixture
 def world(cloud: Cloud) -> World:
     """Return a world with queues of dead letters."""
-    sqs = cloud.session.client("sqs")
-    for each in DEAD:
-        sqs.create_queue(QueueName=f"dossier-dev-{each}")
-    return World(cloud)
+    return with_dead_letters(cloud)
 
 
 def whole_case(world: World, connection: str, reference: str) -> Inputs:

@@ -20,6 +20,7 @@ from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
 from dossier.models import INBOX, REFUSED_DROPS, Frozen, execution_name, iso, now, stranger_reference
 from dossier.ports import Hint
+from dossier.steps.accept import pages_of
 from dossier.steps.drop import note_key, place_of
 from dossier.steps.refresh import pending
 from dossier.stores.cases import Case, Cases
@@ -176,8 +177,11 @@ def _begun(case: Case, archive: Archive) -> Tombstone:
         uris=tuple(sorted({*uris, *(each.ref for each in case.documents if each.ref)})),
         drop=drop,
     )
+    pages = pages_of(each for each in case.documents if (each.key or each.ref) and (each.document_id or each.job_id))
     name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(*names)[:16]}"
-    return archive.forgotten.begin(*names, id=name, plan=plan.model_dump_json())
+    return archive.forgotten.begin(
+        *names, id=name, plan=plan.model_dump_json(), month=(record.sent_at or record.submitted_at)[:7], pages=pages
+    )
 
 
 def _inputs(case: Case, archive: Archive) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from dossier.certificates import FIRST, forgotten_as
 from dossier.models import iso, now
 from dossier.stores.cases import Stored
-from dossier.stores.table import Table
+from dossier.stores.table import Item, Table
 
 _CHAIN = "ERASURES"
 
@@ -26,6 +26,9 @@ class Tombstone(Stored):
     """What the erasure has to find, as JSON, until it ends; then nothing of the case is left here."""
     removed: dict[str, int] = Field(default_factory=dict)
     """What earlier runs of the same erasure have removed, by kind."""
+    month: str = ""
+    """The month in which its documents were uploaded, and how many pages they had: for the vendor's invoice."""
+    pages: int = 0
     done_at: str | None = None
     again_at: str | None = None
     """When the reference was submitted again on purpose."""
@@ -50,17 +53,30 @@ class Forgotten:
         item = self._table.get(*_key(connection, reference))
         if item is None:
             return None
-        return Tombstone.model_validate({**item, "removed": json.loads(item.get("removed", "{}"))})
+        return _tombstone(item)
+
+    def of(self, connection: str) -> list[Tombstone]:
+        """Return the tombstones of a connection's cases."""
+        return [_tombstone(each) for each in self._table.query(f"FORGOTTEN#{connection}")]
 
     def stands(self, connection: str, reference: str) -> Tombstone | None:
         """Return the tombstone of a case that was erased, and not submitted again on purpose since; or None."""
         found = self.find(connection, reference)
         return None if found is None or found.again_at else found
 
-    def begin(self, connection: str, reference: str, *, id: str, plan: str) -> Tombstone:  # noqa: A002
+    def begin(self, connection: str, reference: str, *, id: str, plan: str, month: str, pages: int) -> Tombstone:  # noqa: A002
         """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before."""
         pk, sk = _key(connection, reference)
-        item = {"pk": pk, "sk": sk, "id": id, "at": iso(now()), "plan": plan, "removed": "{}"}
+        item = {
+            "pk": pk,
+            "sk": sk,
+            "id": id,
+            "at": iso(now()),
+            "plan": plan,
+            "removed": "{}",
+            "month": month,
+            "pages": pages,
+        }
         self._table.put(item, when=Attr("plan").not_exists())
         found = self.find(connection, reference)
         assert found is not None  # noqa: S101 -- nothing removes tombstones
@@ -89,6 +105,10 @@ class Forgotten:
         """Add a certificate to the chain; return False if another one has taken its place."""
         item = {"pk": _CHAIN, "sk": f"{number:08d}", "number": number, "id": id, "sha256": sha256}
         return self._table.put(item, when=Attr("pk").not_exists())
+
+
+def _tombstone(item: Item) -> Tombstone:
+    return Tombstone.model_validate({**item, "removed": json.loads(item.get("removed", "{}"))})
 
 
 def _key(connection: str, reference: str) -> tuple[str, str]:

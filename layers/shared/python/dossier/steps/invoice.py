@@ -1,0 +1,113 @@
+"""Invoice: every page that a vendor should bill for a month, tied to its case; and what no case explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dossier.errors import DossierError
+from dossier.models import Document, iso, moment, now
+from dossier.ports import Vendor
+from dossier.settings import Connection
+from dossier.steps.compare import SETTLED
+from dossier.stores.cases import Case, Cases
+from dossier.stores.intents import Intents
+from dossier.transport import Transport
+
+LONGEST_STAY = timedelta(days=100)
+"""How long before the month a case may have been submitted: questions wait, and a deadline may be 90 days away."""
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A document that the vendor has, or may have (``in_doubt``: the answer to its upload was lost)."""
+
+    reference: str
+    case_id: str | None
+    document: str
+    document_id: str | None
+    pages: int | None
+    """None if the number is unknown."""
+    at: str
+    """When it was uploaded, as far as is known: by the vendor's clock, or when the case was submitted."""
+    status: str | None
+    in_doubt: bool = False
+
+    @property
+    def billed(self) -> int:
+        """Its pages; an unknown number counts as one."""
+        return 1 if self.pages is None else self.pages
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """What the account lists that no case here has created or collected."""
+
+    id: str
+    created: str
+
+
+def lines(connection: str, begin: datetime, end: datetime, *, cases: Cases, intents: Intents) -> list[Line]:
+    """Return the documents that a connection's cases uploaded from ``begin`` to before ``end``, oldest first."""
+    records = list(cases.newest(connection, since=iso(begin - LONGEST_STAY), until=iso(end)))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda each: cases.find(connection, each.reference), records)
+        listed = [line for case in found if case is not None for line in _lines(case, intents)]
+    return sorted(
+        (each for each in listed if begin <= moment(each.at) < end), key=lambda each: (each.at, each.reference)
+    )
+
+
+def _lines(case: Case, intents: Intents) -> Iterator[Line]:
+    record = case.record
+    sent = [each for each in case.documents if each.key or each.ref]  # others were at the vendor before
+    doubts = set(intents.open(record.connection, record.reference)) if not all(map(_is_sent, sent)) else set()
+    for each in sent:
+        if _is_sent(each) or doubts:
+            yield Line(
+                reference=record.reference,
+                case_id=record.case_id,
+                document=each.name,
+                document_id=each.document_id or each.job_id,
+                pages=each.pages,
+                at=record.sent_at or record.submitted_at,
+                status=each.status,
+                in_doubt=not _is_sent(each),
+            )
+
+
+def _is_sent(document: Document) -> bool:
+    return bool(document.document_id or document.job_id)
+
+
+def unexplained(
+    connection: Connection,
+    begin: datetime,
+    end: datetime,
+    *,
+    vendor: Vendor,
+    intents: Intents,
+    transport: Transport,
+    at: datetime | None = None,
+) -> tuple[list[Unexplained], str | None]:
+    """Return what the account lists of that time that no case explains, and why the list was not read, or None.
+
+    ``at`` stands in for the clock in tests.
+    """
+    if not vendor.lists:
+        return [], f"{vendor.name} has no list, so what nobody submitted here cannot be seen"
+    try:
+        flow = vendor.created(connection, begin, intents.recorded(connection.name, begin - SETTLED))
+        created = transport.run(flow, vendor=vendor, connection=connection)
+    except DossierError as error:
+        return [], f"the list of the account could not be read: {error}"
+    until = min(end, (at or now()) - SETTLED)
+    found = [
+        Unexplained(name, iso(at))
+        for name, at in created.items()
+        if begin <= at < until and not intents.references(connection.name, name)
+    ]
+    return sorted(found, key=lambda each: (each.created, each.id)), None

@@ -1,0 +1,60 @@
+"""What an erasure needs, over a world in process: its stores, queues of dead letters, and executions' inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dossier import vendors
+from dossier.steps.forget import Archive
+from dossier.stores import s3
+from dossier.stores.dead_letters import DeadLetters
+from dossier.stores.forgotten import Forgotten
+from dossier.stores.versions import Versions
+from tests.conftest import BUCKET, Cloud
+from tests.machine import World
+
+DEAD = ("wake-dlq", "drop-dlq", "poll-claims-dlq", "poll-invoices-dlq", "poll-disputes-dlq")
+
+
+def with_dead_letters(cloud: Cloud) -> World:
+    """Return a world with queues of dead letters."""
+    sqs = cloud.session.client("sqs")
+    for each in DEAD:
+        sqs.create_queue(QueueName=f"dossier-dev-{each}")
+    return World(cloud)
+
+
+class Inputs:
+    """Executions whose inputs are known, as Step Functions keeps them."""
+
+    def __init__(self, inputs: dict[str, dict[str, Any]]) -> None:
+        self.inputs, self.running = inputs, set[str]()
+
+    def arn_of(self, name: str) -> str:
+        """Return an execution's ARN."""
+        return f"arn:{name}"
+
+    def given(self, arn: str) -> dict[str, Any] | None:
+        """Return an execution's input."""
+        return self.inputs.get(arn)
+
+    def status(self, arn: str) -> str:
+        """Return an execution's status."""
+        return "RUNNING" if arn in self.running else "SUCCEEDED"
+
+
+def archive_of(world: World, inputs: Inputs | None = None) -> Archive:
+    """Return every store of a world."""
+    app, session = world.cloud.app, world.cloud.session
+    return Archive(
+        table=app.table,
+        cases=app.cases,
+        intents=app.intents,
+        objects=app.objects,
+        versions=Versions(s3.client(session), BUCKET),
+        evidence=app.evidence,
+        executions=inputs or Inputs({}),  # type: ignore[arg-type]
+        dead_letters=DeadLetters(session.client("sqs"), app.environment.wake_queue_url),
+        forgotten=Forgotten(app.table),
+        hint_of=lambda vendor, body: vendors.vendor(vendor).read_hint(body),
+    )
