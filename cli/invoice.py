@@ -39,7 +39,7 @@ def invoice(out: Output, where: Target, connection: str, *, month: str, as_csv: 
         )
     erased = [each for each in Forgotten(app.table).of(name) if each.month == month]
     pages = sum(each.billed for each in found if not each.in_doubt) + sum(each.pages for each in erased)
-    rows = [
+    rows: list[dict[str, object]] = [
         *(_row(each, price) for each in found),
         *({"kind": "erased case", "pages": each.pages, "counted": each.pages, "usd": _usd(each.pages, price)}
           for each in erased),
