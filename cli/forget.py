@@ -14,8 +14,9 @@ from cli.target import Target
 from cli.text import counted, size, when
 from dossier import vendors
 from dossier.certificates import problems
+from dossier.layout import ERASURES
 from dossier.ports import Hint
-from dossier.steps.forget import CERTIFICATES, Archive, forget
+from dossier.steps.forget import Archive, forget
 from dossier.stores import s3
 from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.forgotten import Forgotten
@@ -123,7 +124,7 @@ def verify(out: Output, files: Sequence[Path]) -> None:
             raise BadUsageError(f"{path} is not a certificate of `dossier forget`: {error}") from None
     if not certificates:
         raise BadUsageError(
-            "there is no certificate to verify", fix=f"download them: aws s3 sync s3://BUCKET/{CERTIFICATES} DIR"
+            "there is no certificate to verify", fix=f"download them: aws s3 sync s3://BUCKET/{ERASURES} DIR"
         )
     wrong = problems(certificates)
     newest = max(certificates, key=lambda each: each["number"])

@@ -41,10 +41,9 @@ def invoice(out: Output, where: Target, connection: str, *, month: str, as_csv: 
     pages = sum(each.billed for each in found if not each.in_doubt) + sum(each.pages for each in erased)
     rows: list[dict[str, object]] = [
         *(_row(each, price) for each in found),
-        *({"kind": "erased case", "pages": each.pages, "counted": each.pages, "usd": _usd(each.pages, price)}
-          for each in erased),
-        *({"kind": "unexplained", "at": each.created, "document_id": each.id} for each in strangers),
-    ]  # fmt: skip
+        *(_erased(each.pages, price) for each in erased),
+        *(_stranger(each) for each in strangers),
+    ]
     rows = [{column: row.get(column) for column in COLUMNS} for row in rows]
     out.document(
         {
@@ -111,6 +110,14 @@ def _row(line: Line, price: float | None) -> dict[str, object]:
         "counted": 0 if line.in_doubt else line.billed,
         "usd": None if line.in_doubt else _usd(line.billed, price),
     }
+
+
+def _erased(pages: int, price: float | None) -> dict[str, object]:
+    return {"kind": "erased case", "pages": pages, "counted": pages, "usd": _usd(pages, price)}
+
+
+def _stranger(found: Unexplained) -> dict[str, object]:
+    return {"kind": "unexplained", "at": found.created, "document_id": found.id}
 
 
 def _usd(pages: int, price: float | None) -> float | None:

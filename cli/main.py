@@ -453,7 +453,7 @@ def forget(
 
 
 @command(app)
-def resolve(
+def resolve(  # noqa: PLR0917 -- a command line is its parameters
     call: Call,
     reference: Reference,
     retry: Annotated[

@@ -12,6 +12,7 @@
                                   /revisions/<n>/result.json, manifest.json
     collecting/<connection>/<reference>/<id>/   artifacts and raw answers of a later collection, until it is published
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
+    erasures/<id>.json                          certificates of erased cases
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ DELIVERIES = "webhooks/"
 DELIVERIES_REFUSED = "webhooks-refused/"
 DELIVERIES_SEEN = "webhooks-seen/"
 """Prefix of the digests of deliveries, to recognize a repeated one."""
+ERASURES = "erasures/"
+"""Prefix of the certificates of erased cases."""
 CASE_FILE = "case.json"
 """The file that makes a folder of the inbox a case."""
 

@@ -18,25 +18,35 @@ from urllib.parse import quote_plus
 
 from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
-from dossier.models import INBOX, REFUSED_DROPS, Frozen, execution_name, iso, now, stranger_reference
+from dossier.layout import (
+    COLLECTING,
+    DELIVERIES,
+    DELIVERIES_REFUSED,
+    ERASURES,
+    INBOX,
+    INBOX_REFUSED,
+    STAGING,
+    UPLOADS,
+    folder,
+)
+from dossier.models import Frozen, execution_name, iso, now, stranger_reference
 from dossier.ports import Hint
 from dossier.steps.accept import pages_of
 from dossier.steps.drop import note_key, place_of
 from dossier.steps.refresh import pending
 from dossier.stores.cases import Case, Cases
 from dossier.stores.dead_letters import DeadLetters
-from dossier.stores.evidence import ACCEPTED, REFUSED, Evidence, EvidenceStore, id_of, seen_key
+from dossier.stores.evidence import Evidence, EvidenceStore, id_of, seen_key
 from dossier.stores.executions import Executions
 from dossier.stores.expiry import Expiry, ids_of, remove_items
 from dossier.stores.forgotten import Forgotten, Tombstone, latest
 from dossier.stores.intents import SEEN_TTL, Intents
 from dossier.stores.limiter import LEASE
-from dossier.stores.objects import Objects, as_json, collecting, folder, split_uri
+from dossier.stores.objects import Objects, as_json, split_uri
 from dossier.stores.queues import DROP, LONGEST_DELAY, WAKE, poll_queue
 from dossier.stores.table import Table
 from dossier.stores.versions import Erased, Versions
 
-CERTIFICATES = "erasures/"
 HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 31, 30, 35
 """Days for which AWS keeps the history of an ended execution, logs (a month, ``infra/function.py``), traces, and the
 table's earlier states (point-in-time recovery)."""
@@ -45,7 +55,7 @@ _ATTEMPTS = 20
 """Execution names that are looked up: the same submission may have been rejected before."""
 _AT_ONCE = 8
 """Deliveries that are read at once."""
-_OWN = ("staging/", INBOX, "uploads/")
+_OWN = (STAGING, INBOX, UPLOADS)
 """Folders of the artifact bucket that submitted documents lie in before Accept copies them."""
 
 
@@ -127,7 +137,7 @@ def forget(connection: str, reference: str, *, archive: Archive) -> Forgot:
         if case is None and tombstone is not None:
             raise InvalidCaseError(
                 f"case {reference} of connection {connection} was erased at {tombstone.done_at}: its certificate is "
-                f"{CERTIFICATES}{tombstone.id}.json"
+                f"{ERASURES}{tombstone.id}.json"
             )
         if case is None:
             raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
@@ -140,7 +150,7 @@ def forget(connection: str, reference: str, *, archive: Archive) -> Forgot:
     certificate = _certified(plan, tombstone, found, archive)
     archive.forgotten.end(connection, reference)
     elsewhere = tuple(each for each in plan.uris if not _is_ours(each, archive))
-    key = f"{CERTIFICATES}{tombstone.id}.json"
+    key = f"{ERASURES}{tombstone.id}.json"
     return Forgot(certificate, key, plan.vendor, (*plan.ids, *plan.shared), elsewhere)
 
 
@@ -209,15 +219,15 @@ def _objects(plan: Plan, archive: Archive, found: _Found) -> None:
     """Erase the case's folder, what its collections left, and what it was submitted from, in all versions."""
     versions = archive.versions
     found.erased(versions.erase(folder(plan.connection, plan.reference)))
-    found.erased(versions.erase(collecting(plan.connection, plan.reference, "").rstrip("/") + "/"))
+    found.erased(versions.erase(f"{COLLECTING}{plan.connection}/{plan.reference}/"))
     if plan.fingerprint:
-        found.erased(versions.erase(f"staging/{plan.connection}/{plan.fingerprint[:32]}/"))
+        found.erased(versions.erase(f"{STAGING}{plan.connection}/{plan.fingerprint[:32]}/"))
     for uri in plan.uris:
         if _is_ours(uri, archive) and (key := split_uri(uri)[1]).startswith(_OWN):
             _source(key, plan, archive, found)
     if plan.drop:
         key, place = plan.drop, place_of(plan.drop)
-        for each in (key, f"{REFUSED_DROPS}{key.removeprefix(INBOX)}.txt", note_key(place)):
+        for each in (key, f"{INBOX_REFUSED}{key.removeprefix(INBOX)}.txt", note_key(place)):
             found.erased(versions.delete(versions.of(each)))
 
 
@@ -235,7 +245,7 @@ def _deliveries(plan: Plan, archive: Archive, found: _Found) -> None:
     mine = _Mentions(plan)
     stored = [
         each
-        for prefix in (ACCEPTED, REFUSED)
+        for prefix in (DELIVERIES, DELIVERIES_REFUSED)
         for each in archive.versions.below(f"{prefix}{plan.connection}/")
         if not each.marker
     ]
@@ -302,7 +312,7 @@ def _messages(plan: Plan, archive: Archive, found: _Found) -> None:
             key = json.loads(body).get("delivery")
         except (ValueError, AttributeError):
             return False
-        return isinstance(key, str) and key.startswith(ACCEPTED) and archive.evidence.find(key) is None
+        return isinstance(key, str) and key.startswith(DELIVERIES) and archive.evidence.find(key) is None
 
     for queue in (WAKE, DROP, poll_queue(plan.connection)):
         found.add("messages", archive.dead_letters.remove(queue, names))
@@ -334,7 +344,7 @@ def _items(plan: Plan, archive: Archive, found: _Found, certificate: str) -> Non
 
 def _certified(plan: Plan, tombstone: Tombstone, found: _Found, archive: Archive) -> dict[str, Any]:
     """Write the certificate, and add it to the chain; a certificate that is in the chain already stands."""
-    key = f"{CERTIFICATES}{tombstone.id}.json"
+    key = f"{ERASURES}{tombstone.id}.json"
     while True:
         links = archive.forgotten.links()
         if any(each.id == tombstone.id for each in links):
