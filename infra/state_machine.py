@@ -153,8 +153,9 @@ class CaseMachine(Construct):
             "Ask About Budget",
             "ask",
             {**_CASE, "what": "budget", "cause": "{% $states.input.about %}"},
-            outputs={**_CASE, "about": "an operator has allowed it", "allowed": True},
+            outputs={**_CASE, "about": "an operator has allowed it"},
         )
+        opens = sfn.Choice.jsonata(self, "Opens A Case?")
         upload = self._map(
             "Upload",
             items="$case.uploads",
@@ -195,12 +196,14 @@ class CaseMachine(Construct):
         submitted_before.when(_is("$case.outcome = 'refresh'"), collect)
         submitted_before.when(_is("$case.outcome = 'publish'"), publish)
         submitted_before.when(_is("$case.outcome = 'collect'"), poll)
-        submitted_before.when(_is("$case.asks = true and $not($states.input.allowed = true)"), ask_about_budget)
+        submitted_before.when(_is("$case.asks = true"), ask_about_budget)
         submitted_before.when(_is("$case.opens"), open_case)
         submitted_before.otherwise(upload)
         open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_said(_CASE))
         ask_about_case.next(open_case)
-        ask_about_budget.next(submitted_before)
+        ask_about_budget.next(opens)
+        opens.when(_is("$case.opens"), open_case)
+        opens.otherwise(upload)
         open_case.next(upload)
         upload.next(poll)
         poll.next(more_phases)

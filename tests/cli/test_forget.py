@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_case_is_erased_with_what_it_was_submitted_from(finished: Dossier, inv
     result = finished("forget", "INV-1")
     assert result.exit_code == 0, result.stderr
     assert "INV-1 is erased: " in result.stdout
-    assert f"ask docustack to delete {document.document_id}" in result.stdout
+    assert re.search(rf"ask docustack to delete .*{document.document_id}", result.stdout)
     assert "Step Functions" in result.stdout
     assert staged
     assert [key for key, _ in app.objects.list("")] == [key for key, _ in app.objects.list("erasures/")]
@@ -39,7 +40,7 @@ def test_a_case_is_erased_with_what_it_was_submitted_from(finished: Dossier, inv
     assert problems([certificate]) == []
     again = finished("forget", "INV-1")
     assert again.exit_code == 1
-    assert f"was erased at {certificate['completed_at'][:10]}" in again.stderr
+    assert f"its certificate is {key}" in again.stderr
     file = tmp_path / "certificate.json"
     file.write_text(json.dumps(certificate))
     assert finished.json("forget", "--verify", file)["sha256"] == certificate["sha256"]

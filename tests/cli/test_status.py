@@ -22,6 +22,7 @@ FIELDS = {
     "review",
     "case_id",
     "documents",
+    "pages",
     "artifacts",
     "execution_arn",
     "submitted_at",
