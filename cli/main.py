@@ -432,14 +432,14 @@ def cancel(call: Call, reference: Reference, connection: AtConnection = None) ->
 @command(app)
 def forget(
     call: Call,
-    reference: Annotated[str | None, typer.Argument(metavar="REFERENCE")] = None,
+    reference: Annotated[str | None, typer.Argument(metavar="[REFERENCE]", help="The case's reference.")] = None,
     connection: AtConnection = None,
     verify: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE|DIR", help="Only check certificates that were downloaded, without AWS."),
     ] = None,
 ) -> None:
-    """Erase a case that has ended from every store, and write a certificate: erasures/<id>.json in the bucket."""
+    """Erase a case that has ended from every store, and write a certificate into the bucket, under erasures/."""
     from cli import forget as here
 
     if verify and (reference or connection):

@@ -58,7 +58,17 @@ def test_a_completed_case_is_shown_whole(dossier: Dossier, invoice: Path) -> Non
     assert (shown["connection"], shown["vendor"], shown["status"]) == ("invoices", "docustack", "completed")
     assert shown["result_key"] == "cases/invoices/INV-1/result.json"
     [document] = shown["documents"]
-    assert set(document) == {"name", "document_id", "job_id", "status", "failed", "error", "progress", "warning"}
+    assert set(document) == {
+        "name",
+        "pages",
+        "document_id",
+        "job_id",
+        "status",
+        "failed",
+        "error",
+        "progress",
+        "warning",
+    }
     assert document["name"] == "invoice.pdf"
     assert document["document_id"]
     assert shown["artifacts"]
