@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.deployed import wake_queue_url
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
@@ -18,7 +17,6 @@ from dossier.layout import ERASURES
 from dossier.ports import Hint
 from dossier.steps.forget import Archive, forget
 from dossier.stores import s3
-from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.forgotten import Forgotten
 from dossier.stores.versions import Versions
 
@@ -69,7 +67,7 @@ def archive_of(where: Target) -> Archive:
         versions=Versions(s3.client(where.session), where.bucket),
         evidence=app.evidence,
         executions=app.executions,
-        dead_letters=DeadLetters(where.session.client("sqs"), wake_queue_url(where)),
+        dead_letters=where.dead_letters,
         forgotten=Forgotten(app.table),
         hint_of=_hint_of,
     )
