@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from pydantic import ConfigDict
 
 from cli.errors import BadUsageError, CommandError
 from dossier.bootstrap import App
@@ -18,33 +18,20 @@ from dossier.layout import INBOX
 from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.queues import WAKE, Queues
 from local import control
-from local.deploy import aws_environment, connections_of
-from local.home import LocalState
+from local.deploy import aws_environment
+from local.home import LocalState, Outputs, listed
 
 DEFAULT_STAGE = "dev"
-LOCAL_SECRETS = "dossier"
-"""The prefix of the connections' secrets in the local AWS: ``dossier/<connection>``."""
 
 
 class NotDeployedError(CommandError):
     """The account has no such stage."""
 
 
-@dataclass
-class Target:
-    """A deployment: its addresses and names, and clients for it.
+class Target(Outputs):
+    """A deployment: its outputs, what its resources are called besides, and clients for it.
 
     Attributes:
-        api_url: the API's address.
-        connections: names of the deployed connections, sorted.
-        webhook_urls: by connection, of those that take webhooks.
-        bucket: the artifact bucket.
-        table: the table.
-        state_machine_arn: the state machine.
-        event_bus: the bus's name.
-        stage: the deployment's stage; its stack is ``dossier-<stage>``.
-        region: the AWS region.
-        endpoint_url: the local AWS; None in the cloud.
         secret_prefix: secrets are called ``<prefix>/<connection>``.
         connections_file: the deployed connections file, if it is known.
         session: makes the clients.
@@ -54,18 +41,10 @@ class Target:
 
     """
 
-    api_url: str
-    connections: list[str]
-    webhook_urls: dict[str, str]
-    bucket: str
-    table: str
-    state_machine_arn: str
-    event_bus: str
-    stage: str
-    region: str
-    endpoint_url: str | None
-    secret_prefix: str
-    connections_file: Path | None
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    secret_prefix: str = "dossier"  # noqa: S105 -- a name: ``dossier/<connection>`` in the local AWS
+    connections_file: Path | None = None
     session: boto3.Session
     kms_key_arn: str = ""
     document_buckets: tuple[str, ...] = ()
@@ -126,19 +105,8 @@ class Target:
 
     def outputs(self) -> dict[str, Any]:
         """Return what ``dossier outputs --json`` prints."""
-        return {
-            "connections": self.connections,
-            "webhook_urls": self.webhook_urls,
-            "api_url": self.api_url,
-            "bucket": self.bucket,
-            "inbox": f"s3://{self.bucket}/{INBOX}<connection>/",
-            "state_machine_arn": self.state_machine_arn,
-            "event_bus": self.event_bus,
-            "region": self.region,
-            "endpoint_url": self.endpoint_url,
-            "table": self.table,
-            "stage": self.stage,
-        }
+        found = self.model_dump(include={*Outputs.model_fields})
+        return {**found, "inbox": f"s3://{self.bucket}/{INBOX}<connection>/"}
 
 
 def find(*, local: bool = False, stage: str | None = None) -> Target:
@@ -168,62 +136,39 @@ def _local(state: LocalState) -> Target:
         raise CommandError("the local AWS is up, but has no deployment: run `dossier up` again")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # never use the user's own AWS set-up
-    os.environ.update(aws_environment(found.endpoint_url))
+    os.environ.update(aws_environment(state.endpoint_url))
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
-    return Target(
-        api_url=found.api_url,
-        connections=sorted(found.connections or found.webhook_urls),
-        webhook_urls=dict(found.webhook_urls),
-        bucket=found.bucket,
-        table=found.table,
-        state_machine_arn=found.state_machine_arn,
-        event_bus=found.event_bus,
-        stage=found.stage,
-        region=found.region,
-        endpoint_url=found.endpoint_url,
-        secret_prefix=LOCAL_SECRETS,
-        connections_file=state.connections,
-        session=boto3.Session(region_name=found.region),
-    )
+    names = sorted(found.connections or found.webhook_urls)
+    session = boto3.Session(region_name=found.region)
+    return Target(**{**found.model_dump(), "connections": names}, connections_file=state.connections, session=session)
 
 
 def _cloud(stage: str) -> Target:
     session = session_of_environment()
     found = _stack_outputs(session, f"dossier-{stage}")
     try:
-        api_url = found["ApiUrl"].rstrip("/")
-        names, with_webhooks = connections_of(found)
-        return Target(
-            api_url=api_url,
-            connections=sorted(names),
-            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in with_webhooks},
-            bucket=found["BucketName"],
-            table=found["TableName"],
-            state_machine_arn=found["StateMachineArn"],
-            event_bus=found["EventBusName"],
+        where = Target.of_stack(
+            found,
+            api_url=found["ApiUrl"].rstrip("/"),
             stage=stage,
             region=session.region_name or "",
             endpoint_url=None,
             secret_prefix=found["SecretPrefix"].rstrip("/"),
-            connections_file=None,
             session=session,
             kms_key_arn=found.get("KmsKeyArn", ""),
-            document_buckets=_listed(found.get("DocumentBuckets", "")),
-            document_kms_keys=_listed(found.get("DocumentKmsKeys", "")),
+            document_buckets=tuple(listed(found.get("DocumentBuckets", ""))),
+            document_kms_keys=tuple(listed(found.get("DocumentKmsKeys", ""))),
         )
     except KeyError as missing:
         raise CommandError(
             f"stack dossier-{stage} has no output {missing}: deploy it again with `cdk deploy`"
         ) from None
+    return where.model_copy(update={"connections": sorted(where.connections)})
 
 
 def session_of_environment() -> boto3.Session:
     """Return a session for the environment's account; boto3 itself ignores ``AWS_REGION``."""
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _stack_outputs(session: boto3.Session, stack: str) -> dict[str, str]:

@@ -143,37 +143,9 @@ def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> 
     """
     try:
         api_url = f"{endpoint_url}/_aws/execute-api/{found['ApiId']}/$default"
-        names, with_webhooks = connections_of(found)
-        return Outputs(
-            connections=names,
-            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in with_webhooks},
-            api_url=api_url,
-            bucket=found["BucketName"],
-            table=found["TableName"],
-            state_machine_arn=found["StateMachineArn"],
-            event_bus=found["EventBusName"],
-            stage=stage,
-            region=REGION,
-            endpoint_url=endpoint_url,
-        )
+        return Outputs.of_stack(found, api_url=api_url, stage=stage, region=REGION, endpoint_url=endpoint_url)
     except KeyError as missing:
         raise LocalError(f"the stack has no output {missing}") from None
-
-
-def connections_of(found: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the connections that a stack's outputs name, and those of them that take webhooks.
-
-    A stack of the previous version does not name the latter: then all count.
-
-    Raises:
-        KeyError: the stack lacks the output.
-
-    """
-    names = [name.strip() for name in found["ConnectionNames"].split(",") if name.strip()]
-    if "WebhookConnections" not in found:
-        return names, names
-    taking = {name.strip() for name in found["WebhookConnections"].split(",")}
-    return names, [name for name in names if name in taking]
 
 
 def _excerpt(log: Path) -> str:

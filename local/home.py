@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,7 +25,7 @@ class LocalError(Exception):
 
 
 class Outputs(BaseModel):
-    """The outputs of a deployment.
+    """The outputs of a deployment, on the local AWS or in an account.
 
     Attributes:
         connections: names of the deployed connections; empty in a state file of the previous version.
@@ -38,7 +38,7 @@ class Outputs(BaseModel):
         event_bus: the bus's name.
         stage: the deployment's stage; its stack is ``dossier-<stage>``.
         region: the AWS region.
-        endpoint_url: the local AWS; empty for the cloud.
+        endpoint_url: the local AWS; None in the cloud.
 
     """
 
@@ -53,7 +53,35 @@ class Outputs(BaseModel):
     event_bus: str
     stage: str
     region: str
-    endpoint_url: str
+    endpoint_url: str | None
+
+    @classmethod
+    def of_stack(cls, found: Mapping[str, str], *, api_url: str, **known: Any) -> Self:
+        """Read a stack's outputs by name; ``known`` are the attributes that they do not have.
+
+        A stack of the previous version does not name the connections that take webhooks: then all count.
+
+        Raises:
+            KeyError: the stack lacks an output.
+
+        """
+        names = listed(found["ConnectionNames"])
+        taking = listed(found.get("WebhookConnections", found["ConnectionNames"]))
+        return cls(
+            connections=names,
+            webhook_urls={name: f"{api_url}/webhooks/{name}" for name in names if name in taking},
+            api_url=api_url,
+            bucket=found["BucketName"],
+            table=found["TableName"],
+            state_machine_arn=found["StateMachineArn"],
+            event_bus=found["EventBusName"],
+            **known,
+        )
+
+
+def listed(text: str) -> list[str]:
+    """Return the names in a text, which commas separate."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 class LocalState(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
 
 import pytest
 
@@ -70,7 +69,7 @@ def test_commands_for_the_local_aws_have_its_credentials(
     accepting: Dossier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A machine without an AWS account has none, and the AWS CLI sends nothing without; a real account's stay out."""
-    local = replace(find(), endpoint_url="http://127.0.0.1:4566")
+    local = find().model_copy(update={"endpoint_url": "http://127.0.0.1:4566"})
     example(Output(as_json=True), local, "invoices")
     document = json.loads(capsys.readouterr().out)
     for command in (document["aws_cli"][0], document["drop"][0]):
