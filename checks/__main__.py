@@ -7,17 +7,17 @@ import sys
 from checks import machine
 from checks.places import PLACES, Filled
 from checks.quotas import findings, portable, sizes
-from checks.synthesis import COUNTS, definition, stack_name, templates
+from checks.synthesis import COUNTS, definitions, stack_name, templates
 
 
 def main() -> int:
     """Print the checks and every finding; return the exit code."""
     made = templates()
     evaluations = machine.recorded()
-    used = definition(made[COUNTS[0]])
-    found = [f"state machine: {each}" for each in machine.problems(used, evaluations)]
-    texts = len(set(machine.expressions(used)))
-    print(f"  state machine: asl-validator; {texts} expressions on {len(evaluations)} inputs, with both JSONatas")
+    used = definitions(made[COUNTS[0]])
+    found = [f"state machine: {each}" for one in used for each in machine.problems(one, evaluations)]
+    texts, seen = len(set(machine.expressions(used))), len(evaluations)
+    print(f"  {len(used)} state machines: asl-validator; {texts} expressions on {seen} inputs, with both JSONatas")
     for count, template in made.items():
         if count != COUNTS[-1]:  # its settings have the ARN of a customer's key
             found += [f"{count} connections: {each}" for each in portable(template)]

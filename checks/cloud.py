@@ -76,10 +76,13 @@ class Account:
     def checks(self, template: dict[str, Any], stack: str) -> Iterator[Check]:
         """Yield every check of a stack's template."""
         filled = Filled(template, stack, self._place, account=self._account)
-        [machine] = filled.of_type("AWS::StepFunctions::StateMachine").values()
+        machine, *others = filled.machines()
         definition = str(machine["DefinitionString"])
         yield self._tried("change set", partial(self._change_set, template, stack))
         yield self._tried("state machine", partial(self._definition, definition))
+        for each in others:
+            name = f"state machine {each['StateMachineName']}"
+            yield self._tried(name, partial(self._definition, str(each["DefinitionString"]), name))
         for step in json.loads(STEPS.read_text(encoding="utf-8")):
             yield self._tried(f"state {step['state']}", partial(self._state, definition, step))
         calls = json.loads(CALLS.read_text(encoding="utf-8"))
@@ -162,10 +165,10 @@ class Account:
         found = formation.describe_stacks(StackName=stack)
         return bool(found["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS")
 
-    def _definition(self, definition: str) -> Check:
+    def _definition(self, definition: str, name: str = "state machine") -> Check:
         answer = self._client("stepfunctions").validate_state_machine_definition(definition=definition, type="STANDARD")
         problems = [f"{each['code']} {each.get('location', '')}: {each['message']}" for each in answer["diagnostics"]]
-        return Check("state machine", answer["result"] == "OK", "; ".join(problems) or "valid")
+        return Check(name, answer["result"] == "OK", "; ".join(problems) or "valid")
 
     def _state(self, definition: str, step: dict[str, Any]) -> Check:
         """Run one state on its recorded input, with its task's answer mocked."""

@@ -90,7 +90,7 @@ class Deployed:
         self.filled = Filled(template, name, PLACES[0])
         self.memory: dict[str, int] = {}
         self.traced: set[str] = set()
-        [machine] = self.filled.of_type("AWS::StepFunctions::StateMachine").values()
+        machine = self.filled.machines()[0]
         self.traces_executions = bool(machine.get("TracingConfiguration", {}).get("Enabled"))
         for each in self.filled.of_type("AWS::Lambda::Function").values():
             verb = str(each["FunctionName"]).removeprefix(f"{name}-")

@@ -86,6 +86,11 @@ class Filled:
         found = ((name, each) for name, each in self.resources.items() if each["Type"] == kind)
         return {name: self.value(each.get("Properties", {})) for name, each in found}
 
+    def machines(self) -> list[Any]:
+        """Return the state machines, that of cases first: its name is the stack's."""
+        found = self.of_type("AWS::StepFunctions::StateMachine").values()
+        return sorted(found, key=lambda each: bool(each["StateMachineName"] != self._stack))
+
     def value(self, value: Any) -> Any:
         """Return a value of the template with its references resolved.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from app import ROOT
 from checks.machine import CALLS, RECORDED, STEPS, expressions
-from checks.synthesis import COUNTS, definition, templates
+from checks.synthesis import COUNTS, definitions, templates
 from dossier.errors import DossierError, NeedsAttentionError, RetryableError, VendorUnavailableError
 from dossier.settings import Budget
 from dossier.steps.refresh import ask as ask_again
@@ -31,10 +32,10 @@ FILES = {"invoices": ("invoice.pdf",), "claims": ("invoice.pdf", "photo.jpg"), "
 def main() -> int:
     """Record; return the exit code."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing", AWS_DEFAULT_REGION=REGION)  # noqa: S106
-    used = definition(templates()[COUNTS[0]])
+    used, batches = definitions(templates()[COUNTS[0]])
     calls: set[tuple[str, str, str]] = set()
     walked = list(walks(used, calls))
-    kept = _evaluations(walked)
+    kept = [*_evaluations(walked), *_of_batches(batches)]
     _write(RECORDED, kept)
     steps = {(each["state"], each["next"]): each for walk in reversed(walked) for each in reversed(walk.steps)}
     _write(STEPS, [each for _, each in sorted(steps.items(), key=lambda item: [str(word) for word in item[0]])])
@@ -44,7 +45,7 @@ def main() -> int:
     print(
         f"{RECORDED.parent.relative_to(ROOT)}: {len(kept)} inputs, {len(steps)} states, calls of {len(verbs)} functions"
     )
-    missing = sorted(set(expressions(used)) - {each["expression"] for each in kept})
+    missing = sorted(set(expressions([used, batches])) - {each["expression"] for each in kept})
     for expression in missing:
         print(f"no case of checks/record.py evaluates {expression}", file=sys.stderr)
     return 1 if missing else 0
@@ -60,6 +61,21 @@ def _evaluations(walked: Sequence[Walk]) -> list[dict[str, Any]]:
             seen[where] += 1
             kept[key] = {name: each[name] for name in ("expression", "states", "variables")}
     return list(kept.values())
+
+
+def _of_batches(used: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the expressions of the machine that runs batches see: a run, an error of it, and one of its cases."""
+    case = {"connection": "invoices", "reference": "R-1", "documents": []}
+    run = {"batch": "0123456789abcdef", "run": 1, "concurrency": 100}
+    error = {"Error": "States.ItemReaderFailed", "Cause": "The list is not there"}
+    for expression in sorted({*expressions(used)}):
+        child = re.search(r"input\.(name|input)\b", expression)
+        states = {
+            "input": {"name": "invoices-R-1-0123456789ab", "input": case} if child else run,
+            "errorOutput": error,
+            "context": {"State": {"Name": "Run Case" if child else "Cases"}},
+        }
+        yield {"expression": expression, "states": states, "variables": {"failure": {"error": "", "cause": ""}}}
 
 
 def _write(file: Path, values: Sequence[dict[str, Any]]) -> None:

@@ -54,10 +54,14 @@ def stack_name(count: int) -> str:
 
 
 def definition(template: dict[str, Any]) -> dict[str, Any]:
-    """Return the state machine's definition, with the ARNs of one Region."""
-    [machine] = Filled(template, stack_name(COUNTS[0]), PLACES[0]).of_type("AWS::StepFunctions::StateMachine").values()
-    found: dict[str, Any] = json.loads(machine["DefinitionString"])
-    return found
+    """Return the definition of the state machine of cases, with the ARNs of one Region."""
+    return definitions(template)[0]
+
+
+def definitions(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the definition of each state machine, that of cases first, with the ARNs of one Region."""
+    machines = Filled(template, stack_name(COUNTS[0]), PLACES[0]).machines()
+    return [json.loads(each["DefinitionString"]) for each in machines]
 
 
 def fingerprint() -> str:

@@ -299,6 +299,39 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
 
 
 @command(app)
+def batch(
+    call: Call,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|status ID|stop ID|resume ID",
+            help="A JSONL or CSV file with a case a line (- is standard input), or what to do with a batch.",
+        ),
+    ],
+    connection: Annotated[
+        str | None, typer.Option(metavar="CONNECTION", help="The connection of lines that name none.")
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, metavar="N", help="How many cases are under way at once, from now on."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, and what is bad.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the progress until the batch ends.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most (default a day)."),
+    ] = None,
+) -> None:
+    """Submit thousands of cases in one run, one a line; the same file again does what is missing."""
+    from cli import batch as here
+
+    if timeout is not None and not wait:
+        raise BadUsageError("--timeout needs --wait", fix="add --wait, or leave --timeout out")
+    wishes = here.Wishes(concurrency, wait, 86_400 if timeout is None else timeout)
+    here.run(call.out, call.where, words, connection=connection, dry_run=dry_run, wishes=wishes)
+
+
+@command(app)
 def example(call: Call, connection: Connection) -> None:
     """Print a complete execution input for a connection, ready to paste, and the ways to start it."""
     from cli import example as here

@@ -2,83 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import time
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
 from cli import watch
 from cli.deployed import settings_file, settings_of
-from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError, denied
+from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError
 from cli.files import is_uri
 from cli.output import Output
+from cli.sources import Source, chunks, derived_reference, read_file, referred
 from cli.status import describe
 from cli.target import Target
 from cli.text import clean, counted, when
-from dossier import media, vendors
+from dossier import vendors
 from dossier.errors import InvalidCaseError
 from dossier.layout import STAGING
 from dossier.models import (
-    AS_S3,
-    BY_REFERENCE,
     CaseInput,
     CaseStatus,
     Document,
     OptionValue,
     execution_name,
     fingerprint,
-    stranger_reference,
 )
 from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
-from dossier.pages import PageCounter
 from dossier.settings import Connection
-from dossier.steps.accept import Takes, judge, name_of, still_erased
+from dossier.steps.accept import Takes, judge, still_erased
 from dossier.steps.differences import differences
 from dossier.steps.redrive import in_vain
 from dossier.steps.sources import check_sources, together
 from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord, conflict
 from dossier.stores.executions import INPUT_LIMIT
-from dossier.stores.objects import Facts, split_uri
 
-CHUNK = 1 << 20
 VERDICT_SECONDS = 60.0
 """How long ``submit`` waits for Accept before it reports that the case is not accepted yet."""
 _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
 """First and longest pause between two reads of the case, in seconds, and the factor by which the pauses grow."""
 _AT_ONCE = 4
-_STEM = 40
 _ATTEMPTS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file to submit: its name for the vendor, its size in bytes and sha256 in hex."""
-
-    path: Path
-    name: str
-    size: int
-    sha256: str
-    uri: str = ""
-    """Its address if it is not on this machine: ``https://`` or ``s3://``."""
-    facts: Facts | None = None
-    """Size, hash and first bytes; without a hash if it is too large; None if it was not read."""
-    problem: str = ""
-    """The reason why it cannot be read."""
-
-    @property
-    def content(self) -> str:
-        """Its digest, or its address if it was not read: equal for equal content."""
-        return self.sha256 or self.uri or str(self.path)
 
 
 @dataclass
@@ -127,7 +97,7 @@ def submit(
         parsed = _options(options, declared)
         most = Takes.by(vendors.vendor(settings.vendor), settings).most if settings else None
         sources = [
-            _referred(where, each, parsed, most) if is_uri(each) else _source(Path(each), most) for each in files
+            referred(where, each, parsed, most) if is_uri(each) else read_file(Path(each), most) for each in files
         ]
         if not allow_duplicates:
             sources = _without_duplicates(out, sources)
@@ -240,27 +210,6 @@ def _interrupted(progress: Progress) -> InterruptedCommandError:
     )
 
 
-def _referred(where: Target, uri: str, options: Mapping[str, OptionValue], most: int | None) -> Source:
-    """Return a document by its URI; read the content of an S3 object that Dossier will copy."""
-    scheme, _, rest = uri.partition("://")
-    uri = f"{scheme.lower()}://{rest}"
-    if scheme.lower() != "s3":
-        return Source(Path(), name_of(uri), 0, "", uri)
-    try:
-        name = PurePosixPath(split_uri(uri)[1]).name
-    except InvalidCaseError as error:
-        raise BadUsageError(str(error)) from None
-    if options.get(BY_REFERENCE) == AS_S3:
-        return Source(Path(), name, 0, "", uri)
-    try:
-        facts = where.app.objects.inspect(uri, most=most)
-    except InvalidCaseError as error:
-        missing = denied(error)  # the user's own permission, which no setting of the deployment grants
-        problem = f"document {uri} cannot be read: {missing.line}" if missing else str(error)
-        return Source(Path(), name, 0, "", uri, problem=problem)
-    return Source(Path(), name, facts.size, facts.sha256, uri, facts)
-
-
 def _list_options(out: Output, connection: str, declared: Sequence[Option]) -> None:
     out.document([{"option": each.name, "may_be": each.form, "says": plain(each.says)} for each in declared])
     if not declared:
@@ -281,23 +230,6 @@ def _options(given: Sequence[str], declared: Sequence[Option]) -> dict[str, Opti
     return parsed
 
 
-def _source(path: Path, most: int | None) -> Source:
-    """Read a file once, unless it is larger than its vendor accepts."""
-    name = path.name.encode("utf-8", "replace").decode()  # a name may hold bytes that are not text
-    size = path.stat().st_size
-    if most is not None and size > most:
-        return Source(path=path, name=name, size=size, sha256="", facts=Facts(size, "", b"", ""))
-    digest, size, head, tail, pages = hashlib.sha256(), 0, b"", b"", PageCounter()
-    for chunk in _chunks(path):
-        digest.update(chunk)
-        pages.feed(chunk)
-        size += len(chunk)
-        head = (head + chunk)[: media.HEAD] if len(head) < media.HEAD else head
-        tail = (tail + chunk)[-media.TAIL :]
-    facts = Facts(size, digest.hexdigest(), head, "", tail=tail, pages=pages.pages)
-    return Source(path=path, name=name, size=size, sha256=facts.sha256, facts=facts)
-
-
 def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
     """Return the files without duplicates; vendors bill each by the page."""
     first: dict[str, Source] = {}
@@ -307,14 +239,6 @@ def _without_duplicates(out: Output, sources: Sequence[Source]) -> list[Source]:
             one, other = (every.uri.partition("?")[0] or every.path for every in (each, known))
             out.progress(f"{one} has the same bytes as {other}: it is sent once (--allow-duplicates sends it twice)")
     return list(first.values())
-
-
-def _chunks(path: Path, stop: Event | None = None) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            if stop is not None and stop.is_set():
-                raise KeyboardInterrupt
-            yield chunk
 
 
 def _case(
@@ -348,17 +272,8 @@ def _case(
     except InvalidCaseError as error:
         raise BadUsageError(str(error)) from None
     if reference is None:
-        case = case.model_copy(update={"reference": _reference(case, contents)})
+        case = case.model_copy(update={"reference": derived_reference(case, contents)})
     return case, fingerprint(case, contents)
-
-
-def _reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
-    """Return a readable reference that the same case always gets."""
-    if not contents and case.case_id is not None:  # the reference that a delivery about this case would use
-        return f"case-{fingerprint(case, contents)[:8]}" if case.options else stranger_reference(case.case_id)
-    ascii_name = unicodedata.normalize("NFKD", Path(contents[0][0]).stem).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name)[:_STEM].strip("._-") or "case"
-    return f"{stem}-{fingerprint(case, contents)[:8]}"
 
 
 def _stage(
@@ -389,7 +304,7 @@ def _stage(
 
 
 def _upload(where: Target, key: str, source: Source, progress: Progress) -> None:
-    _, sha256 = where.app.objects.stream(key, _chunks(source.path, progress.stop), "application/octet-stream")
+    _, sha256 = where.app.objects.stream(key, chunks(source.path, progress.stop), "application/octet-stream")
     if sha256 != source.sha256:
         s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
         raise CommandError(f"{source.path} changed while it was submitted: submit it again")

@@ -128,6 +128,15 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
         *(
             [
                 s3.LifecycleRule(
+                    id="batches", prefix=layout.BATCHES, expiration=cdk.Duration.days(retention.results_days)
+                )
+            ]
+            if retention.results_days
+            else []
+        ),
+        *(
+            [
+                s3.LifecycleRule(
                     id="evidence", prefix=layout.DELIVERIES, expiration=cdk.Duration.days(retention.evidence_days)
                 )
             ]

@@ -45,6 +45,7 @@ EVIDENCE = f"{layout.DELIVERIES}*"
 REFUSED_DELIVERIES, SEEN_DELIVERIES = f"{layout.DELIVERIES_REFUSED}*", f"{layout.DELIVERIES_SEEN}*"
 REFUSED, WAITING = f"{layout.INBOX_REFUSED}*", f"{layout.INBOX_WAITING}*"
 COLLECTING = f"{layout.COLLECTING}*"
+LISTS = f"{layout.BATCHES}*"
 OUTCOME = (layout.result_key("*", "*"), layout.manifest_key("*", "*"))
 """With those of each revision: a star matches slashes too."""
 
@@ -146,6 +147,9 @@ class Functions(Construct):
             start,
             environment=starts,
         )
+
+        # The end of a batch's run.
+        self._add("summarize", _STREAMS, self._table("BatchGetItem"), self._reads(LISTS), self._writes(LISTS))
 
         # Deliveries: evidence first, then the wake queue.
         self._add(

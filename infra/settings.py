@@ -73,7 +73,7 @@ class Retention:
     raw_days: int = 0
     """The vendor's raw answers: ``cases/…/vendor/``."""
     results_days: int = 0
-    """``result.json``, ``manifest.json`` and the revisions."""
+    """``result.json``, ``manifest.json`` and the revisions, and the lists of batches."""
     evidence_days: int = 0
     """Webhook deliveries: ``webhooks/``."""
     records_days: int = 0

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from dossier.stores.queues import BATCHES_AT_ONCE, WAKE
 from infra.alarms import Failures, notify
+from infra.batch_machine import BatchMachine
 from infra.bucket import ArtifactBucket
 from infra.ended_executions import EndedExecutions
 from infra.functions import CALL_VENDORS, WAKE_TIMEOUT, Functions
@@ -88,6 +89,7 @@ class DossierStack(cdk.Stack):
             inbox=inbox,
         )
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
+        BatchMachine(self, "Batch", settings=settings, bucket=bucket, summarize=functions["summarize"])
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
         Invariants(
             self, "Invariants", settings=settings, reconcile=functions["reconcile"], compare=functions["compare"]

@@ -89,7 +89,7 @@ _RESULT = (
 )
 """An execution's output: names, status and, if they are short enough, the keys of result and manifest."""
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and …/concepts-xray-tracing.html
-_SERVICE_ACTIONS = (
+SERVICE_ACTIONS = (
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -445,7 +445,7 @@ class CaseMachine(Construct):
                             actions=["lambda:InvokeFunction"],
                             resources=[function.function_arn for function in self._invoked.values()],
                         ),
-                        iam.PolicyStatement(actions=list(_SERVICE_ACTIONS), resources=["*"]),
+                        iam.PolicyStatement(actions=list(SERVICE_ACTIONS), resources=["*"]),
                     ]
                 )
             },
@@ -456,15 +456,16 @@ class CaseMachine(Construct):
 
 def state_machine_arn(scope: Construct, settings: Settings) -> str:
     """Return the state machine's ARN from its name, for the functions that the machine depends on."""
-    return _states_arn(scope, "stateMachine", settings.stack_name)
+    return states_arn(scope, "stateMachine", settings.stack_name)
 
 
 def execution_arns(scope: Construct, settings: Settings) -> str:
     """Return the pattern of the ARNs of the state machine's executions."""
-    return _states_arn(scope, "execution", f"{settings.stack_name}:*")
+    return states_arn(scope, "execution", f"{settings.stack_name}:*")
 
 
-def _states_arn(scope: Construct, resource: str, name: str) -> str:
+def states_arn(scope: Construct, resource: str, name: str) -> str:
+    """Return an ARN of Step Functions from a name."""
     return cdk.Stack.of(scope).format_arn(
         service="states", resource=resource, resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
     )

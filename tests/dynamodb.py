@@ -269,6 +269,27 @@ def _returned(said: Said, choice: Mapping[str, Item | None]) -> Said:
     return {"Attributes": found} if found else {}
 
 
+MOST_KEYS = 100
+
+
+def batch_get(region: str, said: Said) -> Said:
+    """Return the items of many keys; those that do not exist are left out."""
+    found: dict[str, list[Item]] = {}
+    if unknown := said.keys() - {"RequestItems"}:
+        raise NotImplementedError(f"BatchGetItem with {', '.join(sorted(unknown))}")
+    for table, asked in said["RequestItems"].items():
+        if unknown := asked.keys() - {"Keys", "ConsistentRead"}:
+            raise NotImplementedError(f"BatchGetItem with {', '.join(sorted(unknown))}")
+        keys = asked["Keys"]
+        if not 1 <= len(keys) <= MOST_KEYS:
+            raise RefusedError("Too many items requested for the BatchGetItem call")
+        if len({json.dumps(each, sort_keys=True) for each in keys}) != len(keys):
+            raise RefusedError("Provided list of item keys contains duplicates")
+        rows = _rows_of(region, table)
+        found[table] = [item for each in keys if (item := rows.find(each)) is not None]
+    return {"Responses": found, "UnprocessedKeys": {}}
+
+
 WRITE = {"ConditionExpression", "ReturnValues"}
 PAGE = {"ExclusiveStartKey", "Limit", "IndexName", "ConsistentRead"}
 OPERATIONS: dict[str, tuple[Callable[[Rows, Said], Said], set[str]]] = {
@@ -325,18 +346,25 @@ def register() -> None:
 
 def perform(operation: str, region: str, said: Said) -> Said:
     """Do what a request says."""
+    if operation == "BatchGetItem":
+        return batch_get(region, said)
     if operation not in OPERATIONS:
         raise NotImplementedError(operation)
     act, known = OPERATIONS[operation]
     if unknown := said.keys() - known - SHARED:
         raise NotImplementedError(f"{operation} with {', '.join(sorted(unknown))}")
-    table = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables.get(said["TableName"])
+    rows = _rows_of(region, said["TableName"])
+    _check_placeholders(said)
+    return act(rows, said)
+
+
+def _rows_of(region: str, name: str) -> Rows:
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables.get(name)
     if table is None:
         raise RefusedError("Requested resource not found", "ResourceNotFoundException")
-    _check_placeholders(said)
     if table not in _rows:
         _rows[table] = Rows(table)
-    return act(_rows[table], said)
+    return _rows[table]
 
 
 def _check_placeholders(said: Said) -> None:
@@ -355,6 +383,8 @@ def _parsed(said: Said) -> dict[str, Any]:
         found[name] = _copy(found[name])
     if "Items" in found:
         found["Items"] = [_copy(each) for each in found["Items"]]
+    if "Responses" in found:
+        found["Responses"] = {table: [_copy(each) for each in items] for table, items in found["Responses"].items()}
     return found
 
 

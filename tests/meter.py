@@ -66,6 +66,9 @@ class Meter:
             found = [answer["Item"]] if "Item" in answer else answer.get("Items", [])
             blocks = max(1, ceil(sum(size(each) for each in found) / READ))
             self.read_units += blocks if said.get("ConsistentRead") else blocks / 2
+        elif model.name == "BatchGetItem":
+            items = [each for found in json.loads(http_response.content)["Responses"].values() for each in found]
+            self.read_units += sum(max(1, ceil(size(each) / READ)) / 2 for each in items)
         else:
             raise AssertionError(f"the meter knows no units of {model.name}")
 

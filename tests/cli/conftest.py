@@ -50,6 +50,7 @@ class Dossier:
         answers: task tokens that were answered: True, or the name of the error they were failed with.
         dead: nobody waits for a task token any more.
         world: walks all executions, at one sandbox; else each has one of its own.
+        runs: what runs batches while the command sleeps.
 
     """
 
@@ -61,6 +62,7 @@ class Dossier:
     answers: dict[str, Any] = field(default_factory=dict)
     dead: bool = False
     world: World | None = None
+    runs: Callable[[], object] | None = None
 
     def __call__(self, *words: str | Path, input: str | None = None) -> Result:  # noqa: A002 -- CliRunner's word
         """Run ``dossier`` in this process."""
@@ -75,9 +77,8 @@ class Dossier:
         return self.cloud.app.cases.get(connection, reference)
 
     def executions(self) -> list[Execution]:
-        """Return all executions of the state machine."""
-        backend = stepfunctions_backends[ACCOUNT][REGION]
-        return [each for machine in backend.state_machines for each in machine.executions]
+        """Return all executions of the state machine; each is a case."""
+        return executions_of("dossier-dev")
 
     def change(self, connection: str, reference: str, **changes: Any) -> None:
         """Change a case's record."""
@@ -91,6 +92,8 @@ class Dossier:
 
     def tick(self, _seconds: float = 0) -> None:
         """Let the deployment work while the command sleeps."""
+        if self.runs is not None:
+            self.runs()
         fresh = [each for each in self.executions() if each.status == "RUNNING" and each.output is None]
         for each in fresh:
             self._run(each)
@@ -117,6 +120,12 @@ class Dossier:
         if name not in self.connections:
             raise InvalidCaseError(f'unknown connection "{name}"')
         return self.connections[name]
+
+
+def executions_of(machine: str) -> list[Execution]:
+    """Return the executions of a state machine by its name."""
+    backend = stepfunctions_backends[ACCOUNT][REGION]
+    return [each for found in backend.state_machines if found.name == machine for each in found.executions]
 
 
 _CLIENTS: dict[str, Any] = {}
@@ -190,6 +199,7 @@ def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
     arn = client("stepfunctions").create_state_machine(name=f"dossier-{stage}", definition=definition, roleArn=role)[
         "stateMachineArn"
     ]
+    client("stepfunctions").create_state_machine(name=f"dossier-{stage}-batch", definition=definition, roleArn=role)
     cloud.app.environment = cloud.app.environment.model_copy(update={"state_machine_arn": arn})
     secrets, sqs = client("secretsmanager"), client("sqs")
     for name in CONNECTIONS:

@@ -14,6 +14,7 @@ from tests.grants.roles import Denial, Denials, Grant, Grantee, Role
 
 PREFIX = "dossier-dev-"
 MACHINE = "the state machine"
+BATCHES = "the state machine of batches"
 
 
 class CaseBrokenError(AssertionError):
@@ -37,7 +38,7 @@ class Bench:
     connections: tuple[str, ...] = field(init=False)
     functions: tuple[str, ...] = field(init=False)
     roles: dict[str, Role] = field(init=False)
-    """By verb, and the state machine's."""
+    """By verb, and the state machines'."""
     missed: dict[str, set[Grant]] = field(init=False)
     denials: Denials = field(init=False)
 
@@ -49,7 +50,8 @@ class Bench:
         self.functions = tuple(sorted(roles))
         self.connections = tuple(self.deployment.outputs["connections"])
         machine = self.deployment.outputs["state_machine_arn"]
-        roles[MACHINE] = self.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
+        for name, arn in ((MACHINE, machine), (BATCHES, f"{machine}-batch")):
+            roles[name] = self.client("stepfunctions").describe_state_machine(stateMachineArn=arn)["roleArn"]
         self.roles = {name: Role(iam, arn, self.connections) for name, arn in roles.items()}
         self.missed = {name: set() for name in self.roles}
         self.denials = Denials(self.home / "logs" / "aws.log")

@@ -7,6 +7,7 @@ missed its grants. Mappings and rules are switched off meanwhile, so that nobody
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -46,6 +47,7 @@ class Cases(Stage):
         self.swept()
         self.reconciled()
         self.dropped()
+        self.summarized()
 
     # Whole cases
 
@@ -108,6 +110,27 @@ class Cases(Stage):
         for chunk in self.call("collect", {**names, "collection": "u3"})["artifacts"]:
             self.call("download", {**names, "artifacts": chunk, "collection": "u3"})
         self.prove("publish", {**names, "collection": "u3"}, before=lambda: self.forget(names, "CASE", "revision"))
+
+    # Batches
+
+    def batch(self) -> tuple[str, dict[str, Any]]:
+        """Put the lists of a batch of one case into the bucket; return its id, and the case."""
+        case, batch = self.submission("invoices"), uuid.uuid4().hex[:16]
+        line = {"line": 1, "connection": "invoices", "reference": case["reference"], "fingerprint": "", "input": case}
+        lists: dict[str, Any] = {
+            "batch.json": {"batch_id": batch, "cases": 1},
+            "cases.jsonl": line,
+            "runs/1.jsonl": {"name": case["reference"], "input": case},
+        }
+        for name, value in lists.items():
+            key = f"batches/{batch}/{name}"
+            self._bench.client("s3").put_object(Bucket=self._outputs["bucket"], Key=key, Body=json.dumps(value))
+        return batch, case
+
+    def summarized(self) -> None:
+        """The end of a batch's run."""
+        batch, _ = self.batch()
+        self.prove("summarize", {"batch": batch, "run": 1})
 
     # What does not happen in each case
 

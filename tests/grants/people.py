@@ -62,6 +62,22 @@ class People(Stage):
         uploaded = self.submission("claims", folder="uploads")["documents"][0]["uri"]
         self._prove(lambda: self.run("submit", "claims", uploaded))
         self.run("submit", "claims", self._file(), "--wait")
+        self._prove(self._runs_a_batch)
+
+    def _runs_a_batch(self) -> None:
+        """Start a batch whose case waits for its vendor, change how many run at once, and stop it."""
+        file = Path(self._file())
+        lines = file.with_suffix(".jsonl")
+        lines.write_text(json.dumps({"connection": "claims", "reference": file.stem, "documents": [file.name]}))
+        self._sandbox("settings", seconds=3600)
+        try:
+            found = self.run("batch", str(lines))
+            arn, step_functions = found["execution_arn"], self._bench.client("stepfunctions")
+            until(lambda: step_functions.list_map_runs(executionArn=arn)["mapRuns"], 60, "the batch does not begin")
+            self.run("batch", "status", found["batch_id"], "--concurrency", "2")
+            self.run("batch", "stop", found["batch_id"])
+        finally:
+            self._sandbox("settings", seconds=0)
 
     def _shows_the_example(self) -> None:
         """Have the example's document put, which is there after the first time."""

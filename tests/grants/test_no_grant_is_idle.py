@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.grants.bench import MACHINE, Bench
+from tests.grants.bench import BATCHES, MACHINE, Bench
 from tests.grants.cases import Cases
 from tests.grants.roles import Grant, Role
 from tests.infra.service_actions import SERVICE_ACTIONS, TRACES
@@ -19,19 +19,26 @@ TAGGING = ("accept", "collect", "download", "fail", "publish", "reconcile", "upl
 UNASKED = {
     **{verb: TRACES | (TAGS if verb in TAGGING else set()) for verb in VERBS},
     MACHINE: SERVICE_ACTIONS,
+    BATCHES: {
+        *SERVICE_ACTIONS,
+        *("events:DescribeRule", "events:PutRule", "events:PutTargets"),
+        *("states:DescribeExecution", "states:StopExecution"),
+        *("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+    },
 }
 """What no case can miss here: the local AWS has neither X-Ray nor the delivery of a state machine's logs, and it asks
 for no permission of its own where an object is written with tags. It is granted as AWS's pages list it, which
-``tests/infra/test_grants.py`` and ``tests/infra/test_retention.py`` compare."""
+``tests/infra/test_grants.py`` and ``tests/infra/test_retention.py`` compare. What Step Functions itself calls to follow
+a nested execution and to write a Map Run's results in parts is not called there either."""
 
 
 def test_every_function_is_tried(bench: Bench) -> None:
-    """Each function that is deployed has a role on the bench, and the state machine has one."""
+    """Each function that is deployed has a role on the bench, and each state machine has one."""
     assert sorted(bench.functions) == VERBS
-    assert set(bench.roles) == {*VERBS, MACHINE}
+    assert set(bench.roles) == {*VERBS, MACHINE, BATCHES}
 
 
-@pytest.mark.parametrize("name", [*VERBS, MACHINE])
+@pytest.mark.parametrize("name", [*VERBS, MACHINE, BATCHES])
 def test_no_grant_is_idle(bench: Bench, name: str) -> None:
     """Every action on every resource that the deployed role grants was missed by a case once it was taken away."""
     granted = bench.roles[name].grants

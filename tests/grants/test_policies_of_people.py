@@ -50,7 +50,7 @@ class Cdk(Deployment):
 pytestmark = pytest.mark.timeout(1500)  # the first test of a role waits until everything was played
 LOCAL = {"up", "down", "sandbox"}
 """Commands of the local AWS alone."""
-USERS = {"outputs", "policy", "example", "submit", "status", "list", "export", "fetch"}
+USERS = {"outputs", "policy", "example", "submit", "batch", "status", "list", "export", "fetch"}
 UNASKED = {"s3:PutObjectTagging", "s3:GetObjectRetention", "lambda:GetAccountSettings"}
 """What no command can miss here: the local AWS asks for no permission of its own to write an object with tags, to see
 an object's lock, or an account's quotas."""

@@ -71,10 +71,18 @@ class Synthesized:
     @cached_property
     def definition(self) -> dict[str, Any]:
         """The state machine's definition, with ``{verb}`` in place of a function's ARN."""
-        definition: dict[str, Any] = json.loads(
-            self.text(self.one("AWS::StepFunctions::StateMachine")["DefinitionString"])
-        )
+        definition: dict[str, Any] = json.loads(self.text(self.machine["DefinitionString"]))
         return definition
+
+    @property
+    def machine(self) -> Properties:
+        """The state machine of cases."""
+        return self.machine_named(self.name)
+
+    def machine_named(self, name: str) -> Properties:
+        """Return a state machine by its name."""
+        machines = self.of_type("AWS::StepFunctions::StateMachine").values()
+        return next(each for each in machines if each["StateMachineName"] == name)
 
     def states(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         """Yield every state, also inside maps: its name, the state, and the states beside it."""

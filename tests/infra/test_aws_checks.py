@@ -31,8 +31,7 @@ def filled(stack: Synthesized) -> Filled:
 @pytest.fixture
 def definition(filled: Filled) -> dict[str, Any]:
     """Return the state machine's definition with a Region's ARNs."""
-    [properties] = filled.of_type("AWS::StepFunctions::StateMachine").values()
-    found: dict[str, Any] = json.loads(properties["DefinitionString"])
+    found: dict[str, Any] = json.loads(filled.machines()[0]["DefinitionString"])
     return found
 
 

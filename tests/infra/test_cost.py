@@ -28,7 +28,7 @@ def deployed(stack: Synthesized) -> Deployed:
 @pytest.fixture
 def definition(stack: Synthesized) -> dict[str, Any]:
     """Return the state machine's definition."""
-    [machine] = Filled(stack.template, stack.name, PLACES[0]).of_type("AWS::StepFunctions::StateMachine").values()
+    machine = Filled(stack.template, stack.name, PLACES[0]).machines()[0]
     found: dict[str, Any] = json.loads(machine["DefinitionString"])
     return found
 

@@ -29,6 +29,7 @@ PATTERNS = {
     "process": set(),
     "publish": {VENDOR, DOCUMENTS, ARTIFACTS, COLLECTING, *OUTCOME},
     "reconcile": {VENDOR, *OUTCOME, EXECUTIONS},  # an execution's name is its case's
+    "summarize": {"<Bucket>/batches/*"},
     "sweep": set(),
     "upload": {VENDOR, DOCUMENTS},
     "wait": set(),
@@ -72,12 +73,12 @@ def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
     assert len(roles) == len(set(roles))
     assert not stack.of_type("AWS::IAM::Policy")
     assert not stack.of_type("AWS::IAM::ManagedPolicy")
-    assert len(stack.of_type("AWS::IAM::Role")) == len(roles) + 1
+    assert len(stack.of_type("AWS::IAM::Role")) == len(roles) + 2
 
 
 def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> None:
     """The machine's role names the functions of its states; its other actions have no resources in IAM."""
-    role = stack.one("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"][0]
+    role = stack.machine["RoleArn"]["Fn::GetAtt"][0]
     calls, services = stack.role_statements(role)
     assert calls["Action"] == ["lambda:InvokeFunction"]
     assert {each.strip("{}") for each in calls["Resource"]} == {
@@ -167,3 +168,17 @@ def test_only_aws_services_may_call_functions(stack: Synthesized) -> None:
         ("events.amazonaws.com", "{sweep}"),
     }
     assert all("SourceArn" in each for each in permissions)
+
+
+def test_the_batch_machine_may_start_cases_and_not_stop_them(stack: Synthesized) -> None:
+    """A run that is stopped leaves the cases alone that are under way: the vendor has them, and bills them."""
+    machine = stack.machine_named("dossier-dev-batch")
+    statements = stack.role_statements(machine["RoleArn"]["Fn::GetAtt"][0])
+    may = {(action, each) for found in statements for action in found["Action"] for each in found["Resource"]}
+    own = EXECUTIONS.replace("dossier-dev:*", "dossier-dev-batch:*")
+    assert {each for action, each in may if action == "states:StopExecution"} == {own}
+    assert {each for action, each in may if action == "states:DescribeExecution"} == {own, EXECUTIONS}
+    started = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:dossier-dev"
+    assert {each for action, each in may if action == "states:StartExecution"} == {started, f"{started}-batch"}
+    assert {each for action, each in may if action.startswith("s3:")} == {"<Bucket>/batches/*"}
+    assert {each for action, each in may if action == "lambda:InvokeFunction"} == {"{summarize}"}

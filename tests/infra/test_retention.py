@@ -37,6 +37,7 @@ def test_each_kind_of_data_has_its_own_retention(other_stack: Synthesized) -> No
         rule = rules[kind]
         assert (rule["Status"], rule["Prefix"], rule["ExpirationInDays"]) == ("Enabled", "cases/", days)
         assert rule["TagFilters"] == [{"Key": "dossier", "Value": kind}]
+    assert (rules["batches"]["Prefix"], rules["batches"]["ExpirationInDays"]) == ("batches/", 93)
     assert (rules["evidence"]["Prefix"], rules["evidence"]["ExpirationInDays"]) == ("webhooks/", 500)
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 3}
     assert rules["replaced"]["ExpiredObjectDeleteMarker"] is True

@@ -176,7 +176,7 @@ def test_a_case_of_one_document_takes_ten_transitions(stack: Synthesized) -> Non
 
 def test_history_is_not_copied_into_logs(stack: Synthesized) -> None:
     """Only errors are logged, without data of cases; executions are traced."""
-    machine = stack.one("AWS::StepFunctions::StateMachine")
+    machine = stack.machine
     assert machine["LoggingConfiguration"]["Level"] == "ERROR"
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
     assert machine["TracingConfiguration"] == {"Enabled": True}

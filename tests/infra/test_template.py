@@ -19,7 +19,7 @@ from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, Synthesized
 
 VERBS = {
     "accept", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
-    "reconcile", "sweep", "upload", "wait", "wake", "webhook",
+    "reconcile", "summarize", "sweep", "upload", "wait", "wake", "webhook",
 }  # fmt: skip
 NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
 NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well

@@ -26,3 +26,15 @@ def test_dead_letters_are_moved_with_a_permission_on_their_queue(aws: Aws) -> No
 
     other = aws.function(CALLS, role=aws.role(*LOGS, ("sqs:StartMessageMoveTask", f"{arn}-2")))
     assert f"sqs:StartMessageMoveTask on resource: {arn} because" in aws.invoke(other, move)["errorMessage"]
+
+
+def test_a_map_run_is_described_with_a_permission_on_it(aws: Aws) -> None:
+    """The permission to describe a Map Run is one on the Map Run, by its machine and label."""
+    run = f"arn:aws:states:{REGION}:{ACCOUNT}:mapRun:{aws.name('machine')}/cases:0"
+    describe = {"service": "stepfunctions", "call": "describe_map_run", "given": {"mapRunArn": run}}
+
+    allowed = aws.function(CALLS, role=aws.role(*LOGS, ("states:DescribeMapRun", run.replace("cases:0", "*"))))
+    assert "not authorized" not in aws.invoke(allowed, describe)["errorMessage"]
+
+    other = aws.function(CALLS, role=aws.role(*LOGS, ("states:DescribeMapRun", f"{run}-2")))
+    assert f"states:DescribeMapRun on resource: {run} because" in aws.invoke(other, describe)["errorMessage"]

@@ -98,7 +98,8 @@ class Step:
         except ClientError as error:
             return error.response["Error"]["Code"]
         if isinstance(answer, Iterator):
-            return list(answer)
+            found = list(answer)  # many keys have no order
+            return sorted(found, key=lambda item: (item["pk"], item["sk"])) if self.name == "get_many" else found
         return answer.get("Attributes") if self.kind is None else answer
 
 
@@ -129,6 +130,7 @@ STEPS = st.one_of(
     _stores("add", **KEY_OF, name=st.just("x"), number=st.integers(1, 3), when=CONDITIONS),
     _stores("delete", **KEY_OF, when=WHEN),
     _stores("get", **KEY_OF),
+    _stores("get_many", keys=st.lists(st.tuples(KEYS, KEYS), unique=True, max_size=4)),
     _stores("query", pk=KEYS, prefix=KEYS | st.none()),
     _stores("index", pk=KEYS, since=KEYS | st.none(), newest=st.booleans()),
     _stores("index", pk=KEYS, until=KEYS | st.none(), newest=st.booleans()),

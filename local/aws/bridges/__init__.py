@@ -13,6 +13,7 @@ from local.aws.bridges import (
     limits,
     loopback_tls,
     missing_objects,
+    nested_executions,
     permission_resources,
     queue_pollers,
     retries,
@@ -39,6 +40,7 @@ _BRIDGES = (
     queue_pollers,
     missing_objects,
     executions,
+    nested_executions,
     retries,
     # Wraps _execute_task first: the bridges of role and limits read the current execution from it.
     task_timeouts,

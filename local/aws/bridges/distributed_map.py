@@ -4,7 +4,7 @@ AWS evaluates ``Items``, ``ItemReader``, ``ItemSelector``, ``ItemBatcher``, ``Re
 of a Distributed Map, and starts its children as the machine's role
 (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html). MiniStack treats their expressions as
 literal text, ignores ``Items``, ``ItemBatcher``, ``ResultWriter``, ``Output`` and ``Assign``, and checks no role. The
-bridge prepares the items before MiniStack runs the children, and shapes the result afterwards.
+bridge prepares the items, has ``map_runs`` run the children, and shapes the result afterwards.
 """
 
 import json
@@ -13,12 +13,11 @@ from typing import Any
 
 from local.aws.bridges import s3_tasks
 from local.aws.bridges.current_task import Task, task_of
+from local.aws.bridges.map_runs import MapRun
 from local.aws.bridges.state_machine_role import authorize
 from local.aws.pinned import replace, require, responses, stepfunctions
 
 _NUMBERS = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
-_PREPARED = ("Items", "ItemsPath", "ItemReader", "ItemSelector", "Parameters", "ItemBatcher")
-_SHAPED = ("ResultWriter", "Output", "Assign", "ResultSelector", "ResultPath", "OutputPath")
 _REPORTED = ("executionArn", "input", "inputDetails", "name", "output", "outputDetails", "startDate", "stateMachineArn",
              "status", "stopDate", "error", "cause")  # fmt: skip
 
@@ -31,7 +30,7 @@ def install() -> None:
 
 
 def _run(
-    original: Callable[..., Any],
+    _original: Callable[..., Any],
     state: dict[str, Any],
     raw_input: Any,
     effective: Any,
@@ -42,14 +41,13 @@ def _run(
     task = task_of(execution)
     authorize(task, "states:StartExecution", task.machine_arn)
     values = _Values(state, raw_input, effective, ctx)
-    inner = {name: value for name, value in state.items() if name not in _PREPARED + _SHAPED}
-    inner.update({name: values.evaluate(state[name]) for name in _NUMBERS if name in state})
+    inner = {**state, **{name: values.evaluate(state[name]) for name in _NUMBERS if name in state}}
     items = _batched(values, [values.selected(index, item) for index, item in enumerate(_items(values, task))])
-    earlier = set(stepfunctions._map_runs)
+    run, following = MapRun(inner, iterator, execution, ctx), stepfunctions._next_or_end(state)
     try:
-        result, following = original(inner, raw_input, items, iterator, execution, ctx)
+        result: Any = run.run(items)
     finally:
-        written = _write_results(values, task, earlier, execution)
+        written = _write_results(values, task, run.arn)
     result = written or result
     if values.jsonata:
         output = stepfunctions._apply_jsonata_output(state, raw_input, ctx, result=result, default=result)
@@ -129,17 +127,12 @@ def _batched(values: _Values, items: list[Any]) -> list[Any]:
     return batches
 
 
-def _write_results(values: _Values, task: Task, earlier: set[str], execution: dict[str, Any]) -> dict[str, Any] | None:
+def _write_results(values: _Values, task: Task, run_arn: str) -> dict[str, Any] | None:
     """Write the children's records to S3, as ``ResultWriter`` says; return the state's result, or None without one."""
     writer = values.field("ResultWriter")
-    runs = [
-        name
-        for name, run in stepfunctions._map_runs.items()
-        if name not in earlier and run["executionArn"] == execution["executionArn"]
-    ]
-    if writer is None or not runs:
+    if writer is None:
         return None
-    run_arn, bucket = runs[0], writer["Parameters"]["Bucket"]
+    bucket = writer["Parameters"]["Bucket"]
     prefix = writer["Parameters"].get("Prefix", "").strip("/")
     folder = f"{prefix}/{responses.new_uuid()}".lstrip("/")
     authorize(task, "s3:PutObject", f"arn:aws:s3:::{bucket}/{folder}/manifest.json")

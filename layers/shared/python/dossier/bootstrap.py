@@ -17,6 +17,7 @@ from dossier.steps.reconcile import Findings, reconcile
 from dossier.steps.wake import Waker
 from dossier.steps.work import Count, Desk, uncounted
 from dossier.stores import s3
+from dossier.stores.batches import MACHINE, Batches, BatchRuns
 from dossier.stores.cases import Cases
 from dossier.stores.events import Events
 from dossier.stores.evidence import EvidenceStore
@@ -116,6 +117,16 @@ class App:
     def executions(self) -> Executions:
         """The state machine."""
         return Executions(self._client("stepfunctions"), self.environment.state_machine_arn)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The batches in S3."""
+        return Batches(self.objects)
+
+    @cached_property
+    def batch_runs(self) -> BatchRuns:
+        """The state machine that runs batches."""
+        return BatchRuns(self._client("stepfunctions"), f"{self.environment.state_machine_arn}-{MACHINE}")
 
     @cached_property
     def events(self) -> Events:

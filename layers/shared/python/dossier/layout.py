@@ -11,6 +11,7 @@
                                   /result.json, manifest.json
                                   /revisions/<n>/result.json, manifest.json
     collecting/<connection>/<reference>/<id>/   artifacts and raw answers of a later collection, until it is published
+    batches/<id>/…                              the cases of a batch, its runs, and what became of them
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
     erasures/<id>.json                          certificates of erased cases
 """
@@ -22,6 +23,7 @@ UPLOADS = "uploads/"
 CASES = "cases/"
 COLLECTING = "collecting/"
 """Prefix of what a later collection of a case reads, until it is published."""
+BATCHES = "batches/"
 INBOX = "inbox/"
 """Prefix of drops: ``inbox/<connection>/…``."""
 INBOX_WAITING = "inbox-waiting/"

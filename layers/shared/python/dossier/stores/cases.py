@@ -328,6 +328,15 @@ class Cases:
         item = self._table.get(case_key(connection, reference), "CASE")
         return None if item is None else _record(item)
 
+    def records(self, names: Iterable[tuple[str, str]]) -> Iterator[CaseRecord]:
+        """Yield the records of these cases, given by connection and reference, that exist; in no order."""
+        for item in self._table.get_many((case_key(*each), "CASE") for each in names):
+            yield _record(item)
+
+    def draining_now(self) -> str | None:
+        """Return what ``draining`` does, for callers who may only read many items at once."""
+        return next((str(item["since"]) for item in self._table.get_many([_DRAIN])), None)
+
     def artifact(self, connection: str, reference: str, index: int, *, collection: str = "") -> ArtifactRecord | None:
         """Return one artifact of a collection by its index, or None."""
         item = self._table.get(case_key(connection, reference), _shelf(collection, index))

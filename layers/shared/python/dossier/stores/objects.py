@@ -44,6 +44,8 @@ _ARN_ERRORS: tuple[type[BotoCoreError], ...] = (
 )
 """Errors that botocore raises for an invalid bucket name or a foreign access point, without a request."""
 _NO_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName"})
+_THERE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+"""Errors of a conditional write: the object exists, or another writer is creating it."""
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 
@@ -209,6 +211,26 @@ class Objects:
         """Write a small object; return its version, or None if the bucket has no versions."""
         answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
         return answer.get("VersionId")
+
+    def write_new(self, key: str, data: bytes, content_type: str = "application/json") -> bool:
+        """Write a small object, unless one of that key exists; return whether it was written."""
+        try:
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _THERE:
+                return False
+            raise
+        return True
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        """Yield the lines of an object, without their ends; none if it does not exist."""
+        try:
+            body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return
+            raise
+        yield from body.iter_lines(CHUNK)
 
     def write_json(self, key: str, value: Any) -> str | None:
         """Write a value as indented JSON; return its version, or None if the bucket has no versions."""

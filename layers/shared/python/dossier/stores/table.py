@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
 INDEX = "by-connection"
 Item = dict[str, Any]
+MOST_AT_ONCE = 100
+"""Most items that one request reads (AWS: BatchGetItem)."""
+_SOON, _SELDOM = 0.05, 5.0
+"""First and longest pause, in seconds, before keys are asked for again that DynamoDB left out."""
 
 
 def case_key(connection: str, reference: str) -> str:
@@ -29,6 +35,23 @@ class Table:
     def get(self, pk: str, sk: str) -> Item | None:
         """Return an item, or None."""
         return self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[Item]:
+        """Yield the items of these keys that exist, in no order, 100 a request; eventually consistent.
+
+        DynamoDB leaves out what it has no capacity for, which is asked for again.
+        """
+        client: Any = self._table.meta.client  # its stubs know nothing of a resource's plain values
+        left = iter(keys)
+        while wanted := [{"pk": pk, "sk": sk} for pk, sk in islice(left, MOST_AT_ONCE)]:
+            pause = _SOON
+            while wanted:
+                answer = client.batch_get_item(RequestItems={self._table.name: {"Keys": wanted}})
+                yield from answer["Responses"].get(self._table.name, ())
+                wanted = answer["UnprocessedKeys"].get(self._table.name, {}).get("Keys", [])
+                if wanted:
+                    time.sleep(pause)
+                    pause = min(2 * pause, _SELDOM)
 
     def put(self, item: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
         """Write an item; return False if ``when`` did not hold."""

@@ -1,0 +1,78 @@
+"""What a batch would send, what it would cost, and how long it would take (``dossier batch --dry-run``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from cli.batch_lines import Bad, Checked
+from cli.output import Output
+from cli.text import counted, duration, size
+from dossier.settings import Connection
+
+FEWEST, MOST, UNKNOWN = 10, 1000, 40
+"""Least and most cases that are under way at once by default; and how many if no limits are known."""
+_SECONDS = 10
+"""Cases under way for each request a second: a case takes some four requests, and waits for the vendor most of the
+time, so this many keep a connection at its limit."""
+
+
+def at_once(connections: Collection[str], settings: Mapping[str, Connection]) -> int:
+    """Return how many cases of a batch are under way at once by default."""
+    known = {settings[name].limited_as: settings[name].limits for name in connections if name in settings}
+    if not known:
+        return UNKNOWN
+    return max(FEWEST, min(MOST, ceil(sum(_SECONDS * each.requests_per_second for each in known.values()))))
+
+
+def report(out: Output, settings: Mapping[str, Connection], good: Sequence[Checked], bad: Sequence[Bad]) -> None:
+    """Print what a batch would do."""
+    names = sorted({each.connection for each in good})
+    wrong = Counter(each.connection for each in bad)
+    each_one = {name: _of([each for each in good if each.connection == name], wrong[name]) for name in names}
+    seconds = least_seconds(good, settings)
+    total = _of(good, len(bad))
+    total.pop("bad")
+    document = {**total, "seconds": seconds, "connections": each_one, "bad": [each.as_json() for each in bad]}
+    out.document(document)
+    columns = ("CONNECTION", "CASES", "DOCUMENTS", "PAGES", "BYTES", "BAD LINES")
+    rows = [
+        (name, *(f"{each[what]:,}" for what in ("cases", "documents", "pages")), size(each["bytes"]), each["bad"])
+        for name, each in each_one.items()
+    ]
+    out.table(columns, rows)
+    if uncounted := total["documents_without_pages"]:
+        out.line(f"the pages of {counted(uncounted, 'document')} are not known (URLs, formats without fixed pages)")
+    if seconds is not None:
+        out.line(f"at the connections' limits this takes {duration(seconds)} at least, besides the vendors' own time")
+    for each in bad:
+        out.line(f"line {each.line}: {each.reason}")
+
+
+def _of(cases: Sequence[Checked], bad: int) -> dict[str, Any]:
+    return {
+        "cases": len(cases),
+        "documents": sum(each.documents for each in cases),
+        "pages": sum(each.pages for each in cases),
+        "documents_without_pages": sum(each.uncounted for each in cases),
+        "bytes": sum(each.size for each in cases),
+        "bad": bad,
+    }
+
+
+def least_seconds(cases: Sequence[Checked], settings: Mapping[str, Connection]) -> int | None:
+    """Return the seconds that the requests take at the limits; None if the limits of a connection are not known.
+
+    Accounts work side by side; the connections of one account share its limit.
+    """
+    requests: Counter[str] = Counter()
+    rates: dict[str, float] = {}
+    for each in cases:
+        connection = settings.get(each.connection)
+        if connection is None:
+            return None
+        requests[connection.limited_as] += each.requests
+        rates[connection.limited_as] = connection.limits.requests_per_second
+    return ceil(max((number / rates[account] for account, number in requests.items()), default=0))

@@ -1,0 +1,173 @@
+"""The file of a batch: JSONL or CSV, one case a line. A line that cannot be read is a problem of that line alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BufferedReader, RawIOBase, TextIOWrapper
+from pathlib import Path
+from typing import Any, cast
+
+from cli.errors import BadUsageError
+from dossier.stores.executions import INPUT_LIMIT
+from dossier.suggestions import closest
+
+STDIN = "-"
+COLUMNS = ("connection", "reference", "documents", "case_id", "deadline")
+"""Columns of a CSV file; besides, ``options.<name>`` is an option of the vendor's."""
+_ALSO = {"document": "documents", "file": "documents", "files": "documents", "uri": "documents", "uris": "documents"}
+OPTION = "options."
+SEPARATOR = "|"
+"""Between several documents in one cell: no URL contains it, and hardly any file name."""
+_DELIMITERS = (",", ";", "\t")
+_HEAD = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the file: its number, and what it says of a case, or why it cannot be read."""
+
+    number: int
+    data: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    texts: bool = False
+    """Whether options are texts that the vendor's declaration gives a type (CSV)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFile:
+    """A batch's file and the folder that its local documents are relative to."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def of(cls, given: str) -> BatchFile:
+        """Return the file, or standard input for ``-``.
+
+        Raises:
+            BadUsageError: there is no such file.
+
+        """
+        if given == STDIN:
+            return cls(STDIN, Path())
+        path = Path(given)
+        if not path.exists():
+            raise BadUsageError(f"there is no file {path}", fix="see `dossier batch --help`")
+        if path.is_dir():
+            raise BadUsageError(f"{path} is a folder: give a JSONL or CSV file with one case a line")
+        return cls(given, path.parent)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines that are not blank.
+
+        Raises:
+            BadUsageError: the file is CSV and its first line names no columns of a case.
+
+        """
+        with self._opened() as file:
+            head = file.peek(_HEAD)[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+            named = self.name.lower()
+            is_csv = named.endswith(".csv") or not (named.endswith((".jsonl", ".ndjson")) or head.startswith(b"{"))
+            yield from _csv(file) if is_csv else _jsonl(file)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedReader[Any]]:
+        if self.name == STDIN:
+            stdin = BufferedReader(cast("RawIOBase", sys.stdin.buffer))
+            try:
+                yield stdin
+            finally:
+                stdin.detach()
+            return
+        with Path(self.name).open("rb") as file:
+            yield file
+
+
+def _jsonl(file: Iterable[bytes]) -> Iterator[Line]:
+    for number, line in enumerate(file, 1):
+        raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not raw.strip():
+            continue
+        if len(raw) > INPUT_LIMIT:
+            yield Line(number, problem=f"the line has {len(raw):,} bytes: a case has at most {INPUT_LIMIT:,}")
+            continue
+        try:
+            data = json.loads(raw.decode(), object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            yield Line(number, problem=f"the line is not JSON: {error or 'it is nested too deeply'}")
+            continue
+        if isinstance(data, dict):
+            yield Line(number, data)
+        else:
+            yield Line(number, problem="the line is no JSON object: write a case as {…}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; JSON readers differ in which value they take of a key that is given twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)} is given twice")
+    return found
+
+
+def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
+    text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        header = text.readline()
+        delimiter = max(_DELIMITERS, key=header.count)
+        columns = [_column(each.strip()) for each in next(csv.reader([header], delimiter=delimiter), [])]
+        _check_columns(columns)
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        before = 1
+        while True:
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                yield Line(before + 1, problem=f"the line is not CSV: {error}")
+                before = 1 + rows.line_num
+                continue
+            if row is None:
+                return
+            number, before = before + 1, 1 + rows.line_num
+            if any(cell.strip() for cell in row):
+                yield _row(number, columns, row)
+    finally:
+        text.detach()
+
+
+def _column(given: str) -> str:
+    """Return a column's name; the letters' case matters only in an option's name."""
+    return given if given.startswith(OPTION) else _ALSO.get(given.lower(), given.lower())
+
+
+def _check_columns(columns: list[str]) -> None:
+    """Check the first line of a CSV file, without which no line of it means anything."""
+    wrong = [each for each in columns if each not in COLUMNS and not each.startswith(OPTION)]
+    if wrong:
+        near = closest(wrong[0], COLUMNS)
+        hint = f'did you mean "{near}"?' if near else f"use {', '.join(COLUMNS)}, {OPTION}<name>"
+        raise BadUsageError(f'line 1: unknown column "{wrong[0]}"', fix=hint)
+    twice = next((each for each in columns if columns.count(each) > 1), None)
+    if twice is not None:
+        raise BadUsageError(f'line 1: column "{twice}" is given twice')
+
+
+def _row(number: int, columns: list[str], row: list[str]) -> Line:
+    if len(row) > len(columns):
+        return Line(number, problem=f"the line has {len(row)} cells, and the file {len(columns)} columns: quote commas")
+    cells: Mapping[str, str] = {name: cell.strip() for name, cell in zip(columns, row, strict=False) if cell.strip()}
+    if any("\udc80" <= each <= "\udcff" for cell in cells.values() for each in cell):
+        return Line(number, problem="the line is not UTF-8: save the file as UTF-8")
+    data: dict[str, Any] = {name: cell for name, cell in cells.items() if name in COLUMNS}
+    if "documents" in data:
+        data["documents"] = [each.strip() for each in data["documents"].split(SEPARATOR) if each.strip()]
+    options = {name.removeprefix(OPTION): cell for name, cell in cells.items() if name.startswith(OPTION)}
+    if options:
+        data["options"] = options
+    return Line(number, data, texts=True)

@@ -1,0 +1,153 @@
+"""Follows a batch: how its cases stand, how far its run is, how long it still takes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.output import Output
+from cli.target import Target
+from cli.text import duration, local
+from dossier.models import iso, now
+from dossier.steps.batches import Tally, tally
+from dossier.stores.batches import Progress, folder
+
+_WINDOW = 60.0
+"""Seconds over which the speed of a run is measured."""
+_STATES = {"RUNNING": "running", "SUCCEEDED": "ended", "FAILED": "failed", "ABORTED": "stopped", "TIMED_OUT": "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A batch as it stands.
+
+    ``state`` is ``not started``, ``running``, ``ended``, ``stopped`` or ``failed``.
+    """
+
+    batch: str
+    bucket: str
+    state: str
+    tally: Tally
+    cases: int
+    run: int
+    execution_arn: str | None
+    why: str
+    """Why the run ended, if it did not end by itself."""
+    progress: Progress | None
+    seconds_left: int | None
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys of the lists in S3."""
+        return {f"{name}_key": f"{folder(self.batch)}{name}.jsonl" for name in ("results", "failures")}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints, without the bad lines."""
+        progress = self.progress
+        return {
+            "batch_id": self.batch,
+            "state": self.state,
+            "cases": self.cases,
+            **self.tally.as_json(),
+            "concurrency": progress.concurrency if progress and self.state == "running" else None,
+            "seconds_left": self.seconds_left,
+            "started_at": iso(progress.started_at) if progress else None,
+            "execution_arn": self.execution_arn,
+            "reason": self.why or None,
+            "bucket": self.bucket,
+            **self.keys,
+        }
+
+    def rows(self) -> Iterable[tuple[str, object]]:
+        """Return what a person reads."""
+        yield "batch", self.batch
+        yield "state", f"{self.state}: {self.why}" if self.why else self.state
+        yield "cases", f"{self.cases:,}"
+        for name, number in self.tally.as_json().items():
+            yield name.replace("_", " "), f"{number:,}" if number else ""
+        if self.state == "running" and self.progress:
+            yield "at once", self.progress.concurrency
+            yield "time left", "" if self.seconds_left is None else f"about {duration(self.seconds_left)}"
+        if self.state == "ended":
+            yield "results", f"s3://{self.bucket}/{self.keys['results_key']}"
+            yield "failures", f"s3://{self.bucket}/{self.keys['failures_key']}" if self.tally.counts["failed"] else ""
+        elif self.state == "running":
+            yield "follow it", f"dossier batch status {self.batch} --wait"
+        elif self.tally.counts["to_start"]:
+            yield "start the rest", f"dossier batch resume {self.batch}"
+
+
+def look(where: Target, batch: str) -> Outcome:
+    """Return how a batch stands, with one read of the table for a hundred cases."""
+    app = where.app
+    about = app.batches.describe(batch) or {}
+    latest = app.batches.latest_run(batch).run
+    found = app.batch_runs.find(batch, latest)
+    counts = tally(app.batches.cases(batch), cases=app.cases)
+    state = _STATES[found.status] if found else "not started"
+    if state == "not started" and not counts.counts["to_start"]:
+        state = "ended"  # every case was submitted before
+    progress = app.batch_runs.progress(batch, latest) if found else None
+    left = Speed().left(progress) if progress and state == "running" else None
+    why = " ".join(filter(None, (found.error, found.cause))) if found and state in {"failed", "stopped"} else ""
+    arn = app.batch_runs.arn_of(batch, latest) if found else None
+    return Outcome(batch, where.bucket, state, counts, int(about.get("cases", 0)), latest, arn, why, progress, left)
+
+
+@dataclass
+class Speed:
+    """How fast a run ends cases, by its last minute."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def left(self, progress: Progress) -> int | None:
+        """Return the seconds until the run ends; None if no case has ended yet."""
+        counts, elapsed = progress.counts, (now() - progress.started_at).total_seconds()
+        self.seen.append((elapsed, counts.ended))
+        while len(self.seen) > 2 and elapsed - self.seen[1][0] >= _WINDOW:
+            self.seen.popleft()
+        since, before = self.seen[0] if elapsed - self.seen[0][0] >= _WINDOW else (0.0, 0)
+        ended = counts.ended - before
+        if ended <= 0 or elapsed <= since:
+            return None
+        return round((counts.pending + counts.running) * (elapsed - since) / ended)
+
+
+def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
+    """Show the progress of a batch until its run ends; return False if it has not ended after ``seconds``.
+
+    Each look is two requests, however many cases there are.
+    """
+    started, last, speed = time.monotonic(), "", Speed()
+    runs, latest = where.app.batch_runs, where.app.batches.latest_run(batch).run
+    try:
+        while (found := runs.find(batch, latest)) is not None and found.status == "RUNNING":
+            progress = runs.progress(batch, latest)
+            if progress is not None:
+                line = _line(progress, speed.left(progress))
+                if line != last:
+                    out.progress(line)
+                    last = line
+            if time.monotonic() - started >= seconds:
+                return False
+            time.sleep(min(1 + (time.monotonic() - started) / 60, 10.0))
+    except KeyboardInterrupt:
+        out.progress(f"the batch continues: see `dossier batch status {batch}`")
+        raise
+    return True
+
+
+def _line(progress: Progress, left: int | None) -> str:
+    counts = progress.counts
+    parts = [f"{counts.ended:,} of {counts.total:,} ended"]
+    if counts.failed:
+        parts[0] += f" ({counts.failed:,} failed)"
+    parts.append(f"{counts.running:,} under way")
+    if counts.pending:
+        parts.append(f"{counts.pending:,} to start")
+    if left is not None:
+        parts.append(f"about {duration(left)} left")
+    return local(", ".join(parts))

@@ -1,0 +1,199 @@
+"""Batches: what of a batch is missing, its runs, and how its cases stand.
+
+The table decides what is missing: a case of the batch that has a record, whoever submitted it, is not started again,
+unless Accept rejected it before anything was sent. A run that was planned but not started (the command died in
+between) is started by the next command; two commands at once plan and start the same run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Literal
+
+from dossier.errors import InvalidCaseError
+from dossier.layout import result_key
+from dossier.models import CaseStatus, execution_name, iso, now
+from dossier.stores.batches import BatchCase, Batches, BatchRuns, folder
+from dossier.stores.cases import CaseRecord, Cases, conflict
+from dossier.stores.executions import Executions
+
+Standing = Literal["completed", "failed", "cancelled", "needs_attention", "under_way", "to_start"]
+STANDINGS: tuple[Standing, ...] = ("completed", "failed", "cancelled", "needs_attention", "under_way", "to_start")
+NAMES = 50
+"""Execution names that are tried for a case that was rejected: each rejection takes one for 90 days."""
+REMEMBERED = timedelta(days=80)
+"""How long a planned run without an execution is one that never started: AWS forgets executions after 90 days."""
+_PAGE = 1000
+"""Cases whose records are looked up together."""
+_STANDING: dict[CaseStatus, Standing] = {
+    CaseStatus.COMPLETED: "completed",
+    CaseStatus.COMPLETED_WITH_FAILURES: "completed",
+    CaseStatus.UPLOADED: "completed",
+    CaseStatus.FAILED: "failed",
+    CaseStatus.CANCELLED: "cancelled",
+    CaseStatus.NEEDS_ATTENTION: "needs_attention",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A case of a batch and its record, if it has one."""
+
+    case: BatchCase
+    record: CaseRecord | None
+
+    @property
+    def other(self) -> bool:
+        """Whether the reference belongs to a case with other content."""
+        return self.record is not None and not self.record.refused and self.record.fingerprint != self.case.fingerprint
+
+    @property
+    def missing(self) -> bool:
+        """Whether a run has to start it: nothing of it was ever sent to the vendor."""
+        return self.record is None or self.record.refused
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands."""
+        if self.record is None:
+            return "to_start"
+        if self.other:
+            return "failed"
+        return _STANDING.get(self.record.status, "under_way")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run, and whether this call started it (another command may have)."""
+
+    run: int
+    execution_arn: str
+    started: bool
+    cases: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the cases of a batch stand."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, int]:
+        """Return the number of each standing."""
+        return {name: self.counts[name] for name in STANDINGS}
+
+    @property
+    def open(self) -> int:
+        """Cases that have not ended."""
+        return self.counts["needs_attention"] + self.counts["under_way"] + self.counts["to_start"]
+
+
+def identity(cases: Iterable[str]) -> str:
+    """Return the id of a batch from the fingerprints of its cases: the same for the same cases, in any order."""
+    return hashlib.sha256("\n".join(sorted(cases)).encode()).hexdigest()[:16]
+
+
+def stands(batch: Iterable[BatchCase], *, cases: Cases) -> Iterator[Stand]:
+    """Yield the cases of a batch with their records, in order: one request reads a hundred records."""
+    left = iter(batch)
+    while page := list(islice(left, _PAGE)):
+        records = {(each.connection, each.reference): each for each in cases.records(each.names for each in page)}
+        for each in page:
+            yield Stand(each, records.get(each.names))
+
+
+def tally(batch: Iterable[BatchCase], *, cases: Cases) -> Tally:
+    """Count how the cases of a batch stand."""
+    found = Tally()
+    for each in stands(batch, cases=cases):
+        found.counts[each.standing] += 1
+    return found
+
+
+def begin(
+    batch: str,
+    missing: Sequence[Stand],
+    *,
+    concurrency: int,
+    batches: Batches,
+    runs: BatchRuns,
+    executions: Executions,
+) -> Begun | None:
+    """Start a run of the missing cases, unless a run is under way; return it, or None if there is nothing to start."""
+    latest = batches.latest_run(batch)
+    found = runs.find(batch, latest.run)
+    if found is not None and found.status == "RUNNING":
+        return Begun(latest.run, runs.arn_of(batch, latest.run), started=False)
+    if not missing:
+        return None
+    unstarted = latest.run > 0 and found is None and now() - latest.at < REMEMBERED
+    run = latest.run if unstarted else latest.run + 1
+    if not unstarted:
+        batches.plan(batch, run, (_item(each, executions) for each in missing))
+    return Begun(run, runs.start(batch, run, concurrency=concurrency), started=True, cases=len(missing))
+
+
+def _item(stand: Stand, executions: Executions) -> dict[str, Any]:
+    """Return what the Distributed Map gets for a case: its execution's name and input."""
+    return {"name": _name(stand, executions), "input": stand.case.input}
+
+
+def _name(stand: Stand, executions: Executions) -> str:
+    """Return the name of a case's execution: the next one, if Accept rejected the case before."""
+    case, rejected = stand.case, stand.record is not None and stand.record.refused
+    name = execution_name(*case.names, case.fingerprint)
+    for attempt in range(2, NAMES + 1):
+        if not rejected or executions.status(executions.arn_of(name)) in {None, "RUNNING"}:
+            break
+        name = execution_name(*case.names, case.fingerprint, attempt=attempt)
+    return name
+
+
+def summarize(batch: str, run: int, *, batches: Batches, cases: Cases) -> dict[str, Any]:
+    """Write the lists of a batch's results and failures to S3; return the summary.
+
+    Raises:
+        InvalidCaseError: there is no such batch.
+
+    """
+    about = batches.describe(batch)
+    if about is None:
+        raise InvalidCaseError(f"there is no batch {batch}")
+    found, failures = Tally(), list[dict[str, Any]]()
+
+    def results() -> Iterator[dict[str, Any]]:
+        for each in stands(batches.cases(batch), cases=cases):
+            found.counts[each.standing] += 1
+            if each.standing == "completed":
+                yield _result(each)
+            else:
+                failures.append(_failure(each))
+
+    batches.list_ends(batch, results(), failures)
+    keys = {f"{name}_key": f"{folder(batch)}{name}.jsonl" for name in ("results", "failures", "bad")}
+    summary = {"batch_id": batch, "run": run, "at": iso(now()), "cases": about["cases"], **found.as_json(), **keys}
+    batches.sum_up(batch, summary)
+    return summary
+
+
+def _result(stand: Stand) -> dict[str, Any]:
+    record = stand.record
+    names = {"line": stand.case.line, "connection": stand.case.connection, "reference": stand.case.reference}
+    status = record.status.value if record else None
+    return {**names, "status": status, "result_key": result_key(*stand.case.names)}
+
+
+def _failure(stand: Stand) -> dict[str, Any]:
+    record = stand.record
+    names = {"line": stand.case.line, "connection": stand.case.connection, "reference": stand.case.reference}
+    if record is None:
+        return {**names, "status": None, "error": None, "reason": "not started"}
+    if stand.other:
+        error = conflict(record)
+        return {**names, "status": "failed", "error": type(error).__name__, "reason": str(error)}
+    return {**names, "status": record.status.value, "error": record.error, "reason": record.reason}
