@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
 from dossier.layout import (
+    BATCHES,
     COLLECTING,
     DELIVERIES,
     DELIVERIES_REFUSED,
@@ -395,6 +396,7 @@ def _remains(plan: Plan, found: _Found, archive: Archive) -> Iterator[dict[str, 
     yield _left("the table", what, "they keep other cases from adopting them", until(seconds=SEEN_TTL))
     longest = max(LONGEST_DELAY, LEASE)
     yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))
+    yield _left(f"S3 {BATCHES}", "its line in a batch file, if it came in a batch", "it names other cases too", None)
     yield _left("EventBridge targets", "events with its name", "they went to systems of yours", None)
 
 
