@@ -35,7 +35,17 @@ def report(out: Output, settings: Mapping[str, Connection], good: Sequence[Check
     seconds = least_seconds(good, settings)
     total = _of(good, len(bad))
     total.pop("bad")
-    document = {**total, "seconds": seconds, "connections": each_one, "bad": [each.as_json() for each in bad]}
+    prices = [_usd(each_one[name], settings.get(name)) for name in names]
+    for name, price in zip(names, prices, strict=True):
+        each_one[name]["vendor_usd"] = price
+    usd = None if None in prices else round(sum(price or 0.0 for price in prices), 2)
+    document = {
+        **total,
+        "vendor_usd": usd,
+        "seconds": seconds,
+        "connections": each_one,
+        "bad": [each.as_json() for each in bad],
+    }
     out.document(document)
     columns = ("CONNECTION", "CASES", "DOCUMENTS", "PAGES", "BYTES", "BAD LINES")
     rows = [
@@ -45,6 +55,8 @@ def report(out: Output, settings: Mapping[str, Connection], good: Sequence[Check
     out.table(columns, rows)
     if uncounted := total["documents_without_pages"]:
         out.line(f"the pages of {counted(uncounted, 'document')} are not known (URLs, formats without fixed pages)")
+    if usd is not None:
+        out.line(f"the vendors bill about ${usd:,.2f} for it, by price_per_page of the connections")
     if seconds is not None:
         out.line(f"at the connections' limits this takes {duration(seconds)} at least, besides the vendors' own time")
     for each in bad:
@@ -60,6 +72,12 @@ def _of(cases: Sequence[Checked], bad: int) -> dict[str, Any]:
         "bytes": sum(each.size for each in cases),
         "bad": bad,
     }
+
+
+def _usd(counts: Mapping[str, Any], settings: Connection | None) -> float | None:
+    """Return what a connection's vendor bills, or None without a price; an unknown number of pages counts as one."""
+    price = settings.budget.price_per_page if settings else None
+    return None if price is None else round(price * (counts["pages"] + counts["documents_without_pages"]), 2)
 
 
 def least_seconds(cases: Sequence[Checked], settings: Mapping[str, Connection]) -> int | None:

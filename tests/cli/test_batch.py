@@ -12,6 +12,7 @@ from moto.stepfunctions.models import StepFunctionBackend
 from dossier.models import CaseStatus
 from tests.cli.batches import Runs, jsonl
 from tests.cli.conftest import DOCUMENTS, Dossier
+from tests.machine import ROOT
 
 PDF = (DOCUMENTS / "invoice.pdf").read_bytes()
 
@@ -371,12 +372,27 @@ def test_a_dry_run_says_what_would_be_sent(dossier: Dossier, runs: Runs, folder:
     assert (found["cases"], found["documents"], found["bytes"]) == (4, 5, 5 * len(PDF) + 10)
     assert found["pages"] == 5
     claims = {"cases": 1, "documents": 2, "pages": 2, "documents_without_pages": 0, "bytes": 2 * len(PDF) + 4, "bad": 1}
+    assert found["vendor_usd"] is None  # no connection has a price
+    claims["vendor_usd"] = None
     assert found["connections"]["claims"] == claims
     assert [each["line"] for each in found["bad"]] == [5]
     assert found["seconds"] >= 1
     assert dossier("batch", file, "--dry-run").exit_code == 0
     assert [*dossier.cloud.app.objects.list("")] == []
     assert dossier.executions() == []
+
+
+def test_a_dry_run_says_what_the_vendors_bill(dossier: Dossier, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages at the connection's price; without a price of each connection there is no total."""
+    shipped = (ROOT / "connections.toml").read_text()
+    priced = shipped.replace("[invoices]\n", "[invoices]\nbudget = { price_per_page = 0.25 }\n")
+    assert priced != shipped
+    (folder / "connections.toml").write_text(priced)
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(folder / "connections.toml"))
+    assert dossier.json("batch", three(folder), "--dry-run")["vendor_usd"] == 0.75
+    assert "the vendors bill about $0.75" in dossier("batch", three(folder), "--dry-run").stdout
+    found = dossier.json("batch", three(folder, {"connection": "claims", "documents": ["0.pdf"]}), "--dry-run")
+    assert (found["vendor_usd"], found["connections"]["invoices"]["vendor_usd"]) == (None, 0.75)
 
 
 @pytest.mark.parametrize(
