@@ -193,7 +193,7 @@ class Checks:
         if not isinstance(documents, list | tuple):
             raise InvalidCaseError("documents: write a list of paths or addresses")
         options = data.get("options") if isinstance(data.get("options"), dict) else {}
-        most = Takes.by(vendors.vendor(settings.vendor), settings).most if settings else None
+        most = Takes.by(vendors.vendor(settings), settings).most if settings else None
         for number, each in enumerate(documents):
             given = {"uri": each} if isinstance(each, str) else dict(each) if isinstance(each, dict) else {}
             uri = given.pop("uri", given.pop("path", None)) if given else None
@@ -228,20 +228,20 @@ class Checks:
                 raise InvalidCaseError(together(problems))
             return fingerprint(case, contents), 0
         check_sources(case, bucket=self._where.bucket, connection=settings)
-        vendor = vendors.vendor(settings.vendor)
+        vendor = vendors.vendor(settings)
         found = judge(case, [each.facts for each in sources], connection=settings, vendor=vendor, problems=problems)
         return found.fingerprint, _requests(found.view, settings)
 
 
 def _typed(options: Mapping[str, str], settings: Connection | None) -> dict[str, OptionValue]:
     """Return a CSV file's options with the types that the vendor declares."""
-    declared = vendors.options(settings) if settings else ()
+    declared = vendors.vendor(settings).options() if settings else ()
     return {name: parse(declared, name, text) for name, text in options.items()}
 
 
 def _requests(view: CaseView, settings: Connection) -> int:
     """Return the requests that a case takes at least: open it, upload, one poll of each document, process, collect."""
-    vendor = vendors.vendor(settings.vendor)
+    vendor = vendors.vendor(settings)
     uploads = len(vendor.batches(view)) if view.documents else 0
     opens = vendor.opens_case and view.case_id is None
     polls = len(view.documents) if vendor.phases[0] == "documents" else 1

@@ -50,19 +50,19 @@ def collect(
 
 def _since(where: Target, settings: Connection, since: str) -> list[str]:
     """Return the ids that the account's list dates since then and that belong to no case here."""
-    vendor = vendors.vendor(settings.vendor)
+    vendor = vendors.vendor(settings)
     if not vendor.lists:
         raise BadUsageError(f"{settings.vendor} has no list of cases: give ids")
     intents, asked = where.app.intents, moment_of(since)
     # An id is recorded after it was created: ids recorded shortly before show how far off the vendor's clock is.
-    flow = vendor.created(settings, asked, intents.recorded(settings.name, asked - SETTLED))
-    created = where.app.transport.run(flow, vendor=vendor, connection=settings)
+    flow = vendor.created(asked, intents.recorded(settings.name, asked - SETTLED))
+    created = where.app.transport.run(flow, vendor=vendor)
     return [name for name, at in created.items() if at >= asked and intents.owner(settings.name, name) is None]
 
 
 def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[str, list[str]]:
     """Return the documents of each id at a vendor without cases; no documents at a vendor with cases."""
-    if "results" in vendors.vendor(settings.vendor).phases:
+    if "results" in vendors.vendor(settings).phases:
         return {each: [] for each in ids}
     found = _jobs(where, settings) if ids else {}
     return {each: found.get(each, [each]) for each in ids}
@@ -74,7 +74,7 @@ def _jobs(where: Target, settings: Connection) -> Mapping[str, list[str]]:
     if listed is None:
         return {}
     try:
-        return where.app.transport.run(listed(settings), vendor=vendors.vendor(settings.vendor), connection=settings)
+        return where.app.transport.run(listed(settings), vendor=vendors.vendor(settings))
     except (VendorRejectedError, MalformedAnswerError):
         return {}
     except StrayAnswerError as error:

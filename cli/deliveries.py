@@ -143,7 +143,7 @@ def _why(found: dict[str, Any]) -> str:
 
 def _about(settings: Connection | None, body: bytes) -> dict[str, Any]:
     """Return the event and the ids that the delivery names; nothing where its vendor is unknown."""
-    hint = vendors.vendor(settings.vendor).read_hint(body) if settings else None
+    hint = vendors.vendor(settings).read_hint(body) if settings else None
     return {
         "event": hint.event if hint else None,
         "case_ids": list(hint.case_ids) if hint else [],

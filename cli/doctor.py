@@ -224,9 +224,9 @@ def _secret(where: Target, name: str, settings: Connection | None) -> Check:
 
 def _vendor(where: Target, settings: Connection) -> Check:
     """Send the vendor a request that changes nothing."""
-    vendor, check = vendors.vendor(settings.vendor), f"{settings.name} vendor"
+    vendor, check = vendors.vendor(settings), f"{settings.name} vendor"
     try:
-        seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
+        seen = where.app.transport.run(vendor.check(), vendor=vendor)
     except Exception as error:  # noqa: BLE001 -- doctor reports any error
         return Check(check, "failed", explain(error).line, _advice(error, settings.name))
     return Check(check, "ok", seen)
@@ -299,7 +299,7 @@ def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
     check, store, reader = (
         f"{name} deliveries",
         where.app.evidence,
-        vendors.vendor(settings.vendor) if settings else None,
+        vendors.vendor(settings) if settings else None,
     )
     refused: list[Evidence] = []
     for key in islice(store.list(name, since=now() - RECENT), MOST_DELIVERIES):

@@ -34,7 +34,7 @@ def example(out: Output, where: Target, connection: str) -> None:
         where.app.objects.write(key, page("Dossier: an example."), "application/pdf")
         out.progress(f"uploaded a one-page document to s3://{where.bucket}/{key}")
     settings = settings_of(where).get(connection)
-    declared = vendors.options(settings) if settings else ()
+    declared = vendors.vendor(settings).options() if settings else ()
     options: dict[str, OptionValue] = {_TITLE: "Example"} if any(each.name == _TITLE for each in declared) else {}
     case = _case(where, connection, key, options, now())
     ways = _ways(where, connection, case)

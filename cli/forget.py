@@ -74,7 +74,7 @@ def archive_of(where: Target) -> Archive:
 
 
 def _hint_of(vendor: str, body: bytes) -> Hint | None:
-    return vendors.vendor(vendor).read_hint(body) if vendor in vendors.names() else None
+    return vendors.adapter(vendor).read_hint(body) if vendor in vendors.names() else None
 
 
 def _connection(where: Target, reference: str, connection: str | None) -> str:

@@ -33,7 +33,7 @@ def invoice(out: Output, where: Target, connection: str, *, month: str, as_csv: 
     strangers: list[Unexplained] = []
     unread: str | None = f"[{name}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS"
     if settings is not None:
-        vendor = vendors.vendor(settings.vendor)
+        vendor = vendors.vendor(settings)
         strangers, unread = unexplained(
             settings, begin, end, vendor=vendor, intents=app.intents, transport=app.transport
         )

@@ -111,10 +111,10 @@ def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: 
                 f"the key is not checked: [{connection}] is not in {settings_file(where)} (DOSSIER_CONNECTIONS)"
             )
         return {}
-    vendor = vendors.vendor(settings.vendor)
+    vendor = vendors.vendor(settings)
     try:
         where.app.secrets.api_key(connection, fresh=True)
-        seen = where.app.transport.run(vendor.check(settings), vendor=vendor, connection=settings)
+        seen = where.app.transport.run(vendor.check(), vendor=vendor)
     except (UnauthorizedError, ConfigurationError) as error:
         out.progress(
             f"warning: {error}; the key is stored nevertheless: compare it with the vendor's, and set it again"

@@ -88,14 +88,14 @@ def submit(
     """
     where.require(connection)
     settings = settings_of(where).get(connection)
-    declared = vendors.options(settings) if settings else ()
+    declared = vendors.vendor(settings).options() if settings else ()
     if [*options] == ["help"]:
         _list_options(out, connection, declared)
         return
     progress = Progress()
     try:
         parsed = _options(options, declared)
-        most = Takes.by(vendors.vendor(settings.vendor), settings).most if settings else None
+        most = Takes.by(vendors.vendor(settings), settings).most if settings else None
         sources = [
             referred(where, each, parsed, most) if is_uri(each) else read_file(Path(each), most) for each in files
         ]
@@ -167,7 +167,7 @@ def _judged(
         if settings is not None:
             check_sources(case, bucket=where.bucket, connection=settings)
             facts = [each.facts for each in sources]
-            vendor = vendors.vendor(settings.vendor)
+            vendor = vendors.vendor(settings)
             return judge(case, facts, connection=settings, vendor=vendor, problems=problems).view.documents
         if problems:
             raise InvalidCaseError(together(problems), problems=problems)

@@ -91,8 +91,8 @@ def _show(out: Output, answer: Answer) -> None:
 
 
 def _run(where: Target, settings: Connection, operation: Operation, given: Values) -> Answer | File:
-    vendor = vendors.vendor(settings.vendor)
-    return where.app.transport.run(operation.flow(settings, given), vendor=vendor, connection=settings)
+    vendor = vendors.vendor(settings)
+    return where.app.transport.run(operation.flow(settings, given), vendor=vendor)
 
 
 def _place(given: Path, file: File) -> Path:
@@ -135,7 +135,7 @@ def _list(out: Output, settings: Connection, known: Sequence[Operation]) -> None
         for argument in _arguments(each):
             choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
             out.line(f"    {_written(argument):<14} {argument.says}{choices}")
-    declared = vendors.options(settings)
+    declared = vendors.vendor(settings).options()
     if declared:
         out.line()
         out.line(f"options of a case: dossier submit {settings.name} FILE --option NAME=VALUE")

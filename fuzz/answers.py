@@ -52,7 +52,7 @@ OPERATIONS: dict[str, Callable[[Vendor, CaseView], Flow[Any]]] = {
     "artifacts": lambda vendor, view: vendor.artifacts(view),
     "locate": lambda vendor, view: vendor.locate(view, Artifact("a.pdf", "/api/partner/v1/cases/c1")),
     "finish": lambda vendor, view: vendor.finish(view),
-    "check": lambda vendor, view: vendor.check(view.connection),
+    "check": lambda vendor, _: vendor.check(),
 }
 FLOWS = [(vendor, operation) for vendor in SETTINGS for operation in OPERATIONS]
 
@@ -67,7 +67,7 @@ def replies(data: bytes) -> None:
     vendor, operation = FLOWS[data[0] % len(FLOWS)]
     answers = [Reply(STATUSES[each[0] % len(STATUSES)], each[1:]) for each in data[1:].split(END) if each]
     try:
-        value = _drive(OPERATIONS[operation](vendors.vendor(vendor), VIEWS[vendor]), answers)
+        value = _drive(OPERATIONS[operation](vendors.vendor(VIEWS[vendor].connection), VIEWS[vendor]), answers)
     except DossierError as error:
         check_vendors_error(error)
         return
@@ -97,7 +97,8 @@ def results(data: bytes) -> None:
     if not data:
         return
     name = list(SETTINGS)[data[0] % len(SETTINGS)]
-    vendor, view = vendors.vendor(name), VIEWS[name]
+    view = VIEWS[name]
+    vendor = vendors.vendor(view.connection)
     kept = dict(zip(KEPT, data[1:].split(END), strict=False))
     result = vendor.read_result(view, kept)
     json.dumps(result.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()

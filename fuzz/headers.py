@@ -26,7 +26,7 @@ NAMES = (
 )
 ANSWERED = (200, 206, 302, 400, 413, 429, 502, 503)
 KEY = "key-of-the-fuzzer"
-VENDOR = cast("Vendor", SimpleNamespace(headers=lambda _connection, key: {"x-api-key": key}))
+VENDOR = cast("Vendor", SimpleNamespace(connection=STORAGE, headers=lambda key: {"x-api-key": key}))
 
 
 class Turns:
@@ -85,7 +85,7 @@ def _api(transport: Transport, unsafe: bool) -> None:
         return replies.read(request, reply)
 
     try:
-        transport.run(flow(), vendor=VENDOR, connection=STORAGE)
+        transport.run(flow(), vendor=VENDOR)
     except DossierError as error:
         check_vendors_error(error)
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from dossier import layout
 from dossier.settings import Connection
 from dossier.steps.sources import OWN
-from dossier.vendors import vendor
+from dossier.vendors import adapter
 from infra.bucket import ArtifactBucket
 from infra.function import Function, Grant
 from infra.inbox import DROP_TIMEOUT, Inbox
@@ -339,20 +339,20 @@ class Functions(Construct):
 
 
 def _opens(connection: Connection) -> bool:
-    return vendor(connection.vendor).opens_case
+    return adapter(connection.vendor).opens_case
 
 
 def _assesses(connection: Connection) -> bool:
-    return len(vendor(connection.vendor).phases) > 1
+    return len(adapter(connection.vendor).phases) > 1
 
 
 def _lists(connection: Connection) -> bool:
-    return vendor(connection.vendor).lists
+    return adapter(connection.vendor).lists
 
 
 def _gets_strangers(connection: Connection) -> bool:
     """Return whether deliveries may be about cases that Dossier did not submit, which `wake` looks up in the list."""
-    return _has_webhook(connection) and _lists(connection) and vendor(connection.vendor).phases[0] == "results"
+    return _has_webhook(connection) and _lists(connection) and adapter(connection.vendor).phases[0] == "results"
 
 
 def _has_webhook(connection: Connection) -> bool:

@@ -82,7 +82,7 @@ def _theirs(deployment: Deployment, connection: str, source: str) -> Iterable[st
         served = deployment.sandbox.get("/_sandbox/artifacts").json()["artifacts"]
         return {each["sha256"] for each in served}
     settings = load_toml(ROOT / "connections.toml")[connection]
-    headers = adapter(settings.vendor).headers(settings, accounts.load().keys()[settings.vendor])
+    headers = adapter(settings).headers(accounts.load().keys()[settings.vendor])
     path = f"/{settings.vendor}{API[connection].format(source)}"
     answer = deployment.sandbox.get(path, headers=dict(headers))
     assert answer.status_code == 200, (source, answer.text)

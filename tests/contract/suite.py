@@ -192,8 +192,8 @@ class Suite:
 
     @property
     def vendor(self) -> Vendor:
-        """The adapter."""
-        return vendors.vendor(self.name)
+        """The adapter of the suite's connection."""
+        return vendors.vendor(self.connection())
 
     def connection(self, changes: Mapping[str, Any] | None = None) -> Connection:
         """Return the suite's connection with some settings changed."""
@@ -243,7 +243,7 @@ class Suite:
         case = case or self.case(exchange)
         batch = exchange.batch if exchange.batch is not None else tuple(each.index for each in case.documents)
         intent = exchange.intent.intent()
-        method = getattr(self.vendor, exchange.call)
+        method = getattr(vendors.vendor(case.connection), exchange.call)
         if exchange.call == "read_result":
             kept = {name: self.body(file) for name, file in exchange.raw.items()}
             return method(case, kept if raw is None else raw)
@@ -251,7 +251,7 @@ class Suite:
             assert exchange.body is not None or body is not None, "read_hint needs a body"
             return method(self.body(exchange.body or "") if body is None else body)
         if exchange.call == "headers":
-            return method(case.connection, self.recordings.api_key if exchange.api_key is None else exchange.api_key)
+            return method(self.recordings.api_key if exchange.api_key is None else exchange.api_key)
         cases = [self.case(exchange, each) for each in exchange.cases] if exchange.cases else [case]
         arguments: dict[str, tuple[Any, ...]] = {
             "find_opened": (case, intent),
@@ -260,9 +260,9 @@ class Suite:
             "find_uploaded": (case, batch, intent),
             "poll_documents": (case, exchange.pending),
             "poll_results": (cases,),
-            "listed": (case.connection,),
-            "created": (case.connection, intent.at, intent.recorded),
-            "check": (case.connection,),
+            "listed": (),
+            "created": (intent.at, intent.recorded),
+            "check": (),
         }
         if exchange.call == "locate":
             assert exchange.artifact is not None, "locate needs an artifact"
@@ -581,12 +581,11 @@ def records_every_call(suite: Suite) -> None:
 
 def refuses_unusable_keys(suite: Suite) -> None:
     """The key is one header's value; one that is empty, or that no header can carry, is a configuration error."""
-    connection = suite.connection()
-    headers = suite.vendor.headers(connection, suite.recordings.api_key)
+    headers = suite.vendor.headers(suite.recordings.api_key)
     assert [each for each in headers.values() if suite.recordings.api_key in each] == [suite.recordings.api_key]
     for wrong in ("", " ", "key\r\nx-other: 1", "ключ"):
         try:
-            suite.vendor.headers(connection, wrong)
+            suite.vendor.headers(wrong)
         except errors.ConfigurationError as error:
             assert wrong.strip() == "" or wrong not in str(error), "an error never shows a key"
         else:

@@ -23,11 +23,11 @@ from dossier.http import Flow, Reply, Request
 from dossier.models import first_problem
 from dossier.ports import CaseView, Found, Intent, Seen, Uploaded, never
 from dossier.stamps import Stamp
-from dossier.vendors.docsumo import VENDOR, flows, replies, requests
-from dossier.vendors.docsumo.adapter import CANDIDATES
+from dossier.vendors.docsumo import answers, flows, requests
+from dossier.vendors.docsumo.adapter import CANDIDATES, Docsumo
+from dossier.vendors.docsumo.answers import KNOWN
 from dossier.vendors.docsumo.flows import MOST_PAGES
 from dossier.vendors.docsumo.hints import DEEPEST, MOST_IDS
-from dossier.vendors.docsumo.replies import KNOWN
 from dossier.vendors.docsumo.requests import SortBy
 from dossier.vendors.docsumo.settings import After, DocsumoConnection
 from tests.contract.connections import connection
@@ -36,6 +36,7 @@ from tests.flows import document, drive, recorded, reply
 CASE_ID = "case__06c93accde6d445286518079268d45a3"
 AT = datetime(2026, 5, 20, 10, 15, tzinfo=UTC)
 GET = Request("GET", "/")
+VENDOR = Docsumo(connection())
 
 
 @dataclass
@@ -98,7 +99,7 @@ def ids(cases: list[dict[str, Any]]) -> list[str]:
 
 def test_example_of_an_upload() -> None:
     """Guide 1.A: the sample response gives the case and both documents."""
-    answer = replies.upload_answer(GET, recorded("docsumo", "upload"))
+    answer = answers.upload_answer(GET, recorded("docsumo", "upload"))
     assert answer.case_id == CASE_ID
     assert [(each.doc_id, each.name, each.status, each.error) for each in answer.documents or ()] == [
         ("doc__71a76c8c", "invoice_1.pdf", "uploaded", None),
@@ -108,7 +109,7 @@ def test_example_of_an_upload() -> None:
 
 def test_example_of_a_list() -> None:
     """Guide 1.B: the sample response gives the case with its name, stage, status and times, and the total."""
-    page = replies.page(GET, recorded("docsumo", "list"))
+    page = answers.page(GET, recorded("docsumo", "list"))
     (entry,) = page.entries
     assert (page.size, page.total) == (1, 142)
     assert (entry.case_id, entry.name, entry.stage_id, entry.status) == (
@@ -120,7 +121,7 @@ def test_example_of_a_list() -> None:
 
 def test_example_of_an_append() -> None:
     """Guide 1.C: the sample response gives the case and the added document."""
-    answer = replies.upload_answer(GET, recorded("docsumo", "append"))
+    answer = answers.upload_answer(GET, recorded("docsumo", "append"))
     assert answer.case_id == CASE_ID
     assert [(each.doc_id, each.name) for each in answer.documents or ()] == [
         ("doc__bf38c21a", "additional_document.pdf")
@@ -149,7 +150,7 @@ def test_example_of_a_file_search() -> None:
 
 def test_example_of_a_download_url() -> None:
     """Guide 2, step 2: the URL keeps its two slashes."""
-    url = replies.download_url(GET, recorded("docsumo", "url"))
+    url = answers.download_url(GET, recorded("docsumo", "url"))
     assert url.endswith("/case__06c93accde6d445286518079268d45a3/artifacts//d5dddf43_email.pdf")
     assert url in recorded("docsumo", "url").body.decode()
 

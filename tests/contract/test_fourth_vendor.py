@@ -15,7 +15,6 @@ from dossier.http import Effect, Flow, Request
 from dossier.ports import CaseView, Hint, Progress, Uploaded, Vendor
 from dossier.replies import read_object
 from dossier.result import Result
-from dossier.settings import Connection
 from tests.contract.fourth.vendors.toy import Toy
 from tests.contract.suite import VENDOR_CHECKS, Suite, checks, load
 
@@ -145,19 +144,19 @@ class NeverEnds(Toy):
 class CountsKeys(Toy):
     """Depends on an answer's size."""
 
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """Say how long the answer is."""
         reply = yield Request("GET", "/v1/me")
-        yield from super().check(connection)
+        yield from super().check()
         return str(len(reply.body))
 
 
 class KeepsTheUnkept(Toy):
     """Stores an answer in a function that may not write to S3."""
 
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """Ask as usual, and keep what comes."""
-        flow = super().check(connection)
+        flow = super().check()
         reply = yield replace(next(flow), keep="me")
         try:
             flow.send(reply)
@@ -176,7 +175,7 @@ class TakesAnyOption(Toy):
 class TakesAnyKey(Toy):
     """Sends any key."""
 
-    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+    def headers(self, api_key: str) -> Mapping[str, str]:
         """Take everything."""
         return {"x-toy-key": api_key}
 
@@ -210,11 +209,11 @@ class GivesTheTime(Toy):
 
     calls = 0
 
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """Count the calls."""
-        self.calls += 1
-        yield from super().check(connection)
-        return f"call {self.calls}"
+        GivesTheTime.calls += 1
+        yield from super().check()
+        return f"call {GivesTheTime.calls}"
 
 
 class IsNamedOtherwise(Toy):
@@ -226,27 +225,27 @@ class IsNamedOtherwise(Toy):
 @pytest.mark.parametrize(
     ("vendor", "seen_by"),
     [
-        (Renames(), {"sends_names_as_they_are", "as_recorded"}),
-        (CallsUploadsSafe(), {"well_formed_requests"}),
-        (PutsKeyInQuery(), {"well_formed_requests"}),
-        (TrustsAnswers(), {"documented_errors", "stray_statuses", "unreadable_answers", "changed_answers"}),
-        (IsSilent(), {"changed_answers"}),
-        (EndsOnAnyStatus(), {"unknown_statuses"}),
-        (NeverEnds(), {"unknown_statuses", "changed_answers"}),
-        (CountsKeys(), {"as_recorded", "extra_keys"}),
-        (KeepsTheUnkept(), {"well_formed_requests"}),
-        (TakesAnyOption(), {"knows_its_options"}),
-        (TakesAnyKey(), {"refuses_unusable_keys"}),
-        (ForgetsDocuments(), {"uploads_each_document_once"}),
-        (RaisesOnDeliveries(), {"hostile_deliveries", "reads_any_delivery"}),
-        (RaisesOnResults(), {"kept_answers"}),
-        (GivesTheTime(), {"as_recorded"}),
-        (IsNamedOtherwise(), {"declares_itself"}),
+        (Renames, {"sends_names_as_they_are", "as_recorded"}),
+        (CallsUploadsSafe, {"well_formed_requests"}),
+        (PutsKeyInQuery, {"well_formed_requests"}),
+        (TrustsAnswers, {"documented_errors", "stray_statuses", "unreadable_answers", "changed_answers"}),
+        (IsSilent, {"changed_answers"}),
+        (EndsOnAnyStatus, {"unknown_statuses"}),
+        (NeverEnds, {"unknown_statuses", "changed_answers"}),
+        (CountsKeys, {"as_recorded", "extra_keys"}),
+        (KeepsTheUnkept, {"well_formed_requests"}),
+        (TakesAnyOption, {"knows_its_options"}),
+        (TakesAnyKey, {"refuses_unusable_keys"}),
+        (ForgetsDocuments, {"uploads_each_document_once"}),
+        (RaisesOnDeliveries, {"hostile_deliveries", "reads_any_delivery"}),
+        (RaisesOnResults, {"kept_answers"}),
+        (GivesTheTime, {"as_recorded"}),
+        (IsNamedOtherwise, {"declares_itself"}),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Toy) else "",
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_the_suite_detects_a_broken_vendor(
-    toy: Suite, monkeypatch: pytest.MonkeyPatch, vendor: Vendor, seen_by: set[str]
+    toy: Suite, monkeypatch: pytest.MonkeyPatch, vendor: type[Vendor], seen_by: set[str]
 ) -> None:
     """Each way to break the contract fails the checks that are there for it."""
     assert toy.vendor.name == "toy"

@@ -26,6 +26,7 @@ from dossier.vendors.docsumo.settings import Fields
 from local.sandbox import shapes
 from local.sandbox.shapes import ArrayShape, ConfidenceShape, MarkdownShape, WebhookForm, WebhookShape
 from tests.conftest import Cloud
+from tests.contract.connections import adapter
 from tests.contract.suite import load
 from tests.machine import World, samples
 
@@ -78,7 +79,7 @@ def test_the_setting_decides_the_form_of_a_list_in_a_query(cloud: Cloud, setting
     connection: Any = world.connection("claims").model_copy(update={"array_parameters": setting})
     flow = flows.list_page(connection, stage_id=["stage__intake", "stage__review"])
     try:
-        found = world.transport.run(flow, vendor=vendors.vendor("docsumo"), connection=connection).entries
+        found = world.transport.run(flow, vendor=vendors.vendor(connection)).entries
     except VendorRejectedError:
         found = ()
     assert ([each.case_id for each in found] == made) is (setting == shape)
@@ -91,7 +92,7 @@ RELAYED = Settings(scheme="hmac-sha256-hex", header="X-Signature")
 
 def _delivered(vendor: str, shape: str, *, id_: str) -> str:
     """Return a delivery about a case, or a document where the vendor has no cases, in a shape of the sandbox."""
-    kind = "case" if "results" in vendors.vendor(vendor).phases else "document"
+    kind = "case" if "results" in vendors.adapter(vendor).phases else "document"
     body: dict[str, Any] = {"event": f"{kind}_changed", f"{kind}_id": id_}
     if kind == "case":
         body["documents"] = [{"doc_id": "doc__1"}]
@@ -103,7 +104,7 @@ def _delivered(vendor: str, shape: str, *, id_: str) -> str:
 def test_each_form_of_a_payload_is_understood(vendor: str, shape: str) -> None:
     """Whatever a delivery looks like, its vendor's folder finds the id in it; what names nothing is not understood."""
     id_ = "42" if shape == "number" else "x__1"
-    hint = vendors.vendor(vendor).read_hint(_delivered(vendor, shape, id_=id_).encode())
+    hint = adapter(vendor).read_hint(_delivered(vendor, shape, id_=id_).encode())
     if shape == "unknown":
         assert hint is None
         return
@@ -168,7 +169,7 @@ def test_each_form_of_a_delivery_is_proven_stored_and_understood(vendor: str, fo
     sent, headers = shapes.posted(_delivered(vendor, shape, id_="x__1"), form, proof)
     assert webhook.answer(_arrived(sent, headers)) == (200, "accepted")
     ((body, kept),) = door.kept
-    hint = vendors.vendor(vendor).read_hint(content(body, kept))
+    hint = adapter(vendor).read_hint(content(body, kept))
     assert hint is not None
     assert "x__1" in (*hint.case_ids, *hint.document_ids)
     if rule.scheme == "hmac-sha256-hex":
@@ -185,7 +186,7 @@ def test_ids_of_digits_are_ids(cloud: Cloud, connection: str) -> None:
     id_ = result["case_id"] or result["documents"][0]["document_id"]
     assert id_.isdigit()
     vendor = {"invoices": "docustack", "claims": "docsumo"}[connection]
-    hint = vendors.vendor(vendor).read_hint(_delivered(vendor, "number", id_=id_).encode())
+    hint = adapter(vendor).read_hint(_delivered(vendor, "number", id_=id_).encode())
     assert hint is not None
     assert (*hint.case_ids, *hint.document_ids)[0] == id_
     assert cloud.app.intents.references(connection, id_) == ("R-1",)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from dossier import vendors
+from dossier.errors import ConfigurationError
+from dossier.settings import Connection
 from tests.contract.suite import VENDOR_CHECKS, Check, Exchange, Suite, checks, load
 
 
@@ -33,6 +36,24 @@ EXCHANGES = [
 def test_has_a_suite(name: str) -> None:
     """Every vendor has recordings."""
     assert load(name).vendor.name == name
+
+
+SHARED_FILES = {"adapter", "answers", "guide", "hints", "operations", "options", "requests", "results", "settings"}
+
+
+@pytest.mark.parametrize("name", vendors.names())
+def test_every_vendors_folder_has_the_same_files(name: str) -> None:
+    """A reader who knows one vendor's folder finds everything in the others."""
+    [folder] = vendors.__path__
+    assert {each.stem for each in (Path(folder) / name).glob("*.py")} >= SHARED_FILES
+
+
+def test_a_connection_gets_its_own_vendors_adapter() -> None:
+    """The adapter is made from the connection, so that it never has another vendor's settings."""
+    for suite in SUITES:
+        assert vendors.vendor(suite.connection()).name == suite.name
+    with pytest.raises(ConfigurationError, match='unknown vendor "x"'):
+        vendors.vendor(Connection(name="other", vendor="x", base_url="https://x.example.com"))
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,8 @@ class LostWorld:
 
     def upload(self, reference: str) -> bool:
         """Try as the state machine does until the documents are uploaded; False if an operator is asked."""
-        vendor = self.desk.vendor_of(self.vendor)
-        view = self.desk.load(self.name, reference).view
+        job = self.desk.load(self.name, reference)
+        vendor, view = job.vendor, job.view
         steps = [lambda: upload_step.open_case(self.name, reference, desk=self.desk)] if vendor.opens_case else []
         steps += [
             lambda batch=batch: upload_step.upload(self.name, reference, batch, desk=self.desk)  # type: ignore[misc]

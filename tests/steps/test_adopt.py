@@ -125,7 +125,7 @@ def test_a_case_with_another_own_id_is_refused(cloud: Cloud) -> None:
 def test_a_batch_is_named_by_its_job(cloud: Cloud) -> None:
     """One id stands for all documents of a batch: each gets its own; another number of them is not the batch."""
     world = World(cloud)
-    vendor = world.desk.vendor_of("docustack")
+    vendor = world.desk.vendor_of(world.connection("invoices"))
     names = {"a.pdf": b"%PDF-1.4 a", "b.pdf": b"%PDF-1.4 b"}
     links = [{"uri": f"https://files.example.com/{name}", "name": name} for name in names]
     world.execute({"connection": "invoices", "reference": "R-1", "documents": links}, "arn:R-1")

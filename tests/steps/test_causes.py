@@ -76,7 +76,7 @@ def test_what_the_vendor_says_last_comes_after_the_cause(cloud: Cloud) -> None:
         """The Ombudsman API, which refuses to assess."""
 
         def __init__(self) -> None:
-            self._real = flow("ombudsman")
+            self._real = flow(world.connection("disputes"))
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._real, name)

@@ -183,11 +183,11 @@ def test_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
     for number in range(12):
         world.submit("claims", f"R-{number:02}", samples("invoice.pdf"))
         world.ahead += 3
-    vendor, settings = world.desk.vendor_of("docsumo"), world.connection("claims")
+    vendor = world.desk.vendor_of(world.connection("claims"))
     world.ahead += 600
-    changed = world.transport.run(vendor.changed(settings, {}), vendor=vendor, connection=settings)
+    changed = world.transport.run(vendor.changed({}), vendor=vendor)
     assert list(changed.seen.values()) == [list(changed.cases.values())[10]]
-    again = world.transport.run(vendor.changed(settings, changed.seen), vendor=vendor, connection=settings)
+    again = world.transport.run(vendor.changed(changed.seen), vendor=vendor)
     assert (len(again.cases), again.seen) == (11, changed.seen)
 
 
@@ -208,7 +208,7 @@ def test_a_second_change_in_the_same_second_is_not_missed_without_a_zone(cloud: 
     world = in_step(cloud)
     dated = {"modified": "2026-05-20T10:16:30", "read_at": "2026-05-20T04:46:30.000Z"}
     record = world.desk.cases.get("claims", "claims-1").record.model_copy(update=dated)
-    vendor = world.desk.vendor_of("docsumo")
+    vendor = world.desk.vendor_of(world.connection("claims"))
     assert comparing._is_behind(record, "2026-05-20T10:16:30", vendor)
     later_read = record.model_copy(update={"read_at": "2026-05-20T04:46:33.000Z"})
     assert not comparing._is_behind(later_read, "2026-05-20T10:16:30", vendor)

@@ -132,9 +132,9 @@ def test_finished_cases_stay_in_step(cloud: Cloud, deliveries: str) -> None:
 
 def equals_the_vendor(world: World, reference: str, case_id: str) -> None:
     """Check a result and its artifacts against the vendor's list and storage."""
-    vendor, connection = world.desk.vendor_of("docsumo"), world.connection("claims")
+    connection = world.connection("claims")
     flow = flows.find_cases(connection, {case_id}, since=None)  # type: ignore[arg-type]
-    entry = world.transport.run(flow, vendor=vendor, connection=connection)[case_id]
+    entry = world.transport.run(flow, vendor=world.desk.vendor_of(connection))[case_id]
     result = read_stored(world.cloud.app.objects.read(f"cases/claims/{reference}/result.json") or b"")
     assert result.stage_id == entry.stage_id
     assert result.assigned_to == entry.raw["assigned_to"]

@@ -37,7 +37,7 @@ def test_what_the_account_lists_besides_is_unexplained(cloud: Cloud) -> None:
         world.submit(name, "R-1", samples("invoice.pdf"))
         made = stray(world, name)
         settings = world.connections[name]
-        given = {"vendor": vendors.vendor(settings.vendor), "intents": cloud.app.intents, "transport": world.transport}
+        given = {"vendor": vendors.vendor(settings), "intents": cloud.app.intents, "transport": world.transport}
         assert unexplained(settings, BEGIN, END, **given) == ([], None)  # type: ignore[arg-type]
         later = now() + SETTLED + timedelta(minutes=1)
         found, unread = unexplained(settings, BEGIN, END, at=later, **given)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
     world = World(cloud)
     world.keys.wrong = True
     settings = world.connections["claims"]
-    vendor = vendors.vendor(settings.vendor)
+    vendor = vendors.vendor(settings)
     found = unexplained(settings, BEGIN, END, vendor=vendor, intents=cloud.app.intents, transport=world.transport)
     assert found[0] == []
     assert "could not be read" in str(found[1])

@@ -37,11 +37,11 @@ def read(cloud: Cloud, key: str) -> dict[str, Any]:
 def stray(world: World, connection: str) -> str:
     """Upload a document without any record of it; return the vendor's id."""
     settings = world.connection(connection)
-    vendor, [(name, body)] = world.desk.vendor_of(settings.vendor), samples("invoice.pdf").items()
+    vendor, [(name, body)] = world.desk.vendor_of(settings), samples("invoice.pdf").items()
     world.cloud.put(f"stray/{connection}", body)
     sent = document(name, size=len(body)).model_copy(update={"key": f"stray/{connection}"})
     case = CaseView(connection=settings, reference="stray", documents=(sent,))
-    made = world.transport.run(vendor.upload(case, [0]), vendor=vendor, connection=settings)
+    made = world.transport.run(vendor.upload(case, [0]), vendor=vendor)
     return made.case_id or made.document_ids[0]
 
 

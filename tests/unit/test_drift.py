@@ -96,6 +96,6 @@ def test_any_answer_is_compared(value: Any) -> None:
 )
 def test_the_guides_own_samples_have_no_drift(vendor: str, what: str, file: str) -> None:
     """Each vendor declares the fields that its guide shows."""
-    fields = documented_for(what, vendors.vendor(vendor).documented)
+    fields = documented_for(what, vendors.adapter(vendor).documented)
     assert fields
     assert drift_of(recorded(vendor, file).body, fields) == Drift()

@@ -16,6 +16,7 @@ from dossier import connections, vendors
 from dossier.errors import ConfigurationError, InvalidCaseError
 from dossier.models import CaseInput, Document
 from dossier.ports import CaseView
+from dossier.settings import Connection
 from dossier.stores.objects import split_uri
 
 KEYS = (
@@ -70,15 +71,6 @@ def test_any_uri_is_bucket_and_key_or_refused(uri: str) -> None:
     assert key
 
 
-@pytest.mark.parametrize("name", vendors.names())
-@given(body=JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
-def test_any_delivery_is_a_hint_or_none(name: str, body: bytes) -> None:
-    """A verified delivery may still be anything: it names ids, or nothing."""
-    hint = vendors.vendor(name).read_hint(body)
-    if hint is not None:
-        assert all(isinstance(each, str) and each for each in (*hint.case_ids, *hint.document_ids, *hint.job_ids))
-
-
 KEPT = ("case", "files", "upload-0", "after", "document-d1", "evidence-d1", "d1")
 SETTINGS: dict[str, dict[str, Any]] = {
     "docsumo": {"casetype_id": "c"},
@@ -87,14 +79,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def _connection(name: str) -> Connection:
+    given_ = {"name": "x", "vendor": name, "base_url": "https://x.test", **SETTINGS[name]}
+    return vendors.connection_model(name).model_validate(given_)
+
+
+@pytest.mark.parametrize("name", vendors.names())
+@given(body=JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
+def test_any_delivery_is_a_hint_or_none(name: str, body: bytes) -> None:
+    """A verified delivery may still be anything: it names ids, or nothing."""
+    hint = vendors.vendor(_connection(name)).read_hint(body)
+    if hint is not None:
+        assert all(isinstance(each, str) and each for each in (*hint.case_ids, *hint.document_ids, *hint.job_ids))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 @given(raw=st.dictionaries(st.sampled_from(KEPT), JSON, max_size=6))
 @settings(deadline=None)
 def test_any_raw_answers_are_a_result(name: str, raw: dict[str, Any]) -> None:
     """Whatever a vendor's answers hold, a result comes out that can be written down."""
-    given_ = {"name": "x", "vendor": name, "base_url": "https://x.test", **SETTINGS[name]}
-    connection = vendors.connection_model(name).model_validate(given_)
+    connection = _connection(name)
     documents = (Document(index=0, name="a.pdf", key="k", document_id="d1"),)
     view = CaseView(connection, "R-1", {}, "c1", documents, datetime(2026, 1, 1, tzinfo=UTC))
-    result = vendors.vendor(name).read_result(view, {key: json.dumps(value).encode() for key, value in raw.items()})
+    kept = {key: json.dumps(value).encode() for key, value in raw.items()}
+    result = vendors.vendor(connection).read_result(view, kept)
     assert json.dumps(result.model_dump(mode="json"), allow_nan=False)

@@ -229,7 +229,7 @@ def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
     world.connections["claims"] = world.connections["claims"].model_copy(update=wider)
     assert "docsumo takes at most" in world.submit("claims", "R-2", files)["reason"]
     world.connections["claims"] = world.connections["claims"].model_copy(update={"media_types": (media.HEIC,)})
-    takes = Takes.by(world.desk.vendor_of("docsumo"), world.connections["claims"])
+    takes = Takes.by(world.desk.vendor_of(world.connections["claims"]), world.connections["claims"])
     assert media.HEIC in takes.types
     assert media.PDF in takes.types
 

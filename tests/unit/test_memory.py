@@ -23,7 +23,7 @@ from dossier import vendors
 from dossier.http import Reply
 from dossier.masks import masked
 for name in vendors.names():
-    vendors.vendor(name)
+    vendors.adapter(name)
 body = open(sys.argv[1], "rb").read()
 value = Reply(200, masked(body, ["key-4f1e9a7c2b"])).json()
 assert value

@@ -109,7 +109,7 @@ def test_text_stays_text_on_the_command_line() -> None:
 )
 def test_a_case_selects_one_of_the_connections_types(vendor: str, name: str, setting: str) -> None:
     """The type or schema of a case is one that the connection allows."""
-    option = next(each for each in vendors.options(_connection(vendor)) if each.name == name)
+    option = next(each for each in vendors.vendor(_connection(vendor)).options() if each.name == name)
     assert option.choices == ("c", setting)
     check("x", [option], {name: setting})
     with pytest.raises(InvalidCaseError, match='must be "c" or "d"'):
@@ -119,7 +119,7 @@ def test_a_case_selects_one_of_the_connections_types(vendor: str, name: str, set
 @pytest.mark.parametrize("vendor", sorted(SETTINGS))
 def test_each_option_is_in_the_documentation(vendor: str) -> None:
     """The page lists each declared option with its text."""
-    rows = {f"| `{each.name}` | {each.says} |" for each in vendors.options(_connection(vendor))}
+    rows = {f"| `{each.name}` | {each.says} |" for each in vendors.vendor(_connection(vendor)).options()}
     missing = [row for row in rows if row not in PAGE.read_text(encoding="utf-8")]
     assert missing == []
-    assert all(re.fullmatch(r"[a-z][a-z_]*", each.name) for each in vendors.options(_connection(vendor)))
+    assert all(re.fullmatch(r"[a-z][a-z_]*", each.name) for each in vendors.vendor(_connection(vendor)).options())

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote
@@ -41,7 +42,6 @@ from tests.conftest import BUCKET, Cloud
 from tests.servers import Server, answer, saying, serving
 
 KEY = "key-4f1e9a7c2b"
-VENDOR = cast("Vendor", SimpleNamespace(headers=lambda _connection, key: {"x-api-key": key}))
 SAFE, UNSAFE = Request("GET", "/cases"), Request("POST", "/cases", effect=Effect.UNSAFE)
 BODY = b"%PDF-1.7 an artifact" * 100
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -110,7 +110,7 @@ class Bench:
 
     def send(self, request: Request, connection: Connection | None = None, **rest: Any) -> Reply:
         """Send one request and return its reply."""
-        return self.transport.run(_once(request), vendor=VENDOR, connection=connection or _connection(), **rest)
+        return self.transport.run(_once(request), vendor=_vendor(connection or _connection()), **rest)
 
     @contextmanager
     def download(self, url: str, connection: Connection | None = None) -> Iterator[Download]:
@@ -127,6 +127,13 @@ class Bench:
 def _once(request: Request) -> Flow[Reply]:
     reply = yield request
     return reply
+
+
+def _vendor(connection: Connection) -> Vendor:
+    """Return as much of a vendor as the transport needs."""
+    made = SimpleNamespace(connection=connection, key_header="x-api-key")
+    made.headers = partial(Vendor.headers, cast("Vendor", made))
+    return cast("Vendor", made)
 
 
 def _connection(base_url: str = "https://api.test", **rest: Any) -> Connection:
@@ -447,7 +454,7 @@ def test_a_pause_in_the_body_is_shared() -> None:
 
     bench = Bench(_answering(200, b'{"status_code": 429}', retry_after="9"))
     with pytest.raises(errors.ThrottledError):
-        bench.transport.run(reading(), vendor=VENDOR, connection=_connection())
+        bench.transport.run(reading(), vendor=_vendor(_connection()))
     assert bench.turns.paused == [("claims", 9.0)]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dossier.http import decode
 from dossier.result import Amount, FieldValue
 from dossier.revisions import answer_digest
-from dossier.values import confidence_of, epoch, field, meaning, score_of, text_of
+from dossier.values import as_text, confidence_of, epoch, field, meaning, score_of
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_any_value_has_a_meaning(value: Any) -> None:
 
 def test_text_of_null_is_none() -> None:
     """Null stays null; a text is not touched."""
-    assert (text_of(None), text_of(" 1,0 ")) == (None, " 1,0 ")
+    assert (as_text(None), as_text(" 1,0 ")) == (None, " 1,0 ")
 
 
 @pytest.mark.parametrize(

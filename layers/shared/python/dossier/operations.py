@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 from dossier.http import Flow
-from dossier.settings import Connection
+from dossier.settings import C
 
 Values: TypeAlias = Mapping[str, Any]
 """Arguments by :attr:`Argument.name`: text, a whole number, None if left out, a list for ``many``."""
@@ -58,7 +58,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Generic[C]):
     """An operation at a vendor.
 
     Its flow raises ``InvalidCaseError`` for wrong arguments, and the errors of ``dossier.replies.read``.
@@ -66,7 +66,7 @@ class Operation:
 
     name: str
     says: str
-    flow: Callable[[Connection, Values], Flow[Answer | File]]
+    flow: Callable[[C, Values], Flow[Answer | File]]
     arguments: tuple[Argument, ...] = ()
     saves: bool = False
     """Whether its answer is a :class:`File`, which the CLI saves."""

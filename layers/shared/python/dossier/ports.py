@@ -1,26 +1,35 @@
 """The vendor port, and the values that cross it.
 
-Every vendor is one folder under ``vendors`` with a :class:`Vendor`; none of them does I/O (see ``http``).
+Every vendor is one folder under ``vendors`` with a subclass of :class:`Vendor`; none of them does I/O (see ``http``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import ClassVar, Generic
 
-from dossier.http import Flow, Refusal
+from typing_extensions import TypeVar
+
+from dossier.errors import ConfigurationError, NeedsAttentionError
+from dossier.http import ANY_REFUSAL, Flow, Refusal
 from dossier.models import Document, OptionValue, Phase
+from dossier.options import Option, check
 from dossier.result import Result
-from dossier.settings import Connection
+from dossier.settings import C, Connection
+
+_T = TypeVar("_T")
+C_co = TypeVar("C_co", bound=Connection, default=Connection, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class CaseView:
+class CaseView(Generic[C_co]):
     """A case as a vendor adapter sees it."""
 
-    connection: Connection
+    connection: C_co
     reference: str
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     case_id: str | None = None
@@ -43,6 +52,11 @@ class CaseView:
     def document(self, document_id: str) -> Document | None:
         """Return the case's document with the vendor id ``document_id``, or None."""
         return next((each for each in self.documents if each.document_id == document_id), None)
+
+    def batch(self, indices: Iterable[int]) -> list[Document]:
+        """Return the documents with these indices, in this order."""
+        by_index = {each.index: each for each in self.documents}
+        return [by_index[index] for index in indices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,57 +226,96 @@ ARTIFACT = "artifact/"
 """Prefix of stored artifacts among the sources of a result."""
 
 
-class Vendor(Protocol):
-    """One vendor's API, sans-I/O. An adapter has no state; every method takes what it needs."""
+def no_request(value: _T) -> Flow[_T]:
+    """Return a value as a flow that makes no request."""
+    yield from ()
+    return value
 
-    name: str
-    media_types: frozenset[str]
+
+class Vendor(ABC, Generic[C]):
+    """One vendor's API for one connection, sans-I/O. It has no other state.
+
+    A subclass overrides what its vendor does otherwise than most: the defaults are those of a vendor that has no cases,
+    no list, no webhooks and no options, and that takes one document a request.
+    """
+
+    name: ClassVar[str]
+    called: ClassVar[str]
+    """The vendor's name in messages."""
+    media_types: ClassVar[frozenset[str]]
     """Types of document that the vendor reads, as MIME types."""
-    max_document_bytes: int
-    opens_case: bool
-    """Whether a separate request opens a case before documents are uploaded."""
-    phases: tuple[Phase, ...]
+    max_document_bytes: ClassVar[int] = 100 * 1024 * 1024
+    """Largest document that is sent, in bytes; by default a limit that only catches mistakes."""
+    phases: ClassVar[tuple[Phase, ...]]
     """The waits of a case, in order. With both phases, ``process`` triggers the assessment between them."""
-    accepts_references: bool
+    opens_case: ClassVar[bool] = False
+    """Whether a separate request opens a case before documents are uploaded."""
+    accepts_references: ClassVar[bool] = False
     """Whether the vendor can read documents from ``https://`` or ``s3://`` itself."""
-    bulk_poll: bool
+    bulk_poll: ClassVar[bool] = False
     """Whether one ``poll_results`` call serves many cases of a connection."""
-    lists: bool
+    lists: ClassVar[bool] = False
     """Whether the account has a list of what was created in it (``created``)."""
-    dates_changes: bool
+    dates_changes: ClassVar[bool] = False
     """Whether the account's list has the times of its cases' last changes (``changed``)."""
-    documented: Mapping[str, tuple[str, ...]]
+    documented: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """The documented fields, by (the beginning of) the name under which an answer is stored: ``dossier.drift`` counts
     answers that differ. Answers without an entry are not compared."""
-    refusal: Refusal
+    refusal: ClassVar[Refusal] = ANY_REFUSAL
     """The form of the vendor's rejections; other forms are not the vendor's (``dossier.replies.fail``)."""
 
-    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
+    def __init__(self, connection: C) -> None:
+        self.connection = connection
+
+    @property
+    def key_header(self) -> str:
+        """The header that carries the API key."""
+        return "X-API-Key"
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
         """Return the headers that authorize a request.
 
         Raises:
-            ConfigurationError: the key is of the wrong kind for the connection (a test key on a live one, say).
+            ConfigurationError: the key cannot be sent in a header, or is of the wrong kind for the connection (a test
+                key on a live one, say).
 
         """
+        fix = f"run `dossier secrets set {self.connection.name}`"
+        if not api_key:
+            raise ConfigurationError(f'connection "{self.connection.name}" has no API key: {fix}')
+        if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+            raise ConfigurationError(
+                f'the API key of connection "{self.connection.name}" has blanks or characters that are not printable '
+                f"ASCII: {fix}"
+            )
+        return {self.key_header: api_key}
 
-    def validate(self, case: CaseView) -> None:
+    def options(self) -> tuple[Option, ...]:
+        """Return the options that the connection's cases may have."""
+        return (Option("case_title", f"the result's title; {self.called} has no cases"),)
+
+    def validate(self, case: CaseView[C]) -> None:
         """Reject options and counts that the vendor would reject.
 
         Raises:
             InvalidCaseError: says what to fix.
 
         """
+        check(self.called, self.options(), case.options)
 
-    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+    def batches(self, case: CaseView[C]) -> Sequence[Sequence[int]]:
         """Return the upload requests: for each, the indices of the documents it carries, in order."""
+        return [[document.index] for document in case.documents]
 
-    def uploads_at_once(self, case: CaseView) -> int:
+    def uploads_at_once(self, case: CaseView[C]) -> int:
         """Return how many upload requests of one case may run at once (1 if look-ups require it)."""
+        return 1
 
-    def open(self, case: CaseView) -> Flow[Uploaded]:
+    def open(self, case: CaseView[C]) -> Flow[Uploaded]:
         """Create the vendor's case (only with ``opens_case``)."""
+        return no_request(Uploaded(case_id=case.case_id))
 
-    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
+    def find_opened(self, case: CaseView[C], intent: Intent) -> Flow[Uploaded | None]:
         """Look up a case whose create lost its answer; None if it certainly does not exist.
 
         With ``Intent.adopt``, look up and return that case.
@@ -271,20 +324,24 @@ class Vendor(Protocol):
             NeedsAttentionError: it cannot be looked up, or more than one object fits, or ``Intent.adopt`` is wrong.
 
         """
+        return no_request(None)
 
-    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:
+    def before_upload(self, case: CaseView[C], batch: Sequence[int]) -> Flow[frozenset[str]]:
         """Return the vendor ids in the case before an upload, which ``find_uploaded`` compares with.
 
         An upload outside of any case is compared with the account's list (``listed``), if there is one.
         """
+        return no_request(frozenset())
 
-    def listed(self, connection: Connection) -> Flow[Seen]:
+    def listed(self) -> Flow[Seen]:
         """Return the account's list before an upload, in one request. Only with ``lists``."""
+        return no_request(Seen())
 
-    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+    @abstractmethod
+    def upload(self, case: CaseView[C], batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload the documents of one batch; the last batch triggers the vendor's workflow, if it has one."""
 
-    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+    def find_uploaded(self, case: CaseView[C], batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Look up an upload whose answer was lost; None if it certainly created nothing.
 
         With ``Intent.adopt``, look up and return that case or document.
@@ -294,12 +351,15 @@ class Vendor(Protocol):
                 created ``Intent.adopt``.
 
         """
+        yield from ()
+        raise NeedsAttentionError(f"the answer to an upload was lost, and {self.called} has no list to look it up in")
 
-    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
+    def poll_documents(self, case: CaseView[C], pending: Sequence[str]) -> Flow[Progress]:
         """Request the state of the documents in ``pending`` (vendor ids). Finished once none is still running."""
+        return no_request(Progress(finished=True))
 
     def poll_results(
-        self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
+        self, cases: Sequence[CaseView[C]], *, start: int = 0, spent: Callable[[], bool] = never
     ) -> Flow[Mapping[str, Progress]]:
         """Request the state of cases, by vendor case id; a case that is not in the answer is not finished.
 
@@ -311,84 +371,69 @@ class Vendor(Protocol):
             spent: whether to leave the rest of the list for another call.
 
         """
+        return no_request({})
 
-    def process(self, case: CaseView) -> Flow[None]:
+    def process(self, case: CaseView[C]) -> Flow[None]:
         """Trigger the assessment, unless it is already under way (only with two phases)."""
+        return no_request(None)
 
-    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+    @abstractmethod
+    def artifacts(self, case: CaseView[C]) -> Flow[Sequence[Artifact]]:
         """List the files to download, in a stable order."""
 
-    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
+    @abstractmethod
+    def locate(self, case: CaseView[C], artifact: Artifact) -> Flow[Location]:
         """Return where an artifact's bytes are now. ``case`` has no documents here: they are not loaded."""
 
-    def finish(self, case: CaseView) -> Flow[None]:
+    def finish(self, case: CaseView[C]) -> Flow[None]:
         """Run the connection's after-steps once the results are collected (Docsumo)."""
+        return no_request(None)
 
-    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+    @abstractmethod
+    def read_result(self, case: CaseView[C], raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored raw answers (by ``Request.keep`` and ``Location.keep`` names).
 
         The caller adds identity, artifacts and times. Never raises on unexpected content: unreadable parts are left out
         of the result and stay in the raw answer.
         """
 
-    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+    def modified(self, case: CaseView[C], raw: Mapping[str, bytes]) -> str | None:
         """Return the time of the case's last change in the stored answers, as the vendor writes it, or None."""
+        return None
 
     def later(self, one: str, other: str) -> bool | None:
         """Whether a time of change is later than another one; None if unknown or equal."""
+        return None
 
-    def read_hint(self, body: bytes) -> Hint | None:
+    @classmethod
+    def read_hint(cls, body: bytes) -> Hint | None:
         """Return the ids that a verified delivery names, or None. Never raises."""
+        return None
 
-    def concerns(self, connection: Connection, hint: Hint) -> bool:
+    def concerns(self, hint: Hint) -> bool:
         """Whether a delivery about an unknown case may belong to the connection, by its content."""
+        return True
 
-    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
+    def having(self, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
         """Return which of these cases are in the connection's list, in one walk. Only with ``lists``, for cases."""
+        return no_request(frozenset())
 
-    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:
+    def changed(self, since: Mapping[str, str]) -> Flow[Changed]:
         """Return which cases the account's lists date as changed at ``since`` or later, and when, latest first.
 
         ``since`` is ``Changed.seen`` of the look before (under an empty name: for lists that have none). Without it as
         many as are worth a look. Only where ``dates_changes``.
         """
+        return no_request(Changed())
 
-    def created(
-        self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
-    ) -> Flow[Mapping[str, datetime]]:
+    def created(self, since: datetime, recorded: Mapping[str, datetime]) -> Flow[Mapping[str, datetime]]:
         """Return the ids of the cases (or documents, if there are no cases) created since then, with their times.
 
         Only with ``lists``. Entries without a time are left out. The times are by our clock: the ``recorded`` ids, with
         the time of their recording, show the difference to the vendor's clock.
         """
+        return no_request({})
 
-    def check(self, connection: Connection) -> Flow[str]:
+    @abstractmethod
+    def check(self) -> Flow[str]:
         """Make one safe request that proves URL and key, for ``dossier doctor``; return one line about it."""
-
-
-class NoCaseList:
-    """Defaults for a vendor without a list of cases."""
-
-    dates_changes = False
-
-    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:  # noqa: ARG002 - the port's
-        """Return None: there is no list."""
-        return None
-
-    def later(self, one: str, other: str) -> bool | None:  # noqa: ARG002 - the port's
-        """Return None: there are no such times."""
-        return None
-
-    def concerns(self, connection: Connection, hint: Hint) -> bool:  # noqa: ARG002 - the port's
-        """Return True: deliveries do not name a case type."""
-        return True
-
-    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: there is no list of cases."""
-        yield from ()
-        return frozenset()
-
-    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: no list says so."""
-        yield from ()
-        return Changed()

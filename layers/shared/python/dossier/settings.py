@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from typing_extensions import TypeVar
 
 CONNECTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 ACCOUNT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -221,6 +222,10 @@ class Connection(Settings):
         if self.base_url.startswith("http://") and not self.allow_insecure:
             raise ValueError("base_url is plain http: use https, or allow_insecure = true for a sandbox")
         return self
+
+
+C = TypeVar("C", bound=Connection, default=Connection)
+"""The settings of a vendor's connections."""
 
 
 class Secret(BaseModel):

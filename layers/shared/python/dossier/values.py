@@ -16,7 +16,7 @@ from unicodedata import category
 
 from dossier.http import Number, written
 from dossier.result import Amount, FieldValue
-from dossier.texts import NAME, line
+from dossier.texts import NAME, block, line
 from dossier.texts import name as short
 
 Kind = Literal["number", "date", "currency", "boolean", "text"]
@@ -77,7 +77,14 @@ class Meaning(NamedTuple):
     typed: str | bool | Amount | None = None
 
 
-def text_of(value: Any) -> str | None:
+def text(value: object) -> str | None:
+    """Return a vendor's text that says something, printable, and a number as it was written; None for anything else."""
+    if isinstance(value, int | Number) and not isinstance(value, bool):
+        return written(value)
+    return block(value) if isinstance(value, str) and value.strip() else None
+
+
+def as_text(value: Any) -> str | None:
     """Return a value as the vendor wrote it: text and None unchanged, anything else as JSON."""
     return value if value is None or isinstance(value, str) else written(value)
 
@@ -118,7 +125,7 @@ def field(
     return FieldValue(
         key=line(key, NAME),
         name=short(name),
-        value=text_of(value),
+        value=as_text(value),
         type=found.kind,
         typed=found.typed,
         confidence=sure,

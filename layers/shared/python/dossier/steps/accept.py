@@ -109,7 +109,7 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
         return _refreshed(case, case.refresh, execution_arn, desk=desk)
     _check_erased(case, cases)
     connection = desk.connection_of(case.connection)
-    vendor = desk.vendor_of(connection.vendor)
+    vendor = desk.vendor_of(connection)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
     view, documents = found.view, found.view.documents
     at = iso(now())

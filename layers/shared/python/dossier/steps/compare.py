@@ -59,7 +59,7 @@ def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: d
 
     for name in names[start:] + names[:start]:
         connection = desk.connection_of(name)
-        vendor = desk.vendor_of(connection.vendor)
+        vendor = desk.vendor_of(connection)
         again = _due(name, desk, executions, at)
         if vendor.lists and spent():
             found.unread[name] = "the other accounts took too long"
@@ -87,9 +87,9 @@ def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Call
 
     Cases beyond the time or the number of one comparison are left to the next one.
     """
-    name, vendor, again = connection.name, desk.vendor_of(connection.vendor), list[str]()
-    flow = vendor.changed(connection, desk.refreshes.compared(name))
-    changed = desk.transport.run(flow, vendor=vendor, connection=connection)
+    name, vendor, again = connection.name, desk.vendor_of(connection), list[str]()
+    flow = vendor.changed(desk.refreshes.compared(name))
+    changed = desk.transport.run(flow, vendor=vendor)
 
     def order(one: tuple[str, str], other: tuple[str, str]) -> int:
         return int(vendor.later(one[1], other[1]) is True) - int(vendor.later(other[1], one[1]) is True)
@@ -134,8 +134,8 @@ def _in_that_second(changed: Stamp, read: Stamp) -> bool:
 
 
 def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:
-    vendor, since = desk.vendor_of(connection.vendor), at - REACH
+    vendor, since = desk.vendor_of(connection), at - REACH
     # An id is recorded after it was created, so records are read from a little earlier on.
     recorded = desk.intents.recorded(connection.name, since - SETTLED)
-    created = desk.transport.run(vendor.created(connection, since, recorded), vendor=vendor, connection=connection)
+    created = desk.transport.run(vendor.created(since, recorded), vendor=vendor)
     return sorted(name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)

@@ -523,7 +523,7 @@ def _identified(draft: Draft, desk: Desk) -> tuple[CaseInput, str]:
         if case.drop and case.drop.refused:
             raise InvalidCaseError(case.drop.refused)
         connection = desk.connection_of(case.connection)
-        found = examine(case, objects=desk.objects, connection=connection, vendor=desk.vendor_of(connection.vendor))
+        found = examine(case, objects=desk.objects, connection=connection, vendor=desk.vendor_of(connection))
     except CaseFailedError:
         return case, _by_parts(draft)
     other = _landed_before(draft, found.facts, desk)

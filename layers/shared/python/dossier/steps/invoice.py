@@ -100,8 +100,8 @@ def unexplained(
     if not vendor.lists:
         return [], f"{vendor.name} has no list, so what nobody submitted here cannot be seen"
     try:
-        flow = vendor.created(connection, begin, intents.recorded(connection.name, begin - SETTLED))
-        created = transport.run(flow, vendor=vendor, connection=connection)
+        flow = vendor.created(begin, intents.recorded(connection.name, begin - SETTLED))
+        created = transport.run(flow, vendor=vendor)
     except DossierError as error:
         return [], f"the list of the account could not be read: {error}"
     until = min(end, (at or now()) - SETTLED)

@@ -95,7 +95,7 @@ class Poller:
         if block and self._sit_out(wait, block):
             return
         settings = self._desk.connection_of(connection)
-        vendor = self._desk.vendor_of(settings.vendor)
+        vendor = self._desk.vendor_of(settings)
         for each, outcome in self._ask(self._served(wait, vendor)):
             self._decide(each, outcome, settings.poll)
 
@@ -322,7 +322,7 @@ class Poller:
 
     def _trouble(self, wait: Wait, error: DossierError, *, since: datetime | None = None) -> Trouble | None:
         """Return the trouble to show for an error; a wait for a turn keeps its earlier trouble."""
-        vendor = type(self._desk.vendor_of(self._desk.connection_of(wait.connection).vendor)).__name__
+        vendor = type(self._desk.vendor_of(self._desk.connection_of(wait.connection))).__name__
         before = wait.trouble
         found = trouble_of(error, vendor=vendor, at=now(), since=since, before=before)
         if found is None:

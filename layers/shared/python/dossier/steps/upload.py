@@ -213,7 +213,7 @@ def _in_account(once: Once) -> Before:
     if age < SEEN_IS_FRESH:
         return Before(seen=latest, fresh=latest is not None and age < SEEN_IS_NEW)
     try:
-        seen = intents.saw(connection.name, job.run(job.vendor.listed(connection)))
+        seen = intents.saw(connection.name, job.run(job.vendor.listed()))
     except (VendorRejectedError, MalformedAnswerError, VendorUnavailableError) as error:
         worded = isinstance(error, StrayAnswerError) and error.worded
         if worded or not isinstance(error, VendorUnavailableError):  # the account has no list

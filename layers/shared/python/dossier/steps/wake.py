@@ -78,7 +78,7 @@ def wake(
         settings = desk.connection_of(connection)
     except InvalidCaseError:
         return Applied()  # the connection was removed: its evidence stays, its cases are not polled
-    vendor = desk.vendor_of(settings.vendor)
+    vendor = desk.vendor_of(settings)
     hint = vendor.read_hint(body)
     if hint is None:
         # Something happened, but the delivery names nothing that is recognized: most likely one of the oldest waits.
@@ -104,7 +104,7 @@ def wake(
     unknown = [each for each in hint.case_ids if each in strangers]
     if references or not unknown or vendor.phases[0] != "results":
         return Applied()
-    if not vendor.concerns(settings, hint):
+    if not vendor.concerns(hint):
         return Applied(verdict=NOT_OURS, why=f"it is about {', '.join(hint.scopes)[:200]}")
     if look == 0 or (look < LOOKS and desk.intents.in_doubt(connection, received_at)):
         return LOOK_AGAIN
@@ -115,11 +115,11 @@ def _collected(
     connection: Connection, case_ids: Sequence[str], *, last: bool, desk: Desk, executions: Executions
 ) -> Applied:
     """Start the collection of unknown cases that are in the connection's list, with one look-up for all of them."""
-    vendor = desk.vendor_of(connection.vendor)
+    vendor = desk.vendor_of(connection)
     listed = frozenset(case_ids)
     if vendor.lists:
         try:
-            listed = desk.transport.run(vendor.having(connection, case_ids), vendor=vendor, connection=connection)
+            listed = desk.transport.run(vendor.having(case_ids), vendor=vendor)
         except RetryableError:
             if last:
                 raise

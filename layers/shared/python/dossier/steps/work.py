@@ -57,7 +57,7 @@ class Desk:
     refreshes: Refreshes
     lookup_of: Callable[[str, str, str], Lookup]
     connection_of: Callable[[str], Connection]
-    vendor_of: Callable[[str], Vendor]
+    vendor_of: Callable[[Connection], Vendor]
     patience: float = 0.5
     """Seconds that a step waits for a free slot before it fails and is retried."""
     rivalry: timedelta = timedelta(seconds=120)
@@ -99,7 +99,7 @@ class Desk:
             raise ConfigurationError(
                 f'connection "{name}" is no longer in the settings: deploy it again, then run `dossier redrive`'
             ) from error
-        return Job(self, case, settings, self.vendor_of(settings.vendor), collection)
+        return Job(self, case, settings, self.vendor_of(settings), collection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Job:
                 send = lookup.remembering(send, since=None if since is None else since.timestamp())
             return noting(send, note) if note is not None else send
 
-        return self.desk.transport.run(flow, vendor=self.vendor, connection=self.connection, around=around)
+        return self.desk.transport.run(flow, vendor=self.vendor, around=around)
 
     def look_up(
         self,

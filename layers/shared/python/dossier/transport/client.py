@@ -75,15 +75,13 @@ class Transport:
         flow: Flow[_T],
         *,
         vendor: Vendor,
-        connection: Connection,
         around: Callable[[Send], Send] = lambda send: send,
     ) -> _T:
         """Drive a flow to its end and return its answer.
 
         Args:
             flow: the flow of a vendor adapter's method.
-            vendor: the adapter, for the headers.
-            connection: the account.
+            vendor: the adapter of the account's connection, for the headers.
             around: returns the sender that the flow gets, around the one that sends over HTTP.
 
         Raises:
@@ -95,7 +93,7 @@ class Transport:
         def send(request: Request) -> Reply:
             nonlocal answered
             answered = False
-            reply = self._send(request, vendor, connection)
+            reply = self._send(request, vendor)
             answered = True
             return reply
 
@@ -103,33 +101,29 @@ class Transport:
             return drive(flow, around(send))
         except ThrottledError as error:
             if answered:  # only the body of the answer says so; pause the other callers too
-                self._turns.pause(connection.name, error.retry_after)
+                self._turns.pause(vendor.connection.name, error.retry_after)
             raise
 
-    def _send(self, request: Request, vendor: Vendor, connection: Connection) -> Reply:
-        key = self._keys.api_key(connection.name)
+    def _send(self, request: Request, vendor: Vendor) -> Reply:
+        name = vendor.connection.name
+        key = self._keys.api_key(name)
         try:
-            reply = self._authorized(request, vendor, connection, key)
+            reply = self._authorized(request, vendor, key)
         except ConfigurationError:  # a key of the wrong kind: nothing was sent
-            fresh = self._keys.api_key(connection.name, fresh=True)
+            fresh = self._keys.api_key(name, fresh=True)
             if fresh == key:
                 raise
-            reply = self._authorized(request, vendor, connection, fresh, key)
+            reply = self._authorized(request, vendor, fresh, key)
         else:
             # A 401 may mean a rotated key; the request was not performed.
-            if reply.status == 401 and (fresh := self._keys.api_key(connection.name, fresh=True)) != key:
-                reply = self._authorized(request, vendor, connection, fresh, key)
+            if reply.status == 401 and (fresh := self._keys.api_key(name, fresh=True)) != key:
+                reply = self._authorized(request, vendor, fresh, key)
         return reply
 
-    def _authorized(self, request: Request, vendor: Vendor, connection: Connection, key: str, *replaced: str) -> Reply:
+    def _authorized(self, request: Request, vendor: Vendor, key: str, *replaced: str) -> Reply:
         """Send a request with a key, and redact this key and the replaced ones from the reply."""
-        if not (key.isascii() and key.isprintable() and key == key.strip()):
-            raise ConfigurationError(
-                f"the API key of [{connection.name}] has blanks or characters that a header cannot contain: "
-                f"run `dossier secrets set {connection.name}`"
-            )
-        headers = vendor.headers(connection, key)
-        return hiding(lambda request: self._once(request, headers, connection), (key, *replaced))(request)
+        headers = vendor.headers(key)
+        return hiding(lambda request: self._once(request, headers, vendor.connection), (key, *replaced))(request)
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         try:

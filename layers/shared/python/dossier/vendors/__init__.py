@@ -1,4 +1,4 @@
-"""The vendors: one folder each, with ``VENDOR`` (the adapter) and ``CONNECTION`` (its settings model).
+"""The vendors: one folder each, with ``VENDOR`` (the adapter's class) and ``CONNECTION`` (its settings model).
 
 To add a vendor, add a folder here and its recorded replies under ``events/vendors``; no other code lists vendors.
 """
@@ -15,7 +15,6 @@ from typing import cast
 from dossier.errors import ConfigurationError
 from dossier.http import Flow
 from dossier.operations import Operation
-from dossier.options import Option
 from dossier.ports import Vendor
 from dossier.settings import Connection
 
@@ -25,14 +24,19 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
-def vendor(name: str) -> Vendor:
-    """Return the adapter of a vendor.
+def adapter(name: str) -> type[Vendor]:
+    """Return the adapter's class of a vendor.
 
     Raises:
         ConfigurationError: there is no such vendor.
 
     """
-    return cast("Vendor", _load(name).VENDOR)
+    return cast("type[Vendor]", _load(name).VENDOR)
+
+
+def vendor(connection: Connection) -> Vendor:
+    """Return the adapter of a connection's vendor."""
+    return adapter(connection.vendor)(connection)
 
 
 def connection_model(name: str) -> type[Connection]:
@@ -67,14 +71,6 @@ def jobs(name: str) -> Callable[[Connection], Flow[Mapping[str, list[str]]]] | N
         importlib.import_module(place), "jobs", None
     )
     return found
-
-
-def options(connection: Connection) -> tuple[Option, ...]:
-    """Return the options that a connection's cases may have (``options`` in the vendor's ``options.py``), or none."""
-    place = f"{_load(connection.vendor).__name__}.options"
-    if importlib.util.find_spec(place) is None:
-        return ()
-    return cast("tuple[Option, ...]", importlib.import_module(place).options(connection))
 
 
 def _load(name: str) -> ModuleType:

@@ -3,9 +3,8 @@
 Source: "Case: API Integration & Workflow Guide" (``docsumo.txt``) and the public API reference it links.
 """
 
-from dossier.ports import Vendor
 from dossier.vendors.docsumo.adapter import Docsumo
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
-VENDOR: Vendor = Docsumo()
+VENDOR = Docsumo
 CONNECTION = DocsumoConnection

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from dossier.alike import pair
 from dossier.errors import (
     CaseFailedError,
-    ConfigurationError,
     MalformedAnswerError,
     NeedsAttentionError,
     OutcomeUnknownError,
@@ -22,8 +22,8 @@ from dossier.errors import (
 from dossier.http import Flow
 from dossier.lost import Candidate, Fit, check_name, check_named, choice, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
-from dossier.models import Document, Phase, moment
-from dossier.options import check, text_of
+from dossier.models import Document, moment
+from dossier.options import Option, text_of
 from dossier.ports import (
     Artifact,
     CaseView,
@@ -36,20 +36,21 @@ from dossier.ports import (
     Progress,
     Seen,
     Uploaded,
+    Vendor,
     never,
 )
 from dossier.replies import missing
 from dossier.result import UNFINISHED, Result
-from dossier.settings import Connection
 from dossier.stamps import Stamp
-from dossier.vendors.docsumo import fields, flows, replies, requests, results
+from dossier.vendors.docsumo import answers, fields, flows, requests, results
+from dossier.vendors.docsumo.answers import Entry, File, Sent
 from dossier.vendors.docsumo.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docsumo.hints import read_hint
 from dossier.vendors.docsumo.matching import is_processed, is_read, is_settled, match, unknown
 from dossier.vendors.docsumo.options import options
-from dossier.vendors.docsumo.replies import Entry, File, Sent
-from dossier.vendors.docsumo.settings import DocsumoConnection, own
+from dossier.vendors.docsumo.settings import DocsumoConnection
 
+Case: TypeAlias = CaseView[DocsumoConnection]
 REQUEST_BYTES = 100_000_000
 """Most bytes of documents in one upload request; a larger case is sent in several requests."""
 
@@ -69,45 +70,34 @@ NOT_LISTED = "the vendor's answer does not list it"
 _LOST = "an upload's answer was lost"
 
 
-class Docsumo:
-    """Docsumo's case API, sans-I/O (a :class:`dossier.ports.Vendor`)."""
+class Docsumo(Vendor[DocsumoConnection]):
+    """Docsumo's case API.
+
+    The first upload creates the case that the others append to, so they run one by one; the last one triggers the
+    workflow. A case finishes as a whole.
+    """
 
     name = "docsumo"
+    called = "Docsumo"
     media_types = frozenset({PDF, PNG, JPEG, TIFF, XLSX})
     max_document_bytes = 25 * 1024 * 1024
-    opens_case = False
-    phases: tuple[Phase, ...] = ("results",)
-    accepts_references = False
+    phases = ("results",)
     bulk_poll = True
     lists = True
     dates_changes = True
     documented = DOCUMENTED
     refusal = REFUSAL
 
-    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
-        """Return the key in the connection's ``key_header`` (guide, "Authentication & Headers").
+    @property
+    def key_header(self) -> str:
+        """The connection's ``key_header`` (guide, "Authentication & Headers")."""
+        return self.connection.key_header
 
-        Raises:
-            ConfigurationError: the key is empty or cannot stand in a header.
+    def options(self) -> tuple[Option, ...]:
+        """Return the options that the connection's cases may have."""
+        return options(self.connection)
 
-        """
-        if not api_key or not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
-            raise ConfigurationError(
-                f'the API key of connection "{connection.name}" is empty, or has blanks or characters that are not '
-                f"printable ASCII: set it again with `dossier secrets set {connection.name}`"
-            )
-        return {own(connection).key_header: api_key, "accept": "application/json"}
-
-    def validate(self, case: CaseView) -> None:
-        """Reject unknown options and values that an option does not accept.
-
-        Raises:
-            InvalidCaseError: names the option and what to fix.
-
-        """
-        check("Docsumo", options(case.connection), case.options)
-
-    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+    def batches(self, case: Case) -> Sequence[Sequence[int]]:
         """Return one batch with all documents, or as few batches of at most ``REQUEST_BYTES`` as possible."""
         batches: list[list[int]] = []
         size = 0
@@ -119,21 +109,7 @@ class Docsumo:
             batches[-1].append(each.index)
         return batches
 
-    def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 — the same for every case
-        """Return 1: the first request creates the case that the others append to; the last triggers the workflow."""
-        return 1
-
-    def open(self, case: CaseView) -> Flow[Uploaded]:
-        """Return at once: the first upload creates the case."""
-        yield from ()
-        return Uploaded(case_id=case.case_id)
-
-    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 — see ``open``
-        """Return None at once: the first upload creates the case."""
-        yield from ()
-        return None
-
-    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002
+    def before_upload(self, case: Case, batch: Sequence[int]) -> Flow[frozenset[str]]:
         """Return the ids of the case's files; none, without a request, if the case is not created yet.
 
         The look-up of a lost create compares with ``listed`` instead.
@@ -143,15 +119,15 @@ class Docsumo:
         files = yield from flows.search_files(case.case_id)
         return frozenset(_labels(files))
 
-    def listed(self, connection: Connection) -> Flow[Seen]:
+    def listed(self) -> Flow[Seen]:
         """Read the first page of each case type's list, latest created first (guide 1.B)."""
         ids, whole, dated = list[str](), True, True
-        for casetype in own(connection).casetypes:
-            seen = yield from flows.newest(_with(own(connection), casetype))
+        for casetype in self.connection.casetypes:
+            seen = yield from flows.newest(_with(self.connection, casetype))
             ids, whole, dated = [*ids, *seen.ids], whole and seen.whole, dated and seen.dated
         return Seen(tuple(ids), whole=whole, dated=dated)
 
-    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+    def upload(self, case: Case, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload a batch: create the case, or append to it once it has an id (guide 1.A, 1.C).
 
         Only the last batch triggers the workflow. The answer's ``documents[]`` is compared with what was sent, by name
@@ -167,7 +143,7 @@ class Docsumo:
         last = batch[-1] == case.documents[-1].index
         if case.case_id is None and batch[0] != case.documents[0].index:
             raise CaseFailedError("the case's first documents did not reach the vendor, so there is no case to add to")
-        documents = _documents(case, batch)
+        documents = case.batch(batch)
         request = requests.upload(
             _of(case),
             documents,
@@ -176,7 +152,7 @@ class Docsumo:
             keep=f"{results.UPLOAD}{batch[0]}",
         )
         reply = yield request
-        answer = replies.upload_answer(request, reply)
+        answer = answers.upload_answer(request, reply)
         if case.case_id is not None and answer.case_id != case.case_id:
             raise NeedsAttentionError(
                 f"the vendor's answer puts documents for case {case.case_id} into case {answer.case_id}: check where "
@@ -191,7 +167,7 @@ class Docsumo:
             raise missing(request, reply, "doc_id")
         return uploaded
 
-    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+    def find_uploaded(self, case: Case, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Look up what an upload whose answer was lost has created; None if it created nothing.
 
         The case that an operator names (``Intent.adopt``) is adopted if it has as many files as were sent. An adopted
@@ -202,7 +178,7 @@ class Docsumo:
                 request in flight may have created it.
 
         """
-        documents = _documents(case, batch)
+        documents = case.batch(batch)
         if intent.adopt is not None:
             return (yield from _named(case, documents, intent, intent.adopt))
         if case.case_id is not None:
@@ -228,13 +204,8 @@ class Docsumo:
         chosen = choose(candidates, intent, lost=_LOST, proven=proven)
         return None if chosen is None else _adopted(chosen.id, documents, files_of[chosen.id])
 
-    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002
-        """Return at once: a Docsumo case finishes as a whole."""
-        yield from ()
-        return Progress(finished=True)
-
     def poll_results(
-        self, cases: Sequence[CaseView], *, start: int = 0, spent: Callable[[], bool] = never
+        self, cases: Sequence[Case], *, start: int = 0, spent: Callable[[], bool] = never
     ) -> Flow[Mapping[str, Progress]]:
         """Read the cases' progress from the list, latest change first, no further than needed (guide 1.B).
 
@@ -250,7 +221,7 @@ class Docsumo:
             if not wanted:
                 continue
             place = flows.Place(start if len(types) == 1 else 0)
-            connection = _with(own(cases[0].connection), casetype)
+            connection = _with(cases[0].connection, casetype)
             found = yield from flows.find_cases(connection, wanted, since=_since(there), place=place, spent=spent)
             stands.rest = None if place.ended or len(types) > 1 else place.offset
             listed_at = max(place.answered, default=None)
@@ -269,15 +240,11 @@ class Docsumo:
                 stands[case_id] = stand
         return stands
 
-    def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 — the last upload triggers the workflow
-        """Return at once: the last upload triggers the workflow."""
-        yield from ()
-
-    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+    def artifacts(self, case: Case) -> Flow[Sequence[Artifact]]:
         """List the case's files that the connection includes, by name and id; also store the case's list entry."""
         if case.case_id is None:
             return ()
-        connection = own(case.connection)
+        connection = case.connection
         _, entry = yield from _find(case, since=_since([case]), keep=results.CASE)
         if _waits_for_nothing(case) and not (entry and results.is_done(entry, connection.done)):
             return ()  # no workflow produces anything from the documents
@@ -294,7 +261,7 @@ class Docsumo:
             artifacts.append(Artifact(name, file_id, mimetypes.guess_type(name)[0], facts, unfinished, tells=tells))
         return tuple(artifacts)
 
-    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:
+    def locate(self, case: Case, artifact: Artifact) -> Flow[Location]:
         """Request a file's temporary URL and return it byte for byte (guide 2, step 2).
 
         Raises:
@@ -302,9 +269,9 @@ class Docsumo:
 
         """
         request = requests.download_url(case.case_id or "", artifact.source)
-        return Location(url=replies.download_url(request, (yield request)))
+        return Location(url=answers.download_url(request, (yield request)))
 
-    def finish(self, case: CaseView) -> Flow[None]:
+    def finish(self, case: Case) -> Flow[None]:
         """Set the stage, assignee and name from the case's options or the connection's ``after`` (guide 1.D).
 
         An option overrides the setting. A create takes no title, so ``case_title`` is set here.
@@ -312,7 +279,7 @@ class Docsumo:
         For a case that is only collected, values that are already set are not sent again: the vendor would report a
         change, and Dossier would collect the case once more.
         """
-        after = own(case.connection).after
+        after = case.connection.after
         changes = {
             "stage_id": text_of(case.options, "after_stage_id") or after.stage_id,
             "assigned_to": text_of(case.options, "after_assigned_to") or after.assigned_to,
@@ -329,15 +296,15 @@ class Docsumo:
         if any(changes.values()):
             yield from flows.update_case(connection, case.case_id, **changes, keep=results.AFTER)
 
-    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+    def read_result(self, case: Case, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored list entry, file search and uploads. Never raises."""
-        settings, triggered = own(case.connection), not _waits_for_nothing(case)
+        settings, triggered = case.connection, not _waits_for_nothing(case)
         result = results.read_result(case, settings.done, raw, title=_title(case), triggered=triggered)
         if settings.fields is not None and result.status != "failed":
             result.fields = fields.read(settings.fields, raw, result.warnings)
         return result
 
-    def modified(self, case: CaseView, raw: Mapping[str, bytes]) -> str | None:
+    def modified(self, case: Case, raw: Mapping[str, bytes]) -> str | None:
         """Return the ``modified_date`` of the list entry, or of the after-steps' answer if that is later."""
         return results.modified(case, raw)
 
@@ -348,54 +315,53 @@ class Docsumo:
             return None
         return second.before(first)
 
-    def read_hint(self, body: bytes) -> Hint | None:
+    @classmethod
+    def read_hint(cls, body: bytes) -> Hint | None:
         """Return the case ids that a delivery names; see :func:`dossier.vendors.docsumo.hints.read_hint`."""
         return read_hint(body)
 
-    def changed(self, connection: Connection, since: Mapping[str, str]) -> Flow[Changed]:
+    def changed(self, since: Mapping[str, str]) -> Flow[Changed]:
         """Read each case type's list, the latest change first, down to ``since`` of it (guide 1.B)."""
         cases, seen = dict[str, str](), dict[str, str]()
-        for casetype in own(connection).casetypes:
+        for casetype in self.connection.casetypes:
             place = flows.Place()
             stamp = Stamp.of(since.get(casetype, since.get("")))
-            more, mark = yield from flows.changed(_with(own(connection), casetype), stamp, place)
+            more, mark = yield from flows.changed(_with(self.connection, casetype), stamp, place)
             mark = mark and flows.not_ahead(mark, min(place.answered, default=None))
             cases |= more
             seen |= {casetype: mark} if mark else {}
         return Changed(cases, seen)
 
-    def concerns(self, connection: Connection, hint: Hint) -> bool:
+    def concerns(self, hint: Hint) -> bool:
         """Whether the delivery names no case type, or at least one of the connection's."""
-        return not hint.scopes or not {*own(connection).casetypes}.isdisjoint(hint.scopes)
+        return not hint.scopes or not {*self.connection.casetypes}.isdisjoint(hint.scopes)
 
-    def having(self, connection: Connection, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
+    def having(self, case_ids: Sequence[str]) -> Flow[frozenset[str]]:
         """Look up the cases in the lists of the connection's case types (guide 1.B)."""
         found = frozenset[str]()
-        for casetype in own(connection).casetypes:
+        for casetype in self.connection.casetypes:
             missing = {*case_ids} - found
-            found |= (yield from flows.having(_with(own(connection), casetype), missing)) if missing else found
+            found |= (yield from flows.having(_with(self.connection, casetype), missing)) if missing else found
         return found
 
-    def created(
-        self, connection: Connection, since: datetime, recorded: Mapping[str, datetime]
-    ) -> Flow[Mapping[str, datetime]]:
+    def created(self, since: datetime, recorded: Mapping[str, datetime]) -> Flow[Mapping[str, datetime]]:
         """Read each case type's list, latest created first, back to ``since`` (guide 1.B)."""
         found: dict[str, datetime] = {}
-        for casetype in own(connection).casetypes:
-            found |= yield from flows.created_since(_with(own(connection), casetype), since, recorded)
+        for casetype in self.connection.casetypes:
+            found |= yield from flows.created_since(_with(self.connection, casetype), since, recorded)
         return found
 
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """List one case, which proves URL, key and case type."""
-        settings = own(connection)
+        settings = self.connection
         request = requests.list_cases(settings, limit=1, sort_by="created_date.desc")
-        page = replies.page(request, (yield request))
+        page = answers.page(request, (yield request))
         count = "unknown" if page.total is None else page.total
         return f"case type {settings.casetype_id} answers (cases: {count})"
 
 
 def _stands(
-    cases: Sequence[CaseView], entry: Entry, connection: DocsumoConnection, listed_at: str | None
+    cases: Sequence[Case], entry: Entry, connection: DocsumoConnection, listed_at: str | None
 ) -> Flow[Progress]:
     """Return the progress of a case at the vendor; ``cases`` are our cases for it."""
     progress = _progress(entry, connection)
@@ -407,7 +373,7 @@ def _stands(
     return replace(progress, finished=True) if all(_waits_for_nothing(each) for each in cases) else progress
 
 
-def _is_from_before(case: CaseView, entry: Entry, listed_at: str | None) -> bool:
+def _is_from_before(case: Case, entry: Entry, listed_at: str | None) -> bool:
     """Whether a list entry may be older than the case's last upload.
 
     A list lags behind by seconds. The vendor's web server and its list may have different clocks, so an entry that is
@@ -418,7 +384,7 @@ def _is_from_before(case: CaseView, entry: Entry, listed_at: str | None) -> bool
     return entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True))
 
 
-def _settled(case: CaseView, progress: Progress) -> Flow[Progress]:
+def _settled(case: Case, progress: Progress) -> Flow[Progress]:
     """Confirm that a case whose list entry counts as finished has processed the files that were uploaded."""
     try:
         files = yield from flows.search_files(case.case_id or "")
@@ -439,7 +405,7 @@ def _settled(case: CaseView, progress: Progress) -> Flow[Progress]:
     return replace(progress, finished=is_settled(case, files), documents=documents, unknown=words)
 
 
-def _files(case: CaseView, connection: DocsumoConnection) -> Flow[Sequence[File]]:
+def _files(case: Case, connection: DocsumoConnection) -> Flow[Sequence[File]]:
     """Search the case's files; if an empty query returns none although there are documents, search by their names."""
     case_id, query = case.case_id or "", connection.artifacts.query
     files = yield from flows.search_files(case_id, query=query, keep=results.FILES)
@@ -452,16 +418,16 @@ def _files(case: CaseView, connection: DocsumoConnection) -> Flow[Sequence[File]
     return list(found.values())
 
 
-def _waits_for_nothing(case: CaseView) -> bool:
+def _waits_for_nothing(case: Case) -> bool:
     """Whether the case's documents are only uploaded: no workflow runs, so there will be no result."""
     return bool(case.documents) and not _triggers(case)
 
 
-def _triggers(case: CaseView) -> bool:
+def _triggers(case: Case) -> bool:
     """Whether the case's workflow runs: its option, else the connection's setting."""
     option = case.options.get("trigger_workflow")
     if option is None:
-        return own(case.connection).trigger_workflow
+        return case.connection.trigger_workflow
     return option not in (False, "false")
 
 
@@ -470,21 +436,21 @@ def _with(connection: DocsumoConnection, casetype: str) -> DocsumoConnection:
     return connection.model_copy(update={"casetype_id": casetype})
 
 
-def _of(case: CaseView) -> DocsumoConnection:
+def _of(case: Case) -> DocsumoConnection:
     """Return the connection's settings for the case's own type."""
-    connection = own(case.connection)
+    connection = case.connection
     return _with(connection, text_of(case.options, "casetype_id") or connection.casetype_id)
 
 
-def _casetypes(case: CaseView) -> tuple[str, ...]:
+def _casetypes(case: Case) -> tuple[str, ...]:
     """Return the case types that a case may have; a case that is only collected may have any of the connection's."""
     chosen = text_of(case.options, "casetype_id")
     if chosen or case.documents:
         return (_of(case).casetype_id,)
-    return own(case.connection).casetypes
+    return case.connection.casetypes
 
 
-def _find(case: CaseView, *, since: datetime | None, keep: str | None = None) -> Flow[tuple[str, Entry | None]]:
+def _find(case: Case, *, since: datetime | None, keep: str | None = None) -> Flow[tuple[str, Entry | None]]:
     """Return a case's type and its list entry; the entry is None if no list has the case."""
     case_id = case.case_id or ""
     for casetype in _casetypes(case):
@@ -494,15 +460,10 @@ def _find(case: CaseView, *, since: datetime | None, keep: str | None = None) ->
     return _of(case).casetype_id, None
 
 
-def _title(case: CaseView) -> str | None:
+def _title(case: Case) -> str | None:
     """Return the name that ``finish`` sets, or None to leave the vendor's."""
-    given = own(case.connection).after.case_name
+    given = case.connection.after.case_name
     return text_of(case.options, "case_title") or (given and given.replace("{reference}", case.reference))
-
-
-def _documents(case: CaseView, batch: Iterable[int]) -> list[Document]:
-    by_index = {each.index: each for each in case.documents}
-    return [by_index[index] for index in batch]
 
 
 def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded | None:
@@ -561,7 +522,7 @@ def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File]
     )
 
 
-def _named(case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
+def _named(case: Case, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
     """Look up the case that an operator named, or the one file that an upload added to the case."""
     if case.case_id is not None and named != case.case_id:
         files = _new((yield from flows.search_files(case.case_id)), intent)
@@ -602,7 +563,7 @@ def _adopted(case_id: str, documents: Sequence[Document], files: Sequence[File])
     return Uploaded(case_id=case_id, document_ids=ids)
 
 
-def _since(cases: Iterable[CaseView]) -> datetime | None:
+def _since(cases: Iterable[Case]) -> datetime | None:
     """Return the earliest time of the cases' last change; None if one is only collected, as it may be old."""
     times = [each.submitted_at if each.documents else None for each in cases if each.case_id]
     known = [each for each in times if each is not None]
@@ -611,7 +572,7 @@ def _since(cases: Iterable[CaseView]) -> datetime | None:
 
 def _progress(entry: Entry, connection: DocsumoConnection) -> Progress:
     failed = results.gave_up(entry, connection.done)
-    known = replies.KNOWN | {each.lower() for each in connection.done.status}
+    known = answers.KNOWN | {each.lower() for each in connection.done.status}
     unknown = entry.status is not None and entry.status.lower() not in known
     return Progress(
         finished=failed or results.is_done(entry, connection.done),

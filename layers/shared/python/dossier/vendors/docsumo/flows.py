@@ -16,8 +16,8 @@ from dossier.models import iso, moment, now
 from dossier.ports import Intent, Seen, never
 from dossier.replies import read_object
 from dossier.stamps import Stamp, by_our_clock, newest_first
-from dossier.vendors.docsumo import replies, requests
-from dossier.vendors.docsumo.replies import Entry, File
+from dossier.vendors.docsumo import answers, requests
+from dossier.vendors.docsumo.answers import Entry, File
 from dossier.vendors.docsumo.requests import LARGEST_PAGE, SortBy
 from dossier.vendors.docsumo.settings import DocsumoConnection
 
@@ -176,7 +176,7 @@ def _walk(
             shared=shared,
         )
         reply = yield request
-        answer = replies.page(request, reply)
+        answer = answers.page(request, reply)
         before = len(found)
         for each in answer.entries:
             found.setdefault(each.case_id or json.dumps(each.raw, sort_keys=True), each)
@@ -302,14 +302,14 @@ def _past(found: Sequence[Entry], age: timedelta | None) -> bool:
 def newest(connection: DocsumoConnection) -> Flow[Seen]:
     """Return the first page of the list, latest created first (one request)."""
     request = requests.list_cases(connection, limit=LARGEST_PAGE, sort_by="created_date.desc")
-    answer = replies.page(request, (yield request))
+    answer = answers.page(request, (yield request))
     stamps = [each.created for each in answer.entries]
     dated = None not in stamps and len({each.zoned for each in stamps if each}) == 1
     whole = not answer.size or answer.total == answer.size
-    return Seen(tuple(each.entry.id for each in replies.labelled(answer.entries)), whole=whole, dated=dated)
+    return Seen(tuple(each.entry.id for each in answers.labelled(answer.entries)), whole=whole, dated=dated)
 
 
-def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[replies.Labelled], bool]]:
+def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[answers.Labelled], bool]]:
     """Read the list, latest created first, until it covers everything that a request can have made.
 
     Returns:
@@ -318,12 +318,12 @@ def look_back(connection: DocsumoConnection, intent: Intent) -> Flow[tuple[list[
     """
 
     def enough(found: Sequence[Entry]) -> bool:
-        return reaches_back([each.entry for each in replies.labelled(found)], intent)
+        return reaches_back([each.entry for each in answers.labelled(found)], intent)
 
     walked = yield from _walk(connection, sort_by="created_date.desc", enough=enough, sure=True, shared=intent.settled)
     if walked is None:
         return [], False
-    found = replies.labelled(walked.entries)
+    found = answers.labelled(walked.entries)
     return found, proves([each.entry for each in found], intent, whole=walked.whole)
 
 
@@ -346,7 +346,7 @@ def created_since(
 def search_files(case_id: str, *, query: str = "", keep: str | None = None, shared: bool = False) -> Flow[list[File]]:
     """Return the files that the vendor's search lists for a case (guide 2, step 1)."""
     request = requests.search_files(case_id, query=query, keep=keep, shared=shared)
-    return replies.files(request, (yield request))
+    return answers.files(request, (yield request))
 
 
 def update_case(

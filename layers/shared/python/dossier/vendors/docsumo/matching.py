@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dossier.alike import pair, same
 from dossier.ports import CaseView
 from dossier.replies import identifier
-from dossier.vendors.docsumo.replies import KNOWN, PROCESSING, WAITING, File
+from dossier.vendors.docsumo.answers import KNOWN, PROCESSING, WAITING, File
 
 
 @dataclass(frozen=True, slots=True)

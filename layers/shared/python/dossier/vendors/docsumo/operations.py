@@ -9,10 +9,9 @@ from dossier.alike import same
 from dossier.errors import InvalidCaseError, VendorRejectedError
 from dossier.http import Flow
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
-from dossier.settings import Connection
-from dossier.vendors.docsumo import flows, replies, requests
+from dossier.vendors.docsumo import answers, flows, requests
 from dossier.vendors.docsumo.requests import SORTS
-from dossier.vendors.docsumo.settings import DocsumoConnection, own
+from dossier.vendors.docsumo.settings import DocsumoConnection
 
 _CASETYPE = Argument("casetype_id", "the case type, if the connection has several", option=True)
 _CASE_ID = Argument("case_id", "the case's id")
@@ -22,7 +21,7 @@ _FILES = ("FILE ID", "NAME", "STATUS", "CREATED")
 _FILE_KEYS = ("id", "filename", "status", "created_at")
 
 
-def _cases(connection: Connection, given: Values) -> Flow[Answer | File]:
+def _cases(connection: DocsumoConnection, given: Values) -> Flow[Answer | File]:
     found = yield from flows.list_page(
         _typed(connection, given),
         limit=given["limit"],
@@ -37,7 +36,7 @@ def _cases(connection: Connection, given: Values) -> Flow[Answer | File]:
     return Answer(raw, facts, (Table(_CASES, tuple(_row(each, _CASE_KEYS) for each in listed)),))
 
 
-def _update(connection: Connection, given: Values) -> Flow[Answer | File]:
+def _update(connection: DocsumoConnection, given: Values) -> Flow[Answer | File]:
     changes = {key: given[key] for key in ("stage_id", "assigned_to", "case_name")}
     answer = yield from flows.update_case(_typed(connection, given), given["case_id"], **changes)
     data = answer.get("data")
@@ -46,13 +45,13 @@ def _update(connection: Connection, given: Values) -> Flow[Answer | File]:
     return Answer(answer, facts=tuple((key.replace("_", " "), found.get(key)) for key in keys))
 
 
-def _files(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
+def _files(connection: DocsumoConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
     found = yield from flows.search_files(given["case_id"], query=given["query"] or "")
     rows = tuple(_row(each.raw, _FILE_KEYS) for each in found)
     return Answer([each.raw for each in found], tables=(Table(_FILES, rows),))
 
 
-def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_files``
+def _download(connection: DocsumoConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_files``
     """Look up the file by its id, else by its name, and request its temporary URL (guide 2, steps 1 and 2)."""
     case_id, wanted = given["case_id"], given["file"]
     found = [each for each in (yield from flows.search_files(case_id)) if each.id]
@@ -63,12 +62,12 @@ def _download(connection: Connection, given: Values) -> Flow[Answer | File]:  # 
         problem = f"has {len(fitting)} files of that name, use an id" if fitting else f'has no file "{wanted}"'
         raise VendorRejectedError(f"case {case_id} {problem}: {which}", status=404)
     request = requests.download_url(case_id, fitting[0].id or "")
-    return File(fitting[0].name or wanted, replies.download_url(request, (yield request)))
+    return File(fitting[0].name or wanted, answers.download_url(request, (yield request)))
 
 
-def _typed(connection: Connection, given: Values) -> DocsumoConnection:
+def _typed(connection: DocsumoConnection, given: Values) -> DocsumoConnection:
     """Return the connection's settings with the given case type."""
-    settings, casetype = own(connection), given["casetype_id"]
+    settings, casetype = connection, given["casetype_id"]
     if casetype is not None and casetype not in settings.casetypes:
         known = ", ".join(settings.casetypes)
         raise InvalidCaseError(f'case type "{casetype}" is not one of the connection\'s: use one of {known}')

@@ -9,9 +9,9 @@ from dossier.http import decode
 from dossier.models import Document
 from dossier.ports import CaseView
 from dossier.result import NO_FILES, UNFINISHED, DocumentResult, Result
-from dossier.vendors.docsumo import replies
+from dossier.vendors.docsumo import answers
+from dossier.vendors.docsumo.answers import Entry, File, Sent
 from dossier.vendors.docsumo.matching import match
-from dossier.vendors.docsumo.replies import Entry, File, Sent
 from dossier.vendors.docsumo.settings import Done
 
 CASE, FILES, NAMED, AFTER, UPLOAD = "case", "files", "files-", "after", "upload-"
@@ -22,7 +22,7 @@ Ended = Literal["completed", "completed_with_failures", "failed"]
 
 def gave_up(entry: Entry, done: Done) -> bool:
     """Whether the vendor gave up on a case: a failing status that ``done`` does not list."""
-    return _word(entry.status) in replies.FAILED and not is_done(entry, done)
+    return _word(entry.status) in answers.FAILED and not is_done(entry, done)
 
 
 def is_done(entry: Entry, done: Done) -> bool:
@@ -32,7 +32,7 @@ def is_done(entry: Entry, done: Done) -> bool:
 
 def failure(status: str | None, error: str | None) -> str | None:
     """Return why something failed, or None if its status is not a failing one."""
-    if _word(status) not in replies.FAILED:
+    if _word(status) not in answers.FAILED:
         return None
     return f'the vendor says "{status}"' + (f": {error}" if error else "")
 
@@ -51,12 +51,12 @@ def read_result(
     entry = _entry(raw.get(CASE), case.case_id)
     found = _files(raw)
     uploads = [_data(raw[name]) for name in raw if name.startswith(UPLOAD)]  # items() would read every artifact
-    sent = [each for upload in uploads for each in replies.documents_of(upload) or []]
+    sent = [each for upload in uploads for each in answers.documents_of(upload) or []]
     documents = _of_case(case, found, sent) if case.documents else [_of_file(each) for each in found]
     finished = entry is None or is_done(entry, done) or case.completed or (case.finished and triggered)
     if not finished and triggered:
         for each in documents:
-            if not each.error and _word(each.status) in replies.PROCESSING | replies.WAITING:
+            if not each.error and _word(each.status) in answers.PROCESSING | answers.WAITING:
                 each.error = UNFINISHED
     failed = entry is not None and gave_up(entry, done)
     errors = [each.error for each in documents if each.error]
@@ -88,10 +88,10 @@ def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
 
 def _files(raw: Mapping[str, bytes]) -> list[File]:
     """Return the files of the search, or, if it has none, the files that the searches by document name list."""
-    found = replies.file_list(_json(raw.get(FILES))) or []
+    found = answers.file_list(_json(raw.get(FILES))) or []
     if found:
         return found
-    named = [replies.file_list(_json(raw[name])) or [] for name in sorted(raw) if name.startswith(NAMED)]
+    named = [answers.file_list(_json(raw[name])) or [] for name in sorted(raw) if name.startswith(NAMED)]
     return list({each.id: each for files in named for each in files}.values())
 
 
@@ -100,7 +100,7 @@ def _after(answer: dict[str, Any], entry: Entry | None, *, since: bool) -> Entry
 
     An entry that was read ``since`` then is later, unless the list lags behind and dates it before them.
     """
-    after = replies.entry(answer)
+    after = answers.entry(answer)
     if entry is None or after.case_id != entry.case_id or after.modified is None:
         return entry
     at = entry.modified
@@ -114,9 +114,9 @@ def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[Docume
     Versions that somebody else added follow as results of their own.
     """
     left = list(sent)
-    answers = {each.index: _take_answer(each, left) for each in case.documents}
-    matched = match(case, found, {index: each.name for index, each in answers.items() if each and each.name})
-    own = [_of_document(each, matched.own.get(each.index), answers[each.index]) for each in case.documents]
+    said = {each.index: _take_answer(each, left) for each in case.documents}
+    matched = match(case, found, {index: each.name for index, each in said.items() if each and each.name})
+    own = [_of_document(each, matched.own.get(each.index), said[each.index]) for each in case.documents]
     return own + [_of_file(each) for each in matched.versions]
 
 
@@ -135,10 +135,10 @@ def _of_file(file: File) -> DocumentResult:
     )
 
 
-def _take_answer(document: Document, answers: list[Sent]) -> Sent | None:
-    taken = next((each for each in answers if document.document_id and each.doc_id == document.document_id), None)
+def _take_answer(document: Document, left: list[Sent]) -> Sent | None:
+    taken = next((each for each in left if document.document_id and each.doc_id == document.document_id), None)
     if taken is not None:
-        answers.remove(taken)
+        left.remove(taken)
     return taken
 
 
@@ -146,10 +146,10 @@ def _entry(body: bytes | None, case_id: str | None) -> Entry | None:
     """Return the case's entry: stored by itself or, by an earlier version of Dossier, in its page of the list."""
     answer = _json(body)
     if isinstance(answer, dict) and "case_id" in answer:
-        own = replies.entry(answer)
+        own = answers.entry(answer)
         return own if own.case_id == case_id else None
     listed = _data(body).get("cases")
-    entries = [replies.entry(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    entries = [answers.entry(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return next((each for each in entries if each.case_id == case_id), None)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from dossier.errors import ConfigurationError
 from dossier.models import LONGEST_DEADLINE
 from dossier.settings import Connection, Poll, Settings, Webhook
 
@@ -108,15 +107,3 @@ class DocsumoConnection(Connection):
     def gives_confidences(self) -> bool:
         """Return whether ``fields`` is set: no API answer contains values."""
         return self.fields is not None
-
-
-def own(connection: Connection) -> DocsumoConnection:
-    """Return ``connection`` typed as Docsumo's.
-
-    Raises:
-        ConfigurationError: it belongs to another vendor.
-
-    """
-    if not isinstance(connection, DocsumoConnection):
-        raise ConfigurationError(f'connection "{connection.name}" is not a Docsumo connection')
-    return connection

@@ -9,5 +9,5 @@ from __future__ import annotations
 from dossier.vendors.docustack.adapter import DocuStack
 from dossier.vendors.docustack.settings import DocuStackConnection
 
-VENDOR = DocuStack()
+VENDOR = DocuStack
 CONNECTION = DocuStackConnection

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from dossier.alike import alike
 from dossier.errors import (
+    ConfigurationError,
     InvalidCaseError,
     MalformedAnswerError,
     NeedsAttentionError,
@@ -19,8 +21,8 @@ from dossier.errors import (
 from dossier.http import Flow
 from dossier.lost import certain, check_name, check_named, choose, proves, reaches_back, suspects, usable
 from dossier.media import JPEG, PDF, TIFF
-from dossier.models import BY_REFERENCE, PRESIGNED, Document, Phase, now
-from dossier.options import check, text_of
+from dossier.models import BY_REFERENCE, PRESIGNED, Document, now
+from dossier.options import Option, text_of
 from dossier.ports import (
     Artifact,
     CaseView,
@@ -28,25 +30,24 @@ from dossier.ports import (
     Hint,
     Intent,
     Location,
-    NoCaseList,
     Progress,
     Seen,
     Uploaded,
-    never,
+    Vendor,
+    no_request,
 )
 from dossier.replies import missing, read, read_object
 from dossier.result import Result
-from dossier.settings import Connection
 from dossier.stamps import by_our_clock
+from dossier.values import as_text
 from dossier.vendors.docustack import hints, lookup, requests, results
-from dossier.vendors.docustack.answers import document_state, first_id, is_unknown, text
+from dossier.vendors.docustack.answers import document_state, first_id, is_unknown
 from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.docustack.options import options
-from dossier.vendors.docustack.settings import DocuStackConnection, key_header, own, schemes
+from dossier.vendors.docustack.settings import DocuStackConnection, schemes
 
-MAX_BYTES = 100 * 1024 * 1024
-"""Largest document that is sent, in bytes. The guide gives no limit; this one catches mistakes."""
+Case: TypeAlias = CaseView[DocuStackConnection]
 BATCH_SIZE = 100
 """Most documents in one batch request. The guide gives no limit."""
 SETTLE = timedelta(seconds=60)
@@ -57,42 +58,59 @@ PAGES = 20
 """Most pages of the list that one look-up reads."""
 
 
-class DocuStack(NoCaseList):
+class DocuStack(Vendor[DocuStackConnection]):
     """DocuStack's API: no cases, one upload per file, references in batches, one phase."""
 
     name = "docustack"
+    called = "DocuStack"
     media_types = frozenset({PDF, JPEG, TIFF})
-    max_document_bytes = MAX_BYTES
-    opens_case = False
-    phases: tuple[Phase, ...] = ("documents",)
+    phases = ("documents",)
     accepts_references = True
-    bulk_poll = False
     lists = True
     documented = DOCUMENTED
     refusal = REFUSAL
 
-    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
-        """Return the key's header; reject a key of the other mode (see ``settings.key_header``)."""
-        return key_header(own(connection), api_key)
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """Return the key's header (guide, "Authentication").
 
-    def validate(self, case: CaseView) -> None:
+        A test key must not process real cases, and a live key must not bill for tests.
+
+        Raises:
+            ConfigurationError: the key cannot be sent, or is of the other mode.
+
+        """
+        headers, mode = super().headers(api_key), self.connection.mode
+        other = "test" if mode == "live" else "live"
+        if api_key.startswith(f"ds_{other}_"):
+            raise ConfigurationError(
+                f'connection "{self.connection.name}" has mode = "{mode}", but its API key is a {other} key '
+                f"(ds_{other}_…): run `dossier secrets set {self.connection.name}` with a ds_{mode}_… key, or set "
+                f'mode = "{other}"'
+            )
+        return headers
+
+    def options(self) -> tuple[Option, ...]:
+        """Return the options that the connection's cases may have."""
+        return options(self.connection)
+
+    def validate(self, case: Case) -> None:
         """Reject a ``case_id``, unknown options, and references that DocuStack cannot read."""
         if case.case_id is not None:
             raise InvalidCaseError("DocuStack has no cases: leave out case_id")
         if not case.documents:
             raise InvalidCaseError("the case has no documents")
-        check("DocuStack", options(case.connection), case.options)
+        super().validate(case)
         for document in case.documents:
             if document.ref is not None and not document.ref.lower().startswith(schemes(case.connection)):
                 raise InvalidCaseError(f"{document.name}: DocuStack reads references that begin with https:// or s3://")
 
-    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
+    def batches(self, case: Case) -> Sequence[Sequence[int]]:
         """Return one upload per file, and the references in batches of at most ``BATCH_SIZE``."""
         files = [[document.index] for document in case.documents if not _is_referred(case, document)]
         referred = [document.index for document in case.documents if _is_referred(case, document)]
         return files + [referred[start : start + BATCH_SIZE] for start in range(0, len(referred), BATCH_SIZE)]
 
-    def uploads_at_once(self, case: CaseView) -> int:
+    def uploads_at_once(self, case: Case) -> int:
         """Return the connection's concurrency, or 1 if DocuStack may list one document under another one's name."""
         names = [document.name for document in case.documents[:MOST_COMPARED]]
         apart = len(names) == len(case.documents) and not any(
@@ -100,34 +118,19 @@ class DocuStack(NoCaseList):
         )
         return case.connection.limits.concurrency if apart else 1
 
-    def open(self, case: CaseView) -> Flow[Uploaded]:
-        """Do nothing: DocuStack has no cases."""
-        yield from ()
-        return Uploaded(case_id=case.case_id)
-
-    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:  # noqa: ARG002 - the port's
-        """Do nothing: DocuStack has no cases."""
-        yield from ()
-        return None
-
-    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: a look-up compares with ``listed`` instead."""
-        yield from ()
-        return frozenset()
-
-    def listed(self, connection: Connection) -> Flow[Seen]:  # noqa: ARG002 - the port's
+    def listed(self) -> Flow[Seen]:
         """Read the first page of the account's list of documents."""
         listing = yield from self._list(lambda _: True)
         return listing.seen
 
-    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+    def upload(self, case: Case, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload one file, or submit a batch of references.
 
         Raises:
             OutcomeUnknownError: also if a batch was accepted, but its answer does not name every document's id.
 
         """
-        documents = _pick(case, batch)
+        documents = case.batch(batch)
         if _is_referred(case, documents[0]):
             return (yield from self._upload_batch(case, documents))
         request = requests.upload(_of(case), documents[0])
@@ -138,7 +141,7 @@ class DocuStack(NoCaseList):
             raise missing(request, reply, "document_id")
         return Uploaded(document_ids={documents[0].index: document_id}, job_id=first_id(answer, "job_id"))
 
-    def _upload_batch(self, case: CaseView, documents: Sequence[Document]) -> Flow[Uploaded]:
+    def _upload_batch(self, case: Case, documents: Sequence[Document]) -> Flow[Uploaded]:
         request = requests.batch(_of(case), documents)
         reply = yield request
         uploaded = read_batch(read(request, reply), documents)
@@ -149,7 +152,7 @@ class DocuStack(NoCaseList):
             raise OutcomeUnknownError(f"the batch was accepted{job}, but its answer gives no id for {_names(lacking)}")
         return uploaded
 
-    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+    def find_uploaded(self, case: Case, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Look up the documents in the account's list.
 
         A single file was not uploaded if no listed document can be it. The documents of a batch may be missing while
@@ -161,7 +164,7 @@ class DocuStack(NoCaseList):
                 upload's; or the id that an operator named is not the upload's.
 
         """
-        documents = _pick(case, batch)
+        documents = case.batch(batch)
         if intent.adopt is not None:
             check_named(intent.adopt, intent, case.documents)
             flow = self._named_job if len(documents) > 1 else self._named
@@ -183,7 +186,7 @@ class DocuStack(NoCaseList):
         job_id = next(each.job_id for each in found if each.label == chosen.id)
         return Uploaded(document_ids={documents[0].index: chosen.id}, job_id=job_id)
 
-    def _named(self, case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
+    def _named(self, case: Case, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
         """Look up the one document that an operator named (guide, "Step 4")."""
         request = replace(requests.document(named), keep=None)
         answer = read_object(request, (yield request))
@@ -192,12 +195,12 @@ class DocuStack(NoCaseList):
             found = first_id(answer, key)
             if found is not None and found != own_id:
                 raise NeedsAttentionError(f"{named} has {key} {found}, but this case's is {own_id}")
-        name = text(answer.get("name")) or text(answer.get("filename"))
+        name = as_text(answer.get("name")) or as_text(answer.get("filename"))
         check_name(named, [each.name for each in documents], [name] if name else [], intent)
         document_id = first_id(answer, "id", "document_id") or named
         return Uploaded(document_ids={documents[0].index: document_id}, job_id=first_id(answer, "job_id"))
 
-    def _named_job(self, case: CaseView, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:  # noqa: ARG002 - as _named
+    def _named_job(self, case: Case, documents: Sequence[Document], intent: Intent, named: str) -> Flow[Uploaded]:
         """Look up the documents of the batch whose job an operator named, in the account's list."""
 
         def enough(listing: lookup.Listing) -> bool:
@@ -246,7 +249,7 @@ class DocuStack(NoCaseList):
                 break
         return listing
 
-    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:  # noqa: ARG002 - the port's
+    def poll_documents(self, case: Case, pending: Sequence[str]) -> Flow[Progress]:
         """Request the status of each pending document (guide, "Step 3")."""
         states: dict[str, DocumentState] = {}
         for document_id in pending:
@@ -257,57 +260,34 @@ class DocuStack(NoCaseList):
         finished = all(state.finished for state in states.values())
         return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
 
-    def poll_results(
-        self,
-        cases: Sequence[CaseView],  # noqa: ARG002 - the port's
-        *,
-        start: int = 0,  # noqa: ARG002 - the port's
-        spent: Callable[[], bool] = never,  # noqa: ARG002 - the port's
-    ) -> Flow[Mapping[str, Progress]]:
-        """Return nothing: DocuStack has no cases."""
-        yield from ()
-        return {}
-
-    def process(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's
-        """Do nothing: extraction starts by itself."""
-        yield from ()
-
-    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+    def artifacts(self, case: Case) -> Flow[Sequence[Artifact]]:
         """List one JSON file per document that DocuStack accepted; that of a failed document may give the reason.
 
         The files are named after the documents, so two names may be equal.
         """
-        yield from ()
-        return [
-            Artifact(f"{each.name}.json", source=each.document_id, content_type="application/json")
-            for each in case.documents
-            if each.document_id is not None
-        ]
+        return no_request(
+            [
+                Artifact(f"{each.name}.json", source=each.document_id, content_type="application/json")
+                for each in case.documents
+                if each.document_id is not None
+            ]
+        )
 
-    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's
+    def locate(self, case: Case, artifact: Artifact) -> Flow[Location]:
         """Return the document's API path; its body is stored as ``document-<id>``."""
-        yield from ()
         document_id = artifact.source
-        return Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id))
+        return no_request(Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id)))
 
-    def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's
-        """Do nothing: DocuStack has no after-steps."""
-        yield from ()
-
-    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+    def read_result(self, case: Case, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored ``document-<id>`` answers."""
         return results.read_result(case, raw)
 
-    def read_hint(self, body: bytes) -> Hint | None:
+    @classmethod
+    def read_hint(cls, body: bytes) -> Hint | None:
         """Return the document and job ids that a delivery names."""
         return hints.read_hint(body)
 
-    def created(
-        self,
-        connection: Connection,  # noqa: ARG002 - the port's
-        since: datetime,
-        recorded: Mapping[str, datetime],
-    ) -> Flow[Mapping[str, datetime]]:
+    def created(self, since: datetime, recorded: Mapping[str, datetime]) -> Flow[Mapping[str, datetime]]:
         """Read the account's list of documents back to ``since``, as far as its answers contain their paging."""
 
         def times(listing: lookup.Listing) -> dict[str, datetime]:
@@ -320,7 +300,7 @@ class DocuStack(NoCaseList):
         listing = yield from self._list(enough)
         return {name: at for name, at in times(listing).items() if at >= since}
 
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """List documents, as the guide's authentication example does, which proves URL and key."""
         request = requests.listing()
         reply = yield request
@@ -330,27 +310,22 @@ class DocuStack(NoCaseList):
             if not error.worded or error.status not in {404, 405}:
                 raise
             listing = None
-        mode = own(connection).mode
+        mode = self.connection.mode
         if listing is None:
             return f"answers ({mode}), but has no list of documents: you will be asked about lost upload answers"
         return f"the key is accepted ({mode}); {len(listing.documents)} document(s) listed"
 
 
-def _of(case: CaseView) -> DocuStackConnection:
+def _of(case: Case) -> DocuStackConnection:
     """Return the connection's settings with the case's own schema."""
-    connection = own(case.connection)
+    connection = case.connection
     schema = text_of(case.options, "schema_id") or connection.schema_id
     return connection.model_copy(update={"schema_id": schema})
 
 
-def _is_referred(case: CaseView, document: Document) -> bool:
+def _is_referred(case: Case, document: Document) -> bool:
     """Whether a document is sent by reference: submitted as one, or presigned when it is sent."""
     return document.ref is not None or case.options.get(BY_REFERENCE) == PRESIGNED
-
-
-def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
-    by_index = {document.index: document for document in case.documents}
-    return [by_index[index] for index in batch]
 
 
 def _batch_found(

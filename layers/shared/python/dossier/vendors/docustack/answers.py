@@ -7,7 +7,7 @@ from typing import Any
 
 from dossier.ports import DocumentState
 from dossier.replies import ERROR, STATUS, identifier, line
-from dossier.values import score_of, text_of
+from dossier.values import as_text, score_of
 
 ENDED = {"completed": False, "failed": True}
 """The terminal statuses (guide, "Step 3"), and whether they mean failure."""
@@ -27,10 +27,6 @@ def first_id(value: Mapping[str, Any], *keys: str) -> str | None:
     return next((found for key in keys if (found := identifier(value.get(key)))), None)
 
 
-text = text_of
-"""A value as the vendor wrote it: text and None unchanged, anything else as JSON."""
-
-
 def problem(value: Mapping[str, Any]) -> str | None:
     """Return an answer's error message, in one line, or None."""
     for key in ("error", "error_message", "failure_reason", "detail"):
@@ -38,13 +34,13 @@ def problem(value: Mapping[str, Any]) -> str | None:
         if isinstance(said, Mapping):
             said = said.get("message") or said.get("detail") or said
         if said:
-            return line(text(said) or "", ERROR) or None
+            return line(as_text(said) or "", ERROR) or None
     return None
 
 
 def document_state(answer: Mapping[str, Any]) -> DocumentState:
     """Return a document's state; any status but ``completed`` and ``failed`` is still running."""
-    status = line(text(answer.get("status")) or "", STATUS)
+    status = line(as_text(answer.get("status")) or "", STATUS)
     word = status.lower()
     failed = ENDED.get(word, False)
     error = (problem(answer) or NO_REASON) if failed else None

@@ -9,7 +9,8 @@ from typing import Any
 from dossier.models import Document
 from dossier.ports import Uploaded
 from dossier.replies import ERROR, identifier, line
-from dossier.vendors.docustack.answers import first_id, problem, text
+from dossier.values import as_text
+from dossier.vendors.docustack.answers import first_id, problem
 
 TAKEN = ("documents", "results", "items", "accepted")
 """Keys under which accepted documents, or all of them, may be listed."""
@@ -75,14 +76,14 @@ def _item(entry: object) -> Item:
     status = str(entry.get("status") or "").lower()
     if refusal is None and document_id is None and status in REFUSALS:
         refusal = f"DocuStack rejected it ({status})"
-    return Item(document_id, text(entry.get("ref")), text(entry.get("name")), refusal)
+    return Item(document_id, as_text(entry.get("ref")), as_text(entry.get("name")), refusal)
 
 
 def _refused(entry: object) -> Item:
     if not isinstance(entry, dict):
-        return Item(ref=text(entry), name=text(entry), refusal="DocuStack rejected it")
+        return Item(ref=as_text(entry), name=as_text(entry), refusal="DocuStack rejected it")
     item = _item(entry)
-    refusal = item.refusal or line(text(entry.get("message")) or "", ERROR) or "DocuStack rejected it"
+    refusal = item.refusal or line(as_text(entry.get("message")) or "", ERROR) or "DocuStack rejected it"
     return replace(item, document_id=None, refusal=refusal)
 
 

@@ -16,7 +16,8 @@ from dossier.lost import Candidate, Entry, Fit, choice, fit, is_new, labels
 from dossier.models import Document
 from dossier.ports import Intent, Seen
 from dossier.stamps import Stamp
-from dossier.vendors.docustack.answers import first_id, text
+from dossier.values import as_text
+from dossier.vendors.docustack.answers import first_id
 
 ROUND = (10, 25)
 """Usual page sizes: a list without a total whose length is a multiple of one may have more pages."""
@@ -139,8 +140,8 @@ def _list_in(envelope: Mapping[str, Any]) -> Sequence[Any] | None:
 def _listed(entry: Mapping[str, Any], label: str) -> Listed:
     return Listed(
         label=label,
-        name=text(entry.get("name")) or text(entry.get("filename")),
-        ref=text(entry.get("ref")),
+        name=as_text(entry.get("name")) or as_text(entry.get("filename")),
+        ref=as_text(entry.get("ref")),
         created=Stamp.of(entry.get("created_at")) or Stamp.of(entry.get("uploaded_at")),
         job_id=first_id(entry, "job_id"),
     )

@@ -12,12 +12,11 @@ from dossier.lost import usable
 from dossier.models import Document
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
 from dossier.replies import read, read_object
-from dossier.settings import Connection
 from dossier.vendors.docustack import lookup, requests
 from dossier.vendors.docustack.answers import first_id, problem
 from dossier.vendors.docustack.batch import read_batch
 from dossier.vendors.docustack.results import read_fields
-from dossier.vendors.docustack.settings import own, schemes
+from dossier.vendors.docustack.settings import DocuStackConnection, schemes
 
 PAGES = 20
 """Most pages of the list that are read to look up jobs."""
@@ -26,7 +25,7 @@ _FIELDS = ("KEY", "NAME", "VALUE", "CONFIDENCE", "INFERRED", "EDITED")
 _BATCH = ("REFERENCE", "NAME", "DOCUMENT ID", "REJECTED")
 
 
-def _documents(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
+def _documents(connection: DocuStackConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
     request = requests.listing()
     answer = read(request, (yield request))
     rows = tuple(
@@ -45,7 +44,7 @@ def _documents(connection: Connection, given: Values) -> Flow[Answer | File]:  #
     return Answer(answer, facts, (Table(_DOCUMENTS, rows),))
 
 
-def _document(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_documents``
+def _document(connection: DocuStackConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_documents``
     request = requests.document(given["document_id"])
     answer = read_object(request, (yield request))
     facts = (
@@ -61,9 +60,9 @@ def _document(connection: Connection, given: Values) -> Flow[Answer | File]:  # 
     return Answer(answer, facts, (Table(_FIELDS, rows),))
 
 
-def _batch(connection: Connection, given: Values) -> Flow[Answer | File]:
+def _batch(connection: DocuStackConnection, given: Values) -> Flow[Answer | File]:
     documents = _referred(given["ref"], given["name"], schemes(connection))
-    request = requests.batch(own(connection), documents)
+    request = requests.batch(connection, documents)
     answer = read(request, (yield request))
     uploaded = read_batch(answer, documents)
     rows = tuple(
@@ -75,7 +74,7 @@ def _batch(connection: Connection, given: Values) -> Flow[Answer | File]:
     return Answer(answer, (("job id", uploaded.job_id), ("to collect it", then)), (Table(_BATCH, rows),))
 
 
-def jobs(connection: Connection) -> Flow[Mapping[str, list[str]]]:  # noqa: ARG001 — the list is the account's
+def jobs(connection: DocuStackConnection) -> Flow[Mapping[str, list[str]]]:  # noqa: ARG001 — the list is the account's
     """Return the documents of each job (a batch is one job), as far as the account's list shows them."""
     found: dict[str, list[str]] = {}
     listing = lookup.Listing((), whole=False, next_offset=0)

@@ -12,8 +12,8 @@ from dossier.options import text_of
 from dossier.ports import CaseView
 from dossier.replies import name as short
 from dossier.result import UNFINISHED, DocumentResult, FieldValue, Result
-from dossier.values import field
-from dossier.vendors.docustack.answers import NO_REASON, document_state, problem, text
+from dossier.values import as_text, field
+from dossier.vendors.docustack.answers import NO_REASON, document_state, problem
 from dossier.vendors.docustack.requests import kept_as
 
 
@@ -57,7 +57,8 @@ def _document(case: CaseView, document: Document, answer: Mapping[str, Any], war
         warnings.append(f"{document.name}: DocuStack extracted {extracted} fields, but its answer has {len(fields)}")
     return DocumentResult(
         document_id=document.document_id,
-        name=(short(text(answer.get("name")) or "") if not document.key and not document.ref else "") or document.name,
+        name=(short(as_text(answer.get("name")) or "") if not document.key and not document.ref else "")
+        or document.name,
         status=state.status or document.status,
         error=f"{UNFINISHED}: DocuStack processes it again" if again else error if failed else None,
         fields_extracted=extracted,
@@ -70,11 +71,11 @@ def read_fields(values: object) -> Iterator[FieldValue]:
     for value in values if isinstance(values, list) else []:
         if not isinstance(value, dict):
             continue
-        name = text(value.get("field_name")) or text(value.get("field_key"))
+        name = as_text(value.get("field_name")) or as_text(value.get("field_key"))
         if not name:
             continue
         yield field(
-            text(value.get("field_key")) or re.sub(r"\W+", "_", name.lower()).strip("_") or name,
+            as_text(value.get("field_key")) or re.sub(r"\W+", "_", name.lower()).strip("_") or name,
             name,
             value.get("value"),
             confidence=value.get("confidence"),

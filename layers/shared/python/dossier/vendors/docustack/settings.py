@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dossier.errors import ConfigurationError
 from dossier.settings import Connection, Webhook
 
 SIGNATURE = Webhook(scheme="hmac-sha256-hex", header="X-DocuStack-Signature")
@@ -32,43 +31,6 @@ class DocuStackConnection(Connection):
         return tuple(dict.fromkeys((self.schema_id, *self.schema_ids)))
 
 
-def own(connection: Connection) -> DocuStackConnection:
-    """Return ``connection`` typed as DocuStack's.
-
-    Raises:
-        ConfigurationError: it belongs to another vendor.
-
-    """
-    if not isinstance(connection, DocuStackConnection):
-        raise ConfigurationError(f'connection "{connection.name}" is not a DocuStack connection')
-    return connection
-
-
 def schemes(connection: Connection) -> tuple[str, ...]:
     """Return the schemes of references that DocuStack may read; plain http only for a sandbox."""
     return ("https://", "s3://", "http://") if connection.allow_insecure else ("https://", "s3://")
-
-
-def key_header(connection: DocuStackConnection, api_key: str) -> dict[str, str]:
-    """Return the header that carries the key (guide, "Authentication").
-
-    Raises:
-        ConfigurationError: there is no key, or it is of the other mode. A test key must not process real cases, and a
-            live key must not bill for tests.
-
-    """
-    fix = f"run `dossier secrets set {connection.name}`"
-    if not api_key:
-        raise ConfigurationError(f'connection "{connection.name}" has no API key: {fix}')
-    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ConfigurationError(
-            f'the API key of connection "{connection.name}" has blanks or characters that are not printable ASCII: '
-            f"{fix}"
-        )
-    other = "test" if connection.mode == "live" else "live"
-    if api_key.startswith(f"ds_{other}_"):
-        raise ConfigurationError(
-            f'connection "{connection.name}" has mode = "{connection.mode}", but its API key is a {other} key '
-            f'(ds_{other}_…): {fix} with a ds_{connection.mode}_… key, or set mode = "{other}"'
-        )
-    return {"X-API-Key": api_key}

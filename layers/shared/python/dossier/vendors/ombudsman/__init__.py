@@ -9,5 +9,5 @@ from __future__ import annotations
 from dossier.vendors.ombudsman.adapter import Ombudsman
 from dossier.vendors.ombudsman.settings import OmbudsmanConnection
 
-VENDOR = Ombudsman()
+VENDOR = Ombudsman
 CONNECTION = OmbudsmanConnection

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from dossier.errors import (
     CaseFailedError,
@@ -18,8 +17,7 @@ from dossier.errors import (
 from dossier.http import Flow
 from dossier.lost import check_named, choice, usable
 from dossier.media import AVIF, BMP, DOCX, GIF, HEIC, JP2, JPEG, PDF, PNG, TIFF, WEBP
-from dossier.models import Document, Phase
-from dossier.options import check
+from dossier.options import Option
 from dossier.ports import (
     Artifact,
     CaseView,
@@ -27,16 +25,16 @@ from dossier.ports import (
     Hint,
     Intent,
     Location,
-    NoCaseList,
     Progress,
-    Seen,
     Uploaded,
+    Vendor,
     never,
+    no_request,
 )
 from dossier.replies import identifier, line, message, missing, read, read_object
 from dossier.result import Result
-from dossier.settings import Connection
 from dossier.stamps import Stamp
+from dossier.values import text
 from dossier.vendors.ombudsman import hints, requests, results
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
@@ -48,14 +46,12 @@ from dossier.vendors.ombudsman.answers import (
     evidence_of,
     problem,
     status,
-    text,
 )
 from dossier.vendors.ombudsman.guide import DOCUMENTED, REFUSAL
 from dossier.vendors.ombudsman.options import options
-from dossier.vendors.ombudsman.settings import key_header, own
+from dossier.vendors.ombudsman.settings import OmbudsmanConnection
 
-MAX_BYTES = 100 * 1024 * 1024
-"""Largest document that is sent, in bytes. The guide gives no limit; this one catches mistakes."""
+Case: TypeAlias = CaseView[OmbudsmanConnection]
 STILL_PROCESSING = "still being processed"
 """Part of the message of the 400 to ``/process`` that is worth retrying (guide, "Documents Not Ready")."""
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -66,48 +62,40 @@ CREATE_NOT_PERFORMED = frozenset({500})
 An upload is looked up instead."""
 
 
-class Ombudsman(NoCaseList):
-    """The Ombudsman partner API: open a case, upload its documents one by one, then trigger the assessment."""
+class Ombudsman(Vendor[OmbudsmanConnection]):
+    """The Ombudsman partner API: open a case, upload its documents one by one, then trigger the assessment.
+
+    One upload runs at once: evidence has no file name, so only its order shows which upload it came from.
+    """
 
     name = "ombudsman"
+    called = "the Ombudsman API"
     media_types = frozenset({PDF, DOCX, JPEG, PNG, TIFF, GIF, BMP, WEBP, HEIC, AVIF, JP2})
-    max_document_bytes = MAX_BYTES
     opens_case = True
-    phases: tuple[Phase, ...] = ("documents", "results")
-    accepts_references = False
-    bulk_poll = False
-    lists = False
+    phases = ("documents", "results")
     documented = DOCUMENTED
     refusal = REFUSAL
 
-    def headers(self, connection: Connection, api_key: str) -> Mapping[str, str]:
-        """Return the key's header."""
-        return key_header(own(connection), api_key)
+    def options(self) -> tuple[Option, ...]:
+        """Return the options that the connection's cases may have."""
+        return options(self.connection)
 
-    def validate(self, case: CaseView) -> None:
+    def validate(self, case: Case) -> None:
         """Reject unknown options, values that an option does not accept, and an empty case."""
-        check("the Ombudsman API", options(case.connection), case.options)
+        super().validate(case)
         if case.case_id is None and not case.documents:
             raise InvalidCaseError("the case has no documents, and no case_id to collect")
 
-    def batches(self, case: CaseView) -> Sequence[Sequence[int]]:
-        """Return one upload per document."""
-        return [[document.index] for document in case.documents]
-
-    def uploads_at_once(self, case: CaseView) -> int:  # noqa: ARG002 - the port's signature
-        """Return 1: evidence has no file name, so only its order shows which upload it came from."""
-        return 1
-
-    def open(self, case: CaseView) -> Flow[Uploaded]:
+    def open(self, case: Case) -> Flow[Uploaded]:
         """Create the case (guide, "Step 1"; a NestJS service may answer 200 or 201)."""
-        request = requests.create(own(case.connection), case.reference, case.options)
+        request = requests.create(case.connection, case.reference, case.options)
         reply = yield request
         case_id = identifier(read_object(request, reply, not_performed=CREATE_NOT_PERFORMED).get("case_id"))
         if case_id is None:
             raise missing(request, reply, "case_id")
         return Uploaded(case_id=case_id)
 
-    def find_opened(self, case: CaseView, intent: Intent) -> Flow[Uploaded | None]:
+    def find_opened(self, case: Case, intent: Intent) -> Flow[Uploaded | None]:
         """Ask an operator, or create again (``on_unknown_outcome``): the API cannot list or search cases.
 
         The case that an operator names is looked up; its ``external_case_id`` has to be this case's.
@@ -115,7 +103,7 @@ class Ombudsman(NoCaseList):
         if intent.adopt is not None:
             return (yield from self._named(case, intent.adopt))
         yield from ()
-        if own(case.connection).on_unknown_outcome == "retry":
+        if case.connection.on_unknown_outcome == "retry":
             return None
         known_as = requests.external_id(case.reference, case.options)
         raise NeedsAttentionError(
@@ -123,7 +111,7 @@ class Ombudsman(NoCaseList):
             f"reference: check with the vendor whether external_case_id {known_as} exists"
         )
 
-    def _named(self, case: CaseView, named: str) -> Flow[Uploaded]:
+    def _named(self, case: Case, named: str) -> Flow[Uploaded]:
         """Look up the case that an operator named (guide, "Step 4")."""
         request = requests.case(named)
         answer = read_object(request, (yield request))
@@ -132,19 +120,14 @@ class Ombudsman(NoCaseList):
             raise NeedsAttentionError(f"case {named} has external_case_id {line(found)}, but this case's is {own_id}")
         return Uploaded(case_id=identifier(answer.get("case_id")) or named)
 
-    def before_upload(self, case: CaseView, batch: Sequence[int]) -> Flow[frozenset[str]]:  # noqa: ARG002 - the port's
+    def before_upload(self, case: Case, batch: Sequence[int]) -> Flow[frozenset[str]]:
         """Return the ids of the case's evidence before the upload."""
         answer = yield from self._case(case)
         return frozenset(evidence_labels(answer))
 
-    def listed(self, connection: Connection) -> Flow[Seen]:  # noqa: ARG002 - the port's
-        """Return nothing, without a request: the API has no list."""
-        yield from ()
-        return Seen()
-
-    def upload(self, case: CaseView, batch: Sequence[int]) -> Flow[Uploaded]:
+    def upload(self, case: Case, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload one evidence document (guide, "Step 2")."""
-        (document,) = _pick(case, batch)
+        (document,) = case.batch(batch)
         request = requests.upload(_case_id(case), document)
         reply = yield request
         document_id = identifier(read_object(request, reply).get("document_id"))
@@ -152,7 +135,7 @@ class Ombudsman(NoCaseList):
             raise missing(request, reply, "document_id")
         return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
 
-    def find_uploaded(self, case: CaseView, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
+    def find_uploaded(self, case: Case, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
         """Compare the case's evidence with the ids known before: the new one is the lost upload's.
 
         Other requests on the connection do not matter: each case has its own evidence, uploaded one by one.
@@ -161,7 +144,7 @@ class Ombudsman(NoCaseList):
             NeedsAttentionError: more than one evidence document is new, or the case does not list its evidence.
 
         """
-        (document,) = _pick(case, batch)
+        (document,) = case.batch(batch)
         if intent.adopt is not None:
             check_named(intent.adopt, intent, case.documents)
             request = requests.evidence(_case_id(case), intent.adopt)
@@ -193,7 +176,7 @@ class Ombudsman(NoCaseList):
             raise NeedsAttentionError(f"{lost}: the case has a new evidence document without a usable id")
         return Uploaded(case_id=case.case_id, document_ids={document.index: new[0]}) if new else None
 
-    def poll_documents(self, case: CaseView, pending: Sequence[str]) -> Flow[Progress]:
+    def poll_documents(self, case: Case, pending: Sequence[str]) -> Flow[Progress]:
         """Request each pending evidence document (guide, "Step 2b")."""
         states: dict[str, DocumentState] = {}
         for document_id in pending:
@@ -206,11 +189,7 @@ class Ombudsman(NoCaseList):
         return Progress(finished=finished, documents=states, unknown=tuple(sorted(unknown)))
 
     def poll_results(
-        self,
-        cases: Sequence[CaseView],
-        *,
-        start: int = 0,  # noqa: ARG002 - the port's
-        spent: Callable[[], bool] = never,  # noqa: ARG002 - the port's
+        self, cases: Sequence[Case], *, start: int = 0, spent: Callable[[], bool] = never
     ) -> Flow[Mapping[str, Progress]]:
         """Request each case (guide, "Step 4"). Only its ``status`` counts; its times may be null.
 
@@ -223,7 +202,7 @@ class Ombudsman(NoCaseList):
             found[_case_id(case)] = _progress(read_object(request, reply))
         return found
 
-    def process(self, case: CaseView) -> Flow[None]:
+    def process(self, case: Case) -> Flow[None]:
         """Trigger the assessment (guide, "Step 3"), unless it covers all documents and is under way or done.
 
         The case is read first, so this may be repeated after an ``OutcomeUnknownError``.
@@ -238,7 +217,7 @@ class Ombudsman(NoCaseList):
             return
         failed_ids = {key for key, each in evidence_of(answer).items() if document_state(each).failed}
         failed = [each.name for each in case.documents if each.failed or (each.document_id or "") in failed_ids]
-        if failed and own(case.connection).on_failed_document == "stop":
+        if failed and case.connection.on_failed_document == "stop":
             raise CaseFailedError(f"the vendor could not process {', '.join(failed)}: the case is not assessed")
         request = requests.process(_case_id(case))
         reply = yield request
@@ -254,7 +233,7 @@ class Ombudsman(NoCaseList):
                 raise
             # An earlier trigger whose answer was lost took effect late.
 
-    def artifacts(self, case: CaseView) -> Flow[Sequence[Artifact]]:
+    def artifacts(self, case: Case) -> Flow[Sequence[Artifact]]:
         """List the case's JSON and one per evidence document; a case that is only collected names its evidence.
 
         The files are named after the documents, so two names may be equal.
@@ -268,34 +247,20 @@ class Ombudsman(NoCaseList):
         files += [(name, requests.evidence_path(case_id, document_id)) for document_id, name in named]
         return [Artifact(f"{name}.json", source=path, content_type="application/json") for name, path in files]
 
-    def locate(self, case: CaseView, artifact: Artifact) -> Flow[Location]:  # noqa: ARG002 - the port's signature
+    def locate(self, case: Case, artifact: Artifact) -> Flow[Location]:
         """Return the API path; the body is stored as ``case`` or ``evidence-<id>``."""
-        yield from ()
-        return Location(path=artifact.source, keep=requests.kept_as(artifact.source))
+        return no_request(Location(path=artifact.source, keep=requests.kept_as(artifact.source)))
 
-    def finish(self, case: CaseView) -> Flow[None]:  # noqa: ARG002 - the port's signature
-        """Do nothing: the vendor has no after-steps."""
-        yield from ()
-
-    def read_result(self, case: CaseView, raw: Mapping[str, bytes]) -> Result:
+    def read_result(self, case: Case, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored ``case`` and ``evidence-<id>`` answers."""
         return results.read_result(case, raw)
 
-    def read_hint(self, body: bytes) -> Hint | None:
+    @classmethod
+    def read_hint(cls, body: bytes) -> Hint | None:
         """Return the case and document ids that a delivery names."""
         return hints.read_hint(body)
 
-    def created(
-        self,
-        connection: Connection,  # noqa: ARG002 - the port's
-        since: datetime,  # noqa: ARG002
-        recorded: Mapping[str, datetime],  # noqa: ARG002
-    ) -> Flow[Mapping[str, datetime]]:
-        """Return nothing, without a request: the API has no list."""
-        yield from ()
-        return {}
-
-    def check(self, connection: Connection) -> Flow[str]:
+    def check(self) -> Flow[str]:
         """Request a case that cannot exist: the API has no list, but its "not found" proves URL and key.
 
         Raises:
@@ -313,25 +278,20 @@ class Ombudsman(NoCaseList):
                 raise
             if not said or "cannot get" in said:
                 raise ConfigurationError(
-                    f'base_url of connection "{connection.name}" does not lead to the partner API: {error}'
+                    f'base_url of connection "{self.connection.name}" does not lead to the partner API: {error}'
                 ) from error
-        return f"the key is accepted (tenant {own(connection).tenant})"
+        return f"the key is accepted (tenant {self.connection.tenant})"
 
-    def _case(self, case: CaseView) -> Flow[dict[str, Any]]:
+    def _case(self, case: Case) -> Flow[dict[str, Any]]:
         request = requests.case(_case_id(case))
         reply = yield request
         return read_object(request, reply)
 
 
-def _case_id(case: CaseView) -> str:
+def _case_id(case: Case) -> str:
     if case.case_id is None:
         raise InvalidCaseError(f"case {case.reference} has no case_id yet")
     return case.case_id
-
-
-def _pick(case: CaseView, batch: Sequence[int]) -> list[Document]:
-    by_index = {document.index: document for document in case.documents}
-    return [by_index[index] for index in batch]
 
 
 def _progress(answer: Mapping[str, Any]) -> Progress:
@@ -346,12 +306,12 @@ def _progress(answer: Mapping[str, Any]) -> Progress:
     )
 
 
-def _is_assessed(case: CaseView, answer: Mapping[str, Any]) -> bool:
+def _is_assessed(case: Case, answer: Mapping[str, Any]) -> bool:
     """Whether an assessment that covers all of the case's documents is certainly under way or done."""
     return status(answer) == "processing" or (status(answer) == "processed" and _is_stale(case, answer) is False)
 
 
-def _is_stale(case: CaseView, answer: Mapping[str, Any]) -> bool | None:
+def _is_stale(case: Case, answer: Mapping[str, Any]) -> bool | None:
     """Whether an assessment ended before documents were appended to its case, by the vendor's times.
 
     None if the times cannot be compared: some have a time zone and some do not.

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dossier.http import Number, written
 from dossier.lost import labels
 from dossier.models import iso
 from dossier.ports import DocumentState
-from dossier.replies import ERROR, STATUS, block, identifier, line
-from dossier.values import epoch, score_of
+from dossier.replies import ERROR, STATUS, identifier, line
+from dossier.values import epoch, score_of, text
 
 DOCUMENT_RUNNING = frozenset({"pending_processing", "processing"})
 DOCUMENT_ENDED = {"processing_complete": False, "processing_failed": True}
@@ -23,13 +22,6 @@ CASE_ENDED = {"processed": False, "error": True}
 MOST_SUPPORT = 10
 """Scores go from 0 to this (guide, "Evidence Document Fields")."""
 _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)")
-
-
-def text(value: object) -> str | None:
-    """Return a text that says something, printable, and a number as it was written; else None."""
-    if isinstance(value, int | Number) and not isinstance(value, bool):
-        return written(value)
-    return block(value) if isinstance(value, str) and value.strip() else None
 
 
 def entries(value: object) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from typing import Any
 from dossier.http import Flow
 from dossier.operations import Answer, Argument, File, Operation, Table, Values
 from dossier.replies import read_object
-from dossier.settings import Connection
+from dossier.values import text
 from dossier.vendors.ombudsman import requests
-from dossier.vendors.ombudsman.answers import day, entries, text
+from dossier.vendors.ombudsman.answers import day, entries
 from dossier.vendors.ombudsman.markdown import read_bullets
 from dossier.vendors.ombudsman.results import case_fields
+from dossier.vendors.ombudsman.settings import OmbudsmanConnection
 
 _CASE_ID = Argument("case_id", "the case's id")
 _CASE_FACTS = (
@@ -39,7 +40,7 @@ _EVIDENCE_FACTS = (
 _EVIDENCE = ("DOCUMENT ID", "STATUS", "TITLE", "DATE", "CLAIMANT", "DEFENDANT")
 
 
-def _case(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
+def _case(connection: OmbudsmanConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — an operation's signature
     request = requests.case(given["case_id"])
     answer = read_object(request, (yield request))
     fields = case_fields(answer.get("case_specific_fields")).fields
@@ -63,7 +64,7 @@ def _case(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa
     return Answer(answer, _facts(answer, _CASE_FACTS), tables)
 
 
-def _evidence(connection: Connection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_case``
+def _evidence(connection: OmbudsmanConnection, given: Values) -> Flow[Answer | File]:  # noqa: ARG001 — see ``_case``
     request = requests.evidence(given["case_id"], given["document_id"])
     answer = read_object(request, (yield request))
     dates = tuple((key.replace("_", " "), day(answer.get(key))) for key in ("event_date_start", "event_date_end"))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dossier.options import Option
-from dossier.settings import Connection
-from dossier.vendors.ombudsman.settings import own
+from dossier.vendors.ombudsman.settings import OmbudsmanConnection
 
 
-def options(connection: Connection) -> tuple[Option, ...]:
+def options(connection: OmbudsmanConnection) -> tuple[Option, ...]:
     """Return the options that a connection's cases may have."""
-    types = own(connection).case_types
+    types = connection.case_types
     chosen = (Option("case_type_id", "the case type, one of the connection's", choices=types),) if types else ()
     return (
         Option("case_title", "the case's title, until the vendor's AI writes its own"),

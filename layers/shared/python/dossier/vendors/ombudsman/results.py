@@ -13,7 +13,7 @@ from dossier.ports import CaseView
 from dossier.replies import identifier, line
 from dossier.replies import name as short
 from dossier.result import UNFINISHED, Dates, DocumentResult, Result, Scores, TimelineEntry
-from dossier.values import Keys, field, score_of
+from dossier.values import Keys, field, score_of, text
 from dossier.vendors.ombudsman.answers import (
     CASE_ENDED,
     MOST_SUPPORT,
@@ -23,7 +23,6 @@ from dossier.vendors.ombudsman.answers import (
     evidence_of,
     problem,
     status,
-    text,
 )
 from dossier.vendors.ombudsman.markdown import LONGEST, MOST_WARNINGS, Read, is_absent, read, read_bullets
 from dossier.vendors.ombudsman.requests import evidence_path, kept_as

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dossier.errors import ConfigurationError
 from dossier.settings import Connection
 
 
@@ -34,33 +33,3 @@ class OmbudsmanConnection(Connection):
     def gives_confidences(self) -> bool:
         """Return False: the vendor gives no confidences."""
         return False
-
-
-def own(connection: Connection) -> OmbudsmanConnection:
-    """Return ``connection`` typed as the Ombudsman's.
-
-    Raises:
-        ConfigurationError: it belongs to another vendor.
-
-    """
-    if not isinstance(connection, OmbudsmanConnection):
-        raise ConfigurationError(f'connection "{connection.name}" is not an Ombudsman connection')
-    return connection
-
-
-def key_header(connection: OmbudsmanConnection, api_key: str) -> dict[str, str]:
-    """Return the header that carries the key (guide, "Authentication").
-
-    Raises:
-        ConfigurationError: there is no key, or it cannot be sent in a header.
-
-    """
-    fix = f"run `dossier secrets set {connection.name}`"
-    if not api_key:
-        raise ConfigurationError(f'connection "{connection.name}" has no API key: {fix}')
-    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ConfigurationError(
-            f'the API key of connection "{connection.name}" has blanks or characters that are not printable ASCII: '
-            f"{fix}"
-        )
-    return {"X-API-Key": api_key}

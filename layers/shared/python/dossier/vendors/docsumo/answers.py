@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dossier.errors import MalformedAnswerError
-from dossier.http import Number, Reply, Request, written
+from dossier.http import Reply, Request
 from dossier.lost import Entry as Listed
 from dossier.lost import labels
 from dossier.replies import ERROR, STATUS, identifier, line, missing, name, read, read_object
 from dossier.stamps import Stamp
+from dossier.values import text
 
 FAILED = frozenset({"erred", "error", "failed"})
 """Statuses of a case, document or file that Docsumo has given up on (public pages name "erred")."""
@@ -198,13 +199,6 @@ def download_url(request: Request, reply: Reply) -> str:
     if not isinstance(url, str) or not url:
         raise missing(request, reply, "url")
     return url
-
-
-def text(value: Any) -> str | None:
-    """Return a vendor's text, a number as it was written; None for anything else, and for an empty one."""
-    if isinstance(value, int | Number) and not isinstance(value, bool):
-        return written(value)
-    return value if isinstance(value, str) and value else None
 
 
 def status(raw: dict[str, Any]) -> str | None:
