@@ -225,8 +225,13 @@ STATEMENTS: dict[str, tuple[Statement, Any]] = {
     "an execution that is not there": (_knows_no_execution, "ExecutionDoesNotExist"),
 }  # fmt: skip
 """What is stated, and what AWS documents for it."""
-DIFFERENT = {("moto", "copies"): (b"abc", "done")}
+DIFFERENT: dict[tuple[str, str], Any] = {
+    ("moto", "copies"): (b"abc", "done"),
+    ("local", "delays"): ({"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesDelayed": "1"}, "done"),
+}
 """Where another AWS in memory answers otherwise than AWS documents; the models follow AWS.
 
-Copies: moto does not look at ``CopySourceIfMatch``
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
+- Copies: moto ignores ``CopySourceIfMatch`` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html).
+- Delays: the local AWS takes a delay of more than 900 s
+  (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+"""
