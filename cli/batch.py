@@ -308,6 +308,7 @@ def _follow(out: Output, where: Target, batch: str, wishes: Wishes, *, bad: Sequ
     if wishes.wait:
         late = not batch_watch.watch(out, where, batch, seconds=wishes.timeout)
     outcome = batch_watch.look(where, batch)
+    _update_lists(where, outcome)
     document = {**outcome.as_json(), "bad": [each.as_json() for each in bad]}
     problem = _problem(outcome, batch, () if known else bad, late=late, waited=wishes.wait)
     if problem is not None:
@@ -317,6 +318,16 @@ def _follow(out: Output, where: Target, batch: str, wishes: Wishes, *, bad: Sequ
         raise kind(text, fix=fix, document=document)
     out.document(document)
     _show(out, outcome, bad)
+
+
+def _update_lists(where: Target, outcome: Outcome) -> None:
+    """Write the lists in S3 again if cases have ended since the run did: those that a stopped run left under way."""
+    if outcome.run == 0 or outcome.state in {"running", "not started"}:
+        return
+    batches, counts = where.app.batches, outcome.tally.as_json()
+    if counts.items() <= batches.summary(outcome.batch).items():
+        return
+    summarize(outcome.batch, outcome.run, batches=batches, cases=where.app.cases)
 
 
 def _problem(

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.output import Output
 from cli.target import Target
-from cli.text import duration, local
+from cli.text import counted, duration, local
 from dossier.models import iso, now
 from dossier.steps.batches import Tally, tally
 from dossier.stores.batches import Progress, folder
@@ -116,10 +116,15 @@ class Speed:
         return round((counts.pending + counts.running) * (elapsed - since) / ended)
 
 
-def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
-    """Show the progress of a batch until its run ends; return False if it has not ended after ``seconds``.
+def _under_way(where: Target, batch: str) -> int:
+    return tally(where.app.batches.cases(batch), cases=where.app.cases).counts["under_way"]
 
-    Each look is two requests, however many cases there are.
+
+def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
+    """Show the progress of a batch until it ends; return False if it has not ended after ``seconds``.
+
+    Each look at a run is two requests, however many cases there are. Cases that a stopped run left under way belong to
+    no later run: the table is read for them, a hundred at a time.
     """
     started, last, speed = time.monotonic(), "", Speed()
     runs, latest = where.app.batch_runs, where.app.batches.latest_run(batch).run
@@ -131,6 +136,14 @@ def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
                 if line != last:
                     out.progress(line)
                     last = line
+            if time.monotonic() - started >= seconds:
+                return False
+            time.sleep(min(1 + (time.monotonic() - started) / 60, 10.0))
+        while found is not None and found.status == "SUCCEEDED" and (left := _under_way(where, batch)):
+            line = f"{counted(left, 'case')} of an earlier run under way"
+            if line != last:
+                out.progress(line)
+                last = line
             if time.monotonic() - started >= seconds:
                 return False
             time.sleep(min(1 + (time.monotonic() - started) / 60, 10.0))

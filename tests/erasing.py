@@ -56,5 +56,5 @@ def archive_of(world: World, inputs: Inputs | None = None) -> Archive:
         executions=inputs or Inputs({}),  # type: ignore[arg-type]
         dead_letters=DeadLetters(session.client("sqs"), app.environment.wake_queue_url),
         forgotten=Forgotten(app.table),
-        hint_of=lambda vendor, body: vendors.vendor(vendor).read_hint(body),
+        hint_of=lambda vendor, body: vendors.adapter(vendor).read_hint(body),
     )

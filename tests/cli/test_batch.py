@@ -247,6 +247,22 @@ def test_a_batch_stops_and_resumes(dossier: Dossier, runs: Runs, folder: Path) -
     assert started(dossier) == ["I-0", "I-1", "I-2"]
 
 
+def test_cases_of_a_stopped_run_are_waited_for_and_listed(dossier: Dossier, runs: Runs, folder: Path) -> None:
+    """They belong to no later run: `--wait` waits for them too, and the lists in S3 have them in the end."""
+    found = dossier.json("batch", three(folder), "--concurrency", "1")
+    dossier.tick()
+    dossier.tick()
+    dossier.json("batch", "stop", found["batch_id"])
+    dossier.json("batch", "resume", found["batch_id"])
+    dossier.tick()
+    dossier.then = [lambda: [end(dossier, f"I-{n}") for n in (1, 2)], lambda: None, lambda: end(dossier, "I-0")]
+    ended = dossier.json("batch", "status", found["batch_id"], "--wait")
+    assert (ended["state"], ended["completed"]) == ("ended", 3)
+    results = [json.loads(line) for line in dossier.cloud.app.objects.lines(ended["results_key"])]
+    assert [each["reference"] for each in results] == ["I-0", "I-1", "I-2"]
+    assert dossier.cloud.app.batches.summary(found["batch_id"])["completed"] == 3
+
+
 def test_concurrency_changes_while_it_runs(dossier: Dossier, runs: Runs, folder: Path) -> None:
     """`status --concurrency` sets how many cases are under way at once from then on."""
     found = dossier.json("batch", three(folder), "--concurrency", "1")

@@ -36,7 +36,7 @@ def test_a_batch_interrupted_half_way_and_run_again(world: World) -> None:
     assert len(world.vendors.uploads("batch.")) == CASES
     results = _lines(world, ended["results_key"])
     assert sorted(each["reference"] for each in results) == sorted(names)
-    assert all(world.result("busy", each["reference"])["status"] == "completed" for each in results[:3])
+    assert all(world.result("scans", each["reference"])["status"] == "completed" for each in results[:3])
     assert _lines(world, ended["failures_key"]) == []
     summary = json.loads(world.read(f"batches/{batch}/summary.json"))
     assert (summary["run"], summary["completed"]) == (2, CASES)
@@ -45,9 +45,9 @@ def test_a_batch_interrupted_half_way_and_run_again(world: World) -> None:
 
 def _file(world: World, names: list[str]) -> Path:
     cases: list[dict[str, Any]] = [
-        {"connection": "busy", "reference": each, "documents": [str(world.file(f"{each}.pdf"))]} for each in names
+        {"connection": "scans", "reference": each, "documents": [str(world.file(f"{each}.pdf"))]} for each in names
     ]
-    cases.append({"connection": "busy", "reference": "bad", "documents": ["nowhere.pdf"]})
+    cases.append({"connection": "scans", "reference": "bad", "documents": ["nowhere.pdf"]})
     file = world.file("batch.jsonl")
     file.write_text("".join(f"{json.dumps(each)}\n" for each in cases))
     return file

@@ -15,8 +15,8 @@ from tests.e2e.written import Written, written
 
 EXTRACTED = ("It concerns “£142”.", "Zoë: Ünal", "%PDF- generated")
 """What these vendors say about documents, and what they make of them."""
-IN_RESULTS = ("content ", "object cases/")
-"""Where that belongs: the files of a case, and its result.json."""
+IN_RESULTS = ("content ", "object cases/", "object collecting/")
+"""Where that belongs: the files of a case, its result.json, and what a refresh has collected."""
 SIGNED = ("X-Amz-Signature", "X-Amz-Credential", "X-Goog-Signature", "X-Goog-Credential", "Signature=", "?sig=")
 CONTROL = "planted-for-control-90b3"
 

@@ -25,9 +25,10 @@ from tests.machine import ROOT
 NEW_SECRET = "a-secret-that-is-new-and-long-enough"
 CHANGES = Path("/proc/uptime")
 """A file that is another one each time it is read."""
-QUIET = {("s3:GetObject", "webhooks-seen"), ("s3:DeleteObject", "webhooks-refused")}
-"""What a command does without: a delivery counts as one that did not come before (docs/security.md), and what the
-doctor sends is left behind."""
+QUIET = {("s3:GetObject", "webhooks-seen")}
+"""What a command does without: a delivery counts as one that did not come before (docs/security.md)."""
+LEFT_BEHIND = "what the doctor sent is left behind"
+"""The doctor does without the right to delete its probe."""
 
 
 class People(Stage):
@@ -126,7 +127,7 @@ class People(Stage):
         self.run("doctor")
         bucket = self._outputs["bucket"]
         if self._bench.client("s3").list_objects_v2(Bucket=bucket, Prefix="webhooks-refused/")["KeyCount"]:
-            raise CaseBrokenError("what the doctor sent is left behind")
+            raise CaseBrokenError(LEFT_BEHIND)
 
     def _names_the_vendors_case(self) -> None:
         """Answer with the case that the vendor has made of the request whose answer was lost."""
@@ -254,7 +255,7 @@ class People(Stage):
     @staticmethod
     def _heard(grant: Grant, words: str) -> None:
         """See the missing permission be named, but where a command does without it."""
-        if (grant.action, grant.resource.split("/")[-2:][0]) in QUIET:
+        if words == LEFT_BEHIND or (grant.action, grant.resource.split("/")[-2:][0]) in QUIET:
             return
         assert "is missing: " in words, words
         assert grant.action in words, words

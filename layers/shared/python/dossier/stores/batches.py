@@ -139,6 +139,11 @@ class Batches:
         """Store the summary of a run's end."""
         self._objects.write_json(f"{folder(batch)}summary.json", summary)
 
+    def summary(self, batch: str) -> dict[str, Any]:
+        """Return the latest summary; empty if there is none."""
+        body = self._objects.read(f"{folder(batch)}summary.json")
+        return {} if body is None else dict(json.loads(body))
+
     def _write_lines(self, key: str, values: Iterable[Any]) -> None:
         chunks = (f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in values)
         self._objects.stream(key, chunks, "application/jsonl")
