@@ -14,7 +14,10 @@ from tests.chaos.deployment import ROOT, Deployment
 
 CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
 """Cases under every fault: a few in ``make test``, 300 in ``make chaos``."""
-FILES = {
+ACCOUNTS = int(os.environ.get("DOSSIER_CHAOS_ACCOUNTS", "1"))
+"""Accounts at each vendor that these cases are spread over. A pause that one asks for, which at 20 % is most of the
+time, does not hold up the others."""
+FILES: dict[str, tuple[str, str]] = {
     "invoices": ("invoice.pdf", "scan.tiff"),
     "claims": ("invoice.pdf", "receipt.png"),
     "disputes": ("complaint.docx", "receipt.png"),
@@ -24,20 +27,36 @@ AT_REST = ENDED | {"needs_attention"}
 Row = Mapping[str, Any]
 
 
+def named(kind: str, account: int) -> str:
+    """Return the name of a connection: ``claims`` at the first account (0), ``claims-2`` at the second."""
+    return f"{kind}-{account + 1}" if account else kind
+
+
+def kind(connection: str) -> str:
+    """Return the name without the account's number."""
+    return connection.partition("-")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases of one test: as many at each connection, with references that begin alike."""
+    """Cases of one test: as many at each connection, with references that begin alike.
+
+    With ``accounts`` above 1 they take turns at so many accounts of each vendor.
+    """
 
     deployment: Deployment
     prefix: str
     count: int
+    accounts: int = 1
 
     def submit(self, part: int = 0, *, of: int = 1) -> None:
         """Start every case, or one part of them, eight at once."""
-        numbers = range(part, self.count // len(FILES), of)
-        jobs = [(connection, number) for number in numbers for connection in FILES]
+        jobs = self._jobs(range(part, self.count // len(FILES), of))
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda job: self._start(*job), jobs))
+
+    def _jobs(self, numbers: Iterable[int]) -> list[tuple[str, int]]:
+        return [(named(kind, number % self.accounts), number) for number in numbers for kind in FILES]
 
     def _start(self, connection: str, number: int) -> None:
         self.deployment.submit(connection, f"{self.prefix}-{number}", self.contents(connection, number))
@@ -45,7 +64,7 @@ class Group:
     def contents(self, connection: str, number: int) -> dict[str, bytes]:
         """Return a case's documents, one or two: real files, with a name (in most formats, bytes) of their own."""
         files = {}
-        for name in FILES[connection][: 1 + number % 2]:
+        for name in FILES[kind(connection)][: 1 + number // self.accounts % 2]:
             body = (ROOT / "events" / "documents" / name).read_bytes()
             stem, _, ending = name.rpartition(".")
             trailer = f"\n% {self.prefix} {number}".encode() if ending != "docx" else b""
@@ -55,8 +74,7 @@ class Group:
     @property
     def documents(self) -> int:
         """How many documents the cases have."""
-        numbers = range(self.count // len(FILES))
-        return sum(len(self.contents(connection, number)) for number in numbers for connection in FILES)
+        return sum(len(self.contents(*job)) for job in self._jobs(range(self.count // len(FILES))))
 
     def rows(self) -> list[Row]:
         """Return the cases as `dossier list` shows them."""
@@ -102,5 +120,5 @@ def _made(effects: Iterable[Row], row: Row, what: str, names: list[str]) -> str 
         made = [each["case_id"] for each in found if each.get("external_case_id") == row["reference"]]
         return made[-1] if made else None
     batch = int(what.removeprefix("upload-"))
-    wanted, key = (names[0], "case_id") if row["connection"] == "claims" else (names[batch], "document_id")
+    wanted, key = (names[0], "case_id") if kind(row["connection"]) == "claims" else (names[batch], "document_id")
     return next((each[key] for each in found if each["effect"] == "document_uploaded" and each["name"] == wanted), None)

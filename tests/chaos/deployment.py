@@ -7,10 +7,12 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from dossier.models import CaseInput, execution_name, fingerprint
 from tests import commands
 
 ROOT = Path(__file__).parents[2]
+VENDORS = {"invoices": "docustack", "claims": "docsumo", "disputes": "ombudsman"}
+"""The vendor of each connection that ships."""
 
 
 def free_port() -> int:
@@ -38,6 +42,8 @@ class Deployment:
     environment: dict[str, str]
     outputs: dict[str, Any]
     sandbox: httpx.Client
+    more: list[httpx.Client] = field(default_factory=list)
+    """Further sandboxes, each with accounts of its own; the connections there end in ``-2``, ``-3`` and so on."""
     session: boto3.Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,14 +81,20 @@ class Deployment:
         )
 
     def journal(self) -> list[dict[str, Any]]:
-        """Return the vendors' own journal."""
-        entries: list[dict[str, Any]] = []
-        while True:
-            after = entries[-1]["id"] if entries else 0
-            page = self.sandbox.get("/_sandbox/journal", params={"after": after, "limit": 1000}).json()["entries"]
-            if not page:
-                return entries
-            entries += page
+        """Return the vendors' own journal, oldest first."""
+        found = [entry for sandbox in (self.sandbox, *self.more) for entry in _journal(sandbox)]
+        return sorted(found, key=lambda entry: float(entry["at"]))
+
+    def sandbox_of(self, connection: str) -> httpx.Client:
+        """Return the sandbox of a connection, by the number at the end of its name."""
+        number = connection.rpartition("-")[2]
+        return self.more[int(number) - 2] if number.isdecimal() else self.sandbox
+
+    def vendors(self, *, seed: int = 0, **settings: Any) -> None:
+        """Change the settings of every sandbox; with a seed, each has another one."""
+        for number, sandbox in enumerate((self.sandbox, *self.more)):
+            own = settings | ({"seed": seed + number} if seed else {})
+            assert sandbox.post("/_sandbox/settings", json=own).status_code == 200
 
     @property
     def home(self) -> Path:
@@ -98,6 +110,16 @@ class Deployment:
         os.kill(self.pid("sandbox"), signal.SIGKILL)
         time.sleep(3)
         self.dossier("up")
+
+
+def _journal(sandbox: httpx.Client) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    while True:
+        after = entries[-1]["id"] if entries else 0
+        page = sandbox.get("/_sandbox/journal", params={"after": after, "limit": 1000}).json()["entries"]
+        if not page:
+            return entries
+        entries += page
 
 
 @contextmanager
@@ -127,6 +149,44 @@ def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
             yield Deployment(environment, outputs, sandbox)
     finally:
         commands.run(["down"], environment=environment, folder=ROOT)
+
+
+@contextmanager
+def further_sandboxes(folder: Path, count: int) -> Iterator[list[httpx.Client]]:
+    """Run so many sandboxes beside the deployment's own, each with a journal and accounts of its own."""
+    with ExitStack() as stack:
+        found = []
+        for number in range(count):
+            port, state = free_port(), folder / f"sandbox-{number + 2}"
+            command = [sys.executable, "-m", "local.sandbox", "--port", str(port), "--state", str(state)]
+            process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL))
+            stack.callback(process.terminate)
+            found.append(stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)))
+            give_up = time.monotonic() + 60
+            while not _answers(found[-1]):
+                assert time.monotonic() < give_up, "a sandbox does not answer"
+                time.sleep(0.1)
+        yield found
+
+
+def _answers(sandbox: httpx.Client) -> bool:
+    try:
+        return sandbox.get("/_sandbox/settings").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def connect(deployment: Deployment) -> None:
+    """Give the connections at further sandboxes their keys, and register their webhooks, as ``dossier up`` does."""
+    client = deployment.client("secretsmanager")
+    for number, sandbox in enumerate(deployment.more):
+        for kind, vendor in VENDORS.items():
+            name = f"{kind}-{number + 2}"
+            secret = client.get_secret_value(SecretId=f"dossier/{kind}")["SecretString"]
+            client.put_secret_value(SecretId=f"dossier/{name}", SecretString=secret)
+            if url := deployment.outputs["webhook_urls"].get(name):
+                answer = sandbox.post("/_sandbox/webhooks", json={"vendor": vendor, "url": url})
+                assert answer.status_code < 300, answer.text
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from dossier.connections import load_toml
 from dossier.vendors import vendor as adapter
 from local.sandbox import accounts
-from tests.chaos.cases import Row
+from tests.chaos.cases import Row, kind
 from tests.chaos.deployment import ROOT, Deployment
 
 API = {"invoices": "/api/v1/documents/{}", "disputes": "{}"}
@@ -78,12 +78,13 @@ def _compared(deployment: Deployment, row: Row) -> Iterator[bool]:
 
 def _theirs(deployment: Deployment, connection: str, source: str) -> Iterable[str]:
     """Return the checksums that the vendor's own copy may have."""
-    if connection not in API:
-        served = deployment.sandbox.get("/_sandbox/artifacts").json()["artifacts"]
+    sandbox = deployment.sandbox_of(connection)
+    if kind(connection) not in API:
+        served = sandbox.get("/_sandbox/artifacts").json()["artifacts"]
         return {each["sha256"] for each in served}
-    settings = load_toml(ROOT / "connections.toml")[connection]
+    settings = load_toml(ROOT / "connections.toml")[kind(connection)]
     headers = adapter(settings).headers(accounts.load().keys()[settings.vendor])
-    path = f"/{settings.vendor}{API[connection].format(source)}"
-    answer = deployment.sandbox.get(path, headers=dict(headers))
+    path = f"/{settings.vendor}{API[kind(connection)].format(source)}"
+    answer = sandbox.get(path, headers=dict(headers))
     assert answer.status_code == 200, (source, answer.text)
     return {hashlib.sha256(answer.content).hexdigest()}

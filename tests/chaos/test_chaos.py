@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.cases import AT_REST, CASES, ENDED, Group
+from tests.chaos.cases import ACCOUNTS, AT_REST, CASES, ENDED, Group
 from tests.chaos.deployment import Deployment, killing
 from tests.chaos.judge import judge
 from tests.chaos.scorecard import Section, record
@@ -57,7 +57,8 @@ LEAST = 2 if RATE < 0.1 else 5
 """At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose
 their answer at least once, and what the vendor does not list proves nothing."""
 ABOUT = f"""
-Cases at three vendors, submitted at once (`tests/chaos/test_chaos.py`). Each fault affects {RATE:.0%} of requests:
+Cases at three vendors, submitted at once (`tests/chaos/test_chaos.py`), at {ACCOUNTS} accounts of each: a pause is an
+account's. Each fault affects {RATE:.0%} of requests:
 {", ".join(dict.fromkeys(each["name"] for each in FAULTS if each["rate"] <= RATE))}.
 Docsumo's clock is three minutes slow, the Ombudsman's seven hours fast, and DocuStack's times are in UTC+5:30 without
 an offset. Every {KILL_EVERY:g} seconds the test kills a function's process. The vendors' journal is the evidence; a
@@ -69,16 +70,14 @@ the faults stop, and an operator looks at the vendor and answers the open questi
 @pytest.mark.timeout(2 * LONGEST)
 def test_every_case_ends_once_and_whole_under_every_fault(deployment: Deployment) -> None:
     """No case is lost, no document uploaded twice, no call made in a pause, and every artifact is the vendor's."""
-    group, before = Group(deployment, "chaos", CASES), len(deployment.journal())
-    deployment.sandbox.post(
-        "/_sandbox/settings", json={"seconds": 1, "seed": 7, "pause_grace": PAUSE_GRACE, "faults": FAULTS}
-    )
+    group, before = Group(deployment, "chaos", CASES, ACCOUNTS), len(deployment.journal())
+    deployment.vendors(seconds=1, seed=7, pause_grace=PAUSE_GRACE, faults=FAULTS)
     began = time.monotonic()
     with killing(deployment.home, every=KILL_EVERY, seed=7) as killed:
         group.submit()
         rows = group.wait(group.all_in(AT_REST), seconds=LONGEST)
     seconds = time.monotonic() - began
-    deployment.sandbox.post("/_sandbox/settings", json={"faults": STANDING})
+    deployment.vendors(faults=STANDING)
     at_rest = dict(Counter(row["status"] for row in rows))
     asked = group.answer()
     rows = group.wait(group.all_in(ENDED), seconds=LONGEST / 2)

@@ -43,6 +43,8 @@ def test_a_stage_that_moves(world: World) -> None:
     assert (second["status"], second["stage_id"]) == ("completed", "stage__approved")
     names = [{each["name"] for each in result["artifacts"]} for result in (first, second)]
     assert names[1] - names[0] == {"R approved.pdf"}
+    # the result can be read a moment before the record names its revision
+    until(lambda: world.status("intake", reference)["revision"] == 2)
     said = world.dossier("refresh", reference, "--connection", "intake", "--wait").document
     assert (said["before"], said["revision"]) == (2, 2)
     assert json.loads(world.read(f"cases/intake/{reference}/revisions/1/result.json")) == first
