@@ -97,10 +97,8 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
     for _, together in groupby(keys, key=minute_of):  # within a minute, ids of refused deliveries are unordered
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
-            if is_probe(evidence):
-                continue
-            found = _described(where, key, evidence, settings.get(evidence.connection))
-            if verdict in {None, found["verdict"]}:
+            found = described(where, key, evidence, settings.get(evidence.connection))
+            if found is not None and verdict in {None, found["verdict"]}:
                 yield found
 
 
@@ -109,7 +107,10 @@ def is_probe(evidence: Evidence) -> bool:
     return evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
 
 
-def _described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any]:
+def described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any] | None:
+    """Return what ``dossier deliveries`` shows of a delivery; None for a probe of ``dossier doctor``."""
+    if is_probe(evidence):
+        return None
     later = where.app.verdicts.find(evidence.connection, id_of(key))
     seen = where.app.evidence.seen(evidence.connection, evidence.digest) if evidence.digest else None
     about = _about(settings, evidence.content)

@@ -554,8 +554,23 @@ def deliveries(
     ] = None,
     limit: Limit = 50,
     since: Since = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONNECTION",
+            help="Report this connection's lost, late, repeated and rejected deliveries (by default of 7 days) for the"
+            " vendor's support: ids, times and hashes, no secrets.",
+        ),
+    ] = None,
 ) -> None:
     """List webhook deliveries, latest first."""
+    if report is not None:
+        from cli import delivery_report
+
+        if connection or verdict:
+            raise BadUsageError("--report covers all deliveries of a connection: leave out --connection and --verdict")
+        delivery_report.report(call.out, call.where, report, since=since)
+        return
     from cli import deliveries as here
 
     here.deliveries(call.out, call.where, connection=connection, verdict=verdict, limit=limit, since=since)

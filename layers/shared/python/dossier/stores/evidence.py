@@ -47,6 +47,7 @@ _TIME, _MINUTE = "%Y%m%dT%H%M%S%f", "%Y%m%dT%H%M"
 _MINUTE_LENGTH = len("20260131T1200")
 _OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-md5", "digest", "transfer-encoding"})
 """Headers that are no longer true once a body was redacted."""
+_OPTIONAL = ("cause", "detail", "size", "digest", "asked", "sha256", "redacted_at")
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _UNSEEN = {"404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden"}
 """S3's error codes for a missing object; the last three for a caller that may not list the bucket."""
@@ -56,8 +57,8 @@ _UNSEEN = {"404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden"}
 class Evidence:
     """One delivery: exact ``body``, ``headers`` as received, ``verdict`` and ``received_at`` (ISO 8601).
 
-    A rejected one has its ``cause`` (``dossier.refusals``) and the full ``size`` in bytes; ``asked`` is the unknown
-    connection name in its URL.
+    A rejected one has its ``cause`` (``dossier.refusals``), the full ``size`` in bytes and the ``sha256`` of the whole
+    body; ``asked`` is the unknown connection name in its URL. ``redacted_at`` is when an erased case was taken out.
     """
 
     connection: str
@@ -70,6 +71,8 @@ class Evidence:
     size: int = 0
     digest: str = ""
     asked: str = ""
+    sha256: str = ""
+    redacted_at: str = ""
 
     @property
     def content(self) -> bytes:
@@ -292,7 +295,7 @@ class EvidenceStore:
             body=base64.b64decode(data["body_base64"]),
             headers=data["headers"],
             received_at=data["received_at"],
-            **{name: data[name] for name in ("cause", "detail", "size", "digest", "asked") if name in data},
+            **{name: data[name] for name in _OPTIONAL if name in data},
         )
 
     def redact(self, key: str, evidence: Evidence, named: re.Pattern[str]) -> None:
