@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -14,7 +15,9 @@ from dossier.errors import (
     RetryableError,
     StrayAnswerError,
     ThrottledError,
+    TruncatedDownloadError,
     UnauthorizedError,
+    VendorUnavailableError,
 )
 from dossier.http import Flow, Refusal, Request
 from dossier.layout import artifact_key
@@ -25,6 +28,9 @@ from dossier.stores.cases import ArtifactRecord
 
 LINKS = 6
 """Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""
+SAME_LINK, SOON = 4, 60.0
+"""Tries of a download with the same link, while they take no longer than these seconds. Storage fails on its own more
+often than the vendor does, and another link would be another request at the vendor, which limits them."""
 
 
 def download_all(connection: str, reference: str, indices: Sequence[int], collection: str = "", *, desk: Desk) -> None:
@@ -148,8 +154,22 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
             "content": content,
         }
         return artifact.model_copy(update=stored)
+    began, tries = time.monotonic(), 0
+    while True:
+        try:
+            return _from_storage(job, artifact, former, key, where.url or "", left)
+        except (TruncatedDownloadError, VendorUnavailableError):
+            tries += 1
+            if tries >= SAME_LINK or time.monotonic() - began > SOON:
+                raise
+
+
+def _from_storage(
+    job: Job, artifact: ArtifactRecord, former: ArtifactRecord | None, key: str, url: str, left: int
+) -> ArtifactRecord:
+    """Download and store an artifact from its link; return it, or the current revision's if the content is the same."""
     etag = former.etag if former is not None and former.listed == artifact.listed else None
-    with job.desk.transport.download(job.connection, where.url or "", left=left, etag=etag) as incoming:
+    with job.desk.transport.download(job.connection, url, left=left, etag=etag) as incoming:
         if incoming.unchanged and former is not None:
             return former.model_copy(update={"index": artifact.index})
         head, chunks = _begun(incoming.chunks)
