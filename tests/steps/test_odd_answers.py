@@ -76,6 +76,18 @@ def test_an_artifact_is_the_whole_file(cloud: Cloud, oddity: str) -> None:
         assert len([each for each in world.journal() if each["operation"] == "artifact_url"]) == len(urls)
 
 
+@pytest.mark.parametrize("fault", ["truncated", "error_before", "lost_before", "lost_after", "partial_content"])
+def test_a_download_that_storage_interrupts_uses_the_same_link_again(cloud: Cloud, fault: str) -> None:
+    """The vendor is asked for one link for each artifact, and no step is repeated."""
+    world = World(cloud, faults={fault: {"rate": 1, "times": 3, "operation": "download"}})
+    _whole(world, "claims", "R-1")
+    downloads = [each for each in world.journal() if each["operation"] == "download"]
+    links = [each for each in world.journal() if each["operation"] == "artifact_url"]
+    assert len([each for each in downloads if each["fault"] == fault]) == 3
+    assert len(links) == len(downloads) - 3
+    assert world.retried == []
+
+
 def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> None:
     """A part is tried again, and never taken for the file."""
     world = World(cloud, faults={"partial_content": {"rate": 1, "status": 206}})
