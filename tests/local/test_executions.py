@@ -1,20 +1,9 @@
 import json
 import time
 
-from tests.local.aws import Aws, invoke_task, token_task
+from tests.local.aws import Aws, token_task
 
 WAITS = {"Wait": {"Type": "Wait", "Seconds": 20, "End": True}}
-
-
-def test_a_machine_has_a_time_limit(aws: Aws) -> None:
-    """TimeoutSeconds of the machine ends an execution as TIMED_OUT, and it stays so when its state fails later."""
-    function = aws.function("import time\ndef handle(event, context):\n    time.sleep(1.6)\n    raise RuntimeError")
-
-    ended = aws.run(aws.machine({"Call": invoke_task(function)}, TimeoutSeconds=1))
-    time.sleep(1.2)
-
-    assert ended["status"] == "TIMED_OUT"
-    assert aws.stepfunctions.describe_execution(executionArn=ended["executionArn"])["status"] == "TIMED_OUT"
 
 
 def test_a_stopped_execution_stays_stopped(aws: Aws) -> None:

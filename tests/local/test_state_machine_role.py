@@ -24,7 +24,6 @@ def _task(resource: str, **arguments: Any) -> dict[str, Any]:
         (_task("dynamodb:putItem", TableName="absent", Item={"pk": {"S": "x"}}), "dynamodb:PutItem"),
         (_task("states:startExecution", StateMachineArn="arn:aws:states:::x", Input={}), "states:StartExecution"),
         (_task("aws-sdk:dynamodb:query", TableName="absent"), "dynamodb:Query"),
-        (_task("aws-sdk:s3:getObject", Bucket="absent", Key="x"), "s3:GetObject"),
         (_task("aws-sdk:secretsmanager:getSecretValue", SecretId="absent"), "secretsmanager:GetSecretValue"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

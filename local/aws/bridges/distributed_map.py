@@ -11,11 +11,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local.aws.bridges import s3_tasks
 from local.aws.bridges.current_task import Task, task_of
 from local.aws.bridges.map_runs import MapRun
 from local.aws.bridges.state_machine_role import authorize
-from local.aws.pinned import replace, require, responses, stepfunctions
+from local.aws.pinned import replace, require, responses, s3, stepfunctions
 
 _NUMBERS = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
 _REPORTED = ("executionArn", "input", "inputDetails", "name", "output", "outputDetails", "startDate", "stateMachineArn",
@@ -27,6 +26,7 @@ def install() -> None:
     takes = "state_def, raw_input, effective, iterator, execution, ctx"
     replace(stepfunctions, "_run_distributed_map", takes, _run)
     require(callable(stepfunctions._read_map_items), "stepfunctions._read_map_items is gone")
+    require(callable(s3._put_object), "s3._put_object is gone")
 
 
 def _run(
@@ -142,13 +142,21 @@ def _write_results(values: _Values, task: Task, run_arn: str) -> dict[str, Any] 
         text = json.dumps([_report(child) for child in children if child["status"] == status])
         if text != "[]":
             key = f"{folder}/{status}_0.json"
-            s3_tasks.put_text(bucket, key, text, "application/json")
+            _put(bucket, key, text)
             files[status].append({"Key": key, "Size": len(text.encode())})
     key = f"{folder}/manifest.json"
     manifest = {"DestinationBucket": bucket, "MapRunArn": run_arn, "ResultFiles": files}
-    s3_tasks.put_text(bucket, key, json.dumps(manifest), "application/json")
+    _put(bucket, key, json.dumps(manifest))
     return {"MapRunArn": run_arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}}
 
 
 def _report(child: dict[str, Any]) -> dict[str, Any]:
     return {name[0].upper() + name[1:]: child[name] for name in _REPORTED if child.get(name) is not None}
+
+
+def _put(bucket: str, key: str, text: str) -> None:
+    status, _, body = s3._put_object(bucket, key, text.encode(), {"content-type": "application/json"})[:3]
+    if status >= 300:
+        cause = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+        name = "S3.NoSuchBucketException" if status == 404 else "S3.S3Exception"
+        raise stepfunctions._ExecutionError(name, cause)
