@@ -28,9 +28,10 @@ from app import ROOT
 from checks.places import PLACES, Filled
 from checks.synthesis import definition, stack_name, templates
 from dossier.connections import load_toml
-from dossier.models import iso, moment, now
+from dossier.models import CaseId, iso, moment, now
 from dossier.settings import Poll
-from dossier.steps.wake import Waker
+from dossier.steps import poll as poll_step
+from dossier.steps.wake import serve
 from dossier.steps.webhook import Webhook
 from dossier.stores.queues import WAKE
 from dossier.stores.table import case_key
@@ -198,16 +199,16 @@ def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
         given = poll.model_copy(update={"deadline": 2 * seconds + 3600})
         world.connections["invoices"] = world.connections["invoices"].model_copy(update={"poll": given})
         _begin(it)
-        waits, names = it.cloud.app.waits, ("invoices", "R-1")
+        waits, names = it.cloud.app.waits, CaseId("invoices", "R-1")
         passed, polls, before = given.first, 0, it.counts()
         _shift(it, given.first)
         while passed <= seconds:
-            current = waits.find(*names)
+            current = waits.find(names)
             if current is None:
                 raise RuntimeError("the wait ended before the document did")
-            it._handlers.invoke("poll", partial(world.poller().poll, *names, current.seq))
+            it._handlers.invoke("poll", partial(poll_step.poll, names, current.seq, context=world.context))
             polls += 1
-            moved = waits.find(*names)
+            moved = waits.find(names)
             delay = max(0.05, (moment(moved.next_at) - now()).total_seconds()) if moved else seconds
             passed += delay
             _shift(it, delay)
@@ -219,8 +220,8 @@ def delivered() -> Counts:
     """Return what one delivery takes, from the request to the wait that is polled next because of it."""
     with metered() as it:
         _begin(it)
-        app, desk = it.cloud.app, it.world.desk
-        [document] = desk.cases.get("invoices", "R-1").documents
+        app, context = it.cloud.app, it.world.context
+        [document] = context.cases.get(CaseId("invoices", "R-1")).documents
         body = json.dumps({"event": "document_completed", "document_id": document.document_id})
         signature = hmac.new(_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
         settings = it.world.connections["invoices"].webhook
@@ -236,14 +237,6 @@ def delivered() -> Counts:
             evidence=lambda: app.evidence,
             enqueue=enqueue,
         )
-        waker = Waker(
-            desk=desk,
-            waits=app.waits,
-            executions=it.world.tokens,  # type: ignore[arg-type]
-            evidence=app.evidence,
-            queues=app.queues,
-            verdicts=app.verdicts,
-        )
         before = it.counts()
         status, verdict = webhook.answer(
             {
@@ -255,7 +248,7 @@ def delivered() -> Counts:
         )
         if status != HTTPStatus.OK or len(sent) != 1:
             raise RuntimeError(f"the delivery was answered {status} ({verdict})")
-        waker.serve(sent[0])
+        serve(sent[0], context=context)
         it.invoked.update(webhook=1, wake=1)
         it._handlers.asking["webhook"] += 1  # it reads the secret
         return it.counts().minus(before)
@@ -273,8 +266,8 @@ def _begin(it: Metered) -> None:
 
 def _shift(it: Metered, seconds: float) -> None:
     """Let time pass for the wait, without metered requests."""
-    table = it.world.desk.cases._table._table
-    key = {"pk": case_key("invoices", "R-1"), "sk": "WAIT"}
+    table = it.world.context.cases._table._table
+    key = {"pk": case_key(CaseId("invoices", "R-1")), "sk": "WAIT"}
     own = it._meter._unmetered
     item = own.get_item(TableName=table.name, Key={name: {"S": value} for name, value in key.items()})["Item"]
     for name in ("next_at", "gsi_sk", "started_at", "deadline", "polled_at", "refused_at"):

@@ -16,6 +16,7 @@ from app import ROOT
 from checks.machine import CALLS, RECORDED, STEPS, expressions
 from checks.synthesis import COUNTS, definitions, templates
 from dossier.errors import DossierError, NeedsAttentionError, RetryableError, VendorUnavailableError
+from dossier.models import CaseId
 from dossier.settings import Budget
 from dossier.steps.refresh import ask as ask_again
 from tests.conftest import REGION, in_memory
@@ -100,11 +101,11 @@ def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Wa
             case = {"connection": connection, "reference": "R-1", "documents": documents}
             for name in ("whole", "again"):
                 yield walked(used, handlers, case, name)
-            known = world.desk.cases.get(connection, "R-1").record.case_id
+            known = world.context.cases.get(CaseId(connection, "R-1")).record.case_id
             if known:
                 collected = {"connection": connection, "reference": "R-2", "case_id": known}
                 yield walked(used, handlers, collected, "collected")
-            ask_again(connection, "R-1", desk=world.desk, executions=world.tokens, insist=True)
+            ask_again(CaseId(connection, "R-1"), context=world.context, insist=True)
             name, refresh = world.tokens.started[-1]
             yield walked(used, handlers, refresh, name)
             yield walked(used, handlers, {"connection": connection, "reference": "R-3", "documents": []}, "refused")

@@ -134,7 +134,7 @@ def _plan(where: Target, checked: Sequence[Checked], bad: Sequence[Bad]) -> Plan
     uploads = {each.line: each.uploads for each in checked}
     cases = (_case(where, batch, each) for each in checked)
     found, wrong = list[Stand](), [*bad]
-    for each in stands(cases, cases=where.app.cases):
+    for each in stands(cases, context=where.app):
         if each.other and each.record is not None:
             wrong.append(Bad(each.case.line, str(conflict(each.record)), each.case.connection))
         else:
@@ -227,17 +227,10 @@ def _start(
     app = where.app
     names = {each.case.connection for each in missing}
     concurrency = wishes.concurrency or batch_estimate.at_once(names, checks.settings if checks else {})
-    begun = begin(
-        batch,
-        missing,
-        concurrency=concurrency,
-        batches=app.batches,
-        runs=app.batch_runs,
-        executions=app.executions,
-    )
+    begun = begin(batch, missing, concurrency=concurrency, context=app)
     if begun is None:
         out.progress(f"batch {batch}: every case is submitted already")
-        summarize(batch, app.batches.latest_run(batch).run, batches=app.batches, cases=app.cases)
+        summarize(batch, app.batches.latest_run(batch).run, context=app)
     elif begun.started:
         out.progress(f"batch {batch}: {counted(begun.cases, 'case')} started, {concurrency} at once")
     else:
@@ -257,11 +250,11 @@ def _known(out: Output, where: Target, action: str, batch: str, wishes: Wishes) 
     latest = app.batches.latest_run(batch).run
     if action == "stop":
         app.batch_runs.stop(batch, latest)
-        summarize(batch, latest, batches=app.batches, cases=app.cases)
+        summarize(batch, latest, context=app)
         out.progress(f"batch {batch} starts no more cases; those under way go on (`dossier cancel` ends one)")
         wishes = replace(wishes, wait=False)
     elif action == "resume":
-        missing = [each for each in stands(app.batches.cases(batch), cases=app.cases) if each.missing]
+        missing = [each for each in stands(app.batches.cases(batch), context=app) if each.missing]
         _check_staged(where, batch, missing)
         checks = Checks(where, BatchFile("-", BatchFile.of("-").folder), connection=None)
         _start(out, where, batch, missing, wishes, checks)
@@ -327,7 +320,7 @@ def _update_lists(where: Target, outcome: Outcome) -> None:
     batches, counts = where.app.batches, outcome.tally.as_json()
     if counts.items() <= batches.summary(outcome.batch).items():
         return
-    summarize(outcome.batch, outcome.run, batches=batches, cases=where.app.cases)
+    summarize(outcome.batch, outcome.run, context=where.app)
 
 
 def _problem(

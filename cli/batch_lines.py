@@ -14,16 +14,17 @@ from cli.batch_file import BatchFile, Line
 from cli.deployed import settings_of
 from cli.errors import BadUsageError
 from cli.files import is_uri, require
-from cli.sources import Source, derived_reference, read_file, referred
+from cli.sources import Source, read_file, referred
 from cli.target import Target
 from dossier import vendors
 from dossier.errors import ConfigurationError, InvalidCaseError
-from dossier.models import REFERENCE, CaseInput, OptionValue, fingerprint
+from dossier.models import REFERENCE, CaseId, CaseInput, OptionValue
 from dossier.names import safe_name
 from dossier.options import parse
 from dossier.ports import CaseView
 from dossier.settings import Connection
 from dossier.steps.accept import Takes, judge
+from dossier.steps.identity import fingerprint, reference_of_files
 from dossier.steps.sources import check_sources, together
 
 AT_ONCE = 8
@@ -99,9 +100,9 @@ class Checks:
             BadUsageError: the file's first line names no columns of a case.
 
         """
-        first: dict[tuple[str, str], int] = {}
+        first: dict[CaseId, int] = {}
         for each in self._checked(self._file.lines()):
-            names = (each.connection, each.reference) if isinstance(each, Checked) else None
+            names = CaseId(each.connection, each.reference) if isinstance(each, Checked) else None
             if names is None or isinstance(each, Bad):
                 yield each
             elif names in first:
@@ -157,7 +158,7 @@ class Checks:
         case = CaseInput.parse(data)
         contents = [(safe_name(each.name), each.content) for _, each in sources]
         if derived:
-            case = case.model_copy(update={"reference": derived_reference(case, contents)})
+            case = case.model_copy(update={"reference": reference_of_files(case, contents)})
         digest, requests = self._judged(case, [each for _, each in sources], contents, settings)
         return Checked(
             line=line.number,

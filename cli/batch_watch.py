@@ -86,7 +86,7 @@ def look(where: Target, batch: str) -> Outcome:
     about = app.batches.describe(batch) or {}
     latest = app.batches.latest_run(batch).run
     found = app.batch_runs.find(batch, latest)
-    counts = tally(app.batches.cases(batch), cases=app.cases)
+    counts = tally(app.batches.cases(batch), context=app)
     state = _STATES[found.status] if found else "not started"
     if state == "not started" and not counts.counts["to_start"]:
         state = "ended"  # every case was submitted before
@@ -117,7 +117,7 @@ class Speed:
 
 
 def _under_way(where: Target, batch: str) -> int:
-    return tally(where.app.batches.cases(batch), cases=where.app.cases).counts["under_way"]
+    return tally(where.app.batches.cases(batch), context=where.app).counts["under_way"]
 
 
 def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:

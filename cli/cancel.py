@@ -18,9 +18,8 @@ def cancel(out: Output, where: Target, reference: str, *, connection: str | None
 
     """
     dropped = f"to cancel it, delete its files below s3://{where.bucket}/{INBOX}"
-    record, app = find(where, reference, connection, waiting=dropped).record, where.app
-    stores = {"waits": app.waits, "executions": app.executions, "events": app.events}
-    left = end(record.connection, record.reference, desk=app.desk, **stores)  # type: ignore[arg-type]
+    record = find(where, reference, connection, waiting=dropped).record
+    left = end(record.id, context=where.app)
     billed = [each.model_dump(include={"name", "document_id", "status"}) for each in left.documents]
     names = {"connection": record.connection, "reference": record.reference}
     out.document(

@@ -14,9 +14,10 @@ from cli.target import Target
 from cli.text import counted
 from dossier import vendors
 from dossier.errors import InvalidCaseError, MalformedAnswerError, StrayAnswerError, VendorRejectedError
-from dossier.models import REFERENCE, CaseInput, execution_name
+from dossier.models import CaseId, CaseInput
 from dossier.settings import Connection
 from dossier.steps.compare import SETTLED
+from dossier.steps.identity import execution_name, reference_of_id
 
 
 def collect(
@@ -90,7 +91,7 @@ def _case(
     owners = {owner for each in (id_, *parts) if (owner := where.app.intents.owner(settings.name, each))}
     if owners:
         return id_, ", ".join(sorted(owners)), None
-    data: dict[str, Any] = {"connection": settings.name, "reference": reference or reference_of(id_)}
+    data: dict[str, Any] = {"connection": settings.name, "reference": reference or reference_of_id(id_)}
     data |= {"document_ids": list(parts)} if parts else {"case_id": id_}
     try:
         return id_, data["reference"], CaseInput.parse(data, wrong="")
@@ -98,15 +99,10 @@ def _case(
         raise BadUsageError(str(error)) from None
 
 
-def reference_of(id_: str) -> str:
-    """Return the reference of a case that is only collected: the same one that a delivery about it would use."""
-    return id_ if REFERENCE.fullmatch(id_) else f"case-{hashlib.sha256(id_.encode()).hexdigest()[:32]}"
-
-
 def _start(where: Target, id_: str, reference: str, case: CaseInput | None) -> dict[str, Any]:
     if case is None:
         return {"id": id_, "reference": reference, "outcome": "known", "execution_arn": None}
     digest = hashlib.sha256(id_.encode()).hexdigest()
     data = case.model_dump(mode="json", exclude_defaults=True)
-    arn = where.app.executions.start(execution_name(case.connection, reference, digest), data)
+    arn = where.app.executions.start(execution_name(CaseId(case.connection, reference), digest), data)
     return {"id": id_, "reference": reference, "outcome": "started", "execution_arn": arn}

@@ -105,7 +105,7 @@ def _cases(where: Target, connection: str, begin: datetime) -> Iterator[Case]:
     cases = where.app.cases
     for record in cases.newest(connection, since=iso(begin - LONGEST_STAY)):
         ended = record.completed_at is None or moment(record.completed_at) >= begin
-        if ended and (case := cases.find(connection, record.reference)) is not None:
+        if ended and (case := cases.find(record.id)) is not None:
             yield case
 
 

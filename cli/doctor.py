@@ -28,7 +28,7 @@ from dossier import vendors
 from dossier.connections import load_toml
 from dossier.errors import DossierError, StrayAnswerError, ThrottledError, VendorUnavailableError
 from dossier.layout import INBOX
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.steps.webhook import PROBE
@@ -271,7 +271,7 @@ def _cases(where: Target, name: str) -> Check:
     check, found = f"{name} cases", dict[str, list[tuple[Trouble, CaseRecord]]]()
     cases = where.app.cases
     for wait in islice(where.app.waits.waiting(name), MOST_CASES):
-        record = cases.find_record(name, wait.reference) if wait.trouble else None
+        record = cases.find_record(CaseId(name, wait.reference)) if wait.trouble else None
         if wait.trouble is not None and record is not None and not record.status.final:
             found.setdefault(_kind(wait.trouble), []).append((wait.trouble, record))
     for record in islice(cases.newest(name), MOST_CASES):

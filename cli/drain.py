@@ -104,8 +104,8 @@ def _park(where: Target) -> int:
             parked += app.executions.fail(wait.token, error)
             app.waits.end(wait)
     for record in _left(where):
-        case = app.cases.find(record.connection, record.reference)
+        case = app.cases.find(record.id)
         for question in case.questions if case else ():
             parked += app.executions.fail(question.token, error)
-            app.cases.answered(record.connection, record.reference, question.what)
+            app.cases.answered(record.id, question.what)
     return parked

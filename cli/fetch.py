@@ -51,7 +51,7 @@ def fetch(
         raise BadUsageError(f"{directory} is not a folder")
     record = find(where, reference, connection).record
     _require_no_other_case(directory, record)
-    prefix = folder(record.connection, record.reference)
+    prefix = folder(record.id)
     if not record.status.final and not record.revision:
         raise CommandError(f"case {reference} has no results yet: it is {record.status.value}")
     named = _manifest(where, record, prefix, revision)
@@ -92,7 +92,7 @@ def _require_no_other_case(directory: Path, record: CaseRecord) -> None:
         there = (found["connection"], found["reference"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if there != (record.connection, record.reference):
+    if there != record.id:
         other = clean(" / ".join(str(each) for each in there))
         raise BadUsageError(f"{directory} has the results of another case ({other})", fix="give another folder")
 
@@ -109,12 +109,10 @@ class Named:
 
 def _manifest(where: Target, record: CaseRecord, prefix: str, revision: int | None) -> Mapping[str, Named]:
     """Return the files of a revision by key; of the latest one if ``revision`` is None."""
-    key = manifest_key(record.connection, record.reference, revision)
+    key = manifest_key(record.id, revision)
     body = where.app.objects.read(key)
     if body is None and revision is not None and revision == record.standing:
-        body = where.app.objects.read(
-            manifest_key(record.connection, record.reference)
-        )  # stored before there were revisions
+        body = where.app.objects.read(manifest_key(record.id))  # stored before there were revisions
     if body is None and revision is not None and revision <= record.standing:
         raise CommandError(f"the bucket no longer has revision {revision} of case {record.reference}")
     if body is None and revision is not None:

@@ -11,14 +11,10 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import counted, size, when
-from dossier import vendors
 from dossier.certificates import problems
 from dossier.layout import ERASURES
-from dossier.ports import Hint
-from dossier.steps.forget import Archive, forget
-from dossier.stores import s3
-from dossier.stores.forgotten import Forgotten
-from dossier.stores.versions import Versions
+from dossier.models import CaseId
+from dossier.steps.forget import forget
 
 
 def erase(out: Output, where: Target, reference: str, *, connection: str | None) -> None:
@@ -29,8 +25,8 @@ def erase(out: Output, where: Target, reference: str, *, connection: str | None)
         InvalidCaseError: there is no such case, or it has not ended.
 
     """
-    name = _connection(where, reference, connection)
-    done = forget(name, reference, archive=archive_of(where))
+    case = CaseId(_connection(where, reference, connection), reference)
+    done = forget(case, context=where.app.replacing(dead_letters=where.dead_letters))
     place = f"s3://{where.bucket}/{done.key}"
     out.document(
         {
@@ -56,31 +52,11 @@ def erase(out: Output, where: Target, reference: str, *, connection: str | None)
     out.table(("REMAINS IN", "WHAT", "WHY", "UNTIL"), rows, long={"WHAT", "WHY"})
 
 
-def archive_of(where: Target) -> Archive:
-    """Return every store of a deployment that an erasure searches."""
-    app = where.app
-    return Archive(
-        table=app.table,
-        cases=app.cases,
-        intents=app.intents,
-        objects=app.objects,
-        versions=Versions(s3.client(where.session), where.bucket),
-        evidence=app.evidence,
-        executions=app.executions,
-        dead_letters=where.dead_letters,
-        forgotten=Forgotten(app.table),
-        hint_of=_hint_of,
-    )
-
-
-def _hint_of(vendor: str, body: bytes) -> Hint | None:
-    return vendors.adapter(vendor).read_hint(body) if vendor in vendors.names() else None
-
-
 def _connection(where: Target, reference: str, connection: str | None) -> str:
     """Return the connection of a case, or of one whose erasure was interrupted or is done."""
     names, app = where.with_cases(connection), where.app
-    found = [each for each in names if app.cases.find(each, reference) is not None or app.cases.erased(each, reference)]
+    given = [CaseId(each, reference) for each in names]
+    found = [each.connection for each in given if app.cases.find(each) is not None or app.cases.erased(each)]
     if len(found) > 1:
         raise BadUsageError(
             f"several connections have a case {reference}: give --connection with one of {', '.join(found)}"

@@ -10,9 +10,7 @@ from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, when
-from dossier import vendors
 from dossier.steps.invoice import Line, Unexplained, lines, unexplained
-from dossier.stores.forgotten import Forgotten
 
 COLUMNS = ("kind", "at", "reference", "case_id", "document", "document_id", "status", "pages", "counted", "usd")
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
@@ -29,15 +27,12 @@ def invoice(out: Output, where: Target, connection: str, *, month: str, as_csv: 
     begin, end = month_of(month)
     app, settings = where.app, settings_of(where).get(name)
     price = settings.budget.price_per_page if settings else None
-    found = lines(name, begin, end, cases=app.cases, intents=app.intents)
+    found = lines(name, begin, end, context=app)
     strangers: list[Unexplained] = []
     unread: str | None = f"[{name}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS"
     if settings is not None:
-        vendor = vendors.vendor(settings)
-        strangers, unread = unexplained(
-            settings, begin, end, vendor=vendor, intents=app.intents, transport=app.transport
-        )
-    erased = [each for each in Forgotten(app.table).of(name) if each.month == month]
+        strangers, unread = unexplained(settings, begin, end, context=app)
+    erased = [each for each in app.forgotten.of(name) if each.month == month]
     pages = sum(each.billed for each in found if not each.in_doubt) + sum(each.pages for each in erased)
     rows: list[dict[str, object]] = [
         *(_row(each, price) for each in found),

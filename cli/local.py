@@ -40,30 +40,24 @@ def resume_interrupted(where: target.Target) -> int:
         for record in where.app.cases.newest(name):
             if record.status.final or where.app.executions.status(record.execution_arn) == "RUNNING":
                 continue
-            case = where.app.cases.get(record.connection, record.reference)
+            case = where.app.cases.get(record.id)
             _record_interruption(where, case)
             if case.documents or record.appends_to:
-                resume(
-                    record.connection,
-                    record.reference,
-                    cases=where.app.cases,
-                    executions=where.app.executions,
-                    bucket=where.bucket,
-                )
+                resume(record.id, context=where.app)
                 resumed += 1
     return resumed
 
 
 def _record_interruption(where: target.Target, case: Case) -> None:
     record = case.record
-    names = (record.connection, record.reference)
-    wait = where.app.waits.find(*names)
+    names = record.id
+    wait = where.app.waits.find(names)
     if wait is not None:
         where.app.waits.end(wait)
     for question in case.questions:
-        where.app.cases.answered(*names, question.what)
+        where.app.cases.answered(names, question.what)
     where.app.cases.change(
-        *names,
+        names,
         status=CaseStatus.FAILED,
         reason=INTERRUPTED,
         error="Interrupted",

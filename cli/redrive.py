@@ -142,7 +142,7 @@ def _piles(where: Target, connection: str | None, references: Sequence[str]) -> 
         if lively:
             raise CommandError(f"case {lively[0].reference} has not failed: it is {lively[0].status.value}")
         return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)], 0
-    cases = failed(names, cases=where.app.cases)
+    cases = failed(names, context=where.app)
     left = [each for each in cases if each.dismissed_at is None]
     piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(left)]
     queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names if name in where.connections)]
@@ -188,10 +188,10 @@ def _send(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
     """Resume one pile; yield for each case or queue its new execution or number of messages, or the ``error``."""
     if pile.group is None:
         yield _tried({"queue": pile.queue}, "messages", partial(where.dead_letters.send_back, pile.queue))
-    stores = {"cases": where.app.cases, "executions": where.app.executions, "bucket": where.bucket}
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
-        yield _tried(names, "execution_arn", partial(_resume, where, partial(resume, **names, **stores), **names))  # type: ignore[arg-type]
+        send = partial(resume, each.id, context=where.app)
+        yield _tried(names, "execution_arn", partial(_resume, where, send, **names))
 
 
 def _resume(where: Target, send: Callable[[], str], *, connection: str, reference: str) -> str:

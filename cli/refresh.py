@@ -8,7 +8,7 @@ from cli.errors import CommandError, InterruptedCommandError, NotFinishedError
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from dossier.models import refresh_name
+from dossier.steps.identity import refresh_name
 from dossier.steps.refresh import ask
 
 _LOOK = 0.5
@@ -23,15 +23,15 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
 
     """
     case, app = find(where, reference, connection), where.app
-    names = (case.record.connection, case.record.reference)
-    before = app.refreshes.find(*names)
-    if not ask(*names, desk=app.desk, executions=app.executions, insist=True):
+    names = case.record.id
+    before = app.refreshes.find(names)
+    if not ask(names, context=app, insist=True):
         raise CommandError(
             f"case {reference} is {case.record.status.value}: only a case that has ended, and whose documents the "
             "vendor all has, can be collected again"
         )
-    number, asked = before.number + 1, app.refreshes.find(*names).asked
-    arn = app.executions.arn_of(refresh_name(*names, number))
+    number, asked = before.number + 1, app.refreshes.find(names).asked
+    arn = app.executions.arn_of(refresh_name(names, number))
     document = {"connection": names[0], "reference": names[1], "execution_arn": arn, "before": case.record.standing}
     look = f"dossier status {reference} --connection {names[0]}"
     if not wait:
@@ -42,7 +42,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
     try:
         # One that ran when this was asked may have missed the change that is meant.
         while (
-            (found := app.refreshes.find(*names)).number < number
+            (found := app.refreshes.find(names)).number < number
             or found.execution_arn
             or (found.seen < asked and found.error is None)
         ):
@@ -54,7 +54,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         raise InterruptedCommandError(message, fix=f"follow it with `{look}`") from None
     if found.error:
         raise CommandError(f"case {reference} could not be collected again: {found.error}")
-    record = app.cases.get(*names).record
+    record = app.cases.get(names).record
     out.document({**document, "revision": record.standing, "status": record.status.value})
     if found.look_at and not record.unfinished:
         out.progress(f"the vendor processes case {reference} again: Dossier collects it once that is done")

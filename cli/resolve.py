@@ -26,7 +26,7 @@ from dossier.questions import BUDGET
 from dossier.settings import Budget
 from dossier.steps.accept import pages_of
 from dossier.steps.adopt import adopt
-from dossier.steps.work import Job
+from dossier.steps.context import LoadedCase
 from dossier.stores.cases import Case, Question
 
 GAVE_UP = "an operator gave up"
@@ -151,24 +151,23 @@ def _check(out: Output, where: Target, case: Case, question: Question, answer: A
         place = settings_file(where)
         out.progress(f"[{name}] is not in {place}: the case looks {answer.id} up itself, and asks again if it is wrong")
         return
-    desk = replace(where.app.desk, connection_of=lambda _: settings)
-    job = desk.load(name, case.record.reference)
+    loaded = where.app.replacing(connection_of=lambda _: settings).load(case.record.id)
     see = f"see `dossier resolve {case.record.reference} --connection {name}`"
     try:
-        _looked_up(job, question, answer, thorough=False, fix=see)
+        _looked_up(loaded, question, answer, thorough=False, fix=see)
     except UnauthorizedError:
         raise
     except (ConfigurationError, ClientError) as error:  # this machine cannot read the connection's key
         out.progress(f"cannot look {answer.id} up from here ({error}): the case does, and asks again if it is wrong")
         return
     if not answer.force:
-        _looked_up(job, question, answer, thorough=True, fix=f"{see}, or add --force if it is right nevertheless")
+        _looked_up(loaded, question, answer, thorough=True, fix=f"{see}, or add --force if it is right nevertheless")
 
 
-def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, fix: str) -> None:
+def _looked_up(loaded: LoadedCase, question: Question, answer: Answer, *, thorough: bool, fix: str) -> None:
     for left in reversed(range(TRIES)):
         try:
-            adopt(job, question.what, answer.id, thorough=thorough)
+            adopt(loaded, question.what, answer.id, thorough=thorough)
         except NeedsAttentionError as error:
             raise CommandError(f"{error}; nothing changed and the question stays open", fix=fix) from None
         except RetryableError as error:
@@ -183,11 +182,11 @@ def _looked_up(job: Job, question: Question, answer: Answer, *, thorough: bool, 
 def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> None:
     """Delete the intent for a retry, or store the operator's id in it."""
     intents = where.app.intents
-    key = (case.record.connection, case.record.reference, question.what)
+    key = (case.record.id, question.what)
     if answer.kind == "send":
-        names, cases = (case.record.connection, case.record.reference), where.app.cases
-        cases.budgets.spend(*names, pages_of(case.documents), Budget(), allowed=True)
-        cases.name(*names, BUDGET, answer.kind)
+        cases = where.app.cases
+        cases.budgets.spend(case.record.id, pages_of(case.documents), Budget(), allowed=True)
+        cases.name(case.record.id, BUDGET, answer.kind)
         return
     if answer.kind == "retry":
         intents.end(*key)
@@ -201,14 +200,14 @@ def _prepare(where: Target, case: Case, question: Question, answer: Answer) -> N
 
 def _go_on(where: Target, case: Case, question: Question) -> None:
     """Close the question, then answer its token; in the other order, this could close a new question."""
-    cases, names = where.app.cases, (case.record.connection, case.record.reference)
-    cases.answered(*names, question.what)
-    cases.continue_upload(*names)
+    cases, names = where.app.cases, case.record.id
+    cases.answered(names, question.what)
+    cases.continue_upload(names)
     try:
         waiting = where.app.executions.succeed(question.token, {})
     except (BotoCoreError, ClientError):
-        cases.ask(*names, question)
-        cases.change(*names, status=CaseStatus.NEEDS_ATTENTION, reason=question.text)
+        cases.ask(names, question)
+        cases.change(names, status=CaseStatus.NEEDS_ATTENTION, reason=question.text)
         raise
     if not waiting:
         raise _nobody_waits(case)
@@ -217,7 +216,7 @@ def _go_on(where: Target, case: Case, question: Question) -> None:
 def _give_up(where: Target, case: Case, question: Question) -> None:
     if not where.app.executions.fail(question.token, GivenUpError(GAVE_UP)):
         raise _nobody_waits(case)
-    where.app.cases.answered(case.record.connection, case.record.reference, question.what)
+    where.app.cases.answered(case.record.id, question.what)
 
 
 def _nobody_waits(case: Case) -> CommandError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,13 +12,12 @@ from cli.errors import BadUsageError, denied
 from cli.target import Target
 from dossier import media
 from dossier.errors import InvalidCaseError
-from dossier.models import AS_S3, BY_REFERENCE, CaseInput, OptionValue, fingerprint, stranger_reference
+from dossier.models import AS_S3, BY_REFERENCE, OptionValue
 from dossier.pages import PageCounter
 from dossier.steps.accept import name_of
 from dossier.stores.objects import Facts, split_uri
 
 CHUNK = 1 << 20
-_STEM = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,3 @@ def chunks(path: Path, stop: Event | None = None) -> Iterator[bytes]:
             if stop is not None and stop.is_set():
                 raise KeyboardInterrupt
             yield chunk
-
-
-def derived_reference(case: CaseInput, contents: list[tuple[str, str]]) -> str:
-    """Return a readable reference that the same case always gets."""
-    if not contents and case.case_id is not None:  # the reference that a delivery about this case would use
-        return f"case-{fingerprint(case, contents)[:8]}" if case.options else stranger_reference(case.case_id)
-    ascii_name = unicodedata.normalize("NFKD", Path(contents[0][0]).stem).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name)[:_STEM].strip("._-") or "case"
-    return f"{stem}-{fingerprint(case, contents)[:8]}"

@@ -16,10 +16,10 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
 from dossier import layout
-from dossier.models import CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, iso, now
 from dossier.questions import BUDGET, answers, listed
 from dossier.steps.accept import pages_of
-from dossier.steps.work import SOON
+from dossier.steps.context import SOON
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
 from dossier.troubles import clock
 
@@ -52,7 +52,7 @@ def find(
 
     """
     names = where.with_cases(connection)
-    found = [case for name in names if (case := where.app.cases.find(name, reference)) is not None]
+    found = [case for name in names if (case := where.app.cases.find(CaseId(name, reference))) is not None]
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
         raise BadUsageError(f"several connections have a case {reference}: give --connection with one of {owners}")
@@ -225,7 +225,7 @@ def describe(case: Case) -> dict[str, Any]:
                 "status": each.status,
                 "collected_at": each.collected_at,
                 "changes": each.changes,
-                "result_key": layout.result_key(record.connection, record.reference, each.number),
+                "result_key": layout.result_key(record.id, each.number),
             }
             for each in case.revisions
         ],
@@ -250,7 +250,7 @@ def _question(case: Case, question: Question) -> dict[str, Any]:
 
 def _answers(case: Case, question: Question) -> list[tuple[str, str]]:
     which = question.what if len(case.questions) > 1 or question.what == BUDGET else None
-    return answers(case.record.connection, case.record.reference, question.choices, which)
+    return answers(case.record.id, question.choices, which)
 
 
 def show_questions(out: Output, case: Case) -> None:
@@ -268,12 +268,12 @@ def show_questions(out: Output, case: Case) -> None:
 
 def result_key(record: CaseRecord) -> str | None:
     """Return the key of a case's ``result.json``; None until the case ends."""
-    return layout.result_key(record.connection, record.reference) if record.status.final else None
+    return layout.result_key(record.id) if record.status.final else None
 
 
 def manifest_key(record: CaseRecord) -> str | None:
     """Return the key of a case's ``manifest.json``; None until the case ends."""
-    return layout.manifest_key(record.connection, record.reference) if record.status.final else None
+    return layout.manifest_key(record.id) if record.status.final else None
 
 
 def resolve_command(case: Case) -> str:

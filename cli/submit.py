@@ -17,26 +17,20 @@ from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError, InterruptedCommandError, NotFinishedError
 from cli.files import is_uri
 from cli.output import Output
-from cli.sources import Source, chunks, derived_reference, read_file, referred
+from cli.sources import Source, chunks, read_file, referred
 from cli.status import describe
 from cli.target import Target
 from cli.text import clean, counted, when
 from dossier import vendors
 from dossier.errors import InvalidCaseError
 from dossier.layout import STAGING
-from dossier.models import (
-    CaseInput,
-    CaseStatus,
-    Document,
-    OptionValue,
-    execution_name,
-    fingerprint,
-)
+from dossier.models import CaseInput, CaseStatus, Document, OptionValue
 from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
 from dossier.settings import Connection
 from dossier.steps.accept import Takes, judge, still_erased
 from dossier.steps.differences import differences
+from dossier.steps.identity import NAMES, fingerprint, next_execution, reference_of_files
 from dossier.steps.redrive import in_vain
 from dossier.steps.sources import check_sources, together
 from dossier.stores import s3
@@ -48,7 +42,6 @@ VERDICT_SECONDS = 60.0
 _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
 """First and longest pause between two reads of the case, in seconds, and the factor by which the pauses grow."""
 _AT_ONCE = 4
-_ATTEMPTS = 50
 
 
 @dataclass
@@ -123,12 +116,12 @@ def _submit(
 ) -> None:
     """Submit a checked case, unless it was submitted before."""
     started = time.monotonic()
-    found = where.app.cases.find(case.connection, case.reference)
+    found = where.app.cases.find(case.id)
     known = found is not None and not found.record.refused and found.record.fingerprint == digest
     if found is not None and known:
         arn, accepted = found.record.execution_arn, found
     else:
-        erased = where.app.cases.erased(case.connection, case.reference)
+        erased = where.app.cases.erased(case.id)
         if erased is not None and (problem := still_erased(case, erased)):
             raise _refused(InvalidCaseError(problem), case)
         if found is not None and not found.record.refused:
@@ -272,7 +265,7 @@ def _case(
     except InvalidCaseError as error:
         raise BadUsageError(str(error)) from None
     if reference is None:
-        case = case.model_copy(update={"reference": derived_reference(case, contents)})
+        case = case.model_copy(update={"reference": reference_of_files(case, contents)})
     return case, fingerprint(case, contents)
 
 
@@ -316,14 +309,15 @@ def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], fo
     An execution's name is reserved for 90 days. The cause of a rejection may be fixed outside the case (a setting, a
     permission), so a rejected case gets the next name instead of its old verdict.
     """
-    executions = where.app.executions
     again = found is None or found.record.refused
-    for attempt in range(1, _ATTEMPTS + 1):
-        name = execution_name(case.connection, case.reference, digest, attempt=attempt)
-        status = executions.status(f"{where.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}")
-        if status in {None, "RUNNING"} or not again:
-            return executions.start(name, data), status is not None
-    raise CommandError(f"case {case.reference} was rejected {_ATTEMPTS} times: use another --reference")
+    executions = where.app.executions
+    free = next_execution(
+        case.id, digest, executions=executions, decides=lambda execution: execution.status == "RUNNING" or not again
+    )
+    if free is None:
+        raise CommandError(f"case {case.reference} was rejected {NAMES} times: use another --reference")
+    name, execution = free
+    return executions.start(name, data), execution is not None
 
 
 def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
@@ -340,7 +334,7 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
     """
     pause = _LOOK
     for look in count(1):
-        found = where.app.cases.find(case.connection, case.reference)
+        found = where.app.cases.find(case.id)
         record = found.record if found is not None and not found.record.refused else None
         if found is not None and record is not None and (record.fingerprint == digest or record.execution_arn == arn):
             stored = len(found.documents) >= len(case.documents)

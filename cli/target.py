@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 from pydantic import ConfigDict
 
 from cli.errors import BadUsageError, CommandError
-from dossier.bootstrap import App
 from dossier.environment import Environment
 from dossier.layout import INBOX
+from dossier.steps.context import Context
+from dossier.stores.clients import Clients
 from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.queues import WAKE, Queues
 from local import control
@@ -56,8 +57,8 @@ class Target(Outputs):
         return f"dossier-{self.stage}"
 
     @cached_property
-    def app(self) -> App:
-        """The stores, as the functions use them."""
+    def app(self) -> Context:
+        """What the steps work with, as in the functions."""
         environment = Environment(
             stage=self.stage,
             prefix=self.secret_prefix,
@@ -66,7 +67,7 @@ class Target(Outputs):
             event_bus=self.event_bus,
             state_machine_arn=self.state_machine_arn,
         )
-        return App(environment, self.session)
+        return Context(environment, Clients(self.session))
 
     @cached_property
     def queues(self) -> Queues:

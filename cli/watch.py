@@ -36,7 +36,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
 
     """
     started = time.monotonic()
-    names = (case.record.connection, case.record.reference)
+    names = case.record.id
     ended_at, looked_at = None, started
     with LiveProgress(out) if sys.stderr.isatty() else PlainProgress(out) as progress:
         while not case.record.status.final:
@@ -62,7 +62,7 @@ def watch(out: Output, where: Target, case: Case, *, seconds: float) -> Case:
                 if ended and ended_at is not None and now - ended_at >= _SETTLING:
                     raise CommandError(f"case {names[1]} is stuck: its execution ended: {ended[1]}")
             time.sleep(min(0.5 + (now - started) / 60, 5.0))  # the longer it takes, the longer the pause
-            case = where.app.cases.get(*names)
+            case = where.app.cases.get(names)
         progress.show(case)
     return case
 

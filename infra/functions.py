@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from dossier import layout
+from dossier.models import CaseId
 from dossier.settings import Connection
 from dossier.steps.sources import OWN
 from dossier.vendors import adapter
@@ -37,16 +38,17 @@ CALL_VENDORS = ("open", "upload", "process", "collect", "download", "publish")
 """The state machine's steps that call vendors. Twice as many as the connections allow may run at once: the others get
 no lease and end at once, so that one connection does not block another. The poll queues' mappings limit the polls."""
 
-VENDOR_ANSWERS = layout.vendor_folder("*", "*") + "*"
-ARTIFACTS = layout.artifact_key("*", "*", "*")
-DOCUMENTS = layout.document_key("*", "*", "*")
+_ANY = CaseId("*", "*")
+VENDOR_ANSWERS = layout.vendor_folder(_ANY) + "*"
+ARTIFACTS = layout.artifact_key(_ANY, "*")
+DOCUMENTS = layout.document_key(_ANY, "*")
 SUBMISSIONS = (f"{layout.UPLOADS}*", *(f"{folder}/*" for folder in OWN))
 EVIDENCE = f"{layout.DELIVERIES}*"
 REFUSED_DELIVERIES, SEEN_DELIVERIES = f"{layout.DELIVERIES_REFUSED}*", f"{layout.DELIVERIES_SEEN}*"
 REFUSED, WAITING = f"{layout.INBOX_REFUSED}*", f"{layout.INBOX_WAITING}*"
 COLLECTING = f"{layout.COLLECTING}*"
 LISTS = f"{layout.BATCHES}*"
-OUTCOME = (layout.result_key("*", "*"), layout.manifest_key("*", "*"))
+OUTCOME = (layout.result_key(_ANY), layout.manifest_key(_ANY))
 """With those of each revision: a star matches slashes too."""
 
 

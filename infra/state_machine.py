@@ -21,7 +21,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from dossier.errors import CaseFailedError, NeedsAttentionError, ThrottledError, retryable_names, tree
-from dossier.steps.work import LONGEST_PAUSE
+from dossier.steps.context import LONGEST_PAUSE
 from dossier.stores.waits import MOST_EXTENDED
 from infra.function import LOG_RETENTION
 from infra.rules import acknowledge, acknowledge_wildcards

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
-from dossier.bootstrap import App
 from dossier.environment import Environment
+from dossier.steps.context import Context
+from dossier.stores.clients import Clients
 from tests import dynamodb
 from tests.once import read_once
 
@@ -32,7 +33,7 @@ class Cloud:
     """An account with Dossier's bucket, table, queues and bus, and the app on top of it."""
 
     session: boto3.Session
-    app: App
+    app: Context
 
     @cached_property
     def _s3(self) -> Any:
@@ -97,7 +98,7 @@ def in_memory() -> Iterator[Cloud]:
             event_bus="dossier",
             wake_queue_url=urls["wake"],
         )
-        yield Cloud(session, App(environment, session))
+        yield Cloud(session, Context(environment, Clients(session)))
 
 
 @cache

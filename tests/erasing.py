@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dossier import vendors
-from dossier.steps.forget import Archive
-from dossier.stores import s3
-from dossier.stores.dead_letters import DeadLetters
-from dossier.stores.forgotten import Forgotten
-from dossier.stores.versions import Versions
-from tests.conftest import BUCKET, Cloud
+from dossier.steps.context import Context
+from tests.conftest import Cloud
 from tests.machine import World
 
 DEAD = ("wake-dlq", "drop-dlq", "poll-claims-dlq", "poll-invoices-dlq", "poll-disputes-dlq")
@@ -43,18 +38,6 @@ class Inputs:
         return "RUNNING" if arn in self.running else "SUCCEEDED"
 
 
-def archive_of(world: World, inputs: Inputs | None = None) -> Archive:
-    """Return every store of a world."""
-    app, session = world.cloud.app, world.cloud.session
-    return Archive(
-        table=app.table,
-        cases=app.cases,
-        intents=app.intents,
-        objects=app.objects,
-        versions=Versions(s3.client(session), BUCKET),
-        evidence=app.evidence,
-        executions=inputs or Inputs({}),  # type: ignore[arg-type]
-        dead_letters=DeadLetters(session.client("sqs"), app.environment.wake_queue_url),
-        forgotten=Forgotten(app.table),
-        hint_of=lambda vendor, body: vendors.adapter(vendor).read_hint(body),
-    )
+def erasing(world: World, inputs: Inputs | None = None) -> Context:
+    """Return the context of an erasure in a world."""
+    return world.cloud.app.replacing(executions=inputs or Inputs({}))

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
 from pathlib import Path
@@ -18,24 +18,23 @@ from typing import Any, TypeVar
 import httpx
 from starlette.testclient import TestClient
 
-from dossier import vendors
-from dossier.bootstrap import App
 from dossier.connections import load_toml
 from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError
-from dossier.models import Phase
+from dossier.models import CaseId, Phase
 from dossier.ports import Uploaded
 from dossier.settings import Connection, Limits, Poll
 from dossier.steps.accept import accept
 from dossier.steps.ask import ask
 from dossier.steps.collect import collect
+from dossier.steps.context import Context
 from dossier.steps.download import download_all
-from dossier.steps.poll import Poller
+from dossier.steps.poll import poll
 from dossier.steps.process import process
 from dossier.steps.publish import fail, publish
 from dossier.steps.refresh import ask as ask_again
 from dossier.steps.upload import open_case, upload
 from dossier.steps.wait import wait
-from dossier.steps.work import Desk
+from dossier.stores.clients import Clients
 from dossier.transport import Transport
 from local.sandbox import accounts
 from local.sandbox.app import create
@@ -152,7 +151,8 @@ class World:
         for moment in ("before-call", "after-call"):
             cloud.session.events.unregister(moment, unique_id=f"killer-{moment}")
             cloud.session.events.register(moment, self.killer.strike, unique_id=f"killer-{moment}")
-        app = cloud.app = App(cloud.app.environment, cloud.session)  # clients take their hooks when they are made
+        # Clients take their hooks when they are made.
+        app = cloud.app = Context(cloud.app.environment, Clients(cloud.session))
         self.told: list[tuple[str, dict[str, Any]]] = []
         """The events on the bus, in order: what they are called, and what they say."""
         put = app.events.put
@@ -166,17 +166,10 @@ class World:
         self.transport = Transport(
             self.sandbox, keys=self.keys, turns=app.limiter, open_file=app.objects.open, patience=5
         )
-        self.desk = Desk(
-            cases=app.cases,
-            objects=app.objects,
-            intents=app.intents,
-            transport=self.transport,
-            limiter=app.limiter,
-            refreshes=app.refreshes,
-            lookup_of=app.desk.lookup_of,
-            connection_of=self.connection,
-            vendor_of=vendors.vendor,
-            rivalry=timedelta(0),
+        for part in ("cases", "intents", "limiter", "refreshes", "waits", "evidence", "verdicts"):
+            getattr(app, part)  # what is made is shared
+        self.context = app.replacing(
+            transport=self.transport, connection_of=self.connection, executions=self.tokens, rivalry=timedelta(0)
         )
 
     def connection(self, name: str) -> Connection:
@@ -207,9 +200,8 @@ class World:
 
     def fail(self, case: dict[str, Any], arn: str, error: str, message: str) -> None:
         """Record that an execution failed, as the state machine and the event of its end do."""
-        app, cause = self.cloud.app, json.dumps({"errorMessage": message})
-        stores: dict[str, Any] = {"desk": self.desk, "events": app.events, "waits": app.waits}
-        self._try(lambda: fail(case, arn, error, cause, **stores, executions=self.tokens))
+        cause = json.dumps({"errorMessage": message})
+        self._try(lambda: fail(case, arn, error, cause, context=self.context))
 
     def run_started(self) -> list[str]:
         """Walk the executions that were started meanwhile, each once, and those that they start; return their names."""
@@ -223,7 +215,7 @@ class World:
 
     def refresh(self, connection: str, reference: str) -> list[str]:
         """Ask for a case to be collected again, and walk what that starts; return the executions' names."""
-        ask_again(connection, reference, desk=self.desk, executions=self.tokens, insist=True)
+        ask_again(CaseId(connection, reference), context=self.context, insist=True)
         return self.run_started()
 
     def refresh_until_committed(self, connection: str, reference: str) -> None:
@@ -232,7 +224,7 @@ class World:
         class Gone(BaseException):
             pass
 
-        cases = self.desk.cases
+        cases = self.context.cases
 
         class Watched:
             def __getattr__(self, name: str) -> Any:
@@ -242,91 +234,85 @@ class World:
                 assert cases.commit(*args, **more)
                 raise Gone
 
-        whole, self.desk = self.desk, replace(self.desk, cases=Watched())  # type: ignore[arg-type]
+        whole, self.context = self.context, self.context.replacing(cases=Watched())
         try:
             self.refresh(connection, reference)
         except Gone:
             pass
         finally:
-            self.desk = whole
+            self.context = whole
 
     def _walk(self, case: dict[str, Any], arn: str) -> None:
-        desk = self.desk
-        accepted = self._try(lambda: accept(case, arn, desk=desk))
+        context = self.context
+        accepted = self._try(lambda: accept(case, arn, context=context))
         if accepted.outcome == "duplicate":
             return None
-        names, collection = (accepted.connection, accepted.reference), accepted.collection
+        names, collection = CaseId(accepted.connection, accepted.reference), accepted.collection
         if accepted.outcome == "refresh":
             return self._collect(names, collection)
         if accepted.outcome == "publish":
             return self._publish(names, collection)
         if accepted.asks:
-            self._try(lambda: ask(*names, "budget", "budget", "", desk=desk, events=self.cloud.app.events))
+            self._try(lambda: ask(names, "budget", "budget", "", context=context))
             self.asked.append("budget")
             self._answer("budget", names)
         if accepted.opens:
-            self._asking("open", names, lambda: open_case(*names, desk=desk))
+            self._asking("open", names, lambda: open_case(names, context=context))
         for batch in accepted.uploads:
-            self._asking(f"upload-{batch}", names, lambda batch=batch: upload(*names, batch, desk=desk))  # type: ignore[misc]
+            self._asking(f"upload-{batch}", names, lambda batch=batch: upload(names, batch, context=context))  # type: ignore[misc]
         late = self._poll(names, accepted.phases[0])
         if len(accepted.phases) > 1 and not late:
-            self._try(lambda: process(*names, desk=desk))
+            self._try(lambda: process(names, context=context))
             self._poll(names, accepted.phases[1])
         return self._collect(names, collection)
 
-    def _collect(self, names: tuple[str, str], collection: str) -> None:
+    def _collect(self, names: CaseId, collection: str) -> None:
         if self.before_collect:
             self.before_collect()
-        collected = self._try(lambda: collect(*names, collection, desk=self.desk))
+        collected = self._try(lambda: collect(names, collection, context=self.context))
         for chunk in collected.artifacts:
-            self._try(lambda chunk=chunk: download_all(*names, chunk, collection, desk=self.desk))  # type: ignore[misc]
+            self._try(lambda chunk=chunk: download_all(names, chunk, collection, context=self.context))  # type: ignore[misc]
         self._publish(names, collection)
 
-    def _publish(self, names: tuple[str, str], collection: str) -> None:
+    def _publish(self, names: CaseId, collection: str) -> None:
         if self.before_publish:
             self.before_publish()
-        stores: dict[str, Any] = {"events": self.cloud.app.events, "executions": self.tokens}
-        self._try(lambda: publish(*names, collection, desk=self.desk, **stores))
+        self._try(lambda: publish(names, collection, context=self.context))
 
-    def _asking(self, what: str, names: tuple[str, str], step: Callable[[], None]) -> None:
+    def _asking(self, what: str, names: CaseId, step: Callable[[], None]) -> None:
         while True:
             try:
                 return self._try(step)
             except NeedsAttentionError as error:
                 cause = json.dumps({"errorMessage": str(error)})
-                self._try(lambda: ask(*names, what, what, cause, desk=self.desk, events=self.cloud.app.events))  # noqa: B023
+                self._try(lambda: ask(names, what, what, cause, context=self.context))  # noqa: B023
                 self.asked.append(what)
                 self._answer(what, names)
 
-    def _answer(self, what: str, names: tuple[str, str]) -> None:
+    def _answer(self, what: str, names: CaseId) -> None:
         """Answer as an operator does who looked at the vendor: what is there is used, else it is done again."""
         created = self.effects("case_created")
         if what == "open" and created:
-            self._try(lambda: self.desk.intents.answer(*names, what, Uploaded(case_id=created[-1]["case_id"])))
+            self._try(lambda: self.context.intents.answer(names, what, Uploaded(case_id=created[-1]["case_id"])))
         else:
-            self._try(lambda: self.desk.intents.end(*names, what))
-        self._try(lambda: self.desk.cases.answered(*names, what))
+            self._try(lambda: self.context.intents.end(names, what))
+        self._try(lambda: self.context.cases.answered(names, what))
 
-    def _poll(self, names: tuple[str, str], phase: Phase) -> bool:
+    def _poll(self, names: CaseId, phase: Phase) -> bool:
         """Wait until the vendor is done; return whether the deadline has passed before."""
         token = f"token-{len(self.tokens.answers)}-{phase}-{names[1]}"
         app = self.cloud.app
-        self._try(lambda: wait(*names, phase, token, desk=self.desk, waits=app.waits))
+        self._try(lambda: wait(names, phase, token, context=self.context))
         for _ in range(500):
-            current = app.waits.find(*names)
+            current = app.waits.find(names)
             if token in self.tokens.answers or current is None:
                 break
             seq = current.seq
-            self._try(lambda seq=seq: self.poller().poll(*names, seq))  # type: ignore[misc]
+            self._try(lambda seq=seq: poll(names, seq, context=self.context))  # type: ignore[misc]
         answer = self.tokens.answers[token]
         if isinstance(answer, Exception):
             raise answer
         return bool(answer.get("late"))
-
-    def poller(self) -> Poller:
-        """Return a poller whose task tokens are this world's."""
-        app = self.cloud.app
-        return Poller(desk=self.desk, waits=app.waits, executions=self.tokens)  # type: ignore[arg-type]
 
     def _try(self, step: Callable[[], T]) -> T:
         """Retry as the state machine does: errors below CaseFailedError never, everything else again."""

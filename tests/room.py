@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from dossier.models import Document, iso, moment
+from dossier.models import CaseId, Document, iso, moment
 from dossier.settings import Poll
 from dossier.steps import poll as poll_step
 from dossier.steps import sweep as sweep_step
@@ -27,7 +27,7 @@ from tests.conftest import Cloud
 from tests.machine import Tokens, World
 from tests.records import record
 
-CASE = ("invoices", "R-1")
+CASE = CaseId("invoices", "R-1")
 Answer = Callable[[str], httpx.Response | Exception]
 
 
@@ -80,15 +80,15 @@ class Room:
         limiter = Limiter(app.table, clock=self.clock.seconds, sleep=self.clock.sleep)
         client = httpx.Client(transport=httpx.MockTransport(self._serve))
         transport = Transport(client, keys=self.world.keys, turns=limiter, open_file=app.objects.open, patience=1)
-        self.world.desk = replace(self.world.desk, transport=transport, limiter=limiter)
+        self.world.context = self.world.context.replacing(transport=transport, limiter=limiter)
         self.tokens: Tokens = self.world.tokens
         app.cases.claim(record(reference=CASE[1], connection=CASE[0], vendor="docustack", status="waiting"))
         documents = [
             Document(index=index, name=f"{index}.pdf", key="k", document_id=f"d{index}", job_id=f"j{index}")
             for index in range(self.documents)
         ]
-        app.cases.put_documents(*CASE, documents, fresh=True)
-        app.waits.start(*CASE, phase="documents", token="t1", first=0, deadline=self.poll.deadline)
+        app.cases.put_documents(CASE, documents, fresh=True)
+        app.waits.start(CASE, phase="documents", token="t1", first=0, deadline=self.poll.deadline)
 
     def status(self, document_id: str) -> httpx.Response | Exception:
         """Answer as DocuStack does."""
@@ -107,12 +107,12 @@ class Room:
     @property
     def wait(self) -> Wait | None:
         """The case's wait."""
-        return self.cloud.app.waits.find(*CASE)
+        return self.cloud.app.waits.find(CASE)
 
     @property
     def case(self) -> Case:
         """The case as it is stored, and shown."""
-        return self.cloud.app.cases.get(*CASE)
+        return self.cloud.app.cases.get(CASE)
 
     def serve(self) -> list[str]:
         """Let the next poll come at its time; return the documents that it asked for."""
@@ -120,12 +120,12 @@ class Room:
         assert wait is not None
         self.clock.at = max(self.clock.at, moment(wait.next_at))
         self.polls.append(self.clock.at)
-        self.world.poller().poll(*CASE, wait.seq)
+        poll_step.poll(CASE, wait.seq, context=self.world.context)
         return self.asked[before:]
 
     def delivery(self, **body: Any) -> None:
         """Let a delivery about a document (or job) come."""
-        wake_step.nudge(*CASE, desk=self.world.desk, waits=self.cloud.app.waits, ids=list(body.values()))
+        wake_step.nudge(CASE, list(body.values()), context=self.world.context)
 
     def left(self) -> float:
         """Return how long it is until the next poll, in seconds."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from dossier.models import CaseId
 from tests.conftest import BUCKET, Cloud
 from tests.machine import ROOT
 
 STORED = json.loads((ROOT / "events" / "stored" / "version-1.json").read_text(encoding="utf-8"))
-CASE = ("claims", "R-1")
+CASE = CaseId("claims", "R-1")
 
 
 def put_version_1(cloud: Cloud, case_id: str = STORED["case_id"]) -> None:

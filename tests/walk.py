@@ -19,7 +19,9 @@ from typing import Any
 import jsonata
 
 from dossier.errors import DossierError
-from dossier.steps.work import uncounted
+from dossier.models import CaseId
+from dossier.steps.context import uncounted
+from dossier.steps.poll import poll
 from tests.machine import ROOT, World
 
 Task = Callable[[str, Mapping[str, Any]], Any]
@@ -239,17 +241,17 @@ class Handlers:
         token = event.get("token")
         if token is None:
             return answer
-        names = (str(event["connection"]), str(event["reference"]))
+        names = CaseId(str(event["connection"]), str(event["reference"]))
         if verb == "ask":
             self._world._answer(event["what"], names)
             return {"answer": "again"}
         return self._polled(token, names)
 
-    def _polled(self, token: str, names: tuple[str, str]) -> Any:
+    def _polled(self, token: str, names: CaseId) -> Any:
         world = self._world
         waits = world.cloud.app.waits
-        while token not in world.tokens.answers and (current := waits.find(*names)) is not None:
-            self.invoke("poll", partial(world.poller().poll, *names, current.seq))
+        while token not in world.tokens.answers and (current := waits.find(names)) is not None:
+            self.invoke("poll", partial(poll, names, current.seq, context=world.context))
             self.polls += 1
         answer = world.tokens.answers.pop(token)
         if isinstance(answer, DossierError):
@@ -284,10 +286,8 @@ class Handlers:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        it, world = self._world.cloud.app, self._world
-        vars(it)["desk"] = world.desk
-        vars(it)["executions"] = world.tokens
-        vars(module).update({"app": lambda: it} | ({"count": uncounted} if hasattr(module, "count") else {}) | others)
+        own = {"context": lambda: self._world.context} | ({"count": uncounted} if hasattr(module, "count") else {})
+        vars(module).update(own | others)
         return partial(_with_context, inspect.unwrap(module.handler))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import observed
 from dossier.steps.accept import accept
 
@@ -10,5 +10,5 @@ from dossier.steps.accept import accept
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Accept ``{"input": …, "execution": {"arn": …}}``."""
-    accepted = accept(event["input"], event["execution"]["arn"], desk=app().desk)
+    accepted = accept(event["input"], event["execution"]["arn"], context=context())
     return accepted.model_dump()

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import count, observed
 from dossier.steps.ask import ask
 
@@ -10,6 +11,6 @@ from dossier.steps.ask import ask
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
     """Ask an operator the question of ``{"connection", "reference", "what", "token", "cause"}``."""
-    names = event["connection"], event["reference"]
-    ask(*names, event["what"], event["token"], event["cause"], desk=app().desk, events=app().events)
+    case = CaseId(event["connection"], event["reference"])
+    ask(case, event["what"], event["token"], event["cause"], context=context())
     count("CasesNeedingAttention", connection=event["connection"])

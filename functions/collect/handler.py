@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import observed
 from dossier.steps.collect import collect
 
@@ -10,4 +11,5 @@ from dossier.steps.collect import collect
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """List the artifacts of ``{"connection", "reference"}``."""
-    return collect(event["connection"], event["reference"], event.get("collection", ""), desk=app().desk).model_dump()
+    case = CaseId(event["connection"], event["reference"])
+    return collect(case, event.get("collection", ""), context=context()).model_dump()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dossier import connections
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import count, logger, observed
 from dossier.steps.compare import compare
 
@@ -11,8 +11,7 @@ from dossier.steps.compare import compare
 @observed
 def handler(_event: dict[str, Any], _context: Any) -> None:
     """Compare the lists of the vendors' accounts with the recorded ids."""
-    it = app()
-    found = compare(connections.runtime_names(), desk=it.desk, executions=it.executions)
+    found = compare(connections.runtime_names(), context=context())
     for name, ids in found.unknown.items():
         for each in ids:
             logger.warning(f"{each} at {name} was neither submitted nor collected by this stage")

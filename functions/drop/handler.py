@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import logger, observed
 from dossier.steps.drop import drop, told
 
@@ -14,13 +14,12 @@ processor = BatchProcessor(event_type=EventType.SQS)
 
 def take(record: SQSRecord) -> None:
     """Handle the drops of one message."""
-    desk = app().desk
-    for what in told(record.json_body, desk.objects.bucket):
-        became = drop(what, desk=desk, executions=app().executions, queues=app().queues)
+    for what in told(record.json_body, context().objects.bucket):
+        became = drop(what, context=context())
         logger.info("%s %s", what.key, became)
 
 
 @observed
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], lambda_context: Any) -> Any:
     """Handle a batch of drops; return the failed ones to the queue."""
-    return process_partial_response(event=event, record_handler=take, processor=processor, context=context)
+    return process_partial_response(event=event, record_handler=take, processor=processor, context=lambda_context)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import observed
 from dossier.steps.publish import fail
 
@@ -18,6 +18,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
         cause = detail.get("cause") or f"the execution ended as {detail['status']}"
     else:
         submitted, arn, error, cause = (event[key] for key in ("input", "execution_arn", "error", "cause"))
-    it = app()
-    stores = {"desk": it.desk, "events": it.events, "waits": it.waits, "executions": it.executions}
-    return fail(submitted, arn, error, cause, **stores)  # type: ignore[arg-type]
+    return fail(submitted, arn, error, cause, context=context())

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import observed
 from dossier.steps.upload import open_case
 
@@ -10,4 +11,4 @@ from dossier.steps.upload import open_case
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
     """Open the vendor's case of ``{"connection", "reference"}``."""
-    open_case(event["connection"], event["reference"], desk=app().desk)
+    open_case(CaseId(event["connection"], event["reference"]), context=context())

@@ -5,8 +5,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from dossier.bootstrap import app
-from dossier.observe import count, observed
+from dossier.bootstrap import context
+from dossier.models import CaseId
+from dossier.observe import observed
+from dossier.steps.poll import poll
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -14,13 +16,10 @@ processor = BatchProcessor(event_type=EventType.SQS)
 def serve(record: SQSRecord) -> None:
     """Handle one poll message."""
     message = record.json_body
-    poller = app().poller()
-    poller.poll(message["connection"], message["reference"], message["seq"])
-    if poller.unknown:
-        count("UnknownStatuses", len(poller.unknown), connection=message["connection"])
+    poll(CaseId(message["connection"], message["reference"]), message["seq"], context=context())
 
 
 @observed
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], lambda_context: Any) -> Any:
     """Handle a batch of poll messages; return the failed ones to their queue."""
-    return process_partial_response(event=event, record_handler=serve, processor=processor, context=context)
+    return process_partial_response(event=event, record_handler=serve, processor=processor, context=lambda_context)

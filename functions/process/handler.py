@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import observed
 from dossier.steps.process import process
 
@@ -10,4 +11,4 @@ from dossier.steps.process import process
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
     """Trigger the assessment of ``{"connection", "reference"}``."""
-    process(event["connection"], event["reference"], desk=app().desk)
+    process(CaseId(event["connection"], event["reference"]), context=context())

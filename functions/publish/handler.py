@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import observed
 from dossier.steps.publish import publish
 
@@ -10,6 +11,4 @@ from dossier.steps.publish import publish
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Publish the case of ``{"connection", "reference"}``."""
-    it = app()
-    names = event["connection"], event["reference"], event.get("collection", "")
-    return publish(*names, desk=it.desk, events=it.events, executions=it.executions)
+    return publish(CaseId(event["connection"], event["reference"]), event.get("collection", ""), context=context())

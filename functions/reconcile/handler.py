@@ -3,14 +3,19 @@
 from typing import Any
 
 from dossier import connections
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import count, logger, observed
+from dossier.steps.reconcile import reconcile
 
 
 @observed
-def handler(_event: dict[str, Any], context: Any) -> None:
+def handler(_event: dict[str, Any], lambda_context: Any) -> None:
     """Compare the records with executions, waits, queues and S3."""
-    found = app().reconciler(lambda: context.get_remaining_time_in_millis() / 1000)(connections.runtime_names())
+
+    def time_left() -> float:
+        return float(lambda_context.get_remaining_time_in_millis()) / 1000
+
+    found = reconcile(connections.runtime_names(), time_left=time_left, context=context())
     for line in (*found.healed, *found.unattended, *found.stuck, *found.missing, *found.ended):
         logger.warning(line)
     count("CasesHealed", len(found.healed))

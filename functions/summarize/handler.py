@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
 from dossier.observe import observed
 from dossier.steps.batches import summarize
 
@@ -10,4 +10,4 @@ from dossier.steps.batches import summarize
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """List the results and failures of ``{"batch", "run"}`` in S3."""
-    return summarize(event["batch"], event["run"], batches=app().batches, cases=app().cases)
+    return summarize(event["batch"], event["run"], context=context())

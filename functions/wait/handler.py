@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dossier.bootstrap import app
+from dossier.bootstrap import context
+from dossier.models import CaseId
 from dossier.observe import observed
 from dossier.steps.wait import wait
 
@@ -10,5 +11,5 @@ from dossier.steps.wait import wait
 @observed
 def handler(event: dict[str, Any], _context: Any) -> None:
     """Put the case of ``{"connection", "reference", "phase", "token"}`` into the waiting room."""
-    names = event["connection"], event["reference"]
-    wait(*names, event["phase"], event["token"], desk=app().desk, waits=app().waits)
+    case = CaseId(event["connection"], event["reference"])
+    wait(case, event["phase"], event["token"], context=context())

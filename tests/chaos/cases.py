@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from dossier.models import CaseId
 from tests.chaos.deployment import ROOT, Deployment
 
 CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
@@ -104,7 +105,7 @@ class Group:
         asked = [row for row in self.rows() if row["status"] == "needs_attention"]
         effects = [effect for entry in self.deployment.journal() for effect in entry["effects"]]
         for row in asked:
-            names = (row["connection"], row["reference"])
+            names = CaseId(row["connection"], row["reference"])
             for question in self.deployment.dossier("status", *names)["questions"]:
                 found = _made(effects, row, question["what"], self._names(row))
                 verdict = ["--use", found] if found else ["--retry"]

@@ -20,7 +20,8 @@ from typing import Any
 import boto3
 import httpx
 
-from dossier.models import CaseInput, execution_name, fingerprint
+from dossier.models import CaseId, CaseInput
+from dossier.steps.identity import execution_name, fingerprint
 from tests import commands
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ class Deployment:
         digest = fingerprint(CaseInput.parse(case), [(name, name) for name in names])
         self.client("stepfunctions").start_execution(
             stateMachineArn=self.outputs["state_machine_arn"],
-            name=execution_name(connection, reference, digest),
+            name=execution_name(CaseId(connection, reference), digest),
             input=json.dumps(case),
         )
 

@@ -89,7 +89,7 @@ class Runs:
                 run.before += 1
         counts = self.view(arn)["itemCounts"]
         if counts["pending"] + counts["running"] == 0:
-            summarize(given["batch"], given["run"], batches=app.batches, cases=app.cases)
+            summarize(given["batch"], given["run"], context=app)
             execution.status = "SUCCEEDED"
 
 

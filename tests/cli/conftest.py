@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from dossier.connections import load_toml
 from dossier.errors import CaseFailedError, InvalidCaseError
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.settings import Connection
 from dossier.steps.accept import accept
 from dossier.steps.publish import fail
@@ -74,7 +74,7 @@ class Dossier:
 
     def case(self, connection: str, reference: str) -> Case:
         """Return a case as stored."""
-        return self.cloud.app.cases.get(connection, reference)
+        return self.cloud.app.cases.get(CaseId(connection, reference))
 
     def executions(self) -> list[Execution]:
         """Return all executions of the state machine; each is a case."""
@@ -82,12 +82,12 @@ class Dossier:
 
     def change(self, connection: str, reference: str, **changes: Any) -> None:
         """Change a case's record."""
-        assert self.cloud.app.cases.change(connection, reference, **changes)
+        assert self.cloud.app.cases.change(CaseId(connection, reference), **changes)
 
     def ask(self, connection: str, reference: str, what: str, text: str = "was it created?") -> None:
         """Ask the operator."""
         question = Question(what=what, text=text, token=f"token-{what}", asked_at="2026-01-31T12:00:00.000Z")
-        self.cloud.app.cases.ask(connection, reference, question)
+        self.cloud.app.cases.ask(CaseId(connection, reference), question)
         self.change(connection, reference, status=CaseStatus.NEEDS_ATTENTION, reason=text)
 
     def tick(self, _seconds: float = 0) -> None:
@@ -108,12 +108,12 @@ class Dossier:
             execution.status = "SUCCEEDED"
             return
         app = self.cloud.app
-        desk = replace(app.desk, connection_of=self._connection)
+        context = app.replacing(connection_of=self._connection)
         try:
-            accept(case, arn, desk=desk)
+            accept(case, arn, context=context)
         except CaseFailedError as error:
             name, cause = type(error).__name__, json.dumps({"errorMessage": str(error)})
-            fail(case, arn, name, cause, desk=desk, events=app.events, waits=app.waits, executions=app.executions)
+            fail(case, arn, name, cause, context=context)
             execution.status, execution.error, execution.cause = "FAILED", name, str(error)
 
     def _connection(self, name: str) -> Connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.settings import Budget
 from dossier.stores.cases import Question
 from tests.cli.conftest import CONNECTIONS, Dossier
@@ -30,10 +30,11 @@ def asked(dossier: Dossier, invoice: Path, tmp_path: Path, monkeypatch: pytest.M
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
     dossier.tick()
     cases = dossier.cloud.app.cases
-    doubt = cases.doubt("invoices", "INV-1", "budget")
+    doubt = cases.doubt(CaseId("invoices", "INV-1"), "budget")
     assert doubt is not None
     cases.ask(
-        "invoices", "INV-1", Question(what="budget", text=doubt.text, token="token-1", asked_at="2026-01-31T12:00")
+        CaseId("invoices", "INV-1"),
+        Question(what="budget", text=doubt.text, token="token-1", asked_at="2026-01-31T12:00"),
     )
     dossier.change("invoices", "INV-1", status=CaseStatus.NEEDS_ATTENTION, reason=doubt.text)
     return dossier

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.stores.evidence import id_of
 from tests.cli.conftest import DOCUMENTS, Dossier
 
@@ -32,7 +32,7 @@ def finished(dossier: Dossier, reference: str, document_id: str, **changes: Any)
     assert submitted.exit_code == 0, submitted.stderr
     [document] = dossier.case("invoices", reference).documents
     sent = document.model_copy(update={"document_id": document_id})
-    dossier.cloud.app.cases.put_documents("invoices", reference, [sent], fresh=False)
+    dossier.cloud.app.cases.put_documents(CaseId("invoices", reference), [sent], fresh=False)
     state = {"status": CaseStatus.COMPLETED, "revision": 1, "completed_at": iso(at), "woken": None}
     dossier.change("invoices", reference, **(state | changes))
     return at

@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 from cli.doctor import _secret
 from cli.target import find
 from dossier.layout import DELIVERIES_REFUSED
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.settings import Webhook
-from dossier.steps.work import SOON
+from dossier.steps.context import SOON
 from dossier.stores.evidence import EvidenceStore, id_of
 from dossier.stores.limiter import TRIP
 from dossier.stores.table import case_key
@@ -239,7 +239,7 @@ def test_a_wait_that_nobody_polls(healthy: Dossier) -> None:
     late = iso(now() - timedelta(hours=1))
     wait = {"connection": "invoices", "reference": "INV-1", "phase": "documents", "token": "t", "seq": 1}
     times = {"next_at": late, "deadline": late, "started_at": late, "attempts": 0}
-    keys = {"pk": case_key("invoices", "INV-1"), "sk": "WAIT", "gsi_pk": "WAITS#invoices", "gsi_sk": late}
+    keys = {"pk": case_key(CaseId("invoices", "INV-1")), "sk": "WAIT", "gsi_pk": "WAITS#invoices", "gsi_sk": late}
     healthy.cloud.app.table.put({**wait, **times, **keys})
     assert failed(healthy)["seen"] == f"1 case not polled: invoices INV-1 since {late}"
 
@@ -375,7 +375,7 @@ def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, i
     healthy.cloud.session.client("sqs").create_queue(QueueName="dossier-dev-poll-invoices")
     for number in range(2):
         healthy.change("invoices", f"INV-{number}", status=CaseStatus.WAITING)
-        app.waits.start("invoices", f"INV-{number}", phase="documents", token="t", first=600, deadline=3600)
+        app.waits.start(CaseId("invoices", f"INV-{number}"), phase="documents", token="t", first=600, deadline=3600)
         app.table.update(f"CASE#invoices#INV-{number}", "WAIT", {"trouble": trouble})
     healthy.change("invoices", "INV-2", status=CaseStatus.UPLOADING)
     healthy.change("invoices", "INV-2", trouble={**trouble, "kind": "VendorUnavailableError", "text": f"503. {SOON}"})

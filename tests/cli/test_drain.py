@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.text import when
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from tests.cli.conftest import Dossier
 from tests.records import record
 
@@ -21,7 +21,7 @@ def busy(dossier: Dossier, invoice: Path) -> Dossier:
         dossier("submit", "invoices", invoice, "--reference", reference)
     dossier.tick()
     waits = dossier.cloud.app.waits
-    waits.start("invoices", "INV-1", phase="documents", token="token-wait", first=900, deadline=86400)
+    waits.start(CaseId("invoices", "INV-1"), phase="documents", token="token-wait", first=900, deadline=86400)
     dossier.change("invoices", "INV-1", status=CaseStatus.WAITING)
     dossier.ask("invoices", "INV-2", "upload-0")
     dossier.change("invoices", "INV-3", status=CaseStatus.UPLOADING)
@@ -62,7 +62,7 @@ def test_what_waits_is_parked(busy: Dossier) -> None:
     """Waits and questions end, their cases fail, and ``dossier redrive`` resumes them; an upload comes to its end."""
     assert busy.json("drain", "--park")["parked"] == 2
     assert busy.answers == {"token-wait": "ParkedError", "token-upload-0": "ParkedError"}
-    assert busy.cloud.app.waits.find("invoices", "INV-1") is None
+    assert busy.cloud.app.waits.find(CaseId("invoices", "INV-1")) is None
     assert busy.case("invoices", "INV-2").questions == ()
     assert busy.json("drain", "--park")["parked"] == 0
 

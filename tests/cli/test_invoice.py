@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.invoice import month_of
-from dossier.models import Document, iso, now
+from dossier.models import CaseId, Document, iso, now
 from tests.cli.conftest import Dossier
 from tests.records import record
 
@@ -26,9 +26,9 @@ def stored(dossier: Dossier, reference: str, *pages: int | None, at: str = iso(L
     cases.claim(record(status="completed", **case))
     given = {"key": "cases/x", "document_id": f"doc_{reference}", "status": "completed", **documents}
     found = [Document(index=index, name=f"{index}.pdf", pages=number, **given) for index, number in enumerate(pages)]
-    cases.put_documents("invoices", reference, found, fresh=True)
+    cases.put_documents(CaseId("invoices", reference), found, fresh=True)
     if given["document_id"] and given["key"]:
-        dossier.cloud.app.intents.own("invoices", reference, [f"doc_{reference}"])
+        dossier.cloud.app.intents.own(CaseId("invoices", reference), [f"doc_{reference}"])
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_pages_are_those_of_uploaded_documents_in_the_month(priced: Dossier) -> 
     stored(priced, "not-sent", 9, document_id=None)
     stored(priced, "earlier", 9, at="2024-01-31T23:59:59.999Z")
     stored(priced, "lost", 5, document_id=None)
-    priced.cloud.app.intents.begin("invoices", "lost", "upload-0", names=["0.pdf"], known=[])
+    priced.cloud.app.intents.begin(CaseId("invoices", "lost"), "upload-0", names=["0.pdf"], known=[])
     document = priced.json("invoice", "invoices", "--month", MONTH)
     assert (document["pages"], document["vendor_usd"], document["unknown_pages"]) == (8, 2.0, 1)
     assert document["unread"] is None

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from dossier.models import CaseId
 from dossier.steps import refresh as steps
 from tests.cli.conftest import Dossier
 from tests.conftest import BUCKET
 from tests.machine import World
 
-CASE = ("claims", "C-1")
+CASE = CaseId("claims", "C-1")
 
 
 @pytest.fixture
@@ -44,11 +45,11 @@ def test_a_refresh_says_what_came_of_it(finished: Dossier) -> None:
 def test_a_refresh_waits_for_the_one_that_sees_what_is_meant(finished: Dossier) -> None:
     """One runs by then, and has read the case before it changed: the next one is waited for."""
     app = finished.cloud.app
-    app.refreshes.ask(*CASE)
-    assert app.refreshes.begin(*CASE, 1, "arn:runs")
-    app.refreshes.see(*CASE)
+    app.refreshes.ask(CASE)
+    assert app.refreshes.begin(CASE, 1, "arn:runs")
+    app.refreshes.see(CASE)
     move(finished, "stage__approved")
-    finished.then = [lambda: steps.end(*CASE, 1, desk=app.desk, executions=app.executions)]
+    finished.then = [lambda: steps.end(CASE, 1, context=app)]
     result = finished("refresh", "C-1", "--wait")
     assert "C-1: revision 2" in result.stdout, result.stderr
 
@@ -60,8 +61,8 @@ def test_ctrl_c_leaves_a_refresh_running(finished: Dossier) -> None:
         raise KeyboardInterrupt
 
     app = finished.cloud.app
-    app.refreshes.ask(*CASE)
-    assert app.refreshes.begin(*CASE, 1, "arn:runs")
+    app.refreshes.ask(CASE)
+    assert app.refreshes.begin(CASE, 1, "arn:runs")
     finished.then = [press]
     result = finished("refresh", "C-1", "--wait")
     assert result.exit_code == 130
@@ -136,7 +137,7 @@ def test_a_case_is_cancelled_once(finished: Dossier, invoice: Path) -> None:
     finished.tick()
     case = finished.case("claims", "C-2")
     sent = case.documents[0].model_copy(update={"document_id": "doc__1", "status": "uploaded"})
-    finished.cloud.app.cases.put_documents("claims", "C-2", [sent], fresh=False)
+    finished.cloud.app.cases.put_documents(CaseId("claims", "C-2"), [sent], fresh=False)
     document = finished.json("cancel", "C-2")
     assert document["status"] == "cancelled"
     assert document["billed"] == [{"name": "invoice.pdf", "document_id": "doc__1", "status": "uploaded"}]

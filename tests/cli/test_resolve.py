@@ -8,7 +8,7 @@ import pytest
 
 from cli.text import when
 from dossier.errors import Choice
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from tests.cli.conftest import Dossier
 
 
@@ -17,7 +17,7 @@ def asking(dossier: Dossier, invoice: Path) -> Dossier:
     """A deployment whose case ``INV-1`` asks about the upload of its document."""
     dossier.whole = False
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
-    dossier.cloud.app.intents.begin("invoices", "INV-1", "upload-0", names=["invoice.pdf"], known=())
+    dossier.cloud.app.intents.begin(CaseId("invoices", "INV-1"), "upload-0", names=["invoice.pdf"], known=())
     dossier.ask("invoices", "INV-1", "upload-0")
     return dossier
 
@@ -26,7 +26,7 @@ def test_retry_does_it_again(asking: Dossier) -> None:
     """The intent is gone, the question is closed, and the execution goes on."""
     result = asking("resolve", "INV-1", "--retry")
     assert result.exit_code == 0, result.stderr
-    assert asking.cloud.app.intents.find("invoices", "INV-1", "upload-0") is None
+    assert asking.cloud.app.intents.find(CaseId("invoices", "INV-1"), "upload-0") is None
     case = asking.case("invoices", "INV-1")
     assert (case.record.status, case.record.reason, case.questions) == (CaseStatus.UPLOADING, None, ())
     assert asking.answers == {"token-upload-0": True}
@@ -38,7 +38,7 @@ def test_use_adopts_what_the_vendor_has(asking: Dossier) -> None:
     assert document == {
         "connection": "invoices", "reference": "INV-1", "question": "upload-0", "answer": "use", "id": "doc_7"
     }  # fmt: skip
-    intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
+    intent = asking.cloud.app.intents.find(CaseId("invoices", "INV-1"), "upload-0")
     assert intent is not None
     assert intent.adopt == "doc_7"
     assert asking.answers == {"token-upload-0": True}
@@ -46,16 +46,16 @@ def test_use_adopts_what_the_vendor_has(asking: Dossier) -> None:
 
 def test_use_without_an_intent(asking: Dossier) -> None:
     """Where the intent is gone (the answer named something of another case), a new one carries the id."""
-    asking.cloud.app.intents.end("invoices", "INV-1", "upload-0")
+    asking.cloud.app.intents.end(CaseId("invoices", "INV-1"), "upload-0")
     assert asking("resolve", "INV-1", "--use", "doc_7").exit_code == 0
-    intent = asking.cloud.app.intents.find("invoices", "INV-1", "upload-0")
+    intent = asking.cloud.app.intents.find(CaseId("invoices", "INV-1"), "upload-0")
     assert intent is not None
     assert intent.adopt == "doc_7"
 
 
 def test_use_of_what_belongs_to_another_case(asking: Dossier) -> None:
     """An id that another case has already is refused; the question stays open."""
-    asking.cloud.app.intents.own("invoices", "INV-0", ["doc_7"])
+    asking.cloud.app.intents.own(CaseId("invoices", "INV-0"), ["doc_7"])
     result = asking("resolve", "INV-1", "--use", "doc_7")
     assert result.exit_code == 1
     assert "doc_7 already belongs to case INV-0" in result.stderr
@@ -112,7 +112,7 @@ def test_without_an_answer_the_question_is_shown_with_what_answers_it(asking: Do
     """Each candidate with its id, name and time, and the whole command for each answer."""
     listed = [Choice("doc_7", "invoice.pdf", "2026-01-31T11:59:00.000Z"), Choice("doc 8")]
     question = asking.case("invoices", "INV-1").questions[0].model_copy(update={"choices": tuple(listed)})
-    asking.cloud.app.cases.ask("invoices", "INV-1", question)
+    asking.cloud.app.cases.ask(CaseId("invoices", "INV-1"), question)
     begin = "dossier resolve INV-1 --connection invoices"
     commands = [f"{begin} --use doc_7", f"{begin} --use 'doc 8'", f"{begin} --retry", f"{begin} --give-up"]
     for words in (("resolve", "INV-1"), ("status", "INV-1")):

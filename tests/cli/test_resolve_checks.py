@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import resolve
+from dossier.models import CaseId
 from tests.cli.conftest import Dossier
 from tests.local.sandbox.sandboxes import LiveSandbox
 
@@ -19,7 +20,7 @@ def ask(asking: Dossier, connection: str, invoice: Path) -> None:
     """Have a case ask what became of its first request."""
     asking.whole = False
     assert asking("submit", connection, invoice, "--reference", "R-1").exit_code == 0
-    asking.cloud.app.intents.begin(connection, "R-1", WHAT[connection], names=["invoice.pdf"], known=())
+    asking.cloud.app.intents.begin(CaseId(connection, "R-1"), WHAT[connection], names=["invoice.pdf"], known=())
     asking.ask(connection, "R-1", WHAT[connection])
 
 
@@ -34,7 +35,7 @@ def made(sandbox: LiveSandbox, connection: str, name: str = "invoice.pdf", own_i
 
 def stays_open(asking: Dossier, connection: str) -> None:
     """Nothing was stored, nothing answered."""
-    intent = asking.cloud.app.intents.find(connection, "R-1", WHAT[connection])
+    intent = asking.cloud.app.intents.find(CaseId(connection, "R-1"), WHAT[connection])
     assert intent is not None
     assert intent.adopt is None
     assert [each.what for each in asking.case(connection, "R-1").questions] == [WHAT[connection]]
@@ -61,7 +62,7 @@ def test_the_right_id_is_taken(asking: Dossier, sandbox: LiveSandbox, connection
     right = made(sandbox, connection)
     result = asking("resolve", "R-1", "--use", right)
     assert result.exit_code == 0, result.stderr
-    intent = asking.cloud.app.intents.find(connection, "R-1", WHAT[connection])
+    intent = asking.cloud.app.intents.find(CaseId(connection, "R-1"), WHAT[connection])
     assert intent is not None
     assert intent.adopt == right
     assert asking.answers == {f"token-{WHAT[connection]}": True}

@@ -10,7 +10,8 @@ import pytest
 from moto.stepfunctions.models import StepFunctionBackend
 
 from cli.submit import VERDICT_SECONDS
-from dossier.models import CaseInput, CaseStatus, execution_name, fingerprint, stranger_reference
+from dossier.models import CaseId, CaseInput, CaseStatus
+from dossier.steps.identity import execution_name, fingerprint, stranger_reference
 from tests.cli.conftest import DOCUMENTS, Dossier
 
 
@@ -38,7 +39,7 @@ def test_the_execution_is_named_as_accept_would_name_it(accepting: Dossier, tmp_
     result = accepting("submit", "invoices", odd, "--reference", "INV-1", "--option", "case_title=Mai")
     assert result.exit_code == 0, result.stderr
     record = accepting.case("invoices", "INV-1").record
-    name = execution_name("invoices", "INV-1", record.fingerprint)
+    name = execution_name(CaseId("invoices", "INV-1"), record.fingerprint)
     assert [each.name for each in accepting.executions()] == [name]
 
 
@@ -250,7 +251,7 @@ def test_documents_that_are_no_files_are_submitted(accepting: Dossier) -> None:
     ]
     case = accepting.case("invoices", "INV-1")
     assert [each.ref for each in case.documents] == [sent[0]["uri"], None]
-    name = execution_name("invoices", "INV-1", case.record.fingerprint)
+    name = execution_name(CaseId("invoices", "INV-1"), case.record.fingerprint)
     assert [each.name for each in accepting.executions()] == [name]
 
 

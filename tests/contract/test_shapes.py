@@ -18,6 +18,7 @@ import pytest
 from dossier import vendors
 from dossier.bodies import content
 from dossier.errors import VendorRejectedError
+from dossier.models import CaseId
 from dossier.settings import Webhook as Settings
 from dossier.steps.webhook import Webhook
 from dossier.stores.evidence import Claim
@@ -238,5 +239,5 @@ def test_vendor_and_result_have_the_callers_names(cloud: Cloud, connection: str)
     sent = {each["name"]: each["sha256"] for each in world.effects("document_uploaded")}
     assert sent == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     assert [each["name"] for each in result["documents"]] == [*NAMES]
-    keys = [each.key for each in cloud.app.cases.get(connection, "R-1").documents]
+    keys = [each.key for each in cloud.app.cases.get(CaseId(connection, "R-1")).documents]
     assert len({key.casefold() for key in keys}) == len(NAMES)

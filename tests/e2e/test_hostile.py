@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dossier.models import stranger_reference
 from dossier.refusals import ADVICE
+from dossier.steps.identity import stranger_reference
 from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.world import World, until
 

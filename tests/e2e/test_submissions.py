@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dossier.models import stranger_reference
+from dossier.steps.identity import stranger_reference
 from tests.e2e.world import World, sums, until
 
 

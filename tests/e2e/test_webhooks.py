@@ -8,7 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from dossier.models import stranger_reference
+from dossier.steps.identity import stranger_reference
 from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.otherservers import NEVER, DocuStack, Fault, Plan
 from tests.e2e.world import World, sha256, until

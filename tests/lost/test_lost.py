@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dossier.errors import OutcomeUnknownError
+from dossier.models import CaseId
 from dossier.steps import upload as upload_step
 from dossier.stores.intents import SEEN_IS_FRESH
 from local.sandbox import docustack
@@ -200,11 +201,11 @@ def test_many_lost_answers_cost_each_others_files_once() -> None:
         for reference in references:
             world.lose("after")
             with pytest.raises(OutcomeUnknownError):
-                upload_step.upload(world.name, reference, 0, desk=world.desk)
+                upload_step.upload(CaseId(world.name, reference), 0, context=world.context)
         world.clock.sleep(SETTLING + 1)
         before = world.requests("files")
         for reference in references:
-            upload_step.upload(world.name, reference, 0, desk=world.desk)
+            upload_step.upload(CaseId(world.name, reference), 0, context=world.context)
         assert [len(world.uploads(each)) for each in references] == [1] * count
         assert world.requests("files") - before <= 2 * count
 
@@ -215,10 +216,10 @@ def test_lost_answers_are_settled_by_each_other(world: LostWorld) -> None:
     for name, fate in (("one.pdf", "before"), ("two.pdf", "after"), ("three.pdf", "after")):
         world.lose(fate)
         with pytest.raises(OutcomeUnknownError):
-            upload_step.upload(world.name, lost[name], 0, desk=world.desk)
+            upload_step.upload(CaseId(world.name, lost[name]), 0, context=world.context)
     world.clock.sleep(SETTLING + 1)
     with pytest.raises(OutcomeUnknownError, match="have to settle first"):
-        upload_step.upload(world.name, lost["one.pdf"], 0, desk=world.desk)
+        upload_step.upload(CaseId(world.name, lost["one.pdf"]), 0, context=world.context)
     for name in ("two.pdf", "three.pdf", "one.pdf"):
         assert world.upload(lost[name])
     assert [len(world.uploads(each)) for each in lost.values()] == [1, 1, 1]
@@ -230,7 +231,7 @@ def test_two_that_cannot_be_told_apart_are_asked_about(world: LostWorld) -> None
     for reference, fate in zip(lost, ("before", "after"), strict=True):
         world.lose(fate)
         with pytest.raises(OutcomeUnknownError):
-            upload_step.upload(world.name, reference, 0, desk=world.desk)
+            upload_step.upload(CaseId(world.name, reference), 0, context=world.context)
     world.clock.sleep(SETTLING + 1)
     assert [world.upload(each) for each in lost] == [False, False]
     assert [len(world.uploads(each)) for each in lost] == [0, 1]

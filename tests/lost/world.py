@@ -7,25 +7,23 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from starlette.testclient import TestClient
 
-from dossier import vendors
 from dossier.connections import load_toml
+from dossier.environment import Environment
 from dossier.errors import NeedsAttentionError, RetryableError
-from dossier.models import Document, iso
+from dossier.models import CaseId, Document, iso
 from dossier.settings import Connection, Limits
+from dossier.steps import context as context_step
 from dossier.steps import upload as upload_step
-from dossier.steps import work as work_step
 from dossier.stores import cases as cases_store
 from dossier.stores import intents as intents_store
 from dossier.stores import lookups as lookups_store
-from dossier.stores.cases import Case, CaseRecord, Cases
-from dossier.stores.intents import Intents
+from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.clients import Clients
 from dossier.stores.limiter import Limiter
-from dossier.stores.lookups import Lookup
-from dossier.stores.refreshes import Refreshes
 from dossier.transport import Transport
 from dossier.vendors.docsumo import flows as docsumo_flows
 from dossier.vendors.docustack import adapter as docustack_adapter
@@ -61,22 +59,19 @@ class LostWorld:
         self.connection: Connection = known.model_copy(update={"settling": SETTLING, "limits": limits})
         limiter = Limiter(self.table, clock=self.clock.seconds, sleep=self.clock.sleep)  # type: ignore[arg-type]
         self.kept: dict[str, bytes] = {}
-        self.desk = work_step.Desk(
-            cases=Cases(self.table),  # type: ignore[arg-type]
-            objects=SimpleNamespace(write=self.kept.__setitem__),  # type: ignore[arg-type]
-            intents=Intents(self.table),  # type: ignore[arg-type]
-            refreshes=Refreshes(self.table),  # type: ignore[arg-type]
-            transport=Transport(
-                self.sandbox,
-                keys=SimpleNamespace(api_key=lambda *_, **__: self.key),  # type: ignore[arg-type]
-                turns=limiter,
-                open_file=lambda key, _size: io.BytesIO(CONTENT + key.encode()),
-                patience=1,
-            ),
+        transport = Transport(
+            self.sandbox,
+            keys=SimpleNamespace(api_key=lambda *_, **__: self.key),  # type: ignore[arg-type]
+            turns=limiter,
+            open_file=lambda key, _size: io.BytesIO(CONTENT + key.encode()),
+            patience=1,
+        )
+        self.context = context_step.Context(Environment(), cast("Clients", None)).replacing(
+            table=self.table,
+            objects=SimpleNamespace(write=self.kept.__setitem__),
             limiter=limiter,
-            lookup_of=lambda *names: Lookup(self.table, *names),  # type: ignore[arg-type]
+            transport=transport,
             connection_of=lambda _: self.connection,
-            vendor_of=vendors.vendor,
         )
         self.meanwhile: list[Callable[[], None]] = []
         """What others do as soon as an upload has reached the vendor, before its answer is missed."""
@@ -123,7 +118,7 @@ class LostWorld:
             case_id=into,
             appends_to=into,
         )
-        self.desk.cases.claim(record)
+        self.context.cases.claim(record)
         documents = [
             Document(
                 index=index, name=name, key=f"{reference}/{index}", size=len(CONTENT) + len(f"{reference}/{index}"),
@@ -131,16 +126,17 @@ class LostWorld:
             )
             for index, name in enumerate(names)
         ]  # fmt: skip
-        self.desk.cases.put_documents(self.name, reference, documents, fresh=True)
+        self.context.cases.put_documents(CaseId(self.name, reference), documents, fresh=True)
         return reference
 
     def upload(self, reference: str) -> bool:
         """Try as the state machine does until the documents are uploaded; False if an operator is asked."""
-        job = self.desk.load(self.name, reference)
-        vendor, view = job.vendor, job.view
-        steps = [lambda: upload_step.open_case(self.name, reference, desk=self.desk)] if vendor.opens_case else []
+        case = CaseId(self.name, reference)
+        loaded = self.context.load(case)
+        vendor, view = loaded.vendor, loaded.view
+        steps = [lambda: upload_step.open_case(case, context=self.context)] if vendor.opens_case else []
         steps += [
-            lambda batch=batch: upload_step.upload(self.name, reference, batch, desk=self.desk)  # type: ignore[misc]
+            lambda batch=batch: upload_step.upload(case, batch, context=self.context)  # type: ignore[misc]
             for batch in range(len(vendor.batches(view)))
         ]
         try:
@@ -179,7 +175,7 @@ class LostWorld:
 
     def found(self, reference: str) -> Case:
         """Return a case as it is written down."""
-        return self.desk.cases.get(self.name, reference)
+        return self.context.cases.get(CaseId(self.name, reference))
 
     def requests(self, operation: str) -> int:
         """Return how often an operation was asked for."""
@@ -199,7 +195,7 @@ class LostWorld:
 @contextmanager
 def time_of(clock: Clock) -> Iterator[None]:
     """Have what looks at the time look at this clock."""
-    modules: list[Any] = [upload_step, work_step, cases_store, intents_store, docsumo_flows, docustack_adapter]
+    modules: list[Any] = [upload_step, context_step, cases_store, intents_store, docsumo_flows, docustack_adapter]
     own = [(module, module.now) for module in modules if hasattr(module, "now")]
     times = lookups_store.time
     for module, _ in own:

@@ -25,7 +25,7 @@ def load(verb: str, **names: Any) -> Handler:
 
     Args:
         verb: names the folder.
-        names: what stands in for names that the module has (``app``, ``count``).
+        names: what stands in for names that the module has (``context``, ``count``).
 
     """
     spec = importlib.util.spec_from_loader(f"tests.simulation.handlers.{verb}", loader=None)

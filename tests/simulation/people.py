@@ -13,9 +13,10 @@ from typing import Any
 from cli.errors import CommandError
 from cli.output import Output
 from cli.resolve import Answer, resolve
-from dossier.models import CaseInput, execution_name, fingerprint
+from dossier.models import CaseId, CaseInput
 from dossier.names import safe_name
 from dossier.settings import Connection
+from dossier.steps.identity import execution_name, fingerprint
 from dossier.steps.refresh import ask as ask_again
 from dossier.stores.dead_letters import DeadLetters
 from tests.simulation.clock import CLOCK
@@ -113,7 +114,7 @@ class People:
             given = {"connection": case.connection, "reference": reference, "documents": documents}
             contents = [(safe_name(name), hashlib.sha256(case.content(name)).hexdigest()) for name in case.names]
             digest = fingerprint(CaseInput.parse(given), contents)
-            name = execution_name(case.connection, reference, digest)
+            name = execution_name(CaseId(case.connection, reference), digest)
             world.perform("submit", lambda: world.app().executions.start(name, given))
             return
         folder = f"inbox/{case.connection}/" + (f"{reference}/" if case.way == "folder" else "")
@@ -236,9 +237,7 @@ class People:
     def refresh(self, connection: str, reference: str) -> None:
         """Have a case collected again with ``dossier refresh``."""
         app = self.world.app()
-        self.world.perform(
-            "operator", lambda: ask_again(connection, reference, desk=app.desk, executions=app.executions, insist=True)
-        )
+        self.world.perform("operator", lambda: ask_again(CaseId(connection, reference), context=app, insist=True))
 
     def send_back(self) -> None:
         """Send every dead letter back to its queue (``dossier redrive``)."""

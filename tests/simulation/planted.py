@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from dossier.models import CaseId
 from dossier.steps import poll, sweep, upload, wake
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.limiter import Limiter
 from dossier.stores.waits import Waits
 from tests.simulation.run import Outcome, Plan, run, shrink
@@ -37,8 +39,8 @@ def _twice() -> Iterator[None]:
 def _floods() -> Iterator[None]:
     """The sweep sends a message for every wait that is due, whatever the queue holds."""
 
-    def every(connection: str, waits: Waits) -> int:
-        sent = 0
+    def every(connection: str, context: Context) -> int:
+        sent, waits = 0, context.waits
         for each in list(waits.waiting(connection)):
             for _ in range(2):
                 waits._send(each, 0.0)
@@ -69,20 +71,21 @@ def _leaks() -> Iterator[None]:
 @contextmanager
 def _notes_late() -> Iterator[None]:
     """A poll notes what it learnt only at its end: one that dies or fails has learnt nothing."""
-    documents = poll.Poller._documents
+    documents = poll._documents
 
-    def at_its_end(self: poll.Poller, job: Any, wait: Any, until: Any) -> Any:
+    def at_its_end(loaded: LoadedCase, wait: Any, until: Any) -> Any:
         del until
         noted: list[Any] = []
-        note = self._desk.cases.note_documents
-        with patch.object(self._desk.cases, "note_documents", lambda *learnt: noted.append(learnt)):
-            asked = documents(self, job, wait, poll.now() + poll.timedelta(hours=1))
+        cases = loaded.context.cases
+        note = cases.note_documents
+        with patch.object(cases, "note_documents", lambda *learnt: noted.append(learnt)):
+            asked = documents(loaded, wait, poll.now() + poll.timedelta(hours=1))
         if asked.error is None:
             for learnt in noted:
                 note(*learnt)
         return asked
 
-    with patch.object(poll.Poller, "_documents", at_its_end):
+    with patch.object(poll, "_documents", at_its_end):
         yield
 
 
@@ -90,8 +93,8 @@ def _notes_late() -> Iterator[None]:
 def _dropped() -> Iterator[None]:
     """A delivery about a case that no longer waits, or not yet, is forgotten."""
 
-    def forget(connection: str, reference: str, *, desk: Any, waits: Any, **_: Any) -> None:
-        wake._moved(connection, reference, waits=waits, ids=None)
+    def forget(case: CaseId, *_: Any, context: Context, **__: Any) -> None:
+        wake._moved(case, None, context=context)
 
     with patch.object(wake, "nudge", forget):
         yield

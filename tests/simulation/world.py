@@ -20,9 +20,11 @@ import httpx
 
 from checks.places import PLACES, Filled
 from checks.synthesis import COUNTS, definition, fingerprint, stack_name, templates
-from dossier import bootstrap, connections, network
+from dossier import connections, network
 from dossier.environment import Environment
 from dossier.settings import Connection
+from dossier.steps.context import Context
+from dossier.stores.clients import Clients
 from local.sandbox.accounts import load as load_accounts
 from tests.simulation import handlers
 from tests.simulation.clock import CLOCK
@@ -176,14 +178,14 @@ class World:
 
     def _loader(self, verb: str) -> Callable[[], functions.Handler]:
         def load() -> functions.Handler:
-            app = self.app()
-            return handlers.load(verb, app=lambda: app, count=self._count)
+            context = self.app()
+            return handlers.load(verb, context=lambda: context, count=self._count)
 
         return load
 
-    def app(self) -> bootstrap.App:
-        """Return the collaborators of one execution environment, or of an operator."""
-        return bootstrap.App(Environment.from_os(), self.session, count=self._count)  # type: ignore[arg-type]
+    def app(self) -> Context:
+        """Return the context of one execution environment, or of an operator."""
+        return Context(Environment.from_os(), Clients(self.session), count=self._count)  # type: ignore[arg-type]
 
     def _count(self, name: str, value: int = 1, **_: str) -> None:
         self.metrics[name] += value

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dossier.layout import INBOX
-from dossier.models import CaseInput, now
-from dossier.steps.drop import Landed, drop
+from dossier.models import INBOX, CaseId, CaseInput, now
+from dossier.steps.drop import drop
+from dossier.steps.inbox import Landed
 from dossier.stores.executions import Execution
 from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
@@ -73,8 +73,7 @@ class Inbox:
         Its clock shows so long after the last object landed, however long this machine took for it.
         """
         at = max((each.modified for each in self.world.cloud.app.objects.stats(INBOX)), default=now()) + after
-        parts: Any = {"executions": self, "queues": self}
-        return drop(what, desk=self.world.desk, at=at, **parts)
+        return drop(what, context=self.world.context.replacing(executions=self, queues=self), at=at)
 
     def drop(self, key: str, body: bytes | str, *, after: timedelta = timedelta(0)) -> str:
         """Drop a file, and have its message taken."""
@@ -116,5 +115,5 @@ def inbox(cloud: Cloud) -> Inbox:
 
 def status(inbox: Inbox, connection: str, reference: str) -> tuple[str, str | None]:
     """Return how a case stands, and why."""
-    record = inbox.world.desk.cases.get(connection, reference).record
+    record = inbox.world.context.cases.get(CaseId(connection, reference)).record
     return record.status.value, record.reason

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -36,4 +35,4 @@ def later(world: World, change: Callable[[Any], Any]) -> None:
     client = httpx.Client(transport=Later(world, change), base_url=world.sandbox.base_url)
     app = world.cloud.app
     transport = Transport(client, keys=world.keys, turns=app.limiter, open_file=app.objects.open, patience=5)
-    world.desk = replace(world.desk, transport=transport)
+    world.context = world.context.replacing(transport=transport)

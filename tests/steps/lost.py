@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from dossier.models import iso
+from dossier.models import CaseId, iso
 from dossier.ports import Uploaded
 from dossier.steps import upload as step
 from dossier.steps.accept import accept
@@ -24,19 +24,19 @@ class Lost:
     """A case whose first upload ended in the middle of its request, as the vendor's answer was on its way or not."""
 
     def __init__(self, cloud: Cloud, connection: str) -> None:
-        self.world, self.connection, self.names = World(cloud), connection, (connection, "R-1")
+        self.world, self.connection, self.names = World(cloud), connection, CaseId(connection, "R-1")
         known = self.world.connections[connection]
         self.world.connections[connection] = known.model_copy(update={"settling": SETTLING})
         uri = cloud.put(f"staging/{connection}/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
-        desk = self.world.desk
+        context = self.world.context
         case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri}]}
-        accepted = accept(case, "arn:R-1", desk=desk)
+        accepted = accept(case, "arn:R-1", context=context)
         if accepted.opens:
-            open_case(*self.names, desk=desk)
+            open_case(self.names, context=context)
 
     def upload(self) -> None:
         """Try the first upload once."""
-        upload(*self.names, 0, desk=self.world.desk)
+        upload(self.names, 0, context=self.world.context)
 
     def killed(self) -> None:
         """Try the first upload, and be killed as its request is about to leave."""
@@ -53,13 +53,13 @@ class Lost:
 
     def work_of_the_first_try(self) -> Uploaded:
         """Have the vendor do at last what the first try asked for; return its answer, which nobody hears."""
-        job = self.world.desk.load(*self.names)
-        return job.run(step._request(step.Once(job, "upload-0", job.vendor.batches(job.view)[0]), {}))
+        job = self.world.context.load(self.names)
+        return job.run(step._request(step.VendorWrite(job, "upload-0", job.vendor.batches(job.view)[0]), {}))
 
     @property
     def intent(self) -> StoredIntent:
         """What is stored of the upload."""
-        found = self.world.desk.intents.find(*self.names, "upload-0")
+        found = self.world.context.intents.find(self.names, "upload-0")
         assert found is not None
         return found
 

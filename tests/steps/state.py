@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from moto.stepfunctions.models import stepfunctions_backends
 
-from dossier.models import CaseStatus, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.settings import Poll
 from dossier.steps.reconcile import Findings, reconcile
 from dossier.stores.executions import Executions
@@ -33,7 +32,7 @@ class State:
         self.connections = World(cloud).connections
         for name, settings in self.connections.items():
             self.connections[name] = settings.model_copy(update={"poll": Poll()})
-        self.desk = replace(self.app.desk, connection_of=self.connections.__getitem__)
+        self.context = self.app.replacing(connection_of=self.connections.__getitem__, executions=self.executions)
 
     def case(self, reference: str = "INV-1", status: str = "waiting", **changes: Any) -> str:
         """Store a case with a running execution and return the execution's ARN."""
@@ -56,22 +55,17 @@ class State:
     def wait(self, reference: str = "INV-1", *, first: float = 0, deadline: float = 3600) -> None:
         """Let a case wait."""
         self.app.waits.start(
-            "invoices", reference, phase="documents", token=f"token-{reference}", first=first, deadline=deadline
+            CaseId("invoices", reference), phase="documents", token=f"token-{reference}", first=first, deadline=deadline
         )
 
     def check(self, after: timedelta = LATER) -> Findings:
         """Check everything as if so much time had passed."""
         return reconcile(
             self.connections,
-            desk=self.desk,
-            waits=self.app.waits,
-            executions=self.executions,
-            queues=self.app.queues,
-            events=self.app.events,
-            rounds=self.app.rounds,
+            context=self.context,
             at=now() + after,
         )
 
     def status(self, reference: str = "INV-1") -> CaseStatus:
         """Return how a case stands."""
-        return self.app.cases.get("invoices", reference).record.status
+        return self.app.cases.get(CaseId("invoices", reference)).record.status

@@ -8,11 +8,11 @@ import uuid
 import pytest
 
 from dossier.errors import NeedsAttentionError
-from dossier.models import CaseStatus, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.ports import Intent
 from dossier.steps.adopt import adopt
 from dossier.steps.ask import ask
-from dossier.steps.upload import Once, open_case, upload
+from dossier.steps.upload import VendorWrite, open_case, upload
 from tests.conftest import Cloud
 from tests.machine import World, samples
 from tests.steps.lost import CONNECTIONS, Lost
@@ -25,7 +25,7 @@ def other_document(lost: Lost, name: str) -> str:
     """Have the vendor take a document of somebody else's, or of another case; return what an operator calls it."""
     world, connection = lost.world, lost.connection
     world.submit(connection, "R-2", {name: samples("invoice.pdf")["invoice.pdf"] + b" "})
-    case = world.desk.cases.get(connection, "R-2")
+    case = world.context.cases.get(CaseId(connection, "R-2"))
     for item in (*(each.document_id for each in case.documents), case.record.case_id):
         if item:
             world.cloud.app.table.delete(f"ID#{connection}#{item}", "ID")  # it is nobody's as far as Dossier knows
@@ -43,27 +43,27 @@ def killed(cloud: Cloud, connection: str) -> Lost:
 def test_what_the_vendor_does_not_have_is_a_question_again(cloud: Cloud, connection: str) -> None:
     """The step says so at once, uploads nothing, and takes the right answer after that."""
     lost = killed(cloud, connection)
-    intents = lost.world.desk.intents
-    intents.adopt(*lost.names, "upload-0", ELSEWHERE[connection])
+    intents = lost.world.context.intents
+    intents.adopt(lost.names, "upload-0", ELSEWHERE[connection])
     for _ in range(2):  # the case that comes by again asks again
         with pytest.raises(NeedsAttentionError, match=ELSEWHERE[connection]):
             lost.upload()
     assert lost.uploads == 0
     made = lost.work_of_the_first_try()
     right = made.case_id if connection == "claims" else made.document_ids[0]
-    intents.adopt(*lost.names, "upload-0", str(right))
+    intents.adopt(lost.names, "upload-0", str(right))
     lost.upload()
     assert lost.uploads == 1
-    case = lost.world.desk.cases.get(*lost.names)
+    case = lost.world.context.cases.get(lost.names)
     assert (case.named, bool(case.documents[0].document_id)) == ({"upload-0": right}, True)
-    assert lost.world.desk.intents.find(*lost.names, "upload-0") is None
+    assert lost.world.context.intents.find(lost.names, "upload-0") is None
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
 def test_an_id_that_leads_elsewhere_is_none(cloud: Cloud, connection: str) -> None:
     """Nothing is requested for it."""
     lost = killed(cloud, connection)
-    job, before = lost.world.desk.load(*lost.names), lost.asked
+    job, before = lost.world.context.load(lost.names), lost.asked
     for named in ("../../secrets", "", "a\nb"):
         with pytest.raises(NeedsAttentionError, match="cannot be a vendor id"):
             adopt(job, "upload-0", named)
@@ -79,14 +79,14 @@ def test_what_was_there_before_the_upload_is_not_what_it_made(cloud: Cloud, conn
     key = (f"INTENTS#{connection}", "R-1#upload-0")
     assert lost.world.cloud.app.table.update(*key, {"known": json.dumps([right])})
     with pytest.raises(NeedsAttentionError, match="before the request began"):
-        adopt(lost.world.desk.load(*lost.names), "upload-0", right)
+        adopt(lost.world.context.load(lost.names), "upload-0", right)
 
 
 def test_a_name_that_is_another_one_counts_unless_the_operator_is_sure(cloud: Cloud) -> None:
     """Where the vendor has names they have to be like those that were sent; ``--force`` passes over that."""
     lost = killed(cloud, "invoices")
     other = other_document(lost, "holiday-snapshot.pdf")
-    job = lost.world.desk.load(*lost.names)
+    job = lost.world.context.load(lost.names)
     with pytest.raises(NeedsAttentionError, match=r"is called holiday-snapshot\.pdf at the vendor, but invoice\.pdf"):
         adopt(job, "upload-0", other, thorough=True)
     assert adopt(job, "upload-0", other).document_ids
@@ -97,17 +97,17 @@ def test_evidence_of_another_case_is_refused(cloud: Cloud) -> None:
     lost = killed(cloud, "disputes")
     other = other_document(lost, "invoice.pdf")
     with pytest.raises(NeedsAttentionError, match="does not know"):
-        adopt(lost.world.desk.load(*lost.names), "upload-0", other)
+        adopt(lost.world.context.load(lost.names), "upload-0", other)
 
 
 def test_what_another_case_has_made_is_refused(cloud: Cloud) -> None:
     """The owner is named; what was only collected meanwhile may be the answer."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
-    intents, job = lost.world.desk.intents, lost.world.desk.load(*lost.names)
-    intents.own("invoices", "R-0", [right], collected=True)
+    intents, job = lost.world.context.intents, lost.world.context.load(lost.names)
+    intents.own(CaseId("invoices", "R-0"), [right], collected=True)
     assert adopt(job, "upload-0", right).document_ids == {0: right}
-    intents.own("invoices", "R-9", [right])
+    intents.own(CaseId("invoices", "R-9"), [right])
     with pytest.raises(NeedsAttentionError, match="already belongs to case R-9"):
         adopt(job, "upload-0", right)
 
@@ -119,22 +119,22 @@ def test_a_case_with_another_own_id_is_refused(cloud: Cloud) -> None:
     other = lost.world.effects("case_created")[-1]["case_id"]
     cloud.app.table.delete(f"ID#disputes#{other}", "ID")
     with pytest.raises(NeedsAttentionError, match="has external_case_id R-2, but this case's is R-1"):
-        adopt(lost.world.desk.load(*lost.names), "open", other)
+        adopt(lost.world.context.load(lost.names), "open", other)
 
 
 def test_a_batch_is_named_by_its_job(cloud: Cloud) -> None:
     """One id stands for all documents of a batch: each gets its own; another number of them is not the batch."""
     world = World(cloud)
-    vendor = world.desk.vendor_of(world.connection("invoices"))
+    vendor = world.context.vendor_of(world.connection("invoices"))
     names = {"a.pdf": b"%PDF-1.4 a", "b.pdf": b"%PDF-1.4 b"}
     links = [{"uri": f"https://files.example.com/{name}", "name": name} for name in names]
     world.execute({"connection": "invoices", "reference": "R-1", "documents": links}, "arn:R-1")
-    case = world.desk.cases.get("invoices", "R-1")
+    case = world.context.cases.get(CaseId("invoices", "R-1"))
     ids = {each.index: each.document_id for each in case.documents}
     [job_id] = {each.job_id for each in case.documents}
     fresh = [each.model_copy(update={"document_id": None, "job_id": None}) for each in case.documents]
-    world.desk.cases.put_documents("invoices", "R-1", fresh, fresh=False)
-    job = world.desk.load("invoices", "R-1")
+    world.context.cases.put_documents(CaseId("invoices", "R-1"), fresh, fresh=False)
+    job = world.context.load(CaseId("invoices", "R-1"))
     assert list(map(list, vendor.batches(job.view))) == [[0, 1]]
     assert adopt(job, "upload-0", str(job_id)).document_ids == ids
     with pytest.raises(NeedsAttentionError, match="is not the batch's"):
@@ -145,41 +145,41 @@ def test_what_the_vendor_deletes_is_asked_again_when_the_case_comes_back(cloud: 
     """A case that went on with an operator's id and failed asks again, where `dossier redrive` would repeat it."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
-    lost.world.desk.intents.adopt(*lost.names, "upload-0", right)
+    lost.world.context.intents.adopt(lost.names, "upload-0", right)
     lost.upload()
     uploads = lost.uploads
-    desk = lost.world.desk
-    [document] = desk.cases.get(*lost.names).documents
+    context = lost.world.context
+    [document] = context.cases.get(lost.names).documents
     gone = {"document_id": "doc_gone", "failed": True, "finished": True, "error": "404"}
-    desk.cases.name(*lost.names, "upload-0", "doc_gone")
-    desk.cases.put_documents(*lost.names, [document.model_copy(update=gone)], fresh=False)
+    context.cases.name(lost.names, "upload-0", "doc_gone")
+    context.cases.put_documents(lost.names, [document.model_copy(update=gone)], fresh=False)
     with pytest.raises(NeedsAttentionError, match="doc_gone"):
         lost.upload()
-    case = desk.cases.get(*lost.names)
+    case = context.cases.get(lost.names)
     [document] = case.documents
     assert (document.document_id, document.failed, document.finished, case.named) == (None, False, False, {})
-    desk.intents.adopt(*lost.names, "upload-0", right)
+    context.intents.adopt(lost.names, "upload-0", right)
     lost.upload()
-    assert desk.cases.get(*lost.names).documents[0].document_id == right
+    assert context.cases.get(lost.names).documents[0].document_id == right
     assert lost.uploads == uploads
 
 
 def test_a_vendors_case_that_is_gone_is_asked_for_again(cloud: Cloud) -> None:
     """So is the case that an operator named, as long as no document has reached it."""
     lost = Lost(cloud, "disputes")
-    desk = lost.world.desk
+    context = lost.world.context
     gone = str(uuid.uuid4())
-    case_id = desk.cases.get(*lost.names).record.case_id
-    desk.cases.change(*lost.names, case_id=gone)
-    desk.cases.name(*lost.names, "open", gone)
+    case_id = context.cases.get(lost.names).record.case_id
+    context.cases.change(lost.names, case_id=gone)
+    context.cases.name(lost.names, "open", gone)
     with pytest.raises(NeedsAttentionError, match=gone):
-        open_case(*lost.names, desk=desk)
-    assert desk.cases.get(*lost.names).record.case_id is None
-    desk.intents.adopt(*lost.names, "open", str(case_id))
-    open_case(*lost.names, desk=desk)
-    case = desk.cases.get(*lost.names)
+        open_case(lost.names, context=context)
+    assert context.cases.get(lost.names).record.case_id is None
+    context.intents.adopt(lost.names, "open", str(case_id))
+    open_case(lost.names, context=context)
+    case = context.cases.get(lost.names)
     assert (case.record.case_id, case.named) == (case_id, {"open": case_id})
-    upload(*lost.names, 0, desk=desk)
+    upload(lost.names, 0, context=context)
     assert lost.uploads == 1
 
 
@@ -189,13 +189,13 @@ def test_the_question_says_what_the_vendor_lists(cloud: Cloud) -> None:
     world, names = lost.world, lost.names
     for number, name in enumerate(("invoice.pdf", "invoice (1).pdf")):
         world.submit("invoices", f"R-{number + 2}", {name: samples("invoice.pdf")["invoice.pdf"] + bytes(number)})
-    job = world.desk.load(*names)
-    with pytest.raises(NeedsAttentionError) as caught, Once(job, "upload-0", (0,)).asking():
+    job = world.context.load(names)
+    with pytest.raises(NeedsAttentionError) as caught, VendorWrite(job, "upload-0", (0,)).asking():
         job.run(job.vendor.find_uploaded(job.view, [0], Intent(at=now())))
     assert len(caught.value.choices) == 2
     cut = json.dumps({"errorMessage": str(caught.value)})[:40]
-    ask(*names, "upload-0", "token", cut, desk=world.desk, events=world.cloud.app.events)
-    case = world.desk.cases.get(*names)
+    ask(names, "upload-0", "token", cut, context=world.context)
+    case = world.context.cases.get(names)
     [question] = case.questions
     assert case.record.status is CaseStatus.NEEDS_ATTENTION
     assert question.text == case.record.reason == str(caught.value)

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.settings import Budget
 from dossier.steps.accept import accept
 from dossier.stores.budgets import Budgets, Spent, excess
 from tests.conftest import Cloud
 from tests.machine import Killed, World, samples
 from tests.records import record
+
+R_1 = CaseId("invoices", "R-1")
 
 
 def world_with(cloud: Cloud, **budget: Any) -> World:
@@ -35,7 +37,7 @@ def case_of(world: World, reference: str, *, pages: int = 1) -> dict[str, Any]:
 
 def accepted(world: World, reference: str, *, pages: int = 1) -> bool:
     """Accept a case; return whether it asks."""
-    return accept(case_of(world, reference, pages=pages), f"arn:{reference}", desk=world.desk).asks
+    return accept(case_of(world, reference, pages=pages), f"arn:{reference}", context=world.context).asks
 
 
 def test_a_case_over_each_limit_asks(cloud: Cloud) -> None:
@@ -43,7 +45,7 @@ def test_a_case_over_each_limit_asks(cloud: Cloud) -> None:
     world = world_with(cloud, cases_per_day=3, pages_per_day=10, pages_per_case=6, price_per_page=0.05)
     budgets = cloud.app.cases.budgets
     assert accepted(world, "R-1", pages=7)
-    doubt = cloud.app.cases.doubt("invoices", "R-1", "budget")
+    doubt = cloud.app.cases.doubt(R_1, "budget")
     assert doubt is not None
     assert doubt.text == (
         "the case is over the budget of connection invoices: it has 7 pages, and budget.pages_per_case is 6. It has "
@@ -65,8 +67,8 @@ def test_nothing_is_sent_until_an_operator_allows_it(cloud: Cloud) -> None:
     seen: list[tuple[CaseStatus, int]] = []
     answer = world._answer
 
-    def look(what: str, names: tuple[str, str]) -> None:
-        seen.append((cloud.app.cases.get(*names).record.status, len(world.effects("document_uploaded"))))
+    def look(what: str, names: CaseId) -> None:
+        seen.append((cloud.app.cases.get(names).record.status, len(world.effects("document_uploaded"))))
         answer(what, names)
 
     world._answer = look  # type: ignore[method-assign]
@@ -97,11 +99,14 @@ def test_unknown_pages_count_as_one(cloud: Cloud) -> None:
     body = samples("complaint.docx")["complaint.docx"]
     uri = world.cloud.put("staging/invoices/R-1", body)
     documents = [{"uri": uri, "name": "a.docx"}, {"uri": "https://example.com/b.pdf"}]
+    context = world.context
     try:
-        accept({"connection": "invoices", "reference": "R-1", "documents": documents}, "arn:1", desk=world.desk)
+        accept({"connection": "invoices", "reference": "R-1", "documents": documents}, "arn:1", context=context)
     except InvalidCaseError:  # the vendor reads no Office files
-        accept({"connection": "invoices", "reference": "R-1", "documents": documents[1:]}, "arn:1", desk=world.desk)
-    case = cloud.app.cases.get("invoices", "R-1")
+        accept(
+            {"connection": "invoices", "reference": "R-1", "documents": documents[1:]}, "arn:1", context=world.context
+        )
+    case = cloud.app.cases.get(R_1)
     assert cloud.app.cases.budgets.spent("invoices").pages == len(case.documents)
 
 
@@ -114,15 +119,15 @@ def test_a_case_is_counted_once_wherever_accept_is_killed(cloud: Cloud) -> None:
         case = case_of(world, "R-1", pages=3)
         world.killer.at, world.killer.seen, world.killer.inside = at, 0, True
         try:
-            accept(case, "arn:1", desk=world.desk)
+            accept(case, "arn:1", context=world.context)
             reached = False
         except Killed:
             pass
         world.killer.at, world.killer.inside = None, False
         assert not accepted(world, "R-2", pages=2)
         for _ in range(2):
-            assert not accept(case, "arn:1", desk=world.desk).asks
-        assert accept(case, "arn:other", desk=world.desk).outcome == "duplicate"
+            assert not accept(case, "arn:1", context=world.context).asks
+        assert accept(case, "arn:other", context=world.context).outcome == "duplicate"
         spent = cloud.app.cases.budgets.spent("invoices")
         assert (spent.cases, spent.pages) == (2, 5), at
         at += 1
@@ -135,7 +140,7 @@ def test_many_cases_at_once_never_exceed_the_budget(cloud: Cloud) -> None:
     for number in range(12):
         cloud.app.cases.claim(record(reference=f"R-{number}"))
     with ThreadPoolExecutor(6) as pool:
-        over = list(pool.map(lambda each: budgets.spend("invoices", f"R-{each}", 2, budget), range(12)))
+        over = list(pool.map(lambda each: budgets.spend(CaseId("invoices", f"R-{each}"), 2, budget), range(12)))
     assert sum(not each for each in over) == 5
     assert (budgets.spent("invoices").cases, budgets.spent("invoices").pages) == (5, 10)
 
@@ -144,16 +149,16 @@ def test_an_allowed_case_is_counted_and_not_asked_about_again(cloud: Cloud) -> N
     """Also if it fails later and is redriven."""
     world = world_with(cloud, pages_per_case=2)
     case = case_of(world, "R-1", pages=3)
-    assert accept(case, "arn:1", desk=world.desk).asks
+    assert accept(case, "arn:1", context=world.context).asks
     cases = cloud.app.cases
-    assert cases.budgets.spend("invoices", "R-1", 3, Budget(), allowed=True) == []
-    cases.name("invoices", "R-1", "budget", "send")
-    cases.change("invoices", "R-1", status=CaseStatus.FAILED, reason="later")
+    assert cases.budgets.spend(R_1, 3, Budget(), allowed=True) == []
+    cases.name(R_1, "budget", "send")
+    cases.change(R_1, status=CaseStatus.FAILED, reason="later")
     resumed = {
         **case,
-        "documents": [{"uri": f"s3://artifacts/{cases.get('invoices', 'R-1').documents[0].key}", "name": "a.pdf"}],
+        "documents": [{"uri": f"s3://artifacts/{cases.get(R_1).documents[0].key}", "name": "a.pdf"}],
     }
-    assert not accept({**resumed, "resume": True}, "arn:2", desk=world.desk).asks
+    assert not accept({**resumed, "resume": True}, "arn:2", context=world.context).asks
     assert cases.budgets.spent("invoices").pages == 3
 
 
@@ -168,7 +173,7 @@ def test_each_vendors_cases_ask(cloud: Cloud, vendor: str) -> None:
         world.submit(vendor, "R-1", samples("invoice.pdf"))
     assert not world.effects("case_created")
     assert not world.effects("document_uploaded")
-    assert cloud.app.cases.get(vendor, "R-1").record.status is CaseStatus.NEEDS_ATTENTION
+    assert cloud.app.cases.get(CaseId(vendor, "R-1")).record.status is CaseStatus.NEEDS_ATTENTION
 
 
 class AskedError(Exception):

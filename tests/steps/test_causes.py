@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dossier.errors import ReferenceConflictError, VendorRejectedError
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.steps.accept import accept
 from dossier.steps.reasons import reason_of
 from tests.conftest import Cloud
@@ -46,7 +45,7 @@ def test_a_file_that_the_vendor_finds_too_large_is_the_cause(cloud: Cloud, conne
     changes = {"max_document_bytes": 100 << 20}
     world.connections[connection] = world.connections[connection].model_copy(update=changes)
     result = world.submit(connection, "R-1", {"large.pdf": LARGE})
-    record = cloud.app.cases.get(connection, "R-1").record
+    record = cloud.app.cases.get(CaseId(connection, "R-1")).record
     assert (record.status, record.error) == (CaseStatus.FAILED, "VendorRejectedError")
     assert result["status"] == "failed"
     reason = record.reason or ""
@@ -70,7 +69,7 @@ def test_what_the_vendor_says_last_comes_after_the_cause(cloud: Cloud) -> None:
     world = World(cloud)
 
     uris = [cloud.put(f"uploads/{name}", body) for name, body in (("large.pdf", LARGE), ("small.pdf", SMALL))]
-    flow = world.desk.vendor_of
+    flow = world.context.vendor_of
 
     class Refusing:
         """The Ombudsman API, which refuses to assess."""
@@ -85,10 +84,10 @@ def test_what_the_vendor_says_last_comes_after_the_cause(cloud: Cloud) -> None:
             yield from self._real.before_upload(case, [])
             raise VendorRejectedError("POST /process: the vendor refused it (400: no documents)", status=400)
 
-    world.desk = replace(world.desk, vendor_of=lambda _: Refusing())  # type: ignore[arg-type,return-value]
+    world.context = world.context.replacing(vendor_of=lambda _: Refusing())
     case = {"connection": "disputes", "reference": "R-1", "documents": [{"uri": each} for each in uris]}
     world.execute(case, "arn:fails")
-    record = cloud.app.cases.get("disputes", "R-1").record
+    record = cloud.app.cases.get(CaseId("disputes", "R-1")).record
     assert record.error == "VendorRejectedError"
     assert (record.reason or "").startswith("large.pdf: POST /api/partner/v1/cases/")
     assert (record.reason or "").endswith("; after that, POST /process: the vendor refused it (400: no documents)")
@@ -108,7 +107,7 @@ def test_all_bad_documents_of_an_execution_are_one_reason(cloud: Cloud) -> None:
     ]
     case = {"connection": "claims", "reference": "R-1", "documents": [{"uri": each} for each in uris]}
     world.execute(case, "arn:bad")
-    record = cloud.app.cases.get("claims", "R-1").record
+    record = cloud.app.cases.get(CaseId("claims", "R-1")).record
     assert (record.status, record.refused, record.error) == (CaseStatus.FAILED, True, "InvalidCaseError")
     for part in (
         "s3://nobodys-bucket/a.pdf does not exist, because its bucket does not exist",
@@ -129,7 +128,7 @@ def test_a_great_many_bad_documents_are_counted(cloud: Cloud) -> None:
     world.execute(
         {"connection": "claims", "reference": "R-1", "documents": [{"uri": each} for each in uris]}, "arn:bad"
     )
-    reason = cloud.app.cases.get("claims", "R-1").record.reason or ""
+    reason = cloud.app.cases.get(CaseId("claims", "R-1")).record.reason or ""
     assert len(reason) <= 1000
     named = reason.count("submit a file with content")
     assert reason.endswith(f"submit a file with content; and {60 - named} more of the documents")
@@ -150,7 +149,7 @@ def test_a_wrong_place_is_one_refusal(cloud: Cloud, uri: str, said: str) -> None
     """What S3 or anybody would say again is said once: the step is not tried again."""
     world = World(cloud)
     world.execute({"connection": "claims", "reference": "R-1", "documents": [{"uri": uri}]}, "arn:bad")
-    record = cloud.app.cases.get("claims", "R-1").record
+    record = cloud.app.cases.get(CaseId("claims", "R-1")).record
     assert (record.status, record.error) == (CaseStatus.FAILED, "InvalidCaseError")
     assert said in (record.reason or "")
     assert world.retried == []
@@ -163,4 +162,4 @@ def test_other_content_of_an_execution_says_what_differs(cloud: Cloud) -> None:
     uri = cloud.put("uploads/b.pdf", SMALL)
     case = {"connection": "invoices", "reference": "R-1", "documents": [{"uri": uri, "name": "b.pdf"}]}
     with pytest.raises(ReferenceConflictError, match=r'the same bytes are called "b\.pdf", but were called "a\.pdf"'):
-        accept(case, "arn:other", desk=world.desk)
+        accept(case, "arn:other", context=world.context)

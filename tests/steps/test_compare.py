@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.steps import compare as comparing
 from dossier.steps.compare import REACH, SETTLED, Compared, compare
 from dossier.steps.refresh import FIRST_LOOK
@@ -23,7 +23,7 @@ NAMES = ("invoices", "claims", "disputes")
 
 def later(world: World, after: timedelta = LATER) -> Compared:
     """Compare as if so much time had passed."""
-    return compare(NAMES, desk=world.desk, executions=world.tokens, at=now() + after)
+    return compare(NAMES, context=world.context, at=now() + after)
 
 
 def finished(cloud: Cloud, **sandbox: Any) -> World:
@@ -63,7 +63,7 @@ def test_what_was_only_collected_is_known(cloud: Cloud) -> None:
     """A case of an operator's own, which a delivery told of, is nobody's duplicate."""
     world = World(cloud)
     made = stray(world, "claims")
-    cloud.app.intents.own("claims", made, [made], collected=True)
+    cloud.app.intents.own(CaseId("claims", made), [made], collected=True)
     assert later(world).unknown["claims"] == []
 
 
@@ -141,10 +141,10 @@ def test_a_change_that_changes_nothing_is_looked_at_once(cloud: Cloud) -> None:
 def test_a_second_change_in_the_same_second_is_not_missed(cloud: Cloud) -> None:
     """The vendor dates to the second: what was read in the second of a change is read once more, and then known."""
     world = in_step(cloud)
-    record = world.desk.cases.get("claims", "claims-1").record
+    record = world.context.cases.get(CaseId("claims", "claims-1")).record
     assert record.modified is not None
     assert record.read_at is not None
-    cloud.app.table.update(case_key("claims", "claims-1"), "CASE", {"read_at": record.modified})
+    cloud.app.table.update(case_key(CaseId("claims", "claims-1")), "CASE", {"read_at": record.modified})
     assert later(world).again == {"claims": ["claims-1"]}
     world.run_started()
     assert later(world).again == {}
@@ -153,7 +153,7 @@ def test_a_second_change_in_the_same_second_is_not_missed(cloud: Cloud) -> None:
 def test_what_a_former_version_completed_is_collected_again_once(cloud: Cloud) -> None:
     """Its record does not say when the vendor had changed the case last."""
     world = in_step(cloud)
-    cloud.app.table.update(case_key("claims", "claims-1"), "CASE", {"modified": None})
+    cloud.app.table.update(case_key(CaseId("claims", "claims-1")), "CASE", {"modified": None})
     assert later(world).again == {"claims": ["claims-1"]}
     world.run_started()
     assert later(world).again == {}
@@ -183,7 +183,7 @@ def test_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
     for number in range(12):
         world.submit("claims", f"R-{number:02}", samples("invoice.pdf"))
         world.ahead += 3
-    vendor = world.desk.vendor_of(world.connection("claims"))
+    vendor = world.context.vendor_of(world.connection("claims"))
     world.ahead += 600
     changed = world.transport.run(vendor.changed({}), vendor=vendor)
     assert list(changed.seen.values()) == [list(changed.cases.values())[10]]
@@ -207,8 +207,8 @@ def test_a_second_change_in_the_same_second_is_not_missed_without_a_zone(cloud: 
     """The vendor writes local times: of these, minutes and seconds alone say when a case was read."""
     world = in_step(cloud)
     dated = {"modified": "2026-05-20T10:16:30", "read_at": "2026-05-20T04:46:30.000Z"}
-    record = world.desk.cases.get("claims", "claims-1").record.model_copy(update=dated)
-    vendor = world.desk.vendor_of(world.connection("claims"))
+    record = world.context.cases.get(CaseId("claims", "claims-1")).record.model_copy(update=dated)
+    vendor = world.context.vendor_of(world.connection("claims"))
     assert comparing._is_behind(record, "2026-05-20T10:16:30", vendor)
     later_read = record.model_copy(update={"read_at": "2026-05-20T04:46:33.000Z"})
     assert not comparing._is_behind(later_read, "2026-05-20T10:16:30", vendor)

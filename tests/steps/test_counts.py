@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dossier.errors import ConfigurationError
-from dossier.models import CaseInput
+from dossier.models import CaseId, CaseInput
 from dossier.settings import MOST_ARTIFACTS, Limits
 from dossier.steps.accept import Accepted
 from dossier.steps.collect import ITERATIONS, Collected, chunks
@@ -38,7 +38,7 @@ def test_a_case_with_more_files_than_allowed_fails_before_the_first(cloud: Cloud
     assert "files for the case, more than 1: raise limits.artifacts if that is correct" in result["reason"]
     assert "\n" not in result["reason"]
     assert result["artifacts"] == []
-    assert world.desk.cases.get(connection, "R-1").artifacts == ()
+    assert world.context.cases.get(CaseId(connection, "R-1")).artifacts == ()
     world.connections[connection] = allowed
     assert len(world.submit(connection, "R-2", files)["artifacts"]) > 1
 
@@ -81,10 +81,10 @@ def collected(cloud: Cloud, count: int) -> tuple[World, Meter]:
     world = World(cloud)
     result = world.submit("disputes", f"R-{count}", samples("invoice.pdf"))
     assert result["status"] == "completed"
-    source = world.desk.cases.get("disputes", f"R-{count}").artifacts[0].source
+    source = world.context.cases.get(CaseId("disputes", f"R-{count}")).artifacts[0].source
     for index in range(count):
         record = ArtifactRecord(index=index, name=f"{index}.json", source=source, content_type="application/json")
-        world.desk.cases.put_artifact("disputes", f"R-{count}", record)
+        world.context.cases.put_artifact(CaseId("disputes", f"R-{count}"), record)
     return world, meter
 
 
@@ -94,9 +94,9 @@ def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: i
     world, meter = collected(cloud, count)
     for index in (0, count // 2, count - 1):
         read, written, requests = meter.read_units, meter.write_units, meter.requests.total()
-        download("disputes", f"R-{count}", index, desk=world.desk)
+        download(CaseId("disputes", f"R-{count}"), index, context=world.context)
         cost = (meter.read_units - read, meter.write_units - written, meter.requests.total() - requests)
-        artifact = world.desk.cases.artifact("disputes", f"R-{count}", index)
+        artifact = world.context.cases.artifact(CaseId("disputes", f"R-{count}"), index)
         assert artifact is not None
         assert artifact.key is not None
         assert cost == (4, 4, 10)
@@ -105,9 +105,9 @@ def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: i
 def test_an_artifact_that_is_there_is_not_asked_for_again(cloud: Cloud) -> None:
     """A download that runs twice reads that it is done, and does nothing else."""
     world, meter = collected(cloud, 10)
-    download("disputes", "R-10", 3, desk=world.desk)
+    download(CaseId("disputes", "R-10"), 3, context=world.context)
     read, requests, asked = meter.read_units, meter.requests.total(), len(world.journal())
-    download("disputes", "R-10", 3, desk=world.desk)
+    download(CaseId("disputes", "R-10"), 3, context=world.context)
     assert (meter.read_units - read, meter.requests.total() - requests, len(world.journal()) - asked) == (2, 2, 0)
 
 
@@ -121,13 +121,13 @@ def test_publish_reads_each_raw_answer_once(cloud: Cloud, connection: str) -> No
     world.before_publish = lambda: counted.append(meter.requests["s3.GetObject"])
     world.submit(connection, "R-1", samples(*FILES[connection]))
     prefix = f"cases/{connection}/R-1/"
-    answers = [key for key, _ in world.desk.objects.list(f"{prefix}vendor/")]
+    answers = [key for key, _ in world.context.objects.list(f"{prefix}vendor/")]
     looked = 1  # the world itself, at result.json
     assert meter.requests["s3.GetObject"] - counted[0] - looked == len(answers) > 0
-    manifest = json.loads(world.desk.objects.read(f"{prefix}manifest.json") or b"")
+    manifest = json.loads(world.context.objects.read(f"{prefix}manifest.json") or b"")
     listed = {each["key"]: (each["size"], each["sha256"]) for each in manifest["files"]}
     for key in answers:
-        body = world.desk.objects.read(key) or b""
+        body = world.context.objects.read(key) or b""
         assert listed[key] == (len(body), hashlib.sha256(body).hexdigest())
 
 
@@ -154,7 +154,7 @@ def test_a_case_has_a_total(cloud: Cloud) -> None:
     result = world.submit("claims", "R-1", samples("invoice.pdf"))
     assert result["status"] == "completed_with_failures"
     assert re.search(r"an artifact does not fit into .* 900000 bytes: raise limits\.case_bytes .*", result["reason"])
-    stored = [each for each in world.desk.cases.get("claims", "R-1").artifacts if each.key]
+    stored = [each for each in world.context.cases.get(CaseId("claims", "R-1")).artifacts if each.key]
     assert sum(each.size for each in stored) <= few.case_bytes
     world.connections["claims"] = allowed
     assert len(world.submit("claims", "R-2", samples("invoice.pdf"))["artifacts"]) >= SEVERAL
@@ -186,22 +186,22 @@ def test_files_that_come_at_the_same_time_are_counted_together(cloud: Cloud) -> 
     vendors = Added(world)
     assert world.submit("claims", "R-1", samples("invoice.pdf"))["status"] == "completed"
     assert vendors.cases == 1
-    cases, allowed = world.desk.cases, world.connections["claims"]
-    (mine, *others) = [each for each in cases.get("claims", "R-1").artifacts if each.size == LARGE]
+    cases, allowed = world.context.cases, world.connections["claims"]
+    (mine, *others) = [each for each in cases.get(CaseId("claims", "R-1")).artifacts if each.size == LARGE]
     for each in (mine, *others):
-        cases.put_artifact("claims", "R-1", each.model_copy(update={"key": None, "size": 0}))
+        cases.put_artifact(CaseId("claims", "R-1"), each.model_copy(update={"key": None, "size": 0}))
     limits = allowed.limits.model_copy(update={"case_bytes": 3 * LARGE, "artifact_bytes": LARGE})
     world.connections["claims"] = allowed.model_copy(update={"limits": limits})
 
     def meanwhile(response: httpx.Response) -> None:
         if "/storage/" in str(response.request.url):
             for each in others:
-                cases.put_artifact("claims", "R-1", each)
-                cases.add_bytes("claims", "R-1", each.size)
+                cases.put_artifact(CaseId("claims", "R-1"), each)
+                cases.add_bytes(CaseId("claims", "R-1"), each.size)
 
     world.sandbox.event_hooks["response"].append(meanwhile)
     with pytest.raises(ConfigurationError, match=r"bytes together, more than 900000: raise limits\.case_bytes"):
-        download("claims", "R-1", mine.index, desk=world.desk)
+        download(CaseId("claims", "R-1"), mine.index, context=world.context)
 
 
 def test_small_files_are_counted_at_the_end(cloud: Cloud) -> None:
@@ -210,14 +210,14 @@ def test_small_files_are_counted_at_the_end(cloud: Cloud) -> None:
     assert world.submit("claims", "R-1", samples("invoice.pdf"))["status"] == "completed"
     for index in range(5):
         record = ArtifactRecord(index=index, name=f"{index}.bin", source="s", key=f"k{index}", size=10 << 30)
-        world.desk.cases.put_artifact("claims", "R-1", record)
+        world.context.cases.put_artifact(CaseId("claims", "R-1"), record)
     few = world.connections["claims"].limits.model_copy(update={"case_bytes": 40 << 30})
     world.connections["claims"] = world.connections["claims"].model_copy(update={"limits": few})
     before = cloud.app.objects.read("cases/claims/R-1/result.json")
     with pytest.raises(
         ConfigurationError, match=r"have 53687091200 bytes together, more than 42949672960: raise limits"
     ):
-        publish("claims", "R-1", desk=world.desk, events=cloud.app.events, executions=world.tokens)
+        publish(CaseId("claims", "R-1"), context=world.context)
     assert cloud.app.objects.read("cases/claims/R-1/result.json") == before
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ def counting(world: World) -> Counted:
     def count(name: str, value: int = 1, **dimensions: str) -> None:
         counted.extend([(name, dimensions)] * value)
 
-    world.desk = replace(world.desk, count=count)
+    world.context = world.context.replacing(count=count)
     return counted
 
 

@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dossier.errors import InvalidCaseError
-from dossier.models import REFERENCE, CaseInput, CaseStatus, execution_name, fingerprint, iso, now
-from dossier.steps.drop import EMPTY, LATE, QUIET, SETTLED, Landed, landed, reference_of
+from dossier.models import REFERENCE, CaseId, CaseInput, CaseStatus, iso, now
+from dossier.steps.drop import landed
+from dossier.steps.identity import execution_name, fingerprint, reference_of_drop
+from dossier.steps.inbox import EMPTY, LATE, QUIET, SETTLED, Landed
 from dossier.stores.executions import INPUT_LIMIT
 from tests.conftest import BUCKET, Cloud
 from tests.machine import samples
@@ -39,10 +41,10 @@ def test_a_file_is_a_case(inbox: Inbox, connection: str) -> None:
     """A file right under a connection's folder goes to the vendor, and its result comes back, under the file's name."""
     inbox.drop(f"inbox/{connection}/INV-7.pdf", PDF)
     inbox.run()
-    result = json.loads(inbox.world.desk.objects.read(f"cases/{connection}/INV-7.pdf/result.json") or b"")
+    result = json.loads(inbox.world.context.objects.read(f"cases/{connection}/INV-7.pdf/result.json") or b"")
     assert (result["status"], result["reference"]) == ("completed", "INV-7.pdf")
     assert inbox.uploads() == [sha(PDF)]
-    kept = inbox.world.desk.objects.read(f"cases/{connection}/INV-7.pdf/documents/INV-7.pdf")
+    kept = inbox.world.context.objects.read(f"cases/{connection}/INV-7.pdf/documents/INV-7.pdf")
     assert kept == PDF
 
 
@@ -64,7 +66,7 @@ def test_a_drop_has_the_name_of_any_other_submission(inbox: Inbox) -> None:
     inbox.drop("inbox/invoices/a.pdf", PDF)
     same = {"connection": "invoices", "reference": "a.pdf", "documents": [{"uri": "s3://elsewhere/b", "name": "a.pdf"}]}
     digest = fingerprint(CaseInput.parse(same), [("a.pdf", sha(PDF))])
-    assert inbox.run() == [execution_name("invoices", "a.pdf", digest)]
+    assert inbox.run() == [execution_name(CaseId("invoices", "a.pdf"), digest)]
 
 
 def test_a_function_that_dies_is_no_loss(inbox: Inbox) -> None:
@@ -154,7 +156,7 @@ def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> No
 def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
     """The size alone refuses a file of gigabytes: nothing hashes it first."""
     inbox.put("inbox/invoices/a.pdf", PDF)
-    facts = inbox.world.desk.objects.inspect(f"s3://{BUCKET}/inbox/invoices/a.pdf", most=10)
+    facts = inbox.world.context.objects.inspect(f"s3://{BUCKET}/inbox/invoices/a.pdf", most=10)
     assert (facts.size, facts.sha256, facts.head) == (len(PDF), "", b"")
 
 
@@ -219,7 +221,7 @@ def test_any_name_becomes_a_case(inbox: Inbox) -> None:
     for number, name in enumerate(names):
         inbox.drop(f"inbox/invoices/{name}", PDF + bytes([number]))
     inbox.run()
-    assert [status(inbox, "invoices", reference_of(name)) for name in names] == [("completed", None)] * len(names)
+    assert [status(inbox, "invoices", reference_of_drop(name)) for name in names] == [("completed", None)] * len(names)
     assert inbox.uploads() == [sha(PDF + bytes([number])) for number in range(len(names))]
 
 
@@ -238,15 +240,15 @@ def test_any_name_becomes_a_case(inbox: Inbox) -> None:
 def test_references(name: str, reference: str) -> None:
     """A name that is a reference stays as it is; any other keeps what people know it by."""
     digits = hashlib.sha256(unicodedata.normalize("NFC", name).encode()).hexdigest()[:8]
-    assert reference_of(name) == reference.replace("########", digits)
+    assert reference_of_drop(name) == reference.replace("########", digits)
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_two_names_are_one_reference(one: str, other: str) -> None:
     """Any name has a valid reference, the same for every way to write it, and no other name has it."""
     one, other = (unicodedata.normalize("NFC", each.encode("utf-8", "replace").decode()) for each in (one, other))
-    assert REFERENCE.fullmatch(reference_of(one))
-    assert (reference_of(one) == reference_of(other)) == (one == other or reference_of(one) == other)
+    assert REFERENCE.fullmatch(reference_of_drop(one))
+    assert (reference_of_drop(one) == reference_of_drop(other)) == (one == other or reference_of_drop(one) == other)
 
 
 # A folder
@@ -261,7 +263,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
     inbox.drop(FOLDER + "case.json", '{"options": {"case_title": "May"}}', after=QUIET)
     (name,) = inbox.run()
     assert inbox.inputs[name]["options"] == {"case_title": "May"}
-    case = inbox.world.desk.cases.get("invoices", "May")
+    case = inbox.world.context.cases.get(CaseId("invoices", "May"))
     assert case.record.status is CaseStatus.COMPLETED
     assert [each.name for each in case.documents] == ["a.tiff", "b.pdf", "deep_c.jpg"]
     assert len(inbox.uploads()) == 3
@@ -294,7 +296,7 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
     case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
     inbox.drop(FOLDER + "case.json", "\ufeff" + json.dumps(case), after=SETTLED)
     inbox.run()
-    found = inbox.world.desk.cases.get("invoices", "INV-9")
+    found = inbox.world.context.cases.get(CaseId("invoices", "INV-9"))
     assert found.record.status is CaseStatus.COMPLETED
     assert [each.name for each in found.documents] == ["März.pdf", "old.tiff"]
     assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dossier.models import CaseId
 from tests.conftest import Cloud
 from tests.machine import ROOT, World, samples
 
@@ -15,7 +16,7 @@ def happened(cloud: Cloud) -> list[tuple[str, dict[str, Any]]]:
     """Let a case complete and change, another one fail, and a third one ask; return the events."""
     world = World(cloud)
     world.submit("claims", "CLAIM-7", samples("invoice.pdf"))
-    case_id = world.desk.cases.get("claims", "CLAIM-7").record.case_id
+    case_id = world.context.cases.get(CaseId("claims", "CLAIM-7")).record.case_id
     world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/stage", json={"stage_id": "stage__approved"})
     world.refresh("claims", "CLAIM-7")
     world.submit("claims", "CLAIM-8", {"invoice.pdf": b""})

@@ -12,18 +12,20 @@ import pytest
 
 from dossier.certificates import FIRST, forgotten_as, problems
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseStatus, Document, iso, now, stranger_reference
+from dossier.models import CaseId, CaseStatus, Document, iso, now
 from dossier.steps.accept import accept
 from dossier.steps.forget import Forgot, forget
+from dossier.steps.identity import stranger_reference
 from dossier.steps.refresh import ask
 from dossier.stores.evidence import EvidenceStore
 from tests.conftest import BUCKET, Cloud
-from tests.erasing import DEAD, Inputs, archive_of, with_dead_letters
+from tests.erasing import DEAD, Inputs, erasing, with_dead_letters
 from tests.machine import STRIDE, Killed, World, samples
 from tests.records import record
 
 WORD = "planted-7f3e"
 REFERENCE = f"R-{WORD}"
+CASE = CaseId("claims", REFERENCE)
 CONNECTIONS = ("claims", "invoices", "disputes")
 
 
@@ -50,7 +52,7 @@ def whole_case(world: World, connection: str, reference: str) -> Inputs:
 
 def ids_of(world: World, connection: str, reference: str) -> list[str]:
     """Return a case's ids at its vendor."""
-    case = world.cloud.app.cases.get(connection, reference)
+    case = world.cloud.app.cases.get(CaseId(connection, reference))
     return [each for each in (case.record.case_id, *(one.document_id for one in case.documents)) if each]
 
 
@@ -93,11 +95,11 @@ def test_nothing_is_left_in_any_store(world: World) -> None:
             url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}")["QueueUrl"]
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
         result = cloud.app.objects.read(f"cases/{connection}/R-other/result.json")
-        done = forget(connection, REFERENCE, archive=archive_of(world, inputs))
+        done = forget(CaseId(connection, REFERENCE), context=erasing(world, inputs))
         assert set(done.vendor_ids) >= set(mine)
-        assert cloud.app.cases.find(connection, REFERENCE) is None
+        assert cloud.app.cases.find(CaseId(connection, REFERENCE)) is None
         assert cloud.app.objects.read(f"cases/{connection}/R-other/result.json") == result
-        assert cloud.app.cases.get(connection, "R-other").record.status.final
+        assert cloud.app.cases.get(CaseId(connection, "R-other")).record.status.final
         assert done.certificate["removed"]["deliveries"] == 2
         assert done.certificate["removed"]["deliveries_redacted"] == 1
         assert done.certificate["removed"]["messages"] == 1
@@ -141,18 +143,18 @@ def test_a_case_under_way_is_not_erased(world: World) -> None:
 
     set_to(status=CaseStatus.WAITING.value)
     with pytest.raises(InvalidCaseError, match=rf"is waiting: cancel it first \(dossier cancel {REFERENCE} --conn"):
-        forget("claims", REFERENCE, archive=archive_of(world))
+        forget(CASE, context=erasing(world))
     set_to(status="completed", committed=2)
     with pytest.raises(InvalidCaseError, match="is being published"):
-        forget("claims", REFERENCE, archive=archive_of(world))
+        forget(CASE, context=erasing(world))
     set_to(committed=None)
-    assert app.refreshes.begin("claims", REFERENCE, 1, "arn:runs")
+    assert app.refreshes.begin(CASE, 1, "arn:runs")
     inputs.running.add("arn:runs")
     with pytest.raises(InvalidCaseError, match=r"is being collected again \(arn:runs\)"):
-        forget("claims", REFERENCE, archive=archive_of(world, inputs))
+        forget(CASE, context=erasing(world, inputs))
     assert app.objects.read(f"cases/claims/{REFERENCE}/result.json") is not None
     with pytest.raises(InvalidCaseError, match="there is no case R-2 at connection claims"):
-        forget("claims", "R-2", archive=archive_of(world))
+        forget(CaseId("claims", "R-2"), context=erasing(world))
 
 
 def finished(world: World) -> Forgot:
@@ -160,7 +162,7 @@ def finished(world: World) -> Forgot:
     while True:
         world.killer.inside = True
         try:
-            return forget("claims", REFERENCE, archive=archive_of(world))
+            return forget(CASE, context=erasing(world))
         except Killed:
             world.killer.at = None
         finally:
@@ -185,7 +187,7 @@ def test_an_erasure_that_was_killed_anywhere_is_finished_by_the_next_run(world: 
         assert len(certificates) == len({each["number"] for each in certificates})
         assert places(cloud, WORD, "case__mine") == [], at
         cloud.empty_table()
-        archive_of(world).versions.erase("")
+        erasing(world).versions.erase("")
         at += STEP
     assert at > 60
 
@@ -200,8 +202,8 @@ def stored_case(world: World, reference: str, case_id: str) -> None:
     ended = {"vendor": "docsumo", "status": "completed", "case_id": case_id}
     app.cases.claim(record(connection="claims", reference=reference, **ended))
     document = Document(index=0, name=f"{reference}.pdf", key="", document_id=f"doc-{case_id}")
-    app.cases.put_documents("claims", reference, [document], fresh=True)
-    app.intents.own("claims", reference, [case_id, f"doc-{case_id}"])
+    app.cases.put_documents(CaseId("claims", reference), [document], fresh=True)
+    app.intents.own(CaseId("claims", reference), [case_id, f"doc-{case_id}"])
     for name in ("documents/a.pdf", "result.json", "result.json"):
         app.objects.write(f"cases/claims/{reference}/{name}", reference.encode())
 
@@ -209,35 +211,35 @@ def stored_case(world: World, reference: str, case_id: str) -> None:
 def test_an_erased_reference_is_rejected_unless_it_is_meant(world: World) -> None:
     """One line says when it was erased; nothing is uploaded, and nothing stored; --again submits it."""
     inputs = whole_case(world, "claims", REFERENCE)
-    forget("claims", REFERENCE, archive=archive_of(world, inputs))
+    forget(CASE, context=erasing(world, inputs))
     uploads = len(world.effects("document_uploaded"))
     uri = world.cloud.put("uploads/a.pdf", samples("invoice.pdf")["invoice.pdf"])
     case: dict[str, Any] = {"connection": "claims", "reference": REFERENCE, "documents": [{"uri": uri}]}
     with pytest.raises(InvalidCaseError, match=r"was erased at .*, and the vendor would bill it again.*--again"):
-        accept(case, "arn:2", desk=world.desk)
+        accept(case, "arn:2", context=world.context)
     assert world.execute(case, "arn:2") == {}
-    assert world.cloud.app.cases.find("claims", REFERENCE) is None
+    assert world.cloud.app.cases.find(CASE) is None
     assert places(world.cloud, WORD) == []
     assert len(world.effects("document_uploaded")) == uploads
     assert world.execute({**case, "again": True}, "arn:3")["status"] == "completed"
-    assert accept({**case, "again": True}, "arn:4", desk=world.desk).outcome == "duplicate"
-    assert accept(case, "arn:5", desk=world.desk).outcome == "duplicate"
-    forget("claims", REFERENCE, archive=archive_of(world))
+    assert accept({**case, "again": True}, "arn:4", context=world.context).outcome == "duplicate"
+    assert accept(case, "arn:5", context=world.context).outcome == "duplicate"
+    forget(CASE, context=erasing(world))
     with pytest.raises(InvalidCaseError, match="was erased at"):
-        accept(case, "arn:6", desk=world.desk)
+        accept(case, "arn:6", context=world.context)
     with pytest.raises(InvalidCaseError, match=r"was erased at .*: its certificate is erasures/"):
-        forget("claims", REFERENCE, archive=archive_of(world))
+        forget(CASE, context=erasing(world))
 
 
 def test_what_the_vendor_still_has_does_not_come_back_by_itself(world: World) -> None:
     """A delivery or a comparison about the vendor's case finds no case, and a collection of it is rejected."""
     whole_case(world, "claims", REFERENCE)
     [case_id, *_] = ids_of(world, "claims", REFERENCE)
-    forget("claims", REFERENCE, archive=archive_of(world))
-    assert not ask("claims", REFERENCE, desk=world.desk, executions=world.tokens)
+    forget(CASE, context=erasing(world))
+    assert not ask(CASE, context=world.context)
     case = {"connection": "claims", "reference": stranger_reference(case_id), "case_id": case_id}
     with pytest.raises(InvalidCaseError, match="was erased at"):
-        accept(case, "arn:2", desk=world.desk)
+        accept(case, "arn:2", context=world.context)
 
 
 def test_an_interrupted_erasure_is_finished_before_the_reference_is_used(world: World) -> None:
@@ -245,13 +247,13 @@ def test_an_interrupted_erasure_is_finished_before_the_reference_is_used(world: 
     whole_case(world, "claims", REFERENCE)
     world.killer.at, world.killer.seen, world.killer.inside = 20, 0, True
     with pytest.raises(Killed):
-        forget("claims", REFERENCE, archive=archive_of(world))
+        forget(CASE, context=erasing(world))
     world.killer.at, world.killer.inside = None, False
     case = {"connection": "claims", "reference": REFERENCE, "case_id": "case__1", "again": True}
     with pytest.raises(
         InvalidCaseError, match=rf"is being erased since .*: finish that first \(dossier forget {REFERENCE}"
     ):
-        accept(case, "arn:2", desk=world.desk)
+        accept(case, "arn:2", context=world.context)
 
 
 def test_a_certificate_says_what_remains_until_when(world: World) -> None:
@@ -261,7 +263,7 @@ def test_a_certificate_says_what_remains_until_when(world: World) -> None:
     assert (first["number"], first["previous"]) == (1, FIRST)
     assert (second["number"], second["previous"]) == (2, first["sha256"])
     assert problems([second, first]) == []
-    assert second["case_sha256"] == forgotten_as("invoices", "R-2")
+    assert second["case_sha256"] == forgotten_as(CaseId("invoices", "R-2"))
     remains = {each["where"]: each["until"] for each in second["remains"]}
     assert remains["vendor docustack"] is None
     assert remains["S3 batches/"] is None
@@ -272,8 +274,8 @@ def test_a_certificate_says_what_remains_until_when(world: World) -> None:
 
 def forgotten(world: World, connection: str, reference: str) -> dict[str, Any]:
     """Walk and erase a case; return its certificate."""
-    archive = archive_of(world, whole_case(world, connection, reference))
-    return forget(connection, reference, archive=archive).certificate
+    context = erasing(world, whole_case(world, connection, reference))
+    return forget(CaseId(connection, reference), context=context).certificate
 
 
 def test_each_break_of_the_chain_is_found(world: World) -> None:
@@ -295,7 +297,7 @@ def test_a_locked_delivery_stays_until_its_lock_ends(world: World) -> None:
     mine = ids_of(world, "claims", REFERENCE)
     store = EvidenceStore(client, BUCKET, lock_days=3)
     key = store.keep("claims", "accepted", json.dumps({"event": "case_updated", "case_id": mine[0]}).encode(), {})
-    done = forget("claims", REFERENCE, archive=archive_of(world))
+    done = forget(CASE, context=erasing(world))
     [left] = [each for each in done.certificate["remains"] if each["where"] == "S3 Object Lock"]
     assert left["what"] == f"delivery {key.rpartition('/')[2].removesuffix('.json')}"
     assert iso(now() + timedelta(days=2)) < left["until"] < iso(now() + timedelta(days=4))

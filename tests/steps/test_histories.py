@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseInput, CaseStatus, iso, now
+from dossier.models import CaseId, CaseInput, CaseStatus, iso, now
 from dossier.result import UNFINISHED
 from dossier.steps.cancel import cancel
 from dossier.steps.compare import compare
@@ -30,7 +30,7 @@ from tests.steps.answering import answering, json_answer
 from tests.steps.updates import case_id, completed, deliver, docs, move, read, resumed, short, whole
 
 PREFIX = "cases/claims/R-1/"
-CASE = ("claims", "R-1")
+CASE = CaseId("claims", "R-1")
 REFUSED = {"status": "fail", "status_code": 400, "message": "Unknown stage", "error_code": "BAD_REQUEST"}
 
 
@@ -93,7 +93,7 @@ def test_a_case_that_is_reviewed_beyond_its_deadline_is_not_done_by_being_collec
     for _ in range(2):
         world.refresh(*CASE)
         assert result_of(world) == first
-    assert world.desk.refreshes.find(*CASE).look_at
+    assert world.context.refreshes.find(CASE).look_at
     move(world, "stage__approved")
     world.refresh(*CASE)
     assert (result_of(world)["status"], result_of(world)["reason"]) == ("completed", None)
@@ -134,7 +134,7 @@ def test_documents_that_are_late_are_assessed_once_they_are_done(cloud: Cloud) -
         if not late["on"] or request.method != "GET" or not response.is_success:
             return None
         value = response.json()
-        slow = world.desk.cases.get("disputes", "R-1").documents[1].document_id
+        slow = world.context.cases.get(CaseId("disputes", "R-1")).documents[1].document_id
         for each in (value, *value.get("evidence", ())):
             each["status"] = "processing" if each.get("document_id") == slow else each["status"]
         return json_answer(request, value)
@@ -192,10 +192,10 @@ def test_many_late_deliveries_do_not_use_up_the_looks(cloud: Cloud) -> None:
     world = World(cloud, seconds=3600)
     short(world, "invoices")
     world.submit("invoices", "R-1", samples("invoice.pdf"))
-    first = world.desk.refreshes.find("invoices", "R-1").look_at
+    first = world.context.refreshes.find(CaseId("invoices", "R-1")).look_at
     for _ in range(MOST_LOOKS + 1):
         world.refresh("invoices", "R-1")
-    refresh = world.desk.refreshes.find("invoices", "R-1")
+    refresh = world.context.refreshes.find(CaseId("invoices", "R-1"))
     assert (refresh.look_at, refresh.looks, first is not None) == (first, 1, True)
 
 
@@ -216,7 +216,7 @@ def test_a_document_that_erred_is_corrected(cloud: Cloud) -> None:
         "completed",
         {"unreadable.pdf": None, "scan.tiff": None},
     )
-    stored = [(each.status, each.error, each.failed) for each in world.desk.cases.get(*CASE).documents]
+    stored = [(each.status, each.error, each.failed) for each in world.context.cases.get(CASE).documents]
     assert stored == [("processed", None, False)] * 2
 
 
@@ -235,12 +235,12 @@ def test_what_docustack_processes_again_is_collected_when_that_is_done(cloud: Cl
     documents(world, answer)
     world.refresh("invoices", "R-1")
     assert result_of(world, "invoices") == first
-    assert world.desk.refreshes.find("invoices", "R-1").look_at
+    assert world.context.refreshes.find(CaseId("invoices", "R-1")).look_at
     again["on"] = False
     world.refresh("invoices", "R-1")
     assert result_of(world, "invoices")["revision"] == 2
     assert {each["value"] for each in result_of(world, "invoices")["fields"]} == {"read again"}
-    assert world.desk.refreshes.find("invoices", "R-1").look_at is None
+    assert world.context.refreshes.find(CaseId("invoices", "R-1")).look_at is None
 
 
 def test_a_document_that_is_processed_again_during_the_first_collection_is_not_finished(cloud: Cloud) -> None:
@@ -264,7 +264,7 @@ def test_an_assessment_that_is_made_again_is_collected_when_that_is_done(cloud: 
     assessments(world, lambda case: {**case, "status": "processing", "case_summary": None, "chronology": []})
     world.refresh("disputes", "R-1")
     assert result_of(world, "disputes") == first
-    assert world.desk.refreshes.find("disputes", "R-1").look_at
+    assert world.context.refreshes.find(CaseId("disputes", "R-1")).look_at
 
 
 def test_a_search_that_finds_nothing_is_looked_at_again(cloud: Cloud) -> None:
@@ -274,7 +274,7 @@ def test_a_search_that_finds_nothing_is_looked_at_again(cloud: Cloud) -> None:
     answering(world, "/files", lambda request, _: json_answer(request, []) if nothing["on"] else None)
     world.refresh(*CASE)
     assert (result_of(world)["artifacts"], len(result_of(world)["warnings"])) == ([], 1)
-    assert world.desk.refreshes.find(*CASE).look_at
+    assert world.context.refreshes.find(CASE).look_at
     nothing["on"] = False
     world.refresh(*CASE)
     assert result_of(world)["artifacts"] == first["artifacts"]
@@ -384,7 +384,7 @@ def test_a_result_that_cannot_be_read_is_followed_by_one_that_can(cloud: Cloud, 
     move(world, "stage__approved")
     world.refresh(*CASE)
     assert (result_of(world)["revision"], world.told[-1][0]) == (2, "Case Updated")
-    assert world.desk.cases.get(*CASE).record.committed is None
+    assert world.context.cases.get(CASE).record.committed is None
     world.refresh(*CASE)
     assert result_of(world)["revision"] == 2
 
@@ -396,7 +396,7 @@ def test_a_case_is_completed_at_one_time(cloud: Cloud) -> None:
     move(world, "stage__approved")
     world.refresh(*CASE)
     assert result_of(world)["completed_at"] == first["completed_at"]
-    assert world.desk.cases.get(*CASE).record.completed_at == first["completed_at"]
+    assert world.context.cases.get(CASE).record.completed_at == first["completed_at"]
 
 
 # --- times of change --------------------------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def listed_as(world: World, dates: dict[str, str]) -> None:
 
 def compared(world: World) -> list[str]:
     """Compare, and walk what that starts; return the executions' names."""
-    compare(["claims"], desk=world.desk, executions=world.tokens)
+    compare(["claims"], context=world.context)
     return world.run_started()
 
 
@@ -443,7 +443,7 @@ def test_many_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
     world = World(cloud)
     for number in range(13):
         world.submit("claims", f"R-{number}", samples("invoice.pdf"))
-    wrong = {str(world.desk.cases.get("claims", f"R-{number}").record.case_id) for number in range(2, 13)}
+    wrong = {str(world.context.cases.get(CaseId("claims", f"R-{number}")).record.case_id) for number in range(2, 13)}
 
     def answer(request: httpx.Request, response: httpx.Response) -> httpx.Response:
         value = response.json()
@@ -495,7 +495,7 @@ def test_a_collection_that_another_one_has_overtaken_publishes_nothing(cloud: Cl
     short(world, "claims")
     world.submit(*CASE, samples("invoice.pdf"))
     world.ahead = 7200
-    ask_again(*CASE, desk=world.desk, executions=world.tokens)
+    ask_again(CASE, context=world.context)
     [(name, case)] = world.tokens.started
     world.tokens.started.clear()
 
@@ -511,7 +511,7 @@ def test_a_collection_that_another_one_has_overtaken_publishes_nothing(cloud: Cl
     world.before_publish = None
     result = resumed(world, *CASE)
     assert (result["status"], result["revision"]) == ("completed", 2)
-    publish(*CASE, "u1", desk=world.desk, events=cloud.app.events, executions=world.tokens)
+    publish(CASE, "u1", context=world.context)
     assert result_of(world) == result
     whole(cloud, read(cloud, f"{PREFIX}manifest.json"))
 
@@ -521,7 +521,7 @@ def test_a_refresh_whose_case_went_back_to_work_leaves_it_alone(cloud: Cloud) ->
     world = World(cloud, seconds=3600)
     short(world, "claims")
     world.submit(*CASE, samples("invoice.pdf"))
-    ask_again(*CASE, desk=world.desk, executions=world.tokens)
+    ask_again(CASE, context=world.context)
     [(name, case)] = world.tokens.started
     world.tokens.started.clear()
     world.ahead = 7200
@@ -532,7 +532,7 @@ def test_a_refresh_whose_case_went_back_to_work_leaves_it_alone(cloud: Cloud) ->
 
     world.before_collect = meanwhile
     assert resumed(world, *CASE)["status"] == "completed"
-    assert world.desk.refreshes.find(*CASE).error is None
+    assert world.context.refreshes.find(CASE).error is None
     move(world, "stage__approved")
     assert world.refresh(*CASE)
     assert result_of(world)["stage_id"] == "stage__approved"
@@ -545,9 +545,8 @@ def test_a_case_that_is_being_published_is_not_sent_back_to_work(cloud: Cloud) -
     world.submit(*CASE, samples("invoice.pdf"))
     world.ahead = 7200
     world.refresh_until_committed(*CASE)
-    executions: Any = world.tokens
     with pytest.raises(InvalidCaseError, match="is being published"):
-        resume(*CASE, cases=world.desk.cases, executions=executions, bucket=BUCKET)
+        resume(CASE, context=world.context)
 
 
 class Stops:
@@ -559,22 +558,21 @@ class Stops:
 
 def cancelled(world: World) -> None:
     """Cancel the Docsumo case."""
-    app, stops = world.cloud.app, Stops()
-    cancel(*CASE, desk=world.desk, waits=app.waits, executions=stops, events=app.events)  # type: ignore[arg-type]
+    cancel(CASE, context=world.context.replacing(executions=Stops()))
 
 
 def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
     """What is cancelled before it is committed is not published by the function that still runs."""
     world = World(cloud)
-    commit = world.desk.cases.commit
+    commit = world.context.cases.commit
 
     def late(*names: Any, **more: Any) -> bool:
         cancelled(world)
         return commit(*names, **more)
 
-    world.desk.cases.commit = late  # type: ignore[method-assign]
+    world.context.cases.commit = late  # type: ignore[method-assign]
     world.submit(*CASE, samples("invoice.pdf"))
-    assert world.desk.cases.get(*CASE).record.status is CaseStatus.CANCELLED
+    assert world.context.cases.get(CASE).record.status is CaseStatus.CANCELLED
     assert [kind for kind, _ in world.told] == ["Case Failed"]
     assert result_of(world)["status"] == "cancelled"
 
@@ -582,22 +580,22 @@ def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
 def test_what_is_committed_is_not_cancelled(cloud: Cloud) -> None:
     """It is published, and `dossier cancel` says so."""
     world = World(cloud)
-    change = world.desk.cases.change
+    change = world.context.cases.change
 
     def late(*names: Any, **more: Any) -> bool:
         if "cancelled_at" in more:
-            world.desk.cases.commit(*CASE, 1, "", ended=False)
+            world.context.cases.commit(CASE, 1, "", ended=False)
         return change(*names, **more)
 
     def meanwhile() -> None:
-        world.desk.cases.change = late  # type: ignore[method-assign]
+        world.context.cases.change = late  # type: ignore[method-assign]
         with pytest.raises(InvalidCaseError, match="being published"):
             cancelled(world)
 
     world.before_publish = meanwhile
     with suppress(AssertionError):  # this test writes no result before it commits
         world.submit(*CASE, samples("invoice.pdf"))
-    assert world.desk.cases.get(*CASE).record.status is not CaseStatus.CANCELLED
+    assert world.context.cases.get(CASE).record.status is not CaseStatus.CANCELLED
 
 
 @pytest.mark.parametrize("trouble", ["drained", "removed"])
@@ -605,15 +603,15 @@ def test_a_refresh_that_cannot_begin_is_not_started_again_at_once(cloud: Cloud, 
     """The deployment is drained, or the connection gone: it waits for its next look, and its next delivery."""
     world = completed(cloud)
     if trouble == "drained":
-        world.desk.cases.drain(iso(now()))
+        world.context.cases.drain(iso(now()))
     settings = world.connections["claims"]
     if trouble == "removed":
         del world.connections["claims"]
     move(world, "stage__approved")
-    ask_again(*CASE, desk=world.desk, executions=world.tokens)
+    ask_again(CASE, context=world.context)
     assert len(_few(world)) == 1
-    assert world.desk.refreshes.find(*CASE).look_at
-    world.desk.cases.drain(None)
+    assert world.context.refreshes.find(CASE).look_at
+    world.context.cases.drain(None)
     world.connections["claims"] = settings
     assert deliver(world, {"case_id": case_id(world)})
     assert result_of(world)["stage_id"] == "stage__approved"
@@ -633,18 +631,18 @@ def _few(world: World) -> list[str]:
 def test_deliveries_about_what_is_cancelled_leave_nothing_to_do(cloud: Cloud) -> None:
     """Nobody looks for a refresh that will never be."""
     world = completed(cloud)
-    cloud.app.table.update(case_key(*CASE), "CASE", {"status": "cancelled"})
+    cloud.app.table.update(case_key(CASE), "CASE", {"status": "cancelled"})
     assert deliver(world, {"case_id": case_id(world)}) == []
-    assert list(world.desk.refreshes.pending("claims")) == []
+    assert list(world.context.refreshes.pending("claims")) == []
 
 
 def test_a_collection_with_nothing_new_is_forgotten(cloud: Cloud) -> None:
     """Its items go, and another try of its last step publishes nothing."""
     world = completed(cloud)
     world.refresh(*CASE)
-    assert world.desk.cases.get(*CASE).staged == ()
-    publish(*CASE, "u1", desk=world.desk, events=cloud.app.events, executions=world.tokens)
-    assert world.desk.cases.get(*CASE).record.revision == 1
+    assert world.context.cases.get(CASE).staged == ()
+    publish(CASE, "u1", context=world.context)
+    assert world.context.cases.get(CASE).record.revision == 1
 
 
 # --- deadlines --------------------------------------------------------------------------------------------------------
@@ -692,14 +690,14 @@ class Machine:
 
 def healed(world: World, machine: Machine) -> str | None:
     """Go on with the refresh of ``R-1``."""
-    executions: Any = machine
-    return heal(world.desk.refreshes.find(*CASE), desk=world.desk, executions=executions, ended_by=now())
+    context = world.context.replacing(executions=machine)
+    return heal(context.refreshes.find(CASE), context=context, ended_by=now())
 
 
 def test_a_refresh_that_was_asked_for_and_never_started_is_started(cloud: Cloud) -> None:
     """Whoever asked died before it."""
     world, machine = completed(cloud), Machine()
-    world.desk.refreshes.ask(*CASE)
+    world.context.refreshes.ask(CASE)
     assert "had not started" in str(healed(world, machine))
     assert machine.started == ["u1"]
 
@@ -707,18 +705,18 @@ def test_a_refresh_that_was_asked_for_and_never_started_is_started(cloud: Cloud)
 def test_a_refresh_whose_execution_ended_without_a_word_is_ended(cloud: Cloud) -> None:
     """It is looked at again; one that still runs is left alone."""
     world = completed(cloud)
-    world.desk.refreshes.ask(*CASE)
-    world.desk.refreshes.begin(*CASE, 1, "u1")
+    world.context.refreshes.ask(CASE)
+    world.context.refreshes.begin(CASE, 1, "u1")
     assert healed(world, Machine(u1="RUNNING")) is None
     assert "ABORTED" in str(healed(world, Machine(u1="ABORTED")))
-    refresh = world.desk.refreshes.find(*CASE)
+    refresh = world.context.refreshes.find(CASE)
     assert (refresh.number, refresh.execution_arn, refresh.look_at is not None) == (1, None, True)
 
 
 def test_a_refresh_whose_name_is_taken_gets_the_next_one(cloud: Cloud) -> None:
     """A case of this reference was refreshed before, and its records were removed since: AWS keeps its names."""
     world, machine = completed(cloud), Machine(u1="SUCCEEDED", u2="SUCCEEDED")
-    world.desk.refreshes.ask(*CASE)
+    world.context.refreshes.ask(CASE)
     assert "taken" in str(healed(world, machine))
     assert machine.started == []
     assert "taken" in str(healed(world, machine))
@@ -762,11 +760,11 @@ def test_a_document_that_its_vendor_removed_does_not_fail_a_completed_case(cloud
 def test_a_refresh_of_a_case_whose_records_were_removed_leaves_nothing(cloud: Cloud) -> None:
     """It ends, and nobody looks for it."""
     world = completed(cloud)
-    ask_again(*CASE, desk=world.desk, executions=world.tokens)
-    for item in list(cloud.app.table.query(case_key(*CASE))):
+    ask_again(CASE, context=world.context)
+    for item in list(cloud.app.table.query(case_key(CASE))):
         cloud.app.table.delete(item["pk"], item["sk"])
     world.run_started()
-    assert list(world.desk.refreshes.pending("claims")) == []
+    assert list(world.context.refreshes.pending("claims")) == []
 
 
 def test_documents_that_were_asked_for_are_not_asked_for_again_by_the_next_try(cloud: Cloud) -> None:

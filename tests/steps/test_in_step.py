@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.result import read_stored
 from dossier.revisions import content
 from dossier.steps.compare import compare
@@ -76,9 +76,8 @@ def vendors_files(world: World, case_id: str) -> list[dict[str, Any]]:
 
 def tell(world: World, case_id: str) -> None:
     """Apply a delivery about a case."""
-    waits, body = world.cloud.app.waits, json.dumps({"event": "case_updated", "case_id": case_id}).encode()
-    executions: Any = world.tokens
-    assert wake("claims", body, look=1, received_at=now(), desk=world.desk, waits=waits, executions=executions).done
+    body = json.dumps({"event": "case_updated", "case_id": case_id}).encode()
+    assert wake("claims", body, look=1, received_at=now(), context=world.context).done
 
 
 @pytest.mark.parametrize("deliveries", ["at once", "doubled and reordered", "lost"])
@@ -88,7 +87,7 @@ def test_finished_cases_stay_in_step(cloud: Cloud, deliveries: str) -> None:
     references = [f"R-{number}" for number in range(CASES)]
     for reference in references:
         assert world.submit("claims", reference, samples("invoice.pdf"))["status"] == "completed"
-    ids = {each: str(world.desk.cases.get("claims", each).record.case_id) for each in references}
+    ids = {each: str(world.context.cases.get(CaseId("claims", each)).record.case_id) for each in references}
     operators, before = Operators(world, list(ids.values())), len(world.journal())
     refreshes = 0
     for number in range(1, EDITS + 1):
@@ -100,19 +99,19 @@ def test_finished_cases_stay_in_step(cloud: Cloud, deliveries: str) -> None:
                 tell(world, case_id)
             held.clear()
         if deliveries == "lost" and number % EACH == 0:
-            compare(["claims"], desk=world.desk, executions=world.tokens)
+            compare(["claims"], context=world.context)
         if chance.random() < 0.5:
             refreshes += len(world.run_started())
     for case_id in held if deliveries != "lost" else ():
         tell(world, case_id)
     world.ahead += 5
     if deliveries == "lost":
-        compare(["claims"], desk=world.desk, executions=world.tokens)
+        compare(["claims"], context=world.context)
     refreshes += len(world.run_started())
 
     for reference, case_id in ids.items():
         equals_the_vendor(world, reference, case_id)
-    revisions = {each: world.desk.cases.get("claims", each).record.revision for each in references}
+    revisions = {each: world.context.cases.get(CaseId("claims", each)).record.revision for each in references}
     told = [(str(detail["reference"]), int(detail["revision"])) for _, detail in world.told]
     assert sorted(told) == [(each, number) for each in references for number in range(1, revisions[each] + 1)]
     for reference in references:
@@ -134,7 +133,7 @@ def equals_the_vendor(world: World, reference: str, case_id: str) -> None:
     """Check a result and its artifacts against the vendor's list and storage."""
     connection = world.connection("claims")
     flow = flows.find_cases(connection, {case_id}, since=None)  # type: ignore[arg-type]
-    entry = world.transport.run(flow, vendor=world.desk.vendor_of(connection))[case_id]
+    entry = world.transport.run(flow, vendor=world.context.vendor_of(connection))[case_id]
     result = read_stored(world.cloud.app.objects.read(f"cases/claims/{reference}/result.json") or b"")
     assert result.stage_id == entry.stage_id
     assert result.assigned_to == entry.raw["assigned_to"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dossier import vendors
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.steps.compare import SETTLED
 from dossier.steps.forget import forget
 from dossier.steps.invoice import lines, unexplained
-from dossier.stores.forgotten import Forgotten
 from tests.conftest import Cloud
-from tests.erasing import archive_of, with_dead_letters
+from tests.erasing import erasing, with_dead_letters
 from tests.machine import World, samples
 from tests.steps.updates import stray
 
@@ -23,7 +21,7 @@ def test_every_uploaded_page_is_tied_to_its_case(cloud: Cloud) -> None:
     world, files = World(cloud), samples("invoice.pdf", "photo.jpg")
     for connection in ("invoices", "claims", "disputes"):
         world.submit(connection, f"{connection}-1", files)
-        found = lines(connection, BEGIN, END, cases=cloud.app.cases, intents=cloud.app.intents)
+        found = lines(connection, BEGIN, END, context=world.context)
         assert [(each.reference, each.document, each.pages, each.in_doubt) for each in found] == [
             (f"{connection}-1", name, 1, False) for name in files
         ]
@@ -37,12 +35,11 @@ def test_what_the_account_lists_besides_is_unexplained(cloud: Cloud) -> None:
         world.submit(name, "R-1", samples("invoice.pdf"))
         made = stray(world, name)
         settings = world.connections[name]
-        given = {"vendor": vendors.vendor(settings), "intents": cloud.app.intents, "transport": world.transport}
-        assert unexplained(settings, BEGIN, END, **given) == ([], None)  # type: ignore[arg-type]
+        assert unexplained(settings, BEGIN, END, context=world.context) == ([], None)
         later = now() + SETTLED + timedelta(minutes=1)
-        found, unread = unexplained(settings, BEGIN, END, at=later, **given)  # type: ignore[arg-type]
+        found, unread = unexplained(settings, BEGIN, END, at=later, context=world.context)
         assert ([each.id for each in found], unread) == ([made], None)
-        assert unexplained(settings, BEGIN, BEGIN + timedelta(days=1), at=later, **given) == ([], None)  # type: ignore[arg-type]
+        assert unexplained(settings, BEGIN, BEGIN + timedelta(days=1), at=later, context=world.context) == ([], None)
 
 
 def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
@@ -50,8 +47,7 @@ def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
     world = World(cloud)
     world.keys.wrong = True
     settings = world.connections["claims"]
-    vendor = vendors.vendor(settings)
-    found = unexplained(settings, BEGIN, END, vendor=vendor, intents=cloud.app.intents, transport=world.transport)
+    found = unexplained(settings, BEGIN, END, context=world.context)
     assert found[0] == []
     assert "could not be read" in str(found[1])
 
@@ -60,9 +56,9 @@ def test_pages_of_an_erased_case_stay_on_the_invoice(cloud: Cloud) -> None:
     """Its month and the number of its pages name nobody."""
     world = with_dead_letters(cloud)
     world.submit("invoices", "R-1", samples("invoice.pdf", "photo.jpg"))
-    forget("invoices", "R-1", archive=archive_of(world))
-    [tombstone] = Forgotten(cloud.app.table).of("invoices")[:1]
-    assert [(each.month, each.pages) for each in Forgotten(cloud.app.table).of("invoices") if each.pages] == [
+    forget(CaseId("invoices", "R-1"), context=erasing(world))
+    [tombstone] = cloud.app.forgotten.of("invoices")[:1]
+    assert [(each.month, each.pages) for each in cloud.app.forgotten.of("invoices") if each.pages] == [
         (f"{now():%Y-%m}", 2)
     ]
     assert tombstone.done_at

@@ -8,6 +8,7 @@ import pytest
 
 from dossier.errors import VendorUnavailableError
 from dossier.http import Effect, Flow, Reply, Request
+from dossier.models import CaseId
 from dossier.senders import drive
 from dossier.stores import lookups
 from dossier.stores.lookups import Lookup
@@ -49,7 +50,7 @@ def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
     """What one try has read the next does not ask for again; after the end nothing is left."""
 
     def lookup() -> Lookup:
-        return Lookup(cloud.app.table, "claims", "R-1", "upload-0")
+        return Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0")
 
     assert _drive(lookup(), _pages(), iter([])) == (["/page/0"], None)
     # the answer to the second page came, but whether the flow can use it shows with the request after it
@@ -61,11 +62,11 @@ def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
 
 def test_what_was_read_is_used_for_a_while_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """An old answer is asked for again; that of another look-up is not used at all."""
-    _drive(Lookup(cloud.app.table, "claims", "R-1", "upload-0"), _pages(), iter([b"a", b"b"]))
-    assert _drive(Lookup(cloud.app.table, "claims", "R-1", "artifacts"), _pages(), iter([]))[0] == ["/page/0"]
+    _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0"), _pages(), iter([b"a", b"b"]))
+    assert _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "artifacts"), _pages(), iter([]))[0] == ["/page/0"]
     later = lookups.time.time() + lookups.FRESH + 1
     monkeypatch.setattr(lookups.time, "time", lambda: later)
-    assert _drive(Lookup(cloud.app.table, "claims", "R-1", "upload-0"), _pages(), iter([]))[0] == ["/page/0"]
+    assert _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0"), _pages(), iter([]))[0] == ["/page/0"]
 
 
 def test_a_flow_that_changes_something_is_no_look_up(cloud: Cloud) -> None:
@@ -75,7 +76,7 @@ def test_a_flow_that_changes_something_is_no_look_up(cloud: Cloud) -> None:
         yield Request("POST", "/cases", effect=Effect.UNSAFE)
 
     with pytest.raises(ValueError, match="POST /cases changes something"):
-        drive(create(), Lookup(cloud.app.table, "claims", "R-1", "open").remembering(lambda _: Reply(200)))
+        drive(create(), Lookup(cloud.app.table, CaseId("claims", "R-1"), "open").remembering(lambda _: Reply(200)))
 
 
 def test_a_lost_upload_is_found_among_many_at_a_vendor_that_fails_often(cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from boto3.dynamodb.types import Binary
 
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.steps.publish import MOST_WARNINGS
 from dossier.steps.refresh import ask
 from tests.conftest import Cloud
@@ -94,7 +94,7 @@ def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> N
     with pytest.raises(AssertionError, match="gave up"):
         world.submit("claims", "R-1", samples("invoice.pdf"))
     assert set(world.retried) == {"VendorUnavailableError"}
-    assert not any(each.key for each in world.desk.cases.get("claims", "R-1").artifacts)
+    assert not any(each.key for each in world.context.cases.get(CaseId("claims", "R-1")).artifacts)
 
 
 @pytest.mark.parametrize("operation", ["download", "files", "upload"])
@@ -140,7 +140,7 @@ def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) 
     if connection == "disputes":  # whose breaker is open by then: the collection waits for it
         with pytest.raises(AssertionError, match=r"circuit breaker"):
             world.submit(connection, "R-1", samples(*FILES[connection]))
-        result = {"reason": world.desk.cases.get(connection, "R-1").record.late}
+        result = {"reason": world.context.cases.get(CaseId(connection, "R-1")).record.late}
     else:
         result = world.submit(connection, "R-1", samples(*FILES[connection]))
         assert result["status"] == "failed"
@@ -171,9 +171,9 @@ def test_what_a_vendor_gives_reason_to_warn_of_has_room(cloud: Cloud) -> None:
     assert result["warnings"][-1] == f"and {3000 - MOST_WARNINGS} more warnings"
     assert (result["title"].isprintable(), len(result["title"])) == (True, 500)
     titles.pop(0)
-    assert ask("disputes", "R-1", desk=world.desk, executions=world.tokens)
+    assert ask(CaseId("disputes", "R-1"), context=world.context)
     world.run_started()
-    short = world.desk.cases.get("disputes", "R-1").revisions
+    short = world.context.cases.get(CaseId("disputes", "R-1")).revisions
     assert [each.number for each in short] == [1, 2]
     assert short[1].changes["title"]["to"] == "B" * 200
     assert max(_size(item) for item in _items(world)) < 200_000
@@ -211,9 +211,9 @@ def test_a_job_of_a_long_id_may_say_why_it_failed(cloud: Cloud) -> None:
     job = "\U0001f642" * 500
     cloud.app.cases.claim(record(connection="claims", reference="R-1", status=CaseStatus.WAITING))
     for text in ("no", "no", "never"):
-        cloud.app.cases.say("claims", "R-1", job, text)
-    cloud.app.cases.say("claims", "R-1", "short", "so")
-    assert cloud.app.cases.get("claims", "R-1").said == {job: "never", "short": "so"}
+        cloud.app.cases.say(CaseId("claims", "R-1"), job, text)
+    cloud.app.cases.say(CaseId("claims", "R-1"), "short", "so")
+    assert cloud.app.cases.get(CaseId("claims", "R-1")).said == {job: "never", "short": "so"}
 
 
 def _with_ids(made: Callable[[str], Any]) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dossier.models import CaseInput, CaseStatus, seconds_of
+from dossier.models import CaseId, CaseInput, CaseStatus, seconds_of
 from dossier.result import UNFINISHED
 from dossier.settings import Poll
 from dossier.vendors.docsumo.settings import Done
@@ -32,13 +32,13 @@ def test_a_review_that_takes_longer_than_the_deadline_ends_later(cloud: Cloud) -
     assert (result["status"], result["revision"]) == ("failed", 1)
     assert "did not finish within" in result["reason"]
     assert docs(result) == {"invoice.pdf": UNFINISHED}
-    assert world.desk.cases.get("claims", "R-1").record.error == "DeadlinePassedError"
+    assert world.context.cases.get(CaseId("claims", "R-1")).record.error == "DeadlinePassedError"
     world.ahead = 7200
     deliver(world, {"case_id": case_id(world)})
     result = read(cloud, f"{PREFIX}result.json")
     assert (result["status"], result["revision"], result["reason"]) == ("completed", 2, None)
     assert result["artifacts"]
-    record = world.desk.cases.get("claims", "R-1").record
+    record = world.context.cases.get(CaseId("claims", "R-1")).record
     assert (record.status, record.late, record.unfinished) == (CaseStatus.COMPLETED, None, False)
 
 
@@ -71,7 +71,7 @@ def test_one_document_that_never_ends_keeps_no_other_back(cloud: Cloud, connecti
         if not stuck["on"] or response.status_code != 200 or request.method != "GET":
             return None
         value = response.json()
-        slow = world.desk.cases.get(connection, "R-1").documents[1].document_id
+        slow = world.context.cases.get(CaseId(connection, "R-1")).documents[1].document_id
         word = "processing"
         if value.get("document_id", value.get("id")) == slow:
             value["status"] = word
@@ -101,7 +101,7 @@ def test_a_late_document_completed_brings_the_result(cloud: Cloud) -> None:
     short(world, "invoices")
     assert world.submit("invoices", "R-1", samples("invoice.pdf"))["status"] == "failed"
     world.ahead = 7200
-    document = world.desk.cases.get("invoices", "R-1").documents[0]
+    document = world.context.cases.get(CaseId("invoices", "R-1")).documents[0]
     deliver(world, {"event": "document_completed", "document_id": document.document_id}, "invoices")
     result = read(cloud, "cases/invoices/R-1/result.json")
     assert (result["status"], result["revision"]) == ("completed", 2)
@@ -158,7 +158,7 @@ def test_a_file_that_storage_does_not_have_is_that_files_failure(cloud: Cloud) -
     assert {each["name"] for each in result["artifacts"]} == {"invoice.pdf", "extraction.json"}
     [failed] = read(cloud, f"{PREFIX}manifest.json")["failed"]
     assert (failed["name"], "404" in failed["error"]) == ("summary.pdf", True)
-    assert world.desk.refreshes.find("claims", "R-1").look_at is not None
+    assert world.context.refreshes.find(CaseId("claims", "R-1")).look_at is not None
 
 
 def test_an_evidence_document_that_is_gone_is_its_own_failure(cloud: Cloud) -> None:
@@ -168,7 +168,7 @@ def test_an_evidence_document_that_is_gone_is_its_own_failure(cloud: Cloud) -> N
     world.before_collect = lambda: collecting.update(on=True)
 
     def gone(request: httpx.Request, response: httpx.Response) -> httpx.Response | None:
-        slow = world.desk.cases.get("disputes", "R-1").documents[1].document_id
+        slow = world.context.cases.get(CaseId("disputes", "R-1")).documents[1].document_id
         if collecting["on"] and request.method == "GET" and str(request.url).endswith(str(slow)):
             return json_answer(request, {"statusCode": 404, "message": "Evidence not found"}, 404)
         return None
@@ -199,7 +199,7 @@ def test_an_empty_search_asks_for_each_files_name(cloud: Cloud) -> None:
     assert (result["status"], result["artifacts"]) == ("completed", [])
     [warning] = result["warnings"]
     assert "finds nothing" in warning
-    assert world.desk.cases.get("claims", "R-2").record.warnings == (warning,)
+    assert world.context.cases.get(CaseId("claims", "R-2")).record.warnings == (warning,)
 
 
 def test_a_file_that_is_processed_still_is_waited_for(cloud: Cloud) -> None:
@@ -379,7 +379,7 @@ def test_a_case_without_its_workflow_ends_as_uploaded(cloud: Cloud) -> None:
     result = world.submit("claims", "R-1", samples("invoice.pdf"), options={"trigger_workflow": False})
     assert (result["status"], result["vendor_status"], result["artifacts"]) == ("uploaded", "new", [])
     assert docs(result) == {"invoice.pdf": None}
-    assert world.desk.cases.get("claims", "R-1").record.status is CaseStatus.UPLOADED
+    assert world.context.cases.get(CaseId("claims", "R-1")).record.status is CaseStatus.UPLOADED
     headers = {"x-api-key": world.keys.known.docsumo.api_key}
     form = {"casetype_id": world.connections["claims"].casetype_id, "case_id": case_id(world)}  # type: ignore[attr-defined]
     files = {"files": ("more.pdf", samples("invoice.pdf")["invoice.pdf"], "application/pdf")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.steps.accept import accept
 from dossier.steps.ask import ask
 from dossier.steps.upload import open_case, upload
@@ -23,13 +23,13 @@ def world(cloud: Cloud) -> World:
     for connection, names in FILES.items():
         files = samples(*names)
         uris = [{"uri": cloud.put(f"staging/{connection}/{name}", files[name])} for name in names]
-        accept({"connection": connection, "reference": "R-1", "documents": uris}, "arn:R-1", desk=world.desk)
+        accept({"connection": connection, "reference": "R-1", "documents": uris}, "arn:R-1", context=world.context)
     return world
 
 
 def stands(world: World, connection: str) -> tuple[CaseStatus, str | None]:
     """Return the case's status and reason."""
-    record = world.desk.cases.get(connection, "R-1").record
+    record = world.context.cases.get(CaseId(connection, "R-1")).record
     return record.status, record.reason
 
 
@@ -41,14 +41,13 @@ def question(what: str) -> Question:
 @pytest.mark.parametrize("connection", FILES)
 def test_an_upload_hides_no_question_of_another(world: World, connection: str) -> None:
     """The first upload asks, the second one goes on: `dossier list --status needs_attention` shows the case."""
-    events = world.cloud.app.events
-    ask(connection, "R-1", "upload-0", "token", "the answer was lost", desk=world.desk, events=events)
+    ask(CaseId(connection, "R-1"), "upload-0", "token", "the answer was lost", context=world.context)
     asked = stands(world, connection)
     assert asked[0] is CaseStatus.NEEDS_ATTENTION
     if connection == "disputes":
-        open_case(connection, "R-1", desk=world.desk)
-    upload(connection, "R-1", 1, desk=world.desk)
-    assert world.desk.cases.get(connection, "R-1").documents[1].document_id
+        open_case(CaseId(connection, "R-1"), context=world.context)
+    upload(CaseId(connection, "R-1"), 1, context=world.context)
+    assert world.context.cases.get(CaseId(connection, "R-1")).documents[1].document_id
     assert stands(world, connection) == asked
 
 
@@ -56,42 +55,42 @@ def test_a_question_that_comes_as_another_is_answered_stays_visible(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is stored after the first was found answered, and its status was set before the answer's."""
-    cases = world.desk.cases
-    case = ("invoices", "R-1")
-    cases.ask(*case, question("upload-0"))
-    cases.change(*case, status=CaseStatus.NEEDS_ATTENTION)
-    cases.answered(*case, "upload-0")
+    cases = world.context.cases
+    case = CaseId("invoices", "R-1")
+    cases.ask(case, question("upload-0"))
+    cases.change(case, status=CaseStatus.NEEDS_ATTENTION)
+    cases.answered(case, "upload-0")
     find = Cases.find
 
-    def and_then_another(self: Cases, connection: str, reference: str) -> object:
-        found = find(self, connection, reference)
+    def and_then_another(self: Cases, case: CaseId) -> object:
+        found = find(self, case)
         monkeypatch.setattr(Cases, "find", find)
-        self.ask(connection, reference, question("upload-1"))
-        self.change(connection, reference, status=CaseStatus.NEEDS_ATTENTION)
+        self.ask(case, question("upload-1"))
+        self.change(case, status=CaseStatus.NEEDS_ATTENTION)
         return found
 
     monkeypatch.setattr(Cases, "find", and_then_another)
-    cases.continue_upload(*case)
+    cases.continue_upload(case)
     assert stands(world, "invoices") == (CaseStatus.NEEDS_ATTENTION, "what about upload-1?")
 
 
 def test_the_last_answer_lets_the_case_go_on(world: World) -> None:
     """One question after the other is answered: the status follows the questions that are open."""
-    cases = world.desk.cases
-    case = ("invoices", "R-1")
+    cases = world.context.cases
+    case = CaseId("invoices", "R-1")
     for what in ("upload-0", "upload-1"):
-        cases.ask(*case, question(what))
-    cases.change(*case, status=CaseStatus.NEEDS_ATTENTION)
-    cases.answered(*case, "upload-0")
-    cases.continue_upload(*case)
+        cases.ask(case, question(what))
+    cases.change(case, status=CaseStatus.NEEDS_ATTENTION)
+    cases.answered(case, "upload-0")
+    cases.continue_upload(case)
     assert stands(world, "invoices") == (CaseStatus.NEEDS_ATTENTION, "what about upload-1?")
-    cases.answered(*case, "upload-1")
-    cases.continue_upload(*case)
+    cases.answered(case, "upload-1")
+    cases.continue_upload(case)
     assert stands(world, "invoices") == (CaseStatus.UPLOADING, None)
 
 
 def test_a_case_that_has_ended_stays_so(world: World) -> None:
     """A late upload changes nothing of it."""
-    world.desk.cases.change("invoices", "R-1", status=CaseStatus.CANCELLED)
-    world.desk.cases.continue_upload("invoices", "R-1")
+    world.context.cases.change(CaseId("invoices", "R-1"), status=CaseStatus.CANCELLED)
+    world.context.cases.continue_upload(CaseId("invoices", "R-1"))
     assert stands(world, "invoices")[0] is CaseStatus.CANCELLED

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, iso, now
+from dossier.steps.poll import poll
 from dossier.steps.reconcile import STUCK, UNATTENDED, Findings
 from dossier.steps.sweep import sweep
 from dossier.steps.wake import nudge
@@ -40,15 +41,15 @@ def test_a_case_whose_execution_ended_is_failed(state: State, status: str) -> No
     """Whatever it was doing, the case ends with the execution's reason, result and event, and waits no more."""
     arn = state.case(status=status, case_id="case__1")
     documents = [Document(index=number, name=f"{number}.pdf", key=f"k{number}") for number in range(3)]
-    state.app.cases.put_documents("invoices", "INV-1", documents, fresh=True)
+    state.app.cases.put_documents(CaseId("invoices", "INV-1"), documents, fresh=True)
     state.wait()
     state.stop(arn, error="OperatorStopped", cause=json.dumps({"errorMessage": "stopped for the night"}))
     [line] = state.check().healed
     assert line == "case INV-1 at invoices: stopped for the night"
-    case = state.app.cases.get("invoices", "INV-1").record
+    case = state.app.cases.get(CaseId("invoices", "INV-1")).record
     assert (case.status, case.error, case.reason) == (CaseStatus.FAILED, "OperatorStopped", "stopped for the night")
     assert not case.refused
-    assert state.app.waits.find("invoices", "INV-1") is None
+    assert state.app.waits.find(CaseId("invoices", "INV-1")) is None
     result = json.loads(state.app.objects.read("cases/invoices/INV-1/result.json") or b"")
     assert (result["status"], len(result["documents"])) == ("failed", 3)
     assert state.check() == Findings()
@@ -58,7 +59,7 @@ def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
     """AWS forgets executions after 90 days; the case says so."""
     state.app.cases.claim(record(execution=state.executions.arn_of("forgotten"), status="uploading"))
     state.check()
-    case = state.app.cases.get("invoices", "INV-1").record
+    case = state.app.cases.get(CaseId("invoices", "INV-1")).record
     assert case.status is CaseStatus.FAILED
     assert "no longer exists" in str(case.reason)
 
@@ -99,7 +100,7 @@ def test_a_case_between_two_states_is_not_counted(state: State) -> None:
     """Whatever happens to a case begins its time anew: it was only seen at an unlucky moment, twice."""
     state.case()
     state.check(timedelta(minutes=3))
-    state.app.cases.mark("invoices", "INV-1", updated_at=iso(now() + timedelta(minutes=4)))
+    state.app.cases.mark(CaseId("invoices", "INV-1"), updated_at=iso(now() + timedelta(minutes=4)))
     assert state.check(timedelta(minutes=14)).unattended == []
     assert state.check(timedelta(minutes=24)).unattended != []
 
@@ -116,7 +117,7 @@ def polls(state: State) -> None:
     """Another wait is polled."""
     state.case("INV-2")
     state.wait("INV-2")
-    wait = state.app.waits.find("invoices", "INV-2")
+    wait = state.app.waits.find(CaseId("invoices", "INV-2"))
     assert wait is not None
     state.app.waits.postpone(wait, 5, answered=True)
 
@@ -146,7 +147,7 @@ def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     state.case()
     state.app.queues.send("wake", {"connection": "invoices", "delivery": "key"})
     assert state.check().stuck == ["queue wake has 1 messages, but no case was woken recently"]
-    nudge("invoices", "INV-1", desk=state.desk, waits=state.app.waits)
+    nudge(CaseId("invoices", "INV-1"), context=state.context)
     assert state.check(timedelta(minutes=5)).stuck == []
 
 
@@ -165,7 +166,7 @@ def finish(state: State, reference: str, **changes: Any) -> None:
     key = f"cases/invoices/{reference}/artifacts/out.json"
     state.cloud.put(key, b"{}")
     artifact = ArtifactRecord(index=0, name="out.json", source="s", key=key, size=2)
-    state.app.cases.put_artifact("invoices", reference, artifact)
+    state.app.cases.put_artifact(CaseId("invoices", reference), artifact)
 
 
 def test_an_artifact_that_is_gone_is_counted(state: State) -> None:
@@ -182,7 +183,7 @@ def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:
     for number in range(3):
         finish(state, f"INV-{number}")
     finish(state, "INV-3", appends_to="case__1")
-    nudge("invoices", "INV-0", desk=state.desk, waits=state.app.waits)
+    nudge(CaseId("invoices", "INV-0"), context=state.context)
     assert state.check(timedelta(minutes=1)).lost_webhooks == {}
     assert state.check().lost_webhooks == {"docustack": 67}
     settings = state.connections["invoices"]
@@ -197,8 +198,8 @@ def test_a_delivery_marks_its_case_whenever_it_comes(state: State) -> None:
         state.case(reference, status, updated_at="2026-01-01T00:00:00.000Z")
         if status == "waiting":
             state.wait(reference)
-        nudge("invoices", reference, desk=state.desk, waits=state.app.waits)
-        case = state.app.cases.get("invoices", reference).record
+        nudge(CaseId("invoices", reference), context=state.context)
+        case = state.app.cases.get(CaseId("invoices", reference)).record
         assert case.woken is not None
         assert case.status == status
         assert (case.updated_at == "2026-01-01T00:00:00.000Z") == (status != "uploading")
@@ -210,12 +211,12 @@ def test_a_dead_wait_goes_away(cloud: Cloud) -> None:
     waits = cloud.app.waits
     cloud.app.cases.claim(record(status="waiting"))
     document = Document(index=0, name="a.pdf", key="k", document_id="doc_1")
-    cloud.app.cases.put_documents("invoices", "INV-1", [document], fresh=True)
-    waits.start("invoices", "INV-1", phase="documents", token="dead", first=-7200, deadline=-3600)
+    cloud.app.cases.put_documents(CaseId("invoices", "INV-1"), [document], fresh=True)
+    waits.start(CaseId("invoices", "INV-1"), phase="documents", token="dead", first=-7200, deadline=-3600)
     world.tokens.answers["dead"] = "answered long ago"
     assert cloud.messages("poll-invoices")
-    assert sweep(["invoices"], waits=waits) == 1
+    assert sweep(["invoices"], context=world.context) == 1
     [message] = [json.loads(body) for body in cloud.messages("poll-invoices")]
-    world.poller().poll(message["connection"], message["reference"], message["seq"])
-    assert waits.find("invoices", "INV-1") is None
-    assert sweep(["invoices"], waits=waits) == 0
+    poll(CaseId(message["connection"], message["reference"]), message["seq"], context=world.context)
+    assert waits.find(CaseId("invoices", "INV-1")) is None
+    assert sweep(["invoices"], context=world.context) == 0

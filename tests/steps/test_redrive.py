@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseStatus, execution_name
+from dossier.models import CaseId, CaseStatus
+from dossier.steps.identity import execution_name
 from dossier.steps.redrive import by_cause, case_input, cause_of, failed, resume
 from dossier.stores.cases import CaseRecord, Question
 from dossier.stores.executions import Executions
@@ -43,13 +44,13 @@ def test_a_case_that_failed_of_a_wrong_key_is_resumed(cloud: Cloud, connection: 
     world, files = World(cloud), samples(*FILES[connection])
     world.keys.wrong = True
     assert world.submit(connection, "R-1", files)["status"] == "failed"
-    case = world.desk.cases.get(connection, "R-1").record
+    case = world.context.cases.get(CaseId(connection, "R-1")).record
     assert (case.error, case.refused) == ("UnauthorizedError", False)
     world.keys.wrong = False
     result = resumed(world, connection, "R-1")
     never = World(cloud).submit(connection, "R-2", files)
     assert gist(result) == gist(never)
-    case = world.desk.cases.get(connection, "R-1").record
+    case = world.context.cases.get(CaseId(connection, "R-1")).record
     assert (case.attempt, case.reason, case.error) == (2, None, None)
     assert len(world.effects("document_uploaded")) == len(files)
 
@@ -87,7 +88,7 @@ def test_a_case_whose_step_was_killed_beyond_retries_is_resumed(cloud: Cloud, co
         arn = f"arn:{connection}-{reference}"
         submitted = {"connection": connection, "reference": reference, "case_id": "unknown"}
         world.fail(submitted, arn, "Killed", "gave up")
-        case = world.desk.cases.get(connection, reference).record
+        case = world.context.cases.get(CaseId(connection, reference)).record
         if case.refused:  # Accept never came to its end: nothing was sent, the reference is free
             assert world.effects("document_uploaded") == []
             continue
@@ -101,12 +102,12 @@ def test_a_case_whose_step_was_killed_beyond_retries_is_resumed(cloud: Cloud, co
 def test_a_case_that_has_ended_asks_nothing(cloud: Cloud) -> None:
     """A question whose execution ended goes with it: nobody waits for its answer."""
     world = World(cloud)
-    world.desk.cases.claim(record(execution="arn:invoices-R-1", reference="R-1"))
+    world.context.cases.claim(record(execution="arn:invoices-R-1", reference="R-1"))
     question = Question(what="upload-0", text="?", token="t", asked_at="2026-01-31T12:00:00.000Z")
-    world.desk.cases.ask("invoices", "R-1", question)
+    world.context.cases.ask(CaseId("invoices", "R-1"), question)
     case = {"connection": "invoices", "reference": "R-1", "case_id": "unknown"}
     world.fail(case, "arn:invoices-R-1", "ABORTED", "aborted")
-    assert world.desk.cases.get("invoices", "R-1").questions == ()
+    assert world.context.cases.get(CaseId("invoices", "R-1")).questions == ()
 
 
 def test_documents_that_the_vendor_reads_itself_stay_references(cloud: Cloud) -> None:
@@ -120,7 +121,7 @@ def test_documents_that_the_vendor_reads_itself_stay_references(cloud: Cloud) ->
         "options": {},
     }
     world.execute(data, "arn:1")
-    case = world.desk.cases.get("claims", "R-1")
+    case = world.context.cases.get(CaseId("claims", "R-1"))
     stored = case.record.model_copy(update={"appends_to": "case__1"})
     https = case.documents[0].model_copy(update={"ref": "https://files.example.com/a.pdf?sig=1", "key": ""})
     assert case_input(stored, [*case.documents, https], BUCKET) == {
@@ -186,17 +187,19 @@ def test_a_case_is_resumed_by_one_execution_of_a_new_name(cloud: Cloud, executio
     """Sent back twice it is one execution; once that ended in vain, it is the next."""
     cases, sfn = cloud.app.cases, cloud.session.client("stepfunctions")
     cases.claim(failing("no key"))
-    assert [each.reference for each in failed(["claims", "invoices"], cases=cases)] == ["INV-1"]
+    assert [each.reference for each in failed(["claims", "invoices"], context=cloud.app)] == ["INV-1"]
+
+    context = cloud.app.replacing(executions=executions)
 
     def back() -> str:
-        return resume("invoices", "INV-1", cases=cases, executions=executions, bucket=BUCKET)
+        return resume(CaseId("invoices", "INV-1"), context=context)
 
     first = back()
-    assert first == executions.arn_of(execution_name("invoices", "INV-1", "f1", attempt=2))
+    assert first == executions.arn_of(execution_name(CaseId("invoices", "INV-1"), "f1", attempt=2))
     assert json.loads(sfn.describe_execution(executionArn=first)["input"])["resume"] is True
     assert back() == first
     sfn.stop_execution(executionArn=first)
-    assert back() == executions.arn_of(execution_name("invoices", "INV-1", "f1", attempt=3))
+    assert back() == executions.arn_of(execution_name(CaseId("invoices", "INV-1"), "f1", attempt=3))
 
 
 @pytest.mark.parametrize(
@@ -210,4 +213,4 @@ def test_what_is_not_resumed(cloud: Cloud, executions: Executions, changes: dict
     """A case under way is left alone; one that was never sent anywhere has nothing to resume."""
     cloud.app.cases.claim(record(**changes))
     with pytest.raises(InvalidCaseError, match=message):
-        resume("invoices", "INV-1", cases=cloud.app.cases, executions=executions, bucket=BUCKET)
+        resume(CaseId("invoices", "INV-1"), context=cloud.app.replacing(executions=executions))

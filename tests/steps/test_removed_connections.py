@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from dossier.errors import ConfigurationError
-from dossier.models import CaseStatus, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.steps.publish import fail
 from dossier.steps.reconcile import MISSED, UNATTENDED, Findings, reconcile
 from dossier.steps.wait import wait
@@ -60,7 +60,7 @@ def test_a_wait_of_a_removed_connection_ends_with_a_reason(state: State) -> None
     [error] = failures(state).values()
     assert isinstance(error, ConfigurationError)
     assert "deploy it again, then run `dossier redrive`" in str(error)
-    assert state.app.waits.find("invoices", "INV-1") is None
+    assert state.app.waits.find(CaseId("invoices", "INV-1")) is None
     assert state.check(timedelta(minutes=30) + MISSED).ended == []
 
 
@@ -76,7 +76,7 @@ def test_a_connection_that_is_back_within_the_hour_loses_nothing(state: State) -
     without(state, "invoices")
     assert state.check(timedelta(minutes=30) + MISSED).ended == []
     assert failures(state) == {}
-    assert state.app.waits.find("invoices", "INV-1") is not None
+    assert state.app.waits.find(CaseId("invoices", "INV-1")) is not None
 
 
 def test_a_case_of_a_removed_connection_is_failed_when_its_execution_ends(state: State) -> None:
@@ -91,10 +91,7 @@ def test_a_case_of_a_removed_connection_is_failed_when_its_execution_ends(state:
         ended,
         "States.Timeout",
         "so it is",
-        desk=state.desk,
-        events=app.events,
-        waits=app.waits,
-        executions=app.executions,
+        context=state.context,
     )
     assert state.status("INV-2") is CaseStatus.FAILED
     assert json.loads(app.objects.read("cases/invoices/INV-2/result.json") or b"")["status"] == "failed"
@@ -136,7 +133,7 @@ def test_a_step_of_a_removed_connection_says_so(cloud: Cloud) -> None:
     with pytest.raises(
         ConfigurationError, match=r'connection "invoices" is no longer in the settings: deploy it again'
     ):
-        wait("invoices", "INV-1", "documents", "token", desk=world.desk, waits=cloud.app.waits)
+        wait(CaseId("invoices", "INV-1"), "documents", "token", context=world.context)
 
 
 def test_a_delivery_of_a_removed_connection_is_no_dead_letter(cloud: Cloud) -> None:
@@ -144,8 +141,7 @@ def test_a_delivery_of_a_removed_connection_is_no_dead_letter(cloud: Cloud) -> N
     world = World(cloud)
     del world.connections["claims"]
     body = json.dumps({"data": {"case_id": "case__1"}}).encode()
-    tools = {"desk": world.desk, "waits": cloud.app.waits, "executions": world.tokens}
-    assert wake("claims", body, look=0, received_at=now(), **tools).done  # type: ignore[arg-type]
+    assert wake("claims", body, look=0, received_at=now(), context=world.context).done
 
 
 # docs/deploy.md: remove, rename, split
@@ -162,7 +158,7 @@ def test_remove_a_connection(cloud: Cloud) -> None:
     world = World(cloud)
     assert world.submit("invoices", "INV-1", FILES)["status"] == "completed"
     settings = world.connections.pop("invoices")
-    assert cloud.app.cases.get("invoices", "INV-1").record.status is CaseStatus.COMPLETED
+    assert cloud.app.cases.get(CaseId("invoices", "INV-1")).record.status is CaseStatus.COMPLETED
     assert world.submit("invoices", "INV-2", FILES) == {}
     world.connections["invoices"] = settings
     assert world.submit("invoices", "INV-1", FILES)["status"] == "completed"
@@ -190,7 +186,7 @@ def test_a_reference_of_the_former_name_is_not_sent_again(cloud: Cloud) -> None:
     world.connections["bills"] = former.model_copy(update={"name": "bills", "formerly": ("invoices",)})
     deployed(world, "bills")
     assert world.submit("bills", "INV-1", FILES)["status"] == "failed"
-    refused = cloud.app.cases.get("bills", "INV-1").record
+    refused = cloud.app.cases.get(CaseId("bills", "INV-1")).record
     assert refused.error == "ReferenceConflictError"
     assert "INV-1 was submitted to connection invoices before" in str(refused.reason)
     assert "`dossier status INV-1 --connection invoices`" in str(refused.reason)
@@ -246,14 +242,14 @@ def test_a_connection_whose_check_fails_does_not_stop_the_others(state: State, m
     """The error is raised, so that the heartbeat stops; the next run begins behind that connection."""
     arn = state.case()
     state.stop(arn)
-    newest = state.app.cases.newest
+    newest = state.context.cases.newest
 
     def broken(connection: str, **rest: str | None) -> object:
         if connection == "claims":
             raise ValueError("a record that cannot be read")
         return newest(connection, **rest)
 
-    monkeypatch.setattr(state.app.cases, "newest", broken)
+    monkeypatch.setattr(state.context.cases, "newest", broken)
     with pytest.raises(ValueError, match="cannot be read"):
         state.check()
     assert len(state.check().healed) == 1
@@ -298,15 +294,9 @@ def test_busy_connections_stay_below_the_quota_and_all_get_their_turn(state: Sta
 
 def slice_of(state: State, left: list[float]) -> Findings:
     """Run the check as if it had so many seconds left."""
-    app = state.app
     return reconcile(
         state.connections,
-        desk=state.desk,
-        waits=app.waits,
-        executions=state.executions,
-        queues=app.queues,
-        events=app.events,
-        rounds=app.rounds,
+        context=state.context,
         time_left=lambda: left[0],
         at=now() + timedelta(minutes=30),
     )

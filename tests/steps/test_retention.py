@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
+from dossier.steps.reconcile import reconcile
 from dossier.stores.expiry import Expiry
 from tests.conftest import Cloud
 from tests.machine import World, samples
@@ -42,9 +43,9 @@ def test_nothing_of_an_expired_case_is_left_in_the_table(cloud: Cloud) -> None:
     aged(cloud, "claims", "R-1")
     expiry, before = Expiry(cloud.app.table), now() - KEEP
     assert list(expiry.expired("claims", before)) == ["R-1"]
-    assert expiry.remove("claims", "R-1", before)
+    assert expiry.remove(CaseId("claims", "R-1"), before)
     assert not [each for each in items(cloud) if "R-1" in (each.get("reference"), each["pk"].rpartition("#")[2])]
-    assert cloud.app.cases.get("claims", "R-2").record.status is CaseStatus.COMPLETED
+    assert cloud.app.cases.get(CaseId("claims", "R-2")).record.status is CaseStatus.COMPLETED
     assert [each for each in items(cloud) if each["pk"].startswith("ID#") and each["reference"] == "R-2"]
     result = world.submit("claims", "R-1", samples("invoice.pdf", "photo.jpg"))
     assert result["status"] == "completed"
@@ -57,8 +58,8 @@ def test_a_case_that_has_not_ended_stays(cloud: Cloud, status: CaseStatus) -> No
     aged(cloud, "invoices", "INV-1")
     expiry = Expiry(cloud.app.table)
     assert list(expiry.expired("invoices", now() - KEEP)) == []
-    assert not expiry.remove("invoices", "INV-1", now() - KEEP)
-    assert cloud.app.cases.find("invoices", "INV-1") is not None
+    assert not expiry.remove(CaseId("invoices", "INV-1"), now() - KEEP)
+    assert cloud.app.cases.find(CaseId("invoices", "INV-1")) is not None
 
 
 def test_a_case_that_went_back_to_work_stays(cloud: Cloud) -> None:
@@ -68,11 +69,11 @@ def test_a_case_that_went_back_to_work_stays(cloud: Cloud) -> None:
     aged(cloud, "invoices", "INV-1")
     assert list(expiry.expired("invoices", before)) == ["INV-1"]
     assert cases.claim(record(execution="arn:2"), resume=True) is None
-    assert not expiry.remove("invoices", "INV-1", before)
-    assert cases.get("invoices", "INV-1").record.execution_arn == "arn:2"
+    assert not expiry.remove(CaseId("invoices", "INV-1"), before)
+    assert cases.get(CaseId("invoices", "INV-1")).record.execution_arn == "arn:2"
 
     cases.claim(record(reference="INV-2", status="failed"))
-    cases.mark("invoices", "INV-2", expired_at=iso(now()))
+    cases.mark(CaseId("invoices", "INV-2"), expired_at=iso(now()))
     assert cases.claim(record(reference="INV-2", execution="arn:2"), resume=True) is not None
 
 
@@ -83,8 +84,6 @@ def test_the_check_removes_what_has_expired(cloud: Cloud) -> None:
         state.app.cases.claim(record(connection=name, status="completed", completed_at=iso(now() - OLD)))
         aged(cloud, name, "INV-1")
     assert state.check(timedelta(0)).expired == 0
-    reconciled = state.app.reconciler(lambda: 900.0)
-    assert reconciled.keywords["keep"] == timedelta(0)  # type: ignore[attr-defined]
-    kept = {**reconciled.keywords, "keep": KEEP, "desk": state.desk, "executions": state.executions}  # type: ignore[attr-defined]
-    assert reconciled.func(state.connections, **kept).expired == 2  # type: ignore[attr-defined]
+    assert state.context.retention == timedelta(0)
+    assert reconcile(state.connections, context=state.context.replacing(retention=KEEP)).expired == 2
     assert [each for each in items(cloud) if each["pk"].startswith("CASE#")] == []

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dossier import vendors
 from dossier.http import Reply
+from dossier.models import CaseId
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
@@ -29,14 +30,14 @@ class Bus:
 def test_low_confidences_want_review(cloud: Cloud, below: float | None, wanted: bool) -> None:
     """Fields below the connection's ``review_below`` are marked, and only then the case wants review."""
     world, bus = World(cloud), Bus()
-    vars(cloud.app)["events"] = bus
+    world.context = world.context.replacing(events=bus)
     world.connections["invoices"] = world.connections["invoices"].model_copy(update={"review_below": below})
     result = world.submit("invoices", "R-1", samples("invoice.pdf"))
     marked = [each for each in result["documents"][0]["fields"] if each["review"]]
     assert bool(marked) is wanted
     assert all(each["confidence"] < (below or 0) for each in marked)
     assert (result["status"], result["review"]) == ("completed", wanted)
-    assert cloud.app.cases.get("invoices", "R-1").record.review is wanted
+    assert cloud.app.cases.get(CaseId("invoices", "R-1")).record.review is wanted
     assert [(kind, detail["review"]) for kind, detail in bus.details] == [("Case Completed", wanted)]
 
 

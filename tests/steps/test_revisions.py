@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.result import read_stored
 from dossier.revisions import content
 from dossier.steps.wake import wake
@@ -15,7 +15,7 @@ from tests.machine import STRIDE, World, samples
 from tests.steps.files import FILES
 from tests.steps.updates import case_id, completed, deliver, move, read, whole
 
-CASE = ("claims", "R-1")
+CASE = CaseId("claims", "R-1")
 PREFIX = "cases/claims/R-1/"
 
 
@@ -29,7 +29,7 @@ def test_the_first_completion_is_revision_1(cloud: Cloud) -> None:
     assert read(cloud, f"{PREFIX}revisions/1/result.json") == result
     whole(cloud, manifest)
     whole(cloud, read(cloud, f"{PREFIX}revisions/1/manifest.json"))
-    record = world.desk.cases.get(*CASE).record
+    record = world.context.cases.get(CASE).record
     assert (record.revision, record.stage_id, record.committed) == (1, "stage__review", None)
 
 
@@ -48,7 +48,7 @@ def test_an_operators_edit_becomes_the_next_revision(cloud: Cloud) -> None:
         whole(cloud, read(cloud, f"{PREFIX}revisions/{number}/manifest.json"))
     whole(cloud, read(cloud, f"{PREFIX}manifest.json"))
     assert len(world.effects("document_uploaded")) == 1
-    short = world.desk.cases.get(*CASE).revisions
+    short = world.context.cases.get(CASE).revisions
     assert [(each.number, each.status) for each in short] == [(1, "completed"), (2, "completed")]
     assert short[1].changes["stage_id"] == {"from": "stage__review", "to": "stage__approved"}
     assert short[1].changes["artifacts"] == {"added": ["stage_approved.pdf"]}
@@ -65,7 +65,7 @@ def test_a_collection_that_finds_nothing_new_leaves_no_trace(cloud: Cloud, conne
     after = s3.list_object_versions(Bucket=cloud.app.objects.bucket, Prefix=prefix)["Versions"]
     assert [each["VersionId"] for each in after] == [each["VersionId"] for each in before]
     assert len(world.effects("artifact_served")) == served
-    assert world.desk.cases.get(connection, "R-1").record.revision == 1
+    assert world.context.cases.get(CaseId(connection, "R-1")).record.revision == 1
 
 
 def test_only_what_changed_is_fetched(cloud: Cloud) -> None:
@@ -83,11 +83,10 @@ def test_a_burst_of_deliveries_is_one_refresh(cloud: Cloud) -> None:
     world = completed(cloud)
     move(world, "stage__approved")
     body = json.dumps({"case_id": case_id(world)}).encode()
-    waits = cloud.app.waits
 
     def tell() -> None:
         at = {"look": 1, "received_at": now()}
-        wake("claims", body, **at, desk=world.desk, waits=waits, executions=world.tokens)  # type: ignore[arg-type]
+        wake("claims", body, **at, context=world.context)  # type: ignore[arg-type]
 
     for _ in range(7):
         tell()
@@ -108,14 +107,14 @@ def test_a_refresh_that_fails_leaves_the_case_as_it_is(cloud: Cloud) -> None:
     move(world, "stage__approved")
     world.keys.wrong = True
     world.refresh(*CASE)
-    case = world.desk.cases.get(*CASE)
+    case = world.context.cases.get(CASE)
     assert (case.record.status, case.record.revision, case.record.reason) == ("completed", 1, None)
     assert read(cloud, f"{PREFIX}result.json") == before
-    assert "refused the API key" in str(world.desk.refreshes.find(*CASE).error)
+    assert "refused the API key" in str(world.context.refreshes.find(CASE).error)
     world.keys.wrong = False
     deliver(world, {"case_id": case_id(world)})
     assert read(cloud, f"{PREFIX}result.json")["revision"] == 2
-    assert world.desk.refreshes.find(*CASE).error is None
+    assert world.context.refreshes.find(CASE).error is None
 
 
 def test_a_delivery_during_the_first_collection_is_not_lost(cloud: Cloud) -> None:
@@ -123,11 +122,11 @@ def test_a_delivery_during_the_first_collection_is_not_lost(cloud: Cloud) -> Non
     world = World(cloud)
 
     def meanwhile() -> None:
-        if world.desk.cases.get(*CASE).record.revision:
+        if world.context.cases.get(CASE).record.revision:
             return
         move(world, "stage__approved")
         body, at = json.dumps({"case_id": case_id(world)}).encode(), {"look": 1, "received_at": now()}
-        wake("claims", body, **at, desk=world.desk, waits=cloud.app.waits, executions=world.tokens)  # type: ignore[arg-type]
+        wake("claims", body, **at, context=world.context)  # type: ignore[arg-type]
 
     world.before_publish = meanwhile
     assert world.submit(*CASE, samples("invoice.pdf"))["revision"] == 1
@@ -150,9 +149,9 @@ def test_a_refresh_killed_around_any_external_call_changes_nothing(cloud: Cloud)
         assert (result.revision, result.stage_id, result.status) == (2, "stage__approved", "completed"), number
         assert {each.name for each in result.artifacts} >= {"stage_approved.pdf", "invoice.pdf"}
         stands(world)
-        record = world.desk.cases.get(*CASE).record
+        record = world.context.cases.get(CASE).record
         assert (record.revision, record.committed) == (2, None)
-        refresh = world.desk.refreshes.find(*CASE)
+        refresh = world.context.refreshes.find(CASE)
         assert (refresh.number, refresh.execution_arn, refresh.error) == (1, None, None), number
         former = read_stored(cloud.app.objects.read(f"{PREFIX}revisions/1/result.json") or b"")
         assert content(former) != content(result)
@@ -177,7 +176,7 @@ def test_an_execution_that_is_gone_in_the_middle_of_a_publication_is_gone_on_wit
     world = completed(cloud)
     move(world, "stage__approved")
     world.refresh_until_committed(*CASE)
-    assert world.desk.cases.get(*CASE).record.committed == 2
+    assert world.context.cases.get(CASE).record.committed == 2
     assert read(cloud, f"{PREFIX}result.json")["revision"] == 1
     world.fail({"connection": "claims", "reference": "R-1", "refresh": 1}, world.last_arn, "ABORTED", "aborted")
     deliver(world, {"case_id": case_id(world)})

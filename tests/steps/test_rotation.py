@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from dossier.models import CaseId
 from dossier.steps import poll
 from tests.conftest import Cloud
 from tests.machine import Keys, World, samples
@@ -24,9 +25,9 @@ class Replaced(Keys):
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return the key, or an older one while it is not replaced here."""
-        waits = self._world.cloud.app.waits.find(connection, "R-1") is not None
+        waits = self._world.cloud.app.waits.find(CaseId(connection, "R-1")) is not None
         if waits or self.notes:
-            self.notes.append(self._world.desk.cases.get(connection, "R-1").record.note)
+            self.notes.append(self._world.context.cases.get(CaseId(connection, "R-1")).record.note)
         self.wrong = waits and self._left > 0
         self._left -= self.wrong
         return super().api_key(connection, fresh=fresh)

@@ -79,14 +79,11 @@ def test_a_trouble_in_a_round_leaves_those_after_it_their_turn(cloud: Cloud, clo
 
 def delivered(room: Room, document_id: str) -> None:
     """Have a verified delivery of DocuStack's applied."""
-    app, desk = room.cloud.app, room.world.desk
+    app, context = room.cloud.app, room.world.context
     number = document_id.removeprefix("d")
     body = json.dumps({"event": "document_completed", "document_id": document_id, "job_id": f"j{number}"}).encode()
-    app.intents.own(*CASE, [document_id, f"j{number}"])
-    executions = room.tokens
-    assert wake(
-        CASE[0], body, look=0, received_at=clock_of(room), desk=desk, waits=app.waits, executions=executions
-    ).done  # type: ignore[arg-type]
+    app.intents.own(CASE, [document_id, f"j{number}"])
+    assert wake(CASE[0], body, look=0, received_at=room.clock.at, context=context).done
 
 
 def clock_of(room: Room) -> object:

@@ -37,7 +37,7 @@ def test_what_comes_late_is_adopted_and_not_uploaded_again(lost: Lost) -> None:
     lost.passes(SETTLING)
     lost.upload()
     assert lost.uploads == 1
-    assert lost.world.desk.cases.get(*lost.names).documents[0].document_id
+    assert lost.world.context.cases.get(lost.names).documents[0].document_id
 
 
 def test_what_never_comes_is_uploaded_once_the_vendor_has_settled(lost: Lost) -> None:
@@ -52,7 +52,7 @@ def test_what_never_comes_is_uploaded_once_the_vendor_has_settled(lost: Lost) ->
     lost.passes(SETTLING - step.FIRST_LOOK.total_seconds())
     lost.upload()
     assert lost.uploads == 1
-    assert lost.world.cloud.app.intents.find(*lost.names, "upload-0") is None
+    assert lost.world.cloud.app.intents.find(lost.names, "upload-0") is None
 
 
 def test_what_is_listed_is_adopted_at_the_first_look(lost: Lost) -> None:
@@ -68,21 +68,21 @@ def test_a_try_that_is_answered_after_all_is_believed(lost: Lost) -> None:
     """The first try was not dead: its answer is applied by the next one, which does nothing else."""
     come_back(lost)
     lost.passes(SETTLING)
-    intents = lost.world.desk.intents
-    intents.answer(*lost.names, "upload-0", lost.work_of_the_first_try())
-    assert not intents.begin(*lost.names, "upload-0", names=[], known=[])
+    intents = lost.world.context.intents
+    intents.answer(lost.names, "upload-0", lost.work_of_the_first_try())
+    assert not intents.begin(lost.names, "upload-0", names=[], known=[])
     lost.upload()
     assert lost.uploads == 1
 
 
 def test_large_documents_take_the_vendor_longer(lost: Lost) -> None:
     """``settling`` is for a few MiB; the wait grows with the size, within what the state machine tries for."""
-    desk = lost.world.desk
-    documents = desk.cases.get(*lost.names).documents
+    context = lost.world.context
+    documents = context.cases.get(lost.names).documents
     for size, seconds in ((0, SETTLING), (2 * step.SIZE, 2 * SETTLING), (1 << 40, step.LONGEST.total_seconds())):
-        desk.cases.put_documents(*lost.names, [documents[0].model_copy(update={"size": size})], fresh=False)
-        job = desk.load(*lost.names)
-        assert step._settled(step.Once(job, "upload-0", [0])).total_seconds() == seconds
+        context.cases.put_documents(lost.names, [documents[0].model_copy(update={"size": size})], fresh=False)
+        job = context.load(lost.names)
+        assert step._settled(step.VendorWrite(job, "upload-0", [0])).total_seconds() == seconds
 
 
 def test_an_answer_that_is_lost_is_noted_by_its_own_try(cloud: Cloud) -> None:
@@ -95,4 +95,4 @@ def test_an_answer_that_is_lost_is_noted_by_its_own_try(cloud: Cloud) -> None:
     noted = lost.intent.lost_at
     assert noted is not None
     assert now() - noted < timedelta(minutes=1)
-    assert lost.world.desk.intents.lost(*lost.names, "upload-0") == noted
+    assert lost.world.context.intents.lost(lost.names, "upload-0") == noted

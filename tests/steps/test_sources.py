@@ -10,7 +10,7 @@ import pytest
 from dossier.connections import load_toml
 from dossier.errors import ConfigurationError, InvalidCaseError
 from dossier.models import CaseInput
-from dossier.steps.drop import QUIET
+from dossier.steps.inbox import QUIET
 from dossier.steps.sources import check_sources
 from tests.conftest import BUCKET, Cloud
 from tests.machine import ROOT, World, samples

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from dossier.errors import LinkExpiredError, RetryableError
-from dossier.models import moment
+from dossier.models import CaseId, moment
 from dossier.settings import Poll
+from dossier.steps.context import SOON
 from dossier.steps.upload import upload
-from dossier.steps.work import SOON
 from dossier.stores.limiter import LONGEST_COOL_DOWN, SLOW, TRIP, Limiter
 from dossier.stores.table import Table
 from dossier.stores.waits import MOST_EXTENDED
@@ -96,7 +96,7 @@ def test_an_open_breaker_is_named_with_its_time(cloud: Cloud, clock: Clock) -> N
     """Since when there is no connection, and when the next request is made; the deadline waits too, within bounds."""
     room = Room(cloud, clock, poll=Poll(first=0, every=5, max=60, deadline=300))
     room.answer = unreachable
-    limiter = room.world.desk.limiter
+    limiter = room.world.context.limiter
     while not room.tokens.answers:
         for _ in range(TRIP):  # by those who wait beside it
             limiter.failed(CASE[0], "ConnectError")
@@ -118,7 +118,7 @@ def test_an_open_breaker_is_named_with_its_time(cloud: Cloud, clock: Clock) -> N
 def test_a_pause_of_the_vendors_does_not_use_up_the_deadline(cloud: Cloud, clock: Clock) -> None:
     """A case that was kept from asking for 200 of its 300 seconds has 200 more."""
     room = Room(cloud, clock, poll=Poll(first=0, every=5, max=60, deadline=300))
-    room.world.desk.limiter.pause(CASE[0], 200)
+    room.world.context.limiter.pause(CASE[0], 200)
     while clock.at - room.polls[0] < timedelta(seconds=450) if room.polls else True:
         room.serve()
     assert not room.tokens.answers
@@ -138,12 +138,12 @@ def test_a_vendor_that_is_back_is_asked_within_seconds(cloud: Cloud, clock: Cloc
     while len(room.asked) == before:
         room.serve()
     assert clock.at - back <= timedelta(seconds=LONGEST_COOL_DOWN + 1)
-    assert room.world.desk.limiter.block(CASE[0]) is None
+    assert room.world.context.limiter.block(CASE[0]) is None
 
 
 def test_one_of_many_comes_first(cloud: Cloud, clock: Clock) -> None:
     """While a breaker is open one wait is to come back as soon as it may probe, the others a moment later."""
-    limiter = Room(cloud, clock).world.desk.limiter
+    limiter = Room(cloud, clock).world.context.limiter
     for _ in range(TRIP):
         limiter.failed(CASE[0], "ConnectError")
     blocks = [limiter.block(CASE[0]) for _ in range(5)]
@@ -174,22 +174,22 @@ def test_a_step_says_what_keeps_it(cloud: Cloud) -> None:
     lost = Lost(cloud, "invoices")
     fault = {"name": "error_before", "rate": 1, "operation": "upload", "times": 3, "status": 503}
     lost.world.sandbox.post("/_sandbox/settings", json={"faults": [fault]})
-    notes, writes, changed = [], [], lost.world.desk.cases.change
+    notes, writes, changed = [], [], lost.world.context.cases.change
 
-    def change(*names: str, **changes: Any) -> bool:
+    def change(case: CaseId, **changes: Any) -> bool:
         writes.append(changes)
-        return changed(*names, **changes)
+        return changed(case, **changes)
 
-    lost.world.desk.cases.change = change  # type: ignore[method-assign]
+    lost.world.context.cases.change = change  # type: ignore[method-assign]
     for _ in range(3):
         with pytest.raises(RetryableError):
-            upload(*lost.names, 0, desk=lost.world.desk)
-        notes.append(lost.world.desk.cases.get(*lost.names).record.note)
+            upload(lost.names, 0, context=lost.world.context)
+        notes.append(lost.world.context.cases.get(lost.names).record.note)
     assert len(set(notes)) == 1
     assert re.fullmatch(rf"Since \d\d:\d\d UTC: POST .*: the vendor answered 503.*\. {SOON}", notes[0] or "")
     assert sum("trouble" in each and each["trouble"] is not None for each in writes) == 1
-    upload(*lost.names, 0, desk=lost.world.desk)
-    assert lost.world.desk.cases.get(*lost.names).record.note is None
+    upload(lost.names, 0, context=lost.world.context)
+    assert lost.world.context.cases.get(lost.names).record.note is None
 
 
 def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
@@ -199,7 +199,7 @@ def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
     whole, left = world.transport.download, [2]
 
     def download(*arguments: Any, **options: Any) -> Any:
-        notes.append(world.desk.cases.get("claims", "R-1").record.note)
+        notes.append(world.context.cases.get(CaseId("claims", "R-1")).record.note)
         if left[0]:
             left[0] -= 1
             raise LinkExpiredError("storage refused the artifact's link (403)")
@@ -211,7 +211,7 @@ def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
     assert notes[0] is None
     assert "storage refused the artifact's link (403)" in (notes[1] or "")
     assert notes[-1] is None
-    assert world.desk.cases.get("claims", "R-1").record.note is None
+    assert world.context.cases.get(CaseId("claims", "R-1")).record.note is None
 
 
 def test_a_case_as_the_version_before_stored_it_is_read(cloud: Cloud, clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dossier.models import CaseId
 from dossier.steps.accept import accept
 from dossier.steps.upload import open_case, upload
 from tests.conftest import Cloud
@@ -18,22 +19,22 @@ def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud,
     while number < calls:
         cloud.empty_table()
         world, reference = World(cloud), f"R-{number}"
-        desk = world.desk
+        context = world.context
         documents = [
             {"uri": cloud.put(f"staging/{connection}/{reference}/{index}", body), "name": name}
             for index, (name, body) in enumerate(samples(*FILES[connection][:2]).items())
         ]
         case = {"connection": connection, "reference": reference, "documents": documents}
-        accepted = accept(case, "arn:1", desk=desk)
+        accepted = accept(case, "arn:1", context=context)
         if accepted.opens:
-            open_case(connection, reference, desk=desk)
+            open_case(CaseId(connection, reference), context=context)
         world.killer.at = number
-        world._try(lambda: upload(connection, reference, 0, desk=desk))  # noqa: B023
+        world._try(lambda: upload(CaseId(connection, reference), 0, context=context))  # noqa: B023
         calls = world.killer.seen if number == 0 else calls
-        stored = desk.cases.get(connection, reference)
+        stored = context.cases.get(CaseId(connection, reference))
         assert stored.documents[0].document_id, number
         assert (stored.record.case_id is None) == (connection == "invoices"), number
-        assert desk.intents.find(connection, reference, "upload-0") is None, number
+        assert context.intents.find(CaseId(connection, reference), "upload-0") is None, number
         number += min(STRIDE, 7)
 
 
@@ -42,13 +43,13 @@ def test_an_opening_killed_at_any_of_its_calls_leaves_no_intent(cloud: Cloud) ->
     connection, number, calls = "disputes", 0, 1
     while number < calls:
         cloud.empty_table()
-        world, reference = World(cloud), f"R-{number}"
-        desk = world.desk
-        uri = cloud.put(f"staging/{connection}/{reference}/0", samples("invoice.pdf")["invoice.pdf"])
-        accept({"connection": connection, "reference": reference, "documents": [{"uri": uri}]}, "arn:1", desk=desk)
+        world, case = World(cloud), CaseId(connection, f"R-{number}")
+        context = world.context
+        uri = cloud.put(f"staging/{connection}/{case.reference}/0", samples("invoice.pdf")["invoice.pdf"])
+        accept({**case._asdict(), "documents": [{"uri": uri}]}, "arn:1", context=context)
         world.killer.at = number
-        world._asking("open", (connection, reference), lambda: open_case(connection, reference, desk=desk))  # noqa: B023
+        world._asking("open", case, lambda: open_case(case, context=context))  # noqa: B023
         calls = world.killer.seen if number == 0 else calls
-        assert desk.cases.get(connection, reference).record.case_id, number
-        assert desk.intents.find(connection, reference, "open") is None, number
+        assert context.cases.get(case).record.case_id, number
+        assert context.intents.find(case, "open") is None, number
         number += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from dossier.result import read_stored
 from tests.conftest import Cloud
 from tests.machine import World, samples
@@ -20,7 +20,7 @@ PREFIX = "cases/claims/R-1/"
 def test_a_case_of_the_version_before_is_read(cloud: Cloud) -> None:
     """What it completed counts as revision 1, and its result is read, though it has no number."""
     put_version_1(cloud)
-    record = cloud.app.cases.get(*CASE).record
+    record = cloud.app.cases.get(CASE).record
     assert (record.status, record.revision, record.standing) == (CaseStatus.COMPLETED, 0, 1)
     result = read_stored(cloud.app.objects.read(f"{PREFIX}result.json") or b"")
     assert (result.case_id, result.revision, len(result.artifacts)) == (STORED["case_id"], 0, 3)
@@ -55,13 +55,13 @@ def test_a_standing_answer_without_its_digest_is_read_as_the_role_allows(cloud: 
     dated: Any = lambda request, told: json_answer(request, {**told.json(), **said})  # noqa: E731
     answering(world, "/api/v1/documents/", dated)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
-    [answer] = cloud.app.cases.get("invoices", "R-1").artifacts
+    [answer] = cloud.app.cases.get(CaseId("invoices", "R-1")).artifacts
     assert answer.content
     assert answer.version_id
-    cloud.app.cases.put_artifact("invoices", "R-1", answer.model_copy(update={"content": ""}))
+    cloud.app.cases.put_artifact(CaseId("invoices", "R-1"), answer.model_copy(update={"content": ""}))
     said["read_at"] = "2026-01-02T00:00:00Z"  # other bytes, and the same answer
     meter.calls.clear()
     assert world.refresh("invoices", "R-1")
     assert ("", "s3:GetObject", f"object:{answer.key}") in meter.calls
     assert not [action for _, action, _ in meter.calls if action == "s3:GetObjectVersion"]
-    assert cloud.app.cases.get("invoices", "R-1").record.revision == 1  # nothing differs
+    assert cloud.app.cases.get(CaseId("invoices", "R-1")).record.revision == 1  # nothing differs

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from dossier.models import iso, now
-from dossier.steps.drop import EMPTY, LATE, QUIET, Landed, told
+from dossier.steps.drop import told
+from dossier.steps.inbox import EMPTY, LATE, QUIET, Landed
 from dossier.stores.cases import CaseRecord
 from tests.conftest import BUCKET
 from tests.steps.drops import FOLDER, PDF, Inbox
@@ -17,7 +18,7 @@ CASE = '{"documents": [{"name": "a.pdf"}, {"name": "b.pdf"}]}'
 
 def waiting(inbox: Inbox, connection: str = "invoices") -> list[CaseRecord]:
     """Return what `dossier list` shows of drops."""
-    return list(inbox.world.desk.cases.waiting_drops(connection))
+    return list(inbox.world.context.cases.waiting_drops(connection))
 
 
 def beside(inbox: Inbox, name: str = "invoices/May") -> str | None:
@@ -83,7 +84,7 @@ def test_what_only_settles_is_not_shown(inbox: Inbox) -> None:
 def test_a_message_that_is_late_does_not_bring_it_back(inbox: Inbox) -> None:
     """Messages are doubled and overtake each other: what a case was made of since is known."""
     first = inbox.put(f"{FOLDER}a.pdf", PDF)
-    cases, objects = inbox.world.desk.cases, inbox.world.cloud.app.objects
+    cases, objects = inbox.world.context.cases, inbox.world.cloud.app.objects
     stat, seen = objects.stat, []
 
     def as_before(key: str, **more: object) -> object:
@@ -91,7 +92,7 @@ def test_a_message_that_is_late_does_not_bring_it_back(inbox: Inbox) -> None:
         if key.endswith("case.json") and not seen:
             seen.append(key)
             inbox.the_second_is_over()
-            object.__setattr__(inbox.world.desk, "objects", objects)
+            vars(inbox.world.context)["objects"] = objects
             assert "is started" in inbox.drop(f"{FOLDER}case.json", "{}", after=QUIET)
             return None
         return stat(key, **more)  # type: ignore[arg-type]
@@ -123,7 +124,7 @@ def test_a_folder_that_is_dropped_again_is_seen_again(inbox: Inbox) -> None:
     inbox.s3.delete_object(Bucket=BUCKET, Key=f"{FOLDER}a.pdf")
     inbox.take(Landed(f"{FOLDER}a.pdf", removed=True))
     assert waiting(inbox) == []
-    cases = inbox.world.desk.cases
+    cases = inbox.world.context.cases
     cases.drop_ends("invoices", "May", now() - timedelta(minutes=1))  # late: the later one stands
     for _ in range(2):
         inbox.the_second_is_over()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from dossier.errors import RetryableError
-from dossier.models import iso, moment, now, stranger_reference
+from dossier.models import CaseId, iso, moment, now
 from dossier.ports import Uploaded
+from dossier.steps.identity import stranger_reference
 from dossier.steps.wake import (
     LOOK_AGAIN,
     LOOKS,
@@ -34,7 +34,7 @@ from tests.machine import Tokens, World, samples
 from tests.records import record
 from tests.steps.updates import stray
 
-CASE = ("invoices", "INV-1")
+CASE = CaseId("invoices", "INV-1")
 BODY = json.dumps({"event": "document_completed", "document_id": "doc:1"}).encode()
 
 
@@ -55,13 +55,13 @@ def world(cloud: Cloud) -> World:
     """Return a world with a case that waits and is polled in five minutes."""
     world = World(cloud)
     cloud.app.cases.claim(record(reference=CASE[1], status="waiting"))
-    cloud.app.waits.start(*CASE, phase="documents", token="t1", first=300, deadline=3600)
+    cloud.app.waits.start(CASE, phase="documents", token="t1", first=300, deadline=3600)
     return world
 
 
 def waiting(waits: Waits) -> Wait:
     """Return the case's wait."""
-    wait = waits.find(*CASE)
+    wait = waits.find(CASE)
     assert wait is not None
     return wait
 
@@ -73,9 +73,9 @@ def test_a_poll_under_way_does_not_undo_a_delivery(world: World) -> None:
     def postpone() -> None:
         later = iso(now() + timedelta(seconds=300))
         moved = {"seq": waiting(waits).seq + 1, "next_at": later, "gsi_sk": later}
-        world.cloud.app.table.update(case_key(*CASE), "WAIT", moved)
+        world.cloud.app.table.update(case_key(CASE), "WAIT", moved)
 
-    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", postpone, postpone))  # type: ignore[arg-type]
+    nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", postpone, postpone)))
     wait = waiting(waits)
     assert moment(wait.next_at) <= now()
     messages = [json.loads(each) for each in world.cloud.messages("poll-invoices")]
@@ -88,9 +88,9 @@ def test_deliveries_at_once_make_one_poll(world: World) -> None:
     before = waiting(waits).seq
 
     def other() -> None:
-        nudge(*CASE, desk=world.desk, waits=waits)
+        nudge(CASE, context=world.context)
 
-    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", other))  # type: ignore[arg-type]
+    nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", other)))
     assert waiting(waits).seq == before + 1
     assert len(world.cloud.messages("poll-invoices")) == 1
 
@@ -101,9 +101,9 @@ def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:
 
     def go_on() -> None:
         waits.end(waiting(waits))
-        waits.start(*CASE, phase="results", token="t2", first=300, deadline=3600)
+        waits.start(CASE, phase="results", token="t2", first=300, deadline=3600)
 
-    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", go_on))  # type: ignore[arg-type]
+    nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", go_on)))
     wait = waiting(waits)
     assert (wait.token, moment(wait.next_at) <= now()) == ("t2", True)
 
@@ -112,32 +112,34 @@ def test_a_case_that_waits_no_more_is_told(world: World) -> None:
     """A wait that ends meanwhile: the case remembers the delivery for its next wait."""
     waits = world.cloud.app.waits
     began = iso(now() - timedelta(milliseconds=1))
-    nudge(*CASE, desk=world.desk, waits=Meanwhile(waits, "nudge", lambda: waits.end(waiting(waits))))  # type: ignore[arg-type]
-    hinted = world.desk.cases.get(*CASE).record.hinted_at
+    ended = Meanwhile(waits, "nudge", lambda: waits.end(waiting(waits)))
+    nudge(CASE, context=world.context.replacing(waits=ended))
+    hinted = world.context.cases.get(CASE).record.hinted_at
     assert hinted is not None
     assert hinted >= began
 
 
 def applied(world: World, intents: Intents) -> None:
     """Apply the delivery about document ``doc:1``."""
-    desk, waits, tokens = replace(world.desk, intents=intents), world.cloud.app.waits, Tokens()
-    assert wake(CASE[0], BODY, look=0, received_at=now(), desk=desk, waits=waits, executions=tokens).done  # type: ignore[arg-type]
+    tokens = Tokens()
+    context = world.context.replacing(intents=intents, executions=tokens)
+    assert wake(CASE[0], BODY, look=0, received_at=now(), context=context).done
 
 
 def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
     """The upload's answer is stored between the look for the id's owner and the note for it: the case is woken."""
     intents, waits = world.cloud.app.intents, world.cloud.app.waits
-    applied(world, Meanwhile(intents, "hint", lambda: intents.own(*CASE, ["doc:1"])))  # type: ignore[arg-type]
+    applied(world, Meanwhile(intents, "hint", lambda: intents.own(CASE, ["doc:1"])))  # type: ignore[arg-type]
     assert moment(waiting(waits).next_at) <= now()
 
 
 def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
     """Of very many ids only the first are looked at, those of a job or a case before those of documents."""
     ids = [f"stranger:{number}" for number in range(3 * MOST_IDS)]
-    world.cloud.app.intents.own(*CASE, ["job:1"])
+    world.cloud.app.intents.own(CASE, ["job:1"])
     body = json.dumps({"event": "job_completed", "document_ids": ids, "job_id": "job:1"}).encode()
     waits = world.cloud.app.waits
-    assert wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=Tokens()).done  # type: ignore[arg-type]
+    assert wake(CASE[0], body, look=0, received_at=now(), context=world.context).done
     assert moment(waiting(waits).next_at) <= now()
     noted = [each for each in ids if world.cloud.app.table.get(f"ID#{CASE[0]}#{each}", "ID")]
     assert noted == ids[: MOST_IDS - 1]
@@ -147,15 +149,15 @@ def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
     """A delivery that is noted just before the upload's answer is stored is told to who stores it, however often."""
     intents = world.cloud.app.intents
     table = Meanwhile(world.cloud.app.table, "update", lambda: intents.hint(CASE[0], "doc:1"))
-    assert Intents(table).own(*CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
-    assert intents.own(*CASE, ["doc:1"]) == (True, True)
+    assert Intents(table).own(CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
+    assert intents.own(CASE, ["doc:1"]) == (True, True)
 
 
 def told(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[str]]:
     """Apply a Docsumo delivery; return what became of it, and the vendor's cases that are collected by it."""
-    tokens, waits, at = Tokens(), world.cloud.app.waits, now()
+    tokens, at = Tokens(), now()
     data = json.dumps(body).encode()
-    applied = wake("claims", data, look=look, received_at=at, desk=world.desk, waits=waits, executions=tokens)  # type: ignore[arg-type]
+    applied = wake("claims", data, look=look, received_at=at, context=world.context.replacing(executions=tokens))
     return applied, [case.get("case_id", "") for _, case in tokens.started]
 
 
@@ -171,13 +173,13 @@ def test_a_case_that_an_upload_in_doubt_may_have_made_is_no_strangers(cloud: Clo
     """It is looked at until that is settled, or for half an hour; an upload that began later did not make it."""
     world = World(cloud)
     made, intents = stray(world, "claims"), world.cloud.app.intents
-    intents.begin("claims", "R-1", "upload-0", names=["a.pdf"], known=[])
+    intents.begin(CaseId("claims", "R-1"), "upload-0", names=["a.pdf"], known=[])
     assert told(world, 1, {"case_id": made}) == (LOOK_AGAIN, [])
     assert told(world, LOOKS, {"case_id": made}) == (Applied(), [made])
-    intents.answer("claims", "R-1", "upload-0", Uploaded(case_id="case__2"))
+    intents.answer(CaseId("claims", "R-1"), "upload-0", Uploaded(case_id="case__2"))
     assert told(world, 1, {"case_id": made}) == (Applied(), [made])
     began = now() - timedelta(seconds=1)
-    intents.begin("claims", "R-2", "upload-0", names=["b.pdf"], known=[])
+    intents.begin(CaseId("claims", "R-2"), "upload-0", names=["b.pdf"], known=[])
     assert not intents.in_doubt("claims", began)
 
 
@@ -201,7 +203,7 @@ def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int
     applied, started = told(world, 1, {"cases": [{"case_id": each} for each in ids]})
     assert (applied.verdict, started) == (NOT_OURS, [])
     assert [each["operation"] for each in world.journal()[before:]] == ["list"]
-    assert [world.desk.cases.find("claims", each) for each in ids] == [None] * count
+    assert [world.context.cases.find(CaseId("claims", each)) for each in ids] == [None] * count
 
 
 def test_a_list_that_cannot_be_read_is_asked_again_later(cloud: Cloud) -> None:
@@ -224,7 +226,7 @@ def test_a_strangers_case_never_has_a_reference_of_somebodys_own(cloud: Cloud) -
     """The vendor calls its case as a user would call theirs: the user's own case is accepted all the same."""
     world = World(cloud)
     started = Tokens()
-    collect_stranger("claims", "INV-2024-0042", executions=started)  # type: ignore[arg-type]
+    collect_stranger("claims", "INV-2024-0042", context=world.context.replacing(executions=started))
     [(_, case)] = started.started
     assert re.fullmatch(r"case-[0-9a-f]{32}", case["reference"])
     assert case["reference"] == stranger_reference("INV-2024-0042")
@@ -240,7 +242,7 @@ def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, A
     if case.pop("documents", None):
         case["documents"] = [{"uri": uri}]
     world.execute(case, "arn:squat")
-    record = world.desk.cases.get("claims", reference).record
+    record = world.context.cases.get(CaseId("claims", reference)).record
     assert (record.refused, "use another reference" in str(record.reason)) == (True, True)
 
 
@@ -253,10 +255,11 @@ def test_every_case_that_has_to_do_with_the_vendors_is_told(cloud: Cloud) -> Non
     world.run_started()
     assert set(cloud.app.intents.references("claims", made)) == {"mine", "appended", "collected"}
     world.sandbox.post(f"/_sandbox/docsumo/cases/{made}/stage", json={"stage_id": "stage__approved"})
-    waits, at, body = cloud.app.waits, now(), json.dumps({"case_id": made}).encode()
-    wake("claims", body, look=0, received_at=at, desk=world.desk, waits=waits, executions=world.tokens)  # type: ignore[arg-type]
+    at, body = now(), json.dumps({"case_id": made}).encode()
+    wake("claims", body, look=0, received_at=at, context=world.context)
     world.run_started()
-    stages = {each: world.desk.cases.get("claims", each).record.stage_id for each in ("mine", "appended", "collected")}
+    names = ("mine", "appended", "collected")
+    stages = {each: world.context.cases.get(CaseId("claims", each)).record.stage_id for each in names}
     assert set(stages.values()) == {"stage__approved"}
 
 
@@ -265,10 +268,10 @@ def test_a_delivery_wakes_the_case_that_waits_and_not_only_the_first(cloud: Clou
     world = World(cloud)
     made = str(world.submit("claims", "mine", samples("invoice.pdf"))["case_id"])
     cloud.app.cases.claim(record(connection="claims", reference="appended", status="waiting", case_id=made))
-    cloud.app.intents.relate("claims", "appended", made)
-    cloud.app.waits.start("claims", "appended", phase="results", token="t1", first=300, deadline=3600)
+    cloud.app.intents.relate(CaseId("claims", "appended"), made)
+    cloud.app.waits.start(CaseId("claims", "appended"), phase="results", token="t1", first=300, deadline=3600)
     told(world, 0, {"case_id": made})
-    wait = cloud.app.waits.find("claims", "appended")
+    wait = cloud.app.waits.find(CaseId("claims", "appended"))
     assert wait is not None
     assert moment(wait.next_at) <= now()
 
@@ -277,14 +280,14 @@ def test_a_job_whose_documents_are_done_is_no_news(cloud: Cloud) -> None:
     """DocuStack says that the job is done a moment after its last document: nothing is collected again for that."""
     world = World(cloud)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
-    [document] = world.desk.cases.get("invoices", "R-1").documents
+    [document] = world.context.cases.get(CaseId("invoices", "R-1")).documents
     started = Tokens()
     for body, count in (
         ({"event": "job_completed", "job_id": document.job_id}, 0),
         ({"event": "document_completed", "document_id": document.document_id, "job_id": document.job_id}, 1),
     ):
-        at, waits, data = now(), cloud.app.waits, json.dumps(body).encode()
-        wake("invoices", data, look=0, received_at=at, desk=world.desk, waits=waits, executions=started)  # type: ignore[arg-type]
+        at, data = now(), json.dumps(body).encode()
+        wake("invoices", data, look=0, received_at=at, context=world.context.replacing(executions=started))
         assert len(started.started) == count
 
 
@@ -298,7 +301,7 @@ def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(c
         collected = world.execute({"connection": "claims", "reference": "S-1", "case_id": made["case_id"]}, "arn:s")
         assert collected["status"] == "completed"
 
-    world.desk = replace(world.desk, intents=Meanwhile(cloud.app.intents, "rivals", collect))  # type: ignore[arg-type]
+    world.context = world.context.replacing(intents=Meanwhile(cloud.app.intents, "rivals", collect))
     result = world.submit("claims", "mine", samples("invoice.pdf"))
     (made,) = world.effects("case_created")
     assert (result["status"], result["case_id"]) == ("completed", made["case_id"])
@@ -307,21 +310,20 @@ def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(c
 
 
 def _apply(world: World, body: bytes) -> None:
-    waits, started = world.cloud.app.waits, cast("Any", world.tokens)
-    wake(CASE[0], body, look=0, received_at=now(), desk=world.desk, waits=waits, executions=started)
+    wake(CASE[0], body, look=0, received_at=now(), context=world.context)
 
 
 def test_what_a_failed_job_says_is_kept_with_its_case(world: World) -> None:
     """``job_failed`` names no document and the API may give no reason: what the delivery says stands in the result."""
     app = world.cloud.app
-    app.intents.own(*CASE, ["job:1"])
+    app.intents.own(CASE, ["job:1"])
     body = {"event": "job_failed", "job_id": "job:1", "error_message": "Extraction workflow timed out"}
     _apply(world, json.dumps(body).encode())
-    assert app.cases.get(*CASE).said == {"job:1": "Extraction workflow timed out"}
-    assert world.desk.load(*CASE).view.said == app.cases.get(*CASE).said
+    assert app.cases.get(CASE).said == {"job:1": "Extraction workflow timed out"}
+    assert world.context.load(CASE).view.said == app.cases.get(CASE).said
     stranger = json.dumps({**body, "job_id": "job:2"}).encode()
     _apply(world, stranger)
-    assert set(app.cases.get(*CASE).said) == {"job:1"}
+    assert set(app.cases.get(CASE).said) == {"job:1"}
 
 
 def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
@@ -334,18 +336,18 @@ def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
 def test_a_delivery_that_is_not_understood_moves_the_oldest_waits(world: World) -> None:
     """It is counted, and worth no less than none: those that have waited longest are asked for now, each once."""
     app, counted = world.cloud.app, list[tuple[str, str]]()
-    desk = replace(world.desk, count=lambda name, value=1, **names: counted.append((name, names["connection"])))
+    context = world.context.replacing(count=lambda name, value=1, **names: counted.append((name, names["connection"])))
     for number in range(MOST_MOVED + 2):
-        app.waits.start("invoices", f"R-{number:02}", phase="documents", token=f"t{number}", first=300, deadline=3600)
+        app.waits.start(
+            CaseId("invoices", f"R-{number:02}"), phase="documents", token=f"t{number}", first=300, deadline=3600
+        )
     seqs = {each.reference: each.seq for each in app.waits.waiting("invoices")}
     assert wake(
         "invoices",
         b'{"hello": "there"}',
         look=0,
         received_at=now(),
-        desk=desk,
-        waits=app.waits,
-        executions=cast("Any", world.tokens),
+        context=context,
     )
     moved = [each for each in app.waits.waiting("invoices") if each.seq != seqs[each.reference]]
     assert len(moved) == MOST_MOVED

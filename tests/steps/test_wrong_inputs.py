@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseStatus
+from dossier.models import CaseId, CaseStatus
 from tests.conftest import Cloud
 from tests.machine import World
 
@@ -27,7 +27,7 @@ def test_a_wrong_input_is_a_refused_case(cloud: Cloud, changes: dict[str, Any], 
     uri = cloud.put("uploads/a.pdf", b"%PDF-1.7\n")
     case = {"connection": "invoices", "reference": "INV-1", "documents": [{"uri": uri}]}
     world.execute({**case, **changes}, "arn:wrong")
-    record = cloud.app.cases.get("invoices", "INV-1").record
+    record = cloud.app.cases.get(CaseId("invoices", "INV-1")).record
     assert (record.status, record.refused, record.error) == (CaseStatus.FAILED, True, "InvalidCaseError")
     assert (record.reason or "").startswith(reason)
     assert [(kind, detail["reference"]) for kind, detail in world.told] == [("Case Failed", "INV-1")]
@@ -39,7 +39,7 @@ def test_a_wrong_input_leaves_a_case_of_its_reference_alone(cloud: Cloud) -> Non
     world = World(cloud)
     assert world.submit("invoices", "INV-1", {"a.pdf": b"%PDF-1.7\n"})["status"] == "completed"
     world.execute({"connection": "invoices", "reference": "INV-1", "documnets": []}, "arn:wrong")
-    assert cloud.app.cases.get("invoices", "INV-1").record.status is CaseStatus.COMPLETED
+    assert cloud.app.cases.get(CaseId("invoices", "INV-1")).record.status is CaseStatus.COMPLETED
 
 
 @pytest.mark.parametrize(

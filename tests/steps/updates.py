@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from dossier.models import CaseStatus, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.ports import CaseView
 from dossier.settings import Poll
 from dossier.steps.redrive import case_input
@@ -18,14 +18,13 @@ from tests.machine import World, samples
 
 def case_id(world: World, connection: str = "claims") -> str:
     """Return the vendor's id of the case."""
-    return str(world.desk.cases.get(connection, "R-1").record.case_id)
+    return str(world.context.cases.get(CaseId(connection, "R-1")).record.case_id)
 
 
 def deliver(world: World, body: dict[str, Any], connection: str = "claims") -> list[str]:
     """Apply a delivery, and walk what it starts; return the names of the executions."""
-    waits = world.cloud.app.waits
     at = {"look": 1, "received_at": now()}
-    assert wake(connection, json.dumps(body).encode(), **at, desk=world.desk, waits=waits, executions=world.tokens).done  # type: ignore[arg-type]
+    assert wake(connection, json.dumps(body).encode(), **at, context=world.context).done  # type: ignore[arg-type]
     return world.run_started()
 
 
@@ -37,7 +36,7 @@ def read(cloud: Cloud, key: str) -> dict[str, Any]:
 def stray(world: World, connection: str) -> str:
     """Upload a document without any record of it; return the vendor's id."""
     settings = world.connection(connection)
-    vendor, [(name, body)] = world.desk.vendor_of(settings), samples("invoice.pdf").items()
+    vendor, [(name, body)] = world.context.vendor_of(settings), samples("invoice.pdf").items()
     world.cloud.put(f"stray/{connection}", body)
     sent = document(name, size=len(body)).model_copy(update={"key": f"stray/{connection}"})
     case = CaseView(connection=settings, reference="stray", documents=(sent,))
@@ -81,7 +80,7 @@ def docs(result: dict[str, Any]) -> dict[str, str | None]:
 
 def resumed(world: World, connection: str, reference: str) -> dict[str, Any]:
     """Send a failed case back to work as ``dossier redrive`` does, and walk it to its end."""
-    case = world.desk.cases.get(connection, reference)
+    case = world.context.cases.get(CaseId(connection, reference))
     assert case.record.status is CaseStatus.FAILED
     data = json.loads(json.dumps({**case_input(case.record, case.documents, BUCKET), "resume": True}))
     return world.execute(data, f"{case.record.execution_arn}-again")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dossier import media
 from dossier.media import HEAD, UNKNOWN, described, label, shown, sniff, trouble
+from dossier.models import CaseId
 from dossier.steps.accept import Takes
 from tests.conftest import Cloud
 from tests.machine import World, samples
@@ -201,7 +202,7 @@ def test_a_warning_is_in_the_result_and_in_the_case(cloud: Cloud) -> None:
     result = World(cloud).submit("invoices", "R-1", samples("encrypted.pdf"))
     assert result["status"] == "completed"
     assert [each for each in result["warnings"] if each.startswith("encrypted.pdf is an encrypted PDF")]
-    assert cloud.app.cases.get("invoices", "R-1").documents[0].warning
+    assert cloud.app.cases.get(CaseId("invoices", "R-1")).documents[0].warning
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
     world.connections["claims"] = world.connections["claims"].model_copy(update=wider)
     assert "docsumo takes at most" in world.submit("claims", "R-2", files)["reason"]
     world.connections["claims"] = world.connections["claims"].model_copy(update={"media_types": (media.HEIC,)})
-    takes = Takes.by(world.desk.vendor_of(world.connections["claims"]), world.connections["claims"])
+    takes = Takes.by(world.context.vendor_of(world.connections["claims"]), world.connections["claims"])
     assert media.HEIC in takes.types
     assert media.PDF in takes.types
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dossier.layout import vendor_key
+from dossier.models import CaseId
 from dossier.names import JOINERS, LONGEST, LONGEST_SENT, proper_names, safe_name, unique_names
 
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
@@ -138,7 +139,7 @@ def test_many_equal_names_are_made_unique_quickly() -> None:
 @given(NAMES)
 def test_no_name_leaves_its_case(name: str) -> None:
     """A raw answer's key has exactly the depth that it should, whatever the vendor called it."""
-    assert vendor_key("claims", "R-1", name).split("/")[:-1] == ["cases", "claims", "R-1", "vendor"]
+    assert vendor_key(CaseId("claims", "R-1"), name).split("/")[:-1] == ["cases", "claims", "R-1", "vendor"]
 
 
 def test_vendors_get_the_callers_names() -> None:

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from dossier.bootstrap import App
 from dossier.environment import Environment
+from dossier.steps.context import Context
 from dossier.stores import s3
+from dossier.stores.clients import Clients
 from tests.tables import ROOT
 
 SUFFIXES = {
@@ -37,7 +38,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def link(region: str, bucket: str = "artifacts") -> str:
     """Return the presigned URL of an object, as the steps make it."""
-    app = App(Environment(bucket=bucket), boto3.Session(region_name=region))
+    app = Context(Environment(bucket=bucket), Clients(boto3.Session(region_name=region)))
     return app.objects.link("cases/invoices/R-1/documents/Rechnung März.pdf", 3600)
 
 

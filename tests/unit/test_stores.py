@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dossier.errors import InvalidCaseError, NeedsAttentionError, ReferenceConflictError, ThrottledError
-from dossier.models import CaseStatus, Document, now
+from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.ports import Seen, Uploaded
 from dossier.settings import Connection, Limits
 from dossier.stores import intents as store
@@ -43,7 +43,7 @@ def test_a_rejected_case_frees_its_reference(cloud: Cloud) -> None:
     cases = cloud.app.cases
     cases.refuse(record(refused=True, status="failed"))
     assert cases.claim(record(execution="arn:2", fingerprint="f2")) is None
-    assert cases.get("invoices", "INV-1").record.fingerprint == "f2"
+    assert cases.get(CaseId("invoices", "INV-1")).record.fingerprint == "f2"
 
 
 def test_a_failed_case_is_resumed_by_one_execution(cloud: Cloud) -> None:
@@ -52,9 +52,9 @@ def test_a_failed_case_is_resumed_by_one_execution(cloud: Cloud) -> None:
     cases.claim(record())
     still = cases.claim(record(execution="arn:2"), resume=True)
     assert still is not None
-    cases.change("invoices", "INV-1", status=CaseStatus.FAILED, reason="no key")
+    cases.change(CaseId("invoices", "INV-1"), status=CaseStatus.FAILED, reason="no key")
     assert cases.claim(record(execution="arn:2"), resume=True) is None
-    resumed = cases.get("invoices", "INV-1").record
+    resumed = cases.get(CaseId("invoices", "INV-1")).record
     assert (resumed.attempt, resumed.status, resumed.reason) == (2, CaseStatus.ACCEPTED, None)
     with pytest.raises(InvalidCaseError, match="no case INV-2"):
         cases.claim(record(reference="INV-2"), resume=True)
@@ -64,9 +64,9 @@ def test_a_finished_case_never_goes_back(cloud: Cloud) -> None:
     """After its final status nothing changes a case any more."""
     cases = cloud.app.cases
     cases.claim(record())
-    assert cases.change("invoices", "INV-1", status=CaseStatus.COMPLETED)
-    assert not cases.change("invoices", "INV-1", status=CaseStatus.WAITING)
-    assert cases.get("invoices", "INV-1").record.status is CaseStatus.COMPLETED
+    assert cases.change(CaseId("invoices", "INV-1"), status=CaseStatus.COMPLETED)
+    assert not cases.change(CaseId("invoices", "INV-1"), status=CaseStatus.WAITING)
+    assert cases.get(CaseId("invoices", "INV-1")).record.status is CaseStatus.COMPLETED
 
 
 def test_documents_that_are_stored_again_keep_their_ids(cloud: Cloud) -> None:
@@ -74,10 +74,10 @@ def test_documents_that_are_stored_again_keep_their_ids(cloud: Cloud) -> None:
     cases = cloud.app.cases
     cases.claim(record())
     document = Document(index=0, name="a.pdf", key="k")
-    cases.put_documents("invoices", "INV-1", [document], fresh=True)
-    cases.put_documents("invoices", "INV-1", [document.model_copy(update={"document_id": "d1"})], fresh=False)
-    cases.put_documents("invoices", "INV-1", [document], fresh=True)
-    assert cases.get("invoices", "INV-1").documents[0].document_id == "d1"
+    cases.put_documents(CaseId("invoices", "INV-1"), [document], fresh=True)
+    cases.put_documents(CaseId("invoices", "INV-1"), [document.model_copy(update={"document_id": "d1"})], fresh=False)
+    cases.put_documents(CaseId("invoices", "INV-1"), [document], fresh=True)
+    assert cases.get(CaseId("invoices", "INV-1")).documents[0].document_id == "d1"
 
 
 def test_cases_are_listed_newest_first(cloud: Cloud) -> None:
@@ -90,50 +90,50 @@ def test_cases_are_listed_newest_first(cloud: Cloud) -> None:
 def test_an_intent_stores_the_vendors_answer_until_it_is_applied(cloud: Cloud) -> None:
     """What the vendor answered survives a death between the answer and its use."""
     intents = cloud.app.intents
-    intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=["old"])
+    intents.begin(CaseId("claims", "C-1"), "upload-0", names=["a.pdf"], known=["old"])
     answer = Uploaded(case_id="case__1", document_ids={0: "doc__1"}, job_id="job", failures={1: "too large"})
-    intents.answer("claims", "C-1", "upload-0", answer)
-    found = intents.find("claims", "C-1", "upload-0")
+    intents.answer(CaseId("claims", "C-1"), "upload-0", answer)
+    found = intents.find(CaseId("claims", "C-1"), "upload-0")
     assert found is not None
     assert found.answer == answer
     assert found.known == {"old"}
-    intents.end("claims", "C-1", "upload-0")
-    assert intents.find("claims", "C-1", "upload-0") is None
+    intents.end(CaseId("claims", "C-1"), "upload-0")
+    assert intents.find(CaseId("claims", "C-1"), "upload-0") is None
 
 
 def test_an_intent_has_an_answer_or_is_looked_up(cloud: Cloud) -> None:
     """The longest ids of a hundred documents fit; those of a thousand are a question, not an error of the table."""
     intents = cloud.app.intents
-    intents.begin("claims", "C-1", "upload-0", names=["a.pdf"], known=[])
+    intents.begin(CaseId("claims", "C-1"), "upload-0", names=["a.pdf"], known=[])
     ids = {index: "🙂" * 500 + str(index) for index in range(1000)}
     answer = Uploaded(case_id="🙂" * 503, document_ids=dict(list(ids.items())[:100]))
-    intents.answer("claims", "C-1", "upload-0", answer)
-    found = intents.find("claims", "C-1", "upload-0")
+    intents.answer(CaseId("claims", "C-1"), "upload-0", answer)
+    found = intents.find(CaseId("claims", "C-1"), "upload-0")
     assert found is not None
     assert found.answer == answer
     with pytest.raises(NeedsAttentionError, match="answer has more than 358400 bytes of ids"):
-        intents.answer("claims", "C-1", "upload-0", Uploaded(document_ids=ids))
-    own, _ = intents.own("claims", "C-1", [str(answer.case_id)])
+        intents.answer(CaseId("claims", "C-1"), "upload-0", Uploaded(document_ids=ids))
+    own, _ = intents.own(CaseId("claims", "C-1"), [str(answer.case_id)])
     assert own
 
 
 def test_other_requests_in_flight_are_returned_with_their_files(cloud: Cloud) -> None:
     """A look-up has to mind the requests that could have made what it finds, and knows what others were answered."""
     intents = cloud.app.intents
-    intents.begin("claims", "C-1", "upload-0", names=["a.pdf", "b.pdf"], known=[])
-    intents.begin("claims", "C-2", "upload-0", names=["b.pdf"], known=[])
-    intents.begin("claims", "C-3", "upload-0", names=["c.pdf"], known=[], into="case__3")
-    intents.begin("invoices", "C-4", "upload-0", names=["a.pdf"], known=[])
-    intents.begin("claims", "C-5", "upload-0", names=["d.pdf"], known=[])
-    intents.answer("claims", "C-5", "upload-0", Uploaded(case_id="case__5", document_ids={0: "doc__5"}))
-    mine = intents.find("claims", "C-1", "upload-0")
+    intents.begin(CaseId("claims", "C-1"), "upload-0", names=["a.pdf", "b.pdf"], known=[])
+    intents.begin(CaseId("claims", "C-2"), "upload-0", names=["b.pdf"], known=[])
+    intents.begin(CaseId("claims", "C-3"), "upload-0", names=["c.pdf"], known=[], into="case__3")
+    intents.begin(CaseId("invoices", "C-4"), "upload-0", names=["a.pdf"], known=[])
+    intents.begin(CaseId("claims", "C-5"), "upload-0", names=["d.pdf"], known=[])
+    intents.answer(CaseId("claims", "C-5"), "upload-0", Uploaded(case_id="case__5", document_ids={0: "doc__5"}))
+    mine = intents.find(CaseId("claims", "C-1"), "upload-0")
     assert mine is not None
-    found = intents.others("claims", "C-1", mine, into=None)
+    found = intents.others(CaseId("claims", "C-1"), mine, into=None)
     assert found.names == (("b.pdf",),)
     assert found.answered == {"case__5", "doc__5"}
-    assert intents.others("claims", "C-1", mine, into="case__3").names == (("c.pdf",),)
+    assert intents.others(CaseId("claims", "C-1"), mine, into="case__3").names == (("c.pdf",),)
     later = mine.model_copy(update={"at": mine.at + timedelta(hours=1)})
-    assert intents.others("claims", "C-1", later, into=None).names == ()
+    assert intents.others(CaseId("claims", "C-1"), later, into=None).names == ()
 
 
 def test_an_accounts_list_is_stored_for_the_next_uploads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,15 +163,15 @@ def test_an_accounts_list_is_stored_for_the_next_uploads(cloud: Cloud, monkeypat
 def test_a_ledger_excludes_what_a_lost_request_cannot_have_created(cloud: Cloud) -> None:
     """Ids that were listed, recorded or in a delivery before the request are known; later collected ids are not."""
     intents = cloud.app.intents
-    intents.own("claims", "C-1", ["case__old"], collected=True)
+    intents.own(CaseId("claims", "C-1"), ["case__old"], collected=True)
     intents.hint("claims", "case__heard")
     time.sleep(0.002)  # times are kept to the millisecond
-    intents.begin("claims", "C-2", "upload-0", names=["a.pdf"], known=[])
-    mine = intents.find("claims", "C-2", "upload-0")
+    intents.begin(CaseId("claims", "C-2"), "upload-0", names=["a.pdf"], known=[])
+    mine = intents.find(CaseId("claims", "C-2"), "upload-0")
     assert mine is not None
     time.sleep(0.002)
-    intents.own("claims", "C-3", ["case__other"])
-    intents.own("claims", "C-4", ["case__told"], collected=True)
+    intents.own(CaseId("claims", "C-3"), ["case__other"])
+    intents.own(CaseId("claims", "C-4"), ["case__told"], collected=True)
     intents.hint("claims", "case__now")
     ledger = intents.ledger("claims", mine, known=["case__listed"], marks=False)
     known = ("case__listed", "case__other", "case__old", "case__heard")
@@ -185,9 +185,9 @@ def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
     intents = cloud.app.intents
     intents.hint("claims", "case__1")
     assert intents.owner("claims", "case__1") is None
-    assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
-    assert intents.own("claims", "C-1", ["case__1"]) == (True, True)
-    assert intents.own("claims", "C-2", ["case__1"]) == (False, False)
+    assert intents.own(CaseId("claims", "C-1"), ["case__1"]) == (True, True)
+    assert intents.own(CaseId("claims", "C-1"), ["case__1"]) == (True, True)
+    assert intents.own(CaseId("claims", "C-2"), ["case__1"]) == (False, False)
     assert intents.owner("claims", "case__1") == "C-1"
     assert set(intents.recorded("claims", now() - timedelta(seconds=1))) == {"case__1"}
     assert intents.recorded("claims", now() + timedelta(seconds=1)) == {}
@@ -196,12 +196,12 @@ def test_a_vendor_id_has_one_owner(cloud: Cloud) -> None:
 def test_a_wait_moves_once(cloud: Cloud) -> None:
     """Of two polls that serve the same message, one decides when to ask next."""
     waits = cloud.app.waits
-    waits.start("invoices", "INV-1", phase="documents", token="t1", first=0, deadline=60)
-    wait = waits.find("invoices", "INV-1")
+    waits.start(CaseId("invoices", "INV-1"), phase="documents", token="t1", first=0, deadline=60)
+    wait = waits.find(CaseId("invoices", "INV-1"))
     assert wait is not None
     assert waits.postpone(wait, 0, attempts=1)
     assert not waits.postpone(wait, 0, attempts=1)
-    moved = waits.find("invoices", "INV-1")
+    moved = waits.find(CaseId("invoices", "INV-1"))
     assert moved is not None
     assert (moved.seq, moved.attempts) == (wait.seq + 1, 1)
     sent = [json.loads(body)["seq"] for body in cloud.messages("poll-invoices")]
@@ -211,12 +211,12 @@ def test_a_wait_moves_once(cloud: Cloud) -> None:
 def test_a_newer_wait_survives_the_end_of_an_older_one(cloud: Cloud) -> None:
     """A late poll that ends its dead wait leaves the case's next wait alone."""
     waits = cloud.app.waits
-    waits.start("invoices", "INV-1", phase="documents", token="t1", first=0, deadline=60)
-    old = waits.find("invoices", "INV-1")
+    waits.start(CaseId("invoices", "INV-1"), phase="documents", token="t1", first=0, deadline=60)
+    old = waits.find(CaseId("invoices", "INV-1"))
     assert old is not None
-    waits.start("invoices", "INV-1", phase="results", token="t2", first=0, deadline=60)
+    waits.start(CaseId("invoices", "INV-1"), phase="results", token="t2", first=0, deadline=60)
     waits.end(old)
-    new = waits.find("invoices", "INV-1")
+    new = waits.find(CaseId("invoices", "INV-1"))
     assert new is not None
     assert new.token == "t2"
     assert new.seq > old.seq
@@ -225,8 +225,8 @@ def test_a_newer_wait_survives_the_end_of_an_older_one(cloud: Cloud) -> None:
 def test_overdue_waits_are_found_by_time(cloud: Cloud) -> None:
     """The sweep sees the waits whose next poll is past, and no others."""
     waits = cloud.app.waits
-    waits.start("invoices", "late", phase="documents", token="t", first=0, deadline=60)
-    waits.start("invoices", "early", phase="documents", token="t", first=600, deadline=900)
+    waits.start(CaseId("invoices", "late"), phase="documents", token="t", first=0, deadline=60)
+    waits.start(CaseId("invoices", "early"), phase="documents", token="t", first=600, deadline=900)
     assert [each.reference for each in waits.due("invoices", now() + timedelta(seconds=1))] == ["late"]
 
 

@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
-from dossier import vendors
-from dossier.models import Document, iso, moment
+from dossier.environment import Environment
+from dossier.models import CaseId, Document, iso, moment
 from dossier.settings import Limits, Poll
+from dossier.steps import context as context_step
 from dossier.steps import poll as poll_step
 from dossier.steps import sweep as sweep_step
-from dossier.steps import work as work_step
 from dossier.stores import cases as cases_store
 from dossier.stores import waits as waits_store
-from dossier.stores.cases import CaseRecord, Cases
+from dossier.stores.cases import CaseRecord
+from dossier.stores.clients import Clients
 from dossier.stores.limiter import Limiter
-from dossier.stores.refreshes import Refreshes
 from dossier.stores.waits import Waits
 from dossier.transport import Transport
 from dossier.vendors.docustack.settings import DocuStackConnection
@@ -109,22 +109,18 @@ class Simulation:
             keys=SimpleNamespace(api_key=lambda *_, **__: "ds_live_key"),  # type: ignore[arg-type]
             turns=limiter,
             open_file=lambda *_: None,  # type: ignore[arg-type,return-value]
-            patience=_patience(),
+            patience=context_step.PATIENCE,
         )
         self._waits = Waits(self.table, self.queues)  # type: ignore[arg-type]
-        desk = work_step.Desk(
-            cases=Cases(self.table),  # type: ignore[arg-type]
-            objects=SimpleNamespace(),  # type: ignore[arg-type]
-            intents=SimpleNamespace(),  # type: ignore[arg-type]
+        self._context = context_step.Context(Environment(), cast("Clients", None)).replacing(
+            table=self.table,
+            waits=self._waits,
             transport=transport,
             limiter=limiter,
-            refreshes=Refreshes(self.table),  # type: ignore[arg-type]
-            lookup_of=lambda *_: None,  # type: ignore[arg-type,return-value]
+            executions=self,
             connection_of=lambda _: self._settings,
-            vendor_of=vendors.vendor,
         )
-        self._poller = poll_step.Poller(desk=desk, waits=self._waits, executions=self)  # type: ignore[arg-type]
-        self._cases = desk.cases
+        self._cases = self._context.cases
         self._polled: dict[str, float] = {}
 
     def succeed(self, token: str, output: object) -> bool:
@@ -173,7 +169,7 @@ class Simulation:
                 self._begin(begins[begun][1])
                 begun += 1
             elif at == minute:
-                sweep_step.sweep([CONNECTION], waits=self._waits)
+                sweep_step.sweep([CONNECTION], context=self._context)
                 self.figures.messages.append(len(self.queues))
                 self.figures.oldest.append(max((at - each for each in self._polled.values()), default=0.0))
                 minute += 60.0
@@ -192,16 +188,16 @@ class Simulation:
         )
         self._cases.claim(record)
         document = Document(index=0, name="a.pdf", key="k", document_id=reference, status="processing")
-        self._cases.put_documents(CONNECTION, reference, [document], fresh=True)
+        self._cases.put_documents(CaseId(CONNECTION, reference), [document], fresh=True)
         deadline = self._settings.poll.deadline
-        self._waits.start(CONNECTION, reference, phase="documents", token=reference, first=2, deadline=deadline)
+        self._waits.start(CaseId(CONNECTION, reference), phase="documents", token=reference, first=2, deadline=deadline)
         self._polled[reference] = self.clock.at
 
     def _poll(self, at: float) -> float:
         """Serve one message; return when the function is done."""
         message = self.queues.take()
         self.clock.sleep(OVERHEAD)
-        self._poller.poll(message["connection"], message["reference"], message["seq"])
+        poll_step.poll(CaseId(message["connection"], message["reference"]), message["seq"], context=self._context)
         self.queues.done(message)
         self.figures.invocations += 1
         self.figures.seconds += self.clock.at - at
@@ -213,16 +209,10 @@ class Simulation:
         return [moment(each.deadline).timestamp() - begin for each in self._waits.waiting(CONNECTION)]
 
 
-def _patience() -> float:
-    from dossier.bootstrap import PATIENCE  # noqa: PLC0415 -- what a function really waits
-
-    return PATIENCE
-
-
 @contextmanager
 def on(clock: Clock) -> Iterator[None]:
     """Have the waiting room look at this clock."""
-    modules: list[Any] = [poll_step, sweep_step, work_step, cases_store, waits_store]
+    modules: list[Any] = [poll_step, sweep_step, context_step, cases_store, waits_store]
     own = [(module, module.now) for module in modules if hasattr(module, "now")]
     for module, _ in own:
         module.now = clock.now

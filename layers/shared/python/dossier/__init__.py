@@ -2,7 +2,7 @@
 
 The layers, inward: ``functions`` → ``steps`` → (``stores``, ``transport``, ``vendors``) → ``ports`` → ``models``,
 ``settings``, ``errors``. Building a vendor's request and reading its reply do no I/O (``vendors``). Only ``transport``
-and ``network`` import httpx; only ``stores`` and ``bootstrap`` import boto3.
+and ``network`` import httpx; only ``stores`` imports boto3.
 """
 
 import logging

@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dossier.models import CaseId
 
 FIRST = "0" * 64
 """What the first certificate has in place of the digest of the one before."""
 
 
-def forgotten_as(connection: str, reference: str) -> str:
+def forgotten_as(case: CaseId) -> str:
     """Return the digest by which an erased case is known, without its reference."""
-    return hashlib.sha256(json.dumps(["dossier", "forgotten", connection, reference]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(["dossier", "forgotten", *case]).encode()).hexdigest()
 
 
 def digest_of(certificate: Mapping[str, Any]) -> str:

@@ -18,6 +18,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dossier.models import CaseId
+
 STAGING = "staging/"
 UPLOADS = "uploads/"
 CASES = "cases/"
@@ -46,50 +51,50 @@ _KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
 """Kinds by subfolder of a case; everything else is a result."""
 
 
-def folder(connection: str, reference: str) -> str:
+def folder(case: CaseId) -> str:
     """Return the prefix of a case, ending in ``/``."""
-    return f"{CASES}{connection}/{reference}/"
+    return f"{CASES}{case.connection}/{case.reference}/"
 
 
-def shelf(connection: str, reference: str, collection: str = "") -> str:
+def shelf(case: CaseId, collection: str = "") -> str:
     """Return the prefix of a collection's objects: the case's folder for the first, a temporary one for later ones."""
-    return f"{COLLECTING}{connection}/{reference}/{collection}/" if collection else folder(connection, reference)
+    return f"{COLLECTING}{case.connection}/{case.reference}/{collection}/" if collection else folder(case)
 
 
-def document_key(connection: str, reference: str, name: str) -> str:
+def document_key(case: CaseId, name: str) -> str:
     """Return the key of a document; with an empty name, the prefix of all."""
-    return f"{folder(connection, reference)}documents/{name}"
+    return f"{folder(case)}documents/{name}"
 
 
-def artifact_key(connection: str, reference: str, name: str, collection: str = "") -> str:
+def artifact_key(case: CaseId, name: str, collection: str = "") -> str:
     """Return the key of an artifact of a collection; with an empty name, the prefix of all."""
-    return f"{shelf(connection, reference, collection)}artifacts/{name}"
+    return f"{shelf(case, collection)}artifacts/{name}"
 
 
-def vendor_key(connection: str, reference: str, what: str, collection: str = "") -> str:
+def vendor_key(case: CaseId, what: str, collection: str = "") -> str:
     """Return the key of the vendor's raw answer in a collection."""
     from dossier.names import safe_name  # noqa: PLC0415 -- not for the webhook's cold start
 
-    return f"{vendor_folder(connection, reference, collection)}{safe_name(what)}.json"
+    return f"{vendor_folder(case, collection)}{safe_name(what)}.json"
 
 
-def vendor_folder(connection: str, reference: str, collection: str = "") -> str:
+def vendor_folder(case: CaseId, collection: str = "") -> str:
     """Return the prefix of the vendor's raw answers in a collection."""
-    return f"{shelf(connection, reference, collection)}vendor/"
+    return f"{shelf(case, collection)}vendor/"
 
 
-def result_key(connection: str, reference: str, revision: int | None = None) -> str:
+def result_key(case: CaseId, revision: int | None = None) -> str:
     """Return the key of a case's ``result.json``, or of a revision's."""
-    return f"{_outcome(connection, reference, revision)}result.json"
+    return f"{_outcome(case, revision)}result.json"
 
 
-def manifest_key(connection: str, reference: str, revision: int | None = None) -> str:
+def manifest_key(case: CaseId, revision: int | None = None) -> str:
     """Return the key of a case's ``manifest.json``, or of a revision's."""
-    return f"{_outcome(connection, reference, revision)}manifest.json"
+    return f"{_outcome(case, revision)}manifest.json"
 
 
-def _outcome(connection: str, reference: str, revision: int | None) -> str:
-    return folder(connection, reference) + ("" if revision is None else f"revisions/{revision}/")
+def _outcome(case: CaseId, revision: int | None) -> str:
+    return folder(case) + ("" if revision is None else f"revisions/{revision}/")
 
 
 def kind_of(key: str) -> str | None:

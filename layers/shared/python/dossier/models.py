@@ -5,13 +5,11 @@ Vendor ids are opaque strings. Times are UTC, in ISO 8601 with a ``Z``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -24,12 +22,16 @@ from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier, line
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """The caller's reference: 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
 
-RESERVED = re.compile(r"case-[0-9a-f]{32}")
-"""References that are reserved for vendor cases which were not submitted here (``stranger_reference``)."""
-
 Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 """In pydantic's regex ``$`` only matches the very end, not before a newline."""
 OptionValue = str | int | float | bool | None
+
+
+class CaseId(NamedTuple):
+    """Names a case: its connection, and the caller's reference, which is unique within the connection."""
+
+    connection: str
+    reference: str
 
 
 def _id(value: str) -> str:
@@ -104,6 +106,11 @@ class CaseInput(Frozen):
     refresh: int | None = Field(default=None, ge=1)
     again: bool = False
     """Submit a reference whose case was erased (``dossier forget``) once more; the vendor bills it once more."""
+
+    @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
 
     @model_validator(mode="before")
     @classmethod
@@ -305,52 +312,3 @@ def iso(moment: datetime) -> str:
 def moment(text: str) -> datetime:
     """Parse what :func:`iso` wrote."""
     return datetime.fromisoformat(text)
-
-
-def fingerprint(case: CaseInput, contents: list[tuple[str, str]]) -> str:
-    """Return the hex digest that identifies a case by connection, reference, case id, options and contents.
-
-    Args:
-        case: the input.
-        contents: ``(name, sha256)`` of each document, in order; for a document that the vendor reads itself, its
-            URI in place of the digest.
-
-    """
-    parts = [case.connection, case.reference, case.case_id, sorted(case.options.items()), contents]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
-
-
-def execution_name(connection: str, reference: str, digest: str, *, attempt: int = 1) -> str:
-    """Return the execution's name: at most 80 characters, the same for the same (connection, reference, content).
-
-    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html (name: 1 to 80
-    characters, no blanks, brackets, wildcards or special characters).
-    """
-    suffix = "" if attempt == 1 else f"-r{attempt}"
-    return f"{connection[:23]}-{reference[:36]}-{digest[:12]}{suffix}"
-
-
-def refresh_name(connection: str, reference: str, number: int) -> str:
-    """Return the name of the execution of a refresh, which is the same for every request of that refresh."""
-    digest = hashlib.sha256(json.dumps([connection, reference]).encode()).hexdigest()
-    return f"{connection[:23]}-{reference[:30]}-{digest[:12]}-u{number}"
-
-
-def stranger_reference(case_id: str) -> str:
-    """Return the reserved reference of a vendor case that was not submitted here."""
-    return f"case-{hashlib.sha256(case_id.encode()).hexdigest()[:32]}"
-
-
-def check_reserved(case: CaseInput) -> None:
-    """Reject a reference that is reserved for a vendor case, unless the input only collects that case.
-
-    Raises:
-        InvalidCaseError: says what to do.
-
-    """
-    if not RESERVED.fullmatch(case.reference):
-        return
-    if case.case_id is None or case.documents or case.options or case.reference != stranger_reference(case.case_id):
-        raise InvalidCaseError(
-            f"reference {case.reference} is reserved for a case that exists only at the vendor: use another reference"
-        )

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from dossier.errors import Choice
+from dossier.models import CaseId
 
 BUDGET = "budget"
 """The question of a case that is over its connection's budget."""
@@ -13,22 +14,20 @@ MOST_COMMANDS = 5
 """Most candidates for which the whole command is shown."""
 
 
-def answers(
-    connection: str, reference: str, choices: Sequence[Choice] = (), what: str | None = None
-) -> list[tuple[str, str]]:
+def answers(case: CaseId, choices: Sequence[Choice] = (), what: str | None = None) -> list[tuple[str, str]]:
     """Return the commands that answer a question, each with the condition for it.
 
     Args:
-        connection: the case's.
-        reference: the case's.
+        case: its name.
         choices: possible answers from the vendor's list.
         what: the question, if the case has several.
 
     """
     if what == BUDGET:
-        command = shlex.join(["dossier", "resolve", reference, "--connection", connection])
+        command = shlex.join(["dossier", "resolve", case.reference, "--connection", case.connection])
         return [("to send it all the same", f"{command} --send"), ("to end the case as failed", f"{command} --give-up")]
-    begin = ["dossier", "resolve", reference, "--connection", connection, *(["--question", what] if what else [])]
+    begin = ["dossier", "resolve", case.reference, "--connection", case.connection]
+    begin += ["--question", what] if what else []
     usable = [shlex.join([*begin, "--use", each.id]) for each in choices[:MOST_COMMANDS]]
     shown = [f"{each.id} ({each.name})" if each.name else each.id for each in choices]
     found = [(f"if it is {text}", command) for text, command in zip(shown, usable, strict=False)]

@@ -16,13 +16,12 @@ from dossier.layout import document_key
 from dossier.models import (
     AS_S3,
     BY_REFERENCE,
+    CaseId,
     CaseInput,
     CaseStatus,
     Document,
     DocumentInput,
     Phase,
-    check_reserved,
-    fingerprint,
     iso,
     now,
 )
@@ -30,10 +29,11 @@ from dossier.names import proper_names, safe_name, unique_names
 from dossier.ports import CaseView, Vendor
 from dossier.questions import BUDGET
 from dossier.settings import Connection
+from dossier.steps.context import Context
 from dossier.steps.differences import differences
+from dossier.steps.identity import check_reserved, fingerprint
 from dossier.steps.refresh import REFRESH, RESUMED, begin, pending
 from dossier.steps.sources import check_sources, together
-from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord, Cases, Doubt, Erasure, conflict
 from dossier.stores.intents import Intents
 from dossier.stores.objects import Facts, Objects, split_uri
@@ -91,14 +91,14 @@ class Examined:
     """Identifies the case by connection, reference and content."""
 
 
-def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
+def accept(data: object, execution_arn: str, *, context: Context) -> Accepted:
     """Validate a case, claim its reference for this execution, and copy its documents to the case's folder.
 
     Raises:
         InvalidCaseError: says what to fix; ``ReferenceConflictError`` if the reference has other content.
 
     """
-    cases, objects, intents = desk.cases, desk.objects, desk.intents
+    cases, objects, intents = context.cases, context.objects, context.intents
     case = CaseInput.parse(data)
     if case.drop and case.drop.refused:
         raise InvalidCaseError(case.drop.refused)
@@ -106,10 +106,10 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
     if case.refresh is None:
         check_reserved(case)
     else:
-        return _refreshed(case, case.refresh, execution_arn, desk=desk)
+        return _refreshed(case, case.refresh, execution_arn, context=context)
     _check_erased(case, cases)
-    connection = desk.connection_of(case.connection)
-    vendor = desk.vendor_of(connection)
+    connection = context.connection_of(case.connection)
+    vendor = context.vendor_of(connection)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
     view, documents = found.view, found.view.documents
     at = iso(now())
@@ -135,7 +135,7 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
     try:
         other = cases.claim(record, resume=case.resume)
     except ReferenceConflictError:
-        known = cases.find(case.connection, case.reference)
+        known = cases.find(case.id)
         if known is None:
             raise
         raise conflict(known.record, differences(case, view.documents, known)) from None
@@ -147,16 +147,16 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
             if uri and fact:
                 version_id = objects.copy(uri, document.key, fact, document.content_type, version_id=given.version_id)
             kept.append(document.model_copy(update={"version_id": version_id}))
-        cases.put_documents(case.connection, case.reference, kept if case.documents else documents, fresh=True)
+        cases.put_documents(case.id, kept if case.documents else documents, fresh=True)
         # Deliveries about these ids wake this case.
         if case.case_id:
-            intents.relate(case.connection, case.reference, case.case_id)
+            intents.relate(case.id, case.case_id)
         if collects:
-            intents.own(case.connection, case.reference, collects, collected=True)
+            intents.own(case.id, collects, collected=True)
     outcome = "duplicate" if other else "new" if case.documents else "collect"
     collection = ""
     if case.resume:  # a redriven case that has a revision collects the next one
-        record = cases.get(case.connection, case.reference).record
+        record = cases.get(case.id).record
         collection = f"{RESUMED}{record.attempt}" if record.revision else ""
     return Accepted(
         connection=case.connection,
@@ -173,9 +173,9 @@ def accept(data: object, execution_arn: str, *, desk: Desk) -> Accepted:
     )
 
 
-def _refreshed(case: CaseInput, number: int, execution_arn: str, *, desk: Desk) -> Accepted:
+def _refreshed(case: CaseInput, number: int, execution_arn: str, *, context: Context) -> Accepted:
     """Begin to collect an ended case again, or continue an interrupted publication."""
-    found = begin(case.connection, case.reference, number, execution_arn, cases=desk.cases, refreshes=desk.refreshes)
+    found = begin(case.id, number, execution_arn, context=context)
     broken_off = found is not None and pending(found)
     return Accepted(
         connection=case.connection,
@@ -218,7 +218,11 @@ def sources_of(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple
         InvalidCaseError: names every document whose URI neither Dossier nor the vendor can read.
 
     """
-    schemes, found, problems = _references(case, connection, vendor), [], []
+    schemes: tuple[str, ...] = ()  # of URIs that the vendor reads itself
+    if vendor.accepts_references:
+        schemes = ("https://", "http://") if connection.allow_insecure else ("https://",)
+        schemes += ("s3://",) if case.options.get(BY_REFERENCE) == AS_S3 else ()
+    found, problems = [], []
     for each in case.documents:
         try:
             found.append(_source(each, schemes, vendor))
@@ -263,14 +267,6 @@ def judge(
     return Examined(view, sources, tuple(facts), fingerprint(case, contents))
 
 
-def _references(case: CaseInput, connection: Connection, vendor: Vendor) -> tuple[str, ...]:
-    """Return the prefixes of URIs that the vendor reads itself."""
-    if not vendor.accepts_references:
-        return ()
-    web = ("https://", "http://") if connection.allow_insecure else ("https://",)
-    return (*web, "s3://") if case.options.get(BY_REFERENCE) == AS_S3 else web
-
-
 def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor) -> tuple[str, str | None]:
     """Return a document's name, and the URI that Dossier reads it from (None if the vendor reads it itself)."""
     if document.uri.startswith(("https://", "http://")) and not document.uri.startswith(references or ("s3://",)):
@@ -287,16 +283,16 @@ def _source(document: DocumentInput, references: tuple[str, ...], vendor: Vendor
 
 def _over_budget(case: CaseInput, documents: Sequence[Document], connection: Connection, cases: Cases) -> bool:
     """Count a case, or store the question to an operator if it is over the connection's budget."""
-    budget, names = connection.budget, (case.connection, case.reference)
-    if not budget.limited or (case.resume and BUDGET in cases.get(*names).named):
+    budget = connection.budget
+    if not budget.limited or (case.resume and BUDGET in cases.get(case.id).named):
         return False
     pages = pages_of(documents)
-    over = cases.budgets.spend(*names, pages, budget)
+    over = cases.budgets.spend(case.id, pages, budget)
     if over:
         cost = f", about ${pages * budget.price_per_page:,.2f} at the vendor" if budget.price_per_page else ""
         has = f"{pages:,} {'page' if pages == 1 else 'pages'}{cost}"
         text = f"the case is over the budget of connection {case.connection}: {'; '.join(over)}. It has {has}. "
-        cases.wonder(*names, Doubt(what=BUDGET, text=f"{text}Nothing was sent to the vendor"))
+        cases.wonder(case.id, Doubt(what=BUDGET, text=f"{text}Nothing was sent to the vendor"))
     return bool(over)
 
 
@@ -312,12 +308,12 @@ def _check_erased(case: CaseInput, cases: Cases) -> None:
         InvalidCaseError: says how to submit it all the same.
 
     """
-    erased = None if case.resume else cases.erased(case.connection, case.reference)
+    erased = None if case.resume else cases.erased(case.id)
     if erased is None:
         return
     if problem := still_erased(case, erased):
         raise InvalidCaseError(problem)
-    cases.again(case.connection, case.reference)
+    cases.again(case.id)
 
 
 def still_erased(case: CaseInput, erased: Erasure) -> str | None:
@@ -341,7 +337,7 @@ def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None
 
     """
     for name in () if case.resume else connection.formerly:
-        there = cases.find_record(name, case.reference)
+        there = cases.find_record(CaseId(name, case.reference))
         if there is not None and not there.refused:
             raise ReferenceConflictError(
                 f"reference {case.reference} was submitted to connection {name} before ({there.submitted_at}, "
@@ -397,7 +393,7 @@ def _documents(
             Document(
                 index=index,
                 name=name,
-                key=document_key(case.connection, case.reference, stored),
+                key=document_key(case.id, stored),
                 size=fact.size,
                 sha256=fact.sha256,
                 content_type=kind,

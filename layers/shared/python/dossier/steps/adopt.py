@@ -11,20 +11,20 @@ from dossier.errors import (
     StrayAnswerError,
     VendorRejectedError,
 )
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.ports import Intent, Uploaded
-from dossier.steps.work import Job
+from dossier.steps.context import LoadedCase
 from dossier.texts import identifier
 
 OPEN, UPLOAD = "open", "upload-"
 """Names of questions: about the opening of the vendor's case, or about ``upload-<batch>``."""
 
 
-def adopt(job: Job, what: str, named: str, *, thorough: bool = False) -> Uploaded:
+def adopt(loaded: LoadedCase, what: str, named: str, *, thorough: bool = False) -> Uploaded:
     """Return what the vendor has under an id that an operator named.
 
     Args:
-        job: the case.
+        loaded: the case.
         what: the request in question.
         named: the vendor's id.
         thorough: whether names and lists have to fit as well. Vendors rewrite names, so the operator decides.
@@ -34,26 +34,27 @@ def adopt(job: Job, what: str, named: str, *, thorough: bool = False) -> Uploade
         RetryableError: the vendor could not be asked.
 
     """
-    record, connection = job.case.record, job.connection.name
+    record, connection = loaded.case.record, loaded.connection.name
     if identifier(named) is None:
         raise NeedsAttentionError(f"{named[:100]!r} cannot be a vendor id")
-    maker = job.desk.intents.maker(connection, named)
+    maker = loaded.context.intents.maker(connection, named)
     if maker not in {None, record.reference} and named != record.appends_to:
         raise NeedsAttentionError(f"{named} already belongs to case {maker}")
-    stored = job.desk.intents.find(connection, record.reference, what)
-    seen = job.desk.intents.seen(connection, stored.seen) if stored else None
+    stored = loaded.context.intents.find(CaseId(connection, record.reference), what)
+    seen = loaded.context.intents.seen(connection, stored.seen) if stored else None
     known = {*(stored.known if stored else record.known_files or ()), *(seen.ids if seen else ())}
     intent = Intent(at=stored.began if stored else now(), known=known, adopt=named, thorough=thorough)
     # Ids that an earlier answer gave this request's documents must not count as other documents'.
-    indices = job.vendor.batches(job.view)[int(what.removeprefix(UPLOAD))] if what != OPEN else ()
+    indices = loaded.vendor.batches(loaded.view)[int(what.removeprefix(UPLOAD))] if what != OPEN else ()
     others = tuple(
-        each.model_copy(update={"document_id": None}) if each.index in indices else each for each in job.view.documents
+        each.model_copy(update={"document_id": None}) if each.index in indices else each
+        for each in loaded.view.documents
     )
-    view = replace(job.view, documents=others)
-    vendor = job.vendor
+    view = replace(loaded.view, documents=others)
+    vendor = loaded.vendor
     flow = vendor.find_uploaded(view, indices, intent) if indices else vendor.find_opened(view, intent)
     try:
-        found = job.run(flow)
+        found = loaded.run(flow)
     except (VendorRejectedError, MalformedAnswerError, InvalidCaseError) as error:
         raise NeedsAttentionError(f"{named} cannot be looked up at the vendor: {error}") from error
     except StrayAnswerError as error:

@@ -17,15 +17,14 @@ from typing import Any, Literal
 
 from dossier.errors import InvalidCaseError
 from dossier.layout import result_key
-from dossier.models import CaseStatus, execution_name, iso, now
-from dossier.stores.batches import BatchCase, Batches, BatchRuns, folder
-from dossier.stores.cases import CaseRecord, Cases, conflict
-from dossier.stores.executions import Executions
+from dossier.models import CaseStatus, iso, now
+from dossier.steps.context import Context
+from dossier.steps.identity import NAMES, execution_name, next_execution
+from dossier.stores.batches import BatchCase, folder
+from dossier.stores.cases import CaseRecord, conflict
 
 Standing = Literal["completed", "failed", "cancelled", "needs_attention", "under_way", "to_start"]
 STANDINGS: tuple[Standing, ...] = ("completed", "failed", "cancelled", "needs_attention", "under_way", "to_start")
-NAMES = 50
-"""Execution names that are tried for a case that was rejected: each rejection takes one for 90 days."""
 REMEMBERED = timedelta(days=80)
 """How long a planned run without an execution is one that never started: AWS forgets executions after 90 days."""
 _PAGE = 1000
@@ -98,33 +97,26 @@ def identity(cases: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(cases)).encode()).hexdigest()[:16]
 
 
-def stands(batch: Iterable[BatchCase], *, cases: Cases) -> Iterator[Stand]:
+def stands(batch: Iterable[BatchCase], *, context: Context) -> Iterator[Stand]:
     """Yield the cases of a batch with their records, in order: one request reads a hundred records."""
     left = iter(batch)
     while page := list(islice(left, _PAGE)):
-        records = {(each.connection, each.reference): each for each in cases.records(each.names for each in page)}
+        records = {each.id: each for each in context.cases.records(each.id for each in page)}
         for each in page:
-            yield Stand(each, records.get(each.names))
+            yield Stand(each, records.get(each.id))
 
 
-def tally(batch: Iterable[BatchCase], *, cases: Cases) -> Tally:
+def tally(batch: Iterable[BatchCase], *, context: Context) -> Tally:
     """Count how the cases of a batch stand."""
     found = Tally()
-    for each in stands(batch, cases=cases):
+    for each in stands(batch, context=context):
         found.counts[each.standing] += 1
     return found
 
 
-def begin(
-    batch: str,
-    missing: Sequence[Stand],
-    *,
-    concurrency: int,
-    batches: Batches,
-    runs: BatchRuns,
-    executions: Executions,
-) -> Begun | None:
+def begin(batch: str, missing: Sequence[Stand], *, concurrency: int, context: Context) -> Begun | None:
     """Start a run of the missing cases, unless a run is under way; return it, or None if there is nothing to start."""
+    batches, runs = context.batches, context.batch_runs
     latest = batches.latest_run(batch)
     found = runs.find(batch, latest.run)
     if found is not None and found.status == "RUNNING":
@@ -134,40 +126,41 @@ def begin(
     unstarted = latest.run > 0 and found is None and now() - latest.at < REMEMBERED
     run = latest.run if unstarted else latest.run + 1
     if not unstarted:
-        batches.plan(batch, run, (_item(each, executions) for each in missing))
+        batches.plan(batch, run, (_item(each, context) for each in missing))
     return Begun(run, runs.start(batch, run, concurrency=concurrency), started=True, cases=len(missing))
 
 
-def _item(stand: Stand, executions: Executions) -> dict[str, Any]:
+def _item(stand: Stand, context: Context) -> dict[str, Any]:
     """Return what the Distributed Map gets for a case: its execution's name and input."""
-    return {"name": _name(stand, executions), "input": stand.case.input}
+    return {"name": _name(stand, context), "input": stand.case.input}
 
 
-def _name(stand: Stand, executions: Executions) -> str:
+def _name(stand: Stand, context: Context) -> str:
     """Return the name of a case's execution: the next one, if Accept rejected the case before."""
     case, rejected = stand.case, stand.record is not None and stand.record.refused
-    name = execution_name(*case.names, case.fingerprint)
-    for attempt in range(2, NAMES + 1):
-        if not rejected or executions.status(executions.arn_of(name)) in {None, "RUNNING"}:
-            break
-        name = execution_name(*case.names, case.fingerprint, attempt=attempt)
-    return name
+    if not rejected:
+        return execution_name(case.id, case.fingerprint)
+    free = next_execution(
+        case.id, case.fingerprint, executions=context.executions, decides=lambda each: each.status == "RUNNING"
+    )
+    return free[0] if free else execution_name(case.id, case.fingerprint, attempt=NAMES)
 
 
-def summarize(batch: str, run: int, *, batches: Batches, cases: Cases) -> dict[str, Any]:
+def summarize(batch: str, run: int, *, context: Context) -> dict[str, Any]:
     """Write the lists of a batch's results and failures to S3; return the summary.
 
     Raises:
         InvalidCaseError: there is no such batch.
 
     """
+    batches = context.batches
     about = batches.describe(batch)
     if about is None:
         raise InvalidCaseError(f"there is no batch {batch}")
     found, failures = Tally(), list[dict[str, Any]]()
 
     def results() -> Iterator[dict[str, Any]]:
-        for each in stands(batches.cases(batch), cases=cases):
+        for each in stands(batches.cases(batch), context=context):
             found.counts[each.standing] += 1
             if each.standing == "completed":
                 yield _result(each)
@@ -185,7 +178,7 @@ def _result(stand: Stand) -> dict[str, Any]:
     record = stand.record
     names = {"line": stand.case.line, "connection": stand.case.connection, "reference": stand.case.reference}
     status = record.status.value if record else None
-    return {**names, "status": status, "result_key": result_key(*stand.case.names)}
+    return {**names, "status": status, "result_key": result_key(stand.case.id)}
 
 
 def _failure(stand: Stand) -> dict[str, Any]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dossier.errors import InvalidCaseError
-from dossier.models import Document, iso, now
+from dossier.models import CaseId, Document, iso, now
+from dossier.steps.context import Context
 from dossier.steps.publish import cancelled
 from dossier.steps.refresh import pending
-from dossier.steps.work import Desk
-from dossier.stores.events import Events
-from dossier.stores.executions import Executions
-from dossier.stores.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +19,7 @@ class Cancelled:
     in_doubt: tuple[str, ...]
 
 
-def cancel(
-    connection: str, reference: str, *, desk: Desk, waits: Waits, executions: Executions, events: Events
-) -> Cancelled:
+def cancel(case: CaseId, *, context: Context) -> Cancelled:
     """Stop a case's execution, end its wait, and record that it was cancelled. A repetition continues.
 
     ``cancelled_at`` is stored before anything is stopped: after a crash in between, the event of the stopped execution
@@ -34,15 +29,15 @@ def cancel(
         InvalidCaseError: there is no such case, or it has ended.
 
     """
-    case = desk.cases.get(connection, reference)
-    marked = not pending(case) and desk.cases.change(connection, reference, cancelled_at=iso(now()))
-    case = desk.cases.get(connection, reference)
-    if not marked or pending(case):  # nothing is committed once it is marked
-        state = "being published" if pending(case) else case.record.status.value
-        raise InvalidCaseError(f"case {reference} is {state}: there is nothing to cancel")
-    executions.stop(case.record.execution_arn, "Cancelled", "an operator cancelled the case")
-    case = desk.cases.get(connection, reference)
-    if not case.record.status.final:
-        cancelled(case, desk=desk, waits=waits, events=events)
-    sent = tuple(each for each in desk.cases.get(connection, reference).documents if each.document_id)
-    return Cancelled(sent, tuple(desk.intents.open(connection, reference)))
+    stored = context.cases.get(case)
+    marked = not pending(stored) and context.cases.change(case, cancelled_at=iso(now()))
+    stored = context.cases.get(case)
+    if not marked or pending(stored):  # nothing is committed once it is marked
+        state = "being published" if pending(stored) else stored.record.status.value
+        raise InvalidCaseError(f"case {case.reference} is {state}: there is nothing to cancel")
+    context.executions.stop(stored.record.execution_arn, "Cancelled", "an operator cancelled the case")
+    stored = context.cases.get(case)
+    if not stored.record.status.final:
+        cancelled(stored, context=context)
+    sent = tuple(each for each in context.cases.get(case).documents if each.document_id)
+    return Cancelled(sent, tuple(context.intents.open(case)))

@@ -18,11 +18,11 @@ from dossier.errors import (
     ThrottledError,
     UnauthorizedError,
 )
-from dossier.models import CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, iso, now
 from dossier.names import safe_name, unique_names
 from dossier.ports import Artifact, told
 from dossier.revisions import listing_digest
-from dossier.steps.work import Desk, Job
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord, Case, Collection
 
 ITERATIONS = 200
@@ -40,30 +40,32 @@ class Collected(BaseModel):
     at_once: int
 
 
-def collect(connection: str, reference: str, collection: str = "", *, desk: Desk) -> Collected:
+def collect(case: CaseId, collection: str = "", *, context: Context) -> Collected:
     """List the case's artifacts, give each a safe, unique name, and return which have to be downloaded.
 
     Raises:
         ConfigurationError: there are more than ``limits.artifacts``; nothing is stored.
 
     """
-    job = _begun(connection, reference, collection, desk)
-    if job.case.record.trouble is None or job.case.record.status is not CaseStatus.DOWNLOADING:
-        desk.cases.change(connection, reference, status=CaseStatus.DOWNLOADING, note=None)
+    loaded = _begun(case, collection, context)
+    if loaded.case.record.trouble is None or loaded.case.record.status is not CaseStatus.DOWNLOADING:
+        context.cases.change(case, status=CaseStatus.DOWNLOADING, note=None)
     answered: list[Mapping[str, str]] = []
-    with job.telling():
-        job = _followed(job)
-        listed = job.look_up(
-            f"artifacts{collection}", job.vendor.artifacts(job.view), note=lambda reply: answered.append(reply.headers)
+    with loaded.telling():
+        loaded = _followed(loaded)
+        listed = loaded.look_up(
+            f"artifacts{collection}",
+            loaded.vendor.artifacts(loaded.view),
+            note=lambda reply: answered.append(reply.headers),
         )
-    most = job.connection.limits.artifacts
+    most = loaded.connection.limits.artifacts
     if len(listed) > most:
         raise ConfigurationError(
             f"the vendor lists {len(listed)} files for the case, more than {most}: "
             "raise limits.artifacts if that is correct"
         )
-    known = {artifact.index: artifact for artifact in job.case.collected(collection)}
-    names = stable_names(listed, job.case if collection else None)
+    known = {artifact.index: artifact for artifact in loaded.case.collected(collection)}
+    names = stable_names(listed, loaded.case if collection else None)
     todo: list[int] = []
     for index, (artifact, name) in enumerate(zip(listed, names, strict=True)):
         record, old = _record(index, artifact, name), known.pop(index, None)
@@ -71,77 +73,77 @@ def collect(connection: str, reference: str, collection: str = "", *, desk: Desk
             record = old
         else:
             proven = len(todo) < PROVEN
-            record = _former(record, job.case, tells=artifact.tells, proven=proven) if collection else record
-            desk.cases.put_artifact(connection, reference, record, collection=collection)
+            record = _former(record, loaded.case, tells=artifact.tells, proven=proven) if collection else record
+            context.cases.put_artifact(case, record, collection=collection)
         if not record.settled:
             todo.append(index)
-    desk.cases.drop_artifacts(connection, reference, known, collection=collection)
-    if job.vendor.dates_changes and (answered_at := dates(answered)):
-        dated = job.case.collection.model_copy(update={"read_at": min(answered_at)})
-        desk.cases.put_collection(connection, reference, dated)
-    return Collected(artifacts=chunks(todo), at_once=job.connection.limits.concurrency)
+    context.cases.drop_artifacts(case, known, collection=collection)
+    if loaded.vendor.dates_changes and (answered_at := dates(answered)):
+        dated = loaded.case.collection.model_copy(update={"read_at": min(answered_at)})
+        context.cases.put_collection(case, dated)
+    return Collected(artifacts=chunks(todo), at_once=loaded.connection.limits.concurrency)
 
 
-def _begun(connection: str, reference: str, collection: str, desk: Desk) -> Job:
+def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:
     """Begin a collection and return the case; a retry continues the collection that the first try began.
 
     The collection serves every refresh that was requested before it began.
     """
-    job = desk.load(connection, reference, collection)
-    label = job.label
-    if job.case.collection.id != label:
-        desk.refreshes.see(connection, reference)
-        desk.cases.drop_artifacts(connection, reference, [each.index for each in job.case.staged], collection="stale")
-        desk.cases.put_collection(connection, reference, Collection(id=label, at=iso(now())))
-        job = desk.load(connection, reference, collection)
-    return job
+    loaded = context.load(case, collection)
+    label = loaded.label
+    if loaded.case.collection.id != label:
+        context.refreshes.see(case)
+        context.cases.drop_artifacts(case, [each.index for each in loaded.case.staged], collection="stale")
+        context.cases.put_collection(case, Collection(id=label, at=iso(now())))
+        loaded = context.load(case, collection)
+    return loaded
 
 
-def _followed(job: Job) -> Job:
+def _followed(loaded: LoadedCase) -> LoadedCase:
     """Poll documents again that were unfinished at their last poll, if the deadline passed or the case is refreshed.
 
     So it is with a case whose deadline has passed, and one that is collected again. An assessment that its documents
     were too late for is triggered once they are done; one that has failed is for ``dossier redrive``.
     """
-    record = job.case.record
-    if "documents" not in job.vendor.phases or not (record.late or job.collection):
-        return job
-    _ask_on(job)
-    job = job.desk.load(record.connection, record.reference, job.collection)
-    if job.collection and job.case.record.late and len(job.vendor.phases) > 1:
-        sent = [each for each in job.case.documents if each.document_id]
+    record = loaded.case.record
+    if "documents" not in loaded.vendor.phases or not (record.late or loaded.collection):
+        return loaded
+    _ask_on(loaded)
+    loaded = loaded.context.load(record.id, loaded.collection)
+    if loaded.collection and loaded.case.record.late and len(loaded.vendor.phases) > 1:
+        sent = [each for each in loaded.case.documents if each.document_id]
         if sent and all(each.finished for each in sent) and not all(each.failed for each in sent):
             try:
-                stands = job.run(job.vendor.poll_results([job.view])).get(record.case_id or "")
+                stands = loaded.run(loaded.vendor.poll_results([loaded.view])).get(record.case_id or "")
                 if stands is None or not stands.failed:
-                    job.run(job.vendor.process(job.view))
+                    loaded.run(loaded.vendor.process(loaded.view))
             except ConfigurationError:
                 raise
             except (NotReadyError, StrayAnswerError, CaseFailedError):
-                return job  # it is what it is: the result says so
-    return job
+                return loaded  # it is what it is: the result says so
+    return loaded
 
 
-def _ask_on(job: Job) -> None:
+def _ask_on(loaded: LoadedCase) -> None:
     """Ask how each document stands that is not done; another try goes on with those that were not asked for."""
-    names, collection = (job.case.record.connection, job.case.record.reference), job.case.collection
-    left = [each for each in job.case.documents if each.document_id and (not each.finished or each.failed)]
+    case, collection = loaded.case.record.id, loaded.case.collection
+    left = [each for each in loaded.case.documents if each.document_id and (not each.finished or each.failed)]
     done = collection.followed
     try:
         for each in left:
-            if each.index > done and (state := _state(job, each)) != each:
-                job.desk.cases.put_documents(*names, [state], fresh=False)
+            if each.index > done and (state := _state(loaded, each)) != each:
+                loaded.context.cases.put_documents(case, [state], fresh=False)
             done = max(done, each.index)
     finally:
         if len(left) > 1 and done > collection.followed:
-            job.desk.cases.put_collection(*names, collection.model_copy(update={"followed": done}))
+            loaded.context.cases.put_collection(case, collection.model_copy(update={"followed": done}))
 
 
-def _state(job: Job, document: Document) -> Document:
+def _state(loaded: LoadedCase, document: Document) -> Document:
     """Return a document with its current state; the vendor's error about it becomes the document's failure."""
     document_id = document.document_id or ""
     try:
-        states = job.run(job.vendor.poll_documents(job.view, [document_id])).documents
+        states = loaded.run(loaded.vendor.poll_documents(loaded.view, [document_id])).documents
     except (UnauthorizedError, ThrottledError):
         raise
     except RetryableError as error:

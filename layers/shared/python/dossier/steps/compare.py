@@ -14,12 +14,12 @@ from functools import cmp_to_key
 from itertools import islice
 
 from dossier.errors import DossierError
-from dossier.models import CaseStatus, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.ports import Vendor
 from dossier.settings import Connection
 from dossier.stamps import Stamp
-from dossier.steps.refresh import Starts, ask, start
-from dossier.steps.work import Desk
+from dossier.steps.context import Context
+from dossier.steps.refresh import ask, start
 from dossier.stores.cases import CaseRecord
 
 REACH = timedelta(hours=3)
@@ -48,25 +48,28 @@ class Compared:
     """References of cases that are collected again, because the vendor changed them or a refresh is due."""
 
 
-def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: datetime | None = None) -> Compared:
+def compare(connections: Iterable[str], *, context: Context, at: datetime | None = None) -> Compared:
     """Read the list of each account that has one; ``at`` stands in for the clock in tests."""
     found, began, at = Compared(), time.monotonic(), at or now()
     names = sorted(connections)
-    start = at.hour % max(1, len(names))
+    first = at.hour % max(1, len(names))
 
     def spent() -> bool:
         return time.monotonic() - began > LONGEST
 
-    for name in names[start:] + names[:start]:
-        connection = desk.connection_of(name)
-        vendor = desk.vendor_of(connection)
-        again = _due(name, desk, executions, at)
+    for name in names[first:] + names[:first]:
+        connection = context.connection_of(name)
+        vendor = context.vendor_of(connection)
+        due = list(islice(context.refreshes.due(name, at), MOST_AGAIN))
+        for each in due:
+            start(each.id, each, context=context)
+        again = [each.reference for each in due]
         if vendor.lists and spent():
             found.unread[name] = "the other accounts took too long"
         elif vendor.lists:
             try:
-                found.unknown[name] = _unknown(connection, desk, at)
-                again += _changed(connection, desk, executions, spent) if vendor.dates_changes else []
+                found.unknown[name] = _unknown(connection, context, at)
+                again += _changed(connection, context, spent) if vendor.dates_changes else []
             except DossierError as error:
                 found.unread[name] = str(error)
         if again:
@@ -74,22 +77,14 @@ def compare(connections: Iterable[str], *, desk: Desk, executions: Starts, at: d
     return found
 
 
-def _due(connection: str, desk: Desk, executions: Starts, at: datetime) -> list[str]:
-    """Start the refreshes that are due; return their references."""
-    due = list(islice(desk.refreshes.due(connection, at), MOST_AGAIN))
-    for each in due:
-        start(each.connection, each.reference, each, executions=executions)
-    return [each.reference for each in due]
-
-
-def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Callable[[], bool]) -> list[str]:
+def _changed(connection: Connection, context: Context, spent: Callable[[], bool]) -> list[str]:
     """Request a refresh of the cases that the account's list dates as changed since their collection; return which.
 
     Cases beyond the time or the number of one comparison are left to the next one.
     """
-    name, vendor, again = connection.name, desk.vendor_of(connection), list[str]()
-    flow = vendor.changed(desk.refreshes.compared(name))
-    changed = desk.transport.run(flow, vendor=vendor)
+    name, vendor, again = connection.name, context.vendor_of(connection), list[str]()
+    flow = vendor.changed(context.refreshes.compared(name))
+    changed = context.transport.run(flow, vendor=vendor)
 
     def order(one: tuple[str, str], other: tuple[str, str]) -> int:
         return int(vendor.later(one[1], other[1]) is True) - int(vendor.later(other[1], one[1]) is True)
@@ -97,13 +92,13 @@ def _changed(connection: Connection, desk: Desk, executions: Starts, spent: Call
     for case_id, at in sorted(changed.cases.items(), key=cmp_to_key(order)):
         if spent() or len(again) >= MOST_AGAIN:
             left = {each: mark if vendor.later(at, mark) else at for each, mark in changed.seen.items()}
-            desk.refreshes.compared_to(name, left)
+            context.refreshes.compared_to(name, left)
             return again
-        for reference in desk.intents.references(name, case_id):
-            behind = _is_behind(desk.cases.find_record(name, reference), at, vendor)
-            if behind and ask(name, reference, desk=desk, executions=executions):
+        for reference in context.intents.references(name, case_id):
+            behind = _is_behind(context.cases.find_record(CaseId(name, reference)), at, vendor)
+            if behind and ask(CaseId(name, reference), context=context):
                 again.append(reference)
-    desk.refreshes.compared_to(name, changed.seen)
+    context.refreshes.compared_to(name, changed.seen)
     return again
 
 
@@ -133,9 +128,9 @@ def _in_that_second(changed: Stamp, read: Stamp) -> bool:
     return since % QUARTER < timedelta(seconds=1) or since % QUARTER > QUARTER - timedelta(seconds=5)
 
 
-def _unknown(connection: Connection, desk: Desk, at: datetime) -> list[str]:
-    vendor, since = desk.vendor_of(connection), at - REACH
+def _unknown(connection: Connection, context: Context, at: datetime) -> list[str]:
+    vendor, since = context.vendor_of(connection), at - REACH
     # An id is recorded after it was created, so records are read from a little earlier on.
-    recorded = desk.intents.recorded(connection.name, since - SETTLED)
-    created = desk.transport.run(vendor.created(since, recorded), vendor=vendor)
+    recorded = context.intents.recorded(connection.name, since - SETTLED)
+    created = context.transport.run(vendor.created(since, recorded), vendor=vendor)
     return sorted(name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)

@@ -21,9 +21,10 @@ from dossier.errors import (
 )
 from dossier.http import Flow, Refusal, Request
 from dossier.layout import artifact_key
+from dossier.models import CaseId
 from dossier.ports import Artifact
 from dossier.revisions import answer_digest
-from dossier.steps.work import Desk, Job
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord
 
 LINKS = 6
@@ -33,7 +34,7 @@ SAME_LINK, SOON = 4, 60.0
 often than the vendor does, and another link would be another request at the vendor, which limits them."""
 
 
-def download_all(connection: str, reference: str, indices: Sequence[int], collection: str = "", *, desk: Desk) -> None:
+def download_all(case: CaseId, indices: Sequence[int], collection: str = "", *, context: Context) -> None:
     """Download artifacts one after the other; an error of one does not stop the others.
 
     Raises:
@@ -43,7 +44,7 @@ def download_all(connection: str, reference: str, indices: Sequence[int], collec
     trouble: RetryableError | None = None
     for index in indices:
         try:
-            download(connection, reference, index, collection, desk=desk)
+            download(case, index, collection, context=context)
         except ThrottledError:
             raise
         except RetryableError as error:
@@ -52,7 +53,7 @@ def download_all(connection: str, reference: str, indices: Sequence[int], collec
         raise trouble
 
 
-def download(connection: str, reference: str, index: int, collection: str = "", *, desk: Desk) -> None:
+def download(case: CaseId, index: int, collection: str = "", *, context: Context) -> None:
     """Download one artifact, unless it is stored. A repetition overwrites it.
 
     A permanent error is stored as the artifact's failure.
@@ -64,13 +65,13 @@ def download(connection: str, reference: str, index: int, collection: str = "", 
         UnauthorizedError: the vendor rejected the API key, which is not the artifact's failure.
 
     """
-    job = desk.load_artifact(connection, reference, index, collection)
-    artifact = next(iter(job.case.collected(collection)), None)
+    loaded = context.load_artifact(case, index, collection)
+    artifact = next(iter(loaded.case.collected(collection)), None)
     if artifact is None or artifact.settled:
         return  # another collection has taken its place, or it is there
     try:
-        with job.lease(f"artifact-{index}"), job.telling():
-            done = _fetch(job, artifact)
+        with loaded.lease(f"artifact-{index}"), loaded.telling():
+            done = _fetch(loaded, artifact)
     except UnauthorizedError:
         raise
     except CaseFailedError as error:
@@ -80,28 +81,28 @@ def download(connection: str, reference: str, index: int, collection: str = "", 
             raise
         done = artifact.model_copy(update={"links": artifact.links + 1})
         if done.links < LINKS:
-            desk.cases.put_artifact(connection, reference, done, collection=collection)
+            context.cases.put_artifact(case, done, collection=collection)
             raise
         done = done.model_copy(update={"error": str(error)})
-    desk.cases.put_artifact(connection, reference, done, collection=collection)
+    context.cases.put_artifact(case, done, collection=collection)
     if done.error:
         return
-    size, limits = done.size, job.connection.limits
+    size, limits = done.size, loaded.connection.limits
     if size * limits.artifacts <= limits.case_bytes:
         return  # the most artifacts of this size fit into the case; publish counts them
-    if desk.cases.add_bytes(connection, reference, size) > limits.case_bytes:
-        room(desk.load(connection, reference, collection))  # of several at the same time, the last one sees all
+    if context.cases.add_bytes(case, size) > limits.case_bytes:
+        room(context.load(case, collection))  # of several at the same time, the last one sees all
 
 
-def room(job: Job) -> int:
-    """Return how many bytes a case's artifacts may still have; ``job`` has all artifacts.
+def room(loaded: LoadedCase) -> int:
+    """Return how many bytes a case's artifacts may still have; ``loaded`` has all artifacts.
 
     Raises:
         ConfigurationError: the stored ones have more than ``limits.case_bytes``.
 
     """
-    most = job.connection.limits.case_bytes
-    stored = sum(each.size for each in job.case.collected(job.collection) if each.key)
+    most = loaded.connection.limits.case_bytes
+    stored = sum(each.size for each in loaded.case.collected(loaded.collection) if each.key)
     if stored > most:
         raise ConfigurationError(
             f"the artifacts of the case have {stored} bytes together, more than {most}: "
@@ -110,41 +111,39 @@ def room(job: Job) -> int:
     return most - stored
 
 
-def _left(job: Job) -> int:
+def _left(loaded: LoadedCase) -> int:
     """Return how many bytes the case's artifacts may still have; all of them are only read if the limit is near."""
-    record, limits = job.case.record, job.connection.limits
+    record, limits = loaded.case.record, loaded.connection.limits
     left = limits.case_bytes - record.artifact_bytes
     if left >= limits.artifact_bytes:
         return left
-    return room(job.desk.load(record.connection, record.reference, job.collection))
+    return room(loaded.context.load(record.id, loaded.collection))
 
 
-def give_up(
-    connection: str, reference: str, indices: Sequence[int], reason: str, collection: str = "", *, desk: Desk
-) -> None:
+def give_up(case: CaseId, indices: Sequence[int], reason: str, collection: str = "", *, context: Context) -> None:
     """Record that artifacts failed after all retries; stored ones stay."""
-    case = desk.cases.get(connection, reference)
-    for artifact in case.collected(collection):
+    stored = context.cases.get(case)
+    for artifact in stored.collected(collection):
         if artifact.index in indices and not artifact.settled:
             failed = artifact.model_copy(update={"error": reason})
-            desk.cases.put_artifact(connection, reference, failed, collection=collection)
+            context.cases.put_artifact(case, failed, collection=collection)
 
 
-def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
+def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
     """Download and store an artifact; return it, or the current revision's if the content is the same."""
-    record = job.case.record
-    key = artifact_key(record.connection, record.reference, artifact.name, job.collection)
+    record = loaded.case.record
+    key = artifact_key(record.id, artifact.name, loaded.collection)
     former = artifact.former if artifact.former and artifact.former.name == artifact.name else None
-    left = _left(job)
+    left = _left(loaded)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
-    where = job.run(job.vendor.locate(job.view, wanted))
+    where = loaded.run(loaded.vendor.locate(loaded.view, wanted))
     if where.path is not None:
-        body = job.run(_answer(where.path, where.keep, job.vendor.refusal))
+        body = loaded.run(_answer(where.path, where.keep, loaded.vendor.refusal))
         content, digest = answer_digest(body), hashlib.sha256(body).hexdigest()
         if former is not None and former.sha256 == digest:
             return former.model_copy(update={"index": artifact.index, "content": content})
-        same = former is not None and _says(former, content, job)
-        version = job.desk.objects.write(key, body, artifact.content_type or "application/json")
+        same = former is not None and _says(former, content, loaded)
+        version = loaded.context.objects.write(key, body, artifact.content_type or "application/json")
         stored = {
             "former": former.model_copy(update={"content": content}) if former is not None and same else None,
             "key": key,
@@ -157,7 +156,7 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
     began, tries = time.monotonic(), 0
     while True:
         try:
-            return _from_storage(job, artifact, former, key, where.url or "", left)
+            return _from_storage(loaded, artifact, former, key, where.url or "", left)
         except (TruncatedDownloadError, VendorUnavailableError):
             tries += 1
             if tries >= SAME_LINK or time.monotonic() - began > SOON:
@@ -165,29 +164,29 @@ def _fetch(job: Job, artifact: ArtifactRecord) -> ArtifactRecord:
 
 
 def _from_storage(
-    job: Job, artifact: ArtifactRecord, former: ArtifactRecord | None, key: str, url: str, left: int
+    loaded: LoadedCase, artifact: ArtifactRecord, former: ArtifactRecord | None, key: str, url: str, left: int
 ) -> ArtifactRecord:
     """Download and store an artifact from its link; return it, or the current revision's if the content is the same."""
     etag = former.etag if former is not None and former.listed == artifact.listed else None
-    with job.desk.transport.download(job.connection, url, left=left, etag=etag) as incoming:
+    with loaded.context.transport.download(loaded.connection, url, left=left, etag=etag) as incoming:
         if incoming.unchanged and former is not None:
             return former.model_copy(update={"index": artifact.index})
         head, chunks = _begun(incoming.chunks)
         kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
-        size, sha256 = job.desk.objects.stream(key, chunks, kind)
+        size, sha256 = loaded.context.objects.stream(key, chunks, kind)
     seen = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
     if former is not None and (former.size, former.sha256) == (size, sha256):
         return former.model_copy(update={"index": artifact.index, **seen})
-    version = job.desk.objects.version_of(key)
+    version = loaded.context.objects.version_of(key)
     return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **seen})
 
 
-def _says(former: ArtifactRecord, content: str, job: Job) -> bool:
+def _says(former: ArtifactRecord, content: str, loaded: LoadedCase) -> bool:
     """Whether a standing answer says the same; former versions of Dossier wrote that down in other ways, or not.
 
     It stands until it is replaced, so the latest version is read: the role may read no other (s3:GetObjectVersion).
     """
-    return former.content == content or answer_digest(job.desk.objects.read(former.key or "") or b"") == content
+    return former.content == content or answer_digest(loaded.context.objects.read(former.key or "") or b"") == content
 
 
 def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote_plus
 
+from dossier import vendors
 from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
 from dossier.layout import (
@@ -30,23 +31,23 @@ from dossier.layout import (
     UPLOADS,
     folder,
 )
-from dossier.models import Frozen, execution_name, iso, now, stranger_reference
+from dossier.models import CaseId, Frozen, iso, now
 from dossier.ports import Hint
 from dossier.steps.accept import pages_of
-from dossier.steps.drop import note_key, place_of
+from dossier.steps.context import Context
+from dossier.steps.drop import note_key
+from dossier.steps.identity import execution_name, stranger_reference
+from dossier.steps.inbox import place_of
 from dossier.steps.refresh import pending
-from dossier.stores.cases import Case, Cases
-from dossier.stores.dead_letters import DeadLetters
-from dossier.stores.evidence import Evidence, EvidenceStore, id_of, seen_key
-from dossier.stores.executions import Executions
-from dossier.stores.expiry import Expiry, ids_of, remove_items
-from dossier.stores.forgotten import Forgotten, Tombstone, latest
-from dossier.stores.intents import SEEN_TTL, Intents
+from dossier.stores.cases import Case
+from dossier.stores.evidence import Evidence, id_of, seen_key
+from dossier.stores.expiry import ids_of, remove_items
+from dossier.stores.forgotten import Tombstone, latest
+from dossier.stores.intents import SEEN_TTL
 from dossier.stores.limiter import LEASE
-from dossier.stores.objects import Objects, as_json, split_uri
+from dossier.stores.objects import as_json, split_uri
 from dossier.stores.queues import DROP, LONGEST_DELAY, WAKE, poll_queue
-from dossier.stores.table import Table
-from dossier.stores.versions import Erased, Versions
+from dossier.stores.versions import Erased
 
 HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 31, 30, 35
 """Days for which AWS keeps the history of an ended execution, logs (a month, ``infra/function.py``), traces, and the
@@ -58,23 +59,6 @@ _AT_ONCE = 8
 """Deliveries that are read at once."""
 _OWN = (STAGING, INBOX, UPLOADS)
 """Folders of the artifact bucket that submitted documents lie in before Accept copies them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Every store that an erasure searches."""
-
-    table: Table
-    cases: Cases
-    intents: Intents
-    objects: Objects
-    versions: Versions
-    evidence: EvidenceStore
-    executions: Executions
-    dead_letters: DeadLetters
-    forgotten: Forgotten
-    hint_of: Callable[[str, bytes], Hint | None]
-    """Reads a delivery of a vendor's; None if it names nothing."""
 
 
 class Plan(Frozen):
@@ -95,6 +79,11 @@ class Plan(Frozen):
     """Where its documents were submitted from."""
     drop: str | None = None
     """Key of the drop that it was made of."""
+
+    @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,60 +114,60 @@ class _Found:
         self.locked.update(done.locked)
 
 
-def forget(connection: str, reference: str, *, archive: Archive) -> Forgot:
+def forget(case: CaseId, *, context: Context) -> Forgot:
     """Erase a case from every store, and write its certificate; continue an erasure that was interrupted.
 
     Raises:
         InvalidCaseError: there is no such case, or it is at work; says what to do.
 
     """
-    tombstone = archive.forgotten.stands(connection, reference)
+    tombstone = context.forgotten.stands(case)
     if tombstone is None or tombstone.done_at:
-        case = archive.cases.find(connection, reference)
-        if case is None and tombstone is not None:
+        stored = context.cases.find(case)
+        if stored is None and tombstone is not None:
             raise InvalidCaseError(
-                f"case {reference} of connection {connection} was erased at {tombstone.done_at}: its certificate is "
-                f"{ERASURES}{tombstone.id}.json"
+                f"case {case.reference} of connection {case.connection} was erased at {tombstone.done_at}: its "
+                f"certificate is {ERASURES}{tombstone.id}.json"
             )
-        if case is None:
-            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
-        tombstone = _begun(case, archive)
+        if stored is None:
+            raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
+        tombstone = _begun(stored, context)
     plan = Plan.model_validate_json(tombstone.plan)
     found = _Found(removed=dict(tombstone.removed))
     for remove in (_objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
-        remove(plan, archive, found)
-        archive.forgotten.progress(connection, reference, found.removed)
-    certificate = _certified(plan, tombstone, found, archive)
-    archive.forgotten.end(connection, reference)
-    elsewhere = tuple(each for each in plan.uris if not _is_ours(each, archive))
+        remove(plan, context, found)
+        context.forgotten.progress(case, found.removed)
+    certificate = _certified(plan, tombstone, found, context)
+    context.forgotten.end(case)
+    elsewhere = tuple(each for each in plan.uris if not _is_ours(each, context))
     key = f"{ERASURES}{tombstone.id}.json"
     return Forgot(certificate, key, plan.vendor, (*plan.ids, *plan.shared), elsewhere)
 
 
-def _begun(case: Case, archive: Archive) -> Tombstone:
+def _begun(case: Case, context: Context) -> Tombstone:
     """Check that a case is at rest, keep it from going back to work, and store the plan of its erasure."""
     record = case.record
-    names = (record.connection, record.reference)
+    connection, reference = record.id
     if pending(case):
-        raise InvalidCaseError(f"a revision of case {names[1]} is being published: erase it in a minute")
+        raise InvalidCaseError(f"a revision of case {reference} is being published: erase it in a minute")
     if not record.status.final:
         raise InvalidCaseError(
-            f"case {names[1]} is {record.status.value}: cancel it first "
-            f"(dossier cancel {names[1]} --connection {names[0]}), then erase it"
+            f"case {reference} is {record.status.value}: cancel it first "
+            f"(dossier cancel {reference} --connection {connection}), then erase it"
         )
     running = case.refresh.execution_arn
-    if running and archive.executions.status(running) == "RUNNING":
-        raise InvalidCaseError(f"case {names[1]} is being collected again ({running}): erase it once that has ended")
-    if not Expiry(archive.table).mark(*names):
-        raise InvalidCaseError(f"case {names[1]} went back to work just now: see `dossier status {names[1]}`")
-    ids = ids_of(archive.table, *names)
-    shared = {each for each in ids if {*archive.intents.references(names[0], each)} - {names[1]}}
-    given = list(_inputs(case, archive))
+    if running and context.executions.status(running) == "RUNNING":
+        raise InvalidCaseError(f"case {reference} is being collected again ({running}): erase it once that has ended")
+    if not context.expiry.mark(record.id):
+        raise InvalidCaseError(f"case {reference} went back to work just now: see `dossier status {reference}`")
+    ids = ids_of(context.table, record.id)
+    shared = {each for each in ids if {*context.intents.references(connection, each)} - {reference}}
+    given = list(_inputs(case, context))
     drop = next((each["drop"]["key"] for each in given if isinstance(each.get("drop"), dict)), None)
     uris = {str(one["uri"]) for each in given for one in each.get("documents") or () if "uri" in one}
     plan = Plan(
-        connection=names[0],
-        reference=names[1],
+        connection=connection,
+        reference=reference,
         vendor=record.vendor,
         case_id=record.case_id,
         ids=tuple(sorted(ids - shared)),
@@ -189,93 +178,98 @@ def _begun(case: Case, archive: Archive) -> Tombstone:
         drop=drop,
     )
     pages = pages_of(each for each in case.documents if (each.key or each.ref) and (each.document_id or each.job_id))
-    name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(*names)[:16]}"
-    return archive.forgotten.begin(
-        *names, id=name, plan=plan.model_dump_json(), month=(record.sent_at or record.submitted_at)[:7], pages=pages
+    name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(record.id)[:16]}"
+    return context.forgotten.begin(
+        record.id, id=name, plan=plan.model_dump_json(), month=(record.sent_at or record.submitted_at)[:7], pages=pages
     )
 
 
-def _inputs(case: Case, archive: Archive) -> Iterator[dict[str, Any]]:
+def _inputs(case: Case, context: Context) -> Iterator[dict[str, Any]]:
     """Yield the inputs of a case's executions, as far as AWS still has them."""
     record = case.record
     names = [
-        execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
+        execution_name(record.id, record.fingerprint, attempt=attempt)
         for attempt in range(1, max(_ATTEMPTS, record.attempt) + 1)
     ]
-    arns = [archive.executions.arn_of(each) for each in names]
+    arns = [context.executions.arn_of(each) for each in names]
     for arn in dict.fromkeys([record.execution_arn, *arns]):
-        found = archive.executions.given(arn) if arn else None
+        found = context.executions.given(arn) if arn else None
         if found is not None and found.get("reference") == record.reference:
             yield found
         elif found is None and arn != record.execution_arn:
             return
 
 
-def _is_ours(uri: str, archive: Archive) -> bool:
+def _is_ours(uri: str, context: Context) -> bool:
     """Whether a document was submitted from the artifact bucket."""
-    return uri.startswith("s3://") and split_uri(uri)[0] == archive.versions.bucket
+    return uri.startswith("s3://") and split_uri(uri)[0] == context.versions.bucket
 
 
-def _objects(plan: Plan, archive: Archive, found: _Found) -> None:
+def _objects(plan: Plan, context: Context, found: _Found) -> None:
     """Erase the case's folder, what its collections left, and what it was submitted from, in all versions."""
-    versions = archive.versions
-    found.erased(versions.erase(folder(plan.connection, plan.reference)))
+    versions = context.versions
+    found.erased(versions.erase(folder(plan.id)))
     found.erased(versions.erase(f"{COLLECTING}{plan.connection}/{plan.reference}/"))
     if plan.fingerprint:
         found.erased(versions.erase(f"{STAGING}{plan.connection}/{plan.fingerprint[:32]}/"))
     for uri in plan.uris:
-        if _is_ours(uri, archive) and (key := split_uri(uri)[1]).startswith(_OWN):
-            _source(key, plan, archive, found)
+        if _is_ours(uri, context) and (key := split_uri(uri)[1]).startswith(_OWN):
+            _source(key, plan, context, found)
     if plan.drop:
         key, place = plan.drop, place_of(plan.drop)
         for each in (key, f"{INBOX_REFUSED}{key.removeprefix(INBOX)}.txt", note_key(place)):
             found.erased(versions.delete(versions.of(each)))
 
 
-def _source(key: str, plan: Plan, archive: Archive, found: _Found) -> None:
+def _source(key: str, plan: Plan, context: Context, found: _Found) -> None:
     """Erase the versions of an object that have the very bytes of a document; others are other cases'."""
-    known = archive.versions.of(key)
-    same = [each for each in known if not each.marker and archive.versions.digest(each) in plan.sha256]
+    known = context.versions.of(key)
+    same = [each for each in known if not each.marker and context.versions.digest(each) in plan.sha256]
     left = [each for each in known if not each.marker and each not in same]
     markers = [each for each in known if each.marker] if not left else []
-    found.erased(archive.versions.delete([*same, *markers]))
+    found.erased(context.versions.delete([*same, *markers]))
 
 
-def _deliveries(plan: Plan, archive: Archive, found: _Found) -> None:
+def _deliveries(plan: Plan, context: Context, found: _Found) -> None:
     """Erase the deliveries that name only this case, and from the others what they say of it; in all versions."""
     mine = _Mentions(plan)
     stored = [
         each
         for prefix in (DELIVERIES, DELIVERIES_REFUSED)
-        for each in archive.versions.below(f"{prefix}{plan.connection}/")
+        for each in context.versions.below(f"{prefix}{plan.connection}/")
         if not each.marker
     ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        read = pool.map(lambda each: archive.evidence.read(each.key, version_id=each.version_id), stored)
+        read = pool.map(lambda each: context.evidence.read(each.key, version_id=each.version_id), stored)
         about = [(each, evidence) for each, evidence in zip(stored, read, strict=True) if mine.in_delivery(evidence)]
     for version, evidence in about:
         key = version.key
-        archive.table.delete(f"DELIVERIES#{plan.connection}", id_of(key))
+        context.table.delete(f"DELIVERIES#{plan.connection}", id_of(key))
         if evidence.digest:
-            found.erased(archive.versions.erase(seen_key(plan.connection, evidence.digest)))
-        until = archive.versions.locked_until(version)
+            found.erased(context.versions.erase(seen_key(plan.connection, evidence.digest)))
+        until = context.versions.locked_until(version)
         if until is not None:
             found.locked[key] = until
             continue
-        others = version.latest and _names_others(plan, evidence, archive)
+        others = version.latest and _names_others(plan, evidence)
         if others:
-            archive.evidence.redact(key, evidence, mine.pattern)
-        done = archive.versions.delete([version])
+            context.evidence.redact(key, evidence, mine.pattern)
+        done = context.versions.delete([version])
         found.erased(done)
         if version.latest and not done.locked:
             found.add("deliveries_redacted" if others else "deliveries", 1)
 
 
-def _names_others(plan: Plan, evidence: Evidence, archive: Archive) -> bool:
+def _names_others(plan: Plan, evidence: Evidence) -> bool:
     """Whether a delivery names anything that is not this case's."""
-    hint = archive.hint_of(plan.vendor, evidence.content)
+    hint = _hint_of(plan.vendor, evidence.content)
     named = {*hint.case_ids, *hint.document_ids, *hint.job_ids} if hint else set()
     return bool(named - {*plan.ids, plan.reference})
+
+
+def _hint_of(vendor: str, body: bytes) -> Hint | None:
+    """Read a delivery of a vendor; None if it names nothing, or if there is no such vendor any more."""
+    return vendors.adapter(vendor).read_hint(body) if vendor in vendors.names() else None
 
 
 class _Mentions:
@@ -302,7 +296,7 @@ class _Mentions:
             return False
 
 
-def _messages(plan: Plan, archive: Archive, found: _Found) -> None:
+def _messages(plan: Plan, context: Context, found: _Found) -> None:
     """Delete the dead letters that name the case or its drop, or a delivery that is gone."""
     mine = _Mentions(plan)
 
@@ -313,22 +307,22 @@ def _messages(plan: Plan, archive: Archive, found: _Found) -> None:
             key = json.loads(body).get("delivery")
         except (ValueError, AttributeError):
             return False
-        return isinstance(key, str) and key.startswith(DELIVERIES) and archive.evidence.find(key) is None
+        return isinstance(key, str) and key.startswith(DELIVERIES) and context.evidence.find(key) is None
 
     for queue in (WAKE, DROP, poll_queue(plan.connection)):
-        found.add("messages", archive.dead_letters.remove(queue, names))
+        found.add("messages", context.dead_letters.remove(queue, names))
 
 
-def _items(plan: Plan, archive: Archive, found: _Found, certificate: str) -> None:
+def _items(plan: Plan, context: Context, found: _Found, certificate: str) -> None:
     """Remove the case from the table: its partition, its ids, requests, look-ups, drops and leases."""
-    table, names = archive.table, (plan.connection, plan.reference)
-    archive.cases.budgets.forget(*names)
+    table, case = context.table, plan.id
+    context.cases.budgets.forget(case)
     ids = (*plan.ids, *plan.shared)
-    found.add("items", remove_items(table, *names, ids))
-    found.add("items", remove_items(table, *names, ids))  # a delivery that was being applied may have written again
+    found.add("items", remove_items(table, case, ids))
+    found.add("items", remove_items(table, case, ids))  # a delivery that was being applied may have written again
     for each in plan.ids:
-        archive.forgotten.bar(plan.connection, stranger_reference(each), id=certificate)
-    keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, archive))}
+        context.forgotten.bar(CaseId(plan.connection, stranger_reference(each)), id=certificate)
+    keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, context))}
     others: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
         (f"INBOX#{plan.connection}", lambda item: item.get("reference") == plan.reference
          or (plan.drop is not None and item["sk"] == place_of(plan.drop).what)),
@@ -343,31 +337,31 @@ def _items(plan: Plan, archive: Archive, found: _Found, certificate: str) -> Non
                 found.add("items", table.delete(pk, item["sk"]))
 
 
-def _certified(plan: Plan, tombstone: Tombstone, found: _Found, archive: Archive) -> dict[str, Any]:
+def _certified(plan: Plan, tombstone: Tombstone, found: _Found, context: Context) -> dict[str, Any]:
     """Write the certificate, and add it to the chain; a certificate that is in the chain already stands."""
     key = f"{ERASURES}{tombstone.id}.json"
     while True:
-        links = archive.forgotten.links()
+        links = context.forgotten.links()
         if any(each.id == tombstone.id for each in links):
-            stored: dict[str, Any] = json.loads(archive.objects.read(key) or b"{}")
+            stored: dict[str, Any] = json.loads(context.objects.read(key) or b"{}")
             return stored
         number, previous = latest(links)
         content = {
             "schema_version": _SCHEMA,
             "id": tombstone.id,
             "connection": plan.connection,
-            "case_sha256": forgotten_as(plan.connection, plan.reference),
+            "case_sha256": forgotten_as(plan.id),
             "began_at": tombstone.at,
             "completed_at": iso(now()),
             "removed": {name: number for name, number in sorted(found.removed.items()) if number},
-            "remains": list(_remains(plan, found, archive)),
+            "remains": list(_remains(plan, found, context)),
         }
         certificate = sealed(content, number=number + 1, previous=previous)
-        archive.objects.write(key, as_json(certificate))
-        archive.forgotten.link(number + 1, tombstone.id, certificate["sha256"])
+        context.objects.write(key, as_json(certificate))
+        context.forgotten.link(number + 1, tombstone.id, certificate["sha256"])
 
 
-def _remains(plan: Plan, found: _Found, archive: Archive) -> Iterator[dict[str, Any]]:
+def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, Any]]:
     """Yield what is left where, why, and until when (None: until somebody else deletes it)."""
     at = now()
 
@@ -378,7 +372,7 @@ def _remains(plan: Plan, found: _Found, archive: Archive) -> Iterator[dict[str, 
     if ids:
         what = f"{ids} {'id' if ids == 1 else 'ids'} and what the vendor has under them"
         yield _left(f"vendor {plan.vendor}", what, "ask the vendor to delete it", None)
-    if elsewhere := sum(not _is_ours(each, archive) for each in plan.uris):
+    if elsewhere := sum(not _is_ours(each, context) for each in plan.uris):
         yield _left(
             "buckets and hosts outside of Dossier", f"{elsewhere} documents as submitted", "they are yours", None
         )

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 
 from dossier.errors import DossierError
 from dossier.models import Document, iso, moment, now
-from dossier.ports import Vendor
 from dossier.settings import Connection
 from dossier.steps.compare import SETTLED
-from dossier.stores.cases import Case, Cases
+from dossier.steps.context import Context
+from dossier.stores.cases import Case
 from dossier.stores.intents import Intents
-from dossier.transport import Transport
 
 LONGEST_STAY = timedelta(days=100)
 """How long before the month a case may have been submitted: questions wait, and a deadline may be 90 days away."""
@@ -50,11 +49,12 @@ class Unexplained:
     created: str
 
 
-def lines(connection: str, begin: datetime, end: datetime, *, cases: Cases, intents: Intents) -> list[Line]:
+def lines(connection: str, begin: datetime, end: datetime, *, context: Context) -> list[Line]:
     """Return the documents that a connection's cases uploaded from ``begin`` to before ``end``, oldest first."""
+    cases, intents = context.cases, context.intents
     records = list(cases.newest(connection, since=iso(begin - LONGEST_STAY), until=iso(end)))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda each: cases.find(connection, each.reference), records)
+        found = pool.map(lambda each: cases.find(each.id), records)
         listed = [line for case in found if case is not None for line in _lines(case, intents)]
     return sorted(
         (each for each in listed if begin <= moment(each.at) < end), key=lambda each: (each.at, each.reference)
@@ -64,7 +64,7 @@ def lines(connection: str, begin: datetime, end: datetime, *, cases: Cases, inte
 def _lines(case: Case, intents: Intents) -> Iterator[Line]:
     record = case.record
     sent = [each for each in case.documents if each.key or each.ref]  # others were at the vendor before
-    doubts = set(intents.open(record.connection, record.reference)) if not all(map(_is_sent, sent)) else set()
+    doubts = set(intents.open(record.id)) if not all(map(_is_sent, sent)) else set()
     for each in sent:
         if _is_sent(each) or doubts:
             yield Line(
@@ -88,20 +88,19 @@ def unexplained(
     begin: datetime,
     end: datetime,
     *,
-    vendor: Vendor,
-    intents: Intents,
-    transport: Transport,
+    context: Context,
     at: datetime | None = None,
 ) -> tuple[list[Unexplained], str | None]:
     """Return what the account lists of that time that no case explains, and why the list was not read, or None.
 
     ``at`` stands in for the clock in tests.
     """
+    vendor, intents = context.vendor_of(connection), context.intents
     if not vendor.lists:
         return [], f"{vendor.name} has no list, so what nobody submitted here cannot be seen"
     try:
         flow = vendor.created(begin, intents.recorded(connection.name, begin - SETTLED))
-        created = transport.run(flow, vendor=vendor)
+        created = context.transport.run(flow, vendor=vendor)
     except DossierError as error:
         return [], f"the list of the account could not be read: {error}"
     until = min(end, (at or now()) - SETTLED)

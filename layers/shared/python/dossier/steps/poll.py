@@ -21,14 +21,13 @@ from dossier.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from dossier.models import Document, iso, moment, now
+from dossier.models import CaseId, Document, iso, moment, now
 from dossier.ports import DocumentState, Found, Progress, Vendor, told
 from dossier.result import LATE
 from dossier.settings import Poll
-from dossier.steps.work import Desk, Job
-from dossier.stores.executions import Executions
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.limiter import Block
-from dossier.stores.waits import MOST_EXTENDED, Row, Wait, Waits
+from dossier.stores.waits import MOST_EXTENDED, Row, Wait
 from dossier.troubles import Trouble, trouble_of
 
 GROWTH = 1.5
@@ -71,278 +70,288 @@ class Asked:
     hints: tuple[str, ...] = ()
     """Hints that could not be polled."""
     rows: dict[str, Row] = field(default_factory=dict)
+    unknown: int = 0
+    """How many statuses the vendor's guide does not name."""
 
 
-class Poller:
-    """Serves poll messages. ``unknown`` collects the statuses that a vendor's guide does not name."""
+def poll(case: CaseId, seq: int, *, context: Context) -> None:
+    """Serve one poll message; a stale one, whose ``seq`` is not the wait's, does nothing."""
+    wait = context.waits.find(case)
+    if wait is None or wait.seq != seq:
+        return
+    early = (moment(wait.next_at) - now()).total_seconds()
+    if early > 1:
+        _put_off(wait, early, context)
+        return
+    block = context.limiter.block(context.connection_of(case.connection))
+    if block and _sit_out(wait, block, context):
+        return
+    settings = context.connection_of(case.connection)
+    vendor = context.vendor_of(settings)
+    unknown = 0
+    for each, outcome in _ask(_served(wait, vendor, context), context):
+        unknown += outcome.unknown
+        _decide(each, outcome, settings.poll, context)
+    if unknown:
+        context.count("UnknownStatuses", unknown, connection=case.connection)
 
-    def __init__(self, *, desk: Desk, waits: Waits, executions: Executions) -> None:
-        self._desk = desk
-        self._waits = waits
-        self._executions = executions
-        self.unknown: list[str] = []
 
-    def poll(self, connection: str, reference: str, seq: int) -> None:
-        """Serve one poll message; a stale one, whose ``seq`` is not the wait's, does nothing."""
-        wait = self._waits.find(connection, reference)
-        if wait is None or wait.seq != seq:
-            return
-        early = (moment(wait.next_at) - now()).total_seconds()
-        if early > 1:
-            self._put_off(wait, early)
-            return
-        block = self._desk.limiter.block(self._desk.connection_of(connection))
-        if block and self._sit_out(wait, block):
-            return
-        settings = self._desk.connection_of(connection)
-        vendor = self._desk.vendor_of(settings)
-        for each, outcome in self._ask(self._served(wait, vendor)):
-            self._decide(each, outcome, settings.poll)
+def _sit_out(wait: Wait, block: Block, context: Context) -> bool:
+    """Put off a wait until the vendor may be called again; return False once its deadline has passed."""
+    delay = block.seconds
+    if not block.first:  # the longer the vendor has failed, the longer the others may take to come back
+        lasted = (now() - block.since).total_seconds() if block.since else 0.0
+        delay += random.uniform(0.2, min(60.0, 2.0 + lasted / 10))  # noqa: S311 — jitter, no secret
+    extended, deadline = _extended(wait, delay)
+    if deadline <= now():
+        return False
+    error: DossierError = ThrottledError("", retry_after=block.seconds, why=block.why)
+    if block.why == "breaker" and block.failure:
+        error = VendorUnavailableError("", unreachable=block.failure)
+    trouble = _trouble(wait, error, context, since=block.since)
+    _put_off(wait, delay, context, deadline=iso(deadline), extended=extended, trouble=trouble)
+    return True
 
-    def _sit_out(self, wait: Wait, block: Block) -> bool:
-        """Put off a wait until the vendor may be called again; return False once its deadline has passed."""
-        delay = block.seconds
-        if not block.first:  # the longer the vendor has failed, the longer the others may take to come back
-            lasted = (now() - block.since).total_seconds() if block.since else 0.0
-            delay += random.uniform(0.2, min(60.0, 2.0 + lasted / 10))  # noqa: S311 — jitter, no secret
-        extended, deadline = _extended(wait, delay)
-        if deadline <= now():
-            return False
-        error: DossierError = ThrottledError("", retry_after=block.seconds, why=block.why)
-        if block.why == "breaker" and block.failure:
-            error = VendorUnavailableError("", unreachable=block.failure)
-        trouble = self._trouble(wait, error, since=block.since)
-        self._put_off(wait, delay, deadline=iso(deadline), extended=extended, trouble=trouble)
-        return True
 
-    def _put_off(self, wait: Wait, delay: float, **changes: Any) -> None:
-        """Postpone a wait without a poll; its hints stay."""
-        kept = {"hints": wait.hints, "regular_at": wait.regular_at, "trouble": wait.trouble}
-        self._waits.postpone(wait, delay, **{**kept, **changes})
+def _put_off(wait: Wait, delay: float, context: Context, **changes: Any) -> None:
+    """Postpone a wait without a poll; its hints stay."""
+    kept = {"hints": wait.hints, "regular_at": wait.regular_at, "trouble": wait.trouble}
+    context.waits.postpone(wait, delay, **{**kept, **changes})
 
-    def _served(self, wait: Wait, vendor: Vendor) -> list[Wait]:
-        """Return the message's wait and, for a vendor with bulk polls, the connection's other waits that are due.
 
-        A wait that continues in the middle of a list is only served with others that do.
-        """
-        if not (vendor.bulk_poll and wait.phase == "results"):
-            return [wait]
-        served = [wait]
-        for each in self._waits.due(wait.connection, now() + SOON):
-            alike = each.phase == "results" and (each.asked is None) == (wait.asked is None)
-            if alike and each.reference != wait.reference:
-                served.append(each)
-            if len(served) == AT_ONCE:
-                break
-        return served
+def _served(wait: Wait, vendor: Vendor, context: Context) -> list[Wait]:
+    """Return the message's wait and, for a vendor with bulk polls, the connection's other waits that are due.
 
-    def _ask(self, waits: Sequence[Wait]) -> list[tuple[Wait, Asked]]:
-        jobs: list[tuple[Wait, Job]] = []
-        failed: list[tuple[Wait, Asked]] = []
-        for wait in waits:
-            try:
-                jobs.append((wait, self._desk.load(wait.connection, wait.reference)))
-            except CaseFailedError as error:
-                failed.append((wait, Asked(error=error)))
-        if not jobs:
-            return failed
-        until = now() + BUDGET
-        if waits[0].phase == "documents":
-            return [*failed, *((wait, self._documents(job, wait, until)) for wait, job in jobs)]
-        return [*failed, *zip([wait for wait, _ in jobs], self._results(jobs, until), strict=True)]
+    A wait that continues in the middle of a list is only served with others that do.
+    """
+    if not (vendor.bulk_poll and wait.phase == "results"):
+        return [wait]
+    served = [wait]
+    for each in context.waits.due(wait.connection, now() + SOON):
+        alike = each.phase == "results" and (each.asked is None) == (wait.asked is None)
+        if alike and each.reference != wait.reference:
+            served.append(each)
+        if len(served) == AT_ONCE:
+            break
+    return served
 
-    def _documents(self, job: Job, wait: Wait, until: datetime) -> Asked:
-        """Poll each document by itself, and store each state before the next request.
 
-        Hinted documents come first, then (in a regular poll) the others, from where the last poll stopped.
-        """
-        left = {each.index: each for each in job.case.documents if each.document_id and not each.finished}
-        named, rest, regular = _order(wait, job.case.documents)
-        asked = Asked(rows=dict(wait.rows), asked=wait.asked, regular=regular)
-        troubles, done, noted = 0, 0, 0
-        for document in [*named, *rest]:
-            if done and now() >= until:
-                break
-            try:
-                state = self._state(job, document, asked.rows)
-            except DossierError as error:
-                asked.error = error
-                if isinstance(error, ThrottledError) or not error.polled_again:
-                    break
-                troubles, state = troubles + 1, None
-            done += 1
-            if document in rest:
-                asked.asked = document.index
-            if state is not None and (changed := told(document, state)) != document:
-                self._desk.cases.note_documents(wait.connection, wait.reference, [changed])
-                noted += 1
-            if state is not None and state.finished:
-                del left[document.index]
-            if troubles == TROUBLES:
-                break
-        self._note_progress(job, len(left), noted)
-        unasked = {each.index for each in rest[max(0, done - len(named)) :]}
-        asked.round_over = regular and not unasked
-        asked.finished = not left
-        unserved = {each.index for each in named[done:]} | ({each.index for each in named} if asked.error else set())
-        asked.hints = wait.hints if unserved & left.keys() else ()
-        return asked
-
-    def _state(self, job: Job, document: Document, rows: dict[str, Row]) -> DocumentState | None:
-        """Poll a document; the vendor's verdict about it fails the document, not the case."""
-        row, document_id = str(document.index), document.document_id or ""
+def _ask(waits: Sequence[Wait], context: Context) -> list[tuple[Wait, Asked]]:
+    cases: list[tuple[Wait, LoadedCase]] = []
+    failed: list[tuple[Wait, Asked]] = []
+    for wait in waits:
         try:
-            answer = job.run(job.vendor.poll_documents(job.view, [document_id]))
-        except VendorRejectedError as error:
-            rows.pop(row, None)
-            return DocumentState(status=document.status or "", finished=True, failed=True, error=str(error))
-        except StrayAnswerError as error:
-            if not _lasts(rows, row, error):
-                raise
-            since = rows.pop(row).since
-            text = f"{error}; the same answer since {moment(since):%Y-%m-%d %H:%M} UTC"
-            return DocumentState(status=document.status or "", finished=True, failed=True, error=text)
-        rows.pop(row, None)
-        self.unknown += answer.unknown
-        return answer.documents.get(document_id)
+            cases.append((wait, context.load(wait.id)))
+        except CaseFailedError as error:
+            failed.append((wait, Asked(error=error)))
+    if not cases:
+        return failed
+    until = now() + BUDGET
+    if waits[0].phase == "documents":
+        return [*failed, *((wait, _documents(loaded, wait, until)) for wait, loaded in cases)]
+    return [*failed, *zip([wait for wait, _ in cases], _results(cases, until), strict=True)]
 
-    def _results(self, jobs: Sequence[tuple[Wait, Job]], until: datetime) -> list[Asked]:
-        first = jobs[0][1]
-        views = [job.view for _, job in jobs]
+
+def _documents(loaded: LoadedCase, wait: Wait, until: datetime) -> Asked:
+    """Poll each document by itself, and store each state before the next request.
+
+    Hinted documents come first, then (in a regular poll) the others, from where the last poll stopped.
+    """
+    left = {each.index: each for each in loaded.case.documents if each.document_id and not each.finished}
+    named, rest, regular = _order(wait, loaded.case.documents)
+    asked = Asked(rows=dict(wait.rows), asked=wait.asked, regular=regular)
+    troubles, done, noted = 0, 0, 0
+    for document in [*named, *rest]:
+        if done and now() >= until:
+            break
         try:
-            if first.vendor.bulk_poll:
-                start = min(each.asked or 0 for each, _ in jobs)
-                found = first.run(first.vendor.poll_results(views, start=start, spent=lambda: now() >= until))
-            else:
-                found = first.run(first.vendor.poll_results(views))
+            state = _state(loaded, document, asked)
         except DossierError as error:
-            return [self._troubled(each, job, error) for each, job in jobs]
-        rest = found.rest if isinstance(found, Found) else None
-        return [self._result(each, job, found, rest) for each, job in jobs]
+            asked.error = error
+            if isinstance(error, ThrottledError) or not error.polled_again:
+                break
+            troubles, state = troubles + 1, None
+        done += 1
+        if document in rest:
+            asked.asked = document.index
+        if state is not None and (changed := told(document, state)) != document:
+            loaded.context.cases.note_documents(wait.id, [changed])
+            noted += 1
+        if state is not None and state.finished:
+            del left[document.index]
+        if troubles == TROUBLES:
+            break
+    _note_progress(loaded, len(left), noted)
+    unasked = {each.index for each in rest[max(0, done - len(named)) :]}
+    asked.round_over = regular and not unasked
+    asked.finished = not left
+    unserved = {each.index for each in named[done:]} | ({each.index for each in named} if asked.error else set())
+    asked.hints = wait.hints if unserved & left.keys() else ()
+    return asked
 
-    def _result(self, wait: Wait, job: Job, found: Mapping[str, Progress], rest: int | None) -> Asked:
-        progress = found.get(job.case.record.case_id or "")
-        if progress is not None:
-            self.unknown += progress.unknown
-            changed = [
-                state
-                for each in job.case.documents
-                if each.document_id
-                and each.document_id in progress.documents
-                and (state := told(each, progress.documents[each.document_id])) != each
-            ]
-            self._desk.cases.note_documents(wait.connection, wait.reference, changed)
-            return Asked(finished=progress.finished)
-        if rest is not None:
-            return Asked(asked=rest, round_over=False)
-        if not job.case.documents and wait.attempts + 1 >= MISSES:
-            case_id = job.case.record.case_id
-            return Asked(error=CaseFailedError(f"{job.vendor.name} has no case {case_id}: check the case_id"))
-        return Asked()
 
-    def _troubled(self, wait: Wait, job: Job, error: DossierError) -> Asked:
-        """Return the outcome of a failed poll for results."""
-        asked = Asked(error=error, rows=dict(wait.rows), asked=wait.asked, round_over=wait.asked is None)
-        if job.vendor.bulk_poll:  # an answer about the account's list is no verdict about a single case
-            if isinstance(error, VendorRejectedError):
-                asked.error = StrayAnswerError(str(error), status=error.status or 0, worded=False)
-            return asked
-        if not isinstance(error, StrayAnswerError):
-            return asked
-        times = MISSES if not job.case.documents and error.status == 404 else 0  # the caller's case_id may be wrong
-        if _lasts(asked.rows, "case", error, times=times):
-            asked.error = VendorRejectedError(str(error), status=error.status)
-        return asked
+def _state(loaded: LoadedCase, document: Document, asked: Asked) -> DocumentState | None:
+    """Poll a document; the vendor's verdict about it fails the document, not the case."""
+    rows, row, document_id = asked.rows, str(document.index), document.document_id or ""
+    try:
+        answer = loaded.run(loaded.vendor.poll_documents(loaded.view, [document_id]))
+    except VendorRejectedError as error:
+        rows.pop(row, None)
+        return DocumentState(status=document.status or "", finished=True, failed=True, error=str(error))
+    except StrayAnswerError as error:
+        if not _lasts(rows, row, error):
+            raise
+        since = rows.pop(row).since
+        text = f"{error}; the same answer since {moment(since):%Y-%m-%d %H:%M} UTC"
+        return DocumentState(status=document.status or "", finished=True, failed=True, error=text)
+    rows.pop(row, None)
+    asked.unknown += len(answer.unknown)
+    return answer.documents.get(document_id)
 
-    def _note_progress(self, job: Job, left: int, noted: int) -> None:
-        """Store how many documents are read, if that has changed."""
-        record, count = job.case.record, len(job.case.documents)
-        done = sum(each.finished for each in job.case.documents)
-        now_done = sum(1 for each in job.case.documents if each.finished or each.document_id) - left
-        if noted and count > 1 and (now_done != done or job.case.record.note is None):
-            self._desk.cases.change(record.connection, record.reference, note=f"{now_done} of {count} documents read")
 
-    def _decide(self, wait: Wait, asked: Asked, poll: Poll) -> None:
-        error = asked.error
-        if asked.finished:
-            self._executions.succeed(wait.token, {"phase": wait.phase})
-            self._waits.end(wait)
-            return
-        if isinstance(error, UnauthorizedError) and self._may_be_rotating(wait, error, poll):
-            return
-        late = now() >= moment(wait.deadline)
-        retry = error is None or error.polled_again
-        more = not asked.round_over and error is None
-        if retry and (not late or (more and now() < moment(wait.deadline) + LASTS)):
-            self._go_on(wait, asked, poll)
-            return
-        if error is not None and not retry:
-            self._executions.fail(wait.token, error)
-        else:  # at the deadline, what is there is collected
-            lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
-            last = f"; last: {error}" if error is not None else ""
-            late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
-            self._desk.cases.change(wait.connection, wait.reference, late=late_by)
-            self._executions.succeed(wait.token, {"phase": wait.phase, "late": True})
-        self._waits.end(wait)
-
-    def _go_on(self, wait: Wait, asked: Asked, poll: Poll) -> None:
-        """Set the time of the next poll, and what it polls."""
-        rows = dict(list(asked.rows.items())[:ROWS])
-        changes: dict[str, Any] = {"asked": None if asked.round_over else asked.asked, "rows": rows}
-        error = asked.error
-        if error is not None:
-            changes |= {"hints": asked.hints, "trouble": self._trouble(wait, error)}
-            if not asked.regular:
-                changes["regular_at"] = wait.regular_at
-            if isinstance(error, ThrottledError):
-                delay = error.retry_after + random.uniform(0, min(poll.every, 1.0))  # noqa: S311 — jitter, no secret
-                extended, deadline = _extended(wait, delay)
-                changes |= {"extended": extended, "deadline": iso(deadline)}
-                wait = wait.model_copy(update={"deadline": iso(deadline)})
-            else:
-                # A poll without an answer says nothing about the vendor's processing time, so it is counted separately.
-                delay = _grown(poll, wait.troubles)
-                if isinstance(error, VendorUnavailableError) and not isinstance(error, StrayAnswerError):
-                    delay = min(delay, max(poll.every, SOONEST))
-                changes["troubles"] = wait.troubles + 1
+def _results(cases: Sequence[tuple[Wait, LoadedCase]], until: datetime) -> list[Asked]:
+    first = cases[0][1]
+    views = [loaded.view for _, loaded in cases]
+    try:
+        if first.vendor.bulk_poll:
+            start = min(each.asked or 0 for each, _ in cases)
+            found = first.run(first.vendor.poll_results(views, start=start, spent=lambda: now() >= until))
         else:
-            changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints}
-            if not asked.regular and not asked.hints and wait.regular_at:
-                delay = (moment(wait.regular_at) - now()).total_seconds()
-            elif not asked.round_over:
-                delay = 0.0
-                changes["regular_at"] = None if asked.regular else wait.regular_at
-            else:
-                age = (now() - moment(wait.started_at)).total_seconds()
-                delay = max(_grown(poll, wait.attempts), min(age / RARER, RAREST))
-                changes["attempts"] = wait.attempts + 1
-        left = (moment(wait.deadline) - now()).total_seconds()
-        self._waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)
+            found = first.run(first.vendor.poll_results(views))
+    except DossierError as error:
+        return [_troubled(each, loaded, error) for each, loaded in cases]
+    rest = found.rest if isinstance(found, Found) else None
+    return [_result(each, loaded, found, rest) for each, loaded in cases]
 
-    def _trouble(self, wait: Wait, error: DossierError, *, since: datetime | None = None) -> Trouble | None:
-        """Return the trouble to show for an error; a wait for a turn keeps its earlier trouble."""
-        vendor = type(self._desk.vendor_of(self._desk.connection_of(wait.connection))).__name__
-        before = wait.trouble
-        found = trouble_of(error, vendor=vendor, at=now(), since=since, before=before)
-        if found is None:
-            return before
-        if isinstance(error, StrayAnswerError) and found.count > 1:
-            found = found.model_copy(update={"text": f"{found.text} ({found.count} times)"})
-        return found
 
-    def _may_be_rotating(self, wait: Wait, refusal: UnauthorizedError, poll: Poll) -> bool:
-        """Postpone a wait whose API key is rejected, and show that; return False once it has lasted too long."""
-        since = wait.refused_at or iso(now())
-        until = min(moment(since) + REFUSED, moment(wait.deadline))
-        if now() >= until:
-            return False
-        text = f"{refusal}; retrying until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
-        trouble = Trouble(kind="key", since=since, text=text)
-        left = (moment(wait.deadline) - now()).total_seconds()
-        delay = max(0.0, min(_grown(poll, wait.troubles), left + 0.1))
-        self._put_off(wait, delay, troubles=wait.troubles + 1, refused_at=since, trouble=trouble)
-        return True
+def _result(wait: Wait, loaded: LoadedCase, found: Mapping[str, Progress], rest: int | None) -> Asked:
+    progress = found.get(loaded.case.record.case_id or "")
+    if progress is not None:
+        changed = [
+            state
+            for each in loaded.case.documents
+            if each.document_id
+            and each.document_id in progress.documents
+            and (state := told(each, progress.documents[each.document_id])) != each
+        ]
+        loaded.context.cases.note_documents(wait.id, changed)
+        return Asked(finished=progress.finished, unknown=len(progress.unknown))
+    if rest is not None:
+        return Asked(asked=rest, round_over=False)
+    if not loaded.case.documents and wait.attempts + 1 >= MISSES:
+        case_id = loaded.case.record.case_id
+        return Asked(error=CaseFailedError(f"{loaded.vendor.name} has no case {case_id}: check the case_id"))
+    return Asked()
+
+
+def _troubled(wait: Wait, loaded: LoadedCase, error: DossierError) -> Asked:
+    """Return the outcome of a failed poll for results."""
+    asked = Asked(error=error, rows=dict(wait.rows), asked=wait.asked, round_over=wait.asked is None)
+    if loaded.vendor.bulk_poll:  # an answer about the account's list is no verdict about a single case
+        if isinstance(error, VendorRejectedError):
+            asked.error = StrayAnswerError(str(error), status=error.status or 0, worded=False)
+        return asked
+    if not isinstance(error, StrayAnswerError):
+        return asked
+    times = MISSES if not loaded.case.documents and error.status == 404 else 0  # the caller's case_id may be wrong
+    if _lasts(asked.rows, "case", error, times=times):
+        asked.error = VendorRejectedError(str(error), status=error.status)
+    return asked
+
+
+def _note_progress(loaded: LoadedCase, left: int, noted: int) -> None:
+    """Store how many documents are read, if that has changed."""
+    record, count = loaded.case.record, len(loaded.case.documents)
+    done = sum(each.finished for each in loaded.case.documents)
+    now_done = sum(1 for each in loaded.case.documents if each.finished or each.document_id) - left
+    if noted and count > 1 and (now_done != done or loaded.case.record.note is None):
+        loaded.context.cases.change(record.id, note=f"{now_done} of {count} documents read")
+
+
+def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
+    error = asked.error
+    if asked.finished:
+        context.executions.succeed(wait.token, {"phase": wait.phase})
+        context.waits.end(wait)
+        return
+    if isinstance(error, UnauthorizedError) and _may_be_rotating(wait, error, poll, context):
+        return
+    late = now() >= moment(wait.deadline)
+    retry = error is None or error.polled_again
+    more = not asked.round_over and error is None
+    if retry and (not late or (more and now() < moment(wait.deadline) + LASTS)):
+        _go_on(wait, asked, poll, context)
+        return
+    if error is not None and not retry:
+        context.executions.fail(wait.token, error)
+    else:  # at the deadline, what is there is collected
+        lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
+        last = f"; last: {error}" if error is not None else ""
+        late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
+        context.cases.change(wait.id, late=late_by)
+        context.executions.succeed(wait.token, {"phase": wait.phase, "late": True})
+    context.waits.end(wait)
+
+
+def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
+    """Set the time of the next poll, and what it polls."""
+    rows = dict(list(asked.rows.items())[:ROWS])
+    changes: dict[str, Any] = {"asked": None if asked.round_over else asked.asked, "rows": rows}
+    error = asked.error
+    if error is not None:
+        changes |= {"hints": asked.hints, "trouble": _trouble(wait, error, context)}
+        if not asked.regular:
+            changes["regular_at"] = wait.regular_at
+        if isinstance(error, ThrottledError):
+            delay = error.retry_after + random.uniform(0, min(poll.every, 1.0))  # noqa: S311 — jitter, no secret
+            extended, deadline = _extended(wait, delay)
+            changes |= {"extended": extended, "deadline": iso(deadline)}
+            wait = wait.model_copy(update={"deadline": iso(deadline)})
+        else:
+            # A poll without an answer says nothing about the vendor's processing time, so it is counted separately.
+            delay = _grown(poll, wait.troubles)
+            if isinstance(error, VendorUnavailableError) and not isinstance(error, StrayAnswerError):
+                delay = min(delay, max(poll.every, SOONEST))
+            changes["troubles"] = wait.troubles + 1
+    else:
+        changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints}
+        if not asked.regular and not asked.hints and wait.regular_at:
+            delay = (moment(wait.regular_at) - now()).total_seconds()
+        elif not asked.round_over:
+            delay = 0.0
+            changes["regular_at"] = None if asked.regular else wait.regular_at
+        else:
+            age = (now() - moment(wait.started_at)).total_seconds()
+            delay = max(_grown(poll, wait.attempts), min(age / RARER, RAREST))
+            changes["attempts"] = wait.attempts + 1
+    left = (moment(wait.deadline) - now()).total_seconds()
+    context.waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)
+
+
+def _trouble(wait: Wait, error: DossierError, context: Context, *, since: datetime | None = None) -> Trouble | None:
+    """Return the trouble to show for an error; a wait for a turn keeps its earlier trouble."""
+    vendor = type(context.vendor_of(context.connection_of(wait.connection))).__name__
+    before = wait.trouble
+    found = trouble_of(error, vendor=vendor, at=now(), since=since, before=before)
+    if found is None:
+        return before
+    if isinstance(error, StrayAnswerError) and found.count > 1:
+        found = found.model_copy(update={"text": f"{found.text} ({found.count} times)"})
+    return found
+
+
+def _may_be_rotating(wait: Wait, refusal: UnauthorizedError, poll: Poll, context: Context) -> bool:
+    """Postpone a wait whose API key is rejected, and show that; return False once it has lasted too long."""
+    since = wait.refused_at or iso(now())
+    until = min(moment(since) + REFUSED, moment(wait.deadline))
+    if now() >= until:
+        return False
+    text = f"{refusal}; retrying until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
+    trouble = Trouble(kind="key", since=since, text=text)
+    left = (moment(wait.deadline) - now()).total_seconds()
+    delay = max(0.0, min(_grown(poll, wait.troubles), left + 0.1))
+    _put_off(wait, delay, context, troubles=wait.troubles + 1, refused_at=since, trouble=trouble)
+    return True
 
 
 def _order(wait: Wait, documents: Sequence[Document]) -> tuple[list[Document], list[Document], bool]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dossier.layout import artifact_key, folder, manifest_key, result_key, vendor_folder
-from dossier.models import Document, iso, now
+from dossier.models import CaseId, Document, iso, now
 from dossier.names import safe_name
 from dossier.result import SCHEMA_VERSION, UNFINISHED, Result, at_work, read_stored, readable, unfinished
 from dossier.revisions import changes
-from dossier.steps.work import Desk, Job
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord, Case, RevisionRecord
-from dossier.stores.events import DetailType, Events
+from dossier.stores.events import DetailType
 from dossier.stores.objects import Objects, Stat, as_json
 
 SMALL = 64 << 10
@@ -27,11 +27,11 @@ SMALL = 64 << 10
 class RawAnswers(Mapping[str, bytes]):
     """A case's stored raw answers, by the request's name; a later collection's override the others."""
 
-    def __init__(self, objects: Objects, connection: str, reference: str, collection: str = "") -> None:
+    def __init__(self, objects: Objects, case: CaseId, collection: str = "") -> None:
         self._objects = objects
-        self._place = vendor_folder(connection, reference)
+        self._place = vendor_folder(case)
         self._stats: dict[str, Stat] = {}
-        for prefix in dict.fromkeys([self._place, vendor_folder(connection, reference, collection)]):
+        for prefix in dict.fromkeys([self._place, vendor_folder(case, collection)]):
             self._stats |= {vendor_name(each.key): each for each in objects.stats(prefix)}
         self._read: dict[str, tuple[str, str | None]] = {}
         """Digest and version of the answers that were read, by key."""
@@ -82,42 +82,40 @@ def vendor_name(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
 
 
-def standing(case: Case, desk: Desk) -> tuple[Result | None, int]:
+def standing(case: Case, context: Context) -> tuple[Result | None, int]:
     """Return the current revision's result, or None, and the version of its schema."""
     record = case.record
-    names = (record.connection, record.reference)
     body = None
     if record.revision:
-        body = desk.objects.read(result_key(*names, record.revision))
+        body = context.objects.read(result_key(record.id, record.revision))
     if body is None and record.standing:
-        body = desk.objects.read(result_key(*names))
+        body = context.objects.read(result_key(record.id))
     result = readable(body)
     return result, 2 if record.revision or result is None else 1
 
 
-def adopt_first(case: Case, desk: Desk) -> None:
+def adopt_first(case: Case, context: Context) -> None:
     """Store what version 1 of Dossier completed as revision 1, before a new revision replaces it."""
-    record, objects = case.record, desk.objects
-    names = (record.connection, record.reference)
+    record, objects = case.record, context.objects
     if record.revision or not record.standing:
         return
-    body = objects.read(result_key(*names))
+    body = objects.read(result_key(record.id))
     if body is None:
         return
-    version = objects.write(result_key(*names, 1), body)
+    version = objects.write(result_key(record.id, 1), body)
     artifacts = [
         each.model_copy(update={"version_id": objects.version_of(each.key or "")})
         for each in case.artifacts
         if each.key
     ]
-    raw = RawAnswers(objects, *names)
+    raw = RawAnswers(objects, record.id)
     files = [
         *_files(case, artifacts, raw, objects.version_of),
-        _entry(result_key(*names, 1), body, version),
+        _entry(result_key(record.id, 1), body, version),
     ]
-    objects.write_json(manifest_key(*names, 1), manifest(case, 1, files))
+    objects.write_json(manifest_key(record.id, 1), manifest(case, 1, files))
     revision = RevisionRecord(number=1, status=record.status.value, collected_at=record.completed_at)
-    desk.cases.put_revision(*names, revision)
+    context.cases.put_revision(record.id, revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,43 +127,42 @@ class Made:
     raw: RawAnswers
 
 
-def stand(job: Job, made: Made | None, *, events: Events, error: str | None) -> Result:
+def stand(loaded: LoadedCase, made: Made | None, *, error: str | None) -> Result:
     """Publish the committed revision of a case; return its result.
 
     Args:
-        job: the case, as it was committed.
+        loaded: the case, as it was committed.
         made: the revision, if it was committed just now.
-        events: the bus.
         error: the error name for a failed case.
 
     Raises:
         FileNotFoundError: a file of it is not kept any more.
 
     """
-    desk, case, record = job.desk, job.case, job.case.record
-    names, number = (record.connection, record.reference), record.committed or 0
+    context, case, record = loaded.context, loaded.case, loaded.case.record
+    number = record.committed or 0
     by = record.committed_by or ""
-    body = made.body if made else desk.objects.read(result_key(*names, number)) or b""
-    raw = made.raw if made else RawAnswers(desk.objects, *names, by)
+    body = made.body if made else context.objects.read(result_key(record.id, number)) or b""
+    raw = made.raw if made else RawAnswers(context.objects, record.id, by)
     result = read_stored(body)
-    artifacts = [_in_place(each, case, desk.objects) for each in shown(case, by)]
-    files = _files(case, artifacts, raw, desk.objects.version_of)
-    version = desk.objects.write(result_key(*names), body)
-    of_revision = result_key(*names, number)
-    own = _entry(of_revision, body, made.version_id if made else desk.objects.version_of(of_revision))
+    artifacts = [_in_place(each, case, context.objects) for each in shown(case, by)]
+    files = _files(case, artifacts, raw, context.objects.version_of)
+    version = context.objects.write(result_key(record.id), body)
+    of_revision = result_key(record.id, number)
+    own = _entry(of_revision, body, made.version_id if made else context.objects.version_of(of_revision))
     lost: list[dict[str, object]] = [
         {"source": f"artifact:{each.source}", "name": each.name, "error": each.error}
         for each in case.collected(by)
         if each.error
     ]
-    desk.objects.write_json(manifest_key(*names, number), manifest(case, number, [*files, own], lost))
-    latest = [*files, _entry(result_key(*names), body, version)]
-    desk.objects.write_json(manifest_key(*names), manifest(case, number, latest, lost))
+    context.objects.write_json(manifest_key(record.id, number), manifest(case, number, [*files, own], lost))
+    latest = [*files, _entry(result_key(record.id), body, version)]
+    context.objects.write_json(manifest_key(record.id), manifest(case, number, latest, lost))
     kept = {each.key for each in artifacts}
     for each in case.artifacts:
         if each.key and each.key not in kept:
-            desk.objects.delete(each.key)
-    _remember(job, number, by, artifacts, result, job.vendor.modified(job.view, raw), events, error)
+            context.objects.delete(each.key)
+    _remember(loaded, number, by, artifacts, result, loaded.vendor.modified(loaded.view, raw), error)
     return result
 
 
@@ -183,11 +180,11 @@ def shown(case: Case, by: str, *, as_before: bool = False) -> list[ArtifactRecor
 
 def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> ArtifactRecord:
     """Copy an artifact to its final key, if it is not there; return it with that key and its version."""
-    names, key = (case.record.connection, case.record.reference), artifact.key or ""
-    if not key.startswith(folder(*names)):
+    key, final = artifact.key or "", artifact_key(case.record.id, artifact.name)
+    if not key.startswith(folder(case.record.id)):
         if objects.stat(key) is None:  # it was kept for a week
-            _check_adopted(artifact, artifact_key(*names, artifact.name), objects)
-        there = objects.adopt(key, artifact_key(*names, artifact.name))
+            _check_adopted(artifact, final, objects)
+        there = objects.adopt(key, final)
         return artifact.model_copy(update={"key": there.key, "version_id": there.version_id, "former": None})
     if artifact.version_id is None:
         return artifact.model_copy(update={"version_id": objects.version_of(key)})
@@ -207,35 +204,33 @@ def _check_adopted(artifact: ArtifactRecord, key: str, objects: Objects) -> None
 
 
 def _remember(
-    job: Job,
+    loaded: LoadedCase,
     number: int,
     by: str,
     artifacts: Sequence[ArtifactRecord],
     result: Result,
     modified: str | None,
-    events: Events,
     error: str | None,
 ) -> None:
-    desk, case, record = job.desk, job.case, job.case.record
-    names = (record.connection, record.reference)
+    context, case, record = loaded.context, loaded.case, loaded.case.record
     if by:
         for each in artifacts:
-            desk.cases.put_artifact(*names, each)
+            context.cases.put_artifact(record.id, each)
         indices = {each.index for each in artifacts}
-        desk.cases.drop_artifacts(*names, [each.index for each in case.artifacts if each.index not in indices])
+        context.cases.drop_artifacts(record.id, [each.index for each in case.artifacts if each.index not in indices])
     else:
         for old, new in zip([each for each in case.artifacts if each.key], artifacts, strict=True):
             if old != new:
-                desk.cases.put_artifact(*names, new)
-    before = desk.objects.read(result_key(*names, number - 1)) if number > 1 else None
+                context.cases.put_artifact(record.id, new)
+    before = context.objects.read(result_key(record.id, number - 1)) if number > 1 else None
     changed = changes(readable(before), result) if number > 1 else None
     kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
-    events.put(kind if number == 1 else "Case Updated", detail(result, desk.objects.bucket, changed))
+    context.events.put(kind if number == 1 else "Case Updated", detail(result, context.objects.bucket, changed))
     short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed or {})
-    desk.cases.put_revision(*names, short)
-    desk.cases.put_documents(*names, _as_told(case, result), fresh=False)
-    desk.cases.published(
-        *names,
+    context.cases.put_revision(record.id, short)
+    context.cases.put_documents(record.id, _as_told(case, result), fresh=False)
+    context.cases.published(
+        record.id,
         number,
         status=result.status,
         reason=result.reason,
@@ -255,7 +250,7 @@ def _remember(
         assigned_to=result.assigned_to,
         warnings=result.warnings or None,
     )
-    desk.cases.drop_artifacts(*names, [each.index for each in case.staged], collection=by or "stale")
+    context.cases.drop_artifacts(record.id, [each.index for each in case.staged], collection=by or "stale")
 
 
 def _as_told(case: Case, result: Result) -> list[Document]:
@@ -274,7 +269,7 @@ def _as_told(case: Case, result: Result) -> list[Document]:
 
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what an event says of a case; ``changed`` is what differs from the revision before, if there is one."""
-    names = (result.connection, result.reference)
+    case = CaseId(result.connection, result.reference)
     content: dict[str, Any] = {
         "connection": result.connection,
         "reference": result.reference,
@@ -290,8 +285,8 @@ def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None
         "review": result.review,
         "warnings": len(result.warnings),
         "bucket": bucket,
-        "result": result_key(*names),
-        "manifest": manifest_key(*names),
+        "result": result_key(case),
+        "manifest": manifest_key(case),
     }
     return content if changed is None else {**content, "changes": dict(changed)}
 
@@ -338,11 +333,11 @@ def _entry(key: str, body: bytes, version_id: str | None) -> dict[str, object]:
     return file_entry(key, version_id, len(body), hashlib.sha256(body).hexdigest(), "dossier")
 
 
-def write_unrevised(result: Result, case: Case, *, desk: Desk) -> None:
+def write_unrevised(result: Result, case: Case, *, context: Context) -> None:
     """Write result and manifest of a case that was never collected."""
-    names, body = (result.connection, result.reference), as_json(result.model_dump(mode="json"))
+    body = as_json(result.model_dump(mode="json"))
     artifacts = [each for each in case.artifacts if each.key]
-    version = desk.objects.write(result_key(*names), body)
-    raw = RawAnswers(desk.objects, result.connection, result.reference)
-    files = [*_files(case, artifacts, raw), _entry(result_key(*names), body, version)]
-    desk.objects.write_json(manifest_key(*names), manifest(case, 0, files))
+    version = context.objects.write(result_key(case.record.id), body)
+    raw = RawAnswers(context.objects, case.record.id)
+    files = [*_files(case, artifacts, raw), _entry(result_key(case.record.id), body, version)]
+    context.objects.write_json(manifest_key(case.record.id), manifest(case, 0, files))

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from dossier.errors import CaseFailedError, DeadlinePassedError, InvalidCaseError, UnauthorizedError, tree
 from dossier.http import Reply
 from dossier.layout import INBOX, INBOX_REFUSED, artifact_key, manifest_key, result_key
-from dossier.models import CaseInput, CaseStatus, Drop, iso, now
+from dossier.models import CaseId, CaseInput, CaseStatus, Drop, iso, now
 from dossier.result import (
     UNFINISHED,
     ArtifactResult,
@@ -24,6 +24,7 @@ from dossier.result import (
 from dossier.revisions import content
 from dossier.settings import Connection
 from dossier.steps import refresh
+from dossier.steps.context import OVER, Context, LoadedCase
 from dossier.steps.download import room
 from dossier.steps.kept import Kept
 from dossier.steps.publication import (
@@ -37,11 +38,8 @@ from dossier.steps.publication import (
     write_unrevised,
 )
 from dossier.steps.reasons import reason_of
-from dossier.steps.work import OVER, Desk, Job
 from dossier.stores.cases import ArtifactRecord, Case, CaseRecord, Collection
-from dossier.stores.events import Events
 from dossier.stores.objects import as_json
-from dossier.stores.waits import Waits
 from dossier.texts import line
 
 MOST_WARNINGS = 100
@@ -50,18 +48,15 @@ REFUSED_AFTER = "the vendor refused what the connection asks for afterwards"
 LONGEST_KEY = 1024
 """Longest key of an object, in bytes of UTF-8."""
 LONGEST_CONNECTION, NOBODYS = 64, "-"
-"""Characters of a connection's name that a drop's input has, and what it has where its key names none."""
+"""Characters of a connection's name that a drop's input has, and what it has where its key case none."""
 _REFUSALS = {error.__name__ for error in tree(InvalidCaseError)}
 
 
 def publish(
-    connection: str,
-    reference: str,
+    case: CaseId,
     collection: str = "",
     *,
-    desk: Desk,
-    events: Events,
-    executions: refresh.Starts,
+    context: Context,
 ) -> dict[str, str]:
     """Publish a collected case, if anything is new; return its status and the keys of result and manifest.
 
@@ -71,29 +66,29 @@ def publish(
         ConfigurationError: its artifacts have more bytes together than ``limits.case_bytes``.
 
     """
-    names, number = (connection, reference), refresh.number_of(collection)
-    job = desk.load(*names, collection)
-    room(job)
-    before = job.case.record.revision
-    made, again = (None, False) if job.case.record.committed is not None else _committed(job)
+    number = refresh.number_of(collection)
+    loaded = context.load(case, collection)
+    room(loaded)
+    before = loaded.case.record.revision
+    made, again = (None, False) if loaded.case.record.committed is not None else _committed(loaded)
     if made is not None:
-        job = desk.load(*names, collection)
-    if job.case.record.committed is not None:
+        loaded = context.load(case, collection)
+    if loaded.case.record.committed is not None:
         try:
-            stand(job, made, events=events, error=_failure(job.case.record).__name__)
+            stand(loaded, made, error=_failure(loaded.case.record).__name__)
         except FileNotFoundError as gone:
-            desk.cases.abandon(*names, job.case.record.committed)
-            refresh.end(*names, number, desk=desk, executions=executions, error=f"{gone}: it is collected anew")
+            context.cases.abandon(case, loaded.case.record.committed)
+            refresh.end(case, number, context=context, error=f"{gone}: it is collected anew")
             raise CaseFailedError(str(gone)) from gone
-    case = desk.cases.get(*names)
-    more, progress = case.record.unfinished or again, case.record.revision > before
-    refresh.end(*names, number, desk=desk, executions=executions, unfinished=more, progress=progress)
-    if not number and case.record.status is CaseStatus.FAILED:
-        raise _failure(job.case.record)(case.record.reason or f"{job.vendor.name} failed the case")
+    stored = context.cases.get(case)
+    more, progress = stored.record.unfinished or again, stored.record.revision > before
+    refresh.end(case, number, context=context, unfinished=more, progress=progress)
+    if not number and stored.record.status is CaseStatus.FAILED:
+        raise _failure(loaded.case.record)(stored.record.reason or f"{loaded.vendor.name} failed the case")
     return {
-        "status": case.record.status.value,
-        "result": result_key(*names),
-        "manifest": manifest_key(*names),
+        "status": stored.record.status.value,
+        "result": result_key(case),
+        "manifest": manifest_key(case),
     }
 
 
@@ -101,73 +96,73 @@ def _failure(record: CaseRecord) -> type[CaseFailedError]:
     return DeadlinePassedError if record.late else CaseFailedError
 
 
-def _committed(job: Job) -> tuple[Made | None, bool]:
+def _committed(loaded: LoadedCase) -> tuple[Made | None, bool]:
     """Write down what was collected as the next revision, and return it; and whether the vendor is at work again.
 
     None if nothing is new, or another collection has begun, or another revision stands by now. What the vendor does to
     a completed case while it works on it again is no revision: what comes of it is.
     """
-    desk, case, record = job.desk, job.case, job.case.record
-    names, is_refresh = (record.connection, record.reference), bool(refresh.number_of(job.collection))
-    if record.collected_by == job.collection or (record.status.final and not is_refresh) or not job.current:
+    context, case, record = loaded.context, loaded.case, loaded.case.record
+    is_refresh = bool(refresh.number_of(loaded.collection))
+    if record.collected_by == loaded.collection or (record.status.final and not is_refresh) or not loaded.current:
         return None, False  # an earlier try has done it, or a later collection does
-    (result, raw), before = _read(job), record.standing
-    if job.view.completed and at_work(result) and case.refresh.looks < refresh.MOST_LOOKS:
+    (result, raw), before = _read(loaded), record.standing
+    if loaded.view.completed and at_work(result) and case.refresh.looks < refresh.MOST_LOOKS:
         return None, True
-    former, version = standing(case, desk)
-    stands = result.model_copy(update={"artifacts": _artifacts(job, as_before=True)})
+    former, version = standing(case, context)
+    stands = result.model_copy(update={"artifacts": _artifacts(loaded, as_before=True)})
     if former is not None and content(former, version=version) == content(stands, version=version):
-        modified = job.vendor.modified(job.view, raw)
+        modified = loaded.vendor.modified(loaded.view, raw)
         as_of = (modified, case.collection.read_at)
         if as_of != (record.modified, record.read_at):
-            desk.cases.collected_as_of(record.connection, record.reference, *as_of)
+            context.cases.collected_as_of(record.id, *as_of)
         if not is_refresh:  # a redriven case ended as before
             error = _failure(record).__name__ if result.status == "failed" else None
             ended = {"reason": result.reason, "error": error, "completed_at": iso(now())}
-            desk.cases.change(record.connection, record.reference, status=CaseStatus(result.status), note=None, **ended)
-        _over(job)
+            context.cases.change(record.id, status=CaseStatus(result.status), note=None, **ended)
+        _over(loaded)
         return None, False
-    adopt_first(case, desk)
+    adopt_first(case, context)
     result = result.model_copy(update={"revision": before + 1})
-    key = result_key(*names, before + 1)
+    key = result_key(record.id, before + 1)
     body = as_json(result.model_dump(mode="json"))
-    written = desk.objects.write(key, body)
-    committed = desk.cases.commit(*names, before + 1, job.collection, ended=is_refresh)
+    written = context.objects.write(key, body)
+    committed = context.cases.commit(record.id, before + 1, loaded.collection, ended=is_refresh)
     return Made(body, written, raw) if committed else None, False
 
 
-def _over(job: Job) -> None:
+def _over(loaded: LoadedCase) -> None:
     """Forget a later collection with nothing new; first its name, so that another try publishes nothing."""
-    record = job.case.record
-    names = (record.connection, record.reference)
-    if job.collection:
-        job.desk.cases.put_collection(*names, Collection(id=f"{job.label}{OVER}", at=job.case.collection.at))
-        staged = [each.index for each in job.case.staged]
-        job.desk.cases.drop_artifacts(*names, staged, collection=job.collection)
+    record = loaded.case.record
+    case = record.id
+    if loaded.collection:
+        loaded.context.cases.put_collection(case, Collection(id=f"{loaded.label}{OVER}", at=loaded.case.collection.at))
+        staged = [each.index for each in loaded.case.staged]
+        loaded.context.cases.drop_artifacts(case, staged, collection=loaded.collection)
 
 
-def _read(job: Job) -> tuple[Result, RawAnswers]:
+def _read(loaded: LoadedCase) -> tuple[Result, RawAnswers]:
     """Return the result of a collection and its raw answers; a completed case first runs the vendor's after-steps."""
-    names = (job.case.record.connection, job.case.record.reference, job.collection)
-    raw, warnings = RawAnswers(job.desk.objects, *names), []
-    files = shown(job.case, job.collection)
-    result = job.vendor.read_result(job.view, Kept(raw, files, job.desk.objects))
-    if job.view.completed:
-        warnings += [each for each in job.case.record.warnings if each.startswith(REFUSED_AFTER)]
+    stored = (loaded.context.objects, loaded.case.record.id, loaded.collection)
+    raw, warnings = RawAnswers(*stored), []
+    files = shown(loaded.case, loaded.collection)
+    result = loaded.vendor.read_result(loaded.view, Kept(raw, files, loaded.context.objects))
+    if loaded.view.completed:
+        warnings += [each for each in loaded.case.record.warnings if each.startswith(REFUSED_AFTER)]
     elif result.status in {"completed", "completed_with_failures"} and not at_work(result):
         answered: list[Reply] = []
         try:
-            with job.telling():
-                replace(job, collection="").run(job.vendor.finish(job.view), note=answered.append)
+            with loaded.telling():
+                replace(loaded, collection="").run(loaded.vendor.finish(loaded.view), note=answered.append)
         except UnauthorizedError:
             raise
         except CaseFailedError as error:
             warnings.append(f"{REFUSED_AFTER}: {error}")
-        by_now = RawAnswers(job.desk.objects, *names) if answered else raw
+        by_now = RawAnswers(*stored) if answered else raw
         if by_now != raw:  # the vendor's answer says how the case stands since
-            raw, result = by_now, job.vendor.read_result(job.view, Kept(by_now, files, job.desk.objects))
-    warnings = [*result.warnings, *job.case.collection.warnings, *warnings]
-    return _complete(result.model_copy(update={"warnings": warnings}), job), raw
+            raw, result = by_now, loaded.vendor.read_result(loaded.view, Kept(by_now, files, loaded.context.objects))
+    warnings = [*result.warnings, *loaded.case.collection.warnings, *warnings]
+    return _complete(result.model_copy(update={"warnings": warnings}), loaded), raw
 
 
 def fail(
@@ -176,10 +171,7 @@ def fail(
     error: str,
     cause: str,
     *,
-    desk: Desk,
-    events: Events,
-    waits: Waits,
-    executions: refresh.Starts,
+    context: Context,
 ) -> dict[str, str]:
     """Record that a case failed, and why; return ``{"error", "reason"}`` for the state machine.
 
@@ -196,19 +188,18 @@ def fail(
             return answer  # without connection and reference there is no case to record
         submitted = named
     if submitted.drop and error in _REFUSALS:
-        _note_rejection(submitted, submitted.drop, reason, desk)
-    names = (submitted.connection, submitted.reference)
+        _note_rejection(submitted, submitted.drop, reason, context)
     if submitted.refresh is not None:
-        refresh.fail(*names, submitted.refresh, execution_arn, reason, desk=desk, executions=executions)
+        refresh.fail(submitted.id, submitted.refresh, execution_arn, reason, context=context)
         return answer
-    case = desk.cases.find(*names)
-    if case is None and desk.cases.erased(*names) is not None:
+    case = context.cases.find(submitted.id)
+    if case is None and context.cases.erased(submitted.id) is not None:
         return answer  # nothing is stored under the reference of a case that was erased
     if case is None or (case.record.refused and case.record.execution_arn != execution_arn):
         # A stored case can always be failed, even if its connection was removed; this one is not stored yet.
         vendor = case.record.vendor if case else ""
         try:
-            vendor = desk.connection_of(submitted.connection).vendor
+            vendor = context.connection_of(submitted.connection).vendor
         except CaseFailedError:
             if case is None:
                 return answer  # a connection that never existed has no cases
@@ -224,62 +215,50 @@ def fail(
             submitted_at=at,
             updated_at=at,
         )
-        desk.cases.refuse(rejected)
-        case = desk.cases.find(*names)
+        context.cases.refuse(rejected)
+        case = context.cases.find(submitted.id)
     if case is not None and case.record.execution_arn == execution_arn and not case.record.status.final:
-        end_as_failed(case, error, reason, desk=desk, events=events, waits=waits, executions=executions)
+        end_as_failed(case, error, reason, context=context)
     return answer
 
 
-def end_as_failed(
-    case: Case,
-    error: str,
-    reason: str,
-    *,
-    desk: Desk,
-    events: Events,
-    waits: Waits,
-    executions: refresh.Starts,
-) -> None:
+def end_as_failed(case: Case, error: str, reason: str, *, context: Context) -> None:
     """Record that a stored case failed: its execution has ended. An interrupted publication is continued instead."""
-    names = (case.record.connection, case.record.reference)
     if refresh.pending(case):
-        refresh.ask(*names, desk=desk, executions=executions)
+        refresh.ask(case.record.id, context=context)
     elif case.record.cancelled_at:
-        cancelled(case, desk=desk, waits=waits, events=events)
+        cancelled(case, context=context)
     else:
-        _leave(case, desk=desk, waits=waits)
-        _conclude(_failed(case, reason), case, desk=desk, events=events, error=error)
-        refresh.end(*names, 0, desk=desk, executions=executions)
+        _leave(case, context=context)
+        _conclude(_failed(case, reason), case, context=context, error=error)
+        refresh.end(case.record.id, 0, context=context)
 
 
-def cancelled(case: Case, *, desk: Desk, waits: Waits, events: Events) -> None:
+def cancelled(case: Case, *, context: Context) -> None:
     """Record that an operator cancelled a case whose execution is stopped."""
-    _leave(case, desk=desk, waits=waits)
+    _leave(case, context=context)
     result = _failed(case, "an operator cancelled the case").model_copy(update={"status": "cancelled"})
-    _conclude(result, case, desk=desk, events=events, error=None)
+    _conclude(result, case, context=context, error=None)
 
 
-def _leave(case: Case, *, desk: Desk, waits: Waits) -> None:
+def _leave(case: Case, *, context: Context) -> None:
     """End a case's wait and its questions: their task tokens ended with the execution."""
-    names = (case.record.connection, case.record.reference)
-    if wait := waits.find(*names):
-        waits.end(wait)
+    if wait := context.waits.find(case.record.id):
+        context.waits.end(wait)
     for question in case.questions:
-        desk.cases.answered(*names, question.what)
+        context.cases.answered(case.record.id, question.what)
 
 
-def _conclude(result: Result, case: Case, *, desk: Desk, events: Events, error: str | None) -> None:
+def _conclude(result: Result, case: Case, *, context: Context, error: str | None) -> None:
     """Record an end without a collection: result, event, status. An earlier revision stays."""
     record = case.record
     if not record.revision:
-        write_unrevised(result, case, desk=desk)
-    events.put("Case Failed", detail(result, desk.objects.bucket))
+        write_unrevised(result, case, context=context)
+    context.events.put("Case Failed", detail(result, context.objects.bucket))
     untouched = not record.case_id and record.attempt == 1 and not any(each.document_id for each in case.documents)
     refused = result.status == "failed" and record.status is CaseStatus.ACCEPTED and untouched
-    desk.cases.change(
-        result.connection,
-        result.reference,
+    context.cases.change(
+        record.id,
         status=CaseStatus(result.status),
         reason=result.reason,
         error=error,
@@ -290,43 +269,42 @@ def _conclude(result: Result, case: Case, *, desk: Desk, events: Events, error: 
     )
 
 
-def _complete(result: Result, job: Job) -> Result:
+def _complete(result: Result, loaded: LoadedCase) -> Result:
     """Add what every result has: identity, artifacts, times, the review mark."""
-    record = job.case.record
+    record = loaded.case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
-        field.review = _wants_review(field, job.connection)
+        field.review = _wants_review(field, loaded.connection)
     ended = record.status.final and record.status is not CaseStatus.FAILED
     completed_at = record.completed_at if ended else None
-    lost = [each for each in job.case.collected(job.collection) if each.error]
+    lost = [each for each in loaded.case.collected(loaded.collection) if each.error]
     added = {
-        **_identity(job.case),
-        "collected_at": job.case.collection.at or iso(now()),
-        "warnings": _few([*_warnings(job.case), *result.warnings]),
+        **_identity(loaded.case),
+        "collected_at": loaded.case.collection.at or iso(now()),
+        "warnings": _few([*_warnings(loaded.case), *result.warnings]),
         "review": any(field.review for field in fields),
-        "documents": [_with_error(each, job, lost) for each in result.documents],
-        "artifacts": _artifacts(job),
+        "documents": [_with_error(each, loaded, lost) for each in result.documents],
+        "artifacts": _artifacts(loaded),
         "failed_artifacts": [FailedArtifact(name=each.name, error=str(each.error)) for each in lost],
         "completed_at": completed_at or iso(now()),
     }
-    return _judged(result.model_copy(update=added), record.late, completed=job.view.completed)
+    return _judged(result.model_copy(update=added), record.late, completed=loaded.view.completed)
 
 
-def _artifacts(job: Job, *, as_before: bool = False) -> list[ArtifactResult]:
+def _artifacts(loaded: LoadedCase, *, as_before: bool = False) -> list[ArtifactResult]:
     """Return a collection's artifacts, as :func:`dossier.steps.publication.shown` selects them."""
-    record = job.case.record
-    names = (record.connection, record.reference)
+    record = loaded.case.record
     return [
-        ArtifactResult(name=each.name, key=artifact_key(*names, each.name), size=each.size, sha256=each.sha256)
-        for each in shown(job.case, job.collection, as_before=as_before)
+        ArtifactResult(name=each.name, key=artifact_key(record.id, each.name), size=each.size, sha256=each.sha256)
+        for each in shown(loaded.case, loaded.collection, as_before=as_before)
     ]
 
 
-def _with_error(document: DocumentResult, job: Job, lost: Sequence[ArtifactRecord]) -> DocumentResult:
+def _with_error(document: DocumentResult, loaded: LoadedCase, lost: Sequence[ArtifactRecord]) -> DocumentResult:
     """Return a document with the reason for a missing result: the vendor has not finished it, or the answer is lost."""
-    if document.error or document.document_id is None or "documents" not in job.vendor.phases:
+    if document.error or document.document_id is None or "documents" not in loaded.vendor.phases:
         return document
-    stored = next((each for each in job.case.documents if each.document_id == document.document_id), None)
+    stored = next((each for each in loaded.case.documents if each.document_id == document.document_id), None)
     unread = [each.error for each in lost if PurePosixPath(each.source).name == document.document_id]
     waited_for = stored is not None and not stored.finished
     error = UNFINISHED if waited_for else next(iter(unread), None)
@@ -396,7 +374,7 @@ def _wants_review(field: FieldValue, connection: Connection) -> bool:
     return field.confidence < connection.review_below
 
 
-def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -> None:
+def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, context: Context) -> None:
     """Write the reason for a rejected drop beside the inbox; there may be no case that could show it.
 
     An execution's input may pretend to be a drop into another connection's inbox; then nothing is written there.
@@ -408,4 +386,4 @@ def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, desk: Desk) -
     if len(key.encode()) > LONGEST_KEY:
         key = f"{INBOX_REFUSED}{hashlib.sha256(drop.key.encode()).hexdigest()}.txt"
     shown = "".join(each if each.isprintable() else "?" for each in drop.key)
-    desk.objects.write(key, f"{iso(now())} {shown} was rejected: {reason}\n".encode(), "text/plain; charset=utf-8")
+    context.objects.write(key, f"{iso(now())} {shown} was rejected: {reason}\n".encode(), "text/plain; charset=utf-8")

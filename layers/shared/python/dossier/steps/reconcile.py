@@ -11,19 +11,17 @@ from itertools import islice, takewhile
 
 from dossier.errors import ConfigurationError
 from dossier.layout import artifact_key
-from dossier.models import CaseStatus, iso, moment, now
+from dossier.models import CaseId, CaseStatus, iso, moment, now
 from dossier.settings import Connection
+from dossier.steps.context import Context
 from dossier.steps.publish import end_as_failed
 from dossier.steps.reasons import reason_of
 from dossier.steps.refresh import heal
-from dossier.steps.work import Desk
 from dossier.stores.cases import CaseRecord
-from dossier.stores.events import Events
-from dossier.stores.executions import Execution, Executions
-from dossier.stores.expiry import Expiry
-from dossier.stores.queues import DROP, WAKE, Queues, poll_queue
-from dossier.stores.rounds import Round, Rounds
-from dossier.stores.waits import Wait, Waits
+from dossier.stores.executions import Execution
+from dossier.stores.queues import DROP, WAKE, poll_queue
+from dossier.stores.rounds import Round
+from dossier.stores.waits import Wait
 
 NEWEST = 2000
 """Most cases (and waits) of a connection that one run checks."""
@@ -83,14 +81,7 @@ class Findings:
 def reconcile(
     connections: Iterable[str],
     *,
-    desk: Desk,
-    waits: Waits,
-    executions: Executions,
-    queues: Queues,
-    events: Events,
-    rounds: Rounds,
-    expiry: Expiry | None = None,
-    keep: timedelta = timedelta(0),
+    context: Context,
     time_left: Callable[[], float] = lambda: math.inf,
     at: datetime | None = None,
 ) -> Findings:
@@ -100,48 +91,41 @@ def reconcile(
 
     Args:
         connections: the connections in the settings; the table has the others with cases.
-        desk: cases, objects and vendors.
-        waits: the waits.
-        executions: the state machine.
-        queues: the queues of work.
-        events: the event bus.
-        rounds: the progress of the last run.
-        expiry: removes records past their retention.
-        keep: how long an ended case is stored; zero means forever.
+        context: the collaborators.
         time_left: how many seconds the function has left.
         at: stands in for the clock in tests.
 
     """
     at = at or now()
-    deployed, known = set(connections), desk.cases.connections()
-    round_ = rounds.load() or Round(began=iso(at))
-    check = _Check(desk, waits, executions, queues, events, at)
+    deployed, known = set(connections), context.cases.connections()
+    round_ = context.rounds.load() or Round(began=iso(at))
+    check = _Check(context, at)
     names = [name for name in sorted(deployed | set(known)) if name >= round_.next]
     for number, name in enumerate(names):
         if number and time_left() < SPARE:
-            rounds.save(_seen(round_, check, name))
+            context.rounds.save(_seen(round_, check, name))
             return check.findings
         following = names[number + 1] if number + 1 < len(names) else ""
         try:
             check.share = max(1, check.left // (len(names) - number))
             if name in deployed:
-                check.connection(desk.connection_of(name))
+                check.connection(context.connection_of(name))
             else:
                 check.removed(name, known[name])
-            if expiry and keep:
-                before = at - keep
-                references = list(islice(expiry.expired(name, before), EXPIRED))
-                check.findings.expired += sum(expiry.remove(name, each, before) for each in references)
+            if context.retention:
+                before = at - context.retention
+                references = list(islice(context.expiry.expired(name, before), EXPIRED))
+                check.findings.expired += sum(context.expiry.remove(CaseId(name, each), before) for each in references)
             if name in deployed and known.get(name, "new"):
-                desk.cases.note(name)
+                context.cases.note(name)
         except Exception:
             if following:
-                rounds.save(_seen(round_, check, following))
+                context.rounds.save(_seen(round_, check, following))
             else:
-                rounds.end()
+                context.rounds.end()
             raise
     check.shared_queues(_seen(round_, check, ""))
-    rounds.end()
+    context.rounds.end()
     return check.findings
 
 
@@ -150,30 +134,26 @@ def _seen(round_: Round, check: _Check, following: str) -> Round:
     return round_.model_copy(update={"next": following, "woken": woken, "submitted": submitted})
 
 
+@dataclass(slots=True)
 class _Check:
-    def __init__(
-        self, desk: Desk, waits: Waits, executions: Executions, queues: Queues, events: Events, at: datetime
-    ) -> None:
-        self._desk = desk
-        self._waits = waits
-        self._executions = executions
-        self._queues = queues
-        self._events = events
-        self._at = at
-        self.woken = ""
-        self.submitted = ""
-        self.left = DESCRIBED
-        """Executions that may still be described."""
-        self.share = DESCRIBED
-        """The current connection's share of them."""
-        self.findings = Findings()
+    """One run's check, and what it has seen so far."""
+
+    context: Context
+    at: datetime
+    woken: str = ""
+    submitted: str = ""
+    left: int = DESCRIBED
+    """Executions that may still be described."""
+    share: int = DESCRIBED
+    """The current connection's share of them."""
+    findings: Findings = field(default_factory=Findings)
 
     def connection(self, connection: Connection) -> None:
         """Check one connection's cases, newest first, as far back as one can still be under way."""
         records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
-        for refresh in islice(self._desk.refreshes.pending(connection.name), DESCRIBED):
-            healed = heal(refresh, desk=self._desk, executions=self._executions, ended_by=self._at - SETTLED)
+        for refresh in islice(self.context.refreshes.pending(connection.name), DESCRIBED):
+            healed = heal(refresh, context=self.context, ended_by=self.at - SETTLED)
             self.findings.healed += [healed] if healed else []
         finished = [each for each in records if each.status in _FINISHED]
         for record in finished[:LISTED]:
@@ -190,24 +170,24 @@ class _Check:
         resumes them once the connection is back.
         """
         if since is None:
-            self._desk.cases.gone(name, iso(self._at))
+            self.context.cases.gone(name, iso(self.at))
         elif self._past(since, MISSED):
             error = ConfigurationError(
                 f'connection "{name}" is no longer in the settings (since {since}): deploy it again, then run '
                 "`dossier redrive`"
             )
-            for wait in list(islice(self._waits.waiting(name), ENDED)):
-                self._executions.fail(wait.token, error)
-                self._waits.end(wait)
+            for wait in list(islice(self.context.waits.waiting(name), ENDED)):
+                self.context.executions.fail(wait.token, error)
+                self.context.waits.end(wait)
                 self.findings.ended.append(f"case {wait.reference} at {name} no longer waits: {error}")
         self._cases(name, LONGEST)
 
     def _cases(self, connection: str, deadline: timedelta) -> tuple[list[CaseRecord], dict[str, Wait]]:
         """Check a connection's cases that have not ended; return its recent cases and its waits."""
-        oldest = iso(self._at - 2 * deadline - timedelta(days=1))
-        newest = islice(self._desk.cases.newest(connection), NEWEST)
+        oldest = iso(self.at - 2 * deadline - timedelta(days=1))
+        newest = islice(self.context.cases.newest(connection), NEWEST)
         records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
-        waiting = {each.reference: each for each in islice(self._waits.waiting(connection), NEWEST)}
+        waiting = {each.reference: each for each in islice(self.context.waits.waiting(connection), NEWEST)}
         self.woken = max([self.woken, *(each.woken or "" for each in records)])
         self.submitted = max([self.submitted, *(each.submitted_at for each in records)])
         unended = [each for each in records if not each.status.final and self._past(each.updated_at, SETTLED)]
@@ -220,43 +200,35 @@ class _Check:
         """Check the queues of deliveries and drops against the work that this round has seen at all connections."""
         lately = iso(moment(seen.began) - STUCK)
         for queue, last, done in ((WAKE, seen.woken, "woken"), (DROP, seen.submitted, "submitted")):
-            depth = self._queues.depth(queue)
+            depth = self.context.queues.depth(queue)
             if depth and last <= lately:
                 self.findings.stuck.append(f"queue {queue} has {depth} messages, but no case was {done} recently")
 
     def _unended(self, record: CaseRecord) -> None:
-        execution = self._executions.describe(record.execution_arn)
+        execution = self.context.executions.describe(record.execution_arn)
         if execution is not None and execution.status == "RUNNING":
             if record.status in _WAITING:
                 self._waiting(record)
-        elif execution is None or execution.stopped_at is None or execution.stopped_at <= self._at - SETTLED:
+        elif execution is None or execution.stopped_at is None or execution.stopped_at <= self.at - SETTLED:
             self._heal(record, execution)
 
     def _heal(self, record: CaseRecord, execution: Execution | None) -> None:
         """Record a missing failure. For example, AWS leaves large inputs out of the event of an ended execution."""
-        case = self._desk.cases.find(record.connection, record.reference)
+        case = self.context.cases.find(record.id)
         if case is None or case.record.status.final or case.record.execution_arn != record.execution_arn:
             return  # it was recorded meanwhile
         reason = _reason(execution)
         error = (execution.error or execution.status) if execution else "ExecutionDoesNotExist"
-        end_as_failed(
-            case,
-            error,
-            reason,
-            desk=self._desk,
-            events=self._events,
-            waits=self._waits,
-            executions=self._executions,
-        )
+        end_as_failed(case, error, reason, context=self.context)
         self.findings.healed.append(f"{_named(record)}: {reason}")
 
     def _waiting(self, record: CaseRecord) -> None:
         """Mark a case that is waiting without a wait; report it if nothing happens to it for ``UNATTENDED``."""
-        if self._waits.find(record.connection, record.reference) is not None:
+        if self.context.waits.find(record.id) is not None:
             return
         since = record.unattended_at
         if since is None or since < record.updated_at:
-            self._desk.cases.mark(record.connection, record.reference, unattended_at=iso(self._at))
+            self.context.cases.mark(record.id, unattended_at=iso(self.at))
         elif self._past(since, UNATTENDED):
             self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
 
@@ -266,23 +238,23 @@ class _Check:
             return
         if any(each.waited_from and each.status not in _WAITING and self._recent(each.updated_at) for each in records):
             return
-        depth = self._queues.depth(poll_queue(connection))
+        depth = self.context.queues.depth(poll_queue(connection))
         if depth:
             self.findings.stuck.append(
                 f"queue {poll_queue(connection)} has {depth} messages and {len(late)} late waits, but none is polled"
             )
 
     def _artifacts(self, record: CaseRecord) -> None:
-        case = self._desk.cases.get(record.connection, record.reference)
+        case = self.context.cases.get(record.id)
         wanted = [each.key for each in case.artifacts if each.key]
         if not wanted or not case.record.status.final:  # it was redriven meanwhile
             return
-        prefix = artifact_key(record.connection, record.reference, "")
-        there = {key for key, _ in self._desk.objects.list(prefix)}
+        prefix = artifact_key(record.id, "")
+        there = {key for key, _ in self.context.objects.list(prefix)}
         self.findings.missing += [f"{_named(record)}: {key} is missing" for key in wanted if key not in there]
 
     def _past(self, when: str, by: timedelta) -> bool:
-        return moment(when) <= self._at - by
+        return moment(when) <= self.at - by
 
     def _recent(self, when: str | None) -> bool:
         return bool(when) and not self._past(str(when), STUCK)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dossier.errors import GivenUpError, InvalidCaseError, ReferenceConflictError, VendorRejectedError
-from dossier.models import CaseStatus, Document, execution_name
-from dossier.stores.cases import CaseRecord, Cases
-from dossier.stores.executions import Executions
+from dossier.models import CaseId, CaseStatus, Document
+from dossier.steps.context import Context
+from dossier.steps.identity import NAMES, next_execution
+from dossier.stores.cases import CaseRecord
 
-NAMES = 50
-"""Execution names that are tried: AWS reserves the name of an execution that Accept rejected for 90 days."""
 UNKNOWN = "unknown"
 LONGEST_CAUSE = 500
 """Longest part of a reason, in characters, that distinguishes causes."""
@@ -43,9 +42,11 @@ class Group:
     cases: tuple[CaseRecord, ...]
 
 
-def failed(connections: Iterable[str], *, cases: Cases) -> list[CaseRecord]:
+def failed(connections: Iterable[str], *, context: Context) -> list[CaseRecord]:
     """Return the failed cases of these connections, dismissed ones included, latest submitted of each first."""
-    return [record for name in connections for record in cases.newest(name) if record.status is CaseStatus.FAILED]
+    return [
+        record for name in connections for record in context.cases.newest(name) if record.status is CaseStatus.FAILED
+    ]
 
 
 def in_vain(record: CaseRecord) -> bool:
@@ -94,7 +95,7 @@ def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -
     return {**case, "case_id": record.appends_to} if record.appends_to else case
 
 
-def resume(connection: str, reference: str, *, cases: Cases, executions: Executions, bucket: str) -> str:
+def resume(case: CaseId, *, context: Context) -> str:
     """Start an execution that continues where a failed case stopped; return its ARN.
 
     Accept takes over the case, and every step skips what is done. Another call before that returns the same execution.
@@ -103,22 +104,28 @@ def resume(connection: str, reference: str, *, cases: Cases, executions: Executi
         InvalidCaseError: the case is not failed, or was never sent to the vendor.
 
     """
-    case = cases.get(connection, reference)
-    record = case.record
+    stored = context.cases.get(case)
+    record = stored.record
     if record.status is not CaseStatus.FAILED:
-        raise InvalidCaseError(f"case {reference} is {record.status.value}: only a failed case can be redriven")
+        raise InvalidCaseError(f"case {case.reference} is {record.status.value}: only a failed case can be redriven")
     if record.refused:
         raise InvalidCaseError(
-            f"case {reference} was rejected before anything was sent to the vendor: there is nothing to resume. Fix "
-            "it and submit it again"
+            f"case {case.reference} was rejected before anything was sent to the vendor: there is nothing to resume. "
+            "Fix it and submit it again"
         )
     if record.committed is not None:
         raise InvalidCaseError(
-            f"a revision of case {reference} is being published: redrive it once `dossier status` shows the revision"
+            f"a revision of case {case.reference} is being published: redrive it once `dossier status` shows the "
+            "revision"
         )
-    data = {**case_input(record, case.documents, bucket), "resume": True}
-    for attempt in range(record.attempt + 1, record.attempt + 1 + NAMES):
-        name = execution_name(record.connection, record.reference, record.fingerprint, attempt=attempt)
-        if executions.status(executions.arn_of(name)) in {None, "RUNNING"}:
-            return executions.start(name, data)
-    raise InvalidCaseError(f"case {reference} was redriven {NAMES} times without success: submit it again")
+    data = {**case_input(record, stored.documents, context.objects.bucket), "resume": True}
+    found = next_execution(
+        case,
+        record.fingerprint,
+        executions=context.executions,
+        decides=lambda execution: execution.status == "RUNNING",
+        first=record.attempt + 1,
+    )
+    if found is None:
+        raise InvalidCaseError(f"case {case.reference} was redriven {NAMES} times without success: submit it again")
+    return context.executions.start(found[0], data)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseStatus, moment, now, refresh_name
+from dossier.models import CaseId, CaseStatus, moment, now
+from dossier.steps.context import OVER, Context
+from dossier.steps.identity import refresh_name
 from dossier.steps.reasons import reason_of
-from dossier.steps.work import OVER, Desk
-from dossier.stores.cases import Case, Cases, Refresh
-from dossier.stores.executions import Executions
-from dossier.stores.refreshes import Refreshes
+from dossier.stores.cases import Case, Refresh
 
 FIRST_LOOK = timedelta(hours=1)
 """Time from a refresh that failed or found something unfinished to the next one; it doubles each time."""
@@ -19,41 +17,31 @@ MOST_LOOKS = 10
 """Unsuccessful refreshes in a row (over six weeks), after which only a request starts another one."""
 
 
-class Starts(Protocol):
-    """Starts executions (``stores.executions``)."""
-
-    def start(self, name: str, case: dict[str, object]) -> str:
-        """Start an execution, unless one of that name exists; return its ARN."""
-
-
-def ask(connection: str, reference: str, *, desk: Desk, executions: Starts, insist: bool = False) -> bool:
+def ask(case: CaseId, *, context: Context, insist: bool = False) -> bool:
     """Request a refresh of a case; return False if the case cannot be refreshed.
 
     If the case has not ended, its own execution collects it, and starts a refresh if it has already begun to collect.
 
     Args:
-        connection: the case's.
-        reference: the case's.
-        desk: cases and refreshes.
-        executions: starts the refresh.
+        case: its name.
+        context: the collaborators.
         insist: an operator requests it, which includes a cancelled case.
 
     """
-    refresh = desk.refreshes.ask(connection, reference)
-    case = desk.cases.find(connection, reference)
-    if case is None or not (pending(case) or refreshable(case, insist=insist)):
-        if case is None or case.record.status.final:
-            desk.refreshes.leave(connection, reference)
+    refresh = context.refreshes.ask(case)
+    stored = context.cases.find(case)
+    if stored is None or not (pending(stored) or refreshable(stored, insist=insist)):
+        if stored is None or stored.record.status.final:
+            context.refreshes.leave(case)
         return False
-    start(connection, reference, refresh, executions=executions)
+    start(case, refresh, context=context)
     return True
 
 
-def start(connection: str, reference: str, refresh: Refresh, *, executions: Starts) -> str:
+def start(case: CaseId, refresh: Refresh, *, context: Context) -> str:
     """Start the next refresh of a case, unless it runs; return its execution's ARN."""
     number = refresh.number + 1
-    case: dict[str, object] = {"connection": connection, "reference": reference, "refresh": number}
-    return executions.start(refresh_name(connection, reference, number), case)
+    return context.executions.start(refresh_name(case, number), {**case._asdict(), "refresh": number})
 
 
 def pending(case: Case) -> bool:
@@ -79,31 +67,27 @@ def refreshable(case: Case, *, insist: bool = False) -> bool:
     return sent and bool(case.documents or record.case_id)
 
 
-def begin(
-    connection: str, reference: str, number: int, execution_arn: str, *, cases: Cases, refreshes: Refreshes
-) -> Case | None:
+def begin(case: CaseId, number: int, execution_arn: str, *, context: Context) -> Case | None:
     """Begin a refresh in an execution; return the case, or None if there is nothing to do.
 
     Raises:
         InvalidCaseError: there is no such case.
 
     """
-    case = cases.get(connection, reference)
-    if not pending(case) and not case.record.status.final:  # it went back to work, and collects by itself
-        refreshes.end(connection, reference, number, error=None, look_at=None, looks=0)
+    stored, refreshes = context.cases.get(case), context.refreshes
+    if not pending(stored) and not stored.record.status.final:  # it went back to work, and collects by itself
+        refreshes.end(case, number, error=None, look_at=None, looks=0)
         return None
-    if not (pending(case) or refreshable(case, insist=True)):
-        raise InvalidCaseError(f"case {reference} is {case.record.status.value}: it cannot be collected again")
-    return case if refreshes.begin(connection, reference, number, execution_arn) else None
+    if not (pending(stored) or refreshable(stored, insist=True)):
+        raise InvalidCaseError(f"case {case.reference} is {stored.record.status.value}: it cannot be collected again")
+    return stored if refreshes.begin(case, number, execution_arn) else None
 
 
 def end(
-    connection: str,
-    reference: str,
+    case: CaseId,
     number: int,
     *,
-    desk: Desk,
-    executions: Starts,
+    context: Context,
     error: str | None = None,
     unfinished: bool = False,
     progress: bool = False,
@@ -114,27 +98,25 @@ def end(
     starts none: the next would fail of the same at once, and so on.
 
     Args:
-        connection: the case's.
-        reference: the case's.
+        case: its name.
         number: the refresh's.
-        desk: cases and refreshes.
-        executions: where the next one runs.
+        context: the collaborators.
         error: why it failed.
         unfinished: whether a part of the case is not done; then another refresh follows in any case.
         progress: whether something was new: then the next look comes as soon as the first one did.
 
     """
-    before = desk.refreshes.find(connection, reference)
+    before = context.refreshes.find(case)
     looks, look_at = _next_look(before, error=error, unfinished=unfinished, progress=progress)
-    refresh = desk.refreshes.end(connection, reference, number, error=error, look_at=look_at, looks=looks)
+    refresh = context.refreshes.end(case, number, error=error, look_at=look_at, looks=looks)
     if not refresh.wanted or refresh.execution_arn:
         return
-    case = desk.cases.find(connection, reference)
-    began = case is not None and case.collection.id.removesuffix(OVER) == f"{REFRESH}{number}"
-    if case is None or (error is not None and number and not began):
+    stored = context.cases.find(case)
+    began = stored is not None and stored.collection.id.removesuffix(OVER) == f"{REFRESH}{number}"
+    if stored is None or (error is not None and number and not began):
         return
-    if pending(case) or refreshable(case):
-        start(connection, reference, refresh, executions=executions)
+    if pending(stored) or refreshable(stored):
+        start(case, refresh, context=context)
 
 
 def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress: bool) -> tuple[int, datetime | None]:
@@ -151,60 +133,59 @@ def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress
     return (looks + 1, now() + FIRST_LOOK * 2**looks) if looks < MOST_LOOKS else (0, None)
 
 
-def fail(
-    connection: str, reference: str, number: int, execution_arn: str, reason: str, *, desk: Desk, executions: Starts
-) -> None:
+def fail(case: CaseId, number: int, execution_arn: str, reason: str, *, context: Context) -> None:
     """End a refresh that failed: its case stays as it is, and is looked at again later."""
-    if desk.cases.find_record(connection, reference) is None:
+    if context.cases.find_record(case) is None:
         return  # its records were removed meanwhile
-    running = desk.refreshes.find(connection, reference)
+    running = context.refreshes.find(case)
     mine = running.execution_arn in {None, execution_arn}  # None if the execution died before Accept
     if mine and running.number == number - 1:
-        desk.count("RefreshesFailed", connection=connection)
+        context.count("RefreshesFailed", connection=case.connection)
     if mine or running.number >= number:
-        end(connection, reference, number, desk=desk, executions=executions, error=reason)
+        end(case, number, context=context, error=reason)
 
 
-def heal(refresh: Refresh, *, desk: Desk, executions: Executions, ended_by: datetime) -> str | None:
+def heal(refresh: Refresh, *, context: Context, ended_by: datetime) -> str | None:
     """Continue a refresh that no execution works on; return a line for the log, or None if nothing was done.
 
     If its execution ended by ``ended_by`` without a record, the refresh is ended. If it was requested but never
     started, it is started.
     """
-    names = (refresh.connection, refresh.reference)
     number = refresh.number + 1
-    name = refresh_name(*names, number)
-    arn = refresh.execution_arn or executions.arn_of(name)
-    execution = executions.describe(arn)
+    name = refresh_name(refresh.id, number)
+    arn = refresh.execution_arn or context.executions.arn_of(name)
+    execution = context.executions.describe(arn)
     if execution is not None and execution.status == "RUNNING":
         return None
     if execution is None and refresh.execution_arn is None:
-        case = desk.cases.find(*names) if refresh.wanted and not refresh.error else None  # else it waits for its look
+        case = (
+            context.cases.find(refresh.id) if refresh.wanted and not refresh.error else None
+        )  # else it waits for its look
         if case is None or not (pending(case) or refreshable(case)):
             return None
-        start(*names, refresh, executions=executions)
-        return f"case {names[1]} at {names[0]}: a requested refresh had not started; it is started now"
+        start(refresh.id, refresh, context=context)
+        return f"case {refresh.id[1]} at {refresh.id[0]}: a requested refresh had not started; it is started now"
     if execution is not None and execution.stopped_at is not None and execution.stopped_at > ended_by:
         return None
     if execution is not None and execution.status == "SUCCEEDED" and not refresh.execution_arn:
-        return _skipped(refresh, desk=desk, executions=executions)
+        return _skipped(refresh, context=context)
     reason = reason_of(execution.cause) if execution and execution.cause else ""
     reason = reason or f"its execution ended as {execution.status if execution else 'unknown'}"
-    fail(*names, number, arn, reason, desk=desk, executions=executions)
-    return f"case {names[1]} at {names[0]}: its refresh ended: {reason}"
+    fail(refresh.id, number, arn, reason, context=context)
+    return f"case {refresh.id[1]} at {refresh.id[0]}: its refresh ended: {reason}"
 
 
-def _skipped(refresh: Refresh, *, desk: Desk, executions: Starts) -> str | None:
+def _skipped(refresh: Refresh, *, context: Context) -> str | None:
     """Start a refresh under the next number where its own has an execution of a case before it, of the same name.
 
     The case's records were removed after their time, and AWS keeps the names of executions for 90 days.
     """
-    names, number = (refresh.connection, refresh.reference), refresh.number + 1
-    by_now = desk.refreshes.find(*names)
+    case, number = refresh.id, refresh.number + 1
+    by_now = context.refreshes.find(case)
     if by_now.number != refresh.number or by_now.execution_arn or not by_now.wanted:
         return None
-    end(*names, number, desk=desk, executions=executions)
-    return f"case {names[1]} at {names[0]} was to be collected again under a name that is taken"
+    end(case, number, context=context)
+    return f"case {case[1]} at {case[0]} was to be collected again under a name that is taken"
 
 
 def number_of(collection: str) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from dossier.models import moment, now
-from dossier.stores.waits import Wait, Waits
+from dossier.steps.context import Context
+from dossier.stores.waits import Wait
 
 GRACE = timedelta(seconds=60)
 """How late a poll may be before its message may be lost."""
@@ -27,13 +28,14 @@ MOST = 500
 """Most messages that one sweep sends for a connection, so that there is time for the other connections."""
 
 
-def sweep(connections: Iterable[str], *, waits: Waits) -> int:
+def sweep(connections: Iterable[str], *, context: Context) -> int:
     """Send the missing messages of the connections' poll queues; return how many were lost."""
-    return sum(_sweep(connection, waits) for connection in connections)
+    return sum(_sweep(connection, context) for connection in connections)
 
 
-def _sweep(connection: str, waits: Waits) -> int:
-    at, queued = now(), waits.queued(connection)
+def _sweep(connection: str, context: Context) -> int:
+    at, waits = now(), context.waits
+    queued = waits.queued(connection)
     if queued > BACKLOG and at.minute % SELDOM:
         return 0
     unsent: list[Wait] = []

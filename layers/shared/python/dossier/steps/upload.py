@@ -26,10 +26,10 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, Reply
-from dossier.models import BY_REFERENCE, PRESIGNED, Document, iso, moment, now
+from dossier.models import BY_REFERENCE, PRESIGNED, CaseId, Document, iso, moment, now
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.adopt import OPEN, UPLOAD, adopt
-from dossier.steps.work import Desk, Job
+from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import Doubt, pick
 from dossier.stores.intents import SEEN_IS_FRESH, SEEN_IS_NEW, StoredIntent
 from dossier.stores.objects import secrets_of
@@ -60,29 +60,29 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html""
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
-    """A request that is made once: the opening of a case, or the upload of some of its documents."""
+class VendorWrite:
+    """A write at the vendor that must happen once: the opening of a case, or the upload of some of its documents."""
 
-    job: Job
+    loaded: LoadedCase
     what: str
     """The intent's name within the case."""
     indices: Sequence[int]
     """Indices of the documents; empty if the case is opened."""
 
     @property
-    def case(self) -> tuple[str, str]:
-        """Connection and reference."""
-        return self.job.case.record.connection, self.job.case.record.reference
+    def case(self) -> CaseId:
+        """The case that it belongs to."""
+        return self.loaded.case.record.id
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """The intent's: connection, reference and ``what``."""
-        return (*self.case, self.what)
+    def key(self) -> tuple[CaseId, str]:
+        """What names its intent."""
+        return self.case, self.what
 
     @property
     def documents(self) -> list[Document]:
         """The documents that it uploads."""
-        return pick(self.job.case.documents, self.indices)
+        return pick(self.loaded.case.documents, self.indices)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -91,67 +91,67 @@ class Once:
             yield
         except NeedsAttentionError as error:
             text, choices = line(str(error), LONGEST_QUESTION), error.choices[:MOST_CHOICES]
-            self.job.desk.cases.wonder(*self.case, Doubt(what=self.what, text=text, choices=choices))
+            self.loaded.context.cases.wonder(self.case, Doubt(what=self.what, text=text, choices=choices))
             raise
 
 
-def open_case(connection: str, reference: str, *, desk: Desk) -> None:
+def open_case(case: CaseId, *, context: Context) -> None:
     """Create the vendor's case, once.
 
     Raises:
         NeedsAttentionError: the outcome of an earlier try is unknown.
 
     """
-    job = desk.load(connection, reference)
-    once = Once(job, OPEN, ())
-    with job.telling(), once.asking():
-        if job.case.record.case_id is None:
-            if job.case.record.trouble is None:
-                desk.cases.continue_upload(connection, reference, note="opening the vendor's case")
-            _perform(once)
+    loaded = context.load(case)
+    write = VendorWrite(loaded, OPEN, ())
+    with loaded.telling(), write.asking():
+        if loaded.case.record.case_id is None:
+            if loaded.case.record.trouble is None:
+                context.cases.continue_upload(case, note="opening the vendor's case")
+            _perform(write)
             return
-        if OPEN in job.case.named and not any(each.document_id for each in job.case.documents):
-            _confirm(once, job.case.named[OPEN])
-    desk.intents.end(*once.key)  # left by a try that died once it had stored the case's id
+        if OPEN in loaded.case.named and not any(each.document_id for each in loaded.case.documents):
+            _confirm(write, loaded.case.named[OPEN])
+    context.intents.end(*write.key)  # left by a try that died once it had stored the case's id
 
 
-def upload(connection: str, reference: str, batch: int, *, desk: Desk) -> None:
+def upload(case: CaseId, batch: int, *, context: Context) -> None:
     """Upload the documents of one batch, once.
 
     Raises:
         NeedsAttentionError: the outcome of an earlier try is unknown.
 
     """
-    job = desk.load(connection, reference)
-    once = Once(job, f"{UPLOAD}{batch}", job.vendor.batches(job.view)[batch])
-    if all(each.document_id or each.finished for each in once.documents):
-        named = job.case.named.get(once.what)
-        if named is not None and any(each.failed or not each.finished for each in once.documents):
-            with job.telling(), once.asking():
-                _confirm(once, named)
-        desk.intents.end(*once.key)
+    loaded = context.load(case)
+    write = VendorWrite(loaded, f"{UPLOAD}{batch}", loaded.vendor.batches(loaded.view)[batch])
+    if all(each.document_id or each.finished for each in write.documents):
+        named = loaded.case.named.get(write.what)
+        if named is not None and any(each.failed or not each.finished for each in write.documents):
+            with loaded.telling(), write.asking():
+                _confirm(write, named)
+        context.intents.end(*write.key)
         return
-    if job.case.record.trouble is None:
-        desk.cases.continue_upload(connection, reference)
-    with job.telling(), once.asking():
-        _perform(once)
+    if loaded.case.record.trouble is None:
+        context.cases.continue_upload(case)
+    with loaded.telling(), write.asking():
+        _perform(write)
 
 
-def _perform(once: Once) -> None:
-    intents = once.job.desk.intents
-    intent = intents.find(*once.key)
+def _perform(write: VendorWrite) -> None:
+    intents = write.loaded.context.intents
+    intent = intents.find(*write.key)
     answer = intent.answer if intent else None
     if intent and answer is None:
         if intent.adopt:  # the id stays in the intent until another answer replaces it
-            answer = replace(adopt(once.job, once.what, intent.adopt), named=intent.adopt)
+            answer = replace(adopt(write.loaded, write.what, intent.adopt), named=intent.adopt)
         else:
-            answer = _find(once, intent)
+            answer = _find(write, intent)
         if answer is not None:
-            intents.answer(*once.key, answer)
+            intents.answer(*write.key, answer)
     if answer is None:
-        answer = _create(once, intent)
-        intents.answer(*once.key, answer)
-    _apply(once, answer)
+        answer = _create(write, intent)
+        intents.answer(*write.key, answer)
+    _apply(write, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,54 +166,54 @@ class Before:
     since: datetime | None = None
 
 
-def _create(once: Once, earlier: StoredIntent | None) -> Uploaded:
+def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded:
     """Store what a look-up needs, then make the request.
 
     If an ``earlier`` request had no effect, its state from before is used again: should it take effect late after all,
     the result is no older than that.
     """
-    job = once.job
-    with job.lease(once.what):
-        if earlier is not None and not (earlier.seen is None and _is_listed(once)):
+    loaded = write.loaded
+    with loaded.lease(write.what):
+        if earlier is not None and not (earlier.seen is None and _is_listed(write)):
             before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
-        elif not once.indices:
+        elif not write.indices:
             before = Before()
-        elif _is_listed(once):
-            before = _in_account(once)
+        elif _is_listed(write):
+            before = _in_account(write)
         else:
-            before = Before(_in_case(once), fresh=True)
-        if once.indices and job.case.record.appends_to and job.case.record.known_files is None:
-            job.desk.cases.change(*once.case, known_files=sorted(before.known))
-        begun = job.desk.intents.begin(
-            *once.key,
-            names=[each.name for each in once.documents],
+            before = Before(_in_case(write), fresh=True)
+        if write.indices and loaded.case.record.appends_to and loaded.case.record.known_files is None:
+            loaded.context.cases.change(write.case, known_files=sorted(before.known))
+        begun = loaded.context.intents.begin(
+            *write.key,
+            names=[each.name for each in write.documents],
             known=before.known,
             seen=before.seen,
             fresh=before.fresh,
             since=before.since,
-            into=job.case.record.case_id,
+            into=loaded.case.record.case_id,
         )
         if not begun:
-            raise OutcomeUnknownError(f"{once.what}: an earlier try was answered meanwhile")
-        return _send(once)
+            raise OutcomeUnknownError(f"{write.what}: an earlier try was answered meanwhile")
+        return _send(write)
 
 
-def _is_listed(once: Once) -> bool:
+def _is_listed(write: VendorWrite) -> bool:
     """Whether a request can be looked up in the account's list, because it adds to no vendor case."""
-    return bool(once.indices) and once.job.vendor.lists and once.job.case.record.case_id is None
+    return bool(write.indices) and write.loaded.vendor.lists and write.loaded.case.record.case_id is None
 
 
-def _in_account(once: Once) -> Before:
+def _in_account(write: VendorWrite) -> Before:
     """Return what the account lists, from a record that is at most some minutes old, if there is one.
 
     A list that fails for long does not stop uploads.
     """
-    job, intents, connection = once.job, once.job.desk.intents, once.job.connection
+    loaded, intents, connection = write.loaded, write.loaded.context.intents, write.loaded.connection
     latest, age = intents.latest_seen(connection.name)
     if age < SEEN_IS_FRESH:
         return Before(seen=latest, fresh=latest is not None and age < SEEN_IS_NEW)
     try:
-        seen = intents.saw(connection.name, job.run(job.vendor.listed()))
+        seen = intents.saw(connection.name, loaded.run(loaded.vendor.listed()))
     except (VendorRejectedError, MalformedAnswerError, VendorUnavailableError) as error:
         worded = isinstance(error, StrayAnswerError) and error.worded
         if worded or not isinstance(error, VendorUnavailableError):  # the account has no list
@@ -224,109 +224,109 @@ def _in_account(once: Once) -> Before:
     return Before(seen=seen, fresh=True)
 
 
-def _in_case(once: Once) -> frozenset[str]:
+def _in_case(write: VendorWrite) -> frozenset[str]:
     """Return the ids that the vendor's case has before an upload into it."""
-    job = once.job
+    loaded = write.loaded
     try:
-        known = job.run(job.vendor.before_upload(job.view, once.indices))
+        known = loaded.run(loaded.vendor.before_upload(loaded.view, write.indices))
         size = len(json.dumps(sorted(known)))
         if size > MOST_KNOWN:  # nothing is sent whose lost answer could not be looked up
             raise CaseFailedError(
-                f"{once.what}: the vendor's case has {len(known):,} documents already, whose ids have {size:,} bytes: "
+                f"{write.what}: the vendor's case has {len(known):,} documents already, whose ids have {size:,} bytes: "
                 f"{MOST_KNOWN:,} can be noted. Submit to another case"
             )
         return known
     except StrayAnswerError as error:
-        if job.case.record.appends_to and error.worded and error.status == 404:  # the caller's case_id is wrong
+        if loaded.case.record.appends_to and error.worded and error.status == 404:  # the caller's case_id is wrong
             raise VendorRejectedError(str(error), status=error.status) from error
         raise
 
 
-def _send(once: Once) -> Uploaded:
-    job, intents = once.job, once.job.desk.intents
-    opened = _presigned(once)
+def _send(write: VendorWrite) -> Uploaded:
+    loaded, intents = write.loaded, write.loaded.context.intents
+    opened = _presigned(write)
     replies: list[Reply] = []
     began = now()
     try:
         hide = [secret for url in opened.values() for secret in secrets_of(url)]
-        answer = job.run(_request(once, opened), hide=hide, note=replies.append)
-        date = vendor_date(replies[0].headers.get("date", "")) if once.indices and replies else None
+        answer = loaded.run(_request(write, opened), hide=hide, note=replies.append)
+        date = vendor_date(replies[0].headers.get("date", "")) if write.indices and replies else None
         if date:  # the begin by the vendor's clock: the answer's time less the duration of the request
             return replace(answer, sent_at=iso(moment(date) - (now() - began) - CLOCK_TICK))
         return answer
     except OutcomeUnknownError:
-        intents.lost(*once.key)  # the intent stays: the next try looks it up
-        if once.indices and replies and 200 <= replies[-1].status < 300:
-            job.keep(f"unusable-{once.what}", replies[-1].body)
+        intents.lost(*write.key)  # the intent stays: the next try looks it up
+        if write.indices and replies and 200 <= replies[-1].status < 300:
+            loaded.keep(f"unusable-{write.what}", replies[-1].body)
         raise
     except VendorRejectedError as error:
-        if error.status in REFUSED_FILE and len(once.indices) == 1 and "documents" in job.vendor.phases:
-            return Uploaded(case_id=job.case.record.case_id, failures={once.indices[0]: str(error)})
-        intents.end(*once.key)
-        names = ", ".join(each.name for each in once.documents)
+        if error.status in REFUSED_FILE and len(write.indices) == 1 and "documents" in loaded.vendor.phases:
+            return Uploaded(case_id=loaded.case.record.case_id, failures={write.indices[0]: str(error)})
+        intents.end(*write.key)
+        names = ", ".join(each.name for each in write.documents)
         raise VendorRejectedError(f"{names}: {error}" if names else str(error), status=error.status) from error
     except (RetryableError, CaseFailedError):
-        intents.end(*once.key)  # certainly not performed
+        intents.end(*write.key)  # certainly not performed
         raise
 
 
-def _presigned(once: Once) -> dict[int, str]:
+def _presigned(write: VendorWrite) -> dict[int, str]:
     """Return a presigned URL for each document that the vendor reads by one. The URLs are not stored."""
-    job = once.job
-    if job.case.record.options.get(BY_REFERENCE) != PRESIGNED:
+    loaded = write.loaded
+    if loaded.case.record.options.get(BY_REFERENCE) != PRESIGNED:
         return {}
-    seconds = min(max(job.connection.poll.deadline, SHORTEST_LINK), LONGEST_LINK)
-    return {each.index: job.desk.objects.link(each.key, round(seconds)) for each in once.documents if each.key}
+    seconds = min(max(loaded.connection.poll.deadline, SHORTEST_LINK), LONGEST_LINK)
+    return {each.index: loaded.context.objects.link(each.key, round(seconds)) for each in write.documents if each.key}
 
 
-def _request(once: Once, refs: Mapping[int, str]) -> Flow[Uploaded]:
-    vendor, view = once.job.vendor, once.job.view
-    if not once.indices:
+def _request(write: VendorWrite, refs: Mapping[int, str]) -> Flow[Uploaded]:
+    vendor, view = write.loaded.vendor, write.loaded.view
+    if not write.indices:
         return vendor.open(view)
     documents = tuple(each.model_copy(update={"ref": refs.get(each.index, each.ref)}) for each in view.documents)
-    return vendor.upload(replace(view, documents=documents), once.indices)
+    return vendor.upload(replace(view, documents=documents), write.indices)
 
 
-def _confirm(once: Once, named: str) -> None:
+def _confirm(write: VendorWrite, named: str) -> None:
     """Look up again what an operator named, when the case is redriven; if it is gone, it becomes a question again.
 
     Raises:
         NeedsAttentionError: the vendor does not have it.
 
     """
-    job = once.job
+    loaded = write.loaded
     try:
-        adopt(job, once.what, named)
+        adopt(loaded, write.what, named)
     except NeedsAttentionError:
-        job.desk.intents.adopt(*once.key, named)
-        unsent = [Document(**each.model_dump(include=_ACCEPTED)) for each in once.documents]
-        job.desk.cases.put_documents(*once.case, unsent, fresh=False)
-        if job.case.record.case_id == named != job.case.record.appends_to:
-            job.desk.cases.change(*once.case, case_id=None)
-        job.desk.cases.name(*once.case, once.what, None)
+        loaded.context.intents.adopt(*write.key, named)
+        unsent = [Document(**each.model_dump(include=_ACCEPTED)) for each in write.documents]
+        loaded.context.cases.put_documents(write.case, unsent, fresh=False)
+        if loaded.case.record.case_id == named != loaded.case.record.appends_to:
+            loaded.context.cases.change(write.case, case_id=None)
+        loaded.context.cases.name(write.case, write.what, None)
         raise
 
 
-def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
+def _find(write: VendorWrite, intent: StoredIntent) -> Uploaded | None:
     """Look up an earlier try at the vendor; return None if it certainly had no effect."""
-    job, what, intents = once.job, once.what, once.job.desk.intents
-    lost_at, settled = intent.lost_at or intents.lost(*once.key), _settled(once)
+    loaded, what, intents = write.loaded, write.what, write.loaded.context.intents
+    lost_at, settled = intent.lost_at or intents.lost(*write.key), _settled(write)
     age = now() - lost_at
     if age < (settled if intent.unlisted else min(FIRST_LOOK, settled)):
         raise OutcomeUnknownError(f"{what}: the answer to an earlier try was lost; it will be looked up in a moment")
     ready = age >= settled
-    before, waiting = _known_of(once, intent, ready=ready)
+    before, waiting = _known_of(write, intent, ready=ready)
     if before.among is not None and not before.among:
         return None  # all candidates have turned out to be other requests'
     rivals = f"{what}: {waiting} other requests have to settle first"
-    if before.among and waiting and now() - intent.at < job.desk.rivalry:
+    if before.among and waiting and now() - intent.at < loaded.context.rivalry:
         raise OutcomeUnknownError(rivals)
-    view, indices = job.view, once.indices
-    find = job.vendor.find_uploaded(view, indices, before) if indices else job.vendor.find_opened(view, before)
+    view, indices = loaded.view, write.indices
+    find = loaded.vendor.find_uploaded(view, indices, before) if indices else loaded.vendor.find_opened(view, before)
     try:
         # Answers that were read for an earlier request, or before the intent settled, would lack this one.
         name = f"{what}@{iso(intent.at)}{'!' if ready else ''}"
-        found = job.look_up(name, find, since=lost_at + settled if ready else None)
+        found = loaded.look_up(name, find, since=lost_at + settled if ready else None)
     except StrayAnswerError as error:
         if age < LONGEST:
             raise
@@ -336,27 +336,27 @@ def _find(once: Once, intent: StoredIntent) -> Uploaded | None:
     except NeedsAttentionError as error:
         if not indices:
             raise
-        if ready and not (waiting and now() - intent.at < job.desk.rivalry):
+        if ready and not (waiting and now() - intent.at < loaded.context.rivalry):
             raise
         if ready and error.candidates:
-            intents.doubt(*once.key, error.candidates)
+            intents.doubt(*write.key, error.candidates)
         if not ready:
-            intents.unlisted(*once.key)
+            intents.unlisted(*write.key)
         raise OutcomeUnknownError(rivals if ready else f"{what}: its outcome is not known yet") from error
     if found is None and not ready:
-        intents.unlisted(*once.key)
+        intents.unlisted(*write.key)
         raise OutcomeUnknownError(
             f"{what}: the answer to an earlier try was lost; the vendor may still be processing it"
         )
     return found
 
 
-def _known_of(once: Once, intent: StoredIntent, *, ready: bool) -> tuple[Intent, int]:
+def _known_of(write: VendorWrite, intent: StoredIntent, *, ready: bool) -> tuple[Intent, int]:
     """Return what a look-up of a request needs, and the number of other requests in flight that could be mistaken."""
-    job, intents = once.job, once.job.desk.intents
-    connection, into = job.connection.name, job.case.record.case_id
-    others = intents.others(*once.case, intent, into=into)
-    listed = _is_listed(once)
+    loaded, intents = write.loaded, write.loaded.context.intents
+    connection, into = loaded.connection.name, loaded.case.record.case_id
+    others = intents.others(write.case, intent, into=into)
+    listed = _is_listed(write)
     seen = intents.seen(connection, intent.seen) if listed else Seen(tuple(sorted(intent.known)), whole=True)
     known = {*intent.known, *others.answered, *(seen.ids if seen else ())}
     ledger = intents.ledger(connection, intent, known=known, marks=listed and seen is None)
@@ -373,34 +373,34 @@ def _known_of(once: Once, intent: StoredIntent, *, ready: bool) -> tuple[Intent,
     return before, len(others.names)
 
 
-def _settled(once: Once) -> timedelta:
+def _settled(write: VendorWrite) -> timedelta:
     """Return the time after which a request that a look-up does not find certainly had no effect."""
-    size = sum(each.size for each in once.documents)
-    return min(LONGEST, timedelta(seconds=once.job.connection.settling) * max(1, size / SIZE))
+    size = sum(each.size for each in write.documents)
+    return min(LONGEST, timedelta(seconds=write.loaded.connection.settling) * max(1, size / SIZE))
 
 
-def _apply(once: Once, answer: Uploaded) -> None:
+def _apply(write: VendorWrite, answer: Uploaded) -> None:
     """Apply an answer (the vendor's, a look-up's or an operator's) to the case. Idempotent."""
-    job, record, intents = once.job, once.job.case.record, once.job.desk.intents
+    loaded, record, intents = write.loaded, write.loaded.case.record, write.loaded.context.intents
     new_case = answer.case_id if answer.case_id != record.appends_to else None
     ids = [each for each in (new_case, answer.job_id, *answer.document_ids.values()) if each]
-    owned, hinted = intents.own(*once.case, ids)
+    owned, hinted = intents.own(write.case, ids)
     if not owned:
-        intents.end(*once.key)
-        raise NeedsAttentionError(f"{once.what}: the vendor's answer has an id that belongs to another case")
+        intents.end(*write.key)
+        raise NeedsAttentionError(f"{write.what}: the vendor's answer has an id that belongs to another case")
     changes = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
     if hinted:
         changes["hinted_at"] = changes["woken"] = iso(now())
     if changes:
-        job.desk.cases.change(*once.case, **changes)
+        loaded.context.cases.change(write.case, **changes)
     if answer.named:
-        job.desk.cases.name(*once.case, once.what, answer.named)
+        loaded.context.cases.name(write.case, write.what, answer.named)
     # Documents are stored last: once all of them have ids, the next try considers the upload done.
     answered = {*answer.document_ids, *answer.failures}
-    changed = [_applied(document, answer) for document in job.case.documents if document.index in answered]
-    job.desk.cases.put_documents(*once.case, changed, fresh=False)
-    intents.end(*once.key)
+    changed = [_applied(document, answer) for document in loaded.case.documents if document.index in answered]
+    loaded.context.cases.put_documents(write.case, changed, fresh=False)
+    intents.end(*write.key)
 
 
 def _applied(document: Document, answer: Uploaded) -> Document:

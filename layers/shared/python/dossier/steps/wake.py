@@ -8,15 +8,13 @@ from datetime import datetime
 from itertools import islice
 
 from dossier.errors import InvalidCaseError, RetryableError
-from dossier.models import execution_name, iso, moment, now, stranger_reference
+from dossier.models import CaseId, iso, moment, now
 from dossier.settings import Connection
-from dossier.steps.refresh import Starts, ask
-from dossier.steps.work import Desk
-from dossier.stores.evidence import EvidenceStore, id_of
-from dossier.stores.executions import Executions
-from dossier.stores.queues import WAKE, Queues
-from dossier.stores.verdicts import Verdicts
-from dossier.stores.waits import Waits
+from dossier.steps.context import Context
+from dossier.steps.identity import execution_name, stranger_reference
+from dossier.steps.refresh import ask
+from dossier.stores.evidence import id_of
+from dossier.stores.queues import WAKE
 
 MOST_IDS = 50
 """Ids of one delivery that are looked up. A body full of ids would exceed the function's time, and every delivery of
@@ -53,9 +51,7 @@ def wake(
     *,
     look: int,
     received_at: datetime,
-    desk: Desk,
-    waits: Waits,
-    executions: Executions,
+    context: Context,
 ) -> Applied:
     """Apply one delivery: move the next poll of every case that it concerns.
 
@@ -69,166 +65,134 @@ def wake(
         body: the delivery.
         look: how often it was tried before.
         received_at: when it arrived.
-        desk: cases, intents and vendors.
-        waits: the waits.
-        executions: starts executions that collect cases.
+        context: the collaborators.
 
     """
     try:
-        settings = desk.connection_of(connection)
+        settings = context.connection_of(connection)
     except InvalidCaseError:
         return Applied()  # the connection was removed: its evidence stays, its cases are not polled
-    vendor = desk.vendor_of(settings)
+    vendor = context.vendor_of(settings)
     hint = vendor.read_hint(body)
     if hint is None:
         # Something happened, but the delivery names nothing that is recognized: most likely one of the oldest waits.
-        desk.count("DeliveryNotUnderstood", connection=connection)
-        waiting = islice(waits.waiting(connection), MOST_SEEN)
+        context.count("DeliveryNotUnderstood", connection=connection)
+        waiting = islice(context.waits.waiting(connection), MOST_SEEN)
         for wait in sorted(waiting, key=lambda each: (each.started_at, each.reference))[:MOST_MOVED]:
-            waits.nudge(wait, None)
+            context.waits.nudge(wait, None)
         return Applied()
     references: dict[str, set[str]] = {}
     strangers = []
     # A delivery that names documents is about these; it names their job and case only as their place.
     about = set(hint.document_ids) or set(hint.job_ids)
     for vendor_id in (*hint.case_ids, *hint.job_ids, *hint.document_ids)[:MOST_IDS]:
-        found = _related(connection, vendor_id, desk=desk)
+        found = context.intents.references(connection, vendor_id)
+        # The case that records the id later will see the hint.
+        if not found and not context.intents.hint(connection, vendor_id):
+            found = context.intents.references(connection, vendor_id)  # recorded between the two
         strangers += [] if found else [vendor_id]
         for reference in found:
             references.setdefault(reference, set()).update({vendor_id} & about)
     for job_id in hint.job_ids[:MOST_IDS] if hint.says else ():
-        for reference in desk.intents.references(connection, job_id):
-            desk.cases.say(connection, reference, job_id, str(hint.says))
+        for reference in context.intents.references(connection, job_id):
+            context.cases.say(CaseId(connection, reference), job_id, str(hint.says))
     for reference, ids in references.items():
-        nudge(connection, reference, desk=desk, waits=waits, ids=ids, executions=executions)
+        nudge(CaseId(connection, reference), ids, refresh=True, context=context)
     unknown = [each for each in hint.case_ids if each in strangers]
     if references or not unknown or vendor.phases[0] != "results":
         return Applied()
     if not vendor.concerns(hint):
         return Applied(verdict=NOT_OURS, why=f"it is about {', '.join(hint.scopes)[:200]}")
-    if look == 0 or (look < LOOKS and desk.intents.in_doubt(connection, received_at)):
+    if look == 0 or (look < LOOKS and context.intents.in_doubt(connection, received_at)):
         return LOOK_AGAIN
-    return _collected(settings, unknown, last=look >= LOOKS, desk=desk, executions=executions)
+    return _collected(settings, unknown, last=look >= LOOKS, context=context)
 
 
-def _collected(
-    connection: Connection, case_ids: Sequence[str], *, last: bool, desk: Desk, executions: Executions
-) -> Applied:
+def _collected(connection: Connection, case_ids: Sequence[str], *, last: bool, context: Context) -> Applied:
     """Start the collection of unknown cases that are in the connection's list, with one look-up for all of them."""
-    vendor = desk.vendor_of(connection)
+    vendor = context.vendor_of(connection)
     listed = frozenset(case_ids)
     if vendor.lists:
         try:
-            listed = desk.transport.run(vendor.having(case_ids), vendor=vendor)
+            listed = context.transport.run(vendor.having(case_ids), vendor=vendor)
         except RetryableError:
             if last:
                 raise
             return LOOK_AGAIN
     for case_id in [each for each in case_ids if each in listed][:MOST_COLLECTED]:
-        if desk.cases.erased(connection.name, stranger_reference(case_id)) is None:
-            collect_stranger(connection.name, case_id, executions=executions)
+        if context.cases.erased(CaseId(connection.name, stranger_reference(case_id))) is None:
+            collect_stranger(connection.name, case_id, context=context)
     return Applied() if listed else Applied(verdict=NOT_OURS, why="the connection's list does not have its case")
 
 
 def nudge(
-    connection: str,
-    reference: str,
-    *,
-    desk: Desk,
-    waits: Waits,
+    case: CaseId,
     ids: Collection[str] | None = None,
-    executions: Starts | None = None,
+    *,
+    refresh: bool = False,
+    context: Context,
 ) -> None:
     """Move the next poll of a case to now; a case that does not wait yet polls at once when it does.
 
-    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. A case that no
-    longer waits is collected again by ``executions``.
+    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. With ``refresh``
+    a case that no longer waits is collected again.
     """
-    if not _moved(connection, reference, waits=waits, ids=ids or None):
-        desk.cases.change(connection, reference, hinted_at=iso(now()))
-        if executions is not None and not _is_old_news(connection, reference, ids, desk=desk):
-            ask(connection, reference, desk=desk, executions=executions)
-    desk.cases.mark(connection, reference, woken=iso(now()))
+    if not _moved(case, ids or None, context=context):
+        context.cases.change(case, hinted_at=iso(now()))
+        if refresh and not _is_old_news(case, ids, context=context):
+            ask(case, context=context)
+    context.cases.mark(case, woken=iso(now()))
 
 
-def _moved(connection: str, reference: str, *, waits: Waits, ids: Collection[str] | None) -> bool:
+def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
     """Move a case's wait to now; return False if it does not wait.
 
     A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
     moved again, unless another delivery has already done that for the same ids.
     """
-    began = now()
-    while (wait := waits.find(connection, reference)) is not None:
+    began, waits = now(), context.waits
+    while (wait := waits.find(case)) is not None:
         if waits.nudge(wait, ids):
             return True
-        wait = waits.find(connection, reference)
+        wait = waits.find(case)
         covered = wait is None or not wait.hints or (ids is not None and set(ids) <= set(wait.hints))
         if wait is not None and began <= moment(wait.next_at) <= now() and covered:
             return True
     return False
 
 
-def _is_old_news(connection: str, reference: str, ids: Collection[str] | None, *, desk: Desk) -> bool:
+def _is_old_news(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
     """Whether a delivery only names jobs whose documents are all finished, so that it contains nothing new.
 
     DocuStack sends one for each job, usually a moment after its last document, when the case has already ended.
     """
-    case = desk.cases.find(connection, reference) if ids else None
-    if case is None or not case.record.status.final:
+    stored = context.cases.find(case) if ids else None
+    if stored is None or not stored.record.status.final:
         return False
-    documents = [each for each in case.documents if each.job_id in set(ids or ())]
+    documents = [each for each in stored.documents if each.job_id in set(ids or ())]
     jobs = {each.job_id for each in documents}
     return set(ids or ()) <= jobs and all(each.finished and not each.failed for each in documents)
 
 
-def _related(connection: str, vendor_id: str, *, desk: Desk) -> tuple[str, ...]:
-    """Return the cases for an id. If there are none, record a hint, which the case that records the id will see."""
-    found = desk.intents.references(connection, vendor_id)
-    if not found and not desk.intents.hint(connection, vendor_id):
-        found = desk.intents.references(connection, vendor_id)  # recorded between the two
-    return found
-
-
-def collect_stranger(connection: str, case_id: str, *, executions: Executions) -> None:
+def collect_stranger(connection: str, case_id: str, *, context: Context) -> None:
     """Start the one execution that collects a vendor case which Dossier did not submit."""
-    reference = stranger_reference(case_id)
-    case = {"connection": connection, "reference": reference, "case_id": case_id}
-    executions.start(execution_name(connection, reference, reference.removeprefix("case-")), case)
+    case = CaseId(connection, stranger_reference(case_id))
+    name = execution_name(case, case.reference.removeprefix("case-"))
+    context.executions.start(name, {**case._asdict(), "case_id": case_id})
 
 
-class Waker:
-    """Serves the messages of the wake queue: ``{"connection", "delivery"}``, and ``again``: how often it was tried."""
+def serve(message: Mapping[str, str], *, context: Context) -> None:
+    """Apply the delivery of a message of the wake queue; queue it again if its id is still unknown.
 
-    def __init__(
-        self,
-        *,
-        desk: Desk,
-        waits: Waits,
-        executions: Executions,
-        evidence: EvidenceStore,
-        queues: Queues,
-        verdicts: Verdicts,
-    ) -> None:
-        self._desk = desk
-        self._waits = waits
-        self._executions = executions
-        self._evidence = evidence
-        self._queues = queues
-        self._verdicts = verdicts
+    Args:
+        message: ``{"connection", "delivery"}``, and ``again``: how often it was tried.
+        context: the collaborators.
 
-    def serve(self, message: Mapping[str, str]) -> None:
-        """Apply one delivery; queue it again if its id is still unknown."""
-        look, delivery = int(message.get("again", 0)), self._evidence.read(message["delivery"])
-        applied = wake(
-            message["connection"],
-            delivery.content,
-            look=look,
-            received_at=moment(delivery.received_at),
-            desk=self._desk,
-            waits=self._waits,
-            executions=self._executions,
-        )
-        if applied.verdict:
-            self._verdicts.keep(message["connection"], id_of(message["delivery"]), applied.verdict, applied.why)
-        if not applied.done:
-            self._queues.send(WAKE, {**message, "again": str(look + 1)}, after=LATER * 2**look)
+    """
+    look, delivery = int(message.get("again", 0)), context.evidence.read(message["delivery"])
+    at = moment(delivery.received_at)
+    applied = wake(message["connection"], delivery.content, look=look, received_at=at, context=context)
+    if applied.verdict:
+        context.verdicts.keep(message["connection"], id_of(message["delivery"]), applied.verdict, applied.why)
+    if not applied.done:
+        context.queues.send(WAKE, {**message, "again": str(look + 1)}, after=LATER * 2**look)

@@ -1,1 +1,1 @@
-"""Dossier's data in AWS. Only these modules and ``bootstrap`` import boto3."""
+"""Dossier's data in AWS. Only these modules import boto3."""

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from dossier.layout import BATCHES
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.stores.executions import Execution, Executions
 from dossier.stores.objects import Objects
 
@@ -45,9 +45,9 @@ class BatchCase(BaseModel):
     input: dict[str, Any]
 
     @property
-    def names(self) -> tuple[str, str]:
-        """Connection and reference."""
-        return self.connection, self.reference
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from boto3.dynamodb.conditions import Attr
 
 from dossier.errors import ThrottledError
-from dossier.models import now
+from dossier.models import CaseId, now
 from dossier.settings import Budget
 from dossier.stores.table import Table, case_key
 
@@ -46,12 +46,11 @@ class Budgets:
         item = next(iter(self._table.query(f"BUDGET#{connection}", prefix=day)), None) or {}
         return Spent(day, int(item.get("cases", 0)), int(item.get("pages", 0)))
 
-    def spend(self, connection: str, reference: str, pages: int, budget: Budget, *, allowed: bool = False) -> list[str]:
+    def spend(self, case: CaseId, pages: int, budget: Budget, *, allowed: bool = False) -> list[str]:
         """Count a case, once; return why it is over the budget instead, or an empty list.
 
         Args:
-            connection: the case's.
-            reference: the case's.
+            case: its name.
             pages: of its documents; unknown numbers count as one.
             budget: the connection's.
             allowed: an operator has allowed it: it is counted in any case.
@@ -60,7 +59,7 @@ class Budgets:
             ThrottledError: other cases are counted all the time.
 
         """
-        mine = case_key(connection, reference)
+        mine, (connection, reference) = case_key(case), case
         for _ in range(_TRIES):
             if self._table.get(mine, _MARK) is not None:
                 return []
@@ -68,13 +67,13 @@ class Budgets:
             item = self._table.get(f"BUDGET#{connection}", day) or {}
             last = item.get("last")
             if last is not None and last != reference:
-                self._settle(connection, last, day, int(item["last_pages"]))
+                self._settle(CaseId(connection, last), day, int(item["last_pages"]))
             if last != reference:
                 spent = Spent(day, int(item.get("cases", 0)), int(item.get("pages", 0)))
                 over = [] if allowed else excess(pages, spent, budget)
                 if over:
                     return over
-                if not self._count(connection, reference, pages, spent):
+                if not self._count(case, pages, spent):
                     time.sleep(random.uniform(0, 0.05))  # noqa: S311 -- jitter, no secret
                     continue
             self._table.put({"pk": mine, "sk": _MARK, "day": day, "pages": pages})
@@ -83,27 +82,27 @@ class Budgets:
             f"connection {connection} counts too many cases at the same moment", retry_after=1, why="turn"
         )
 
-    def forget(self, connection: str, reference: str) -> None:
+    def forget(self, case: CaseId) -> None:
         """Remove a case's name from the days; their numbers stay."""
-        for item in list(self._table.query(f"BUDGET#{connection}")):
-            if item.get("last") == reference:
-                self._table.update(item["pk"], item["sk"], {"last": None}, when=Attr("last").eq(reference))
+        for item in list(self._table.query(f"BUDGET#{case.connection}")):
+            if item.get("last") == case.reference:
+                self._table.update(item["pk"], item["sk"], {"last": None}, when=Attr("last").eq(case.reference))
 
-    def _count(self, connection: str, reference: str, pages: int, spent: Spent) -> bool:
+    def _count(self, case: CaseId, pages: int, spent: Spent) -> bool:
         """Add a case to its day, unless another case was added since the day was read."""
         changes = {
             "cases": spent.cases + 1,
             "pages": spent.pages + pages,
-            "last": reference,
+            "last": case.reference,
             "last_pages": pages,
             "ttl": int(time.time()) + TTL,
         }
         same = Attr("cases").eq(spent.cases) if spent.cases else Attr("cases").not_exists()
-        return self._table.update(f"BUDGET#{connection}", spent.day, changes, when=same)
+        return self._table.update(f"BUDGET#{case.connection}", spent.day, changes, when=same)
 
-    def _settle(self, connection: str, reference: str, day: str, pages: int) -> None:
+    def _settle(self, case: CaseId, day: str, pages: int) -> None:
         """Mark the case that was counted last as counted, unless its records are gone."""
-        pk = case_key(connection, reference)
+        pk = case_key(case)
         if self._table.get(pk, _MARK) is None and self._table.get(pk, "CASE") is not None:
             self._table.put({"pk": pk, "sk": _MARK, "day": day, "pages": pages})
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dossier.certificates import forgotten_as
 from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
-from dossier.models import CaseStatus, Document, OptionValue, iso, moment, now
+from dossier.models import CaseId, CaseStatus, Document, OptionValue, iso, moment, now
 from dossier.stores.budgets import Budgets
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
@@ -110,6 +110,11 @@ class CaseRecord(Stored):
     """The collection of the current revision."""
 
     @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
+
+    @property
     def standing(self) -> int:
         """The current revision; a case that version 1 of Dossier completed is at revision 1."""
         return self.revision or int(self.status in _COMPLETED)
@@ -197,6 +202,11 @@ class Refresh(Stored):
     """When to collect the case again without a request."""
 
     @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
+
+    @property
     def wanted(self) -> bool:
         """Whether a refresh was requested since the last collection began."""
         return self.asked > self.seen
@@ -277,10 +287,10 @@ class Cases:
         self.budgets = Budgets(table)
         self._known: set[str] = set()
 
-    def find(self, connection: str, reference: str) -> Case | None:
+    def find(self, case: CaseId) -> Case | None:
         """Return a case with its documents, artifacts and questions, or None."""
         found: dict[str, list[Item]] = {}
-        for item in self._table.query(case_key(connection, reference)):
+        for item in self._table.query(case_key(case)):
             found.setdefault(item["sk"].partition("#")[0], []).append(item)
         if "CASE" not in found:
             return None
@@ -299,54 +309,54 @@ class Cases:
             revisions=tuple(RevisionRecord.model_validate_json(each["data"]) for each in found.get("REV", ())),
         )
 
-    def get(self, connection: str, reference: str) -> Case:
+    def get(self, case: CaseId) -> Case:
         """Return a case.
 
         Raises:
             InvalidCaseError: there is none.
 
         """
-        case = self.find(connection, reference)
-        if case is None:
-            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
-        return case
+        stored = self.find(case)
+        if stored is None:
+            raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
+        return stored
 
-    def record(self, connection: str, reference: str) -> CaseRecord:
+    def record(self, case: CaseId) -> CaseRecord:
         """Return a case's record alone, whose cost does not depend on the number of documents and artifacts.
 
         Raises:
             InvalidCaseError: there is none.
 
         """
-        found = self.find_record(connection, reference)
+        found = self.find_record(case)
         if found is None:
-            raise InvalidCaseError(f"there is no case {reference} at connection {connection}")
+            raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
         return found
 
-    def find_record(self, connection: str, reference: str) -> CaseRecord | None:
+    def find_record(self, case: CaseId) -> CaseRecord | None:
         """Return a case's record alone, or None."""
-        item = self._table.get(case_key(connection, reference), "CASE")
+        item = self._table.get(case_key(case), "CASE")
         return None if item is None else _record(item)
 
-    def records(self, names: Iterable[tuple[str, str]]) -> Iterator[CaseRecord]:
-        """Yield the records of these cases, given by connection and reference, that exist; in no order."""
-        for item in self._table.get_many((case_key(*each), "CASE") for each in names):
+    def records(self, names: Iterable[CaseId]) -> Iterator[CaseRecord]:
+        """Yield the records of these cases that exist; in no order."""
+        for item in self._table.get_many((case_key(each), "CASE") for each in names):
             yield _record(item)
 
     def draining_now(self) -> str | None:
         """Return what ``draining`` does, for callers who may only read many items at once."""
         return next((str(item["since"]) for item in self._table.get_many([_DRAIN])), None)
 
-    def artifact(self, connection: str, reference: str, index: int, *, collection: str = "") -> ArtifactRecord | None:
+    def artifact(self, case: CaseId, index: int, *, collection: str = "") -> ArtifactRecord | None:
         """Return one artifact of a collection by its index, or None."""
-        item = self._table.get(case_key(connection, reference), _shelf(collection, index))
+        item = self._table.get(case_key(case), _shelf(collection, index))
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
     def troubled(self, record: CaseRecord) -> CaseRecord:
         """Return a record whose note is the trouble of its polls, if there is any."""
         if record.status not in {CaseStatus.WAITING, CaseStatus.PROCESSING}:
             return record
-        return _troubled(record, self._table.get(case_key(record.connection, record.reference), "WAIT"))
+        return _troubled(record, self._table.get(case_key(record.id), "WAIT"))
 
     def newest(self, connection: str, *, since: str | None = None, until: str | None = None) -> Iterator[CaseRecord]:
         """Yield a connection's cases, latest submitted first; only those submitted from ``since`` to ``until``."""
@@ -450,23 +460,23 @@ class Cases:
         else:
             self._table.put({"pk": pk, "sk": sk, "since": since}, when=Attr("pk").not_exists())
 
-    def erased(self, connection: str, reference: str) -> Erasure | None:
+    def erased(self, case: CaseId) -> Erasure | None:
         """Return the erasure of a case of that reference, unless it was submitted again on purpose since; or None."""
-        pk, digest = f"FORGOTTEN#{connection}", forgotten_as(connection, reference)
+        pk, digest = f"FORGOTTEN#{case.connection}", forgotten_as(case)
         item = next(iter(self._table.query(pk, prefix=digest)), None)
         return None if item is None or item.get("again_at") else Erasure.model_validate(item)
 
-    def again(self, connection: str, reference: str) -> None:
+    def again(self, case: CaseId) -> None:
         """Record that an erased case's reference is submitted again on purpose."""
         again = {"again_at": iso(now())}
-        self._table.update(f"FORGOTTEN#{connection}", forgotten_as(connection, reference), again)
+        self._table.update(f"FORGOTTEN#{case.connection}", forgotten_as(case), again)
 
     def refuse(self, record: CaseRecord) -> None:
         """Store a case that Accept rejected, unless the reference belongs to one that was accepted."""
         free = Attr("pk").not_exists() | Attr("refused").eq(True)
         self._table.put(_item(record), when=free)
 
-    def continue_upload(self, connection: str, reference: str, *, note: str | None = None) -> None:
+    def continue_upload(self, case: CaseId, *, note: str | None = None) -> None:
         """Set a case to ``uploading``, unless a question of another of its uploads is open.
 
         Uploads of one case run beside each other: one asks while the next begins. The question is stored before the
@@ -474,83 +484,80 @@ class Cases:
         """
         open_status = CaseStatus.NEEDS_ATTENTION
         uploading = {"status": CaseStatus.UPLOADING, "note": note}
-        if self._change(connection, reference, uploading, unless=(*_FINAL, open_status.value)):
+        if self._change(case, uploading, unless=(*_FINAL, open_status.value)):
             return
-        case = self.find(connection, reference)
-        if case is None or case.record.status is not open_status:
+        stored = self.find(case)
+        if stored is None or stored.record.status is not open_status:
             return  # it has ended
-        if not case.questions:
-            self.change(connection, reference, status=CaseStatus.UPLOADING, note=note, reason=None)
-            case = self.get(connection, reference)
-        if case.questions:
-            self.change(connection, reference, status=open_status, reason=case.questions[0].text)
+        if not stored.questions:
+            self.change(case, status=CaseStatus.UPLOADING, note=note, reason=None)
+            stored = self.get(case)
+        if stored.questions:
+            self.change(case, status=open_status, reason=stored.questions[0].text)
 
-    def change(self, connection: str, reference: str, **changes: Any) -> bool:
+    def change(self, case: CaseId, **changes: Any) -> bool:
         """Set attributes of a case that has not ended; return False if it has (a finished case never goes back).
 
         A new status or note clears earlier trouble.
         """
-        return self._change(connection, reference, changes, unless=_FINAL)
+        return self._change(case, changes, unless=_FINAL)
 
-    def _change(self, connection: str, reference: str, changes: dict[str, Any], *, unless: Sequence[str]) -> bool:
+    def _change(self, case: CaseId, changes: dict[str, Any], *, unless: Sequence[str]) -> bool:
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
         changes["updated_at"] = iso(now())
         allowed = Attr("pk").exists() & ~Attr("status").is_in(list(unless))
-        return self._table.update(case_key(connection, reference), "CASE", changes, when=allowed)
+        return self._table.update(case_key(case), "CASE", changes, when=allowed)
 
-    def mark(self, connection: str, reference: str, **marks: str) -> None:
+    def mark(self, case: CaseId, **marks: str) -> None:
         """Set attributes of a case that may have ended, without a change of ``updated_at``."""
-        self._table.update(case_key(connection, reference), "CASE", marks)
+        self._table.update(case_key(case), "CASE", marks)
 
     def dismiss(self, record: CaseRecord, at: str) -> bool:
         """Record that an operator dismissed a failed case; return False if it was redriven meanwhile."""
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(record.execution_arn)
-        return self._table.update(
-            case_key(record.connection, record.reference), "CASE", {"dismissed_at": at}, when=failed
-        )
+        return self._table.update(case_key(record.id), "CASE", {"dismissed_at": at}, when=failed)
 
-    def put_documents(self, connection: str, reference: str, documents: Iterable[Document], *, fresh: bool) -> None:
+    def put_documents(self, case: CaseId, documents: Iterable[Document], *, fresh: bool) -> None:
         """Store documents; with ``fresh`` only new ones, so that a step that runs twice loses no vendor id."""
         for document in documents:
-            item = _document_item(connection, reference, document)
+            item = _document_item(case, document)
             self._table.put(item, when=Attr("pk").not_exists() if fresh else None)
 
-    def note_documents(self, connection: str, reference: str, documents: Iterable[Document]) -> None:
+    def note_documents(self, case: CaseId, documents: Iterable[Document]) -> None:
         """Store what a poll has learnt. Another poll may have a later answer: what is finished stays finished."""
         for document in documents:
-            item = _document_item(connection, reference, document)
+            item = _document_item(case, document)
             self._table.put(item, when=None if document.finished else Attr("finished").not_exists())
 
-    def put_artifact(self, connection: str, reference: str, artifact: ArtifactRecord, *, collection: str = "") -> None:
+    def put_artifact(self, case: CaseId, artifact: ArtifactRecord, *, collection: str = "") -> None:
         """Store an artifact of a collection."""
-        self._put_data(connection, reference, _shelf(collection, artifact.index), artifact)
+        self._put_data(case, _shelf(collection, artifact.index), artifact)
 
-    def add_bytes(self, connection: str, reference: str, size: int) -> int:
+    def add_bytes(self, case: CaseId, size: int) -> int:
         """Add a stored artifact's bytes to the case's count; return the new count."""
-        item = case_key(connection, reference), "CASE"
+        item = case_key(case), "CASE"
         return self._table.add(*item, "artifact_bytes", size, when=Attr("pk").exists()) or 0
 
-    def drop_artifacts(self, connection: str, reference: str, indices: Iterable[int], *, collection: str = "") -> None:
+    def drop_artifacts(self, case: CaseId, indices: Iterable[int], *, collection: str = "") -> None:
         """Delete artifacts of a collection from the table."""
         for index in indices:
-            self._table.delete(case_key(connection, reference), _shelf(collection, index))
+            self._table.delete(case_key(case), _shelf(collection, index))
 
-    def put_collection(self, connection: str, reference: str, collection: Collection) -> None:
+    def put_collection(self, case: CaseId, collection: Collection) -> None:
         """Store a collection."""
-        self._put_data(connection, reference, "COLLECTION", collection)
+        self._put_data(case, "COLLECTION", collection)
 
-    def put_revision(self, connection: str, reference: str, revision: RevisionRecord) -> None:
+    def put_revision(self, case: CaseId, revision: RevisionRecord) -> None:
         """Store a summary of a revision."""
-        self._put_data(connection, reference, f"REV#{revision.number:05d}", revision)
+        self._put_data(case, f"REV#{revision.number:05d}", revision)
 
-    def commit(self, connection: str, reference: str, number: int, by: str, *, ended: bool) -> bool:
+    def commit(self, case: CaseId, number: int, by: str, *, ended: bool) -> bool:
         """Claim a revision for a collection to publish; return False if another one published or claimed it.
 
         Args:
-            connection: the case's.
-            reference: the case's.
+            case: its name.
             number: the revision; the one before it has to be current.
             by: the collection.
             ended: whether the case has ended, as it has when a refresh publishes.
@@ -563,34 +570,34 @@ class Cases:
         final = Attr("status").is_in(_FINAL)
         changes = {"committed": number, "committed_by": by}
         when = free & before & (final if ended else ~final & Attr("cancelled_at").not_exists())
-        return self._table.update(case_key(connection, reference), "CASE", changes, when=when)
+        return self._table.update(case_key(case), "CASE", changes, when=when)
 
-    def published(self, connection: str, reference: str, number: int, **changes: Any) -> None:
+    def published(self, case: CaseId, number: int, **changes: Any) -> None:
         """Record that a committed revision is published, with the case's new attributes."""
         changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": iso(now())}
         mine = Attr("committed").eq(number)
-        self._table.update(case_key(connection, reference), "CASE", changes, when=mine)
+        self._table.update(case_key(case), "CASE", changes, when=mine)
 
-    def abandon(self, connection: str, reference: str, number: int) -> None:
+    def abandon(self, case: CaseId, number: int) -> None:
         """Note that a committed revision cannot be published any more: another collection makes it anew."""
         gone = {"committed": None, "committed_by": None}
-        self._table.update(case_key(connection, reference), "CASE", gone, when=Attr("committed").eq(number))
+        self._table.update(case_key(case), "CASE", gone, when=Attr("committed").eq(number))
 
-    def collected_as_of(self, connection: str, reference: str, modified: str | None, read_at: str | None) -> None:
+    def collected_as_of(self, case: CaseId, modified: str | None, read_at: str | None) -> None:
         """Record the vendor's time of last change and of reading, for a collection without differences."""
-        self._table.update(case_key(connection, reference), "CASE", {"modified": modified, "read_at": read_at})
+        self._table.update(case_key(case), "CASE", {"modified": modified, "read_at": read_at})
 
-    def _put_data(self, connection: str, reference: str, sk: str, value: BaseModel) -> None:
+    def _put_data(self, case: CaseId, sk: str, value: BaseModel) -> None:
         data = value.model_dump_json(exclude_defaults=True)
-        self._table.put({"pk": case_key(connection, reference), "sk": sk, "data": data})
+        self._table.put({"pk": case_key(case), "sk": sk, "data": data})
 
-    def say(self, connection: str, reference: str, job_id: str, text: str) -> None:
+    def say(self, case: CaseId, job_id: str, text: str) -> None:
         """Store why one of a case's jobs failed according to a delivery. It is only shown to people."""
         changed = Attr("text").not_exists() | Attr("text").ne(text)
         said, sk = {"job_id": job_id, "text": text}, f"SAID#{job_id}"
         if len(sk.encode()) > LONGEST_SORT_KEY:
             sk = f"SAID#{hashlib.sha256(job_id.encode()).hexdigest()}"
-        self._table.update(case_key(connection, reference), sk, said, when=changed)
+        self._table.update(case_key(case), sk, said, when=changed)
 
     def first_drop(self, connection: str, digest: str, key: str, landed_at: str) -> str | None:
         """Claim a dropped file's content for its key; return another key with that content from the same minute.
@@ -609,21 +616,21 @@ class Cases:
                 return None
         return None
 
-    def wonder(self, connection: str, reference: str, doubt: Doubt) -> None:
+    def wonder(self, case: CaseId, doubt: Doubt) -> None:
         """Store a question before it is asked."""
-        self._put_data(connection, reference, f"DOUBT#{doubt.what}", doubt)
+        self._put_data(case, f"DOUBT#{doubt.what}", doubt)
 
-    def name(self, connection: str, reference: str, what: str, vendor_id: str | None) -> None:
+    def name(self, case: CaseId, what: str, vendor_id: str | None) -> None:
         """Store the id that an operator gave as the answer to a question; None removes a wrong one."""
-        pk, sk = case_key(connection, reference), f"NAMED#{what}"
+        pk, sk = case_key(case), f"NAMED#{what}"
         if vendor_id is None:
             self._table.delete(pk, sk)
         else:
             self._table.put({"pk": pk, "sk": sk, "what": what, "id": vendor_id})
 
-    def doubt(self, connection: str, reference: str, what: str) -> Doubt | None:
+    def doubt(self, case: CaseId, what: str) -> Doubt | None:
         """Return a question that is not asked yet, or None."""
-        found = self._table.query(case_key(connection, reference), prefix=f"DOUBT#{what}")
+        found = self._table.query(case_key(case), prefix=f"DOUBT#{what}")
         return next((Doubt.model_validate_json(each["data"]) for each in found if each["sk"] == f"DOUBT#{what}"), None)
 
     def drop_waits(self, connection: str, what: str, drop: WaitingDrop, landed: datetime) -> bool:
@@ -667,20 +674,20 @@ class Cases:
                 updated_at=item["landed"],
             )
 
-    def ask(self, connection: str, reference: str, question: Question) -> None:
+    def ask(self, case: CaseId, question: Question) -> None:
         """Store a question to an operator."""
-        item = {"pk": case_key(connection, reference), "sk": f"ASK#{question.what}", **question.model_dump(mode="json")}
+        item = {"pk": case_key(case), "sk": f"ASK#{question.what}", **question.model_dump(mode="json")}
         self._table.put(item)
 
-    def answered(self, connection: str, reference: str, what: str) -> None:
+    def answered(self, case: CaseId, what: str) -> None:
         """Remove a question."""
         for kind in ("ASK", "DOUBT"):
-            self._table.delete(case_key(connection, reference), f"{kind}#{what}")
+            self._table.delete(case_key(case), f"{kind}#{what}")
 
 
-def _document_item(connection: str, reference: str, document: Document) -> Item:
+def _document_item(case: CaseId, document: Document) -> Item:
     return {
-        "pk": case_key(connection, reference),
+        "pk": case_key(case),
         "sk": f"DOC#{document.index:05d}",
         "data": document.model_dump_json(exclude_defaults=True),
         "finished": document.finished or None,
@@ -710,7 +717,7 @@ def _troubled(record: CaseRecord, waiting: Item | None) -> CaseRecord:
 
 def _item(record: CaseRecord) -> Item:
     return {
-        "pk": case_key(record.connection, record.reference),
+        "pk": case_key(record.id),
         "sk": "CASE",
         "gsi_pk": f"CASES#{record.connection}",
         "gsi_sk": record.submitted_at,

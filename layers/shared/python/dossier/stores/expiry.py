@@ -8,7 +8,7 @@ from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.stores.table import Table, case_key
 
 _FINAL = [status.value for status in CaseStatus if status.final]
@@ -27,33 +27,33 @@ class Expiry:
             if item["status"] in _FINAL and item["updated_at"] <= until:
                 yield str(item["reference"])
 
-    def mark(self, connection: str, reference: str, before: datetime | None = None) -> bool:
+    def mark(self, case: CaseId, before: datetime | None = None) -> bool:
         """Keep an ended case from going back to work; return False if it is at work, or changed after ``before``."""
         ended: ConditionBase = Attr("status").is_in(_FINAL) & Attr("committed").not_exists()
         if before is not None:
             ended = ended & Attr("updated_at").lte(iso(before))
-        return self._table.update(case_key(connection, reference), "CASE", {"expired_at": iso(now())}, when=ended)
+        return self._table.update(case_key(case), "CASE", {"expired_at": iso(now())}, when=ended)
 
-    def remove(self, connection: str, reference: str, before: datetime) -> bool:
+    def remove(self, case: CaseId, before: datetime) -> bool:
         """Remove a case with all its items, ids and intents; return False if it is at work again.
 
         The mark ``expired_at`` keeps the case from being redriven. The record is removed last, so that after a crash
         the next run removes the rest.
         """
-        if not self.mark(connection, reference, before):
+        if not self.mark(case, before):
             return False
-        remove_items(self._table, connection, reference, ids_of(self._table, connection, reference))
+        remove_items(self._table, case, ids_of(self._table, case))
         return True
 
 
-def ids_of(table: Table, connection: str, reference: str) -> set[str]:
+def ids_of(table: Table, case: CaseId) -> set[str]:
     """Return every vendor id that a case's items name, those of requests without an applied answer included."""
     ids: set[str] = set()
-    for item in table.query(case_key(connection, reference)):
+    for item in table.query(case_key(case)):
         data = json.loads(item["data"]) if item["sk"].startswith("DOC#") else item
         ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id", "appends_to") if data.get(name)}
         ids |= {str(item["id"])} if item["sk"].startswith("NAMED#") else set()
-    for item in table.query(f"INTENTS#{connection}", prefix=f"{reference}#"):
+    for item in table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#"):
         answer = json.loads(item.get("answer", "{}"))
         given = (
             answer.get("case_id"),
@@ -65,23 +65,24 @@ def ids_of(table: Table, connection: str, reference: str) -> set[str]:
     return ids
 
 
-def remove_items(table: Table, connection: str, reference: str, ids: Iterable[str]) -> int:
+def remove_items(table: Table, case: CaseId, ids: Iterable[str]) -> int:
     """Remove a case's items, those of its ids and its intents; return how many.
 
     The record is removed last, so that after a crash the next run removes the rest.
     """
-    pk, removed = case_key(connection, reference), 0
+    pk, removed = case_key(case), 0
 
     def delete(of: str, sk: str, when: ConditionBase | None = None) -> None:
         nonlocal removed
         removed += table.delete(of, sk, when=when)
 
     for each in sorted(ids):
-        mine = Attr("reference").eq(reference)
-        for item in list(table.query(f"ID#{connection}#{each}")):
-            if item.get("reference") == reference:
+        mine = Attr("reference").eq(case.reference)
+        for item in list(table.query(f"ID#{case.connection}#{each}")):
+            if item.get("reference") == case.reference:
                 delete(item["pk"], item["sk"], mine)
-    for of, prefix in ((f"INTENTS#{connection}", f"{reference}#"), (f"READ#{connection}#{reference}", None)):
+    look_ups = f"READ#{case.connection}#{case.reference}"
+    for of, prefix in ((f"INTENTS#{case.connection}", f"{case.reference}#"), (look_ups, None)):
         for item in list(table.query(of, prefix=prefix)):
             delete(of, item["sk"])
     for item in list(table.query(pk)):

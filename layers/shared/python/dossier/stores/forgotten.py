@@ -8,7 +8,7 @@ from boto3.dynamodb.conditions import Attr
 from pydantic import Field
 
 from dossier.certificates import FIRST, forgotten_as
-from dossier.models import iso, now
+from dossier.models import CaseId, iso, now
 from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table
 
@@ -48,9 +48,9 @@ class Forgotten:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, connection: str, reference: str) -> Tombstone | None:
+    def find(self, case: CaseId) -> Tombstone | None:
         """Return the tombstone of a case, or None."""
-        item = self._table.get(*_key(connection, reference))
+        item = self._table.get(*_key(case))
         if item is None:
             return None
         return _tombstone(item)
@@ -59,14 +59,14 @@ class Forgotten:
         """Return the tombstones of a connection's cases."""
         return [_tombstone(each) for each in self._table.query(f"FORGOTTEN#{connection}")]
 
-    def stands(self, connection: str, reference: str) -> Tombstone | None:
+    def stands(self, case: CaseId) -> Tombstone | None:
         """Return the tombstone of a case that was erased, and not submitted again on purpose since; or None."""
-        found = self.find(connection, reference)
+        found = self.find(case)
         return None if found is None or found.again_at else found
 
-    def begin(self, connection: str, reference: str, *, id: str, plan: str, month: str, pages: int) -> Tombstone:  # noqa: A002
+    def begin(self, case: CaseId, *, id: str, plan: str, month: str, pages: int) -> Tombstone:  # noqa: A002
         """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before."""
-        pk, sk = _key(connection, reference)
+        pk, sk = _key(case)
         item = {
             "pk": pk,
             "sk": sk,
@@ -78,22 +78,22 @@ class Forgotten:
             "pages": pages,
         }
         self._table.put(item, when=Attr("plan").not_exists())
-        found = self.find(connection, reference)
+        found = self.find(case)
         assert found is not None  # noqa: S101 -- nothing removes tombstones
         return found
 
-    def progress(self, connection: str, reference: str, removed: dict[str, int]) -> None:
+    def progress(self, case: CaseId, removed: dict[str, int]) -> None:
         """Store what was removed so far."""
-        self._table.update(*_key(connection, reference), {"removed": json.dumps(removed)})
+        self._table.update(*_key(case), {"removed": json.dumps(removed)})
 
-    def end(self, connection: str, reference: str) -> None:
+    def end(self, case: CaseId) -> None:
         """Note that an erasure is complete: from now on the tombstone says nothing of the case."""
         changes = {"plan": None, "removed": None, "done_at": iso(now())}
-        self._table.update(*_key(connection, reference), changes)
+        self._table.update(*_key(case), changes)
 
-    def bar(self, connection: str, reference: str, *, id: str) -> None:  # noqa: A002 -- the certificate's word
+    def bar(self, case: CaseId, *, id: str) -> None:  # noqa: A002 -- the certificate's word
         """Store a tombstone for another reference under which the same data could come back."""
-        pk, sk = _key(connection, reference)
+        pk, sk = _key(case)
         at = iso(now())
         self._table.put({"pk": pk, "sk": sk, "id": id, "at": at, "done_at": at}, when=Attr("plan").not_exists())
 
@@ -111,8 +111,8 @@ def _tombstone(item: Item) -> Tombstone:
     return Tombstone.model_validate({**item, "removed": json.loads(item.get("removed", "{}"))})
 
 
-def _key(connection: str, reference: str) -> tuple[str, str]:
-    return f"FORGOTTEN#{connection}", forgotten_as(connection, reference)
+def _key(case: CaseId) -> tuple[str, str]:
+    return f"FORGOTTEN#{case.connection}", forgotten_as(case)
 
 
 def latest(links: list[Link]) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import Field
 
 from dossier.errors import NeedsAttentionError
-from dossier.models import iso, moment, now
+from dossier.models import CaseId, iso, moment, now
 from dossier.ports import Seen, Uploaded
 from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table, case_key
@@ -118,15 +118,14 @@ class Intents:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, connection: str, reference: str, what: str) -> StoredIntent | None:
+    def find(self, case: CaseId, what: str) -> StoredIntent | None:
         """Return the intent that an earlier try left, or None."""
-        item = self._table.get(*_key(connection, reference, what))
+        item = self._table.get(*_key(case, what))
         return None if item is None else _intent(what, item)
 
     def begin(
         self,
-        connection: str,
-        reference: str,
+        case: CaseId,
         what: str,
         *,
         names: Iterable[str],
@@ -139,8 +138,7 @@ class Intents:
         """Store an intent before its request is sent; return False if an earlier try was answered meanwhile.
 
         Args:
-            connection: the case's.
-            reference: the case's.
+            case: its name.
             what: names the intent within the case.
             names: names of the documents that the request uploads.
             known: ids that the vendor's case had before.
@@ -150,7 +148,7 @@ class Intents:
             into: the vendor's case that the request adds to, if any.
 
         """
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         lists = {"names": json.dumps(list(names)), "known": json.dumps(list(known))}
         marks = {"seen": seen, "fresh": fresh or None, "since": since and iso(since), "into": into}
         return self._table.put(
@@ -198,25 +196,25 @@ class Intents:
         ids = json.loads(gzip.decompress(bytes(item["ids"])))
         return Seen(tuple(ids), whole=bool(item["whole"]), dated=bool(item["dated"]))
 
-    def doubt(self, connection: str, reference: str, what: str, ids: Iterable[str]) -> None:
+    def doubt(self, case: CaseId, what: str, ids: Iterable[str]) -> None:
         """Note every id that a request may have created; nothing that is listed later can be its."""
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         self._table.update(pk, sk, {"doubt": json.dumps(sorted(ids))})
 
-    def lost(self, connection: str, reference: str, what: str) -> datetime:
+    def lost(self, case: CaseId, what: str) -> datetime:
         """Note that a request's answer was lost; return when that was first noted."""
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         at = now()
         if self._table.update(pk, sk, {"lost_at": iso(at)}, when=Attr("sk").exists() & Attr("lost_at").not_exists()):
             return at
         return moment((self._table.get(pk, sk) or {}).get("lost_at", iso(at)))
 
-    def unlisted(self, connection: str, reference: str, what: str) -> None:
+    def unlisted(self, case: CaseId, what: str) -> None:
         """Note that a look-up found nothing yet."""
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         self._table.update(pk, sk, {"unlisted": True})
 
-    def answer(self, connection: str, reference: str, what: str, answer: Uploaded) -> None:
+    def answer(self, case: CaseId, what: str, answer: Uploaded) -> None:
         """Store the vendor's answer (or what a look-up found) in one write; it is applied next.
 
         Raises:
@@ -234,26 +232,26 @@ class Intents:
             raise NeedsAttentionError(
                 f"{what}: the vendor's answer has more than {LARGEST} bytes of ids: check what it created"
             )
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         self._table.update(pk, sk, {"answer": text}, when=Attr("sk").exists())
 
-    def adopt(self, connection: str, reference: str, what: str, vendor_id: str) -> None:
+    def adopt(self, case: CaseId, what: str, vendor_id: str) -> None:
         """Store the vendor id that an operator named; the next try continues with it."""
-        pk, sk = _key(connection, reference, what)
+        pk, sk = _key(case, what)
         old = self._table.get(pk, sk) or {"at": iso(now()), "names": "[]", "known": "[]"}
         self._table.put({**old, "pk": pk, "sk": sk, "adopt": vendor_id})
 
-    def end(self, connection: str, reference: str, what: str) -> None:
+    def end(self, case: CaseId, what: str) -> None:
         """Delete an intent whose answer is applied, or whose request was certainly not performed."""
-        self._table.delete(*_key(connection, reference, what))
+        self._table.delete(*_key(case, what))
 
-    def others(self, connection: str, reference: str, intent: StoredIntent, *, into: str | None) -> Others:
+    def others(self, case: CaseId, intent: StoredIntent, *, into: str | None) -> Others:
         """Return the connection's other requests that go ``into`` the same vendor case, or into none.
 
         Requests that began long before the intent are left out: a look-up only considers what was created later.
         """
-        mine, oldest = f"{reference}#{intent.what}", iso(intent.began - LONGEST_REQUEST)
-        items = [item for item in self._table.query(f"INTENTS#{connection}") if item["sk"] != mine]
+        mine, oldest = f"{case.reference}#{intent.what}", iso(intent.began - LONGEST_REQUEST)
+        items = [item for item in self._table.query(f"INTENTS#{case.connection}") if item["sk"] != mine]
         return Others(
             names=tuple(
                 tuple(json.loads(item["names"]))
@@ -269,7 +267,7 @@ class Intents:
             ),
         )
 
-    def own(self, connection: str, reference: str, ids: Iterable[str], *, collected: bool = False) -> tuple[bool, bool]:
+    def own(self, case: CaseId, ids: Iterable[str], *, collected: bool = False) -> tuple[bool, bool]:
         """Record that vendor ids belong to a case.
 
         A case that is only ``collected`` did not create its ids: the case whose upload did takes them over.
@@ -279,16 +277,16 @@ class Intents:
             about one of them arrived before. A later delivery sees the owner, so none is missed.
 
         """
-        owner, hinted = case_key(connection, reference), False
+        owner, hinted = case_key(case), False
         free: ConditionBase = Attr("owner").not_exists()
         if not collected:
             free = free | Attr("collected").exists()
         for vendor_id in ids:
-            pk = f"ID#{connection}#{vendor_id}"
+            pk = f"ID#{case.connection}#{vendor_id}"
             new = {
                 "owner": owner,
-                "reference": reference,
-                "gsi_pk": f"IDS#{connection}",
+                "reference": case.reference,
+                "gsi_pk": f"IDS#{case.connection}",
                 "gsi_sk": iso(now()),
                 "vendor_id": vendor_id,
                 "ttl": None,
@@ -311,14 +309,14 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID") or {}
         return None if "collected" in item else item.get("reference")
 
-    def open(self, connection: str, reference: str) -> list[str]:
+    def open(self, case: CaseId) -> list[str]:
         """Return the names of a case's intents without an answer."""
-        found = self._table.query(f"INTENTS#{connection}", prefix=f"{reference}#")
-        return [item["sk"].removeprefix(f"{reference}#") for item in found if "answer" not in item]
+        found = self._table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#")
+        return [item["sk"].removeprefix(f"{case.reference}#") for item in found if "answer" not in item]
 
-    def relate(self, connection: str, reference: str, vendor_id: str) -> None:
+    def relate(self, case: CaseId, vendor_id: str) -> None:
         """Record that a case works on a vendor id that another case may own."""
-        item = {"pk": f"ID#{connection}#{vendor_id}", "sk": f"REF#{reference}", "reference": reference}
+        item = {"pk": f"ID#{case.connection}#{vendor_id}", "sk": f"REF#{case.reference}", "reference": case.reference}
         self._table.put(item)
 
     def references(self, connection: str, vendor_id: str) -> tuple[str, ...]:
@@ -362,8 +360,8 @@ class Intents:
         return any("answer" not in item and moment(item["at"]) <= until for item in items)
 
 
-def _key(connection: str, reference: str, what: str) -> tuple[str, str]:
-    return f"INTENTS#{connection}", f"{reference}#{what}"
+def _key(case: CaseId, what: str) -> tuple[str, str]:
+    return f"INTENTS#{case.connection}", f"{case.reference}#{what}"
 
 
 def _answer(item: Item) -> Uploaded | None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from functools import partial
 
 from dossier.http import Effect, Reply, Request
+from dossier.models import CaseId
 from dossier.senders import Send
 from dossier.stores.table import Item, Table
 
@@ -31,10 +32,10 @@ LARGEST = 300 << 10
 class Lookup:
     """One look-up of a case, named ``what``; it reuses the answers of earlier tries."""
 
-    def __init__(self, table: Table, connection: str, reference: str, what: str) -> None:
+    def __init__(self, table: Table, case: CaseId, what: str) -> None:
         self._table = table
-        self._pk = f"READ#{connection}#{reference}"
-        self._shared = f"READ#{connection}"
+        self._pk = f"READ#{case.connection}#{case.reference}"
+        self._shared = f"READ#{case.connection}"
         self._prefix = f"{what}#"
         self._stored: set[str] = set()
 

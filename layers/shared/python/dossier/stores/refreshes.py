@@ -7,7 +7,7 @@ from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from dossier.models import iso, moment, now
+from dossier.models import CaseId, iso, moment, now
 from dossier.stores.cases import Refresh
 from dossier.stores.table import Item, Table, case_key
 
@@ -22,41 +22,40 @@ class Refreshes:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, connection: str, reference: str) -> Refresh:
+    def find(self, case: CaseId) -> Refresh:
         """Return a case's refreshes."""
-        return _refresh(self._table.get(case_key(connection, reference), _SK))
+        return _refresh(self._table.get(case_key(case), _SK))
 
-    def ask(self, connection: str, reference: str) -> Refresh:
+    def ask(self, case: CaseId) -> Refresh:
         """Count a request to collect the case again."""
-        pk = case_key(connection, reference)
+        pk = case_key(case)
         self._table.add(pk, _SK, "asked", 1, when=_ANY)
         absent = Attr("pk").exists() & Attr("gsi_pk").not_exists()
-        self._table.update(pk, _SK, _indexed(connection, reference, iso(now())), when=absent)
-        return self.find(connection, reference)
+        self._table.update(pk, _SK, _indexed(case, iso(now())), when=absent)
+        return self.find(case)
 
-    def see(self, connection: str, reference: str) -> None:
+    def see(self, case: CaseId) -> None:
         """Note, before a collection reads anything, that it serves all requests so far."""
-        found = self.find(connection, reference)
+        found = self.find(case)
         if found.wanted:
-            self._table.update(case_key(connection, reference), _SK, {"seen": found.asked})
+            self._table.update(case_key(case), _SK, {"seen": found.asked})
 
-    def begin(self, connection: str, reference: str, number: int, execution_arn: str) -> bool:
+    def begin(self, case: CaseId, number: int, execution_arn: str) -> bool:
         """Claim a refresh for an execution; return False if it is over, or another execution runs it."""
         mine = Attr("execution_arn").not_exists() | Attr("execution_arn").eq(execution_arn)
         turn: ConditionBase = Attr("number").eq(number - 1)
         if number == 1:
             turn = turn | Attr("number").not_exists()
         changes = {
-            **_indexed(connection, reference, iso(now())),
+            **_indexed(case, iso(now())),
             "execution_arn": execution_arn,
             "started_at": iso(now()),
         }
-        return self._table.update(case_key(connection, reference), _SK, changes, when=mine & turn)
+        return self._table.update(case_key(case), _SK, changes, when=mine & turn)
 
     def end(
         self,
-        connection: str,
-        reference: str,
+        case: CaseId,
         number: int,
         *,
         error: str | None,
@@ -67,7 +66,7 @@ class Refreshes:
 
         Number 0 is an execution of the case itself, which is none.
         """
-        pk, found = case_key(connection, reference), self.find(connection, reference)
+        pk, found = case_key(case), self.find(case)
         if number and found.number >= number:
             return found
         if not number and (found.execution_arn or (look_at is None and not found.asked and not found.look_at)):
@@ -79,7 +78,7 @@ class Refreshes:
             "error": error,
             "looks": looks if look_at else None,
             "look_at": iso(look_at) if look_at else None,
-            **_indexed(connection, reference, iso(look_at or now())),
+            **_indexed(case, iso(look_at or now())),
         }
         before: ConditionBase = Attr("number").eq(found.number) | Attr("number").not_exists()
         if not number:
@@ -88,13 +87,13 @@ class Refreshes:
         if look_at is None:  # nothing is left to do, unless a refresh is requested meanwhile
             done = Attr("asked").eq(found.seen) if found.asked or found.seen else Attr("asked").not_exists()
             self._table.update(pk, _SK, {"gsi_pk": None, "gsi_sk": None}, when=Attr("pk").exists() & done)
-        return self.find(connection, reference)
+        return self.find(case)
 
-    def leave(self, connection: str, reference: str) -> None:
+    def leave(self, case: CaseId) -> None:
         """Note that nobody collects a case again, as it has ended in another way: it is not looked for any more."""
         nobody = Attr("execution_arn").not_exists() & Attr("look_at").not_exists()
         gone: Item = {"gsi_pk": None, "gsi_sk": None}
-        self._table.update(case_key(connection, reference), _SK, gone, when=Attr("pk").exists() & nobody)
+        self._table.update(case_key(case), _SK, gone, when=Attr("pk").exists() & nobody)
 
     def pending(self, connection: str) -> Iterator[Refresh]:
         """Yield a connection's refreshes that run, were requested, or have a ``look_at``."""
@@ -124,9 +123,8 @@ class Refreshes:
                 yield refresh
 
 
-def _indexed(connection: str, reference: str, at: str) -> Item:
-    names = {"connection": connection, "reference": reference}
-    return {"gsi_pk": f"REFRESHES#{connection}", "gsi_sk": at, **names}
+def _indexed(case: CaseId, at: str) -> Item:
+    return {"gsi_pk": f"REFRESHES#{case.connection}", "gsi_sk": at, **case._asdict()}
 
 
 def _refresh(item: Item | None) -> Refresh:

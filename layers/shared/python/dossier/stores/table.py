@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
+from dossier.models import CaseId
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as BotoTable
 
@@ -21,9 +23,9 @@ _SOON, _SELDOM = 0.05, 5.0
 """First and longest pause, in seconds, before keys are asked for again that DynamoDB left out."""
 
 
-def case_key(connection: str, reference: str) -> str:
+def case_key(case: CaseId) -> str:
     """Return the partition key of a case's items."""
-    return f"CASE#{connection}#{reference}"
+    return f"CASE#{case.connection}#{case.reference}"
 
 
 class Table:

@@ -15,7 +15,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 from pydantic import Field
 
-from dossier.models import Phase, iso, now
+from dossier.models import CaseId, Phase, iso, now
 from dossier.stores.cases import Stored
 from dossier.stores.queues import LONGEST_DELAY, Queues, poll_queue
 from dossier.stores.table import Item, Table, case_key
@@ -69,6 +69,11 @@ class Wait(Stored):
     resent: int = 0
     """How often the sweep has sent the message again."""
 
+    @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
+
 
 class Waits:
     """Waits in the table and their messages on the connections' poll queues."""
@@ -77,21 +82,19 @@ class Waits:
         self._table = table
         self._queues = queues
 
-    def find(self, connection: str, reference: str) -> Wait | None:
+    def find(self, case: CaseId) -> Wait | None:
         """Return a case's wait, or None."""
-        item = self._table.get(case_key(connection, reference), "WAIT")
+        item = self._table.get(case_key(case), "WAIT")
         return None if item is None else _wait(item)
 
-    def start(
-        self, connection: str, reference: str, *, phase: Phase, token: str, first: float, deadline: float
-    ) -> None:
+    def start(self, case: CaseId, *, phase: Phase, token: str, first: float, deadline: float) -> None:
         """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds."""
         at = now()
-        old = self.find(connection, reference)
+        old = self.find(case)
         next_at = iso(at + timedelta(seconds=first))
         wait = Wait(
-            connection=connection,
-            reference=reference,
+            connection=case.connection,
+            reference=case.reference,
             phase=phase,
             token=token,
             seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
@@ -134,7 +137,7 @@ class Waits:
         sent = {"sent_at": _sent(wait.next_at, left) or iso(now()), "resent": wait.resent + (wait.sent_at is not None)}
         unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(wait.sent_at)
         mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token) & unsent
-        if not self._table.update(case_key(wait.connection, wait.reference), "WAIT", sent, when=mine):
+        if not self._table.update(case_key(wait.id), "WAIT", sent, when=mine):
             return False
         self._send(wait, left)
         return True
@@ -145,7 +148,7 @@ class Waits:
 
     def end(self, wait: Wait) -> None:
         """Delete a wait whose token was answered or is dead; a newer wait of the case stays."""
-        self._table.delete(case_key(wait.connection, wait.reference), "WAIT", when=Attr("token").eq(wait.token))
+        self._table.delete(case_key(wait.id), "WAIT", when=Attr("token").eq(wait.token))
 
     def due(self, connection: str, until: datetime) -> Iterator[Wait]:
         """Yield a connection's waits whose next poll is at or before ``until``, longest due first."""
@@ -163,7 +166,7 @@ class Waits:
         moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, "sent_at": sent_at, "resent": None}
         moved |= _stored(changes)
         mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token)
-        if not self._table.update(case_key(wait.connection, wait.reference), "WAIT", moved, when=mine):
+        if not self._table.update(case_key(wait.id), "WAIT", moved, when=mine):
             return False
         if sent_at is not None:
             self._send(wait.model_copy(update={"seq": wait.seq + 1, "next_at": next_at}), delay)
@@ -187,7 +190,7 @@ def _stored(changes: Mapping[str, Any]) -> Item:
 
 def _item(wait: Wait) -> Item:
     return {
-        "pk": case_key(wait.connection, wait.reference),
+        "pk": case_key(wait.id),
         "sk": "WAIT",
         "gsi_pk": f"WAITS#{wait.connection}",
         "gsi_sk": wait.next_at,
