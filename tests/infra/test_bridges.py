@@ -89,6 +89,10 @@ NEEDED: Mapping[str, tuple[str, Need]] = {
         "every function has a log group, and only its own role may write there",
         lambda stack: {"logs:CreateLogStream", "logs:PutLogEvents"} <= actions(stack),
     ),
+    "imported_resources": (
+        "a new stack attaches table and bucket that an earlier one left (docs/deploy.md)",
+        lambda stack: "--import-existing-resources" in (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8"),
+    ),
     "lambda_concurrency": (
         "a Map starts as many functions at once as its connection allows",
         lambda stack: [each for each in inline_maps(stack) if each.get("MaxConcurrency") != 1],

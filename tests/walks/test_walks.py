@@ -134,6 +134,14 @@ class Stage:
 
         return until(look, 300, f"{reference} at {connection} does not become {status}")
 
+    def resumes(self, connection: str, reference: str) -> None:
+        """Wait until a case that was redriven is no longer ended."""
+        until(
+            lambda: self.status(connection, reference)["status"] not in ENDED,
+            300,
+            f"{reference} at {connection} does not go on",
+        )
+
     def approve(self, connection: str, reference: str) -> dict[str, Any]:
         """Move a case at Docsumo to the stage that ends it, as people do there; wait until it is collected."""
         case = self.becomes("waiting", connection, reference)
@@ -258,6 +266,7 @@ def test_remove_a_connection_and_bring_it_back(stage: Stage) -> None:
         sent = stage.dossier("redrive", "--connection", "claims", "--yes")["sent"]
         assert {each["reference"] for each in sent} == {"WAITS", "STOPPED"}
         for reference in ("WAITS", "STOPPED"):
+            stage.resumes("claims", reference)
             stage.approve("claims", reference)
         assert stage.submit("claims", "KEPT", "--wait")["status"] == "completed"
 
@@ -336,6 +345,7 @@ def test_remove_a_stage_and_attach_what_it_left(stage: Stage) -> None:
     with nothing_uploaded(stage):
         assert stage.submit("claims", "STANDING", "--wait")["status"] == "completed"
         assert stage.dossier("redrive", "--cause", "parked", "--yes")["sent"]
+        stage.resumes("claims", "LEFT")
         stage.approve("claims", "LEFT")
         assert stage.fetched("claims", "STANDING") == "completed"
 
