@@ -15,7 +15,7 @@ from typing import Any
 from app import ROOT
 from checks.machine import CALLS, RECORDED, STEPS, expressions
 from checks.synthesis import COUNTS, definitions, templates
-from dossier.errors import DossierError, NeedsAttentionError, RetryableError, VendorUnavailableError
+from dossier.errors import DossierError, NeedsAttentionError, PausedError, RetryableError, VendorUnavailableError
 from dossier.models import CaseId
 from dossier.settings import Budget
 from dossier.steps.refresh import ask as ask_again
@@ -27,6 +27,7 @@ from tests.walk import Handlers, Walk
 MOST = 2
 """The most recorded inputs of one expression in one state."""
 LOST = NeedsAttentionError("the answer was lost: was it created?")
+PAUSED = PausedError("the connection is paused")
 FILES = {"invoices": ("invoice.pdf",), "claims": ("invoice.pdf", "photo.jpg"), "disputes": ("invoice.pdf",)}
 
 
@@ -114,16 +115,22 @@ def walks(used: dict[str, Any], calls: set[tuple[str, str, str]]) -> Iterator[Wa
 
 
 def troubled(used: dict[str, Any]) -> Iterator[Walk]:
-    """Yield executions that need an operator, one that omits a file, and one whose failure cannot be recorded."""
+    """Yield executions that need an operator or are paused, one that omits a file, one whose failure is unrecorded."""
     for verb, connection, error in (
         ("open", "disputes", LOST),
         ("upload", "invoices", LOST),
         ("download", "invoices", VendorUnavailableError("storage answered 503")),
+        ("open", "disputes", PAUSED),
+        ("upload", "invoices", PAUSED),
+        ("collect", "claims", PAUSED),
+        ("download", "invoices", PAUSED),
     ):
         with in_memory() as cloud:
             uri = cloud.put(f"staging/{connection}/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
             case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
-            yield walked(used, Failing(verb, error, Handlers(World(cloud))), case, f"failing-{verb}")
+            yield walked(
+                used, Failing(verb, error, Handlers(World(cloud))), case, f"failing-{verb}-{type(error).__name__}"
+            )
     with in_memory() as cloud:
         world = World(cloud)
         over = {"budget": Budget(cases_per_day=0)}

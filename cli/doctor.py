@@ -188,12 +188,18 @@ def _concurrency(where: Target, known: Mapping[str, Connection]) -> Check:
 
 
 def _connection(where: Target, name: str, settings: Connection | None) -> Iterator[Check]:
+    hold = where.app.limiter.held(name)
+    if hold is not None:
+        fix = f"run `dossier resume {name}` when that is over: until then no request goes to its vendor"
+        yield Check(f"{name} pause", "warning", hold.text(name, now()), fix)
     secret = _secret(where, name, settings)
     yield secret
     if settings is None:
         yield Check(f"{name} vendor", "skipped", "the connections file does not describe it")
     elif secret.state == "failed":
         yield Check(f"{name} vendor", "skipped", "its secret is missing or wrong")
+    elif hold is not None:
+        yield Check(f"{name} vendor", "skipped", "the connection is paused, so its vendor is not asked")
     else:
         yield _vendor(where, settings)
     yield _cases(where, name)
@@ -250,6 +256,7 @@ _ADVICE = {
     "pause": f"the vendor limits the account: {_GO_ON}; if it lasts, lower limits.requests_per_second of "
     "[{connection}]",
     "breaker": f"the vendor keeps failing: wait, or ask the vendor; {_GO_ON}",
+    "paused": "an operator has paused the connection: run `dossier resume {connection}` when that is over",
     "turn": "the connection's cases use up its own limit: run this again, or raise limits.requests_per_second",
     "slot": "the connection's cases use up its own limit: run this again, or raise limits.concurrency",
     "StrayAnswerError": "something other than the vendor's API answers: check base_url of [{connection}], and proxies",

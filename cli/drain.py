@@ -97,12 +97,15 @@ def _left(where: Target) -> Iterator[CaseRecord]:
 
 
 def _park(where: Target) -> int:
-    """End every wait and every open question; their executions record the failure."""
+    """End every wait, paused step and open question; their executions record the failure."""
     app, error, parked = where.app, ParkedError(PARKED), 0
     for name in where.with_cases(None):
         for wait in list(app.waits.waiting(name)):
             parked += app.executions.fail(wait.token, error)
             app.waits.end(wait)
+        for step in list(app.waits.held_steps(name)):
+            parked += app.executions.fail(step.token, error)
+            app.waits.end_step(step)
     for record in _left(where):
         case = app.cases.find(record.id)
         for question in case.questions if case else ():

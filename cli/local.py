@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from cli import target
 from cli.files import require
 from cli.output import Output
+from cli.pause import as_json
 from cli.text import counted
-from dossier.models import CaseStatus
+from dossier.models import CaseStatus, now
 from dossier.steps.redrive import resume
 from dossier.stores.cases import Case
+from dossier.stores.limiter import Hold
 from local import control
 
 INTERRUPTED = "the local AWS was stopped while the case was under way"
@@ -54,6 +58,8 @@ def _record_interruption(where: target.Target, case: Case) -> None:
     wait = where.app.waits.find(names)
     if wait is not None:
         where.app.waits.end(wait)
+    for step in list(where.app.waits.steps_of(names)):
+        where.app.waits.end_step(step)
     for question in case.questions:
         where.app.cases.answered(names, question.what)
     where.app.cases.change(
@@ -83,8 +89,17 @@ def down(out: Output) -> None:
 
 def outputs(out: Output, where: target.Target) -> None:
     """Print the deployment's addresses and names."""
-    found = where.outputs()
-    out.document(found)
+    found, paused = where.outputs(), _paused(where)
+    out.document({**found, "paused": {name: as_json(hold) for name, hold in paused.items()}})
     webhooks = [(f"webhook {name}", url) for name, url in found.pop("webhook_urls").items()]
     found["connections"] = ", ".join(found["connections"])
-    out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items())])
+    holds = [(f"paused {name}", hold.text(name, now())) for name, hold in paused.items()]
+    out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items()), *holds])
+
+
+def _paused(where: target.Target) -> dict[str, Hold]:
+    """Return the paused connections; none if the table cannot be read: the addresses are known all the same."""
+    try:
+        return where.app.limiter.paused()
+    except (BotoCoreError, ClientError):
+        return {}

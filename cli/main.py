@@ -377,6 +377,54 @@ def status(
     here.status(call.out, call.where, words[-1], words[0] if len(words) == 2 else connection)
 
 
+@command(app, "explain")
+def explain_case(
+    call: Call,
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[REFERENCE]", help="The case's reference.", show_default=False)
+    ] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option(metavar="CONNECTION", help="The case's connection; without REFERENCE, the connection to explain."),
+    ] = None,
+) -> None:
+    """Say why a case or a connection does not move: its next event, when, and who has to act."""
+    from cli import explain as here
+
+    here.explain(call.out, call.where, reference, connection)
+
+
+@command(app)
+def timeline(call: Call, reference: Reference, connection: AtConnection = None) -> None:
+    """Show everything that happened to a case, in order: steps with retries, vendor calls, deliveries, waiting."""
+    from cli import timeline as here
+
+    here.show(call.out, call.where, reference, connection)
+
+
+@command(app)
+def logs(call: Call, reference: Reference, connection: AtConnection = None) -> None:
+    """Print what the functions have logged about a case."""
+    from cli import timeline as here
+
+    here.logs(call.out, call.where, reference, connection)
+
+
+@command(app)
+def watch(
+    call: Call,
+    connection: OnlyConnection = None,
+    once: Annotated[bool, typer.Option("--once", help="Print them once and end.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait between two looks, 2 at least.")
+    ] = 2.0,
+) -> None:
+    """Show all cases under way, each with its next event, until Ctrl-C."""
+    from cli import running as here
+
+    here.watch(call.out, call.where, connection=connection, once=once, every=every)
+
+
 @command(app, "list")
 def list_cases(
     call: Call,
@@ -630,6 +678,26 @@ def drain(
     from cli import drain as here
 
     here.drain(call.out, call.where, park=park, stop=stop, wait=wait, timeout=timeout)
+
+
+@command(app)
+def pause(
+    call: Call,
+    connection: Connection,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for your colleagues.")],
+) -> None:
+    """Send a connection's vendor nothing until `dossier resume`: cases wait, new ones queue, deliveries are kept."""
+    from cli import pause as here
+
+    here.pause(call.out, call.where, connection, reason)
+
+
+@command(app)
+def resume(call: Call, connection: Connection) -> None:
+    """End a `dossier pause`; the connection's cases go on where they were."""
+    from cli import pause as here
+
+    here.resume(call.out, call.where, connection)
 
 
 @command(app)

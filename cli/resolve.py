@@ -17,6 +17,7 @@ from dossier.errors import (
     ConfigurationError,
     GivenUpError,
     NeedsAttentionError,
+    PausedError,
     RetryableError,
     ThrottledError,
     UnauthorizedError,
@@ -157,7 +158,7 @@ def _check(out: Output, where: Target, case: Case, question: Question, answer: A
         _looked_up(loaded, question, answer, thorough=False, fix=see)
     except UnauthorizedError:
         raise
-    except (ConfigurationError, ClientError) as error:  # this machine cannot read the connection's key
+    except (ConfigurationError, PausedError, ClientError) as error:  # this machine cannot read the key, or may not ask
         out.progress(f"cannot look {answer.id} up from here ({error}): the case does, and asks again if it is wrong")
         return
     if not answer.force:
@@ -170,6 +171,8 @@ def _looked_up(loaded: LoadedCase, question: Question, answer: Answer, *, thorou
             adopt(loaded, question.what, answer.id, thorough=thorough)
         except NeedsAttentionError as error:
             raise CommandError(f"{error}; nothing changed and the question stays open", fix=fix) from None
+        except PausedError:
+            raise
         except RetryableError as error:
             if not left:
                 again = "nothing changed; try again in a moment"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from itertools import groupby, islice
 from typing import Any
@@ -21,6 +21,7 @@ from dossier.questions import BUDGET, answers, listed
 from dossier.steps.accept import pages_of
 from dossier.steps.context import SOON
 from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
+from dossier.stores.limiter import Hold
 from dossier.troubles import clock
 
 _CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
@@ -70,8 +71,9 @@ def find(
 def status(out: Output, where: Target, reference: str, connection: str | None) -> None:
     """Print everything about a case."""
     case = find(where, reference, connection)
-    case = case.model_copy(update={"record": _noted(where, case.record)})
-    out.document(describe(case))
+    paused = where.app.limiter.paused()
+    case = case.model_copy(update={"record": _noted(where, case.record, paused)})
+    out.document({**describe(case), "paused": _pause_of(case.record, paused)})
     _show(out, where, case)
 
 
@@ -120,12 +122,17 @@ def cases(
     begin = None if since is None else iso(moment_of(since))
     newest = newest_of(where, names, begin, after, drops=True)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
+    paused = where.app.limiter.paused()
     records = [
-        _noted(where, where.app.cases.troubled(each)) for each in (found if limit is None else islice(found, limit))
+        _noted(where, where.app.cases.troubled(each), paused)
+        for each in (found if limit is None else islice(found, limit))
     ]
     more = next(found, None) is not None
     show_budgets(out, where, names)
-    out.document([{**summary(each), "cursor": _cursor(each)} for each in records])
+    out.document([{**summary(each), "paused": _pause_of(each, paused), "cursor": _cursor(each)} for each in records])
+    for name in names:
+        if name in paused:
+            out.progress(paused[name].text(name, now()))
     if not records:
         which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " want review" if review else ""
         out.progress(f"no cases{which}")
@@ -158,8 +165,16 @@ def newest_of(
                 yield record
 
 
-def _noted(where: Target, record: CaseRecord) -> CaseRecord:
-    return record.model_copy(update={"note": current_note(where, record)})
+def _noted(where: Target, record: CaseRecord, paused: Mapping[str, Hold]) -> CaseRecord:
+    hold = None if record.status.final else paused.get(record.connection)
+    note = current_note(where, record) if hold is None else hold.text(record.connection, now())
+    return record.model_copy(update={"note": note})
+
+
+def _pause_of(record: CaseRecord, paused: Mapping[str, Hold]) -> dict[str, Any] | None:
+    """Return the operator's pause of a case that has not ended, for programs."""
+    hold = None if record.status.final else paused.get(record.connection)
+    return None if hold is None else {"since": hold.since, "by": hold.by, "reason": hold.reason}
 
 
 def _cursor(record: CaseRecord) -> str:

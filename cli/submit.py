@@ -24,7 +24,7 @@ from cli.text import clean, counted, when
 from dossier import vendors
 from dossier.errors import InvalidCaseError
 from dossier.layout import STAGING
-from dossier.models import CaseInput, CaseStatus, Document, OptionValue
+from dossier.models import CaseInput, CaseStatus, Document, OptionValue, now
 from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
 from dossier.settings import Connection
@@ -138,6 +138,9 @@ def _submit(
         known = repeated or accepted.record.execution_arn != arn
     progress.state = "started"
     out.progress(_greeting(accepted, known=known))
+    hold = None if accepted.record.status.final else where.app.limiter.paused().get(case.connection)
+    if hold is not None:
+        out.progress(f"{hold.text(case.connection, now())}: until then the case waits")
     if wait and not accepted.record.status.final:
         remaining = timeout - (time.monotonic() - started)
         accepted = watch.watch(out, where, accepted, seconds=remaining)

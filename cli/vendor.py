@@ -20,6 +20,7 @@ from cli.target import Target
 from cli.text import clean, size
 from dossier import vendors
 from dossier.errors import InvalidCaseError, LinkExpiredError, OutcomeUnknownError
+from dossier.models import now
 from dossier.names import safe_name
 from dossier.operations import Answer, Argument, File, Operation, Values
 from dossier.options import plain
@@ -43,6 +44,8 @@ def ask(out: Output, where: Target, connection: str, operation: str | None, word
         raise CommandError(f"[{connection}] is not in {place}: name its file in DOSSIER_CONNECTIONS")
     known = {each.name: each for each in vendors.operations(settings.vendor)}
     if operation is None:
+        if (hold := where.app.limiter.held(connection)) is not None:
+            out.progress(hold.text(connection, now()))
         _list(out, settings, list(known.values()))
         return
     if operation not in known:

@@ -9,6 +9,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from dossier.steps.reconcile import SLOW
 from infra.alarms import alarm
 from infra.function import NAMESPACE, SERVICE
 from infra.settings import Settings
@@ -39,6 +40,11 @@ class Invariants(Construct):
             says="cases wait for their vendor, but are not polled",
             do="stop the execution of each, then run `dossier redrive REFERENCE`",
         )
+        self._alarm(
+            "CasesUnexplained",
+            says="cases have not ended, and no next event can be named for them",
+            do="see `dossier explain REFERENCE` of each; stop its execution, then run `dossier redrive REFERENCE`",
+        )
         # A queue that is only busy is empty, or makes progress, in one of three checks.
         self._alarm(
             "QueuesStuck",
@@ -50,6 +56,27 @@ class Invariants(Construct):
             "ArtifactsMissing",
             says="artifacts of finished cases are gone from S3",
             do="remove their delete markers (the bucket is versioned), and find out who deleted them",
+        )
+        self._alarm(
+            "VendorsFailing",
+            says="a vendor has kept failing for five minutes (its breaker is open): its cases wait",
+            do="`dossier explain --connection C` says how it fails; see the vendor's status page, base_url and network",
+        )
+        self._alarm(
+            "KeysRefused",
+            says="a vendor rejects the API key: waiting cases fail ten minutes after the first refusal",
+            do="run `dossier secrets set C` with the right key, then `dossier redrive` for what has failed",
+        )
+        self._alarm(
+            "LongestWaitPercent",
+            above=SLOW,
+            says=f"a case has waited for more than {SLOW} % of its deadline: its vendor is slow, or has lost it",
+            do="see `dossier explain REFERENCE`; ask the vendor, or give it longer (poll.deadline)",
+        )
+        self._alarm(
+            "ConnectionsPaused",
+            says="a connection has been paused for more than a day: its cases wait",
+            do="`dossier explain --connection C` says who paused it and why; end it with `dossier resume C`",
         )
         # The check's heartbeat: if the check does not run, all metrics above are silent.
         alarm(
@@ -72,9 +99,9 @@ class Invariants(Construct):
             targets=[targets.LambdaFunction(function)],
         )
 
-    def _alarm(self, metric: str, *, says: str, do: str, looks: int = 1) -> None:
+    def _alarm(self, metric: str, *, says: str, do: str, looks: int = 1, above: float = 0) -> None:
         do = f"read the log of the function reconcile, which names them; {do}"
-        alarm(self, metric, self._metric(metric), says=says, do=do, looks=looks)
+        alarm(self, metric, self._metric(metric), says=says, do=do, looks=looks, above=above)
 
     def _metric(self, name: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(

@@ -9,7 +9,7 @@ waiting room polls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import aws_cdk as cdk
@@ -20,15 +20,25 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from dossier.errors import CaseFailedError, NeedsAttentionError, ThrottledError, retryable_names, tree
+from dossier.errors import (
+    CaseFailedError,
+    DeadlinePassedError,
+    NeedsAttentionError,
+    PausedError,
+    ThrottledError,
+    retryable_names,
+    tree,
+)
 from dossier.steps.context import LONGEST_PAUSE
 from dossier.stores.waits import MOST_EXTENDED
 from infra.function import LOG_RETENTION
 from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
 
-NEEDS_ATTENTION = NeedsAttentionError.__name__
-NEVER_AGAIN = sorted(error.__name__ for root in (CaseFailedError, NeedsAttentionError) for error in tree(root))
+NEEDS_ATTENTION, PAUSED = NeedsAttentionError.__name__, PausedError.__name__
+NEVER_AGAIN = sorted(
+    error.__name__ for root in (CaseFailedError, NeedsAttentionError, PausedError) for error in tree(root)
+)
 NOT_YET = (ThrottledError.__name__, "Lambda.TooManyRequestsException")
 """A limit of the vendor's or of Lambda is reached: eight hours of tries on average, sixteen at most."""
 LAMBDA_TROUBLE = (
@@ -38,7 +48,7 @@ LAMBDA_TROUBLE = (
     "Lambda.ServiceException",
 )
 """Errors that AWS says to retry: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
-PASSING = tuple(sorted({*retryable_names()} - {ThrottledError.__name__}))
+PASSING = tuple(sorted({*retryable_names()} - {error.__name__ for error in tree(ThrottledError)}))
 """Errors that, after all retries, fail only a part of a case; a function that dies fails the whole case."""
 SPARE = 900 + MOST_EXTENDED
 """Seconds after a wait's deadline at which the state times out; normally the waiting room ends the wait before."""
@@ -215,9 +225,7 @@ class CaseMachine(Construct):
         collect.next(download)
         download.next(publish)
 
-        # If the waiting room did not end a wait, collect the results that exist.
-        for wait in (poll, poll_results):
-            wait.add_catch(collect, errors=[sfn.Errors.TIMEOUT], outputs={**_CASE, "about": "the wait was not ended"})
+        await_resume = self._pauses(open_case, process, collect, publish, waits=(poll, poll_results))
 
         # Any other error.
         record_failure = self._record_failure()
@@ -233,6 +241,7 @@ class CaseMachine(Construct):
             collect,
             download,
             publish,
+            await_resume,
         ):
             names = _NAMES_GIVEN if state is accept else _CASE
             state.add_catch(
@@ -240,6 +249,37 @@ class CaseMachine(Construct):
             )
 
         self.machine = self._machine(settings, accept)
+
+    def _pauses(
+        self,
+        open_case: tasks.LambdaInvoke,
+        process: tasks.LambdaInvoke,
+        collect: tasks.LambdaInvoke,
+        publish: tasks.LambdaInvoke,
+        *,
+        waits: Sequence[tasks.LambdaInvoke],
+    ) -> tasks.LambdaInvoke:
+        """Let each step that may call the vendor wait for the end of an operator's pause; return that state."""
+        await_resume = self._held("Await Resume", "$states.input.held")
+        resumed = sfn.Choice.jsonata(self, "Resumed?")
+        # While an operator has paused the connection, a case waits here; then it goes on where it was. If the waiting
+        # room did not end a wait, it goes on there, too, or the results that exist are collected.
+        await_resume.next(resumed)
+        for step in (open_case, process, publish, *waits):
+            resumed.when(_is(f"$states.input.to = '{step.id}'"), step)
+        resumed.otherwise(collect)
+        for step in (open_case, process, collect, publish):
+            step.add_catch(await_resume, errors=[PAUSED], outputs=_paused(_CASE, step.id))
+        for wait in waits:
+            wait.add_catch(
+                await_resume,
+                errors=[sfn.Errors.TIMEOUT],
+                outputs={**_CASE, "about": "the wait was not ended", "held": wait.id},
+            )
+        await_resume.add_catch(
+            collect, errors=[DeadlinePassedError.__name__], outputs={**_CASE, "about": "the wait was not ended"}
+        )
+        return await_resume
 
     def _upload_documents(self) -> sfn.IChainable:
         """Return the states of one upload request in the Map, whose input has the number of the batch."""
@@ -257,6 +297,10 @@ class CaseMachine(Construct):
         )
         upload.add_catch(ask, errors=[NEEDS_ATTENTION], outputs=_said(batch))
         ask.next(upload)
+        what = "'upload-' & $string($states.input.batch)"
+        await_resume = self._held("Await Resume Of Upload", what, outputs=batch)
+        upload.add_catch(await_resume, errors=[PAUSED], outputs=batch)
+        await_resume.next(upload)
         return upload
 
     def _download_artifact(self) -> sfn.IChainable:
@@ -271,6 +315,10 @@ class CaseMachine(Construct):
             "Leave Out Artifact", "download", {**payload, "cause": "{% $leftOut.cause %}"}, outputs=part
         )
         download.add_catch(leave_out, errors=list(PASSING), outputs=_said(part), assign={"leftOut": _WHOLE_ERROR})
+        what = "'download-' & $string($states.input.part)"
+        await_resume = self._held("Await Resume Of Download", what, outputs=part)
+        download.add_catch(await_resume, errors=[PAUSED], outputs=part)
+        await_resume.next(download)
         return download
 
     def _poll(self, name: str, *, phase: str) -> tasks.LambdaInvoke:
@@ -286,6 +334,18 @@ class CaseMachine(Construct):
             },
             timeout=f"{{% $ceil($case.deadline) + {SPARE} %}}",
         )
+
+    def _held(self, name: str, what: str, *, outputs: Mapping[str, Any] | None = None) -> tasks.LambdaInvoke:
+        """Return a state that waits for the end of an operator's pause, however long it lasts.
+
+        Args:
+            name: the state's name.
+            what: the expression of what is held: a state's name, or the batch or part of a map.
+            outputs: what goes on; by default the case's names and the state to go on ``to``.
+
+        """
+        to = {**_CASE, "about": "the connection is resumed", "to": "{% $states.result.to %}"}
+        return self._token_step(name, "wait", {**_CASE, "held": f"{{% {what} %}}"}, outputs=outputs or to)
 
     def _record_failure(self) -> tasks.LambdaInvoke:
         """Record the failure of the case, then end as failed, even if recording fails."""
@@ -474,6 +534,11 @@ def states_arn(scope: Construct, resource: str, name: str) -> str:
 def _said(names: Mapping[str, str]) -> dict[str, str]:
     """Return the next state's input after an error: the names of the case, and the message, cut."""
     return {**names, "about": f"{{% {_ERROR} %}}"}
+
+
+def _paused(names: Mapping[str, str], state: str) -> dict[str, str]:
+    """Return the input of the state that waits for the end of a pause: whose case it is, and the state to repeat."""
+    return {**names, "about": "an operator has paused the connection", "held": state}
 
 
 def _is(condition: str) -> sfn.Condition:

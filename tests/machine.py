@@ -19,7 +19,7 @@ import httpx
 from starlette.testclient import TestClient
 
 from dossier.connections import load_toml
-from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError
+from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError, PausedError
 from dossier.models import CaseId, Phase
 from dossier.ports import Uploaded
 from dossier.settings import Connection, Limits, Poll
@@ -321,7 +321,7 @@ class World:
             self.killer.inside = True
             try:
                 return step()
-            except (CaseFailedError, NeedsAttentionError):
+            except (CaseFailedError, NeedsAttentionError, PausedError):
                 raise
             except (Exception, Killed) as error:  # noqa: BLE001 -- whatever ends a function is tried again
                 self.retried.append(type(error).__name__)

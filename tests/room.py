@@ -13,6 +13,7 @@ import pytest
 
 from dossier.models import CaseId, Document, iso, moment
 from dossier.settings import Poll
+from dossier.steps import hold as hold_step
 from dossier.steps import poll as poll_step
 from dossier.steps import sweep as sweep_step
 from dossier.steps import wake as wake_step
@@ -36,7 +37,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
-        for module in (poll_step, sweep_step, wake_step, cases_store, waits_store):
+        for module in (hold_step, poll_step, sweep_step, wake_step, cases_store, waits_store):
             if hasattr(module, "now"):
                 monkeypatch.setattr(module, "now", self.now)
 

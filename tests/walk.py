@@ -21,7 +21,9 @@ import jsonata
 from dossier.errors import DossierError
 from dossier.models import CaseId
 from dossier.steps.context import uncounted
+from dossier.steps.hold import resume
 from dossier.steps.poll import poll
+from dossier.steps.poll import resume as resume_step
 from tests.machine import ROOT, World
 
 Task = Callable[[str, Mapping[str, Any]], Any]
@@ -245,7 +247,17 @@ class Handlers:
         if verb == "ask":
             self._world._answer(event["what"], names)
             return {"answer": "again"}
+        if "held" in event:
+            return self._resumed(token, names)
         return self._polled(token, names)
+
+    def _resumed(self, token: str, names: CaseId) -> Any:
+        """End the operator's pause; return what the held step goes on with."""
+        context = self._world.context
+        resume(names.connection, context=context)
+        for step in list(context.waits.steps_of(names)):
+            self.invoke("poll", partial(resume_step, names, step.name, context=context))
+        return self._world.tokens.answers.pop(token)
 
     def _polled(self, token: str, names: CaseId) -> Any:
         world = self._world

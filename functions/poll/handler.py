@@ -6,9 +6,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from dossier.bootstrap import context
-from dossier.models import CaseId
-from dossier.observe import observed
-from dossier.steps.poll import poll
+from dossier.observe import about, observed
+from dossier.steps.poll import serve as serve_message
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -16,7 +15,8 @@ processor = BatchProcessor(event_type=EventType.SQS)
 def serve(record: SQSRecord) -> None:
     """Handle one poll message."""
     message = record.json_body
-    poll(CaseId(message["connection"], message["reference"]), message["seq"], context=context())
+    about(connection=message["connection"], reference=message["reference"])
+    serve_message(message, context=context())
 
 
 @observed

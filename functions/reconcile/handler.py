@@ -16,13 +16,10 @@ def handler(_event: dict[str, Any], lambda_context: Any) -> None:
         return float(lambda_context.get_remaining_time_in_millis()) / 1000
 
     found = reconcile(connections.runtime_names(), time_left=time_left, context=context())
-    for line in (*found.healed, *found.unattended, *found.stuck, *found.missing, *found.ended):
+    for line in found.lines:
         logger.warning(line)
-    count("CasesHealed", len(found.healed))
-    count("CasesUnattended", len(found.unattended))
-    count("QueuesStuck", len(found.stuck))
-    count("ArtifactsMissing", len(found.missing))
-    count("CasesExpired", found.expired)
+    for name, value in found.counts.items():
+        count(name, value)
     for vendor, percent in found.lost_webhooks.items():
         count("LostWebhooksPercent", percent, vendor=vendor)
     count("ReconcileRuns")

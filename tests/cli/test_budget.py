@@ -55,6 +55,16 @@ def test_the_question_shows_its_two_answers(asked: Dossier) -> None:
     assert "budget of invoices today: 0 of 2 cases, 0 of 9 pages" in listed.stderr
 
 
+def test_explain_names_the_operator_and_both_answers(asked: Dossier) -> None:
+    """Nothing was sent, and nothing happens until somebody decides."""
+    found = asked.json("explain", "INV-1")
+    assert (found["next"]["kind"], found["next"]["who"], found["next"]["at"]) == ("answer", "operator", None)
+    assert "dossier resolve INV-1 --send|--give-up" in found["next"]["what"]
+    assert found["waits_for"] == "an operator's decision: nothing was sent to DocuStack"
+    assert "over the budget" in found["why"]
+    assert [each.rpartition(" --")[2] for each in found["helps"]] == ["send`", "give-up`"]
+
+
 def test_send_counts_the_case_and_lets_it_go_on(asked: Dossier) -> None:
     """Its token is answered; --retry means the same here."""
     result = asked("resolve", "INV-1", "--send")

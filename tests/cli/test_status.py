@@ -31,6 +31,7 @@ FIELDS = {
     "questions",
     "result_key",
     "manifest_key",
+    "paused",
     "revision",
     "revisions",
     "refresh",

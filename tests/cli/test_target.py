@@ -31,6 +31,7 @@ def test_the_outputs_of_the_stack(dossier: Dossier) -> None:
         "event_bus": "dossier",
         "region": "us-east-1",
         "endpoint_url": None,
+        "paused": {},
         "table": "cases",
         "stage": "dev",
     }
@@ -109,8 +110,8 @@ def test_the_local_aws_comes_first(local_aws: LocalState, monkeypatch: pytest.Mo
     result = run("outputs", "--json")
     assert result.exit_code == 0, result.stderr
     assert local_aws.outputs is not None
-    inbox = {"inbox": f"s3://{local_aws.outputs.bucket}/inbox/<connection>/"}
-    assert json.loads(result.stdout) == local_aws.outputs.model_dump() | inbox
+    more = {"inbox": f"s3://{local_aws.outputs.bucket}/inbox/<connection>/", "paused": {}}
+    assert json.loads(result.stdout) == local_aws.outputs.model_dump() | more
     own = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     assert own["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(own)

@@ -101,13 +101,15 @@ class People(Stage):
     # What an operator does besides
 
     def operates(self) -> None:
-        """Ask vendors, collect, refresh, look at deliveries, apply them, answer, cancel, send back, drain, look."""
+        """Ask vendors, collect, refresh, apply deliveries, answer, cancel, send back, pause, drain, look."""
         self._prove(lambda: self.run("vendor", "claims", "cases"))
         self._prove(lambda: self.run("invoice", "claims", "--month", f"{now():%Y-%m}"))
         self._prove(lambda: self.run("collect", "claims", f"unknown-{next(self._numbers)}"))
         self._prove(lambda: self.run("refresh", self.finished))
         self._prove(self._replays)
         self._prove(self._looks)
+        self._prove(self._asks_why)
+        self._prove(self._pauses)
         self._prove(self._sets_a_secret)
         self._prove(self._makes_a_secret)
         self._prove(self._sends_back_messages)
@@ -128,6 +130,18 @@ class People(Stage):
         bucket = self._outputs["bucket"]
         if self._bench.client("s3").list_objects_v2(Bucket=bucket, Prefix="webhooks-refused/")["KeyCount"]:
             raise CaseBrokenError(LEFT_BEHIND)
+
+    def _asks_why(self) -> None:
+        """Explain a case and a connection, and see what happened and what is under way."""
+        self.run("explain", "--connection", "claims")
+        for command in ("explain", "timeline", "logs"):
+            self.run(command, self.finished)
+        self.run("watch", "--once")
+
+    def _pauses(self) -> None:
+        """Pause a connection, and let it go on."""
+        self.run("pause", "claims", "--reason", "the contract is being renewed")
+        self.run("resume", "claims")
 
     def _names_the_vendors_case(self) -> None:
         """Answer with the case that the vendor has made of the request whose answer was lost."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dossier.steps.reconcile import SLOW, Findings
 from infra.alarms import UNHEARD
 from infra.functions import CALL_VENDORS
 from tests.infra.synthesis import TOPIC, Properties, Synthesized
@@ -123,3 +124,12 @@ def test_custom_metrics_have_the_stage_as_a_dimension(stack: Synthesized, other_
     assert own
     for each in own:
         assert {one["Name"]: one["Value"] for one in each["Dimensions"]} == {"stage": stage, "service": "dossier"}
+
+
+def test_what_the_check_counts_is_watched(stack: Synthesized) -> None:
+    """Each finding that needs somebody has an alarm, and so has the check itself."""
+    watched = {metric for metric, _ in _watched(stack, "Dossier")}
+    silent = {"CasesHealed", "CasesExpired"}
+    assert watched == {*Findings().counts, "ReconcileRuns"} - silent
+    slow = next(each for (metric, _), each in _watched(stack, "Dossier").items() if metric == "LongestWaitPercent")
+    assert (slow["Threshold"], slow["Statistic"]) == (SLOW, "Maximum")

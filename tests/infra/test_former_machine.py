@@ -67,7 +67,12 @@ def test_both_versions_pass_the_same_inputs_to_each_function(stack: Synthesized)
         if state["Type"] == "Task"
     }
     assert {name: now[name] for name in before} == before
-    assert set(now) - set(before) == {"Ask About Budget"}
+    assert set(now) - set(before) == {
+        "Ask About Budget",
+        "Await Resume",
+        "Await Resume Of Upload",
+        "Await Resume Of Download",
+    }
 
 
 def payload(state: dict[str, Any]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dossier import errors
-from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, RetryableError, tree
+from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, PausedError, RetryableError, tree
 from dossier.stores.waits import MOST_EXTENDED
 from tests.infra.synthesis import Synthesized
 
@@ -29,14 +29,29 @@ STEPS = {
     "Publish": "publish",
     "Record Failure": "fail",
 }
+HELD = {
+    "Await Resume": "{% $states.input.held %}",
+    "Await Resume Of Upload": "{% 'upload-' & $string($states.input.batch) %}",
+    "Await Resume Of Download": "{% 'download-' & $string($states.input.part) %}",
+}
 TOKEN_STEPS = {
     "Ask About Case": "ask",
     "Ask About Budget": "ask",
     "Ask About Upload": "ask",
     "Poll": "wait",
     "Poll Results": "wait",
+    **dict.fromkeys(HELD, "wait"),
 }
-IN_MAPS = {"Upload Documents", "Ask About Upload", "Download Artifact", "Leave Out Artifact"}
+CALLERS = ["Open Case", "Process", "Collect", "Publish"]
+"""The states outside of the maps that may call the vendor."""
+IN_MAPS = {
+    "Upload Documents",
+    "Ask About Upload",
+    "Download Artifact",
+    "Leave Out Artifact",
+    "Await Resume Of Upload",
+    "Await Resume Of Download",
+}
 
 
 def test_every_state_is_reached_and_leads_somewhere(stack: Synthesized) -> None:
@@ -69,7 +84,8 @@ def test_no_state_waits_or_loops(stack: Synthesized) -> None:
     assert not [name for name, state, _ in stack.states() if state["Type"] == "Wait"]
     edges = {name: _targets(state) for name, state, _ in stack.states()}
     edges["Ask About Case"] = [each for each in edges["Ask About Case"] if each != "Open Case"]
-    edges["Ask About Upload"] = []
+    edges["Ask About Upload"] = edges["Await Resume"] = []
+    edges["Await Resume Of Upload"] = edges["Await Resume Of Download"] = []
     assert not any(_comes_back(name, edges) for name in edges)
 
 
@@ -97,13 +113,16 @@ def test_every_task_is_expected(stack: Synthesized) -> None:
 def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> None:
     """Final errors are never retried, a turn is waited for, temporary errors are retried, others a few times."""
     never, turn, patient, rest = _state(stack, name)["Retry"]
-    final = {each.__name__ for root in (CaseFailedError, NeedsAttentionError) for each in tree(root)}
+    final = {each.__name__ for root in (CaseFailedError, NeedsAttentionError, PausedError) for each in tree(root)}
     assert set(never["ErrorEquals"]) - {"States.Timeout"} == final
     assert never["MaxAttempts"] == 0
     assert set(turn["ErrorEquals"]) == {"ThrottledError", "Lambda.TooManyRequestsException"}
     assert (turn["MaxAttempts"], turn["MaxDelaySeconds"], turn["JitterStrategy"]) == (1000, 60, "FULL")
     passing = {each for each in patient["ErrorEquals"] if not each.startswith("Lambda.")}
-    assert passing == {each.__name__ for each in tree(RetryableError)} - {"ThrottledError"}
+    assert passing - {"PausedError"} == {each.__name__ for each in tree(RetryableError)} - {
+        "ThrottledError",
+        "PausedError",
+    }
     assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (90, 30, "FULL")
     assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 20)
 
@@ -149,6 +168,43 @@ def test_an_operators_answer_resumes_the_case_where_it_stopped(stack: Synthesize
     assert (asks["ErrorEquals"], asks["Next"]) == (["NeedsAttentionError"], question)
     assert _state(stack, question)["Next"] == name
     assert set(_state(stack, question)["Arguments"]["Payload"]) == {"connection", "reference", "what", "cause", "token"}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_paused_step_is_repeated_after_the_pause(stack: Synthesized, name: str) -> None:
+    """A step that an operator's pause stops waits for its end, and is repeated then."""
+    catch = next(each for each in _state(stack, name)["Catch"] if each["ErrorEquals"] == ["PausedError"])
+    assert (catch["Next"], catch["Output"]["held"]) == ("Await Resume", name)
+    assert _state(stack, "Await Resume")["Next"] == "Resumed?"
+    assert name == "Collect" or _goes(stack)[f"{{% $states.input.to = '{name}' %}}"] == name
+
+
+@pytest.mark.parametrize(("name", "held"), HELD.items())
+def test_held_step_says_which_it_is(stack: Synthesized, name: str, held: str) -> None:
+    """By the state's name, or the batch or part of its map; a map's step comes back to itself."""
+    state = _state(stack, name)
+    assert state["Arguments"]["Payload"]["held"] == held
+    assert "TimeoutSeconds" not in state
+    if name != "Await Resume":
+        repeated = state["Next"]
+        assert {"ErrorEquals": ["PausedError"], "Next": name} in [
+            {key: each[key] for key in ("ErrorEquals", "Next")} for each in _state(stack, repeated)["Catch"]
+        ]
+
+
+@pytest.mark.parametrize("name", ["Poll", "Poll Results"])
+def test_wait_that_was_not_ended_is_collected_or_goes_on(stack: Synthesized, name: str) -> None:
+    """After its time the state goes where a pause is waited for; without one, what there is is collected."""
+    timeout = next(each for each in _state(stack, name)["Catch"] if each["ErrorEquals"] == ["States.Timeout"])
+    assert (timeout["Next"], timeout["Output"]["held"]) == ("Await Resume", name)
+    late = _state(stack, "Await Resume")["Catch"][0]
+    assert (late["ErrorEquals"], late["Next"]) == (["DeadlinePassedError"], "Collect")
+    assert _goes(stack)[f"{{% $states.input.to = '{name}' %}}"] == name
+    assert _state(stack, "Resumed?")["Default"] == "Collect"
+
+
+def _goes(stack: Synthesized) -> dict[str, str]:
+    return {each["Condition"]: each["Next"] for each in _state(stack, "Resumed?")["Choices"]}
 
 
 def test_states_in_maps_carry_no_variables_but_an_errors_text(stack: Synthesized) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from dossier.steps.reconcile import SLOW
 from infra.functions import CALL_VENDORS
 from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, Synthesized
@@ -385,14 +386,16 @@ def test_reconcile_runs_every_five_minutes(stack: Synthesized, other_stack: Synt
             if each["Namespace"] == "Dossier"
         }
         assert {name: each["EvaluationPeriods"] for name, each in alarms.items()} == {
-            "CasesUnattended": 1, "QueuesStuck": 3, "ArtifactsMissing": 1, "ReconcileRuns": 3
+            "CasesUnattended": 1, "CasesUnexplained": 1, "QueuesStuck": 3, "ArtifactsMissing": 1, "VendorsFailing": 1,
+            "KeysRefused": 1, "ConnectionsPaused": 1, "LongestWaitPercent": 1, "ReconcileRuns": 3,
         }  # fmt: skip
         beat = alarms.pop("ReconcileRuns")
         assert (beat["ComparisonOperator"], beat["Threshold"]) == ("LessThanThreshold", 1)
         assert beat["TreatMissingData"] == "breaching"  # a check that dies says nothing
-        for each in alarms.values():
+        for name, each in alarms.items():
             assert {one["Name"]: one["Value"] for one in each["Dimensions"]} == {"stage": stage, "service": "dossier"}
-            assert (each["Period"], each["Statistic"], each["Threshold"]) == (300, "Maximum", 0)
+            least = SLOW if name == "LongestWaitPercent" else 0
+            assert (each["Period"], each["Statistic"], each["Threshold"]) == (300, "Maximum", least)
 
 
 def test_the_webhook_api_is_throttled_and_logs_no_token(stack: Synthesized, other_stack: Synthesized) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from dossier.steps.reconcile import STUCK, UNATTENDED, Findings
 from dossier.steps.sweep import sweep
 from dossier.steps.wake import nudge
 from dossier.stores.cases import ArtifactRecord
+from dossier.stores.limiter import TRIP
+from dossier.stores.waits import HeldStep
 from tests.conftest import Cloud
 from tests.machine import World
 from tests.records import record
@@ -220,3 +223,80 @@ def test_a_dead_wait_goes_away(cloud: Cloud) -> None:
     poll(CaseId(message["connection"], message["reference"]), message["seq"], context=world.context)
     assert waits.find(CaseId("invoices", "INV-1")) is None
     assert sweep(["invoices"], context=world.context) == 0
+
+
+def test_vendor_that_keeps_failing_is_reported(state: State) -> None:
+    """Not its first failures: five minutes of an open breaker."""
+    for _ in range(TRIP):
+        state.app.limiter.failed("invoices", "ConnectError")
+    assert state.check(timedelta(minutes=2)).failing == []
+    found = state.check(timedelta(minutes=6))
+    assert found.counts["VendorsFailing"] == 1
+    assert re.fullmatch(r"the vendor of invoices fails since .*: ConnectError", found.failing[0])
+    state.app.limiter.succeeded("invoices")
+    assert state.check(timedelta(minutes=6)).failing == []
+
+
+def test_rejected_key_is_reported_while_cases_wait(state: State) -> None:
+    """The ten minutes until they fail are for somebody who is told."""
+    state.case()
+    state.wait(first=3600, deadline=86_400)
+    assert state.check(timedelta(minutes=5)).keyless == []
+    wait = state.app.waits.find(CaseId("invoices", "INV-1"))
+    assert wait
+    state.app.waits.postpone(wait, 3600, refused_at=iso(now()))
+    found = state.check(timedelta(minutes=5))
+    assert found.counts["KeysRefused"] == 1
+    assert "`dossier secrets set invoices`" in found.lines[0]
+
+
+def test_wait_that_is_nearly_over_is_reported(state: State) -> None:
+    """A slow vendor is seen before its cases fail; time in an operator's pause does not count."""
+    state.case()
+    state.wait(first=3600, deadline=3600)
+    assert state.check(timedelta(minutes=30)).counts["LongestWaitPercent"] == 50
+    found = state.check(timedelta(minutes=57))
+    assert found.counts["LongestWaitPercent"] == 95
+    assert "case INV-1 at invoices has waited 95 % of its deadline" in found.lines
+
+
+def test_pause_that_lasts_is_reported(state: State) -> None:
+    """Somebody may have forgotten it; what else is wrong with the connection waits until it is over."""
+    state.case()
+    state.wait(first=3600, deadline=3600)
+    state.app.limiter.hold("invoices", by="ada", reason="the budget is spent")
+    assert state.check(timedelta(hours=23)).counts["ConnectionsPaused"] == 0
+    found = state.check(timedelta(hours=25))
+    assert (found.counts["ConnectionsPaused"], found.counts["LongestWaitPercent"]) == (1, 0)
+    assert "by ada: the budget is spent" in found.paused[0]
+
+
+def test_held_step_is_not_unattended(state: State) -> None:
+    """A case that waits for the end of a pause has no wait, and that is no fault."""
+    state.case()
+    state.app.waits.hold(
+        HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=iso(now()))
+    )
+    for minutes in (30, 60, 90):
+        assert state.check(timedelta(minutes=minutes)).unattended == []
+
+
+def test_case_without_a_next_event_is_counted(state: State) -> None:
+    """A step that nothing was heard of for longer than it is repeated: no next event can be named."""
+    state.case(status="uploading")
+    assert state.check(timedelta(hours=16)).unexplained == []
+    found = state.check(timedelta(hours=18))
+    assert found.counts["CasesUnexplained"] == 1
+    assert "case INV-1 at invoices: the case is uploading since" in found.unexplained[0]
+
+
+def test_step_of_a_removed_connection_ends_its_pause(state: State) -> None:
+    """Nobody can resume a connection that is gone: its held steps fail as its waits do."""
+    state.case()
+    step = HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=iso(now()))
+    state.app.waits.hold(step)
+    del state.connections["invoices"]
+    state.check(timedelta(minutes=1))
+    found = state.check(timedelta(hours=2))
+    assert any("is no longer paused" in each for each in found.ended)
+    assert not list(state.app.waits.held_steps("invoices"))

@@ -13,6 +13,7 @@ import pytest
 from dossier.errors import RetryableError
 from dossier.models import CaseId, iso, moment, now
 from dossier.ports import Uploaded
+from dossier.steps import wake as wake_step
 from dossier.steps.identity import stranger_reference
 from dossier.steps.wake import (
     LOOK_AGAIN,
@@ -26,6 +27,7 @@ from dossier.steps.wake import (
     nudge,
     wake,
 )
+from dossier.stores import waits as waits_store
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
@@ -93,6 +95,14 @@ def test_deliveries_at_once_make_one_poll(world: World) -> None:
     nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", other)))
     assert waiting(waits).seq == before + 1
     assert len(world.cloud.messages("poll-invoices")) == 1
+
+
+def test_deliveries_in_one_millisecond_make_one_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait stores its time in whole milliseconds, which may lie before the delivery's own time."""
+    at = now().replace(microsecond=123_900)
+    for module in (wake_step, waits_store):
+        monkeypatch.setattr(module, "now", lambda: at)
+    test_deliveries_at_once_make_one_poll(world)
 
 
 def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:

@@ -197,7 +197,7 @@ class Simulation:
         """Serve one message; return when the function is done."""
         message = self.queues.take()
         self.clock.sleep(OVERHEAD)
-        poll_step.poll(CaseId(message["connection"], message["reference"]), message["seq"], context=self._context)
+        poll_step.serve(message, context=self._context)
         self.queues.done(message)
         self.figures.invocations += 1
         self.figures.seconds += self.clock.at - at

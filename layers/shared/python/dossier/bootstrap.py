@@ -14,4 +14,4 @@ def context() -> Context:
     """Return the function's context, created from its environment on first use."""
     from dossier import observe  # noqa: PLC0415 -- only for functions: the CLI writes no metrics
 
-    return Context(Environment.from_os(), Clients(), count=observe.count)
+    return Context(Environment.from_os(), Clients(), count=observe.count, hear=observe.hear)

@@ -6,6 +6,7 @@ contract::
     DossierError
     ├── RetryableError              try again later; nothing is in doubt
     │   ├── ThrottledError          429, an announced pause, or our own rate limit: the request was not performed
+    │   │   └── PausedError         an operator paused the connection: the case waits for `dossier resume`
     │   ├── VendorUnavailableError  no connection, 5xx on a safe request, 503: the request was not performed
     │   │   └── StrayAnswerError    a status that says nothing about the case: a gateway's page, a 404 for a new id
     │   ├── NotReadyError           the vendor is not ready (Ombudsman's 400 while documents are processed)
@@ -32,6 +33,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+PAUSE_LOOK = 900.0
+"""Seconds after which a wait of a paused connection is looked at again; ``dossier resume`` does not wait for that."""
+
 
 class DossierError(Exception):
     """Base of every error that Dossier raises deliberately; its text is one line that a person can act on."""
@@ -50,13 +54,24 @@ class ThrottledError(RetryableError):
     """The request was not performed because of a rate limit.
 
     ``retry_after`` is the pause in seconds that the vendor or the connection's limit demands. ``why`` is ``pause`` (the
-    vendor's), ``breaker`` (the vendor keeps failing), ``turn`` or ``slot`` (the connection's limits).
+    vendor's), ``breaker`` (the vendor keeps failing), ``turn`` or ``slot`` (the connection's limits), or ``paused`` (an
+    operator's pause).
     """
 
     def __init__(self, message: str, *, retry_after: float, why: str = "pause") -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.why = why
+
+
+class PausedError(ThrottledError):
+    """An operator has paused the connection, for as long as it takes; the request was not performed.
+
+    The state machine does not retry it: the step waits as a task token, so that a pause may last for days.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=PAUSE_LOOK, why="paused")
 
 
 class VendorUnavailableError(RetryableError):

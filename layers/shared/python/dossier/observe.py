@@ -10,6 +10,8 @@ from typing import Any, cast
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from dossier.transport import CALL, Call
+
 Handler = Callable[[dict[str, Any], Any], Any]
 logger = Logger()
 metrics = Metrics()
@@ -21,6 +23,17 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
     with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
         for dimension, of in {**always, **dimensions}.items():
             metric.add_dimension(name=dimension, value=of)
+
+
+def hear(call: Call) -> None:
+    """Log a request to a vendor: its path has ids of the vendor, and no key, query or content."""
+    said = {"call": call.call, "status": call.status, "error": call.error, "ms": round(1000 * call.seconds)}
+    logger.info(CALL, extra={"connection": call.connection, **said})
+
+
+def about(**names: str) -> None:
+    """Add a case's names to the logs of what follows."""
+    logger.append_keys(**names)
 
 
 def observed(handler: Handler) -> Handler:

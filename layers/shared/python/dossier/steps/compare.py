@@ -60,6 +60,9 @@ def compare(connections: Iterable[str], *, context: Context, at: datetime | None
     for name in names[first:] + names[:first]:
         connection = context.connection_of(name)
         vendor = context.vendor_of(connection)
+        if (hold := context.limiter.held(name)) is not None:
+            found.unread[name] = hold.text(name, at)
+            continue
         due = list(islice(context.refreshes.due(name, at), MOST_AGAIN))
         for each in due:
             start(each.id, each, context=context)

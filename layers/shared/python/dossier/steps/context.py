@@ -43,7 +43,7 @@ from dossier.stores.table import Table
 from dossier.stores.verdicts import Verdicts
 from dossier.stores.versions import Versions
 from dossier.stores.waits import Waits
-from dossier.transport import Transport
+from dossier.transport import Call, Transport, unheard
 from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
@@ -74,7 +74,14 @@ def uncounted(name: str, value: int = 1, **dimensions: str) -> None:
 class Context:
     """What the steps work with: the stores, the transport, the settings. Each is made on its first use."""
 
-    def __init__(self, environment: Environment, clients: Clients, *, count: Count = uncounted) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        clients: Clients,
+        *,
+        count: Count = uncounted,
+        hear: Callable[[Call], None] = unheard,
+    ) -> None:
         self.environment = environment
         self.connection_of: Callable[[str], Connection] = connections.load_runtime
         """Returns a connection by its name."""
@@ -86,6 +93,8 @@ class Context:
         """How long the records of an ended case are kept; zero means forever."""
         self.count = count
         """Counts metrics."""
+        self.hear = hear
+        """Gets each request to a vendor, for the log."""
         self._clients = clients
 
     def replacing(self, **parts: Any) -> Context:
@@ -216,7 +225,12 @@ class Context:
     def transport(self) -> Transport:
         """HTTP to vendors and storage."""
         return Transport(
-            network.client(), keys=self.secrets, turns=self.limiter, open_file=self.objects.open, patience=PATIENCE
+            network.client(),
+            keys=self.secrets,
+            turns=self.limiter,
+            open_file=self.objects.open,
+            patience=PATIENCE,
+            hear=self.hear,
         )
 
     def load(self, case: CaseId, collection: str = "") -> LoadedCase:

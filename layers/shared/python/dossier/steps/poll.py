@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dossier.errors import (
+    PAUSE_LOOK,
     CaseFailedError,
     DossierError,
     StrayAnswerError,
@@ -26,7 +27,8 @@ from dossier.ports import DocumentState, Found, Progress, Vendor, told
 from dossier.result import LATE
 from dossier.settings import Poll
 from dossier.steps.context import Context, LoadedCase
-from dossier.stores.limiter import Block
+from dossier.steps.hold import COLLECT, PAUSED, POLLS, is_late, later
+from dossier.stores.limiter import Block, Hold
 from dossier.stores.waits import MOST_EXTENDED, Row, Wait
 from dossier.troubles import Trouble, trouble_of
 
@@ -74,6 +76,15 @@ class Asked:
     """How many statuses the vendor's guide does not name."""
 
 
+def serve(message: Mapping[str, Any], *, context: Context) -> None:
+    """Serve a message of the poll queue: a poll, or the end of a pause for a held step."""
+    case = CaseId(message["connection"], message["reference"])
+    if "held" in message:
+        resume(case, message["held"], context=context)
+    else:
+        poll(case, message["seq"], context=context)
+
+
 def poll(case: CaseId, seq: int, *, context: Context) -> None:
     """Serve one poll message; a stale one, whose ``seq`` is not the wait's, does nothing."""
     wait = context.waits.find(case)
@@ -83,17 +94,48 @@ def poll(case: CaseId, seq: int, *, context: Context) -> None:
     if early > 1:
         _put_off(wait, early, context)
         return
-    block = context.limiter.block(context.connection_of(case.connection))
+    settings = context.connection_of(case.connection)
+    standing = context.limiter.standing(settings)
+    wait = later(wait, standing)
+    if standing.hold is not None:
+        _hold(wait, standing.hold, context)
+        return
+    block = context.limiter.block(settings) if standing.block else None
     if block and _sit_out(wait, block, context):
         return
-    settings = context.connection_of(case.connection)
     vendor = context.vendor_of(settings)
+    served = [later(each, standing) for each in _served(wait, vendor, context)]
     unknown = 0
-    for each, outcome in _ask(_served(wait, vendor, context), context):
+    for each, outcome in _ask(served, context):
         unknown += outcome.unknown
         _decide(each, outcome, settings.poll, context)
     if unknown:
         context.count("UnknownStatuses", unknown, connection=case.connection)
+
+
+def resume(case: CaseId, name: str, *, context: Context) -> None:
+    """Let a held step go on, unless its connection is paused: then the message that ends the pause is yet to come.
+
+    A state that waits goes on waiting, unless its deadline has passed: then what can be collected is collected.
+    """
+    step = context.waits.held_step(case, name)
+    if step is None:
+        return
+    standing = context.limiter.standing(context.connection_of(case.connection))
+    if standing.hold is not None:
+        return
+    goes_to = step.what
+    if step.what in POLLS:
+        goes_to = COLLECT if is_late(context.waits.find(case), standing) else step.what
+    context.executions.succeed(step.token, {"to": goes_to})
+    context.waits.end_step(step)
+
+
+def _hold(wait: Wait, hold: Hold, context: Context) -> None:
+    """Put off a wait of a paused connection; ``dossier resume`` moves it to now."""
+    trouble = Trouble(kind=f"{PAUSED} {hold.since}", since=hold.since, text=hold.text(wait.connection, now()))
+    delay = PAUSE_LOOK * random.uniform(0.8, 1)  # noqa: S311 — jitter, no secret
+    _put_off(wait, delay, context, trouble=trouble, refused_at=None)
 
 
 def _sit_out(wait: Wait, block: Block, context: Context) -> bool:
@@ -285,7 +327,7 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
     if error is not None and not retry:
         context.executions.fail(wait.token, error)
     else:  # at the deadline, what is there is collected
-        lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended
+        lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended - wait.held
         last = f"; last: {error}" if error is not None else ""
         late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
         context.cases.change(wait.id, late=late_by)
@@ -393,6 +435,6 @@ def _extended(wait: Wait, delay: float) -> tuple[int, datetime]:
     A deadline moves by at most its original length, and at most ``MOST_EXTENDED``.
     """
     deadline = moment(wait.deadline)
-    length = (deadline - moment(wait.started_at)).total_seconds() - wait.extended
+    length = (deadline - moment(wait.started_at)).total_seconds() - wait.extended - wait.held
     more = max(0, min(round(delay + 0.5), int(min(MOST_EXTENDED, length)) - wait.extended))
     return wait.extended + more, deadline + timedelta(seconds=more)

@@ -242,9 +242,11 @@ def cancelled(case: Case, *, context: Context) -> None:
 
 
 def _leave(case: Case, *, context: Context) -> None:
-    """End a case's wait and its questions: their task tokens ended with the execution."""
+    """End a case's wait, its held steps and its questions: their task tokens ended with the execution."""
     if wait := context.waits.find(case.record.id):
         context.waits.end(wait)
+    for step in list(context.waits.steps_of(case.record.id)):
+        context.waits.end_step(step)
     for question in case.questions:
         context.cases.answered(case.record.id, question.what)
 

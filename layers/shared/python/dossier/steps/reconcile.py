@@ -14,11 +14,15 @@ from dossier.layout import artifact_key
 from dossier.models import CaseId, CaseStatus, iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.context import Context
+from dossier.steps.explain import TURNS, explain
+from dossier.steps.facts import facts_of
+from dossier.steps.hold import later
 from dossier.steps.publish import end_as_failed
 from dossier.steps.reasons import reason_of
 from dossier.steps.refresh import heal
 from dossier.stores.cases import CaseRecord
 from dossier.stores.executions import Execution
+from dossier.stores.limiter import TRIP
 from dossier.stores.queues import DROP, WAKE, poll_queue
 from dossier.stores.rounds import Round
 from dossier.stores.waits import Wait
@@ -49,6 +53,12 @@ UNATTENDED = timedelta(minutes=10)
 """How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 STUCK = timedelta(minutes=10)
 """How long a queue may hold messages without any sign of work before it is reported."""
+SLOW = 90
+"""Percentage of its deadline that a case may have waited before it is reported."""
+FAILING = timedelta(minutes=5)
+"""How long a vendor may keep failing before it is reported."""
+FORGOTTEN = timedelta(days=1)
+"""How long an operator's pause may last before it is reported: somebody may have forgotten it."""
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 _FINISHED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
@@ -61,6 +71,18 @@ class Findings:
     """Cases and refreshes whose execution had ended without a record; they are recorded as failed now."""
     unattended: list[str] = field(default_factory=list)
     """Cases that are waiting but have no wait, so that they are not polled."""
+    unexplained: list[str] = field(default_factory=list)
+    """Other cases under way for which no next event can be named (``dossier explain``)."""
+    failing: list[str] = field(default_factory=list)
+    """Connections whose vendor has kept failing for ``FAILING``, so that the breaker is open."""
+    keyless: list[str] = field(default_factory=list)
+    """Connections whose vendor rejects the API key of cases that wait."""
+    paused: list[str] = field(default_factory=list)
+    """Connections that an operator has paused for ``FORGOTTEN``."""
+    waited: int = field(default=0, compare=False)
+    """Percentage of its deadline that the case has waited for which most of it has passed."""
+    slow: str = field(default="", compare=False)
+    """That case."""
     stuck: list[str] = field(default_factory=list)
     """Queues with messages that no function works on."""
     missing: list[str] = field(default_factory=list)
@@ -71,6 +93,29 @@ class Findings:
     """Number of cases past their retention that were removed."""
     delivered: dict[str, list[bool]] = field(default_factory=dict)
     """By vendor, for each finished case of a connection with webhooks: whether any delivery about it arrived."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The findings that need somebody, for the log."""
+        found = [*self.healed, *self.unattended, *self.unexplained, *self.stuck, *self.missing, *self.ended]
+        slow = [self.slow] if self.waited >= SLOW else []
+        return [*found, *self.failing, *self.keyless, *self.paused, *slow]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The metrics."""
+        return {
+            "CasesHealed": len(self.healed),
+            "CasesUnattended": len(self.unattended),
+            "CasesUnexplained": len(self.unexplained),
+            "QueuesStuck": len(self.stuck),
+            "ArtifactsMissing": len(self.missing),
+            "CasesExpired": self.expired,
+            "VendorsFailing": len(self.failing),
+            "KeysRefused": len(self.keyless),
+            "ConnectionsPaused": len(self.paused),
+            "LongestWaitPercent": self.waited,
+        }
 
     @property
     def lost_webhooks(self) -> dict[str, int]:
@@ -152,6 +197,7 @@ class _Check:
         """Check one connection's cases, newest first, as far back as one can still be under way."""
         records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
+        self._vendor(connection, list(waiting.values()))
         for refresh in islice(self.context.refreshes.pending(connection.name), DESCRIBED):
             healed = heal(refresh, context=self.context, ended_by=self.at - SETTLED)
             self.findings.healed += [healed] if healed else []
@@ -180,6 +226,10 @@ class _Check:
                 self.context.executions.fail(wait.token, error)
                 self.context.waits.end(wait)
                 self.findings.ended.append(f"case {wait.reference} at {name} no longer waits: {error}")
+            for step in list(islice(self.context.waits.held_steps(name), ENDED)):
+                self.context.executions.fail(step.token, error)
+                self.context.waits.end_step(step)
+                self.findings.ended.append(f"case {step.reference} at {name} is no longer paused: {error}")
         self._cases(name, LONGEST)
 
     def _cases(self, connection: str, deadline: timedelta) -> tuple[list[CaseRecord], dict[str, Wait]]:
@@ -209,6 +259,8 @@ class _Check:
         if execution is not None and execution.status == "RUNNING":
             if record.status in _WAITING:
                 self._waiting(record)
+            elif self._past(record.updated_at, TURNS):
+                self._explained(record, execution)
         elif execution is None or execution.stopped_at is None or execution.stopped_at <= self.at - SETTLED:
             self._heal(record, execution)
 
@@ -224,13 +276,45 @@ class _Check:
 
     def _waiting(self, record: CaseRecord) -> None:
         """Mark a case that is waiting without a wait; report it if nothing happens to it for ``UNATTENDED``."""
-        if self.context.waits.find(record.id) is not None:
+        if self.context.waits.find(record.id) is not None or any(self.context.waits.steps_of(record.id)):
             return
         since = record.unattended_at
         if since is None or since < record.updated_at:
             self.context.cases.mark(record.id, unattended_at=iso(self.at))
         elif self._past(since, UNATTENDED):
             self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
+
+    def _vendor(self, connection: Connection, waits: Sequence[Wait]) -> None:
+        """Report a vendor that fails, rejects the key or is slow, and a pause that lasts."""
+        name, standing = connection.name, self.context.limiter.standing(connection)
+        if standing.hold is not None:
+            if self._past(standing.hold.since, FORGOTTEN):
+                self.findings.paused.append(standing.hold.text(name, self.at))
+            return
+        since = standing.failing_since
+        if standing.failures >= TRIP and since is not None and since <= self.at - FAILING:
+            failure = f": {standing.failure}" if standing.failure else ""
+            self.findings.failing.append(f"the vendor of {name} fails since {iso(since)}{failure}")
+        refused = [each for each in waits if each.refused_at is not None]
+        if refused:
+            text = f"the vendor of {name} rejects the API key: {len(refused)} waiting cases will fail"
+            self.findings.keyless.append(f"{text} unless `dossier secrets set {name}` sets the right one")
+        for wait in (later(each, standing) for each in waits):
+            began = moment(wait.started_at)
+            length = (moment(wait.deadline) - began).total_seconds()
+            percent = round(100 * (self.at - began).total_seconds() / max(1.0, length))
+            if percent > self.findings.waited:
+                self.findings.waited = percent
+                self.findings.slow = f"case {wait.reference} at {name} has waited {percent} % of its deadline"
+
+    def _explained(self, record: CaseRecord, execution: Execution) -> None:
+        """Report a case for which no next event can be named."""
+        case = self.context.cases.find(record.id)
+        if case is None:
+            return
+        found = explain(facts_of(case, vendor=record.vendor, execution=execution, at=self.at, context=self.context))
+        if found.broken:
+            self.findings.unexplained.append(f"{_named(record)}: {found.why}")
 
     def _poll_queue(self, connection: str, records: Sequence[CaseRecord], waits: Sequence[Wait]) -> None:
         late = [each for each in waits if self._past(each.next_at, STUCK)]

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from dossier.models import moment, now
 from dossier.steps.context import Context
+from dossier.steps.hold import release_all
 from dossier.stores.waits import Wait
 
 GRACE = timedelta(seconds=60)
@@ -29,8 +30,13 @@ MOST = 500
 
 
 def sweep(connections: Iterable[str], *, context: Context) -> int:
-    """Send the missing messages of the connections' poll queues; return how many were lost."""
-    return sum(_sweep(connection, context) for connection in connections)
+    """Send the missing messages of the connections' poll queues; return how many polls were lost.
+
+    Held steps whose connection was resumed go on, too.
+    """
+    names = list(connections)
+    release_all(names, context=context)
+    return sum(_sweep(connection, context) for connection in names)
 
 
 def _sweep(connection: str, context: Context) -> int:

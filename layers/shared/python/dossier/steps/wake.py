@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from dossier.errors import InvalidCaseError, RetryableError
+from dossier.errors import PAUSE_LOOK, InvalidCaseError, PausedError, RetryableError
 from dossier.models import CaseId, iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.context import Context
@@ -37,6 +37,8 @@ class Applied:
 
     done: bool = True
     """False if it has to be tried again later."""
+    paused: bool = False
+    """Whether it has to be tried again because an operator has paused the connection, which counts as no try."""
     verdict: str | None = None
     """A verdict to store."""
     why: str = ""
@@ -115,6 +117,8 @@ def _collected(connection: Connection, case_ids: Sequence[str], *, last: bool, c
     if vendor.lists:
         try:
             listed = context.transport.run(vendor.having(case_ids), vendor=vendor)
+        except PausedError:
+            return Applied(done=False, paused=True)
         except RetryableError:
             if last:
                 raise
@@ -150,7 +154,7 @@ def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bo
     A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
     moved again, unless another delivery has already done that for the same ids.
     """
-    began, waits = now(), context.waits
+    began, waits = moment(iso(now())), context.waits  # as exact as the times that waits store
     while (wait := waits.find(case)) is not None:
         if waits.nudge(wait, ids):
             return True
@@ -194,5 +198,7 @@ def serve(message: Mapping[str, str], *, context: Context) -> None:
     applied = wake(message["connection"], delivery.content, look=look, received_at=at, context=context)
     if applied.verdict:
         context.verdicts.keep(message["connection"], id_of(message["delivery"]), applied.verdict, applied.why)
-    if not applied.done:
+    if applied.paused:
+        context.queues.send(WAKE, message, after=PAUSE_LOOK)
+    elif not applied.done:
         context.queues.send(WAKE, {**message, "again": str(look + 1)}, after=LATER * 2**look)

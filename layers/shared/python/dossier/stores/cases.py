@@ -711,6 +711,8 @@ def _troubled(record: CaseRecord, waiting: Item | None) -> CaseRecord:
     """Return a record with the trouble of its wait and the time of the next poll as the note."""
     if waiting is None or record.status.final or not waiting.get("trouble"):
         return record
+    if waiting["trouble"]["kind"].startswith("paused "):  # it ends when an operator says so
+        return record.model_copy(update={"note": waiting["trouble"]["text"]})
     at = clock(moment(waiting["next_at"]), now(), seconds=True)
     return record.model_copy(update={"note": f"{waiting['trouble']['text']}. Next attempt {at}"})
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -94,6 +96,17 @@ class Executions:
                 raise
             return None
         return found if isinstance(found, dict) else None
+
+    def history(self, execution_arn: str, *, most: int) -> list[Mapping[str, Any]]:
+        """Return the events of an execution, oldest first, at most ``most``; none if it does not exist."""
+        pages = self._sfn.get_paginator("get_execution_history")
+        try:
+            found = pages.paginate(executionArn=execution_arn, includeExecutionData=False)
+            return list(islice((event for page in found for event in page["events"]), most))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                return []
+            raise
 
     def stop(self, execution_arn: str, error: str, cause: str) -> None:
         """Stop an execution, unless it has ended or does not exist."""

@@ -309,6 +309,11 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID") or {}
         return None if "collected" in item else item.get("reference")
 
+    def of(self, case: CaseId) -> list[StoredIntent]:
+        """Return a case's intents."""
+        found = self._table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#")
+        return [_intent(item["sk"].removeprefix(f"{case.reference}#"), item) for item in found]
+
     def open(self, case: CaseId) -> list[str]:
         """Return the names of a case's intents without an answer."""
         found = self._table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#")

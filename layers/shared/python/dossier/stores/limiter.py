@@ -11,22 +11,27 @@ The breaker opens after ``TRIP`` failures in a row. It stays open for a cool-dow
 request passes as a probe while the others wait for its outcome. Any success closes the breaker.
 
 A lease is one of a connection's ``limits.concurrency`` slots. It expires, so that a killed function leaks nothing.
+
+An operator's pause (``dossier pause``) is a ``Hold``. It is stored by connection, not by account, and blocks every call
+until an operator ends it. The last holds are kept, because a wait's deadline moves by them.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from boto3.dynamodb.conditions import Attr
 
-from dossier.errors import ThrottledError
+from dossier.errors import PausedError, ThrottledError
+from dossier.models import iso, moment
 from dossier.settings import Connection
 from dossier.stores.table import Item, Table
+from dossier.troubles import clock
 
 BURST_MS = 1000
 TRIP = 12
@@ -42,8 +47,55 @@ LEASE = 900.0
 """Seconds after which a lease expires: the longest time that a function may run."""
 SLOW = 2.0
 """If a request takes more seconds than this, other requests may have opened the breaker meanwhile."""
+MOST_HOLDS = 100
+"""Most ended holds of a connection that are kept."""
+_PAUSED = "PAUSED"
+"""The key in the index of the connections that an operator has paused."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A time in which an operator has paused a connection; ``until`` is None while it lasts. Times are ISO 8601."""
+
+    since: str
+    by: str
+    reason: str
+    until: str | None = None
+
+    def text(self, connection: str, at: datetime) -> str:
+        """Return the hold in one line for people."""
+        since = clock(moment(self.since), at)
+        return f"{connection} is paused since {since} by {self.by}: {self.reason} (`dossier resume {connection}`)"
+
+    def overlap(self, since: datetime, at: datetime) -> float:
+        """Return how many seconds of the hold lie between ``since`` and ``at``."""
+        ended = moment(self.until) if self.until else at
+        return max(0.0, (min(ended, at) - max(moment(self.since), since)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection's limits stand."""
+
+    hold: Hold | None
+    """The operator's pause, if there is one."""
+    block: Block | None
+    """The vendor's pause or the breaker, if there is one."""
+    failures: int = 0
+    """Failures in a row."""
+    failing_since: datetime | None = None
+    failure: str | None = None
+    ahead: float = 0.0
+    """Seconds by which the reserved turns are ahead of the clock."""
+    holds: tuple[Hold, ...] = ()
+    """The ended holds, oldest first."""
+
+    def held(self, since: datetime, at: datetime) -> int:
+        """Return how many seconds between ``since`` and ``at`` the connection was paused by an operator."""
+        every = (*self.holds, *([self.hold] if self.hold else []))
+        return round(sum(each.overlap(since, at) for each in every))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +103,7 @@ class Block:
     """Why a connection's vendor may not be called now."""
 
     why: str
-    """``pause`` or ``breaker``, as in ``ThrottledError``."""
+    """``pause``, ``breaker`` or ``paused``, as in ``ThrottledError``."""
     seconds: float
     """Seconds until the block ends."""
     since: datetime | None = None
@@ -82,6 +134,7 @@ class Limiter:
 
         Raises:
             ThrottledError: its turn comes later because of the rate, the vendor's pause, or an open breaker.
+            PausedError: an operator has paused the connection.
         """
         # A flow of several requests would never end if it gave up before its second turn. At least two polls run at
         # once (SQS), and each of them should get its turn.
@@ -90,6 +143,8 @@ class Limiter:
         turn: int | None = None
         while True:
             item = self._table.get(*_key(self._account(connection))) or {}
+            if (hold := self._hold(connection, item)) is not None:
+                raise PausedError(hold.text(connection.name, self._at()))
             now_ms, failures = self._now(), int(item.get("failures", 0))
             self._took[self._account(connection)] = self._clock()
             if failures:
@@ -114,6 +169,58 @@ class Limiter:
         until = int((self._clock() + seconds) * 1000)
         shorter = Attr("pause_until").not_exists() | Attr("pause_until").lt(until)
         self._table.update(*_key(self._account(connection)), {"pause_until": until}, when=shorter)
+
+    def hold(self, connection: str, *, by: str, reason: str) -> Hold:
+        """Pause a connection by an operator's order; return the hold. One that lasts already keeps its beginning."""
+        key, said = _key(connection), {"held_by": by, "held_why": reason}
+        shown = {"gsi_pk": _PAUSED, "gsi_sk": connection}
+        begun = {"held_since": iso(self._at()), **said, **shown}
+        if not self._table.update(*key, begun, when=Attr("held_since").not_exists()):
+            self._table.update(*key, said, when=Attr("held_since").exists())
+        found = _hold_of(self._table.get(*key) or {})
+        return found or Hold(begun["held_since"], by, reason, until=iso(self._at()))  # it was released meanwhile
+
+    def release(self, connection: str) -> Hold | None:
+        """End an operator's pause; return the hold that ended, or None if there was none."""
+        key = _key(connection)
+        item = self._table.get(*key) or {}
+        hold = _hold_of(item)
+        if hold is None:
+            return None
+        ended = Hold(hold.since, hold.by, hold.reason, until=iso(self._at()))
+        kept = [*item.get("holds", ()), {name: getattr(ended, name) for name in ("since", "by", "reason", "until")}]
+        gone = {"held_since": None, "held_by": None, "held_why": None, "gsi_pk": None, "gsi_sk": None}
+        changes: Item = {**gone, "holds": kept[-MOST_HOLDS:]}
+        return ended if self._table.update(*key, changes, when=Attr("held_since").eq(hold.since)) else None
+
+    def held(self, connection: str) -> Hold | None:
+        """Return the operator's pause of a connection, or None."""
+        return _hold_of(self._table.get(*_key(connection)) or {})
+
+    def paused(self) -> dict[str, Hold]:
+        """Return every connection that an operator has paused, with the hold; eventually consistent."""
+        found = ((item["gsi_sk"], _hold_of(item)) for item in self._table.index(_PAUSED))
+        return {name: hold for name, hold in found if hold is not None}
+
+    def standing(self, connection: Connection | str) -> Standing:
+        """Return how a connection's limits stand, without a claim on the next request."""
+        account, now_ms = self._account(connection), self._now()
+        name = connection if isinstance(connection, str) else connection.name
+        item = self._table.get(*_key(account)) or {}
+        own = item if account == name else self._table.get(*_key(name)) or {}
+        ready_at, why = _blocked(item)
+        failing = int(item.get("failing_since", 0))
+        since = datetime.fromtimestamp(failing / 1000, UTC) if failing else None
+        left = (ready_at - now_ms) / 1000
+        return Standing(
+            hold=_hold_of(own),
+            block=Block(why, left, since, item.get("failure")) if left > 0 else None,
+            failures=int(item.get("failures", 0)),
+            failing_since=since,
+            failure=item.get("failure"),
+            ahead=max(0.0, (int(item.get("tat", 0)) - now_ms) / 1000),
+            holds=tuple(_holds_of(own)),
+        )
 
     def paused_for(self, connection: Connection | str) -> float:
         """Return the seconds until a pause or an open breaker ends; 0 without one."""
@@ -189,6 +296,11 @@ class Limiter:
         finally:
             self._table.delete(_key(self._account(connection))[0], slot, when=Attr("holder").eq(holder))
 
+    def _hold(self, connection: Connection, item: Item) -> Hold | None:
+        """Return the operator's pause of a connection; ``item`` is its account's."""
+        own = item if self._account(connection) == connection.name else self._table.get(*_key(connection.name)) or {}
+        return _hold_of(own)
+
     def _slot(self, connection: Connection, holder: str) -> str | None:
         pk, now = _key(self._account(connection))[0], self._clock()
         taken = {item["sk"]: item for item in self._table.query(pk, prefix="LEASE#")}
@@ -251,6 +363,17 @@ class Limiter:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+    def _at(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _hold_of(item: Item) -> Hold | None:
+    return Hold(item["held_since"], item["held_by"], item["held_why"]) if "held_since" in item else None
+
+
+def _holds_of(item: Item) -> Iterable[Hold]:
+    return (Hold(each["since"], each["by"], each["reason"], each["until"]) for each in item.get("holds", ()))
 
 
 def _blocked(item: Item) -> tuple[int, str]:

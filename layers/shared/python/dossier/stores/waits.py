@@ -7,6 +7,7 @@ message when it is due.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -64,6 +65,10 @@ class Wait(Stored):
     trouble: Trouble | None = None
     extended: int = 0
     """Seconds by which our own pauses have moved the deadline."""
+    held: int = 0
+    """Seconds by which an operator's pauses have moved the deadline (``dossier pause``)."""
+    attempt: int = 0
+    """The case's attempt that waits; 0 in waits of earlier versions."""
     sent_at: str | None = None
     """When the message for ``seq`` was last sent, or its delay ends; None: not sent yet."""
     resent: int = 0
@@ -73,6 +78,26 @@ class Wait(Stored):
     def id(self) -> CaseId:
         """The case's connection and reference."""
         return CaseId(self.connection, self.reference)
+
+
+class HeldStep(Stored):
+    """A step that waits for ``dossier resume``: ``what`` names its state (and batch or part), ``token`` its task."""
+
+    connection: str
+    reference: str
+    what: str
+    token: str
+    since: str
+
+    @property
+    def id(self) -> CaseId:
+        """The case's connection and reference."""
+        return CaseId(self.connection, self.reference)
+
+    @property
+    def name(self) -> str:
+        """Its name within the case; two executions of a case may be held at the same state."""
+        return f"{self.what}#{hashlib.sha256(self.token.encode()).hexdigest()[:12]}"
 
 
 class Waits:
@@ -87,11 +112,16 @@ class Waits:
         item = self._table.get(case_key(case), "WAIT")
         return None if item is None else _wait(item)
 
-    def start(self, case: CaseId, *, phase: Phase, token: str, first: float, deadline: float) -> None:
-        """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds."""
+    def start(self, case: CaseId, *, phase: Phase, token: str, first: float, deadline: float, attempt: int = 0) -> None:
+        """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds.
+
+        A wait of the same ``attempt`` and phase is the same wait, whose state timed out during an operator's pause: it
+        keeps its beginning and its deadline.
+        """
         at = now()
         old = self.find(case)
         next_at = iso(at + timedelta(seconds=first))
+        same = old if old and attempt and (old.attempt, old.phase) == (attempt, phase) else None
         wait = Wait(
             connection=case.connection,
             reference=case.reference,
@@ -99,8 +129,12 @@ class Waits:
             token=token,
             seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
             next_at=next_at,
-            deadline=iso(at + timedelta(seconds=deadline)),
-            started_at=iso(at),
+            deadline=same.deadline if same else iso(at + timedelta(seconds=deadline)),
+            started_at=same.started_at if same else iso(at),
+            extended=same.extended if same else 0,
+            held=same.held if same else 0,
+            attempts=same.attempts if same else 0,
+            attempt=attempt,
             sent_at=_sent(next_at, first),
         )
         self._table.put(_item(wait))
@@ -115,21 +149,23 @@ class Waits:
             changes: other attributes to set.
 
         """
-        return self._move(wait, delay, {"polled_at": iso(now()), "hints": None, "regular_at": None, **changes})
+        kept = {"deadline": wait.deadline, "held": wait.held}
+        return self._move(wait, delay, {"polled_at": iso(now()), "hints": None, "regular_at": None, **kept, **changes})
 
-    def nudge(self, wait: Wait, ids: Collection[str] | None = None) -> bool:
-        """Move the next poll to now; return False if the wait has changed since it was read.
+    def nudge(self, wait: Wait, ids: Collection[str] | None = None, *, after: float = 0.0) -> bool:
+        """Move the next poll to now, or some seconds later; return False if the wait has changed since it was read.
 
         Args:
             wait: as it was read.
             ids: vendor ids of the documents or jobs to poll; None: the whole case. A poll of single ids does not move
                 the regular poll.
+            after: seconds.
 
         """
         hints = sorted({*wait.hints, *(ids or ())})
         if ids is None or len(hints) > MOST_HINTS:
-            return self._move(wait, 0.0, {"hints": None, "regular_at": None, "asked": None})
-        return self._move(wait, 0.0, {"hints": hints, "regular_at": wait.regular_at or wait.next_at})
+            return self._move(wait, after, {"hints": None, "regular_at": None, "asked": None})
+        return self._move(wait, after, {"hints": hints, "regular_at": wait.regular_at or wait.next_at})
 
     def resend(self, wait: Wait) -> bool:
         """Send the message of a wait again; return False if another sweep did, or the wait has changed."""
@@ -149,6 +185,36 @@ class Waits:
     def end(self, wait: Wait) -> None:
         """Delete a wait whose token was answered or is dead; a newer wait of the case stays."""
         self._table.delete(case_key(wait.id), "WAIT", when=Attr("token").eq(wait.token))
+
+    def hold(self, step: HeldStep) -> None:
+        """Store a step that waits for ``dossier resume``."""
+        shown = {"gsi_pk": f"HELD#{step.connection}", "gsi_sk": step.since}
+        key = {"pk": case_key(step.id), "sk": f"HELD#{step.name}"}
+        self._table.put({**key, **shown, **step.model_dump()})
+
+    def held_step(self, case: CaseId, name: str) -> HeldStep | None:
+        """Return a case's held step by its name, or None."""
+        item = self._table.get(case_key(case), f"HELD#{name}")
+        return None if item is None else HeldStep.model_validate(item)
+
+    def held_steps(self, connection: str) -> Iterator[HeldStep]:
+        """Yield a connection's held steps, the oldest first."""
+        for item in self._table.index(f"HELD#{connection}"):
+            yield HeldStep.model_validate(item)
+
+    def steps_of(self, case: CaseId) -> Iterator[HeldStep]:
+        """Yield a case's held steps."""
+        for item in self._table.query(case_key(case), prefix="HELD#"):
+            yield HeldStep.model_validate(item)
+
+    def release(self, step: HeldStep) -> None:
+        """Send the message that lets a held step go on."""
+        body = {"connection": step.connection, "reference": step.reference, "held": step.name}
+        self._queues.send(poll_queue(step.connection), body)
+
+    def end_step(self, step: HeldStep) -> None:
+        """Delete a held step whose token was answered or is dead."""
+        self._table.delete(case_key(step.id), f"HELD#{step.name}")
 
     def due(self, connection: str, until: datetime) -> Iterator[Wait]:
         """Yield a connection's waits whose next poll is at or before ``until``, longest due first."""

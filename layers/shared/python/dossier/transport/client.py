@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from typing import IO, Protocol, TypeVar
 
 import httpx
 
 from dossier import replies
-from dossier.errors import ConfigurationError, RetryableError, ThrottledError
+from dossier.errors import ConfigurationError, DossierError, RetryableError, ThrottledError
 from dossier.headers import kept
 from dossier.http import Flow, Reply, Request
 from dossier.network import within
@@ -24,6 +26,25 @@ ANSWER_TIME = 90.0
 """Longest time, in seconds, from a request's first byte to the answer's last one; within a function's time."""
 UPLOAD_TIME = 780.0
 """The same for a request with files."""
+
+
+CALL = "vendor call"
+"""The message of the log line of a request to a vendor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was sent to a vendor: its method and path, and the answer's status or the error."""
+
+    connection: str
+    call: str
+    status: int | None
+    error: str | None
+    seconds: float
+
+
+def unheard(call: Call) -> None:
+    """Ignore a request."""
 
 
 class Keys(Protocol):
@@ -53,6 +74,7 @@ class Transport:
     """Drives the flows of vendors over HTTP, for all connections.
 
     ``patience`` is the longest time, in seconds, that a request waits for its turn before ``ThrottledError`` is raised.
+    ``hear`` is called with each request that was sent, for the log.
     """
 
     def __init__(
@@ -63,12 +85,14 @@ class Transport:
         turns: Turns,
         open_file: Callable[[str, int], IO[bytes]],
         patience: float,
+        hear: Callable[[Call], None] = unheard,
     ) -> None:
         self._client = client
         self._keys = keys
         self._turns = turns
         self._open_file = open_file
         self._patience = patience
+        self._hear = hear
 
     def run(
         self,
@@ -126,13 +150,17 @@ class Transport:
         return hiding(lambda request: self._once(request, headers, vendor.connection), (key, *replaced))(request)
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
+        began, what = time.monotonic(), replies.what(request)
         try:
             reply = self._exchange(request, headers, connection)
         except ThrottledError:  # nothing was sent
             raise
-        except RetryableError as error:
-            self._turns.failed(connection.name, getattr(error, "unreachable", None))
+        except DossierError as error:
+            self._hear(Call(connection.name, what, None, type(error).__name__, time.monotonic() - began))
+            if isinstance(error, RetryableError):
+                self._turns.failed(connection.name, getattr(error, "unreachable", None))
             raise
+        self._hear(Call(connection.name, what, reply.status, None, time.monotonic() - began))
         if (pause := replies.asked_pause(reply)) is not None:  # first, because other callers continue until then
             self._turns.pause(connection.name, pause)
         if reply.status >= 500:

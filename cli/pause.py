@@ -1,0 +1,76 @@
+"""``dossier pause`` and ``dossier resume``: stop and start all calls to a connection's vendor."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.errors import BadUsageError
+from cli.output import Output
+from cli.target import Target
+from cli.text import clean, counted
+from dossier.models import now
+from dossier.steps.hold import resume as resume_cases
+from dossier.stores.limiter import Hold
+from dossier.stores.waits import Waits
+
+LONGEST_REASON = 300
+
+
+def pause(out: Output, where: Target, connection: str, reason: str) -> None:
+    """Stop all calls to a connection's vendor, until ``dossier resume``.
+
+    Raises:
+        BadUsageError: an unknown connection, or no usable reason.
+
+    """
+    where.require(connection)
+    said = clean(reason).strip()
+    if not said or len(said) > LONGEST_REASON:
+        raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters: --reason says it to your colleagues")
+    before = where.app.limiter.held(connection)
+    hold = where.app.limiter.hold(connection, by=_who(where), reason=said)
+    out.document({"connection": connection, "paused": as_json(hold), "was_paused": before is not None})
+    out.line(hold.text(connection, now()))
+    out.progress("no request goes to the vendor: cases wait, new ones queue, deliveries are kept")
+
+
+def resume(out: Output, where: Target, connection: str) -> None:
+    """End a pause: the connection's cases go on. A repetition sends what a crash left out.
+
+    Raises:
+        BadUsageError: no connection ever had that name.
+
+    """
+    if connection not in where.connections and connection not in where.app.cases.connections():
+        where.require(connection)
+    context = where.app.replacing(waits=Waits(where.app.table, where.queues))
+    done = resume_cases(connection, context=context)
+    paused = None if done.hold is None else as_json(done.hold)
+    out.document({"connection": connection, "paused": None, "ended": paused, "steps": done.steps, "waits": done.waits})
+    if done.hold is None:
+        out.line(f"{connection} was not paused")
+    else:
+        out.line(f"{connection} is no longer paused: {done.hold.reason} ({done.hold.by})")
+    if done.steps or done.waits:
+        out.line(f"{counted(done.steps, 'step')} and {counted(done.waits, 'wait')} go on")
+
+
+def as_json(hold: Hold) -> dict[str, Any]:
+    """Return an operator's pause for programs."""
+    return {"since": hold.since, "by": hold.by, "reason": hold.reason, "until": hold.until}
+
+
+def _who(where: Target) -> str:
+    """Return who runs the command: the account's identity, or on the local AWS the user of this machine."""
+    if where.endpoint_url is None:
+        try:
+            return str(where.session.client("sts").get_caller_identity()["Arn"])
+        except (BotoCoreError, ClientError):
+            pass
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user's name
+        return "an operator"

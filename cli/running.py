@@ -1,0 +1,120 @@
+"""``dossier watch``: all cases under way, each with what comes next."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from cli.deployed import settings_of
+from cli.errors import BadUsageError
+from cli.explain import vendor_name
+from cli.output import Output
+from cli.target import Target
+from cli.text import clean, counted, duration, local
+from dossier.models import moment, now
+from dossier.steps.explain import Explanation, Facts, explain
+from dossier.stores.cases import Case
+from dossier.stores.executions import Execution
+
+MOST = 200
+"""Most cases that are shown."""
+LOOKED_AT = 2000
+"""Most of a connection's latest cases among which those under way are found."""
+EVERY = 2.0
+"""Shortest time between two looks, in seconds."""
+_CLEAR = "\x1b[H\x1b[2J"
+"""Clears a terminal and moves the cursor to its beginning."""
+
+
+def watch(out: Output, where: Target, *, connection: str | None, once: bool, every: float) -> None:
+    """Show the cases under way, again and again until Ctrl-C.
+
+    Args:
+        out: prints them.
+        where: the deployment.
+        connection: only its cases.
+        once: print them once and end.
+        every: seconds between two looks.
+
+    Raises:
+        BadUsageError: an unknown connection, or ``--json`` without ``--once``.
+
+    """
+    if out.as_json and not once:
+        raise BadUsageError("--json prints one document: add --once")
+    names, before = where.with_cases(connection), list[tuple[Any, ...]]()
+    try:
+        while True:
+            at = now()
+            found = list(islice(_under_way(where, names), MOST))
+            rows = [_row(each, case, at) for each, case in found]
+            if once or sys.stdout.isatty() or rows != before:
+                _print(out, where, found, rows, at, clear=not once and sys.stdout.isatty())
+            if once:
+                return
+            before = rows
+            time.sleep(max(every, EVERY))
+    except KeyboardInterrupt:
+        out.progress("the cases go on")
+
+
+def _print(
+    out: Output,
+    where: Target,
+    found: list[tuple[Explanation, Case]],
+    rows: list[tuple[Any, ...]],
+    at: datetime,
+    *,
+    clear: bool,
+) -> None:
+    out.document([{**each.as_json(), "submitted_at": case.record.submitted_at} for each, case in found])
+    if clear:
+        sys.stdout.write(_CLEAR)
+    for name, hold in where.app.limiter.paused().items():
+        out.line(hold.text(name, at))
+    if not rows:
+        out.line(f"{at:%H:%M:%S} UTC: no case is under way")
+        return
+    out.line(f"{at:%H:%M:%S} UTC: {counted(len(rows), 'case')} under way")
+    columns = ("CONNECTION", "REFERENCE", "STATUS", "SINCE", "DOCUMENTS", "NEXT", "WHO")
+    out.table(columns, rows, long={"NEXT"}, one_line=True)
+
+
+def _under_way(where: Target, names: list[str]) -> Iterator[tuple[Explanation, Case]]:
+    """Yield the cases that have not ended, latest submitted first, each with its explanation."""
+    app, settings, removed = where.app, settings_of(where), where.app.cases.connections()
+    for name in names:
+        known = settings.get(name)
+        standing = app.limiter.standing(known or name)
+        for record in islice(app.cases.newest(name), LOOKED_AT):
+            case = None if record.status.final else app.cases.find(record.id)
+            if case is None or case.record.status.final:
+                continue
+            facts = Facts(
+                case,
+                now(),
+                vendor_name(record),
+                wait=app.waits.find(record.id),
+                held=tuple(app.waits.steps_of(record.id)),
+                intents=tuple(app.intents.of(record.id)),
+                execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
+                standing=standing,
+                settings=known,
+                removed=None if name in where.connections else removed.get(name),
+            )
+            yield explain(facts), case
+
+
+def _row(found: Explanation, case: Case, at: datetime) -> tuple[Any, ...]:
+    coming, documents = found.next, case.documents
+    done = sum(each.finished for each in documents)
+    status = found.status if coming is not None else f"{found.status} (!)"
+    when = f"{coming.at:%H:%M:%S} " if coming and coming.at else ""
+    what = local(f"{when}{coming.what}") if coming else clean(found.why)
+    age = duration((at - moment(case.record.submitted_at)).total_seconds())
+    progress = f"{done}/{len(documents)}"
+    return found.connection, found.reference, status, age, progress, what, coming.who.value if coming else "operator"
