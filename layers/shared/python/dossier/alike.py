@@ -208,7 +208,8 @@ def _folded(name: str) -> str:
 
 def _bare(name: str) -> Iterator[str]:
     """Yield a name without its path, and without its endings."""
-    last = re.split(r"[/\\]", name)[-1] or name
+    parts = [part for part in re.split(r"[/\\]", name) if any(each.isalnum() for each in part)]
+    last = parts[-1] if parts else name
     stem = _ENDING.sub("", last)
     while stem != (shorter := _DOCUMENT.sub("", stem)):
         stem = shorter
