@@ -90,16 +90,17 @@ def down(out: Output) -> None:
 def outputs(out: Output, where: target.Target) -> None:
     """Print the deployment's addresses and names."""
     found, paused = where.outputs(), _paused(where)
-    out.document({**found, "paused": {name: as_json(hold) for name, hold in paused.items()}})
+    shown = None if paused is None else {name: as_json(hold) for name, hold in paused.items()}
+    out.document({**found, "paused": shown})
     webhooks = [(f"webhook {name}", url) for name, url in found.pop("webhook_urls").items()]
     found["connections"] = ", ".join(found["connections"])
-    holds = [(f"paused {name}", hold.text(name, now())) for name, hold in paused.items()]
+    holds = [(f"paused {name}", hold.text(name, now())) for name, hold in (paused or {}).items()]
     out.pairs([*webhooks, *((name.replace("_", " "), value) for name, value in found.items()), *holds])
 
 
-def _paused(where: target.Target) -> dict[str, Hold]:
-    """Return the paused connections; none if the table cannot be read: the addresses are known all the same."""
+def _paused(where: target.Target) -> dict[str, Hold] | None:
+    """Return the paused connections; None if the table cannot be read: the addresses are known all the same."""
     try:
         return where.app.limiter.paused()
     except (BotoCoreError, ClientError):
-        return {}
+        return None

@@ -110,7 +110,7 @@ def test_the_local_aws_comes_first(local_aws: LocalState, monkeypatch: pytest.Mo
     result = run("outputs", "--json")
     assert result.exit_code == 0, result.stderr
     assert local_aws.outputs is not None
-    more = {"inbox": f"s3://{local_aws.outputs.bucket}/inbox/<connection>/", "paused": {}}
+    more = {"inbox": f"s3://{local_aws.outputs.bucket}/inbox/<connection>/", "paused": None}
     assert json.loads(result.stdout) == local_aws.outputs.model_dump() | more
     own = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     assert own["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
