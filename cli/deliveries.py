@@ -52,7 +52,7 @@ def deliveries(
             each["connection"],
             ": ".join(filter(None, (each["verdict"], _why(each)))),
             each["event"],
-            _ids(each),
+            ", ".join(named(each)),
             size(each["size"]),
         )
         for each in found
@@ -126,7 +126,7 @@ def described(where: Target, key: str, evidence: Evidence, settings: Connection 
         "advice": advice.format(connection=evidence.connection, url=url) or None,
         "repeats": seen.repeats if seen and seen.key == key else 0,
         **about,
-        "understood": None if settings is None else bool(_ids(about)),
+        "understood": None if settings is None else bool(named(about)),
         "size": max(evidence.size, len(evidence.body)),
         "kept_whole": evidence.whole,
         "key": key,
@@ -153,5 +153,6 @@ def _about(settings: Connection | None, body: bytes) -> dict[str, Any]:
     }
 
 
-def _ids(found: dict[str, Any]) -> str:
-    return ", ".join([*found["case_ids"], *found["document_ids"], *found["job_ids"]])
+def named(found: dict[str, Any]) -> list[str]:
+    """Return every vendor id that a described delivery names."""
+    return [*found["case_ids"], *found["document_ids"], *found["job_ids"]]

@@ -7,23 +7,21 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.deliveries import described, moment_of
+from cli.deliveries import described, moment_of, named
 from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
 from cli.text import counted, duration, when
-from dossier.models import CaseStatus, iso, moment, now
+from dossier.models import iso, moment, now
 from dossier.settings import Connection
+from dossier.steps.invoice import LONGEST_STAY
 from dossier.stores.cases import Case
 
 PERIOD = timedelta(days=7)
 """The period without ``--since``."""
 SETTLED = timedelta(minutes=30)
 """A case that was completed more recently is not counted as one without a delivery: the delivery may be on its way."""
-LONGEST_STAY = timedelta(days=100)
-"""How long before the period a case may have been submitted that was completed in it."""
-_COMPLETED = (CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES)
 _COLUMNS = ("AT", "SHA-256", "BYTES", "VERDICT", "REPEATS", "EVENT", "ABOUT", "ID")
 
 
@@ -115,8 +113,7 @@ def _ids_of(case: Case) -> Iterator[str]:
 
 
 def _row(found: dict[str, Any], owners: dict[str, Case]) -> dict[str, Any]:
-    named = [*found["case_ids"], *found["document_ids"], *found["job_ids"]]
-    case = next((owners[each] for each in named if each in owners), None)
+    case = next((owners[each] for each in named(found) if each in owners), None)
     columns = ("received_at", "sha256", "size", "verdict", "cause", "repeats", "event", "case_ids", "document_ids",
                "job_ids", "id")  # fmt: skip
     return {**{each: found[each] for each in columns}, "late_seconds": _late(found, case)}
@@ -134,12 +131,12 @@ def _late(found: dict[str, Any], case: Case | None) -> int | None:
 
 def _is_lost(case: Case, begin: datetime, settled: datetime, rows: Iterable[dict[str, Any]]) -> bool:
     record = case.record
-    if record.status not in _COMPLETED or record.appends_to or record.woken or record.completed_at is None:
+    if not record.status.completed or record.appends_to or record.woken or record.completed_at is None:
         return False
     if not begin <= moment(record.completed_at) <= settled:
         return False
     ids = {*_ids_of(case)}
-    return not any(ids & {*row["case_ids"], *row["document_ids"], *row["job_ids"]} for row in rows)
+    return not any(ids.intersection(named(row)) for row in rows)
 
 
 def _lost(case: Case) -> dict[str, Any]:
@@ -161,6 +158,6 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
         ": ".join(filter(None, (row["verdict"], row["cause"] or late))),
         row["repeats"] or "",
         row["event"],
-        ", ".join([*row["case_ids"], *row["document_ids"], *row["job_ids"]]),
+        ", ".join(named(row)),
         row["id"],
     )

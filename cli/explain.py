@@ -12,7 +12,7 @@ from cli.status import find
 from cli.target import Target
 from cli.text import counted, local, when
 from dossier import vendors
-from dossier.models import CaseId, CaseStatus, moment, now
+from dossier.models import CaseId, moment, now
 from dossier.steps.explain import Account, Explanation, Next, Who
 from dossier.steps.explain import explain as explained
 from dossier.steps.facts import facts_of
@@ -22,7 +22,6 @@ from dossier.stores.queues import poll_queue
 
 MOST_CASES = 1000
 """Most of a connection's latest cases, and of its waits, that are counted."""
-_FINISHED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 def explain(out: Output, where: Target, reference: str | None, connection: str | None) -> None:
@@ -133,7 +132,7 @@ def account(where: Target, name: str) -> Account:
     deployed = name in where.connections
     waits = list(islice(app.waits.waiting(name), MOST_CASES))
     records = list(islice(app.cases.newest(name), MOST_CASES))
-    heard = [each for each in records if each.status in _FINISHED and not each.appends_to]
+    heard = [each for each in records if each.status.completed and not each.appends_to]
     heard = heard if name in where.webhook_urls else []
     vendor = next((vendor_name(each) for each in records), None) or (settings.vendor if settings else "the vendor")
     return Account(

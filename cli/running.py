@@ -16,7 +16,8 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, duration, local
 from dossier.models import moment, now
-from dossier.steps.explain import Explanation, Facts, explain
+from dossier.steps.explain import Explanation, explain
+from dossier.steps.facts import facts_of
 from dossier.stores.cases import Case
 from dossier.stores.executions import Execution
 
@@ -94,17 +95,14 @@ def _under_way(where: Target, names: list[str]) -> Iterator[tuple[Explanation, C
             case = None if record.status.final else app.cases.find(record.id)
             if case is None or case.record.status.final:
                 continue
-            facts = Facts(
+            facts = facts_of(
                 case,
-                now(),
-                vendor_name(record),
-                wait=app.waits.find(record.id),
-                held=tuple(app.waits.steps_of(record.id)),
-                intents=tuple(app.intents.of(record.id)),
-                execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
-                standing=standing,
+                vendor=vendor_name(record),
+                context=app,
                 settings=known,
                 removed=None if name in where.connections else removed.get(name),
+                execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
+                standing=standing,
             )
             yield explain(facts), case
 

@@ -7,17 +7,14 @@ their retries, poll messages, the sweep, the scheduled check. It returns the fir
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
-import pytest
 
-from dossier import models
 from dossier.errors import OutcomeUnknownError, PausedError, RetryableError, ThrottledError
 from dossier.models import CaseId, moment
 from dossier.settings import Poll
@@ -32,37 +29,15 @@ from dossier.steps.sweep import GRACE, sweep
 from dossier.stores.executions import Execution
 from dossier.stores.limiter import Limiter
 from dossier.transport import Transport
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import World
 from tests.walk import Handlers, Walk
 
 T = TypeVar("T")
-STARTED = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 POLL = Poll(first=2, every=5, max=60, deadline=3600)
 HOURS = timedelta(hours=12)
 """How long nothing has to happen for a case to count as one that waits for somebody."""
-
-
-class Clock:
-    """Stands in for the time in every module of Dossier."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.at, real = STARTED, models.now
-        for name, module in list(sys.modules.items()):
-            if name.startswith("dossier") and getattr(module, "now", None) is real:
-                monkeypatch.setattr(module, "now", self.now)
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return self.at
-
-    def seconds(self) -> float:
-        """Return the time as the limiter's clock does."""
-        return self.at.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        """Let some time pass."""
-        self.at += timedelta(seconds=seconds)
 
 
 class Single(World):

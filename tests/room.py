@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -13,45 +13,20 @@ import pytest
 
 from dossier.models import CaseId, Document, iso, moment
 from dossier.settings import Poll
-from dossier.steps import hold as hold_step
 from dossier.steps import poll as poll_step
-from dossier.steps import sweep as sweep_step
 from dossier.steps import wake as wake_step
-from dossier.stores import cases as cases_store
 from dossier.stores import limiter as limiter_store
-from dossier.stores import waits as waits_store
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Limiter
 from dossier.stores.waits import Wait
 from dossier.transport import Transport
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import Tokens, World
 from tests.records import record
 
 CASE = CaseId("invoices", "R-1")
 Answer = Callable[[str], httpx.Response | Exception]
-
-
-class Clock:
-    """Stands in for the time, wherever the waiting room looks at it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.at = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
-        for module in (hold_step, poll_step, sweep_step, wake_step, cases_store, waits_store):
-            if hasattr(module, "now"):
-                monkeypatch.setattr(module, "now", self.now)
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return self.at
-
-    def seconds(self) -> float:
-        """Return the time as the limiter's clock does."""
-        return self.at.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        """Let some time pass."""
-        self.at += timedelta(seconds=seconds)
 
 
 @dataclass
@@ -141,4 +116,4 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-__all__ = ["CASE", "Clock", "Room", "clock", "iso", "limiter_store"]
+__all__ = ["CASE", "Room", "clock", "iso", "limiter_store"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import httpx
@@ -13,10 +14,11 @@ from dossier.settings import Budget
 from dossier.steps.explain import Explanation, Who, explain
 from dossier.stores.executions import Execution
 from dossier.stores.limiter import TRIP
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.infra.cases import case
 from tests.infra.synthesis import Synthesized
-from tests.journey import HOURS, Clock, Journey
+from tests.journey import HOURS, Journey
 
 VENDORS = ("invoices", "claims", "disputes")
 FIRST = {"invoices": "upload", "claims": "upload", "disputes": "open"}
@@ -48,6 +50,14 @@ def busy(status: int, **headers: str) -> Callable[[httpx.Request], httpx.Respons
     return lambda _: httpx.Response(status, headers=headers, json={"detail": "not now"})
 
 
+@contextmanager
+def failing(journey: Journey, fault: Callable[[httpx.Request], httpx.Response | Exception | None]) -> Iterator[None]:
+    """Let the vendor answer with a fault meanwhile."""
+    journey.vendors.fault = fault
+    yield
+    journey.vendors.fault = lambda _: None
+
+
 def accepted(journey: Journey) -> None:
     """Stand before the first request to the vendor."""
     journey.until("call", FIRST[journey.connection])
@@ -56,17 +66,15 @@ def accepted(journey: Journey) -> None:
 def refused(journey: Journey) -> None:
     """The vendor answers the first request with 503: Step Functions repeats the step."""
     accepted(journey)
-    journey.vendors.fault = busy(503)
-    journey.go()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(503)):
+        journey.go()
 
 
 def throttled(journey: Journey) -> None:
     """The vendor asks for a pause before anything is sent."""
     accepted(journey)
-    journey.vendors.fault = busy(429, **{"retry-after": "40"})
-    journey.go()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(429, **{"retry-after": "40"})):
+        journey.go()
 
 
 def lost(journey: Journey) -> None:
@@ -85,13 +93,12 @@ def asked(journey: Journey) -> None:
     journey.app.intents.begin(CaseId(journey.connection, journey.reference), what, names=["0.pdf"], known=[])
     journey.app.intents.lost(CaseId(journey.connection, journey.reference), what)
     journey.clock.sleep(700)
-    journey.vendors.fault = busy(404)
-    for _ in range(30):
-        journey.go()
-        if journey.position[:2] == ("token", "ask"):
-            break
-        journey.clock.sleep(60)
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(404)):
+        for _ in range(30):
+            journey.go()
+            if journey.position[:2] == ("token", "ask"):
+                break
+            journey.clock.sleep(60)
     assert journey.position[:2] == ("token", "ask")
 
 
@@ -123,17 +130,15 @@ def polled(journey: Journey) -> None:
 def troubled(journey: Journey) -> None:
     """The vendor does not answer polls."""
     waiting(journey)
-    journey.vendors.fault = busy(503)
-    journey.poll_at_its_time()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(503)):
+        journey.poll_at_its_time()
 
 
 def poll_throttled(journey: Journey) -> None:
     """The vendor asks for a pause when it is polled."""
     waiting(journey)
-    journey.vendors.fault = busy(429, **{"retry-after": "200"})
-    journey.poll_at_its_time()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(429, **{"retry-after": "200"})):
+        journey.poll_at_its_time()
 
 
 def breaker_open(journey: Journey) -> None:
@@ -147,9 +152,8 @@ def breaker_open(journey: Journey) -> None:
 def key_refused(journey: Journey) -> None:
     """The vendor rejects the key."""
     waiting(journey)
-    journey.vendors.fault = busy(401)
-    journey.poll_at_its_time()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(401)):
+        journey.poll_at_its_time()
 
 
 def paused(journey: Journey) -> None:
@@ -205,9 +209,8 @@ def to_download(journey: Journey) -> None:
 def download_repeated(journey: Journey) -> None:
     """The vendor does not give the results yet."""
     to_download(journey)
-    journey.vendors.fault = busy(503)
-    journey.go()
-    journey.vendors.fault = lambda _: None
+    with failing(journey, busy(503)):
+        journey.go()
 
 
 def to_publish(journey: Journey) -> None:

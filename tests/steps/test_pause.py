@@ -19,9 +19,10 @@ from dossier.steps.poll import resume as resume_step
 from dossier.steps.poll import serve as serve_poll
 from dossier.steps.sweep import sweep
 from dossier.steps.wake import serve as serve_wake
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import World
-from tests.room import CASE, Clock, Room, clock
+from tests.room import CASE, Room, clock
 
 WHY = {"by": "ada", "reason": "the contract is being renewed"}
 BODY = json.dumps({"event": "case_updated", "case_id": "not-known-here"}).encode()

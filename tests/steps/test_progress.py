@@ -5,9 +5,10 @@ from __future__ import annotations
 import httpx
 
 from cli.status import describe, standing
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.room import Clock, Room
+from tests.room import Room
 
 
 def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) -> None:

@@ -238,7 +238,7 @@ def test_vendor_that_keeps_failing_is_reported(state: State) -> None:
 
 
 def test_rejected_key_is_reported_while_cases_wait(state: State) -> None:
-    """The ten minutes until they fail are for somebody who is told."""
+    """The operator is told within the ten minutes after which the cases fail."""
     state.case()
     state.wait(first=3600, deadline=86_400)
     assert state.check(timedelta(minutes=5)).keyless == []

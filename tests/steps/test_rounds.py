@@ -12,9 +12,10 @@ from dossier.models import moment
 from dossier.settings import Poll
 from dossier.steps.poll import BUDGET, LASTING, LASTS, RAREST
 from dossier.steps.wake import wake
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import Killed
-from tests.room import CASE, Clock, Room
+from tests.room import CASE, Room
 
 
 def test_every_one_of_300_documents_is_asked_for_in_turn(cloud: Cloud, clock: Clock) -> None:

@@ -18,9 +18,10 @@ from dossier.steps.upload import upload
 from dossier.stores.limiter import LONGEST_COOL_DOWN, SLOW, TRIP, Limiter
 from dossier.stores.table import Table
 from dossier.stores.waits import MOST_EXTENDED
+from tests.clock import Clock
 from tests.conftest import Cloud
 from tests.machine import World, samples
-from tests.room import CASE, Clock, Room
+from tests.room import CASE, Room
 from tests.steps.lost import Lost
 
 NEXT = r"\. Next attempt \d\d:\d\d:\d\d UTC"

@@ -253,6 +253,11 @@ class CaseStatus(StrEnum):
         """Whether the case has ended."""
         return self in _FINAL
 
+    @property
+    def completed(self) -> bool:
+        """Whether the case has ended with a result, with failures or without."""
+        return self in {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
+
 
 _FINAL = {
     CaseStatus.COMPLETED,

@@ -18,7 +18,7 @@ from dossier.environment import Environment
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
 from dossier.layout import vendor_key
-from dossier.models import CaseId, CaseStatus, moment, now
+from dossier.models import CaseId, moment, now
 from dossier.ports import CaseView, Vendor
 from dossier.senders import Send, hiding, keeping, noting
 from dossier.settings import Connection
@@ -57,7 +57,6 @@ SLOT_PATIENCE = 0.5
 SOON = f"Next attempt within {LONGEST_PAUSE} s"
 OVER = " is over"
 """After the name of a collection of which nothing is published."""
-_COMPLETED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 class Count(Protocol):
@@ -306,7 +305,7 @@ class LoadedCase:
             appends=record.appends_to is not None and bool(self.case.documents),
             before=None if record.known_files is None else frozenset(record.known_files),
             sent_at=record.sent_at,
-            completed=record.status in _COMPLETED and not record.late,
+            completed=record.status.completed and not record.late,
             finished=not self.collection and not record.late,
             said=self.case.said,
         )

@@ -31,19 +31,19 @@ from dossier.troubles import clock
 CHECK = timedelta(minutes=5)
 """Time between two runs of ``reconcile`` (``infra/invariants.py``)."""
 SETTLED = timedelta(minutes=2)
-"""``reconcile`` leaves alone what ended more recently."""
+"""``reconcile`` ignores changes that are more recent: another function may still be working on them."""
 SWEEP = timedelta(minutes=1)
 """Time between two sweeps (``infra/waiting_room.py``)."""
 RUNS = timedelta(minutes=15)
 """Longest time that a function runs."""
-BETWEEN = timedelta(minutes=10)
-"""Longest time that a case is between two states, without a wait."""
+UNATTENDED = timedelta(minutes=10)
+"""How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 TURNS = timedelta(hours=17)
 """Longest time for which a step waits for a turn or is repeated (``infra/state_machine.py``)."""
 LONGEST_TURN = timedelta(seconds=60)
 """Longest time until Step Functions repeats a step that waits for its turn."""
 MISSED = timedelta(hours=1)
-"""How long a connection may be missing from the settings before its waits end."""
+"""How long a connection may be missing from the settings before its waits end: the deployed file may be a mistake."""
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 _STEPS = {
     CaseStatus.ACCEPTED: "the documents are sent to the vendor next",
@@ -398,7 +398,7 @@ def _troubled(facts: Facts) -> _Found | None:
 def _unattended(facts: Facts) -> _Found | None:
     """Explain a case that nothing works on: a broken invariant."""
     record, age = facts.case.record, _age(facts)
-    if not (age > TURNS or (record.status in _WAITING and age > BETWEEN)):
+    if not (age > TURNS or (record.status in _WAITING and age > UNATTENDED)):
         return None
     since = clock(moment(record.updated_at), facts.at)
     why = f"the case is {record.status.value} since {since}, but nothing polls it or works on it: that is a fault"

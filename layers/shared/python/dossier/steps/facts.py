@@ -10,6 +10,7 @@ from dossier.steps.context import Context
 from dossier.steps.explain import Facts
 from dossier.stores.cases import Case
 from dossier.stores.executions import Execution
+from dossier.stores.limiter import Standing
 
 
 def facts_of(
@@ -20,6 +21,7 @@ def facts_of(
     settings: Connection | None = None,
     removed: str | None = None,
     execution: Execution | None = None,
+    standing: Standing | None = None,
     at: datetime | None = None,
 ) -> Facts:
     """Return what is known of a case.
@@ -31,6 +33,7 @@ def facts_of(
         settings: the connection's settings, if they are known.
         removed: since when the connection is missing from the settings, if it is.
         execution: the case's execution, if it was read already.
+        standing: the connection's limits, if they were read already.
         at: stands in for the clock in tests.
 
     """
@@ -45,7 +48,7 @@ def facts_of(
         held=tuple(context.waits.steps_of(case_id)),
         intents=tuple(context.intents.of(case_id)),
         execution=execution or context.executions.describe(case.record.execution_arn),
-        standing=context.limiter.standing(settings or case_id.connection),
+        standing=standing or context.limiter.standing(settings or case_id.connection),
         settings=settings,
         removed=removed,
     )

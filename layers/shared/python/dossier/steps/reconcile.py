@@ -14,7 +14,7 @@ from dossier.layout import artifact_key
 from dossier.models import CaseId, CaseStatus, iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.context import Context
-from dossier.steps.explain import TURNS, explain
+from dossier.steps.explain import MISSED, SETTLED, TURNS, UNATTENDED, explain
 from dossier.steps.facts import facts_of
 from dossier.steps.hold import later
 from dossier.steps.publish import end_as_failed
@@ -45,12 +45,6 @@ RECENT = timedelta(days=1)
 """Age limit of such a case: the artifacts of an older one may have been removed on purpose (retention)."""
 LONGEST = timedelta(days=30)
 """Longest deadline of a connection (``settings.Poll``)."""
-MISSED = timedelta(hours=1)
-"""How long a connection may be missing from the settings before its waits end: the deployed file may be a mistake."""
-SETTLED = timedelta(minutes=2)
-"""Changes that are more recent are ignored: another function may still be working on them."""
-UNATTENDED = timedelta(minutes=10)
-"""How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 STUCK = timedelta(minutes=10)
 """How long a queue may hold messages without any sign of work before it is reported."""
 SLOW = 90
@@ -60,7 +54,6 @@ FAILING = timedelta(minutes=5)
 FORGOTTEN = timedelta(days=1)
 """How long an operator's pause may last before it is reported: somebody may have forgotten it."""
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
-_FINISHED = {CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES}
 
 
 @dataclass(slots=True)
@@ -201,7 +194,7 @@ class _Check:
         for refresh in islice(self.context.refreshes.pending(connection.name), DESCRIBED):
             healed = heal(refresh, context=self.context, ended_by=self.at - SETTLED)
             self.findings.healed += [healed] if healed else []
-        finished = [each for each in records if each.status in _FINISHED]
+        finished = [each for each in records if each.status.completed]
         for record in finished[:LISTED]:
             if record.completed_at and not self._past(record.completed_at, RECENT):
                 self._artifacts(record)

@@ -117,10 +117,7 @@ class CaseRecord(Stored):
     @property
     def standing(self) -> int:
         """The current revision; a case that version 1 of Dossier completed is at revision 1."""
-        return self.revision or int(self.status in _COMPLETED)
-
-
-_COMPLETED = (CaseStatus.COMPLETED, CaseStatus.COMPLETED_WITH_FAILURES)
+        return self.revision or int(self.status.completed)
 
 
 class ArtifactRecord(Stored):
