@@ -48,6 +48,24 @@ LAMBDA_TROUBLE = (
     "Lambda.ServiceException",
 )
 """Errors that AWS says to retry: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
+AWS_TROUBLE = (
+    "ClientError",
+    "ConnectTimeoutError",
+    "ConnectionClosedError",
+    "EndpointConnectionError",
+    "InternalException",
+    "InternalServerError",
+    "InternalServiceError",
+    "ProvisionedThroughputExceededException",
+    "ReadTimeoutError",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "ResponseStreamingError",
+    "S3UploadFailedError",
+    "ThrottlingException",
+)
+"""Classes of what boto3 raises while AWS is in trouble: botocore names some errors of a service, the others are
+``ClientError``. A case lasts as long through AWS's trouble as through its vendor's."""
 PASSING = tuple(sorted({*retryable_names()} - {error.__name__ for error in tree(ThrottledError)}))
 """Errors that, after all retries, fail only a part of a case; a function that dies fails the whole case."""
 SPARE = 900 + MOST_EXTENDED
@@ -546,7 +564,7 @@ def _is(condition: str) -> sfn.Condition:
 
 
 def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
-    """Set the four retriers: final errors, throttled calls, passing errors, anything else (a killed function).
+    """Set the four retriers: final errors, throttled calls, passing trouble, anything else (a killed function).
 
     Waiting for a turn is not a failure: with ten thousand cases at ten requests a second it takes hours. More frequent
     retries would not fit: each takes three of the 25,000 events of an execution's history.
@@ -561,7 +579,7 @@ def _retry(state: sfn.TaskStateBase, *, never: list[str]) -> None:
         max_attempts=1000,
     )
     state.add_retry(
-        errors=[*sorted({*retryable_names()} - {*NOT_YET}), *LAMBDA_TROUBLE],
+        errors=[*sorted({*retryable_names()} - {*NOT_YET}), *LAMBDA_TROUBLE, *AWS_TROUBLE],
         interval=cdk.Duration.seconds(1),
         backoff_rate=1.5,
         max_delay=cdk.Duration.seconds(LONGEST_PAUSE),

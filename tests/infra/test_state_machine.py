@@ -7,12 +7,15 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import boto3
 import pytest
 
 from dossier import errors
 from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, PausedError, RetryableError, tree
 from dossier.stores.waits import MOST_EXTENDED
+from infra.state_machine import AWS_TROUBLE
 from tests.infra.synthesis import Synthesized
+from tests.simulation.models.wire import TROUBLE
 
 PATH_FIELDS = {
     "InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector", "ItemsPath", "MaxConcurrencyPath",
@@ -119,12 +122,20 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
     assert set(turn["ErrorEquals"]) == {"ThrottledError", "Lambda.TooManyRequestsException"}
     assert (turn["MaxAttempts"], turn["MaxDelaySeconds"], turn["JitterStrategy"]) == (1000, 60, "FULL")
     passing = {each for each in patient["ErrorEquals"] if not each.startswith("Lambda.")}
-    assert passing - {"PausedError"} == {each.__name__ for each in tree(RetryableError)} - {
+    assert passing - {"PausedError", *AWS_TROUBLE} == {each.__name__ for each in tree(RetryableError)} - {
         "ThrottledError",
         "PausedError",
     }
     assert (patient["MaxAttempts"], patient["MaxDelaySeconds"], patient["JitterStrategy"]) == (90, 30, "FULL")
     assert (rest["ErrorEquals"], rest["MaxAttempts"]) == (["States.ALL"], 20)
+
+
+@pytest.mark.parametrize("service", TROUBLE)
+def test_trouble_of_aws_is_retried_as_long_as_the_vendors(stack: Synthesized, service: str) -> None:
+    """Also if a case already waits for its vendor: what AWS refuses does not count as a killed function."""
+    client = boto3.client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # type: ignore[call-overload]
+    raised = {client.exceptions.from_code(code).__name__ for code in TROUBLE[service]}
+    assert raised <= {*_state(stack, "Upload Documents")["Retry"][2]["ErrorEquals"]}
 
 
 def test_every_error_has_a_retrier(stack: Synthesized) -> None:

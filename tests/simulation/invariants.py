@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
 
-from dossier.models import CaseStatus, moment
+from dossier.models import CaseStatus, iso
 from local.sandbox.journal import Entry
-from tests.simulation.clock import BEGIN, CLOCK
+from tests.simulation.clock import CLOCK
 from tests.simulation.people import People
 from tests.simulation.scheduler import Task
 from tests.simulation.vendors import Exchange
@@ -46,9 +47,15 @@ class Invariants:
         self._world, self._people = world, people
         self._uploads: Counter[str] = Counter()
         self._effects: Counter[tuple[str, str]] = Counter()
-        self._sent: dict[str, list[float]] = {}
+        self._sent: dict[str, deque[float]] = {}
+        slow, lost = (world.faults.has(each) for each in ("slow_call", "answer_lost"))
+        self._late = 0.1 + (6.0 if slow else 0.0) + (5.0 if lost else 0.0)
+        """Seconds by which a request may leave after its turn, because a call of AWS took so long."""
+        self._span = 20.0 if slow or lost else 2.0
+        self._accounts = {it.vendor: name for name, it in world.settings.items()}
         self._answered = 0
         self._transfers: Counter[str] = Counter()
+        self._told: Counter[tuple[str, str, str]] = Counter()
         self.most: Counter[str] = Counter()
         """The highest numbers that were seen."""
         world.vendors.heard = self._hear
@@ -63,11 +70,15 @@ class Invariants:
 
     # As it happens
 
+    def _violated(self, name: str, about: str) -> None:
+        """Stop the history: what happens inside of a function or a vendor is caught there."""
+        self._world.scheduler.fail(ViolatedError(name, about))
+
     def _hear(self, entry: Entry) -> None:
         if entry.leak:
-            raise ViolatedError("no key leaves to another host", f"{entry.method} {entry.path}")
+            self._violated("no key leaves to another host", f"{entry.method} {entry.path}")
         if entry.violation:
-            raise ViolatedError(
+            self._violated(
                 "no call in a pause", f"{entry.vendor} {entry.operation} {entry.since_pause} s after the 429"
             )
         for effect in entry.effects:
@@ -78,30 +89,32 @@ class Invariants:
         if effect["effect"] == "document_uploaded" and "sha256" in effect:
             self._uploads[effect["sha256"]] += 1
             if self._uploads[effect["sha256"]] > 1 and effect["sha256"] not in retried:
-                raise ViolatedError("no document is at the vendor twice", f"{entry.vendor}: {effect['name']}")
+                self._violated("no document is at the vendor twice", f"{entry.vendor}: {effect['name']}")
+        elif effect["effect"] == "case_created" and entry.status == 500:
+            pass  # its guide says to repeat the request, and an empty case is not billed (docs/decisions.md)
         elif effect["effect"] in ONCE and entry.vendor == "ombudsman":
             key = (effect["effect"], effect.get("external_case_id") or effect["case_id"])
             self._effects[key] += 1
             if self._effects[key] > 1 and key[1] not in retried:
-                raise ViolatedError("nothing is done at the vendor twice", f"{key[0]} of {key[1]}")
+                self._violated("nothing is done at the vendor twice", f"{key[0]} of {key[1]}")
 
     def _leaves(self, vendor: str, request: httpx.Request) -> None:
-        """Check the account's rate: in any two seconds, what two seconds allow and the burst."""
-        name = next((each for each, it in self._world.settings.items() if it.vendor == vendor), None)
+        """Check the account's rate: in any span, what the span allows, the burst, and what slow calls hold up."""
+        name = self._accounts.get(vendor)
         if name is None:
             return
         limits = self._world.settings[name].limits
-        sent = self._sent.setdefault(vendor, [])
+        sent = self._sent.setdefault(vendor, deque())
         sent.append(CLOCK.at)
-        while sent[0] < CLOCK.at - 2:
-            sent.pop(0)
-        if len(sent) > 3 * limits.requests_per_second + 3:
-            raise ViolatedError("the account's rate is kept", f"{name}: {len(sent)} requests in two seconds")
+        while sent[0] < CLOCK.at - self._span:
+            sent.popleft()
+        if len(sent) > (self._span + self._late + 1) * limits.requests_per_second + 3:
+            self._violated("the account's rate is kept", f"{name}: {len(sent)} requests in {self._span:.0f} s")
         if self._is_transfer(request):
             self._transfers[vendor] += 1
             self.most[f"transfers {vendor}"] = max(self.most[f"transfers {vendor}"], self._transfers[vendor])
             if self._transfers[vendor] > limits.concurrency:
-                raise ViolatedError("the account's transfers at once are kept", f"{name}: {self._transfers[vendor]}")
+                self._violated("the account's transfers at once are kept", f"{name}: {self._transfers[vendor]}")
 
     def _is_back(self, vendor: str, request: httpx.Request) -> None:
         if self._is_transfer(request) and self._transfers[vendor]:
@@ -137,7 +150,7 @@ class Invariants:
         before = self._learnt.setdefault(path, [])
         knew = [each for each in before if each.ended and each not in self._world.machine.spoiled]
         if sum(task.began > each.left for each in knew) >= MOST_LEARNT:
-            raise ViolatedError("what a poll has learnt is kept", f"{path} was finished in {len(knew)} polls")
+            self._violated("what a poll has learnt is kept", f"{path} was finished in {len(knew)} polls")
         before.append(task)
 
     # Every half a minute
@@ -147,13 +160,11 @@ class Invariants:
         world = self._world
         if len(world.machine.answered_twice) > self._answered:
             raise ViolatedError("every token is answered once", world.machine.answered_twice[-1])
-        waits = Counter[str]()
-        for item in world.dynamo.items():
-            if item["sk"] == "WAIT":
-                waits[item["connection"]] += 1
-                late = CLOCK.at + BEGIN - moment(item["next_at"]).timestamp()
-                if late > OLDEST:
-                    raise ViolatedError("every wait is polled", f"{item['pk']} is {late:.0f} s late")
+        waits, oldest = Counter[str](), iso(CLOCK.now() - timedelta(seconds=OLDEST))
+        for item in world.dynamo.kinds["WAIT"].values():
+            waits[item["connection"]] += 1
+            if item["next_at"] < oldest:
+                raise ViolatedError("every wait is polled", f"{item['pk']} is due since {item['next_at']}")
         twice = 1 + 2 * world.faults.rates.get("message_twice", 0.0)
         for name in world.settings:
             depth = world.queues[f"{STAGE}-poll-{name}"].depth
@@ -174,14 +185,13 @@ class Invariants:
             if poller.running > poller.at_once:
                 raise ViolatedError("functions at once are bounded", f"{name}: {poller.running}")
         self._check_executions()
-        self._check_cases()
 
     def _check_executions(self) -> None:
         world = self._world
-        for execution in world.machine.executions.values():
+        for execution in world.machine.running.values():
             if execution.events > MOST_EVENTS:
                 raise ViolatedError("histories are bounded", f"{execution.name}: {execution.events} events")
-            if execution.status == "RUNNING" and not +execution.waiting and CLOCK.at - execution.started > 60:
+            if not execution.waits and CLOCK.at - execution.started > 60:
                 raise ViolatedError("every execution waits for something", execution.name)
 
     def _check_cases(self) -> None:
@@ -191,39 +201,49 @@ class Invariants:
 
     # At the end
 
-    def unfinished(self) -> list[str]:
-        """Return what is not at rest yet."""
-        world = self._world
-        found = [f"execution {each.name}" for each in world.machine.executions.values() if each.status == "RUNNING"]
-        records = {(i["connection"], i["reference"]): i for i in world.dynamo.items() if i["sk"] == "CASE"}
-        for names in self._people.submitted:
-            if names not in records:
-                found.append(f"case {names} has no record")
-            elif records[names]["status"] not in FINAL:
-                found.append(f"case {names} is {records[names]['status']}")
-        found += [f"queue {name}" for name, depth in world.depths().items() if depth and not name.endswith("-dlq")]
-        found += [f"function {verb}" for verb, _ in world.lambda_.running.values()]
-        return found
+    def at_rest(self) -> bool:
+        """Return whether everything has ended."""
+        return next(self._unfinished(), None) is None
 
-    def check_end(self) -> None:
-        """Check what holds once everything is at rest."""
+    def _unfinished(self) -> Iterator[str]:
+        """Yield what is not at rest yet, what is found out quickly first."""
         world = self._world
-        left = self.unfinished()
+        yield from (f"execution {each}" for each in world.machine.running)
+        yield from (f"queue {name}" for name, depth in world.depths().items() if depth and not name.endswith("-dlq"))
+        yield from (f"function {verb}" for verb, _ in world.lambda_.running.values())
+        for names in self._people.submitted:
+            record = world.dynamo.find(f"CASE#{names[0]}#{names[1]}", "CASE")
+            if record is None:
+                yield f"case {names} has no record"
+            elif record["status"] not in FINAL:
+                yield f"case {names} is {record['status']}"
+        yield from (f"case {names} is to be redriven" for names in self._people.failed())
+
+    def check_end(self, *, stale: Collection[tuple[str, str]] = ()) -> None:
+        """Check what holds once everything is at rest.
+
+        Args:
+            stale: the cases of which the result need not be the vendor's yet.
+
+        """
+        world = self._world
+        left = list(islice(self._unfinished(), 5))
         if left:
-            raise ViolatedError("every case ends", "; ".join(left[:5]))
-        for item in world.dynamo.items():
-            if item["sk"] == "WAIT" or item["sk"].startswith("ASK#"):
-                raise ViolatedError("nothing waits once its case has ended", f"{item['pk']} {item['sk']}")
-            if item["pk"].startswith("INTENTS#"):
-                raise ViolatedError("no intent is left", f"{item['pk']} {item['sk']}")
+            raise ViolatedError("every case ends", "; ".join(left))
+        self._check_cases()
+        for item in [*world.dynamo.of("WAIT"), *world.dynamo.of("ASK")]:
+            raise ViolatedError("nothing waits once its case has ended", f"{item['pk']} {item['sk']}")
+        self._told = Counter((kind, it["connection"], it["reference"]) for kind, it in world.events.put)
         for connection, reference in sorted(self._people.submitted):
-            self._check_result(connection, reference)
+            self._check_result(connection, reference, stale=(connection, reference) in stale)
+        for item in world.dynamo.of("INTENTS"):
+            raise ViolatedError("no intent is left", f"{item['pk']} {item['sk']}")
         for key, versions in world.bucket.objects.items():
             if key.startswith("cases/") and len(versions) > MOST_VERSIONS:
                 raise ViolatedError("an object's versions are bounded", f"{key}: {len(versions)}")
         self._check_evidence()
 
-    def _check_result(self, connection: str, reference: str) -> None:
+    def _check_result(self, connection: str, reference: str, *, stale: bool) -> None:
         world, place = self._world, f"cases/{connection}/{reference}/"
         record = world.dynamo.find(f"CASE#{connection}#{reference}", "CASE") or {}
         found = world.bucket.current(f"{place}result.json")
@@ -238,16 +258,14 @@ class Invariants:
             reason = str(record.get("reason"))
             raise ViolatedError("no case fails without a reason of its vendor's", f"{connection} {reference}: {reason}")
         for what, theirs, ours in self._compared(connection, reference, record, result):
-            if theirs != ours:
+            if theirs != ours and not (stale and what in {"stage", "assigned to"}):
                 raise ViolatedError(
                     "the result is the vendor's",
                     f"{connection} {reference} {what}: {ours!r}, the vendor has {theirs!r}",
                 )
         self._check_files(place, f"{connection} {reference}")
-        names = (connection, reference)
-        told = Counter(kind for kind, it in world.events.put if (it["connection"], it["reference"]) == names)
-        if not told["Case Completed"]:
-            raise ViolatedError("every case is announced", f"{connection} {reference}: {dict(told)}")
+        if not self._told["Case Completed", connection, reference]:
+            raise ViolatedError("every case is announced", f"{connection} {reference}")
 
     def _compared(
         self, connection: str, reference: str, record: dict[str, Any], result: dict[str, Any]
@@ -255,12 +273,8 @@ class Invariants:
         """Yield what the vendor has, and what the result says."""
         del record
         submission = self._people.submitted[connection, reference]
-        wanted = submission.digests
-        there: dict[str, str] = {}
-        for entry in self._world.vendors.entries:
-            for effect in entry.effects:
-                if effect["effect"] == "document_uploaded" and effect.get("sha256") in wanted:
-                    there[effect["sha256"]] = effect["document_id"]
+        wanted, uploaded = submission.digests, self._world.vendors.latest
+        there = {each: uploaded[each]["document_id"] for each in wanted if each in uploaded}
         yield "documents", len(wanted), len(result["documents"])
         ids = {each["document_id"] for each in result["documents"]}
         docsumo = self._world.settings[connection].vendor == "docsumo"
@@ -268,14 +282,8 @@ class Invariants:
             yield "ids", sorted(there.values()), sorted(each for each in ids if each)
         yield "statuses", [], [each["error"] for each in result["documents"] if each["error"]]
         if docsumo:
-            case = next(
-                (
-                    each
-                    for each in self._world.docsumo_cases()
-                    if any(document.sha256 in wanted for document in each.documents)
-                ),
-                None,
-            )
+            made = next((uploaded[each]["case_id"] for each in sorted(wanted) if each in uploaded), None)
+            case = None if made is None else self._world.docsumo_case(made)
             if case is not None and not wanted & self._people.retried:
                 yield "stage", case.stage_id(CLOCK.time()), result["stage_id"]
                 yield "assigned to", case.assigned_to, result["assigned_to"]
@@ -290,7 +298,7 @@ class Invariants:
             version = versions.get(each["version_id"])
             if version is None or version.body is None:
                 raise ViolatedError("every file of a manifest is there", f"{who}: {each['key']}")
-            if hashlib.sha256(version.body).hexdigest() != each["sha256"]:
+            if version.sha256 != each["sha256"]:
                 raise ViolatedError("every file is what its manifest says", f"{who}: {each['key']}")
 
     def _check_evidence(self) -> None:

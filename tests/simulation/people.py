@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, partial
 from typing import Any
 
 from cli.errors import CommandError
@@ -17,6 +18,7 @@ from dossier.models import CaseId, CaseInput
 from dossier.names import safe_name
 from dossier.settings import Connection
 from dossier.steps.identity import execution_name, fingerprint
+from dossier.steps.redrive import resume
 from dossier.steps.refresh import ask as ask_again
 from dossier.stores.dead_letters import DeadLetters
 from tests.simulation.clock import CLOCK
@@ -25,7 +27,9 @@ from tests.simulation.vendors import BASE, Exchange
 from tests.simulation.world import BUCKET, World
 
 LOOK_EVERY = 240.0
-"""Seconds between two looks of the operator at the open questions."""
+"""Seconds between two looks of the operator at the open questions and the failed cases."""
+MOST_REDRIVEN = 4
+"""How often the operator redrives a case."""
 
 
 @cache
@@ -53,10 +57,14 @@ class Submission:
         """Return a document's bytes, which no other document has."""
         return _sample() + f"\n% {self.reference} {name}".encode()
 
-    @property
-    def digests(self) -> set[str]:
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of a document."""
+        return hashlib.sha256(self.content(name)).hexdigest()
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
         """The SHA-256 of each document."""
-        return {hashlib.sha256(self.content(name)).hexdigest() for name in self.names}
+        return frozenset(self.sha256(name) for name in self.names)
 
 
 def submissions(
@@ -90,6 +98,9 @@ class People:
     answers: int = 0
     edits: int = 0
     busy: set[tuple[str, str, str]] = field(default_factory=set)
+    moved: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
+    """The case at Docsumo that was moved to its last stage, and when."""
+    redriven: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def plan(self, submissions: Sequence[Submission]) -> None:
         """Plan every submission."""
@@ -112,7 +123,7 @@ class People:
                 for name in case.names
             ]
             given = {"connection": case.connection, "reference": reference, "documents": documents}
-            contents = [(safe_name(name), hashlib.sha256(case.content(name)).hexdigest()) for name in case.names]
+            contents = [(safe_name(name), case.sha256(name)) for name in case.names]
             digest = fingerprint(CaseInput.parse(given), contents)
             name = execution_name(CaseId(case.connection, reference), digest)
             world.perform("submit", lambda: world.app().executions.start(name, given))
@@ -153,33 +164,61 @@ class People:
         """Move a case at Docsumo to another stage, which sends a delivery."""
         made = self._docsumo_case(case) if self.world.settings[case.connection].vendor == "docsumo" else None
         if made is not None:
+            self.moved[case.connection, case.reference] = (made, CLOCK.at)
             stages = self.world.vendors.context.accounts.docsumo.stages
             self.world.trace("edit", reference=case.reference, what="the last stage")
             self._tell(
                 f"/_sandbox/docsumo/cases/{made}/stage", {"stage_id": stages[-1], "assigned_to": "the last user"}
             )
 
+    def unheard(self) -> set[tuple[str, str]]:
+        """Return the moved cases whose delivery was refused: throttled, say. Docsumo sends none again."""
+        delivered = self.world.vendors.delivered
+        return {names for names, (made, at) in self.moved.items() if delivered.get(made, -1.0) < at}
+
     def _tell(self, path: str, body: Mapping[str, Any]) -> None:
         exchange = Exchange("POST", BASE + path, [(b"content-type", b"application/json")], json.dumps(body).encode())
         self.world.vendors.ask(exchange, lambda _: None)
 
     def _docsumo_case(self, case: Submission) -> str | None:
-        wanted = case.digests
-        for entry in self.world.vendors.entries:
-            for effect in entry.effects:
-                if effect["effect"] == "document_uploaded" and effect.get("sha256") in wanted:
-                    return str(effect["case_id"])
-        return None
+        uploaded = self.world.vendors.uploaded
+        found = next((uploaded[each] for each in sorted(case.digests) if each in uploaded), None)
+        return None if found is None else str(found["case_id"])
 
     # The operator
 
     def _look(self) -> None:
         """Answer the open questions, as somebody does who looks at the vendor; look again later."""
-        for item in self.world.dynamo.items():
-            if item["sk"].startswith("ASK#"):
-                _, connection, reference = item["pk"].split("#", 2)
-                self.answer(connection, reference, item["sk"].removeprefix("ASK#"))
+        for item in self.world.dynamo.of("ASK"):
+            _, connection, reference = item["pk"].split("#", 2)
+            self.answer(connection, reference, item["sk"].removeprefix("ASK#"))
+        for names in self.failed():
+            self._redrive(*names)
         self.world.scheduler.later(LOOK_EVERY, self._look)
+
+    def failed(self) -> list[tuple[str, str]]:
+        """Return the cases that failed because a state has used up its tries, and that may be redriven once more."""
+        found = []
+        for record in self.world.dynamo.of("CASE"):
+            names = (record["connection"], record["reference"])
+            if record.get("status") == "failed" and self.redriven[names] < MOST_REDRIVEN:
+                last = self.world.machine.executions.get(str(record["execution_arn"]).rpartition(":")[2])
+                if last is not None and last.exhausted:
+                    found.append(names)
+        return found
+
+    def _redrive(self, connection: str, reference: str) -> None:
+        """Send a failed case back to work with ``dossier redrive``."""
+        self.redriven[connection, reference] += 1
+        self.world.trace("redrive", connection=connection, reference=reference)
+        app = self.world.app()
+
+        def done(_: Any, error: BaseException | None) -> None:
+            if error is not None:
+                self.world.trace("operator fails", reference=reference, error=str(error)[:150])
+
+        work = partial(resume, CaseId(connection, reference), context=app)
+        self.world.perform("operator", work, done)
 
     def answer(self, connection: str, reference: str, what: str) -> None:
         """Answer one question with ``dossier resolve``."""
@@ -217,22 +256,18 @@ class People:
             return case.digests
         docsumo = self.world.settings[case.connection].vendor == "docsumo"
         names = case.names if docsumo else case.names[int(what.removeprefix("upload-")) :][:1]
-        return {hashlib.sha256(case.content(name)).hexdigest() for name in names}
+        return {case.sha256(name) for name in names}
 
     def _made(self, case: Submission, what: str) -> str | None:
         """Return the id of what a vendor made of a request: its case, or its document."""
-        effects = [effect for entry in self.world.vendors.entries for effect in entry.effects]
+        vendors = self.world.vendors
         if what == "open":
-            made = [each["case_id"] for each in effects if each.get("external_case_id") == case.reference]
-            return made[-1] if made else None
+            return vendors.opened.get(case.reference)
         batch = int(what.removeprefix("upload-"))
         docsumo = self.world.settings[case.connection].vendor == "docsumo"
         name, key = (case.names[0], "case_id") if docsumo else (case.names[batch], "document_id")
-        wanted = hashlib.sha256(case.content(name)).hexdigest()
-        return next(
-            (each[key] for each in effects if each["effect"] == "document_uploaded" and each.get("sha256") == wanted),
-            None,
-        )
+        wanted = case.sha256(name)
+        return vendors.uploaded[wanted][key] if wanted in vendors.uploaded else None
 
     def refresh(self, connection: str, reference: str) -> None:
         """Have a case collected again with ``dossier refresh``."""

@@ -119,24 +119,19 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
 
 
 def _live(world: World, people: People, invariants: Invariants) -> None:
-    def at(moment: float) -> bool:
-        return (world.scheduler.next_at() or 0.0) > moment
-
     step = STEP
     while CLOCK.at < TROUBLED:
-        until = step
-        world.run(lambda: at(until))  # noqa: B023 -- it runs before the loop goes on
+        world.run(step)
         invariants.check()
         step += STEP
-        if CLOCK.at > OVER + 60 and not invariants.unfinished():
+        if CLOCK.at > OVER + 60 and invariants.at_rest():
             break
     world.faults.on = False
     world.vendors.set(faults=[])
     world.trace("the faults stop")
     last_letters = CLOCK.at
-    while invariants.unfinished():
-        until = step
-        world.run(lambda: at(until))  # noqa: B023 -- it runs before the loop goes on
+    while not invariants.at_rest():
+        world.run(step)
         invariants.check()
         step += STEP
         if CLOCK.at - last_letters > 600:
@@ -144,11 +139,15 @@ def _live(world: World, people: People, invariants: Invariants) -> None:
             people.send_back()
         if CLOCK.at > GIVE_UP:
             break
-    if not invariants.unfinished():
+    if invariants.at_rest():
         step = _pass(world, invariants, step, COMPARED)  # what was changed unseen is found by the hourly comparison
         for case in people.submitted.values():
             people.move(case)
-        _pass(world, invariants, step, SEEN)
+        step = _pass(world, invariants, step, SEEN)
+        unheard = people.unheard()
+        invariants.check_end(stale=unheard)
+        if unheard:
+            _pass(world, invariants, step, COMPARED)
     invariants.check_end()
 
 
@@ -156,8 +155,7 @@ def _pass(world: World, invariants: Invariants, step: float, seconds: float) -> 
     """Let some time pass; return the next step."""
     end = CLOCK.at + seconds
     while CLOCK.at < end:
-        until = step
-        world.run(lambda: (world.scheduler.next_at() or 0.0) > until)  # noqa: B023 -- it runs before the loop goes on
+        world.run(step)
         invariants.check()
         step += STEP
     return step
@@ -177,6 +175,7 @@ def _figures(world: World, people: People) -> Counter[str]:
             "calls of AWS": world.wire.counts.total(),
             "requests to vendors": world.network.requests.total(),
             "answers of the operator": people.answers,
+            "redriven": people.redriven.total(),
             "edits": people.edits,
             "events": len(world.events.put),
         }

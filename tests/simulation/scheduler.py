@@ -53,7 +53,7 @@ class Scheduler:
         self._events: list[tuple[float, int, Action | tuple[Task, int]]] = []
         self._number = 0
         self._main = _locked()
-        self._over: Callable[[], bool] = lambda: False
+        self._until = float("inf")
         self._stopped = False
         self._failure: BaseException | None = None
         self._idle: list[_Worker] = []
@@ -129,14 +129,18 @@ class Scheduler:
 
     # The loop
 
-    def run(self, over: Callable[[], bool]) -> None:
-        """Run events until it is over, or none is left."""
-        self._over, self._stopped = over, False
+    def run(self, until: float = float("inf")) -> None:
+        """Run the events up to a time, or all of them."""
+        self._until, self._stopped = until, False
         self.current = None
         self._loop(None)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+
+    def fail(self, error: BaseException) -> None:
+        """Stop everything; ``run`` raises the error, whoever catches what here."""
+        self._failure, self._stopped = self._failure or error, True
 
     def end(self) -> None:
         """End every task where it waits, and let the threads go."""
@@ -144,7 +148,7 @@ class Scheduler:
         for task in [each for each in self._live if each.resumed]:
             task.done = lambda *_: None
             self.kill(task)
-        self.run(lambda: False)
+        self.run()
         self._live.clear()
         for worker in self._idle:
             worker.give(None)
@@ -153,7 +157,7 @@ class Scheduler:
     def _loop(self, me: Task | None) -> None:
         """Run events on this thread until one resumes ``me`` (None: the main thread, until the end)."""
         while True:
-            if self._stopped or not self._events or self._over():
+            if self._stopped or not self._events or self._events[0][0] > self._until:
                 self._stopped = True
                 if me is None:
                     return
@@ -168,7 +172,7 @@ class Scheduler:
                 try:
                     what()
                 except BaseException as error:  # noqa: BLE001 -- raised again on the main thread
-                    self._failure, self._stopped = error, True
+                    self.fail(error)
                 continue
             task, ticket = what
             if task.ended or task.ticket != ticket:
@@ -201,7 +205,7 @@ class Scheduler:
         """Go on with the events on the thread of a task that has ended, until another thread goes on."""
         self._idle.append(worker)
         while True:
-            if self._stopped or not self._events or self._over():
+            if self._stopped or not self._events or self._events[0][0] > self._until:
                 self._stopped = True
                 self._main.release()
                 return
@@ -213,7 +217,7 @@ class Scheduler:
                 try:
                     what()
                 except BaseException as error:  # noqa: BLE001 -- raised again on the main thread
-                    self._failure, self._stopped = error, True
+                    self.fail(error)
                 continue
             task, ticket = what
             if task.ended or task.ticket != ticket:
@@ -237,7 +241,7 @@ class Scheduler:
         try:
             task.done(result, error)
         except BaseException as problem:  # noqa: BLE001 -- raised again on the main thread
-            self._failure, self._stopped = problem, True
+            self.fail(problem)
 
 
 class _Worker:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 import httpx
@@ -118,7 +118,7 @@ class Exchange:
             "http_version": "1.1",
             "method": method,
             "scheme": parts.scheme,
-            "path": _unquoted(parts.path),
+            "path": unquote(parts.path),
             "raw_path": parts.path.encode("latin-1"),
             "root_path": "",
             "query_string": parts.query.encode("latin-1"),
@@ -155,6 +155,14 @@ class Vendors:
         self.docsumo: Docsumo = self.context.webhooks._words["docsumo"].__self__  # type: ignore[attr-defined]
         self.entries: list[Entry] = []
         """The journal, in memory."""
+        self.uploaded: dict[str, dict[str, Any]] = {}
+        """The first upload of each document, by its SHA-256."""
+        self.latest: dict[str, dict[str, Any]] = {}
+        """The latest upload of each document."""
+        self.opened: dict[str, str] = {}
+        """The case that was opened last for each reference."""
+        self.delivered: dict[str, float] = {}
+        """When a webhook about each case or document was last answered with 200."""
         self.heard: Callable[[Entry], None] = lambda _: None
         self.context.journal.write = self._write  # type: ignore[method-assign]
         self.context.webhooks._sleep = self._until_due  # type: ignore[method-assign]
@@ -169,6 +177,8 @@ class Vendors:
         self.entries.append(entry)
         if entry.operation == "webhook":
             about = entry.effects[0] if entry.effects else {}
+            if entry.status == 200:
+                self.delivered[str(about.get("subject"))] = CLOCK.at
             self.trace(
                 "webhook",
                 vendor=entry.vendor,
@@ -176,6 +186,11 @@ class Vendors:
                 **{k: about.get(k) for k in ("effect", "event", "subject")},
             )
         for effect in entry.effects if entry.operation != "webhook" else ():
+            if effect["effect"] == "document_uploaded" and effect.get("sha256"):
+                self.uploaded.setdefault(effect["sha256"], effect)
+                self.latest[effect["sha256"]] = effect
+            if effect.get("external_case_id"):
+                self.opened[effect["external_case_id"]] = str(effect["case_id"])
             self.trace("at the vendor", fault=entry.fault, **{k: v for k, v in effect.items() if k not in _LONG})
         self.heard(entry)
 
@@ -228,10 +243,6 @@ class Vendors:
         return begin <= CLOCK.at < until
 
 
-def _unquoted(path: str) -> str:
-    return httpx.URL(f"http://x{path}").path
-
-
 async def _at_once(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
     return function(*args)
 
@@ -282,8 +293,7 @@ class Network(httpx.BaseTransport):
         vendors.trace("request", request=name)
         try:
             scheduler.sleep(dice.uniform(0.01, 0.15))
-            exchange = Exchange(request.method, str(request.url.copy_with(raw_path=path.encode())), _raw(request), body)
-            exchange.scope["raw_path"] = path.partition("?")[0].encode()
+            exchange = Exchange(request.method, f"{BASE}{path}", _raw(request), body)
             self._wait_for(exchange)
             if faults.strikes("vendor_hangs", name):
                 vendors.trace("the vendor hangs", request=name)

@@ -245,8 +245,8 @@ class World:
 
     # Running it
 
-    def run(self, until: Callable[[], bool]) -> None:
-        """Let time pass until something is so."""
+    def run(self, until: float) -> None:
+        """Let time pass until some time."""
         self.scheduler.run(until)
 
     def perform(
@@ -260,9 +260,9 @@ class World:
         self.scheduler.end()
         self.vendors.close()
 
-    def docsumo_cases(self) -> list[Any]:
-        """Return the cases at Docsumo, as its own server has them."""
-        return list(self.vendors.docsumo._cases)
+    def docsumo_case(self, made: str) -> Any:
+        """Return a case at Docsumo, as its own server has it."""
+        return self.vendors.docsumo._cases.get(made)
 
     def depths(self) -> dict[str, int]:
         """Return how many messages each queue has."""

@@ -26,6 +26,8 @@ LARGEST_ITEM = 400 * 1024
 LARGEST_PAGE = 1024 * 1024
 LONGEST_KEYS = {"pk": 2048, "sk": 1024}
 INDEX = ("gsi_pk", "gsi_sk")
+KINDS = ("CASE", "WAIT", "ASK", "INTENTS")
+"""Kinds of items that the simulation looks at, by the first part of the sort key, or of the partition key."""
 _Place = tuple[str, str, str]
 
 
@@ -67,29 +69,42 @@ class Dynamo:
         self.partitions: dict[str, dict[str, Item]] = {}
         self.index = Index(lag)
         self.units: Counter[str] = Counter()
+        self.sizes: dict[tuple[str, str], int] = {}
+        """The bytes of each item."""
+        self.kinds: dict[str, dict[tuple[str, str], Item]] = {kind: {} for kind in KINDS}
+        """The items of some kinds."""
 
     def find(self, pk: str, sk: str) -> Item | None:
         """Return an item."""
         return self.partitions.get(pk, {}).get(sk)
 
-    def items(self) -> list[Item]:
-        """Return every item."""
-        return [item for _, each in sorted(self.partitions.items()) for _, item in sorted(each.items())]
+    def of(self, kind: str) -> list[Item]:
+        """Return the items of a kind (``KINDS``), in order."""
+        return [item for _, item in sorted(self.kinds[kind].items(), key=lambda each: each[0])]
 
     def write(self, pk: str, sk: str, new: Item | None, operation: str) -> None:
         """Replace an item."""
+        key, length = (pk, sk), 0
         if new is not None:
-            _check(new, operation)
+            length = size(new)
+            _check(new, length, operation)
         partition = self.partitions.setdefault(pk, {})
         old = partition.get(sk)
+        before = self.sizes.pop(key, 0)
         if new is None:
             partition.pop(sk, None)
         else:
-            partition[sk] = new
-        listed = any("gsi_pk" in each for each in (old or {}, new or {}))
+            partition[sk], self.sizes[key] = new, length
+        listed = (old is not None and "gsi_pk" in old) or (new is not None and "gsi_pk" in new)
         if listed:
-            self.index.write((pk, sk), new)
-        self.units["write"] += max(1, -(-max(size(old), size(new)) // 1024)) * (2 if listed else 1)
+            self.index.write(key, new)
+        kind = "INTENTS" if pk.startswith("INTENTS#") else sk.partition("#")[0]
+        if kind in self.kinds:
+            if new is None:
+                self.kinds[kind].pop(key, None)
+            else:
+                self.kinds[kind][key] = new
+        self.units["write"] += max(1, -(-max(before, length) // 1024)) * (2 if listed else 1)
 
 
 class Table:
@@ -106,7 +121,7 @@ class Table:
     def _get(self, key: Item) -> dict[str, Any]:
         _check_key(key, "GetItem")
         found = self._dynamo.find(key["pk"], key["sk"])
-        self._dynamo.units["read"] += max(1, -(-size(found) // 4096))
+        self._dynamo.units["read"] += max(1, -(-self._dynamo.sizes.get((key["pk"], key["sk"]), 0) // 4096))
         return {} if found is None else {"Item": copied(found)}
 
     def put_item(self, *, Item: Mapping[str, Any], ConditionExpression: Any = None) -> dict[str, Any]:  # noqa: N803
@@ -168,13 +183,15 @@ class Table:
             raise refused("ValidationException", "Query", "Consistent reads are not supported on indexes")
         key = INDEX[0] if IndexName else "pk"
         partition = _partition(KeyConditionExpression, key)
+        sort = _sort(KeyConditionExpression)
 
         def act() -> dict[str, Any]:
             if IndexName:
                 every = self._dynamo.index.items(partition)
             else:
-                every = [each for _, each in sorted(self._dynamo.partitions.get(partition, {}).items())]
-            found = [each for each in every if holds(KeyConditionExpression, each)]
+                items = self._dynamo.partitions.get(partition, {})
+                every = [items[each] for each in sorted(items)]
+            found = every if sort is None else [each for each in every if holds(sort, each)]
             return self._page(found if ScanIndexForward else found[::-1], ExclusiveStartKey, IndexName)
 
         return self._call("Query", {"pk": partition, "sk": IndexName or "*"}, act)
@@ -187,7 +204,7 @@ class Table:
         page: list[Item] = []
         length = 0
         for each in found:
-            length += size(each)
+            length += self._dynamo.sizes.get((each["pk"], each["sk"]), 0)
             if page and length > LARGEST_PAGE:
                 break
             page.append(each)
@@ -241,28 +258,38 @@ def stored(value: Any) -> Any:  # noqa: PLR0911 -- one for each type
 
 def copied(value: Any) -> Any:
     """Return a copy that shares nothing that changes with what is stored."""
-    if isinstance(value, dict):
-        return {name: copied(each) for name, each in value.items()}
-    if isinstance(value, list):
+    kind = type(value)
+    if kind is dict:
+        new = dict(value)
+        for name, each in value.items():
+            if type(each) in _CONTAINERS:
+                new[name] = copied(each)
+        return new
+    if kind is list:
         return [copied(each) for each in value]
-    return set(value) if isinstance(value, set) else value
+    return set(value) if kind is set else value
+
+
+_CONTAINERS = (dict, list, set)
 
 
 def size(item: Any) -> int:
     """Return about how many bytes an item has."""
-    if item is None:
-        return 0
-    if isinstance(item, str):
+    kind = type(item)
+    if kind is str:
         return len(item)
-    if isinstance(item, dict):
-        return sum(len(name) + size(each) + 1 for name, each in item.items())
-    if isinstance(item, list | set):
+    if kind is dict:
+        length = 0
+        for name, each in item.items():
+            length += len(name) + 1 + (len(each) if type(each) is str else size(each))
+        return length
+    if kind is list or kind is set:
         return 3 + sum(size(each) + 1 for each in item)
-    return len(item.value) if isinstance(item, Binary) else 8
+    return len(item.value) if kind is Binary else 0 if item is None else 8
 
 
-def _check(item: Item, operation: str) -> None:
-    if size(item) > LARGEST_ITEM:
+def _check(item: Item, length: int, operation: str) -> None:
+    if length > LARGEST_ITEM:
         raise refused("ValidationException", operation, "Item size has exceeded the maximum allowed size")
     for name in INDEX:
         if name in item and not (isinstance(item[name], str) and item[name]):
@@ -270,10 +297,13 @@ def _check(item: Item, operation: str) -> None:
 
 
 def _check_key(key: Item, operation: str) -> None:
-    if set(key) != set(LONGEST_KEYS):
+    if key.keys() != LONGEST_KEYS.keys():
         raise refused("ValidationException", operation, "The provided key element does not match the schema")
     for name, longest in LONGEST_KEYS.items():
-        if not (isinstance(key[name], str) and 0 < len(key[name].encode()) <= longest):
+        value = key[name]
+        if isinstance(value, str) and 0 < len(value) <= longest // 4:
+            continue
+        if not (isinstance(value, str) and 0 < len(value.encode()) <= longest):
             raise refused("ValidationException", operation, f"The key {name} is empty, too long or no text")
 
 
@@ -284,6 +314,12 @@ def _partition(condition: ConditionBase, key: str) -> str:
     if said["operator"] == "=" and said["values"][0].name == key:
         return str(said["values"][1])
     raise refused("ValidationException", "Query", f"Query condition missed key schema element: {key}")
+
+
+def _sort(condition: ConditionBase) -> ConditionBase | None:
+    """Return what a query asks of the sort key, None if it asks for the whole partition."""
+    said = condition.get_expression()
+    return said["values"][1] if said["operator"] == "AND" else None
 
 
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from botocore.exceptions import ClientError
 
 STATUS = {
@@ -15,7 +17,23 @@ STATUS = {
 """The HTTP status of each error; 400 for any other."""
 
 
+NAMED = {
+    "InternalServerError",
+    "InternalServiceError",
+    "InternalException",
+    "ProvisionedThroughputExceededException",
+    "RequestThrottled",
+    "NoSuchKey",
+}
+"""Codes for which botocore has a class of its own; a state machine retries by the class's name."""
+
+
+@cache
+def _class(code: str) -> type[ClientError]:
+    return type(code, (ClientError,), {}) if code in NAMED else ClientError
+
+
 def refused(code: str, operation: str, message: str = "") -> ClientError:
     """Return the error of a call that AWS refuses."""
     said = {"Code": code, "Message": message or code}
-    return ClientError({"Error": said, "ResponseMetadata": {"HTTPStatusCode": STATUS.get(code, 400)}}, operation)  # type: ignore[arg-type,typeddict-item]
+    return _class(code)({"Error": said, "ResponseMetadata": {"HTTPStatusCode": STATUS.get(code, 400)}}, operation)  # type: ignore[arg-type,typeddict-item]

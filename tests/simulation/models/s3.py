@@ -6,11 +6,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from tests.simulation.clock import CLOCK
@@ -28,6 +31,21 @@ class Version:
     modified: datetime
     metadata: dict[str, str] = field(default_factory=dict)
     content_type: str = "binary/octet-stream"
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its body."""
+        return _sha256(self.body or b"")
+
+
+@lru_cache(maxsize=65_536)
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+@lru_cache(maxsize=65_536)
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
 
 
 class Body:
@@ -55,6 +73,7 @@ class Bucket:
     def __init__(self, name: str, changed: Callable[[str, str, Version], None] = lambda *_: None) -> None:
         self.name = name
         self.objects: dict[str, list[Version]] = {}
+        self._sorted: list[str] = []
         self._changed = changed
         self._number = 0
 
@@ -81,16 +100,25 @@ class Bucket:
     def put(self, key: str, body: bytes | None, *, metadata: dict[str, str], content_type: str) -> Version:
         """Write a version."""
         self._number += 1
-        etag = f'"{hashlib.md5(body or b"", usedforsecurity=False).hexdigest()}"'
+        etag = _etag(body or b"")
         at = CLOCK.now().replace(microsecond=0)
         version = Version(f"v{self._number:08d}", body, etag, at, metadata, content_type)
-        self.objects.setdefault(key, []).append(version)
+        if key not in self.objects:
+            self.objects[key] = []
+            bisect.insort(self._sorted, key)
+        self.objects[key].append(version)
         self._changed(key, "ObjectRemoved:DeleteMarkerCreated" if body is None else "ObjectCreated:Put", version)
         return version
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys under a prefix, in order."""
-        return sorted(key for key in self.objects if key.startswith(prefix) and self.current(key))
+        found = []
+        for key in islice(self._sorted, bisect.bisect_left(self._sorted, prefix), None):
+            if not key.startswith(prefix):
+                break
+            if self.current(key):
+                found.append(key)
+        return found
 
 
 class S3:

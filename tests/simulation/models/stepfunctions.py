@@ -71,8 +71,16 @@ class Execution:
     events: int = 2
     transitions: int = 0
     path: list[str] = field(default_factory=list)
+    exhausted: bool = False
+    """Whether a state has used up its tries, more than one."""
+    tokens: list[Token] = field(default_factory=list)
     waiting: Counter[str] = field(default_factory=Counter)
     """What its strands wait for now."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether any strand waits for something."""
+        return any(number > 0 for number in self.waiting.values())
 
 
 class StateMachine:
@@ -90,6 +98,7 @@ class StateMachine:
         self._scheduler, self._lambda, self._faults, self._trace = scheduler, lambda_, faults, trace
         self.arn = "arn:aws:states:us-east-1:123456789012:stateMachine:dossier-dev"
         self.executions: dict[str, Execution] = {}
+        self.running: dict[str, Execution] = {}
         self.tokens: dict[str, Token] = {}
         self.ended: Callable[[Execution], None] = lambda _: None
         """Hears of each execution that ends."""
@@ -110,7 +119,7 @@ class StateMachine:
         if len(text.encode()) > LARGEST_PAYLOAD:
             raise refused("InvalidExecutionInput", "StartExecution")
         arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
-        execution = self.executions[name] = Execution(name, arn, given, CLOCK.at)
+        execution = self.executions[name] = self.running[name] = Execution(name, arn, given, CLOCK.at)
         self._trace("execution starts", execution=name)
         context = {"Execution": {"Id": arn, "Name": name, "Input": given}}
         strand = self._machine(self._definition, given, {}, context, execution)
@@ -136,9 +145,9 @@ class StateMachine:
         execution.status, execution.error, execution.cause = status, error, cause
         execution.output, execution.stopped = output, CLOCK.at
         self._trace("execution ends", execution=execution.name, status=status, error=error, cause=cause[:150])
-        for token in self.tokens.values():
-            if token.execution is execution:
-                token.resume = None
+        self.running.pop(execution.name)
+        for token in execution.tokens:
+            token.resume = None
         self.ended(execution)
 
     def _go_on(
@@ -286,6 +295,7 @@ class StateMachine:
             except FailedError as error:
                 pause = self._pause(state, error, tries)
                 if pause is None:
+                    execution.exhausted = execution.exhausted or tries.total() > 1
                     raise
                 self._count(execution, 3)
                 self._trace("retry", execution=execution.name, state=name, error=error.name, after=round(pause, 1))
@@ -353,6 +363,7 @@ class StateMachine:
 
             if token:
                 self.tokens[token] = Token(execution, state, once)
+                execution.tokens.append(self.tokens[token])
                 if seconds is not None:
                     late = FailedError("States.Timeout", f"the task did not end within {seconds} s")
                     self._scheduler.later(float(seconds), lambda: once(None, late))

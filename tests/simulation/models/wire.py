@@ -44,8 +44,8 @@ class Wire:
         if task is None:
             return act()
         scheduler.alive()
-        self.counts[f"{service}.{operation}"] += 1
         name = f"{service}.{operation}"
+        self.counts[name] += 1
         before, after = faults.latency(), faults.latency()
         if before:
             scheduler.sleep(before)

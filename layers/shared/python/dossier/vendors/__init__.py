@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 from typing import cast
 
@@ -73,7 +74,9 @@ def jobs(name: str) -> Callable[[Connection], Flow[Mapping[str, list[str]]]] | N
     return found
 
 
+@cache
 def _load(name: str) -> ModuleType:
+    """Return a vendor's module. Every job asks for it: the folder is listed once."""
     if name not in names():
         raise ConfigurationError(f'unknown vendor "{name}": use one of {", ".join(names())}')
     return importlib.import_module(f"{__name__}.{name}")
