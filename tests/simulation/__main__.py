@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,5 +13,6 @@ clock.install()
 from tests.simulation.command import main, work  # noqa: E402 -- after the clocks
 
 clock.hold()
+gc.set_threshold(100_000, 50, 1000)  # a history leaves little that is not freed at once
 if __name__ == "__main__":
     sys.exit((work if "--worker" in sys.argv else main)(dict(os.environ)))

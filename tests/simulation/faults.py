@@ -103,7 +103,7 @@ class Faults:
     def latency(self) -> float:
         """Return how long half of a call takes: most take no time, so that the scheduler switches only now and then."""
         draw = self._latency.random()
-        if draw < 0.7:
+        if draw < 0.8:
             return 0.0
         if self.on and "slow_call" in self.rates and draw > 1 - self.rates["slow_call"] / 2:
             return self._latency.uniform(0.2, 3.0)

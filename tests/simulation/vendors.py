@@ -11,12 +11,15 @@ import selectors
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 import httpx
+from httpx import _urls
 
+from local.sandbox import state
 from local.sandbox import wire as sandbox_wire
 from local.sandbox.app import create
 from local.sandbox.context import Context, build
@@ -28,6 +31,7 @@ from tests.simulation.models.functions import Failure, Lambda
 from tests.simulation.models.wire import Tracing
 from tests.simulation.scheduler import KilledError, Scheduler
 
+_urls.urlparse = lru_cache(maxsize=65_536)(_urls.urlparse)
 BASE = "http://127.0.0.1:4780"
 HANG = 60.0
 """Seconds after which Dossier gives up a read (``dossier.network.TIMEOUT``)."""
@@ -150,6 +154,7 @@ class Vendors:
         self.loop = Loop(scheduler)
         sandbox_wire._transport = lambda scope: scope["simulation"].cut  # type: ignore[assignment,return-value]
         anyio.to_thread.run_sync = _at_once  # type: ignore[assignment]
+        _keep_in_memory()
         self.context: Context = build(now=CLOCK.time)
         self.app = create(self.context)
         self.docsumo: Docsumo = self.context.webhooks._words["docsumo"].__self__  # type: ignore[attr-defined]
@@ -241,6 +246,22 @@ class Vendors:
         """Return whether the vendor of a path cannot be reached now."""
         begin, until = self.down.get(path.split("/")[1], (0.0, 0.0))
         return begin <= CLOCK.at < until
+
+
+def _keep_in_memory() -> None:
+    """Let the sandbox keep its records in memory alone: nobody restarts it, and its database takes a tenth of the time.
+
+    The records are the same objects as before, since the sandbox reads its database only when it starts.
+    """
+
+    def save(self: state.Table[Any], row: Any) -> Any:
+        self._rows[row.id] = row
+        return row
+
+    state.Table.save = save  # type: ignore[method-assign]
+    state.Table.delete = lambda self, key: self._rows.pop(key, None)  # type: ignore[method-assign]
+    state.Table.clear = lambda self: self._rows.clear()  # type: ignore[method-assign]
+    state.Store.commit = lambda _: None  # type: ignore[method-assign]
 
 
 async def _at_once(function: Callable[..., Any], *args: Any, **_: Any) -> Any:

@@ -308,18 +308,17 @@ def _check_key(key: Item, operation: str) -> None:
 
 
 def _partition(condition: ConditionBase, key: str) -> str:
-    said = condition.get_expression()
-    if said["operator"] == "AND":
-        return _partition(said["values"][0], key)
-    if said["operator"] == "=" and said["values"][0].name == key:
-        return str(said["values"][1])
+    operator, values = condition.expression_operator, condition._values
+    if operator == "AND":
+        return _partition(values[0], key)
+    if operator == "=" and values[0].name == key:
+        return str(values[1])
     raise refused("ValidationException", "Query", f"Query condition missed key schema element: {key}")
 
 
 def _sort(condition: ConditionBase) -> ConditionBase | None:
     """Return what a query asks of the sort key, None if it asks for the whole partition."""
-    said = condition.get_expression()
-    return said["values"][1] if said["operator"] == "AND" else None
+    return condition._values[1] if condition.expression_operator == "AND" else None
 
 
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
@@ -341,8 +340,7 @@ def _update(expression: str) -> tuple[tuple[str, str, str], ...]:
 
 def holds(condition: ConditionBase, item: Item) -> bool:  # noqa: PLR0911 -- one for each operator
     """Return whether a condition of boto3's holds for an item."""
-    said = condition.get_expression()
-    operator, values = said["operator"], said["values"]
+    operator, values = condition.expression_operator, condition._values
     if operator == "AND":
         return holds(values[0], item) and holds(values[1], item)
     if operator == "OR":

@@ -368,7 +368,7 @@ def _known_of(write: VendorWrite, intent: StoredIntent, *, ready: bool) -> tuple
         recorded=ledger.recorded,
         others=others.names,
         settled=ready,
-        among=None if intent.doubt is None else frozenset(each for each in intent.doubt if each not in ledger),
+        among=None if intent.doubt is None else frozenset(each for each in sorted(intent.doubt) if each not in ledger),
     )
     return before, len(others.names)
 
