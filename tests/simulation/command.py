@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,8 +18,8 @@ from tests.simulation.run import Outcome, Plan, run, shrink
 from tests.simulation.world import deployed
 
 CASES = 20
-PAGE = 60
-"""Lines of a history that fit on a page."""
+_REFERENCE = re.compile(r"C-\d{4}")
+"""A case's reference, also within the name of an execution, a token or a document."""
 AT_ONCE = 2
 """Processes that run seeds side by side."""
 
@@ -27,7 +28,8 @@ def main(environment: Mapping[str, str]) -> int:
     """Run what the environment asks for: ``SEEDS``, ``SEED``, ``CASES``, ``TRACE``, ``PLANT``; return the exit code."""
     cases = int(environment.get("CASES") or CASES)
     if environment.get("PLANTED"):
-        return _planted(int(environment.get("SEEDS") or 200), int(environment.get("CASES") or planted.CASES))
+        show = bool(environment.get("TRACE"))
+        return _planted(int(environment.get("SEEDS") or 200), int(environment.get("CASES") or planted.CASES), show=show)
     if environment.get("SEED"):
         return _one(Plan(int(environment["SEED"]), cases, planted=environment.get("PLANT", "")), environment)
     first = int(environment.get("FIRST") or 1)
@@ -53,18 +55,14 @@ def _show(plan: Plan, about: str, *, calls: bool = False) -> None:
     outcome = run(plan, keep=True)
     assert outcome.trace is not None
     about = about or _named(outcome)
-    lines = [line for line in outcome.trace.text(about) if calls or " call " not in line]
-    print(f"what happened to {about or 'everything'}:")
-    print("\n".join(lines if len(lines) <= 4 * PAGE else [*lines[: 2 * PAGE], "…", *lines[-2 * PAGE :]]))
+    print(f"what happened to {about}:")
+    print("\n".join(outcome.trace.text(about) if calls else outcome.trace.page(about)))
 
 
 def _named(outcome: Outcome) -> str:
-    """Return the reference of the case that a violation is about, or of the first one."""
-    words = (
-        outcome.about.replace("'", " ").replace("#", " ").replace("(", " ").replace(",", " ").replace(":", " ").split()
-    )
-    found = next((word for word in words if word.startswith("C-")), "C-0000")
-    return found[:6]
+    """Return the reference of the case that a violation is about, or of the first one that is left."""
+    named = _REFERENCE.search(outcome.about)
+    return named[0] if named else f"C-{min(outcome.plan.chosen or [0]):04}"
 
 
 def _many(seeds: Sequence[int], cases: int) -> int:
@@ -132,11 +130,11 @@ def work(environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _planted(most: int, cases: int) -> int:
-    """Plant each fault and look for it; show how many seeds that took, and the shrunken history."""
+def _planted(most: int, cases: int, *, show: bool) -> int:
+    """Plant each fault and look for it; show how many seeds that took, and with ``show`` the shrunken histories."""
     print("| planted | found by seed | invariant | cases and kinds of faults left | lines of its case |")
     print("| --- | --- | --- | --- | --- |")
-    missed = 0
+    missed, pages = 0, []
     for name in planted.FAULTS:
         found = planted.look_for(name, most, cases)
         if found is None:
@@ -144,8 +142,11 @@ def _planted(most: int, cases: int) -> int:
             print(f"| {name} | not within {most} | | | |", flush=True)
             continue
         seed, plan, outcome = found
-        left = f"{len(plan.chosen or ())} and {len(outcome.kinds)}"
-        print(f"| {name} | {seed} | {outcome.violated} | {left} | {len(_page(plan))} |", flush=True)
+        left, page = f"{len(plan.chosen or range(plan.cases))} and {len(outcome.kinds)}", _page(plan)
+        pages.append((name, outcome.about, page))
+        print(f"| {name} | {seed} | {outcome.violated} | {left} | {len(page)} |", flush=True)
+    for name, about, page in pages if show else ():
+        print("\n".join(["", f"{name}: {about}", *page]))
     print(f"{len(planted.FAULTS) - missed} passed, {missed} failed")
     return int(bool(missed))
 
@@ -154,7 +155,7 @@ def _page(plan: Plan) -> list[str]:
     with planted.planted(plan.planted):
         outcome = run(plan, keep=True)
     assert outcome.trace is not None
-    return [line for line in outcome.trace.text(_named(outcome)) if " call " not in line]
+    return outcome.trace.page(_named(outcome))
 
 
 def _say(outcome: Outcome) -> None:

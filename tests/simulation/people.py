@@ -7,7 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -52,6 +52,11 @@ class Submission:
     """When it is submitted once more, if it is."""
     edits: tuple[float, ...] = ()
     """When the vendor's users edit it, in seconds after its submission."""
+
+    def shrunk(self, *, plain: bool, documents: int | None) -> Submission:
+        """Return the case with fewer documents, or submitted in the plainest way."""
+        case = replace(self, names=self.names[:documents])
+        return replace(case, way="execution", again=None, edits=()) if plain else case
 
     def content(self, name: str) -> bytes:
         """Return a document's bytes, which no other document has."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import traceback
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from dossier.connections import load_toml
 from dossier.settings import Connection, Limits, Poll
@@ -19,6 +20,7 @@ from tests.simulation.people import People, submissions
 from tests.simulation.trace import Trace
 from tests.simulation.world import World
 
+T = TypeVar("T")
 OVER = 900.0
 """Seconds over which cases are submitted."""
 TROUBLED = 2700.0
@@ -28,6 +30,8 @@ GIVE_UP = 26 * 3600.0
 STEP = 30.0
 COMPARED = 2.5 * 3600
 """Seconds after which the hourly comparison has seen every change twice."""
+LONGEST_SHRINK = 600.0
+"""Seconds of real time after which a history is not shrunk any further."""
 SEEN = 600.0
 """Seconds within which a delivery that arrives has its ended case collected again."""
 
@@ -42,6 +46,10 @@ class Plan:
     """The numbers of the cases that are submitted; None: all."""
     without: frozenset[str] = frozenset()
     """Kinds of faults that are left out."""
+    plain: bool = False
+    """Whether each case is submitted once, as an execution, and nobody edits it."""
+    documents: int | None = None
+    """The most documents of a case; None: as many as the seed draws."""
     planted: str = ""
     """A fault that is planted in Dossier (``tests/simulation/planted.py``)."""
 
@@ -100,6 +108,7 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
     invariants = Invariants(world, people)
     outcome = Outcome(plan, kinds=tuple(faults.rates), trace=trace if keep else None)
     cases = submissions(seed, plan.cases, settings, over=OVER, kinds=faults.rates)
+    cases = [each.shrunk(plain=plan.plain, documents=plan.documents) for each in cases]
     people.plan([each for each in cases if plan.chosen is None or each.number in plan.chosen])
     try:
         _live(world, people, invariants)
@@ -182,30 +191,54 @@ def _figures(world: World, people: People) -> Counter[str]:
     )
 
 
-def shrink(plan: Plan, *, say: Collection[str] = ()) -> tuple[Plan, Outcome]:
-    """Leave out cases and kinds of faults for as long as the same invariant is violated; return what is left."""
-    del say
-    best = run(plan)
-    chosen = sorted(plan.chosen) if plan.chosen is not None else list(range(plan.cases))
+def shrink(plan: Plan, *, seconds: float = LONGEST_SHRINK) -> tuple[Plan, Outcome]:
+    """Leave out cases, documents and kinds of faults for as long as the same invariant is violated.
+
+    Args:
+        plan: what violates it.
+        seconds: real time after which nothing more is tried.
+
+    Returns:
+        What is left, and what comes of it.
+
+    """
+    best, give_up = run(plan), clock.real_time() + seconds
 
     def still(candidate: Plan) -> bool:
         nonlocal best, plan
+        if candidate == plan or clock.real_time() > give_up:
+            return False
         found = run(candidate)
         if found.violated == best.violated:
             best, plan = found, candidate
             return True
         return False
 
-    size = max(1, len(chosen) // 2)
-    while size:
+    def cases() -> list[int]:
+        return sorted(plan.chosen) if plan.chosen is not None else list(range(plan.cases))
+
+    before: Plan | None = None
+    while before != plan and best.violated:
+        before = plan
+        _leave_out(cases, lambda kept: still(replace(plan, chosen=frozenset(kept))), least=1)
+        still(replace(plan, plain=True))
+        still(replace(plan, documents=1))
+        _leave_out(
+            lambda: list(best.kinds),
+            lambda kept: still(replace(plan, without=plan.without | {each for each in best.kinds if each not in kept})),
+        )
+    return plan, best
+
+
+def _leave_out(left: Callable[[], list[T]], still: Callable[[list[T]], bool], *, least: int = 0) -> None:
+    """Leave out parts of what is left, large parts first, for as long as the rest will do."""
+    size = len(left()) - least
+    while size > 0:
         start = 0
-        while start < len(chosen) and len(chosen) > 1:
-            rest = chosen[:start] + chosen[start + size :]
-            if rest and still(replace(plan, chosen=frozenset(rest))):
-                chosen = rest
-            else:
+        while start < len(left()) and len(left()) > least:
+            every = left()
+            if len(every) - len(every[start : start + size]) < least or not still(
+                every[:start] + every[start + size :]
+            ):
                 start += size
         size //= 2
-    for kind in best.kinds:
-        still(replace(plan, without=plan.without | {kind}))
-    return plan, best

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from tests.simulation.clock import CLOCK
 
+PAGE = 60
+"""Lines of a history that fit on a page."""
+DULL = ("state", "request", "answer", "webhook", "invoke")
+"""Kinds of lines that are left out, in this order, until a history fits."""
+_NUMBER = re.compile(r"[0-9a-f]{6,}|[\d.]+")
 IDS = ("case_id", "document_id", "job_id")
 
 
@@ -33,6 +39,16 @@ class Trace:
         """The hash of the history so far."""
         return self._hash.hexdigest()[:16]
 
+    def page(self, about: str = "", *, most: int = PAGE) -> list[str]:
+        """Return a case's history on one page: what is repeated once, and what tells least left out."""
+        lines = [each for each in self.text(about) if " call  " not in each]
+        for dull in ("", *DULL):
+            lines = _folded([each for each in lines if not dull or f" {dull} " not in each[:42]])
+            if len(lines) <= most:
+                return lines
+        half = most // 2
+        return [*lines[: half - 1], f"… {len(lines) - most + 1} lines", *lines[half - most :]]
+
     def text(self, about: str = "") -> list[str]:
         """Return the lines that name ``about``, or an id that its vendor gave it, as text."""
         found, known = [], [about]
@@ -44,6 +60,22 @@ class Trace:
                     known += [str(details[name]) for name in IDS if details.get(name)]
                 found.append(line[:230])
         return found
+
+
+def _folded(lines: list[str]) -> list[str]:
+    """Write lines that differ in numbers only, and follow each other in twos or threes, once."""
+    found: list[str] = []
+    kinds: list[str] = []
+    for line in lines:
+        kind = _NUMBER.sub("", line[14:])
+        if kind in kinds[-3:]:
+            again = len(kinds) - 1 - kinds[::-1].index(kind)
+            text, _, times = found[again].partition("  … ")
+            found[again] = f"{text}  … {int(times.split()[0]) + 1 if times else 2} times"
+        else:
+            kinds.append(kind)
+            found.append(line)
+    return found
 
 
 def _time(at: float) -> str:
