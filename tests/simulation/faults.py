@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.simulation.clock import CLOCK
+
 T = TypeVar("T")
 AWS: dict[str, tuple[float, ...]] = {
     "killed_before": (0.0005, 0.002, 0.01),
@@ -46,6 +48,8 @@ class Faults:
     rates: dict[str, float] = field(default_factory=dict)
     on: bool = True
     struck: dict[str, int] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    """When each kind struck last."""
 
     @classmethod
     def drawn(cls, seed: str, *, without: Collection[str] = (), only: Collection[str] | None = None) -> Faults:
@@ -85,8 +89,14 @@ class Faults:
             return False
         struck = self.dice(kind).random() < rate and self.on
         if struck:
+            self.last[kind] = CLOCK.at
             self.struck[kind] = self.struck.get(kind, 0) + 1
         return struck
+
+    @property
+    def lateness(self) -> float:
+        """Seconds by which slow calls of AWS may hold up what a function does next."""
+        return 0.1 + (6.0 if self.has("slow_call") else 0.0) + (5.0 if self.has("answer_lost") else 0.0)
 
     def has(self, kind: str) -> bool:
         """Return whether this seed has a kind of fault."""

@@ -12,7 +12,7 @@ from tests.simulation.trace import PAGE, Trace
 
 
 def test_violation_inside_of_a_function_stops_the_history() -> None:
-    """Whatever catches errors there: a function that fails is invoked again, and an event loop keeps its task's error."""
+    """Whatever catches errors there: a failed function is invoked again, an event loop keeps its task's error."""
     scheduler, ran = Scheduler(), []
 
     def work() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.simulation.handlers import ROOT
 
-FAILED_ONCE = {12: 12}
-"""Seeds that once found a fault of Dossier, and how many cases they ran."""
+FAILED_ONCE = {12: 12, 1015: 20}
+"""Seeds that once failed, and how many cases they ran."""
 
 
 def simulate(**variables: str) -> subprocess.CompletedProcess[str]:

@@ -198,7 +198,7 @@ class World:
             self.secrets.values[f"dossier/{name}"] = secret
             if connection.webhook is not None:
                 self.vendors.context.webhooks.register(connection.vendor, f"http://api.local/webhooks/{name}")
-        self.vendors.set(**{"pause_grace": 1.0, **sandbox})
+        self.vendors.set(**{"pause_grace": 1.0 + self.faults.lateness, **sandbox})
 
     # What AWS does by itself
 
