@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.simulation.clock import CLOCK
 
+STRIKE = ("killed_before", "killed_after", "aws_fails", "aws_fails_after")
+"""Faults of AWS that end what a function does."""
 T = TypeVar("T")
 AWS: dict[str, tuple[float, ...]] = {
     "killed_before": (0.0005, 0.002, 0.01),
@@ -48,8 +50,10 @@ class Faults:
     rates: dict[str, float] = field(default_factory=dict)
     on: bool = True
     struck: dict[str, int] = field(default_factory=dict)
-    last: dict[str, float] = field(default_factory=dict)
-    """When each kind struck last."""
+    stricken: dict[Any, list[float]] = field(default_factory=dict)
+    """When faults of ``STRIKE`` hit each function's invocation."""
+    who: Callable[[], Any] = lambda: None
+    """Returns the invocation that runs."""
 
     @classmethod
     def drawn(cls, seed: str, *, without: Collection[str] = (), only: Collection[str] | None = None) -> Faults:
@@ -89,7 +93,8 @@ class Faults:
             return False
         struck = self.dice(kind).random() < rate and self.on
         if struck:
-            self.last[kind] = CLOCK.at
+            if kind in STRIKE:
+                self.stricken.setdefault(self.who(), []).append(CLOCK.at)
             self.struck[kind] = self.struck.get(kind, 0) + 1
         return struck
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
@@ -239,7 +240,7 @@ class People:
             self.retried |= self._of(case, what)
         self.answers += 1
         app = self.world.app()
-        where = Where(app, self.world.settings)
+        where = Where(app, self.world.settings, self.world.connections_file)
 
         def work() -> None:
             resolve(Quiet(as_json=True), where, reference, answer, connection=connection, what=what)  # type: ignore[arg-type]
@@ -295,7 +296,7 @@ class Where:
 
     app: Any
     settings: Mapping[str, Connection]
-    connections_file: Any = ROOT / "connections.toml"
+    connections_file: Path
     stage: str = "dev"
 
     def with_cases(self, connection: str | None) -> list[str]:

@@ -18,13 +18,14 @@ from tests.simulation.run import Outcome, Plan, run, shrink
 CASES = 10
 
 
-def _looks_up_nothing(*_: Any) -> None:
-    """Take a lost answer for a request that was not performed."""
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
 
 
 @contextmanager
 def _skipped() -> Iterator[None]:
-    with patch.object(upload, "_find", _looks_up_nothing):
+    """A lost answer is taken for a request that was not performed."""
+    with patch.object(upload, "_find", _nothing):
         yield
 
 
@@ -100,6 +101,13 @@ def _dropped() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _goes_on() -> Iterator[None]:
+    """A pause that the vendor asks for is not stored: only the caller that was answered so waits."""
+    with patch.object(Limiter, "pause", _nothing):
+        yield
+
+
 FAULTS: dict[str, Callable[[], Any]] = {
     "look-up skipped": _skipped,
     "token answered twice": _twice,
@@ -107,6 +115,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "lease that leaks": _leaks,
     "poll that notes only at its end": _notes_late,
     "wake that is dropped": _dropped,
+    "pause that is forgotten": _goes_on,
 }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from dossier.connections import load_toml
 from tests.simulation.invariants import ViolatedError
+from tests.simulation.run import settings_of
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.trace import PAGE, Trace
+from tests.simulation.world import toml
 
 
 def test_violation_inside_of_a_function_stops_the_history() -> None:
@@ -43,3 +47,13 @@ def test_long_history_fits_on_a_page() -> None:
     assert page[1].endswith("… 500 times")
     assert "jjjjjjjjjj" in page[-1]
     assert not any("C-0002" in each for each in page)
+
+
+def test_operator_has_the_deployed_connections(tmp_path: Path) -> None:
+    """Another rate than the functions', say, would not keep the account's."""
+    deployed = settings_of(4)
+    (tmp_path / "connections.toml").write_text(toml(deployed))
+    known = load_toml(tmp_path / "connections.toml")
+    assert {name: each.model_dump() for name, each in known.items()} == {
+        name: each.model_dump() for name, each in deployed.items()
+    }

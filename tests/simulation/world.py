@@ -96,6 +96,7 @@ class World:
     ) -> None:
         self.faults, self.trace, self.settings = faults, trace, dict(settings)
         self.scheduler = Scheduler()
+        faults.who = lambda: self.scheduler.current
         self.wire = Wire(self.scheduler, faults, trace)
         self.lambda_ = functions.Lambda(self.scheduler, faults, trace, at_once=at_once)
         self.machine = stepfunctions.StateMachine(deployed()[0], self.scheduler, self.lambda_, faults, trace)
@@ -163,11 +164,17 @@ class World:
             POWERTOOLS_TRACE_DISABLED="true",
         )
         (_layer() / LAYER / connections.LAYER_FILE).write_text(connections.dump(self.settings), encoding="utf-8")
+        self.connections_file.write_text(toml(self.settings), encoding="utf-8")
         importlib.invalidate_caches()
         for each in vars(connections).values():
             if hasattr(each, "cache_clear"):
                 each.cache_clear()
         logging.disable(logging.CRITICAL)
+
+    @property
+    def connections_file(self) -> Path:
+        """The deployed connections file, as the operator has it."""
+        return _layer() / "connections.toml"
 
     def _make_functions(self) -> None:
         for verb, each in _functions().items():
@@ -198,7 +205,7 @@ class World:
             self.secrets.values[f"dossier/{name}"] = secret
             if connection.webhook is not None:
                 self.vendors.context.webhooks.register(connection.vendor, f"http://api.local/webhooks/{name}")
-        self.vendors.set(**{"pause_grace": 1.0 + self.faults.lateness, **sandbox})
+        self.vendors.set(**{"pause_grace": 0.0, **sandbox})  # the invariants say what a call in a pause means
 
     # What AWS does by itself
 
@@ -267,6 +274,21 @@ class World:
     def depths(self) -> dict[str, int]:
         """Return how many messages each queue has."""
         return {name.removeprefix(f"{STAGE}-"): each.depth for name, each in self.queues.items()}
+
+
+def toml(settings: Mapping[str, Connection]) -> str:
+    """Return connections as TOML."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return "{ " + ", ".join(f"{json.dumps(name)} = {text(each)}" for name, each in value.items()) + " }"
+        return json.dumps(value)
+
+    lines = []
+    for name, connection in settings.items():
+        given = connection.model_dump(mode="json", by_alias=True, exclude_none=True)
+        lines += [f"[{name}]", *(f"{key} = {text(each)}" for key, each in given.items() if key != "name")]
+    return "\n".join(lines) + "\n"
 
 
 @cache

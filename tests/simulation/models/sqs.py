@@ -51,6 +51,8 @@ class Queue:
         self.ready: list[Message] = []
         self.flying: dict[str, Message] = {}
         self.delayed = 0
+        self.held = 0
+        """Messages of batches that failed or were killed: hidden until their visibility timeout is over."""
         self.dead: Queue | None = None
         self.poke: Callable[[], None] = lambda: None
         self.sent = 0
@@ -95,8 +97,10 @@ class Queue:
 
     def give_back(self, message: Message, seconds: float) -> None:
         """Show a message again once its visibility timeout is over."""
+        self.held += 1
 
         def show() -> None:
+            self.held -= 1
             if self.flying.pop(message.id, None) is not None:
                 self.ready.append(message)
                 self.poke()
