@@ -12,7 +12,6 @@ import hmac
 import json
 import os
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,15 +19,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from app import ROOT
 from checks.places import PLACES, Filled
 from checks.synthesis import definition, stack_name, templates
+from dossier import pricing
 from dossier.connections import load_toml
 from dossier.models import CaseId, iso, moment, now
+from dossier.pricing import Spent, prices
 from dossier.settings import Poll
 from dossier.steps import poll as poll_step
 from dossier.steps.wake import serve
@@ -49,13 +49,7 @@ WAITS = {"ten seconds": 10, "a minute": 60, "ten minutes": 600, "an hour": 3600,
 _APART = {"poll", "wake", "drop", "webhook", "sweep", "reconcile", "compare"}
 """The functions that the state machine does not call."""
 _SECRET = "what a delivery is signed with"  # noqa: S105  # the vendor's, in memory
-_READS = {"GetObject", "HeadObject"}
 _RATES = {"minute": 60, "minutes": 60, "hour": 3600, "hours": 3600, "day": 86_400, "days": 86_400}
-
-
-def prices() -> dict[str, Any]:
-    """Return the prices and the assumptions."""
-    return tomllib.loads(Path(__file__).with_name("prices.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -101,35 +95,28 @@ class Deployed:
 
     def bill(self, counts: Counts, rate: Mapping[str, Any]) -> dict[str, float]:
         """Return the cost of counts, in dollars, by item."""
-        assumed, invocations = rate["assumed"], counts.invoked.total()
+        assumed = rate["assumed"]
         seconds = {
             verb: counts.asking[verb] * assumed["step_seconds"]
             + (number - counts.asking[verb]) * assumed["table_seconds"]
             for verb, number in counts.invoked.items()
         }
-        s3 = Counter({each.partition(".")[2]: number for each, number in counts.requests.items() if each[:3] == "s3."})
-        reads = sum(number for name, number in s3.items() if name in _READS)
-        sends = sum(number for each, number in counts.requests.items() if each.startswith("sqs."))
-        received = 2 * (counts.invoked["poll"] + counts.invoked["wake"] + counts.invoked["drop"])
         # A traced execution is one trace with all its calls; a call from a queue or a schedule is another trace.
         apart = sum(number for verb, number in counts.invoked.items() if verb in self.traced & _APART)
-        traced = apart + (counts.transitions > 0) * self.traces_executions
-        gigabyte_seconds = sum(self.memory[verb] / 1024 * each for verb, each in seconds.items())
-        return {
-            "state transitions": counts.transitions * rate["states"]["transition"],
-            "Lambda requests": invocations * rate["lambda"]["request"],
-            "Lambda GB-seconds (assumed times)": gigabyte_seconds * rate["lambda"]["gigabyte_second"],
-            "table, read units": counts.read_units * rate["dynamodb"]["read_unit"],
-            "table, write units": counts.write_units * rate["dynamodb"]["write_unit"],
-            "S3, writes and lists": (s3.total() - reads) * rate["s3"]["write"],
-            "S3, reads": reads * rate["s3"]["read"],
-            "webhook requests": counts.invoked["webhook"] * rate["api"]["request"],
-            "SQS requests": (sends + received) * rate["sqs"]["request"],
-            "events": counts.requests["events.PutEvents"] * rate["events"]["event"],
-            "reads of the secret": counts.asking.total() * rate["secrets"]["request"],
-            "logs (assumed size)": invocations * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
-            "traces": traced * rate["xray"]["trace"],
-        }
+        return pricing.bill(
+            Spent(
+                transitions=counts.transitions,
+                traces=apart + (counts.transitions > 0) * self.traces_executions,
+                invocations=counts.invoked.total(),
+                gigabyte_seconds=sum(self.memory[verb] / 1024 * each for verb, each in seconds.items()),
+                read_units=counts.read_units,
+                write_units=counts.write_units,
+                requests=counts.requests + Counter({"secretsmanager.GetSecretValue": counts.asking.total()}),
+                batches=counts.invoked["poll"] + counts.invoked["wake"] + counts.invoked["drop"],
+                deliveries=counts.invoked["webhook"],
+            ),
+            rate,
+        )
 
 
 class Metered:
@@ -144,6 +131,8 @@ class Metered:
         self.invoked: Counter[str] = Counter()
         handlers = Handlers(self.world)
         self._handlers = handlers
+        self.walked: Walk | None = None
+        """The latest execution."""
 
     def counts(self) -> Counts:
         """Return the counts so far."""
@@ -172,6 +161,7 @@ class Metered:
         )
         if walk.outcome != "SUCCEEDED":
             raise RuntimeError(f"the case at {connection} failed: {answer}")
+        self.walked = walk
         self.transitions += len(walk.entered)
         self.invoked.update(walk.invoked)
         self.invoked["poll"] += self._handlers.polls
@@ -381,7 +371,7 @@ def _page(
         "state machine calls the functions' handlers, and the requests of their AWS clients are metered. Prices are",
         f"AWS's list prices in {rate['region']} as of {rate['as_of']}, without free tiers and discounts, and may have",
         "changed since; the last table names their sources. To update them, edit prices and date in",
-        "`checks/prices.toml` and run `make cost`.",
+        "`layers/shared/python/dossier/prices.toml` and run `make cost`.",
         "",
         "A run in process cannot show some figures. For these the same file has assumptions:",
         f"{assumed['step_seconds']:g} s of billed time for a function that calls its vendor,",
@@ -415,6 +405,27 @@ def _page(
         "",
         f"A delivery that moves the next poll to now costs ${delivery:.6f}: the request, its evidence, and the",
         "function that applies it. It saves the polls that would have been made meanwhile.",
+        "",
+        "## What your own cases cost",
+        "`dossier cost REFERENCE` counts what a case has used, `dossier cost --month 2026-01` everything in a month, by",
+        "connection; AWS's price and the vendor's (pages at the connection's `price_per_page`) are apart. `--json` has",
+        "`aws_usd`, `vendor_usd`, `counts` and `items`. Nothing is assumed but the size of the logs:",
+        "",
+        "- transitions and invocations are the events of the executions' histories,",
+        "- units of the table, requests, time and bytes are those that each invocation has logged (`dossier_used`);",
+        "  DynamoDB itself says the units. The line costs no request. A write whose condition fails counts as one unit.",
+        "",
+        "Not included: storage, the start of a new environment of a function, downloads by people, the transitions of",
+        "batches (`dossier batch`), and data that a vendor reads from a presigned URL. An invocation that left no line,",
+        "because it was killed or a former version made it, counts with the assumed time, and the answer says so",
+        "(`unmeasured`, `missing`). A call that polls several cases counts for the one whose message it had.",
+        "",
+        "AWS keeps histories and logs for 90 days. The first `dossier cost --month` after the end of a month stores its",
+        "figures in `costs/<month>.json` in the bucket, without references: run it once a month if you want to look at",
+        "them later. A case's own cost cannot be counted any more after 90 days.",
+        "",
+        "`tests/infra/test_spent.py` compares the command with the counts of AWS in memory, for each of 100 cases of the",
+        "three vendors in turn (`DOSSIER_COST_CASES=100`): all are equal.",
         "",
         "## A month without cases",
         "Three connections, default settings, 30 days.",

@@ -667,6 +667,21 @@ def invoice(
 
 
 @command(app)
+def cost(
+    call: Call,
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[REFERENCE]", help="The case's reference; or a month, with --month.")
+    ] = None,
+    connection: OnlyConnection = None,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="All cases of a month, in UTC.")] = None,
+) -> None:
+    """Print what a case, or a month by connection, used of AWS and of the vendor, and what that costs."""
+    from cli import cost as here
+
+    here.cost(call.out, call.where, reference, connection=connection, month=month)
+
+
+@command(app)
 def drain(
     call: Call,
     park: Annotated[bool, typer.Option("--park", help="End waiting cases; `dossier redrive` resumes them.")] = False,

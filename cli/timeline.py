@@ -20,6 +20,7 @@ from dossier.steps.identity import execution_name, refresh_name
 from dossier.steps.timeline import Delivered, History, Line, timeline
 from dossier.stores.cases import Case
 from dossier.stores.evidence import id_of
+from dossier.usage import USED
 
 STEPS = ("accept", "open", "upload", "ask", "wait", "process", "collect", "download", "publish", "fail")
 FUNCTIONS = (*STEPS, "poll", "wake", "drop")
@@ -38,7 +39,7 @@ def show(out: Output, where: Target, reference: str, connection: str | None) -> 
         case,
         wait=app.waits.find(names),
         holds=[*standing.holds, *([standing.hold] if standing.hold else [])],
-        histories=list(_histories(where, case)),
+        histories=list(histories(where, case, most=MOST_EVENTS, refreshes=MOST_REFRESHES)),
         deliveries=list(_deliveries(where, case)),
         lines=list(lines_of(where, case)),
     )
@@ -56,7 +57,7 @@ def logs(out: Output, where: Target, reference: str, connection: str | None) -> 
     found = sorted(lines_of(where, case), key=lambda each: each.at)
     out.document([{"at": each.at.isoformat(), "function": each.function, **each.fields} for each in found])
     if not found:
-        out.progress("no function has logged anything about this case; logs are kept for a month")
+        out.progress("no function has logged anything about this case; logs are kept for three months")
         return
     rows = [
         (f"{each.at:%Y-%m-%d %H:%M:%S}", each.function, each.fields.get("level", ""), _words(each)) for each in found
@@ -90,7 +91,7 @@ def _line(event: Any, verb: str, case: Case) -> Line | None:
         fields = json.loads(event["message"])
     except ValueError:
         return None
-    if not isinstance(fields, dict) or "_aws" in fields:  # metrics are written as log lines
+    if not isinstance(fields, dict) or "_aws" in fields or USED in fields:  # metrics and what was used are lines, too
         return None
     if (fields.get("connection"), fields.get("reference")) != (case.record.connection, case.record.reference):
         return None
@@ -119,18 +120,18 @@ def _until(case: Case) -> datetime:
     return min(now() + timedelta(minutes=1), moment(changed) + AFTER) if ended else now() + timedelta(minutes=1)
 
 
-def _histories(where: Target, case: Case) -> Iterator[History]:
-    """Yield the histories of a case's executions: each attempt, and each refresh."""
+def histories(where: Target, case: Case, *, most: int, refreshes: int | None) -> Iterator[History]:
+    """Yield the histories of a case's executions: each attempt, and the latest ``refreshes`` (None: all of them)."""
     record, executions = case.record, where.app.executions
     names = record.id
     attempts = [
         executions.arn_of(execution_name(names, record.fingerprint, attempt=each))
         for each in range(1, record.attempt + 1)
     ]
-    first = max(1, case.refresh.number - MOST_REFRESHES)
-    refreshes = [executions.arn_of(refresh_name(names, each)) for each in range(first, case.refresh.number + 2)]
-    for arn in dict.fromkeys([*attempts, record.execution_arn, *refreshes]):
-        events = executions.history(arn, most=MOST_EVENTS)
+    first = 1 if refreshes is None else max(1, case.refresh.number - refreshes)
+    later = [executions.arn_of(refresh_name(names, each)) for each in range(first, case.refresh.number + 2)]
+    for arn in dict.fromkeys([*attempts, record.execution_arn, *later]):
+        events = executions.history(arn, most=most)
         if events:
             yield History(arn.rpartition(":")[2], events)
 

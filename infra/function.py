@@ -16,7 +16,8 @@ from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
-LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
+"""As long as Step Functions keeps an execution's history: `dossier cost` needs both."""
 MEMORY = 512
 """MiB of every function. Half a GiB gives a third of a vCPU: imports at a cold start take most of the billed time.
 ``dossier.transport.decoding.ANSWER_LIMIT`` and ``dossier.http.MOST_VALUES`` fit into it."""

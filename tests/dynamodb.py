@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from tests import expressions
 from tests.expressions import Item, Literal, Name, RefusedError, Scope, Value
-from tests.meter import size
+from tests.meter import READ, WRITES, size, write_units
 
 LARGEST_ITEM = 400 * 1024
 LARGEST_PAGE = 1024 * 1024
@@ -275,7 +276,7 @@ MOST_KEYS = 100
 def batch_get(region: str, said: Said) -> Said:
     """Return the items of many keys; those that do not exist are left out."""
     found: dict[str, list[Item]] = {}
-    if unknown := said.keys() - {"RequestItems"}:
+    if unknown := said.keys() - {"RequestItems", "ReturnConsumedCapacity"}:
         raise NotImplementedError(f"BatchGetItem with {', '.join(sorted(unknown))}")
     for table, asked in said["RequestItems"].items():
         if unknown := asked.keys() - {"Keys", "ConsistentRead"}:
@@ -287,7 +288,13 @@ def batch_get(region: str, said: Said) -> Said:
             raise RefusedError("Provided list of item keys contains duplicates")
         rows = _rows_of(region, table)
         found[table] = [item for each in keys if (item := rows.find(each)) is not None]
-    return {"Responses": found, "UnprocessedKeys": {}}
+    consumed = {
+        "ConsumedCapacity": [
+            {"TableName": table, "CapacityUnits": sum(max(1, ceil(size(each) / READ)) / 2 for each in items)}
+            for table, items in found.items()
+        ]
+    }
+    return {"Responses": found, "UnprocessedKeys": {}, **(consumed if said.get("ReturnConsumedCapacity") else {})}
 
 
 WRITE = {"ConditionExpression", "ReturnValues"}
@@ -301,7 +308,7 @@ OPERATIONS: dict[str, tuple[Callable[[Rows, Said], Said], set[str]]] = {
     "Scan": (_scan, PAGE),
 }
 """What is answered here, and which parameters are known besides the table and what placeholders stand for."""
-SHARED = {"TableName", "ExpressionAttributeNames", "ExpressionAttributeValues"}
+SHARED = {"TableName", "ExpressionAttributeNames", "ExpressionAttributeValues", "ReturnConsumedCapacity"}
 _rows: WeakKeyDictionary[Any, Rows] = WeakKeyDictionary()
 """The items of each of moto's tables: a table that is created anew is another, and empty."""
 _lock = Lock()
@@ -355,7 +362,17 @@ def perform(operation: str, region: str, said: Said) -> Said:
         raise NotImplementedError(f"{operation} with {', '.join(sorted(unknown))}")
     rows = _rows_of(region, said["TableName"])
     _check_placeholders(said)
-    return act(rows, said)
+    if said.get("ReturnConsumedCapacity", "NONE") == "NONE":
+        return act(rows, said)
+    if operation in WRITES:
+        key = said["Key"] if "Key" in said else rows.key_of(said["Item"])
+        old, answered = rows.find(key), act(rows, said)
+        units: float = write_units(old, rows.find(key))
+    else:
+        answered = act(rows, said)
+        found = [answered["Item"]] if "Item" in answered else answered.get("Items", [])
+        units = max(1, ceil(sum(size(each) for each in found) / READ)) / (1 if said.get("ConsistentRead") else 2)
+    return {**answered, "ConsumedCapacity": {"TableName": said["TableName"], "CapacityUnits": units}}
 
 
 def _rows_of(region: str, name: str) -> Rows:

@@ -6,7 +6,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from dossier.bootstrap import context
-from dossier.observe import logger, observed
+from dossier.layout import INBOX
+from dossier.observe import about, logger, observed
 from dossier.steps.drop import drop, told
 
 processor = BatchProcessor(event_type=EventType.SQS)
@@ -15,6 +16,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 def take(record: SQSRecord) -> None:
     """Handle the drops of one message."""
     for what in told(record.json_body, context().objects.bucket):
+        about(connection=what.key.removeprefix(INBOX).partition("/")[0])
         became = drop(what, context=context())
         logger.info("%s %s", what.key, became)
 

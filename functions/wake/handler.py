@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from dossier.bootstrap import context
-from dossier.observe import observed
+from dossier.observe import about, observed
 from dossier.steps.wake import serve
 
 processor = BatchProcessor(event_type=EventType.SQS)
@@ -14,6 +14,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 
 def apply(record: SQSRecord) -> None:
     """Apply one delivery."""
+    about(connection=record.json_body["connection"])
     serve(record.json_body, context=context())
 
 

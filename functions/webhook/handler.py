@@ -6,11 +6,15 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from dossier import usage
 from dossier.connections import webhook_names, webhook_settings
 from dossier.steps.webhook import Webhook
 from dossier.stores.doorstep import Doorstep
 
 logger = Logger()
+boto3.setup_default_session()
+session: Any = boto3.DEFAULT_SESSION
+usage.OWN.attach(session.events)
 doorstep = Doorstep(boto3.client("sqs"), os.environ)  # every delivery needs this client; it makes others on first use
 webhook = Webhook(
     settings_of=webhook_settings,
@@ -21,9 +25,12 @@ webhook = Webhook(
 )
 
 
+@usage.measured
 @logger.inject_lambda_context(log_event=False)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer a delivery."""
     status, verdict = webhook.answer(event)
+    if status == 200:  # anybody may send the name of a connection
+        usage.OWN.about(connection=event["pathParameters"]["connection"])
     logger.info("delivery %s", verdict, extra={"status": status})
     return {"statusCode": status, "body": ""}

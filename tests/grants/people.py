@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ class People(Stage):
         """Ask vendors, collect, refresh, apply deliveries, answer, cancel, send back, pause, drain, look."""
         self._prove(lambda: self.run("vendor", "claims", "cases"))
         self._prove(lambda: self.run("invoice", "claims", "--month", f"{now():%Y-%m}"))
+        self._prove(self._counts_costs)
         self._prove(lambda: self.run("collect", "claims", f"unknown-{next(self._numbers)}"))
         self._prove(lambda: self.run("refresh", self.finished))
         self._prove(self._replays)
@@ -142,6 +144,14 @@ class People(Stage):
         for command in ("explain", "timeline", "logs"):
             self.run(command, self.finished)
         self.run("watch", "--once")
+
+    def _counts_costs(self) -> None:
+        """Count what a case cost, and a month that is over, which is stored then, and read the next time."""
+        self.run("cost", self.finished)
+        last = f"{now().replace(day=1) - timedelta(days=1):%Y-%m}"
+        self._bench.client("s3").delete_object(Bucket=self._outputs["bucket"], Key=f"costs/{last}.json")
+        for _ in range(2):
+            self.run("cost", "--month", last)
 
     def _pauses(self) -> None:
         """Pause a connection, and let it go on."""

@@ -64,6 +64,7 @@ OPERATORS = (
     ("replay", "webhooks/claims/2026/01/31/unknown.json"),
     ("vendor", "claims", "cases"),
     ("invoice", "claims", "--month", "2026-01"),
+    ("cost", "--month", "2026-01"),
     ("secrets", "set", "claims", "--api-key", "stolen"),
     ("drain",),
     ("doctor",),

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from checks import cost
-from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, delivered, metered, polls_during, priced, prices
+from checks.cost import CONNECTIONS, LIMIT, Counts, Deployed, delivered, metered, polls_during, priced
 from checks.places import PLACES, Filled
+from dossier.pricing import prices
 from dossier.settings import Poll
 from tests.infra.synthesis import Synthesized
 from tests.tables import ROOT
@@ -64,7 +65,7 @@ def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
         {
             "state transitions": 10 * rate["states"]["transition"],
             "Lambda requests": 2 * rate["lambda"]["request"],
-            "Lambda GB-seconds (assumed times)": seconds * rate["lambda"]["gigabyte_second"],
+            "Lambda GB-seconds": seconds * rate["lambda"]["gigabyte_second"],
             "table, read units": 4 * rate["dynamodb"]["read_unit"],
             "table, write units": 5 * rate["dynamodb"]["write_unit"],
             "S3, writes and lists": 2 * rate["s3"]["write"],
@@ -75,6 +76,7 @@ def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
             "reads of the secret": rate["secrets"]["request"],
             "logs (assumed size)": 2 * assumed["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"],
             "traces": (apart + executions) * rate["xray"]["trace"],
+            "documents sent": 0,
         }
     )
 

@@ -78,7 +78,7 @@ def test_functions_are_traced_and_log_for_a_month(stack: Synthesized) -> None:
     for function in stack.functions.values():
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert stack.text(function["LoggingConfig"]["LogGroup"]) == f"</aws/lambda/{function['FunctionName']}>"
-    assert {each["RetentionInDays"] for each in stack.of_type("AWS::Logs::LogGroup").values()} == {30}
+    assert {each["RetentionInDays"] for each in stack.of_type("AWS::Logs::LogGroup").values()} == {90}
 
 
 def test_the_processor_is_a_setting(stack: Synthesized, other_stack: Synthesized) -> None:

@@ -12,6 +12,8 @@ from dossier.stores.clients import Clients
 @cache
 def context() -> Context:
     """Return the function's context, created from its environment on first use."""
-    from dossier import observe  # noqa: PLC0415 -- only for functions: the CLI writes no metrics
+    from dossier import observe, usage  # noqa: PLC0415 -- only for functions: the CLI writes no metrics
 
-    return Context(Environment.from_os(), Clients(), count=observe.count, hear=observe.hear)
+    clients = Clients()
+    usage.OWN.attach(clients.events)
+    return Context(Environment.from_os(), clients, count=observe.count, hear=observe.hear)

@@ -14,6 +14,7 @@
     batches/<id>/…                              the cases of a batch, its runs, and what became of them
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
     erasures/<id>.json                          certificates of erased cases
+    costs/<yyyy-mm>.json                        what a month cost, without references
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ DELIVERIES_SEEN = "webhooks-seen/"
 """Prefix of the digests of deliveries, to recognize a repeated one."""
 ERASURES = "erasures/"
 """Prefix of the certificates of erased cases."""
+COSTS = "costs/"
+"""Prefix of what the months cost."""
 CASE_FILE = "case.json"
 """The file that makes a folder of the inbox a case."""
 
@@ -103,3 +106,8 @@ def kind_of(key: str) -> str | None:
         case ["cases", _, _, subfolder, *rest]:
             return _KINDS.get(subfolder, RESULTS) if rest else RESULTS
     return None
+
+
+def costs_key(month: str) -> str:
+    """Return the key of what a month (``2026-01``) cost."""
+    return f"{COSTS}{month}.json"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from dossier import usage
 from dossier.transport import CALL, Call
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -27,6 +28,7 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
 
 def hear(call: Call) -> None:
     """Log a request to a vendor: its path has ids of the vendor, and no key, query or content."""
+    usage.OWN.called(call.sent)
     said = {"call": call.call, "status": call.status, "error": call.error, "ms": round(1000 * call.seconds)}
     logger.info(CALL, extra={"connection": call.connection, **said})
 
@@ -34,11 +36,13 @@ def hear(call: Call) -> None:
 def about(**names: str) -> None:
     """Add a case's names to the logs of what follows."""
     logger.append_keys(**names)
+    usage.OWN.about(**names)
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a function's handler: add the case's names to its logs, and flush its metrics."""
+    """Wrap a function's handler: add the case's names to its logs, flush its metrics, log what it uses."""
 
+    @usage.measured
     @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics
     @wraps(handler)
@@ -47,4 +51,4 @@ def observed(handler: Handler) -> Handler:
         logger.append_keys(**names)
         return handler(event, context)
 
-    return cast("Handler", wrapped)
+    return wrapped

@@ -49,9 +49,9 @@ from dossier.stores.objects import as_json, split_uri
 from dossier.stores.queues import DROP, LONGEST_DELAY, WAKE, poll_queue
 from dossier.stores.versions import Erased
 
-HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 31, 30, 35
-"""Days for which AWS keeps the history of an ended execution, logs (a month, ``infra/function.py``), traces, and the
-table's earlier states (point-in-time recovery)."""
+HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 90, 30, 35
+"""Days for which AWS keeps the history of an ended execution, logs (``infra/function.py``), traces, and the table's
+ earlier states (point-in-time recovery)."""
 _SCHEMA = "1"
 _ATTEMPTS = 20
 """Execution names that are looked up: the same submission may have been rejected before."""

@@ -19,6 +19,11 @@ class Clients:
     def __init__(self, session: boto3.Session | None = None) -> None:
         self._session = session or boto3.Session()
 
+    @property
+    def events(self) -> Any:
+        """The events of the session's clients (botocore)."""
+        return self._session.events
+
     def client(self, service: str) -> Any:
         """Return a new client of a service."""
         return self._session.client(service)  # type: ignore[call-overload]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -97,11 +97,26 @@ class Executions:
             return None
         return found if isinstance(found, dict) else None
 
-    def history(self, execution_arn: str, *, most: int) -> list[Mapping[str, Any]]:
-        """Return the events of an execution, oldest first, at most ``most``; none if it does not exist."""
+    def began(self, begin: datetime, end: datetime) -> Iterator[str]:
+        """Yield the ARNs of the executions that began from ``begin`` to before ``end``, latest first.
+
+        AWS lists the latest first, and forgets an execution 90 days after its end.
+        """
+        pages = self._sfn.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
+        for each in (execution for page in pages for execution in page["executions"]):
+            if each["startDate"] < begin:
+                return
+            if each["startDate"] < end:
+                yield each["executionArn"]
+
+    def history(self, execution_arn: str, *, most: int, data: bool = False) -> list[Mapping[str, Any]]:
+        """Return the events of an execution, oldest first, at most ``most``; none if it does not exist.
+
+        With ``data`` they have inputs and outputs.
+        """
         pages = self._sfn.get_paginator("get_execution_history")
         try:
-            found = pages.paginate(executionArn=execution_arn, includeExecutionData=False)
+            found = pages.paginate(executionArn=execution_arn, includeExecutionData=data)
             return list(islice((event for page in found for event in page["events"]), most))
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionDoesNotExist":

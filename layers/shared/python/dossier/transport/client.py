@@ -41,6 +41,8 @@ class Call:
     status: int | None
     error: str | None
     seconds: float
+    sent: int = 0
+    """Bytes of the documents that were sent."""
 
 
 def unheard(call: Call) -> None:
@@ -151,16 +153,17 @@ class Transport:
 
     def _once(self, request: Request, headers: Mapping[str, str], connection: Connection) -> Reply:
         began, what = time.monotonic(), replies.what(request)
+        sent = sum(each.size for each in request.files)
         try:
             reply = self._exchange(request, headers, connection)
         except ThrottledError:  # nothing was sent
             raise
         except DossierError as error:
-            self._hear(Call(connection.name, what, None, type(error).__name__, time.monotonic() - began))
+            self._hear(Call(connection.name, what, None, type(error).__name__, time.monotonic() - began, sent))
             if isinstance(error, RetryableError):
                 self._turns.failed(connection.name, getattr(error, "unreachable", None))
             raise
-        self._hear(Call(connection.name, what, reply.status, None, time.monotonic() - began))
+        self._hear(Call(connection.name, what, reply.status, None, time.monotonic() - began, sent))
         if (pause := replies.asked_pause(reply)) is not None:  # first, because other callers continue until then
             self._turns.pause(connection.name, pause)
         if reply.status >= 500:
