@@ -18,6 +18,8 @@ from infra.settings import Retention, Settings
 REFUSED_DAYS, SEEN_DAYS = 14, 1
 """Days to keep refused deliveries, in which a secret may still be set; and digests of deliveries, which are used for
 hours (``stores.evidence.WINDOW``)."""
+PASSING_DAYS = 90
+"""The longest time from a collection to its publication: an operator may pause the connection in between."""
 
 
 class ArtifactBucket(Construct):
@@ -111,9 +113,9 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
                 id=name,
                 prefix=prefix,
                 expiration=cdk.Duration.days(days),
-                # Strangers can cause these objects, so their versions do not stay either.
+                # Strangers can cause these objects, or they are copied: their versions do not stay either.
                 noncurrent_version_expiration=cdk.Duration.days(1)
-                if prefix in {layout.DELIVERIES_REFUSED, layout.DELIVERIES_SEEN}
+                if prefix in {layout.DELIVERIES_REFUSED, layout.DELIVERIES_SEEN, layout.COLLECTING}
                 else None,
             )
             for name, (prefix, days) in transient.items()
@@ -142,6 +144,14 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
             ]
             if retention.evidence_days
             else []
+        ),
+        # Raw answers of a connection that keeps none: Publish deletes them.
+        s3.LifecycleRule(
+            id=layout.PASSING,
+            prefix=layout.CASES,
+            tag_filters={layout.TAG: layout.PASSING},
+            expiration=cdk.Duration.days(PASSING_DAYS),
+            noncurrent_version_expiration=cdk.Duration.days(1),
         ),
         s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=cdk.Duration.days(1)),
         s3.LifecycleRule(

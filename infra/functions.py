@@ -97,6 +97,10 @@ class Functions(Construct):
         # For a step that stores intents or holds a lease.
         make = self._table("PutItem", "DeleteItem")
 
+        passing = (
+            (VENDOR_ANSWERS, COLLECTING) if not all(each.keep_raw for each in settings.connections.values()) else ()
+        )
+
         # The state machine's steps.
         self._add(
             "accept",
@@ -134,7 +138,7 @@ class Functions(Construct):
             self._reads(DOCUMENTS, ARTIFACTS, COLLECTING, OUTCOME[0]),
             self._writes(VENDOR_ANSWERS, ARTIFACTS, *OUTCOME),
             # In a versioned bucket this writes a delete marker.
-            self._deletes(ARTIFACTS),
+            self._deletes(ARTIFACTS, *passing),
             self._puts_events(),
             start,
             environment=starts,

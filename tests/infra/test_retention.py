@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dossier.layout import kind_of
 from tests.infra.synthesis import Properties, Synthesized
+from tests.tables import ROOT
 
 
 def _rules(stack: Synthesized) -> dict[str, Properties]:
@@ -26,7 +28,7 @@ def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) ->
         "deliveries-refused",
         "deliveries-seen",
     }
-    assert set(rules) == {*transient, "unfinished", "replaced"}
+    assert set(rules) == {*transient, "passing", "unfinished", "replaced"}
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
@@ -78,3 +80,27 @@ def test_every_writer_of_a_case_may_tag(stack: Synthesized, synthesize: Callable
             if "s3:PutObject" in each["Action"]:
                 of_cases = any("/cases/" in resource for resource in each["Resource"])
                 assert ("s3:PutObjectTagging" in each["Action"]) == of_cases, verb
+
+
+def test_publish_deletes_raw_answers_only_where_none_are_kept(
+    stack: Synthesized, synthesize: Callable[..., Synthesized], tmp_path: Path
+) -> None:
+    """A stage whose connections keep them has no such grant; deleted ones do not stay as versions."""
+    file = tmp_path / "connections.toml"
+    file.write_text(
+        (ROOT / "tests" / "infra" / "connections.toml")
+        .read_text()
+        .replace("[claims]\n", "[claims]\nkeep_raw = false\n")
+    )
+    deleted = {}
+    for name, each in (("kept", stack), ("not kept", synthesize({"connections": str(file)}))):
+        [grant] = [one for one in each.statements("publish") if "s3:DeleteObject" in one["Action"]]
+        deleted[name] = [resource.removeprefix("<Bucket>/") for resource in grant["Resource"]]
+    assert deleted == {
+        "kept": ["cases/*/*/artifacts/*"],
+        "not kept": ["cases/*/*/artifacts/*", "cases/*/*/vendor/*", "collecting/*"],
+    }
+    rules = _rules(stack)
+    assert rules["passing"]["TagFilters"] == [{"Key": "dossier", "Value": "passing"}]
+    for each in ("passing", "collecting"):
+        assert rules[each]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}

@@ -50,6 +50,8 @@ CASE_FILE = "case.json"
 TAG = "dossier"
 """The tag of every object of a case, with its kind as the value; the bucket's lifecycle rules use it."""
 DOCUMENTS, ARTIFACTS, RAW, RESULTS = "documents", "artifacts", "raw", "results"
+PASSING = "passing"
+"""The tag's value for a raw answer of a connection that keeps none (``keep_raw = false``)."""
 _KINDS = {"documents": DOCUMENTS, "artifacts": ARTIFACTS, "vendor": RAW}
 """Kinds by subfolder of a case; everything else is a result."""
 

@@ -261,6 +261,8 @@ class Vendor(ABC, Generic[C]):
     documented: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """The documented fields, by (the beginning of) the name under which an answer is stored: ``dossier.drift`` counts
     answers that differ. Answers without an entry are not compared."""
+    once: ClassVar[tuple[str, ...]] = ()
+    """The beginnings of the names of answers that cannot be requested again, and that a later result needs."""
     refusal: ClassVar[Refusal] = ANY_REFUSAL
     """The form of the vendor's rejections; other forms are not the vendor's (``dossier.replies.fail``)."""
 
@@ -396,6 +398,17 @@ class Vendor(ABC, Generic[C]):
         The caller adds identity, artifacts and times. Never raises on unexpected content: unreadable parts are left out
         of the result and stay in the raw answer.
         """
+
+    def facts(self, what: str, body: bytes) -> bytes:
+        """Return what a later result needs of an answer that is given ``once``: no content of documents.
+
+        Of what it has returned it returns the same.
+        """
+        return body
+
+    def answer_of(self, source: str) -> str | None:
+        """Return the name of the raw answer that an artifact (by its ``source``) is byte for byte, or None."""
+        return None
 
     def modified(self, case: CaseView[C], raw: Mapping[str, bytes]) -> str | None:
         """Return the time of the case's last change in the stored answers, as the vendor writes it, or None."""

@@ -157,6 +157,9 @@ class Connection(Settings):
     settling: float = Field(default=30, ge=0, le=600)
     """Seconds after a lost answer for which the vendor may still be processing an upload of a few MiB, so that its list
     may be incomplete. No guide gives a number; gateways usually end a request after half a minute."""
+    keep_raw: bool = True
+    """Whether the vendor's raw answers stay in S3. Otherwise they are deleted once a revision is published; the next
+    collection asks the vendor again."""
     review_below: float | None = Field(default=None, ge=0, le=1)
     """Fields with a lower or malformed confidence mark the case for review."""
     review_missing: bool = False

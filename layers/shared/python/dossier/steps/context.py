@@ -17,7 +17,7 @@ from dossier.drift import documented_for, drift_of
 from dossier.environment import Environment
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
-from dossier.layout import vendor_key
+from dossier.layout import PASSING, vendor_key
 from dossier.models import CaseId, moment, now
 from dossier.ports import CaseView, Vendor
 from dossier.senders import Send, hiding, keeping, noting
@@ -382,8 +382,12 @@ class LoadedCase:
 
     def keep(self, what: str, body: bytes) -> None:
         """Store a raw answer of the vendor, and count differences from its guide."""
-        record = self.case.record
-        self.context.objects.write(vendor_key(record.id, what, self.collection), body)
+        record, kind = self.case.record, None
+        stored = body
+        if not self.connection.keep_raw:
+            once = what.startswith(self.vendor.once) if self.vendor.once else False
+            stored, kind = (self.vendor.facts(what, body), None) if once else (body, PASSING)
+        self.context.objects.write(vendor_key(record.id, what, self.collection), stored, kind=kind)
         drift = drift_of(body, documented_for(what, self.vendor.documented))
         for kind, fields in (("new", drift.new), ("missing", drift.missing)):
             if fields:

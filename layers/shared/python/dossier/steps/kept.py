@@ -15,10 +15,19 @@ LARGEST = 8 << 20
 class Kept(Mapping[str, bytes]):
     """Raw answers, and each stored artifact under ``ARTIFACT`` and its name. An artifact is read on access."""
 
-    def __init__(self, answers: Mapping[str, bytes], artifacts: Iterable[ArtifactRecord], objects: Objects) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, bytes],
+        artifacts: Iterable[ArtifactRecord],
+        objects: Objects,
+        *,
+        instead: Mapping[str, ArtifactRecord] | None = None,
+    ) -> None:
+        """Create it; ``instead`` has the artifacts that are read as raw answers of these names, if there are none."""
         self._answers = answers
         self._keys = {f"{ARTIFACT}{each.name}": each.key for each in artifacts if each.key and each.size <= LARGEST}
         self._objects = objects
+        self._keys |= {name: each.key for name, each in (instead or {}).items() if each.key and name not in answers}
 
     def __getitem__(self, what: str) -> bytes:
         if what not in self._keys:

@@ -77,6 +77,24 @@ class RawAnswers(Mapping[str, bytes]):
             yield file_entry(key, version, found.size, sha256, f"vendor:{what}")
 
 
+def let_go(loaded: LoadedCase) -> None:
+    """Delete the raw answers of a collection that is through with, if its connection keeps none.
+
+    Of an answer that the vendor gives once, what later results need stays. A repetition finds what is left.
+    """
+    if loaded.connection.keep_raw:
+        return
+    collections = ("", loaded.collection, loaded.case.record.committed_by or "")
+    objects, vendor, case = loaded.context.objects, loaded.vendor, loaded.case.record.id
+    for folder_of in dict.fromkeys(vendor_folder(case, each) for each in collections):
+        for each in list(objects.stats(folder_of)):
+            what = vendor_name(each.key)
+            if not (vendor.once and what.startswith(vendor.once)):
+                objects.delete(each.key)
+            elif (body := objects.read(each.key) or b"") != (facts := vendor.facts(what, body)):  # it was kept before
+                objects.write(each.key, facts)
+
+
 def vendor_name(key: str) -> str:
     """Return the name of a raw answer by its key."""
     return key.rpartition("/")[2].removesuffix(".json")
@@ -146,7 +164,7 @@ def stand(loaded: LoadedCase, made: Made | None, *, error: str | None) -> Result
     raw = made.raw if made else RawAnswers(context.objects, record.id, by)
     result = read_stored(body)
     artifacts = [_in_place(each, case, context.objects) for each in shown(case, by)]
-    files = _files(case, artifacts, raw, context.objects.version_of)
+    files = _files(case, artifacts, raw if loaded.connection.keep_raw else None, context.objects.version_of)
     version = context.objects.write(result_key(record.id), body)
     of_revision = result_key(record.id, number)
     own = _entry(of_revision, body, made.version_id if made else context.objects.version_of(of_revision))
@@ -308,10 +326,13 @@ def manifest(
 def _files(
     case: Case,
     artifacts: Sequence[ArtifactRecord],
-    raw: RawAnswers,
+    raw: RawAnswers | None,
     version_of: Callable[[str], str | None] = lambda _: None,
 ) -> list[dict[str, object]]:
-    """Return the manifest entries of all files but the result; ``version_of`` looks up unknown versions."""
+    """Return the manifest entries of all files but the result; ``version_of`` looks up unknown versions.
+
+    Without ``raw`` no raw answers are kept.
+    """
     files = [
         file_entry(each.key, each.version_id or version_of(each.key), each.size, each.sha256, "caller")
         for each in case.documents
@@ -321,7 +342,7 @@ def _files(
         file_entry(each.key or "", each.version_id, each.size, each.sha256, f"artifact:{each.source}")
         for each in artifacts
     ]
-    return [*files, *raw.files()]
+    return [*files, *(raw.files() if raw is not None else ())]
 
 
 def file_entry(key: str, version_id: str | None, size: int, sha256: str, source: str) -> dict[str, object]:

@@ -32,6 +32,7 @@ from dossier.steps.publication import (
     RawAnswers,
     adopt_first,
     detail,
+    let_go,
     shown,
     stand,
     standing,
@@ -80,6 +81,7 @@ def publish(
             context.cases.abandon(case, loaded.case.record.committed)
             refresh.end(case, number, context=context, error=f"{gone}: it is collected anew")
             raise CaseFailedError(str(gone)) from gone
+    let_go(loaded)
     stored = context.cases.get(case)
     more, progress = stored.record.unfinished or again, stored.record.revision > before
     refresh.end(case, number, context=context, unfinished=more, progress=progress)
@@ -146,7 +148,7 @@ def _read(loaded: LoadedCase) -> tuple[Result, RawAnswers]:
     stored = (loaded.context.objects, loaded.case.record.id, loaded.collection)
     raw, warnings = RawAnswers(*stored), []
     files = shown(loaded.case, loaded.collection)
-    result = loaded.vendor.read_result(loaded.view, Kept(raw, files, loaded.context.objects))
+    result = loaded.vendor.read_result(loaded.view, _sources(loaded, raw, files))
     if loaded.view.completed:
         warnings += [each for each in loaded.case.record.warnings if each.startswith(REFUSED_AFTER)]
     elif result.status in {"completed", "completed_with_failures"} and not at_work(result):
@@ -160,9 +162,15 @@ def _read(loaded: LoadedCase) -> tuple[Result, RawAnswers]:
             warnings.append(f"{REFUSED_AFTER}: {error}")
         by_now = RawAnswers(*stored) if answered else raw
         if by_now != raw:  # the vendor's answer says how the case stands since
-            raw, result = by_now, loaded.vendor.read_result(loaded.view, Kept(by_now, files, loaded.context.objects))
+            raw, result = by_now, loaded.vendor.read_result(loaded.view, _sources(loaded, by_now, files))
     warnings = [*result.warnings, *loaded.case.collection.warnings, *warnings]
     return _complete(result.model_copy(update={"warnings": warnings}), loaded), raw
+
+
+def _sources(loaded: LoadedCase, raw: RawAnswers, files: Sequence[ArtifactRecord]) -> Kept:
+    """Return what a result is read from. An artifact that is an answer stands in for that one, if it is not kept."""
+    named = {name: each for each in files if (name := loaded.vendor.answer_of(each.source)) is not None}
+    return Kept(raw, files, loaded.context.objects, instead=named)
 
 
 def fail(

@@ -207,9 +207,15 @@ class Objects:
                 raise _unreadable(f"s3://{self.bucket}/{key}", error, self.bucket) from error
             raise
 
-    def write(self, key: str, data: bytes, content_type: str = "application/json") -> str | None:
-        """Write a small object; return its version, or None if the bucket has no versions."""
-        answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **_tagged(key))
+    def write(
+        self, key: str, data: bytes, content_type: str = "application/json", *, kind: str | None = None
+    ) -> str | None:
+        """Write a small object; return its version, or None if the bucket has no versions.
+
+        ``kind`` replaces the kind that its key gives an object of a case.
+        """
+        tags = _tagged(key, kind)
+        answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **tags)
         return answer.get("VersionId")
 
     def write_new(self, key: str, data: bytes, content_type: str = "application/json") -> bool:
@@ -396,9 +402,9 @@ def secrets_of(url: str) -> list[str]:
     return [*found, *(decoded for each in found if (decoded := unquote(each)) != each)]
 
 
-def _tagged(key: str) -> Any:
-    kind = kind_of(key)
-    return {"Tagging": f"{TAG}={kind}"} if kind else {}
+def _tagged(key: str, kind: str | None = None) -> Any:
+    own = kind_of(key)
+    return {"Tagging": f"{TAG}={kind or own}"} if own else {}
 
 
 _ELSEWHERE = frozenset(

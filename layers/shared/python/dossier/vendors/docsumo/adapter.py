@@ -86,6 +86,7 @@ class Docsumo(Vendor[DocsumoConnection]):
     lists = True
     dates_changes = True
     documented = DOCUMENTED
+    once = (results.UPLOAD, results.AFTER)
     refusal = REFUSAL
 
     @property
@@ -303,6 +304,10 @@ class Docsumo(Vendor[DocsumoConnection]):
         if settings.fields is not None and result.status != "failed":
             result.fields = fields.read(settings.fields, raw, result.warnings)
         return result
+
+    def facts(self, what: str, body: bytes) -> bytes:
+        """Return the ids, names and states in the answer to an upload, or to the after-steps."""
+        return results.facts(what, body)
 
     def modified(self, case: Case, raw: Mapping[str, bytes]) -> str | None:
         """Return the ``modified_date`` of the list entry, or of the after-steps' answer if that is later."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,10 @@ from dossier.vendors.docsumo.matching import match
 from dossier.vendors.docsumo.settings import Done
 
 CASE, FILES, NAMED, AFTER, UPLOAD = "case", "files", "files-", "after", "upload-"
+_REASONS = ("error", "error_message", "message")
+_OF_CASE = ("case_id", "case_name", "stage_id", "status", "created_date", "modified_date", "assigned_to", *_REASONS)
+_OF_DOCUMENT = ("doc_id", "filename", "status", *_REASONS)
+"""The fields that ``answers.entry`` and ``answers.documents_of`` read."""
 """Names under which raw answers are kept: the list page with the case, its files, its files by each document's name,
 the after-steps, each upload."""
 Ended = Literal["completed", "completed_with_failures", "failed"]
@@ -84,6 +89,16 @@ def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
     """Return when the vendor says that it changed the case last, as it writes that."""
     said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id), since=case.completed)
     return str(said.raw["modified_date"]) if said is not None and said.modified is not None else None
+
+
+def facts(what: str, body: bytes) -> bytes:
+    """Return what results need of the answer to an upload, or to the after-steps: ids, names, states, times."""
+    data = _data(body)
+    found: dict[str, Any] = {key: data[key] for key in _OF_CASE if key in data}
+    if what.startswith(UPLOAD) and isinstance(data.get("documents"), list):
+        sent = [each for each in data["documents"] if isinstance(each, dict)]
+        found["documents"] = [{key: each[key] for key in _OF_DOCUMENT if key in each} for each in sent]
+    return json.dumps({"data": found}).encode()
 
 
 def _files(raw: Mapping[str, bytes]) -> list[File]:

@@ -278,6 +278,10 @@ class DocuStack(Vendor[DocuStackConnection]):
         document_id = artifact.source
         return no_request(Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id)))
 
+    def answer_of(self, source: str) -> str | None:
+        """Return the name of a document's answer, which is the artifact."""
+        return requests.kept_as(source)
+
     def read_result(self, case: Case, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored ``document-<id>`` answers."""
         return results.read_result(case, raw)

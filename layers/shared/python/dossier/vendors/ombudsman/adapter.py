@@ -251,6 +251,10 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         """Return the API path; the body is stored as ``case`` or ``evidence-<id>``."""
         return no_request(Location(path=artifact.source, keep=requests.kept_as(artifact.source)))
 
+    def answer_of(self, source: str) -> str | None:
+        """Return the name of the answer at a path, which is the artifact."""
+        return requests.kept_as(source)
+
     def read_result(self, case: Case, raw: Mapping[str, bytes]) -> Result:
         """Build the result from the stored ``case`` and ``evidence-<id>`` answers."""
         return results.read_result(case, raw)
