@@ -17,7 +17,7 @@ from dossier.stores.executions import INPUT_LIMIT
 from dossier.suggestions import closest
 
 STDIN = "-"
-COLUMNS = ("connection", "reference", "documents", "case_id", "deadline")
+COLUMNS = ("connection", "reference", "documents", "case_id", "deadline", "priority")
 """Columns of a CSV file; besides, ``options.<name>`` is an option of the vendor's."""
 _ALSO = {"document": "documents", "file": "documents", "files": "documents", "uri": "documents", "uris": "documents"}
 OPTION = "options."

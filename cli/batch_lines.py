@@ -159,6 +159,8 @@ class Checks:
         contents = [(safe_name(each.name), each.content) for _, each in sources]
         if derived:
             case = case.model_copy(update={"reference": reference_of_files(case, contents)})
+        if "priority" not in case.model_fields_set:
+            case = case.model_copy(update={"priority": "low"})  # a case that is submitted by hand overtakes the batch
         digest, requests = self._judged(case, [each for _, each in sources], contents, settings)
         return Checked(
             line=line.number,

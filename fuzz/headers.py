@@ -46,6 +46,10 @@ class Turns:
     def succeeded(self, connection: str) -> None:
         """Record nothing."""
 
+    def behind(self) -> Turns:
+        """Return itself."""
+        return self
+
 
 class Keys:
     """One key."""

@@ -73,6 +73,19 @@ def test_a_batch_starts_each_case_once(dossier: Dossier, runs: Runs, folder: Pat
     assert len(runs.executions()) == 1
 
 
+def test_cases_of_a_batch_have_low_priority_unless_the_line_says_otherwise(
+    dossier: Dossier, runs: Runs, folder: Path
+) -> None:
+    """A case that is submitted by hand overtakes them."""
+    lines = [{"connection": "invoices", "documents": ["0.pdf"]}, {"connection": "invoices", "documents": ["1.pdf"]}]
+    file = jsonl(
+        folder / "b.jsonl", {**lines[0], "reference": "A"}, {**lines[1], "reference": "B", "priority": "normal"}
+    )
+    dossier.json("batch", file)
+    dossier.tick()
+    assert {name: dossier.case("invoices", name).record.priority for name in "AB"} == {"A": "low", "B": "normal"}
+
+
 def test_wait_ends_with_the_batch(dossier: Dossier, runs: Runs, folder: Path) -> None:
     """`--wait` shows progress, and says what became of the cases; their lists are in S3."""
     dossier.then = [lambda: [end(dossier, f"I-{n}") for n in range(3)]]

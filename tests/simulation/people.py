@@ -15,7 +15,7 @@ from typing import Any
 from cli.errors import CommandError
 from cli.output import Output
 from cli.resolve import Answer, resolve
-from dossier.models import CaseId, CaseInput
+from dossier.models import CaseId, CaseInput, Priority
 from dossier.names import safe_name
 from dossier.settings import Connection
 from dossier.steps.identity import execution_name, fingerprint
@@ -53,6 +53,7 @@ class Submission:
     """When it is submitted once more, if it is."""
     edits: tuple[float, ...] = ()
     """When the vendor's users edit it, in seconds after its submission."""
+    priority: Priority = "normal"
 
     def shrunk(self, *, plain: bool, documents: int | None) -> Submission:
         """Return the case with fewer documents, or submitted in the plainest way."""
@@ -129,6 +130,7 @@ class People:
                 for name in case.names
             ]
             given = {"connection": case.connection, "reference": reference, "documents": documents}
+            given |= {"priority": case.priority} if case.priority != "normal" else {}
             contents = [(safe_name(name), case.sha256(name)) for name in case.names]
             digest = fingerprint(CaseInput.parse(given), contents)
             name = execution_name(CaseId(case.connection, reference), digest)

@@ -55,7 +55,7 @@ class Inbox:
         self.inputs.setdefault(name, case)
         return self.arn_of(name)
 
-    def send(self, name: str, message: Mapping[str, Any], *, after: float) -> None:
+    def send(self, name: str, message: Mapping[str, Any], *, after: float, group: str | None = None) -> None:
         """Note a message that comes back."""
         assert name == "drop"
         self.later.append((dict(message), after))

@@ -13,6 +13,8 @@ from dossier.steps.identity import execution_name
 from dossier.steps.redrive import by_cause, case_input, cause_of, failed, resume
 from dossier.stores.cases import CaseRecord, Question
 from dossier.stores.executions import Executions
+from dossier.stores.limiter import Limiter
+from dossier.stores.queues import Queues
 from tests.conftest import BUCKET, Cloud
 from tests.machine import STRIDE, World, samples
 from tests.records import record
@@ -53,6 +55,37 @@ def test_a_case_that_failed_of_a_wrong_key_is_resumed(cloud: Cloud, connection: 
     case = world.context.cases.get(CaseId(connection, "R-1")).record
     assert (case.attempt, case.reason, case.error) == (2, None, None)
     assert len(world.effects("document_uploaded")) == len(files)
+
+
+def test_a_case_of_low_priority_keeps_it(cloud: Cloud) -> None:
+    """Its requests, its transfers and the messages of its polls leave the others their turn; a redrive too."""
+    world, files = World(cloud), samples("invoice.pdf")
+    world.keys.wrong = True
+    world.submit("invoices", "R-1", files, priority="low")
+    world.keys.wrong = False
+    assert world.context.cases.get(CaseId("invoices", "R-1")).record.priority == "low"
+    behind, sent = list[str](), list[str | None]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Limiter, "take", _noting(behind, "take", Limiter.take))
+        patch.setattr(Limiter, "lease", _noting(behind, "lease", Limiter.lease))
+        patch.setattr(Queues, "send", lambda *_, group=None, **__: sent.append(group))
+        assert resumed(world, "invoices", "R-1")["status"] == "completed"
+        assert set(behind) == {"take low", "lease low"}
+        assert set(sent) == {"low"}
+        behind.clear()
+        sent.clear()
+        world.submit("invoices", "R-2", files)
+        assert set(behind) == {"take", "lease"}
+        assert set(sent) == {None}
+    assert "priority" not in (cloud.app.table.get("CASE#invoices#R-2", "CASE") or {})
+
+
+def _noting(noted: list[str], name: str, method: Any) -> Any:
+    def call(limiter: Limiter, *args: Any, **rest: Any) -> Any:
+        noted.append(f"{name} low" if limiter._low else name)
+        return method(limiter, *args, **rest)
+
+    return call
 
 
 @pytest.mark.parametrize("connection", FILES)

@@ -1,5 +1,8 @@
 """SQS standard queues: delays, visibility, delivery at least once and in no order, dead letters; and Lambda's pollers.
 
+A queue is fair: of the visible messages it hands out those first whose group has the fewest in flight.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
@@ -7,8 +10,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from tests.simulation.clock import CLOCK
@@ -30,6 +35,7 @@ class Message:
     id: str
     body: str
     sent_at: float
+    group: str = ""
     receives: int = 0
 
 
@@ -58,12 +64,12 @@ class Queue:
         self.sent = 0
         self._scheduler, self._faults = scheduler, faults
 
-    def send(self, body: str, *, after: float = 0) -> None:
+    def send(self, body: str, *, after: float = 0, group: str = "") -> None:
         """Take a message; it is visible after its delay, and sometimes later than that, or twice."""
         copies = 2 if self._faults.strikes("message_twice") else 1
         for copy in range(copies):
             self.sent += copy == 0
-            message = Message(f"{self.name}-{self.sent}", body, CLOCK.at)
+            message = Message(f"{self.name}-{self.sent}", body, CLOCK.at, group)
             late = self._faults.between("message_late", 0.5, 60) if self._faults.strikes("message_late") else 0.0
             self.hold(message, after + late + (self._faults.between("message_twice", 0, 30) if copy else 0.0))
 
@@ -82,7 +88,7 @@ class Queue:
         found: list[Message] = []
         dice = self._faults.dice("order")
         while self.ready and len(found) < most:
-            message = self.ready.pop(dice.randrange(min(10, len(self.ready))))
+            message = self._pick(dice.randrange(min(10, len(self.ready))))
             message.receives += 1
             if self.tries and message.receives > self.tries and self.dead is not None:
                 self.dead.ready.append(message)
@@ -90,6 +96,15 @@ class Queue:
             self.flying[message.id] = message
             found.append(message)
         return found
+
+    def _pick(self, place: int) -> Message:
+        """Remove a visible message: of several groups, one of the group that has the fewest in flight."""
+        if len({each.group for each in self.ready}) == 1:
+            return self.ready.pop(place)
+        flying = Counter(each.group for each in self.flying.values())
+        fewest = min(self.ready, key=lambda each: flying[each.group])
+        own = [number for number, each in enumerate(self.ready) if each.group == fewest.group]
+        return self.ready.pop(own[min(place, len(own) - 1)])
 
     def delete(self, message: Message) -> None:
         """Delete a message that was received."""
@@ -188,7 +203,14 @@ class SQS:
     def __init__(self, queues: Mapping[str, Queue], wire: Wire, trace: Tracing) -> None:
         self._queues, self._wire, self._trace = queues, wire, trace
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> dict[str, Any]:  # noqa: N803
+    def send_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        MessageBody: str,  # noqa: N803
+        DelaySeconds: int = 0,  # noqa: N803
+        MessageGroupId: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
         """Send a message."""
         queue = self._of(QueueUrl, "SendMessage")
         if not 0 <= DelaySeconds <= LONGEST_DELAY:
@@ -196,7 +218,8 @@ class SQS:
         if not 0 < len(MessageBody.encode()) <= LARGEST:
             raise refused("InvalidParameterValue", "SendMessage", "One or more parameters are invalid")
         about = f"{queue.name}: {_short(MessageBody)} after {DelaySeconds} s"
-        self._wire.call("sqs", "SendMessage", about, lambda: queue.send(MessageBody, after=DelaySeconds))
+        send = partial(queue.send, MessageBody, after=DelaySeconds, group=MessageGroupId)
+        self._wire.call("sqs", "SendMessage", about, send)
         return {"MessageId": f"{queue.name}-{queue.sent}"}
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803

@@ -25,6 +25,8 @@ REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 """In pydantic's regex ``$`` only matches the very end, not before a newline."""
 OptionValue = str | int | float | bool | None
+Priority = Literal["normal", "low"]
+"""How a case stands beside the others of its connection: one of low priority leaves turns and slots to them."""
 
 
 class CaseId(NamedTuple):
@@ -104,6 +106,8 @@ class CaseInput(Frozen):
     deadline: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE)
     """Seconds until the case is collected as it is; overrides the connection's ``poll.deadline``."""
     refresh: int | None = Field(default=None, ge=1)
+    priority: Priority = "normal"
+    """``low`` lets the connection's other cases go first (``stores.limiter``); a batch submits its cases so."""
     again: bool = False
     """Submit a reference whose case was erased (``dossier forget``) once more; the vendor bills it once more."""
 

@@ -126,6 +126,7 @@ def accept(data: object, execution_arn: str, *, context: Context) -> Accepted:
         note="; ".join(warnings)[:1000] or None,
         appends_to=case.case_id,
         deadline=case.deadline,
+        priority=case.priority,
         submitted_at=at,
         updated_at=at,
     )

@@ -282,6 +282,11 @@ class LoadedCase:
     """The collection (empty: the first); a later one is stored separately until it is published."""
 
     @property
+    def low(self) -> bool:
+        """Whether the connection's other cases go first."""
+        return self.case.record.priority == "low"
+
+    @property
     def label(self) -> str:
         """What names the collection in the table, where the first one of each attempt has a name as well."""
         return self.collection or f"first-{self.case.record.attempt}"
@@ -356,7 +361,8 @@ class LoadedCase:
                 send = lookup.remembering(send, since=None if since is None else since.timestamp())
             return noting(send, note) if note is not None else send
 
-        return self.context.transport.run(flow, vendor=self.vendor, around=around)
+        transport = self.context.transport.behind() if self.low else self.context.transport
+        return transport.run(flow, vendor=self.vendor, around=around)
 
     def look_up(
         self,
@@ -378,7 +384,8 @@ class LoadedCase:
     def lease(self, what: str) -> AbstractContextManager[None]:
         """Hold one of the connection's slots for a transfer of this case."""
         holder = f"{self.case.record.reference}#{what}"
-        return self.context.limiter.lease(self.connection, holder, patience=SLOT_PATIENCE)
+        limiter = self.context.limiter.behind() if self.low else self.context.limiter
+        return limiter.lease(self.connection, holder, patience=SLOT_PATIENCE)
 
     def keep(self, what: str, body: bytes) -> None:
         """Store a raw answer of the vendor, and count differences from its guide."""

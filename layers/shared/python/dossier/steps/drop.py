@@ -138,7 +138,7 @@ def act(planned: Start | Wait | Leave | Reject, listing: Listing, context: Conte
     if isinstance(planned, Wait):
         if planned.after:
             message = {"key": what.key, "version_id": what.version_id}
-            context.queues.send(DROP, message, after=planned.after.total_seconds())
+            context.queues.send(DROP, message, after=planned.after.total_seconds(), group=place.connection)
         if planned.lacks:
             _note(planned, listing, context)
         return planned.why

@@ -53,6 +53,8 @@ SOONEST = 15.0
 cases continue soon after it recovers. If many cases wait, its breaker is open."""
 MISSES = 3
 """Polls after which a case that Dossier did not submit, and that the vendor does not list, counts as missing."""
+LOW_PATIENCE = 0.5
+"""Seconds that a poll of low priority waits for its turn: few polls run at once, and the others need the functions."""
 ROWS = 50
 """Most rows of stray answers that a wait stores."""
 
@@ -104,6 +106,8 @@ def poll(case: CaseId, seq: int, *, context: Context) -> None:
     if block and _sit_out(wait, block, context):
         return
     vendor = context.vendor_of(settings)
+    if wait.priority == "low":
+        context = context.replacing(transport=context.transport.behind(patience=LOW_PATIENCE))
     served = [later(each, standing) for each in _served(wait, vendor, context)]
     unknown = 0
     for each, outcome in _ask(served, context):
@@ -164,13 +168,14 @@ def _put_off(wait: Wait, delay: float, context: Context, **changes: Any) -> None
 def _served(wait: Wait, vendor: Vendor, context: Context) -> list[Wait]:
     """Return the message's wait and, for a vendor with bulk polls, the connection's other waits that are due.
 
-    A wait that continues in the middle of a list is only served with others that do.
+    A wait that continues in the middle of a list is only served with others that do, and one of low priority only with
+    its like: a thousand of them would delay the answer to another one.
     """
     if not (vendor.bulk_poll and wait.phase == "results"):
         return [wait]
     served = [wait]
     for each in context.waits.due(wait.connection, now() + SOON):
-        alike = each.phase == "results" and (each.asked is None) == (wait.asked is None)
+        alike = (each.phase, each.asked is None, each.priority) == ("results", wait.asked is None, wait.priority)
         if alike and each.reference != wait.reference:
             served.append(each)
         if len(served) == AT_ONCE:

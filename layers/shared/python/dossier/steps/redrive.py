@@ -92,6 +92,7 @@ def case_input(record: CaseRecord, documents: Sequence[Document], bucket: str) -
         "options": record.options,
     }
     case |= {"deadline": record.deadline} if record.deadline else {}
+    case |= {"priority": record.priority} if record.priority != "normal" else {}
     return {**case, "case_id": record.appends_to} if record.appends_to else case
 
 

@@ -41,6 +41,7 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
         first=first,
         deadline=loaded.case.record.deadline or poll.deadline,
         attempt=loaded.case.record.attempt,
+        priority=loaded.case.record.priority,
     )
     if context.cases.get(case).record.hinted_at != before:  # a delivery arrived meanwhile
         nudge(case, context=context)

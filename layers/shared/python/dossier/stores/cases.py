@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dossier.certificates import forgotten_as
 from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
-from dossier.models import CaseId, CaseStatus, Document, OptionValue, iso, moment, now
+from dossier.models import CaseId, CaseStatus, Document, OptionValue, Priority, iso, moment, now
 from dossier.stores.budgets import Budgets
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
@@ -77,6 +77,8 @@ class CaseRecord(Stored):
     """When the scheduled check first saw that the case waits without polls."""
     deadline: int | None = None
     """The case's own deadline in seconds, in place of the connection's ``poll.deadline``."""
+    priority: Priority = "normal"
+    """``low``: the connection's other cases go first."""
     expired_at: str | None = None
     """When its records began to be removed: it never goes back to work."""
     dismissed_at: str | None = None
@@ -409,6 +411,7 @@ class Cases:
             "late": None,
             "cancelled_at": None,
             "deadline": record.deadline,
+            "priority": _priority(record),
         }
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
         failed &= Attr("expired_at").not_exists() & Attr("committed").not_exists()  # removed, or published, just now
@@ -722,7 +725,13 @@ def _item(record: CaseRecord) -> Item:
         "gsi_sk": record.submitted_at,
         **record.model_dump(mode="json", exclude={"options"}),
         "options": json.dumps(record.options),
+        "priority": _priority(record),
     }
+
+
+def _priority(record: CaseRecord) -> Priority | None:
+    """Return a case's priority as the table has it: the normal one is not stored."""
+    return None if record.priority == "normal" else record.priority
 
 
 def pick(documents: Sequence[Document], indices: Iterable[int]) -> list[Document]:

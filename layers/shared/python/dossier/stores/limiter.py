@@ -14,6 +14,10 @@ A lease is one of a connection's ``limits.concurrency`` slots. It expires, so th
 
 An operator's pause (``dossier pause``) is a ``Hold``. It is stored by connection, not by account, and blocks every call
 until an operator ends it. The last holds are kept, because a wait's deadline moves by them.
+
+Cases of low priority (those of a batch) come behind the others: they leave half of the burst and one slot free, so that
+a case that is submitted by hand finds its turn at once. So that they get on beside any number of other cases, one turn
+in ``SHARE``, and one transfer in ``SLOT_EVERY`` seconds, is theirs whoever waits.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -51,6 +56,12 @@ MOST_HOLDS = 100
 """Most ended holds of a connection that are kept."""
 _PAUSED = "PAUSED"
 """The key in the index of the connections that an operator has paused."""
+SHARE = 10
+"""One turn in so many goes to cases of low priority, however many others wait."""
+SLOT_EVERY = 30.0
+"""Seconds after which a case of low priority may take the last free slot."""
+SHARE_PATIENCE = 2.0
+"""Longest wait for the turn that is low priority's share, in seconds: longer than the others line up."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
 
@@ -128,6 +139,14 @@ class Limiter:
         """When each account's last turn was taken; the state in the table may have changed since."""
         self._accounts: dict[str, str] = {}
         """The account of each known connection."""
+        self._low = False
+        """Whether turns and slots are left to others (``behind``)."""
+
+    def behind(self) -> Limiter:
+        """Return the limiter as cases of low priority see it: it leaves turns and slots to the others."""
+        other = copy(self)
+        other._low = True
+        return other
 
     def take(self, connection: Connection, *, patience: float) -> None:
         """Wait for a connection's turn to make one request, at most ``patience`` seconds.
@@ -141,6 +160,7 @@ class Limiter:
         apart = min(2.5 / connection.limits.requests_per_second, LONGEST_TURN)
         give_up = self._clock() + max(patience, apart)
         turn: int | None = None
+        share = not self._low
         while True:
             item = self._table.get(*_key(self._account(connection))) or {}
             if (hold := self._hold(connection, item)) is not None:
@@ -158,6 +178,13 @@ class Limiter:
                 if self._probe(connection, now_ms):
                     return
             else:
+                if not share and (ready_at := _quiet_at(connection, item)) > now_ms:
+                    every = SHARE / connection.limits.requests_per_second
+                    share = self._share(connection, item, now_ms, "low_at", every)
+                    if not share:
+                        self._wait(connection.name, "turn", ready_at, give_up)
+                        continue
+                    give_up = max(give_up, self._clock() + SHARE_PATIENCE)
                 turn = turn or self._reserve(connection, item, now_ms, give_up)
                 if turn is not None and turn <= now_ms:
                     return
@@ -308,6 +335,8 @@ class Limiter:
         random.shuffle(slots)
         mine = [slot for slot, item in taken.items() if item["holder"] == holder]
         free = [slot for slot in slots if slot not in taken or int(taken[slot]["until"]) < int(now * 1000)]
+        if self._low and not mine and len(free) == 1 < len(slots) and not self._last_slot(connection):
+            return None
         ours = Attr("holder").not_exists() | Attr("holder").eq(holder) | Attr("until").lt(int(now * 1000))
         for slot in mine or free:
             lease = {
@@ -320,6 +349,19 @@ class Limiter:
             if self._table.put(lease, when=ours):
                 return slot
         return None
+
+    def _last_slot(self, connection: Connection) -> bool:
+        """Return whether a case of low priority may take the last free slot now."""
+        item = self._table.get(*_key(self._account(connection))) or {}
+        return self._share(connection, item, self._now(), "low_slot_at", SLOT_EVERY)
+
+    def _share(self, connection: Connection, item: Item, now_ms: int, name: str, every: float) -> bool:
+        """Claim what low priority gets each ``every`` seconds, however busy the connection is."""
+        before = now_ms - round(every * 1000)
+        if int(item.get(name, 0)) > before:
+            return False
+        due = Attr(name).not_exists() | Attr(name).lte(before)
+        return self._table.update(*_key(self._account(connection)), {name: now_ms}, when=due)
 
     def _wait(self, connection: str, why: str, until: int, give_up: float) -> None:
         wait = max(0.0, until / 1000 - self._clock())
@@ -374,6 +416,12 @@ def _hold_of(item: Item) -> Hold | None:
 
 def _holds_of(item: Item) -> Iterable[Hold]:
     return (Hold(each["since"], each["by"], each["reason"], each["until"]) for each in item.get("holds", ()))
+
+
+def _quiet_at(connection: Connection, item: Item) -> int:
+    """Return from when half of the burst is free, in milliseconds since the epoch."""
+    interval = max(1, round(1000 / connection.limits.requests_per_second))
+    return int(item.get("tat", 0)) - max(BURST_MS - interval, 0) // 2
 
 
 def _blocked(item: Item) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 WAKE, DROP = "wake", "drop"
 BATCHES_AT_ONCE = 10
 """Batches of deliveries, and drops, that are worked on at once."""
+_GROUP = re.compile(r"[!-~]{1,128}")
 LONGEST_DELAY = 900
 """Most seconds for which SQS delays a message (AWS: SendMessage, DelaySeconds)."""
 
@@ -33,10 +35,24 @@ class Queues:
         """Return a queue's URL."""
         return self._wake_queue_url if name == WAKE else self._wake_queue_url.removesuffix(WAKE) + name
 
-    def send(self, name: str, message: Mapping[str, Any], *, after: float = 0) -> None:
-        """Queue a message that becomes visible ``after`` seconds, at most ``LONGEST_DELAY``."""
+    def send(self, name: str, message: Mapping[str, Any], *, after: float = 0, group: str | None = None) -> None:
+        """Queue a message that becomes visible ``after`` seconds, at most ``LONGEST_DELAY``.
+
+        Messages of a group that has many in flight let others pass, so that one connection does not delay another:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+
+        Args:
+            name: the queue's.
+            message: what is sent as JSON.
+            after: seconds.
+            group: the group; on a queue of several connections by default the message's connection. A name that SQS
+                would reject makes no group.
+
+        """
         delay = min(LONGEST_DELAY, math.ceil(max(0, after)))
-        self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay)
+        group = group or (message.get("connection") if name in {WAKE, DROP} else None)
+        fair: dict[str, Any] = {"MessageGroupId": group} if group and _GROUP.fullmatch(group) else {}
+        self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay, **fair)
 
     def depth(self, name: str) -> int:
         """Return about how many messages are visible or in flight; delayed ones do not count."""

@@ -16,7 +16,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 from pydantic import Field
 
-from dossier.models import CaseId, Phase, iso, now
+from dossier.models import CaseId, Phase, Priority, iso, now
 from dossier.stores.cases import Stored
 from dossier.stores.queues import LONGEST_DELAY, Queues, poll_queue
 from dossier.stores.table import Item, Table, case_key
@@ -69,6 +69,8 @@ class Wait(Stored):
     """Seconds by which an operator's pauses have moved the deadline (``dossier pause``)."""
     attempt: int = 0
     """The case's attempt that waits; 0 in waits of earlier versions."""
+    priority: Priority | None = None
+    """``low`` if the case's is; the normal one is not stored."""
     sent_at: str | None = None
     """When the message for ``seq`` was last sent, or its delay ends; None: not sent yet."""
     resent: int = 0
@@ -112,7 +114,17 @@ class Waits:
         item = self._table.get(case_key(case), "WAIT")
         return None if item is None else _wait(item)
 
-    def start(self, case: CaseId, *, phase: Phase, token: str, first: float, deadline: float, attempt: int = 0) -> None:
+    def start(
+        self,
+        case: CaseId,
+        *,
+        phase: Phase,
+        token: str,
+        first: float,
+        deadline: float,
+        attempt: int = 0,
+        priority: Priority = "normal",
+    ) -> None:
         """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds.
 
         A wait of the same ``attempt`` and phase is the same wait, whose state timed out during an operator's pause: it
@@ -135,6 +147,7 @@ class Waits:
             held=same.held if same else 0,
             attempts=same.attempts if same else 0,
             attempt=attempt,
+            priority=None if priority == "normal" else priority,
             sent_at=_sent(next_at, first),
         )
         self._table.put(_item(wait))
@@ -240,7 +253,7 @@ class Waits:
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
-        self._queues.send(poll_queue(wait.connection), body, after=delay)
+        self._queues.send(poll_queue(wait.connection), body, after=delay, group=wait.priority)
 
 
 def _sent(next_at: str, delay: float) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from copy import copy
 from dataclasses import dataclass
 from typing import IO, Protocol, TypeVar
 
@@ -71,6 +72,9 @@ class Turns(Protocol):
     def succeeded(self, connection: str) -> None:
         """Note that the vendor answers."""
 
+    def behind(self) -> Turns:
+        """Return the limits as cases of low priority see them."""
+
 
 class Transport:
     """Drives the flows of vendors over HTTP, for all connections.
@@ -95,6 +99,16 @@ class Transport:
         self._open_file = open_file
         self._patience = patience
         self._hear = hear
+
+    def behind(self, *, patience: float | None = None) -> Transport:
+        """Return the transport for cases of low priority, whose requests leave their turn to others.
+
+        ``patience`` replaces this one's.
+        """
+        other = copy(self)
+        other._patience = self._patience if patience is None else patience
+        other._turns = self._turns.behind()
+        return other
 
     def run(
         self,
