@@ -667,6 +667,27 @@ def invoice(
 
 
 @command(app)
+def drift(
+    call: Call,
+    connection: Connection,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the latest cases at most.")] = 50,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the answers that differ most, redacted, as a recording for the contract suite: the folder"
+            " events/vendors of a checkout.",
+        ),
+    ] = None,
+) -> None:
+    """Print which fields of a connection's latest answers its vendor's guide does not have, and which are missing."""
+    from cli import drift as here
+
+    here.drift(call.out, call.where, connection, since=since, limit=limit, record=record)
+
+
+@command(app)
 def cost(
     call: Call,
     reference: Annotated[

@@ -111,6 +111,7 @@ class People(Stage):
         self._prove(lambda: self.run("vendor", "claims", "cases"))
         self._prove(lambda: self.run("invoice", "claims", "--month", f"{now():%Y-%m}"))
         self._prove(self._counts_costs)
+        self._prove(lambda: self.run("drift", "claims"))
         self._prove(lambda: self.run("collect", "claims", f"unknown-{next(self._numbers)}"))
         self._prove(lambda: self.run("refresh", self.finished))
         self._prove(self._replays)
