@@ -199,7 +199,7 @@ def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
             it._handlers.invoke("poll", partial(poll_step.poll, names, current.seq, context=world.context))
             polls += 1
             moved = waits.find(names)
-            delay = max(0.05, (moment(moved.next_at) - now()).total_seconds()) if moved else seconds
+            delay = max(0.05, (moved.next_at - now()).total_seconds()) if moved else seconds
             passed += delay
             _shift(it, delay)
         it.invoked["poll"] += polls

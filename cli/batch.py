@@ -171,7 +171,7 @@ def _check_draining(where: Target, plan: Plan) -> None:
     since = where.app.cases.draining_now() if plan.missing else None
     if since:
         raise CommandError(
-            f"this deployment has been draining since {since} and starts no new cases",
+            f"this deployment has been draining since {iso(since)} and starts no new cases",
             fix="run the same command again after `dossier drain --stop`",
         )
 

@@ -101,8 +101,8 @@ def _deliveries(where: Target, connection: Connection, begin: datetime) -> Itera
 
 def _cases(where: Target, connection: str, begin: datetime) -> Iterator[Case]:
     cases = where.app.cases
-    for record in cases.newest(connection, since=iso(begin - LONGEST_STAY)):
-        ended = record.completed_at is None or moment(record.completed_at) >= begin
+    for record in cases.newest(connection, since=begin - LONGEST_STAY):
+        ended = record.completed_at is None or record.completed_at >= begin
         if ended and (case := cases.find(record.id)) is not None:
             yield case
 
@@ -125,7 +125,7 @@ def _late(found: dict[str, Any], case: Case | None) -> int | None:
         return None
     if case.record.standing != 1:  # later deliveries may be about what changed since
         return None
-    seconds = (moment(found["received_at"]) - moment(case.record.completed_at)).total_seconds()
+    seconds = (moment(found["received_at"]) - case.record.completed_at).total_seconds()
     return round(seconds) if seconds > 0 else None
 
 
@@ -133,7 +133,7 @@ def _is_lost(case: Case, begin: datetime, settled: datetime, rows: Iterable[dict
     record = case.record
     if not record.status.completed or record.appends_to or record.woken or record.completed_at is None:
         return False
-    if not begin <= moment(record.completed_at) <= settled:
+    if not begin <= record.completed_at <= settled:
         return False
     ids = {*_ids_of(case)}
     return not any(ids.intersection(named(row)) for row in rows)

@@ -358,7 +358,7 @@ def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
 
 def _rejected(where: Target) -> Iterator[Check]:
     """Report the cases of the last day whose input was rejected; no vendor got them."""
-    since = iso(now() - RECENT)
+    since = now() - RECENT
     refused = [
         each
         for name in where.connections
@@ -395,7 +395,7 @@ def _dead_letters(where: Target) -> str:
 def _overdue(where: Target) -> str:
     """Look for waits whose poll is overdue."""
     late = [
-        f"{wait.connection} {wait.reference} since {wait.next_at}"
+        f"{wait.connection} {wait.reference} since {iso(wait.next_at)}"
         for name in where.connections
         for wait in where.app.waits.due(name, now() - OVERDUE)
     ]

@@ -11,7 +11,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import counted, when
 from dossier.errors import ParkedError
-from dossier.models import iso, now
+from dossier.models import now
 from dossier.stores.cases import CaseRecord
 
 PARKED = "parked: an operator drained the deployment; `dossier redrive` resumes it"
@@ -49,7 +49,7 @@ def drain(
         out.document({"draining": False})
         out.line("new cases start again")
         return
-    cases.drain(iso(now()))
+    cases.drain(now())
     since = cases.draining()
     until = time.monotonic() + timeout
     parked = 0
@@ -80,7 +80,7 @@ def drain(
         raise NotFinishedError(message, document=document)
     out.document(document)
     ended = f"; {counted(parked, 'waiting case')} ended, which `dossier redrive` resumes" if parked else ""
-    out.line(f"no new cases since {when(since or '')}; {counted(running, 'execution')} left{ended}")
+    out.line(f"no new cases since {when(since)}; {counted(running, 'execution')} left{ended}")
     rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
     if rows:
         out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)

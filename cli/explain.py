@@ -12,7 +12,7 @@ from cli.status import find
 from cli.target import Target
 from cli.text import counted, local, when
 from dossier import vendors
-from dossier.models import CaseId, moment, now
+from dossier.models import CaseId, now
 from dossier.steps.explain import Account, Explanation, Next, Who
 from dossier.steps.explain import explain as explained
 from dossier.steps.facts import facts_of
@@ -144,7 +144,7 @@ def account(where: Target, name: str) -> Account:
         requests_per_second=settings.limits.requests_per_second if settings else None,
         waits=len(waits),
         oldest_wait=min((each.started_at for each in waits), default=None),
-        overdue=sum(moment(each.next_at) < at - GRACE for each in waits),
+        overdue=sum(each.next_at < at - GRACE for each in waits),
         held=sum(1 for _ in islice(app.waits.held_steps(name), MOST_CASES)),
         queued=where.queues.depth(poll_queue(name)) if deployed else 0,
         dead_letters=where.dead_letters.count(poll_queue(name)) if deployed else 0,

@@ -38,7 +38,7 @@ def export(out: Output, where: Target, *, connection: str | None, since: str | N
 
     """
     names = where.with_cases(connection)
-    begin = None if since is None else iso(moment_of(since))
+    begin = None if since is None else moment_of(since)
     finished = [each for each in newest_of(where, names, begin, None) if each.status.final]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda record: _result(where, record), finished))
@@ -68,7 +68,7 @@ def rows_of(record: CaseRecord, result: Result) -> Iterator[dict[str, Any]]:
         "status": result.status,
         "revision": result.revision,
         "collected_at": result.collected_at,
-        "submitted_at": record.submitted_at,
+        "submitted_at": iso(record.submitted_at),
     }
     own = [] if result.fields in [each.fields for each in result.documents] else result.fields
     parts: list[tuple[dict[str, Any], list[FieldValue]]] = [({}, own)]

@@ -10,6 +10,7 @@ from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, when
+from dossier.models import iso
 from dossier.steps.invoice import Line, Unexplained, lines, unexplained
 
 COLUMNS = ("kind", "at", "reference", "case_id", "document", "document_id", "status", "pages", "counted", "usd")
@@ -95,7 +96,7 @@ def month_of(text: str) -> tuple[datetime, datetime]:
 def _row(line: Line, price: float | None) -> dict[str, object]:
     return {
         "kind": "in doubt" if line.in_doubt else "document",
-        "at": line.at,
+        "at": iso(line.at),
         "reference": line.reference,
         "case_id": line.case_id,
         "document": line.document,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -172,13 +173,13 @@ def _dismiss(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
     """Dismiss one pile; dead letters are deleted, because deliveries, drops and waits are stored elsewhere."""
     if pile.group is None:
         yield _tried({"queue": pile.queue}, "messages", partial(where.dead_letters.dismiss, pile.queue))
-    at = iso(now())
+    at = now()
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
         yield _tried(names, "dismissed_at", partial(_dismiss_case, where, each, at))
 
 
-def _dismiss_case(where: Target, record: CaseRecord, at: str) -> str:
+def _dismiss_case(where: Target, record: CaseRecord, at: datetime) -> datetime:
     if not where.app.cases.dismiss(record, at):
         raise InvalidCaseError(f"case {record.reference} runs again meanwhile")
     return at
@@ -201,7 +202,9 @@ def _resume(where: Target, send: Callable[[], str], *, connection: str, referenc
             f'connection "{connection}" of case {reference} is no longer deployed: deploy its settings again first'
         )
     if since := where.app.cases.draining():
-        raise InvalidCaseError(f"this deployment has been draining since {since}: run `dossier drain --stop` first")
+        raise InvalidCaseError(
+            f"this deployment has been draining since {iso(since)}: run `dossier drain --stop` first"
+        )
     return send()
 
 

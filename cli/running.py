@@ -15,7 +15,7 @@ from cli.explain import vendor_name
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, duration, local
-from dossier.models import moment, now
+from dossier.models import now
 from dossier.steps.explain import Explanation, explain
 from dossier.steps.facts import facts_of
 from dossier.stores.cases import Case
@@ -113,6 +113,6 @@ def _row(found: Explanation, case: Case, at: datetime) -> tuple[Any, ...]:
     status = found.status if coming is not None else f"{found.status} (!)"
     when = f"{coming.at:%H:%M:%S} " if coming and coming.at else ""
     what = local(f"{when}{coming.what}") if coming else clean(found.why)
-    age = duration((at - moment(case.record.submitted_at)).total_seconds())
+    age = duration((at - case.record.submitted_at).total_seconds())
     progress = f"{done}/{len(documents)}"
     return found.connection, found.reference, status, age, progress, what, coming.who.value if coming else "operator"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
 from dossier import layout
-from dossier.models import CaseId, CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, iso, moment, now
 from dossier.questions import BUDGET, answers, listed
 from dossier.steps.accept import pages_of
 from dossier.steps.context import SOON
@@ -119,7 +119,7 @@ def cases(
     """
     wanted = statuses_of(status)
     names = where.with_cases(connection)
-    begin = None if since is None else iso(moment_of(since))
+    begin = None if since is None else moment_of(since)
     newest = newest_of(where, names, begin, after, drops=True)
     found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
     paused = where.app.limiter.paused()
@@ -148,15 +148,15 @@ def cases(
 
 
 def newest_of(
-    where: Target, names: Collection[str], since: str | None, after: str | None, *, drops: bool = False
+    where: Target, names: Collection[str], since: datetime | None, after: str | None, *, drops: bool = False
 ) -> Iterator[CaseRecord]:
     """Yield cases, latest submitted first; those of one millisecond in a fixed order, so that a cursor stays valid.
 
     ``drops`` includes dropped folders that wait for files.
     """
-    until = after.partition("/")[0] if after else None
     if after is not None and not _CURSOR.fullmatch(after):
         raise BadUsageError(f'"{clean(after)}" is not a cursor', fix="give a cursor that `dossier list` printed")
+    until = moment(after.partition("/")[0]) if after else None
     stores = [where.app.cases.newest, *([where.app.cases.waiting_drops] if drops else [])]
     newest = (each(name, since=since, until=until) for name in names for each in stores)
     for _, together in groupby(heapq.merge(*newest, key=_submitted, reverse=True), key=_submitted):
@@ -178,7 +178,7 @@ def _pause_of(record: CaseRecord, paused: Mapping[str, Hold]) -> dict[str, Any] 
 
 
 def _cursor(record: CaseRecord) -> str:
-    return f"{record.submitted_at}/{record.connection}/{record.reference}"
+    return f"{iso(record.submitted_at)}/{record.connection}/{record.reference}"
 
 
 def _remark(record: CaseRecord) -> str:
@@ -309,7 +309,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("reason", local(record.reason or "")),
             ("error", record.error),
             ("note", local(record.note or "")),
-            ("dismissed", when(record.dismissed_at or "", seconds=True)),
+            ("dismissed", when(record.dismissed_at, seconds=True)),
             ("review", REVIEW if record.review else None),
             ("pages", _pages(where, case)),
             ("case id", record.case_id),
@@ -318,7 +318,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
             ("assigned to", record.assigned_to),
             ("submitted", when(record.submitted_at, seconds=True)),
             ("updated", when(record.updated_at, seconds=True)),
-            ("completed", when(record.completed_at or "", seconds=True)),
+            ("completed", when(record.completed_at, seconds=True)),
             ("execution", record.execution_arn),
             ("result", key and f"s3://{where.bucket}/{key}"),
             ("attempt", record.attempt if record.attempt > 1 else None),
@@ -331,9 +331,7 @@ def _show(out: Output, where: Target, case: Case) -> None:
     if len(case.revisions) > 1:
         out.line()
         out.line(counted(len(case.revisions), "revision"))
-        revisions = [
-            (each.number, when(each.collected_at or ""), each.status, _changes(each)) for each in case.revisions
-        ]
+        revisions = [(each.number, when(each.collected_at), each.status, _changes(each)) for each in case.revisions]
         out.table(("REVISION", "COLLECTED", "STATUS", "CHANGES"), revisions, long={"CHANGES"})
     if case.documents:
         out.line()
@@ -366,7 +364,7 @@ def _pages(where: Target, case: Case) -> str | None:
 
 def _refresh(refresh: Refresh) -> str | None:
     if refresh.execution_arn:
-        return f"running since {when(refresh.started_at or '', seconds=True)}: {refresh.execution_arn}"
+        return f"running since {when(refresh.started_at, seconds=True)}: {refresh.execution_arn}"
     again = f"; the next check is at {when(refresh.look_at)}" if refresh.look_at else ""
     if refresh.error:
         return f"the last one failed: {local(refresh.error)}{again}"
@@ -417,5 +415,5 @@ def statuses_of(text: str | None) -> list[CaseStatus]:
     return [known[word] for word in words]
 
 
-def _submitted(record: CaseRecord) -> str:
+def _submitted(record: CaseRecord) -> datetime:
     return record.submitted_at

@@ -46,6 +46,10 @@ def to_json(value: Any) -> str:
     mark, numbers = secrets.token_hex(8), list[str]()
 
     def marked(part: Any) -> Any:
+        if isinstance(part, datetime):
+            from dossier.models import iso  # noqa: PLC0415 -- keeps `dossier --help` fast
+
+            return iso(part)
         if isinstance(part, dict):
             return {key: marked(each) for key, each in part.items()}
         if isinstance(part, list | tuple):
@@ -70,15 +74,17 @@ def _escaped(character: str) -> str:
     return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
 
 
-def when(at: str, *, seconds: bool = False) -> str:
-    """Return a time (ISO 8601) in this machine's zone, short: with the day or the year only if it is another.
+def when(at: datetime | str | None, *, seconds: bool = False) -> str:
+    """Return a time in this machine's zone, short: with the day or the year only if it is another.
 
-    A text that is not a time is returned unchanged.
+    ``at`` may also be a text in ISO 8601; another text is returned unchanged. None is an empty text.
     """
     try:
-        there = datetime.fromisoformat(at)
+        there = datetime.fromisoformat(at) if isinstance(at, str) else at
     except ValueError:
-        return at
+        return str(at)
+    if there is None:
+        return ""
     if there.tzinfo is None:
         there = there.replace(tzinfo=UTC)
     here, today = there.astimezone(), datetime.now().astimezone()

@@ -68,7 +68,7 @@ def logs(out: Output, where: Target, reference: str, connection: str | None) -> 
 def lines_of(where: Target, case: Case) -> Iterator[Line]:
     """Yield the log lines about a case, function by function."""
     record, client = case.record, where.session.client("logs")
-    begin, end = moment(record.submitted_at) - timedelta(minutes=1), _until(case)
+    begin, end = record.submitted_at - timedelta(minutes=1), _until(case)
     pages = client.get_paginator("filter_log_events")
     for verb in FUNCTIONS:
         found = pages.paginate(
@@ -117,7 +117,7 @@ def _words(line: Line) -> str:
 def _until(case: Case) -> datetime:
     ended = case.record.completed_at if case.record.status.final else None
     changed = max(filter(None, (ended, case.record.updated_at, case.record.woken)))
-    return min(now() + timedelta(minutes=1), moment(changed) + AFTER) if ended else now() + timedelta(minutes=1)
+    return min(now() + timedelta(minutes=1), changed + AFTER) if ended else now() + timedelta(minutes=1)
 
 
 def histories(where: Target, case: Case, *, most: int, refreshes: int | None) -> Iterator[History]:
@@ -144,7 +144,7 @@ def _deliveries(where: Target, case: Case) -> Iterator[Delivered]:
     if not ids or record.connection not in where.webhook_urls or record.vendor not in vendors.names():
         return
     vendor, until = vendors.adapter(record.vendor), _until(case)
-    for key in islice(store.list(record.connection, since=moment(record.submitted_at)), MOST_DELIVERIES):
+    for key in islice(store.list(record.connection, since=record.submitted_at), MOST_DELIVERIES):
         evidence = store.find(key)
         hint = vendor.read_hint(evidence.content) if evidence is not None else None
         if evidence is None or hint is None or moment(evidence.received_at) > until:

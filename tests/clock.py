@@ -23,7 +23,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time."""
-        return self.at
+        return models.whole(self.at)
 
     def seconds(self) -> float:
         """Return the time as the limiter's clock does."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from dossier.errors import OutcomeUnknownError, PausedError, RetryableError, ThrottledError
-from dossier.models import CaseId, moment
+from dossier.models import CaseId
 from dossier.settings import Poll
 from dossier.steps.context import Context
 from dossier.steps.explain import Facts
@@ -215,10 +215,10 @@ class Journey:
         wait = self.app.waits.find(names)
         if wait is None or paused or self.app.cases.get(names).questions:
             return "", now, None
-        due = moment(wait.next_at)
+        due = wait.next_at
         if self.lost_message:
             return "poll", due + GRACE + timedelta(seconds=1), self._sweep_lost
-        late = due >= moment(wait.deadline)
+        late = due >= wait.deadline
         return ("deadline" if late else "poll"), due, self.poll
 
     def poll(self) -> None:
@@ -231,7 +231,7 @@ class Journey:
         """Let the next poll come at its time."""
         wait = self.app.waits.find(self.case)
         assert wait is not None
-        self.clock.at = max(self.clock.at, moment(wait.next_at))
+        self.clock.at = max(self.clock.at, wait.next_at)
         self.poll()
 
     def _sweep_lost(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dossier.models import iso, now
+from dossier.models import now
 from dossier.stores.cases import CaseRecord
 
 
 def record(execution: str = "arn:1", fingerprint: str = "f1", **changes: object) -> CaseRecord:
     """Return a case's record."""
-    at = iso(now())
+    at = now()
     values = {
         "connection": "invoices",
         "reference": "INV-1",

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dossier.models import CaseId, Document, iso, moment
+from dossier.models import CaseId, Document, iso
 from dossier.settings import Poll
 from dossier.steps import poll as poll_step
 from dossier.steps import wake as wake_step
@@ -94,7 +94,7 @@ class Room:
         """Let the next poll come at its time; return the documents that it asked for."""
         wait, before = self.wait, len(self.asked)
         assert wait is not None
-        self.clock.at = max(self.clock.at, moment(wait.next_at))
+        self.clock.at = max(self.clock.at, wait.next_at)
         self.polls.append(self.clock.at)
         poll_step.poll(CASE, wait.seq, context=self.world.context)
         return self.asked[before:]
@@ -107,7 +107,7 @@ class Room:
         """Return how long it is until the next poll, in seconds."""
         wait = self.wait
         assert wait is not None
-        return (moment(wait.next_at) - self.clock.at).total_seconds()
+        return (wait.next_at - self.clock.at).total_seconds()
 
 
 @pytest.fixture

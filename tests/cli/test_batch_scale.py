@@ -14,7 +14,7 @@ from cli.batch_estimate import at_once
 from cli.batch_file import BatchFile
 from cli.batch_lines import Checked, Checks
 from cli.batch_watch import Speed
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseStatus, now
 from dossier.stores.batches import BatchCase, Counts, Progress
 from dossier.stores.cases import CaseRecord
 from tests import dynamodb
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def stored(dossier: Dossier, cases: int, *, records: int) -> None:
     """Store a batch, of whose cases some are completed."""
-    app, at = dossier.cloud.app, iso(now())
+    app, at = dossier.cloud.app, now()
     found = [
         BatchCase(line=n, connection="invoices", reference=f"R-{n}", fingerprint="f", input={}) for n in range(cases)
     ]

@@ -34,7 +34,7 @@ def asked(dossier: Dossier, invoice: Path, tmp_path: Path, monkeypatch: pytest.M
     assert doubt is not None
     cases.ask(
         CaseId("invoices", "INV-1"),
-        Question(what="budget", text=doubt.text, token="token-1", asked_at="2026-01-31T12:00"),
+        Question(what="budget", text=doubt.text, token="token-1", asked_at="2026-01-31T12:00:00.000Z"),
     )
     dossier.change("invoices", "INV-1", status=CaseStatus.NEEDS_ATTENTION, reason=doubt.text)
     return dossier

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseId, CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.stores.evidence import id_of
 from tests.cli.conftest import DOCUMENTS, Dossier
 
@@ -33,7 +33,7 @@ def finished(dossier: Dossier, reference: str, document_id: str, **changes: Any)
     [document] = dossier.case("invoices", reference).documents
     sent = document.model_copy(update={"document_id": document_id})
     dossier.cloud.app.cases.put_documents(CaseId("invoices", reference), [sent], fresh=False)
-    state = {"status": CaseStatus.COMPLETED, "revision": 1, "completed_at": iso(at), "woken": None}
+    state = {"status": CaseStatus.COMPLETED, "revision": 1, "completed_at": at, "woken": None}
     dossier.change("invoices", reference, **(state | changes))
     return at
 
@@ -51,8 +51,8 @@ def test_lost_late_repeated_and_rejected_deliveries_are_named(dossier_with_secre
     dossier = dossier_with_secret
     store = dossier.cloud.app.evidence
     finished(dossier, "LOST-1", "doc_lost")
-    at = finished(dossier, "LATE-1", "doc_late", woken=iso(now()))
-    finished(dossier, "CHANGED-1", "doc_changed", woken=iso(now()), revision=2)
+    at = finished(dossier, "LATE-1", "doc_late", woken=now())
+    finished(dossier, "CHANGED-1", "doc_changed", woken=now(), revision=2)
     late, changed, early = body_of("doc_late"), body_of("doc_changed"), body_of("doc_other")
     store.keep("invoices", "accepted", late, signed(late), at=at + timedelta(seconds=90))
     store.keep("invoices", "accepted", changed, signed(changed), at=at + timedelta(seconds=95))
@@ -91,7 +91,7 @@ def test_the_period_begins_where_the_operator_says(dossier_with_secret: Dossier)
     body, old = body_of("doc_1"), body_of("doc_0")
     dossier.cloud.app.evidence.keep("invoices", "accepted", old, signed(old), at=datetime.now(UTC) - timedelta(days=2))
     dossier.cloud.app.evidence.keep("invoices", "accepted", body, signed(body))
-    finished(dossier, "OLD-1", "doc_x", completed_at=iso(now() - timedelta(days=2)))
+    finished(dossier, "OLD-1", "doc_x", completed_at=now() - timedelta(days=2))
     said = dossier.json("deliveries", "--report", "invoices", "--since", "1d")
     assert [each["document_ids"] for each in said["deliveries"]] == [["doc_1"]]
     assert said["lost"] == []
@@ -101,7 +101,7 @@ def test_the_period_begins_where_the_operator_says(dossier_with_secret: Dossier)
 
 def test_a_delivery_that_may_be_on_its_way_is_not_lost(dossier_with_secret: Dossier) -> None:
     """A case that was completed just now is not counted."""
-    finished(dossier_with_secret, "NEW-1", "doc_1", completed_at=iso(now()))
+    finished(dossier_with_secret, "NEW-1", "doc_1", completed_at=now())
     assert dossier_with_secret.json("deliveries", "--report", "invoices")["lost"] == []
 
 

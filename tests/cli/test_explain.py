@@ -32,7 +32,7 @@ def test_waiting_case_names_its_next_poll(busy: Dossier) -> None:
     assert wait
     found = busy.json("explain", "INV-1")
     assert found["status"] == "waiting"
-    assert (found["next"]["kind"], found["next"]["who"], found["next"]["at"]) == ("poll", "vendor", wait.next_at)
+    assert (found["next"]["kind"], found["next"]["who"], found["next"]["at"]) == ("poll", "vendor", iso(wait.next_at))
     assert found["broken"] is False
     said = busy("explain", "INV-1").stdout
     assert said.startswith(
@@ -83,7 +83,7 @@ def test_ended_case_has_no_next_event(busy: Dossier) -> None:
 
 def test_folder_that_waits_for_files_is_explained(dossier: Dossier) -> None:
     """A drop is no case yet: its files are missing."""
-    drop = WaitingDrop(reference="May", why="inbox/invoices/May lacks a.pdf", since=iso(now()))
+    drop = WaitingDrop(reference="May", why="inbox/invoices/May lacks a.pdf", since=now())
     dossier.cloud.app.cases.drop_waits("invoices", "May", drop, now())
     found = dossier.json("explain", "May")
     assert (found["status"], found["next"]["kind"], found["next"]["who"]) == ("waiting for files", "files", "operator")

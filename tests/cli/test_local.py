@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cli import target
 from cli.local import INTERRUPTED, resume_interrupted
 from cli.main import app
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseStatus, now
 from dossier.stores.cases import CaseRecord
 from local import control
 from local.home import LocalError, LocalState
@@ -129,7 +129,7 @@ def test_interrupted_cases_are_resumed(dossier: Dossier, invoice: Path) -> None:
 
 def test_case_interrupted_before_its_documents_were_stored_can_be_submitted_again(dossier: Dossier) -> None:
     """There is nothing to resume: the case is rejected with its reason, and its reference is free."""
-    at = iso(now())
+    at = now()
     record = CaseRecord(
         connection="invoices",
         reference="early",

@@ -726,7 +726,7 @@ def test_a_list_with_a_slow_clock_counts_after_half_a_minute(listed_at: str, fin
     """The list dates the case before its upload: it may lag, or its clock be three minutes off."""
     account = filled(1)
     account.cases[0] |= {"status": "processed", "modified_date": "2026-01-01T11:57:00Z"}
-    case = replace(view("case__0", submitted=0), sent_at="2026-01-01T12:00:00.000Z")
+    case = replace(view("case__0", submitted=0), sent_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
 
     def answer(request: Request) -> Reply:
         if request.path.endswith("/files"):

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from dossier.connections import load_toml
 from dossier.environment import Environment
 from dossier.errors import NeedsAttentionError, RetryableError
-from dossier.models import CaseId, Document, iso
+from dossier.models import CaseId, Document
 from dossier.settings import Connection, Limits
 from dossier.steps import context as context_step
 from dossier.steps import upload as upload_step
@@ -107,7 +107,7 @@ class LostWorld:
     def case(self, *names: str, into: str | None = None) -> str:
         """Write down a case with documents of these names, which is about to upload them; return its reference."""
         self.numbers += 1
-        reference, at = f"R-{self.numbers}", iso(self.clock.now())
+        reference, at = f"R-{self.numbers}", self.clock.now()
         record = CaseRecord(
             connection=self.name,
             reference=reference,

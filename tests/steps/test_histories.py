@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseId, CaseInput, CaseStatus, iso, now
+from dossier.models import CaseId, CaseInput, CaseStatus, moment, now
 from dossier.result import UNFINISHED
 from dossier.steps.cancel import cancel
 from dossier.steps.compare import compare
@@ -396,7 +396,7 @@ def test_a_case_is_completed_at_one_time(cloud: Cloud) -> None:
     move(world, "stage__approved")
     world.refresh(*CASE)
     assert result_of(world)["completed_at"] == first["completed_at"]
-    assert world.context.cases.get(CASE).record.completed_at == first["completed_at"]
+    assert world.context.cases.get(CASE).record.completed_at == moment(first["completed_at"])
 
 
 # --- times of change --------------------------------------------------------------------------------------------------
@@ -603,7 +603,7 @@ def test_a_refresh_that_cannot_begin_is_not_started_again_at_once(cloud: Cloud, 
     """The deployment is drained, or the connection gone: it waits for its next look, and its next delivery."""
     world = completed(cloud)
     if trouble == "drained":
-        world.context.cases.drain(iso(now()))
+        world.context.cases.drain(now())
     settings = world.connections["claims"]
     if trouble == "removed":
         del world.connections["claims"]

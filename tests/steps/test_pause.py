@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dossier.errors import PausedError, ThrottledError
-from dossier.models import iso, moment, now
+from dossier.models import iso, now
 from dossier.settings import Limits
 from dossier.steps.cancel import cancel
 from dossier.steps.compare import compare
@@ -43,7 +43,7 @@ def test_poll_of_paused_connection_asks_nothing(cloud: Cloud, clock: Clock) -> N
     assert room.case.record.note == (
         "invoices is paused since 10:00 UTC by ada: the contract is being renewed (`dossier resume invoices`)"
     )
-    began = moment(context.limiter.held(CASE[0]).since)  # type: ignore[union-attr]
+    began = context.limiter.held(CASE[0]).since  # type: ignore[union-attr]
     done = resume(CASE[0], context=context)
     paused = (room.clock.at - began).total_seconds()
     assert (done.steps, done.waits) == (0, 1)
@@ -52,7 +52,7 @@ def test_poll_of_paused_connection_asks_nothing(cloud: Cloud, clock: Clock) -> N
     assert room.left() <= 1
     assert room.serve() == ["d0"]
     assert len(room.asked) == asked + 1
-    moved = (moment(room.wait.deadline) - moment(deadline)).total_seconds()
+    moved = (room.wait.deadline - deadline).total_seconds()
     assert moved == pytest.approx(paused, abs=1)
     assert room.case.record.note is None
 
@@ -103,7 +103,7 @@ def test_wait_whose_state_times_out_in_a_pause_goes_on(cloud: Cloud, clock: Cloc
     assert room.tokens.answers == {"t2": {"to": "Poll"}}
     app.waits.start(CASE, phase="documents", token="t3", first=0, deadline=36_000, attempt=1)
     assert room.wait
-    left = (moment(room.wait.deadline) - room.clock.at).total_seconds()
+    left = (room.wait.deadline - room.clock.at).total_seconds()
     assert 35_000 < left <= 36_000
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from dossier.models import CaseId, CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.steps.poll import poll
 from dossier.steps.reconcile import STUCK, UNATTENDED, Findings
 from dossier.steps.sweep import sweep
@@ -83,7 +83,7 @@ def test_what_has_just_ended_is_left_to_its_own_step(state: State) -> None:
 
 def test_old_cases_are_not_walked_through(state: State) -> None:
     """The check looks as far back as a case can be under way."""
-    state.stop(state.case(submitted_at=iso(now() - timedelta(days=2))))
+    state.stop(state.case(submitted_at=now() - timedelta(days=2)))
     assert state.check() == Findings()
 
 
@@ -103,7 +103,7 @@ def test_a_case_between_two_states_is_not_counted(state: State) -> None:
     """Whatever happens to a case begins its time anew: it was only seen at an unlucky moment, twice."""
     state.case()
     state.check(timedelta(minutes=3))
-    state.app.cases.mark(CaseId("invoices", "INV-1"), updated_at=iso(now() + timedelta(minutes=4)))
+    state.app.cases.mark(CaseId("invoices", "INV-1"), updated_at=now() + timedelta(minutes=4))
     assert state.check(timedelta(minutes=14)).unattended == []
     assert state.check(timedelta(minutes=24)).unattended != []
 
@@ -127,7 +127,7 @@ def polls(state: State) -> None:
 
 def finishes(state: State) -> None:
     """Another case has been polled for the last time."""
-    state.case("INV-2", "downloading", waited_from=iso(now()))
+    state.case("INV-2", "downloading", waited_from=now())
 
 
 def empties(state: State) -> None:
@@ -164,7 +164,7 @@ def test_a_drop_queue_that_nobody_works_on_is_counted(state: State) -> None:
 
 def finish(state: State, reference: str, **changes: Any) -> None:
     """Store a case that has completed, with an artifact in S3."""
-    values = {"completed_at": iso(now()), **changes}
+    values = {"completed_at": now(), **changes}
     state.case(reference, "completed", **values)
     key = f"cases/invoices/{reference}/artifacts/out.json"
     state.cloud.put(key, b"{}")
@@ -205,7 +205,7 @@ def test_a_delivery_marks_its_case_whenever_it_comes(state: State) -> None:
         case = state.app.cases.get(CaseId("invoices", reference)).record
         assert case.woken is not None
         assert case.status == status
-        assert (case.updated_at == "2026-01-01T00:00:00.000Z") == (status != "uploading")
+        assert (case.updated_at == datetime(2026, 1, 1, tzinfo=UTC)) == (status != "uploading")
 
 
 def test_a_dead_wait_goes_away(cloud: Cloud) -> None:
@@ -244,7 +244,7 @@ def test_rejected_key_is_reported_while_cases_wait(state: State) -> None:
     assert state.check(timedelta(minutes=5)).keyless == []
     wait = state.app.waits.find(CaseId("invoices", "INV-1"))
     assert wait
-    state.app.waits.postpone(wait, 3600, refused_at=iso(now()))
+    state.app.waits.postpone(wait, 3600, refused_at=now())
     found = state.check(timedelta(minutes=5))
     assert found.counts["KeysRefused"] == 1
     assert "`dossier secrets set invoices`" in found.lines[0]
@@ -274,9 +274,7 @@ def test_pause_that_lasts_is_reported(state: State) -> None:
 def test_held_step_is_not_unattended(state: State) -> None:
     """A case that waits for the end of a pause has no wait, and that is no fault."""
     state.case()
-    state.app.waits.hold(
-        HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=iso(now()))
-    )
+    state.app.waits.hold(HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=now()))
     for minutes in (30, 60, 90):
         assert state.check(timedelta(minutes=minutes)).unattended == []
 
@@ -293,7 +291,7 @@ def test_case_without_a_next_event_is_counted(state: State) -> None:
 def test_step_of_a_removed_connection_ends_its_pause(state: State) -> None:
     """Nobody can resume a connection that is gone: its held steps fail as its waits do."""
     state.case()
-    step = HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=iso(now()))
+    step = HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=now())
     state.app.waits.hold(step)
     del state.connections["invoices"]
     state.check(timedelta(minutes=1))

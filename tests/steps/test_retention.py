@@ -73,7 +73,7 @@ def test_a_case_that_went_back_to_work_stays(cloud: Cloud) -> None:
     assert cases.get(CaseId("invoices", "INV-1")).record.execution_arn == "arn:2"
 
     cases.claim(record(reference="INV-2", status="failed"))
-    cases.mark(CaseId("invoices", "INV-2"), expired_at=iso(now()))
+    cases.mark(CaseId("invoices", "INV-2"), expired_at=now())
     assert cases.claim(record(reference="INV-2", execution="arn:2"), resume=True) is not None
 
 
@@ -81,7 +81,7 @@ def test_the_check_removes_what_has_expired(cloud: Cloud) -> None:
     """With a setting, of removed connections too; without one, nothing ever goes."""
     state = State(cloud)
     for name in ("invoices", "gone"):
-        state.app.cases.claim(record(connection=name, status="completed", completed_at=iso(now() - OLD)))
+        state.app.cases.claim(record(connection=name, status="completed", completed_at=now() - OLD))
         aged(cloud, name, "INV-1")
     assert state.check(timedelta(0)).expired == 0
     assert state.context.retention == timedelta(0)

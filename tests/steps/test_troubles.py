@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from dossier.errors import LinkExpiredError, RetryableError
-from dossier.models import CaseId, moment
+from dossier.models import CaseId
 from dossier.settings import Poll
 from dossier.steps.context import SOON
 from dossier.steps.upload import upload
@@ -106,7 +106,7 @@ def test_an_open_breaker_is_named_with_its_time(cloud: Cloud, clock: Clock) -> N
         if wait is not None:
             note = room.case.record.note or ""
             assert re.fullmatch(r"No connection to the vendor since 10:00 UTC \(ConnectError\)" + NEXT, note), note
-            assert moment(wait.deadline) - moment(wait.started_at) == timedelta(seconds=300 + wait.extended)
+            assert wait.deadline - wait.started_at == timedelta(seconds=300 + wait.extended)
             assert wait.extended <= min(300, MOST_EXTENDED)
     lasted = clock.at - room.polls[0]
     assert timedelta(seconds=590) < lasted <= timedelta(seconds=2 * 300 + 60)
@@ -132,7 +132,7 @@ def test_a_vendor_that_is_back_is_asked_within_seconds(cloud: Cloud, clock: Cloc
     """After an outage of an hour as after one of a minute: the probe has a short cap, and its success closes all."""
     room = Room(cloud, clock)
     room.answer = unreachable
-    while clock.at - moment(room.wait.started_at) < timedelta(hours=1):  # type: ignore[union-attr]
+    while clock.at - room.wait.started_at < timedelta(hours=1):  # type: ignore[union-attr]
         room.serve()
     back, room.answer = clock.at, room.status
     before = len(room.asked)

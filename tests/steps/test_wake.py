@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dossier import models
 from dossier.errors import RetryableError
-from dossier.models import CaseId, iso, moment, now
+from dossier.models import CaseId, now
 from dossier.ports import Uploaded
-from dossier.steps import wake as wake_step
 from dossier.steps.identity import stranger_reference
 from dossier.steps.wake import (
     LOOK_AGAIN,
@@ -27,7 +28,6 @@ from dossier.steps.wake import (
     nudge,
     wake,
 )
-from dossier.stores import waits as waits_store
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
@@ -73,13 +73,13 @@ def test_a_poll_under_way_does_not_undo_a_delivery(world: World) -> None:
     waits = world.cloud.app.waits
 
     def postpone() -> None:
-        later = iso(now() + timedelta(seconds=300))
+        later = now() + timedelta(seconds=300)
         moved = {"seq": waiting(waits).seq + 1, "next_at": later, "gsi_sk": later}
         world.cloud.app.table.update(case_key(CASE), "WAIT", moved)
 
     nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", postpone, postpone)))
     wait = waiting(waits)
-    assert moment(wait.next_at) <= now()
+    assert wait.next_at <= now()
     messages = [json.loads(each) for each in world.cloud.messages("poll-invoices")]
     assert wait.seq in {each["seq"] for each in messages}
 
@@ -100,8 +100,8 @@ def test_deliveries_at_once_make_one_poll(world: World) -> None:
 def test_deliveries_in_one_millisecond_make_one_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait stores its time in whole milliseconds, which may lie before the delivery's own time."""
     at = now().replace(microsecond=123_900)
-    for module in (wake_step, waits_store):
-        monkeypatch.setattr(module, "now", lambda: at)
+    frozen = SimpleNamespace(now=lambda _: at, fromisoformat=datetime.fromisoformat)
+    monkeypatch.setattr(models, "datetime", frozen)
     test_deliveries_at_once_make_one_poll(world)
 
 
@@ -115,13 +115,13 @@ def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:
 
     nudge(CASE, context=world.context.replacing(waits=Meanwhile(waits, "nudge", go_on)))
     wait = waiting(waits)
-    assert (wait.token, moment(wait.next_at) <= now()) == ("t2", True)
+    assert (wait.token, wait.next_at <= now()) == ("t2", True)
 
 
 def test_a_case_that_waits_no_more_is_told(world: World) -> None:
     """A wait that ends meanwhile: the case remembers the delivery for its next wait."""
     waits = world.cloud.app.waits
-    began = iso(now() - timedelta(milliseconds=1))
+    began = now() - timedelta(milliseconds=1)
     ended = Meanwhile(waits, "nudge", lambda: waits.end(waiting(waits)))
     nudge(CASE, context=world.context.replacing(waits=ended))
     hinted = world.context.cases.get(CASE).record.hinted_at
@@ -140,7 +140,7 @@ def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
     """The upload's answer is stored between the look for the id's owner and the note for it: the case is woken."""
     intents, waits = world.cloud.app.intents, world.cloud.app.waits
     applied(world, Meanwhile(intents, "hint", lambda: intents.own(CASE, ["doc:1"])))  # type: ignore[arg-type]
-    assert moment(waiting(waits).next_at) <= now()
+    assert waiting(waits).next_at <= now()
 
 
 def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
@@ -150,7 +150,7 @@ def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
     body = json.dumps({"event": "job_completed", "document_ids": ids, "job_id": "job:1"}).encode()
     waits = world.cloud.app.waits
     assert wake(CASE[0], body, look=0, received_at=now(), context=world.context).done
-    assert moment(waiting(waits).next_at) <= now()
+    assert waiting(waits).next_at <= now()
     noted = [each for each in ids if world.cloud.app.table.get(f"ID#{CASE[0]}#{each}", "ID")]
     assert noted == ids[: MOST_IDS - 1]
 
@@ -283,7 +283,7 @@ def test_a_delivery_wakes_the_case_that_waits_and_not_only_the_first(cloud: Clou
     told(world, 0, {"case_id": made})
     wait = cloud.app.waits.find(CaseId("claims", "appended"))
     assert wait is not None
-    assert moment(wait.next_at) <= now()
+    assert wait.next_at <= now()
 
 
 def test_a_job_whose_documents_are_done_is_no_news(cloud: Cloud) -> None:
@@ -362,5 +362,5 @@ def test_a_delivery_that_is_not_understood_moves_the_oldest_waits(world: World) 
     moved = [each for each in app.waits.waiting("invoices") if each.seq != seqs[each.reference]]
     assert len(moved) == MOST_MOVED
     assert CASE[1] in {each.reference for each in moved}, "the one that has waited longest is among them"
-    assert all(moment(each.next_at) <= now() and each.seq == seqs[each.reference] + 1 for each in moved)
+    assert all(each.next_at <= now() and each.seq == seqs[each.reference] + 1 for each in moved)
     assert counted == [("DeliveryNotUnderstood", "invoices")]

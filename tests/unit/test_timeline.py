@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dossier.models import Document, iso
+from dossier.models import Document
 from dossier.steps.timeline import Delivered, Entry, History, Line, timeline
 from dossier.stores.cases import Case, Question, RevisionRecord
 from dossier.stores.limiter import Hold
@@ -24,7 +24,7 @@ def at(seconds: float) -> datetime:
 
 def case(**changes: Any) -> Case:
     """Return a case with one document."""
-    kept = record(**{"submitted_at": iso(BEGAN), "updated_at": iso(BEGAN), "status": "waiting", **changes})
+    kept = record(**{"submitted_at": BEGAN, "updated_at": BEGAN, "status": "waiting", **changes})
     return Case(record=kept, documents=(Document(index=0, name="a.pdf", key="k", document_id="d1"),))
 
 
@@ -113,20 +113,20 @@ def test_end_of_an_execution_has_its_error() -> None:
 
 def test_everything_is_in_one_order() -> None:
     """Submission, a pause, a call, a delivery, a question, a revision and the end."""
-    ended = case(status="completed", completed_at=iso(at(60)))
+    ended = case(status="completed", completed_at=at(60))
     whole = ended.model_copy(
         update={
-            "questions": (Question(what="upload-0", text="was it sent?", token="t", asked_at=iso(at(20))),),
-            "revisions": (RevisionRecord(number=1, status="completed", collected_at=iso(at(50))),),
+            "questions": (Question(what="upload-0", text="was it sent?", token="t", asked_at=at(20)),),
+            "revisions": (RevisionRecord(number=1, status="completed", collected_at=at(50)),),
         }
     )
     call = {"message": CALL, "call": "GET /documents/d1", "status": 200, "ms": 120}
     found = timeline(
         whole,
         holds=[
-            Hold(iso(at(10)), "ada", "budget", iso(at(15))),
-            Hold(iso(at(-900)), "ada", "before the case", iso(at(-800))),
-            Hold(iso(at(900)), "ada", "after the case"),
+            Hold(at(10), "ada", "budget", at(15)),
+            Hold(at(-900), "ada", "before the case", at(-800)),
+            Hold(at(900), "ada", "after the case"),
         ],
         deliveries=[Delivered("x", at(30), "accepted", "document_completed", ("d1",))],
         lines=[
@@ -159,10 +159,10 @@ def test_wait_says_why_and_until_when() -> None:
         token="t",
         seq=1,
         attempts=3,
-        polled_at=iso(at(20)),
-        next_at=iso(at(30)),
-        deadline=iso(at(3600)),
-        started_at=iso(at(2)),
+        polled_at=at(20),
+        next_at=at(30),
+        deadline=at(3600),
+        started_at=at(2),
     )
     found = timeline(case(), wait=wait)
     assert found[-1].what == (

@@ -13,6 +13,9 @@ from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase
 
+from dossier.models import whole
+from dossier.stores.table import plain
+
 Item = dict[str, Any]
 BEGIN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 
@@ -25,7 +28,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time, as ``dossier.models.now`` does."""
-        return BEGIN + timedelta(seconds=self.at)
+        return whole(BEGIN + timedelta(seconds=self.at))
 
     def seconds(self) -> float:
         """Return the time, as ``time.time`` does."""
@@ -52,7 +55,7 @@ class MemoryTable:
 
     def put(self, item: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
         """Write an item if ``when`` holds."""
-        clean = {name: value for name, value in item.items() if value is not None}
+        clean = {name: plain(value) for name, value in item.items() if value is not None}
         return self._write(clean["pk"], clean["sk"], when, lambda _: clean)
 
     def update(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
@@ -60,7 +63,7 @@ class MemoryTable:
 
         def changed(old: Item) -> Item:
             both = {"pk": pk, "sk": sk, **old, **changes}
-            return {name: value for name, value in both.items() if value is not None}
+            return {name: plain(value) for name, value in both.items() if value is not None}
 
         if when is None and sk not in self._items.get(pk, {}):
             self.calls["write"] += 1
@@ -84,12 +87,12 @@ class MemoryTable:
                 yield dict(item)
 
     def index(
-        self, pk: str, *, since: str | None = None, until: str | None = None, newest: bool = False
+        self, pk: str, *, since: datetime | None = None, until: datetime | None = None, newest: bool = False
     ) -> Iterator[Item]:
         """Yield the items under ``pk`` of the index, by its sort key."""
         listed = self._index.get(pk, [])
-        begin = 0 if since is None else bisect.bisect_left(listed, (since, "", ""))
-        end = len(listed) if until is None else bisect.bisect_right(listed, (until, "\U0010ffff", ""))
+        begin = 0 if since is None else bisect.bisect_left(listed, (plain(since), "", ""))
+        end = len(listed) if until is None else bisect.bisect_right(listed, (plain(until), "\U0010ffff", ""))
         wanted = listed[begin:end]
         for place, (_, item_pk, sk) in enumerate(wanted[::-1] if newest else wanted):
             self.calls["read"] += place % 500 == 0

@@ -14,7 +14,7 @@ from typing import Any, cast
 import httpx
 
 from dossier.environment import Environment
-from dossier.models import CaseId, Document, iso, moment
+from dossier.models import CaseId, Document
 from dossier.settings import Limits, Poll
 from dossier.steps import context as context_step
 from dossier.steps import poll as poll_step
@@ -177,7 +177,7 @@ class Simulation:
                 heapq.heapreplace(workers, (self._poll(at), worker))
 
     def _begin(self, number: int) -> None:
-        reference, at = f"R-{number}", iso(self.clock.now())
+        reference, at = f"R-{number}", self.clock.now()
         record = CaseRecord(
             connection=CONNECTION,
             reference=reference,
@@ -205,8 +205,8 @@ class Simulation:
 
     def deadlines(self) -> list[float]:
         """Return where the waits' deadlines are, in seconds of the simulation's time."""
-        begin = moment(iso(Clock().now())).timestamp()
-        return [moment(each.deadline).timestamp() - begin for each in self._waits.waiting(CONNECTION)]
+        begin = Clock().now().timestamp()
+        return [each.deadline.timestamp() - begin for each in self._waits.waiting(CONNECTION)]
 
 
 @contextmanager

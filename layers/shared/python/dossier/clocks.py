@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from dossier.models import iso
 
-
-def vendor_date(header: str) -> str | None:
-    """Return a reply's ``Date`` in ISO 8601, or None."""
+def vendor_date(header: str) -> datetime | None:
+    """Return a reply's ``Date``, or None."""
     try:
-        return iso(parsedate_to_datetime(header))
+        return parsedate_to_datetime(header).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def dates(answered: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return the times in the ``Date`` headers of answers, in ISO 8601."""
+def dates(answered: Iterable[Mapping[str, str]]) -> list[datetime]:
+    """Return the times in the ``Date`` headers of answers."""
     return [stamp for each in answered if (stamp := vendor_date(each.get("date", "")))]

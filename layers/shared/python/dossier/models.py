@@ -11,7 +11,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dossier.errors import InvalidCaseError
@@ -309,15 +319,24 @@ class Document(Frozen):
 
 
 def now() -> datetime:
-    """Return the current time, in UTC."""
-    return datetime.now(UTC)
+    """Return the current time, in UTC, as exact as it is stored."""
+    return whole(datetime.now(UTC))
+
+
+def whole(moment: datetime) -> datetime:
+    """Return a moment in whole milliseconds, as :func:`iso` stores it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def iso(moment: datetime) -> str:
     """Format a moment as ``2026-01-31T12:00:00.000Z``: fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def moment(text: str) -> datetime:
     """Parse what :func:`iso` wrote."""
     return datetime.fromisoformat(text)
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(iso)]
+"""A time in a stored model: a ``datetime`` in the code, the text of :func:`iso` in the table and in JSON."""

@@ -40,8 +40,8 @@ class CaseView(Generic[C_co]):
     """The documents are appended to an existing vendor case."""
     before: frozenset[str] | None = None
     """For an append, the ids that ``before_upload`` returned before the first upload; None if unknown."""
-    sent_at: str | None = None
-    """When the last upload began, by the vendor's clock (ISO 8601), at the latest; None if unknown."""
+    sent_at: datetime | None = None
+    """When the last upload began, by the vendor's clock, at the latest; None if unknown."""
     completed: bool = False
     """The case was completed before; later changes at the vendor do not undo that."""
     finished: bool = False
@@ -110,8 +110,8 @@ class Uploaded:
     case_id: str | None = None
     document_ids: Mapping[int, str] = field(default_factory=dict)
     job_id: str | None = None
-    sent_at: str | None = None
-    """When the request began, by the vendor's clock (ISO 8601), at the latest; None if unknown."""
+    sent_at: datetime | None = None
+    """When the request began, by the vendor's clock, at the latest; None if unknown."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Reasons for documents that the vendor rejected, by document index."""
     named: str | None = None

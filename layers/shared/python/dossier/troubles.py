@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from dossier.errors import DossierError, OutcomeUnknownError, StrayAnswerError, ThrottledError, VendorUnavailableError
-from dossier.models import iso, moment
+from dossier.models import Time
 
 LONGEST = 600
 """Longest text, in characters."""
@@ -19,7 +19,7 @@ class Trouble(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     kind: str
-    since: str
+    since: Time
     text: str
     count: int = 1
     """How often it occurred in a row, if that is counted."""
@@ -41,10 +41,10 @@ def trouble_of(
     kind = _kind(error, at)
     if kind is None:
         return None
-    began, count = iso(since or at), 1
+    began, count = since or at, 1
     if before is not None and before.kind == kind:
         began, count = before.since, before.count + 1
-    text = _text(error, vendor, since=clock(moment(began), at), at=at)
+    text = _text(error, vendor, since=clock(began, at), at=at)
     return Trouble(kind=kind, since=began, text=text[:LONGEST], count=count)
 
 

@@ -112,7 +112,7 @@ def accept(data: object, execution_arn: str, *, context: Context) -> Accepted:
     vendor = context.vendor_of(connection)
     found = examine(case, objects=objects, connection=connection, vendor=vendor)
     view, documents = found.view, found.view.documents
-    at = iso(now())
+    at = now()
     warnings = [f"{each.name} {each.warning}" for each in documents if each.warning]
     record = CaseRecord(
         connection=case.connection,
@@ -321,12 +321,12 @@ def still_erased(case: CaseInput, erased: Erasure) -> str | None:
     """Return why a case whose reference was erased is rejected; None if it is submitted again on purpose."""
     name = f"case {case.reference} of connection {case.connection}"
     if erased.done_at is None:
-        return f"{name} is being erased since {erased.at}: finish that first (dossier forget {case.reference})"
+        return f"{name} is being erased since {iso(erased.at)}: finish that first (dossier forget {case.reference})"
     if case.again:
         return None
     return (
-        f"{name} was erased at {erased.done_at}, and the vendor would bill it again: use another reference, or submit "
-        'it with --again ("again": true in the input)'
+        f"{name} was erased at {iso(erased.done_at)}, and the vendor would bill it again: use another reference, or "
+        'submit it with --again ("again": true in the input)'
     )
 
 
@@ -341,7 +341,7 @@ def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None
         there = cases.find_record(CaseId(name, case.reference))
         if there is not None and not there.refused:
             raise ReferenceConflictError(
-                f"reference {case.reference} was submitted to connection {name} before ({there.submitted_at}, "
+                f"reference {case.reference} was submitted to connection {name} before ({iso(there.submitted_at)}, "
                 f"{there.status.value}), whose cases {case.connection} has taken over: see `dossier status "
                 f"{case.reference} --connection {name}`, or use another reference to send it again"
             )

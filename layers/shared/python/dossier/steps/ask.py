@@ -5,7 +5,7 @@ The step that failed has stored the full question, because the state machine cut
 
 from __future__ import annotations
 
-from dossier.models import CaseId, CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.questions import answers, listed
 from dossier.steps.context import Context
 from dossier.steps.reasons import reason_of
@@ -17,7 +17,7 @@ def ask(case: CaseId, what: str, token: str, cause: str, *, context: Context) ->
     loaded = context.load(case)
     doubt = context.cases.doubt(case, what)
     text, choices = (doubt.text, doubt.choices) if doubt else (reason_of(cause), ())
-    question = Question(what=what, text=text, token=token, asked_at=iso(now()), choices=choices)
+    question = Question(what=what, text=text, token=token, asked_at=now(), choices=choices)
     context.cases.ask(case, question)
     context.cases.change(case, status=CaseStatus.NEEDS_ATTENTION, reason=text, note=None)
     detail = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseId, Document, iso, now
+from dossier.models import CaseId, Document, now
 from dossier.steps.context import Context
 from dossier.steps.publish import cancelled
 from dossier.steps.refresh import pending
@@ -30,7 +30,7 @@ def cancel(case: CaseId, *, context: Context) -> Cancelled:
 
     """
     stored = context.cases.get(case)
-    marked = not pending(stored) and context.cases.change(case, cancelled_at=iso(now()))
+    marked = not pending(stored) and context.cases.change(case, cancelled_at=now())
     stored = context.cases.get(case)
     if not marked or pending(stored):  # nothing is committed once it is marked
         state = "being published" if pending(stored) else stored.record.status.value

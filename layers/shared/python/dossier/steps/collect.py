@@ -18,7 +18,7 @@ from dossier.errors import (
     ThrottledError,
     UnauthorizedError,
 )
-from dossier.models import CaseId, CaseStatus, Document, iso, now
+from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.names import safe_name, unique_names
 from dossier.ports import Artifact, told
 from dossier.revisions import listing_digest
@@ -94,7 +94,7 @@ def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:
     if loaded.case.collection.id != label:
         context.refreshes.see(case)
         context.cases.drop_artifacts(case, [each.index for each in loaded.case.staged], collection="stale")
-        context.cases.put_collection(case, Collection(id=label, at=iso(now())))
+        context.cases.put_collection(case, Collection(id=label, at=now()))
         loaded = context.load(case, collection)
     return loaded
 

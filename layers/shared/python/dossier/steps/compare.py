@@ -113,7 +113,8 @@ def _is_behind(record: CaseRecord | None, at: str, vendor: Vendor) -> bool:
         return False
     if record.modified is None:
         return True
-    changed, read = Stamp.of(record.modified), Stamp.of(record.read_at)
+    changed = Stamp.of(record.modified)
+    read = Stamp(record.read_at, zoned=True) if record.read_at else None
     if at == record.modified:
         return changed is not None and read is not None and _in_that_second(changed, read)
     ahead = changed is not None and read is not None and changed.zoned and changed.at > read.at + AHEAD

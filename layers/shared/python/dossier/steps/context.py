@@ -18,7 +18,7 @@ from dossier.environment import Environment
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
 from dossier.http import Flow, Reply
 from dossier.layout import PASSING, vendor_key
-from dossier.models import CaseId, moment, now
+from dossier.models import CaseId, now
 from dossier.ports import CaseView, Vendor
 from dossier.senders import Send, hiding, keeping, noting
 from dossier.settings import Connection
@@ -306,7 +306,7 @@ class LoadedCase:
             options=record.options,
             case_id=record.case_id,
             documents=self.case.documents,
-            submitted_at=moment(record.submitted_at),
+            submitted_at=record.submitted_at,
             appends=record.appends_to is not None and bool(self.case.documents),
             before=None if record.known_files is None else frozenset(record.known_files),
             sent_at=record.sent_at,

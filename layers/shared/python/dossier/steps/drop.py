@@ -164,9 +164,9 @@ def _note(wait: Wait, listing: Listing, context: Context) -> None:
     at = wait.landed or (own.modified if own else None)
     if at is None:
         return
-    drop = WaitingDrop(reference=reference_of_drop(place.what), why=why, since=before.since if before else iso(now()))
+    drop = WaitingDrop(reference=reference_of_drop(place.what), why=why, since=before.since if before else now())
     if cases.drop_waits(place.connection, place.what, drop, at):
-        context.objects.write(note_key(place), f"{drop.since} {why}\n".encode(), "text/plain; charset=utf-8")
+        context.objects.write(note_key(place), f"{iso(drop.since)} {why}\n".encode(), "text/plain; charset=utf-8")
         if cases.waiting_drop(place.connection, place.what) is None:
             context.objects.delete(note_key(place))
 
@@ -249,7 +249,7 @@ def _landed_before(planned: Start, facts: Sequence[Facts | None], context: Conte
     if not alone or facts[0] is None:
         return None
     part = planned.parts[0]
-    return context.cases.first_drop(planned.case.connection, facts[0].sha256, part.key, iso(part.modified))
+    return context.cases.first_drop(planned.case.connection, facts[0].sha256, part.key, part.modified)
 
 
 def _input(case: CaseInput) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from dossier.models import CaseStatus, iso, moment
+from dossier.models import CaseStatus, iso
 from dossier.questions import BUDGET, answers
 from dossier.settings import Connection
 from dossier.steps.context import LONGEST_PAUSE
@@ -96,7 +96,7 @@ class Facts:
     """The connection's limits."""
     settings: Connection | None = None
     """The connection's settings, if they are known."""
-    removed: str | None = None
+    removed: datetime | None = None
     """Since when the connection is missing from the settings, if it is."""
 
 
@@ -199,7 +199,7 @@ def _ended(facts: Facts) -> _Found | None:
         collect = Next("refresh", "its execution collects the case again", Who.DOSSIER, facts.at + RUNS)
         return _Found(f"the case has ended as {record.status.value}, and is being collected again", collect)
     if case.refresh.look_at is not None:
-        look_at = moment(case.refresh.look_at)
+        look_at = case.refresh.look_at
         why = f"the case has ended as {record.status.value}, but something of it is unfinished or failed"
         look = Next(
             "refresh", "the hourly comparison has the case collected again", Who.DOSSIER, max(look_at, facts.at)
@@ -221,7 +221,7 @@ def _execution_ended(facts: Facts) -> _Found | None:
         return None
     end = "cancelled" if record.cancelled_at else "failed"
     stopped = execution.stopped_at if execution is not None else None
-    seen = max(moment(record.updated_at), stopped or moment(record.updated_at))
+    seen = max(record.updated_at, stopped or record.updated_at)
     at = max(seen + SETTLED, facts.at) + CHECK
     what = f"the end is recorded and the case is {end}: by the event of its end, or by the check of every 5 minutes"
     who = Who.AWS if stopped is not None and facts.at - stopped < SETTLED else Who.DOSSIER
@@ -236,8 +236,8 @@ def _removed(facts: Facts) -> _Found | None:
     if facts.removed is None or not (facts.wait or facts.held):
         return None
     name = facts.case.record.connection
-    at = max(moment(facts.removed or ""), facts.at - MISSED) + MISSED + CHECK
-    why = f'its connection "{name}" is no longer in the settings (since {facts.removed})'
+    at = max(facts.removed, facts.at - MISSED) + MISSED + CHECK
+    why = f'its connection "{name}" is no longer in the settings (since {iso(facts.removed)})'
     deploy = Next("deploy", "an operator deploys the connection again; otherwise the case fails", Who.OPERATOR, at)
     return _Found(why, deploy, waits_for="the connection's settings", helps=[f"deploy [{name}] again"])
 
@@ -249,7 +249,7 @@ def _asked(facts: Facts) -> _Found | None:
     question = questions[0]
     which = question.what if len(questions) > 1 or question.what == BUDGET else None
     commands = answers(record.id, question.choices, which)
-    since = clock(moment(question.asked_at), facts.at)
+    since = clock(question.asked_at, facts.at)
     paused = facts.standing is not None and facts.standing.hold is not None
     what, waits_for = f"an operator answers: `dossier resolve {record.reference}`", "an operator's answer"
     if question.what == BUDGET:
@@ -293,7 +293,7 @@ def _waiting(facts: Facts) -> _Found | None:
     if wait is None:
         return None
     kept = later(wait, facts.standing) if facts.standing else wait
-    due, deadline, late = moment(wait.next_at), moment(kept.deadline), facts.at - moment(wait.next_at)
+    due, deadline, late = wait.next_at, kept.deadline, facts.at - wait.next_at
     wanted = _wanted(facts, wait)
     found = _Found(
         f"{vendor} has not finished: {wanted}",
@@ -305,9 +305,9 @@ def _waiting(facts: Facts) -> _Found | None:
         found.why = f"{vendor} has the case, and was not asked yet: {wanted}"
     trouble = wait.trouble
     if wait.refused_at is not None:
-        until = min(moment(wait.refused_at) + REFUSED, deadline)
+        until = min(wait.refused_at + REFUSED, deadline)
         command = f"`dossier secrets set {record.connection}`"
-        found.why = f"{vendor} rejects the API key since {clock(moment(wait.refused_at), facts.at)}"
+        found.why = f"{vendor} rejects the API key since {clock(wait.refused_at, facts.at)}"
         what = f"an operator sets the right key ({command}); else the case fails at {clock(until, facts.at)}"
         found.next = Next("poll", what, Who.OPERATOR, max(due, facts.at))
         found.helps = [command]
@@ -400,7 +400,7 @@ def _unattended(facts: Facts) -> _Found | None:
     record, age = facts.case.record, _age(facts)
     if not (age > TURNS or (record.status in _WAITING and age > UNATTENDED)):
         return None
-    since = clock(moment(record.updated_at), facts.at)
+    since = clock(record.updated_at, facts.at)
     why = f"the case is {record.status.value} since {since}, but nothing polls it or works on it: that is a fault"
     restart = f"stop the execution {record.execution_arn}, then run `dossier redrive {record.reference}`"
     return _Found(why, None, helps=[restart])
@@ -417,14 +417,14 @@ def _in_line(facts: Facts) -> _Found | None:
             "retry", "Step Functions repeats the step until it gets a turn", Who.DOSSIER, facts.at + LONGEST_TURN
         )
         return _Found(why, turn, waits_for="its turn", helps=["raise limits.requests_per_second, if the vendor allows"])
-    why = f"{_doing(facts)}; nothing was recorded since {clock(moment(facts.case.record.updated_at), facts.at)}"
+    why = f"{_doing(facts)}; nothing was recorded since {clock(facts.case.record.updated_at, facts.at)}"
     retry = Next("retry", "Step Functions repeats the step", Who.AWS, facts.at + LONGEST_TURN)
     return _Found(why, retry, helps=["`dossier timeline` shows each try of the step"])
 
 
 def _running(facts: Facts) -> _Found:
     """Explain a case that is in a step, or between two."""
-    at = max(moment(facts.case.record.updated_at), facts.at) + RUNS
+    at = max(facts.case.record.updated_at, facts.at) + RUNS
     return _Found(_doing(facts), Next("step", "the running step ends", Who.DOSSIER, at))
 
 
@@ -434,22 +434,22 @@ def _doing(facts: Facts) -> str:
 
 def _age(facts: Facts) -> timedelta:
     """Return the time since the record of the case changed last."""
-    return facts.at - moment(facts.case.record.updated_at)
+    return facts.at - facts.case.record.updated_at
 
 
 def _tried(facts: Facts) -> list[str]:
     """Return what was tried and answered so far, the latest last."""
     record, wait, at = facts.case.record, facts.wait, facts.at
-    tried = [f"submitted at {clock(moment(record.submitted_at), at, seconds=True)}"]
+    tried = [f"submitted at {clock(record.submitted_at, at, seconds=True)}"]
     if record.attempt > 1:
         tried.append(f"attempt {record.attempt}: an operator has sent it back to work")
     sent = [each for each in facts.case.documents if each.document_id or each.job_id]
     if sent:
         tried.append(f"{len(sent)} of {len(facts.case.documents)} documents sent to {facts.vendor}")
     if record.woken:
-        tried.append(f"the last delivery about it arrived at {clock(moment(record.woken), at, seconds=True)}")
+        tried.append(f"the last delivery about it arrived at {clock(record.woken, at, seconds=True)}")
     if wait is not None and wait.polled_at:
-        asked = clock(moment(wait.polled_at), at, seconds=True)
+        asked = clock(wait.polled_at, at, seconds=True)
         tried.append(f"{facts.vendor} answered {wait.attempts} polls, the last poll was at {asked}")
         if wait.troubles:
             tried.append(f"the last {wait.troubles} polls had no usable answer")
@@ -474,7 +474,7 @@ class Account:
     deployed: bool = True
     requests_per_second: float | None = None
     waits: int = 0
-    oldest_wait: str | None = None
+    oldest_wait: datetime | None = None
     """Since when the case waits that has waited for the longest time."""
     overdue: int = 0
     """Waits whose poll is late."""
@@ -534,7 +534,7 @@ class Account:
             "vendor": self.vendor,
             "why": "; ".join(reasons) or "nothing holds it up",
             "reasons": reasons,
-            "paused": hold and {"since": hold.since, "by": hold.by, "reason": hold.reason},
+            "paused": hold and {"since": iso(hold.since), "by": hold.by, "reason": hold.reason},
             "pause_until": until if block and block.why == "pause" else None,
             "breaker": {
                 "open": bool(block and block.why == "breaker"),
@@ -551,7 +551,7 @@ class Account:
             "queue": {"polls": self.queued, "dead_letters": self.dead_letters},
             "waits": {
                 "number": self.waits,
-                "oldest": self.oldest_wait,
+                "oldest": self.oldest_wait and iso(self.oldest_wait),
                 "overdue": self.overdue,
                 "held_steps": self.held,
             },

@@ -19,7 +19,7 @@ def facts_of(
     vendor: str,
     context: Context,
     settings: Connection | None = None,
-    removed: str | None = None,
+    removed: datetime | None = None,
     execution: Execution | None = None,
     standing: Standing | None = None,
     at: datetime | None = None,

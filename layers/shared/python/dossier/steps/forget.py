@@ -125,9 +125,10 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
     if tombstone is None or tombstone.done_at:
         stored = context.cases.find(case)
         if stored is None and tombstone is not None:
+            erased = f"was erased at {iso(tombstone.done_at or tombstone.at)}"
             raise InvalidCaseError(
-                f"case {case.reference} of connection {case.connection} was erased at {tombstone.done_at}: its "
-                f"certificate is {ERASURES}{tombstone.id}.json"
+                f"case {case.reference} of connection {case.connection} {erased}: its certificate is "
+                f"{ERASURES}{tombstone.id}.json"
             )
         if stored is None:
             raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
@@ -180,7 +181,11 @@ def _begun(case: Case, context: Context) -> Tombstone:
     pages = pages_of(each for each in case.documents if (each.key or each.ref) and (each.document_id or each.job_id))
     name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(record.id)[:16]}"
     return context.forgotten.begin(
-        record.id, id=name, plan=plan.model_dump_json(), month=(record.sent_at or record.submitted_at)[:7], pages=pages
+        record.id,
+        id=name,
+        plan=plan.model_dump_json(),
+        month=f"{record.sent_at or record.submitted_at:%Y-%m}",
+        pages=pages,
     )
 
 
@@ -351,7 +356,7 @@ def _certified(plan: Plan, tombstone: Tombstone, found: _Found, context: Context
             "id": tombstone.id,
             "connection": plan.connection,
             "case_sha256": forgotten_as(plan.id),
-            "began_at": tombstone.at,
+            "began_at": iso(tombstone.at),
             "completed_at": iso(now()),
             "removed": {name: number for name, number in sorted(found.removed.items()) if number},
             "remains": list(_remains(plan, found, context)),

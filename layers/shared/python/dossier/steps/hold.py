@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import islice
 
 from dossier.errors import DeadlinePassedError
-from dossier.models import CaseId, iso, moment, now
+from dossier.models import CaseId, now
 from dossier.steps.context import Context
 from dossier.stores.limiter import Hold, Standing
 from dossier.stores.waits import HeldStep, Wait
@@ -53,7 +53,7 @@ def hold(case: CaseId, what: str, token: str, *, context: Context) -> None:
     standing = context.limiter.standing(context.connection_of(case.connection))
     if what in POLLS and standing.hold is None and is_late(context.waits.find(case), standing):
         raise DeadlinePassedError("the wait was not ended at its deadline")
-    step = HeldStep(**case._asdict(), what=what, token=token, since=iso(now()))
+    step = HeldStep(**case._asdict(), what=what, token=token, since=now())
     context.waits.hold(step)
     if context.limiter.held(case.connection) is None:  # it was resumed before the token was stored
         context.waits.release(step)
@@ -61,16 +61,16 @@ def hold(case: CaseId, what: str, token: str, *, context: Context) -> None:
 
 def later(wait: Wait, standing: Standing) -> Wait:
     """Return a wait whose deadline has moved by the time for which an operator has paused its connection."""
-    more = standing.held(moment(wait.started_at), now()) - wait.held
+    more = standing.held(wait.started_at, now()) - wait.held
     if more <= 0:
         return wait
-    deadline = iso(moment(wait.deadline) + timedelta(seconds=more))
+    deadline = wait.deadline + timedelta(seconds=more)
     return wait.model_copy(update={"deadline": deadline, "held": wait.held + more})
 
 
 def is_late(wait: Wait | None, standing: Standing) -> bool:
     """Whether a wait's deadline has passed, not counting an operator's pauses, or there is no wait any more."""
-    return wait is None or moment(later(wait, standing).deadline) <= now()
+    return wait is None or later(wait, standing).deadline <= now()
 
 
 def resume(connection: str, *, context: Context) -> Resumed:

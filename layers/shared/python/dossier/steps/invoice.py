@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dossier.errors import DossierError
-from dossier.models import Document, iso, moment, now
+from dossier.models import Document, iso, now
 from dossier.settings import Connection
 from dossier.steps.compare import SETTLED
 from dossier.steps.context import Context
@@ -30,7 +30,7 @@ class Line:
     document_id: str | None
     pages: int | None
     """None if the number is unknown."""
-    at: str
+    at: datetime
     """When it was uploaded, as far as is known: by the vendor's clock, or when the case was submitted."""
     status: str | None
     in_doubt: bool = False
@@ -52,13 +52,11 @@ class Unexplained:
 def lines(connection: str, begin: datetime, end: datetime, *, context: Context) -> list[Line]:
     """Return the documents that a connection's cases uploaded from ``begin`` to before ``end``, oldest first."""
     cases, intents = context.cases, context.intents
-    records = list(cases.newest(connection, since=iso(begin - LONGEST_STAY), until=iso(end)))
+    records = list(cases.newest(connection, since=begin - LONGEST_STAY, until=end))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda each: cases.find(each.id), records)
         listed = [line for case in found if case is not None for line in _lines(case, intents)]
-    return sorted(
-        (each for each in listed if begin <= moment(each.at) < end), key=lambda each: (each.at, each.reference)
-    )
+    return sorted((each for each in listed if begin <= each.at < end), key=lambda each: (each.at, each.reference))
 
 
 def _lines(case: Case, intents: Intents) -> Iterator[Line]:

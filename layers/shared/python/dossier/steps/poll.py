@@ -22,7 +22,7 @@ from dossier.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from dossier.models import CaseId, Document, iso, moment, now
+from dossier.models import CaseId, Document, iso, now
 from dossier.ports import DocumentState, Found, Progress, Vendor, told
 from dossier.result import LATE
 from dossier.settings import Poll
@@ -92,7 +92,7 @@ def poll(case: CaseId, seq: int, *, context: Context) -> None:
     wait = context.waits.find(case)
     if wait is None or wait.seq != seq:
         return
-    early = (moment(wait.next_at) - now()).total_seconds()
+    early = (wait.next_at - now()).total_seconds()
     if early > 1:
         _put_off(wait, early, context)
         return
@@ -137,7 +137,7 @@ def resume(case: CaseId, name: str, *, context: Context) -> None:
 
 def _hold(wait: Wait, hold: Hold, context: Context) -> None:
     """Put off a wait of a paused connection; ``dossier resume`` moves it to now."""
-    trouble = Trouble(kind=f"{PAUSED} {hold.since}", since=hold.since, text=hold.text(wait.connection, now()))
+    trouble = Trouble(kind=f"{PAUSED} {iso(hold.since)}", since=hold.since, text=hold.text(wait.connection, now()))
     delay = PAUSE_LOOK * random.uniform(0.8, 1)  # noqa: S311 — jitter, no secret
     _put_off(wait, delay, context, trouble=trouble, refused_at=None)
 
@@ -155,7 +155,7 @@ def _sit_out(wait: Wait, block: Block, context: Context) -> bool:
     if block.why == "breaker" and block.failure:
         error = VendorUnavailableError("", unreachable=block.failure)
     trouble = _trouble(wait, error, context, since=block.since)
-    _put_off(wait, delay, context, deadline=iso(deadline), extended=extended, trouble=trouble)
+    _put_off(wait, delay, context, deadline=deadline, extended=extended, trouble=trouble)
     return True
 
 
@@ -249,7 +249,7 @@ def _state(loaded: LoadedCase, document: Document, asked: Asked) -> DocumentStat
         if not _lasts(rows, row, error):
             raise
         since = rows.pop(row).since
-        text = f"{error}; the same answer since {moment(since):%Y-%m-%d %H:%M} UTC"
+        text = f"{error}; the same answer since {since:%Y-%m-%d %H:%M} UTC"
         return DocumentState(status=document.status or "", finished=True, failed=True, error=text)
     rows.pop(row, None)
     asked.unknown += len(answer.unknown)
@@ -323,16 +323,16 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         return
     if isinstance(error, UnauthorizedError) and _may_be_rotating(wait, error, poll, context):
         return
-    late = now() >= moment(wait.deadline)
+    late = now() >= wait.deadline
     retry = error is None or error.polled_again
     more = not asked.round_over and error is None
-    if retry and (not late or (more and now() < moment(wait.deadline) + LASTS)):
+    if retry and (not late or (more and now() < wait.deadline + LASTS)):
         _go_on(wait, asked, poll, context)
         return
     if error is not None and not retry:
         context.executions.fail(wait.token, error)
     else:  # at the deadline, what is there is collected
-        lasted = (moment(wait.deadline) - moment(wait.started_at)).total_seconds() - wait.extended - wait.held
+        lasted = (wait.deadline - wait.started_at).total_seconds() - wait.extended - wait.held
         last = f"; last: {error}" if error is not None else ""
         late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
         context.cases.change(wait.id, late=late_by)
@@ -352,8 +352,8 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         if isinstance(error, ThrottledError):
             delay = error.retry_after + random.uniform(0, min(poll.every, 1.0))  # noqa: S311 — jitter, no secret
             extended, deadline = _extended(wait, delay)
-            changes |= {"extended": extended, "deadline": iso(deadline)}
-            wait = wait.model_copy(update={"deadline": iso(deadline)})
+            changes |= {"extended": extended, "deadline": deadline}
+            wait = wait.model_copy(update={"deadline": deadline})
         else:
             # A poll without an answer says nothing about the vendor's processing time, so it is counted separately.
             delay = _grown(poll, wait.troubles)
@@ -363,15 +363,15 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
     else:
         changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints}
         if not asked.regular and not asked.hints and wait.regular_at:
-            delay = (moment(wait.regular_at) - now()).total_seconds()
+            delay = (wait.regular_at - now()).total_seconds()
         elif not asked.round_over:
             delay = 0.0
             changes["regular_at"] = None if asked.regular else wait.regular_at
         else:
-            age = (now() - moment(wait.started_at)).total_seconds()
+            age = (now() - wait.started_at).total_seconds()
             delay = max(_grown(poll, wait.attempts), min(age / RARER, RAREST))
             changes["attempts"] = wait.attempts + 1
-    left = (moment(wait.deadline) - now()).total_seconds()
+    left = (wait.deadline - now()).total_seconds()
     context.waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)
 
 
@@ -389,13 +389,13 @@ def _trouble(wait: Wait, error: DossierError, context: Context, *, since: dateti
 
 def _may_be_rotating(wait: Wait, refusal: UnauthorizedError, poll: Poll, context: Context) -> bool:
     """Postpone a wait whose API key is rejected, and show that; return False once it has lasted too long."""
-    since = wait.refused_at or iso(now())
-    until = min(moment(since) + REFUSED, moment(wait.deadline))
+    since = wait.refused_at or now()
+    until = min(since + REFUSED, wait.deadline)
     if now() >= until:
         return False
     text = f"{refusal}; retrying until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
     trouble = Trouble(kind="key", since=since, text=text)
-    left = (moment(wait.deadline) - now()).total_seconds()
+    left = (wait.deadline - now()).total_seconds()
     delay = max(0.0, min(_grown(poll, wait.troubles), left + 0.1))
     _put_off(wait, delay, context, troubles=wait.troubles + 1, refused_at=since, trouble=trouble)
     return True
@@ -410,7 +410,7 @@ def _order(wait: Wait, documents: Sequence[Document]) -> tuple[list[Document], l
     about = [each for each in documents if ids & {each.document_id, each.job_id}]
     pending = [each for each in documents if each.document_id and not each.finished]
     named = [each for each in pending if each in about]
-    regular = not about or wait.regular_at is None or min(moment(wait.regular_at), moment(wait.deadline)) <= clock
+    regular = not about or wait.regular_at is None or min(wait.regular_at, wait.deadline) <= clock
     if not regular:
         return named, [], False
     others = [each for each in pending if each not in about]
@@ -423,11 +423,11 @@ def _lasts(rows: dict[str, Row], row: str, error: StrayAnswerError, *, times: in
         rows.pop(row, None)
         return False
     before = rows.get(row)
-    found = Row(count=before.count + 1 if before else 1, since=before.since if before else iso(now()))
+    found = Row(count=before.count + 1 if before else 1, since=before.since if before else now())
     rows[row] = found
     if times:
         return found.count >= times
-    return found.count >= LASTING and now() - moment(found.since) >= LASTS
+    return found.count >= LASTING and now() - found.since >= LASTS
 
 
 def _grown(poll: Poll, tries: int) -> float:
@@ -439,7 +439,7 @@ def _extended(wait: Wait, delay: float) -> tuple[int, datetime]:
 
     A deadline moves by at most its original length, and at most ``MOST_EXTENDED``.
     """
-    deadline = moment(wait.deadline)
-    length = (deadline - moment(wait.started_at)).total_seconds() - wait.extended - wait.held
+    deadline = wait.deadline
+    length = (deadline - wait.started_at).total_seconds() - wait.extended - wait.held
     more = max(0, min(round(delay + 0.5), int(min(MOST_EXTENDED, length)) - wait.extended))
     return wait.extended + more, deadline + timedelta(seconds=more)

@@ -120,7 +120,7 @@ def _committed(loaded: LoadedCase) -> tuple[Made | None, bool]:
             context.cases.collected_as_of(record.id, *as_of)
         if not is_refresh:  # a redriven case ended as before
             error = _failure(record).__name__ if result.status == "failed" else None
-            ended = {"reason": result.reason, "error": error, "completed_at": iso(now())}
+            ended = {"reason": result.reason, "error": error, "completed_at": now()}
             context.cases.change(record.id, status=CaseStatus(result.status), note=None, **ended)
         _over(loaded)
         return None, False
@@ -211,7 +211,7 @@ def fail(
         except CaseFailedError:
             if case is None:
                 return answer  # a connection that never existed has no cases
-        at = iso(now())
+        at = now()
         rejected = CaseRecord(
             connection=submitted.connection,
             reference=submitted.reference,
@@ -290,13 +290,13 @@ def _complete(result: Result, loaded: LoadedCase) -> Result:
     lost = [each for each in loaded.case.collected(loaded.collection) if each.error]
     added = {
         **_identity(loaded.case),
-        "collected_at": loaded.case.collection.at or iso(now()),
+        "collected_at": iso(loaded.case.collection.at or now()),
         "warnings": _few([*_warnings(loaded.case), *result.warnings]),
         "review": any(field.review for field in fields),
         "documents": [_with_error(each, loaded, lost) for each in result.documents],
         "artifacts": _artifacts(loaded),
         "failed_artifacts": [FailedArtifact(name=each.name, error=str(each.error)) for each in lost],
-        "completed_at": completed_at or iso(now()),
+        "completed_at": iso(completed_at or now()),
     }
     return _judged(result.model_copy(update=added), record.late, completed=loaded.view.completed)
 
@@ -356,7 +356,7 @@ def _warnings(case: Case) -> list[str]:
 def _identity(case: Case) -> dict[str, object]:
     record = case.record
     names = {"connection": record.connection, "vendor": record.vendor, "reference": record.reference}
-    return {**names, "case_id": record.case_id, "submitted_at": record.submitted_at}
+    return {**names, "case_id": record.case_id, "submitted_at": iso(record.submitted_at)}
 
 
 def _failed(case: Case, reason: str) -> Result:

@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 
 from dossier.errors import ConfigurationError
 from dossier.layout import artifact_key
-from dossier.models import CaseId, CaseStatus, iso, moment, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.steps.explain import MISSED, SETTLED, TURNS, UNATTENDED, explain
@@ -136,7 +136,7 @@ def reconcile(
     """
     at = at or now()
     deployed, known = set(connections), context.cases.connections()
-    round_ = context.rounds.load() or Round(began=iso(at))
+    round_ = context.rounds.load() or Round(began=at)
     check = _Check(context, at)
     names = [name for name in sorted(deployed | set(known)) if name >= round_.next]
     for number, name in enumerate(names):
@@ -154,7 +154,7 @@ def reconcile(
                 before = at - context.retention
                 references = list(islice(context.expiry.expired(name, before), EXPIRED))
                 check.findings.expired += sum(context.expiry.remove(CaseId(name, each), before) for each in references)
-            if name in deployed and known.get(name, "new"):
+            if name in deployed and (name not in known or known[name] is not None):
                 context.cases.note(name)
         except Exception:
             if following:
@@ -168,8 +168,8 @@ def reconcile(
 
 
 def _seen(round_: Round, check: _Check, following: str) -> Round:
-    woken, submitted = max(round_.woken, check.woken), max(round_.submitted, check.submitted)
-    return round_.model_copy(update={"next": following, "woken": woken, "submitted": submitted})
+    seen = {"woken": latest(round_.woken, check.woken), "submitted": latest(round_.submitted, check.submitted)}
+    return round_.model_copy(update={"next": following, **seen})
 
 
 @dataclass(slots=True)
@@ -178,8 +178,8 @@ class _Check:
 
     context: Context
     at: datetime
-    woken: str = ""
-    submitted: str = ""
+    woken: datetime | None = None
+    submitted: datetime | None = None
     left: int = DESCRIBED
     """Executions that may still be described."""
     share: int = DESCRIBED
@@ -202,17 +202,17 @@ class _Check:
             if record.completed_at and not record.appends_to and self._past(record.completed_at, SETTLED):
                 self.findings.delivered.setdefault(record.vendor, []).append(record.woken is not None)
 
-    def removed(self, name: str, since: str | None) -> None:
+    def removed(self, name: str, since: datetime | None) -> None:
         """Check a connection that is no longer in the settings, and end its waits.
 
         Its poll queue was removed too; otherwise its cases would wait until their state times out. ``dossier redrive``
         resumes them once the connection is back.
         """
         if since is None:
-            self.context.cases.gone(name, iso(self.at))
+            self.context.cases.gone(name, self.at)
         elif self._past(since, MISSED):
             error = ConfigurationError(
-                f'connection "{name}" is no longer in the settings (since {since}): deploy it again, then run '
+                f'connection "{name}" is no longer in the settings (since {iso(since)}): deploy it again, then run '
                 "`dossier redrive`"
             )
             for wait in list(islice(self.context.waits.waiting(name), ENDED)):
@@ -227,12 +227,12 @@ class _Check:
 
     def _cases(self, connection: str, deadline: timedelta) -> tuple[list[CaseRecord], dict[str, Wait]]:
         """Check a connection's cases that have not ended; return its recent cases and its waits."""
-        oldest = iso(self.at - 2 * deadline - timedelta(days=1))
+        oldest = self.at - 2 * deadline - timedelta(days=1)
         newest = islice(self.context.cases.newest(connection), NEWEST)
         records = list(takewhile(lambda each: each.submitted_at >= oldest, newest))
         waiting = {each.reference: each for each in islice(self.context.waits.waiting(connection), NEWEST)}
-        self.woken = max([self.woken, *(each.woken or "" for each in records)])
-        self.submitted = max([self.submitted, *(each.submitted_at for each in records)])
+        self.woken = latest(self.woken, *(each.woken for each in records))
+        self.submitted = latest(self.submitted, *(each.submitted_at for each in records))
         unended = [each for each in records if not each.status.final and self._past(each.updated_at, SETTLED)]
         for record in _drawn(unended, waiting, self.share):
             self.left -= 1
@@ -241,10 +241,10 @@ class _Check:
 
     def shared_queues(self, seen: Round) -> None:
         """Check the queues of deliveries and drops against the work that this round has seen at all connections."""
-        lately = iso(moment(seen.began) - STUCK)
+        lately = seen.began - STUCK
         for queue, last, done in ((WAKE, seen.woken, "woken"), (DROP, seen.submitted, "submitted")):
             depth = self.context.queues.depth(queue)
-            if depth and last <= lately:
+            if depth and (last is None or last <= lately):
                 self.findings.stuck.append(f"queue {queue} has {depth} messages, but no case was {done} recently")
 
     def _unended(self, record: CaseRecord) -> None:
@@ -273,7 +273,7 @@ class _Check:
             return
         since = record.unattended_at
         if since is None or since < record.updated_at:
-            self.context.cases.mark(record.id, unattended_at=iso(self.at))
+            self.context.cases.mark(record.id, unattended_at=self.at)
         elif self._past(since, UNATTENDED):
             self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
 
@@ -293,8 +293,8 @@ class _Check:
             text = f"the vendor of {name} rejects the API key: {len(refused)} waiting cases will fail"
             self.findings.keyless.append(f"{text} unless `dossier secrets set {name}` sets the right one")
         for wait in (later(each, standing) for each in waits):
-            began = moment(wait.started_at)
-            length = (moment(wait.deadline) - began).total_seconds()
+            began = wait.started_at
+            length = (wait.deadline - began).total_seconds()
             percent = round(100 * (self.at - began).total_seconds() / max(1.0, length))
             if percent > self.findings.waited:
                 self.findings.waited = percent
@@ -330,11 +330,16 @@ class _Check:
         there = {key for key, _ in self.context.objects.list(prefix)}
         self.findings.missing += [f"{_named(record)}: {key} is missing" for key in wanted if key not in there]
 
-    def _past(self, when: str, by: timedelta) -> bool:
-        return moment(when) <= self.at - by
+    def _past(self, when: datetime, by: timedelta) -> bool:
+        return when <= self.at - by
 
-    def _recent(self, when: str | None) -> bool:
-        return bool(when) and not self._past(str(when), STUCK)
+    def _recent(self, when: datetime | None) -> bool:
+        return when is not None and not self._past(when, STUCK)
+
+
+def latest(*times: datetime | None) -> datetime | None:
+    """Return the latest of the times that are known."""
+    return max((each for each in times if each is not None), default=None)
 
 
 def _drawn(unended: Sequence[CaseRecord], waiting: Collection[str], most: int) -> list[CaseRecord]:

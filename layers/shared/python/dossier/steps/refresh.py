@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseId, CaseStatus, moment, now
+from dossier.models import CaseId, CaseStatus, now
 from dossier.steps.context import OVER, Context
 from dossier.steps.identity import refresh_name
 from dossier.steps.reasons import reason_of
@@ -127,8 +127,8 @@ def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress
     if error is None and not unfinished:
         return 0, None
     fresh = progress or (error is not None and before.error is None)
-    if not fresh and before.look_at and moment(before.look_at) > now():
-        return before.looks, moment(before.look_at)
+    if not fresh and before.look_at and before.look_at > now():
+        return before.looks, before.look_at
     looks = 0 if fresh else before.looks
     return (looks + 1, now() + FIRST_LOOK * 2**looks) if looks < MOST_LOOKS else (0, None)
 

@@ -10,9 +10,9 @@ message in any case, then after two hours, four, and so on. The queue never hold
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from dossier.models import moment, now
+from dossier.models import now
 from dossier.steps.context import Context
 from dossier.steps.hold import release_all
 from dossier.stores.waits import Wait
@@ -51,20 +51,19 @@ def _sweep(connection: str, context: Context) -> int:
         if wait.sent_at is None:
             unsent.append(wait)
             continue
-        due = moment(wait.next_at)
-        ready += due <= at
-        if due <= at - GRACE:
+        ready += wait.next_at <= at
+        if wait.next_at <= at - GRACE:
             overdue.append(wait)
     for wait in unsent[:MOST]:
         waits.resend(wait)
     missing = min(ready - queued, MOST)
     lost = 0
     for place, wait in enumerate(sorted(overdue, key=_sent_at)):
-        age, patience = at - moment(_sent_at(wait)), 2 ** min(wait.resent, 10)
+        age, patience = at - _sent_at(wait), 2 ** min(wait.resent, 10)
         if (age >= GRACE * patience and place < missing) or (age >= LOST * patience and lost < MOST):
             lost += waits.resend(wait)
     return lost
 
 
-def _sent_at(wait: Wait) -> str:
+def _sent_at(wait: Wait) -> datetime:
     return wait.sent_at or wait.next_at

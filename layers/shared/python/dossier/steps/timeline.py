@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dossier.models import iso, moment
+from dossier.models import iso
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Wait
@@ -100,9 +100,9 @@ def timeline(
 def _recorded(case: Case, wait: Wait | None) -> Iterator[Entry]:
     record = case.record
 
-    def at(when: str | None, what: str, **details: Any) -> Iterator[Entry]:
+    def at(when: datetime | None, what: str, **details: Any) -> Iterator[Entry]:
         if when:
-            yield Entry(moment(when), "record", what, details=details)
+            yield Entry(when, "record", what, details=details)
 
     yield from at(record.submitted_at, f"submitted to {record.connection} with {len(case.documents)} documents")
     yield from at(record.cancelled_at, "an operator cancelled it")
@@ -120,8 +120,10 @@ def _recorded(case: Case, wait: Wait | None) -> Iterator[Entry]:
     if wait is not None:
         why = f" ({wait.trouble.text})" if wait.trouble else ""
         polled = f", {wait.attempts} polls answered" if wait.polled_at else ""
-        what = f"waits for the vendor since then{polled}{why}; the next poll is at {wait.next_at}"
-        yield from at(wait.started_at, what, next_at=wait.next_at, deadline=wait.deadline, attempts=wait.attempts)
+        what = f"waits for the vendor since then{polled}{why}; the next poll is at {iso(wait.next_at)}"
+        yield from at(
+            wait.started_at, what, next_at=iso(wait.next_at), deadline=iso(wait.deadline), attempts=wait.attempts
+        )
     refresh = case.refresh
     yield from at(refresh.started_at, "a refresh runs", execution=refresh.execution_arn)
 
@@ -133,10 +135,10 @@ def _paused(case: Case, holds: Iterable[Hold]) -> Iterator[Entry]:
     for hold in holds:
         if (hold.until and hold.until < record.submitted_at) or (ended and hold.since > ended):
             continue
-        seconds = (moment(hold.until) - moment(hold.since)).total_seconds() if hold.until else None
-        details = {"by": hold.by, "reason": hold.reason, "until": hold.until}
+        seconds = (hold.until - hold.since).total_seconds() if hold.until else None
+        details = {"by": hold.by, "reason": hold.reason, "until": hold.until and iso(hold.until)}
         what = f"{record.connection} is paused by {hold.by}: {hold.reason}"
-        yield Entry(moment(hold.since), "record", what, seconds, details)
+        yield Entry(hold.since, "record", what, seconds, details)
 
 
 def _executed(history: History) -> Iterator[Entry]:

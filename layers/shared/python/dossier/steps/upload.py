@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from dossier.clocks import vendor_date
 from dossier.errors import (
@@ -26,7 +27,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, Reply
-from dossier.models import BY_REFERENCE, PRESIGNED, CaseId, Document, iso, moment, now
+from dossier.models import BY_REFERENCE, PRESIGNED, CaseId, Document, iso, now
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.adopt import OPEN, UPLOAD, adopt
 from dossier.steps.context import Context, LoadedCase
@@ -252,7 +253,7 @@ def _send(write: VendorWrite) -> Uploaded:
         answer = loaded.run(_request(write, opened), hide=hide, note=replies.append)
         date = vendor_date(replies[0].headers.get("date", "")) if write.indices and replies else None
         if date:  # the begin by the vendor's clock: the answer's time less the duration of the request
-            return replace(answer, sent_at=iso(moment(date) - (now() - began) - CLOCK_TICK))
+            return replace(answer, sent_at=date - (now() - began) - CLOCK_TICK)
         return answer
     except OutcomeUnknownError:
         intents.lost(*write.key)  # the intent stays: the next try looks it up
@@ -388,10 +389,10 @@ def _apply(write: VendorWrite, answer: Uploaded) -> None:
     if not owned:
         intents.end(*write.key)
         raise NeedsAttentionError(f"{write.what}: the vendor's answer has an id that belongs to another case")
-    changes = {"case_id": answer.case_id} if answer.case_id else {}
+    changes: dict[str, Any] = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
     if hinted:
-        changes["hinted_at"] = changes["woken"] = iso(now())
+        changes["hinted_at"] = changes["woken"] = now()
     if changes:
         loaded.context.cases.change(write.case, **changes)
     if answer.named:

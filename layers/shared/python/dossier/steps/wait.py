@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dossier.errors import VendorRejectedError
-from dossier.models import CaseId, CaseStatus, Phase, iso, now
+from dossier.models import CaseId, CaseStatus, Phase, now
 from dossier.steps.context import Context
 from dossier.steps.sources import together
 from dossier.steps.wake import nudge
@@ -29,10 +29,11 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
         case,
         status=CaseStatus.PROCESSING if assessing else CaseStatus.WAITING,
         note="the vendor assesses the case" if assessing else "the vendor reads the documents",
-        waited_from=iso(now()),
+        waited_from=now(),
     )
     before = loaded.case.record.hinted_at
-    hinted = before is not None and before >= (loaded.case.record.waited_from or "")
+    from_before = loaded.case.record.waited_from
+    hinted = before is not None and (from_before is None or before >= from_before)
     first = 0.0 if hinted or not loaded.case.documents else poll.first
     context.waits.start(
         case,

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from dossier.errors import PAUSE_LOOK, InvalidCaseError, PausedError, RetryableError
-from dossier.models import CaseId, iso, moment, now
+from dossier.models import CaseId, moment, now
 from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.steps.identity import execution_name, stranger_reference
@@ -142,10 +142,10 @@ def nudge(
     a case that no longer waits is collected again.
     """
     if not _moved(case, ids or None, context=context):
-        context.cases.change(case, hinted_at=iso(now()))
+        context.cases.change(case, hinted_at=now())
         if refresh and not _is_old_news(case, ids, context=context):
             ask(case, context=context)
-    context.cases.mark(case, woken=iso(now()))
+    context.cases.mark(case, woken=now())
 
 
 def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
@@ -154,13 +154,13 @@ def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bo
     A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
     moved again, unless another delivery has already done that for the same ids.
     """
-    began, waits = moment(iso(now())), context.waits  # as exact as the times that waits store
+    began, waits = now(), context.waits
     while (wait := waits.find(case)) is not None:
         if waits.nudge(wait, ids):
             return True
         wait = waits.find(case)
         covered = wait is None or not wait.hints or (ids is not None and set(ids) <= set(wait.hints))
-        if wait is not None and began <= moment(wait.next_at) <= now() and covered:
+        if wait is not None and began <= wait.next_at <= now() and covered:
             return True
     return False
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dossier.certificates import forgotten_as
 from dossier.errors import Choice, InvalidCaseError, ReferenceConflictError
-from dossier.models import CaseId, CaseStatus, Document, OptionValue, Priority, iso, moment, now
+from dossier.models import CaseId, CaseStatus, Document, OptionValue, Priority, Time, iso, moment, now
 from dossier.stores.budgets import Budgets
 from dossier.stores.table import Item, Table, case_key
 from dossier.troubles import Trouble, clock
@@ -63,44 +63,44 @@ class CaseRecord(Stored):
     """A person should check the result: a field's confidence is below the connection's ``review_below``."""
     refused: bool = False
     """Rejected by Accept, before anything was sent to the vendor: the reference is free again."""
-    submitted_at: str
-    updated_at: str
-    completed_at: str | None = None
-    waited_from: str | None = None
-    hinted_at: str | None = None
+    submitted_at: Time
+    updated_at: Time
+    completed_at: Time | None = None
+    waited_from: Time | None = None
+    hinted_at: Time | None = None
     """When a delivery about this case arrived while it had no wait."""
-    woken: str | None = None
+    woken: Time | None = None
     """When the last delivery about this case arrived."""
     artifact_bytes: int = 0
     """Bytes of the larger artifacts that were stored; an artifact that is stored again is counted again."""
-    unattended_at: str | None = None
+    unattended_at: Time | None = None
     """When the scheduled check first saw that the case waits without polls."""
     deadline: int | None = None
     """The case's own deadline in seconds, in place of the connection's ``poll.deadline``."""
     priority: Priority = "normal"
     """``low``: the connection's other cases go first."""
-    expired_at: str | None = None
+    expired_at: Time | None = None
     """When its records began to be removed: it never goes back to work."""
-    dismissed_at: str | None = None
+    dismissed_at: Time | None = None
     """When an operator dismissed the failed case: ``dossier redrive`` no longer lists it or redrives it by cause."""
-    cancelled_at: str | None = None
+    cancelled_at: Time | None = None
     """When an operator cancelled it."""
     known_files: tuple[str, ...] | None = None
     """After an append, the ids that the vendor's case had before."""
-    sent_at: str | None = None
+    sent_at: Time | None = None
     """When the last upload began, by the vendor's clock, at the latest."""
     late: str | None = None
     """A sentence about the deadline, if it passed: what was there by then was collected."""
     revision: int = 0
     """The latest collection that differed from the one before; 0 before the first, and in records of version 1."""
-    collected_at: str | None = None
+    collected_at: Time | None = None
     vendor_status: str | None = None
     stage_id: str | None = None
     assigned_to: str | None = None
     warnings: tuple[str, ...] = ()
     modified: str | None = None
     """The vendor's time of its case's last change, as of the latest collection, by the vendor's clock."""
-    read_at: str | None = None
+    read_at: Time | None = None
     """When the vendor answered the latest collection, by its clock, to the second; only if its list dates changes."""
     unfinished: bool = False
     """A part of the case is not finished or could not be read, so the case is collected again later."""
@@ -162,8 +162,8 @@ class Collection(Stored):
 
     id: str = ""
     """Its name within the case; empty for the first."""
-    at: str = ""
-    read_at: str | None = None
+    at: Time | None = None
+    read_at: Time | None = None
     """When the vendor began to answer, by its clock."""
     warnings: tuple[str, ...] = ()
     followed: int = -1
@@ -175,7 +175,7 @@ class RevisionRecord(Stored):
 
     number: int
     status: str
-    collected_at: str | None = None
+    collected_at: Time | None = None
     changes: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -192,12 +192,12 @@ class Refresh(Stored):
     """How many refreshes have ended."""
     execution_arn: str | None = None
     """The execution that runs a refresh now."""
-    started_at: str | None = None
+    started_at: Time | None = None
     error: str | None = None
     """Why the last refresh failed."""
     looks: int = 0
     """Collections in a row that found something failed or unfinished."""
-    look_at: str | None = None
+    look_at: Time | None = None
     """When to collect the case again without a request."""
 
     @property
@@ -225,14 +225,14 @@ class WaitingDrop(Stored):
     reference: str
     """The future case's reference, as derived from the drop's key."""
     why: str
-    since: str
+    since: Time
 
 
 class Erasure(Stored):
     """The erasure of a case, which its tombstone records without naming it."""
 
-    at: str
-    done_at: str | None = None
+    at: Time
+    done_at: Time | None = None
     """None while it is not finished."""
 
 
@@ -242,7 +242,7 @@ class Question(Stored):
     what: str
     text: str
     token: str
-    asked_at: str
+    asked_at: Time
     choices: tuple[Choice, ...] = ()
     """Possible answers from the vendor's list."""
 
@@ -273,7 +273,7 @@ def conflict(other: CaseRecord, difference: str = "") -> ReferenceConflictError:
     """Return the error for a reference that another case has, with the difference between them."""
     what = f"; {difference}" if difference else ""
     return ReferenceConflictError(
-        f"reference {other.reference} belongs to a case with other content (submitted {other.submitted_at}, "
+        f"reference {other.reference} belongs to a case with other content (submitted {iso(other.submitted_at)}, "
         f"{other.status.value}){what}: use another reference"
     )
 
@@ -342,9 +342,9 @@ class Cases:
         for item in self._table.get_many((case_key(each), "CASE") for each in names):
             yield _record(item)
 
-    def draining_now(self) -> str | None:
+    def draining_now(self) -> datetime | None:
         """Return what ``draining`` does, for callers who may only read many items at once."""
-        return next((str(item["since"]) for item in self._table.get_many([_DRAIN])), None)
+        return next((moment(item["since"]) for item in self._table.get_many([_DRAIN])), None)
 
     def artifact(self, case: CaseId, index: int, *, collection: str = "") -> ArtifactRecord | None:
         """Return one artifact of a collection by its index, or None."""
@@ -357,7 +357,9 @@ class Cases:
             return record
         return _troubled(record, self._table.get(case_key(record.id), "WAIT"))
 
-    def newest(self, connection: str, *, since: str | None = None, until: str | None = None) -> Iterator[CaseRecord]:
+    def newest(
+        self, connection: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[CaseRecord]:
         """Yield a connection's cases, latest submitted first; only those submitted from ``since`` to ``until``."""
         for item in self._table.index(f"CASES#{connection}", since=since, until=until, newest=True):
             yield _record(item)
@@ -419,9 +421,10 @@ class Cases:
             return None
         return _record(self._table.get(item["pk"], "CASE") or found)
 
-    def connections(self) -> dict[str, str | None]:
+    def connections(self) -> dict[str, datetime | None]:
         """Return every connection that ever had a case, with the time since when the settings lack it, or None."""
-        return {item["sk"]: item.get("gone_since") for item in self._table.query(_CONNECTIONS)}
+        gone = {item["sk"]: item.get("gone_since") for item in self._table.query(_CONNECTIONS)}
+        return {name: moment(since) if since else None for name, since in gone.items()}
 
     def note(self, connection: str) -> None:
         """Record that a connection exists: after it is removed from the settings, its cases must still be found."""
@@ -429,15 +432,15 @@ class Cases:
         self._table.put({"pk": _CONNECTIONS, "sk": connection}, when=here)
         self._known.add(connection)
 
-    def gone(self, connection: str, since: str) -> None:
+    def gone(self, connection: str, since: datetime) -> None:
         """Record since when a connection is missing from the settings."""
         self._table.update(_CONNECTIONS, connection, {"gone_since": since})
 
-    def draining(self) -> str | None:
+    def draining(self) -> datetime | None:
         """Return since when the stage is draining, so that no new case starts; None if it is not."""
         pk, sk = _DRAIN
         item = next(self._table.query(pk, prefix=sk), None)  # a query: users of the CLI may do no other read
-        return None if item is None else str(item["since"])
+        return None if item is None else moment(item["since"])
 
     def require_open(self) -> None:
         """Check that new cases may start.
@@ -448,11 +451,11 @@ class Cases:
         """
         if since := self.draining():
             raise InvalidCaseError(
-                f"this deployment has been draining since {since} and starts no new cases: submit it again after "
+                f"this deployment has been draining since {iso(since)} and starts no new cases: submit it again after "
                 "`dossier drain --stop`, or to another stage"
             )
 
-    def drain(self, since: str | None) -> None:
+    def drain(self, since: datetime | None) -> None:
         """Begin to drain the stage, so that no new case starts; None ends it."""
         pk, sk = _DRAIN
         if since is None:
@@ -468,7 +471,7 @@ class Cases:
 
     def again(self, case: CaseId) -> None:
         """Record that an erased case's reference is submitted again on purpose."""
-        again = {"again_at": iso(now())}
+        again = {"again_at": now()}
         self._table.update(f"FORGOTTEN#{case.connection}", forgotten_as(case), again)
 
     def refuse(self, record: CaseRecord) -> None:
@@ -506,15 +509,15 @@ class Cases:
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
-        changes["updated_at"] = iso(now())
+        changes["updated_at"] = now()
         allowed = Attr("pk").exists() & ~Attr("status").is_in(list(unless))
         return self._table.update(case_key(case), "CASE", changes, when=allowed)
 
-    def mark(self, case: CaseId, **marks: str) -> None:
+    def mark(self, case: CaseId, **marks: datetime) -> None:
         """Set attributes of a case that may have ended, without a change of ``updated_at``."""
         self._table.update(case_key(case), "CASE", marks)
 
-    def dismiss(self, record: CaseRecord, at: str) -> bool:
+    def dismiss(self, record: CaseRecord, at: datetime) -> bool:
         """Record that an operator dismissed a failed case; return False if it was redriven meanwhile."""
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(record.execution_arn)
         return self._table.update(case_key(record.id), "CASE", {"dismissed_at": at}, when=failed)
@@ -574,7 +577,7 @@ class Cases:
 
     def published(self, case: CaseId, number: int, **changes: Any) -> None:
         """Record that a committed revision is published, with the case's new attributes."""
-        changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": iso(now())}
+        changes = {**changes, "revision": number, "committed": None, "committed_by": None, "updated_at": now()}
         mine = Attr("committed").eq(number)
         self._table.update(case_key(case), "CASE", changes, when=mine)
 
@@ -583,7 +586,7 @@ class Cases:
         gone = {"committed": None, "committed_by": None}
         self._table.update(case_key(case), "CASE", gone, when=Attr("committed").eq(number))
 
-    def collected_as_of(self, case: CaseId, modified: str | None, read_at: str | None) -> None:
+    def collected_as_of(self, case: CaseId, modified: str | None, read_at: datetime | None) -> None:
         """Record the vendor's time of last change and of reading, for a collection without differences."""
         self._table.update(case_key(case), "CASE", {"modified": modified, "read_at": read_at})
 
@@ -599,7 +602,7 @@ class Cases:
             sk = f"SAID#{hashlib.sha256(job_id.encode()).hexdigest()}"
         self._table.update(case_key(case), sk, said, when=changed)
 
-    def first_drop(self, connection: str, digest: str, key: str, landed_at: str) -> str | None:
+    def first_drop(self, connection: str, digest: str, key: str, landed_at: datetime) -> str | None:
         """Claim a dropped file's content for its key; return another key with that content from the same minute.
 
         A file that arrives later claims the content again: the same file may be sent twice on purpose.
@@ -607,11 +610,11 @@ class Cases:
         place = f"DROP#{connection}", digest
         for _ in range(_TRIES):
             found = self._table.get(*place)
-            apart = found is None or abs(moment(landed_at) - moment(found["landed_at"])) > SAME_DROP
+            apart = found is None or abs(landed_at - moment(found["landed_at"])) > SAME_DROP
             if found is not None and not apart and found["key"] != key:
                 return str(found["key"])
             same = Attr("pk").not_exists() if found is None else Attr("landed_at").eq(found["landed_at"])
-            changes = {"key": key, "landed_at": landed_at, "ttl": int(moment(landed_at).timestamp()) + 86_400}
+            changes = {"key": key, "landed_at": landed_at, "ttl": int(landed_at.timestamp()) + 86_400}
             if self._table.update(*place, changes, when=same):
                 return None
         return None
@@ -644,7 +647,7 @@ class Cases:
 
         """
         open_ones = {"gsi_pk": f"DROPS#{connection}", "gsi_sk": drop.since}
-        changes = {**drop.model_dump(), **open_ones, "landed": iso(landed), "ttl": int(landed.timestamp()) + KEPT_DROP}
+        changes = {**drop.model_dump(), **open_ones, "landed": landed, "ttl": int(landed.timestamp()) + KEPT_DROP}
         later = Attr("landed").lt(iso(landed)) | (Attr("landed").eq(iso(landed)) & Attr("gsi_pk").exists())
         return self._table.update(f"INBOX#{connection}", what, changes, when=Attr("landed").not_exists() | later)
 
@@ -655,12 +658,12 @@ class Cases:
 
     def drop_ends(self, connection: str, what: str, landed: datetime) -> None:
         """Record that a drop (folder or file) no longer waits, so that a late message cannot restore it."""
-        changes = {"gsi_pk": None, "gsi_sk": None, "landed": iso(landed), "ttl": int(now().timestamp()) + 86_400}
+        changes = {"gsi_pk": None, "gsi_sk": None, "landed": landed, "ttl": int(now().timestamp()) + 86_400}
         later = Attr("landed").not_exists() | Attr("landed").lte(iso(landed))
         self._table.update(f"INBOX#{connection}", what, changes, when=later)
 
     def waiting_drops(
-        self, connection: str, *, since: str | None = None, until: str | None = None
+        self, connection: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[CaseRecord]:
         """Yield a connection's drops that wait for files, latest first, as records with that status."""
         for item in self._table.index(f"DROPS#{connection}", since=since, until=until, newest=True):

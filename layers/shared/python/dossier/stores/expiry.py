@@ -8,7 +8,7 @@ from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from dossier.models import CaseId, CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, moment, now
 from dossier.stores.table import Table, case_key
 
 _FINAL = [status.value for status in CaseStatus if status.final]
@@ -22,9 +22,8 @@ class Expiry:
 
     def expired(self, connection: str, before: datetime) -> Iterator[str]:
         """Yield the references of cases that ended, and were last changed, before then; oldest first."""
-        until = iso(before)
-        for item in self._table.index(f"CASES#{connection}", until=until):
-            if item["status"] in _FINAL and item["updated_at"] <= until:
+        for item in self._table.index(f"CASES#{connection}", until=before):
+            if item["status"] in _FINAL and moment(item["updated_at"]) <= before:
                 yield str(item["reference"])
 
     def mark(self, case: CaseId, before: datetime | None = None) -> bool:
@@ -32,7 +31,7 @@ class Expiry:
         ended: ConditionBase = Attr("status").is_in(_FINAL) & Attr("committed").not_exists()
         if before is not None:
             ended = ended & Attr("updated_at").lte(iso(before))
-        return self._table.update(case_key(case), "CASE", {"expired_at": iso(now())}, when=ended)
+        return self._table.update(case_key(case), "CASE", {"expired_at": now()}, when=ended)
 
     def remove(self, case: CaseId, before: datetime) -> bool:
         """Remove a case with all its items, ids and intents; return False if it is at work again.

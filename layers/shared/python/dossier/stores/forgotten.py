@@ -8,7 +8,7 @@ from boto3.dynamodb.conditions import Attr
 from pydantic import Field
 
 from dossier.certificates import FIRST, forgotten_as
-from dossier.models import CaseId, iso, now
+from dossier.models import CaseId, Time, now
 from dossier.stores.cases import Stored
 from dossier.stores.table import Item, Table
 
@@ -20,7 +20,7 @@ class Tombstone(Stored):
 
     id: str
     """Names the certificate."""
-    at: str
+    at: Time
     """When the erasure began."""
     plan: str = ""
     """What the erasure has to find, as JSON, until it ends; then nothing of the case is left here."""
@@ -29,8 +29,8 @@ class Tombstone(Stored):
     month: str = ""
     """The month in which its documents were uploaded, and how many pages they had: for the vendor's invoice."""
     pages: int = 0
-    done_at: str | None = None
-    again_at: str | None = None
+    done_at: Time | None = None
+    again_at: Time | None = None
     """When the reference was submitted again on purpose."""
 
 
@@ -71,7 +71,7 @@ class Forgotten:
             "pk": pk,
             "sk": sk,
             "id": id,
-            "at": iso(now()),
+            "at": now(),
             "plan": plan,
             "removed": "{}",
             "month": month,
@@ -88,13 +88,13 @@ class Forgotten:
 
     def end(self, case: CaseId) -> None:
         """Note that an erasure is complete: from now on the tombstone says nothing of the case."""
-        changes = {"plan": None, "removed": None, "done_at": iso(now())}
+        changes = {"plan": None, "removed": None, "done_at": now()}
         self._table.update(*_key(case), changes)
 
     def bar(self, case: CaseId, *, id: str) -> None:  # noqa: A002 -- the certificate's word
         """Store a tombstone for another reference under which the same data could come back."""
         pk, sk = _key(case)
-        at = iso(now())
+        at = now()
         self._table.put({"pk": pk, "sk": sk, "id": id, "at": at, "done_at": at}, when=Attr("plan").not_exists())
 
     def links(self) -> list[Link]:

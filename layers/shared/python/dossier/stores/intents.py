@@ -150,10 +150,8 @@ class Intents:
         """
         pk, sk = _key(case, what)
         lists = {"names": json.dumps(list(names)), "known": json.dumps(list(known))}
-        marks = {"seen": seen, "fresh": fresh or None, "since": since and iso(since), "into": into}
-        return self._table.put(
-            {"pk": pk, "sk": sk, "at": iso(now()), **lists, **marks}, when=Attr("answer").not_exists()
-        )
+        marks = {"seen": seen, "fresh": fresh or None, "since": since, "into": into}
+        return self._table.put({"pk": pk, "sk": sk, "at": now(), **lists, **marks}, when=Attr("answer").not_exists())
 
     def saw(self, connection: str, seen: Seen | None) -> str | None:
         """Store what an account lists (None: the list cannot be read); return the name of the record.
@@ -205,7 +203,7 @@ class Intents:
         """Note that a request's answer was lost; return when that was first noted."""
         pk, sk = _key(case, what)
         at = now()
-        if self._table.update(pk, sk, {"lost_at": iso(at)}, when=Attr("sk").exists() & Attr("lost_at").not_exists()):
+        if self._table.update(pk, sk, {"lost_at": at}, when=Attr("sk").exists() & Attr("lost_at").not_exists()):
             return at
         return moment((self._table.get(pk, sk) or {}).get("lost_at", iso(at)))
 
@@ -238,7 +236,7 @@ class Intents:
     def adopt(self, case: CaseId, what: str, vendor_id: str) -> None:
         """Store the vendor id that an operator named; the next try continues with it."""
         pk, sk = _key(case, what)
-        old = self._table.get(pk, sk) or {"at": iso(now()), "names": "[]", "known": "[]"}
+        old = self._table.get(pk, sk) or {"at": now(), "names": "[]", "known": "[]"}
         self._table.put({**old, "pk": pk, "sk": sk, "adopt": vendor_id})
 
     def end(self, case: CaseId, what: str) -> None:
@@ -287,7 +285,7 @@ class Intents:
                 "owner": owner,
                 "reference": case.reference,
                 "gsi_pk": f"IDS#{case.connection}",
-                "gsi_sk": iso(now()),
+                "gsi_sk": now(),
                 "vendor_id": vendor_id,
                 "ttl": None,
                 "collected": collected or None,
@@ -334,13 +332,13 @@ class Intents:
         return self._table.update(
             f"ID#{connection}#{vendor_id}",
             "ID",
-            {"hinted_at": iso(now()), "ttl": int(time.time()) + HINT_TTL},
+            {"hinted_at": now(), "ttl": int(time.time()) + HINT_TTL},
             when=Attr("owner").not_exists(),
         )
 
     def recorded(self, connection: str, since: datetime) -> dict[str, datetime]:
         """Return the ids that any case of the connection recorded since then, with their times."""
-        items = self._table.index(f"IDS#{connection}", since=iso(since))
+        items = self._table.index(f"IDS#{connection}", since=since)
         return {item["vendor_id"]: moment(item["gsi_sk"]) for item in items}
 
     def ledger(self, connection: str, intent: StoredIntent, *, known: Iterable[str], marks: bool) -> Ledger:
@@ -355,7 +353,7 @@ class Intents:
         """
         recorded = self.recorded(connection, intent.began - BEFORE)
         if marks:
-            older = self._table.index(f"IDS#{connection}", until=iso(intent.began), newest=True)
+            older = self._table.index(f"IDS#{connection}", until=intent.began, newest=True)
             recorded |= {item["vendor_id"]: moment(item["gsi_sk"]) for item in islice(older, MOST_MARKS)}
         return Ledger(self._table, connection, began=intent.began, known=known, recorded=recorded)
 

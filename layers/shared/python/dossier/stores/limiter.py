@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from boto3.dynamodb.conditions import Attr
@@ -68,22 +68,22 @@ _LOOK, _SELDOM = 0.25, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A time in which an operator has paused a connection; ``until`` is None while it lasts. Times are ISO 8601."""
+    """A time in which an operator has paused a connection; ``until`` is None while it lasts."""
 
-    since: str
+    since: datetime
     by: str
     reason: str
-    until: str | None = None
+    until: datetime | None = None
 
     def text(self, connection: str, at: datetime) -> str:
         """Return the hold in one line for people."""
-        since = clock(moment(self.since), at)
+        since = clock(self.since, at)
         return f"{connection} is paused since {since} by {self.by}: {self.reason} (`dossier resume {connection}`)"
 
     def overlap(self, since: datetime, at: datetime) -> float:
         """Return how many seconds of the hold lie between ``since`` and ``at``."""
-        ended = moment(self.until) if self.until else at
-        return max(0.0, (min(ended, at) - max(moment(self.since), since)).total_seconds())
+        ended = self.until or at
+        return max(0.0, (min(ended, at) - max(self.since, since)).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +201,12 @@ class Limiter:
         """Pause a connection by an operator's order; return the hold. One that lasts already keeps its beginning."""
         key, said = _key(connection), {"held_by": by, "held_why": reason}
         shown = {"gsi_pk": _PAUSED, "gsi_sk": connection}
-        begun = {"held_since": iso(self._at()), **said, **shown}
+        began = self._at()
+        begun = {"held_since": began, **said, **shown}
         if not self._table.update(*key, begun, when=Attr("held_since").not_exists()):
             self._table.update(*key, said, when=Attr("held_since").exists())
         found = _hold_of(self._table.get(*key) or {})
-        return found or Hold(begun["held_since"], by, reason, until=iso(self._at()))  # it was released meanwhile
+        return found or Hold(began, by, reason, until=self._at())  # it was released meanwhile
 
     def release(self, connection: str) -> Hold | None:
         """End an operator's pause; return the hold that ended, or None if there was none."""
@@ -214,11 +215,13 @@ class Limiter:
         hold = _hold_of(item)
         if hold is None:
             return None
-        ended = Hold(hold.since, hold.by, hold.reason, until=iso(self._at()))
-        kept = [*item.get("holds", ()), {name: getattr(ended, name) for name in ("since", "by", "reason", "until")}]
+        until = self._at()
+        ended = {"since": iso(hold.since), "by": hold.by, "reason": hold.reason, "until": iso(until)}
+        kept = [*item.get("holds", ()), ended]
         gone = {"held_since": None, "held_by": None, "held_why": None, "gsi_pk": None, "gsi_sk": None}
         changes: Item = {**gone, "holds": kept[-MOST_HOLDS:]}
-        return ended if self._table.update(*key, changes, when=Attr("held_since").eq(hold.since)) else None
+        same = Attr("held_since").eq(iso(hold.since))
+        return replace(hold, until=until) if self._table.update(*key, changes, when=same) else None
 
     def held(self, connection: str) -> Hold | None:
         """Return the operator's pause of a connection, or None."""
@@ -411,11 +414,13 @@ class Limiter:
 
 
 def _hold_of(item: Item) -> Hold | None:
-    return Hold(item["held_since"], item["held_by"], item["held_why"]) if "held_since" in item else None
+    return Hold(moment(item["held_since"]), item["held_by"], item["held_why"]) if "held_since" in item else None
 
 
 def _holds_of(item: Item) -> Iterable[Hold]:
-    return (Hold(each["since"], each["by"], each["reason"], each["until"]) for each in item.get("holds", ()))
+    return (
+        Hold(moment(each["since"]), each["by"], each["reason"], moment(each["until"])) for each in item.get("holds", ())
+    )
 
 
 def _quiet_at(connection: Connection, item: Item) -> int:

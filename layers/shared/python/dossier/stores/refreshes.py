@@ -7,7 +7,7 @@ from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from dossier.models import CaseId, iso, moment, now
+from dossier.models import CaseId, now
 from dossier.stores.cases import Refresh
 from dossier.stores.table import Item, Table, case_key
 
@@ -31,7 +31,7 @@ class Refreshes:
         pk = case_key(case)
         self._table.add(pk, _SK, "asked", 1, when=_ANY)
         absent = Attr("pk").exists() & Attr("gsi_pk").not_exists()
-        self._table.update(pk, _SK, _indexed(case, iso(now())), when=absent)
+        self._table.update(pk, _SK, _indexed(case, now()), when=absent)
         return self.find(case)
 
     def see(self, case: CaseId) -> None:
@@ -47,9 +47,9 @@ class Refreshes:
         if number == 1:
             turn = turn | Attr("number").not_exists()
         changes = {
-            **_indexed(case, iso(now())),
+            **_indexed(case, now()),
             "execution_arn": execution_arn,
-            "started_at": iso(now()),
+            "started_at": now(),
         }
         return self._table.update(case_key(case), _SK, changes, when=mine & turn)
 
@@ -77,8 +77,8 @@ class Refreshes:
             "started_at": None,
             "error": error,
             "looks": looks if look_at else None,
-            "look_at": iso(look_at) if look_at else None,
-            **_indexed(case, iso(look_at or now())),
+            "look_at": look_at,
+            **_indexed(case, look_at or now()),
         }
         before: ConditionBase = Attr("number").eq(found.number) | Attr("number").not_exists()
         if not number:
@@ -119,11 +119,11 @@ class Refreshes:
     def due(self, connection: str, at: datetime) -> Iterator[Refresh]:
         """Yield the refreshes whose ``look_at`` has passed and which no execution runs."""
         for refresh in self.pending(connection):
-            if refresh.look_at and not refresh.execution_arn and moment(refresh.look_at) <= at:
+            if refresh.look_at and not refresh.execution_arn and refresh.look_at <= at:
                 yield refresh
 
 
-def _indexed(case: CaseId, at: str) -> Item:
+def _indexed(case: CaseId, at: datetime) -> Item:
     return {"gsi_pk": f"REFRESHES#{case.connection}", "gsi_sk": at, **case._asdict()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dossier.models import iso, now
+from dossier.models import Time, now
 from dossier.stores.cases import Stored
 from dossier.stores.table import Table
 
@@ -12,12 +12,12 @@ _KEY = ("STAGE", "ROUND")
 class Round(Stored):
     """One round of the check over all connections."""
 
-    began: str
+    began: Time
     next: str = ""
     """The connection to continue with, in the order of names."""
-    woken: str = ""
+    woken: Time | None = None
     """When a delivery last woke a case, as far as this round has seen."""
-    submitted: str = ""
+    submitted: Time | None = None
     """When a case was last submitted, as far as this round has seen."""
 
 
@@ -30,12 +30,14 @@ class Rounds:
     def load(self) -> Round | None:
         """Return the round that is under way, or None."""
         item = self._table.get(*_KEY)
-        return None if item is None else Round.model_validate(item)
+        if item is None:
+            return None
+        return Round.model_validate({name: value for name, value in item.items() if value != ""})  # of earlier versions
 
     def save(self, round_: Round) -> None:
         """Store the round's progress."""
         pk, sk = _KEY
-        self._table.put({"pk": pk, "sk": sk, "saved_at": iso(now()), **round_.model_dump()})
+        self._table.put({"pk": pk, "sk": sk, "saved_at": now(), **round_.model_dump()})
 
     def end(self) -> None:
         """Delete the round: it is complete."""

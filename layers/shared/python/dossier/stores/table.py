@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
-from dossier.models import CaseId
+from dossier.models import CaseId, iso
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as BotoTable
@@ -29,7 +30,10 @@ def case_key(case: CaseId) -> str:
 
 
 class Table:
-    """The table. Reads are strongly consistent; writes return whether their condition held."""
+    """The table. Reads are strongly consistent; writes return whether their condition held.
+
+    Times are given as ``datetime`` and stored as text (``models.iso``), whose order is that of time.
+    """
 
     def __init__(self, table: BotoTable) -> None:
         self._table = table
@@ -58,7 +62,7 @@ class Table:
     def put(self, item: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
         """Write an item; return False if ``when`` did not hold."""
         condition: dict[str, Any] = {} if when is None else {"ConditionExpression": when}
-        present = {key: value for key, value in item.items() if value is not None}
+        present = {key: plain(value) for key, value in item.items() if value is not None}
         return self._held(lambda: self._table.put_item(Item=present, **condition))
 
     def update(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
@@ -73,7 +77,7 @@ class Table:
             if value is None:
                 removes.append(f"#u{number}")
             else:
-                values[f":u{number}"] = value
+                values[f":u{number}"] = plain(value)
                 sets.append(f"#u{number} = :u{number}")
         expression = " ".join(
             [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(removes)}" if removes else ""]
@@ -117,16 +121,16 @@ class Table:
         yield from self._pages(KeyConditionExpression=condition, ConsistentRead=True)
 
     def index(
-        self, pk: str, *, since: str | None = None, until: str | None = None, newest: bool = False
+        self, pk: str, *, since: datetime | None = None, until: datetime | None = None, newest: bool = False
     ) -> Iterator[Item]:
         """Yield the items under ``pk`` of the index, by its sort key, both ends included; eventually consistent."""
         condition: ConditionBase = Key("gsi_pk").eq(pk)
         if since is not None and until is not None:
-            condition = condition & Key("gsi_sk").between(since, until)
+            condition = condition & Key("gsi_sk").between(iso(since), iso(until))
         elif since is not None:
-            condition = condition & Key("gsi_sk").gte(since)
+            condition = condition & Key("gsi_sk").gte(iso(since))
         elif until is not None:
-            condition = condition & Key("gsi_sk").lte(until)
+            condition = condition & Key("gsi_sk").lte(iso(until))
         yield from self._pages(IndexName=INDEX, KeyConditionExpression=condition, ScanIndexForward=not newest)
 
     def _pages(self, **query: Any) -> Iterator[Item]:
@@ -149,3 +153,8 @@ class Table:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return None
             raise
+
+
+def plain(value: Any) -> Any:
+    """Return a value as the table stores it: a time as text."""
+    return iso(value) if isinstance(value, datetime) else value

@@ -16,7 +16,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 from pydantic import Field
 
-from dossier.models import CaseId, Phase, Priority, iso, now
+from dossier.models import CaseId, Phase, Priority, Time, iso, now
 from dossier.stores.cases import Stored
 from dossier.stores.queues import LONGEST_DELAY, Queues, poll_queue
 from dossier.stores.table import Item, Table, case_key
@@ -32,11 +32,11 @@ class Row(Stored):
     """Stray answers in a row to one request (``dossier.errors.StrayAnswerError``), in the vendor's form."""
 
     count: int
-    since: str
+    since: Time
 
 
 class Wait(Stored):
-    """A case that waits: its task token, the time of the next poll, the deadline. Times are ISO 8601."""
+    """A case that waits: its task token, the time of the next poll, the deadline."""
 
     connection: str
     reference: str
@@ -47,18 +47,18 @@ class Wait(Stored):
     """Polls that the vendor has answered."""
     troubles: int = 0
     """Polls in a row that the vendor has not answered."""
-    next_at: str
-    deadline: str
-    started_at: str
-    polled_at: str | None = None
+    next_at: Time
+    deadline: Time
+    started_at: Time
+    polled_at: Time | None = None
     """When the last poll was made."""
-    refused_at: str | None = None
+    refused_at: Time | None = None
     """Since when the vendor rejects the API key, if it does."""
     asked: int | None = None
     """How far an unfinished poll has come: the last document's index, or the offset in a list."""
     hints: tuple[str, ...] = ()
     """Vendor ids that deliveries named since the last poll; they are polled first."""
-    regular_at: str | None = None
+    regular_at: Time | None = None
     """When the whole case is polled next, if ``next_at`` is only for ``hints``."""
     rows: dict[str, Row] = Field(default_factory=dict)
     """Stray answers in a row, by the index of a document, or ``case``."""
@@ -71,7 +71,7 @@ class Wait(Stored):
     """The case's attempt that waits; 0 in waits of earlier versions."""
     priority: Priority | None = None
     """``low`` if the case's is; the normal one is not stored."""
-    sent_at: str | None = None
+    sent_at: Time | None = None
     """When the message for ``seq`` was last sent, or its delay ends; None: not sent yet."""
     resent: int = 0
     """How often the sweep has sent the message again."""
@@ -89,7 +89,7 @@ class HeldStep(Stored):
     reference: str
     what: str
     token: str
-    since: str
+    since: Time
 
     @property
     def id(self) -> CaseId:
@@ -132,7 +132,7 @@ class Waits:
         """
         at = now()
         old = self.find(case)
-        next_at = iso(at + timedelta(seconds=first))
+        next_at = at + timedelta(seconds=first)
         same = old if old and attempt and (old.attempt, old.phase) == (attempt, phase) else None
         wait = Wait(
             connection=case.connection,
@@ -141,8 +141,8 @@ class Waits:
             token=token,
             seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
             next_at=next_at,
-            deadline=same.deadline if same else iso(at + timedelta(seconds=deadline)),
-            started_at=same.started_at if same else iso(at),
+            deadline=same.deadline if same else at + timedelta(seconds=deadline),
+            started_at=same.started_at if same else at,
             extended=same.extended if same else 0,
             held=same.held if same else 0,
             attempts=same.attempts if same else 0,
@@ -163,7 +163,7 @@ class Waits:
 
         """
         kept = {"deadline": wait.deadline, "held": wait.held}
-        return self._move(wait, delay, {"polled_at": iso(now()), "hints": None, "regular_at": None, **kept, **changes})
+        return self._move(wait, delay, {"polled_at": now(), "hints": None, "regular_at": None, **kept, **changes})
 
     def nudge(self, wait: Wait, ids: Collection[str] | None = None, *, after: float = 0.0) -> bool:
         """Move the next poll to now, or some seconds later; return False if the wait has changed since it was read.
@@ -182,9 +182,9 @@ class Waits:
 
     def resend(self, wait: Wait) -> bool:
         """Send the message of a wait again; return False if another sweep did, or the wait has changed."""
-        left = max(0.0, (datetime.fromisoformat(wait.next_at) - now()).total_seconds())
-        sent = {"sent_at": _sent(wait.next_at, left) or iso(now()), "resent": wait.resent + (wait.sent_at is not None)}
-        unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(wait.sent_at)
+        left = max(0.0, (wait.next_at - now()).total_seconds())
+        sent = {"sent_at": _sent(wait.next_at, left) or now(), "resent": wait.resent + (wait.sent_at is not None)}
+        unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(iso(wait.sent_at))
         mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token) & unsent
         if not self._table.update(case_key(wait.id), "WAIT", sent, when=mine):
             return False
@@ -231,7 +231,7 @@ class Waits:
 
     def due(self, connection: str, until: datetime) -> Iterator[Wait]:
         """Yield a connection's waits whose next poll is at or before ``until``, longest due first."""
-        for item in self._table.index(f"WAITS#{connection}", until=iso(until)):
+        for item in self._table.index(f"WAITS#{connection}", until=until):
             yield _wait(item)
 
     def waiting(self, connection: str) -> Iterator[Wait]:
@@ -240,7 +240,7 @@ class Waits:
             yield _wait(item)
 
     def _move(self, wait: Wait, delay: float, changes: Mapping[str, Any]) -> bool:
-        next_at = iso(now() + timedelta(seconds=delay))
+        next_at = now() + timedelta(seconds=delay)
         sent_at = _sent(next_at, delay)
         moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, "sent_at": sent_at, "resent": None}
         moved |= _stored(changes)
@@ -256,7 +256,7 @@ class Waits:
         self._queues.send(poll_queue(wait.connection), body, after=delay, group=wait.priority)
 
 
-def _sent(next_at: str, delay: float) -> str | None:
+def _sent(next_at: datetime, delay: float) -> datetime | None:
     """Return when the delay of a message that is sent now ends; None if SQS cannot delay a message that long."""
     return next_at if math.ceil(delay) <= LONGEST_DELAY else None
 

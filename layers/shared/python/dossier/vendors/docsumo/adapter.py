@@ -22,7 +22,7 @@ from dossier.errors import (
 from dossier.http import Flow
 from dossier.lost import Candidate, Fit, check_name, check_named, choice, choose, fit, is_new, labels, suspects
 from dossier.media import JPEG, PDF, PNG, TIFF, XLSX
-from dossier.models import Document, moment
+from dossier.models import Document
 from dossier.options import Option, text_of
 from dossier.ports import (
     Artifact,
@@ -366,7 +366,7 @@ class Docsumo(Vendor[DocsumoConnection]):
 
 
 def _stands(
-    cases: Sequence[Case], entry: Entry, connection: DocsumoConnection, listed_at: str | None
+    cases: Sequence[Case], entry: Entry, connection: DocsumoConnection, listed_at: datetime | None
 ) -> Flow[Progress]:
     """Return the progress of a case at the vendor; ``cases`` are our cases for it."""
     progress = _progress(entry, connection)
@@ -378,15 +378,15 @@ def _stands(
     return replace(progress, finished=True) if all(_waits_for_nothing(each) for each in cases) else progress
 
 
-def _is_from_before(case: Case, entry: Entry, listed_at: str | None) -> bool:
+def _is_from_before(case: Case, entry: Entry, listed_at: datetime | None) -> bool:
     """Whether a list entry may be older than the case's last upload.
 
     A list lags behind by seconds. The vendor's web server and its list may have different clocks, so an entry that is
     dated before the upload is doubted only for ``LAG``, by the web server's clock.
     """
-    if case.sent_at is None or listed_at is None or moment(listed_at) - moment(case.sent_at) > LAG:
+    if case.sent_at is None or listed_at is None or listed_at - case.sent_at > LAG:
         return False
-    return entry.modified is not None and entry.modified.before(Stamp(moment(case.sent_at), zoned=True))
+    return entry.modified is not None and entry.modified.before(Stamp(case.sent_at, zoned=True))
 
 
 def _settled(case: Case, progress: Progress) -> Flow[Progress]:

@@ -12,7 +12,7 @@ from dossier.clocks import dates
 from dossier.errors import InvalidCaseError, MalformedAnswerError
 from dossier.http import Flow
 from dossier.lost import proves, reaches_back
-from dossier.models import iso, moment, now
+from dossier.models import iso, now
 from dossier.ports import Intent, Seen, never
 from dossier.replies import read_object
 from dossier.stamps import Stamp, by_our_clock, newest_first
@@ -59,8 +59,8 @@ class Place:
 
     offset: int = 0
     ended: bool = False
-    answered: list[str] = field(default_factory=list)
-    """When its pages were answered, by the vendor's clock (ISO 8601)."""
+    answered: list[datetime] = field(default_factory=list)
+    """When its pages were answered, by the vendor's clock."""
 
 
 def list_page(
@@ -274,7 +274,7 @@ def changed(
     return dates, [*dates.values()][_AHEAD] if len(dates) > _AHEAD else None
 
 
-def not_ahead(mark: str, listed_at: str | None) -> str | None:
+def not_ahead(mark: str, listed_at: datetime | None) -> str | None:
     """Return a time of change, but none that is later than ``LAGS`` before its list was read, by the vendor's clock.
 
     Entries may be dated in the future, by whatever mistake: however many they are, they hide no change. None for such a
@@ -284,8 +284,8 @@ def not_ahead(mark: str, listed_at: str | None) -> str | None:
     if stamp is None or listed_at is None:
         return mark
     if not stamp.zoned:
-        return mark if stamp.at <= moment(listed_at) + _ZONES else None
-    latest = moment(listed_at) - LAGS
+        return mark if stamp.at <= listed_at + _ZONES else None
+    latest = listed_at - LAGS
     return mark if stamp.at <= latest else iso(latest)
 
 
