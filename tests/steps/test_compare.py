@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseId, now
+from dossier.models import CaseId, moment, now
 from dossier.steps import compare as comparing
 from dossier.steps.compare import REACH, SETTLED, Compared, compare
 from dossier.steps.refresh import FIRST_LOOK
@@ -206,11 +206,11 @@ def test_a_look_that_is_due_is_made(cloud: Cloud) -> None:
 def test_a_second_change_in_the_same_second_is_not_missed_without_a_zone(cloud: Cloud) -> None:
     """The vendor writes local times: of these, minutes and seconds alone say when a case was read."""
     world = in_step(cloud)
-    dated = {"modified": "2026-05-20T10:16:30", "read_at": "2026-05-20T04:46:30.000Z"}
+    dated = {"modified": "2026-05-20T10:16:30", "read_at": moment("2026-05-20T04:46:30.000Z")}
     record = world.context.cases.get(CaseId("claims", "claims-1")).record.model_copy(update=dated)
     vendor = world.context.vendor_of(world.connection("claims"))
     assert comparing._is_behind(record, "2026-05-20T10:16:30", vendor)
-    later_read = record.model_copy(update={"read_at": "2026-05-20T04:46:33.000Z"})
+    later_read = record.model_copy(update={"read_at": moment("2026-05-20T04:46:33.000Z")})
     assert not comparing._is_behind(later_read, "2026-05-20T10:16:30", vendor)
     night = later_read.model_copy(update={"modified": "2026-10-25T02:50:00"})
     assert comparing._is_behind(night, "2026-10-25T02:10:00", vendor)  # clocks were put back in between
