@@ -21,7 +21,7 @@ from cli.target import Target
 from cli.text import counted
 from cli.timeline import FUNCTIONS, STEPS, histories
 from dossier.layout import costs_key
-from dossier.models import CaseInput, iso, moment, now
+from dossier.models import CaseInput, now
 from dossier.pricing import Spent, bill, prices
 from dossier.steps.invoice import lines as documents_of
 from dossier.stores.cases import Case
@@ -118,11 +118,11 @@ def of_case(out: Output, where: Target, case: Case) -> None:
     account.price = settings.budget.price_per_page if settings else None
     for history in histories(where, case, most=MOST_EVENTS, refreshes=None):
         _executed(account, history.events)
-    begin, end = moment(record.submitted_at) - timedelta(minutes=1), _until(case)
+    begin, end = record.submitted_at - timedelta(minutes=1), _until(case)
     for verb, fields in _lines(where, FUNCTIONS, begin, end, f'"{record.reference}"'):
         if (fields.get("connection"), fields.get("reference")) == (record.connection, record.reference):
             _measured(account, verb, fields)
-    missing = _missing(account, moment(record.submitted_at))
+    missing = _missing(account, record.submitted_at)
     found = account.document(rate)
     names = {"connection": record.connection, "reference": record.reference}
     out.document({**names, **found, "prices_as_of": rate["as_of"], "missing": missing})
@@ -178,7 +178,7 @@ def _month(out: Output, where: Target, begin: datetime, end: datetime, rate: Map
         billed = documents_of(name, begin, end, context=app)
         account.pages = sum(each.billed for each in billed if not each.in_doubt)
         account.price = settings[name].budget.price_per_page if name in settings else None
-        account.cases = sum(1 for _ in app.cases.newest(name, since=iso(begin), until=iso(end)))
+        account.cases = sum(1 for _ in app.cases.newest(name, since=begin, until=end))
     unmeasured = Account(steps=0, scheduled=sum(each.unmeasured for each in accounts.values()))
     return {
         "month": f"{begin:%Y-%m}",
@@ -270,7 +270,7 @@ def _connection_of(events: Iterable[Mapping[str, Any]]) -> str:
 def _until(case: Case) -> datetime:
     changed = max(filter(None, (case.record.completed_at, case.record.updated_at, case.record.woken)))
     ended = case.record.status.final and not case.refresh.started_at
-    return min(now(), moment(changed) + AFTERWARDS) if ended else now() + timedelta(minutes=1)
+    return min(now(), changed + AFTERWARDS) if ended else now() + timedelta(minutes=1)
 
 
 def _missing(account: Account, since: datetime) -> list[str]:
