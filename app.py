@@ -54,7 +54,7 @@ def existing_secrets(
     import boto3  # noqa: PLC0415  # only if there is an account
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    from infra.existing import secrets_outside  # noqa: PLC0415
+    from infra.existing_secrets import secrets_outside  # noqa: PLC0415
 
     session = session_in(region) if session_in else boto3.Session(region_name=region)
     try:

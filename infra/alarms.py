@@ -14,9 +14,9 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.rules import acknowledge
+from infra.case_machine import FunctionsByVerb
+from infra.findings import acknowledge
 from infra.settings import Settings
-from infra.state_machine import FunctionsByVerb
 
 UNHEARD = {
     "compare": "its next run is in an hour; a vendor that does not answer is not an error",
@@ -72,7 +72,7 @@ def alarm(
     )
 
 
-class Failures(Construct):
+class Alarms(Construct):
     """Alarms on AWS's metrics: errors and throttles of functions, failed executions, the API's answers."""
 
     def __init__(

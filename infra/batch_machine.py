@@ -18,11 +18,11 @@ from constructs import Construct
 
 from dossier.layout import BATCHES
 from dossier.stores.batches import MACHINE
-from infra.bucket import ArtifactBucket
+from infra.artifact_bucket import ArtifactBucket
+from infra.case_machine import LAMBDA_TROUBLE, SERVICE_ACTIONS, execution_arns, state_machine_arn, states_arn
+from infra.findings import acknowledge, acknowledge_wildcards
 from infra.function import LOG_RETENTION
-from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
-from infra.state_machine import LAMBDA_TROUBLE, SERVICE_ACTIONS, execution_arns, state_machine_arn, states_arn
 
 LABEL = "cases"
 """Label of the Distributed Map, which is part of its runs' ARNs."""

@@ -8,8 +8,8 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.case_machine import state_machine_arn
 from infra.settings import Settings
-from infra.state_machine import state_machine_arn
 
 
 class EndedExecutions(Construct):

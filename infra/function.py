@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.assets import code_of
-from infra.rules import acknowledge, acknowledge_wildcards
+from infra.findings import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13

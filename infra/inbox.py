@@ -8,7 +8,7 @@ from constructs import Construct
 
 from dossier.layout import INBOX
 from dossier.stores.queues import BATCHES_AT_ONCE, DROP
-from infra.bucket import ArtifactBucket
+from infra.artifact_bucket import ArtifactBucket
 from infra.settings import Settings
 from infra.work_queue import WorkQueue
 

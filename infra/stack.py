@@ -9,18 +9,18 @@ from aws_cdk import aws_events as events
 from constructs import Construct
 
 from dossier.stores.queues import BATCHES_AT_ONCE, WAKE
-from infra.alarms import Failures, notify
+from infra.alarms import Alarms, notify
+from infra.artifact_bucket import ArtifactBucket
 from infra.batch_machine import BatchMachine
-from infra.bucket import ArtifactBucket
+from infra.case_machine import CaseMachine
+from infra.case_table import CaseTable
+from infra.connection_secrets import ConnectionSecrets
 from infra.ended_executions import EndedExecutions
 from infra.functions import CALL_VENDORS, WAKE_TIMEOUT, Functions
 from infra.inbox import Inbox
-from infra.invariants import Invariants
 from infra.layers import Layers
-from infra.secrets import ConnectionSecrets
+from infra.scheduled_checks import ScheduledChecks
 from infra.settings import Settings
-from infra.state_machine import CaseMachine
-from infra.table import CaseTable
 from infra.waiting_room import WaitingRoom
 from infra.webhook_api import WebhookApi
 from infra.work_queue import WorkQueue
@@ -91,7 +91,7 @@ class DossierStack(cdk.Stack):
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
         BatchMachine(self, "Batch", settings=settings, bucket=bucket, summarize=functions["summarize"])
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
-        Invariants(
+        ScheduledChecks(
             self, "Invariants", settings=settings, reconcile=functions["reconcile"], compare=functions["compare"]
         )
         waiting_room.polled_by(functions["poll"])
@@ -100,7 +100,7 @@ class DossierStack(cdk.Stack):
         wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=BATCHES_AT_ONCE)
         webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
 
-        Failures(
+        Alarms(
             self,
             "Failures",
             settings=settings,

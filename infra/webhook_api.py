@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.findings import acknowledge
 from infra.function import LOG_RETENTION
-from infra.rules import acknowledge
 from infra.settings import Settings
 
 ROUTES = ("/webhooks/{connection}", "/webhooks/{connection}/{token}")

@@ -17,7 +17,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.rules import acknowledge_wildcards
+from infra.findings import acknowledge_wildcards
 from infra.settings import Settings
 from infra.stack import DossierStack
 

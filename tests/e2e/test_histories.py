@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.state_machine import MOST_SHOWN
+from infra.case_machine import MOST_SHOWN
 from tests.e2e.questions import attention
 from tests.e2e.world import World
 

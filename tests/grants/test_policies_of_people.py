@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from typer.main import get_command
 
 from cli.main import app
-from infra.existing import secrets_outside
+from infra.existing_secrets import secrets_outside
 from local.deploy import Deployment
 from local.home import LocalError
 from tests import commands

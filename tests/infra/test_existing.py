@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from app import existing_secrets
 from dossier.settings import Connection
-from infra.existing import secrets_outside
+from infra.existing_secrets import secrets_outside
 from infra.settings import Settings
 from tests.conftest import REGION, Cloud
 

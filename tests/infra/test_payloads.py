@@ -12,7 +12,7 @@ import pytest
 
 from dossier.models import CaseInput
 from dossier.stores.executions import INPUT_LIMIT
-from infra.state_machine import LONGEST_CAUSE
+from infra.case_machine import LONGEST_CAUSE
 from tests.infra.synthesis import Synthesized
 from tests.tables import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from checks.record import Failing
 from dossier.errors import InvalidCaseError, NeedsAttentionError, VendorUnavailableError
 from dossier.stores.queues import poll_queue
-from infra.state_machine import MOST_SHOWN
+from infra.case_machine import MOST_SHOWN
 from tests.conftest import Cloud
 from tests.infra.cases import VENDORS, case
 from tests.infra.synthesis import Synthesized

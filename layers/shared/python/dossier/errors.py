@@ -1,6 +1,6 @@
 """The tree of errors, ordered by what the caller can do next.
 
-The state machine matches these class names (``infra/state_machine.py`` reads them from this tree), so the names are a
+The state machine matches these class names (``infra/case_machine.py`` reads them from this tree), so the names are a
 contract::
 
     DossierError

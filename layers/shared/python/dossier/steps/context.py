@@ -48,7 +48,7 @@ from dossier.troubles import trouble_of
 
 _T = TypeVar("_T")
 LONGEST_PAUSE = 30
-"""Most seconds until the state machine retries a step that failed (``infra/state_machine.py``)."""
+"""Most seconds until the state machine retries a step that failed (``infra/case_machine.py``)."""
 PATIENCE = 1.0
 """Seconds that a request waits inside the function for its connection's turn. Waiting costs money and occupies the
 account's concurrency, so after that ``ThrottledError`` is raised."""

@@ -39,7 +39,7 @@ RUNS = timedelta(minutes=15)
 UNATTENDED = timedelta(minutes=10)
 """How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 TURNS = timedelta(hours=17)
-"""Longest time for which a step waits for a turn or is repeated (``infra/state_machine.py``)."""
+"""Longest time for which a step waits for a turn or is repeated (``infra/case_machine.py``)."""
 LONGEST_TURN = timedelta(seconds=60)
 """Longest time until Step Functions repeats a step that waits for its turn."""
 MISSED = timedelta(hours=1)

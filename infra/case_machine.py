@@ -31,8 +31,8 @@ from dossier.errors import (
 )
 from dossier.steps.context import LONGEST_PAUSE
 from dossier.stores.waits import MOST_EXTENDED
+from infra.findings import acknowledge, acknowledge_wildcards
 from infra.function import LOG_RETENTION
-from infra.rules import acknowledge, acknowledge_wildcards
 from infra.settings import Settings
 
 NEEDS_ATTENTION, PAUSED = NeedsAttentionError.__name__, PausedError.__name__

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from dossier.settings import Connection
 from infra.encryption import customer_key
-from infra.rules import acknowledge
+from infra.findings import acknowledge
 from infra.settings import Settings
 
 # CloudFormation writes a secret's value when it creates the secret, and again only if this text changes. So never
@@ -25,7 +25,8 @@ class ConnectionSecrets(Construct):
 
     A secret outlives its connection and its stack, because a vendor shows an API key only once. So the secret may exist
     when a connection is deployed again. CloudFormation would fail to create it, and cannot import it (a secret's
-    identifier is its ARN, which only AWS knows): secrets outside the stack (``infra.existing``) are used as they are.
+    identifier is its ARN, which only AWS knows): secrets outside the stack are used as they are
+    (``infra.existing_secrets``).
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from dossier import layout
 from infra.encryption import customer_key
-from infra.rules import acknowledge
+from infra.findings import acknowledge
 from infra.settings import Retention, Settings
 
 REFUSED_DAYS, SEEN_DAYS = 14, 1

@@ -18,7 +18,7 @@ EVERY = cdk.Duration.minutes(5)
 HEARTBEAT = "ReconcileRuns"
 
 
-class Invariants(Construct):
+class ScheduledChecks(Construct):
     """Runs the checks; the metrics of ``functions/reconcile`` have the stage as a dimension."""
 
     def __init__(
