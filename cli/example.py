@@ -14,13 +14,10 @@ from dossier import vendors
 from dossier.layout import INBOX, UPLOADS
 from dossier.models import OptionValue, now
 from dossier.options import plain
-from local.deploy import ACCESS_KEY, SECRET_KEY
 
 DOCUMENT = "dossier-example.pdf"
 """The example's document, in the bucket's ``uploads/``."""
 _TITLE = "case_title"
-_LOCAL_CREDENTIALS = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}"
-"""What the AWS CLI needs for the local AWS, where nobody has set up credentials."""
 
 
 def example(out: Output, where: Target, connection: str) -> None:
@@ -98,7 +95,11 @@ def _case(where: Target, connection: str, key: str, options: dict[str, OptionVal
 def _ways(where: Target, connection: str, case: dict[str, Any]) -> dict[str, list[str]]:
     arn, region = where.state_machine_arn, where.region
     place = ["--region", region, *(["--endpoint-url", where.endpoint_url] if where.endpoint_url else [])]
-    aws = f"{_LOCAL_CREDENTIALS} aws" if where.endpoint_url else "aws"
+    aws = "aws"
+    if where.endpoint_url:
+        from cli.local import CREDENTIALS  # noqa: PLC0415 -- an account has credentials of its own
+
+        aws = f"{CREDENTIALS} aws"
     start = ["stepfunctions", "start-execution", "--state-machine-arn", arn]
     copy = ["s3", "cp", "FILE.pdf", f"s3://{where.bucket}/{INBOX}{connection}/FILE.pdf"]
     console = (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import target
+from cli.errors import CommandError
 from cli.files import require
 from cli.output import Output
 from cli.pause import as_json
@@ -16,8 +19,35 @@ from dossier.steps.redrive import resume
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Hold
 from local import control
+from local.deploy import ACCESS_KEY, SECRET_KEY, aws_environment
 
+CREDENTIALS = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}"
+"""What the AWS CLI needs for the local AWS, where nobody has set up credentials."""
 INTERRUPTED = "the local AWS was stopped while the case was under way"
+
+
+def deployment() -> target.Target | None:
+    """Return the deployment on the local AWS, which this process uses from now on; None if the local AWS is not up.
+
+    Raises:
+        CommandError: nothing is deployed to it.
+
+    """
+    state = control.current()
+    if state is None:
+        return None
+    found = state.outputs
+    if found is None:
+        raise CommandError("the local AWS is up, but has no deployment: run `dossier up` again")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # never use the user's own AWS set-up
+    os.environ.update(aws_environment(state.endpoint_url))
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+    names = sorted(found.connections or found.webhook_urls)
+    session = boto3.Session(region_name=found.region)
+    return target.Target(
+        **{**found.model_dump(), "connections": names}, connections_file=state.connections, session=session
+    )
 
 
 def up(out: Output, *, connections: Path | None, reset: bool) -> None:

@@ -7,16 +7,16 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import DEFAULT_STAGE, NotDeployedError, Target, session_of_environment
 from cli.text import clean
-from local.home import ROOT
 
 ROLES = ("user", "operator", "deployer")
-FOLDER = ROOT / "policies"
+FOLDER = Path(__file__).resolve().parent.parent / "policies"
 """The policies with placeholders, one file for each role."""
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 Values = Mapping[str, Sequence[str]]

@@ -18,9 +18,7 @@ from dossier.steps.context import Context
 from dossier.stores.clients import Clients
 from dossier.stores.dead_letters import DeadLetters
 from dossier.stores.queues import WAKE, Queues
-from local import control
-from local.deploy import aws_environment
-from local.home import LocalState, Outputs, listed
+from infra.outputs import Outputs, listed
 
 DEFAULT_STAGE = "dev"
 
@@ -123,25 +121,15 @@ def find(*, local: bool = False, stage: str | None = None) -> Target:
     """
     if local and stage:
         raise BadUsageError("--local and --stage exclude each other: the local AWS has one stage")
-    state = None if stage else control.current()
-    if state is not None:
-        return _local(state)
+    if not stage:
+        from cli.local import deployment  # noqa: PLC0415 -- nothing else of a command for an account needs the local AWS
+
+        here = deployment()
+        if here is not None:
+            return here
     if local:
         raise CommandError("the local AWS is not up", fix="start it with `dossier up`")
     return _cloud(stage or os.environ.get("DOSSIER_STAGE") or DEFAULT_STAGE)
-
-
-def _local(state: LocalState) -> Target:
-    found = state.outputs
-    if found is None:
-        raise CommandError("the local AWS is up, but has no deployment: run `dossier up` again")
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # never use the user's own AWS set-up
-    os.environ.update(aws_environment(state.endpoint_url))
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
-    names = sorted(found.connections or found.webhook_urls)
-    session = boto3.Session(region_name=found.region)
-    return Target(**{**found.model_dump(), "connections": names}, connections_file=state.connections, session=session)
 
 
 def _cloud(stage: str) -> Target:

@@ -13,8 +13,9 @@ import boto3
 from dossier.connections import load_toml
 from dossier.errors import ConfigurationError
 from dossier.settings import Connection
+from infra.outputs import Outputs
 from local.deploy import ACCESS_KEY, REGION, SECRET_KEY
-from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError, Outputs
+from local.home import DEFAULT_SANDBOX_PORT, HOST, ROOT, Home, LocalError
 
 DEFAULT = ROOT / "connections.toml"
 """The repository's own connections file, for the sandbox."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.outputs import Outputs
 from local import toolchain
 from local.connections import DEFAULT, at_sandbox, choose, connect, for_this_sandbox, read
 from local.deploy import Deployment, read_outputs
-from local.home import ROOT, Home, LocalError, LocalState, Outputs, require_free_port
+from local.home import ROOT, Home, LocalError, LocalState, require_free_port
 from local.processes import Process, ProcessError, healthy, start, stop, wait_until_healthy
 
 Report = Callable[[str], None]

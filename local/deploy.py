@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.home import ROOT, LocalError, Outputs
+from infra.outputs import Outputs
+from local.home import ROOT, LocalError
 from local.processes import kill_group
 
 ACCOUNT = "000000000000"

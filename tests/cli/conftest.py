@@ -25,7 +25,8 @@ from dossier.settings import Connection
 from dossier.steps.accept import accept
 from dossier.steps.publish import fail
 from dossier.stores.cases import Case, Question
-from local.home import Home, LocalState, Outputs
+from infra.outputs import Outputs
+from local.home import Home, LocalState
 from local.processes import Process
 from tests.conftest import BUCKET, REGION, Cloud
 from tests.local.sandbox.sandboxes import ACCOUNTS, LiveSandbox

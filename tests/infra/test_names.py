@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 INFRA = Path(__file__).parents[2] / "infra"
-OTHERS = {"assets", "dependencies", "encryption", "existing_secrets", "findings", "grants", "settings"}
+OTHERS = {"assets", "dependencies", "encryption", "existing_secrets", "findings", "grants", "outputs", "settings"}
 """Files without a construct of their own."""
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.outputs import Outputs
 from local import control
-from local.home import Home, LocalError, LocalState, Outputs
+from local.home import Home, LocalError, LocalState
 from local.processes import Process, start
 
 OUTPUTS = Outputs(
