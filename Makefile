@@ -37,7 +37,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record cost cloud-check chaos simulate walks clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -93,6 +93,9 @@ check: setup
 
 record: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.record
+
+rules: setup
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.rules
 
 cost: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cost

@@ -40,6 +40,7 @@ def test_what_cannot_be_collected(dossier: Dossier, words: tuple[str, ...], line
     assert dossier.executions() == []
 
 
+@pytest.mark.rule("docustack batch documents that were sent by hand are collected by job or by document")
 def test_documents_of_a_vendor_without_cases_are_collected(cloud: Cloud) -> None:
     """A document that is at DocuStack already becomes a case with its fields, and nothing is uploaded or billed."""
     world = World(cloud)

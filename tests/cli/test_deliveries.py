@@ -53,6 +53,7 @@ def test_deliveries_are_listed_the_latest_first(dossier: Dossier, keys: list[str
     assert id_of(keys[0]) in text
 
 
+@pytest.mark.rule("security: learn why a delivery was rejected")
 def test_a_refused_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
     """One line a row, with an id to copy; below it what to do about each cause, once."""
     store = dossier.cloud.app.evidence
@@ -73,6 +74,7 @@ def test_a_refused_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
     assert len(dossier.json("deliveries", "--connection", "invoices")) == 3
 
 
+@pytest.mark.rule("security: learn why a delivery was rejected")
 @pytest.mark.parametrize("cause", ADVICE)
 def test_every_cause_is_shown_with_what_to_do(dossier: Dossier, cause: str) -> None:
     """In a table for people below it, and in the document for programs; what is applied by now needs nothing."""
@@ -99,6 +101,7 @@ def test_duplicates_and_riddles_are_shown(dossier: Dossier) -> None:
     assert "repeated 4 times" in dossier("deliveries").stdout
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 def test_a_refused_delivery_is_applied_again_as_an_accepted_one(dossier: Dossier) -> None:
     """It is proven by a secret that is set by now; what strangers sent is nothing that wake ever reads."""
     dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1")

@@ -259,6 +259,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     assert "unknown vendor" in failed(healthy)["seen"]
 
 
+@pytest.mark.rule("security: guess a webhook secret from its proof in the evidence")
 @pytest.mark.parametrize(
     ("secret", "state", "seen"),
     [

@@ -73,6 +73,7 @@ def test_a_case_without_fields_is_a_row(completed: Dossier) -> None:
     assert (row["reference"], row["status"], row["key"]) == ("INV-1", "completed", "")
 
 
+@pytest.mark.rule("security: put a formula into a spreadsheet of dossier export")
 @pytest.mark.parametrize(
     ("value", "cell"),
     [

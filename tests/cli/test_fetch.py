@@ -97,6 +97,7 @@ def test_a_lost_file_is_an_error(completed: Dossier, tmp_path: Path) -> None:
     assert "result.json is in the case's manifest, but no longer in the bucket" in result.stderr
 
 
+@pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 @pytest.mark.parametrize("name", ["../escape.txt", "artifacts/../../escape.txt", "/escape.txt", "a\\..\\b", "a//b"])
 def test_nothing_is_written_outside_of_the_folder(completed: Dossier, tmp_path: Path, name: str) -> None:
     """A key that is no plain relative name is refused, whoever wrote it."""
@@ -107,6 +108,7 @@ def test_nothing_is_written_outside_of_the_folder(completed: Dossier, tmp_path: 
     assert not list(tmp_path.rglob("escape.txt"))
 
 
+@pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 def test_a_link_in_the_folder_is_not_followed(completed: Dossier, tmp_path: Path) -> None:
     """A link that leads out of the folder stops the fetch."""
     (tmp_path / "results").mkdir()
@@ -145,6 +147,7 @@ def planted(tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 @pytest.mark.parametrize("name", [".result.json.part", "result.json", "manifest.json", ".manifest.json.part"])
 def test_a_planted_link_is_not_written_through(completed: Dossier, tmp_path: Path, name: str) -> None:
     """A link where a file goes, or where it is written first, is replaced or left alone; its target stays as it is."""
@@ -177,6 +180,7 @@ def test_the_users_own_link_to_a_folder_is_followed(completed: Dossier, tmp_path
     assert (tmp_path / "real" / "result.json").is_file()
 
 
+@pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 def test_names_are_files_of_their_own_on_every_system(completed: Dossier, tmp_path: Path) -> None:
     """Names that differ in case alone, and those that are devices on Windows, get names that are neither."""
     for name in ("extra/a.json", "extra/A.JSON", "extra/con", "extra/aux.txt", "extra/x:y.pdf", "Extra/b.json"):

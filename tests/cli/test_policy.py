@@ -113,6 +113,7 @@ TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/cases"
 NO_POLICY = f"User: {WHO} is not authorized to perform: dynamodb:Query on resource: {TABLE} because no identity-based"
 
 
+@pytest.mark.rule("security: use more of a person's permissions than their work needs")
 @pytest.mark.parametrize(
     ("error", "says"),
     [

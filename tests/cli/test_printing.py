@@ -51,6 +51,7 @@ def fail(dossier: Dossier, reference: str, reason: str) -> None:
     dossier.change("claims", reference, status=CaseStatus.FAILED, reason=reason, error="VendorRejectedError")
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 @given(text=st.text() | st.text(alphabet=st.characters(categories=["Cc", "Cf", "Mn", "Zl", "Lu", "Zs"])))
 def test_any_text_is_one_harmless_line(text: str) -> None:
     """Whatever a text holds, it is one line of bounded length without anything that a terminal obeys."""
@@ -71,6 +72,7 @@ def test_letters_of_every_script_stay() -> None:
 VALUES = st.recursive(st.text() | st.just(HOSTILE), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 @given(value=VALUES)
 def test_json_is_the_same_value_without_what_a_terminal_obeys(value: object) -> None:
     """Documents for programs may be looked at too: controls and marks of direction are escaped, nothing is lost."""
@@ -84,6 +86,7 @@ def test_letters_are_readable_in_json() -> None:
     assert to_json("Zoë 日本 🙂") == '"Zoë 日本 🙂"'
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 @pytest.mark.parametrize(
     "words",
     [("status", "C-1"), ("list",), ("redrive", "--dry-run"), ("redrive", "--yes"), ("resolve", "C-1", "--retry")],
@@ -98,6 +101,7 @@ def test_no_command_prints_what_a_vendor_wants_obeyed(
     assert dangerous(result.output) == []
 
 
+@pytest.mark.rule("security: answer an operator's question in the operator's place")
 def test_a_vendor_does_not_answer_a_question(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question is one line with the command's words at both ends; what the vendor says between them is cut."""
     monkeypatch.setattr(testing._NamedTextIOWrapper, "isatty", lambda _: True)
@@ -112,6 +116,7 @@ def test_a_vendor_does_not_answer_a_question(dossier: Dossier, monkeypatch: pyte
     assert "nothing was sent back" in result.stderr
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 def test_logs_of_libraries_are_clean_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """A warning that repeats what a server said is one line too."""
     root, before = logging.getLogger(), list(logging.getLogger().handlers)
@@ -127,6 +132,7 @@ def test_logs_of_libraries_are_clean_lines(capsys: pytest.CaptureFixture[str]) -
     assert written.count("\n") == 1
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 def test_only_one_module_prints() -> None:
     """Nothing prints, asks or makes a console but the module that cleans, rich's live view, and help and version."""
     asks = {"print", "input", "prompt", "confirm", "echo", "secho", "Console"}

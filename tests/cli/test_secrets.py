@@ -73,6 +73,7 @@ def test_bad_usage_writes_nothing(dossier: Dossier, words: tuple[str, ...], mess
     assert stored(dossier) == {"api_key": "", "webhook_secrets": []}
 
 
+@pytest.mark.rule("security: read a key in the process list or the shell's history")
 @pytest.mark.usefixtures("terminal")
 def test_on_a_terminal_what_is_left_out_is_asked_for(dossier: Dossier) -> None:
     """Key and webhook secrets are typed unseen, until one is left empty."""
@@ -117,6 +118,7 @@ def test_a_secret_that_is_not_there_is_created(dossier: Dossier) -> None:
 # From standard input, and from a file
 
 
+@pytest.mark.rule("security: read a key in the process list or the shell's history")
 @pytest.mark.parametrize(
     "text", ["k1", "k1\n", "k1\r\n", "\ufeffk1\n", "  k1  \n\n"], ids=["printf", "echo", "windows", "mark", "blanks"]
 )
@@ -160,6 +162,7 @@ def test_what_an_option_gives_is_not_read(dossier: Dossier) -> None:
     assert (result.exit_code, "give them once" in result.stderr) == (2, True)
 
 
+@pytest.mark.rule("security: read a key in the process list or the shell's history")
 def test_a_secret_comes_from_a_file(dossier: Dossier, tmp_path: Path) -> None:
     """--from-file FILE, on a terminal too; - is standard input."""
     path = tmp_path / "secret"
@@ -183,6 +186,7 @@ def test_what_is_no_secret_writes_nothing(dossier: Dossier, tmp_path: Path, text
     assert stored(dossier) == {"api_key": "", "webhook_secrets": []}
 
 
+@pytest.mark.rule("security: guess a webhook secret from its proof in the evidence")
 def test_a_short_webhook_secret_is_warned_about(dossier: Dossier) -> None:
     """Its proof in the evidence could be guessed: here, and by doctor."""
     result = dossier("secrets", "set", "invoices", input="k1\nshort\n")
@@ -249,6 +253,7 @@ def test_programs_apply_what_was_refused_by_an_option(refused: Dossier) -> None:
     assert stored(refused) == {"api_key": "k1", "webhook_secrets": [HOOK]}
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 def test_another_secret_proves_nothing(refused: Dossier) -> None:
     """What the secret does not prove is not even mentioned."""
     document = refused.json(

@@ -222,6 +222,7 @@ def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> N
     assert reason.strip() in line
 
 
+@pytest.mark.rule("docustack notes, the rest fields below review_below are marked")
 def test_a_case_that_wants_review_says_so(dossier: Dossier, invoice: Path) -> None:
     """Where fields of low confidence are marked, status and list show it."""
     dossier.whole = False

@@ -84,6 +84,7 @@ def test_a_refusal_is_one_line(asking: Dossier) -> None:
 # --- Docsumo ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo 1.B by hand", "docsumo 1.B limit=0 returns only the total")
 def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
     """All pages are walked; a limit, a stage and an order narrow it."""
     made = [uploaded(sandbox, f"{number}.pdf") for number in range(3)]
@@ -108,6 +109,7 @@ def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "the answer is empty\n")
 
 
+@pytest.mark.rule("docsumo 1.D by hand")
 def test_update(asking: Dossier, sandbox: LiveSandbox) -> None:
     """What was set is shown."""
     case_id = uploaded(sandbox, "a.pdf")
@@ -115,6 +117,7 @@ def test_update(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert "Schaden №7" in text
 
 
+@pytest.mark.rule("docsumo 2 by hand")
 def test_files_and_download(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
     """A file is found by name or id and arrives whole, under the name that was asked for, with no key sent for it."""
     case_id = uploaded(sandbox, ODD)
@@ -132,6 +135,7 @@ def test_files_and_download(asking: Dossier, sandbox: LiveSandbox, tmp_path: Pat
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
 
 
+@pytest.mark.rule("docsumo 2 filename is not trusted and never becomes a path")
 def test_download_replaces_nothing_by_a_name_of_the_vendors(
     asking: Dossier, sandbox: LiveSandbox, tmp_path: Path
 ) -> None:
@@ -147,6 +151,7 @@ def test_download_replaces_nothing_by_a_name_of_the_vendors(
     assert (wrong.exit_code, 'has no file "b.pdf"' in wrong.stderr) == (1, True)
 
 
+@pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 def test_download_writes_through_no_link(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
     """A link that is planted where the file goes, or is written first, is replaced or left alone; never followed."""
     case_id, target, place = uploaded(sandbox, "a.pdf"), tmp_path / "authorized_keys", tmp_path / "place"
@@ -164,6 +169,7 @@ def test_download_writes_through_no_link(asking: Dossier, sandbox: LiveSandbox, 
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.rule("docsumo 2 after an expired URL")
 def test_an_expired_url_is_asked_for_again(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
     """Storage refuses the first URL: the vendor is asked for another one, once."""
     case_id = uploaded(sandbox, "a.pdf")
@@ -189,6 +195,9 @@ def test_a_download_that_breaks_off_leaves_nothing(asking: Dossier, sandbox: Liv
 # --- DocuStack -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule(
+    "docustack document and field values field_values[]", "docustack notes, the list and lost answers by hand"
+)
 def test_documents_and_document(asking: Dossier, sandbox: LiveSandbox) -> None:
     """The list, and a document with its fields, as tables and as DocuStack's own answers."""
     document_id = sandbox.docustack_upload("invoice.pdf").json()["document_id"]
@@ -200,6 +209,7 @@ def test_documents_and_document(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert all(str(each["value"]) in table for each in own["field_values"])
 
 
+@pytest.mark.rule("docustack batch by hand")
 def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
     """References go in one request; what DocuStack refuses is told beside what it takes."""
     refs = ("s3://scans/1.pdf", "https://example.com/2.pdf?token=secret", "https://example.com/")
@@ -212,6 +222,7 @@ def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert len(asking.json("vendor", "invoices", "batch", "s3://scans/3.pdf")["documents"]) == 1
 
 
+@pytest.mark.rule("docustack batch documents that were sent by hand are collected by job or by document")
 def test_what_a_batch_started_is_collected(asking: Dossier, sandbox: LiveSandbox) -> None:
     """By the job that the command prints, or by a document's id, also where the vendor says that it has no list."""
     asking.whole = False
@@ -228,6 +239,7 @@ def test_what_a_batch_started_is_collected(asking: Dossier, sandbox: LiveSandbox
     assert asking("collect", "invoices", "another").exit_code == 1
 
 
+@pytest.mark.rule("docustack batch by hand")
 def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> None:
     """It is not sent again: the line says to look first."""
     sandbox.set(faults=[{"name": "lost_after", "operation": "batch", "rate": 1}])
@@ -240,6 +252,7 @@ def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> 
 # --- Ombudsman -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("ombudsman notes by hand")
 def test_case_and_evidence(asking: Dossier, sandbox: LiveSandbox) -> None:
     """An assessed case and its evidence, as tables and as the API's own answers."""
     case_id = sandbox.ombudsman_case(case_title="Dispute").json()["case_id"]

@@ -175,6 +175,9 @@ class Recordings(Recorded):
     """Every status that the vendor's guide names, wherever a poll's body has it."""
     not_performed: tuple[int, ...] = ()
     """5xx by which the vendor says, even of an upload, that it did nothing (503 always says so)."""
+    rules: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The rules of ``docs/vendors.md`` that a check shows (``test_vendors.py``), by ``<check>`` or
+    ``<exchange>-<check>``."""
     exchanges: tuple[Exchange, ...]
 
 

@@ -97,6 +97,7 @@ def ids(cases: list[dict[str, Any]]) -> list[str]:
 # --- the guide's examples --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo 1.A sample response")
 def test_example_of_an_upload() -> None:
     """Guide 1.A: the sample response gives the case and both documents."""
     answer = answers.upload_answer(GET, recorded("docsumo", "upload"))
@@ -107,6 +108,7 @@ def test_example_of_an_upload() -> None:
     ]
 
 
+@pytest.mark.rule("docsumo 1.B sample response")
 def test_example_of_a_list() -> None:
     """Guide 1.B: the sample response gives the case with its name, stage, status and times, and the total."""
     page = answers.page(GET, recorded("docsumo", "list"))
@@ -119,6 +121,7 @@ def test_example_of_a_list() -> None:
     assert entry.raw["assigned_to"] == "user__982bc"
 
 
+@pytest.mark.rule("docsumo 1.C sample response")
 def test_example_of_an_append() -> None:
     """Guide 1.C: the sample response gives the case and the added document."""
     answer = answers.upload_answer(GET, recorded("docsumo", "append"))
@@ -128,6 +131,7 @@ def test_example_of_an_append() -> None:
     ]
 
 
+@pytest.mark.rule("docsumo 1.D sample request and response")
 def test_example_of_an_update() -> None:
     """Guide 1.D: the example's request is the guide's, and its answer comes back as it is."""
     changes = {"stage_id": "stage__review", "assigned_to": "user__081ad", "case_name": "Updated Invoice Batch A"}
@@ -138,6 +142,7 @@ def test_example_of_an_update() -> None:
     assert driven.value["data"]["modified_date"] == "2026-05-20T10:22:15Z"
 
 
+@pytest.mark.rule("docsumo 2 step 1: a bare array of id")
 def test_example_of_a_file_search() -> None:
     """Guide 2, step 1: the answer is a bare array."""
     driven = drive(flows.search_files(CASE_ID, query="email"), [recorded("docsumo", "files")])
@@ -148,6 +153,7 @@ def test_example_of_a_file_search() -> None:
     ]
 
 
+@pytest.mark.rule("docsumo 2 step 2: sample response")
 def test_example_of_a_download_url() -> None:
     """Guide 2, step 2: the URL keeps its two slashes."""
     url = answers.download_url(GET, recorded("docsumo", "url"))
@@ -158,6 +164,8 @@ def test_example_of_a_download_url() -> None:
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo 1.B an empty list", case="0-True")
+@pytest.mark.rule("docsumo notes, the list the total is in data.total_count", case="250-False")
 @pytest.mark.parametrize("tells_total", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
 def test_list_has_every_case_once(count: int, tells_total: bool) -> None:
@@ -166,6 +174,7 @@ def test_list_has_every_case_once(count: int, tells_total: bool) -> None:
     assert ids(driven.value) == [f"case__{number}" for number in range(count)]
 
 
+@pytest.mark.rule("docsumo notes, the list .asc")
 def test_list_neither_skips_nor_repeats_while_cases_arrive() -> None:
     """In the default order cases that arrive between two pages come last."""
     account = filled(250, before=lambda it, number: it.add(f"case__late_{number}", created=1000 + number))
@@ -174,6 +183,7 @@ def test_list_neither_skips_nor_repeats_while_cases_arrive() -> None:
     assert set(found) >= {f"case__{number}" for number in range(250)}
 
 
+@pytest.mark.rule("docsumo notes, the list .asc")
 def test_list_of_latest_first_does_not_repeat_while_cases_arrive() -> None:
     """In a ``.desc`` order pages overlap when cases arrive: each case still comes once, and none is left out."""
     account = filled(250, before=lambda it, number: it.add(f"case__late_{number}", created=1000 + number))
@@ -182,6 +192,7 @@ def test_list_of_latest_first_does_not_repeat_while_cases_arrive() -> None:
     assert set(found) >= {f"case__{number}" for number in range(250)}
 
 
+@pytest.mark.rule("docsumo 1.B offset")
 def test_list_reads_pages_smaller_than_requested() -> None:
     """A vendor that gives fewer cases a page than asked for is read to its total."""
     driven = drive(list_cases(connection()), filled(120, largest_page=50))
@@ -189,6 +200,7 @@ def test_list_reads_pages_smaller_than_requested() -> None:
     assert [dict(each.query)["offset"] for each in driven.requests] == ["0", "50", "100"]
 
 
+@pytest.mark.rule("docsumo 1.B limit")
 def test_list_stops_at_a_limit() -> None:
     """The guide's example asks for five cases, latest first, in one request of five."""
     driven = drive(list_cases(connection(), limit=5, sort_by="created_date.desc"), filled(142))
@@ -197,6 +209,7 @@ def test_list_stops_at_a_limit() -> None:
     assert driven.request.query == (("limit", "5"), ("offset", "0"), ("sort_by", "created_date.desc"))
 
 
+@pytest.mark.rule("docsumo 1.B by hand")
 def test_list_begins_at_an_offset() -> None:
     """As many cases as asked for are left out, and the rest is walked as ever."""
     found = drive(list_cases(connection(), offset=120), filled(250)).value
@@ -205,6 +218,7 @@ def test_list_begins_at_an_offset() -> None:
         drive(list_cases(connection(), offset=-1))
 
 
+@pytest.mark.rule("docsumo 1.B limit")
 def test_list_with_a_limit_over_a_page() -> None:
     """``limit`` takes 0 to 100 a page, so more is read in several requests, none of them over 100."""
     driven = drive(list_cases(connection(), limit=150), filled(250))
@@ -212,6 +226,7 @@ def test_list_with_a_limit_over_a_page() -> None:
     assert [dict(each.query)["limit"] for each in driven.requests] == ["100", "100"]
 
 
+@pytest.mark.rule("docsumo 1.B sort_by")
 @pytest.mark.parametrize(
     ("sort_by", "order"),
     [
@@ -229,6 +244,7 @@ def test_list_takes_each_order(sort_by: SortBy, order: list[str]) -> None:
     assert ids(drive(list_cases(connection(), sort_by=sort_by), account).value) == order
 
 
+@pytest.mark.rule("docsumo 1.B stage_id")
 def test_list_filters_by_stage_and_assignee() -> None:
     """A filter of several values repeats its key."""
     account = filled(3)
@@ -242,6 +258,7 @@ def test_list_filters_by_stage_and_assignee() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.rule("security: do the same with a list: too many files, endless cases")
 def test_list_without_an_end_is_malformed() -> None:
     """A vendor that has one more case on every page is not followed for ever."""
     account = Account(largest_page=1, before=lambda account, number: account.add(f"case__{number}", created=number))
@@ -251,6 +268,7 @@ def test_list_without_an_end_is_malformed() -> None:
     assert account.asked == MOST_PAGES
 
 
+@pytest.mark.rule("docsumo notes, the list the reading of a list that repeats itself ends")
 def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
     """A list that repeats itself counts as read after two pages without anything new."""
     page = recorded("docsumo", "list")
@@ -259,6 +277,7 @@ def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
     assert len(driven.requests) == 3
 
 
+@pytest.mark.rule("docsumo 1.B limit", case="settings0-limit is -1")
 @pytest.mark.parametrize(
     ("settings", "says"), [({"limit": -1}, "limit is -1"), ({"sort_by": "status.asc"}, "sort_by is")]
 )
@@ -268,12 +287,14 @@ def test_list_rejects_what_the_api_rejects(settings: dict[str, Any], says: str) 
         drive(list_cases(connection(), **settings))
 
 
+@pytest.mark.rule("docsumo 1.D stage_id")
 def test_an_empty_update_is_rejected() -> None:
     """An update without a change is a mistake."""
     with pytest.raises(InvalidCaseError, match="nothing to update"):
         drive(flows.update_case(connection(), CASE_ID))
 
 
+@pytest.mark.rule("docsumo notes, done, and results a file search in the usual envelope is accepted too")
 def test_files_that_are_no_list_are_malformed() -> None:
     """A file search that answers an object without files cannot be used."""
     with pytest.raises(MalformedAnswerError, match="not a list of files"):
@@ -290,6 +311,7 @@ def view(case_id: str, *, submitted: int | None = 0, **settings: Any) -> CaseVie
     return CaseView(connection(**settings), "R-1", case_id=case_id, documents=documents, submitted_at=at)
 
 
+@pytest.mark.rule("docsumo notes, the list one list serves all waiting cases")
 def test_poll_of_many_cases_makes_one_request() -> None:
     """Fifty cases that changed of late are read off one page."""
     cases = [view(f"case__{number}", submitted=number) for number in range(200, 250)]
@@ -328,6 +350,7 @@ def test_poll_without_findings_raises_the_pause() -> None:
     assert raised.value.retry_after == 7
 
 
+@pytest.mark.rule("docsumo notes, the list the list is read no further than necessary")
 def test_poll_reads_on_until_all_are_found() -> None:
     """A case on the fourth page costs four requests, and no more."""
     account = filled(400)
@@ -336,6 +359,7 @@ def test_poll_reads_on_until_all_are_found() -> None:
     assert account.asked == 4
 
 
+@pytest.mark.rule("docsumo notes, the list the list is read no further than necessary")
 @pytest.mark.parametrize(
     "off", [timedelta(), timedelta(minutes=-3), timedelta(hours=-7), timedelta(hours=5, minutes=30)]
 )
@@ -373,6 +397,7 @@ def dated(count: int, *, off: timedelta = timedelta(), zoned: bool = True) -> li
     ]
 
 
+@pytest.mark.rule("docsumo notes, the list the list is read no further than necessary")
 def test_poll_of_a_collected_case_reads_the_whole_list() -> None:
     """A case that Dossier only collects may have changed long before it was submitted here."""
     cases = [view("case__3", submitted=None), view("case__399", submitted=399)]
@@ -380,6 +405,7 @@ def test_poll_of_a_collected_case_reads_the_whole_list() -> None:
     assert set(driven.value) == {"case__3", "case__399"}
 
 
+@pytest.mark.rule("docsumo notes, the list .asc")
 def test_poll_survives_a_list_that_moves() -> None:
     """A case that comes up twice, because others changed between two pages, is taken once, as first seen."""
 
@@ -396,6 +422,14 @@ def test_poll_of_no_cases_makes_no_request() -> None:
     assert drive(VENDOR.poll_results([CaseView(connection(), "R-1")])).value == {}
 
 
+@pytest.mark.rule("docsumo notes, done, and results new", case="new")
+@pytest.mark.rule("docsumo notes, done, and results new", case="uploaded")
+@pytest.mark.rule("docsumo notes, done, and results new", case="processing")
+@pytest.mark.rule("docsumo notes, done, and results new", case="reviewing")
+@pytest.mark.rule("docsumo notes, done, and results new", case="review_required")
+@pytest.mark.rule("docsumo notes, done, and results new", case="review_skipped")
+@pytest.mark.rule("docsumo notes, done, and results processed", case="processed")
+@pytest.mark.rule("docsumo notes, done, and results erred", case="erred")
 @pytest.mark.parametrize("status", sorted(KNOWN))
 def test_poll_knows_each_public_status(status: str) -> None:
     """A status that the vendor publishes is never counted as unknown, and ends a case only if it says so."""
@@ -407,6 +441,7 @@ def test_poll_knows_each_public_status(status: str) -> None:
     assert progress.failed is (status in {"erred", "error", "failed"})
 
 
+@pytest.mark.rule("docsumo notes, done, and results erred")
 def test_a_failing_status_can_be_made_to_count_as_done() -> None:
     """If a connection's ``done`` names ``erred``, such a case is finished, not failed."""
     account = Account()
@@ -418,6 +453,7 @@ def test_a_failing_status_can_be_made_to_count_as_done() -> None:
 # --- looking up a lost upload -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo notes, uploads an inconclusive look-up becomes a question to an operator")
 def test_lost_create_with_too_many_candidates_becomes_a_question() -> None:
     """The files of more than a few dozen new cases are not searched: an operator is asked."""
     account = filled(CANDIDATES + 1)
@@ -446,6 +482,7 @@ def lost(account: Account, files: dict[str, Any] | None = None, **known: Any) ->
     return drive(VENDOR.find_uploaded(case, [0], Intent(AT, **known)), files_of(account, files)).value
 
 
+@pytest.mark.rule("docsumo notes, uploads after a lost create")
 @pytest.mark.parametrize(
     "off", [timedelta(minutes=-3), timedelta(minutes=3), timedelta(hours=-11), timedelta(hours=14)]
 )
@@ -458,6 +495,7 @@ def test_lost_create_is_found_by_any_clock(off: timedelta, zoned: bool) -> None:
     assert found.case_id == "case__0"
 
 
+@pytest.mark.rule("docsumo notes, uploads after a lost create")
 def test_lost_create_had_no_effect_if_every_case_is_known() -> None:
     """Entries that were listed before, or are older than those, do not match; the list is read no further."""
     account = Account(cases=dated(350))
@@ -472,6 +510,7 @@ def test_lost_create_had_no_effect_if_every_case_is_known() -> None:
     assert lost(account, known=frozenset(others), seen=Seen(seen)) is None
 
 
+@pytest.mark.rule("docsumo notes, uploads after a lost create")
 def test_lost_create_is_found_by_a_clock_that_jumped_back() -> None:
     """Nothing that was not listed before is taken for old while the list is whole, even if it is dated before all."""
     account = Account(cases=dated(2))
@@ -482,6 +521,7 @@ def test_lost_create_is_found_by_a_clock_that_jumped_back() -> None:
     assert found.case_id == "case__late"
 
 
+@pytest.mark.rule("docsumo notes, uploads an inconclusive look-up becomes a question to an operator")
 def test_lost_create_in_a_list_of_another_order_becomes_a_question() -> None:
     """Where the list is not the latest first, it is read to its end; one of many pages is an operator's."""
     account = Account(cases=dated(50))
@@ -497,6 +537,7 @@ def test_lost_create_in_a_list_of_another_order_becomes_a_question() -> None:
         drive(VENDOR.find_uploaded(case, [0], Intent(AT, known, seen=Seen(tuple(known)))), ascending)
 
 
+@pytest.mark.rule("docsumo notes, uploads an inconclusive look-up becomes a question to an operator")
 def test_lost_create_beside_a_case_with_unknown_files_becomes_a_question() -> None:
     """A new case without files, or with files of other names, may be the one: it is named, and nothing is repeated."""
     for files in ([], [{"id": "f2", "filename": "8f3c.bin"}]):
@@ -505,6 +546,7 @@ def test_lost_create_beside_a_case_with_unknown_files_becomes_a_question() -> No
         assert caught.value.candidates == ("case__0",)
 
 
+@pytest.mark.rule("docsumo notes, uploads a renamed file is recognized by a similar name")
 def test_renamed_documents_in_an_answer_are_matched_by_similar_names() -> None:
     """Renamed and in another order, each document has its own id; what cannot be matched is looked up."""
     case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
@@ -520,6 +562,7 @@ def test_renamed_documents_in_an_answer_are_matched_by_similar_names() -> None:
         answered("zzz")
 
 
+@pytest.mark.rule("docsumo notes, uploads a renamed file is recognized by a similar name")
 def test_an_operators_case_is_adopted_whatever_the_names_of_its_files() -> None:
     """As many files as were sent are enough; another number of unknown ones is not."""
     case = CaseView(connection(), "R-1", documents=(document("x y.pdf"), document("p q.pdf", index=1)))
@@ -532,6 +575,7 @@ def test_an_operators_case_is_adopted_whatever_the_names_of_its_files() -> None:
         drive(VENDOR.find_uploaded(case, [0, 1], intent), [reply(files[1:])])
 
 
+@pytest.mark.rule("docsumo notes, uploads a renamed file is recognized by a similar name")
 def test_a_renamed_file_sets_its_documents_status() -> None:
     """A result finds each file by the name that the vendor answered, or by likeness."""
     sent = (document("x y.pdf", document_id="d1"), document("p q.pdf", index=1, document_id="f9"))
@@ -561,6 +605,7 @@ def test_one_odd_status_does_not_undo_what_a_poll_found(finished: bool) -> None:
     assert ("not finished by the deadline" in str(result.reason)) is not finished
 
 
+@pytest.mark.rule("docsumo notes, done, and results a file's id and a document's doc_id are different ids")
 def test_files_and_documents_have_ids_of_their_own() -> None:
     """An answered upload gives ``doc_id``; an adopted one gives file ids, and says which is which nowhere else."""
     case = CaseView(connection(), "R-1", documents=(document("invoice_1.pdf"), document("invoice_2.pdf", index=1)))
@@ -572,6 +617,7 @@ def test_files_and_documents_have_ids_of_their_own() -> None:
     assert not set(adopted.document_ids.values()) & set(answered.document_ids.values())
 
 
+@pytest.mark.rule("docsumo notes, uploads later requests never create a second case")
 def test_later_batches_never_create_a_case() -> None:
     """Without the case of the first batch a second one would become a case of its own."""
     case = CaseView(connection(), "R-1", documents=(document("a.pdf"), document("b.pdf", index=1)))
@@ -582,6 +628,9 @@ def test_later_batches_never_create_a_case() -> None:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule(
+    "docsumo notes, uploads 10 requests a second by default", "docsumo notes, deliveries a shared token by default"
+)
 def test_settings_have_safe_defaults() -> None:
     """What a connection leaves out is what the guide and the design say."""
     given = connection()
@@ -595,6 +644,7 @@ def test_settings_have_safe_defaults() -> None:
     assert given.limits.requests_per_second == 10
 
 
+@pytest.mark.rule("docsumo notes, done, and results done.status")
 def test_settings_with_only_stages_match_no_status() -> None:
     """``done`` with ``stage_id`` alone does not also end a case by its status."""
     assert connection(done={"stage_id": ["stage__review"]}).done.status == ()
@@ -620,6 +670,7 @@ def test_settings_name_the_wrong_key(changes: dict[str, Any], problem: str) -> N
 # --- deliveries -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo notes, deliveries case_id")
 def test_hint_is_found_a_few_levels_down_and_no_deeper() -> None:
     """An id is looked for at every documented place and some levels below, but not without end."""
     nested: Any = {"case_id": "case__deep"}
@@ -631,6 +682,9 @@ def test_hint_is_found_a_few_levels_down_and_no_deeper() -> None:
     assert VENDOR.read_hint(reply({"payload": nested}).body) is None
 
 
+@pytest.mark.rule(
+    "docsumo notes, deliveries any bytes", "security: do the same with a list: too many files, endless cases"
+)
 def test_hint_of_a_huge_delivery_is_bounded() -> None:
     """A delivery that names thousands of cases moves the polls of a few."""
     hint = VENDOR.read_hint(reply([{"case_id": f"case__{number}"} for number in range(5000)]).body)
@@ -638,6 +692,7 @@ def test_hint_of_a_huge_delivery_is_bounded() -> None:
     assert len(hint.case_ids) == MOST_IDS
 
 
+@pytest.mark.rule("docsumo notes, deliveries every usual form of an id")
 @pytest.mark.parametrize(
     "body",
     [
@@ -665,6 +720,7 @@ def test_hint_accepts_only_ids(wrong: Any) -> None:
     assert VENDOR.read_hint(reply({"case_id": wrong}).body) is None
 
 
+@pytest.mark.rule("docsumo 1.B stage_id")
 @pytest.mark.parametrize(
     ("form", "query"),
     [
@@ -680,6 +736,7 @@ def test_lists_in_a_query_take_three_forms(form: str, query: tuple[tuple[str, st
     assert request.query[3:] == query
 
 
+@pytest.mark.rule("docsumo 1.D after.case_name may contain the case's reference")
 def test_a_case_name_may_contain_the_reference() -> None:
     """``{reference}`` in ``after.case_name`` is the case's own; other braces stay."""
     given = connection().model_copy(update={"after": After(case_name="Case {reference} {x}")})
@@ -688,6 +745,7 @@ def test_a_case_name_may_contain_the_reference() -> None:
     assert driven.request.json == {"case_name": "Case R-1 {x}"}
 
 
+@pytest.mark.rule("docsumo 1.B several case types in one account")
 def test_a_case_of_another_type_uses_that_type() -> None:
     """Upload, list and update of a case name its own type; a case that was only collected is looked for in each."""
     given = connection().model_copy(update={"casetype_ids": ("casetype__b",)})

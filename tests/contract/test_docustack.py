@@ -65,6 +65,7 @@ def test_values_without_a_name_and_fields_that_are_missing_are_reported() -> Non
     assert "invoice.pdf: DocuStack extracted 5 fields, but its answer has 1" in result.warnings
 
 
+@pytest.mark.rule("docustack webhooks job_failed has no document")
 def test_a_failed_document_has_the_reason_of_its_job() -> None:
     """What ``job_failed`` says is the reason of that job's documents where the API gives none, and of no other."""
     hint = VENDOR.read_hint((EVENTS / "docustack" / "webhook-job_failed.json").read_bytes())
@@ -91,6 +92,7 @@ def test_a_delivery_without_an_error_message_gives_no_reason(said: object) -> No
     assert len(long.says) <= 300
 
 
+@pytest.mark.rule("docustack notes, the rest no cases")
 def test_is_a_vendor() -> None:
     """The adapter has every part of the port, and one phase."""
     vendor: Vendor[Any] = VENDOR
@@ -103,6 +105,7 @@ def test_is_a_vendor() -> None:
 BOTH = {0: "a", 1: "b"}
 
 
+@pytest.mark.rule("docustack batch the guide leaves the answer's form open", "docustack batch partial acceptance")
 @pytest.mark.parametrize(
     ("answer", "ids", "failures"),
     [
@@ -169,6 +172,7 @@ def test_reads_batch_answers_of_many_shapes(answer: Any, ids: dict[int, str], fa
     assert uploaded.failures == failures
 
 
+@pytest.mark.rule("docustack batch after an answer without all ids the batch is looked up")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -187,6 +191,7 @@ def test_never_repeats_an_accepted_batch(answer: Any) -> None:
         drive(VENDOR.upload(view(*TWO), [0, 1]), [reply(answer, status=202)])
 
 
+@pytest.mark.rule("docustack batch the guide leaves the answer's form open")
 def test_two_references_of_one_name_are_told_apart() -> None:
     """References of one name are matched by what they refer to."""
     same = refs("same.pdf", "same.pdf")
@@ -194,6 +199,7 @@ def test_two_references_of_one_name_are_told_apart() -> None:
     assert drive(VENDOR.upload(view(*same), [0, 1]), [reply(answer)]).value.document_ids == BOTH
 
 
+@pytest.mark.rule("docustack batch at most 100 references in a request")
 def test_splits_many_references() -> None:
     """A batch has at most ``BATCH_SIZE`` references, in order."""
     many = refs(*(f"{number}.pdf" for number in range(BATCH_SIZE + 1)))
@@ -208,6 +214,10 @@ LOST = Intent(at=AT, known=frozenset("z"), seen=Seen(("z",), whole=True))
 """What was listed before is known, and is ``OLD``."""
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers the guide leaves its form open",
+    "docustack notes, the list and lost answers one new document with the same or a similar name is adopted",
+)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -237,6 +247,7 @@ def test_adopts_the_one_document_that_fits(answer: Any) -> None:
     assert found.document_ids == {0: "a"}
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers no new document in a list that reaches back far enough")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -251,12 +262,16 @@ def test_a_list_without_new_documents_proves_no_upload(answer: Any) -> None:
     assert drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value is None
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers no new document in a list that reaches back far enough")
 def test_an_empty_account_has_nothing() -> None:
     """The list was empty before, and still is."""
     empty = Intent(at=AT, seen=Seen(whole=True))
     assert drive(VENDOR.find_uploaded(view(document()), [0], empty), [reply([])]).value is None
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers an inconclusive look-up becomes a question to an operator"
+)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -278,6 +293,9 @@ def test_a_new_document_that_may_match_becomes_a_question(answer: Any) -> None:
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)])
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers an inconclusive look-up becomes a question to an operator"
+)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -305,6 +323,7 @@ def page_of(count: int, *, ascending: bool = False, dated: bool = True) -> list[
     return listed[::-1] if ascending else listed
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers no new document in a list that reaches back far enough")
 @pytest.mark.parametrize("count", [1, 20, 30, 37, 50])
 def test_a_page_of_the_latest_first_has_what_is_new(count: int) -> None:
     """Where the list's own times show its order, a page down to what was there before is enough."""
@@ -314,6 +333,9 @@ def test_a_page_of_the_latest_first_has_what_is_new(count: int) -> None:
     assert drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)]).value is None
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers an inconclusive look-up becomes a question to an operator"
+)
 @pytest.mark.parametrize("how", [{"ascending": True}, {"dated": False}])
 def test_a_full_page_of_no_known_order_proves_nothing(how: dict[str, bool]) -> None:
     """In a list that begins with the oldest, or has no times, a new entry may be on a later page."""
@@ -324,6 +346,9 @@ def test_a_full_page_of_no_known_order_proves_nothing(how: dict[str, bool]) -> N
         drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)])
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers an inconclusive look-up becomes a question to an operator"
+)
 def test_times_of_two_forms_prove_no_order() -> None:
     """A time without a zone is of any zone: it comes neither before nor after one with a zone."""
     page = page_of(50)
@@ -334,6 +359,7 @@ def test_times_of_two_forms_prove_no_order() -> None:
         drive(VENDOR.find_uploaded(view(document()), [0], intent), [reply(page)])
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers a list that shows its offset is read to the end")
 def test_reads_further_pages_if_the_list_has_an_offset() -> None:
     """Pages that tell their offset are read until they reach back to the upload, and no further than ``PAGES``."""
 
@@ -348,6 +374,7 @@ def test_reads_further_pages_if_the_list_has_an_offset() -> None:
     assert [each.query for each in seen] == [(), *((("offset", str(number)),) for number in range(1, PAGES))]
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers a list that shows its offset is read to the end")
 def test_does_not_read_the_same_page_for_ever() -> None:
     """A list that ignores the offset ends with the page that brings nothing new."""
     same = reply({"documents": [OLD], "total": 9, "offset": 0})
@@ -355,6 +382,9 @@ def test_does_not_read_the_same_page_for_ever() -> None:
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [same, same])
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers one new document with the same or a similar name is adopted"
+)
 def test_names_are_compared_as_text() -> None:
     """A name that comes back in another Unicode form is the same name."""
     answer = [{**MINE, "filename": "Gro\u0308ße №7.pdf"}, OLD]
@@ -363,12 +393,16 @@ def test_names_are_compared_as_text() -> None:
     assert found.document_ids == {0: "a"}
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers no new document in a list that reaches back far enough")
 def test_a_document_of_the_same_case_is_not_adopted_again() -> None:
     """The id of another document of the case is not adopted, even under the same name."""
     case = view(document(document_id="a"), document(index=1))
     assert drive(VENDOR.find_uploaded(case, [1], LOST), [reply([MINE, OLD])]).value is None
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers an inconclusive look-up becomes a question to an operator"
+)
 @pytest.mark.parametrize("status", [400, 404, 405, 422])
 def test_an_account_without_a_list_causes_a_question(status: int) -> None:
     """A list that DocuStack rejects cannot show the outcome of an upload."""
@@ -376,6 +410,7 @@ def test_an_account_without_a_list_causes_a_question(status: int) -> None:
         drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply({"detail": "no"}, status=status)])
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers DocuStack ingests a batch in the background")
 def test_a_batch_has_time_to_appear() -> None:
     """DocuStack ingests a batch in the background, so an early look-up that misses some is repeated."""
     fresh, settled = Intent(at=now()), Intent(at=now() - SETTLE)
@@ -386,6 +421,7 @@ def test_a_batch_has_time_to_appear() -> None:
         drive(VENDOR.find_uploaded(view(*TWO), [0, 1], settled), [reply(one)])
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers DocuStack ingests a batch in the background")
 def test_a_batch_is_found_by_reference() -> None:
     """If the list has references, they decide, not the names."""
     answer = [{"id": "b", "name": "x", "ref": TWO[1].ref}, {"id": "a", "name": "x", "ref": TWO[0].ref}]
@@ -394,6 +430,7 @@ def test_a_batch_is_found_by_reference() -> None:
     assert found.document_ids == BOTH
 
 
+@pytest.mark.rule("docustack notes, the list and lost answers an upload costs one request")
 def test_names_that_repeat_are_uploaded_one_by_one() -> None:
     """Two simultaneous uploads with the same name could not be distinguished afterwards."""
     connection = CONFIGURED.model_copy(update={"limits": Limits(concurrency=7)})
@@ -405,6 +442,7 @@ def test_names_that_repeat_are_uploaded_one_by_one() -> None:
 # --- documents by reference ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule('docustack batch by_reference = "presigned"')
 def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
     """A stored document whose case says so is part of a batch, whether or not its URL is made yet."""
     stored, linked = document("a.pdf"), document("b.pdf", index=1, ref="https://s3.example.com/b?X-Amz-Signature=1")
@@ -414,6 +452,7 @@ def test_documents_that_go_by_presigned_url_are_one_batch() -> None:
     assert VENDOR.batches(replace(view(stored), options={"by_reference": "s3"})) == [[0]]
 
 
+@pytest.mark.rule('docustack batch by_reference = "s3"')
 @pytest.mark.parametrize("value", [True, "https", "", 1, 0.5])
 def test_by_reference_accepts_two_values(value: Any) -> None:
     """Any other value is rejected with one line that names both."""
@@ -421,6 +460,7 @@ def test_by_reference_accepts_two_values(value: Any) -> None:
         VENDOR.validate(replace(view(*TWO), options={"by_reference": value}))
 
 
+@pytest.mark.rule("docustack batch after a lost answer the look-up uses the name")
 def test_a_signed_reference_is_recognized_without_its_query() -> None:
     """A vendor that repeats a reference without what opens it, or with that hidden, still says which one it means."""
     same = "one.pdf", "one.pdf"
@@ -429,6 +469,7 @@ def test_a_signed_reference_is_recognized_without_its_query() -> None:
     assert read_batch(answer, documents).document_ids == BOTH
 
 
+@pytest.mark.rule("docustack batch after a lost answer the look-up uses the name")
 def test_a_lost_batch_of_presigned_urls_is_found_by_name() -> None:
     """The URLs of the lost request are no longer known, so the names decide."""
     case = replace(view(document("one.pdf"), document("two.pdf", index=1)), options={"by_reference": "presigned"})
@@ -441,6 +482,7 @@ def test_a_lost_batch_of_presigned_urls_is_found_by_name() -> None:
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docustack upload an empty file", "docustack webhooks X-DocuStack-Signature")
 def test_settings_by_default() -> None:
     """By default a connection is live, and its deliveries are signed as in the guide."""
     assert CONFIGURED.mode == "live"
@@ -448,6 +490,7 @@ def test_settings_by_default() -> None:
     assert VENDOR.max_document_bytes == 100 << 20
 
 
+@pytest.mark.rule("docustack upload POST /api/v1/documents/upload")
 @pytest.mark.parametrize("missing", ["schema_id", "organization_id"])
 def test_settings_that_every_upload_needs(missing: str) -> None:
     """A connection needs schema and organization."""
@@ -456,6 +499,7 @@ def test_settings_that_every_upload_needs(missing: str) -> None:
         CONNECTION.model_validate(given)
 
 
+@pytest.mark.rule("docustack authentication and keys ds_live_… and ds_test_…")
 def test_an_error_about_a_key_never_shows_it() -> None:
     """The message says what to fix, without the key."""
     with pytest.raises(ConfigurationError) as caught:
@@ -477,6 +521,8 @@ def proven(body: bytes, headers: dict[str, str], *secrets: str) -> bool:
     return verify(Rule(webhook.scheme, webhook.header, webhook.prefix), Delivery(body, headers), secrets)
 
 
+@pytest.mark.rule("docustack webhooks X-DocuStack-Signature")
+@pytest.mark.rule("docustack webhooks Dossier reads only event", case="job_completed")
 @pytest.mark.parametrize("event", EVENTS_OF_THE_GUIDE)
 def test_deliveries_are_signed_as_the_guide_says(event: str) -> None:
     """The signature is the hex HMAC-SHA256 of the raw body; another body, secret or form of header is refused."""
@@ -495,6 +541,7 @@ def test_deliveries_are_signed_as_the_guide_says(event: str) -> None:
 # --- statuses --------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docustack status completed is final")
 @pytest.mark.parametrize("status", ["COMPLETED", "Completed"])
 def test_case_does_not_matter_in_a_status(status: str) -> None:
     """A status in another case is the same, and is reported as the vendor writes it."""
@@ -503,6 +550,7 @@ def test_case_does_not_matter_in_a_status(status: str) -> None:
     assert progress.documents["a"].status == status
 
 
+@pytest.mark.rule("docustack status fields_extracted as a number or a text")
 @pytest.mark.parametrize(
     ("given", "read"),
     [(3, 3), ("3", 3), (3.0, 3), (0, 0), (2.5, None), (-1, None), (True, None), ("three", None), (None, None)],
@@ -512,12 +560,14 @@ def test_fields_extracted_is_a_whole_number(given: Any, read: int | None) -> Non
     assert document_state({"status": "completed", "fields_extracted": given}).fields_extracted == read
 
 
+@pytest.mark.rule("docustack status every other status is still running")
 def test_an_unknown_status_is_not_final() -> None:
     """A status that the guide does not name is still running, and is reported."""
     progress = drive(VENDOR.poll_documents(view(), ["a"]), [reply({"status": "on_hold"})]).value
     assert (progress.finished, progress.unknown) == (False, ("on_hold",))
 
 
+@pytest.mark.rule("docustack notes, the rest a check proves URL and key")
 def test_check_fails_with_the_vendor() -> None:
     """A rejection that is not about the list is passed on unchanged."""
     with pytest.raises(VendorRejectedError):
@@ -526,6 +576,7 @@ def test_check_fails_with_the_vendor() -> None:
         drive(VENDOR.check(), [recorded("docustack", "assumed-gateway.html", status=502)])
 
 
+@pytest.mark.rule("docustack document and field values a failed document")
 def test_a_rejected_document_keeps_its_reason() -> None:
     """A document that failed in Dossier's books is failed in the result, with the reason that was stored."""
     failed = document("a.pdf", document_id="a", failed=True, status="failed", error="unreadable")

@@ -30,6 +30,7 @@ VENDOR = Ombudsman(CONFIGURED)
 CASE = CaseView(CONFIGURED, "R-1", case_id="c-1", documents=(document(document_id="d-1"),))
 
 
+@pytest.mark.rule("ombudsman notes both phases")
 def test_is_a_vendor() -> None:
     """The adapter has every part of the port, and both phases."""
     vendor: Vendor[Any] = VENDOR
@@ -37,6 +38,7 @@ def test_is_a_vendor() -> None:
     assert (vendor.opens_case, vendor.accepts_references, vendor.bulk_poll) == (True, False, False)
 
 
+@pytest.mark.rule("ombudsman step 1 case_type_id is optional", "ombudsman notes no webhooks")
 def test_settings_by_default() -> None:
     """Nothing sends deliveries, failed documents do not stop a case, and an unknown outcome is asked about."""
     assert CONFIGURED.webhook is None
@@ -44,6 +46,7 @@ def test_settings_by_default() -> None:
     assert CONFIGURED.case_type_id is None
 
 
+@pytest.mark.rule("ombudsman step 1 the tenant is a setting")
 @pytest.mark.parametrize("wrong", [{"tenant": ""}, {"on_failed_document": "skip"}, {"on_unknown_outcome": "guess"}])
 def test_settings_that_are_wrong(wrong: dict[str, str]) -> None:
     """A tenant is needed, and the choices are those that there are."""
@@ -51,11 +54,13 @@ def test_settings_that_are_wrong(wrong: dict[str, str]) -> None:
         CONNECTION.model_validate(CONFIGURED.model_dump() | wrong)
 
 
+@pytest.mark.rule("ombudsman step 2 one document a request")
 def test_uploads_one_by_one() -> None:
     """Evidence has no names: only one upload at a time can be looked up."""
     assert VENDOR.uploads_at_once(CASE) == 1
 
 
+@pytest.mark.rule("ombudsman step 2 no upload before the case is open")
 def test_a_case_has_to_be_open_before_it_is_used() -> None:
     """Without the vendor's id there is nothing to upload to."""
     with pytest.raises(InvalidCaseError, match="no case_id yet"):
@@ -65,6 +70,7 @@ def test_a_case_has_to_be_open_before_it_is_used() -> None:
 # --- what the AI writes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("ombudsman step 1 the guide's request")
 def test_creates_a_case_as_the_guide_does() -> None:
     """The guide's request, from its values as reference, settings and option."""
     wanted = recorded("ombudsman", "create-request").json()
@@ -74,6 +80,7 @@ def test_creates_a_case_as_the_guide_does() -> None:
     assert drive(VENDOR.open(case), [recorded("ombudsman", "case-created")]).request.json == wanted
 
 
+@pytest.mark.rule("ombudsman step 1 external_case_id")
 @pytest.mark.parametrize("given", ["CW/2025/038", "Fall №7", 42])
 def test_a_caller_may_set_any_external_case_id(given: Any) -> None:
     """``external_case_id`` is any string at the vendor (guide, "Request Fields"); the reference stays a safe name."""
@@ -86,6 +93,7 @@ def test_a_caller_may_set_any_external_case_id(given: Any) -> None:
         drive(VENDOR.find_opened(case, Intent(at=now())), [])
 
 
+@pytest.mark.rule("ombudsman step 1 a case selects one of the connection's case types")
 def test_a_case_may_select_its_type() -> None:
     """One of the connection's types by option, else the connection's own."""
     settings = CONFIGURED.model_copy(update={"case_type_id": "t-1", "case_type_ids": ("t-2",)})
@@ -95,6 +103,7 @@ def test_a_case_may_select_its_type() -> None:
     assert drive(vendor.open(case), [recorded("ombudsman", "case-created")]).request.json["case_type_id"] == "t-2"
 
 
+@pytest.mark.rule("ombudsman response fields the guide's chronology with timeline_id and is_ai_generated")
 def test_reads_the_guides_chronology() -> None:
     """Four events in the guide's order, each with its day and its document."""
     entries = recorded("ombudsman", "chronology").json()["chronology"]
@@ -107,6 +116,7 @@ def test_reads_the_guides_chronology() -> None:
     assert [each.external_document_ids for each in result.timeline] == [[None]] * 4
 
 
+@pytest.mark.rule("ombudsman response fields the guide's chronology with timeline_id and is_ai_generated")
 def test_external_ids_are_in_the_result() -> None:
     """The caller's own id of a document stands beside the vendor's, in the document and in the chronology."""
     entry = {"documents": [{"external_document_id": "x"}, {"document_id": "d-1", "external_document_id": "E-1"}]}
@@ -117,6 +127,7 @@ def test_external_ids_are_in_the_result() -> None:
     assert result.documents[0].external_document_id == "E-1"
 
 
+@pytest.mark.rule("ombudsman response fields the guide's evidence with scores")
 def test_reads_the_guides_scores() -> None:
     """Three documents with their scores, insights and descriptions, whether or not Dossier sent them."""
     own = recorded("ombudsman", "evidence-scores")
@@ -128,6 +139,7 @@ def test_reads_the_guides_scores() -> None:
     ]
 
 
+@pytest.mark.rule("ombudsman response fields case_specific_fields")
 def test_reads_the_guides_fields() -> None:
     """The guide's list gives seven fields, three of them not found, and no value is changed."""
     text = json.loads((EVENTS / "ombudsman" / "case-specific-fields.json").read_bytes())["case_specific_fields"]
@@ -144,6 +156,7 @@ def test_reads_the_guides_fields() -> None:
     assert fields[-1].key == "pre_arbitration_offer"
 
 
+@pytest.mark.rule("ombudsman response fields case_specific_fields")
 @pytest.mark.parametrize(
     ("text", "fields"),
     [
@@ -229,6 +242,7 @@ def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str 
     assert [(each.key, each.name, each.value) for each in read_fields(text)] == fields
 
 
+@pytest.mark.rule("ombudsman response fields case_specific_fields")
 @pytest.mark.parametrize(
     ("text", "unread"),
     [
@@ -270,6 +284,10 @@ def test_a_text_over_the_limit_is_unchanged() -> None:
     assert read_bullets("- a\n" * (LONGEST // 4 + 1))
 
 
+@pytest.mark.rule(
+    "ombudsman response fields case_specific_fields",
+    "security: occupy a function with crafted markdown, names or numbers",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
@@ -284,6 +302,7 @@ def test_reading_is_linear(line: str) -> None:
     assert many < 15 * few
 
 
+@pytest.mark.rule("security: occupy a function with crafted markdown, names or numbers")
 def test_a_table_whose_rows_lack_most_cells_is_text() -> None:
     """A head of 256 columns above rows of one is no table: it is reported, and no cell is made for it."""
     text = "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "|a\n" * 250
@@ -302,6 +321,7 @@ def test_a_fence_around_the_whole_text_is_removed(fence: str) -> None:
     assert read(f"{fence}\n- a: b\n{end}`").fields == []
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 def test_titles_insights_and_names_are_clean() -> None:
     """What the vendor's AI writes as a name is one short line; a point in a list is as harmless as one in a text."""
     hostile = "\x1b[2Jowned\u202e\n" + "x" * 100_000
@@ -324,6 +344,7 @@ def _calls(work: Callable[[], object]) -> int:
     return sum(each.callcount for each in profile.getstats())
 
 
+@pytest.mark.rule("ombudsman response fields case_insights")
 @pytest.mark.parametrize(
     ("text", "points"),
     [
@@ -342,6 +363,7 @@ def test_reads_insights(text: str, points: list[str]) -> None:
     assert read_bullets(text) == points
 
 
+@pytest.mark.rule("ombudsman response fields event_date")
 @pytest.mark.parametrize(
     ("said", "read"),
     [
@@ -366,6 +388,7 @@ def test_midnight_in_utc_is_a_date(said: Any, read: str | None) -> None:
     assert day(said) == read
 
 
+@pytest.mark.rule("ombudsman response fields claimant_support_score")
 @pytest.mark.parametrize(
     ("given", "read"),
     [(0, 0), (10, 10), (7, 7), ("7", 7), (7.0, 7), (7.5, 7.5), (None, None), (11, None), (True, None), ("7/10", None)],
@@ -375,6 +398,7 @@ def test_scores_are_between_0_and_10(given: Any, read: float | None) -> None:
     assert (score(given), type(score(given))) == (read, type(read))
 
 
+@pytest.mark.rule("ombudsman response fields claimant_support_score")
 def test_an_unreadable_score_is_reported() -> None:
     """A score that is there and is no number from 0 to 10 is None, and the result says so."""
     body = {"document_id": "d-1", "claimant_support_score": "7/10", "defendant_support_score": "7"}
@@ -385,6 +409,7 @@ def test_an_unreadable_score_is_reported() -> None:
     assert not [each for each in result.warnings if "defendant" in each]
 
 
+@pytest.mark.rule("ombudsman response fields event_date")
 def test_an_unreadable_date_is_reported() -> None:
     """A date that is there and is none, of a document or of the chronology, is None, and the result says so."""
     body = {"document_id": "d-1", "event_date": 20250715, "event_date_start": "July 2025", "event_date_end": None}
@@ -434,6 +459,7 @@ def test_one_odd_status_does_not_undo_what_a_poll_found(finished: bool) -> None:
     assert (result.status == "completed") is finished
 
 
+@pytest.mark.rule("ombudsman response fields case_insights")
 def test_insights_may_be_a_list() -> None:
     """Insights that come as a list are taken as they are."""
     body = {"document_id": "d-1", "case_insights": ["one", None, "two"]}
@@ -441,6 +467,7 @@ def test_insights_may_be_a_list() -> None:
     assert result.documents[0].insights == ["one", "two"]
 
 
+@pytest.mark.rule("ombudsman response fields names come from the submission")
 def test_a_rejected_document_is_in_the_result() -> None:
     """A document without an id has its stored error in the result, after those that have one."""
     lost = document("b.pdf", index=1, failed=True, error="refused")
@@ -453,6 +480,7 @@ def test_a_rejected_document_is_in_the_result() -> None:
 # --- process ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule('ombudsman step 3 400 "documents are still being processed"')
 @pytest.mark.parametrize(
     "body",
     [
@@ -470,6 +498,7 @@ def test_the_message_identifies_not_ready(body: Any) -> None:
         drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), reply(body, status=400)])
 
 
+@pytest.mark.rule("ombudsman step 3 any other 400")
 def test_other_rejections_are_not_retried() -> None:
     """A 400 about anything else fails the case."""
     look = recorded("ombudsman", "case-created")
@@ -478,6 +507,7 @@ def test_other_rejections_are_not_retried() -> None:
         drive(VENDOR.process(CASE), [look, refused, look])
 
 
+@pytest.mark.rule("ombudsman step 3 any 400 for a case that is being assessed by then")
 def test_a_late_trigger_is_no_rejection() -> None:
     """A trigger whose answer was lost may be performed after the look, and just before the next trigger."""
     refused = reply({"statusCode": 400, "message": "Cannot process case: case is processing"}, status=400)
@@ -485,6 +515,7 @@ def test_a_late_trigger_is_no_rejection() -> None:
     assert drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), refused, begun]).value is None
 
 
+@pytest.mark.rule("ombudsman step 2 no new entry")
 def test_evidence_of_null_is_none() -> None:
     """A case whose evidence is null has none, so a lost upload had no effect."""
     empty = reply({"case_id": "c-1", "status": "created", "evidence": None})

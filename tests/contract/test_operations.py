@@ -61,6 +61,7 @@ def test_operations_of_each_vendor() -> None:
 # --- Docsumo ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo 1.B by hand")
 def test_docsumo_cases() -> None:
     """The guide's list: the vendor's own objects, and a row for each; filters and order go into the query."""
     asked: list[Request] = []
@@ -74,6 +75,7 @@ def test_docsumo_cases() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.rule("docsumo 1.D by hand")
 def test_docsumo_update() -> None:
     """Only what was given is set; the answer is the vendor's own, whole."""
     asked: list[Request] = []
@@ -86,6 +88,7 @@ def test_docsumo_update() -> None:
         ask("docsumo", "update", {"case_id": CASE}, [])
 
 
+@pytest.mark.rule("docsumo 2 by hand")
 def test_docsumo_files() -> None:
     """The guide's search: a bare array, and a row for each file."""
     asked: list[Request] = []
@@ -95,6 +98,7 @@ def test_docsumo_files() -> None:
     assert asked[0].query == (("q", "email"),)
 
 
+@pytest.mark.rule("docsumo 2 by hand")
 @pytest.mark.parametrize("wanted", ["6a0cd728051fa766f81f5b7d", "email.pdf"])
 def test_docsumo_download(wanted: str) -> None:
     """A file is found by id or name, and its URL is the answer's, byte for byte."""
@@ -104,6 +108,7 @@ def test_docsumo_download(wanted: str) -> None:
     assert "/artifacts//" in file.url
 
 
+@pytest.mark.rule("docsumo 2 by hand")
 def test_docsumo_download_of_a_missing_file() -> None:
     """The error about an unknown name lists the existing ones; two files with the same name need an id."""
     with pytest.raises(VendorRejectedError, match=r'no file "other.pdf": 6a0cd728051fa766f81f5b7d \(email.pdf\)'):
@@ -116,6 +121,10 @@ def test_docsumo_download_of_a_missing_file() -> None:
 # --- DocuStack -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule(
+    "docustack notes, the list and lost answers GET /api/v1/documents",
+    "docustack notes, the list and lost answers by hand",
+)
 def test_docustack_documents() -> None:
     """The list is DocuStack's own answer; where it may go on, that is said."""
     asked: list[Request] = []
@@ -127,6 +136,7 @@ def test_docustack_documents() -> None:
     assert cut.facts == (("note", "DocuStack lists 1 and may have more"),)
 
 
+@pytest.mark.rule("docustack document and field values GET /api/v1/documents/{id}")
 def test_docustack_document() -> None:
     """The guide's document: values as they are, confidences beside them."""
     answer = ask("docustack", "document", {"document_id": DOCUMENT}, [recorded("docustack", "document")])
@@ -135,6 +145,7 @@ def test_docustack_document() -> None:
     assert ("status", "completed") in answer.facts
 
 
+@pytest.mark.rule("docustack batch by hand")
 def test_docustack_batch_matches_the_guide() -> None:
     """The guide's request, from references and names; it is never repeated blindly."""
     wanted = recorded("docustack", "batch-request").json()
@@ -158,6 +169,7 @@ def test_docustack_batch_names_documents_by_their_references() -> None:
     assert answer.tables[0].rows == (("https://example.com/a/b.pdf", "b.pdf", "a", None),)
 
 
+@pytest.mark.rule("docustack batch by hand")
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -175,6 +187,7 @@ def test_docustack_batch_rejects_wrong_input(given: Mapping[str, Any], problem: 
 # --- Ombudsman -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("ombudsman response fields status", "ombudsman notes by hand")
 def test_ombudsman_case() -> None:
     """The guide's processed case: its own answer, and fields, chronology and evidence as tables."""
     answer = ask("ombudsman", "case", {"case_id": "80058c5f"}, [recorded("ombudsman", "case-processed")])
@@ -186,6 +199,7 @@ def test_ombudsman_case() -> None:
     assert ("status", "processed") in answer.facts
 
 
+@pytest.mark.rule("ombudsman response fields status", "ombudsman notes by hand")
 def test_ombudsman_evidence() -> None:
     """The guide's document: title, scores, dates and insights."""
     given = {"case_id": "80058c5f", "document_id": "1d7e21ab"}

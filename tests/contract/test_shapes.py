@@ -38,6 +38,12 @@ def _values(result: dict[str, Any]) -> dict[str, Any]:
     return {each["name"]: each["value"] for each in result["fields"]}
 
 
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="bullets")
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="table")
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="bold_lines")
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="plain_lines")
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="fenced")
+@pytest.mark.rule("ombudsman response fields case_specific_fields", case="json")
 @pytest.mark.parametrize("shape", get_args(MarkdownShape))
 def test_each_way_to_write_fields_gives_the_same(cloud: Cloud, shape: str) -> None:
     """Lists of every kind, tables, emphasis, headings: the guide's seven fields, three of them not found."""
@@ -55,6 +61,11 @@ def test_each_way_to_write_fields_gives_the_same(cloud: Cloud, shape: str) -> No
     assert result["warnings"] == []
 
 
+@pytest.mark.rule("docustack document and field values confidence", case="percent_text")
+@pytest.mark.rule("docustack document and field values confidence", case="comma")
+@pytest.mark.rule("docustack document and field values confidence", case="words")
+@pytest.mark.rule("docustack document and field values confidence", case="negative")
+@pytest.mark.rule("docustack document and field values confidence", case="missing")
 @pytest.mark.parametrize("shape", get_args(ConfidenceShape))
 def test_each_form_of_a_confidence_is_read_or_needs_review(cloud: Cloud, shape: str) -> None:
     """Shares and percentages are the same confidence; a word is none, and with a threshold it wants review."""
@@ -71,6 +82,8 @@ def test_each_form_of_a_confidence_is_read_or_needs_review(cloud: Cloud, shape: 
         assert not result["review"]
 
 
+@pytest.mark.rule("docsumo 1.B stage_id", case="comma-comma")
+@pytest.mark.rule("docsumo 1.B stage_id", case="brackets-repeat")
 @pytest.mark.parametrize("setting", get_args(ArrayShape))
 @pytest.mark.parametrize("shape", get_args(ArrayShape))
 def test_the_setting_decides_the_form_of_a_list_in_a_query(cloud: Cloud, setting: str, shape: str) -> None:
@@ -100,6 +113,15 @@ def _delivered(vendor: str, shape: str, *, id_: str) -> str:
     return shapes.delivery(body, shape)  # type: ignore[arg-type]
 
 
+@pytest.mark.rule("docsumo notes, deliveries every usual form of an id", case="number-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries every usual form of an id", case="documents-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries every usual form of an id", case="multipart-docsumo")
+@pytest.mark.rule("docustack webhooks every usual form of an id", case="number-docustack")
+@pytest.mark.rule("docustack webhooks every usual form of an id", case="documents-docustack")
+@pytest.mark.rule("docustack webhooks every usual form of an id", case="multipart-docustack")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="number-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="documents-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="multipart-ombudsman")
 @pytest.mark.parametrize("vendor", vendors.names())
 @pytest.mark.parametrize("shape", get_args(WebhookShape))
 def test_each_form_of_a_payload_is_understood(vendor: str, shape: str) -> None:
@@ -148,6 +170,21 @@ def _arrived(sent: bytes, headers: list[tuple[str, str]]) -> dict[str, Any]:
     return {"pathParameters": {"connection": "c"}, "headers": joined, "body": text, "isBase64Encoded": packed}
 
 
+@pytest.mark.rule("docsumo notes, deliveries compressed", case="plain-packed-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries compressed", case="plain-packed_after_signing-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries compressed", case="plain-latin_1-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries compressed", case="plain-signed_twice-docsumo")
+@pytest.mark.rule("docsumo notes, deliveries compressed", case="plain-capital_letters-docsumo")
+@pytest.mark.rule("docustack webhooks the raw bytes that were signed", case="plain-packed-docustack")
+@pytest.mark.rule("docustack webhooks the raw bytes that were signed", case="plain-packed_after_signing-docustack")
+@pytest.mark.rule("docustack webhooks the raw bytes that were signed", case="plain-latin_1-docustack")
+@pytest.mark.rule("docustack webhooks the raw bytes that were signed", case="plain-signed_twice-docustack")
+@pytest.mark.rule("docustack webhooks the raw bytes that were signed", case="plain-capital_letters-docustack")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="plain-packed-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="plain-packed_after_signing-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="plain-latin_1-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="plain-signed_twice-ombudsman")
+@pytest.mark.rule("ombudsman notes a relay's delivery in every usual form", case="plain-capital_letters-ombudsman")
 @pytest.mark.parametrize("vendor", vendors.names())
 @pytest.mark.parametrize("form", get_args(WebhookForm))
 @pytest.mark.parametrize("shape", ["plain", "form", "multipart"])
@@ -193,6 +230,7 @@ def test_ids_of_digits_are_ids(cloud: Cloud, connection: str) -> None:
     assert cloud.app.intents.references(connection, id_) == ("R-1",)
 
 
+@pytest.mark.rule("docsumo notes, done, and results the API returns no values")
 def test_values_in_a_workflows_file_are_fields(cloud: Cloud) -> None:
     """A connection says where they are; each keeps its text, has its type, and with a confidence may want review."""
     world = World(cloud)
@@ -229,6 +267,9 @@ NAMES = (
 """Names that a cleaned key has none of, or has twice: blanks of a kind, joiners, rare ideographs, signs."""
 
 
+@pytest.mark.rule("docsumo notes, uploads result and vendor have the caller's names", case="claims")
+@pytest.mark.rule("docustack upload result and vendor have the caller's names", case="invoices")
+@pytest.mark.rule("ombudsman step 2 the result has the caller's names", case="disputes")
 @pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
 def test_vendor_and_result_have_the_callers_names(cloud: Cloud, connection: str) -> None:
     """Each document has its caller's own name at the vendor and in the result; only its key is cleaned, and unique."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from dossier import vendors
 from dossier.errors import ConfigurationError
@@ -23,13 +24,27 @@ def _suites() -> Iterator[Suite]:
         yield suite
 
 
+def _case(suite: Suite, name: str, *values: object) -> ParameterSet:
+    """Return a case of a parametrized test, with the rules that it shows."""
+    marks = pytest.mark.rule(*suite.recordings.rules.get(name, ()))
+    return pytest.param(suite, *values, id=f"{suite.name}-{name}", marks=marks)
+
+
 SUITES = list(_suites())
+VENDORS = [_case(suite, check.__name__, check) for suite in SUITES for check in VENDOR_CHECKS]
 EXCHANGES = [
-    pytest.param(suite, exchange, check, id=f"{suite.name}-{exchange.name}-{check.__name__}")
+    _case(suite, f"{exchange.name}-{check.__name__}", exchange, check)
     for suite in SUITES
     for exchange in suite.recordings.exchanges
     for check in checks(exchange)
 ]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_the_rules_of_a_suite_are_those_of_its_cases(suite: Suite) -> None:
+    """A misspelt case would show nothing."""
+    cases = {each.id for each in (*VENDORS, *EXCHANGES)}
+    assert [each for each in suite.recordings.rules if f"{suite.name}-{each}" not in cases] == []
 
 
 @pytest.mark.parametrize("name", vendors.names())
@@ -56,10 +71,7 @@ def test_a_connection_gets_its_own_vendors_adapter() -> None:
         vendors.vendor(Connection(name="other", vendor="x", base_url="https://x.example.com"))
 
 
-@pytest.mark.parametrize(
-    ("suite", "check"),
-    [pytest.param(suite, check, id=f"{suite.name}-{check.__name__}") for suite in SUITES for check in VENDOR_CHECKS],
-)
+@pytest.mark.parametrize(("suite", "check"), VENDORS)
 def test_vendor(suite: Suite, check: Callable[[Suite], None]) -> None:
     """The adapter passes each part of the contract."""
     check(suite)

@@ -27,6 +27,7 @@ def stolen(world: World) -> str:
     return world.put(f"cases/quarrels/{world.name('PAYROLL')}/documents/payroll.pdf", body)
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_a_drop_reads_no_other_connections_documents(world: World) -> None:
     """A ``case.json`` that names another connection's document is refused in a line, and nothing is sent anywhere."""
     word, uri = world.name("thief"), stolen(world)
@@ -39,6 +40,7 @@ def test_a_drop_reads_no_other_connections_documents(world: World) -> None:
     assert not world.vendors.uploads(word)
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 @pytest.mark.parametrize("spelling", ["{uri}", "{root}uploads/../{key}", "{root}/{key}", "{root}webhooks/{word}.json"])
 def test_an_execution_reads_no_other_connections_documents(world: World, spelling: str) -> None:
     """The same by an execution's own input, however the URI is spelt."""
@@ -51,6 +53,7 @@ def test_an_execution_reads_no_other_connections_documents(world: World, spellin
     assert not world.vendors.uploads(word)
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_a_flood_of_strangers_is_small_here(world: World, calm: None) -> None:
     """Unsigned megabytes to a connection leave some KiB each, so many a minute, in a folder that expires."""
     flood, body = 80, b"x" * 300_000
@@ -67,6 +70,7 @@ def test_a_flood_of_strangers_is_small_here(world: World, calm: None) -> None:
     assert not [key for key in world.keys("webhooks/rung/") if b"xxx" in world.read(key)]
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 def test_the_same_delivery_again_is_known(world: World) -> None:
     """Sent five times, some at once: each is answered 200, one is kept, and one moved the poll."""
     word = uuid.uuid4().hex
@@ -83,6 +87,7 @@ def test_the_same_delivery_again_is_known(world: World) -> None:
     assert listed["repeats"] >= 2
 
 
+@pytest.mark.rule("security: delay a rotation: the new secret is rejected, the retired one accepted")
 def test_strangers_do_not_hold_up_a_rotation(world: World, calm: None) -> None:
     """While bad signatures come all the time, a new secret is taken within seconds of being written."""
     body = completed(uuid.uuid4().hex)
@@ -111,6 +116,7 @@ def test_strangers_do_not_hold_up_a_rotation(world: World, calm: None) -> None:
     pass_through(world)
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 def test_deliveries_from_before_the_secret_are_applied(world: World, calm: None) -> None:
     """They are kept, their cause is shown to the operator, and once the secret is set they are verified and applied."""
     word = uuid.uuid4().hex
@@ -129,6 +135,9 @@ def test_deliveries_from_before_the_secret_are_applied(world: World, calm: None)
     world.dossier("secrets", "set", "scans", *[part for each in secrets for part in ("--webhook-secret", each)])
 
 
+@pytest.mark.rule(
+    "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
+)
 def test_a_delivery_about_no_case_claims_no_reference(world: World) -> None:
     """A verified delivery names a caller's reference, and twenty more, as its cases: nothing starts, none is taken."""
     word = world.name("INV")
@@ -146,6 +155,7 @@ def test_a_delivery_about_no_case_claims_no_reference(world: World) -> None:
     assert not [each for each in names if world.executions(f"intake-{stranger_reference(each)[:36]}")]
 
 
+@pytest.mark.rule("security: learn why a delivery was rejected")
 def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
     """What is wrong with a refused delivery is for the operator: each of six causes, with its advice."""
     sent: dict[str, str] = {}
@@ -170,6 +180,7 @@ def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
     assert {each["detail"] for each in told if each["cause"] == "header missing"} == {"x-stamp"}
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_known_and_unknown_connections_answer_alike(world: World) -> None:
     """The same status, body and headers, below and above the limit."""
     for size in (2, 1_048_577):

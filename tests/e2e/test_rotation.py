@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.e2e.otherservers import NEVER, Docsumo, DocuStack, Plan
 from tests.e2e.rotation import CALLED, ROTATED, new_key, new_secret
 from tests.e2e.world import World, until
@@ -97,6 +99,7 @@ def set_secrets(world: World, *arguments: tuple[str, ...]) -> None:
         list(pool.map(lambda each: world.dossier("secrets", "set", *each), arguments))
 
 
+@pytest.mark.rule("security: continue to use a key or a webhook secret that was replaced")
 def test_rotation_in_the_middle_of_a_run(world: World) -> None:
     """Waiting cases of every vendor complete with the new keys; each valid delivery is taken, each retired one not."""
     with ThreadPoolExecutor(3) as pool:

@@ -8,6 +8,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from dossier.steps.identity import stranger_reference
 from tests.e2e.fences import completed, pass_through, trace
 from tests.e2e.otherservers import NEVER, DocuStack, Fault, Plan
@@ -86,6 +88,7 @@ def test_a_delivery_too_large(world: World) -> None:
     assert world.deliver("called", body, world.signed("called", body)).status == 200
 
 
+@pytest.mark.rule("security: hide that a delivery arrived")
 def test_bytes_are_kept_as_they_came(world: World) -> None:
     """A signed body that is no text is verified and kept byte for byte."""
     word = uuid.uuid4().hex

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterable
 from urllib.parse import quote
 
+import pytest
+
 from tests.e2e.otherservers import Docsumo
 from tests.e2e.rotation import CALLED, ROTATED, new_key, new_secret
 from tests.e2e.world import ACCOUNTS, CONTENT, KEYLESS, WEBHOOK_SECRETS, WRONG, World, until
@@ -69,6 +71,7 @@ def misplace_a_signed_url(world: World) -> str:
     return arn
 
 
+@pytest.mark.rule("security: get the same from a whole deployment")
 def test_nothing_planted_is_found_after_the_whole_suite(world: World, calm: None) -> None:
     """No key, secret, task token, signed URL or content of a document is in any log, metric, event, item or object."""
     misplaced = misplace_a_signed_url(world)
@@ -110,6 +113,7 @@ def plant(world: World) -> None:
     (world.home / "logs" / "control.log").write_text(CONTROL, "utf-8")
 
 
+@pytest.mark.rule("security: get the same from a whole deployment")
 def test_what_is_planted_is_found(world: World, calm: None) -> None:
     """The search sees each kind of place: a value that is left there on purpose is found in all of them."""
     plant(world)

@@ -38,6 +38,7 @@ def test_every_function_is_tried(bench: Bench) -> None:
     assert set(bench.roles) == {*VERBS, MACHINE, BATCHES}
 
 
+@pytest.mark.rule("security: use a permission that nothing needs")
 @pytest.mark.parametrize("name", [*VERBS, MACHINE, BATCHES])
 def test_no_grant_is_idle(bench: Bench, name: str) -> None:
     """Every action on every resource that the deployed role grants was missed by a case once it was taken away."""
@@ -47,6 +48,7 @@ def test_no_grant_is_idle(bench: Bench, name: str) -> None:
     assert sorted(map(str, granted - bench.missed[name] - unasked)) == []
 
 
+@pytest.mark.rule("security: use a permission that nothing needs")
 def test_an_idle_grant_would_be_seen(bench: Bench) -> None:
     """A grant too many is missed by nobody, whatever is played."""
     iam, role = bench.client("iam"), bench.roles["sweep"]

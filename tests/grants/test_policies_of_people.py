@@ -99,6 +99,7 @@ def _unasked(grant: Grant) -> bool:
     return grant.action in UNASKED
 
 
+@pytest.mark.rule("security: use more of a person's permissions than their work needs")
 def test_a_user_needs_every_grant(people: Callable[[str], People]) -> None:
     """Each command of a user succeeds with the policy, and each grant of it is missed by one of them."""
     user = people("user")
@@ -107,6 +108,7 @@ def test_a_user_needs_every_grant(people: Callable[[str], People]) -> None:
     assert sorted(map(str, user.person.grants - user.missed)) == []
 
 
+@pytest.mark.rule("security: use more of a person's permissions than their work needs")
 def test_an_operator_needs_every_grant(people: Callable[[str], People]) -> None:
     """Each command of a stage succeeds with an operator's policy, and each grant of it is missed by one of them."""
     operator = people("operator")
@@ -118,6 +120,7 @@ def test_an_operator_needs_every_grant(people: Callable[[str], People]) -> None:
     assert {each.action for each in unmissed} == UNASKED, sorted(map(str, unmissed))
 
 
+@pytest.mark.rule("security: use more of a person's permissions than their work needs")
 @pytest.mark.parametrize("words", OPERATORS, ids=lambda words: words[0])
 def test_a_user_cannot_operate(people: Callable[[str], People], words: tuple[str, ...]) -> None:
     """A command of an operator fails for a user, in one line that names what is missing."""

@@ -25,6 +25,7 @@ def _secure_transport(policy: Properties) -> bool:
     )
 
 
+@pytest.mark.rule("security: read bytes in transit or at rest")
 def test_nothing_is_stored_in_clear(stack: Synthesized) -> None:
     """Bucket and queues are encrypted with AWS's own keys; DynamoDB and Secrets Manager always are."""
     [rule] = stack.one("AWS::S3::Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -33,6 +34,7 @@ def test_nothing_is_stored_in_clear(stack: Synthesized) -> None:
     assert "kms" not in json.dumps(stack.template["Resources"]).lower()
 
 
+@pytest.mark.rule("security: read bytes in transit or at rest")
 def test_nothing_is_sent_in_clear(stack: Synthesized) -> None:
     """The bucket and every queue reject requests without TLS."""
     assert _secure_transport(stack.one("AWS::S3::BucketPolicy"))
@@ -41,6 +43,7 @@ def test_nothing_is_sent_in_clear(stack: Synthesized) -> None:
     assert all(_secure_transport(each) for each in policies)
 
 
+@pytest.mark.rule("security: read bytes in transit or at rest")
 def test_a_customers_key_encrypts_everything(other_stack: Synthesized) -> None:
     """With ``-c kms_key_arn=…`` bucket, table, queues and secrets are encrypted with the customer's key."""
     [rule] = other_stack.one("AWS::S3::Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -64,6 +67,7 @@ def test_every_function_may_use_the_customers_key(stack: Synthesized, other_stac
         assert not [each for each in stack.statements(verb) if each["Action"][0].startswith("kms:")]
 
 
+@pytest.mark.rule("security: hide that a delivery arrived")
 def test_evidence_is_locked_if_the_operator_says_so(stack: Synthesized, other_stack: Synthesized) -> None:
     """With ``-c evidence_lock_days=…`` only the webhook function may lock what it writes; it may remove no lock."""
     locks = {"s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention"}
@@ -88,6 +92,7 @@ def test_a_lock_needs_no_new_bucket() -> None:
     assert not [each for each in schema["createOnlyProperties"] if "ObjectLock" in each]
 
 
+@pytest.mark.rule("security: pass another bucket's messages as drops")
 def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
     """Queue policies only allow S3 to send notifications about this account's buckets."""
     [statement] = [
@@ -101,6 +106,7 @@ def test_s3_alone_may_send_to_the_inbox(stack: Synthesized) -> None:
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
+@pytest.mark.rule("security: read bytes in transit or at rest")
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"])
 def test_no_other_account_has_access(stack: Synthesized, kind: str) -> None:
     """No resource policy allows other accounts anything, and the bucket accepts no access lists."""

@@ -219,6 +219,7 @@ def test_contradictory_settings_are_rejected(context: dict[str, str], said: str)
     assert str(error.value).startswith(said)
 
 
+@pytest.mark.rule("security: break a deployment halfway with settings")
 def test_a_wrong_key_ends_the_app_with_one_line(tmp_path: Path) -> None:
     """``cdk synth`` with a misspelt key: one line on stderr, exit code 1, no traceback."""
     path = tmp_path / "connections.toml"

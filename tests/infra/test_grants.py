@@ -39,6 +39,10 @@ PATTERNS = {
 """The patterns that a role names: the folders of every case, of every day; besides X-Ray, which takes no resource."""
 
 
+@pytest.mark.rule(
+    "security: read documents of other cases and connections, deliveries, other people's drops",
+    "security: get the permissions of all functions",
+)
 @pytest.mark.parametrize("verb", PATTERNS)
 def test_a_role_names_its_resources(stack: Synthesized, verb: str) -> None:
     """A function's role names only the resources that it works on."""
@@ -51,6 +55,7 @@ def test_a_role_names_its_resources(stack: Synthesized, verb: str) -> None:
     assert patterns == PATTERNS[verb]
 
 
+@pytest.mark.rule("security: get the permissions of all functions")
 @pytest.mark.parametrize("verb", PATTERNS)
 def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
     """No action is a pattern or granted twice for a resource, and each role writes only its own log."""
@@ -67,6 +72,7 @@ def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
     }
 
 
+@pytest.mark.rule("security: get the permissions of all functions")
 def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
     """No two functions share a role, and there is no other way to a permission than those tested here."""
     roles = [each["Role"]["Fn::GetAtt"][0] for each in stack.functions.values()]
@@ -76,6 +82,7 @@ def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
     assert len(stack.of_type("AWS::IAM::Role")) == len(roles) + 2
 
 
+@pytest.mark.rule("security: use a permission that nothing needs")
 def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> None:
     """The machine's role names the functions of its states; its other actions have no resources in IAM."""
     role = stack.machine["RoleArn"]["Fn::GetAtt"][0]
@@ -87,6 +94,7 @@ def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> No
     assert set(services["Action"]) == SERVICE_ACTIONS
 
 
+@pytest.mark.rule("security: delete results")
 @pytest.mark.parametrize(
     ("action", "verbs"),
     [
@@ -114,6 +122,7 @@ def test_sensitive_actions_are_granted_to_few_functions(stack: Synthesized, acti
     assert may == set(verbs.split())
 
 
+@pytest.mark.rule("security: reach cases through the function")
 def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None:
     """The function that strangers reach has no access to the table and the poll queues."""
     actions = {each for statement in stack.statements("webhook") for each in statement["Action"]}
@@ -124,6 +133,7 @@ def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None
     assert sends["Resource"] == ["<dossier-dev-wake>"]
 
 
+@pytest.mark.rule("security: read the keys of connections that the function does not work for")
 @pytest.mark.parametrize(
     ("verb", "secrets"),
     [
@@ -142,6 +152,7 @@ def test_a_role_reads_the_secrets_of_the_connections_it_works_for(
     assert {each.strip("<>").partition("/")[2] for each in reads["Resource"]} == secrets
 
 
+@pytest.mark.rule("security: read documents of other buckets")
 def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, other_stack: Synthesized) -> None:
     """Documents lie in the bucket's folders for them; in other buckets if the operator says so, and in no other.
 
@@ -156,6 +167,7 @@ def test_accept_reads_the_buckets_that_the_settings_name(stack: Synthesized, oth
         assert set(reads) == {*SUBMISSIONS, *(f"{arn}/*" for arn in arns[1:])}
 
 
+@pytest.mark.rule("security: call functions from outside")
 def test_only_aws_services_may_call_functions(stack: Synthesized) -> None:
     """Only this account's API and rules may call their own functions."""
     permissions = stack.of_type("AWS::Lambda::Permission").values()

@@ -42,6 +42,7 @@ def test_the_dependency_layer_is_for_lambda(layer: Path) -> None:
     assert all(name.endswith(".cpython-313-aarch64-linux-gnu.so") for name in compiled)
 
 
+@pytest.mark.rule("security: get code into the layer")
 def test_the_dependency_layer_has_only_required_packages(layer: Path) -> None:
     """The layer has no packages of the runtime, tests, compiled files, or files that differ between machines."""
     names = {path.name for path in (layer / "python").iterdir()}

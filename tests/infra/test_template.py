@@ -26,6 +26,7 @@ NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name"
 NOT_OURS = ["W3005"]  # the CDK makes a function depend on its role, which its reference does as well
 
 
+@pytest.mark.rule("security: use what AWS's own reviewers would find")
 def test_cfn_lint_finds_nothing(stack: Synthesized, other_stack: Synthesized) -> None:
     """The templates are valid CloudFormation, state machine definition included."""
     files = [str(each.file) for each in (stack, other_stack)]
@@ -36,6 +37,7 @@ def test_cfn_lint_finds_nothing(stack: Synthesized, other_stack: Synthesized) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.rule("security: use what AWS's own reviewers would find")
 def test_cdk_nag_finds_nothing(stack: Synthesized, tmp_path: Path) -> None:
     """The stack passed cdk-nag's checks, which fail the synthesis of one that does not."""
     import aws_cdk as cdk  # noqa: PLC0415 -- starts Node
@@ -51,6 +53,7 @@ def test_cdk_nag_finds_nothing(stack: Synthesized, tmp_path: Path) -> None:
     assert "AwsSolutions-" not in (stack.folder / "validation-report.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.rule("security: get the permissions of all functions")
 def test_every_acknowledged_rule_has_a_reason(stack: Synthesized) -> None:
     """Each acknowledged rule has a sentence that explains why it does not apply."""
     metadata = json.loads((stack.folder / f"{stack.name}.metadata.json").read_text(encoding="utf-8"))
@@ -125,6 +128,7 @@ def test_names_follow_the_contract(stack: Synthesized, other_stack: Synthesized)
     assert {"dossier-blue", "dossier-blue/invoices", "dossier-blue-wake"} <= _names(other_stack)
 
 
+@pytest.mark.rule("security: read bytes in transit or at rest")
 def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     """Only the account reads the bucket, only with TLS; unfinished and replaced objects expire."""
     bucket = stack.one("AWS::S3::Bucket")
@@ -143,6 +147,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert '"aws:SecureTransport": "false"' in policy
 
 
+@pytest.mark.rule("security: make drops cause drops, without end")
 def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
     """S3 tells of every object that comes or goes below ``inbox/``, and of nothing else; it may before it has to."""
     [name] = stack.of_type("AWS::S3::Bucket")
@@ -157,6 +162,7 @@ def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
     assert ["<dossier-dev-drop>"] in [[stack.text(each) for each in _queues(policy)] for policy in waits_for]
 
 
+@pytest.mark.rule("security: make drops cause drops, without end")
 def test_no_drop_causes_another(stack: Synthesized) -> None:
     """No function may write to the inbox; notes about drops are stored beside it."""
     for verb in stack.functions:
@@ -165,6 +171,7 @@ def test_no_drop_causes_another(stack: Synthesized) -> None:
         assert not [key for key in keys if key.startswith(("inbox/", "*", "inbox*"))], verb
 
 
+@pytest.mark.rule("security: delete results")
 def test_the_table_can_be_restored(stack: Synthesized) -> None:
     """The table is on demand, with the index, expiry of hints and point-in-time recovery."""
     table = stack.one("AWS::DynamoDB::Table")
@@ -177,6 +184,7 @@ def test_the_table_can_be_restored(stack: Synthesized) -> None:
     assert index["Projection"] == {"ProjectionType": "ALL"}
 
 
+@pytest.mark.rule("security: delete results")
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
 def test_data_outlives_the_stack_by_default(stack: Synthesized, other_stack: Synthesized, kind: str) -> None:
     """``cdk destroy`` keeps bucket and table; ``-c retain=false`` gives them up."""
@@ -270,6 +278,7 @@ def test_settings_limit_concurrency(synthesize: Callable[..., Synthesized], stac
     assert reserved == {"webhook": 20, **dict.fromkeys(CALL_VENDORS, 2 * (7 + 1 + 5))}
 
 
+@pytest.mark.rule("security: read a signed URL in a trace")
 def test_opentelemetry_is_an_optional_layer(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
     """Without the setting nothing of it is loaded; with it, no HTTP client is traced, whose URLs may be signed."""
     arn = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-python-arm64-ver-1-32-0:1"
@@ -297,6 +306,7 @@ def _actions(stack: Synthesized, verb: str) -> set[str]:
     return {action for each in stack.statements(verb) for action in each["Action"]}
 
 
+@pytest.mark.rule("security: read a secret in the template, or in connections.toml")
 def test_a_new_secret_is_empty(stack: Synthesized) -> None:
     """Each connection has a secret for the operator to fill in; nothing secret is in the template."""
     secrets = {each["Name"]: each["SecretString"] for each in stack.of_type("AWS::SecretsManager::Secret").values()}
@@ -398,6 +408,7 @@ def test_reconcile_runs_every_five_minutes(stack: Synthesized, other_stack: Synt
             assert (each["Period"], each["Statistic"], each["Threshold"]) == (300, "Maximum", least)
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_the_webhook_api_is_throttled_and_logs_no_token(stack: Synthesized, other_stack: Synthesized) -> None:
     """Two routes, POST alone; limits from the settings; the log leaves out the path, which may hold a token."""
     routes = {each["RouteKey"] for each in stack.of_type("AWS::ApiGatewayV2::Route").values()}

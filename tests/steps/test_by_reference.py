@@ -46,6 +46,7 @@ def everything(cloud: Cloud) -> list[bytes]:
     return [*bodies, *(str(item).encode() for item in table.scan()["Items"])]
 
 
+@pytest.mark.rule('docustack batch by_reference = "s3"')
 def test_s3_references_go_as_they_are(cloud: Cloud) -> None:
     """With ``by_reference = "s3"`` a case's documents are one batch of references that Dossier never reads."""
     world = World(cloud)
@@ -59,6 +60,7 @@ def test_s3_references_go_as_they_are(cloud: Cloud) -> None:
     assert world.retried == []
 
 
+@pytest.mark.rule('docustack batch by_reference = "s3"')
 def test_s3_documents_are_uploaded_unless_said_otherwise(cloud: Cloud) -> None:
     """Without the option Dossier reads ``s3://`` itself."""
     world = World(cloud)
@@ -69,6 +71,7 @@ def test_s3_documents_are_uploaded_unless_said_otherwise(cloud: Cloud) -> None:
     assert "s3://scans/1.pdf does not exist" in refused["reason"]
 
 
+@pytest.mark.rule("docustack batch one case of files")
 def test_one_case_of_references_and_files(cloud: Cloud) -> None:
     """References that the vendor reads, one that it refuses, one that is gone, and a file: one case that says which."""
     world = World(cloud)
@@ -93,6 +96,7 @@ def test_one_case_of_references_and_files(cloud: Cloud) -> None:
     assert by_name["a.pdf"]["fields"]
 
 
+@pytest.mark.rule('docustack batch by_reference = "presigned"')
 def test_presigned_urls_are_made_when_they_are_sent(cloud: Cloud) -> None:
     """Each document's accepted copy goes as a URL that opens it for as long as the case waits."""
     world = World(cloud)
@@ -108,6 +112,7 @@ def test_presigned_urls_are_made_when_they_are_sent(cloud: Cloud) -> None:
     assert len(world.effects("document_uploaded")) == 2
 
 
+@pytest.mark.rule('docustack batch by_reference = "presigned"')
 def test_a_presigned_url_is_stored_nowhere(cloud: Cloud) -> None:
     """The vendor's answer repeats the URLs: what is kept of it has lost what opens them."""
     world = World(cloud)
@@ -126,6 +131,7 @@ def test_what_opens_a_presigned_url() -> None:
     assert secrets_of(url) == ["0f", "a%2Fb%3D", "a/b="]
 
 
+@pytest.mark.rule("docustack batch after a lost answer the look-up uses the name")
 def test_a_lost_answer_to_a_batch_is_looked_up(cloud: Cloud) -> None:
     """A batch of presigned URLs whose answer was lost is found at the vendor and not sent again."""
     fault = {"name": "lost_after", "vendor": "docustack", "operation": "batch", "rate": 1, "times": 1}
@@ -137,6 +143,7 @@ def test_a_lost_answer_to_a_batch_is_looked_up(cloud: Cloud) -> None:
     assert len(world.effects("document_uploaded")) == 2
 
 
+@pytest.mark.rule('docustack batch by_reference = "presigned"')
 @pytest.mark.parametrize(("deadline", "seconds"), [(60, SHORTEST_LINK), (7200, 7200), (30 * 86400, LONGEST_LINK)])
 def test_a_presigned_url_lasts_as_long_as_the_case(cloud: Cloud, deadline: float, seconds: float) -> None:
     """The URL outlives the vendor's queue, within what SigV4 allows."""

@@ -21,6 +21,8 @@ with that of an undisturbed case, and the uploads with the vendor's journal.
 """
 
 
+@pytest.mark.rule("docsumo 2 step 3: the file is streamed", case="claims")
+@pytest.mark.rule("docustack webhooks after the last try the delivery is lost", case="invoices")
 @pytest.mark.parametrize("connection", FILES)
 def test_a_case_goes_from_files_to_a_result(cloud: Cloud, connection: str) -> None:
     """Every document is uploaded once, and result, manifest and artifacts land in S3 with matching checksums."""
@@ -37,6 +39,7 @@ def test_a_case_goes_from_files_to_a_result(cloud: Cloud, connection: str) -> No
     assert world.retried == []
 
 
+@pytest.mark.rule("security: cause a second upload, and a second bill")
 def test_a_step_killed_around_any_external_call_changes_nothing(cloud: Cloud) -> None:
     """Killed before or after each call to AWS or to the vendor, one by one, the case ends with the same result."""
     scores = {connection: _walk(cloud, connection) for connection in FILES}

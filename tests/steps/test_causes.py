@@ -15,6 +15,7 @@ from tests.conftest import Cloud
 from tests.machine import World
 
 
+@pytest.mark.rule("security: put escape sequences into a reason, a note or the table")
 @pytest.mark.parametrize(
     "cause",
     [

@@ -43,6 +43,10 @@ def test_what_dossier_made_is_known(cloud: Cloud) -> None:
     assert sorted(asked) == [("docsumo", "list"), ("docsumo", "list"), ("docustack", "list")]
 
 
+@pytest.mark.rule(
+    "docsumo notes, uploads the list",
+    "docustack notes, the list and lost answers the list shows what the account created recently",
+)
 def test_what_nobody_here_made_is_found(cloud: Cloud) -> None:
     """Uploads that no record tells of are named: a duplicate would be on the bill all the same."""
     world = finished(cloud)

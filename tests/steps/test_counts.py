@@ -26,6 +26,7 @@ STATE_BYTES = 256 * 1024
 FILES = {"invoices": ("invoice.pdf", "scan.tiff"), "claims": ("invoice.pdf", "photo.jpg"), "disputes": ("invoice.pdf",)}
 
 
+@pytest.mark.rule("security: do the same with a list: too many files, endless cases")
 @pytest.mark.parametrize("connection", FILES)
 def test_a_case_with_more_files_than_allowed_fails_before_the_first(cloud: Cloud, connection: str) -> None:
     """The reason is one line that names the setting; raised, the same case has all of its files."""
@@ -43,6 +44,7 @@ def test_a_case_with_more_files_than_allowed_fails_before_the_first(cloud: Cloud
     assert len(world.submit(connection, "R-2", files)["artifacts"]) > 1
 
 
+@pytest.mark.rule("security: do the same with a list: too many files, endless cases")
 def test_the_largest_case_fits_into_a_state() -> None:
     """What Accept and Collect hand to the state machine is numbers alone: far below 256 KiB for the largest case."""
     most = next(each.max_length for each in CaseInput.model_fields["documents"].metadata if hasattr(each, "max_length"))
@@ -144,6 +146,7 @@ def test_polls_for_results_store_no_answer(cloud: Cloud) -> None:
 LARGE, SEVERAL = 300_000, 4
 
 
+@pytest.mark.rule("security: fill the bucket")
 def test_a_case_has_a_total(cloud: Cloud) -> None:
     """Of files that fit one by one those are left out that are too much together; the reason names the setting."""
     world = World(cloud)
@@ -180,6 +183,7 @@ class Added:
             self._world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/artifacts", json=body).raise_for_status()
 
 
+@pytest.mark.rule("security: fill the bucket")
 def test_files_that_come_at_the_same_time_are_counted_together(cloud: Cloud) -> None:
     """Downloads that knew nothing of each other when they began are seen by the last of them."""
     world = World(cloud)

@@ -38,6 +38,13 @@ def without(key: str) -> Callable[[Any], Any]:
     return change
 
 
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted", case="claims"
+)
+@pytest.mark.rule(
+    "docustack notes, the rest an answer with a new or missing field is stored and counted", case="invoices"
+)
+@pytest.mark.rule("ombudsman notes an answer with a new or missing field is stored and counted", case="disputes")
 @pytest.mark.parametrize("connection", FILES)
 def test_answers_like_the_guides_count_nothing(cloud: Cloud, connection: str) -> None:
     """A vendor that answers as its guide says never raises the alarm."""
@@ -47,6 +54,13 @@ def test_answers_like_the_guides_count_nothing(cloud: Cloud, connection: str) ->
     assert counted == []
 
 
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted", case="claims"
+)
+@pytest.mark.rule(
+    "docustack notes, the rest an answer with a new or missing field is stored and counted", case="invoices"
+)
+@pytest.mark.rule("ombudsman notes an answer with a new or missing field is stored and counted", case="disputes")
 @pytest.mark.parametrize("connection", FILES)
 def test_new_fields_are_counted_and_kept(cloud: Cloud, connection: str) -> None:
     """Fields of tomorrow, in every object of every answer: the case completes, they are kept, and it is counted."""
@@ -61,6 +75,12 @@ def test_new_fields_are_counted_and_kept(cloud: Cloud, connection: str) -> None:
     assert all(b"a_key_of_tomorrow" in (cloud.app.objects.read(key) or b"") for key in kept)
 
 
+@pytest.mark.rule(
+    "docustack notes, the rest an answer with a new or missing field is stored and counted", case="invoices-confidence"
+)
+@pytest.mark.rule(
+    "ombudsman notes an answer with a new or missing field is stored and counted", case="disputes-case_type_name"
+)
 @pytest.mark.parametrize(("connection", "key"), [("invoices", "confidence"), ("disputes", "case_type_name")])
 def test_missing_fields_are_counted(cloud: Cloud, connection: str, key: str) -> None:
     """A field that the vendor gives up: the case completes without it, and it is counted."""

@@ -104,6 +104,7 @@ def test_other_content_under_the_same_name_is_refused(inbox: Inbox) -> None:
     assert inbox.uploads() == [sha(PDF)]
 
 
+@pytest.mark.rule("security: change a document between its check and its upload")
 def test_a_file_that_is_overwritten_is_the_case_that_it_was(inbox: Inbox) -> None:
     """What lands on top of a drop before it is accepted changes nothing: it is refused like any other content."""
     inbox.drop("inbox/invoices/a.pdf", PDF)
@@ -160,6 +161,7 @@ def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
     assert (facts.size, facts.sha256, facts.head) == (len(PDF), "", b"")
 
 
+@pytest.mark.rule("security: reach another folder, or break the function, with a dropped name or case.json")
 @pytest.mark.parametrize(
     ("key", "line"),
     [
@@ -437,6 +439,10 @@ WRONG = [
 """What a ``case.json`` may hold, and what is said about it."""
 
 
+@pytest.mark.rule(
+    "security: put escape sequences into a reason, a note or the table",
+    "security: reach another folder, or break the function, with a dropped name or case.json",
+)
 def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
     """A wrong ``case.json`` is refused in one line: in the status of its folder's case, and beside the inbox."""
     for number, (text, line) in enumerate(WRONG):
@@ -452,6 +458,9 @@ def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
     assert inbox.uploads() == []
 
 
+@pytest.mark.rule(
+    "security: put a note into another connection's inbox, with an execution that claims to be a drop there"
+)
 def test_an_execution_writes_no_note_into_the_inbox_of_another_connection(inbox: Inbox) -> None:
     """An execution's input may claim to be a drop: Dossier writes the reason beside its own connection's inbox only."""
     drop = {"key": "inbox/invoices/May/case.json", "refused": "pay the invoice at https://evil.example"}
@@ -487,6 +496,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.rule("security: reach another folder, or break the function, with a dropped name or case.json")
 @given(body=st.binary(max_size=60) | JSON.map(lambda data: json.dumps(data).encode()))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_case_file_breaks_the_function(inbox: Inbox, body: bytes) -> None:
@@ -521,6 +531,7 @@ def test_keys_are_decoded(key: str) -> None:
     assert list(landed(notification(key), BUCKET)) == [Landed(key, "v")]
 
 
+@pytest.mark.rule("security: pass another bucket's messages as drops")
 def test_what_is_not_about_drops() -> None:
     """S3's test message, other events and other buckets are about nothing."""
     test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}

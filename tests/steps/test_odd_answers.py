@@ -126,6 +126,7 @@ def _size(item: dict[str, Any]) -> int:
     return len(json.dumps(item, default=lambda each: bytes(each).hex() if isinstance(each, Binary) else str(each)))
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize("connection", FILES)
 def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) -> None:
     """Statuses and errors of 500 KB on every poll: the wait ends at its deadline, and they fill nothing."""
@@ -152,6 +153,7 @@ def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) 
     assert len(json.dumps(result)) < 20_000
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 def test_what_a_vendor_gives_reason_to_warn_of_has_room(cloud: Cloud) -> None:
     """Thousands of warnings, and titles of half a megabyte that change: item, event and revision have room for them."""
     world = World(cloud)
@@ -206,6 +208,7 @@ def test_a_vendors_case_of_too_many_documents_fails_before_anything_is_sent(clou
     assert world.retried == []
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 def test_a_job_of_a_long_id_may_say_why_it_failed(cloud: Cloud) -> None:
     """An id that is no longer than a partition key may be longer than a sort key."""
     job = "\U0001f642" * 500
@@ -255,6 +258,7 @@ ODD_IDS: dict[str, Callable[[str], Any]] = {
 }
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize("kind", ODD_IDS)
 @pytest.mark.parametrize("connection", FILES)
 def test_an_id_that_nothing_can_hold_leaves_an_upload_in_doubt(cloud: Cloud, connection: str, kind: str) -> None:
@@ -273,6 +277,7 @@ def test_an_id_that_nothing_can_hold_leaves_an_upload_in_doubt(cloud: Cloud, con
     assert not [item for item in _items(world) if len(item["pk"].encode()) > 300]
 
 
+@pytest.mark.rule("security: make an id lead to another endpoint, with the key")
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])
 @pytest.mark.parametrize("case_id", ["..", "a/../b", "x\n", "🙂" * 512, "%2e%2e"], ids=repr)
 def test_an_id_that_a_caller_gives_is_checked_before_anything_is_asked(

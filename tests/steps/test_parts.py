@@ -286,6 +286,7 @@ def test_documents_that_are_appended_are_waited_for(cloud: Cloud) -> None:
     assert "scan.tiff" in {each["name"] for each in result["artifacts"]}
 
 
+@pytest.mark.rule("docsumo 1.C a new version of a document stands beside it or replaces it")
 @pytest.mark.parametrize(
     ("old", "new", "status"),
     [("erred", "processed", "completed"), ("processed", "erred", "failed")],
@@ -316,6 +317,7 @@ def found(world: World) -> list[dict[str, Any]]:
     return list(json.loads(answer.content))
 
 
+@pytest.mark.rule("docsumo 1.C a new version of a document stands beside it or replaces it")
 def test_a_version_that_somebody_puts_beside_a_document_stands_by_itself(cloud: Cloud) -> None:
     """The reviewer replaces a file that erred: the case's own document still says so, and the version is there too."""
     world = World(cloud)

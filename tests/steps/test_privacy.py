@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 from tests.conftest import Cloud
 from tests.machine import World, samples
 
 
+@pytest.mark.rule("docsumo notes, the list of the list only the case's own entry is stored")
 def test_nothing_of_other_cases_is_kept(cloud: Cloud) -> None:
     """Docsumo lists cases by the page: of that, the case's own entry is stored, as it stood, and no other name."""
     world = World(cloud)

@@ -26,6 +26,8 @@ class Bus:
         self.details.append((kind, detail))
 
 
+@pytest.mark.rule("docustack notes, the rest fields below review_below are marked", case="1.0-True")
+@pytest.mark.rule("docustack notes, the rest fields below review_below are marked", case="None-False")
 @pytest.mark.parametrize(("below", "wanted"), [(None, False), (0.0, False), (1.0, True)])
 def test_low_confidences_want_review(cloud: Cloud, below: float | None, wanted: bool) -> None:
     """Fields below the connection's ``review_below`` are marked, and only then the case wants review."""
@@ -55,6 +57,7 @@ def _answering(world: World, confidence: Any) -> None:
     world.transport._once = changed  # type: ignore[method-assign]
 
 
+@pytest.mark.rule("docustack document and field values confidence")
 @pytest.mark.parametrize(
     ("confidence", "settings", "wanted"),
     [

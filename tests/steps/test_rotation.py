@@ -40,6 +40,7 @@ def submitted(cloud: Cloud, connection: str, times: int) -> tuple[Replaced, dict
     return keys, world.submit(connection, "R-1", samples(FILES[connection]))
 
 
+@pytest.mark.rule("security: make a rotation fail running cases")
 @pytest.mark.parametrize("connection", FILES)
 def test_a_case_waits_until_the_key_is_replaced_here_too(cloud: Cloud, connection: str) -> None:
     """Polls that are refused only put the next one off, say so to whoever looks, and leave no trace once it is over."""
@@ -51,6 +52,7 @@ def test_a_case_waits_until_the_key_is_replaced_here_too(cloud: Cloud, connectio
     assert keys.notes[-1] not in said
 
 
+@pytest.mark.rule("security: make a rotation fail running cases")
 @pytest.mark.parametrize("connection", FILES)
 def test_a_key_that_stays_refused_ends_the_case(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while the case fails for that reason, and not as late as its deadline."""

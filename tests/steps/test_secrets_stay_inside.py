@@ -87,6 +87,7 @@ def talkative(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFix
     logger.setLevel(level)
 
 
+@pytest.mark.rule("security: get a key, a task token, a signed URL or a document's content")
 @pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
 def test_nothing_planted_is_found_after_a_case(
     cloud: Cloud, talkative: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], connection: str
@@ -127,6 +128,7 @@ class Wrong:
         return "planted-wrong-key-3d91"
 
 
+@pytest.mark.rule("security: get a key, a task token, a signed URL or a document's content")
 @pytest.mark.parametrize("spoil", [_wrong_key, _untrusted, _cut], ids=["wrong key", "untrusted URL", "cut download"])
 def test_nothing_planted_is_found_after_a_failure(
     cloud: Cloud,
@@ -151,6 +153,7 @@ def test_nothing_planted_is_found_after_a_failure(
     assert search(watch, {"log": talkative.text, "stdout": out, "stderr": err}, planted) == []
 
 
+@pytest.mark.rule("security: read a presigned URL that a caller put in the wrong place")
 def test_a_signed_url_in_the_wrong_place_is_not_repeated(cloud: Cloud, talkative: pytest.LogCaptureFixture) -> None:
     """A caller who gives a presigned URL where an S3 URI belongs reads what is wrong, without its signature."""
     watch = Watch(cloud)
@@ -163,6 +166,7 @@ def test_a_signed_url_in_the_wrong_place_is_not_repeated(cloud: Cloud, talkative
     assert search(watch, {"log": talkative.text}, ["planted-signature"]) == []
 
 
+@pytest.mark.rule("security: read the libraries' debug logs")
 def test_the_network_is_silent() -> None:
     """Libraries that log URLs, headers and bodies below WARNING are held there, whatever the root's level."""
     root = logging.getLogger()

@@ -107,6 +107,7 @@ def allowed(data: dict[str, Any], **settings: Any) -> None:
 # The attack of the issue, from outside
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_a_drop_reads_no_other_connections_documents(inbox: Inbox) -> None:
     """A ``case.json`` that names a document of another case is refused in one line, and no vendor gets anything."""
     uri = inbox.world.cloud.put("cases/invoices/PAYROLL-1/documents/payroll.pdf", PAYROLL)
@@ -118,6 +119,7 @@ def test_a_drop_reads_no_other_connections_documents(inbox: Inbox) -> None:
     assert inbox.uploads() == []
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 @pytest.mark.parametrize("key", FORBIDDEN)
 def test_an_execution_reads_no_other_connections_documents(cloud: Cloud, key: str) -> None:
     """The same for an input of the console, the API or a batch: the bucket's other folders are nothing to submit."""
@@ -128,6 +130,7 @@ def test_an_execution_reads_no_other_connections_documents(cloud: Cloud, key: st
     assert f"document {uri}: documents of claims must be in uploads/, staging/claims/" in result["reason"]
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("drop", [None, {"key": "inbox/claims/x/case.json"}])
 def test_no_spelling_leads_elsewhere(spelling: str, drop: dict[str, str] | None) -> None:
@@ -137,6 +140,7 @@ def test_no_spelling_leads_elsewhere(spelling: str, drop: dict[str, str] | None)
         assert refused(case(each, drop=drop)).startswith("document s3://")
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
     """With ``by_reference`` the vendor would read it, by its own grant on the bucket: that is refused just so."""
     world = World(cloud)
@@ -148,6 +152,7 @@ def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
     assert world.effects("document_uploaded") == []
 
 
+@pytest.mark.rule("security: send a vendor to an internal network with a URL that it reads itself")
 @pytest.mark.parametrize(
     "host",
     [
@@ -192,6 +197,7 @@ def test_a_drop_names_its_own_files(drop: str, key: str) -> None:
     allowed(case(f"s3://{BUCKET}/{key}", drop={"key": drop}))
 
 
+@pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 @pytest.mark.parametrize(
     ("drop", "uri"),
     [
@@ -229,6 +235,7 @@ def test_the_places_of_a_connection(key: str) -> None:
     allowed(case(f"s3://{BUCKET}/{key}"))
 
 
+@pytest.mark.rule("security: read documents of other buckets")
 def test_other_buckets_are_open_unless_the_connection_narrows_them() -> None:
     """IAM lets Dossier into the buckets that the deployment names; ``document_sources`` says which are whose."""
     scans, mail = case("s3://scans/may/1.pdf"), case("s3://mail-room/claims/1.pdf")

@@ -203,6 +203,9 @@ def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
     assert world.told == []
 
 
+@pytest.mark.rule(
+    "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
+)
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int) -> None:
     """One look-up for all that the delivery names; what the vendor does not have claims no reference."""
@@ -224,6 +227,9 @@ def test_a_list_that_cannot_be_read_is_asked_again_later(cloud: Cloud) -> None:
         told(world, LOOKS, {"case_id": "case__1"})
 
 
+@pytest.mark.rule(
+    "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
+)
 def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
     """However many it names, and though the vendor has all of them."""
     world = World(cloud)
@@ -232,6 +238,9 @@ def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
     assert (applied, len(started)) == (Applied(), MOST_COLLECTED)
 
 
+@pytest.mark.rule(
+    "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
+)
 def test_a_strangers_case_never_has_a_reference_of_somebodys_own(cloud: Cloud) -> None:
     """The vendor calls its case as a user would call theirs: the user's own case is accepted all the same."""
     world = World(cloud)
@@ -243,6 +252,9 @@ def test_a_strangers_case_never_has_a_reference_of_somebodys_own(cloud: Cloud) -
     assert world.submit("claims", "INV-2024-0042", samples("invoice.pdf"))["status"] == "completed"
 
 
+@pytest.mark.rule(
+    "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
+)
 @pytest.mark.parametrize("more", [{"case_id": "case__2"}, {"documents": True}, {"options": {"case_title": "mine"}}])
 def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, Any]) -> None:
     """It is for one vendor case, collected as it is; anything else under it is refused in one line."""
@@ -256,6 +268,7 @@ def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, A
     assert (record.refused, "use another reference" in str(record.reason)) == (True, True)
 
 
+@pytest.mark.rule("docsumo 3 a person's move and the end of the workflow each cause a delivery")
 def test_every_case_that_has_to_do_with_the_vendors_is_told(cloud: Cloud) -> None:
     """The case that made it, one that appended to it and one that collects it: each collects again."""
     world = World(cloud)
@@ -323,6 +336,7 @@ def _apply(world: World, body: bytes) -> None:
     wake(CASE[0], body, look=0, received_at=now(), context=world.context)
 
 
+@pytest.mark.rule("docustack webhooks job_failed has no document")
 def test_what_a_failed_job_says_is_kept_with_its_case(world: World) -> None:
     """``job_failed`` names no document and the API may give no reason: what the delivery says stands in the result."""
     app = world.cloud.app
@@ -336,6 +350,7 @@ def test_what_a_failed_job_says_is_kept_with_its_case(world: World) -> None:
     assert set(app.cases.get(CASE).said) == {"job:1"}
 
 
+@pytest.mark.rule("docustack status GET /api/v1/documents/{id}/status")
 def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
     """The status answer's ``fields_extracted`` comes from a poll, and is in ``result.json``."""
     result = World(cloud).submit("invoices", "R-1", samples("invoice.pdf"))
@@ -343,6 +358,7 @@ def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
     assert result["warnings"] == []
 
 
+@pytest.mark.rule("docsumo notes, deliveries a delivery that names nothing is counted")
 def test_a_delivery_that_is_not_understood_moves_the_oldest_waits(world: World) -> None:
     """It is counted, and worth no less than none: those that have waited longest are asked for now, each once."""
     app, counted = world.cloud.app, list[tuple[str, str]]()

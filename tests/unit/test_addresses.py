@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dossier.addresses import is_of_the_inside, is_public
 
 
+@pytest.mark.rule("security: do the same with a name that resolves to an internal address")
 @pytest.mark.parametrize(
     "address",
     [
@@ -61,6 +62,7 @@ def test_an_embedded_address_is_judged_as_itself(address: ipaddress.IPv4Address)
         assert is_public(wrapped) == is_public(str(address))
 
 
+@pytest.mark.rule("security: send a vendor to an internal network with a URL that it reads itself")
 @given(st.ip_addresses(v=4))
 def test_a_host_is_judged_however_its_address_is_written(address: ipaddress.IPv4Address) -> None:
     """Resolvers of old read an address as one number, in octal and hexadecimal, and with fewer parts."""

@@ -152,6 +152,7 @@ def test_each_error_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.rule("security: read a secret in the template, or in connections.toml")
 @pytest.mark.parametrize("key", ["api_key", "webhook_secrets", "token", "API-KEY"])
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: str) -> None:
     """A key in the file is rejected with a line that names its right place, and is not printed."""
@@ -250,6 +251,7 @@ def _forget() -> None:
         each.cache_clear()
 
 
+@pytest.mark.rule("docustack authentication and keys the vendor limits each key")
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -20,6 +20,7 @@ def read(path: str, value: Any, **settings: Any) -> tuple[list[tuple[str, str | 
     return [(each.key, each.value) for each in found], warnings
 
 
+@pytest.mark.rule("docsumo notes, done, and results the API returns no values")
 @pytest.mark.parametrize(
     ("path", "value", "found"),
     [
@@ -50,6 +51,7 @@ def test_a_file_without_json_is_reported(body: bytes) -> None:
     assert warnings[0].startswith("fields: a.json cannot be read")
 
 
+@pytest.mark.rule("docsumo notes, done, and results the API returns no values")
 def test_a_path_that_finds_nothing_is_reported() -> None:
     """A workflow that calls its values otherwise is a thing to know."""
     assert read("a", {"b": 1}) == ([], ["fields: a.json has no fields at a"])

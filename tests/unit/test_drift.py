@@ -79,6 +79,33 @@ def test_any_answer_is_compared(value: Any) -> None:
     assert isinstance(drift(value), Drift)
 
 
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted",
+    case="docsumo-upload-0-upload",
+)
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted",
+    case="docsumo-case-case-entry",
+)
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted",
+    case="docsumo-after-update",
+)
+@pytest.mark.rule(
+    "docsumo notes, ids and answers an answer with a new or missing field is stored and counted",
+    case="docsumo-files-files",
+)
+@pytest.mark.rule(
+    "docustack notes, the rest an answer with a new or missing field is stored and counted",
+    case="docustack-document-c1-document",
+)
+@pytest.mark.rule(
+    "ombudsman notes an answer with a new or missing field is stored and counted", case="ombudsman-case-case-processed"
+)
+@pytest.mark.rule(
+    "ombudsman notes an answer with a new or missing field is stored and counted",
+    case="ombudsman-evidence-1-evidence-complete",
+)
 @pytest.mark.parametrize(
     ("vendor", "what", "file"),
     [

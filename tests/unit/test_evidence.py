@@ -72,6 +72,7 @@ def test_a_listing_goes_back_to_a_moment(cloud: Cloud) -> None:
     assert [id_of(key) for key in cloud.app.evidence.list("invoices", since=since)] == ids[:1:-1]
 
 
+@pytest.mark.rule("security: hide that a delivery arrived")
 def test_evidence_is_locked_for_as_long_as_the_operator_says(cloud: Cloud) -> None:
     """A locked delivery can neither be deleted nor unlocked before its time; one without a lock can be deleted."""
     s3 = cloud.session.client("s3")
@@ -87,6 +88,7 @@ def test_evidence_is_locked_for_as_long_as_the_operator_says(cloud: Cloud) -> No
     assert "ObjectLockMode" not in s3.head_object(Bucket="locked", Key=key)
 
 
+@pytest.mark.rule("security: hide that a delivery arrived")
 def test_the_function_locks_what_the_deployment_says(cloud: Cloud) -> None:
     """The webhook function reads the days from its environment; without them, or with 0, it sets no lock."""
     s3 = cloud.session.client("s3")
@@ -109,6 +111,7 @@ def refused_keys(cloud: Cloud) -> list[str]:
     return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
     """Any number of instances store the same maximum of rejected deliveries a minute for a connection."""
     at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -131,6 +134,7 @@ def test_one_instance_may_store_the_whole_share(cloud: Cloud) -> None:
         assert cloud.app.evidence.refuse("invoices", "no secret", BODY, {}, at=at)
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_refused_evidence_is_cut_and_never_locked(cloud: Cloud) -> None:
     """A megabyte of a stranger's is some KiB here, and can be deleted, even where accepted evidence is locked."""
     s3 = cloud.session.client("s3")
@@ -167,6 +171,7 @@ def test_refused_deliveries_are_listed_and_found_like_others(cloud: Cloud) -> No
 # The same delivery again
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 def test_a_delivery_is_claimed_once_at_a_time(cloud: Cloud) -> None:
     """Of two functions with the same delivery one stores it; the other waits, and finds it known."""
     store, waited = cloud.app.evidence, list[float]()
@@ -183,6 +188,7 @@ def test_a_delivery_is_claimed_once_at_a_time(cloud: Cloud) -> None:
     assert len(waited) == 1
 
 
+@pytest.mark.rule("security: get a delivery dropped as a duplicate")
 def test_a_claim_that_was_given_up_is_taken_over(cloud: Cloud) -> None:
     """A function that died before it queued the delivery leaves it to the next try, under the same key."""
     store = EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None)
@@ -193,6 +199,7 @@ def test_a_claim_that_was_given_up_is_taken_over(cloud: Cloud) -> None:
         assert (again.known, again.key) == (False, first.key)
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 def test_a_delivery_is_forgotten_after_its_window(cloud: Cloud) -> None:
     """Then it is applied again, which does no harm; until then it is known, however often it comes."""
     store, at = EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None), datetime.now(UTC)
@@ -210,6 +217,7 @@ def test_a_delivery_is_forgotten_after_its_window(cloud: Cloud) -> None:
     assert not store.claim("claims", DIGEST, at=at).known
 
 
+@pytest.mark.rule("security: get a delivery dropped as a duplicate")
 def test_a_note_that_cannot_be_read_is_no_reason_to_lose_a_delivery(cloud: Cloud) -> None:
     """Whatever stands there, the delivery is applied."""
     cloud.put(f"webhooks-seen/invoices/{DIGEST}", b"something else")

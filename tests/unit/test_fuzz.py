@@ -33,6 +33,7 @@ TOML = st.text(max_size=120) | st.text(alphabet='[]{}=".\n abcdefhilmnorstuvw_01
 TABLE = '[invoices]\nvendor = "docustack"\nbase_url = "https://x.test"\nschema_id = "s"\norganization_id = "o"\n'
 
 
+@pytest.mark.rule("security: break a deployment halfway with settings")
 @given(text=TOML | TOML.map(lambda rest: TABLE + rest))
 @settings(deadline=None)
 def test_any_connections_file_loads_or_is_one_line(text: str) -> None:
@@ -48,6 +49,7 @@ def test_any_connections_file_loads_or_is_one_line(text: str) -> None:
             assert json.loads(connections.dump(known))
 
 
+@pytest.mark.rule("security: break Accept with an input")
 @given(data=JSON)
 def test_any_execution_input_is_a_case_or_one_line(data: Any) -> None:
     """Any input is a case, or one line that says what to fix."""
@@ -59,6 +61,7 @@ def test_any_execution_input_is_a_case_or_one_line(data: Any) -> None:
         assert case.documents or case.case_id
 
 
+@pytest.mark.rule("security: break Accept with an input")
 @given(uri=st.text(max_size=60) | st.text(alphabet="s3:/[]@?#.\\ab\n", max_size=30).map(lambda rest: f"s3://{rest}"))
 def test_any_uri_is_bucket_and_key_or_refused(uri: str) -> None:
     """A document's URI names one object of one bucket, or is rejected."""
@@ -84,6 +87,7 @@ def _connection(name: str) -> Connection:
     return vendors.connection_model(name).model_validate(given_)
 
 
+@pytest.mark.rule("security: cause a traceback, or a result that cannot be written")
 @pytest.mark.parametrize("name", vendors.names())
 @given(body=JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
 def test_any_delivery_is_a_hint_or_none(name: str, body: bytes) -> None:
@@ -93,6 +97,7 @@ def test_any_delivery_is_a_hint_or_none(name: str, body: bytes) -> None:
         assert all(isinstance(each, str) and each for each in (*hint.case_ids, *hint.document_ids, *hint.job_ids))
 
 
+@pytest.mark.rule("security: cause a traceback, or a result that cannot be written")
 @pytest.mark.parametrize("name", SETTINGS)
 @given(raw=st.dictionaries(st.sampled_from(KEPT), JSON, max_size=6))
 @settings(deadline=None)

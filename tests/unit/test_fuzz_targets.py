@@ -18,6 +18,7 @@ from fuzz.seeds import FOUND, seeds, words
 from fuzz.targets import TARGETS
 
 
+@pytest.mark.rule("security: find a weakness that nobody has thought of")
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_keep_every_promise(name: str) -> None:
     """Each recorded answer, delivery, name, URL and file, and each input that broke something once, is harmless."""
@@ -48,6 +49,7 @@ def _breaks(*_: Any) -> Any:
     raise KeyError("case_id")
 
 
+@pytest.mark.rule("security: find a weakness that nobody has thought of")
 def test_an_accepted_forgery_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzzer detects a webhook that answers 200 to a wrong signature, and one that rejects a right one."""
     for verdict, flags in ((True, 0), (False, deliveries.SIGNED)):
@@ -56,6 +58,7 @@ def test_an_accepted_forgery_is_detected(monkeypatch: pytest.MonkeyPatch) -> Non
             deliveries.webhook(bytes([0, flags]) + b"sha256=00\n{}")
 
 
+@pytest.mark.rule("security: find a weakness that nobody has thought of")
 def test_other_broken_promises_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path for a name, a traceback for an answer, two lines for an error, a request to a stranger."""
     monkeypatch.setattr(texts, "unique_names", list)

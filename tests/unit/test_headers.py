@@ -38,6 +38,7 @@ HOSTILE_DATES = (
 )
 
 
+@pytest.mark.rule("security: break the reader with a date, length or range in a header, or pause it without end")
 @pytest.mark.parametrize("text", HOSTILE_DATES, ids=lambda text: text[:50])
 def test_a_hostile_date_is_none(text: str) -> None:
     """No date of a header raises an error, and an unreadable one is no pause."""
@@ -47,6 +48,7 @@ def test_a_hostile_date_is_none(text: str) -> None:
     assert asked_pause(reply(status=503, headers={"retry-after": text, "date": text})) is None
 
 
+@pytest.mark.rule("security: break the reader with a date, length or range in a header, or pause it without end")
 @given(
     st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,25} [A-Z][a-z]{2} [0-9]{1,25} [0-9:]{0,20} .{0,9}")
 )

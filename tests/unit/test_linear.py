@@ -179,6 +179,10 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
+@pytest.mark.rule(
+    "security: occupy the function with a crafted body or header",
+    "security: occupy a function with crafted markdown, names or numbers",
+)
 @pytest.mark.parametrize("reader", READERS)
 def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
     """Every reader of foreign text reads a hundred thousand characters at once."""
@@ -188,6 +192,7 @@ def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
         assert time.process_time() - began < LONGEST, name
 
 
+@pytest.mark.rule("security: occupy a function with crafted markdown, names or numbers")
 def test_a_thousand_names_are_told_apart_at_once() -> None:
     """A thousand listed files are matched with a thousand documents without comparing each pair."""
     sent = [f"scan {number}.pdf" for number in range(1000)]

@@ -39,6 +39,7 @@ def test_samples_have_the_type_of_their_bytes(name: str, kind: str) -> None:
     assert sniff(head, "page.html") == kind
 
 
+@pytest.mark.rule("security: pass a program or a page as a document")
 @pytest.mark.parametrize(
     ("head", "name", "kind"),
     [
@@ -235,6 +236,7 @@ def test_an_account_may_accept_more_types(cloud: Cloud) -> None:
     assert media.PDF in takes.types
 
 
+@pytest.mark.rule("security: open a page with scripts from the bucket")
 @pytest.mark.parametrize(
     ("claimed", "kind"),
     [
@@ -269,6 +271,7 @@ def test_the_type_is_always_one_of_ours(head: bytes, name: str, claimed: str) ->
     }
 
 
+@pytest.mark.rule("security: open a page with scripts from the bucket")
 def test_an_artifacts_bytes_decide_its_type(cloud: Cloud) -> None:
     """A download's type in S3 comes from its bytes."""
     result = World(cloud).submit("claims", "R-1", samples("invoice.pdf"))

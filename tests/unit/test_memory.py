@@ -46,6 +46,7 @@ def _list(item: bytes) -> bytes:
     return b"[%b]" % b",".join([item] * min((MOST_VALUES - 1) // marks, (ANSWER_LIMIT - 2) // (len(item) + 1)))
 
 
+@pytest.mark.rule("security: fill the memory: endless answers, decompression bombs")
 @pytest.mark.parametrize("kind", BODIES)
 def test_the_largest_answer_fits_into_a_function(tmp_path: Path, kind: str) -> None:
     """Half an emoji in 16 MiB, or as many values as an answer may have, take a part of what the function has."""

@@ -17,6 +17,7 @@ RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9
 NAMES = st.text(max_size=200) | st.text(alphabet=". /\\_-:conaux1¹é\u202e\u2215\uff0e\u3000\u0301\u0338", max_size=40)
 
 
+@pytest.mark.rule("security: turn a file name into a path")
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
@@ -87,6 +88,9 @@ def test_a_long_name_is_cut(name: str) -> None:
     assert safe.endswith(".pdf") or not name.endswith(".pdf")
 
 
+@pytest.mark.rule(
+    "docsumo 2 filename is not trusted and never becomes a path", "security: turn a file name into a path"
+)
 @given(NAMES)
 @example("\u1fef\u0338")
 def test_any_name_is_one_safe_part_of_a_path(name: str) -> None:
@@ -109,6 +113,7 @@ def test_a_safe_name_is_unchanged(name: str) -> None:
     assert safe_name(safe_name(name)) == safe_name(name)
 
 
+@pytest.mark.rule("security: replace one file by another")
 @given(st.lists(NAMES | st.sampled_from(["a.pdf", "A.pdf", "a-2.pdf", "A-2.PDF", "ß", "SS", "x" * 300]), max_size=12))
 def test_unique_names_are_unique_everywhere(names: list[str]) -> None:
     """No two are the same, in any case of letters; each is safe, and there is one for each."""
@@ -136,6 +141,7 @@ def test_many_equal_names_are_made_unique_quickly() -> None:
     assert len(set(unique_names(["a.pdf"] * 10_000))) == 10_000
 
 
+@pytest.mark.rule("security: turn a file name into a path")
 @given(NAMES)
 def test_no_name_leaves_its_case(name: str) -> None:
     """A raw answer's key has exactly the depth that it should, whatever the vendor called it."""

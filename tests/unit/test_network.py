@@ -88,6 +88,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ssl.SSLConte
     yield server, ssl.create_default_context(cafile=str(file))
 
 
+@pytest.mark.rule("security: do the same with a name that changes (DNS rebinding)")
 def test_a_checked_address_is_the_one_connected_to() -> None:
     """A name that resolves to loopback a moment later (DNS rebinding) was asked once, and gains nothing."""
     names, sockets = Names([PUBLIC], ["127.0.0.1"]), Sockets()
@@ -97,6 +98,7 @@ def test_a_checked_address_is_the_one_connected_to() -> None:
     assert f"host: storage.test:{server.port}".encode() in server.heads[0].lower()
 
 
+@pytest.mark.rule("security: do the same with a name that changes (DNS rebinding)")
 def test_tls_verifies_the_name_not_the_address(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """The certificate must match the name, and the server gets the name."""
     asked: list[str | None] = []
@@ -110,6 +112,7 @@ def test_tls_verifies_the_name_not_the_address(tls: tuple[ssl.SSLContext, ssl.SS
     assert asked == ["storage.test", "other.test"]
 
 
+@pytest.mark.rule("security: do the same with a name that resolves to an internal address")
 @pytest.mark.parametrize(
     "found",
     [["127.0.0.1"], ["169.254.169.254"], ["::1"], ["::ffff:10.0.0.1"], ["64:ff9b::a00:1"], [PUBLIC, "10.0.0.1"]],
@@ -153,6 +156,7 @@ def test_an_unresolvable_name_is_a_connection_error(host: str) -> None:
         client.get(f"http://{host}/")
 
 
+@pytest.mark.rule("security: do the same with a name that changes (DNS rebinding)")
 def test_pools_never_mix() -> None:
     """A connection that was opened without the check is not used for a request that needs it."""
     with serving(saying(answer(b"inside", connection="keep-alive"))) as server:
@@ -171,6 +175,7 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.rule("security: hold a function with a byte a minute")
 def test_a_slow_response_head_ends_at_the_timeout() -> None:
     """No single read is late, and yet the whole request ends."""
     with serving(drip) as server, network.client() as client:
@@ -182,6 +187,7 @@ def test_a_slow_response_head_ends_at_the_timeout() -> None:
             client.get(server.url)
 
 
+@pytest.mark.rule("security: get the API key to storage or another host")
 def test_the_environment_and_cookies_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy, .netrc or certificate file of the environment is used, and no cookie of one vendor is sent again."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):

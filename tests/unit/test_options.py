@@ -69,6 +69,7 @@ def test_invalid_options_are_rejected(name: str, value: Any, line: str) -> None:
     assert str(refused.value) == line
 
 
+@pytest.mark.rule("ombudsman step 1 case_initiated_date")
 @pytest.mark.parametrize(
     ("text", "date"),
     [
@@ -103,6 +104,9 @@ def test_text_stays_text_on_the_command_line() -> None:
     assert (text_of({"a": 7}, "a"), text_of({"a": True}, "a"), text_of({}, "a")) == ("7", None, None)
 
 
+@pytest.mark.rule("docsumo 1.B several case types in one account", case="docsumo-casetype_id-d")
+@pytest.mark.rule("docustack upload a case selects one of the connection's schemas", case="docustack-schema_id-d")
+@pytest.mark.rule("ombudsman step 1 a case selects one of the connection's case types", case="ombudsman-case_type_id-d")
 @pytest.mark.parametrize(
     ("vendor", "name", "setting"),
     [("docsumo", "casetype_id", "d"), ("docustack", "schema_id", "d"), ("ombudsman", "case_type_id", "d")],

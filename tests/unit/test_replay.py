@@ -92,6 +92,7 @@ def test_a_delivery_is_proven_again_however_old(cloud: Cloud, scheme: str) -> No
     assert [json.loads(each) for each in cloud.messages("wake")] == [{"connection": "invoices", "delivery": key}]
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_delivery_that_no_active_secret_proves_is_not_applied(cloud: Cloud, scheme: str) -> None:
     """A retired, missing or empty secret proves nothing."""
@@ -139,6 +140,7 @@ def test_a_plain_text_secret_is_stored_as_an_hmac(cloud: Cloud, scheme: str, hea
     assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, said.encode()).hex()}"
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 def test_a_cut_delivery_is_not_proven(cloud: Cloud) -> None:
     """Too little of a large rejected delivery is stored to verify it."""
     body = b"x" * 100_000
@@ -162,6 +164,7 @@ def test_deliveries_that_a_new_secret_proves_are_found_once(cloud: Cloud) -> Non
     assert list(provable("invoices", store=store, webhook=webhook, secrets=[SECRET])) == []
 
 
+@pytest.mark.rule("security: have rejected deliveries applied later")
 def test_a_delivery_in_another_charset_is_proven_later(cloud: Cloud) -> None:
     """The gateway handed it on as text, which was kept as UTF-8: what the vendor signed is found again."""
     text = '{"document_id": "M\u00fcller"}'

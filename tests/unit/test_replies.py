@@ -34,6 +34,8 @@ def raised(request: Request, answer: Reply, not_performed: tuple[int, ...] = ())
     return caught.value
 
 
+@pytest.mark.rule("docsumo notes, ids and answers Retry-After", case="7-7.0")
+@pytest.mark.rule("docsumo notes, ids and answers Retry-After", case="Sat, 31 Jan 2026 12:00:30 GMT-30.0")
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -177,6 +179,10 @@ def test_vendor_can_say_that_a_5xx_performed_nothing() -> None:
     assert type(raised(UNSAFE, reply({}, status=502), (500,))) is errors.OutcomeUnknownError
 
 
+@pytest.mark.rule(
+    "docsumo notes, ids and answers both the HTTP status and the body's status are checked",
+    case="400-VendorRejectedError-status_code",
+)
 @pytest.mark.parametrize("key", ["status_code", "statusCode"])
 @pytest.mark.parametrize(
     ("inner", "wanted"),
@@ -235,6 +241,7 @@ def test_missing_key_is_named() -> None:
     assert isinstance(missing(UNSAFE, reply({}), "case_id"), errors.OutcomeUnknownError)
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -32,6 +32,7 @@ def changed(delivery: Delivery, **headers: str) -> Delivery:
     return Delivery(delivery.body, {**delivery.headers, **given}, delivery.token)
 
 
+@pytest.mark.rule("security: pass a signature that almost matches")
 @pytest.mark.parametrize(
     ("key", "data", "expected"),
     [
@@ -53,6 +54,7 @@ def test_vectors_of_rfc_4231(key: bytes, data: bytes, expected: str) -> None:
     assert not verify(HEX, Delivery(data + b".", delivery.headers), [key.decode()])
 
 
+@pytest.mark.rule("security: pass a signature that almost matches")
 def test_vector_of_githubs_documentation() -> None:
     """The example of https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries."""
     signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
@@ -73,6 +75,7 @@ def test_vector_of_the_standard() -> None:
     assert verify(STANDARD, Delivery(b'{"test": 2432232314}', headers), [WHSEC], now=1614265330)
 
 
+@pytest.mark.rule("security: pass a signature that almost matches")
 @pytest.mark.parametrize(
     "secret", [WHSEC, WHSEC.removeprefix("whsec_"), "whsec_" + base64.b64encode(b"x" * 31).decode()]
 )
@@ -95,6 +98,7 @@ def test_dossier_verifies_like_the_standards_library() -> None:
     assert verify(STANDARD, delivery, [WHSEC])
 
 
+@pytest.mark.rule("security: pass a signature that almost matches")
 def test_stripes_library_signs_and_dossier_verifies() -> None:
     """Dossier accepts signatures of ``stripe``'s code, which accepts those of these tests."""
     now = int(time.time())
@@ -119,6 +123,7 @@ class TestEveryScheme:
         """A delivery that is signed with another secret is rejected."""
         assert not verify(rule, signed(rule, "whsec_b3RoZXI="), [WHSEC], now=NOW)
 
+    @pytest.mark.rule("security: send a forged delivery that is accepted")
     @pytest.mark.parametrize("secrets", [[], [""], ["", ""]])
     def test_a_delivery_without_a_secret_is_rejected(self, rule: Rule, secrets: list[str]) -> None:
         """An empty or missing secret proves nothing, not even a delivery signed with it."""
@@ -141,6 +146,7 @@ class TestEveryScheme:
             assert verify(rule, Delivery(BODY, twice, delivery.token), [WHSEC], now=NOW)
             assert not verify(rule, Delivery(BODY + b" ", twice), [WHSEC], now=NOW) or rule is SHARED
 
+    @pytest.mark.rule("security: repeat an old delivery, or send one from the future")
     def test_the_same_delivery_is_known_by_its_digest(self, rule: Rule) -> None:
         """Sent once or twice, in a retry too; another body is another delivery."""
         delivery = signed(rule, WHSEC)
@@ -157,12 +163,14 @@ class TestEveryScheme:
         headers = dict.fromkeys((*signed(rule, WHSEC).headers, rule.header.lower()), odd)
         assert not verify(rule, Delivery(BODY, headers, odd), [WHSEC, "ë", "\u20ac"], now=NOW)
 
+    @pytest.mark.rule("security: send a forged delivery that is accepted")
     def test_an_unknown_scheme_is_rejected(self, rule: Rule) -> None:
         """Nothing is guessed: the same headers under another scheme's name prove nothing."""
         assert not verify(Rule("none", rule.header, rule.prefix), signed(rule, WHSEC), [WHSEC], now=NOW)
         assert not verify(Rule("", rule.header), signed(rule, WHSEC), [WHSEC], now=NOW)
 
 
+@pytest.mark.rule("security: change a signed delivery")
 @pytest.mark.parametrize("rule", [HEX, GITHUB, STANDARD, STRIPE], ids=lambda rule: rule.scheme + rule.prefix)
 @given(data=st.data())
 def test_one_changed_byte_of_the_body_is_detected(rule: Rule, data: st.DataObject) -> None:
@@ -174,6 +182,7 @@ def test_one_changed_byte_of_the_body_is_detected(rule: Rule, data: st.DataObjec
     assert not verify(rule, Delivery(other, delivery.headers), [WHSEC], now=NOW)
 
 
+@pytest.mark.rule("security: send a forged delivery that is accepted")
 @given(
     rule=st.sampled_from(RULES),
     body=st.binary(max_size=50),
@@ -204,6 +213,7 @@ def test_no_invented_delivery_is_accepted(
     assert not verify(rule, Delivery(body, headers, token), secrets, now=NOW)
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 @pytest.mark.parametrize("rule", [STANDARD, STRIPE], ids=lambda rule: rule.scheme)
 @pytest.mark.parametrize(
     ("ago", "accepted"),
@@ -221,6 +231,7 @@ def test_the_tolerance_is_a_setting() -> None:
     assert not verify(rule, signed(rule, WHSEC, at=NOW - 11), [WHSEC], now=NOW)
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 @pytest.mark.parametrize(
     "stamp",
     ["", "-1", "+1700000000", "1700000000.0", " 1700000000", "1_700_000_000", "\u0661", "9" * 400, "0x65", "nan"],
@@ -235,6 +246,7 @@ def test_a_signed_time_consists_of_digits(stamp: str) -> None:
     assert not verify(STRIPE, Delivery(BODY, {"stripe-signature": f"t={stamp},v1={mac}"}), [WHSEC], now=NOW)
 
 
+@pytest.mark.rule("security: change a signed delivery")
 def test_the_standard_signs_its_id_too() -> None:
     """Another message id, or none, is another message."""
     delivery = signed(STANDARD, WHSEC)
@@ -296,6 +308,7 @@ def test_the_setting_selects_the_header() -> None:
         assert not verify(Rule(scheme), Delivery(BODY, {"": WHSEC}), [WHSEC], now=NOW)
 
 
+@pytest.mark.rule("security: guess a secret from the time of an answer")
 def test_comparison_takes_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every secret is compared, each with ``hmac.compare_digest``, whichever fits first."""
     compared: list[bool] = []

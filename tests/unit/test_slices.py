@@ -22,6 +22,7 @@ def fits(name: str) -> Any:
     return lambda each: isinstance(each, dict) and str(each.get("case_id")) == name
 
 
+@pytest.mark.rule("docsumo notes, the list of the list only the case's own entry is stored")
 def test_an_item_is_cut_out_byte_for_byte() -> None:
     """Blanks, escapes, numbers of any length: not a byte is changed, and no other case is with it."""
     assert item_of(PAGE.encode(), ("data", "cases"), fits("c-2")) == OWN.encode()

@@ -354,6 +354,7 @@ def failing(limiter: Limiter, times: int) -> None:
         limiter.failed("invoices")
 
 
+@pytest.mark.rule("docustack authentication and keys the vendor limits each key")
 def test_connections_of_one_account_share_its_limits(cloud: Cloud) -> None:
     """One key is one account: a pause, the rate, the breaker and the slots count for all of its connections."""
     clock = Clock()

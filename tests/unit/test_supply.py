@@ -17,6 +17,7 @@ PINNED = re.compile(
 )
 
 
+@pytest.mark.rule("security: get code into the layer")
 @pytest.mark.parametrize("lock", LOCKS, ids=str)
 def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
     """Each package has one version and the hashes of its files; none comes from a URL or an index of its own."""
@@ -47,6 +48,7 @@ def _name(requirement: str) -> str:
     return re.split(r"[\[<>=; ]", requirement)[0]
 
 
+@pytest.mark.rule("security: get code into the layer")
 def test_npm_packages_are_locked_with_hashes() -> None:
     """Every package of the lock file has a version and a hash; package.json asks for exact versions."""
     lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
@@ -68,6 +70,7 @@ def test_setup_installs_by_hash_alone() -> None:
     assert "--require-hashes" in (ROOT / "infra" / "dependencies.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.rule("security: use a published flaw")
 def test_audit_and_sbom_read_every_lock_file() -> None:
     """``make audit`` and ``make sbom`` leave no lock file out, and a package that could not be looked up is no pass."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -39,6 +39,7 @@ def test_a_line_has_only_visible_characters(text: str, shown: str) -> None:
     assert line(text) == shown
 
 
+@pytest.mark.rule("security: send control characters to a terminal or a log")
 @given(st.text(st.characters(), max_size=400))
 def test_any_text_is_one_printable_line(text: str) -> None:
     """Whatever a vendor writes, it is printable, in one line, of a known length, and stays what it is from then on."""
@@ -54,6 +55,7 @@ def test_any_text_is_one_printable_line(text: str) -> None:
     assert block(lines) == lines
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize(
     "text", ["x" * HUGE, "\x1b" * HUGE, "\u200b" * HUGE, "a\u0301" * HUGE, "\u202e \n" * HUGE], ids=lambda t: t[:2]
 )
@@ -76,6 +78,7 @@ def test_a_block_keeps_its_lines() -> None:
     assert block("- a: b\r\n\tc\x1b[31m \u202egnp\u200d\ud800") == "- a: b\n\tc[31m gnp\u200d"
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize(
     ("value", "id_"),
     [
@@ -126,6 +129,7 @@ def test_an_ids_limit_is_that_of_a_table_key() -> None:
     assert len(f"ID#{'c' * 32}#".encode()) + LONGEST_ID_BYTES == 2048
 
 
+@pytest.mark.rule("security: make an id lead to another endpoint, with the key")
 @given(st.text(max_size=30) | st.text(alphabet="./\\%25eE2fF;a", max_size=12))
 def test_any_text_is_a_segment_or_refused(text: str) -> None:
     """No id leaves the path that it is put into, not even where a server decodes it twice."""

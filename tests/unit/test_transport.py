@@ -177,6 +177,9 @@ def _made(kind: type[Exception]) -> Exception:
 NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
 
+@pytest.mark.rule(
+    "security: cause a second upload, and a second bill", "security: read a key in an error of the HTTP library"
+)
 @pytest.mark.parametrize("kind", _exceptions(), ids=lambda kind: kind.__name__)
 def test_every_exception_of_httpx_is_mapped(kind: type[Exception]) -> None:
     """An unsafe request is in doubt after any failure but one before it was sent; a safe one may be repeated."""
@@ -233,6 +236,7 @@ def test_a_refused_connection_means_not_performed() -> None:
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("security: continue to use a key or a webhook secret that was replaced")
 def test_a_rotated_key_is_read_again_once() -> None:
     """After a 401 the secret is read afresh; the new key is used, and the old one nowhere any more."""
     bench = Bench(lambda request: httpx.Response(200 if request.headers["x-api-key"] == "new-key-1" else 401, json={}))
@@ -261,6 +265,7 @@ def test_a_wrong_key_is_not_tried_twice() -> None:
     assert len(bench.requests) == 2
 
 
+@pytest.mark.rule("security: read a key in an error of the HTTP library")
 @pytest.mark.parametrize("key", ["key\n", " key", "ke\ry", "clé", "key\x7f"])
 def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
     """The error about a key with a newline says what to fix; the HTTP library's error would print the key."""
@@ -272,6 +277,7 @@ def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
     assert bench.requests == []
 
 
+@pytest.mark.rule("security: read a key that a vendor repeats in its error")
 def test_a_key_that_the_vendor_repeats_is_redacted() -> None:
     """A key in an answer reaches neither the flow, nor the stored answer, nor an error's text."""
     kept: dict[str, bytes] = {}
@@ -324,6 +330,7 @@ def _lines(text: str, longest: int) -> list[str]:
     return [text[at : at + longest] for at in range(0, len(text), longest)]
 
 
+@pytest.mark.rule("security: read a key that a vendor repeats in its error")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("key", [KEY, ODD_KEY])
 def test_a_key_is_redacted_in_every_spelling(key: str, spelling: str) -> None:
@@ -363,6 +370,7 @@ def test_an_answer_without_the_key_is_unchanged() -> None:
         assert masks.masked(body, [KEY, ODD_KEY, "short"]) is body
 
 
+@pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 def test_unused_headers_are_dropped() -> None:
     """An answer's headers could fill an item of the table, or a log: three are read, and each of these is short."""
     bench = Bench(
@@ -373,6 +381,7 @@ def test_unused_headers_are_dropped() -> None:
     assert len(str(reply.headers)) < 500
 
 
+@pytest.mark.rule("docsumo 2 no key goes to storage", "security: get the API key to storage or another host")
 def test_no_redirect_of_an_api_is_followed() -> None:
     """The key goes to the configured host and nowhere else."""
     bench = Bench(_answering(307, location="https://elsewhere.test/cases"))
@@ -381,6 +390,7 @@ def test_no_redirect_of_an_api_is_followed() -> None:
     assert [each.url.host for each in bench.requests] == ["api.test"]
 
 
+@pytest.mark.rule("docsumo 2 no key goes to storage", "security: get the API key to storage or another host")
 def test_no_key_goes_to_storage_nor_across_a_redirect() -> None:
     """Artifacts are fetched without any header that could authorize, on every hop."""
     hops = {
@@ -423,6 +433,7 @@ def test_a_429_pauses_the_whole_connection(header: str, seconds: float) -> None:
     assert pause == pytest.approx(seconds, abs=60)
 
 
+@pytest.mark.rule("security: break the reader with a date, length or range in a header, or pause it without end")
 @pytest.mark.parametrize(
     ("status", "header", "paused"),
     [
@@ -478,6 +489,7 @@ def _bomb(size: int, times: int = 1) -> bytes:
     return packed
 
 
+@pytest.mark.rule("security: fill the memory: endless answers, decompression bombs")
 @pytest.mark.parametrize(("encoding", "times"), [("gzip", 1), ("gzip, gzip", 2)])
 def test_a_decompression_bomb_is_stopped(encoding: str, times: int) -> None:
     """A gibibyte in a small answer is unpacked up to the limit and not further, however often it is packed."""
@@ -492,6 +504,7 @@ def test_a_decompression_bomb_is_stopped(encoding: str, times: int) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.rule("security: fill the memory: endless answers, decompression bombs")
 def test_an_answer_has_a_limit() -> None:
     """An endless answer ends at the limit; for an upload it is in doubt what became of it."""
 
@@ -543,6 +556,7 @@ def test_decompression_does_not_depend_on_the_chunks(parts: list[bytes], size: i
     assert b"".join(decoding.gunzipped(pieces)) == b"".join(parts)
 
 
+@pytest.mark.rule("security: break the reader: nesting, huge numbers, millions of values")
 @pytest.mark.parametrize(
     "body",
     [
@@ -581,6 +595,7 @@ def test_a_number_keeps_the_vendors_text(text: str) -> None:
     assert math.isfinite(value["a"][0])
 
 
+@pytest.mark.rule("security: break the reader: nesting, huge numbers, millions of values")
 @given(st.binary(max_size=200) | st.text(alphabet='[]{}",:0123456789eE+-.\\ud NaInfity', max_size=200).map(str.encode))
 def test_any_body_is_a_value_or_malformed(body: bytes) -> None:
     """Whatever a vendor sends, reading it ends in a value that can be stored, or in the one error for it."""
@@ -591,6 +606,7 @@ def test_any_body_is_a_value_or_malformed(body: bytes) -> None:
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
 
 
+@pytest.mark.rule("security: hold a function with a byte a minute")
 def test_a_slow_answer_ends_with_the_requests_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that drips holds nobody longer than the whole request may take."""
     monkeypatch.setattr(client, "ANSWER_TIME", 0.3)
@@ -611,6 +627,7 @@ def _dripping(connection: socket.socket) -> None:
 # --- downloads --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("docsumo 2 step 3: a GET of exactly that URL")
 @pytest.mark.parametrize(
     "path",
     [
@@ -631,6 +648,7 @@ def test_a_url_is_used_byte_for_byte(path: str) -> None:
         assert server.targets == [path]
 
 
+@pytest.mark.rule("docsumo 2 step 3: a GET of exactly that URL")
 def test_a_redirects_url_is_used_byte_for_byte() -> None:
     """A signed URL in Location is as fragile as one in an answer."""
     path = "/artifacts//x/../y%2fz?sig=a%2Fb+c"
@@ -652,6 +670,7 @@ def test_characters_that_a_url_cannot_contain_are_escaped() -> None:
     assert target("https://h?x") == b"/?x"
 
 
+@pytest.mark.rule("security: make a function request internal addresses: metadata, a database, loopback")
 @pytest.mark.parametrize(
     "url",
     [
@@ -675,6 +694,7 @@ def test_a_url_to_another_host_is_rejected(url: str) -> None:
     assert bench.requests == []
 
 
+@pytest.mark.rule("security: make a function request internal addresses: metadata, a database, loopback")
 @given(st.text(max_size=40).map(lambda text: f"https://{text}") | st.text(max_size=40))
 def test_any_text_is_an_allowed_url_or_rejected(url: str) -> None:
     """Whatever a vendor calls a URL, it leads to an allowed host or nowhere."""
@@ -704,6 +724,7 @@ def test_an_allowed_host_is_allowed(hosts: tuple[str, ...], url: str) -> None:
     allow(_connection(storage_hosts=hosts), url)
 
 
+@pytest.mark.rule("security: make a function request internal addresses: metadata, a database, loopback")
 @pytest.mark.parametrize(
     ("hosts", "url"),
     [
@@ -721,6 +742,7 @@ def test_a_host_without_a_port_allows_its_default_port(hosts: tuple[str, ...], u
         allow(_connection(storage_hosts=hosts), url)
 
 
+@pytest.mark.rule("security: do the same with a redirect")
 @pytest.mark.parametrize(
     "location",
     [
@@ -740,6 +762,7 @@ def test_each_redirect_is_checked(location: str) -> None:
     assert len(bench.requests) == 1
 
 
+@pytest.mark.rule("security: do the same with a redirect")
 def test_redirects_end() -> None:
     """Storage that redirects in circles is left."""
     bench = Bench(_answering(302, location="/again"))
@@ -763,6 +786,7 @@ def test_an_allowed_host_at_a_private_address_is_rejected() -> None:
         assert Bench().fetch(url, _sandbox(server)) == BODY
 
 
+@pytest.mark.rule("security: do the same with a name that resolves to an internal address")
 def test_the_functions_own_transport_is_guarded(cloud: Cloud) -> None:
     """The client that bootstrap creates rejects private addresses; no other client reaches storage."""
     secure = _connection("https://api.test", storage_hosts=("localhost",))
@@ -770,6 +794,11 @@ def test_the_functions_own_transport_is_guarded(cloud: Cloud) -> None:
         pass
 
 
+@pytest.mark.rule(
+    "docsumo 2 after an expired URL",
+    "docsumo 2 a non-2xx from storage is an error",
+    "security: pass half a file, or another one, as the artifact",
+)
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -822,6 +851,7 @@ def _goog(body: bytes, encoding: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.rule("security: pass half a file, or another one, as the artifact")
 def test_a_checksum_counts_for_the_stored_form() -> None:
     """Google announces the checksum of the packed object: unpacked on the way, there is nothing to compare it with."""
     stored = _goog(PACKED, "gzip")
@@ -846,6 +876,7 @@ def test_a_file_compressed_in_transit_has_the_checksum_of_its_content() -> None:
 WHOLE = f"bytes 0-{len(BODY) - 1}/{len(BODY)}"
 
 
+@pytest.mark.rule("security: pass half a file, or another one, as the artifact")
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
@@ -973,6 +1004,7 @@ def test_an_unrequested_encoding_is_a_permanent_error(encoding: str) -> None:
         bench.send(UNSAFE)
 
 
+@pytest.mark.rule("security: pass half a file, or another one, as the artifact")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -998,6 +1030,7 @@ def test_a_checksum_is_compared(headers: dict[str, str]) -> None:
         Bench(_answering(200, BODY[:-1] + b"!", **headers)).fetch("https://storage.test/a")
 
 
+@pytest.mark.rule("security: pass half a file, or another one, as the artifact")
 @pytest.mark.parametrize(
     "wrong", [f"crc32c={_crc32c(b'x')},md5={_md5(BODY)}", f"crc32c={_crc32c(BODY)},md5={_md5(b'')}"]
 )
@@ -1031,6 +1064,9 @@ def test_other_values_are_no_checksum_of_the_file(headers: dict[str, str]) -> No
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
 
 
+@pytest.mark.rule(
+    "docsumo 2 step 3: the file is streamed", "security: pass half a file, or another one, as the artifact"
+)
 @pytest.mark.parametrize(
     "extra", [{}, {"transfer_encoding": "chunked", "content_length": ""}], ids=["length", "chunked"]
 )
@@ -1056,6 +1092,7 @@ def test_an_artifact_that_is_stored_compressed_is_decompressed() -> None:
     assert bench.requests[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.rule("security: fill the bucket")
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_artifact_has_a_limit(announced: bool) -> None:
     """A too large artifact is not stored, at once if its length is announced; the error says what to fix."""
@@ -1070,6 +1107,7 @@ def test_an_artifact_has_a_limit(announced: bool) -> None:
     assert seen == []
 
 
+@pytest.mark.rule("security: fill the bucket")
 def test_a_compressed_artifact_has_the_same_limit() -> None:
     """The limit counts the bytes to store, piece by piece."""
     bomb = _bomb(64 << 20)
@@ -1082,6 +1120,7 @@ def test_a_compressed_artifact_has_the_same_limit() -> None:
         assert sum(len(chunk) for chunk in incoming.chunks) <= 4 << 20
 
 
+@pytest.mark.rule("security: hold a function with a byte a minute")
 def test_a_too_slow_download_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come too slowly end the download; so does the time that all of it may take."""
     with serving(_dripping) as server:

@@ -112,6 +112,7 @@ def test_an_amount_in_doubt_is_text(text: str) -> None:
     assert meaning(text) == ("text", None)
 
 
+@pytest.mark.rule("docustack document and field values value is a string and stays unchanged")
 @pytest.mark.parametrize(
     ("body", "value", "kind", "typed"),
     [
@@ -138,6 +139,7 @@ def test_a_value_stays_as_the_vendor_wrote_it(body: bytes, value: str | None, ki
     assert FieldValue.model_validate_json(made.model_dump_json()) == made
 
 
+@pytest.mark.rule("docustack document and field values confidence")
 @pytest.mark.parametrize(
     ("body", "read"),
     [

@@ -114,6 +114,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
     return base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
 
 
+@pytest.mark.rule("docustack webhooks 200 within 30 s", "security: hide that a delivery arrived")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
     """A delivery gets a 200 only after its exact bytes are stored and its message is queued."""
@@ -124,6 +125,7 @@ def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
     assert door.queued == [{"connection": connection, "delivery": f"webhooks/{connection}/1.json"}]
 
 
+@pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_headers_with_a_secret_are_not_stored(door: Door, name: str) -> None:
     """The evidence of accepted and rejected deliveries has signatures, but neither token nor secret."""
@@ -136,6 +138,7 @@ def test_headers_with_a_secret_are_not_stored(door: Door, name: str) -> None:
     assert all("x-docustack-signature" in headers for _, _, _, headers in door.kept) == ("signature" in str(event))
 
 
+@pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")
 def test_a_secret_in_a_wrong_header_is_redacted(door: Door) -> None:
     """A vendor that was set up wrongly sends its secret somewhere else: it is not stored there either."""
     event = sample("api-gateway-shared-secret")
@@ -147,6 +150,7 @@ def test_a_secret_in_a_wrong_header_is_redacted(door: Door) -> None:
     assert door.kept[1][3]["x-webhook-token"].startswith("hidden")
 
 
+@pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")
 @pytest.mark.parametrize(
     "spelled",
     [
@@ -168,6 +172,7 @@ def test_an_encoded_secret_in_a_header_is_redacted(door: Door, spelled: Callable
     assert all(headers["x-docustack-signature"] != HIDDEN for _, _, _, headers in door.kept)
 
 
+@pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")
 def test_an_unknown_secret_is_redacted_in_every_header(door: Door) -> None:
     """The secret may be in any header, so only the values of harmless headers of a rejected delivery are stored."""
     event = sample("api-gateway-shared-secret")
@@ -227,6 +232,7 @@ def test_an_unproven_delivery_is_rejected(door: Door, spoil: Callable[[dict[str,
     assert door.queued == []
 
 
+@pytest.mark.rule("security: get in before a secret is set, or while Secrets Manager is unavailable")
 @pytest.mark.parametrize("secrets", [[], [""]])
 def test_a_connection_without_a_secret_rejects_deliveries(door: Door, secrets: list[str]) -> None:
     """Before a secret is set no delivery is accepted, not even one that is signed with an empty secret."""
@@ -239,6 +245,10 @@ def test_a_connection_without_a_secret_rejects_deliveries(door: Door, secrets: l
     assert door.post(event)[0] == 401
 
 
+@pytest.mark.rule(
+    "docustack webhooks after a non-2xx DocuStack tries again",
+    "security: get in before a secret is set, or while Secrets Manager is unavailable",
+)
 @pytest.mark.parametrize("broken", ["secrets", "evidence", "queue"])
 def test_an_error_of_aws_is_never_a_200(door: Door, broken: str) -> None:
     """If reading the secret, storing or queuing fails, the vendor must send the delivery again."""
@@ -259,6 +269,7 @@ def _sized(connection: str, size: int, *, signed: bool) -> dict[str, Any]:
     return event
 
 
+@pytest.mark.rule("security: find out which connections exist")
 @pytest.mark.parametrize("connection", ["invoices", "claims", "small", "nobody"])
 def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: str) -> None:
     """A body larger than any connection accepts is rejected without a look at the connection."""
@@ -272,6 +283,7 @@ def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: st
     assert (door.reads, door.queued) == ([], [])
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_the_limit_of_a_connection_is_for_its_vendor_alone(door: Door) -> None:
     """A stranger gets the same 401 below and above a connection's limit; only a sender with the secret gets the 413."""
     for size in (10, 11, MAX_BYTES):
@@ -282,6 +294,7 @@ def test_the_limit_of_a_connection_is_for_its_vendor_alone(door: Door) -> None:
     assert door.causes[-1] == ("too large", "")
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_known_and_unknown_connections_are_the_same_work(door: Door) -> None:
     """A known and an unknown connection cause the same reads of a secret and one stored rejection."""
     work = {}
@@ -296,6 +309,7 @@ def test_known_and_unknown_connections_are_the_same_work(door: Door) -> None:
     assert work["nobody"][1] == 3
 
 
+@pytest.mark.rule("security: continue to use a key or a webhook secret that was replaced")
 def test_a_rotated_secret_needs_no_deployment(door: Door) -> None:
     """A delivery that is signed with a new secret makes the function read again, and none is dropped."""
     event = sample("api-gateway-signed")
@@ -308,6 +322,7 @@ def test_a_rotated_secret_needs_no_deployment(door: Door) -> None:
     assert door.reads.count(True) == 2  # for the new secret, and for the one before it: is it still good?
 
 
+@pytest.mark.rule("security: continue to use a key or a webhook secret that was replaced")
 def test_a_retired_secret_is_refused_at_once(door: Door) -> None:
     """A secret with a newer one before it is looked up again whenever it is used: it ends when it should."""
     event = sample("api-gateway-signed")
@@ -318,6 +333,7 @@ def test_a_retired_secret_is_refused_at_once(door: Door) -> None:
     assert len(door.queued) == 1
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_a_flood_of_bad_signatures_is_cheap(door: Door) -> None:
     """Strangers cause limited evidence and reads of a secret, and starve no other connection."""
     bad = sample("api-gateway-signed")
@@ -336,6 +352,7 @@ def test_a_flood_of_bad_signatures_is_cheap(door: Door) -> None:
     assert [verdict for _, verdict, _, _ in door.kept[-3:]] == ["accepted", "accepted", "refused"]
 
 
+@pytest.mark.rule("security: delay a rotation: the new secret is rejected, the retired one accepted")
 def test_strangers_do_not_hold_up_a_rotation(door: Door) -> None:
     """However many bad signatures come in between, a new secret is known within seconds, a retired one ends at once."""
     bad, good = sample("api-gateway-signed"), sample("api-gateway-signed")
@@ -356,6 +373,7 @@ def test_strangers_do_not_hold_up_a_rotation(door: Door) -> None:
     assert door.post(good)[0] == 401
 
 
+@pytest.mark.rule("security: delay a rotation: the new secret is rejected, the retired one accepted")
 def test_an_older_secret_causes_a_read_each_time(door: Door) -> None:
     """A flood of bad signatures does not keep a secret alive that was retired in the middle of it."""
     bad, old = sample("api-gateway-signed"), sample("api-gateway-signed")
@@ -367,6 +385,7 @@ def test_an_older_secret_causes_a_read_each_time(door: Door) -> None:
     assert door.post(old) == (401, "signature refused")
 
 
+@pytest.mark.rule("security: delay a rotation: the new secret is rejected, the retired one accepted")
 def test_a_delivery_that_may_be_valid_is_stored(door: Door) -> None:
     """A delivery that is signed with an unknown secret is stored whole, so the operator can verify it later."""
     new = sample("api-gateway-signed")
@@ -379,6 +398,10 @@ def test_a_delivery_that_may_be_valid_is_stored(door: Door) -> None:
 # --- the same delivery again ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule(
+    "docustack webhooks after a non-2xx DocuStack tries again",
+    "security: repeat an old delivery, or send one from the future",
+)
 def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
     """It is answered 200 and counted, but not stored or applied again. Another body is another delivery."""
     event = sample("api-gateway-signed")
@@ -387,6 +410,9 @@ def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
     assert door.post(sample("api-gateway-shared-secret")) == (200, "accepted")
 
 
+@pytest.mark.rule(
+    "docustack webhooks after a non-2xx DocuStack tries again", "security: get a delivery dropped as a duplicate"
+)
 @pytest.mark.parametrize("broken", ["evidence", "queue"])
 def test_a_retry_after_our_own_failure_is_no_duplicate(door: Door, broken: str) -> None:
     """Only a stored and queued delivery counts as known, so the vendor's next try is applied."""
@@ -409,6 +435,7 @@ def _in_base64(event: dict[str, Any], body: bytes) -> None:
     event.update(body=base64.b64encode(body).decode(), isBase64Encoded=True)
 
 
+@pytest.mark.rule("security: change a signed delivery")
 def test_a_compressed_body_may_be_signed_before_or_after_compression(door: Door, table: dict[str, Any]) -> None:
     """The signature may cover the compressed or the original body; the delivery is stored as it came."""
     plain = body_of(sample("api-gateway-signed"))
@@ -425,6 +452,7 @@ def test_a_compressed_body_may_be_signed_before_or_after_compression(door: Door,
         assert door.post(event)[0] == 401
 
 
+@pytest.mark.rule("security: change a signed delivery")
 def test_a_decompression_bomb_is_rejected(door: Door) -> None:
     """A body that would exceed every limit is not decompressed."""
     event = sample("api-gateway-signed")
@@ -433,6 +461,7 @@ def test_a_decompression_bomb_is_rejected(door: Door) -> None:
     assert door.post(event)[0] == 401
 
 
+@pytest.mark.rule("security: change a signed delivery")
 def test_a_body_in_another_charset(door: Door) -> None:
     """The gateway hands it on as text; the bytes that the signature proves are those that are kept."""
     event = sample("api-gateway-signed")
@@ -443,6 +472,7 @@ def test_a_body_in_another_charset(door: Door) -> None:
     assert door.kept[0][2] == event["body"].encode("latin-1")
 
 
+@pytest.mark.rule("security: occupy the function with a crafted body or header")
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "rot13", "zlib"])
 def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
     """Strangers name the charset: ``punycode`` takes a minute for 30 kB, and a signature over its bytes is nobody's."""
@@ -451,6 +481,7 @@ def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
     assert others(text.encode(), {"content-type": "text/plain; charset=GBK"}, text) == [text.encode("gbk")]
 
 
+@pytest.mark.rule("security: occupy the function with a crafted body or header")
 @pytest.mark.parametrize("charset", ["utf-16", "hex", "no-such", "rot13", "idna", "punycode", "a\0b", "x" * 9000, ""])
 def test_no_charset_breaks_the_webhook(door: Door, charset: str) -> None:
     """An unknown charset, or one that is not for text, is a rejection like any other."""
@@ -496,6 +527,7 @@ def _no_token(event: dict[str, Any]) -> None:
     event["pathParameters"]["connection"] = "letters"
 
 
+@pytest.mark.rule("security: learn why a delivery was rejected")
 @pytest.mark.parametrize(
     ("spoil", "cause"),
     [
@@ -542,6 +574,7 @@ def test_a_time_out_of_range_is_the_cause(scheme: str, ago: int, cause: tuple[st
     assert cause_of(rule, delivery, ["whsec_b3RoZXI="], NOW) == ("wrong secret", "")
 
 
+@pytest.mark.rule("security: read what the vendor sent to a mistyped URL")
 def test_headers_of_a_delivery_to_no_connection_are_not_stored(door: Door) -> None:
     """A vendor whose URL has a typo sends its real secret: no value is stored but those of harmless headers."""
     event = sample("api-gateway-shared-secret")
@@ -567,6 +600,7 @@ def test_the_function_answers_a_delivery(function: Callable[[Any], dict[str, Any
     assert (kept.verdict, kept.body) == ("accepted", body_of(sample("api-gateway-signed")))
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_every_rejection_has_the_same_answer(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
     """A wrong signature, an unknown connection, and one whose secret is missing or broken: one and the same answer."""
     wrong = sample("api-gateway-signed")
@@ -578,6 +612,7 @@ def test_every_rejection_has_the_same_answer(function: Callable[[Any], dict[str,
     assert cloud.messages("wake") == []
 
 
+@pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")
 def test_the_log_has_neither_body_nor_secret(
     function: Callable[[Any], dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
@@ -616,6 +651,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.rule("security: crash the function")
 @given(event=EVENTS | JSON)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_event_breaks_the_webhook(table: dict[str, Any], event: Any) -> None:
@@ -625,6 +661,7 @@ def test_no_event_breaks_the_webhook(table: dict[str, Any], event: Any) -> None:
     assert door.queued == []
 
 
+@pytest.mark.rule("security: crash the function")
 @given(event=EVENTS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_event_breaks_the_function(function: Callable[[Any], dict[str, Any]], event: dict[str, Any]) -> None:
@@ -632,6 +669,7 @@ def test_no_event_breaks_the_function(function: Callable[[Any], dict[str, Any]],
     assert function(event)["statusCode"] in {401, 413}
 
 
+@pytest.mark.rule("security: write elsewhere in the bucket")
 def test_evidence_is_stored_in_its_connections_folder(function: Callable[[Any], dict[str, Any]], cloud: Cloud) -> None:
     """Strangers only cause keys of rejected deliveries, in their connection's folder or that for unknown ones."""
     for spoil in REFUSALS:

@@ -26,6 +26,7 @@ def objects(cloud: Cloud, prefix: str = "") -> list[dict[str, Any]]:
     return [dict(each) for page in pages for each in page.get("Contents", [])]
 
 
+@pytest.mark.rule("security: repeat an old delivery, or send one from the future")
 def test_the_same_delivery_five_times_is_one(function: Function, cloud: Cloud) -> None:
     """One or several instances store one delivery, queue one message, and answer each with 200."""
     event = sample("api-gateway-signed")
@@ -35,6 +36,7 @@ def test_the_same_delivery_five_times_is_one(function: Function, cloud: Cloud) -
     assert len(cloud.messages("wake")) == 1
 
 
+@pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_a_flood_is_small_however_many_instances_it_reaches(function: Function, cloud: Cloud) -> None:
     """Five instances store little of two hundred unsigned megabytes, and valid deliveries separately."""
     event = sample("api-gateway-signed")
@@ -50,6 +52,7 @@ def test_a_flood_is_small_however_many_instances_it_reaches(function: Function, 
     assert not [each["Key"] for each in kept if each["Key"].startswith("webhooks/")]
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_no_body_size_distinguishes_connections(function: Function) -> None:
     """A connection with its own limit answers a stranger like any other connection, and like an unknown one."""
     for size in (5, 11, 1_048_577):
@@ -62,6 +65,7 @@ def test_no_body_size_distinguishes_connections(function: Function) -> None:
         assert answers == [answers[0]] * 3
 
 
+@pytest.mark.rule("security: find out which connections exist")
 def test_a_connection_whose_secret_is_broken_costs_no_more(
     function: Function, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +99,7 @@ def test_a_valid_delivery_of_each_kind_is_accepted(function: Function) -> None:
     assert function(event)["statusCode"] == 200
 
 
+@pytest.mark.rule("security: send a forged delivery that is accepted")
 @given(
     header=st.text(alphabet="tv1=, abcdef0123456789", max_size=300),
     scheme=st.sampled_from(["timestamped-hmac", "standard-webhooks", "hmac-sha256-hex"]),

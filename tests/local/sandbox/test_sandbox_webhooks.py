@@ -73,6 +73,7 @@ def test_a_batch_counts_its_failures(sandbox: LiveSandbox, receiver: Make) -> No
     assert (job["document_count"], job["processed_count"], job["failed_count"]) == (2, 1, 1)
 
 
+@pytest.mark.rule("docustack webhooks after a non-2xx DocuStack tries again")
 def test_docustack_retries_until_it_gives_up(sandbox: LiveSandbox, receiver: Make) -> None:
     """A rejected delivery is repeated, unchanged, after each of the delays, and then given up."""
     assert sandbox.plain.get("/_sandbox/settings").json()["retry_seconds"] == [1, 5, 30, 300, 1800]
@@ -117,6 +118,7 @@ def test_the_setting_selects_the_form_of_deliveries(sandbox: LiveSandbox, receiv
     assert headers["content-type"].startswith("multipart/form-data") is (form == "packed")
 
 
+@pytest.mark.rule("docsumo 3 a person's move and the end of the workflow each cause a delivery")
 def test_an_operators_move_is_announced(sandbox: LiveSandbox, receiver: Make) -> None:
     """An operator's move fires the webhook and adds a fresh file; the API's own PATCH does neither."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
