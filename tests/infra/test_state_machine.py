@@ -13,7 +13,7 @@ import pytest
 from dossier import errors
 from dossier.errors import CaseFailedError, DossierError, NeedsAttentionError, PausedError, RetryableError, tree
 from dossier.stores.waits import MOST_EXTENDED
-from infra.state_machine import AWS_TROUBLE
+from infra.case_machine import AWS_TROUBLE
 from tests.infra.synthesis import Synthesized
 from tests.simulation.models.wire import TROUBLE
 
