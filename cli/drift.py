@@ -14,7 +14,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import counted
 from dossier import vendors
-from dossier.models import Document, iso, now
+from dossier.models import Document, now
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.steps.drifting import Drifting, drifting, kinds, recording
@@ -42,7 +42,7 @@ def drift(out: Output, where: Target, connection: str, *, since: str | None, lim
         raise BadUsageError(
             f"{record} has no {vendor.name}/{SUITE}", fix="name events/vendors of a checkout of Dossier"
         )
-    begin = None if since is None else iso(moment_of(since))
+    begin = None if since is None else moment_of(since)
     found = drifting(name, vendor, since=begin, limit=limit, context=where.app)
     written = None if folder is None else _record(found, settings, vendor, where, folder)
     out.document(

@@ -328,7 +328,7 @@ class Functions(Construct):
                 settings=settings,
                 verb=verb,
                 layers=layers.all,
-                environment=environment | row.environment,
+                environment={**environment, **row.environment},
                 grants=row.grants,
                 timeout=row.timeout,
                 loops=row.loops,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -162,5 +162,5 @@ class Grants:
         """Grant putting events on the bus."""
         return Grant(("events:PutEvents",), (self._bus.event_bus_arn,))
 
-    def _objects(self, *keys: str) -> Iterable[str]:
+    def _objects(self, *keys: str) -> list[str]:
         return [self._bucket.arn_for_objects(key) for key in keys]

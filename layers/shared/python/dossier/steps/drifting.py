@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -44,7 +45,7 @@ class Drifting:
     worst: Case | None = None
 
 
-def drifting(connection: str, vendor: Vendor, *, since: str | None, limit: int, context: Context) -> Drifting:
+def drifting(connection: str, vendor: Vendor, *, since: datetime | None, limit: int, context: Context) -> Drifting:
     """Compare the answers of a connection's latest cases, at most ``limit``."""
     found, fields, most = Drifting(), dict[tuple[str, str, str], Field](), 0
     read: dict[str, int] = {}
