@@ -436,7 +436,7 @@ def test_a_dry_run_says_what_the_vendors_bill(dossier: Dossier, folder: Path, mo
         (("x", "--timeout", "3"), "--timeout needs --wait"),
     ],
 )
-def test_wrong_words(dossier: Dossier, words: tuple[str, ...], says: str) -> None:
+def test_invalid_arguments_are_bad_usage(dossier: Dossier, words: tuple[str, ...], says: str) -> None:
     """Each mistake has its own line."""
     result = dossier("batch", *words)
     assert result.exit_code in {1, 2}

@@ -32,7 +32,7 @@ def test_a_vendors_case_is_collected(dossier: Dossier) -> None:
         (("claims", "a", "--since", "soon"), '"soon" is not a time'),
     ],
 )
-def test_what_cannot_be_collected(dossier: Dossier, words: tuple[str, ...], line: str) -> None:
+def test_uncollectable_ids_are_reported(dossier: Dossier, words: tuple[str, ...], line: str) -> None:
     """Wrong words start nothing."""
     result = dossier("collect", *words)
     assert result.exit_code == 2

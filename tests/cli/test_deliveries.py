@@ -54,7 +54,7 @@ def test_deliveries_are_listed_the_latest_first(dossier: Dossier, keys: list[str
 
 
 @pytest.mark.rule("security: learn why a delivery was rejected")
-def test_a_refused_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
+def test_rejected_delivery_says_why_and_what_to_do(dossier: Dossier) -> None:
     """One line a row, with an id to copy; below it what to do about each cause, once."""
     store = dossier.cloud.app.evidence
     key = str(store.refuse("invoices", "too old", BODY, SIGNED, detail="400 s"))
@@ -87,7 +87,7 @@ def test_every_cause_is_shown_with_what_to_do(dossier: Dossier, cause: str) -> N
     assert not {"{connection}", "{url}"} & {*listed["advice"].replace(" ", "\n").split()}
 
 
-def test_duplicates_and_riddles_are_shown(dossier: Dossier) -> None:
+def test_duplicates_and_unreadable_deliveries_are_shown(dossier: Dossier) -> None:
     """How often a delivery came again, and one in which nothing was understood."""
     store = dossier.cloud.app.evidence
     claim = store.claim("invoices", "5d" * 32)
@@ -102,7 +102,7 @@ def test_duplicates_and_riddles_are_shown(dossier: Dossier) -> None:
 
 
 @pytest.mark.rule("security: have rejected deliveries applied later")
-def test_a_refused_delivery_is_applied_again_as_an_accepted_one(dossier: Dossier) -> None:
+def test_rejected_delivery_is_applied_as_an_accepted_one(dossier: Dossier) -> None:
     """It is proven by a secret that is set by now; what strangers sent is nothing that wake ever reads."""
     dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1")
     key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
@@ -121,7 +121,7 @@ def test_a_refused_delivery_is_applied_again_as_an_accepted_one(dossier: Dossier
     assert (result.exit_code, "so it cannot be verified" in result.stderr) == (1, True)
 
 
-def test_deliveries_are_chosen(dossier: Dossier, keys: list[str]) -> None:
+def test_deliveries_are_filtered(dossier: Dossier, keys: list[str]) -> None:
     """By connection, verdict, number and time."""
     assert [each["key"] for each in dossier.json("deliveries", "--connection", "claims")] == [keys[2]]
     assert [each["key"] for each in dossier.json("deliveries", "--verdict", "refused")] == [keys[1]]
@@ -162,7 +162,7 @@ def test_since_some_time_ago(text: str, ago: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "-3d", "", "999999d"])
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_time_is_bad_usage(text: str) -> None:
     """A time that is none, or before all time, is bad usage."""
     with pytest.raises(BadUsageError, match="is not a time"):
         moment_of(text)
@@ -194,7 +194,7 @@ def test_deliveries_are_applied_again(dossier: Dossier, keys: list[str]) -> None
     ]  # fmt: skip
 
 
-def test_a_delivery_that_is_not_proven(dossier: Dossier, keys: list[str]) -> None:
+def test_unproven_delivery_is_not_applied(dossier: Dossier, keys: list[str]) -> None:
     """The others are applied; the exit code is 1."""
     result = dossier("replay", keys[1], keys[0], "--json")
     assert result.exit_code == 1

@@ -113,7 +113,7 @@ def test_a_delivery_that_may_be_on_its_way_is_not_lost(dossier_with_secret: Doss
         (["--report", "invoices", "--connection", "claims"], "leave out --connection"),
     ],
 )
-def test_what_cannot_be_reported_is_one_line(dossier: Dossier, words: list[str], said: str) -> None:
+def test_unavailable_report_is_one_line(dossier: Dossier, words: list[str], said: str) -> None:
     """Exit code 2, and what to do."""
     result = dossier("deliveries", *words)
     assert (result.exit_code, said in result.stderr) == (2, True)

@@ -102,7 +102,7 @@ def failed(dossier: Dossier) -> dict[str, Any]:
     return dict(check)
 
 
-def test_everything_is_fine(healthy: Dossier) -> None:
+def test_healthy_deployment_passes(healthy: Dossier) -> None:
     """Each thing is looked at, and found well."""
     document = healthy.json("doctor")
     assert document["ok"] is True, document
@@ -197,7 +197,7 @@ def test_a_missing_webhook_secret(healthy: Dossier) -> None:
     assert "every delivery is refused" in failed(healthy)["seen"]
 
 
-def test_a_key_that_the_vendor_refuses(healthy: Dossier) -> None:
+def test_key_that_the_vendor_rejects(healthy: Dossier) -> None:
     """A wrong key fails, with what to run."""
     healthy("secrets", "set", "invoices", "--api-key", "ds_test_other")
     check = failed(healthy)
@@ -205,19 +205,19 @@ def test_a_key_that_the_vendor_refuses(healthy: Dossier) -> None:
     assert "dossier secrets set invoices" in check["fix"]
 
 
-def test_a_webhook_that_lets_anything_in(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhook_that_accepts_anything(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsigned delivery that is not refused is a failure."""
     monkeypatch.setattr(Outside, "refusal", 200)
     assert "answered 200 to an unsigned delivery, instead of 401" in failed(healthy)["seen"]
 
 
-def test_a_webhook_that_is_not_there(healthy: Dossier) -> None:
+def test_missing_webhook(healthy: Dossier) -> None:
     """An API that cannot be reached is a failure."""
     healthy.stacks.stacks["dossier-dev"][0]["ApiUrl"] = "http://127.0.0.1:1"
     assert "cannot be reached (ConnectError)" in failed(healthy)["seen"]
 
 
-def test_an_inbox_that_nobody_watches(healthy: Dossier) -> None:
+def test_inbox_without_notifications(healthy: Dossier) -> None:
     """Notifications that somebody else has set leave drops where they are, and no message says so."""
     s3 = healthy.cloud.session.client("s3")
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
@@ -234,7 +234,7 @@ def test_dead_letters(healthy: Dossier) -> None:
     assert "dossier redrive" in check["fix"]
 
 
-def test_a_wait_that_nobody_polls(healthy: Dossier) -> None:
+def test_unpolled_wait(healthy: Dossier) -> None:
     """A wait that is overdue means that the waiting room is stuck."""
     late = iso(now() - timedelta(hours=1))
     wait = {"connection": "invoices", "reference": "INV-1", "phase": "documents", "token": "t", "seq": 1}
@@ -268,7 +268,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
         ("whs-0123456789abcdef\n", "failed", "begins or ends with white space, so every delivery is refused"),
     ],
 )
-def test_a_webhook_secret_that_is_weak_or_spoilt(dossier: Dossier, secret: str, state: str, seen: str) -> None:
+def test_weak_or_malformed_webhook_secret(dossier: Dossier, secret: str, state: str, seen: str) -> None:
     """As somebody wrote it by another way: doctor says what it means, and shows nothing of it."""
     value = json.dumps({"api_key": "ds_live_1", "webhook_secrets": [secret]})
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
@@ -319,7 +319,7 @@ def test_a_probe_that_may_not_be_deleted_is_not_listed(healthy: Dossier, monkeyp
     assert healthy.json("deliveries") == []
 
 
-def test_real_deliveries_that_are_refused(healthy: Dossier) -> None:
+def test_rejected_deliveries_are_reported(healthy: Dossier) -> None:
     """Those since the last accepted one count: one that names the vendor's ids fails, what anybody could send warns."""
     store, early = healthy.cloud.app.evidence, now() - timedelta(minutes=30)
     assert check(healthy, "invoices deliveries")["state"] == "ok"

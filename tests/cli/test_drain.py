@@ -28,7 +28,7 @@ def busy(dossier: Dossier, invoice: Path) -> Dossier:
     return dossier
 
 
-def test_nothing_new_starts_and_what_is_left_is_shown(busy: Dossier, invoice: Path) -> None:
+def test_no_new_case_starts_and_remaining_cases_are_shown(busy: Dossier, invoice: Path) -> None:
     """A case that is submitted meanwhile is rejected before anything is uploaded, with a line that says why."""
     document = busy.json("drain")
     assert (document["draining"], document["executions"], document["parked"]) == (True, 3, 0)
@@ -47,7 +47,7 @@ def test_nothing_new_starts_and_what_is_left_is_shown(busy: Dossier, invoice: Pa
     assert busy.answers == {}
 
 
-def test_what_starts_without_the_command_is_rejected_by_accept(busy: Dossier) -> None:
+def test_execution_started_without_the_command_is_rejected_by_accept(busy: Dossier) -> None:
     """An execution that is started in another way leaves a rejected case, whose reference stays free."""
     busy("drain")
     case = {"connection": "claims", "reference": "C-9", "case_id": "case_9"}
@@ -58,7 +58,7 @@ def test_what_starts_without_the_command_is_rejected_by_accept(busy: Dossier) ->
     assert "this deployment has been draining since" in str(record.reason)
 
 
-def test_what_waits_is_parked(busy: Dossier) -> None:
+def test_waiting_cases_are_parked(busy: Dossier) -> None:
     """Waits and questions end, their cases fail, and ``dossier redrive`` resumes them; an upload comes to its end."""
     assert busy.json("drain", "--park")["parked"] == 2
     assert busy.answers == {"token-wait": "ParkedError", "token-upload-0": "ParkedError"}
@@ -67,7 +67,7 @@ def test_what_waits_is_parked(busy: Dossier) -> None:
     assert busy.json("drain", "--park")["parked"] == 0
 
 
-def test_it_waits_until_nothing_is_left(busy: Dossier) -> None:
+def test_drain_waits_for_running_executions(busy: Dossier) -> None:
     """Each check shows the cases that are left; with none left, the stack can be destroyed."""
     busy.then = [lambda: [setattr(each, "status", "SUCCEEDED") for each in busy.executions()]]
     result = busy("drain", "--wait")
@@ -76,7 +76,7 @@ def test_it_waits_until_nothing_is_left(busy: Dossier) -> None:
     assert "you can destroy the stack" in result.stderr
 
 
-def test_it_says_so_when_something_is_left(busy: Dossier) -> None:
+def test_drain_reports_executions_left_after_the_timeout(busy: Dossier) -> None:
     """After the timeout: exit code 3, as whatever does not finish in time."""
     result = busy("drain", "--wait", "--timeout", "0")
     assert result.exit_code == 3
@@ -141,7 +141,7 @@ def test_cases_of_a_removed_connection_are_listed_and_fetched(removed: Dossier, 
     assert json.loads((tmp_path / "out" / "result.json").read_text())["status"] == "completed"
 
 
-def test_a_case_of_a_removed_connection_is_not_redriven_into_nothing(removed: Dossier) -> None:
+def test_case_of_a_removed_connection_is_not_redriven(removed: Dossier) -> None:
     """It is shown among what failed; sending it back says what has to be done first, and starts nothing."""
     before = len(removed.executions())
     assert "page … is dark" in removed("redrive").stdout
@@ -151,7 +151,7 @@ def test_a_case_of_a_removed_connection_is_not_redriven_into_nothing(removed: Do
     assert len(removed.executions()) == before
 
 
-def test_a_connection_that_never_was_is_unknown(removed: Dossier) -> None:
+def test_never_deployed_connection_is_unknown(removed: Dossier) -> None:
     """A typo is a typo."""
     result = removed("list", "--connection", "invoice")
     assert result.exit_code == 2

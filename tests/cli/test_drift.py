@@ -108,7 +108,7 @@ def test_missing_fields_are_listed(asking: Dossier, invoice: Path) -> None:
     assert asking.json("drift", "invoices", "--since", "2999-01-01")["cases"] == 0
 
 
-def test_wrong_words_say_what_to_do(asking: Dossier, tmp_path: Path) -> None:
+def test_invalid_arguments_say_what_to_do(asking: Dossier, tmp_path: Path) -> None:
     """Another connection, or a folder without recordings."""
     assert asking("drift", "nothing").exit_code == 2
     result = asking("drift", "invoices", "--record", tmp_path / "nowhere")

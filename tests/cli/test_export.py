@@ -100,7 +100,7 @@ def test_no_cell_is_a_formula(completed: Dossier, value: str, cell: str) -> None
     assert row["value"] == cell
 
 
-def test_cases_are_chosen(completed: Dossier, invoice: Path) -> None:
+def test_cases_are_filtered(completed: Dossier, invoice: Path) -> None:
     """By connection and time; a case that has not ended has no rows yet."""
     assert completed("submit", "claims", invoice, "--reference", "C-1").exit_code == 0
     assert {each["reference"] for each in completed.json("export")} == {"INV-1", "C-1"}
@@ -111,7 +111,7 @@ def test_cases_are_chosen(completed: Dossier, invoice: Path) -> None:
     assert "C-2" not in completed("export").stdout
 
 
-def test_a_result_that_is_gone_is_reported(completed: Dossier) -> None:
+def test_missing_result_is_reported(completed: Dossier) -> None:
     """Retention may have deleted it."""
     completed.cloud.session.client("s3").delete_object(Bucket=BUCKET, Key="cases/invoices/INV-1/result.json")
     result = completed("export")

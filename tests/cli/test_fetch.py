@@ -34,13 +34,13 @@ def test_results_keep_their_names(completed: Dossier, tmp_path: Path) -> None:
     assert str(folder / "result.json") in result.stdout.splitlines()
 
 
-def test_documents_come_along_if_wanted(completed: Dossier, invoice: Path, tmp_path: Path) -> None:
+def test_documents_are_fetched_on_request(completed: Dossier, invoice: Path, tmp_path: Path) -> None:
     """--documents brings what was submitted as well."""
     completed("fetch", "INV-1", tmp_path / "results", "--documents", "--connection", "invoices")
     assert (tmp_path / "results" / "documents" / "invoice.pdf").read_bytes() == invoice.read_bytes()
 
 
-def test_files_are_told_to_programs(completed: Dossier, tmp_path: Path) -> None:
+def test_json_lists_the_files(completed: Dossier, tmp_path: Path) -> None:
     """With --json each file is named with its checksum, and whether the manifest vouches for it."""
     document = completed.json("fetch", "INV-1", tmp_path / "results")
     files = {each["key"].removeprefix(PREFIX): each for each in document["files"]}
@@ -130,7 +130,7 @@ def test_a_case_without_results_yet(dossier: Dossier, invoice: Path, tmp_path: P
     assert not (tmp_path / "results").exists()
 
 
-def test_a_file_in_the_folders_place(completed: Dossier, invoice: Path) -> None:
+def test_file_in_place_of_the_folder_is_an_error(completed: Dossier, invoice: Path) -> None:
     """A DIR that is a file is bad usage."""
     result = completed("fetch", "INV-1", invoice)
     assert result.exit_code == 2

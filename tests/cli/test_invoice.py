@@ -80,7 +80,7 @@ def test_a_month_is_a_month() -> None:
 
 
 @pytest.mark.parametrize("month", ["2025-13", "december", "2025", "0001-01"])
-def test_another_word_is_bad_usage(dossier: Dossier, month: str) -> None:
+def test_invalid_month_is_bad_usage(dossier: Dossier, month: str) -> None:
     """The line says how to write a month."""
     result = dossier("invoice", "invoices", "--month", month)
     assert result.exit_code == 2

@@ -99,7 +99,7 @@ def test_down_with_nothing_up(nowhere: None) -> None:
     assert result.stderr == "nothing was running\n"
 
 
-def test_down_tells_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
+def test_down_reports_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
     """What was stopped is told."""
 
     def down(*, report: Callable[[str], None]) -> None:

@@ -124,7 +124,7 @@ def test_a_typo_is_answered_by_two_sentences() -> None:
     assert result.stderr == "dossier: No such command 'lst'. Did you mean 'list'? see `dossier --help`\n"
 
 
-def test_the_help_names_what_is_accepted() -> None:
+def test_help_names_the_accepted_values() -> None:
     """The verdicts and the statuses in the help are those that the commands take."""
     shown = " ".join(CliRunner().invoke(app, ["deliveries", "--help"]).stdout.replace('"', "").split())
     assert all(each in shown.partition("--verdict VERDICT")[2].partition("--limit")[0] for each in VERDICTS)
@@ -153,16 +153,14 @@ def test_the_help_names_what_is_accepted() -> None:
         (("policy", "boss"), 'there is no role "boss"'),
     ],
 )
-def test_what_is_wrong_here_is_reported_before_aws_is_asked(
-    words: tuple[str, ...], message: str, tmp_path: Path
-) -> None:
+def test_usage_errors_are_reported_before_aws_is_called(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
     """On a machine without credentials and Region, the error is about the user's own words and files."""
     result = CliRunner().invoke(app, [each.replace("{folder}", str(tmp_path)) for each in words])
     assert result.exit_code == 2
     assert message.replace("{folder}", str(tmp_path)) in result.stderr
 
 
-def test_a_pipe_is_a_file_to_read_a_secret_from(dossier: Dossier, tmp_path: Path) -> None:
+def test_secret_is_read_from_a_pipe(dossier: Dossier, tmp_path: Path) -> None:
     """``--from-file <(vault read …)`` names a pipe: it is not regular, and can be read once."""
     fifo = tmp_path / "secret"
     os.mkfifo(fifo)
@@ -236,7 +234,7 @@ def test_interrupting_is_not_an_error(dossier: Dossier, monkeypatch: pytest.Monk
         (FileNotFoundError(2, "No such file or directory", "a.pdf"), "a.pdf: No such file or directory"),
     ],
 )
-def test_what_an_error_means(error: Exception, line: str) -> None:
+def test_error_explanations(error: Exception, line: str) -> None:
     """Errors of AWS and of the system say what to do, in one line."""
     assert explain(error).line.startswith(line)
 

@@ -74,7 +74,7 @@ VALUES = st.recursive(st.text() | st.just(HOSTILE), lambda inner: st.lists(inner
 
 @pytest.mark.rule("security: send control characters to a terminal or a log")
 @given(value=VALUES)
-def test_json_is_the_same_value_without_what_a_terminal_obeys(value: object) -> None:
+def test_json_escapes_terminal_controls_and_keeps_its_value(value: object) -> None:
     """Documents for programs may be looked at too: controls and marks of direction are escaped, nothing is lost."""
     text = to_json(value)
     assert dangerous(text.replace("\u200c", "").replace("\u200d", "")) == []
@@ -92,7 +92,7 @@ def test_letters_are_readable_in_json() -> None:
     [("status", "C-1"), ("list",), ("redrive", "--dry-run"), ("redrive", "--yes"), ("resolve", "C-1", "--retry")],
 )
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_no_command_prints_what_a_vendor_wants_obeyed(
+def test_no_command_prints_a_vendors_terminal_controls(
     failed: Dossier, words: tuple[str, ...], form: tuple[str, ...]
 ) -> None:
     """Tables, lines, errors and documents alike."""

@@ -43,7 +43,7 @@ def started(dossier: Dossier) -> list[str]:
     return [each["reference"] for each in inputs if each.get("resume")]
 
 
-def test_without_a_terminal_it_only_shows(broken: Dossier) -> None:
+def test_without_a_terminal_nothing_is_redriven(broken: Dossier) -> None:
     """Cases are grouped by cause, dead letters by queue; nothing is sent without being told to."""
     result = broken("redrive")
     assert result.exit_code == 0, result.stderr
@@ -99,7 +99,7 @@ def test_drops_go_back_to_work(broken: Dossier) -> None:
         (("--cause", "queue wake"), []),
     ],
 )
-def test_what_is_named_goes_back(broken: Dossier, words: tuple[str, ...], references: list[str]) -> None:
+def test_named_case_is_redriven(broken: Dossier, words: tuple[str, ...], references: list[str]) -> None:
     """By cause, by reference or by connection; the rest stays."""
     assert broken("redrive", *words, "--yes").exit_code == 0
     assert sorted(started(broken)) == references
@@ -138,7 +138,7 @@ def test_a_case_that_has_not_failed(broken: Dossier, invoice: Path) -> None:
     assert result.stderr == "dossier: case INV-8 has not failed: it is accepted\n"
 
 
-def test_one_that_cannot_be_sent_back_keeps_no_other(broken: Dossier) -> None:
+def test_failing_redrive_does_not_block_others(broken: Dossier) -> None:
     """The others go; the exit code is 1, with the first reason."""
     app = broken.cloud.app
     app.table.update("CASE#invoices#INV-1", "CASE", {"fingerprint": "x?"})  # a name that no execution can have

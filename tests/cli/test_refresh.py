@@ -31,7 +31,7 @@ def move(dossier: Dossier, stage: str) -> None:
     dossier.world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/stage", json={"stage_id": stage}).raise_for_status()
 
 
-def test_a_refresh_says_what_came_of_it(finished: Dossier) -> None:
+def test_refresh_reports_its_outcome(finished: Dossier) -> None:
     """Nothing, or the next revision, which `dossier status` shows with what it has changed."""
     assert "C-1: nothing has changed" in finished("refresh", "C-1", "--wait").stdout
     move(finished, "stage__approved")
@@ -42,7 +42,7 @@ def test_a_refresh_says_what_came_of_it(finished: Dossier) -> None:
     assert "stage__approved" in shown
 
 
-def test_a_refresh_waits_for_the_one_that_sees_what_is_meant(finished: Dossier) -> None:
+def test_refresh_waits_for_a_collection_that_began_later(finished: Dossier) -> None:
     """One runs by then, and has read the case before it changed: the next one is waited for."""
     app = finished.cloud.app
     app.refreshes.ask(CASE)
@@ -83,7 +83,7 @@ def test_a_refresh_that_fails_says_why(finished: Dossier) -> None:
     assert finished.json("status", "C-1")["status"] == "completed"
 
 
-def test_what_has_not_ended_is_not_collected_again(finished: Dossier, invoice: Path) -> None:
+def test_unfinished_case_is_not_refreshed(finished: Dossier, invoice: Path) -> None:
     """The command says how the case stands."""
     finished.whole = False
     finished("submit", "claims", invoice, "--reference", "C-2")
@@ -105,7 +105,7 @@ def test_each_revision_is_fetched_as_it_was(finished: Dossier, tmp_path: Path) -
         assert (folder / "artifacts" / "stage_approved.pdf").exists() is (number == 2)
 
 
-def test_a_revision_that_is_not_kept_whole_is_not_fetched_in_part(finished: Dossier, tmp_path: Path) -> None:
+def test_incomplete_revision_is_not_fetched(finished: Dossier, tmp_path: Path) -> None:
     """The bucket's retention removed a version: the error names the file, and no file is written."""
     app, s3 = finished.cloud.app, finished.cloud.session.client("s3")
     case_id = finished.case(*CASE).record.case_id

@@ -22,7 +22,7 @@ def asking(dossier: Dossier, invoice: Path) -> Dossier:
     return dossier
 
 
-def test_retry_does_it_again(asking: Dossier) -> None:
+def test_retry_repeats_the_request(asking: Dossier) -> None:
     """The intent is gone, the question is closed, and the execution goes on."""
     result = asking("resolve", "INV-1", "--retry")
     assert result.exit_code == 0, result.stderr
@@ -32,7 +32,7 @@ def test_retry_does_it_again(asking: Dossier) -> None:
     assert asking.answers == {"token-upload-0": True}
 
 
-def test_use_adopts_what_the_vendor_has(asking: Dossier) -> None:
+def test_use_adopts_the_vendors_id(asking: Dossier) -> None:
     """The id is stored in the intent, for the step to go on with."""
     document = asking.json("resolve", "INV-1", "--use", "doc_7", "--connection", "invoices")
     assert document == {
@@ -53,7 +53,7 @@ def test_use_without_an_intent(asking: Dossier) -> None:
     assert intent.adopt == "doc_7"
 
 
-def test_use_of_what_belongs_to_another_case(asking: Dossier) -> None:
+def test_use_of_another_cases_id_is_rejected(asking: Dossier) -> None:
     """An id that another case has already is refused; the question stays open."""
     asking.cloud.app.intents.own(CaseId("invoices", "INV-0"), ["doc_7"])
     result = asking("resolve", "INV-1", "--use", "doc_7")
@@ -71,7 +71,7 @@ def test_give_up_fails_the_execution(asking: Dossier) -> None:
 
 
 @pytest.mark.parametrize("words", [("--retry",), ("--give-up",)])
-def test_nobody_waits_any_more(asking: Dossier, words: tuple[str, ...]) -> None:
+def test_answer_to_a_dead_task_token_is_reported(asking: Dossier, words: tuple[str, ...]) -> None:
     """An answer that comes too late is exit code 1."""
     asking.dead = True
     result = asking("resolve", "INV-1", *words)
@@ -108,7 +108,7 @@ def test_bad_usage(asking: Dossier, words: tuple[str, ...], message: str) -> Non
     assert asking.answers == {}
 
 
-def test_without_an_answer_the_question_is_shown_with_what_answers_it(asking: Dossier) -> None:
+def test_without_an_answer_the_question_and_its_commands_are_shown(asking: Dossier) -> None:
     """Each candidate with its id, name and time, and the whole command for each answer."""
     listed = [Choice("doc_7", "invoice.pdf", "2026-01-31T11:59:00.000Z"), Choice("doc 8")]
     question = asking.case("invoices", "INV-1").questions[0].model_copy(update={"choices": tuple(listed)})

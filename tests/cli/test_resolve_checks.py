@@ -43,7 +43,7 @@ def stays_open(asking: Dossier, connection: str) -> None:
 
 
 @pytest.mark.parametrize("connection", WHAT)
-def test_an_id_that_the_vendor_does_not_know_is_refused(asking: Dossier, connection: str, invoice: Path) -> None:
+def test_id_unknown_to_the_vendor_is_rejected(asking: Dossier, connection: str, invoice: Path) -> None:
     """One clear line before anything is stored; the question stays open, and the right id answers it."""
     ask(asking, connection, invoice)
     for wrong in (NOWHERE[connection], "../other"):
@@ -69,7 +69,7 @@ def test_the_right_id_is_taken(asking: Dossier, sandbox: LiveSandbox, connection
 
 
 @pytest.mark.parametrize("connection", ["invoices", "claims"])
-def test_another_name_is_refused_unless_the_operator_is_sure(
+def test_different_name_is_rejected_without_force(
     asking: Dossier, sandbox: LiveSandbox, connection: str, invoice: Path
 ) -> None:
     """The line says what the vendor calls it; ``--force`` takes it all the same."""
@@ -84,7 +84,7 @@ def test_another_name_is_refused_unless_the_operator_is_sure(
     assert asking("resolve", "R-1", "--use", other, "--force").exit_code == 0
 
 
-def test_a_case_of_another_own_id_is_refused(asking: Dossier, sandbox: LiveSandbox, invoice: Path) -> None:
+def test_case_that_already_has_another_id_is_rejected(asking: Dossier, sandbox: LiveSandbox, invoice: Path) -> None:
     """The Ombudsman says whose a case is: no ``--force`` passes over that."""
     ask(asking, "disputes", invoice)
     other = made(sandbox, "disputes", own_id="R-2")
@@ -95,7 +95,7 @@ def test_a_case_of_another_own_id_is_refused(asking: Dossier, sandbox: LiveSandb
         stays_open(asking, "disputes")
 
 
-def test_a_vendor_that_cannot_be_asked_answers_nothing(
+def test_unreachable_vendor_leaves_the_question_open(
     asking: Dossier, sandbox: LiveSandbox, invoice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trouble on the way is tried again; what lasts ends the command, and nothing was stored."""
@@ -113,7 +113,7 @@ def test_a_vendor_that_cannot_be_asked_answers_nothing(
     assert asking("resolve", "R-1", "--use", right).exit_code == 0
 
 
-def test_without_the_settings_the_case_looks_it_up(
+def test_without_settings_the_step_looks_the_id_up(
     asking: Dossier, invoice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that has no connections file says that it did not look; the step does, and asks again."""

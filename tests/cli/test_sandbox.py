@@ -70,7 +70,7 @@ def test_faults_are_listed_with_what_happens(sandbox: LiveSandbox) -> None:
     assert [each["name"] for each in document["rules"]] == ["throttle"]
 
 
-def test_a_fault_that_is_set_strikes_until_it_is_cleared(sandbox: LiveSandbox) -> None:
+def test_fault_is_active_until_it_is_cleared(sandbox: LiveSandbox) -> None:
     """A rule replaces one of the same fault, vendor and operation; ``clear`` takes back one fault, or all."""
     assert fault("set", "error_before", "--vendor", "docustack", "--status", "503").exit_code == 0
     assert sandbox.docustack_upload().status_code == 503
@@ -100,7 +100,7 @@ def test_a_fault_that_is_set_strikes_until_it_is_cleared(sandbox: LiveSandbox) -
         (("set", "throttle", "--form", "dat"), "--form: Input should be 'seconds', 'date'"),
     ],
 )
-def test_what_the_sandbox_cannot_do_is_bad_usage(sandbox: LiveSandbox, words: tuple[str, ...], message: str) -> None:
+def test_unsupported_fault_is_bad_usage(sandbox: LiveSandbox, words: tuple[str, ...], message: str) -> None:
     """One line says what is wrong and what to use; the rules stay as they are."""
     sandbox.set(faults=[{"name": "html", "rate": 1}])
     result = fault(*words)

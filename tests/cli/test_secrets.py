@@ -75,7 +75,7 @@ def test_bad_usage_writes_nothing(dossier: Dossier, words: tuple[str, ...], mess
 
 @pytest.mark.rule("security: read a key in the process list or the shell's history")
 @pytest.mark.usefixtures("terminal")
-def test_on_a_terminal_what_is_left_out_is_asked_for(dossier: Dossier) -> None:
+def test_on_a_terminal_missing_values_are_prompted_for(dossier: Dossier) -> None:
     """Key and webhook secrets are typed unseen, until one is left empty."""
     result = dossier("secrets", "set", "invoices", input="typed-key\nfirst\nsecond\n\n")
     assert result.exit_code == 0, result.stderr
@@ -84,7 +84,7 @@ def test_on_a_terminal_what_is_left_out_is_asked_for(dossier: Dossier) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
-def test_on_a_terminal_enter_keeps_what_is_there(dossier: Dossier) -> None:
+def test_on_a_terminal_enter_keeps_the_stored_value(dossier: Dossier) -> None:
     """An empty answer keeps the present value."""
     dossier("secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", "s1")
     assert dossier("secrets", "set", "invoices", input="\n\n").exit_code == 0
@@ -107,7 +107,7 @@ def test_a_value_of_another_kind_is_replaced(dossier: Dossier) -> None:
     assert stored(dossier) == {"api_key": "k", "webhook_secrets": []}
 
 
-def test_a_secret_that_is_not_there_is_created(dossier: Dossier) -> None:
+def test_missing_secret_is_created(dossier: Dossier) -> None:
     """A secret that somebody deleted is made again."""
     client = dossier.cloud.session.client("secretsmanager")
     client.delete_secret(SecretId="dossier/invoices", ForceDeleteWithoutRecovery=True)
@@ -152,7 +152,7 @@ def test_webhook_secrets_follow_the_key(dossier: Dossier) -> None:
     assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-next-0123456789"]}
 
 
-def test_what_an_option_gives_is_not_read(dossier: Dossier) -> None:
+def test_value_given_by_an_option_is_not_prompted_for(dossier: Dossier) -> None:
     """With the key given the lines are webhook secrets; with these given the line is the key."""
     dossier("secrets", "set", "invoices", "--api-key", "k1", input="whs-0123456789abcdef\n")
     assert stored(dossier) == {"api_key": "k1", "webhook_secrets": ["whs-0123456789abcdef"]}
@@ -176,7 +176,7 @@ def test_a_secret_comes_from_a_file(dossier: Dossier, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x1b[2J", "x" * 70_000, "k\n" + "s\n" * 20, b"\xff\xfe"])
-def test_what_is_no_secret_writes_nothing(dossier: Dossier, tmp_path: Path, text: str | bytes) -> None:
+def test_invalid_secret_writes_nothing(dossier: Dossier, tmp_path: Path, text: str | bytes) -> None:
     """A binary file, an answer of a server, a whole log: one line, and nothing of it is shown."""
     path = tmp_path / "secret"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -195,7 +195,7 @@ def test_a_short_webhook_secret_is_warned_about(dossier: Dossier) -> None:
     assert "short" not in result.output
 
 
-def test_an_open_standard_input_without_a_word_is_not_waited_for(tmp_path: Path) -> None:
+def test_silent_standard_input_is_not_waited_for(tmp_path: Path) -> None:
     """A job whose standard input is a pipe that nobody writes to: what is given by option is enough."""
     reader, writer = os.pipe()
     try:
@@ -242,7 +242,7 @@ def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer:
     assert dict(stored(refused)) == {"api_key": "k1", "webhook_secrets": [HOOK]}
 
 
-def test_programs_apply_what_was_refused_by_an_option(refused: Dossier) -> None:
+def test_option_applies_rejected_deliveries_without_a_prompt(refused: Dossier) -> None:
     """Without a terminal nothing is applied unless it is asked for; the document says what there is."""
     document = refused.json("secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", HOOK)
     assert (document["refused_before"]["proven"], document["refused_before"]["applied"]) == (1, 0)

@@ -144,7 +144,7 @@ def test_bad_usage(dossier: Dossier, words: tuple[str, ...], message: str) -> No
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_what_others_named_cannot_write_to_the_terminal(submitted: Dossier) -> None:
+def test_foreign_names_cannot_control_the_terminal(submitted: Dossier) -> None:
     """Control characters in a reason are not sent to the terminal."""
     submitted.change("invoices", "INV-1", status=CaseStatus.FAILED, reason="bad\x1b[2Jthing\nsecond [red]line[/red]")
     for words in (("status", "INV-1"), ("list",)):
@@ -223,7 +223,7 @@ def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> N
 
 
 @pytest.mark.rule("docustack notes, the rest fields below review_below are marked")
-def test_a_case_that_wants_review_says_so(dossier: Dossier, invoice: Path) -> None:
+def test_case_that_needs_review_says_so(dossier: Dossier, invoice: Path) -> None:
     """Where fields of low confidence are marked, status and list show it."""
     dossier.whole = False
     for reference in ("INV-1", "INV-2"):

@@ -100,7 +100,7 @@ def test_a_file_that_is_staged_already_is_not_uploaded_again(accepting: Dossier,
     assert "uploading" not in accepting("submit", "invoices", invoice).stderr
 
 
-def test_nothing_known_in_time_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
+def test_unknown_outcome_at_the_timeout_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
     """If Accept has not spoken in time, the command says where to look."""
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "0", "--json")
     assert result.exit_code == 3
@@ -116,7 +116,7 @@ def test_nothing_known_in_time_is_exit_code_3(accepting: Dossier, invoice: Path)
         (b"%PDF-1.7", ("--option", "colour=red"), 'unknown option "colour"'),
     ],
 )
-def test_a_refused_case_ends_with_its_reason(
+def test_rejected_case_ends_with_its_reason(
     accepting: Dossier, invoice: Path, content: bytes, words: tuple[str, ...], reason: str
 ) -> None:
     """What Accept would refuse is one line with the reason, and exit code 1."""
@@ -127,7 +127,7 @@ def test_a_refused_case_ends_with_its_reason(
     assert result.stderr.splitlines()[-1].startswith("dossier: ")
 
 
-def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
+def test_rejection_as_json(accepting: Dossier, invoice: Path) -> None:
     """With --json a refusal is one document with the error; nothing was uploaded, and nothing started."""
     invoice.write_bytes(b"")
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--json")
@@ -141,7 +141,7 @@ def test_a_refusal_for_programs(accepting: Dossier, invoice: Path) -> None:
     assert list(accepting.cloud.app.objects.list("")) == []
 
 
-def test_a_refused_case_may_be_submitted_again(accepting: Dossier, invoice: Path) -> None:
+def test_rejected_case_may_be_submitted_again(accepting: Dossier, invoice: Path) -> None:
     """What was refused for a reason outside of it (a setting) is not held to its old verdict."""
     connections, accepting.connections = accepting.connections, {}
     assert accepting("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 1
@@ -160,7 +160,7 @@ def test_a_corrected_case_takes_the_reference(accepting: Dossier, invoice: Path)
     assert accepting("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 0
 
 
-def test_other_content_under_a_taken_reference_is_refused(accepting: Dossier, invoice: Path) -> None:
+def test_other_content_under_a_used_reference_is_rejected(accepting: Dossier, invoice: Path) -> None:
     """A reference belongs to its content; the case that has it is left alone."""
     accepting("submit", "invoices", invoice, "--reference", "INV-1")
     invoice.write_bytes(b"%PDF-1.7 another")
@@ -361,9 +361,7 @@ def test_the_fingerprint_is_of_the_contents(accepting: Dossier, invoice: Path) -
     assert case.record.fingerprint == fingerprint(sent, contents)
 
 
-def test_a_case_that_is_not_accepted_yet_is_asked_for_seldom(
-    dossier: Dossier, invoice: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unaccepted_case_is_looked_up_rarely(dossier: Dossier, invoice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute without a verdict is a handful of DescribeExecution calls, whose quota the account's checks share."""
     clock, asked, real = [time.monotonic()], [], StepFunctionBackend.describe_execution
 

@@ -63,7 +63,7 @@ def test_all_bad_files_are_one_answer(accepting: Dossier, file: Callable[[str, b
     assert nothing_happened(accepting)
 
 
-def test_two_files_that_are_too_large_are_not_taken_for_one(accepting: Dossier, tmp_path: Path) -> None:
+def test_two_oversized_files_are_reported_separately(accepting: Dossier, tmp_path: Path) -> None:
     """They are not read, so nothing says that their bytes are the same."""
     for name in ("a.pdf", "b.pdf"):
         with (tmp_path / name).open("wb") as sparse:
@@ -83,7 +83,7 @@ def test_two_files_that_are_too_large_are_not_taken_for_one(accepting: Dossier, 
         (("invoices", "{pdf}", "--case-id", "c"), "DocuStack has no cases"),
     ],
 )
-def test_what_a_vendor_does_not_take_is_refused_here(
+def test_unsupported_file_is_rejected_before_the_upload(
     accepting: Dossier, file: Callable[[str, bytes], Path], words: tuple[str, ...], said: str
 ) -> None:
     """Options, URLs and case ids are judged by the vendor's own rules, before an upload."""
@@ -109,7 +109,7 @@ def test_objects_in_s3_are_in_the_same_answer(accepting: Dossier, file: Callable
 # --- a reference that is taken ---------------------------------------------------------------------------------------
 
 
-def test_what_differs_is_said(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
+def test_conflict_names_the_difference(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
     """Names, options, bytes and order each have their words; nothing is uploaded, and the first case stays."""
     a, b = file("a.pdf", PDF), file("b.pdf", PDF + b"%b")
     given = ("submit", "claims", a, b, "--reference", "C-1", "--option", "case_title=May")

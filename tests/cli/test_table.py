@@ -46,7 +46,7 @@ def test_a_sentence_is_wrapped_between_words_in_its_column() -> None:
 
 
 @pytest.mark.parametrize("reference", ["INV-2024-0042-with-a-name-that-is-long", "R" * 100, "請求書-" * 12])
-def test_what_leaves_no_room_for_a_sentence_has_it_below(reference: str) -> None:
+def test_sentence_without_room_is_printed_below_its_row(reference: str) -> None:
     """A reference of any length is whole, on one line; the rest is named and below it."""
     row = ("invoices", reference, "completed_with_failures", "11-26 10:38", REASON)
     found = lines(row, ("a", "b", "failed", "10:38", ""), width=80, long={"REASON"})
@@ -80,7 +80,7 @@ def test_one_long_name_takes_no_column_from_the_other_lines() -> None:
     assert [each.split() for each in found] == [list(columns), list(short), [ID, "10:38", "c" * 32], list(short)]
 
 
-def test_one_line_a_row_keeps_what_is_copied() -> None:
+def test_one_line_rows_keep_values_to_copy() -> None:
     """What does not fit is left out from the right; a sentence is cut."""
     columns = ("ID", "RECEIVED", "CONNECTION", "VERDICT", "EVENT")
     row = (ID, "11-26 10:38", "invoices", "refused: undecodable header (x-webhook-token)", "document_completed")

@@ -41,7 +41,7 @@ def test_the_outputs_of_the_stack(dossier: Dossier) -> None:
     assert "connections        claims, disputes, invoices\n" in shown
 
 
-def test_a_stack_of_the_version_before_names_all_webhook_urls(dossier: Dossier) -> None:
+def test_stack_of_the_previous_version_names_all_webhook_urls(dossier: Dossier) -> None:
     """It does not say which connections take webhooks."""
     del dossier.stacks.stacks["dossier-dev"][0]["WebhookConnections"]
     assert set(dossier.json("outputs")["webhook_urls"]) == set(CONNECTIONS)
@@ -64,7 +64,7 @@ def test_the_stage_is_named_by_option_or_environment(dossier: Dossier, monkeypat
     assert "stack dossier-qa is not deployed" in dossier("list").stderr
 
 
-def test_an_output_that_is_missing(dossier: Dossier) -> None:
+def test_missing_output_is_named(dossier: Dossier) -> None:
     """A stack of another make is told to be deployed again."""
     del dossier.stacks.stacks["dossier-dev"][0]["SecretPrefix"]
     result = dossier("outputs")

@@ -23,7 +23,7 @@ def uploaded(sandbox: LiveSandbox, *names: str) -> str:
 # --- what can be asked -----------------------------------------------------------------------------------------------
 
 
-def test_what_a_vendor_can_be_asked(asking: Dossier) -> None:
+def test_operations_of_each_vendor_are_listed(asking: Dossier) -> None:
     """Without an operation its vendor's are listed, each with all that it takes."""
     text = asking("vendor", "claims").stdout
     assert "dossier vendor claims cases [--limit N] [--offset N] [--sort-by TEXT] [--stage-id TEXT …]" in text
@@ -63,7 +63,7 @@ def test_bad_usage(asking: Dossier, sandbox: LiveSandbox, words: tuple[str, ...]
     assert len(sandbox.journal()) == before
 
 
-def test_settings_that_are_not_here(asking: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_settings_are_reported(asking: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the connections file there is no vendor to ask."""
     monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
     result = asking("vendor", "claims", "cases")
@@ -71,7 +71,7 @@ def test_settings_that_are_not_here(asking: Dossier, monkeypatch: pytest.MonkeyP
     assert "[claims] is not in missing.toml: name its file in DOSSIER_CONNECTIONS" in result.stderr
 
 
-def test_a_refusal_is_one_line(asking: Dossier) -> None:
+def test_rejection_is_one_line(asking: Dossier) -> None:
     """What the vendor says is told as it is, for people and programs."""
     result = asking("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")
     assert result.exit_code == 1
@@ -223,7 +223,7 @@ def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
 
 
 @pytest.mark.rule("docustack batch documents that were sent by hand are collected by job or by document")
-def test_what_a_batch_started_is_collected(asking: Dossier, sandbox: LiveSandbox) -> None:
+def test_started_batch_can_be_collected(asking: Dossier, sandbox: LiveSandbox) -> None:
     """By the job that the command prints, or by a document's id, also where the vendor says that it has no list."""
     asking.whole = False
     printed = asking("vendor", "invoices", "batch", "s3://scans/1.pdf", "s3://scans/2.pdf").stdout
@@ -320,7 +320,7 @@ def test_a_check_can_be_left_out(asking: Dossier, sandbox: LiveSandbox) -> None:
     assert len(sandbox.journal()) == before
 
 
-def test_a_vendor_that_is_down_changes_nothing_about_what_is_stored(
+def test_secret_is_stored_even_if_the_vendor_is_down(
     asking: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key is written first; that it could not be checked is one line, and no failure."""

@@ -9,7 +9,7 @@ from tests.cli.conftest import Dossier
 from tests.version1 import STORED, put_version_1
 
 
-def test_a_case_of_the_version_before_is_listed_shown_and_fetched(dossier: Dossier, tmp_path: Path) -> None:
+def test_case_of_the_previous_version_is_listed_shown_and_fetched(dossier: Dossier, tmp_path: Path) -> None:
     """Its files are those that were stored, byte for byte."""
     put_version_1(dossier.cloud)
     [listed] = dossier.json("list")

@@ -192,7 +192,7 @@ def test_never_repeats_an_accepted_batch(answer: Any) -> None:
 
 
 @pytest.mark.rule("docustack batch the guide leaves the answer's form open")
-def test_two_references_of_one_name_are_told_apart() -> None:
+def test_two_references_of_one_name_are_distinguished() -> None:
     """References of one name are matched by what they refer to."""
     same = refs("same.pdf", "same.pdf")
     answer = {"documents": [{"id": "b", "ref": same[1].ref, "name": "same.pdf"}, {"id": "a", "ref": same[0].ref}]}
@@ -325,7 +325,7 @@ def page_of(count: int, *, ascending: bool = False, dated: bool = True) -> list[
 
 @pytest.mark.rule("docustack notes, the list and lost answers no new document in a list that reaches back far enough")
 @pytest.mark.parametrize("count", [1, 20, 30, 37, 50])
-def test_a_page_of_the_latest_first_has_what_is_new(count: int) -> None:
+def test_newest_first_page_has_new_documents(count: int) -> None:
     """Where the list's own times show its order, a page down to what was there before is enough."""
     page = page_of(count)
     ids = tuple(str(each["id"]) for each in page)

@@ -30,7 +30,7 @@ def revised(world: World, connection: str, reference: str, revision: int) -> dic
     return until(look, what=f"no revision {revision} of {reference}")
 
 
-def test_a_stage_that_moves(world: World) -> None:
+def test_stage_change_is_a_revision(world: World) -> None:
     """The operator approves, a file appears, seven deliveries come: one more revision, and both can be fetched."""
     reference = world.name("moved")
     first = world.complete("intake", reference, world.file(f"{reference}.pdf"))

@@ -28,7 +28,7 @@ def note(world: World, key: str) -> str:
 
 
 @pytest.mark.parametrize("connection", ["scans", "intake", "quarrels"])
-def test_file(world: World, connection: str) -> None:
+def test_dropped_file_is_a_case(world: World, connection: str) -> None:
     """A file right under a connection's folder is a case under its own name, whatever signs that has in it."""
     word = world.name("dropped")
     body = world.file("a.pdf").read_bytes()
@@ -45,7 +45,7 @@ def test_file(world: World, connection: str) -> None:
     assert world.result(connection, found["reference"])["status"] == "completed"
 
 
-def test_folder(world: World) -> None:
+def test_dropped_folder_is_a_case(world: World) -> None:
     """A folder waits for its ``case.json``, and is one case then; the files that it names may land in any order."""
     word = world.name("folder")
     files = [world.file(f"{word} {letter}.pdf") for letter in "abc"]
@@ -62,7 +62,7 @@ def test_folder(world: World) -> None:
     assert [each["name"] for each in world.result("scans", word)["documents"]] == [path.name for path in files]
 
 
-def test_folder_without_a_list(world: World) -> None:
+def test_folder_without_a_document_list_takes_all_files(world: World) -> None:
     """A ``case.json`` that names no documents means all of its folder, once nothing lands there any more."""
     word = world.name("whole")
     files = [world.file(f"{word} {letter}.pdf") for letter in "ab"]
@@ -75,7 +75,7 @@ def test_folder_without_a_list(world: World) -> None:
     assert sorted(each["sha256"] for each in world.vendors.uploads(word)) == sorted(sums(files))
 
 
-def test_five_times(world: World) -> None:
+def test_file_dropped_five_times_is_one_case(world: World) -> None:
     """The same file dropped five times, at once and afterwards, and submitted by command, is uploaded once."""
     file = world.file(f"{world.name('fivefold')}.pdf")
     key = f"inbox/scans/{file.name}"
@@ -90,7 +90,7 @@ def test_five_times(world: World) -> None:
     assert [each["sha256"] for each in world.vendors.uploads(file.name)] == sums([file])
 
 
-def test_other_content(world: World) -> None:
+def test_other_content_under_the_same_name_is_rejected(world: World) -> None:
     """Other content under a name that is taken is refused in one line beside the inbox; the first case goes on."""
     name = f"{world.name('taken')}.pdf"
     first, second = world.file(name), world.file(name)
@@ -106,7 +106,7 @@ def test_other_content(world: World) -> None:
     assert world.vendors.uploads(name)[0]["sha256"] in sums([first, second])
 
 
-def test_wrong_case_file(world: World) -> None:
+def test_invalid_case_file_is_rejected(world: World) -> None:
     """A malformed ``case.json`` is told in one line: beside the inbox, in the status, and to the bus; then mended."""
     word = world.name("malformed")
     prefix, file = f"inbox/scans/{word}/", world.file(f"{word}.pdf")
@@ -134,7 +134,7 @@ def test_wrong_case_file(world: World) -> None:
         ("scans/{}.txt", "document {}.txt is of an unknown type: docustack reads "),
     ],
 )
-def test_refused(world: World, key: str, line: str) -> None:
+def test_rejected_drop_has_a_note(world: World, key: str, line: str) -> None:
     """What no connection can take is refused in one line, and is no dead letter."""
     word = world.name("refused")
     key = key.format(word)

@@ -54,7 +54,7 @@ def test_an_execution_reads_no_other_connections_documents(world: World, spellin
 
 
 @pytest.mark.rule("security: cause costs, or fill the bucket")
-def test_a_flood_of_strangers_is_small_here(world: World, calm: None) -> None:
+def test_flood_of_bad_signatures_stores_little(world: World, calm: None) -> None:
     """Unsigned megabytes to a connection leave some KiB each, so many a minute, in a folder that expires."""
     flood, body = 80, b"x" * 300_000
     began = time.time()
@@ -71,7 +71,7 @@ def test_a_flood_of_strangers_is_small_here(world: World, calm: None) -> None:
 
 
 @pytest.mark.rule("security: repeat an old delivery, or send one from the future")
-def test_the_same_delivery_again_is_known(world: World) -> None:
+def test_repeated_delivery_is_recognized(world: World) -> None:
     """Sent five times, some at once: each is answered 200, one is kept, and one moved the poll."""
     word = uuid.uuid4().hex
     body = completed(word)
@@ -88,7 +88,7 @@ def test_the_same_delivery_again_is_known(world: World) -> None:
 
 
 @pytest.mark.rule("security: delay a rotation: the new secret is rejected, the retired one accepted")
-def test_strangers_do_not_hold_up_a_rotation(world: World, calm: None) -> None:
+def test_bad_signatures_do_not_delay_a_rotation(world: World, calm: None) -> None:
     """While bad signatures come all the time, a new secret is taken within seconds of being written."""
     body = completed(uuid.uuid4().hex)
     signed = {"X-DocuStack-Signature": hmac.new(b"whs-next-0123456789", body, hashlib.sha256).hexdigest()}
@@ -181,7 +181,7 @@ def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
 
 
 @pytest.mark.rule("security: find out which connections exist")
-def test_known_and_unknown_connections_answer_alike(world: World) -> None:
+def test_known_and_unknown_connections_get_the_same_answer(world: World) -> None:
     """The same status, body and headers, below and above the limit."""
     for size in (2, 1_048_577):
         heard = [world.deliver(name, b"x" * size, {}) for name in ("called", "rung", "nobody", "quarrels")]

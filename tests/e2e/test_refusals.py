@@ -66,7 +66,7 @@ def test_bad_usage(world: World) -> None:
 
 
 @pytest.mark.parametrize(("ending", "words"), [("txt", ("unknown type", "PDF")), ("pdf", ("is empty",))])
-def test_unusable_document(world: World, ending: str, words: tuple[str, ...]) -> None:
+def test_unusable_document_rejects_the_case(world: World, ending: str, words: tuple[str, ...]) -> None:
     """A document of a type that the vendor does not read, or without content, is refused before the vendor is asked."""
     reference = world.name(f"unusable-{ending}")
     file = world.file(f"{reference}.{ending}")
@@ -83,7 +83,7 @@ def test_unusable_document(world: World, ending: str, words: tuple[str, ...]) ->
     assert not world.vendors.uploads(reference)
 
 
-def test_unusable_document_may_be_mended(world: World) -> None:
+def test_fixed_document_may_be_submitted_again(world: World) -> None:
     """A reference that was refused is free again for the case as it should have been."""
     reference = world.name("mended")
     documents = [{"uri": f"s3://{world.outputs['bucket']}/uploads/none.pdf"}]
@@ -220,7 +220,7 @@ def test_files_that_storage_does_not_have(world: World) -> None:
 
 
 @pytest.mark.parametrize("connection", ["scans", "intake", "quarrels"])
-def test_all_fails(world: World, connection: str) -> None:
+def test_case_whose_documents_all_fail_fails(world: World, connection: str) -> None:
     """A case of which the vendor could read nothing, or whose assessment failed, has failed."""
     reference = world.name("wholly")
     world.vendors.plan(reference, fails=True)

@@ -46,7 +46,7 @@ def check_speed(world: World, connection: str, arn: str, body: bytes, headers: d
     assert (kept["body"], kept["verdict"], kept["connection"]) == (body, "accepted", connection)
 
 
-def test_a_refused_delivery_leaves_evidence_alone(world: World) -> None:
+def test_rejected_delivery_leaves_only_evidence(world: World) -> None:
     """Whatever is wrong with a delivery, it gets the one same 401 and is never queued."""
     answers = []
     right = "right signature"
@@ -89,7 +89,7 @@ def test_a_delivery_too_large(world: World) -> None:
 
 
 @pytest.mark.rule("security: hide that a delivery arrived")
-def test_bytes_are_kept_as_they_came(world: World) -> None:
+def test_bytes_are_stored_as_received(world: World) -> None:
     """A signed body that is no text is verified and kept byte for byte."""
     word = uuid.uuid4().hex
     body = b'\xff\xfe\x00{"broken": "\xc3\x28"}\r\n' + word.encode()
@@ -115,7 +115,7 @@ def test_an_early_delivery(world: World) -> None:
     world.complete("called", reference, world.file(f"{reference}.pdf"))
 
 
-def test_what_deliveries_cannot_do(world: World) -> None:
+def test_false_and_repeated_deliveries_change_nothing(world: World) -> None:
     """A delivery that lies makes one poll; doubles and latecomers make nothing at all of a case that has ended."""
     reference = world.name("lied-about")
     arn, sent = waiting(world, "called", reference, seconds=NEVER)
@@ -152,7 +152,7 @@ def test_what_deliveries_cannot_do(world: World) -> None:
     assert event["detail-type"] == "Case Completed"
 
 
-def test_a_case_of_nobody(world: World) -> None:
+def test_case_that_dossier_did_not_submit_is_collected(world: World) -> None:
     """A Docsumo delivery about a case that Dossier did not submit collects that case, once, and uploads nothing."""
     word = world.name("nobodys")
     case_id = world.docsumo("intake").stranger(f"{word}.png", "other.pdf")

@@ -8,7 +8,7 @@ from functools import partial
 from tests.e2e.world import World, until
 
 
-def test_nobody_complains(world: World, calm: None) -> None:
+def test_every_request_follows_the_vendors_guide(world: World, calm: None) -> None:
     """No vendor was ever sent anything that its guide does not describe, and storage never a key."""
     assert world.vendors.complaints == []
     assert world.vendors.fetched
@@ -27,7 +27,7 @@ def is_idle(world: World, queue: str) -> bool:
     return found["ready"] == found["worked_on"] == 0
 
 
-def test_nothing_waits(world: World, calm: None) -> None:
+def test_no_waits_or_messages_remain(world: World, calm: None) -> None:
     """No wait and no question is left, no doubt but of a case that was given up, no message and no dead letter."""
     keys = world.keys_of_items()
     assert [each for each in keys if each[1].partition("#")[0] in {"WAIT", "ASK"}] == []

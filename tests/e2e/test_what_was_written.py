@@ -114,7 +114,7 @@ def plant(world: World) -> None:
 
 
 @pytest.mark.rule("security: get the same from a whole deployment")
-def test_what_is_planted_is_found(world: World, calm: None) -> None:
+def test_planted_secret_is_found(world: World, calm: None) -> None:
     """The search sees each kind of place: a value that is left there on purpose is found in all of them."""
     plant(world)
     places = list(written(world))

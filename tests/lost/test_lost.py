@@ -54,7 +54,7 @@ def manners(way: str | None, off: float | None, zone: float | None, delay: float
     events=st.lists(OWN | STRANGER, min_size=1, max_size=5),
 )
 @pytest.mark.parametrize("connection", sorted(CONNECTIONS))
-def test_a_lost_answer_never_costs_a_document_twice(
+def test_lost_answer_never_uploads_a_document_twice(
     connection: str, way: str | None, off: float | None, zone: float | None, delay: float, events: list[Any]
 ) -> None:
     """Each document reaches the vendor once at most, and is known by its own id; without others nobody is asked."""
@@ -106,7 +106,7 @@ def done(world: LostWorld, name: str, *fates: str) -> str:
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("connection", sorted(CONNECTIONS))
-def test_a_renamed_file_whose_answer_was_lost_is_taken_up(connection: str, way: str) -> None:
+def test_renamed_file_of_a_lost_upload_is_adopted(connection: str, way: str) -> None:
     """Of each way in which names are tidied: uploaded once, no question."""
     world = LostWorld(connection, faults=manners(way, None, None, 0))
     with time_of(world.clock):
@@ -119,7 +119,9 @@ def test_a_renamed_file_whose_answer_was_lost_is_taken_up(connection: str, way: 
 @pytest.mark.parametrize("zone", [None, 19_800.0])
 @pytest.mark.parametrize("fate", ["after", "before"])
 @pytest.mark.parametrize("connection", sorted(CONNECTIONS))
-def test_no_clock_has_a_document_uploaded_again(connection: str, seconds: float, zone: float | None, fate: str) -> None:
+def test_no_clock_error_uploads_a_document_again(
+    connection: str, seconds: float, zone: float | None, fate: str
+) -> None:
     """Minutes or hours off, with a zone or without one: once, and no question, be it there or not."""
     world = LostWorld(connection, faults=manners(None, seconds, zone, 0))
     with time_of(world.clock):
@@ -129,7 +131,7 @@ def test_no_clock_has_a_document_uploaded_again(connection: str, seconds: float,
             world.clock.sleep(100)
 
 
-def test_a_steady_upload_asks_nothing_besides(world: LostWorld) -> None:
+def test_steady_uploads_send_no_extra_request(world: LostWorld) -> None:
     """The list is read before the first uploads of a while, and not before each."""
     for number in range(6):
         done(world, f"{number}.pdf")
@@ -149,14 +151,14 @@ def test_a_new_file_of_another_name_is_asked_about(world: LostWorld, name: str) 
     assert world.uploads(reference) == []
 
 
-def test_the_very_name_is_found_beside_others(world: LostWorld) -> None:
+def test_exact_name_is_found_among_others(world: LostWorld) -> None:
     """A new file of the very name is ours; what is unlike does not keep it from being taken."""
     world.meanwhile = [lambda: world.stranger("letter.pdf")]
     reference = done(world, "invoice.pdf", "after")
     assert (world.asked, len(world.uploads(reference))) == ({}, 1)
 
 
-def test_two_that_may_be_it_are_asked_about(world: LostWorld) -> None:
+def test_two_candidates_become_a_question(world: LostWorld) -> None:
     """Of two new files that may be ours none is taken."""
     world.meanwhile = [lambda: world.stranger("Invoice (1).pdf")]
     reference = done(world, "invoice.pdf", "after")
@@ -164,7 +166,7 @@ def test_two_that_may_be_it_are_asked_about(world: LostWorld) -> None:
     assert len(world.uploads(reference)) == 1
 
 
-def test_what_others_uploaded_before_is_not_taken(world: LostWorld) -> None:
+def test_earlier_uploads_of_others_are_not_adopted(world: LostWorld) -> None:
     """A stranger's file of the very name, of some minutes before, is no find: an operator is asked."""
     done(world, "first.pdf")
     done(world, "second.pdf")
@@ -175,7 +177,7 @@ def test_what_others_uploaded_before_is_not_taken(world: LostWorld) -> None:
     assert world.found(reference).documents[0].document_id is None
 
 
-def test_an_effect_that_comes_late_is_seen_by_the_next_look(world: LostWorld) -> None:
+def test_late_effect_is_found_by_the_next_look_up(world: LostWorld) -> None:
     """A first request that takes effect after all is not taken for old when the repeated one is lost, too."""
     reference = world.case("invoice.pdf")
     world.lose("before", "before")
@@ -193,7 +195,7 @@ def test_an_effect_that_comes_late_is_seen_by_the_next_look(world: LostWorld) ->
     assert world.asked or world.found(reference).documents[0].document_id
 
 
-def test_many_lost_answers_cost_each_others_files_once() -> None:
+def test_many_lost_answers_upload_each_file_once() -> None:
     """The files of a new case are read for all look-ups: as many requests as lost answers, not their square."""
     world, count = LostWorld("claims"), 12
     with time_of(world.clock):
@@ -225,7 +227,7 @@ def test_lost_answers_are_settled_by_each_other(world: LostWorld) -> None:
     assert [len(world.uploads(each)) for each in lost.values()] == [1, 1, 1]
 
 
-def test_two_that_cannot_be_told_apart_are_asked_about(world: LostWorld) -> None:
+def test_indistinguishable_candidates_become_a_question(world: LostWorld) -> None:
     """Two requests in flight with files of one name: neither takes what may be the other's."""
     lost = [world.case("scan.pdf"), world.case("Scan.pdf")]
     for reference, fate in zip(lost, ("before", "after"), strict=True):
@@ -237,7 +239,7 @@ def test_two_that_cannot_be_told_apart_are_asked_about(world: LostWorld) -> None
     assert [len(world.uploads(each)) for each in lost] == [0, 1]
 
 
-def test_a_list_that_fails_keeps_nobody_from_uploading(world: LostWorld) -> None:
+def test_failing_list_does_not_block_uploads(world: LostWorld) -> None:
     """The first uploads wait for the list for a while; then they go, and a lost answer is a question."""
     world.faults = [{"name": "error_before", "vendor": world.vendor, "operation": "list", "rate": 1, "status": 500}]
     reference = done(world, "invoice.pdf")
@@ -271,7 +273,7 @@ def test_an_append_whose_file_is_renamed_is_found() -> None:
         assert world.uploads(missing) == []
 
 
-def test_an_answer_whose_id_cannot_be_used_is_kept_and_asked_about() -> None:
+def test_answer_with_an_unusable_id_becomes_a_question() -> None:
     """The vendor has the document, under an id that no table takes: the answer is kept, and nothing is repeated."""
     world, endless = LostWorld("invoices"), "é" * 5000
     make = docustack._new_id

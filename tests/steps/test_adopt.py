@@ -40,7 +40,7 @@ def killed(cloud: Cloud, connection: str) -> Lost:
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-def test_what_the_vendor_does_not_have_is_a_question_again(cloud: Cloud, connection: str) -> None:
+def test_id_that_the_vendor_does_not_have_reopens_the_question(cloud: Cloud, connection: str) -> None:
     """The step says so at once, uploads nothing, and takes the right answer after that."""
     lost = killed(cloud, connection)
     intents = lost.world.context.intents
@@ -60,7 +60,7 @@ def test_what_the_vendor_does_not_have_is_a_question_again(cloud: Cloud, connect
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-def test_an_id_that_leads_elsewhere_is_none(cloud: Cloud, connection: str) -> None:
+def test_id_with_a_path_in_it_is_no_id(cloud: Cloud, connection: str) -> None:
     """Nothing is requested for it."""
     lost = killed(cloud, connection)
     job, before = lost.world.context.load(lost.names), lost.asked
@@ -71,7 +71,7 @@ def test_an_id_that_leads_elsewhere_is_none(cloud: Cloud, connection: str) -> No
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-def test_what_was_there_before_the_upload_is_not_what_it_made(cloud: Cloud, connection: str) -> None:
+def test_id_listed_before_the_upload_is_not_adopted(cloud: Cloud, connection: str) -> None:
     """A case or document that the vendor had before cannot be the answer, whatever it is called."""
     lost = killed(cloud, connection)
     made = lost.work_of_the_first_try()
@@ -82,7 +82,7 @@ def test_what_was_there_before_the_upload_is_not_what_it_made(cloud: Cloud, conn
         adopt(lost.world.context.load(lost.names), "upload-0", right)
 
 
-def test_a_name_that_is_another_one_counts_unless_the_operator_is_sure(cloud: Cloud) -> None:
+def test_different_name_is_rejected_unless_forced(cloud: Cloud) -> None:
     """Where the vendor has names they have to be like those that were sent; ``--force`` passes over that."""
     lost = killed(cloud, "invoices")
     other = other_document(lost, "holiday-snapshot.pdf")
@@ -92,7 +92,7 @@ def test_a_name_that_is_another_one_counts_unless_the_operator_is_sure(cloud: Cl
     assert adopt(job, "upload-0", other).document_ids
 
 
-def test_evidence_of_another_case_is_refused(cloud: Cloud) -> None:
+def test_evidence_of_another_case_is_rejected(cloud: Cloud) -> None:
     """The Ombudsman has evidence below its case alone."""
     lost = killed(cloud, "disputes")
     other = other_document(lost, "invoice.pdf")
@@ -100,7 +100,7 @@ def test_evidence_of_another_case_is_refused(cloud: Cloud) -> None:
         adopt(lost.world.context.load(lost.names), "upload-0", other)
 
 
-def test_what_another_case_has_made_is_refused(cloud: Cloud) -> None:
+def test_id_created_by_another_case_is_rejected(cloud: Cloud) -> None:
     """The owner is named; what was only collected meanwhile may be the answer."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
@@ -112,7 +112,7 @@ def test_what_another_case_has_made_is_refused(cloud: Cloud) -> None:
         adopt(job, "upload-0", right)
 
 
-def test_a_case_with_another_own_id_is_refused(cloud: Cloud) -> None:
+def test_case_that_already_has_another_id_is_rejected(cloud: Cloud) -> None:
     """The Ombudsman repeats the caller's own id of a case: it says whose it is."""
     lost = Lost(cloud, "disputes")
     lost.world.submit("disputes", "R-2", samples("invoice.pdf"))
@@ -122,7 +122,7 @@ def test_a_case_with_another_own_id_is_refused(cloud: Cloud) -> None:
         adopt(lost.world.context.load(lost.names), "open", other)
 
 
-def test_a_batch_is_named_by_its_job(cloud: Cloud) -> None:
+def test_batch_is_identified_by_its_job_id(cloud: Cloud) -> None:
     """One id stands for all documents of a batch: each gets its own; another number of them is not the batch."""
     world = World(cloud)
     vendor = world.context.vendor_of(world.connection("invoices"))
@@ -141,7 +141,7 @@ def test_a_batch_is_named_by_its_job(cloud: Cloud) -> None:
         adopt(job, "upload-0", str(ids[0]))
 
 
-def test_what_the_vendor_deletes_is_asked_again_when_the_case_comes_back(cloud: Cloud) -> None:
+def test_deleted_id_reopens_the_question_on_redrive(cloud: Cloud) -> None:
     """A case that went on with an operator's id and failed asks again, where `dossier redrive` would repeat it."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
@@ -164,7 +164,7 @@ def test_what_the_vendor_deletes_is_asked_again_when_the_case_comes_back(cloud: 
     assert lost.uploads == uploads
 
 
-def test_a_vendors_case_that_is_gone_is_asked_for_again(cloud: Cloud) -> None:
+def test_deleted_vendor_case_reopens_the_question(cloud: Cloud) -> None:
     """So is the case that an operator named, as long as no document has reached it."""
     lost = Lost(cloud, "disputes")
     context = lost.world.context
@@ -183,7 +183,7 @@ def test_a_vendors_case_that_is_gone_is_asked_for_again(cloud: Cloud) -> None:
     assert lost.uploads == 1
 
 
-def test_the_question_says_what_the_vendor_lists(cloud: Cloud) -> None:
+def test_question_lists_the_vendors_candidates(cloud: Cloud) -> None:
     """Question and event have each candidate's id, name and time, and the commands; the text is whole."""
     lost = killed(cloud, "invoices")
     world, names = lost.world, lost.names

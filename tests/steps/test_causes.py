@@ -146,7 +146,7 @@ def test_a_great_many_bad_documents_are_counted(cloud: Cloud) -> None:
         ("s3://a b/c", "the uri must be s3://bucket/key"),
     ],
 )
-def test_a_wrong_place_is_one_refusal(cloud: Cloud, uri: str, said: str) -> None:
+def test_wrong_prefixes_are_one_rejection(cloud: Cloud, uri: str, said: str) -> None:
     """What S3 or anybody would say again is said once: the step is not tried again."""
     world = World(cloud)
     world.execute({"connection": "claims", "reference": "R-1", "documents": [{"uri": uri}]}, "arn:bad")

@@ -34,7 +34,7 @@ def finished(cloud: Cloud, **sandbox: Any) -> World:
     return world
 
 
-def test_what_dossier_made_is_known(cloud: Cloud) -> None:
+def test_created_cases_are_known(cloud: Cloud) -> None:
     """A case whose vendor has a list is found there; the Ombudsman has none, and is not asked."""
     world = finished(cloud)
     before = len(world.journal())
@@ -47,14 +47,14 @@ def test_what_dossier_made_is_known(cloud: Cloud) -> None:
     "docsumo notes, uploads the list",
     "docustack notes, the list and lost answers the list shows what the account created recently",
 )
-def test_what_nobody_here_made_is_found(cloud: Cloud) -> None:
+def test_unknown_cases_are_reported(cloud: Cloud) -> None:
     """Uploads that no record tells of are named: a duplicate would be on the bill all the same."""
     world = finished(cloud)
     made = {name: [stray(world, name)] for name in ("invoices", "claims")}
     assert later(world).unknown == made
 
 
-def test_what_is_fresh_or_old_is_left_alone(cloud: Cloud) -> None:
+def test_recent_and_old_entries_are_ignored(cloud: Cloud) -> None:
     """What has just been created may yet be recorded; what is older was compared before."""
     world = World(cloud)
     made = stray(world, "claims")
@@ -63,7 +63,7 @@ def test_what_is_fresh_or_old_is_left_alone(cloud: Cloud) -> None:
     assert later(world).unknown["claims"] == [made]
 
 
-def test_what_was_only_collected_is_known(cloud: Cloud) -> None:
+def test_collected_cases_are_known(cloud: Cloud) -> None:
     """A case of an operator's own, which a delivery told of, is nobody's duplicate."""
     world = World(cloud)
     made = stray(world, "claims")
@@ -72,7 +72,7 @@ def test_what_was_only_collected_is_known(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("fault", ["error_before", "throttle", "html"])
-def test_an_account_that_cannot_be_read_does_not_keep_others_from_it(cloud: Cloud, fault: str) -> None:
+def test_unreadable_account_does_not_block_others(cloud: Cloud, fault: str) -> None:
     """It is said why; the next comparison reaches further back than an hour."""
     world = finished(cloud)
     faults = [{"name": fault, "rate": 1, "vendor": "docsumo", "operation": "list"}]
@@ -84,7 +84,7 @@ def test_an_account_that_cannot_be_read_does_not_keep_others_from_it(cloud: Clou
     assert later(world, LATER + timedelta(hours=2)).unknown == {"invoices": [], "claims": []}
 
 
-def test_accounts_that_take_too_long_are_left_to_the_next_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_accounts_are_compared_next_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function's time is for as many accounts as it suffices for; each hour begins with another one."""
     world = finished(cloud)
     monkeypatch.setattr(comparing, "LONGEST", -1.0)
@@ -120,7 +120,7 @@ def result(world: World, reference: str = "claims-1") -> dict[str, Any]:
     return dict(json.loads(world.cloud.app.objects.read(f"cases/claims/{reference}/result.json") or b"{}"))
 
 
-def test_a_change_whose_delivery_is_lost_arrives_all_the_same(cloud: Cloud) -> None:
+def test_change_without_a_delivery_is_still_collected(cloud: Cloud) -> None:
     """The list dates the case later than what was collected: it is collected again, once."""
     world = in_step(cloud)
     edit(world, result(world)["case_id"], assigned_to="user__reviewer")
@@ -131,7 +131,7 @@ def test_a_change_whose_delivery_is_lost_arrives_all_the_same(cloud: Cloud) -> N
     assert len(world.effects("document_uploaded")) == len(NAMES)
 
 
-def test_a_change_that_changes_nothing_is_looked_at_once(cloud: Cloud) -> None:
+def test_change_without_effect_is_collected_once(cloud: Cloud) -> None:
     """The vendor dates the case anew, and it is the same: no revision, and the next comparison leaves it alone."""
     world = in_step(cloud)
     before = result(world)
@@ -154,7 +154,7 @@ def test_a_second_change_in_the_same_second_is_not_missed(cloud: Cloud) -> None:
     assert later(world).again == {}
 
 
-def test_what_a_former_version_completed_is_collected_again_once(cloud: Cloud) -> None:
+def test_case_completed_by_an_older_version_is_collected_again_once(cloud: Cloud) -> None:
     """Its record does not say when the vendor had changed the case last."""
     world = in_step(cloud)
     cloud.app.table.update(case_key(CaseId("claims", "claims-1")), "CASE", {"modified": None})
@@ -163,7 +163,7 @@ def test_what_a_former_version_completed_is_collected_again_once(cloud: Cloud) -
     assert later(world).again == {}
 
 
-def test_of_many_changes_some_are_left_to_the_next_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_changes_are_deferred_to_the_next_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest first, so many at once; nobody is left out."""
     world = World(cloud)
     for number in range(5):
@@ -195,7 +195,7 @@ def test_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
     assert (len(again.cases), again.seen) == (11, changed.seen)
 
 
-def test_a_look_that_is_due_is_made(cloud: Cloud) -> None:
+def test_due_refresh_is_started(cloud: Cloud) -> None:
     """A refresh that failed is looked at again after an hour, also at a vendor without a list."""
     world = in_step(cloud)
     world.keys.wrong = True

@@ -104,7 +104,7 @@ def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: i
         assert cost == (4, 4, 10)
 
 
-def test_an_artifact_that_is_there_is_not_asked_for_again(cloud: Cloud) -> None:
+def test_stored_artifact_is_not_downloaded_again(cloud: Cloud) -> None:
     """A download that runs twice reads that it is done, and does nothing else."""
     world, meter = collected(cloud, 10)
     download(CaseId("disputes", "R-10"), 3, context=world.context)

@@ -37,7 +37,7 @@ def sha(body: bytes) -> str:
 
 
 @pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
-def test_a_file_is_a_case(inbox: Inbox, connection: str) -> None:
+def test_dropped_file_becomes_a_case(inbox: Inbox, connection: str) -> None:
     """A file right under a connection's folder goes to the vendor, and its result comes back, under the file's name."""
     inbox.drop(f"inbox/{connection}/INV-7.pdf", PDF)
     inbox.run()
@@ -48,7 +48,7 @@ def test_a_file_is_a_case(inbox: Inbox, connection: str) -> None:
     assert kept == PDF
 
 
-def test_five_times_is_once(inbox: Inbox) -> None:
+def test_file_dropped_five_times_is_one_case(inbox: Inbox) -> None:
     """The same file dropped again, at once or later, and the same message twice, are one execution and one upload."""
     first = inbox.put("inbox/invoices/a.pdf", PDF)
     for what in (first, first, inbox.put("inbox/invoices/a.pdf", PDF)):
@@ -69,7 +69,7 @@ def test_a_drop_has_the_name_of_any_other_submission(inbox: Inbox) -> None:
     assert inbox.run() == [execution_name(CaseId("invoices", "a.pdf"), digest)]
 
 
-def test_a_function_that_dies_is_no_loss(inbox: Inbox) -> None:
+def test_killed_function_loses_no_drop(inbox: Inbox) -> None:
     """Killed before or after it starts the execution, the message comes back and finds what was done."""
     what = inbox.put("inbox/invoices/a.pdf", PDF)
     start = inbox.start
@@ -90,7 +90,7 @@ def test_a_function_that_dies_is_no_loss(inbox: Inbox) -> None:
     assert inbox.uploads() == [sha(PDF)]
 
 
-def test_other_content_under_the_same_name_is_refused(inbox: Inbox) -> None:
+def test_other_content_under_the_same_name_is_rejected(inbox: Inbox) -> None:
     """A name that is taken is refused where the dropper finds it; the first case stays as it is."""
     first, second = inbox.put("inbox/invoices/a.pdf", PDF), inbox.put("inbox/invoices/a.pdf", TIFF)
     for what in (first, second, second):
@@ -105,7 +105,7 @@ def test_other_content_under_the_same_name_is_refused(inbox: Inbox) -> None:
 
 
 @pytest.mark.rule("security: change a document between its check and its upload")
-def test_a_file_that_is_overwritten_is_the_case_that_it_was(inbox: Inbox) -> None:
+def test_overwritten_file_does_not_change_its_case(inbox: Inbox) -> None:
     """What lands on top of a drop before it is accepted changes nothing: it is refused like any other content."""
     inbox.drop("inbox/invoices/a.pdf", PDF)
     second = inbox.put("inbox/invoices/a.pdf", TIFF)
@@ -116,7 +116,7 @@ def test_a_file_that_is_overwritten_is_the_case_that_it_was(inbox: Inbox) -> Non
     assert "belongs to a case with other content" in inbox.note("invoices/a.pdf")
 
 
-def test_what_is_refused_is_judged_anew_when_it_is_dropped_again(inbox: Inbox) -> None:
+def test_rejected_drop_is_checked_again_when_dropped_again(inbox: Inbox) -> None:
     """A drop is refused once, however often it is told of; dropped again after that, it gets another chance."""
     known = inbox.world.connections.pop("invoices")
     what = inbox.put("inbox/invoices/a.pdf", PDF)
@@ -141,7 +141,7 @@ def test_what_is_refused_is_judged_anew_when_it_is_dropped_again(inbox: Inbox) -
     ],
     ids=["empty", "unknown", "large"],
 )
-def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> None:
+def test_unsupported_file_type_is_rejected(inbox: Inbox, body: bytes, line: str) -> None:
     """A file that is no document is refused as any submission is: status, event, and a line beside the inbox."""
     what = inbox.put("inbox/claims/a.pdf", body)
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_file_that_no_vendor_takes(inbox: Inbox, body: bytes, line: str) -> No
     assert inbox.uploads() == []
 
 
-def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
+def test_oversized_file_is_not_read(inbox: Inbox) -> None:
     """The size alone refuses a file of gigabytes: nothing hashes it first."""
     inbox.put("inbox/invoices/a.pdf", PDF)
     facts = inbox.world.context.objects.inspect(f"s3://{BUCKET}/inbox/invoices/a.pdf", most=10)
@@ -179,7 +179,7 @@ def test_what_is_too_large_is_not_read(inbox: Inbox) -> None:
         ("inbox/no body: *?/a.pdf", 'unknown connection "no body: *?"'),
     ],
 )
-def test_a_file_in_the_wrong_place(inbox: Inbox, key: str, line: str) -> None:
+def test_misplaced_file_is_rejected(inbox: Inbox, key: str, line: str) -> None:
     """What lies where no case can be is refused in one line, once for each time it lands, and is no dead letter."""
     what = Landed(key, "v1") if ".." in key or "//" in key else inbox.put(key, PDF)
     for _ in range(3):
@@ -193,13 +193,13 @@ def test_a_file_in_the_wrong_place(inbox: Inbox, key: str, line: str) -> None:
 @pytest.mark.parametrize(
     "key", ["inbox/", "inbox/invoices/", "inbox/invoices/May/", "staging/a.pdf", "inboxes/a/b.pdf"]
 )
-def test_folders_themselves_are_nothing(inbox: Inbox, key: str) -> None:
+def test_folder_markers_are_ignored(inbox: Inbox, key: str) -> None:
     """What the S3 console makes for a new folder, and what lies elsewhere, is no drop."""
     assert inbox.drop(key, b"") == "is not a file in the inbox"
     assert not inbox.inputs
 
 
-def test_a_file_that_is_gone(inbox: Inbox) -> None:
+def test_deleted_file_is_ignored(inbox: Inbox) -> None:
     """A file that was removed for good before its turn is nobody's trouble."""
     what = inbox.put("inbox/invoices/a.pdf", PDF)
     inbox.s3.delete_object(Bucket=BUCKET, Key=what.key, VersionId=what.version_id)
@@ -207,7 +207,7 @@ def test_a_file_that_is_gone(inbox: Inbox) -> None:
     assert inbox.take(Landed("inbox/invoices/May/case.json")) == "is gone"
 
 
-def test_any_name_becomes_a_case(inbox: Inbox) -> None:
+def test_any_file_name_becomes_a_case(inbox: Inbox) -> None:
     """Blanks, other scripts, signs and 300 characters: each file goes to the vendor under its name."""
     names = [
         "Rechnung März.pdf",
@@ -246,7 +246,7 @@ def test_references(name: str, reference: str) -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_no_two_names_are_one_reference(one: str, other: str) -> None:
+def test_distinct_names_have_distinct_references(one: str, other: str) -> None:
     """Any name has a valid reference, the same for every way to write it, and no other name has it."""
     one, other = (unicodedata.normalize("NFC", each.encode("utf-8", "replace").decode()) for each in (one, other))
     assert REFERENCE.fullmatch(reference_of_drop(one))
@@ -271,7 +271,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
     assert len(inbox.uploads()) == 3
 
 
-def test_a_folder_that_still_gets_files_is_left_to_settle(inbox: Inbox) -> None:
+def test_folder_that_still_receives_files_is_deferred(inbox: Inbox) -> None:
     """Where ``case.json`` names no documents, the folder is looked at again once nothing lands any more."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     what = inbox.put(FOLDER + "case.json", "{}")
@@ -304,7 +304,7 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
     assert sorted(inbox.uploads()) == sorted([sha(PDF), sha(TIFF)])
 
 
-def test_a_named_document_may_land_last(inbox: Inbox) -> None:
+def test_named_document_may_arrive_last(inbox: Inbox) -> None:
     """A ``case.json`` that overtook its documents waits for them: the last one starts the case, with no refusal."""
     case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
     what = inbox.put(FOLDER + "case.json", case)
@@ -322,7 +322,7 @@ def test_a_named_document_may_land_last(inbox: Inbox) -> None:
     assert inbox.uploads() == [sha(PDF), sha(TIFF)]
 
 
-def test_one_message_looks_at_all_of_a_folder(inbox: Inbox) -> None:
+def test_one_message_reads_the_whole_folder(inbox: Inbox) -> None:
     """However many files land at once, before or after their ``case.json``, the last one's message does the work."""
     for order in (("case.json", "a.pdf", "b.tiff"), ("a.pdf", "case.json", "b.tiff"), ("b.tiff", "a.pdf", "case.json")):
         prefix = f"inbox/invoices/{'-'.join(order)}/"
@@ -334,7 +334,7 @@ def test_one_message_looks_at_all_of_a_folder(inbox: Inbox) -> None:
     assert len(inbox.run()) == 3
 
 
-def test_a_file_that_was_the_last_and_is_removed(inbox: Inbox) -> None:
+def test_removed_last_file_does_not_block_its_folder(inbox: Inbox) -> None:
     """The message of a removed file looks at the folder all the same: those before it have left it to it."""
     inbox.put(FOLDER + "a.pdf", PDF)
     case_file = inbox.put(FOLDER + "case.json", "{}")
@@ -353,7 +353,7 @@ def landed_again(inbox: Inbox) -> Landed:
     return what
 
 
-def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
+def test_missing_named_document_is_reported(inbox: Inbox) -> None:
     """After a quarter of an hour a document that is still not there is named in the refusal; then it may still come."""
     inbox.drop(FOLDER + "case.json", json.dumps({"documents": [{"name": "a.pdf"}]}))
     inbox.take(landed_again(inbox), after=LATE)
@@ -367,7 +367,7 @@ def test_a_named_document_that_never_lands(inbox: Inbox) -> None:
     assert status(inbox, "invoices", "May") == ("completed", None)
 
 
-def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
+def test_late_file_is_reported(inbox: Inbox) -> None:
     """What lands in a folder whose case is under way is not quietly left out: the dropper is told."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
@@ -379,7 +379,7 @@ def test_a_file_that_comes_too_late_is_told(inbox: Inbox) -> None:
     assert inbox.uploads() == [sha(PDF)]
 
 
-def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
+def test_folder_dropped_again_is_the_same_case(inbox: Inbox) -> None:
     """A folder that is dropped again, in any order, is the same execution and the same upload."""
     for _ in range(3):
         for name, body in (("a.pdf", PDF), ("case.json", "{}"), ("b.tiff", TIFF), ("case.json", "{}")):
@@ -391,7 +391,7 @@ def test_a_folder_again_is_the_same_case(inbox: Inbox) -> None:
     assert inbox.uploads() == [sha(PDF), sha(TIFF)]
 
 
-def test_a_folder_may_collect(inbox: Inbox) -> None:
+def test_folder_may_request_a_collection(inbox: Inbox) -> None:
     """A ``case.json`` with a ``case_id`` alone collects that vendor case."""
     inbox.drop("inbox/claims/old/case.json", '{"case_id": "case__9"}', after=QUIET)
     ((name, case),) = inbox.inputs.items()
@@ -443,7 +443,7 @@ WRONG = [
     "security: put escape sequences into a reason, a note or the table",
     "security: reach another folder, or break the function, with a dropped name or case.json",
 )
-def test_a_case_file_that_is_wrong(inbox: Inbox) -> None:
+def test_invalid_case_file_is_rejected(inbox: Inbox) -> None:
     """A wrong ``case.json`` is refused in one line: in the status of its folder's case, and beside the inbox."""
     for number, (text, line) in enumerate(WRONG):
         key = f"inbox/invoices/{number}/case.json"
@@ -532,7 +532,7 @@ def test_keys_are_decoded(key: str) -> None:
 
 
 @pytest.mark.rule("security: pass another bucket's messages as drops")
-def test_what_is_not_about_drops() -> None:
+def test_unrelated_messages_are_ignored() -> None:
     """S3's test message, other events and other buckets are about nothing."""
     test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}
     assert list(landed(test, BUCKET)) == []
@@ -547,7 +547,7 @@ def test_a_message_of_another_kind_is_a_dead_letter() -> None:
         list(landed({"hello": "world"}, BUCKET))
 
 
-def test_a_message_waits_as_long_as_sqs_lets_it(cloud: Cloud) -> None:
+def test_message_is_delayed_up_to_the_sqs_limit(cloud: Cloud) -> None:
     """A folder's second look is a delayed message of the drop queue, of 900 seconds at most."""
     sqs = cloud.session.client("sqs")
     url = cloud.app.queues.url("drop")
@@ -557,7 +557,7 @@ def test_a_message_waits_as_long_as_sqs_lets_it(cloud: Cloud) -> None:
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]] == "2"
 
 
-def test_an_input_says_in_one_line_what_is_wrong_with_its_drop() -> None:
+def test_rejection_reason_is_one_line_of_the_input() -> None:
     """A drop that is refused needs neither documents nor a case id; one that is not does."""
     names = {"connection": "invoices", "reference": "A-1"}
     assert CaseInput.parse({**names, "drop": {"key": "inbox/a", "refused": "so it is"}})
@@ -643,7 +643,7 @@ def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
         "Icon\r",
     ],
 )
-def test_litter_in_a_folder_is_left_out(inbox: Inbox, litter: str) -> None:
+def test_system_files_in_a_folder_are_ignored(inbox: Inbox, litter: str) -> None:
     """What file managers leave behind is no document and no reason to refuse the others."""
     inbox.put("inbox/claims/x/a.pdf", PDF)
     assert inbox.drop(f"inbox/claims/x/{litter}", b"litter") == "is ignored: it is not a document"
@@ -704,7 +704,7 @@ def test_an_empty_file_of_a_folder_is_waited_for(inbox: Inbox) -> None:
         "x/case.json (1)",
     ],
 )
-def test_a_misnamed_case_file_is_answered(inbox: Inbox, name: str) -> None:
+def test_misnamed_case_file_is_reported(inbox: Inbox, name: str) -> None:
     """A system that hides endings makes case.json.txt of it: the person who waits is told what to call it."""
     inbox.drop(f"inbox/claims/{name}", "{}")
     inbox.run()
@@ -749,7 +749,7 @@ def _refusing(inbox: Inbox, operation: str, code: str, message: str, status: int
         ("GetObject", "SomethingNew", "…", 400, "S3 refuses it (SomethingNew)"),
     ],
 )
-def test_what_s3_refuses_for_good_is_answered_at_once(
+def test_permanent_s3_error_rejects_the_drop_at_once(
     inbox: Inbox, operation: str, code: str, message: str, code_status: int, line: str
 ) -> None:
     """Archived, disabled, encrypted by its owner: one line with what to do, and no try after another."""
@@ -762,7 +762,7 @@ def test_what_s3_refuses_for_good_is_answered_at_once(
     assert line in str(refused.value)
 
 
-def test_what_s3_may_do_later_is_tried_again(inbox: Inbox) -> None:
+def test_temporary_s3_error_is_retried(inbox: Inbox) -> None:
     """A service that is slow today is no reason to refuse a case."""
     what = inbox.put("inbox/claims/a.pdf", PDF)
     _refusing(inbox, "GetObject", "SlowDown", "…", 503)

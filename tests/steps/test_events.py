@@ -26,7 +26,7 @@ def happened(cloud: Cloud) -> list[tuple[str, dict[str, Any]]]:
     return world.told
 
 
-def test_samples_are_what_is_sent(cloud: Cloud) -> None:
+def test_samples_match_the_events_sent(cloud: Cloud) -> None:
     """Each detail-type has a sample, with the same keys."""
     told = happened(cloud)
     assert {kind for kind, _ in told} == {each["detail-type"] for each in SAMPLES.values()}

@@ -79,7 +79,7 @@ def places(cloud: Cloud, *words: str) -> list[str]:
     return [place for place, text in everything(cloud) if any(each in text for each in words)]
 
 
-def test_nothing_is_left_in_any_store(world: World) -> None:
+def test_erased_case_is_in_no_store(world: World) -> None:
     """Documents, artifacts, answers, revisions, records, deliveries, dead letters, and what was submitted."""
     cloud = world.cloud
     for connection in CONNECTIONS:
@@ -177,7 +177,7 @@ def finished(world: World) -> dict[str, Any]:
             world.killer.inside = False
 
 
-def test_an_erasure_that_was_killed_anywhere_is_finished_by_the_next_run(world: World) -> None:
+def test_erasure_killed_anywhere_is_finished_by_the_next_run(world: World) -> None:
     """Around each external call: nothing is left, and there is one certificate in an unbroken chain."""
     cloud, at, reached = world.cloud, 0, True
     while reached:
@@ -216,7 +216,7 @@ def stored_case(world: World, reference: str, case_id: str) -> None:
         app.objects.write(f"cases/claims/{reference}/{name}", reference.encode())
 
 
-def test_an_erased_reference_is_rejected_unless_it_is_meant(world: World) -> None:
+def test_erased_reference_is_rejected_without_again(world: World) -> None:
     """One line says when it was erased; nothing is uploaded, and nothing stored; --again submits it."""
     inputs = whole_case(world, "claims", REFERENCE)
     forget(CASE, context=erasing(world, inputs))
@@ -239,7 +239,7 @@ def test_an_erased_reference_is_rejected_unless_it_is_meant(world: World) -> Non
         forget(CASE, context=erasing(world))
 
 
-def test_what_the_vendor_still_has_does_not_come_back_by_itself(world: World) -> None:
+def test_erased_case_is_not_collected_again(world: World) -> None:
     """A delivery or a comparison about the vendor's case finds no case, and a collection of it is rejected."""
     whole_case(world, "claims", REFERENCE)
     [case_id, *_] = ids_of(world, "claims", REFERENCE)

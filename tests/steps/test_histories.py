@@ -160,7 +160,7 @@ def test_a_failed_assessment_is_not_triggered_by_being_collected_again(cloud: Cl
     assert [each for each in world.journal() if each["operation"] == "process"] == before
 
 
-def test_what_is_set_afterwards_is_set_once_the_vendor_is_done(cloud: Cloud) -> None:
+def test_after_step_runs_once_the_vendor_is_done(cloud: Cloud) -> None:
     """At the deadline the reviewer still has the case, which is left alone; what is done gets it once."""
     world = in_review(cloud)
     world.submit(*CASE, samples("invoice.pdf"), options={"after_assigned_to": "user__archive"})
@@ -173,7 +173,7 @@ def test_what_is_set_afterwards_is_set_once_the_vendor_is_done(cloud: Cloud) -> 
     assert len(world.effects("case_updated")) == 1
 
 
-def test_a_warning_about_what_is_set_afterwards_stays(cloud: Cloud) -> None:
+def test_warning_about_an_after_step_stays(cloud: Cloud) -> None:
     """It is not set again by a later collection, which has nothing new to say for that."""
     world = World(cloud)
     refuse: Any = lambda request, _: json_answer(request, REFUSED, 400) if request.method == "PATCH" else None  # noqa: E731
@@ -220,7 +220,7 @@ def test_a_document_that_erred_is_corrected(cloud: Cloud) -> None:
     assert stored == [("processed", None, False)] * 2
 
 
-def test_what_docustack_processes_again_is_collected_when_that_is_done(cloud: Cloud) -> None:
+def test_docustack_reprocessing_is_collected_when_done(cloud: Cloud) -> None:
     """No revision without its fields comes in between, whoever asks; without a delivery it is looked at."""
     world = completed(cloud, "invoices")
     first, again = result_of(world, "invoices"), {"on": True}
@@ -257,7 +257,7 @@ def test_a_document_that_is_processed_again_during_the_first_collection_is_not_f
     assert (result_of(world, "invoices")["status"], bool(result_of(world, "invoices")["fields"])) == ("completed", True)
 
 
-def test_an_assessment_that_is_made_again_is_collected_when_that_is_done(cloud: Cloud) -> None:
+def test_repeated_assessment_is_collected_when_done(cloud: Cloud) -> None:
     """No revision without a summary comes in between."""
     world = completed(cloud, "disputes")
     first = result_of(world, "disputes")
@@ -267,7 +267,7 @@ def test_an_assessment_that_is_made_again_is_collected_when_that_is_done(cloud: 
     assert world.context.refreshes.find(CaseId("disputes", "R-1")).look_at
 
 
-def test_a_search_that_finds_nothing_is_looked_at_again(cloud: Cloud) -> None:
+def test_empty_search_is_repeated_later(cloud: Cloud) -> None:
     """Docsumo's search fails for a while: the result says so, and is put right without anybody asking."""
     world, nothing = completed(cloud), {"on": True}
     first = result_of(world)
@@ -281,7 +281,7 @@ def test_a_search_that_finds_nothing_is_looked_at_again(cloud: Cloud) -> None:
     whole(cloud, read(cloud, f"{PREFIX}manifest.json"))
 
 
-def test_a_file_changes_back_to_what_it_was(cloud: Cloud) -> None:
+def test_file_that_changes_back_is_a_revision(cloud: Cloud) -> None:
     """Three revisions, each with its own bytes, though the first and the last are the same."""
     world = completed(cloud)
     for text in ("A", "B", "A"):
@@ -462,7 +462,7 @@ def test_many_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
     assert result_of(world)["assigned_to"] == "user__late"
 
 
-def test_an_operator_is_not_overlooked_in_the_second_of_what_was_set_afterwards(cloud: Cloud) -> None:
+def test_edit_in_the_second_of_an_after_step_is_collected(cloud: Cloud) -> None:
     """Both have one time: what the list says later counts."""
     world = World(cloud)
     listed_as(world, {"modified": "2091-01-01T00:00:00Z"})
@@ -489,7 +489,7 @@ def test_each_list_of_an_account_has_its_own_time(cloud: Cloud) -> None:
 # --- races ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_collection_that_another_one_has_overtaken_publishes_nothing(cloud: Cloud) -> None:
+def test_overtaken_collection_publishes_nothing(cloud: Cloud) -> None:
     """A refresh is about to publish when the failed case is sent back to work, and completes before it."""
     world = World(cloud, seconds=3600)
     short(world, "claims")
@@ -577,7 +577,7 @@ def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
     assert result_of(world)["status"] == "cancelled"
 
 
-def test_what_is_committed_is_not_cancelled(cloud: Cloud) -> None:
+def test_committed_revision_is_not_cancelled(cloud: Cloud) -> None:
     """It is published, and `dossier cancel` says so."""
     world = World(cloud)
     change = world.context.cases.change
@@ -628,7 +628,7 @@ def _few(world: World) -> list[str]:
     return walked
 
 
-def test_deliveries_about_what_is_cancelled_leave_nothing_to_do(cloud: Cloud) -> None:
+def test_deliveries_about_a_cancelled_case_request_no_refresh(cloud: Cloud) -> None:
     """Nobody looks for a refresh that will never be."""
     world = completed(cloud)
     cloud.app.table.update(case_key(CASE), "CASE", {"status": "cancelled"})
@@ -636,7 +636,7 @@ def test_deliveries_about_what_is_cancelled_leave_nothing_to_do(cloud: Cloud) ->
     assert list(world.context.refreshes.pending("claims")) == []
 
 
-def test_a_collection_with_nothing_new_is_forgotten(cloud: Cloud) -> None:
+def test_collection_without_changes_leaves_no_record(cloud: Cloud) -> None:
     """Its items go, and another try of its last step publishes nothing."""
     world = completed(cloud)
     world.refresh(*CASE)
@@ -651,14 +651,14 @@ def test_a_collection_with_nothing_new_is_forgotten(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     "wrong", [True, False, [], {}, float("nan"), float("inf"), "٣d", "1e3", "3 d", "0.0", 0, -1, "91d"]
 )
-def test_what_is_no_deadline_is_refused_in_an_option_too(wrong: Any) -> None:
+def test_invalid_deadline_option_is_rejected(wrong: Any) -> None:
     """Also a truth value, and digits of other scripts."""
     for extra in ({"deadline": wrong}, {"options": {"deadline": wrong}}):
         with pytest.raises(InvalidCaseError, match="deadline"):
             CaseInput.parse({"connection": "claims", "reference": "R-1", "case_id": "c", **extra})
 
 
-def test_no_deadline_beside_the_option_is_none() -> None:
+def test_null_deadline_beside_the_option_is_no_deadline() -> None:
     """An explicit null leaves it to the option."""
     base = {"connection": "claims", "reference": "R-1", "case_id": "c", "options": {"deadline": "90d"}}
     assert CaseInput.parse({**base, "deadline": None}).deadline == 90 * 86400
@@ -694,7 +694,7 @@ def healed(world: World, machine: Machine) -> str | None:
     return heal(context.refreshes.find(CASE), context=context, ended_by=now())
 
 
-def test_a_refresh_that_was_asked_for_and_never_started_is_started(cloud: Cloud) -> None:
+def test_requested_refresh_that_never_started_is_started(cloud: Cloud) -> None:
     """Whoever asked died before it."""
     world, machine = completed(cloud), Machine()
     world.context.refreshes.ask(CASE)
@@ -702,7 +702,7 @@ def test_a_refresh_that_was_asked_for_and_never_started_is_started(cloud: Cloud)
     assert machine.started == ["u1"]
 
 
-def test_a_refresh_whose_execution_ended_without_a_word_is_ended(cloud: Cloud) -> None:
+def test_refresh_whose_execution_ended_silently_is_ended(cloud: Cloud) -> None:
     """It is looked at again; one that still runs is left alone."""
     world = completed(cloud)
     world.context.refreshes.ask(CASE)
@@ -726,7 +726,7 @@ def test_a_refresh_whose_name_is_taken_gets_the_next_one(cloud: Cloud) -> None:
 # --- what is not there any more ---------------------------------------------------------------------------------------
 
 
-def test_a_publication_whose_files_are_gone_is_made_anew(cloud: Cloud) -> None:
+def test_publication_whose_files_are_gone_is_repeated(cloud: Cloud) -> None:
     """It broke off, and what was collected is kept for a week: no former bytes are taken for the new ones."""
     world = completed(cloud)
     edit(world, fields={"invoice_number": "X-1"})

@@ -28,7 +28,7 @@ def test_every_uploaded_page_is_tied_to_its_case(cloud: Cloud) -> None:
         assert all(each.document_id for each in found)
 
 
-def test_what_the_account_lists_besides_is_unexplained(cloud: Cloud) -> None:
+def test_unknown_entries_of_the_account_are_unexplained(cloud: Cloud) -> None:
     """Made by somebody else with the same key, or twice; what is fresh is left alone."""
     world = World(cloud)
     for name in ("invoices", "claims"):

@@ -60,7 +60,7 @@ def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
     assert _drive(lookup(), _pages(), iter([b"e"])) == (["/page/0", "/page/1"], None)
 
 
-def test_what_was_read_is_used_for_a_while_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_answers_expire(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """An old answer is asked for again; that of another look-up is not used at all."""
     _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0"), _pages(), iter([b"a", b"b"]))
     assert _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "artifacts"), _pages(), iter([]))[0] == ["/page/0"]
@@ -69,7 +69,7 @@ def test_what_was_read_is_used_for_a_while_only(cloud: Cloud, monkeypatch: pytes
     assert _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0"), _pages(), iter([]))[0] == ["/page/0"]
 
 
-def test_a_flow_that_changes_something_is_no_look_up(cloud: Cloud) -> None:
+def test_flow_with_a_write_is_not_remembered(cloud: Cloud) -> None:
     """Its answers would be played back instead of asked for."""
 
     def create() -> Flow[None]:

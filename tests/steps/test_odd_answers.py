@@ -98,7 +98,7 @@ def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> N
 
 
 @pytest.mark.parametrize("operation", ["download", "files", "upload"])
-def test_a_coding_that_was_not_asked_for_says_what_to_do(cloud: Cloud, operation: str) -> None:
+def test_unrequested_content_coding_says_what_to_do(cloud: Cloud, operation: str) -> None:
     """A file fails at once with one line; a list is read again; after an upload it is looked up, as any lost answer."""
     fault = {"rate": 1, "times": 1, "form": "br", "operation": operation, "vendor": "docsumo"}
     world = World(cloud, faults={"odd_encoding": fault})
@@ -128,7 +128,7 @@ def _size(item: dict[str, Any]) -> int:
 
 @pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize("connection", FILES)
-def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) -> None:
+def test_endless_long_texts_end_at_the_deadline(cloud: Cloud, connection: str) -> None:
     """Statuses and errors of 500 KB on every poll: the wait ends at its deadline, and they fill nothing."""
     operation = {"invoices": "status", "claims": "list", "disputes": "evidence"}[connection]
     world = World(cloud, seconds=600, faults={"long_text": {"rate": 1, "operation": operation}})
@@ -154,7 +154,7 @@ def test_long_texts_for_ever_end_at_the_deadline(cloud: Cloud, connection: str) 
 
 
 @pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
-def test_what_a_vendor_gives_reason_to_warn_of_has_room(cloud: Cloud) -> None:
+def test_warnings_about_the_vendor_fit_into_the_result(cloud: Cloud) -> None:
     """Thousands of warnings, and titles of half a megabyte that change: item, event and revision have room for them."""
     world = World(cloud)
     titles = ["\x1b[2J" + "\U0001f642" * 125_000, "B" * 500_000]
@@ -209,7 +209,7 @@ def test_a_vendors_case_of_too_many_documents_fails_before_anything_is_sent(clou
 
 
 @pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
-def test_a_job_of_a_long_id_may_say_why_it_failed(cloud: Cloud) -> None:
+def test_job_with_a_long_id_can_report_its_failure(cloud: Cloud) -> None:
     """An id that is no longer than a partition key may be longer than a sort key."""
     job = "\U0001f642" * 500
     cloud.app.cases.claim(record(connection="claims", reference="R-1", status=CaseStatus.WAITING))
@@ -261,7 +261,7 @@ ODD_IDS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 @pytest.mark.parametrize("kind", ODD_IDS)
 @pytest.mark.parametrize("connection", FILES)
-def test_an_id_that_nothing_can_hold_leaves_an_upload_in_doubt(cloud: Cloud, connection: str, kind: str) -> None:
+def test_unstorable_id_leaves_the_upload_in_doubt(cloud: Cloud, connection: str, kind: str) -> None:
     """The vendor has done the work: its answer is looked up, or asked about, never sent again."""
     world = World(cloud)
     odd = OnlyUploads(_with_ids(ODD_IDS[kind]))
@@ -280,9 +280,7 @@ def test_an_id_that_nothing_can_hold_leaves_an_upload_in_doubt(cloud: Cloud, con
 @pytest.mark.rule("security: make an id lead to another endpoint, with the key")
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])
 @pytest.mark.parametrize("case_id", ["..", "a/../b", "x\n", "🙂" * 512, "%2e%2e"], ids=repr)
-def test_an_id_that_a_caller_gives_is_checked_before_anything_is_asked(
-    cloud: Cloud, connection: str, case_id: str
-) -> None:
+def test_callers_id_is_checked_before_any_request(cloud: Cloud, connection: str, case_id: str) -> None:
     """A case_id that would lead to another endpoint, or fits no key, is refused with one line."""
     world = World(cloud)
     case = {"connection": connection, "reference": "R-1", "case_id": case_id}

@@ -61,7 +61,7 @@ def test_a_case_in_review_at_the_deadline_is_collected_as_far_as_it_is(cloud: Cl
 
 
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])
-def test_one_document_that_never_ends_keeps_no_other_back(cloud: Cloud, connection: str) -> None:
+def test_unfinished_document_does_not_block_others(cloud: Cloud, connection: str) -> None:
     """What is done by the deadline is collected; the other says that it is not finished, and comes later."""
     world = World(cloud)
     short(world, connection, deadline=1)
@@ -122,7 +122,7 @@ def test_a_deadline_can_be_given_for_one_case(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["soon", "3 weeks", "-1", "0", "1e9", "91d", ""])
-def test_what_is_no_deadline_is_refused_in_one_line(wrong: str) -> None:
+def test_invalid_deadline_is_rejected_in_one_line(wrong: str) -> None:
     """The line names the key."""
     with pytest.raises(Exception, match="deadline") as caught:
         CaseInput.parse({"connection": "claims", "reference": "R-1", "case_id": "c", "deadline": wrong})
@@ -238,7 +238,7 @@ def test_a_file_that_is_processed_beyond_the_deadline_is_left_out(cloud: Cloud) 
     assert {each["name"] for each in result["artifacts"]} == {"invoice.pdf", "extraction.json"}
 
 
-def test_a_refused_after_step_is_a_warning(cloud: Cloud) -> None:
+def test_rejected_after_step_is_a_warning(cloud: Cloud) -> None:
     """The case is completed, and says what the vendor would not do."""
     world = World(cloud)
     refused = {"status": "fail", "status_code": 400, "message": "Unknown stage", "error_code": "BAD_REQUEST"}
@@ -291,7 +291,7 @@ def test_documents_that_are_appended_are_waited_for(cloud: Cloud) -> None:
     ("old", "new", "status"),
     [("erred", "processed", "completed"), ("processed", "erred", "failed")],
 )
-def test_a_new_version_of_a_file_is_told_from_the_old_one(cloud: Cloud, old: str, new: str, status: str) -> None:
+def test_new_version_of_a_file_is_distinguished_from_the_old_one(cloud: Cloud, old: str, new: str, status: str) -> None:
     """Two files of one name: the one that was there before the append is not the case's document, whatever it says."""
     world = World(cloud)
     world.submit("claims", "R-1", samples("invoice.pdf"))
@@ -318,7 +318,7 @@ def found(world: World) -> list[dict[str, Any]]:
 
 
 @pytest.mark.rule("docsumo 1.C a new version of a document stands beside it or replaces it")
-def test_a_version_that_somebody_puts_beside_a_document_stands_by_itself(cloud: Cloud) -> None:
+def test_version_added_beside_a_document_is_a_document_of_its_own(cloud: Cloud) -> None:
     """The reviewer replaces a file that erred: the case's own document still says so, and the version is there too."""
     world = World(cloud)
     result = world.submit(

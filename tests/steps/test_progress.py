@@ -23,7 +23,7 @@ def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) ->
     assert room.case.documents[0].fields_extracted == 3
 
 
-def test_what_a_poll_learns_of_one_document_is_kept_when_another_cannot_be_asked_for(cloud: Cloud) -> None:
+def test_answer_about_one_document_is_kept_if_another_fails(cloud: Cloud) -> None:
     """The next poll asks for that one alone: with ten documents and a bad vendor, all of them never answer at once."""
     failing = {"name": "error_before", "rate": 1, "operation": "status", "times": 1, "status": 503}
     world = World(cloud, faults=[failing])
@@ -35,7 +35,7 @@ def test_what_a_poll_learns_of_one_document_is_kept_when_another_cannot_be_asked
     assert asked[3][0] == asked[0][0]
 
 
-def test_an_answer_that_comes_late_does_not_undo_what_another_poll_knows(cloud: Cloud, clock: Clock) -> None:
+def test_late_answer_does_not_undo_a_newer_one(cloud: Cloud, clock: Clock) -> None:
     """Two polls at once: the one that was answered first, but notes last, leaves a finished document finished."""
     room = Room(cloud, clock)
 

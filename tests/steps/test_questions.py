@@ -39,7 +39,7 @@ def question(what: str) -> Question:
 
 
 @pytest.mark.parametrize("connection", FILES)
-def test_an_upload_hides_no_question_of_another(world: World, connection: str) -> None:
+def test_upload_does_not_hide_anothers_question(world: World, connection: str) -> None:
     """The first upload asks, the second one goes on: `dossier list --status needs_attention` shows the case."""
     ask(CaseId(connection, "R-1"), "upload-0", "token", "the answer was lost", context=world.context)
     asked = stands(world, connection)
@@ -89,7 +89,7 @@ def test_the_last_answer_lets_the_case_go_on(world: World) -> None:
     assert stands(world, "invoices") == (CaseStatus.UPLOADING, None)
 
 
-def test_a_case_that_has_ended_stays_so(world: World) -> None:
+def test_ended_case_stays_ended(world: World) -> None:
     """A late upload changes nothing of it."""
     world.context.cases.change(CaseId("invoices", "R-1"), status=CaseStatus.CANCELLED)
     world.context.cases.continue_upload(CaseId("invoices", "R-1"))

@@ -67,14 +67,14 @@ def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
     assert "no longer exists" in str(case.reason)
 
 
-def test_an_execution_that_said_nothing_gives_a_reason(state: State) -> None:
+def test_execution_without_a_cause_gets_a_reason(state: State) -> None:
     """An abort without words is told as one."""
     state.stop(state.case())
     reason = "its execution ended as ABORTED, and the reason was not recorded"
     assert state.check().healed == [f"case INV-1 at invoices: {reason}"]
 
 
-def test_what_has_just_ended_is_left_to_its_own_step(state: State) -> None:
+def test_execution_that_just_ended_is_ignored(state: State) -> None:
     """The event of an ended execution gets its time, so that the failure is told once."""
     state.stop(state.case())
     assert state.check(timedelta(seconds=90)) == Findings()
@@ -88,7 +88,7 @@ def test_old_cases_are_not_walked_through(state: State) -> None:
 
 
 @pytest.mark.parametrize("status", ["waiting", "processing"])
-def test_a_case_that_nobody_polls_is_counted(state: State, status: str) -> None:
+def test_unpolled_case_is_counted(state: State, status: str) -> None:
     """Not at first sight, as between two states; but once nothing has happened for ten minutes."""
     state.case(status=status)
     assert state.check(LATER) == Findings()
@@ -108,7 +108,7 @@ def test_a_case_between_two_states_is_not_counted(state: State) -> None:
     assert state.check(timedelta(minutes=24)).unattended != []
 
 
-def test_a_queue_that_nobody_works_on_is_counted(state: State) -> None:
+def test_stuck_poll_queue_is_counted(state: State) -> None:
     """Messages are there, their waits are late, and nothing was polled."""
     state.case()
     state.wait()
@@ -136,7 +136,7 @@ def empties(state: State) -> None:
 
 
 @pytest.mark.parametrize("happens", [polls, finishes, empties])
-def test_a_queue_that_gets_on_is_not_stuck(state: State, happens: Callable[[State], None]) -> None:
+def test_progressing_queue_is_not_stuck(state: State, happens: Callable[[State], None]) -> None:
     """However long it is: some wait was polled, some case went on, or nothing is there."""
     state.case()
     state.wait(first=-STUCK.total_seconds())
@@ -145,7 +145,7 @@ def test_a_queue_that_gets_on_is_not_stuck(state: State, happens: Callable[[Stat
     assert state.check(STUCK / 2).stuck == []
 
 
-def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
+def test_stuck_wake_queue_is_counted(state: State) -> None:
     """Deliveries are queued, and no case was woken lately."""
     state.case()
     state.app.queues.send("wake", {"connection": "invoices", "delivery": "key"})
@@ -154,7 +154,7 @@ def test_a_wake_queue_that_nobody_works_on_is_counted(state: State) -> None:
     assert state.check(timedelta(minutes=5)).stuck == []
 
 
-def test_a_drop_queue_that_nobody_works_on_is_counted(state: State) -> None:
+def test_stuck_drop_queue_is_counted(state: State) -> None:
     """Files have landed, and no case was submitted lately: full of work, and nothing starts."""
     state.case()
     state.app.queues.send("drop", {"Records": []})
@@ -172,7 +172,7 @@ def finish(state: State, reference: str, **changes: Any) -> None:
     state.app.cases.put_artifact(CaseId("invoices", reference), artifact)
 
 
-def test_an_artifact_that_is_gone_is_counted(state: State) -> None:
+def test_missing_artifact_is_counted(state: State) -> None:
     """What the table says is in S3 has to be there."""
     finish(state, "INV-1")
     finish(state, "INV-2")
@@ -194,7 +194,7 @@ def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:
     assert state.check().lost_webhooks == {}
 
 
-def test_a_delivery_marks_its_case_whenever_it_comes(state: State) -> None:
+def test_delivery_marks_its_case_in_any_status(state: State) -> None:
     """Waiting, not waiting yet, or ended: the mark changes neither status nor times."""
     for status in ("waiting", "uploading", "completed"):
         reference = f"INV-{status}"
@@ -208,7 +208,7 @@ def test_a_delivery_marks_its_case_whenever_it_comes(state: State) -> None:
         assert (case.updated_at == datetime(2026, 1, 1, tzinfo=UTC)) == (status != "uploading")
 
 
-def test_a_dead_wait_goes_away(cloud: Cloud) -> None:
+def test_dead_wait_is_removed(cloud: Cloud) -> None:
     """A wait far past its deadline, whose token nobody waits for, is swept, polled once, and gone."""
     world = World(cloud, seconds=3600)
     waits = cloud.app.waits

@@ -41,7 +41,7 @@ def gist(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("connection", FILES)
-def test_a_case_that_failed_of_a_wrong_key_is_resumed(cloud: Cloud, connection: str) -> None:
+def test_case_that_failed_with_a_wrong_key_is_resumed(cloud: Cloud, connection: str) -> None:
     """Once the key is right the case completes, with one upload of each document, and counts the attempt."""
     world, files = World(cloud), samples(*FILES[connection])
     world.keys.wrong = True
@@ -89,7 +89,7 @@ def _noting(noted: list[str], name: str, method: Any) -> Any:
 
 
 @pytest.mark.parametrize("connection", FILES)
-def test_a_case_that_failed_of_its_deadline_is_resumed(cloud: Cloud, connection: str) -> None:
+def test_case_that_failed_at_its_deadline_is_resumed(cloud: Cloud, connection: str) -> None:
     """A vendor that was too slow is waited for again, and gets nothing a second time."""
     world, files = World(cloud, seconds=3600), samples(*FILES[connection])
     settings = world.connections[connection]
@@ -172,7 +172,7 @@ def failing(reason: str, **rest: Any) -> CaseRecord:
     return record(status="failed", reason=reason, **rest)
 
 
-def test_cases_are_grouped_by_what_they_failed_of() -> None:
+def test_cases_are_grouped_by_cause() -> None:
     """Names, ids and numbers are a case's own; the error's class, the words and an HTTP status are the cause."""
     groups = by_cause(
         [
@@ -201,7 +201,7 @@ def test_cases_are_grouped_by_what_they_failed_of() -> None:
         ("GET /cases/2b5b8bcd-3a0d/files: answered 502", "GET /cases/…/files: answered 502"),
     ],
 )
-def test_what_a_cause_says(reason: str | None, cause: str) -> None:
+def test_cause_texts(reason: str | None, cause: str) -> None:
     """A cause is the reason as far as other cases may share it."""
     assert cause_of(record(status="failed", reason=reason)) == cause
 
@@ -242,7 +242,9 @@ def test_a_case_is_resumed_by_one_execution_of_a_new_name(cloud: Cloud, executio
         ({"status": "failed", "refused": True}, "was rejected before anything was sent to the vendor"),
     ],
 )
-def test_what_is_not_resumed(cloud: Cloud, executions: Executions, changes: dict[str, Any], message: str) -> None:
+def test_cases_that_are_not_resumed(
+    cloud: Cloud, executions: Executions, changes: dict[str, Any], message: str
+) -> None:
     """A case under way is left alone; one that was never sent anywhere has nothing to resume."""
     cloud.app.cases.claim(record(**changes))
     with pytest.raises(InvalidCaseError, match=message):

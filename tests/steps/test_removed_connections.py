@@ -100,7 +100,7 @@ def test_a_case_of_a_removed_connection_is_failed_when_its_execution_ends(state:
     assert state.status("INV-1") is CaseStatus.FAILED
 
 
-def test_a_case_of_a_removed_connection_that_nobody_polls_is_counted(state: State) -> None:
+def test_unpolled_case_of_a_removed_connection_is_counted(state: State) -> None:
     """Its wait is lost and its execution still runs."""
     state.case()
     without(state, "invoices")
@@ -194,7 +194,7 @@ def test_a_reference_of_the_former_name_is_not_sent_again(cloud: Cloud) -> None:
     assert world.submit("bills", "INV-2", FILES)["status"] == "completed"
 
 
-def test_what_the_former_name_refused_is_free(cloud: Cloud) -> None:
+def test_reference_rejected_under_the_former_name_is_free(cloud: Cloud) -> None:
     """Nothing of it was sent: it may be submitted under the new name."""
     world = World(cloud)
     cloud.app.cases.claim(record(reference="INV-1", status="failed").model_copy(update={"refused": True}))

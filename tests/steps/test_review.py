@@ -29,7 +29,7 @@ class Bus:
 @pytest.mark.rule("docustack notes, the rest fields below review_below are marked", case="1.0-True")
 @pytest.mark.rule("docustack notes, the rest fields below review_below are marked", case="None-False")
 @pytest.mark.parametrize(("below", "wanted"), [(None, False), (0.0, False), (1.0, True)])
-def test_low_confidences_want_review(cloud: Cloud, below: float | None, wanted: bool) -> None:
+def test_low_confidence_needs_review(cloud: Cloud, below: float | None, wanted: bool) -> None:
     """Fields below the connection's ``review_below`` are marked, and only then the case wants review."""
     world, bus = World(cloud), Bus()
     world.context = world.context.replacing(events=bus)
@@ -71,7 +71,7 @@ def _answering(world: World, confidence: Any) -> None:
         (0.9, {"review_below": 0.5, "review_missing": True}, False),
     ],
 )
-def test_odd_and_missing_confidences_want_review(
+def test_odd_or_missing_confidence_needs_review(
     cloud: Cloud, confidence: Any, settings: dict[str, Any], wanted: bool
 ) -> None:
     """With ``review_below``, one that cannot be read wants review; one that is missing does if the setting says so."""

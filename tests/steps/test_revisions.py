@@ -171,7 +171,7 @@ def stands(world: World) -> None:
     assert named == {each["key"] for each in result["artifacts"]}
 
 
-def test_an_execution_that_is_gone_in_the_middle_of_a_publication_is_gone_on_with(cloud: Cloud) -> None:
+def test_publication_continues_after_its_execution_is_gone(cloud: Cloud) -> None:
     """Committed, then aborted: the next refresh begins with Publish, whatever the vendor says by now."""
     world = completed(cloud)
     move(world, "stage__approved")

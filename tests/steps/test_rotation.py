@@ -42,7 +42,7 @@ def submitted(cloud: Cloud, connection: str, times: int) -> tuple[Replaced, dict
 
 @pytest.mark.rule("security: make a rotation fail running cases")
 @pytest.mark.parametrize("connection", FILES)
-def test_a_case_waits_until_the_key_is_replaced_here_too(cloud: Cloud, connection: str) -> None:
+def test_case_waits_for_a_rotated_key(cloud: Cloud, connection: str) -> None:
     """Polls that are refused only put the next one off, say so to whoever looks, and leave no trace once it is over."""
     keys, result = submitted(cloud, connection, times=4)
     assert result["status"] == "completed"
@@ -54,7 +54,7 @@ def test_a_case_waits_until_the_key_is_replaced_here_too(cloud: Cloud, connectio
 
 @pytest.mark.rule("security: make a rotation fail running cases")
 @pytest.mark.parametrize("connection", FILES)
-def test_a_key_that_stays_refused_ends_the_case(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_that_stays_rejected_fails_the_case(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while the case fails for that reason, and not as late as its deadline."""
     monkeypatch.setattr(poll, "REFUSED", timedelta(seconds=0.2))
     _, result = submitted(cloud, connection, times=10**6)

@@ -17,7 +17,7 @@ from tests.machine import Killed
 from tests.room import CASE, Room
 
 
-def test_every_one_of_300_documents_is_asked_for_in_turn(cloud: Cloud, clock: Clock) -> None:
+def test_each_of_300_documents_is_polled_in_turn(cloud: Cloud, clock: Clock) -> None:
     """At 0.3 s each a round takes five polls, none longer than its budget, and goes on without waiting an interval."""
     room = Room(cloud, clock, documents=300)
     everyone = [f"d{index}" for index in range(300)]
@@ -47,7 +47,7 @@ def test_the_wait_ends_as_soon_as_the_last_document_finishes(cloud: Cloud, clock
     assert len(room.asked) == 299 + 9
 
 
-def test_what_a_poll_has_learnt_outlives_its_function(cloud: Cloud, clock: Clock) -> None:
+def test_answers_survive_a_killed_poll(cloud: Cloud, clock: Clock) -> None:
     """Killed in the middle of a round, or out of time: the documents that were answered are not asked for again."""
     room = Room(cloud, clock, documents=6)
     room.statuses |= dict.fromkeys(("d0", "d1", "d2"), "completed")
@@ -65,7 +65,7 @@ def test_what_a_poll_has_learnt_outlives_its_function(cloud: Cloud, clock: Clock
     assert room.serve() == ["d3", "d4", "d5"]
 
 
-def test_a_trouble_in_a_round_leaves_those_after_it_their_turn(cloud: Cloud, clock: Clock) -> None:
+def test_failing_document_does_not_block_the_rest_of_the_round(cloud: Cloud, clock: Clock) -> None:
     """Three documents that cannot be asked for end a poll; the next one does not begin with the same three."""
     room = Room(cloud, clock, documents=8)
     room.answer = lambda document_id: (
@@ -91,7 +91,7 @@ def clock_of(room: Room) -> object:
     return room.clock.at
 
 
-def test_a_delivery_has_its_document_alone_asked_for(cloud: Cloud, clock: Clock) -> None:
+def test_delivery_polls_only_its_document(cloud: Cloud, clock: Clock) -> None:
     """30 documents with 30 deliveries are 30 questions, and the regular poll stays where it was."""
     room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))
     room.serve()
@@ -142,7 +142,7 @@ def test_a_delivery_that_comes_during_a_poll_is_not_lost(cloud: Cloud, clock: Cl
     assert "d4" in room.serve()
 
 
-def test_a_webhook_carries_no_truth(cloud: Cloud, clock: Clock) -> None:
+def test_delivery_proves_nothing(cloud: Cloud, clock: Clock) -> None:
     """At its regular time the poll asks for all, whatever deliveries named; so it does where they name nothing here."""
     room = Room(cloud, clock, documents=4)
     room.serve()
@@ -165,7 +165,7 @@ def test_a_delivery_whose_document_cannot_be_asked_for_is_asked_again(cloud: Clo
     assert "d2" in room.serve()
 
 
-def test_a_verdict_about_one_document_is_that_documents(cloud: Cloud, clock: Clock) -> None:
+def test_rejection_of_one_document_fails_only_that_document(cloud: Cloud, clock: Clock) -> None:
     """A clear refusal fails it with the vendor's words, and the others are waited for."""
     room = Room(cloud, clock, documents=3)
     refusal = httpx.Response(422, json={"detail": "This document was withdrawn"})
@@ -178,7 +178,7 @@ def test_a_verdict_about_one_document_is_that_documents(cloud: Cloud, clock: Clo
     assert room.serve() == ["d0", "d2"]
 
 
-def test_a_refusal_that_lasts_is_a_verdict(cloud: Cloud, clock: Clock) -> None:
+def test_lasting_stray_answer_fails_the_document(cloud: Cloud, clock: Clock) -> None:
     """A 404 of the vendor's own, again and again and for some minutes, ends the wait with the vendor's words."""
     room = Room(cloud, clock, documents=2)
     room.statuses["d0"] = "completed"
@@ -194,7 +194,7 @@ def test_a_refusal_that_lasts_is_a_verdict(cloud: Cloud, clock: Clock) -> None:
     assert "Document not found" in (room.case.documents[1].error or "")
 
 
-def test_a_row_is_broken_by_an_answer(cloud: Cloud, clock: Clock) -> None:
+def test_answer_resets_the_count_of_stray_answers(cloud: Cloud, clock: Clock) -> None:
     """One stray answer now and then is none that lasts, and a gateway's page never is one."""
     room = Room(cloud, clock, poll=Poll(first=0, every=60, max=60, deadline=72_000))
     gone, page = httpx.Response(404, json={"detail": "Not found"}), httpx.Response(404, html="<h1>404</h1>")

@@ -27,7 +27,7 @@ def come_back(lost: Lost) -> None:
         lost.upload()
 
 
-def test_what_comes_late_is_adopted_and_not_uploaded_again(lost: Lost) -> None:
+def test_late_upload_is_adopted_and_not_repeated(lost: Lost) -> None:
     """The first look finds nothing, and the upload takes effect after it: the second look adopts it."""
     come_back(lost)
     lost.passes(step.FIRST_LOOK.total_seconds())
@@ -40,7 +40,7 @@ def test_what_comes_late_is_adopted_and_not_uploaded_again(lost: Lost) -> None:
     assert lost.world.context.cases.get(lost.names).documents[0].document_id
 
 
-def test_what_never_comes_is_uploaded_once_the_vendor_has_settled(lost: Lost) -> None:
+def test_lost_upload_is_repeated_once_the_vendor_has_settled(lost: Lost) -> None:
     """Until then the vendor is asked once what became of it, however often the step is tried."""
     come_back(lost)
     lost.passes(step.FIRST_LOOK.total_seconds())
@@ -55,7 +55,7 @@ def test_what_never_comes_is_uploaded_once_the_vendor_has_settled(lost: Lost) ->
     assert lost.world.cloud.app.intents.find(lost.names, "upload-0") is None
 
 
-def test_what_is_listed_is_adopted_at_the_first_look(lost: Lost) -> None:
+def test_listed_upload_is_adopted_at_the_first_look_up(lost: Lost) -> None:
     """What the vendor has needs no more waiting."""
     lost.work_of_the_first_try()
     come_back(lost)
@@ -64,7 +64,7 @@ def test_what_is_listed_is_adopted_at_the_first_look(lost: Lost) -> None:
     assert lost.uploads == 1
 
 
-def test_a_try_that_is_answered_after_all_is_believed(lost: Lost) -> None:
+def test_late_answer_of_an_earlier_try_is_used(lost: Lost) -> None:
     """The first try was not dead: its answer is applied by the next one, which does nothing else."""
     come_back(lost)
     lost.passes(SETTLING)

@@ -133,7 +133,7 @@ def test_an_execution_reads_no_other_connections_documents(cloud: Cloud, key: st
 @pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("drop", [None, {"key": "inbox/claims/x/case.json"}])
-def test_no_spelling_leads_elsewhere(spelling: str, drop: dict[str, str] | None) -> None:
+def test_no_spelling_of_a_uri_escapes_the_folders(spelling: str, drop: dict[str, str] | None) -> None:
     """Dots, percents, slashes, another case of letters, access points: each is refused in a line with what to do."""
     uri = "s3://" + spelling.format(bucket=BUCKET, BUCKET=BUCKET.upper())
     for each in (uri, uri.replace("s3://", "S3://", 1)):
@@ -141,7 +141,7 @@ def test_no_spelling_leads_elsewhere(spelling: str, drop: dict[str, str] | None)
 
 
 @pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
-def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
+def test_references_are_checked_like_files(cloud: Cloud) -> None:
     """With ``by_reference`` the vendor would read it, by its own grant on the bucket: that is refused just so."""
     world = World(cloud)
     uri = cloud.put("cases/claims/PAYROLL-1/documents/payroll.pdf", PAYROLL)
@@ -162,7 +162,7 @@ def test_what_the_vendor_reads_itself_is_no_way_around(cloud: Cloud) -> None:
         "127.0.0.1%00.example.com", "", "[::1",
     ],
 )  # fmt: skip
-def test_no_vendor_is_sent_to_the_inside(host: str) -> None:
+def test_internal_addresses_are_never_sent_to_a_vendor(host: str) -> None:
     """A URL that the vendor reads itself names a host of the public internet, unless it is a sandbox's."""
     data = {**case(f"https://{host}/a.pdf?X-Amz-Signature=opens"), "connection": "invoices"}
     said = refused(data, allow_insecure=False)
@@ -236,7 +236,7 @@ def test_the_places_of_a_connection(key: str) -> None:
 
 
 @pytest.mark.rule("security: read documents of other buckets")
-def test_other_buckets_are_open_unless_the_connection_narrows_them() -> None:
+def test_other_buckets_are_allowed_unless_document_sources_limits_them() -> None:
     """IAM lets Dossier into the buckets that the deployment names; ``document_sources`` says which are whose."""
     scans, mail = case("s3://scans/may/1.pdf"), case("s3://mail-room/claims/1.pdf")
     allowed(scans)
@@ -250,7 +250,7 @@ def test_other_buckets_are_open_unless_the_connection_narrows_them() -> None:
     assert "allows none" in refused(scans, document_sources=())
 
 
-def test_a_source_that_is_none_fails_the_deployment(tmp_path: Any) -> None:
+def test_invalid_source_fails_the_deployment(tmp_path: Any) -> None:
     """A misspelt place is one line at synth, not a case that is refused later."""
     text = (ROOT / "connections.toml").read_text(encoding="utf-8")
     path = tmp_path / "connections.toml"

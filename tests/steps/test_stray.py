@@ -89,7 +89,7 @@ class Instead:
 @pytest.mark.parametrize(
     ("connection", "status"), [*zip(itertools.cycle(FILES), PHRASES), ("claims", 404), ("disputes", 404)]
 )
-def test_the_phrase_of_a_status_is_no_verdict_in_json_either(
+def test_status_phrase_in_json_is_no_rejection(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A framework's own 404 has the vendor's keys: while a case waits it means "not yet", or somebody else."""
@@ -112,9 +112,7 @@ def test_no_answer_to_docsumos_list_ends_a_waiting_case(
 
 
 @pytest.mark.parametrize("connection", FILES)
-def test_a_page_in_place_of_a_refusal_does_not_pass_for_one(
-    cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_html_page_is_no_rejection(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway's 401 or 403 says nothing about the key."""
     world = World(cloud)
     for operation in ("status", "list", "evidence", "document", "files"):
@@ -123,7 +121,7 @@ def test_a_page_in_place_of_a_refusal_does_not_pass_for_one(
 
 
 @pytest.mark.parametrize(("connection", "status"), [*zip(FILES, (400, 422, 400), strict=True)])
-def test_a_clear_refusal_of_an_upload_ends_the_case_at_once(
+def test_rejected_upload_fails_the_case_at_once(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the vendor's own form it is a verdict: nothing is tried again, and the reason is the vendor's."""

@@ -54,9 +54,7 @@ def unreachable(_: str) -> Exception:
         ),
     ],
 )
-def test_a_waiting_case_says_what_is_going_on(
-    cloud: Cloud, clock: Clock, answer: Callable[[str], Any], said: str
-) -> None:
+def test_waiting_case_shows_its_trouble(cloud: Cloud, clock: Clock, answer: Callable[[str], Any], said: str) -> None:
     """One plain line: what it is, since or until when, and when the vendor is asked next; gone with the next answer."""
     room = Room(cloud, clock)
     room.answer = answer
@@ -170,7 +168,7 @@ def test_a_slow_success_closes_a_breaker_that_others_opened(cloud: Cloud, clock:
     other.take(connection, patience=0)
 
 
-def test_a_step_says_what_keeps_it(cloud: Cloud) -> None:
+def test_step_shows_what_delays_it(cloud: Cloud) -> None:
     """An upload at a vendor that answers 503: written down at the first try, not at each, and gone after the last."""
     lost = Lost(cloud, "invoices")
     fault = {"name": "error_before", "rate": 1, "operation": "upload", "times": 3, "status": 503}
@@ -193,7 +191,7 @@ def test_a_step_says_what_keeps_it(cloud: Cloud) -> None:
     assert lost.world.context.cases.get(lost.names).record.note is None
 
 
-def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
+def test_broken_link_is_shown_during_the_download(cloud: Cloud) -> None:
     """A file that arrives cut short is fetched again, and `dossier status` says so meanwhile."""
     world = World(cloud)
     notes: list[str | None] = []
@@ -215,7 +213,7 @@ def test_a_broken_link_is_told_while_downloading(cloud: Cloud) -> None:
     assert world.context.cases.get(CaseId("claims", "R-1")).record.note is None
 
 
-def test_a_case_as_the_version_before_stored_it_is_read(cloud: Cloud, clock: Clock) -> None:
+def test_trouble_stored_by_the_previous_version_is_read(cloud: Cloud, clock: Clock) -> None:
     """A wait without the newer attributes is polled like any other."""
     room = Room(cloud, clock, documents=2)
     item = cloud.app.table.get(f"CASE#{CASE[0]}#{CASE[1]}", "WAIT")

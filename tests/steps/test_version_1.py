@@ -17,7 +17,7 @@ from tests.version1 import CASE, STORED, put_version_1
 PREFIX = "cases/claims/R-1/"
 
 
-def test_a_case_of_the_version_before_is_read(cloud: Cloud) -> None:
+def test_case_of_the_previous_version_is_read(cloud: Cloud) -> None:
     """What it completed counts as revision 1, and its result is read, though it has no number."""
     put_version_1(cloud)
     record = cloud.app.cases.get(CASE).record
@@ -26,7 +26,7 @@ def test_a_case_of_the_version_before_is_read(cloud: Cloud) -> None:
     assert (result.case_id, result.revision, len(result.artifacts)) == (STORED["case_id"], 0, 3)
 
 
-def test_a_case_of_the_version_before_is_collected_again(cloud: Cloud) -> None:
+def test_case_of_the_previous_version_is_collected_again(cloud: Cloud) -> None:
     """What it had is kept as revision 1, and what the vendor has by now is revision 2."""
     world = World(cloud)
     put_version_1(cloud, stray(world, "claims"))

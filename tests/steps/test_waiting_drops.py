@@ -27,7 +27,7 @@ def beside(inbox: Inbox, name: str = "invoices/May") -> str | None:
     return body.decode() if body else None
 
 
-def test_a_folder_without_its_case_file_is_seen_at_once(inbox: Inbox) -> None:
+def test_folder_without_a_case_file_is_shown_at_once(inbox: Inbox) -> None:
     """In the list with what lacks, and beside the inbox; once the case starts it is in neither."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     [seen] = waiting(inbox)
@@ -54,7 +54,7 @@ def test_a_folder_says_which_documents_it_waits_for(inbox: Inbox) -> None:
     assert (waiting(inbox), beside(inbox)) == ([], None)
 
 
-def test_a_folder_that_is_refused_for_what_lacks_waits_no_longer(inbox: Inbox) -> None:
+def test_folder_rejected_for_a_missing_file_no_longer_waits(inbox: Inbox) -> None:
     """After a quarter of an hour Accept names what is missing."""
     what = inbox.put(f"{FOLDER}case.json", CASE)
     inbox.take(what)
@@ -72,7 +72,7 @@ def test_an_empty_file_waits_to_be_written(inbox: Inbox) -> None:
     assert (waiting(inbox), beside(inbox, "invoices/empty.pdf")) == ([], None)
 
 
-def test_what_only_settles_is_not_shown(inbox: Inbox) -> None:
+def test_settling_folder_is_not_shown(inbox: Inbox) -> None:
     """Nothing lacks of a folder whose files have landed, or of a file."""
     inbox.drop(f"{FOLDER}case.json", "{}")
     inbox.drop("inbox/invoices/INV-1.pdf", PDF)
@@ -81,7 +81,7 @@ def test_what_only_settles_is_not_shown(inbox: Inbox) -> None:
     assert listed["KeyCount"] == 0
 
 
-def test_a_message_that_is_late_does_not_bring_it_back(inbox: Inbox) -> None:
+def test_late_message_does_not_restore_the_record(inbox: Inbox) -> None:
     """Messages are doubled and overtake each other: what a case was made of since is known."""
     first = inbox.put(f"{FOLDER}a.pdf", PDF)
     cases, objects = inbox.world.context.cases, inbox.world.cloud.app.objects
@@ -104,7 +104,7 @@ def test_a_message_that_is_late_does_not_bring_it_back(inbox: Inbox) -> None:
     assert beside(inbox) is None
 
 
-def test_a_folder_that_is_deleted_waits_no_longer(inbox: Inbox) -> None:
+def test_deleted_folder_no_longer_waits(inbox: Inbox) -> None:
     """S3 tells of it; a case.json that is deleted is waited for."""
     case_file = inbox.put(f"{FOLDER}case.json", CASE)
     inbox.take(case_file)
@@ -118,7 +118,7 @@ def test_a_folder_that_is_deleted_waits_no_longer(inbox: Inbox) -> None:
     assert (waiting(inbox), beside(inbox)) == ([], None)
 
 
-def test_a_folder_that_is_dropped_again_is_seen_again(inbox: Inbox) -> None:
+def test_folder_dropped_again_is_shown_again(inbox: Inbox) -> None:
     """What ended does not hide what comes after it."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     inbox.s3.delete_object(Bucket=BUCKET, Key=f"{FOLDER}a.pdf")
@@ -148,7 +148,7 @@ def test_many_files_write_once(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) ->
     assert len(waiting(inbox)) == 1
 
 
-def test_a_removed_object_is_told_by_its_event() -> None:
+def test_removed_object_is_read_from_its_event() -> None:
     """S3's notification of a deletion is read as one, whatever kind it is."""
     where = {"bucket": {"name": BUCKET}, "object": {"key": "inbox/invoices/May/a+b.pdf"}}
     for kind in ("Delete", "DeleteMarkerCreated"):
@@ -156,7 +156,7 @@ def test_a_removed_object_is_told_by_its_event() -> None:
         assert found == Landed("inbox/invoices/May/a b.pdf", removed=True)
 
 
-def test_what_waits_is_forgotten_after_a_month(inbox: Inbox) -> None:
+def test_waiting_record_expires_after_a_month(inbox: Inbox) -> None:
     """As long as S3 keeps what was dropped."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     item = inbox.world.cloud.app.table.get("INBOX#invoices", "May")

@@ -118,7 +118,7 @@ def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:
     assert (wait.token, wait.next_at <= now()) == ("t2", True)
 
 
-def test_a_case_that_waits_no_more_is_told(world: World) -> None:
+def test_delivery_is_noted_for_a_case_that_no_longer_waits(world: World) -> None:
     """A wait that ends meanwhile: the case remembers the delivery for its next wait."""
     waits = world.cloud.app.waits
     began = now() - timedelta(milliseconds=1)
@@ -136,14 +136,14 @@ def applied(world: World, intents: Intents) -> None:
     assert wake(CASE[0], BODY, look=0, received_at=now(), context=context).done
 
 
-def test_an_id_that_is_recorded_meanwhile_is_no_strangers(world: World) -> None:
+def test_id_recorded_meanwhile_belongs_to_its_case(world: World) -> None:
     """The upload's answer is stored between the look for the id's owner and the note for it: the case is woken."""
     intents, waits = world.cloud.app.intents, world.cloud.app.waits
     applied(world, Meanwhile(intents, "hint", lambda: intents.own(CASE, ["doc:1"])))  # type: ignore[arg-type]
     assert waiting(waits).next_at <= now()
 
 
-def test_a_delivery_full_of_ids_is_soon_applied(world: World) -> None:
+def test_delivery_with_many_ids_is_applied_quickly(world: World) -> None:
     """Of very many ids only the first are looked at, those of a job or a case before those of documents."""
     ids = [f"stranger:{number}" for number in range(3 * MOST_IDS)]
     world.cloud.app.intents.own(CASE, ["job:1"])
@@ -171,7 +171,7 @@ def told(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[s
     return applied, [case.get("case_id", "") for _, case in tokens.started]
 
 
-def test_a_case_that_nobody_knows_is_collected_at_the_second_look(cloud: Cloud) -> None:
+def test_unknown_case_is_collected_at_the_second_look(cloud: Cloud) -> None:
     """The first look comes too early: the upload that made it may just be answered."""
     world = World(cloud)
     made = stray(world, "claims")
@@ -179,7 +179,7 @@ def test_a_case_that_nobody_knows_is_collected_at_the_second_look(cloud: Cloud) 
     assert told(world, 1, {"case_id": made}) == (Applied(), [made])
 
 
-def test_a_case_that_an_upload_in_doubt_may_have_made_is_no_strangers(cloud: Cloud) -> None:
+def test_case_of_an_upload_in_doubt_is_not_collected(cloud: Cloud) -> None:
     """It is looked at until that is settled, or for half an hour; an upload that began later did not make it."""
     world = World(cloud)
     made, intents = stray(world, "claims"), world.cloud.app.intents
@@ -241,7 +241,7 @@ def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
 @pytest.mark.rule(
     "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
 )
-def test_a_strangers_case_never_has_a_reference_of_somebodys_own(cloud: Cloud) -> None:
+def test_collected_case_never_takes_a_callers_reference(cloud: Cloud) -> None:
     """The vendor calls its case as a user would call theirs: the user's own case is accepted all the same."""
     world = World(cloud)
     started = Tokens()
@@ -269,7 +269,7 @@ def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, A
 
 
 @pytest.mark.rule("docsumo 3 a person's move and the end of the workflow each cause a delivery")
-def test_every_case_that_has_to_do_with_the_vendors_is_told(cloud: Cloud) -> None:
+def test_delivery_wakes_every_case_of_the_vendors_case(cloud: Cloud) -> None:
     """The case that made it, one that appended to it and one that collects it: each collects again."""
     world = World(cloud)
     made = str(world.submit("claims", "mine", samples("invoice.pdf"))["case_id"])
@@ -299,7 +299,7 @@ def test_a_delivery_wakes_the_case_that_waits_and_not_only_the_first(cloud: Clou
     assert wait.next_at <= now()
 
 
-def test_a_job_whose_documents_are_done_is_no_news(cloud: Cloud) -> None:
+def test_job_with_finished_documents_requests_no_refresh(cloud: Cloud) -> None:
     """DocuStack says that the job is done a moment after its last document: nothing is collected again for that."""
     world = World(cloud)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
@@ -314,7 +314,7 @@ def test_a_job_whose_documents_are_done_is_no_news(cloud: Cloud) -> None:
         assert len(started.started) == count
 
 
-def test_a_lost_upload_that_was_collected_as_a_strangers_is_not_uploaded_again(cloud: Cloud) -> None:
+def test_lost_upload_that_was_collected_is_not_repeated(cloud: Cloud) -> None:
     """A delivery told of the case, and it was collected, before the look-up came to it: it is still the upload's."""
     lost = {"name": "error_after", "rate": 1, "operation": "upload", "times": 1, "status": 502}
     world = World(cloud, faults=[lost])
@@ -337,7 +337,7 @@ def _apply(world: World, body: bytes) -> None:
 
 
 @pytest.mark.rule("docustack webhooks job_failed has no document")
-def test_what_a_failed_job_says_is_kept_with_its_case(world: World) -> None:
+def test_reason_of_a_failed_job_is_stored_with_its_case(world: World) -> None:
     """``job_failed`` names no document and the API may give no reason: what the delivery says stands in the result."""
     app = world.cloud.app
     app.intents.own(CASE, ["job:1"])

@@ -21,7 +21,7 @@ from tests.machine import World
         ({"deadline": "soon"}, "the execution input is wrong: "),
     ],
 )
-def test_a_wrong_input_is_a_refused_case(cloud: Cloud, changes: dict[str, Any], reason: str) -> None:
+def test_invalid_input_is_a_rejected_case(cloud: Cloud, changes: dict[str, Any], reason: str) -> None:
     """Whoever asks for the reference learns why nothing came of it; it is free for the case as it should be."""
     world = World(cloud)
     uri = cloud.put("uploads/a.pdf", b"%PDF-1.7\n")
@@ -34,7 +34,7 @@ def test_a_wrong_input_is_a_refused_case(cloud: Cloud, changes: dict[str, Any], 
     assert world.execute(case, "arn:right")["status"] == "completed"
 
 
-def test_a_wrong_input_leaves_a_case_of_its_reference_alone(cloud: Cloud) -> None:
+def test_invalid_input_does_not_change_an_existing_case(cloud: Cloud) -> None:
     """A later mistake with a reference that is taken is the execution's failure, and not the case's."""
     world = World(cloud)
     assert world.submit("invoices", "INV-1", {"a.pdf": b"%PDF-1.7\n"})["status"] == "completed"
@@ -45,7 +45,7 @@ def test_a_wrong_input_leaves_a_case_of_its_reference_alone(cloud: Cloud) -> Non
 @pytest.mark.parametrize(
     "case", [{"connection": "nobody", "reference": "INV-1"}, {"connection": "invoices", "reference": "../x"}, []]
 )
-def test_an_input_without_good_names_is_no_case(cloud: Cloud, case: Any) -> None:
+def test_input_without_valid_names_creates_no_case(cloud: Cloud, case: Any) -> None:
     """There is nothing to write it under: the execution has the reason."""
     world = World(cloud)
     app = cloud.app

@@ -154,7 +154,7 @@ def test_each_error_is_one_line(tmp_path: Path, toml: str, said: str) -> None:
 
 @pytest.mark.rule("security: read a secret in the template, or in connections.toml")
 @pytest.mark.parametrize("key", ["api_key", "webhook_secrets", "token", "API-KEY"])
-def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, key: str) -> None:
+def test_secret_in_the_file_is_rejected_and_not_repeated(tmp_path: Path, key: str) -> None:
     """A key in the file is rejected with a line that names its right place, and is not printed."""
     with pytest.raises(ConfigurationError) as error:
         _load(tmp_path, f'{GOOD}{key} = "sk_live_planted"\n')

@@ -112,7 +112,7 @@ def refused_keys(cloud: Cloud) -> list[str]:
 
 
 @pytest.mark.rule("security: cause costs, or fill the bucket")
-def test_refused_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
+def test_rejected_evidence_is_limited_over_all_instances(cloud: Cloud) -> None:
     """Any number of instances store the same maximum of rejected deliveries a minute for a connection."""
     at = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
     instances = [EvidenceStore(cloud.session.client("s3"), BUCKET) for _ in range(4)]
@@ -135,7 +135,7 @@ def test_one_instance_may_store_the_whole_share(cloud: Cloud) -> None:
 
 
 @pytest.mark.rule("security: cause costs, or fill the bucket")
-def test_refused_evidence_is_cut_and_never_locked(cloud: Cloud) -> None:
+def test_rejected_evidence_is_cut_and_never_locked(cloud: Cloud) -> None:
     """A megabyte of a stranger's is some KiB here, and can be deleted, even where accepted evidence is locked."""
     s3 = cloud.session.client("s3")
     s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
@@ -152,7 +152,7 @@ def test_refused_evidence_is_cut_and_never_locked(cloud: Cloud) -> None:
     assert store.read(str(store.refuse("invoices", "wrong secret", BODY, {}))).whole
 
 
-def test_refused_deliveries_are_listed_and_found_like_others(cloud: Cloud) -> None:
+def test_rejected_deliveries_are_listed_and_found_like_others(cloud: Cloud) -> None:
     """Among the accepted ones, by their time; the id leads to the key; those to no connection have a folder."""
     store, at = cloud.app.evidence, datetime.now(UTC) - timedelta(minutes=5)
     refused = str(store.refuse("invoices", "too old", BODY, {}, detail="400 s", at=at))

@@ -63,7 +63,7 @@ def test_any_execution_input_is_a_case_or_one_line(data: Any) -> None:
 
 @pytest.mark.rule("security: break Accept with an input")
 @given(uri=st.text(max_size=60) | st.text(alphabet="s3:/[]@?#.\\ab\n", max_size=30).map(lambda rest: f"s3://{rest}"))
-def test_any_uri_is_bucket_and_key_or_refused(uri: str) -> None:
+def test_any_uri_is_bucket_and_key_or_rejected(uri: str) -> None:
     """A document's URI names one object of one bucket, or is rejected."""
     try:
         bucket, key = split_uri(uri)

@@ -193,7 +193,7 @@ def test_reading_time_grows_linearly_with_the_text(reader: str) -> None:
 
 
 @pytest.mark.rule("security: occupy a function with crafted markdown, names or numbers")
-def test_a_thousand_names_are_told_apart_at_once() -> None:
+def test_thousand_names_are_distinguished_quickly() -> None:
     """A thousand listed files are matched with a thousand documents without comparing each pair."""
     sent = [f"scan {number}.pdf" for number in range(1000)]
     began = time.process_time()

@@ -103,7 +103,7 @@ def test_a_delivery_that_no_active_secret_proves_is_not_applied(cloud: Cloud, sc
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_refused_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, scheme: str) -> None:
+def test_rejected_delivery_is_applied_once_its_secret_is_set(cloud: Cloud, scheme: str) -> None:
     """A delivery that came before its secret was known here is proven later."""
     key = kept(cloud, scheme, secrets=[])
     evidence = cloud.app.evidence.find(key)

@@ -114,7 +114,7 @@ def test_each_status_raises_its_error(status: int, safe: type[DossierError], uns
 
 @pytest.mark.parametrize("body", [PAGE, b"", {}, [], {"message": None}, {"title": "Bad Request"}, b'{"message": "cut'])
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 409, 421, 422, 423, 451, 499])
-def test_status_in_a_form_that_is_not_the_vendors_is_no_verdict(status: int, body: object) -> None:
+def test_status_in_another_form_is_no_rejection(status: int, body: object) -> None:
     """A gateway's page fails no case, and does not say that an upload was not performed."""
     assert type(raised(SAFE, reply(body, status=status))) is STRAY
     assert type(raised(UNSAFE, reply(body, status=status))) is UNKNOWN
@@ -138,7 +138,7 @@ def test_a_request_that_was_not_read_was_not_performed(status: int) -> None:
         ({"message": "Case type not found"}, errors.VendorRejectedError),
     ],
 )
-def test_404_to_an_upload_is_a_verdict_where_it_names_what_is_missing(body: object, wanted: type[DossierError]) -> None:
+def test_404_to_an_upload_is_a_rejection_if_it_names_what_is_missing(body: object, wanted: type[DossierError]) -> None:
     """A router that has no such path, for the moment, says the same as the vendor's own 404, but not in its words."""
     assert type(raised(UNSAFE, reply(body, status=404))) is wanted
 

@@ -131,7 +131,7 @@ def test_an_ids_limit_is_that_of_a_table_key() -> None:
 
 @pytest.mark.rule("security: make an id lead to another endpoint, with the key")
 @given(st.text(max_size=30) | st.text(alphabet="./\\%25eE2fF;a", max_size=12))
-def test_any_text_is_a_segment_or_refused(text: str) -> None:
+def test_any_text_is_a_segment_or_rejected(text: str) -> None:
     """No id leaves the path that it is put into, not even where a server decodes it twice."""
     try:
         made = segment(text)

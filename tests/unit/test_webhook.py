@@ -323,7 +323,7 @@ def test_a_rotated_secret_needs_no_deployment(door: Door) -> None:
 
 
 @pytest.mark.rule("security: continue to use a key or a webhook secret that was replaced")
-def test_a_retired_secret_is_refused_at_once(door: Door) -> None:
+def test_retired_secret_is_rejected_at_once(door: Door) -> None:
     """A secret with a newer one before it is looked up again whenever it is used: it ends when it should."""
     event = sample("api-gateway-signed")
     door.secrets["invoices"] = ["whs-next-77e0", SECRET]

@@ -31,7 +31,7 @@ def bounded(load: Load, figures: Figures) -> None:
     assert not figures.failed
 
 
-def test_an_overload_is_bounded() -> None:
+def test_overload_is_bounded() -> None:
     """One message for each wait, each poll gets its turn, and none is forgotten, though messages are lost."""
     bounded(SMALL, Simulation(SMALL).run())
 
