@@ -19,7 +19,7 @@ from dossier.models import now
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.steps.wake import NOT_OURS
-from dossier.steps.webhook import PROBE
+from dossier.steps.webhook import PROBE, is_signed_probe
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
 REPLAYED = "replayed"
@@ -104,7 +104,8 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
 
 def is_probe(evidence: Evidence) -> bool:
     """Return whether a delivery is a probe of ``dossier doctor``: marked and empty, so a forged probe hides nothing."""
-    return evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
+    refused = evidence.verdict == "refused" and PROBE in evidence.headers and evidence.body == PROBE_BODY
+    return refused or is_signed_probe(evidence.headers, evidence.content)
 
 
 def described(where: Target, key: str, evidence: Evidence, settings: Connection | None) -> dict[str, Any] | None:

@@ -6,18 +6,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 from botocore.exceptions import ClientError
 
-from cli import secrets
+from cli import doctor_cloud, probe, secrets
+from cli.check import Check
 from cli.deliveries import PROBE_BODY, is_probe
 from cli.errors import CommandError, explain
 from cli.output import Output
@@ -30,7 +30,7 @@ from dossier.errors import DossierError, StrayAnswerError, ThrottledError, Vendo
 from dossier.layout import INBOX
 from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.refusals import ADVICE
-from dossier.settings import Connection
+from dossier.settings import Connection, Webhook
 from dossier.steps.webhook import PROBE
 from dossier.stores import s3
 from dossier.stores.cases import CaseRecord
@@ -48,16 +48,6 @@ MOST_DELIVERIES = 50
 OTHERS_AT_ONCE = 5
 """Executions besides those that the connections and the queues bound: a delivery, the schedules, an ended case."""
 _TIMEOUT = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check. ``fix`` says what to do where its state is not ``ok``."""
-
-    name: str
-    state: Literal["ok", "failed", "skipped", "warning"]
-    seen: str
-    fix: str = ""
 
 
 def doctor(out: Output, target: Callable[[], Target]) -> None:
@@ -107,6 +97,8 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
             yield _concurrency(where, known)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
             yield Check("concurrency", "skipped", explain(error).line, fix)
+    if where.endpoint_url is None:
+        yield from doctor_cloud.checks(where)
     for name in where.connections:
         yield from _connection(where, name, known.get(name))
     yield _tried(
@@ -205,7 +197,12 @@ def _connection(where: Target, name: str, settings: Connection | None) -> Iterat
     yield _cases(where, name)
     if name in where.webhook_urls:
         fix = "deploy again; see the log of the webhook function"
-        yield _tried(f"{name} webhook", partial(_webhook, where, name), fix)
+        reached = _tried(f"{name} webhook", partial(_webhook, where, name), fix)
+        yield reached
+        proven = secret.state != "failed" and reached.state == "ok"
+        if proven and settings is not None and settings.webhook is not None:
+            signed = partial(_signed, where, name, settings.webhook)
+            yield _tried(f"{name} signed delivery", signed, f"run `dossier secrets set {name}`, or deploy again")
         yield _deliveries(where, name, settings)
 
 
@@ -343,6 +340,20 @@ def _webhook(where: Target, name: str) -> str:
         raise CommandError(f"{url} answered {status} to an unsigned delivery, instead of 401")
     _forget(where, name, probe, began)
     return f"{url} refuses an unsigned delivery"
+
+
+def _signed(where: Target, name: str, webhook: Webhook) -> str:
+    """Send a delivery that the current webhook secret proves; the function wake ignores it, and its evidence stays."""
+    parts = secrets.read(where.session.client("secretsmanager"), f"{where.secret_prefix}/{name}")
+    url, body, headers = probe.signed(webhook, parts["webhook_secrets"][0] if parts else "", where.webhook_urls[name])
+    with httpx.Client(timeout=_TIMEOUT, trust_env=where.endpoint_url is None) as client:
+        try:
+            status = client.post(url, content=body, headers=headers).status_code
+        except httpx.HTTPError as error:  # its text has the URL, which may have the secret
+            raise CommandError(f"{where.webhook_urls[name]} cannot be reached ({type(error).__name__})") from None
+    if status != 200:
+        raise CommandError(f"{where.webhook_urls[name]} answered {status} to a signed delivery, instead of 200")
+    return f"{where.webhook_urls[name]} accepts a delivery that is signed ({webhook.scheme})"
 
 
 def _forget(where: Target, name: str, probe: str, began: datetime) -> None:

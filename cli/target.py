@@ -37,6 +37,8 @@ class Target(Outputs):
         kms_key_arn: the customer's key, if the stage has one.
         document_buckets: other buckets that documents may come from.
         document_kms_keys: ARNs of the keys that encrypt those buckets.
+        alarm_topic_arn: the topic that gets the alarms.
+        code_version: the version of the deployed code (``infra.version``).
 
     """
 
@@ -48,6 +50,8 @@ class Target(Outputs):
     kms_key_arn: str = ""
     document_buckets: tuple[str, ...] = ()
     document_kms_keys: tuple[str, ...] = ()
+    alarm_topic_arn: str = ""
+    code_version: str = ""
 
     @property
     def stack(self) -> str:
@@ -147,6 +151,8 @@ def _cloud(stage: str) -> Target:
             kms_key_arn=found.get("KmsKeyArn", ""),
             document_buckets=tuple(listed(found.get("DocumentBuckets", ""))),
             document_kms_keys=tuple(listed(found.get("DocumentKmsKeys", ""))),
+            alarm_topic_arn=found.get("AlarmTopicArn", ""),
+            code_version=found.get("CodeVersion", ""),
         )
     except KeyError as missing:
         raise CommandError(

@@ -21,6 +21,7 @@ from infra.inbox import Inbox
 from infra.layers import Layers
 from infra.scheduled_checks import ScheduledChecks
 from infra.settings import Settings
+from infra.version import code_version
 from infra.waiting_room import WaitingRoom
 from infra.webhook_api import WebhookApi
 from infra.work_queue import WorkQueue
@@ -124,6 +125,7 @@ class DossierStack(cdk.Stack):
             ConnectionNames=",".join(settings.connections),
             WebhookConnections=",".join(name for name, each in settings.connections.items() if each.webhook) or "-",
             AlarmTopicArn=topic.topic_arn,
+            CodeVersion=code_version(settings.root),
             KmsKeyArn=settings.kms_key_arn,
             DocumentBuckets=",".join(settings.document_buckets),
             DocumentKmsKeys=",".join(settings.document_kms_keys),

@@ -11,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from cli.deliveries import PROBE_BODY
 from cli.doctor import _secret
 from cli.target import find
 from dossier.layout import DELIVERIES_REFUSED
@@ -23,8 +25,11 @@ from dossier.steps.context import SOON
 from dossier.stores.evidence import EvidenceStore, id_of
 from dossier.stores.limiter import TRIP
 from dossier.stores.table import case_key
+from infra.version import code_version
 from tests.cli.conftest import Dossier
 from tests.conftest import BUCKET
+from tests.dynamodb import Http
+from tests.machine import ROOT
 
 KEY = "ds_test_1"
 
@@ -33,6 +38,7 @@ class Outside(BaseHTTPRequestHandler):
     """The vendor and the webhook API: a key that it knows is accepted, a delivery is refused."""
 
     refusal = 401
+    acceptance = 200
     status = 200
     store: EvidenceStore
 
@@ -45,6 +51,9 @@ class Outside(BaseHTTPRequestHandler):
         """Refuse a delivery, and keep it."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
+        if body != PROBE_BODY and "x-docustack-signature" in headers:
+            self._answer(type(self).acceptance, {})
+            return
         self.store.refuse("invoices", "header missing", body, headers)
         self._answer(type(self).refusal, {})
 
@@ -80,9 +89,14 @@ def healthy(dossier: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(file))
     monkeypatch.setattr(Outside, "refusal", 401)
+    monkeypatch.setattr(Outside, "acceptance", 200)
     monkeypatch.setattr(Outside, "status", 200)
     monkeypatch.setattr(Outside, "store", dossier.cloud.app.evidence, raising=False)
-    dossier.stacks.stacks["dossier-dev"][0].update(ApiUrl=url, ConnectionNames="invoices")
+    sns = dossier.cloud.session.client("sns")
+    topic = sns.create_topic(Name="dossier-dev-alarms")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="operations@example.com")
+    deployed = {"AlarmTopicArn": topic, "CodeVersion": code_version(ROOT)}
+    dossier.stacks.stacks["dossier-dev"][0].update(ApiUrl=url, ConnectionNames="invoices", **deployed)
     dossier("secrets", "set", "invoices", "--api-key", KEY, "--webhook-secret", "a-webhook-secret-that-is-long-enough")
     yield dossier
     server.shutdown()
@@ -114,10 +128,14 @@ def test_healthy_deployment_passes(healthy: Dossier) -> None:
         "event bus",
         "inbox",
         "concurrency",
+        "state transitions",
+        "alarm topic",
+        "version",
         "invoices secret",
         "invoices vendor",
         "invoices cases",
         "invoices webhook",
+        "invoices signed delivery",
         "invoices deliveries",
         "dead letters",
         "waiting room",
@@ -163,6 +181,102 @@ def test_a_quota_that_may_not_be_seen(healthy: Dossier) -> None:
     assert check["state"] == "skipped"
     assert "lambda:GetAccountSettings" in check["seen"]
     assert "dossier policy operator" in check["fix"]
+
+
+def looked_at(dossier: Dossier, name: str) -> dict[str, Any]:
+    """Return a check of a command that does not fail."""
+    document = dossier.json("doctor")
+    assert document["ok"] is True
+    [check] = [each for each in document["checks"] if each["name"] == name]
+    return dict(check)
+
+
+def test_alarms_that_nobody_hears(healthy: Dossier) -> None:
+    """A topic without a subscription, and one whose subscription waits for its confirmation, are warned about."""
+    topic = healthy.stacks.stacks["dossier-dev"][0]["AlarmTopicArn"]
+    check = looked_at(healthy, "alarm topic")
+    assert (check["state"], check["seen"]) == ("ok", "1 confirmed subscription")
+    waiting = [{"SubscriptionArn": "PendingConfirmation", "Endpoint": "new@example.com", "TopicArn": topic}]
+
+    def answer(**_: Any) -> tuple[Any, dict[str, Any]]:
+        return Http(200, {}), {"Subscriptions": waiting}
+
+    client = boto3.Session().client("sns")
+    client.meta.events.register_first("before-call.sns.ListSubscriptionsByTopic", answer, unique_id="waiting")
+    try:
+        check = looked_at(healthy, "alarm topic")
+        assert (check["state"], check["seen"]) == ("warning", "nobody hears alarms: new@example.com has not confirmed")
+        assert "two days" in check["fix"]
+        waiting.clear()
+        check = looked_at(healthy, "alarm topic")
+        assert check["state"] == "warning"
+        assert check["seen"].startswith("nobody is subscribed to arn:aws:sns:")
+    finally:
+        client.meta.events.unregister("before-call.sns.ListSubscriptionsByTopic", unique_id="waiting")
+
+
+def test_throttled_transitions(healthy: Dossier) -> None:
+    """A new account's small quota of state transitions makes cases slow: AWS's metrics say so."""
+    check = looked_at(healthy, "state transitions")
+    assert (check["state"], check["seen"]) == (
+        "ok",
+        "none was throttled in the last day; no execution ran in the last day",
+    )
+
+    def answer(params: Any, **_: Any) -> tuple[Any, dict[str, Any]]:
+        assert "StateTransition" in str(params)
+        return Http(200, {}), {"Datapoints": [{"Timestamp": now(), "Sum": 1234.0, "Average": 800.0}]}
+
+    client = boto3.Session().client("cloudwatch")
+    client.meta.events.register_first("before-call.cloudwatch.GetMetricStatistics", answer, unique_id="throttled")
+    try:
+        check = looked_at(healthy, "state transitions")
+    finally:
+        client.meta.events.unregister("before-call.cloudwatch.GetMetricStatistics", unique_id="throttled")
+    assert (check["state"], check["seen"]) == (
+        "warning",
+        "1,234 were throttled in the last day; the account has 800 a second",
+    )
+    assert "Service Quotas" in check["fix"]
+
+
+def test_another_version_is_deployed(healthy: Dossier) -> None:
+    """The stage's code is compared with this checkout's; a stage from before the output is skipped."""
+    assert looked_at(healthy, "version")["state"] == "ok"
+    outputs = healthy.stacks.stacks["dossier-dev"][0]
+    outputs["CodeVersion"] = "0123456789ab"
+    check = looked_at(healthy, "version")
+    assert check["state"] == "warning"
+    assert check["seen"] == f"the stage runs 0123456789ab, this checkout is {code_version(ROOT)}"
+    del outputs["CodeVersion"], outputs["AlarmTopicArn"]
+    assert looked_at(healthy, "version")["state"] == "skipped"
+    assert looked_at(healthy, "alarm topic")["state"] == "skipped"
+
+
+def test_a_signed_delivery_that_is_refused(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that still has the former secret, say; the line shows no secret."""
+    monkeypatch.setattr(Outside, "acceptance", 401)
+    check = failed(healthy)
+    assert check["name"] == "invoices signed delivery"
+    assert "answered 401 to a signed delivery, instead of 200" in check["seen"]
+
+
+def test_a_version_is_that_of_the_code(tmp_path: Path) -> None:
+    """A changed, added or renamed file is another version; caches are not."""
+    for name in ("functions/poll/handler.py", "layers/shared/python/dossier/errors.py", "layers/requirements.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    first = code_version(tmp_path)
+    (tmp_path / "functions/poll/handler.pyc").write_text("cache")
+    assert code_version(tmp_path) == first
+    seen = {first}
+    (tmp_path / "functions/poll/handler.py").write_text("y")
+    seen.add(code_version(tmp_path))
+    (tmp_path / "functions/poll/handler.py").rename(tmp_path / "functions/poll/other.py")
+    seen.add(code_version(tmp_path))
+    (tmp_path / "layers/requirements.txt").write_text("y")
+    seen.add(code_version(tmp_path))
+    assert len(seen) == 4
 
 
 def test_a_connection_without_webhooks_has_no_url_to_check(healthy: Dossier) -> None:

@@ -51,9 +51,12 @@ pytestmark = pytest.mark.timeout(1500)  # the first test of a role waits until e
 LOCAL = {"up", "down", "sandbox"}
 """Commands of the local AWS alone."""
 USERS = {"outputs", "policy", "example", "submit", "batch", "status", "list", "export", "fetch"}
-UNASKED = {"s3:PutObjectTagging", "s3:GetObjectRetention", "lambda:GetAccountSettings"}
+UNASKED = {
+    *("s3:PutObjectTagging", "s3:GetObjectRetention", "lambda:GetAccountSettings"),
+    *("cloudwatch:GetMetricStatistics", "sns:ListSubscriptionsByTopic"),
+}
 """What no command can miss here: the local AWS asks for no permission of its own to write an object with tags, to see
-an object's lock, or an account's quotas."""
+an object's lock, or an account's quotas; and `dossier doctor` skips what it may not look at."""
 OPERATORS = (
     ("collect", "claims", "unknown"),
     ("refresh", "REFERENCE"),

@@ -140,6 +140,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
+        "cases/": 90,  # of raw answers that are not kept
         "staging/": 7, "collecting/": 7, "inbox/": 30, "inbox-refused/": 30, "inbox-waiting/": 30,
         "webhooks-refused/": 14, "webhooks-seen/": 1,
     }  # fmt: skip
@@ -427,7 +428,7 @@ def test_outputs_follow_the_contract(stack: Synthesized) -> None:
     """What the CLI and people read after a deployment is there."""
     outputs = {name: stack.text(each["Value"]) for name, each in stack.template["Outputs"].items()}
     assert set(outputs) == {
-        "AlarmTopicArn", "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName",
+        "AlarmTopicArn", "CodeVersion", "ApiUrl", "ApiId", "BucketName", "TableName", "StateMachineArn", "EventBusName",
         "ConnectionNames", "SecretPrefix", "WebhookConnections", "WebhookUrl",
     }  # fmt: skip
     assert outputs["ConnectionNames"] == "invoices,claims,disputes"

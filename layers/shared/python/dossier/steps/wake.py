@@ -13,6 +13,7 @@ from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.steps.identity import execution_name, stranger_reference
 from dossier.steps.refresh import ask
+from dossier.steps.webhook import is_signed_probe
 from dossier.stores.evidence import id_of
 from dossier.stores.queues import WAKE
 
@@ -194,6 +195,8 @@ def serve(message: Mapping[str, str], *, context: Context) -> None:
 
     """
     look, delivery = int(message.get("again", 0)), context.evidence.read(message["delivery"])
+    if is_signed_probe(delivery.headers, delivery.content):
+        return
     at = moment(delivery.received_at)
     applied = wake(message["connection"], delivery.content, look=look, received_at=at, context=context)
     if applied.verdict:

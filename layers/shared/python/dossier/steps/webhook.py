@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +27,19 @@ MAX_BYTES = 1_048_576
 """Largest body, in bytes, unless a connection accepts more; a larger one is rejected for every connection."""
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is searched for in headers: a shorter one matches ordinary text."""
-PROBE = "x-dossier-probe"
-"""The header of the unsigned delivery that ``dossier doctor`` sends. Its value identifies the delivery."""
+PROBE, PROBE_KEY = "x-dossier-probe", "dossier_probe"
+"""The header of the deliveries that ``dossier doctor`` sends, whose value identifies the delivery; and the only key in
+the body of its signed one."""
+_SIGNED_PROBE = re.compile(rb'\{"dossier_probe": "[0-9a-f]{16}"\}')
 _HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host", PROBE})
 """Headers that are stored as they are, also where no known secret fits: any other may contain an unknown secret."""
 _LONGEST_NAME = 64
 _STAND_IN = Rule("hmac-sha256-hex", "x-signature")
+
+
+def is_signed_probe(headers: Mapping[str, str], content: bytes) -> bool:
+    """Return whether a delivery is the signed probe of ``dossier doctor``: marked, and with nothing else in it."""
+    return PROBE in headers and _SIGNED_PROBE.fullmatch(content) is not None
 
 
 class Taken(Protocol):
