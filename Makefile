@@ -16,6 +16,8 @@
 #   make chaos   runs 300 cases under every fault at 20 %, a crash at every external call, 10,000 deliveries of every kind at
 #                the webhook, restarts during 51 cases, 200 edits of 20 finished ones; writes docs/reliability.md
 #                (an hour and a half)
+#   make rehearse  reads what former versions stored (events/stored) with this version, and compares result.json
+#                (FROM=version-1 reads that recording alone; RECORD=0.2.0 records this version)
 #   make walks   removes, renames and splits a connection, removes a stage and attaches it again, by the commands of
 #                docs/deploy.md on the local AWS (ten minutes)
 #   make simulate  runs the deployment in virtual time, a history for each seed (SEEDS=30 CASES=20; SEED=17 TRACE=1 replays
@@ -37,7 +39,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate walks clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate rehearse walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -123,6 +125,9 @@ chaos: setup
 
 walks: setup
 	@$(BIN)/python -m pytest tests/walks
+
+rehearse: setup
+	@PYTHONPATH=$(SOURCES) FROM="$(FROM)" RECORD="$(RECORD)" $(BIN)/python -W ignore -m tests.rehearsal
 
 simulate: setup
 	@PYTHONPATH=$(SOURCES) SEEDS="$(SEEDS)" SEED="$(SEED)" CASES="$(CASES)" FIRST="$(FIRST)" TRACE="$(TRACE)" CASE="$(CASE)" \

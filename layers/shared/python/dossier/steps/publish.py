@@ -167,6 +167,20 @@ def _read(loaded: LoadedCase) -> tuple[Result, RawAnswers]:
     return _complete(result.model_copy(update={"warnings": warnings}), loaded), raw
 
 
+def read_again(case: CaseId, *, context: Context) -> Result:
+    """Return what this version of Dossier reads in what is stored of a case; nothing is written or requested.
+
+    Raises:
+        InvalidCaseError: there is no such case, or it has not ended.
+
+    """
+    loaded = context.load(case)
+    if not loaded.view.completed:
+        raise InvalidCaseError(f"case {case.reference} has not completed: there is no result to compare")
+    result, _ = _read(loaded)
+    return result.model_copy(update={"artifacts": _artifacts(loaded)})
+
+
 def _sources(loaded: LoadedCase, raw: RawAnswers, files: Sequence[ArtifactRecord]) -> Kept:
     """Return what a result is read from. An artifact that is an answer stands in for that one, if it is not kept."""
     named = {name: each for each in files if (name := loaded.vendor.answer_of(each.source)) is not None}
