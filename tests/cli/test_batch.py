@@ -360,7 +360,7 @@ def test_two_commands_at_once_start_one_run(
 
 
 def test_a_batch_of_known_cases_starts_nothing(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """If every case was submitted before, the lists are written all the same."""
+    """If every case was submitted before, the lists are still written."""
     for number in range(3):
         dossier("submit", "invoices", folder / f"{number}.pdf", "--reference", f"I-{number}")
         end(dossier, f"I-{number}")
@@ -394,7 +394,7 @@ def test_a_draining_deployment_starts_no_batch(dossier: Dossier, runs: Runs, fol
 
 
 def test_a_dry_run_says_what_would_be_sent(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """Cases, documents and bytes by connection, bad lines with their reasons, the time at the limits; nothing else."""
+    """Cases, documents and bytes by connection, bad lines with reasons, the time at the limits; nothing starts."""
     more = {"connection": "claims", "reference": "C-1", "documents": ["0.pdf", "1.pdf"]}
     file = three(folder, more, {"connection": "claims", "documents": ["gone.pdf"]})
     found = dossier.json("batch", file, "--dry-run")

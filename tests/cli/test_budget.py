@@ -56,7 +56,7 @@ def test_the_question_shows_its_two_answers(asked: Dossier) -> None:
 
 
 def test_explain_names_the_operator_and_both_answers(asked: Dossier) -> None:
-    """Nothing was sent, and nothing happens until somebody decides."""
+    """Nothing was sent, and nothing happens until an operator decides."""
     found = asked.json("explain", "INV-1")
     assert (found["next"]["kind"], found["next"]["who"], found["next"]["at"]) == ("answer", "operator", None)
     assert "dossier resolve INV-1 --send|--give-up" in found["next"]["what"]

@@ -33,7 +33,7 @@ def test_a_vendors_case_is_collected(dossier: Dossier) -> None:
     ],
 )
 def test_uncollectable_ids_are_reported(dossier: Dossier, words: tuple[str, ...], line: str) -> None:
-    """Wrong words start nothing."""
+    """Invalid arguments start nothing."""
     result = dossier("collect", *words)
     assert result.exit_code == 2
     assert line in result.stderr

@@ -1,4 +1,4 @@
-"""``dossier cost``: its words. What it counts is compared with AWS's counts in ``tests/infra/test_spent.py``."""
+"""``dossier cost``: its arguments and output. ``tests/infra/test_spent.py`` compares its counts with AWS's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_case_or_a_month_is_named(dossier: Dossier, words: tuple[str, ...]) ->
 
 @pytest.mark.parametrize(("month", "says"), [("2026-13", "is not a month"), ("2999-01", "2999-01 has not begun")])
 def test_a_month_has_begun(dossier: Dossier, month: str, says: str) -> None:
-    """Another word is bad usage, and so is the future."""
+    """Anything else is bad usage, and so is a month in the future."""
     result = dossier("cost", "--month", month)
     assert result.exit_code == 2
     assert says in result.stderr

@@ -103,7 +103,7 @@ def test_duplicates_and_unreadable_deliveries_are_shown(dossier: Dossier) -> Non
 
 @pytest.mark.rule("security: have rejected deliveries applied later")
 def test_rejected_delivery_is_applied_as_an_accepted_one(dossier: Dossier) -> None:
-    """It is proven by a secret that is set by now; what strangers sent is nothing that wake ever reads."""
+    """A secret that is set by now proves it; wake never reads what strangers sent."""
     dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1")
     key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
     cut = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY * 1000, SIGNED))
@@ -134,7 +134,7 @@ def test_deliveries_are_filtered(dossier: Dossier, keys: list[str]) -> None:
 def test_without_the_connections_file_ids_are_unknown(
     dossier: Dossier, keys: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deliveries are listed all the same; to verify one, its settings are needed."""
+    """Deliveries are still listed; to verify one, its settings are needed."""
     monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
     assert [each["event"] for each in dossier.json("deliveries")] == [None] * 3
     result = dossier("replay", keys[0])
@@ -163,7 +163,7 @@ def test_since_some_time_ago(text: str, ago: int) -> None:
 
 @pytest.mark.parametrize("text", ["yesterday", "-3d", "", "999999d"])
 def test_invalid_time_is_bad_usage(text: str) -> None:
-    """A time that is none, or before all time, is bad usage."""
+    """A text that is no time, or a time before the earliest one, is bad usage."""
     with pytest.raises(BadUsageError, match="is not a time"):
         moment_of(text)
 
@@ -178,7 +178,7 @@ def test_invalid_time_is_bad_usage(text: str) -> None:
     ],
 )
 def test_bad_usage(dossier: Dossier, words: tuple[str, ...], message: str) -> None:
-    """Wrong words are exit code 2."""
+    """Invalid arguments are exit code 2."""
     result = dossier(*words)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -207,7 +207,7 @@ def test_unproven_delivery_is_not_applied(dossier: Dossier, keys: list[str]) -> 
 
 
 def test_applying_what_a_new_secret_proves_counts_as_replayed(dossier: Dossier) -> None:
-    """``secrets set --apply-refused`` leaves no delivery refused that it has applied."""
+    """A delivery that ``secrets set --apply-refused`` applied is no longer listed as rejected."""
     key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
     dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1", "--apply-refused")
     assert {each["id"]: each["verdict"] for each in dossier.json("deliveries")}[id_of(key)] == "replayed"

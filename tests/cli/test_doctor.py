@@ -35,7 +35,7 @@ KEY = "ds_test_1"
 
 
 class Outside(BaseHTTPRequestHandler):
-    """The vendor and the webhook API: a key that it knows is accepted, a delivery is refused."""
+    """The vendor and the webhook API: the vendor accepts a key that it knows, the API rejects a delivery."""
 
     refusal = 401
     acceptance = 200
@@ -48,7 +48,7 @@ class Outside(BaseHTTPRequestHandler):
         self._answer(type(self).status if known else 401, {"documents": []})
 
     def do_POST(self) -> None:
-        """Refuse a delivery, and keep it."""
+        """Reject a delivery, and store it."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if body != PROBE_BODY and "x-docustack-signature" in headers:
@@ -320,7 +320,7 @@ def test_key_that_the_vendor_rejects(healthy: Dossier) -> None:
 
 
 def test_webhook_that_accepts_anything(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unsigned delivery that is not refused is a failure."""
+    """An unsigned delivery that is not rejected is a failure."""
     monkeypatch.setattr(Outside, "refusal", 200)
     assert "answered 200 to an unsigned delivery, instead of 401" in failed(healthy)["seen"]
 
@@ -332,7 +332,7 @@ def test_missing_webhook(healthy: Dossier) -> None:
 
 
 def test_inbox_without_notifications(healthy: Dossier) -> None:
-    """Notifications that somebody else has set leave drops where they are, and no message says so."""
+    """If somebody else replaced the bucket's notifications, drops cause no message."""
     s3 = healthy.cloud.session.client("s3")
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
     check = failed(healthy)
@@ -383,7 +383,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     ],
 )
 def test_weak_or_malformed_webhook_secret(dossier: Dossier, secret: str, state: str, seen: str) -> None:
-    """As somebody wrote it by another way: doctor says what it means, and shows nothing of it."""
+    """A secret that was written without the command: doctor says what is wrong, without showing it."""
     value = json.dumps({"api_key": "ds_live_1", "webhook_secrets": [secret]})
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
     settings = dossier.connections["invoices"]
@@ -509,7 +509,7 @@ def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, i
 
 
 def test_rejected_cases_are_mentioned(healthy: Dossier) -> None:
-    """A case that was refused for its input has its reason here, until it is dismissed or submitted as it should be."""
+    """A case whose input was rejected is listed with its reason until it is dismissed or submitted correctly."""
     assert "rejected cases" not in healthy("doctor").stdout
     healthy.whole = False
     documents = [{"uri": "s3://YOUR-ARTIFACT-BUCKET/uploads/invoice.pdf"}]

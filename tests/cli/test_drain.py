@@ -142,7 +142,7 @@ def test_cases_of_a_removed_connection_are_listed_and_fetched(removed: Dossier, 
 
 
 def test_case_of_a_removed_connection_is_not_redriven(removed: Dossier) -> None:
-    """It is shown among what failed; sending it back says what has to be done first, and starts nothing."""
+    """It is listed among the failed cases; a redrive says what to do first, and starts nothing."""
     before = len(removed.executions())
     assert "page … is dark" in removed("redrive").stdout
     result = removed("redrive", "INV-2", "--yes")

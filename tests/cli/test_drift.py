@@ -66,7 +66,7 @@ def test_an_answer_like_the_guides_has_no_drift(
 def test_drift_is_listed_redacted_and_recorded(
     asking: Dossier, connection: str, invoice: Path, recordings: Path
 ) -> None:
-    """Each new field has its number and an example; the recording passes the contract suite, and names nobody."""
+    """Each new field has its number and an example; the recording passes the contract suite, without personal data."""
     completed(asking, connection, invoice, drifted)
     found = asking.json("drift", connection, "--record", recordings)
     [new] = [each for each in found["fields"] if each["kind"] == "new" and "claimant" in each["field"]][:1]

@@ -42,7 +42,7 @@ def test_waiting_case_names_its_next_poll(busy: Dossier) -> None:
 
 
 def test_question_names_the_operator_and_the_command(busy: Dossier) -> None:
-    """Nothing happens until somebody answers."""
+    """Nothing happens until an operator answers."""
     found = busy.json("explain", "INV-2", "--connection", "invoices")
     assert found["next"] == {
         "kind": "answer",

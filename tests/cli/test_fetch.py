@@ -35,7 +35,7 @@ def test_results_keep_their_names(completed: Dossier, tmp_path: Path) -> None:
 
 
 def test_documents_are_fetched_on_request(completed: Dossier, invoice: Path, tmp_path: Path) -> None:
-    """--documents brings what was submitted as well."""
+    """--documents also fetches the submitted documents."""
     completed("fetch", "INV-1", tmp_path / "results", "--documents", "--connection", "invoices")
     assert (tmp_path / "results" / "documents" / "invoice.pdf").read_bytes() == invoice.read_bytes()
 
@@ -51,7 +51,7 @@ def test_json_lists_the_files(completed: Dossier, tmp_path: Path) -> None:
 
 
 def test_fetching_again_replaces(completed: Dossier, tmp_path: Path) -> None:
-    """A second fetch into the same folder brings the same files, and leaves others alone."""
+    """A second fetch into the same folder writes the same files, and does not touch others."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "notes.txt").write_text("mine")
     for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_lost_file_is_an_error(completed: Dossier, tmp_path: Path) -> None:
 @pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 @pytest.mark.parametrize("name", ["../escape.txt", "artifacts/../../escape.txt", "/escape.txt", "a\\..\\b", "a//b"])
 def test_nothing_is_written_outside_of_the_folder(completed: Dossier, tmp_path: Path, name: str) -> None:
-    """A key that is no plain relative name is refused, whoever wrote it."""
+    """A key that is no plain relative name is rejected."""
     completed.cloud.put(PREFIX + name, b"x")
     result = completed("fetch", "INV-1", tmp_path / "deep" / "results")
     assert result.exit_code == 1
@@ -162,7 +162,7 @@ def test_a_planted_link_is_not_written_through(completed: Dossier, tmp_path: Pat
 
 
 def test_a_folder_that_is_a_link_inside_is_not_entered(completed: Dossier, tmp_path: Path) -> None:
-    """A link to another folder of the results is one all the same: it may be turned around at any moment."""
+    """A link to another folder of the results is rejected too: it may be changed at any moment."""
     folder = tmp_path / "results"
     (folder / "real").mkdir(parents=True)
     (folder / "artifacts").symlink_to(folder / "real")
@@ -173,7 +173,7 @@ def test_a_folder_that_is_a_link_inside_is_not_entered(completed: Dossier, tmp_p
 
 
 def test_the_users_own_link_to_a_folder_is_followed(completed: Dossier, tmp_path: Path) -> None:
-    """The DIR that is given may be a link: it is the user's word."""
+    """The given DIR may be a link, because the user named it."""
     (tmp_path / "real").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "real")
     assert completed("fetch", "INV-1", tmp_path / "results").exit_code == 0

@@ -23,7 +23,7 @@ def finished(dossier: Dossier, invoice: Path) -> Dossier:
 
 
 def test_a_case_is_erased_with_what_it_was_submitted_from(finished: Dossier, invoice: Path, tmp_path: Path) -> None:
-    """The command shows what was erased and what remains, and the certificate stands in the bucket."""
+    """The command shows what was erased and what remains, and the certificate is in the bucket."""
     app = finished.cloud.app
     staged = [key for key, _ in app.objects.list("staging/")]
     [document] = finished.case("invoices", "INV-1").documents

@@ -100,7 +100,7 @@ def test_down_with_nothing_up(nowhere: None) -> None:
 
 
 def test_down_reports_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: None) -> None:
-    """What was stopped is told."""
+    """The output names what was stopped."""
 
     def down(*, report: Callable[[str], None]) -> None:
         report("stopped the local AWS")

@@ -79,7 +79,7 @@ def test_bad_usage_is_one_line(words: list[str]) -> None:
 
 
 def each_command(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the words of each command, and the command."""
+    """Yield the name of each command, and the command."""
     group = group or get_command(app)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
@@ -154,7 +154,7 @@ def test_help_names_the_accepted_values() -> None:
     ],
 )
 def test_usage_errors_are_reported_before_aws_is_called(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    """On a machine without credentials and Region, the error is about the user's own words and files."""
+    """On a machine without credentials and Region, the error is about the arguments and files."""
     result = CliRunner().invoke(app, [each.replace("{folder}", str(tmp_path)) for each in words])
     assert result.exit_code == 2
     assert message.replace("{folder}", str(tmp_path)) in result.stderr

@@ -138,7 +138,7 @@ NO_POLICY = f"User: {WHO} is not authorized to perform: dynamodb:Query on resour
     ],
 )  # fmt: skip
 def test_a_missing_permission_is_named(error: ClientError, says: str) -> None:
-    """Who is denied reads what is missing, on what, and how to get it, in one line."""
+    """The error names the missing permission and its resource, and how to get it, in one line."""
     line = explain(error).line
     assert says in line
     assert "\n" not in line
@@ -162,7 +162,7 @@ def test_a_secret_that_may_not_be_read_is_a_missing_permission(
 
 
 def test_an_object_that_the_caller_may_not_read(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who submits an object and may not read it reads what is missing, and no advice about the deployment."""
+    """If the caller may not read the object, the error names the permission, without advice about the deployment."""
     dossier.json("list")  # makes the clients
     said = NO_POLICY.replace("dynamodb:Query", "s3:GetObject").replace(TABLE, '"arn:aws:s3:::scans/a.pdf"')
 

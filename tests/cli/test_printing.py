@@ -1,4 +1,4 @@
-"""What the command prints: no text of a vendor moves the cursor, hides a word, or speaks in the command's place."""
+"""Printed output: no text of a vendor moves the cursor, hides text, or imitates the command."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_json_escapes_terminal_controls_and_keeps_its_value(value: object) -> No
 
 
 def test_letters_are_readable_in_json() -> None:
-    """What is not obeyed is not escaped."""
+    """Characters that a terminal does not interpret are not escaped."""
     assert to_json("Zoë 日本 🙂") == '"Zoë 日本 🙂"'
 
 
@@ -103,7 +103,7 @@ def test_no_command_prints_a_vendors_terminal_controls(
 
 @pytest.mark.rule("security: answer an operator's question in the operator's place")
 def test_a_vendor_does_not_answer_a_question(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question is one line with the command's words at both ends; what the vendor says between them is cut."""
+    """A question is one line with the command's text at both ends; the vendor's text between them is cut."""
     monkeypatch.setattr(testing._NamedTextIOWrapper, "isatty", lambda _: True)
     fail(dossier, "C-1", HOSTILE + "x" * 300_000)
     result = dossier("redrive", input="n\n")

@@ -44,7 +44,7 @@ def started(dossier: Dossier) -> list[str]:
 
 
 def test_without_a_terminal_nothing_is_redriven(broken: Dossier) -> None:
-    """Cases are grouped by cause, dead letters by queue; nothing is sent without being told to."""
+    """Cases are grouped by cause, dead letters by queue; nothing is sent without a confirmation."""
     result = broken("redrive")
     assert result.exit_code == 0, result.stderr
     lines = [line.split("  ")[0] for line in result.stdout.splitlines()[1:]]
@@ -117,7 +117,7 @@ def test_on_a_terminal_each_cause_is_asked_about(broken: Dossier, monkeypatch: p
 
 
 def test_a_case_that_was_never_sent_anywhere(broken: Dossier) -> None:
-    """It is shown as what has to be submitted again; named, it is refused with the reason."""
+    """It is listed as one to submit again; if it is named, the command rejects it with the reason."""
     documents = [{"uri": broken.cloud.put("uploads/empty.pdf", b"")}]
     case = {"connection": "invoices", "reference": "INV-9", "documents": documents}
     broken.cloud.app.executions.start("by-hand", case)
@@ -212,7 +212,7 @@ def test_dismissed_cases_stay_dismissed(rejected: Dossier) -> None:
 
 
 def test_dead_letters_are_dismissed(broken: Dossier) -> None:
-    """They are deleted, once somebody says so; those of other queues stay."""
+    """They are deleted after a confirmation; those of other queues stay."""
     assert broken.json("redrive", "--dismiss")["dismissed"] == []
     assert len(broken.json("redrive")["causes"]) == 4
     document = broken.json("redrive", "--cause", "queue wake", "--dismiss", "--yes")
@@ -222,7 +222,7 @@ def test_dead_letters_are_dismissed(broken: Dossier) -> None:
 
 
 def test_everything_is_dismissed_with_yes(broken: Dossier) -> None:
-    """What nobody names needs --yes; afterwards the screen says that what failed is dismissed."""
+    """Without names it needs --yes; afterwards the output says that the failed cases are dismissed."""
     assert "nothing was dismissed: --yes does it" in broken("redrive", "--dismiss").stderr
     assert broken("redrive", "--dismiss", "--yes").exit_code == 0
     result = broken("redrive", "--yes")

@@ -54,7 +54,7 @@ def test_use_without_an_intent(asking: Dossier) -> None:
 
 
 def test_use_of_another_cases_id_is_rejected(asking: Dossier) -> None:
-    """An id that another case has already is refused; the question stays open."""
+    """An id that another case already has is rejected; the question stays open."""
     asking.cloud.app.intents.own(CaseId("invoices", "INV-0"), ["doc_7"])
     result = asking("resolve", "INV-1", "--use", "doc_7")
     assert result.exit_code == 1
@@ -101,7 +101,7 @@ def test_one_of_several_questions(asking: Dossier) -> None:
     ],
 )
 def test_bad_usage(asking: Dossier, words: tuple[str, ...], message: str) -> None:
-    """Wrong words are exit code 2, and answer nothing."""
+    """Invalid arguments are exit code 2, and answer nothing."""
     result = asking("resolve", "INV-1", *words)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -57,7 +57,7 @@ def test_id_unknown_to_the_vendor_is_rejected(asking: Dossier, connection: str, 
 
 @pytest.mark.parametrize("connection", WHAT)
 def test_the_right_id_is_taken(asking: Dossier, sandbox: LiveSandbox, connection: str, invoice: Path) -> None:
-    """It exists, is of this connection, and is called as what was sent."""
+    """It exists, belongs to this connection, and has the name of the document that was sent."""
     ask(asking, connection, invoice)
     right = made(sandbox, connection)
     result = asking("resolve", "R-1", "--use", right)
@@ -72,7 +72,7 @@ def test_the_right_id_is_taken(asking: Dossier, sandbox: LiveSandbox, connection
 def test_different_name_is_rejected_without_force(
     asking: Dossier, sandbox: LiveSandbox, connection: str, invoice: Path
 ) -> None:
-    """The line says what the vendor calls it; ``--force`` takes it all the same."""
+    """The line says how the vendor names it; ``--force`` accepts it anyway."""
     ask(asking, connection, invoice)
     sandbox.set(seconds=3600)  # before the vendor adds files of its own
     other = made(sandbox, connection, "holiday-snapshot.pdf")

@@ -50,7 +50,7 @@ def test_parts_that_are_not_given_stay(dossier: Dossier) -> None:
 
 
 def test_for_programs_without_values(dossier: Dossier) -> None:
-    """With --json it is told what is there, not what it is."""
+    """With --json the document says which parts are set, without their values."""
     document = dossier.json("secrets", "set", "claims", "--api-key", "k1")
     assert document == {"connection": "claims", "secret": "dossier/claims", "api_key": True, "webhook_secrets": 0}
 
@@ -66,7 +66,7 @@ def test_for_programs_without_values(dossier: Dossier) -> None:
     ],
 )
 def test_bad_usage_writes_nothing(dossier: Dossier, words: tuple[str, ...], message: str) -> None:
-    """Without a terminal there is nobody to ask; what is blank or unknown is refused."""
+    """Without a terminal there is no prompt; blank or unknown values are rejected."""
     result = dossier("secrets", "set", *words)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -108,7 +108,7 @@ def test_a_value_of_another_kind_is_replaced(dossier: Dossier) -> None:
 
 
 def test_missing_secret_is_created(dossier: Dossier) -> None:
-    """A secret that somebody deleted is made again."""
+    """A deleted secret is created again."""
     client = dossier.cloud.session.client("secretsmanager")
     client.delete_secret(SecretId="dossier/invoices", ForceDeleteWithoutRecovery=True)
     assert dossier("secrets", "set", "invoices", "--api-key", "k").exit_code == 0
@@ -196,7 +196,7 @@ def test_a_short_webhook_secret_is_warned_about(dossier: Dossier) -> None:
 
 
 def test_silent_standard_input_is_not_waited_for(tmp_path: Path) -> None:
-    """A job whose standard input is a pipe that nobody writes to: what is given by option is enough."""
+    """A job whose standard input is a pipe without a writer: the value of an option is enough."""
     reader, writer = os.pipe()
     try:
         code = "import sys; from cli import secrets; secrets.PATIENCE = 0.1; print(secrets._lines(None, given=1))"
@@ -234,7 +234,7 @@ def applied(dossier: Dossier) -> list[bytes]:
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(("answer", "bodies"), [("y", [BODY]), ("n", [])])
 def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer: str, bodies: list[bytes]) -> None:
-    """On a terminal they are verified with the new secret, and applied if the operator wants it, each once."""
+    """On a terminal they are verified with the new secret, and applied once each if the operator confirms."""
     result = refused("secrets", "set", "invoices", input=f"k1\n{HOOK}\n\n{answer}\n")
     assert result.exit_code == 0, result.stderr
     assert "apply refused deliveries (1 delivery from before the secret was set)?" in result.stderr

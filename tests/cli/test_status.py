@@ -137,7 +137,7 @@ def test_an_ambiguous_reference(submitted: Dossier, invoice: Path) -> None:
     ],
 )
 def test_bad_usage(dossier: Dossier, words: tuple[str, ...], message: str) -> None:
-    """Wrong words are exit code 2 and one line."""
+    """Invalid arguments are exit code 2 and one line."""
     result = dossier(*words)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -44,7 +44,7 @@ def test_the_execution_is_named_as_accept_would_name_it(accepting: Dossier, tmp_
 
 
 def test_the_input_is_an_execution_input(accepting: Dossier, invoice: Path) -> None:
-    """What is sent is the documented execution input, its documents in the bucket's staging folder."""
+    """The command sends the documented execution input, with its documents in the bucket's staging folder."""
     accepting("submit", "claims", invoice, "--reference", "C-1", "--option", "trigger_workflow=false")
     sent = json.loads(accepting.executions()[0].execution_input)
     case = CaseInput.parse(sent)
@@ -119,7 +119,7 @@ def test_unknown_outcome_at_the_timeout_is_exit_code_3(accepting: Dossier, invoi
 def test_rejected_case_ends_with_its_reason(
     accepting: Dossier, invoice: Path, content: bytes, words: tuple[str, ...], reason: str
 ) -> None:
-    """What Accept would refuse is one line with the reason, and exit code 1."""
+    """A case that Accept would reject ends with one line that has the reason, and exit code 1."""
     invoice.write_bytes(content)
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", *words)
     assert result.exit_code == 1
@@ -128,7 +128,7 @@ def test_rejected_case_ends_with_its_reason(
 
 
 def test_rejection_as_json(accepting: Dossier, invoice: Path) -> None:
-    """With --json a refusal is one document with the error; nothing was uploaded, and nothing started."""
+    """With --json a rejection is one document with the error; nothing was uploaded or started."""
     invoice.write_bytes(b"")
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--json")
     document = json.loads(result.stdout)
@@ -142,7 +142,7 @@ def test_rejection_as_json(accepting: Dossier, invoice: Path) -> None:
 
 
 def test_rejected_case_may_be_submitted_again(accepting: Dossier, invoice: Path) -> None:
-    """What was refused for a reason outside of it (a setting) is not held to its old verdict."""
+    """A case that was rejected because of a setting may be submitted again once the setting is fixed."""
     connections, accepting.connections = accepting.connections, {}
     assert accepting("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 1
     accepting.connections = connections
@@ -152,7 +152,7 @@ def test_rejected_case_may_be_submitted_again(accepting: Dossier, invoice: Path)
 
 
 def test_a_corrected_case_takes_the_reference(accepting: Dossier, invoice: Path) -> None:
-    """A refused case leaves its reference free for a corrected one."""
+    """A rejected case leaves its reference free for a corrected one."""
     good = invoice.read_bytes()
     invoice.write_bytes(b"")
     assert accepting("submit", "invoices", invoice, "--reference", "INV-1").exit_code == 1
@@ -198,7 +198,7 @@ def test_a_failed_case_is_not_submitted_again(accepting: Dossier, invoice: Path)
     ],
 )
 def test_bad_usage_uploads_nothing(accepting: Dossier, invoice: Path, words: tuple[str, ...], message: str) -> None:
-    """What can be told to be wrong at once is exit code 2, one line, and nothing in the bucket."""
+    """A mistake that the command detects is exit code 2 and one line, with nothing in the bucket."""
     result = accepting("submit", *(word.replace("{invoice}", str(invoice)) for word in words))
     assert result.exit_code == 2
     assert message in result.stderr
@@ -257,7 +257,7 @@ def test_documents_that_are_no_files_are_submitted(accepting: Dossier) -> None:
 
 
 def test_a_warning_is_shown_before_the_end(accepting: Dossier) -> None:
-    """An encrypted document is accepted, and whoever submits it reads what may become of it."""
+    """An encrypted document is accepted with a warning about what may happen to it."""
     result = accepting("submit", "invoices", DOCUMENTS / "encrypted.pdf", "--reference", "INV-1")
     assert result.exit_code == 0
     assert "warning: encrypted.pdf is an encrypted PDF" in result.stderr
@@ -362,7 +362,7 @@ def test_the_fingerprint_is_of_the_contents(accepting: Dossier, invoice: Path) -
 
 
 def test_unaccepted_case_is_looked_up_rarely(dossier: Dossier, invoice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute without a verdict is a handful of DescribeExecution calls, whose quota the account's checks share."""
+    """A minute without a decision of Accept costs a few DescribeExecution calls, whose quota is shared."""
     clock, asked, real = [time.monotonic()], [], StepFunctionBackend.describe_execution
 
     def describe(backend: StepFunctionBackend, arn: str) -> object:

@@ -1,4 +1,4 @@
-"""``dossier submit`` refuses what the vendor would, before anything is uploaded, and survives Ctrl-C."""
+"""``dossier submit`` rejects what the vendor would reject, before it uploads anything, and survives Ctrl-C."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def nothing_happened(dossier: Dossier) -> bool:
 
 
 def test_all_bad_files_are_one_answer(accepting: Dossier, file: Callable[[str, bytes], Path], tmp_path: Path) -> None:
-    """Size, type and content are judged here: sizes are in MiB, and a file that is too large is not even read."""
+    """The command checks size, type and content: sizes are in MiB, and an oversized file is not read."""
     large = tmp_path / "large.pdf"
     with large.open("wb") as sparse:
         sparse.write(b"%PDF-1.7")
@@ -86,7 +86,7 @@ def test_two_oversized_files_are_reported_separately(accepting: Dossier, tmp_pat
 def test_unsupported_file_is_rejected_before_the_upload(
     accepting: Dossier, file: Callable[[str, bytes], Path], words: tuple[str, ...], said: str
 ) -> None:
-    """Options, URLs and case ids are judged by the vendor's own rules, before an upload."""
+    """The vendor's rules check options, URLs and case ids before an upload."""
     pdf = str(file("a.pdf", PDF))
     result = accepting("submit", *(each.replace("{pdf}", pdf) for each in words))
     assert result.exit_code in {1, 2}
@@ -110,7 +110,7 @@ def test_objects_in_s3_are_in_the_same_answer(accepting: Dossier, file: Callable
 
 
 def test_conflict_names_the_difference(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
-    """Names, options, bytes and order each have their words; nothing is uploaded, and the first case stays."""
+    """A difference in names, options, bytes or order is named; nothing is uploaded, and the first case stays."""
     a, b = file("a.pdf", PDF), file("b.pdf", PDF + b"%b")
     given = ("submit", "claims", a, b, "--reference", "C-1", "--option", "case_title=May")
     assert accepting(*given).exit_code == 0
@@ -174,7 +174,7 @@ def test_ctrl_c_while_uploading(accepting: Dossier, file: Callable[[str, bytes],
 
 
 def test_ctrl_c_between_two_uploads(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
-    """What is uploaded is not uploaded again."""
+    """Uploaded files are not uploaded again."""
     files = [file(f"{number}.pdf", PDF + bytes(number)) for number in range(1, 9)]
     with interrupted("s3", "PutObject", after=1):
         result = accepting("submit", "claims", *files, "--json")

@@ -1,4 +1,4 @@
-"""Tables: what is copied from them stays in one piece."""
+"""Tables: values that are copied from them stay in one piece."""
 
 from __future__ import annotations
 

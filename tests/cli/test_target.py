@@ -65,7 +65,7 @@ def test_the_stage_is_named_by_option_or_environment(dossier: Dossier, monkeypat
 
 
 def test_missing_output_is_named(dossier: Dossier) -> None:
-    """A stack of another make is told to be deployed again."""
+    """The error for a stack without the output says to deploy it again."""
     del dossier.stacks.stacks["dossier-dev"][0]["SecretPrefix"]
     result = dossier("outputs")
     assert result.exit_code == 1

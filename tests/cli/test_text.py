@@ -77,6 +77,6 @@ def test_times_in_a_note_are_local() -> None:
 def test_document_of_an_ended_case_shows_its_last_known_status(
     document: dict[str, object], ended: bool, shown: str
 ) -> None:
-    """A word of a vendor at work is not said of a case that has ended."""
+    """A status such as "processing" is not shown for a case that has ended."""
     stored = Document.model_validate({"index": 0, "name": "a.pdf", "key": "a.pdf", **document})
     assert standing(stored, ended=ended) == shown

@@ -72,7 +72,7 @@ def test_missing_settings_are_reported(asking: Dossier, monkeypatch: pytest.Monk
 
 
 def test_rejection_is_one_line(asking: Dossier) -> None:
-    """What the vendor says is told as it is, for people and programs."""
+    """The vendor's text is printed unchanged, for people and programs."""
     result = asking("vendor", "disputes", "case", "00000000-0000-4000-8000-000000000000")
     assert result.exit_code == 1
     assert "the vendor refused it (404: Case not found" in result.stderr
@@ -171,7 +171,7 @@ def test_download_writes_through_no_link(asking: Dossier, sandbox: LiveSandbox, 
 
 @pytest.mark.rule("docsumo 2 after an expired URL")
 def test_an_expired_url_is_asked_for_again(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
-    """Storage refuses the first URL: the vendor is asked for another one, once."""
+    """Storage rejects the first URL: the command asks the vendor for another one, once."""
     case_id = uploaded(sandbox, "a.pdf")
     sandbox.set(faults=[{"name": "error_before", "operation": "download", "status": 403, "rate": 1, "times": 1}])
     result = asking("vendor", "claims", "download", case_id, "a.pdf", str(tmp_path))
@@ -211,7 +211,7 @@ def test_documents_and_document(asking: Dossier, sandbox: LiveSandbox) -> None:
 
 @pytest.mark.rule("docustack batch by hand")
 def test_batch(asking: Dossier, sandbox: LiveSandbox) -> None:
-    """References go in one request; what DocuStack refuses is told beside what it takes."""
+    """References go in one request; rejected ones are listed beside the accepted ones."""
     refs = ("s3://scans/1.pdf", "https://example.com/2.pdf?token=secret", "https://example.com/")
     result = asking("vendor", "invoices", "batch", *refs, "--name", "one", "--name", "two", "--name", "three")
     assert result.exit_code == 0, result.output

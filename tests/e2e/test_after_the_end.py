@@ -63,7 +63,7 @@ def test_stage_change_is_a_revision(world: World) -> None:
 
 @pytest.mark.parametrize("connection", ["intake", "scans"])
 def test_a_review_that_takes_longer_than_the_deadline(world: World, connection: str) -> None:
-    """Nothing is done by the deadline, and the case has failed; the delivery that comes later brings the result."""
+    """Nothing is finished at the deadline, so the case fails; a later delivery brings the result."""
     reference = world.name("late")
     world.vendors.plan(reference, seconds=3600.0)
     rest = ("--deadline", "4s")

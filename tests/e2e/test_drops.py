@@ -11,7 +11,7 @@ from tests.e2e.world import World, sha256, sums, until
 
 
 def ended(world: World, word: str, number: int = 1) -> list[str]:
-    """Wait until so many executions with a word in their name have ended; return their ARNs, the oldest last."""
+    """Wait until that many executions with a word in their name have ended; return their ARNs, the oldest last."""
     arns = until(lambda: (found := world.executions(word))[: len(found) * (len(found) >= number)])
     for arn in arns:
         world.ended(arn)
@@ -19,7 +19,7 @@ def ended(world: World, word: str, number: int = 1) -> list[str]:
 
 
 def note(world: World, key: str) -> str:
-    """Wait for what is written about a refused drop; return it without its time."""
+    """Wait for the note about a rejected drop; return it without its time."""
     key = f"inbox-refused/{key}.txt"
     until(lambda: world.keys(key), what=f"there is no {key}")
     text = world.read(key).decode()
@@ -91,7 +91,7 @@ def test_file_dropped_five_times_is_one_case(world: World) -> None:
 
 
 def test_other_content_under_the_same_name_is_rejected(world: World) -> None:
-    """Other content under a name that is taken is refused in one line beside the inbox; the first case goes on."""
+    """Other content under a used name is rejected in one line beside the inbox; the first case continues."""
     name = f"{world.name('taken')}.pdf"
     first, second = world.file(name), world.file(name)
     world.put(f"inbox/scans/{name}", first.read_bytes())
@@ -107,7 +107,7 @@ def test_other_content_under_the_same_name_is_rejected(world: World) -> None:
 
 
 def test_invalid_case_file_is_rejected(world: World) -> None:
-    """A malformed ``case.json`` is told in one line: beside the inbox, in the status, and to the bus; then mended."""
+    """A malformed ``case.json`` is one line beside the inbox, in the status and in an event; then it is fixed."""
     word = world.name("malformed")
     prefix, file = f"inbox/scans/{word}/", world.file(f"{word}.pdf")
     world.put(prefix + file.name, file.read_bytes())
@@ -135,7 +135,7 @@ def test_invalid_case_file_is_rejected(world: World) -> None:
     ],
 )
 def test_rejected_drop_has_a_note(world: World, key: str, line: str) -> None:
-    """What no connection can take is refused in one line, and is no dead letter."""
+    """A drop that no connection can take is rejected in one line, and is no dead letter."""
     word = world.name("refused")
     key = key.format(word)
     world.put(f"inbox/{key}", b"a text")

@@ -50,7 +50,7 @@ def test_each_state_names_its_case(world: World, connection: str) -> None:
 
 
 def test_questions_and_failures_name_their_case(world: World) -> None:
-    """A wrong id is refused before anything is stored; then the operator gives the case up."""
+    """A wrong id is rejected before anything is stored; then the operator gives the case up."""
     reference = world.name("history-asks")
     arn = attention(world, reference)
     begin = ["resolve", reference, "--connection", "grievances"]

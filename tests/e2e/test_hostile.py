@@ -29,7 +29,7 @@ def stolen(world: World) -> str:
 
 @pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_a_drop_reads_no_other_connections_documents(world: World) -> None:
-    """A ``case.json`` that names another connection's document is refused in a line, and nothing is sent anywhere."""
+    """A ``case.json`` that names another connection's document is rejected in one line, and nothing is sent."""
     word, uri = world.name("thief"), stolen(world)
     world.put(
         f"inbox/scans/{word}/case.json", json.dumps({"documents": [{"uri": uri, "name": f"{word}.pdf"}]}).encode()
@@ -157,7 +157,7 @@ def test_a_delivery_about_no_case_claims_no_reference(world: World) -> None:
 
 @pytest.mark.rule("security: learn why a delivery was rejected")
 def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
-    """What is wrong with a refused delivery is for the operator: each of six causes, with its advice."""
+    """The operator sees why a delivery was rejected: each of six causes, with its advice."""
     sent: dict[str, str] = {}
 
     def refuse(cause: str, headers: Callable[[bytes], dict[str, str]]) -> None:

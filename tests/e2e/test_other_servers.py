@@ -24,7 +24,7 @@ FIELD = {"key", "name", "value", "confidence", "inferred", "edited"}
 
 
 def check_contract(world: World, result: dict[str, Any], *, connection: str, vendor: str, reference: str) -> None:
-    """Check what the contract promises of every result, and that the manifest tells the truth about every file."""
+    """Check what the contract promises of every result, and that the manifest is right about every file."""
     assert result.keys() >= RESULT
     assert (result["schema_version"], result["connection"]) == ("2", connection)
     assert (result["vendor"], result["reference"]) == (vendor, reference)
@@ -104,7 +104,7 @@ def test_docsumo(world: World) -> None:
 
 
 def test_docsumo_without_its_workflow(world: World) -> None:
-    """The option ``trigger_workflow=false`` reaches the vendor, and the case waits for somebody to move it."""
+    """The option ``trigger_workflow=false`` reaches the vendor, and the case waits until an operator moves it."""
     reference = world.name("untriggered")
     file = world.file(f"{reference}.pdf")
     arn = world.submit("intake", reference, file, rest=["--option", "trigger_workflow=false"])["execution_arn"]
@@ -118,7 +118,7 @@ def test_docsumo_without_its_workflow(world: World) -> None:
 
 
 def test_ombudsman(world: World) -> None:
-    """An Ombudsman case completes though its evidence is told at the end only, and answers come as 200 and 201."""
+    """An Ombudsman case completes although its evidence is listed only at the end, and answers are 200 and 201."""
     reference = world.name("quarrels")
     names = (f"{reference} a.pdf", f"{reference} b.docx", f"{reference} c.png")
     files = [world.file(name) for name in names]
@@ -147,7 +147,7 @@ def test_ombudsman(world: World) -> None:
 
 
 def test_fetch(world: World) -> None:
-    """``dossier fetch`` brings a case's results to a folder, and ``dossier list`` shows the case."""
+    """``dossier fetch`` downloads a case's results into a folder, and ``dossier list`` shows the case."""
     reference = world.name("fetched")
     result = world.complete("scans", reference, world.file(f"{reference}.pdf"))
     folder = world.folder / "fetched"

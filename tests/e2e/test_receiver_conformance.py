@@ -29,7 +29,7 @@ CONNECTION = "called"
 
 
 class Delivery:
-    """One logical event of DocuStack's, about an id of nobody's, whose note in the table shows that it was applied."""
+    """One logical event of DocuStack about an unknown id; its note in the table shows that it was applied."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -91,7 +91,7 @@ def test_scn_003_concurrent_duplicate(world: World) -> None:
 
 
 def test_scn_004_dependency_order_reversal(world: World) -> None:
-    """A job's end before its document's: neither is refused, and each has its own effect."""
+    """The event of a job arrives before its document's: both are accepted, and each has its own effect."""
     job, document = uuid.uuid4().hex, uuid.uuid4().hex
     later = json.dumps({"event": "job_completed", "job_id": job, "document_count": 1, "failed_count": 0}).encode()
     sooner = completed(document, job_id=job)
@@ -150,7 +150,7 @@ def test_scn_007_to_011_a_bad_signature(world: World, spoil: Callable[[Delivery]
 
 
 def test_scn_010_stale_timestamp(world: World) -> None:
-    """A right signature of another time, past or to come, is refused; one inside of the window is not."""
+    """A valid signature with a time outside of the tolerance is rejected; one inside is accepted."""
     word = uuid.uuid4().hex
     body = completed(word)
     answers = [world.deliver("stamped", body, dict(world.stamped(body, ago=ago))).status for ago in (150, 3600, -150)]
@@ -182,7 +182,7 @@ def test_scn_012_malformed_body_and_content_type(world: World, content_type: str
 
 
 def test_scn_013_receiver_restart_between_attempts(world: World, calm: None) -> None:
-    """A new instance of the function, which remembers nothing, knows the delivery all the same."""
+    """A new instance of the function recognizes the delivery without any memory of it."""
     delivery = Delivery(world)
     assert delivery.send() == 200
     delivery.applied_once()
@@ -213,7 +213,7 @@ def test_scn_015_partial_processing(world: World) -> None:
 
 
 def test_scn_016_redaction_canary(world: World) -> None:
-    """The secret, and the body, are neither in what is kept of a delivery's headers nor in the function's log."""
+    """Neither the secret nor the body is in the stored headers or in the function's log."""
     delivery = Delivery(world)
     delivery.headers["Authorization"] = f"Bearer {world.secrets(CONNECTION)[1]}"
     assert delivery.send() == 200

@@ -1,4 +1,4 @@
-"""What goes wrong for good: each case ends with one line that says what to mend, and leaves nothing behind."""
+"""Permanent failures: each case ends with one line that says what to fix, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def refused(world: World, connection: str, reference: str, *arguments: str) -> A
 
 
 def test_bad_usage(world: World) -> None:
-    """What the command can tell by itself ends with exit code 2 and one line, and starts nothing."""
+    """A mistake that the command detects itself ends with exit code 2 and one line, and starts nothing."""
     file, before = str(world.file("usage.pdf")), len(world.executions("usage"))
     for arguments, words in (
         (("submit", "nobody", file, "--reference", "usage"), ('unknown connection "nobody"', "scans", "intake")),
@@ -67,7 +67,7 @@ def test_bad_usage(world: World) -> None:
 
 @pytest.mark.parametrize(("ending", "words"), [("txt", ("unknown type", "PDF")), ("pdf", ("is empty",))])
 def test_unusable_document_rejects_the_case(world: World, ending: str, words: tuple[str, ...]) -> None:
-    """A document of a type that the vendor does not read, or without content, is refused before the vendor is asked."""
+    """An empty document, or one of an unsupported type, is rejected before any request to the vendor."""
     reference = world.name(f"unusable-{ending}")
     file = world.file(f"{reference}.{ending}")
     if ending == "pdf":
@@ -84,7 +84,7 @@ def test_unusable_document_rejects_the_case(world: World, ending: str, words: tu
 
 
 def test_fixed_document_may_be_submitted_again(world: World) -> None:
-    """A reference that was refused is free again for the case as it should have been."""
+    """A rejected reference is free again for the corrected case."""
     reference = world.name("mended")
     documents = [{"uri": f"s3://{world.outputs['bucket']}/uploads/none.pdf"}]
     case = {"connection": "scans", "reference": reference, "documents": documents}
@@ -93,7 +93,7 @@ def test_fixed_document_may_be_submitted_again(world: World) -> None:
 
 
 def test_bad_execution_input(world: World) -> None:
-    """An execution that was started by hand with a wrong input fails at once and says what to mend."""
+    """An execution that was started by hand with a wrong input fails at once and says what to fix."""
     uri = f"s3://{world.outputs['bucket']}/no/such.pdf"
     documents = [{"uri": uri}]
     cases: list[tuple[Any, tuple[str, ...]]] = [
@@ -146,7 +146,7 @@ def test_wrong_key(world: World) -> None:
 
 
 def test_missing_secret(world: World) -> None:
-    """A connection whose secret nobody has set fails the case before any call; the reason names the command."""
+    """A connection without a secret fails the case before any call; the reason names the command."""
     reference = world.name("keyless")
     said = refused(world, "keyless", reference, str(world.file(f"{reference}.pdf")))
     check_failed(world, "keyless", reference, said["execution_arn"], "dossier secrets set keyless")
@@ -198,7 +198,7 @@ def test_some_documents_fail(world: World, connection: str) -> None:
 
 @pytest.mark.parametrize("connection", ["scans", "quarrels"])
 def test_one_document_never_ends(world: World, connection: str) -> None:
-    """At the deadline what is done is collected, and the other document says that it is not."""
+    """At the deadline finished documents are collected, and the other one is marked as unfinished."""
     reference = world.name("tails")
     done, stuck = world.file(f"{reference} done.pdf"), world.file(f"{reference} stuck.pdf")
     world.vendors.plan(f"{reference} stuck", seconds=NEVER)
@@ -231,7 +231,7 @@ def test_case_whose_documents_all_fail_fails(world: World, connection: str) -> N
 
 
 def test_not_finished_in_time_and_stopped(world: World) -> None:
-    """Waiting too short ends with exit code 3; an execution that somebody stops ends its case and its wait."""
+    """A timeout ends with exit code 3; an execution that is stopped ends its case and its wait."""
     reference = world.name("stopped")
     world.vendors.plan(reference, seconds=NEVER)
     file = str(world.file(f"{reference}.pdf"))

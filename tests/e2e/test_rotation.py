@@ -48,7 +48,7 @@ def finish(world: World, connection: str, reference: str) -> None:
 
 
 def refusals(world: World, connection: str) -> list[str]:
-    """Return the keys that the vendor has refused."""
+    """Return the keys that the vendor has rejected."""
     calls = [call for call in world.vendors.calls(connection) if call.status == 401]
     return [call.headers["x-api-key"] for call in calls]
 
@@ -60,7 +60,7 @@ def accepted(world: World, connection: str, since: float) -> bool:
 
 
 def note(world: World, connection: str, reference: str) -> str:
-    """Return what a case says about itself to whoever asks."""
+    """Return what a case's status shows."""
     return str(world.status(connection, reference)["note"] or "")
 
 

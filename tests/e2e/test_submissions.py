@@ -111,7 +111,7 @@ def test_collect(world: World, connection: str) -> None:
 
 
 def test_events(world: World) -> None:
-    """Whoever has a rule on the bus is told that a case is completed, and where its results are."""
+    """A rule on the bus gets an event that a case is completed, with the place of its results."""
     reference = world.name("told")
     result = world.complete("quarrels", reference, world.file(f"{reference}.pdf"))
     (event,) = until(lambda: world.events(reference))

@@ -16,7 +16,7 @@ from tests.e2e.world import World, sums
 
 
 def test_pauses_and_outages(world: World) -> None:
-    """A case completes through 429 in both forms, 503 and slowness, and nobody calls during a pause."""
+    """A case completes through 429 in both forms, 503 and slowness, and no request is sent during a pause."""
     reference = world.name("busy")
     world.vendors.accounts["busy"].faults += [
         Fault("upload", 429, in_seconds(3)),
@@ -51,7 +51,7 @@ def test_lost_answer_to_an_upload(world: World, connection: str, ending: str) ->
 
 
 def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
-    """A part, nothing and an early expiry are no artifact; a checksum of the packed form is none of the file."""
+    """A part, an empty body and an expired link are no artifact; a compressed form's checksum is not the file's."""
     reference = world.name("parts")
     file = world.file(f"{reference}.pdf")
     world.vendors.plan(reference, serves=("part", "nothing", "400", "stored gzip"))

@@ -47,7 +47,7 @@ def check_speed(world: World, connection: str, arn: str, body: bytes, headers: d
 
 
 def test_rejected_delivery_leaves_only_evidence(world: World) -> None:
-    """Whatever is wrong with a delivery, it gets the one same 401 and is never queued."""
+    """Every rejected delivery gets the same 401 and is never queued."""
     answers = []
     right = "right signature"
     cases: list[tuple[str, dict[str, str | bytes] | str]] = [
@@ -116,7 +116,7 @@ def test_an_early_delivery(world: World) -> None:
 
 
 def test_false_and_repeated_deliveries_change_nothing(world: World) -> None:
-    """A delivery that lies makes one poll; doubles and latecomers make nothing at all of a case that has ended."""
+    """A false delivery causes one poll; repeated and late ones change nothing in a case that has ended."""
     reference = world.name("lied-about")
     arn, sent = waiting(world, "called", reference, seconds=NEVER)
     path = f"/api/v1/documents/{sent['document_id']}/status".replace(":", "%3A")

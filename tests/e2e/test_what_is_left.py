@@ -9,7 +9,7 @@ from tests.e2e.world import World, until
 
 
 def test_every_request_follows_the_vendors_guide(world: World, calm: None) -> None:
-    """No vendor was ever sent anything that its guide does not describe, and storage never a key."""
+    """No request to a vendor differed from its guide, and storage never got a key."""
     assert world.vendors.complaints == []
     assert world.vendors.fetched
 

@@ -57,7 +57,7 @@ def manners(way: str | None, off: float | None, zone: float | None, delay: float
 def test_lost_answer_never_uploads_a_document_twice(
     connection: str, way: str | None, off: float | None, zone: float | None, delay: float, events: list[Any]
 ) -> None:
-    """Each document reaches the vendor once at most, and is known by its own id; without others nobody is asked."""
+    """Each document reaches the vendor at most once and has its own id; without other uploads there is no question."""
     world = LostWorld(connection, faults=manners(way, off, zone, delay))
     alone = True
     with time_of(world.clock):
@@ -144,7 +144,7 @@ def test_steady_uploads_send_no_extra_request(world: LostWorld) -> None:
 
 @pytest.mark.parametrize("name", ["8f3c.pdf", "letter.pdf"])
 def test_a_new_file_of_another_name_is_asked_about(world: LostWorld, name: str) -> None:
-    """What somebody else uploads meanwhile may be ours under a new name: it is named, and nothing is repeated."""
+    """A file that somebody else uploads meanwhile may be ours under a new name: the question names it."""
     world.meanwhile = [lambda: world.stranger(name)]
     reference = done(world, "invoice.pdf", "before")
     assert name in world.asked[reference]

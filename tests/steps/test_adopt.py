@@ -22,7 +22,7 @@ ELSEWHERE = {"invoices": "doc_nowhere", "claims": "case__nowhere", "disputes": s
 
 
 def other_document(lost: Lost, name: str) -> str:
-    """Have the vendor take a document of somebody else's, or of another case; return what an operator calls it."""
+    """Upload a document to the vendor outside of Dossier, or for another case; return the id that an operator gives."""
     world, connection = lost.world, lost.connection
     world.submit(connection, "R-2", {name: samples("invoice.pdf")["invoice.pdf"] + b" "})
     case = world.context.cases.get(CaseId(connection, "R-2"))
@@ -101,7 +101,7 @@ def test_evidence_of_another_case_is_rejected(cloud: Cloud) -> None:
 
 
 def test_id_created_by_another_case_is_rejected(cloud: Cloud) -> None:
-    """The owner is named; what was only collected meanwhile may be the answer."""
+    """The error names the owner; an id that was only collected meanwhile may be the answer."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
     intents, job = lost.world.context.intents, lost.world.context.load(lost.names)

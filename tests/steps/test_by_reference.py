@@ -73,7 +73,7 @@ def test_s3_documents_are_uploaded_unless_said_otherwise(cloud: Cloud) -> None:
 
 @pytest.mark.rule("docustack batch one case of files")
 def test_one_case_of_references_and_files(cloud: Cloud) -> None:
-    """References that the vendor reads, one that it refuses, one that is gone, and a file: one case that says which."""
+    """References that the vendor reads, one that it rejects, one that is gone, and a file: each outcome is named."""
     world = World(cloud)
     invoice = samples("invoice.pdf")["invoice.pdf"]
 
@@ -114,7 +114,7 @@ def test_presigned_urls_are_made_when_they_are_sent(cloud: Cloud) -> None:
 
 @pytest.mark.rule('docustack batch by_reference = "presigned"')
 def test_a_presigned_url_is_stored_nowhere(cloud: Cloud) -> None:
-    """The vendor's answer repeats the URLs: what is kept of it has lost what opens them."""
+    """The vendor's answer repeats the URLs: the stored copy lacks their signatures."""
     world = World(cloud)
     bodies = sent(world)
     world.submit("invoices", "R-1", samples("invoice.pdf"), options={"by_reference": "presigned"})
@@ -158,7 +158,7 @@ def test_a_presigned_url_lasts_as_long_as_the_case(cloud: Cloud, deadline: float
 
 @pytest.mark.parametrize("connection", ["claims", "disputes"])
 def test_by_reference_is_docustacks_alone(cloud: Cloud, connection: str) -> None:
-    """A vendor that reads no references refuses the option by name."""
+    """A vendor that reads no references rejects the option by name."""
     world = World(cloud)
     result = world.submit(connection, "R-1", samples("invoice.pdf"), options={"by_reference": "s3"})
     assert result["status"] == "failed"

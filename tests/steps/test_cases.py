@@ -72,7 +72,7 @@ def _walk(cloud: Cloud, connection: str) -> dict[str, int]:
 
 
 def _telling(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what a result tells, without what differs from case to case: ids, and when it was."""
+    """Return a result without the ids and times that differ from case to case."""
     ids = {str(document["document_id"]): f"<document {at}>" for at, document in enumerate(result["documents"])}
     ids |= {str(entry["timeline_id"]): f"<entry {at}>" for at, entry in enumerate(result["timeline"])}
     ids |= {str(result["case_id"]): "<case>", f"/{result['reference']}/": "/<reference>/"}

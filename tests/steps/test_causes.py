@@ -66,14 +66,14 @@ def test_one_of_two_documents_is_too_large(cloud: Cloud, connection: str) -> Non
 
 
 def test_what_the_vendor_says_last_comes_after_the_cause(cloud: Cloud) -> None:
-    """An assessment that is refused because a document failed names the document first."""
+    """If the vendor rejects an assessment because a document failed, the reason names the document first."""
     world = World(cloud)
 
     uris = [cloud.put(f"uploads/{name}", body) for name, body in (("large.pdf", LARGE), ("small.pdf", SMALL))]
     flow = world.context.vendor_of
 
     class Refusing:
-        """The Ombudsman API, which refuses to assess."""
+        """The Ombudsman API, which rejects every assessment."""
 
         def __init__(self) -> None:
             self._real = flow(world.connection("disputes"))

@@ -48,14 +48,14 @@ def test_created_cases_are_known(cloud: Cloud) -> None:
     "docustack notes, the list and lost answers the list shows what the account created recently",
 )
 def test_unknown_cases_are_reported(cloud: Cloud) -> None:
-    """Uploads that no record tells of are named: a duplicate would be on the bill all the same."""
+    """Uploads without a record are named: the vendor would bill a duplicate."""
     world = finished(cloud)
     made = {name: [stray(world, name)] for name in ("invoices", "claims")}
     assert later(world).unknown == made
 
 
 def test_recent_and_old_entries_are_ignored(cloud: Cloud) -> None:
-    """What has just been created may yet be recorded; what is older was compared before."""
+    """An entry that was just created may still be recorded; older ones were compared before."""
     world = World(cloud)
     made = stray(world, "claims")
     for after in (SETTLED - timedelta(minutes=1), REACH + timedelta(minutes=1)):
@@ -64,7 +64,7 @@ def test_recent_and_old_entries_are_ignored(cloud: Cloud) -> None:
 
 
 def test_collected_cases_are_known(cloud: Cloud) -> None:
-    """A case of an operator's own, which a delivery told of, is nobody's duplicate."""
+    """An operator's own case that a delivery named is no duplicate."""
     world = World(cloud)
     made = stray(world, "claims")
     cloud.app.intents.own(CaseId("claims", made), [made], collected=True)
@@ -110,7 +110,7 @@ def pass_on(world: World) -> None:
 
 
 def edit(world: World, case_id: str, **changes: Any) -> None:
-    """Change a case as the vendor's operator does; its delivery is lost, and nobody looks in that second."""
+    """Change a case as the vendor's operator does; its delivery is lost, and no comparison runs in that second."""
     world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id}/edit", json=changes).raise_for_status()
     world.ahead += 3
 
@@ -164,7 +164,7 @@ def test_case_completed_by_an_older_version_is_collected_again_once(cloud: Cloud
 
 
 def test_excess_changes_are_deferred_to_the_next_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest first, so many at once; nobody is left out."""
+    """The oldest come first, a limited number at once, and every change gets its turn."""
     world = World(cloud)
     for number in range(5):
         world.submit("claims", f"R-{number}", samples("invoice.pdf"))

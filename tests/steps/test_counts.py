@@ -92,7 +92,7 @@ def collected(cloud: Cloud, count: int) -> tuple[World, Meter]:
 
 @pytest.mark.parametrize("count", [10, 100, 1000])
 def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: int) -> None:
-    """In a case of any size each download reads its record, its artifact, the rate and the leases, and nothing else."""
+    """In a case of any size each download reads only its record, its artifact, the rate and the leases."""
     world, meter = collected(cloud, count)
     for index in (0, count // 2, count - 1):
         read, written, requests = meter.read_units, meter.write_units, meter.requests.total()
@@ -105,7 +105,7 @@ def test_a_download_costs_the_same_however_many_there_are(cloud: Cloud, count: i
 
 
 def test_stored_artifact_is_not_downloaded_again(cloud: Cloud) -> None:
-    """A download that runs twice reads that it is done, and does nothing else."""
+    """A download that runs twice only reads that the file is stored."""
     world, meter = collected(cloud, 10)
     download(CaseId("disputes", "R-10"), 3, context=world.context)
     read, requests, asked = meter.read_units, meter.requests.total(), len(world.journal())

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dossier.errors import InvalidCaseError
-from dossier.models import REFERENCE, CaseId, CaseInput, CaseStatus, iso, now
+from dossier.models import REFERENCE, CaseId, CaseInput, CaseStatus, now
 from dossier.steps.drop import landed
 from dossier.steps.identity import execution_name, fingerprint, reference_of_drop
 from dossier.steps.inbox import EMPTY, LATE, QUIET, SETTLED, Landed
@@ -62,7 +62,7 @@ def test_file_dropped_five_times_is_one_case(inbox: Inbox) -> None:
 
 
 def test_a_drop_has_the_name_of_any_other_submission(inbox: Inbox) -> None:
-    """Whoever submits the same content under the same reference in another way finds the drop's execution."""
+    """A submission of the same content under the same reference in another way is the drop's execution."""
     inbox.drop("inbox/invoices/a.pdf", PDF)
     same = {"connection": "invoices", "reference": "a.pdf", "documents": [{"uri": "s3://elsewhere/b", "name": "a.pdf"}]}
     digest = fingerprint(CaseInput.parse(same), [("a.pdf", sha(PDF))])
@@ -91,7 +91,7 @@ def test_killed_function_loses_no_drop(inbox: Inbox) -> None:
 
 
 def test_other_content_under_the_same_name_is_rejected(inbox: Inbox) -> None:
-    """A name that is taken is refused where the dropper finds it; the first case stays as it is."""
+    """The conflict is reported beside the inbox; the first case stays unchanged."""
     first, second = inbox.put("inbox/invoices/a.pdf", PDF), inbox.put("inbox/invoices/a.pdf", TIFF)
     for what in (first, second, second):
         inbox.take(what)
@@ -106,7 +106,7 @@ def test_other_content_under_the_same_name_is_rejected(inbox: Inbox) -> None:
 
 @pytest.mark.rule("security: change a document between its check and its upload")
 def test_overwritten_file_does_not_change_its_case(inbox: Inbox) -> None:
-    """What lands on top of a drop before it is accepted changes nothing: it is refused like any other content."""
+    """An object that overwrites a drop before it is accepted is a conflict, like any other content."""
     inbox.drop("inbox/invoices/a.pdf", PDF)
     second = inbox.put("inbox/invoices/a.pdf", TIFF)
     inbox.run()
@@ -117,7 +117,7 @@ def test_overwritten_file_does_not_change_its_case(inbox: Inbox) -> None:
 
 
 def test_rejected_drop_is_checked_again_when_dropped_again(inbox: Inbox) -> None:
-    """A drop is refused once, however often it is told of; dropped again after that, it gets another chance."""
+    """Repeated messages about one drop cause one rejection; a new drop of the same file is checked again."""
     known = inbox.world.connections.pop("invoices")
     what = inbox.put("inbox/invoices/a.pdf", PDF)
     for _ in range(3):
@@ -142,7 +142,7 @@ def test_rejected_drop_is_checked_again_when_dropped_again(inbox: Inbox) -> None
     ids=["empty", "unknown", "large"],
 )
 def test_unsupported_file_type_is_rejected(inbox: Inbox, body: bytes, line: str) -> None:
-    """A file that is no document is refused as any submission is: status, event, and a line beside the inbox."""
+    """A file that is no document is rejected like any submission: status, event, and a line beside the inbox."""
     what = inbox.put("inbox/claims/a.pdf", body)
     for _ in range(2):
         inbox.take(what, after=EMPTY)
@@ -155,7 +155,7 @@ def test_unsupported_file_type_is_rejected(inbox: Inbox, body: bytes, line: str)
 
 
 def test_oversized_file_is_not_read(inbox: Inbox) -> None:
-    """The size alone refuses a file of gigabytes: nothing hashes it first."""
+    """A file of gigabytes is rejected by its size, before it is hashed."""
     inbox.put("inbox/invoices/a.pdf", PDF)
     facts = inbox.world.context.objects.inspect(f"s3://{BUCKET}/inbox/invoices/a.pdf", most=10)
     assert (facts.size, facts.sha256, facts.head) == (len(PDF), "", b"")
@@ -180,7 +180,7 @@ def test_oversized_file_is_not_read(inbox: Inbox) -> None:
     ],
 )
 def test_misplaced_file_is_rejected(inbox: Inbox, key: str, line: str) -> None:
-    """What lies where no case can be is refused in one line, once for each time it lands, and is no dead letter."""
+    """A file outside of every connection's folder is rejected in one line for each drop, and is no dead letter."""
     what = Landed(key, "v1") if ".." in key or "//" in key else inbox.put(key, PDF)
     for _ in range(3):
         inbox.take(what)
@@ -194,13 +194,13 @@ def test_misplaced_file_is_rejected(inbox: Inbox, key: str, line: str) -> None:
     "key", ["inbox/", "inbox/invoices/", "inbox/invoices/May/", "staging/a.pdf", "inboxes/a/b.pdf"]
 )
 def test_folder_markers_are_ignored(inbox: Inbox, key: str) -> None:
-    """What the S3 console makes for a new folder, and what lies elsewhere, is no drop."""
+    """The object that the S3 console creates for a folder, and objects elsewhere, are no drops."""
     assert inbox.drop(key, b"") == "is not a file in the inbox"
     assert not inbox.inputs
 
 
 def test_deleted_file_is_ignored(inbox: Inbox) -> None:
-    """A file that was removed for good before its turn is nobody's trouble."""
+    """A file that was deleted before its turn causes no error."""
     what = inbox.put("inbox/invoices/a.pdf", PDF)
     inbox.s3.delete_object(Bucket=BUCKET, Key=what.key, VersionId=what.version_id)
     assert inbox.take(what) == "is gone"
@@ -305,7 +305,7 @@ def test_documents_may_be_named(inbox: Inbox) -> None:
 
 
 def test_named_document_may_arrive_last(inbox: Inbox) -> None:
-    """A ``case.json`` that overtook its documents waits for them: the last one starts the case, with no refusal."""
+    """A ``case.json`` that arrives before its documents waits: the last document starts the case."""
     case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
     what = inbox.put(FOLDER + "case.json", case)
     for after, most in ((timedelta(0), SETTLED), (SETTLED, LATE)):  # the rest of its second may bring them all
@@ -335,7 +335,7 @@ def test_one_message_reads_the_whole_folder(inbox: Inbox) -> None:
 
 
 def test_removed_last_file_does_not_block_its_folder(inbox: Inbox) -> None:
-    """The message of a removed file looks at the folder all the same: those before it have left it to it."""
+    """The message of a removed file still checks the folder, because earlier messages left that to it."""
     inbox.put(FOLDER + "a.pdf", PDF)
     case_file = inbox.put(FOLDER + "case.json", "{}")
     inbox.the_second_is_over()
@@ -354,7 +354,7 @@ def landed_again(inbox: Inbox) -> Landed:
 
 
 def test_missing_named_document_is_reported(inbox: Inbox) -> None:
-    """After a quarter of an hour a document that is still not there is named in the refusal; then it may still come."""
+    """After a quarter of an hour the rejection names the missing document, which may still arrive later."""
     inbox.drop(FOLDER + "case.json", json.dumps({"documents": [{"name": "a.pdf"}]}))
     inbox.take(landed_again(inbox), after=LATE)
     inbox.run()
@@ -368,7 +368,7 @@ def test_missing_named_document_is_reported(inbox: Inbox) -> None:
 
 
 def test_late_file_is_reported(inbox: Inbox) -> None:
-    """What lands in a folder whose case is under way is not quietly left out: the dropper is told."""
+    """A file that arrives after its folder's case has started is reported beside the inbox."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
     inbox.run()
@@ -444,7 +444,7 @@ WRONG = [
     "security: reach another folder, or break the function, with a dropped name or case.json",
 )
 def test_invalid_case_file_is_rejected(inbox: Inbox) -> None:
-    """A wrong ``case.json`` is refused in one line: in the status of its folder's case, and beside the inbox."""
+    """An invalid ``case.json`` is rejected in one line: in the status of its folder's case, and beside the inbox."""
     for number, (text, line) in enumerate(WRONG):
         key = f"inbox/invoices/{number}/case.json"
         what = inbox.put(key, text)
@@ -474,7 +474,7 @@ def test_an_execution_writes_no_note_into_the_inbox_of_another_connection(inbox:
 
 
 def test_more_documents_than_one_execution_can_name(inbox: Inbox) -> None:
-    """A folder whose files make too long an input is refused in one line, instead of failing for ever."""
+    """A folder whose input would be too long is rejected in one line, instead of failing forever."""
     for number in range(130):
         inbox.put(f"{FOLDER}{number:04d}{'n' * 990}", PDF)
     inbox.drop(FOLDER + "case.json", "{}", after=QUIET)
@@ -500,7 +500,7 @@ JSON = st.recursive(
 @given(body=st.binary(max_size=60) | JSON.map(lambda data: json.dumps(data).encode()))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_case_file_breaks_the_function(inbox: Inbox, body: bytes) -> None:
-    """Whatever a ``case.json`` holds, it is an execution that Accept takes or refuses; never a dead letter."""
+    """Any ``case.json`` becomes an execution that Accept accepts or rejects, and never a dead letter."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     before = len(inbox.inputs)
     inbox.drop(FOLDER + "case.json", body, after=LATE)
@@ -542,7 +542,7 @@ def test_unrelated_messages_are_ignored() -> None:
 
 
 def test_a_message_of_another_kind_is_a_dead_letter() -> None:
-    """What nobody understands is kept for people, not dropped."""
+    """A message that cannot be read becomes a dead letter instead of being dropped."""
     with pytest.raises(KeyError):
         list(landed({"hello": "world"}, BUCKET))
 
@@ -558,7 +558,7 @@ def test_message_is_delayed_up_to_the_sqs_limit(cloud: Cloud) -> None:
 
 
 def test_rejection_reason_is_one_line_of_the_input() -> None:
-    """A drop that is refused needs neither documents nor a case id; one that is not does."""
+    """A rejected drop needs neither documents nor a case id; any other one does."""
     names = {"connection": "invoices", "reference": "A-1"}
     assert CaseInput.parse({**names, "drop": {"key": "inbox/a", "refused": "so it is"}})
     for wrong in ({"key": "inbox/a"}, {"key": "elsewhere/a", "refused": "so it is"}):
@@ -595,7 +595,7 @@ def test_rejection_reason_is_one_line_of_the_input() -> None:
     ],
 )
 def test_an_upload_in_progress_is_no_case(inbox: Inbox, name: str) -> None:
-    """What a program writes under a temporary name gets its own name later; nothing is started or refused before."""
+    """A file under a temporary name starts no case and is not rejected; its program renames it later."""
     assert inbox.drop(f"inbox/claims/{name}", PDF) == "is an upload in progress"
     assert inbox.inputs == {}
     assert inbox.drop("inbox/claims/a.pdf", PDF, after=timedelta(seconds=5)).startswith("is started")
@@ -644,7 +644,7 @@ def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
     ],
 )
 def test_system_files_in_a_folder_are_ignored(inbox: Inbox, litter: str) -> None:
-    """What file managers leave behind is no document and no reason to refuse the others."""
+    """Files that file managers leave behind are ignored, and do not reject the others."""
     inbox.put("inbox/claims/x/a.pdf", PDF)
     assert inbox.drop(f"inbox/claims/x/{litter}", b"litter") == "is ignored: it is not a document"
     inbox.drop("inbox/claims/x/case.json", "{}", after=QUIET)
@@ -663,7 +663,7 @@ def test_other_names_are_documents(inbox: Inbox, name: str) -> None:
 
 
 def test_an_empty_file_has_a_minute_to_be_written(inbox: Inbox) -> None:
-    """A program that creates a file and writes it then makes one case; one that stays empty is refused in the end."""
+    """A file that is created empty and written later is one case; one that stays empty is rejected."""
     first = inbox.put("inbox/claims/a.pdf", b"")
     assert inbox.take(first) == "is empty: it may still be written"
     assert inbox.later[-1][1] <= EMPTY.total_seconds()
@@ -705,7 +705,7 @@ def test_an_empty_file_of_a_folder_is_waited_for(inbox: Inbox) -> None:
     ],
 )
 def test_misnamed_case_file_is_reported(inbox: Inbox, name: str) -> None:
-    """A system that hides endings makes case.json.txt of it: the person who waits is told what to call it."""
+    """A system that hides extensions names it case.json.txt: the note says how to rename it."""
     inbox.drop(f"inbox/claims/{name}", "{}")
     inbox.run()
     assert "name it case.json" in inbox.note(f"claims/{name}")
@@ -722,12 +722,12 @@ def test_the_same_bytes_under_two_names_are_one_case(inbox: Inbox) -> None:
     assert len(inbox.uploads()) == 1
     assert inbox.drop("inbox/disputes/b.pdf", PDF).startswith("is started"), "another connection is another matter"
     claim = inbox.world.cloud.app.cases.first_drop
-    later = iso(now() + timedelta(minutes=2))
+    later = now() + timedelta(minutes=2)
     assert claim("claims", hashlib.sha256(PDF).hexdigest(), "inbox/claims/c.pdf", later) is None
 
 
 def _refusing(inbox: Inbox, operation: str, code: str, message: str, status: int) -> None:
-    """Have S3 refuse an operation on the inbox's documents from now on."""
+    """Make S3 reject an operation on the inbox's documents from now on."""
 
     def refuse(**_: Any) -> None:
         raise ClientError(
@@ -763,7 +763,7 @@ def test_permanent_s3_error_rejects_the_drop_at_once(
 
 
 def test_temporary_s3_error_is_retried(inbox: Inbox) -> None:
-    """A service that is slow today is no reason to refuse a case."""
+    """A slow service is no reason to reject a case."""
     what = inbox.put("inbox/claims/a.pdf", PDF)
     _refusing(inbox, "GetObject", "SlowDown", "…", 503)
     with pytest.raises(ClientError):

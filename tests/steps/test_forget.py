@@ -36,7 +36,7 @@ def world(cloud: Cloud) -> World:
 
 
 def whole_case(world: World, connection: str, reference: str) -> Inputs:
-    """Walk a case to its end, with the word in all that a caller gives; return its execution's input."""
+    """Walk a case to its end, with the word in everything that a caller gives; return its execution's input."""
     document = samples("invoice.pdf")["invoice.pdf"] + f"%{reference}".encode()
     uri = world.cloud.put(f"staging/{connection}/{reference}/0", document)
     options = {"case_title": f"About {reference}"} if connection != "claims" else {}
@@ -80,7 +80,7 @@ def places(cloud: Cloud, *words: str) -> list[str]:
 
 
 def test_erased_case_is_in_no_store(world: World) -> None:
-    """Documents, artifacts, answers, revisions, records, deliveries, dead letters, and what was submitted."""
+    """Documents, artifacts, answers, revisions, records, deliveries, dead letters, and the submitted files."""
     cloud = world.cloud
     for connection in CONNECTIONS:
         inputs = whole_case(world, connection, REFERENCE)
@@ -109,7 +109,7 @@ def test_erased_case_is_in_no_store(world: World) -> None:
 
 
 def delivered(world: World, connection: str, mine: list[str], others: list[str]) -> None:
-    """Store deliveries: about the case, refused ones about it, about it and another one, and about another one."""
+    """Store deliveries: about the case, rejected ones about it, about it and another one, and about another one."""
     evidence: EvidenceStore = world.cloud.app.evidence
     one: dict[str, Any]
     if connection == "claims":

@@ -1,4 +1,4 @@
-"""What vendors and operators do to cases that have ended: each result says what is true, and says it once."""
+"""Changes to cases that have ended, by vendors and operators: each is published once."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_failed_assessment_is_not_triggered_by_being_collected_again(cloud: Cl
 
 
 def test_after_step_runs_once_the_vendor_is_done(cloud: Cloud) -> None:
-    """At the deadline the reviewer still has the case, which is left alone; what is done gets it once."""
+    """At the deadline the reviewer still has the case, so nothing is set; once the case is done, it is set once."""
     world = in_review(cloud)
     world.submit(*CASE, samples("invoice.pdf"), options={"after_assigned_to": "user__archive"})
     world.refresh(*CASE)
@@ -188,7 +188,7 @@ def test_warning_about_an_after_step_stays(cloud: Cloud) -> None:
 
 
 def test_many_late_deliveries_do_not_use_up_the_looks(cloud: Cloud) -> None:
-    """What is not finished is looked at in an hour, however often somebody else asks before that."""
+    """An unfinished case is collected again after an hour, however many refreshes are requested before that."""
     world = World(cloud, seconds=3600)
     short(world, "invoices")
     world.submit("invoices", "R-1", samples("invoice.pdf"))
@@ -221,7 +221,7 @@ def test_a_document_that_erred_is_corrected(cloud: Cloud) -> None:
 
 
 def test_docustack_reprocessing_is_collected_when_done(cloud: Cloud) -> None:
-    """No revision without its fields comes in between, whoever asks; without a delivery it is looked at."""
+    """No revision without its fields is published in between; without a delivery the case is checked later."""
     world = completed(cloud, "invoices")
     first, again = result_of(world, "invoices"), {"on": True}
 
@@ -629,7 +629,7 @@ def _few(world: World) -> list[str]:
 
 
 def test_deliveries_about_a_cancelled_case_request_no_refresh(cloud: Cloud) -> None:
-    """Nobody looks for a refresh that will never be."""
+    """No refresh stays in the index that will never run."""
     world = completed(cloud)
     cloud.app.table.update(case_key(CASE), "CASE", {"status": "cancelled"})
     assert deliver(world, {"case_id": case_id(world)}) == []
@@ -695,7 +695,7 @@ def healed(world: World, machine: Machine) -> str | None:
 
 
 def test_requested_refresh_that_never_started_is_started(cloud: Cloud) -> None:
-    """Whoever asked died before it."""
+    """The function that requested it died before it could start it."""
     world, machine = completed(cloud), Machine()
     world.context.refreshes.ask(CASE)
     assert "had not started" in str(healed(world, machine))
@@ -758,7 +758,7 @@ def test_a_document_that_its_vendor_removed_does_not_fail_a_completed_case(cloud
 
 
 def test_a_refresh_of_a_case_whose_records_were_removed_leaves_nothing(cloud: Cloud) -> None:
-    """It ends, and nobody looks for it."""
+    """It ends, and leaves the index."""
     world = completed(cloud)
     ask_again(CASE, context=world.context)
     for item in list(cloud.app.table.query(case_key(CASE))):
@@ -768,7 +768,7 @@ def test_a_refresh_of_a_case_whose_records_were_removed_leaves_nothing(cloud: Cl
 
 
 def test_documents_that_were_asked_for_are_not_asked_for_again_by_the_next_try(cloud: Cloud) -> None:
-    """A case of many documents is late, and the vendor wants pauses: each try goes on where the last one stopped."""
+    """A case of many documents is late, and the vendor asks for pauses: each try continues where the last stopped."""
     world = World(cloud, seconds=3600)
     short(world, "invoices")
     files = {f"{number}.pdf": samples("invoice.pdf")["invoice.pdf"] + bytes([number]) for number in range(6)}

@@ -29,7 +29,7 @@ def test_every_uploaded_page_is_tied_to_its_case(cloud: Cloud) -> None:
 
 
 def test_unknown_entries_of_the_account_are_unexplained(cloud: Cloud) -> None:
-    """Made by somebody else with the same key, or twice; what is fresh is left alone."""
+    """Entries that another user of the key created, or that exist twice; recent ones are ignored."""
     world = World(cloud)
     for name in ("invoices", "claims"):
         world.submit(name, "R-1", samples("invoice.pdf"))
@@ -43,7 +43,7 @@ def test_unknown_entries_of_the_account_are_unexplained(cloud: Cloud) -> None:
 
 
 def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
-    """The invoice has the cases all the same."""
+    """The invoice still has the cases."""
     world = World(cloud)
     world.keys.wrong = True
     settings = world.connections["claims"]
@@ -53,7 +53,7 @@ def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
 
 
 def test_pages_of_an_erased_case_stay_on_the_invoice(cloud: Cloud) -> None:
-    """Its month and the number of its pages name nobody."""
+    """Its month and its number of pages identify no person."""
     world = with_dead_letters(cloud)
     world.submit("invoices", "R-1", samples("invoice.pdf", "photo.jpg"))
     forget(CaseId("invoices", "R-1"), context=erasing(world))

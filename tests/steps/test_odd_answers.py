@@ -1,4 +1,4 @@
-"""What vendors, gateways and storages really answer: whole cases with one oddity at a time, and what is stored."""
+"""Answers that vendors, gateways and storage really give: whole cases with one oddity at a time."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_case_completes_whatever_the_answers_look_like(cloud: Cloud, connectio
 
 @pytest.mark.parametrize("oddity", AT_STORAGE)
 def test_an_artifact_is_the_whole_file(cloud: Cloud, oddity: str) -> None:
-    """Parts, nothing, stored gzip and a link that expired early: what is stored is what the vendor has."""
+    """Parts, empty bodies, stored gzip and a link that expires early: the stored file equals the vendor's."""
     world = World(cloud, faults=AT_STORAGE[oddity])
     _whole(world, "claims", "R-1")
     name = next(iter(AT_STORAGE[oddity]))
@@ -281,7 +281,7 @@ def test_unstorable_id_leaves_the_upload_in_doubt(cloud: Cloud, connection: str,
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])
 @pytest.mark.parametrize("case_id", ["..", "a/../b", "x\n", "🙂" * 512, "%2e%2e"], ids=repr)
 def test_callers_id_is_checked_before_any_request(cloud: Cloud, connection: str, case_id: str) -> None:
-    """A case_id that would lead to another endpoint, or fits no key, is refused with one line."""
+    """A case_id that would lead to another endpoint, or fits into no key, is rejected in one line."""
     world = World(cloud)
     case = {"connection": connection, "reference": "R-1", "case_id": case_id}
     before = len(world.journal())

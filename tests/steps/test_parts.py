@@ -25,7 +25,7 @@ PREFIX = "cases/claims/R-1/"
 
 
 def test_a_review_that_takes_longer_than_the_deadline_ends_later(cloud: Cloud) -> None:
-    """Nothing is done by the deadline: failed, and said why. The delivery that comes afterwards brings the truth."""
+    """Nothing is finished at the deadline, so the case fails with a reason; a later delivery brings the result."""
     world = World(cloud, seconds=3600)
     short(world, "claims")
     result = world.submit("claims", "R-1", samples("invoice.pdf"))
@@ -62,7 +62,7 @@ def test_a_case_in_review_at_the_deadline_is_collected_as_far_as_it_is(cloud: Cl
 
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])
 def test_unfinished_document_does_not_block_others(cloud: Cloud, connection: str) -> None:
-    """What is done by the deadline is collected; the other says that it is not finished, and comes later."""
+    """Finished documents are collected at the deadline; the other one is marked as unfinished, and follows later."""
     world = World(cloud)
     short(world, connection, deadline=1)
     stuck = {"on": True}
@@ -162,7 +162,7 @@ def test_a_file_that_storage_does_not_have_is_that_files_failure(cloud: Cloud) -
 
 
 def test_an_evidence_document_that_is_gone_is_its_own_failure(cloud: Cloud) -> None:
-    """A 404 in the vendor's own words for one of several: the others and the assessment are there."""
+    """A 404 in the vendor's form for one of several documents: the others and the assessment are collected."""
     world = World(cloud)
     collecting = {"on": False}
     world.before_collect = lambda: collecting.update(on=True)
@@ -376,7 +376,7 @@ def test_a_status_is_the_same_in_capital_letters(cloud: Cloud, written: str) -> 
 
 
 def test_a_case_without_its_workflow_ends_as_uploaded(cloud: Cloud) -> None:
-    """Nothing is waited for; when somebody runs the workflow by hand, the next revision is the result."""
+    """The case does not wait; if an operator runs the workflow later, the next revision has the result."""
     world = World(cloud)
     result = world.submit("claims", "R-1", samples("invoice.pdf"), options={"trigger_workflow": False})
     assert (result["status"], result["vendor_status"], result["artifacts"]) == ("uploaded", "new", [])

@@ -1,4 +1,4 @@
-"""What is kept of a case is the case's own: nothing of other people's cases, though the vendor lists them together."""
+"""Only the case's own data is stored, although the vendor lists other people's cases with it."""
 
 from __future__ import annotations
 

@@ -68,14 +68,14 @@ def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
 
 
 def test_execution_without_a_cause_gets_a_reason(state: State) -> None:
-    """An abort without words is told as one."""
+    """An abort without a cause is reported as an abort."""
     state.stop(state.case())
     reason = "its execution ended as ABORTED, and the reason was not recorded"
     assert state.check().healed == [f"case INV-1 at invoices: {reason}"]
 
 
 def test_execution_that_just_ended_is_ignored(state: State) -> None:
-    """The event of an ended execution gets its time, so that the failure is told once."""
+    """The event of an ended execution gets time to arrive, so that the failure is reported once."""
     state.stop(state.case())
     assert state.check(timedelta(seconds=90)) == Findings()
     assert state.status() is CaseStatus.WAITING
@@ -209,7 +209,7 @@ def test_delivery_marks_its_case_in_any_status(state: State) -> None:
 
 
 def test_dead_wait_is_removed(cloud: Cloud) -> None:
-    """A wait far past its deadline, whose token nobody waits for, is swept, polled once, and gone."""
+    """A wait far past its deadline with a dead token is swept, polled once, and deleted."""
     world = World(cloud, seconds=3600)
     waits = cloud.app.waits
     cloud.app.cases.claim(record(status="waiting"))
@@ -238,7 +238,7 @@ def test_vendor_that_keeps_failing_is_reported(state: State) -> None:
 
 
 def test_rejected_key_is_reported_while_cases_wait(state: State) -> None:
-    """The operator is told within the ten minutes after which the cases fail."""
+    """The operator is alarmed within the ten minutes after which the cases fail."""
     state.case()
     state.wait(first=3600, deadline=86_400)
     assert state.check(timedelta(minutes=5)).keyless == []
@@ -261,7 +261,7 @@ def test_wait_that_is_nearly_over_is_reported(state: State) -> None:
 
 
 def test_pause_that_lasts_is_reported(state: State) -> None:
-    """Somebody may have forgotten it; what else is wrong with the connection waits until it is over."""
+    """An operator may have forgotten it; other findings about the connection wait until it is over."""
     state.case()
     state.wait(first=3600, deadline=3600)
     state.app.limiter.hold("invoices", by="ada", reason="the budget is spent")
@@ -289,7 +289,7 @@ def test_case_without_a_next_event_is_counted(state: State) -> None:
 
 
 def test_step_of_a_removed_connection_ends_its_pause(state: State) -> None:
-    """Nobody can resume a connection that is gone: its held steps fail as its waits do."""
+    """A removed connection cannot be resumed: its held steps fail as its waits do."""
     state.case()
     step = HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=now())
     state.app.waits.hold(step)

@@ -133,7 +133,7 @@ def test_a_case_whose_step_was_killed_beyond_retries_is_resumed(cloud: Cloud, co
 
 
 def test_a_case_that_has_ended_asks_nothing(cloud: Cloud) -> None:
-    """A question whose execution ended goes with it: nobody waits for its answer."""
+    """A question ends with its execution, because no step waits for the answer."""
     world = World(cloud)
     world.context.cases.claim(record(execution="arn:invoices-R-1", reference="R-1"))
     question = Question(what="upload-0", text="?", token="t", asked_at="2026-01-31T12:00:00.000Z")

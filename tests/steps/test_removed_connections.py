@@ -48,7 +48,7 @@ def without(state: State, name: str) -> None:
 
 
 def test_a_wait_of_a_removed_connection_ends_with_a_reason(state: State) -> None:
-    """Nobody polls it, because its queue is gone: it ends after an hour, and says what brings it back."""
+    """It is not polled, because its queue is gone: it ends after an hour, and its reason says how to resume it."""
     state.case()
     state.wait(first=900)
     state.check()
@@ -65,7 +65,7 @@ def test_a_wait_of_a_removed_connection_ends_with_a_reason(state: State) -> None
 
 
 def test_a_connection_that_is_back_within_the_hour_loses_nothing(state: State) -> None:
-    """A deployment with the wrong file, and another one that mends it: the time begins anew the next time."""
+    """A deployment with the wrong file, and another one that fixes it: the hour begins anew the next time."""
     state.case()
     state.wait(first=900)
     settings = state.connections["invoices"]
@@ -120,7 +120,7 @@ def test_a_connection_is_known_from_its_first_case_on(cloud: Cloud) -> None:
 
 
 def test_a_deployed_connection_is_known_before_its_next_case(state: State) -> None:
-    """Cases of an earlier version, which noted no connection, are found by the check all the same."""
+    """The check also finds cases of an earlier version, which did not record the connection."""
     state.check()
     assert set(state.app.cases.connections()) == {"invoices", "claims", "disputes"}
 
@@ -154,7 +154,7 @@ def deployed(world: World, name: str) -> None:
 
 
 def test_remove_a_connection(cloud: Cloud) -> None:
-    """What ended stays readable; what is submitted to it is refused; a deployment with it again goes on as before."""
+    """Ended cases stay readable, submissions are rejected, and a deployment that has the connection again continues."""
     world = World(cloud)
     assert world.submit("invoices", "INV-1", FILES)["status"] == "completed"
     settings = world.connections.pop("invoices")

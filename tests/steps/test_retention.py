@@ -63,7 +63,7 @@ def test_a_case_that_has_not_ended_stays(cloud: Cloud, status: CaseStatus) -> No
 
 
 def test_a_case_that_went_back_to_work_stays(cloud: Cloud) -> None:
-    """Listed as expired, and resumed before it is removed; and the other way round, nobody takes it over."""
+    """A case that is resumed before its removal stays; one whose removal has begun cannot be resumed."""
     cases, expiry, before = cloud.app.cases, Expiry(cloud.app.table), now() - KEEP
     cases.claim(record(status="failed"))
     aged(cloud, "invoices", "INV-1")

@@ -1,4 +1,4 @@
-"""A case with fields of low confidence wants review: the result, the event and the case itself say so."""
+"""A case with fields of low confidence needs review: the result, the event and the case show it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Bus:
 @pytest.mark.rule("docustack notes, the rest fields below review_below are marked", case="None-False")
 @pytest.mark.parametrize(("below", "wanted"), [(None, False), (0.0, False), (1.0, True)])
 def test_low_confidence_needs_review(cloud: Cloud, below: float | None, wanted: bool) -> None:
-    """Fields below the connection's ``review_below`` are marked, and only then the case wants review."""
+    """Fields below the connection's ``review_below`` are marked, and only then does the case need review."""
     world, bus = World(cloud), Bus()
     world.context = world.context.replacing(events=bus)
     world.connections["invoices"] = world.connections["invoices"].model_copy(update={"review_below": below})
@@ -74,7 +74,7 @@ def _answering(world: World, confidence: Any) -> None:
 def test_odd_or_missing_confidence_needs_review(
     cloud: Cloud, confidence: Any, settings: dict[str, Any], wanted: bool
 ) -> None:
-    """With ``review_below``, one that cannot be read wants review; one that is missing does if the setting says so."""
+    """With ``review_below``, an unreadable confidence needs review; a missing one does if the setting says so."""
     world = World(cloud)
     world.connections["invoices"] = world.connections["invoices"].model_copy(update=settings)
     _answering(world, confidence)

@@ -34,7 +34,7 @@ def test_the_first_completion_is_revision_1(cloud: Cloud) -> None:
 
 
 def test_an_operators_edit_becomes_the_next_revision(cloud: Cloud) -> None:
-    """The stage moves, a file appears, a delivery tells of it: revision 2, whole, and revision 1 can still be read."""
+    """The stage changes, a file appears, a delivery arrives: revision 2 is complete, and revision 1 stays readable."""
     world = completed(cloud)
     first = read(cloud, f"{PREFIX}result.json")
     move(world, "stage__approved")
@@ -172,7 +172,7 @@ def stands(world: World) -> None:
 
 
 def test_publication_continues_after_its_execution_is_gone(cloud: Cloud) -> None:
-    """Committed, then aborted: the next refresh begins with Publish, whatever the vendor says by now."""
+    """Committed, then aborted: the next refresh begins with Publish, whatever the vendor answers now."""
     world = completed(cloud)
     move(world, "stage__approved")
     world.refresh_until_committed(*CASE)

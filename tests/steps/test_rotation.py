@@ -1,4 +1,4 @@
-"""A key that the vendor refuses while a case waits is most likely being replaced: the case waits on, for a while."""
+"""A key that the vendor rejects while a case waits is most likely being replaced: the case waits a while longer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = {"invoices": "invoice.pdf", "claims": "photo.jpg", "disputes": "complain
 
 
 class Replaced(Keys):
-    """Keys of which the vendor refuses those that a waiting case uses, so many times."""
+    """Keys; the vendor rejects a waiting case's key a number of times."""
 
     def __init__(self, world: World, times: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Replaced(Keys):
 
 
 def submitted(cloud: Cloud, connection: str, times: int) -> tuple[Replaced, dict[str, object]]:
-    """Submit a case whose key is refused so many times while it waits; return the keys and its result."""
+    """Submit a case whose key is rejected that many times while it waits; return the keys and its result."""
     world = World(cloud, seconds=1.0)
     keys = world.keys = world.transport._keys = Replaced(world, times)
     return keys, world.submit(connection, "R-1", samples(FILES[connection]))
@@ -43,7 +43,7 @@ def submitted(cloud: Cloud, connection: str, times: int) -> tuple[Replaced, dict
 @pytest.mark.rule("security: make a rotation fail running cases")
 @pytest.mark.parametrize("connection", FILES)
 def test_case_waits_for_a_rotated_key(cloud: Cloud, connection: str) -> None:
-    """Polls that are refused only put the next one off, say so to whoever looks, and leave no trace once it is over."""
+    """A rejected poll delays the next one and shows a note; after the rotation the note is gone."""
     keys, result = submitted(cloud, connection, times=4)
     assert result["status"] == "completed"
     said = [note for note in keys.notes if note and "refused the API key" in note]

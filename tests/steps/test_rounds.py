@@ -166,7 +166,7 @@ def test_a_delivery_whose_document_cannot_be_asked_for_is_asked_again(cloud: Clo
 
 
 def test_rejection_of_one_document_fails_only_that_document(cloud: Cloud, clock: Clock) -> None:
-    """A clear refusal fails it with the vendor's words, and the others are waited for."""
+    """A clear rejection fails it with the vendor's text; the case waits for the others."""
     room = Room(cloud, clock, documents=3)
     refusal = httpx.Response(422, json={"detail": "This document was withdrawn"})
     room.answer = lambda document_id: refusal if document_id == "d1" else room.status(document_id)
@@ -179,7 +179,7 @@ def test_rejection_of_one_document_fails_only_that_document(cloud: Cloud, clock:
 
 
 def test_lasting_stray_answer_fails_the_document(cloud: Cloud, clock: Clock) -> None:
-    """A 404 of the vendor's own, again and again and for some minutes, ends the wait with the vendor's words."""
+    """A 404 in the vendor's form that repeats for some minutes ends the wait with the vendor's text."""
     room = Room(cloud, clock, documents=2)
     room.statuses["d0"] = "completed"
     gone = httpx.Response(404, json={"detail": "Document not found"})
@@ -195,7 +195,7 @@ def test_lasting_stray_answer_fails_the_document(cloud: Cloud, clock: Clock) -> 
 
 
 def test_answer_resets_the_count_of_stray_answers(cloud: Cloud, clock: Clock) -> None:
-    """One stray answer now and then is none that lasts, and a gateway's page never is one."""
+    """A stray answer now and then does not count as lasting, and a gateway's page never does."""
     room = Room(cloud, clock, poll=Poll(first=0, every=60, max=60, deadline=72_000))
     gone, page = httpx.Response(404, json={"detail": "Not found"}), httpx.Response(404, html="<h1>404</h1>")
     for turn in range(60):

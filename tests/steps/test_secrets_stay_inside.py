@@ -1,4 +1,4 @@
-"""Planted keys, tokens, signed URLs and contents: a whole case later, nobody finds them where they do not belong."""
+"""Planted keys, tokens, signed URLs and contents: after a whole case, none is where it does not belong."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _cut(world: World) -> None:
 
 
 class Wrong:
-    """A key that the vendor refuses."""
+    """A key that the vendor rejects."""
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return it."""
@@ -155,7 +155,7 @@ def test_nothing_planted_is_found_after_a_failure(
 
 @pytest.mark.rule("security: read a presigned URL that a caller put in the wrong place")
 def test_a_signed_url_in_the_wrong_place_is_not_repeated(cloud: Cloud, talkative: pytest.LogCaptureFixture) -> None:
-    """A caller who gives a presigned URL where an S3 URI belongs reads what is wrong, without its signature."""
+    """A presigned URL in place of an S3 URI is rejected with a reason that does not repeat its signature."""
     watch = Watch(cloud)
     world = watch.watched(World(cloud))
     url = "https://bucket.s3.amazonaws.com/a.pdf?X-Amz-Signature=planted-signature"

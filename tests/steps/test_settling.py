@@ -28,7 +28,7 @@ def come_back(lost: Lost) -> None:
 
 
 def test_late_upload_is_adopted_and_not_repeated(lost: Lost) -> None:
-    """The first look finds nothing, and the upload takes effect after it: the second look adopts it."""
+    """The first look-up finds nothing, and the upload takes effect afterwards: the second look-up adopts it."""
     come_back(lost)
     lost.passes(step.FIRST_LOOK.total_seconds())
     come_back(lost)
@@ -41,7 +41,7 @@ def test_late_upload_is_adopted_and_not_repeated(lost: Lost) -> None:
 
 
 def test_lost_upload_is_repeated_once_the_vendor_has_settled(lost: Lost) -> None:
-    """Until then the vendor is asked once what became of it, however often the step is tried."""
+    """Until then Dossier looks the upload up once, however often the step is retried."""
     come_back(lost)
     lost.passes(step.FIRST_LOOK.total_seconds())
     come_back(lost)
@@ -65,7 +65,7 @@ def test_listed_upload_is_adopted_at_the_first_look_up(lost: Lost) -> None:
 
 
 def test_late_answer_of_an_earlier_try_is_used(lost: Lost) -> None:
-    """The first try was not dead: its answer is applied by the next one, which does nothing else."""
+    """The first try was still alive: the next one only applies its answer."""
     come_back(lost)
     lost.passes(SETTLING)
     intents = lost.world.context.intents

@@ -1,4 +1,4 @@
-"""Sources: whoever may submit, or drop, reads what was put there for it and nothing else, however the URI is spelt."""
+"""Sources: a caller can only submit documents from the folders for its connection, however the URI is spelled."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def case(*uris: str, **more: Any) -> dict[str, Any]:
 
 
 def refused(data: dict[str, Any], **settings: Any) -> str:
-    """Return why a case is refused before anything is read."""
+    """Return why a case is rejected before anything is read."""
     connection = SETTINGS.model_copy(update=settings)
     with pytest.raises(InvalidCaseError) as found:
         check_sources(CaseInput.parse(data), bucket=BUCKET, connection=connection)
@@ -109,7 +109,7 @@ def allowed(data: dict[str, Any], **settings: Any) -> None:
 
 @pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_a_drop_reads_no_other_connections_documents(inbox: Inbox) -> None:
-    """A ``case.json`` that names a document of another case is refused in one line, and no vendor gets anything."""
+    """A ``case.json`` that names a document of another case is rejected in one line, and no vendor gets anything."""
     uri = inbox.world.cloud.put("cases/invoices/PAYROLL-1/documents/payroll.pdf", PAYROLL)
     inbox.drop("inbox/claims/x/case.json", json.dumps({"documents": [{"uri": uri}]}), after=QUIET)
     inbox.run()
@@ -134,7 +134,7 @@ def test_an_execution_reads_no_other_connections_documents(cloud: Cloud, key: st
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("drop", [None, {"key": "inbox/claims/x/case.json"}])
 def test_no_spelling_of_a_uri_escapes_the_folders(spelling: str, drop: dict[str, str] | None) -> None:
-    """Dots, percents, slashes, another case of letters, access points: each is refused in a line with what to do."""
+    """Dots, percent signs, slashes, upper case, access points: each is rejected in one line that says what to do."""
     uri = "s3://" + spelling.format(bucket=BUCKET, BUCKET=BUCKET.upper())
     for each in (uri, uri.replace("s3://", "S3://", 1)):
         assert refused(case(each, drop=drop)).startswith("document s3://")
@@ -142,7 +142,7 @@ def test_no_spelling_of_a_uri_escapes_the_folders(spelling: str, drop: dict[str,
 
 @pytest.mark.rule("security: read documents of other cases and connections, deliveries, other people's drops")
 def test_references_are_checked_like_files(cloud: Cloud) -> None:
-    """With ``by_reference`` the vendor would read it, by its own grant on the bucket: that is refused just so."""
+    """With ``by_reference`` the vendor would read it by its own grant on the bucket: that is rejected too."""
     world = World(cloud)
     uri = cloud.put("cases/claims/PAYROLL-1/documents/payroll.pdf", PAYROLL)
     for number, how in enumerate(("s3", "presigned")):
@@ -219,7 +219,7 @@ def test_a_drop_names_nothing_else(drop: str, uri: str) -> None:
 
 @pytest.mark.parametrize("key", ["inbox/invoices/May/case.json", "inbox/invoices/a.pdf", "inbox/", "inbox/claims/"])
 def test_a_drop_of_another_connection_opens_nothing(key: str) -> None:
-    """An execution's own input may claim to be a drop: it is one of its own connection's inbox, or refused."""
+    """An execution's input that claims to be a drop is rejected unless it names its own connection's inbox."""
     uri = f"s3://{BUCKET}/{FOLDER}a.pdf"
     assert "is in the inbox of another connection" in refused(case(uri, drop={"key": key}))
 
@@ -251,7 +251,7 @@ def test_other_buckets_are_allowed_unless_document_sources_limits_them() -> None
 
 
 def test_invalid_source_fails_the_deployment(tmp_path: Any) -> None:
-    """A misspelt place is one line at synth, not a case that is refused later."""
+    """A misspelled source is one line at synth, not a case that is rejected later."""
     text = (ROOT / "connections.toml").read_text(encoding="utf-8")
     path = tmp_path / "connections.toml"
     for good in ("scans", "scans/claims/", "scans/a/b/"):

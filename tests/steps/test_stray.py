@@ -92,7 +92,7 @@ class Instead:
 def test_status_phrase_in_json_is_no_rejection(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A framework's own 404 has the vendor's keys: while a case waits it means "not yet", or somebody else."""
+    """A framework's own 404 has the vendor's keys: while a case waits, it counts as trouble on the way."""
     body = {"detail": PHRASES[status], "message": PHRASES[status], "statusCode": status, "status_code": status}
     world = World(cloud)
     for operation in ("status", "list", "evidence"):
@@ -104,7 +104,7 @@ def test_status_phrase_in_json_is_no_rejection(
 def test_no_answer_to_docsumos_list_ends_a_waiting_case(
     cloud: Cloud, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list is about every case of the connection: even the vendor's own refusal of it is none of a case."""
+    """The list is about every case of the connection: a rejection of it is no rejection of one case."""
     world = World(cloud)
     body = {"status": "fail", "status_code": status, "message": "The index is being rebuilt", "error_code": "GONE"}
     Instead(monkeypatch, "list", JSONResponse(body, status), times=2)
@@ -124,7 +124,7 @@ def test_html_page_is_no_rejection(cloud: Cloud, connection: str, monkeypatch: p
 def test_rejected_upload_fails_the_case_at_once(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the vendor's own form it is a verdict: nothing is tried again, and the reason is the vendor's."""
+    """A rejection in the vendor's form is final: nothing is retried, and the reason is the vendor's."""
     said = "This page is upside down"
     body = {"detail": said, "message": said, "statusCode": status, "status_code": status}
     world = World(cloud)

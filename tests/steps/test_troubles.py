@@ -33,7 +33,7 @@ def throttled(_: str) -> httpx.Response:
 
 
 def unreachable(_: str) -> Exception:
-    """Refuse the connection."""
+    """Reject the connection."""
     return httpx.ConnectError("no route")
 
 

@@ -27,7 +27,7 @@ def test_case_of_the_previous_version_is_read(cloud: Cloud) -> None:
 
 
 def test_case_of_the_previous_version_is_collected_again(cloud: Cloud) -> None:
-    """What it had is kept as revision 1, and what the vendor has by now is revision 2."""
+    """Its former result stays as revision 1, and the vendor's current state is revision 2."""
     world = World(cloud)
     put_version_1(cloud, stray(world, "claims"))
     before = cloud.app.objects.read(f"{PREFIX}result.json")

@@ -1,4 +1,4 @@
-"""What was dropped and is no case yet is seen at once, and no longer once it is one."""
+"""A drop that is no case yet is shown at once, until it becomes one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_folder_without_a_case_file_is_shown_at_once(inbox: Inbox) -> None:
 
 
 def test_a_folder_says_which_documents_it_waits_for(inbox: Inbox) -> None:
-    """What lacks is told as it changes; the time since when stays."""
+    """The note names what is missing now; its time stays that of the first note."""
     inbox.drop(f"{FOLDER}case.json", CASE)
     [first] = waiting(inbox)
     assert (first.reason or "").endswith("waits for a.pdf, b.pdf")
@@ -105,7 +105,7 @@ def test_late_message_does_not_restore_the_record(inbox: Inbox) -> None:
 
 
 def test_deleted_folder_no_longer_waits(inbox: Inbox) -> None:
-    """S3 tells of it; a case.json that is deleted is waited for."""
+    """S3 sends an event; a folder whose case.json was deleted waits for it again."""
     case_file = inbox.put(f"{FOLDER}case.json", CASE)
     inbox.take(case_file)
     inbox.the_second_is_over()

@@ -1,4 +1,4 @@
-"""Wake: a delivery that comes in the middle of something else moves the next poll all the same."""
+"""Wake: a delivery that arrives in the middle of something else still moves the next poll."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_deliveries_in_one_millisecond_make_one_poll(world: World, monkeypatch: 
 
 
 def test_a_wait_that_begins_meanwhile_is_polled_at_once(world: World) -> None:
-    """A wait whose token was answered, with the next one in its place by now: the next one is moved."""
+    """If a wait's token was answered and the next wait has replaced it, the next one is moved."""
     waits = world.cloud.app.waits
 
     def go_on() -> None:
@@ -156,7 +156,7 @@ def test_delivery_with_many_ids_is_applied_quickly(world: World) -> None:
 
 
 def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
-    """A delivery that is noted just before the upload's answer is stored is told to who stores it, however often."""
+    """A delivery that is noted just before the upload's answer is stored wakes the case when the answer is applied."""
     intents = world.cloud.app.intents
     table = Meanwhile(world.cloud.app.table, "update", lambda: intents.hint(CASE[0], "doc:1"))
     assert Intents(table).own(CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
@@ -242,7 +242,7 @@ def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
     "security: take a caller's reference, or start endless work: a verified delivery about cases that do not exist"
 )
 def test_collected_case_never_takes_a_callers_reference(cloud: Cloud) -> None:
-    """The vendor calls its case as a user would call theirs: the user's own case is accepted all the same."""
+    """The vendor's name of its case equals a caller's reference: the caller's own case is still accepted."""
     world = World(cloud)
     started = Tokens()
     collect_stranger("claims", "INV-2024-0042", context=world.context.replacing(executions=started))
@@ -257,7 +257,7 @@ def test_collected_case_never_takes_a_callers_reference(cloud: Cloud) -> None:
 )
 @pytest.mark.parametrize("more", [{"case_id": "case__2"}, {"documents": True}, {"options": {"case_title": "mine"}}])
 def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, Any]) -> None:
-    """It is for one vendor case, collected as it is; anything else under it is refused in one line."""
+    """It stands for one vendor case that is only collected; anything else under it is rejected in one line."""
     world, reference = World(cloud), stranger_reference("case__1")
     uri = cloud.put("staging/claims/x.pdf", samples("invoice.pdf")["invoice.pdf"])
     case: dict[str, Any] = {"connection": "claims", "reference": reference, "case_id": "case__1", **more}
@@ -315,7 +315,7 @@ def test_job_with_finished_documents_requests_no_refresh(cloud: Cloud) -> None:
 
 
 def test_lost_upload_that_was_collected_is_not_repeated(cloud: Cloud) -> None:
-    """A delivery told of the case, and it was collected, before the look-up came to it: it is still the upload's."""
+    """A delivery had the case collected before the look-up found it: the upload still takes its id over."""
     lost = {"name": "error_after", "rate": 1, "operation": "upload", "times": 1, "status": 502}
     world = World(cloud, faults=[lost])
 

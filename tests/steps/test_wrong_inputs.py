@@ -22,7 +22,7 @@ from tests.machine import World
     ],
 )
 def test_invalid_input_is_a_rejected_case(cloud: Cloud, changes: dict[str, Any], reason: str) -> None:
-    """Whoever asks for the reference learns why nothing came of it; it is free for the case as it should be."""
+    """The status of the reference shows the reason, and the reference stays free for a corrected case."""
     world = World(cloud)
     uri = cloud.put("uploads/a.pdf", b"%PDF-1.7\n")
     case = {"connection": "invoices", "reference": "INV-1", "documents": [{"uri": uri}]}
