@@ -23,7 +23,7 @@ from dossier.steps.webhook import PROBE, is_signed_probe
 from dossier.stores.evidence import NO_CONNECTION, Evidence, id_of, minute_of
 
 REPLAYED = "replayed"
-"""The verdict of a refused delivery that was applied once a secret proved it."""
+"""The verdict about a rejected delivery that was applied once a secret proved it."""
 VERDICTS = ("accepted", "refused", REPLAYED, NOT_OURS)
 PROBE_BODY = b"{}"
 _AGO = re.compile(r"(\d{1,5})([smhd])")
@@ -33,7 +33,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def deliveries(
     out: Output, where: Target, *, connection: str | None, verdict: str | None, limit: int, since: str | None
 ) -> None:
-    """Print the deliveries of one connection or all, latest first; for refused ones the cause and the fix.
+    """Print the deliveries of one connection or all, latest first; for rejected ones the cause and the fix.
 
     Raises:
         BadUsageError: an unknown connection, or an invalid time.
@@ -94,7 +94,7 @@ def moment_of(text: str) -> datetime:
 def _found(where: Target, names: list[str], verdict: str | None, since: datetime | None) -> Iterator[dict[str, Any]]:
     store, settings = where.app.evidence, settings_of(where)
     keys = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
-    for _, together in groupby(keys, key=minute_of):  # within a minute, ids of refused deliveries are unordered
+    for _, together in groupby(keys, key=minute_of):  # within a minute, ids of rejected deliveries are unordered
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
             found = described(where, key, evidence, settings.get(evidence.connection))

@@ -216,7 +216,7 @@ def _secret(where: Target, name: str, settings: Connection | None) -> Check:
         return Check(check, "failed", "it has no API key", fix)
     number = len(parts["webhook_secrets"])
     if settings is not None and settings.webhook is not None and not number:
-        return Check(check, "failed", "it has no webhook secret, so every delivery is refused", fix)
+        return Check(check, "failed", "it has no webhook secret, so every delivery is rejected", fix)
     if settings is not None and settings.webhook is not None:
         wrong = secrets.unusable(parts["webhook_secrets"], settings.webhook.scheme)
         weak = secrets.weaknesses(parts["webhook_secrets"])
@@ -296,7 +296,7 @@ def _kind(trouble: Trouble) -> str:
 
 
 def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
-    """Check the last day's deliveries that were refused since the last accepted one.
+    """Check the last day's deliveries that were rejected since the last accepted one.
 
     Anybody can send a delivery. One that names a case, a document or a job counts as the vendor's.
     """
@@ -316,7 +316,7 @@ def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
     hints = [(each, reader.read_hint(each.content) if reader else None) for each in refused]
     real = [each for each, hint in hints if hint and (hint.case_ids or hint.document_ids or hint.job_ids)]
     if not refused:
-        return Check(check, "ok", "none refused since the last accepted one, within a day")
+        return Check(check, "ok", "none rejected since the last accepted one, within a day")
     shown = real or refused
     causes = Counter(each.cause or "unknown" for each in shown)
     latest = max(each.received_at for each in shown)
@@ -328,7 +328,7 @@ def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
 
 
 def _webhook(where: Target, name: str) -> str:
-    """Send an unsigned delivery, expect its refusal, and delete its evidence."""
+    """Send an unsigned delivery, expect its rejection, and delete its evidence."""
     url, probe, began = where.webhook_urls[name], token_hex(8), now()
     headers = {"content-type": "application/json", PROBE: probe}
     with httpx.Client(timeout=_TIMEOUT, trust_env=where.endpoint_url is None) as client:
@@ -339,7 +339,7 @@ def _webhook(where: Target, name: str) -> str:
     if status != 401:
         raise CommandError(f"{url} answered {status} to an unsigned delivery, instead of 401")
     _forget(where, name, probe, began)
-    return f"{url} refuses an unsigned delivery"
+    return f"{url} rejects an unsigned delivery"
 
 
 def _signed(where: Target, name: str, webhook: Webhook) -> str:

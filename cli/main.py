@@ -162,7 +162,7 @@ def secrets_set(
     ] = None,
     apply_refused: Annotated[
         bool | None,
-        typer.Option(help="Apply deliveries that were refused before, and that the new secret proves."),
+        typer.Option(help="Apply deliveries that were rejected before, and that the new secret proves."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Ask the vendor whether it accepts the new API key.")

@@ -82,7 +82,7 @@ def apply_again(
     secrets: Iterable[str],
     enqueue: Callable[[dict[str, str]], None],
 ) -> bool:
-    """Queue a delivery again if a secret proves it; return whether one does. A refused one becomes ``replayed``."""
+    """Queue a delivery again if a secret proves it; return whether one does. A rejected one becomes ``replayed``."""
     store = where.app.evidence
     proven = apply(key, evidence, webhook=webhook, secrets=secrets, enqueue=enqueue, adopt=store.adopt)
     if proven and evidence.verdict != "accepted":

@@ -139,9 +139,9 @@ def unusable(secrets: Sequence[str], scheme: str) -> list[str]:
     """Return why webhook secrets that were stored by other means cannot verify a delivery."""
     found = []
     if any(each != each.strip() for each in secrets):
-        found.append("a webhook secret begins or ends with white space, so every delivery is refused")
+        found.append("a webhook secret begins or ends with white space, so every delivery is rejected")
     if scheme == "standard-webhooks" and not all(standard_key(each.strip()) for each in secrets):
-        found.append("a webhook secret is not base64, as Standard Webhooks require, so every delivery is refused")
+        found.append("a webhook secret is not base64, as Standard Webhooks require, so every delivery is rejected")
     return found
 
 
@@ -187,7 +187,7 @@ def _readable(stream: Any) -> bool:
 def _refused_before(
     out: Output, where: Target, connection: str, secrets: Sequence[str], apply: bool | None
 ) -> dict[str, Any]:
-    """Look for refused deliveries that a secret proves now, and apply them if the user wants that."""
+    """Look for rejected deliveries that a secret proves now, and apply them if the user wants that."""
     known = settings_of(where).get(connection)
     if not secrets or known is None or known.webhook is None:
         return {}
@@ -195,13 +195,13 @@ def _refused_before(
     try:
         found = list(provable(connection, store=store, webhook=known.webhook, secrets=secrets))
     except (BotoCoreError, ClientError) as error:
-        out.progress(f"the secret is stored; cannot look for refused deliveries: {explain(error).line}")
+        out.progress(f"the secret is stored; cannot look for rejected deliveries: {explain(error).line}")
         return {}
     if not found:
         return {}
     what = f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'} from before the secret was set"
     if apply is None:
-        apply = not out.as_json and sys.stdin.isatty() and confirmed("apply refused deliveries", what)
+        apply = not out.as_json and sys.stdin.isatty() and confirmed("apply rejected deliveries", what)
     if apply:
         enqueue = partial(where.queues.send, WAKE)
         for each in reversed(found):

@@ -109,7 +109,7 @@ def cases(
         connection: only its cases.
         status: only cases with one of these statuses, separated by commas.
         since: only cases submitted since then: ``30m``, ``2h``, ``3d`` or a time.
-        review: only cases that want review.
+        review: only cases that need review.
         after: the ``cursor`` of a case that an earlier call printed last: only cases after that one.
         limit: how many at most; None for all.
 
@@ -134,7 +134,7 @@ def cases(
         if name in paused:
             out.progress(paused[name].text(name, now()))
     if not records:
-        which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " want review" if review else ""
+        which = f" are {' or '.join(each.value for each in wanted)}" if wanted else " need review" if review else ""
         out.progress(f"no cases{which}")
         return
     rows = [
@@ -183,7 +183,7 @@ def _cursor(record: CaseRecord) -> str:
 
 def _remark(record: CaseRecord) -> str:
     return "; ".join(
-        filter(None, ("wants review" if record.review else None, local(record.reason or record.note or "")))
+        filter(None, ("needs review" if record.review else None, local(record.reason or record.note or "")))
     )
 
 

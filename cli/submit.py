@@ -37,7 +37,7 @@ from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord, conflict
 from dossier.stores.executions import INPUT_LIMIT
 
-VERDICT_SECONDS = 60.0
+ACCEPT_SECONDS = 60.0
 """How long ``submit`` waits for Accept before it reports that the case is not accepted yet."""
 _LOOK, _SELDOM, _GROWTH = 0.3, 3.0, 1.25
 """First and longest pause between two reads of the case, in seconds, and the factor by which the pauses grow."""
@@ -134,7 +134,7 @@ def _submit(
         progress.state = "starting"
         arn, repeated = _start(where, case, digest, data, found)
         progress.state = "started"
-        accepted = _verdict(where, case, digest, arn, until=started + min(timeout, VERDICT_SECONDS))
+        accepted = _accepted(where, case, digest, arn, until=started + min(timeout, ACCEPT_SECONDS))
         known = repeated or accepted.record.execution_arn != arn
     progress.state = "started"
     out.progress(_greeting(accepted, known=known))
@@ -310,7 +310,7 @@ def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], fo
     """Start the case's execution; return its ARN, and whether it existed before.
 
     An execution's name is reserved for 90 days. The cause of a rejection may be fixed outside the case (a setting, a
-    permission), so a rejected case gets the next name instead of its old verdict.
+    permission), so a rejected case gets the next name instead of its old rejection.
     """
     again = found is None or found.record.refused
     executions = where.app.executions
@@ -323,7 +323,7 @@ def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], fo
     return executions.start(name, data), execution is not None
 
 
-def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
+def _accepted(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:
     """Wait until Accept has accepted or rejected the case, and return it.
 
     Some rejections leave no case, so the execution is described too: at the first read, the second, the fourth, the
@@ -332,7 +332,7 @@ def _verdict(where: Target, case: CaseInput, digest: str, arn: str, *, until: fl
 
     Raises:
         CommandError: the case was rejected; says why.
-        NotFinishedError: there is no verdict at ``until``.
+        NotFinishedError: Accept has not decided at ``until``.
 
     """
     pause = _LOOK

@@ -78,7 +78,7 @@ class Paper:
         asked: str,
         at: datetime,
     ) -> str | None:
-        """Record a refused delivery; there is advice for each cause."""
+        """Record a rejected delivery; there is advice for each cause."""
         check(cause in ADVICE, f"no such cause: {cause}")
         check(detail.isprintable() and asked.isprintable(), f"not one line: {detail!r} {asked!r}")
         return self.keep(connection or "", cause, body, headers, key=detail, digest=asked, at=at)

@@ -16,7 +16,7 @@ from infra.findings import acknowledge
 from infra.settings import Retention, Settings
 
 REFUSED_DAYS, SEEN_DAYS = 14, 1
-"""Days to keep refused deliveries, in which a secret may still be set; and digests of deliveries, which are used for
+"""Days to keep rejected deliveries, in which a secret may still be set; and digests of deliveries, which are used for
 hours (``stores.evidence.WINDOW``)."""
 PASSING_DAYS = 90
 """The longest time from a collection to its publication: an operator may pause the connection in between."""

@@ -64,7 +64,7 @@ class ScheduledChecks(Construct):
         )
         self._alarm(
             "KeysRefused",
-            says="a vendor rejects the API key: waiting cases fail ten minutes after the first refusal",
+            says="a vendor rejects the API key: waiting cases fail ten minutes after the first rejection",
             do="run `dossier secrets set C` with the right key, then `dossier redrive` for what has failed",
         )
         self._alarm(

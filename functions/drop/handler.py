@@ -8,14 +8,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from dossier.bootstrap import context
 from dossier.layout import INBOX
 from dossier.observe import about, logger, observed
-from dossier.steps.drop import drop, told
+from dossier.steps.drop import drop, landed_in
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
 def take(record: SQSRecord) -> None:
     """Handle the drops of one message."""
-    for what in told(record.json_body, context().objects.bucket):
+    for what in landed_in(record.json_body, context().objects.bucket):
         about(connection=what.key.removeprefix(INBOX).partition("/")[0])
         became = drop(what, context=context())
         logger.info("%s %s", what.key, became)

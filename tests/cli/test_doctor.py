@@ -308,7 +308,7 @@ def test_a_missing_webhook_secret(healthy: Dossier) -> None:
     """A connection that takes deliveries needs a secret to verify them by."""
     client = healthy.cloud.session.client("secretsmanager")
     client.put_secret_value(SecretId="dossier/invoices", SecretString=json.dumps({"api_key": KEY}))
-    assert "every delivery is refused" in failed(healthy)["seen"]
+    assert "every delivery is rejected" in failed(healthy)["seen"]
 
 
 def test_key_that_the_vendor_rejects(healthy: Dossier) -> None:
@@ -379,7 +379,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     [
         ("whs-0123456789abcdef", "ok", "1 webhook secret"),
         ("short", "warning", "fewer than 16 characters"),
-        ("whs-0123456789abcdef\n", "failed", "begins or ends with white space, so every delivery is refused"),
+        ("whs-0123456789abcdef\n", "failed", "begins or ends with white space, so every delivery is rejected"),
     ],
 )
 def test_weak_or_malformed_webhook_secret(dossier: Dossier, secret: str, state: str, seen: str) -> None:

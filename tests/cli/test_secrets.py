@@ -237,7 +237,7 @@ def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer:
     """On a terminal they are verified with the new secret, and applied once each if the operator confirms."""
     result = refused("secrets", "set", "invoices", input=f"k1\n{HOOK}\n\n{answer}\n")
     assert result.exit_code == 0, result.stderr
-    assert "apply refused deliveries (1 delivery from before the secret was set)?" in result.stderr
+    assert "apply rejected deliveries (1 delivery from before the secret was set)?" in result.stderr
     assert applied(refused) == bodies
     assert dict(stored(refused)) == {"api_key": "k1", "webhook_secrets": [HOOK]}
 

@@ -232,9 +232,9 @@ def test_case_that_needs_review_says_so(dossier: Dossier, invoice: Path) -> None
     assert [each["review"] for each in dossier.json("list")] == [False, True]
     assert dossier.json("status", "INV-1")["review"] is True
     assert "review     wanted: fields of low confidence are marked in result.json" in dossier("status", "INV-1").stdout
-    assert "wants review" in dossier("list").stdout.splitlines()[2]
+    assert "needs review" in dossier("list").stdout.splitlines()[2]
     assert [each["reference"] for each in dossier.json("list", "--review")] == ["INV-1"]
-    assert "no cases want review" in dossier("list", "--review", "--connection", "claims").stderr
+    assert "no cases need review" in dossier("list", "--review", "--connection", "claims").stderr
     assert "review" not in dossier("status", "INV-2").stdout
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from moto.stepfunctions.models import StepFunctionBackend
 
-from cli.submit import VERDICT_SECONDS
+from cli.submit import ACCEPT_SECONDS
 from dossier.models import CaseId, CaseInput, CaseStatus
 from dossier.steps.identity import execution_name, fingerprint, stranger_reference
 from tests.cli.conftest import DOCUMENTS, Dossier
@@ -375,5 +375,5 @@ def test_unaccepted_case_is_looked_up_rarely(dossier: Dossier, invoice: Path, mo
     started = clock[0]
     result = dossier("submit", "invoices", invoice, "--reference", "INV-1", "--json")
     assert result.exit_code == 3, result.stderr
-    assert clock[0] - started >= VERDICT_SECONDS
+    assert clock[0] - started >= ACCEPT_SECONDS
     assert 2 <= len(asked) <= 8

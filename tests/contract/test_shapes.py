@@ -68,7 +68,7 @@ def test_each_way_to_write_fields_gives_the_same(cloud: Cloud, shape: str) -> No
 @pytest.mark.rule("docustack document and field values confidence", case="missing")
 @pytest.mark.parametrize("shape", get_args(ConfidenceShape))
 def test_each_form_of_a_confidence_is_read_or_needs_review(cloud: Cloud, shape: str) -> None:
-    """Shares and percentages are the same confidence; a word is none, and with a threshold it wants review."""
+    """Shares and percentages are the same confidence; a word is none, and with a threshold it needs review."""
     world = World(cloud, confidence_shape=shape)
     settings = {"review_below": 0.1, "review_missing": True}
     world.connections["invoices"] = world.connections["invoices"].model_copy(update=settings)
@@ -232,7 +232,7 @@ def test_ids_of_digits_are_ids(cloud: Cloud, connection: str) -> None:
 
 @pytest.mark.rule("docsumo notes, done, and results the API returns no values")
 def test_values_in_a_workflows_file_are_fields(cloud: Cloud) -> None:
-    """A connection says where they are; each keeps its text, has its type, and with a confidence may want review."""
+    """A connection says where they are; each keeps its text, has its type, and with a confidence may need review."""
     world = World(cloud)
     claims: Any = world.connections["claims"]
     given = {"fields": Fields(path="documents[].fields"), "review_below": 0.5}

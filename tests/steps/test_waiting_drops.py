@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dossier.models import iso, now
-from dossier.steps.drop import told
+from dossier.steps.drop import landed_in
 from dossier.steps.inbox import EMPTY, LATE, QUIET, Landed
 from dossier.stores.cases import CaseRecord
 from tests.conftest import BUCKET
@@ -152,7 +152,7 @@ def test_removed_object_is_read_from_its_event() -> None:
     """S3's notification of a deletion is read as one, whatever kind it is."""
     where = {"bucket": {"name": BUCKET}, "object": {"key": "inbox/invoices/May/a+b.pdf"}}
     for kind in ("Delete", "DeleteMarkerCreated"):
-        [found] = told({"Records": [{"eventName": f"ObjectRemoved:{kind}", "s3": where}]}, BUCKET)
+        [found] = landed_in({"Records": [{"eventName": f"ObjectRemoved:{kind}", "s3": where}]}, BUCKET)
         assert found == Landed("inbox/invoices/May/a b.pdf", removed=True)
 
 

@@ -163,7 +163,7 @@ def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
     assert intents.own(CASE, ["doc:1"]) == (True, True)
 
 
-def told(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[str]]:
+def applied_of(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[str]]:
     """Apply a Docsumo delivery; return what became of it, and the vendor's cases that are collected by it."""
     tokens, at = Tokens(), now()
     data = json.dumps(body).encode()
@@ -175,8 +175,8 @@ def test_unknown_case_is_collected_at_the_second_look(cloud: Cloud) -> None:
     """The first look comes too early: the upload that made it may just be answered."""
     world = World(cloud)
     made = stray(world, "claims")
-    assert told(world, 0, {"case_id": made}) == (LOOK_AGAIN, [])
-    assert told(world, 1, {"case_id": made}) == (Applied(), [made])
+    assert applied_of(world, 0, {"case_id": made}) == (LOOK_AGAIN, [])
+    assert applied_of(world, 1, {"case_id": made}) == (Applied(), [made])
 
 
 def test_case_of_an_upload_in_doubt_is_not_collected(cloud: Cloud) -> None:
@@ -184,10 +184,10 @@ def test_case_of_an_upload_in_doubt_is_not_collected(cloud: Cloud) -> None:
     world = World(cloud)
     made, intents = stray(world, "claims"), world.cloud.app.intents
     intents.begin(CaseId("claims", "R-1"), "upload-0", names=["a.pdf"], known=[])
-    assert told(world, 1, {"case_id": made}) == (LOOK_AGAIN, [])
-    assert told(world, LOOKS, {"case_id": made}) == (Applied(), [made])
+    assert applied_of(world, 1, {"case_id": made}) == (LOOK_AGAIN, [])
+    assert applied_of(world, LOOKS, {"case_id": made}) == (Applied(), [made])
     intents.answer(CaseId("claims", "R-1"), "upload-0", Uploaded(case_id="case__2"))
-    assert told(world, 1, {"case_id": made}) == (Applied(), [made])
+    assert applied_of(world, 1, {"case_id": made}) == (Applied(), [made])
     began = now() - timedelta(seconds=1)
     intents.begin(CaseId("claims", "R-2"), "upload-0", names=["b.pdf"], known=[])
     assert not intents.in_doubt("claims", began)
@@ -197,7 +197,7 @@ def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
     """The delivery says so itself: nothing is asked, nothing is started, and no event is sent."""
     world = World(cloud)
     before = len(world.journal())
-    applied, started = told(world, 0, {"case_id": "case__theirs", "casetype_id": "casetype__other"})
+    applied, started = applied_of(world, 0, {"case_id": "case__theirs", "casetype_id": "casetype__other"})
     assert (applied.verdict, started) == (NOT_OURS, [])
     assert len(world.journal()) == before
     assert world.told == []
@@ -213,7 +213,7 @@ def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int
     stray(world, "claims")
     before = len(world.journal())
     ids = [f"INV-2024-{number:04}" for number in range(count)]
-    applied, started = told(world, 1, {"cases": [{"case_id": each} for each in ids]})
+    applied, started = applied_of(world, 1, {"cases": [{"case_id": each} for each in ids]})
     assert (applied.verdict, started) == (NOT_OURS, [])
     assert [each["operation"] for each in world.journal()[before:]] == ["list"]
     assert [world.context.cases.find(CaseId("claims", each)) for each in ids] == [None] * count
@@ -222,9 +222,9 @@ def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int
 def test_a_list_that_cannot_be_read_is_asked_again_later(cloud: Cloud) -> None:
     """Until the last look, whose failure is a dead letter."""
     world = World(cloud, faults=[{"name": "error_before", "rate": 1, "operation": "list"}])
-    assert told(world, 1, {"case_id": "case__1"}) == (LOOK_AGAIN, [])
+    assert applied_of(world, 1, {"case_id": "case__1"}) == (LOOK_AGAIN, [])
     with pytest.raises(RetryableError):
-        told(world, LOOKS, {"case_id": "case__1"})
+        applied_of(world, LOOKS, {"case_id": "case__1"})
 
 
 @pytest.mark.rule(
@@ -234,7 +234,7 @@ def test_one_delivery_has_few_cases_collected(cloud: Cloud) -> None:
     """However many it names, and though the vendor has all of them."""
     world = World(cloud)
     made = [stray(world, "claims") for _ in range(MOST_COLLECTED + 2)]
-    applied, started = told(world, 1, {"cases": [{"case_id": each} for each in made]})
+    applied, started = applied_of(world, 1, {"cases": [{"case_id": each} for each in made]})
     assert (applied, len(started)) == (Applied(), MOST_COLLECTED)
 
 
@@ -293,7 +293,7 @@ def test_a_delivery_wakes_the_case_that_waits_and_not_only_the_first(cloud: Clou
     cloud.app.cases.claim(record(connection="claims", reference="appended", status="waiting", case_id=made))
     cloud.app.intents.relate(CaseId("claims", "appended"), made)
     cloud.app.waits.start(CaseId("claims", "appended"), phase="results", token="t1", first=300, deadline=3600)
-    told(world, 0, {"case_id": made})
+    applied_of(world, 0, {"case_id": made})
     wait = cloud.app.waits.find(CaseId("claims", "appended"))
     assert wait is not None
     assert wait.next_at <= now()

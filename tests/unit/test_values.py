@@ -193,7 +193,7 @@ def test_an_unreadable_confidence_needs_review(body: bytes) -> None:
 
 @pytest.mark.parametrize("value", [None, "", " "])
 def test_a_missing_confidence_marks_nothing(value: Any) -> None:
-    """Whether a missing one wants review is the connection's setting."""
+    """Whether a missing one needs review is the connection's setting."""
     assert confidence_of(value) == (None, True)
 
 

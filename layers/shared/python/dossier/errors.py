@@ -86,9 +86,9 @@ class VendorUnavailableError(RetryableError):
 
 
 class StrayAnswerError(VendorUnavailableError):
-    """The answer has a status that is no verdict about the request, such as a gateway's 404.
+    """The answer's status does not decide about the request, such as a gateway's 404.
 
-    ``worded`` is True if the answer is in the vendor's form; then it becomes a verdict once it lasts.
+    ``worded`` is True if the answer is in the vendor's form; then it counts as a rejection once it lasts.
     """
 
     def __init__(self, message: str, *, status: int, worded: bool) -> None:

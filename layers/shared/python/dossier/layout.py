@@ -61,7 +61,7 @@ def folder(case: CaseId) -> str:
     return f"{CASES}{case.connection}/{case.reference}/"
 
 
-def shelf(case: CaseId, collection: str = "") -> str:
+def collection_folder(case: CaseId, collection: str = "") -> str:
     """Return the prefix of a collection's objects: the case's folder for the first, a temporary one for later ones."""
     return f"{COLLECTING}{case.connection}/{case.reference}/{collection}/" if collection else folder(case)
 
@@ -73,7 +73,7 @@ def document_key(case: CaseId, name: str) -> str:
 
 def artifact_key(case: CaseId, name: str, collection: str = "") -> str:
     """Return the key of an artifact of a collection; with an empty name, the prefix of all."""
-    return f"{shelf(case, collection)}artifacts/{name}"
+    return f"{collection_folder(case, collection)}artifacts/{name}"
 
 
 def vendor_key(case: CaseId, what: str, collection: str = "") -> str:
@@ -85,7 +85,7 @@ def vendor_key(case: CaseId, what: str, collection: str = "") -> str:
 
 def vendor_folder(case: CaseId, collection: str = "") -> str:
     """Return the prefix of the vendor's raw answers in a collection."""
-    return f"{shelf(case, collection)}vendor/"
+    return f"{collection_folder(case, collection)}vendor/"
 
 
 def result_key(case: CaseId, revision: int | None = None) -> str:

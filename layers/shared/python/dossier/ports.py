@@ -133,7 +133,7 @@ class DocumentState:
     """How many fields the vendor has extracted, if reported."""
 
 
-def told(document: Document, state: DocumentState) -> Document:
+def updated(document: Document, state: DocumentState) -> Document:
     """Return a document with the vendor's state."""
     extracted = state.fields_extracted if state.fields_extracted is not None else document.fields_extracted
     changes = {

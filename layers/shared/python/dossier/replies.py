@@ -4,8 +4,8 @@ The vendors share this; arguments carry their differences. It distinguishes requ
 (429, 503: try again), requests that may have been (another 5xx on a request that changes something: look it up), and
 rejected requests.
 
-A rejection is a verdict only if it is in the vendor's form (``Request.refusal``) and has a status that gateways do not
-produce themselves. Any other status is treated as a failure on the way. A 404 is never a verdict on a request that
+A rejection is final only if it is in the vendor's form (``Request.refusal``) and has a status that gateways do not
+produce themselves. Any other status is treated as a failure on the way. A 404 never rejects a request that only
 reads: a vendor's servers may not all know a new object yet.
 """
 
@@ -38,8 +38,8 @@ __all__ = [  # with what an adapter cleans texts with
 DEFAULT_PAUSE = 5.0
 """Pause in seconds after a 429 without a usable ``Retry-After``."""
 LONGEST_PAUSE = 3600.0
-VERDICTS = frozenset({400, 402, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
-"""Statuses that are a verdict about the request if they are in the vendor's form. A gateway, or its retry of a request
+FINAL = frozenset({400, 402, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
+"""Statuses that reject the request if they are in the vendor's form. A gateway, or its retry of a request
 that the vendor has performed, may cause the others: 404, 405, 407, 408, 409, 421, 423, 424, 499 and unregistered ones
 (https://www.iana.org/assignments/http-status-codes)."""
 UNREAD = frozenset({411, 413, 414, 431})
@@ -100,10 +100,10 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
         ThrottledError: 429; 503 and 413 with a ``Retry-After``.
         UnauthorizedError: 401 or 403, in JSON.
         VendorUnavailableError: 5xx to a safe request, or the request was not performed.
-        StrayAnswerError: any other status to a safe request that is no verdict.
-        OutcomeUnknownError: 5xx, a status that is no verdict, or an unreadable success, to a request that changes
+        StrayAnswerError: any other status to a safe request, which decides nothing.
+        OutcomeUnknownError: 5xx, a status that decides nothing, or an unreadable success, to a request that changes
             something.
-        VendorRejectedError: the vendor's verdict, in the status or in the body.
+        VendorRejectedError: the vendor rejected the request, in the status or in the body.
         MalformedAnswerError: an unreadable answer to a safe request.
 
     """
@@ -150,11 +150,11 @@ def fail(
         if not unsafe:
             raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
         raise OutcomeUnknownError(f"{asked}: the vendor answered {status}{said}; it may have been performed")
-    verdict = own and status in VERDICTS
+    final = own and status in FINAL
     # "Schema not found" is about something by name; a router only knows that it has no such path.
     words = said.removeprefix(": ").lower()
     named = status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
-    if verdict or (unsafe and (status in UNREAD or (own and named))):
+    if final or (unsafe and (status in UNREAD or (own and named))):
         raise VendorRejectedError(f"{asked}: the vendor refused it ({status}{said})", status=status)
     if own:
         answered = f"the vendor refused it ({status}{said})"

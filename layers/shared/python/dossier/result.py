@@ -157,8 +157,8 @@ def at_work(result: Result) -> bool:
     reason = result.reason or ""
     for each in result.failed_artifacts:
         reason = reason.replace(each.error, "")
-    told = [reason, *(each.error or "" for each in result.documents)]
-    return any(UNFINISHED in each or LATE in each for each in told)
+    texts = [reason, *(each.error or "" for each in result.documents)]
+    return any(UNFINISHED in each or LATE in each for each in texts)
 
 
 def read_stored(body: bytes) -> Result:

@@ -39,9 +39,9 @@ def content(result: Result, *, version: int = 2) -> dict[str, Any]:
     The order of fields, documents and events is no content, and neither is the notation of a plain number.
     """
     left_out = _OWN if version > 1 else _OWN | _SINCE_2
-    told = _told(result.model_dump(mode="json", exclude=left_out), numbers=True)
-    artifacts = [(each["name"], each["size"], each["sha256"]) for each in told["artifacts"]]
-    return {**told, "artifacts": sorted(artifacts), "warnings": sorted(told.get("warnings", ()))}
+    normalized = _normalized(result.model_dump(mode="json", exclude=left_out), numbers=True)
+    artifacts = [(each["name"], each["size"], each["sha256"]) for each in normalized["artifacts"]]
+    return {**normalized, "artifacts": sorted(artifacts), "warnings": sorted(normalized.get("warnings", ()))}
 
 
 def answer_digest(body: bytes) -> str:
@@ -54,19 +54,19 @@ def answer_digest(body: bytes) -> str:
         value = decode(body)
     except (ValueError, RecursionError):
         return hashlib.sha256(body).hexdigest()
-    return hashlib.sha256(json.dumps(_told(_without_moments(value)), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_normalized(_without_moments(value)), sort_keys=True).encode()).hexdigest()
 
 
-def _told(value: Any, *, numbers: bool = False) -> Any:
+def _normalized(value: Any, *, numbers: bool = False) -> Any:
     """Return a JSON value in one form: lists of objects in one order, 1.0 as 1.
 
     With ``numbers`` only the number counts of a field whose value is a plain number.
     """
     if isinstance(value, dict):
-        told = {key: _told(each, numbers=numbers) for key, each in value.items()}
-        return _by_number(told) if numbers else told
+        normalized = {key: _normalized(each, numbers=numbers) for key, each in value.items()}
+        return _by_number(normalized) if numbers else normalized
     if isinstance(value, list):
-        listed = [_told(each, numbers=numbers) for each in value]
+        listed = [_normalized(each, numbers=numbers) for each in value]
         alike = all(isinstance(each, dict) for each in listed)
         return sorted(listed, key=lambda each: json.dumps(each, sort_keys=True)) if alike else listed
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
@@ -163,8 +163,8 @@ def _fields(result: Result) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
     for fields in (result.fields, *(document.fields for document in result.documents)):
         for each in fields:
-            found.setdefault(each.key, []).append(_told(each.model_dump(mode="json"), numbers=True))
-    return {key: _told(values) for key, values in found.items()}
+            found.setdefault(each.key, []).append(_normalized(each.model_dump(mode="json"), numbers=True))
+    return {key: _normalized(values) for key, values in found.items()}
 
 
 def _documents(result: Result) -> dict[tuple[str, str], Any]:

@@ -66,8 +66,8 @@ def verify(rule: Rule, delivery: Delivery, secrets: Iterable[str], *, now: float
         return False
     moment = time.time() if now is None else now
     # Every secret is tried, so that the time does not show which one fits.
-    verdicts = [check(rule, delivery, secret, moment) for secret in active]
-    return any(verdicts)
+    matches = [check(rule, delivery, secret, moment) for secret in active]
+    return any(matches)
 
 
 def proof(value: str, body: bytes) -> str:
@@ -90,8 +90,8 @@ def proves(rule: Rule, delivery: Delivery, secrets: Iterable[str]) -> bool:
         return verify(replace(rule, tolerance=ANY_TIME), delivery, active)
     name, prefix = (KEPT_TOKEN, "") if rule.scheme == "path-token" else (rule.header.lower(), rule.prefix)
     given = delivery.headers.get(name, "")
-    verdicts = [_same(given, proof(prefix + secret, delivery.body)) for secret in active]
-    return any(verdicts)
+    matches = [_same(given, proof(prefix + secret, delivery.body)) for secret in active]
+    return any(matches)
 
 
 def identity(rule: Rule, delivery: Delivery) -> str:
@@ -119,8 +119,8 @@ def _hmac_sha256_hex(rule: Rule, delivery: Delivery, secret: str, _now: float) -
     expected = _sha256(secret.encode("utf-8", "surrogatepass"), delivery.body).hex()
     prefix = rule.prefix.lower()  # as the digits' letters, which may be capital ones
     values = [each.lower() for each in _values(delivery.headers.get(rule.header.lower(), ""))]
-    verdicts = [_same(each.removeprefix(prefix).strip(), expected) for each in values if each.startswith(prefix)]
-    return any(verdicts)
+    matches = [_same(each.removeprefix(prefix).strip(), expected) for each in values if each.startswith(prefix)]
+    return any(matches)
 
 
 def _standard_webhooks(rule: Rule, delivery: Delivery, secret: str, now: float) -> bool:
@@ -134,8 +134,8 @@ def _standard_webhooks(rule: Rule, delivery: Delivery, secret: str, now: float) 
     expected = base64.b64encode(_sha256(key, signed)).decode()
     name = rule.header.lower()
     text = _standard(delivery, "signature") if name in {"", "webhook-signature"} else delivery.headers.get(name, "")
-    verdicts = [_same(each, expected) for each in _VERSION_1.findall(text)[:_MOST_VALUES]]
-    return any(verdicts)
+    matches = [_same(each, expected) for each in _VERSION_1.findall(text)[:_MOST_VALUES]]
+    return any(matches)
 
 
 def standard_key(secret: str) -> bytes:
@@ -154,13 +154,13 @@ def _standard(delivery: Delivery, name: str) -> str:
 
 
 def _timestamped_hmac(rule: Rule, delivery: Delivery, secret: str, now: float) -> bool:
-    verdicts = []
+    matches = []
     for stamp, signatures in _stamped(rule, delivery):
         if not _timely(stamp, now, rule.tolerance):
             continue
         expected = _sha256(secret.encode("utf-8", "surrogatepass"), stamp.encode() + b"." + delivery.body).hex()
-        verdicts += [_same(each.lower(), expected) for each in signatures[:_MOST_VALUES]]
-    return any(verdicts)
+        matches += [_same(each.lower(), expected) for each in signatures[:_MOST_VALUES]]
+    return any(matches)
 
 
 def _stamped(rule: Rule, delivery: Delivery) -> list[tuple[str, list[str]]]:
@@ -187,8 +187,8 @@ def _shared_secret(rule: Rule, delivery: Delivery, secret: str, _now: float) -> 
     if not rule.header:
         return False
     given = [each for each in _values(delivery.headers.get(rule.header.lower(), "")) if each.startswith(rule.prefix)]
-    verdicts = [_same(each.removeprefix(rule.prefix), secret) for each in given]
-    return any(verdicts)
+    matches = [_same(each.removeprefix(rule.prefix), secret) for each in given]
+    return any(matches)
 
 
 def _path_token(_rule: Rule, delivery: Delivery, secret: str, _now: float) -> bool:

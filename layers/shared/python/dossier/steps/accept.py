@@ -331,7 +331,7 @@ def still_erased(case: CaseInput, erased: Erasure) -> str | None:
 
 
 def _check_former(case: CaseInput, connection: Connection, cases: Cases) -> None:
-    """Refuse a reference that has a case at a connection that this one was renamed from, or split off.
+    """Reject a reference that has a case at a connection that this one was renamed from, or split off.
 
     Raises:
         ReferenceConflictError: names the connection and what to do.

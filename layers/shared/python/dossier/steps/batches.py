@@ -1,7 +1,7 @@
 """Batches: what of a batch is missing, its runs, and how its cases stand.
 
-The table decides what is missing: a case of the batch that has a record, whoever submitted it, is not started again,
-unless Accept rejected it before anything was sent. A run that was planned but not started (the command died in
+The table decides what is missing: a case that has a record, however it was submitted, is not started again, unless
+Accept rejected it before anything was sent. A run that was planned but not started (the command died in
 between) is started by the next command; two commands at once plan and start the same run.
 """
 

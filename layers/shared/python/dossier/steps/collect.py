@@ -20,7 +20,7 @@ from dossier.errors import (
 )
 from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.names import safe_name, unique_names
-from dossier.ports import Artifact, told
+from dossier.ports import Artifact, updated
 from dossier.revisions import listing_digest
 from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord, Case, Collection
@@ -151,7 +151,7 @@ def _state(loaded: LoadedCase, document: Document) -> Document:
         return document.model_copy(update={"failed": True, "error": str(error)}) if gone else document
     except CaseFailedError as error:
         return document.model_copy(update={"failed": True, "error": str(error)})
-    return told(document, states[document_id]) if document_id in states else document
+    return updated(document, states[document_id]) if document_id in states else document
 
 
 def _record(index: int, artifact: Artifact, name: str) -> ArtifactRecord:

@@ -25,7 +25,7 @@ from dossier.stores.cases import CaseRecord
 REACH = timedelta(hours=3)
 """How far back an account's list is read, so that the next two comparisons make up for a failed one."""
 SETTLED = timedelta(minutes=30)
-"""How long what was created is left alone: its answer may be on its way, lost and looked up, or told by a delivery."""
+"""How long what was created is left alone: its answer may be on its way, lost and looked up, or named by a delivery."""
 AHEAD = timedelta(hours=1)
 """How far a time of change may be ahead of the vendor's own web server: one that is further is a mistake, so it has no
 order, and any other time in its place is a change."""

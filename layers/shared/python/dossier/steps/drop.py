@@ -61,7 +61,7 @@ def landed(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
             yield Landed(unquote_plus(found["object"]["key"]), found["object"].get("versionId"))
 
 
-def told(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
+def landed_in(message: Mapping[str, Any], bucket: str) -> Iterator[Landed]:
     """Yield the created and the removed objects in a message; ``s3:ObjectRemoved:*`` has the same form."""
     yield from landed(message, bucket)
     for record in message.get("Records", ()):

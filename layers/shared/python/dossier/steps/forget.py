@@ -58,7 +58,7 @@ _ATTEMPTS = 20
 _AT_ONCE = 8
 """Deliveries that are read at once."""
 _OWN = (STAGING, INBOX, UPLOADS)
-"""Folders of the artifact bucket that submitted documents lie in before Accept copies them."""
+"""Folders of the artifact bucket that hold submitted documents before Accept copies them."""
 
 
 class Plan(Frozen):

@@ -30,7 +30,7 @@ QUIET = timedelta(seconds=5)
 EMPTY = timedelta(minutes=1)
 """How long an empty file may be about to be written."""
 LATE = timedelta(minutes=15)
-"""How long a document that ``case.json`` names may land after the last file that did, before its absence is refused."""
+"""How long a document that ``case.json`` names may arrive after the last file; then the drop is rejected."""
 _LITTER = frozenset(
     {".ds_store", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", ".keep", ".gitkeep",
      ".gitignore", ".gitattributes", ".placeholder", ".localized", ".directory", ".nomedia", ".apdisk", ".dropbox",

@@ -23,7 +23,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.models import CaseId, Document, iso, now
-from dossier.ports import DocumentState, Found, Progress, Vendor, told
+from dossier.ports import DocumentState, Found, Progress, Vendor, updated
 from dossier.result import LATE
 from dossier.settings import Poll
 from dossier.steps.context import Context, LoadedCase
@@ -47,7 +47,7 @@ TROUBLES = 3
 REFUSED = timedelta(minutes=10)
 """How long the vendor may reject the API key of a waiting case, because a person may be rotating it."""
 LASTING, LASTS = 10, timedelta(minutes=10)
-"""A stray answer in the vendor's form, such as a 404, becomes a verdict if it is repeated this often and this long."""
+"""A stray answer in the vendor's form, such as a 404, counts as a rejection if it comes this often and this long."""
 SOONEST = 15.0
 """Longest interval, in seconds, at which a failing vendor is polled (or ``poll.every``, if that is longer), so that
 cases continue soon after it recovers. If many cases wait, its breaker is open."""
@@ -221,7 +221,7 @@ def _documents(loaded: LoadedCase, wait: Wait, until: datetime) -> Asked:
         done += 1
         if document in rest:
             asked.asked = document.index
-        if state is not None and (changed := told(document, state)) != document:
+        if state is not None and (changed := updated(document, state)) != document:
             loaded.context.cases.note_documents(wait.id, [changed])
             noted += 1
         if state is not None and state.finished:
@@ -238,7 +238,7 @@ def _documents(loaded: LoadedCase, wait: Wait, until: datetime) -> Asked:
 
 
 def _state(loaded: LoadedCase, document: Document, asked: Asked) -> DocumentState | None:
-    """Poll a document; the vendor's verdict about it fails the document, not the case."""
+    """Poll a document; a rejection of it fails the document, not the case."""
     rows, row, document_id = asked.rows, str(document.index), document.document_id or ""
     try:
         answer = loaded.run(loaded.vendor.poll_documents(loaded.view, [document_id]))
@@ -279,7 +279,7 @@ def _result(wait: Wait, loaded: LoadedCase, found: Mapping[str, Progress], rest:
             for each in loaded.case.documents
             if each.document_id
             and each.document_id in progress.documents
-            and (state := told(each, progress.documents[each.document_id])) != each
+            and (state := updated(each, progress.documents[each.document_id])) != each
         ]
         loaded.context.cases.note_documents(wait.id, changed)
         return Asked(finished=progress.finished, unknown=len(progress.unknown))
@@ -294,7 +294,7 @@ def _result(wait: Wait, loaded: LoadedCase, found: Mapping[str, Progress], rest:
 def _troubled(wait: Wait, loaded: LoadedCase, error: DossierError) -> Asked:
     """Return the outcome of a failed poll for results."""
     asked = Asked(error=error, rows=dict(wait.rows), asked=wait.asked, round_over=wait.asked is None)
-    if loaded.vendor.bulk_poll:  # an answer about the account's list is no verdict about a single case
+    if loaded.vendor.bulk_poll:  # an answer about the account's list does not decide about a single case
         if isinstance(error, VendorRejectedError):
             asked.error = StrayAnswerError(str(error), status=error.status or 0, worded=False)
         return asked
@@ -418,8 +418,8 @@ def _order(wait: Wait, documents: Sequence[Document]) -> tuple[list[Document], l
 
 
 def _lasts(rows: dict[str, Row], row: str, error: StrayAnswerError, *, times: int = 0) -> bool:
-    """Count a stray answer in its row; return whether it has lasted long enough to be the vendor's verdict."""
-    if not error.worded:  # a gateway's answer never becomes a verdict
+    """Count a stray answer in its row; return whether it has lasted long enough to count as a rejection."""
+    if not error.worded:  # a gateway's answer never counts as a rejection
         rows.pop(row, None)
         return False
     before = rows.get(row)

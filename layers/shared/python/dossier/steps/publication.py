@@ -246,7 +246,7 @@ def _remember(
     context.events.put(kind if number == 1 else "Case Updated", detail(result, context.objects.bucket, changed))
     short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed or {})
     context.cases.put_revision(record.id, short)
-    context.cases.put_documents(record.id, _as_told(case, result), fresh=False)
+    context.cases.put_documents(record.id, _changed_documents(case, result), fresh=False)
     context.cases.published(
         record.id,
         number,
@@ -271,12 +271,12 @@ def _remember(
     context.cases.drop_artifacts(record.id, [each.index for each in case.staged], collection=by or "stale")
 
 
-def _as_told(case: Case, result: Result) -> list[Document]:
+def _changed_documents(case: Case, result: Result) -> list[Document]:
     """Return the documents that stand otherwise at their vendor than is written down."""
-    told = {each.document_id: each for each in result.documents if each.document_id}
+    reported = {each.document_id: each for each in result.documents if each.document_id}
     found = []
     for each in case.documents:
-        by_now = told.get(each.document_id or "")
+        by_now = reported.get(each.document_id or "")
         if by_now is None or (by_now.error and UNFINISHED in by_now.error):
             continue
         stands = {"status": by_now.status, "error": by_now.error, "failed": by_now.error is not None}

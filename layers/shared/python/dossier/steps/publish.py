@@ -298,7 +298,7 @@ def _complete(result: Result, loaded: LoadedCase) -> Result:
     record = loaded.case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
-        field.review = _wants_review(field, loaded.connection)
+        field.review = _needs_review(field, loaded.connection)
     ended = record.status.final and record.status is not CaseStatus.FAILED
     completed_at = record.completed_at if ended else None
     lost = [each for each in loaded.case.collected(loaded.collection) if each.error]
@@ -389,7 +389,7 @@ def _failed(case: Case, reason: str) -> Result:
     return result.model_copy(update={**_identity(case), "artifacts": artifacts, "completed_at": iso(now())})
 
 
-def _wants_review(field: FieldValue, connection: Connection) -> bool:
+def _needs_review(field: FieldValue, connection: Connection) -> bool:
     """Whether a person should check a field. The adapter has marked fields whose confidence cannot be read."""
     if connection.review_below is None:
         return False

@@ -348,7 +348,7 @@ class Cases:
 
     def artifact(self, case: CaseId, index: int, *, collection: str = "") -> ArtifactRecord | None:
         """Return one artifact of a collection by its index, or None."""
-        item = self._table.get(case_key(case), _shelf(collection, index))
+        item = self._table.get(case_key(case), _artifact_key(collection, index))
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
     def troubled(self, record: CaseRecord) -> CaseRecord:
@@ -536,7 +536,7 @@ class Cases:
 
     def put_artifact(self, case: CaseId, artifact: ArtifactRecord, *, collection: str = "") -> None:
         """Store an artifact of a collection."""
-        self._put_data(case, _shelf(collection, artifact.index), artifact)
+        self._put_data(case, _artifact_key(collection, artifact.index), artifact)
 
     def add_bytes(self, case: CaseId, size: int) -> int:
         """Add a stored artifact's bytes to the case's count; return the new count."""
@@ -546,7 +546,7 @@ class Cases:
     def drop_artifacts(self, case: CaseId, indices: Iterable[int], *, collection: str = "") -> None:
         """Delete artifacts of a collection from the table."""
         for index in indices:
-            self._table.delete(case_key(case), _shelf(collection, index))
+            self._table.delete(case_key(case), _artifact_key(collection, index))
 
     def put_collection(self, case: CaseId, collection: Collection) -> None:
         """Store a collection."""
@@ -697,7 +697,7 @@ def _document_item(case: CaseId, document: Document) -> Item:
     }
 
 
-def _shelf(collection: str, index: int) -> str:
+def _artifact_key(collection: str, index: int) -> str:
     return f"{'NEW' if collection else 'ART'}#{index:05d}"
 
 

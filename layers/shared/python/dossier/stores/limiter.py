@@ -17,7 +17,7 @@ until an operator ends it. The last holds are kept, because a wait's deadline mo
 
 Cases of low priority (those of a batch) come behind the others: they leave half of the burst and one slot free, so that
 a case that is submitted by hand finds its turn at once. So that they get on beside any number of other cases, one turn
-in ``SHARE``, and one transfer in ``SLOT_EVERY`` seconds, is theirs whoever waits.
+in ``SHARE``, and one transfer in ``SLOT_EVERY`` seconds, is theirs, however many others wait.
 """
 
 from __future__ import annotations

@@ -268,9 +268,9 @@ def changed(
         return past or len(found) >= (MOST_CHANGED if since else RECENT)
 
     walked = yield from walk(connection, sort_by="modified_date.desc", enough=enough, place=place)
-    told = [(str(each.case_id), each.modified, each.raw) for each in walked.entries if each.case_id and each.modified]
-    told = [each for each in told if since is None or not each[1].before(since)]
-    dates = {case_id: str(raw.get("modified_date")) for case_id, _, raw in told}
+    dated = [(str(each.case_id), each.modified, each.raw) for each in walked.entries if each.case_id and each.modified]
+    dated = [each for each in dated if since is None or not each[1].before(since)]
+    dates = {case_id: str(raw.get("modified_date")) for case_id, _, raw in dated}
     return dates, [*dates.values()][_AHEAD] if len(dates) > _AHEAD else None
 
 

@@ -138,8 +138,8 @@ def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[Docume
 def _of_document(document: Document, file: File | None, answer: Sent | None) -> DocumentResult:
     status = (file and file.status) or document.status or (answer and answer.status) or None
     error = failure(file.status, file.error) if file else failure(answer.status, answer.error) if answer else None
-    told_by_file = file is not None and document.document_id is not None
-    if (document.error or document.failed) and not told_by_file:
+    has_file = file is not None and document.document_id is not None
+    if (document.error or document.failed) and not has_file:
         error = document.error or error or "it failed"
     return DocumentResult(document_id=document.document_id, name=document.name, status=status, error=error)
 
