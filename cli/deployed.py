@@ -1,4 +1,4 @@
-"""The connections' settings and the queues of a deployment, which its outputs do not have."""
+"""The connections' settings of a deployment, which its outputs do not have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from cli.target import Target
 from dossier.connections import load_toml
 from dossier.settings import Connection
-from dossier.stores.queues import WAKE
 
 
 def settings_of(where: Target) -> dict[str, Connection]:
@@ -25,8 +24,3 @@ def settings_of(where: Target) -> dict[str, Connection]:
 def settings_file(where: Target) -> Path:
     """Return the path of the connections file, which may not exist."""
     return where.connections_file or Path(os.environ.get("DOSSIER_CONNECTIONS") or "connections.toml")
-
-
-def wake_queue_url(where: Target) -> str:
-    """Return the URL of the wake queue."""
-    return where.queues.url(WAKE)
