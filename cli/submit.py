@@ -382,7 +382,7 @@ def _greeting(case: Case, *, known: bool) -> str:
     record = case.record
     if known:
         at = when(record.submitted_at, seconds=True)
-        return f"{record.reference} was already submitted ({at}): it is {record.status.value}"
+        return f"{record.reference} was already submitted ({at}), and its status is {record.status.value}"
     return f"{record.reference} is accepted"
 
 

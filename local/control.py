@@ -73,7 +73,7 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
         found = read_outputs(deployment.deploy(f"dossier-{_STAGE}"), endpoint_url=state.endpoint_url, stage=_STAGE)
         state = _saved(home, state, outputs=found, connections=file, stage=_STAGE)
         connect(home, [each for each in accounts if at_sandbox(each, home)], found)
-        report("up")
+        report("the local AWS is up")
         return found
 
 

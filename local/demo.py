@@ -92,7 +92,7 @@ def show(references: dict[str, str]) -> None:
     console.print()
     console.print(table)
     console.print(
-        f"{counts['artifacts']} artifacts, {counts['result.json']} result.json, under cases/CONNECTION/REFERENCE/"
+        f"{counts['artifacts']} artifacts, {counts['result.json']} result.json files, under cases/CONNECTION/REFERENCE/"
     )
 
 

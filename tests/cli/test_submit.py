@@ -89,7 +89,7 @@ def test_a_resubmission_uploads_nothing(accepting: Dossier, invoice: Path) -> No
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1")
     assert result.exit_code == 0
     assert "INV-1 was already submitted" in result.stderr
-    assert "it is waiting" in result.stderr
+    assert "its status is waiting" in result.stderr
     assert "uploading" not in result.stderr
     assert len(accepting.executions()) == 1
 
