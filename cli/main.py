@@ -550,7 +550,7 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
     """Answer a case that needs attention: --retry, --use ID, --send or --give-up; without one, show its questions."""
     from cli import resolve as here
 
-    answer = here.Answer.of(retry=retry, use=use, give_up=give_up, send=send, force=force)
+    answer = here.answer_of(retry=retry, use=use, give_up=give_up, send=send, force=force)
     here.resolve(call.out, call.where, reference, answer, connection=connection, what=question)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
-import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from cli.deliveries import moment_of
@@ -15,21 +13,17 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted, local, size, when
-from dossier import layout
-from dossier.models import CaseId, CaseStatus, Document, iso, moment, now
-from dossier.questions import BUDGET, answers, listed
+from dossier.models import CaseId, CaseStatus, Document, now
+from dossier.questions import BUDGET
 from dossier.steps.accept import pages_of
 from dossier.steps.context import SOON
-from dossier.stores.cases import Case, CaseRecord, Question, Refresh, RevisionRecord
+from dossier.steps.listing import CURSOR, cursor, newest
+from dossier.steps.views import answers_of, result_key, summary, view
+from dossier.stores.cases import Case, CaseRecord, Refresh, RevisionRecord
 from dossier.stores.limiter import Hold
 from dossier.troubles import clock
 
-_CURSOR = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z/[^/]+/[^/]+")
 REVIEW = "wanted: fields of low confidence are marked in result.json"
-
-
-_SHOWN = {"name", "pages", "document_id", "job_id", "status", "progress", "failed", "error", "warning"}
-"""The fields of a document that `dossier status` prints."""
 
 
 def find(
@@ -120,8 +114,8 @@ def cases(
     wanted = statuses_of(status)
     names = where.with_cases(connection)
     begin = None if since is None else moment_of(since)
-    newest = newest_of(where, names, begin, after, drops=True)
-    found = (each for each in newest if (not wanted or each.status in wanted) and (each.review or not review))
+    latest = newest_of(where, names, begin, after, drops=True)
+    found = (each for each in latest if (not wanted or each.status in wanted) and (each.review or not review))
     paused = where.app.limiter.paused()
     records = [
         _noted(where, where.app.cases.troubled(each), paused)
@@ -129,7 +123,12 @@ def cases(
     ]
     more = next(found, None) is not None
     show_budgets(out, where, names)
-    out.document([{**summary(each), "paused": _pause_of(each, paused), "cursor": _cursor(each)} for each in records])
+    out.document(
+        [
+            {**summary(each).model_dump(mode="json"), "paused": _pause_of(each, paused), "cursor": cursor(each)}
+            for each in records
+        ]
+    )
     for name in names:
         if name in paused:
             out.progress(paused[name].text(name, now()))
@@ -143,26 +142,22 @@ def cases(
     out.table(("CONNECTION", "REFERENCE", "STATUS", "SUBMITTED", "REASON"), rows, long={"REASON"})
     if more:
         out.progress(
-            f"{counted(len(records), 'case')} shown, and there are more: add --all, or --after {_cursor(records[-1])}"
+            f"{counted(len(records), 'case')} shown, and there are more: add --all, or --after {cursor(records[-1])}"
         )
 
 
 def newest_of(
     where: Target, names: Collection[str], since: datetime | None, after: str | None, *, drops: bool = False
 ) -> Iterator[CaseRecord]:
-    """Yield cases, latest submitted first; those of one millisecond in a fixed order, so that a cursor stays valid.
+    """Yield cases, latest submitted first (``listing.newest``).
 
-    ``drops`` includes dropped folders that wait for files.
+    Raises:
+        BadUsageError: ``after`` is no cursor.
+
     """
-    if after is not None and not _CURSOR.fullmatch(after):
+    if after is not None and not CURSOR.fullmatch(after):
         raise BadUsageError(f'"{clean(after)}" is not a cursor', fix="give a cursor that `dossier list` printed")
-    until = moment(after.partition("/")[0]) if after else None
-    stores = [where.app.cases.newest, *([where.app.cases.waiting_drops] if drops else [])]
-    newest = (each(name, since=since, until=until) for name in names for each in stores)
-    for _, together in groupby(heapq.merge(*newest, key=_submitted, reverse=True), key=_submitted):
-        for record in sorted(together, key=_cursor, reverse=True):
-            if after is None or _cursor(record) < after:
-                yield record
+    return newest(names, context=where.app, since=since, after=after, drops=drops)
 
 
 def _noted(where: Target, record: CaseRecord, paused: Mapping[str, Hold]) -> CaseRecord:
@@ -175,10 +170,6 @@ def _pause_of(record: CaseRecord, paused: Mapping[str, Hold]) -> dict[str, Any] 
     """Return the operator's pause of a case that has not ended, for programs."""
     hold = None if record.status.final else paused.get(record.connection)
     return None if hold is None else {"since": hold.since, "by": hold.by, "reason": hold.reason}
-
-
-def _cursor(record: CaseRecord) -> str:
-    return f"{iso(record.submitted_at)}/{record.connection}/{record.reference}"
 
 
 def _remark(record: CaseRecord) -> str:
@@ -196,76 +187,9 @@ def current_note(where: Target, record: CaseRecord) -> str | None:
     return record.note.replace(SOON, f"Next attempt {at}") if left else record.note
 
 
-def summary(record: CaseRecord) -> dict[str, Any]:
-    """Return a case's record for programs."""
-    return {
-        "connection": record.connection,
-        "reference": record.reference,
-        "vendor": record.vendor,
-        "status": record.status.value,
-        "reason": record.reason,
-        "error": record.error,
-        "note": record.note,
-        "review": record.review,
-        "case_id": record.case_id,
-        "execution_arn": record.execution_arn,
-        "submitted_at": record.submitted_at,
-        "updated_at": record.updated_at,
-        "completed_at": record.completed_at,
-        "revision": record.standing,
-        "collected_at": record.collected_at,
-        "vendor_status": record.vendor_status,
-        "stage_id": record.stage_id,
-        "assigned_to": record.assigned_to,
-        "warnings": list(record.warnings),
-        "result_key": result_key(record),
-        "manifest_key": manifest_key(record),
-    }
-
-
 def describe(case: Case) -> dict[str, Any]:
     """Return a case for programs: what ``dossier status --json`` prints."""
-    record = case.record
-    return {
-        **summary(record),
-        "pages": pages_of(case.documents) if case.documents else None,
-        "documents": [each.model_dump(include=_SHOWN) for each in case.documents],
-        "artifacts": [
-            {"name": each.name, "key": each.key, "size": each.size, "sha256": each.sha256} for each in case.artifacts
-        ],
-        "questions": [_question(case, each) for each in case.questions],
-        "revisions": [
-            {
-                "revision": each.number,
-                "status": each.status,
-                "collected_at": each.collected_at,
-                "changes": each.changes,
-                "result_key": layout.result_key(record.id, each.number),
-            }
-            for each in case.revisions
-        ],
-        "refresh": {
-            "running": case.refresh.execution_arn,
-            "error": case.refresh.error,
-            "look_at": case.refresh.look_at,
-        },
-    }
-
-
-def _question(case: Case, question: Question) -> dict[str, Any]:
-    """Return an open question for programs."""
-    return {
-        "what": question.what,
-        "text": question.text,
-        "asked_at": question.asked_at,
-        "candidates": listed(question.choices),
-        "answers": [command for _, command in _answers(case, question)],
-    }
-
-
-def _answers(case: Case, question: Question) -> list[tuple[str, str]]:
-    which = question.what if len(case.questions) > 1 or question.what == BUDGET else None
-    return answers(case.record.id, question.choices, which)
+    return view(case).model_dump(mode="json")
 
 
 def show_questions(out: Output, case: Case) -> None:
@@ -277,18 +201,8 @@ def show_questions(out: Output, case: Case) -> None:
         if question.choices:
             rows = [(each.id, each.name, when(each.created or "", seconds=True)) for each in question.choices]
             out.table(("ID", "NAME", "CREATED"), rows)
-        for meaning, command in _answers(case, question):
+        for meaning, command in answers_of(case, question):
             out.line(f"{meaning}: {command}")
-
-
-def result_key(record: CaseRecord) -> str | None:
-    """Return the key of a case's ``result.json``; None until the case ends."""
-    return layout.result_key(record.id) if record.status.final else None
-
-
-def manifest_key(record: CaseRecord) -> str | None:
-    """Return the key of a case's ``manifest.json``; None until the case ends."""
-    return layout.manifest_key(record.id) if record.status.final else None
 
 
 def resolve_command(case: Case) -> str:
@@ -413,7 +327,3 @@ def statuses_of(text: str | None) -> list[CaseStatus]:
         if word not in known:
             raise BadUsageError(f'unknown status "{clean(word)}"', fix=f"use one or several of {', '.join(known)}")
     return [known[word] for word in words]
-
-
-def _submitted(record: CaseRecord) -> datetime:
-    return record.submitted_at

@@ -30,9 +30,10 @@ from dossier.options import Option, parse, plain
 from dossier.settings import Connection
 from dossier.steps.accept import Takes, judge, still_erased
 from dossier.steps.differences import differences
-from dossier.steps.identity import NAMES, fingerprint, next_execution, reference_of_files
+from dossier.steps.identity import NAMES, fingerprint, reference_of_files
 from dossier.steps.redrive import in_vain
 from dossier.steps.sources import check_sources, together
+from dossier.steps.submissions import start
 from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord, conflict
 from dossier.stores.executions import INPUT_LIMIT
@@ -132,7 +133,10 @@ def _submit(
             raise _refused(error, case) from None
         data = _stage(out, where, case, digest, sources, progress)
         progress.state = "starting"
-        arn, repeated = _start(where, case, digest, data, found)
+        begun = start(case.id, digest, data, found=found, context=where.app)
+        if begun is None:
+            raise CommandError(f"case {case.reference} was rejected {NAMES} times: use another --reference")
+        arn, repeated = begun
         progress.state = "started"
         accepted = _accepted(where, case, digest, arn, until=started + min(timeout, ACCEPT_SECONDS))
         known = repeated or accepted.record.execution_arn != arn
@@ -304,23 +308,6 @@ def _upload(where: Target, key: str, source: Source, progress: Progress) -> None
     if sha256 != source.sha256:
         s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
         raise CommandError(f"{source.path} changed while it was submitted: submit it again")
-
-
-def _start(where: Target, case: CaseInput, digest: str, data: dict[str, Any], found: Case | None) -> tuple[str, bool]:
-    """Start the case's execution; return its ARN, and whether it existed before.
-
-    An execution's name is reserved for 90 days. The cause of a rejection may be fixed outside the case (a setting, a
-    permission), so a rejected case gets the next name instead of its old rejection.
-    """
-    again = found is None or found.record.refused
-    executions = where.app.executions
-    free = next_execution(
-        case.id, digest, executions=executions, decides=lambda execution: execution.status == "RUNNING" or not again
-    )
-    if free is None:
-        raise CommandError(f"case {case.reference} was rejected {NAMES} times: use another --reference")
-    name, execution = free
-    return executions.start(name, data), execution is not None
 
 
 def _accepted(where: Target, case: CaseInput, digest: str, arn: str, *, until: float) -> Case:

@@ -137,9 +137,9 @@ class Alarms(Construct):
             self,
             "ApiErrors",
             api.metric_server_error(period=five, statistic=cloudwatch.Stats.SUM),
-            says="vendors' deliveries got a 5xx",
-            do="read the log and throttles of the function webhook; without deliveries, cases continue at the pace of "
-            "polling",
+            says="vendors' deliveries, or requests of programs, got a 5xx",
+            do="read the logs and throttles of the functions webhook and api; without deliveries, cases continue at "
+            "the pace of polling",
         )
 
 

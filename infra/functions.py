@@ -26,6 +26,7 @@ from infra.grants import (
     REFUSED,
     REFUSED_DELIVERIES,
     SEEN_DELIVERIES,
+    UPLOADED,
     VENDOR_ANSWERS,
     WAITING,
     Grants,
@@ -183,6 +184,22 @@ def rows(may: Grants, settings: Settings) -> dict[str, Row]:
                 may.read(LISTS),
                 may.write(LISTS),
             ],
+        ),
+        # The HTTP API for programs: what the commands of the same names do.
+        "api": Row(
+            _STREAMS,
+            [
+                *may.read_submissions(),
+                may.write(UPLOADED),
+                may.write(*OUTCOME),
+                may.use_items("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"),
+                may.query_index(),
+                may.put_events(),
+                may.start(),
+                may.answer("SendTaskSuccess", "SendTaskFailure"),
+                may.describe(stop=True),
+            ],
+            environment=machine,
         ),
         # Deliveries: evidence first, then the wake queue.
         "webhook": Row(

@@ -26,6 +26,8 @@ VENDOR_ANSWERS = layout.vendor_folder(_ANY) + "*"
 ARTIFACTS = layout.artifact_key(_ANY, "*")
 DOCUMENTS = layout.document_key(_ANY, "*")
 SUBMISSIONS = (f"{layout.UPLOADS}*", *(f"{folder}/*" for folder in OWN))
+UPLOADED = f"{layout.STAGING}*"
+"""What callers of the API upload to presigned URLs."""
 EVIDENCE = f"{layout.DELIVERIES}*"
 REFUSED_DELIVERIES, SEEN_DELIVERIES = f"{layout.DELIVERIES_REFUSED}*", f"{layout.DELIVERIES_SEEN}*"
 REFUSED, WAITING = f"{layout.INBOX_REFUSED}*", f"{layout.INBOX_WAITING}*"
@@ -146,10 +148,10 @@ class Grants:
         """Grant starting executions of the state machine."""
         return Grant(("states:StartExecution",), (self.machine,))
 
-    def describe(self) -> Grant:
-        """Grant reading how executions stand."""
+    def describe(self, *, stop: bool = False) -> Grant:
+        """Grant reading how executions stand, and with ``stop`` ending them."""
         return Grant(
-            ("states:DescribeExecution",),
+            ("states:DescribeExecution", *(["states:StopExecution"] if stop else [])),
             (execution_arns(self._stack, self._settings),),
             "The executions of this one state machine; their names are the cases'.",
         )

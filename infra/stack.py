@@ -12,6 +12,7 @@ from dossier.stores.queues import BATCHES_AT_ONCE, WAKE
 from infra.alarms import Alarms, notify
 from infra.artifact_bucket import ArtifactBucket
 from infra.batch_machine import BatchMachine
+from infra.case_api import CaseApi
 from infra.case_machine import CaseMachine
 from infra.case_table import CaseTable
 from infra.connection_secrets import ConnectionSecrets
@@ -100,6 +101,7 @@ class DossierStack(cdk.Stack):
         inbox.consumed_by(functions["drop"])
         wake_queue.consumed_by(functions["wake"], batch_size=10, at_once=BATCHES_AT_ONCE)
         webhooks = WebhookApi(self, "Webhooks", settings=settings, webhook=functions["webhook"])
+        CaseApi(self, "Api", api=webhooks.api, function=functions["api"])
 
         Alarms(
             self,

@@ -15,6 +15,7 @@ from typing import Any
 
 from dossier.models import iso, now
 from tests.grants.bench import Bench, CaseBrokenError, batch
+from tests.grants.requests import Requests
 from tests.grants.stage import LONG_AGO, Event, Stage, execution, failure, pk_of
 
 
@@ -48,6 +49,7 @@ class Cases(Stage):
         self.reconciled()
         self.dropped()
         self.summarized()
+        Requests(self._bench, self).all()
 
     # Whole cases
 

@@ -15,7 +15,7 @@ from tests.machine import ROOT
 pytestmark = pytest.mark.timeout(1500)  # the first test waits until everything was played
 VERBS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/handler.py"))
 TAGS = {"s3:PutObjectTagging"}
-TAGGING = ("accept", "collect", "download", "fail", "publish", "reconcile", "upload")
+TAGGING = ("accept", "api", "collect", "download", "fail", "publish", "reconcile", "upload")
 UNASKED = {
     **{verb: TRACES | (TAGS if verb in TAGGING else set()) for verb in VERBS},
     MACHINE: SERVICE_ACTIONS,

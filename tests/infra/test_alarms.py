@@ -113,7 +113,8 @@ def test_every_function_has_an_alarm(stack: Synthesized) -> None:
         if each["Action"] == ["lambda:InvokeFunction"]
         for resource in each["Resource"]
     }
-    assert set(stack.functions) - steps <= set(UNHEARD)
+    answered = {"api"}  # its errors are 5xx answers of the HTTP API, which have an alarm
+    assert set(stack.functions) - steps - answered <= set(UNHEARD)
 
 
 @pytest.mark.parametrize("stage", ["dev", "blue"])

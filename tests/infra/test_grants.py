@@ -18,6 +18,7 @@ OUTCOME = {"<Bucket>/cases/*/*/result.json", "<Bucket>/cases/*/*/manifest.json"}
 SUBMISSIONS = {f"<Bucket>/{folder}/*" for folder in ("uploads", "staging", "inbox", "cases")}
 PATTERNS = {
     "accept": {DOCUMENTS, *SUBMISSIONS},
+    "api": {*SUBMISSIONS, "<Bucket>/staging/*", *OUTCOME, EXECUTIONS},
     "ask": set(),
     "collect": {VENDOR, COLLECTING},
     "compare": set(),
@@ -99,15 +100,15 @@ def test_the_state_machine_may_only_call_its_functions(stack: Synthesized) -> No
     ("action", "verbs"),
     [
         ("secretsmanager:GetSecretValue", "open upload process collect download publish webhook wake poll compare"),
-        ("events:PutEvents", "ask publish fail reconcile"),
-        ("states:StartExecution", "wake drop publish fail reconcile compare"),
-        ("states:SendTask*", "poll reconcile"),
-        ("states:DescribeExecution", "reconcile drop"),
+        ("events:PutEvents", "ask publish fail reconcile api"),
+        ("states:StartExecution", "wake drop publish fail reconcile compare api"),
+        ("states:SendTask*", "poll reconcile api"),
+        ("states:DescribeExecution", "reconcile drop api"),
         ("sqs:ReceiveMessage", "wake poll drop"),
         ("sqs:SendMessage", "wait webhook wake poll sweep drop"),
         ("s3:DeleteObject", "publish drop"),
         ("s3:DeleteObjectVersion", ""),
-        ("dynamodb:DeleteItem", "open upload collect download publish fail poll reconcile"),
+        ("dynamodb:DeleteItem", "open upload collect download publish fail poll reconcile api"),
         ("dynamodb:Scan", ""),
     ],
 )
@@ -173,6 +174,7 @@ def test_only_aws_services_may_call_functions(stack: Synthesized) -> None:
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     callers = {(each["Principal"], stack.text(each["FunctionName"])) for each in permissions}
     assert callers == {
+        ("apigateway.amazonaws.com", "{api}"),
         ("apigateway.amazonaws.com", "{webhook}"),
         ("events.amazonaws.com", "{compare}"),
         ("events.amazonaws.com", "{fail}"),

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from dossier.api.routes import ROUTES
 from dossier.steps.reconcile import SLOW
 from infra.functions import CALL_VENDORS
 from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, Synthesized
 
 VERBS = {
-    "accept", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
+    "accept", "api", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
     "reconcile", "summarize", "sweep", "upload", "wait", "wake", "webhook",
 }  # fmt: skip
 NAMES = ("FunctionName", "QueueName", "LogGroupName", "StateMachineName", "Name", "RoleName", "BucketName", "TableName")
@@ -106,7 +107,7 @@ def test_only_those_that_start_executions_know_the_state_machine(stack: Synthesi
         for verb, each in stack.functions.items()
         if "DOSSIER_STATE_MACHINE_ARN" in each["Environment"]["Variables"]
     }
-    assert knows == {"wake", "drop", "publish", "fail", "reconcile", "compare"}
+    assert knows == {"api", "wake", "drop", "publish", "fail", "reconcile", "compare"}
 
 
 def test_lambda_does_not_stop_the_waiting_room_as_a_loop(stack: Synthesized) -> None:
@@ -298,7 +299,7 @@ def test_keys_of_document_buckets_are_a_setting(synthesize: Callable[..., Synthe
     """The function that reads what callers submit may decrypt with those keys, and no other."""
     assert not [verb for verb in VERBS if "kms:Decrypt" in _actions(stack, verb)]
     keys = synthesize({"document_buckets": "scans", "document_kms_keys": KMS_KEY})
-    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept"}
+    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept", "api"}
     [grant] = [each for each in keys.statements("accept") if "kms:Decrypt" in each["Action"]]
     assert grant == {"Action": ["kms:Decrypt"], "Resource": [KMS_KEY]}
 
@@ -412,8 +413,12 @@ def test_reconcile_runs_every_five_minutes(stack: Synthesized, other_stack: Synt
 @pytest.mark.rule("security: cause costs, or fill the bucket")
 def test_the_webhook_api_is_throttled_and_logs_no_token(stack: Synthesized, other_stack: Synthesized) -> None:
     """Two routes, POST alone; limits from the settings; the log leaves out the path, which may hold a token."""
-    routes = {each["RouteKey"] for each in stack.of_type("AWS::ApiGatewayV2::Route").values()}
-    assert routes == {"POST /webhooks/{connection}", "POST /webhooks/{connection}/{token}"}
+    routes = {
+        each["RouteKey"]: each["AuthorizationType"] for each in stack.of_type("AWS::ApiGatewayV2::Route").values()
+    }
+    webhooks = {name for name, authorization in routes.items() if authorization == "NONE"}
+    assert webhooks == {"POST /webhooks/{connection}", "POST /webhooks/{connection}/{token}"}
+    assert dict.fromkeys(routes.keys() - webhooks, "AWS_IAM") == {each.key: routes[each.key] for each in ROUTES}
     stage = stack.one("AWS::ApiGatewayV2::Stage")
     assert stage["StageName"] == "$default"
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200}

@@ -14,13 +14,14 @@ from typing import Any
 
 from cli.errors import CommandError
 from cli.output import Output
-from cli.resolve import Answer, resolve
+from cli.resolve import resolve
 from dossier.models import CaseId, CaseInput, Priority
 from dossier.names import safe_name
 from dossier.settings import Connection
 from dossier.steps.identity import execution_name, fingerprint
 from dossier.steps.redrive import resume
 from dossier.steps.refresh import ask as ask_again
+from dossier.steps.resolve import Answer
 from dossier.stores.dead_letters import DeadLetters
 from tests.simulation.clock import CLOCK
 from tests.simulation.handlers import ROOT

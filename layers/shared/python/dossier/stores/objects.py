@@ -185,6 +185,11 @@ class Objects:
         place = {"Bucket": self.bucket, "Key": key}
         return self._s3.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
+    def upload_link(self, key: str, seconds: int) -> str:
+        """Return a presigned URL to which an object is uploaded with ``PUT``; it expires as ``link`` does."""
+        place = {"Bucket": self.bucket, "Key": key}
+        return self._s3.generate_presigned_url("put_object", Params=place, ExpiresIn=seconds)
+
     def read(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> bytes | None:
         """Return a small object's bytes, or None if the object or version does not exist.
 
