@@ -83,11 +83,12 @@ def _set_environment(init: dict[str, Any]) -> None:
     os.environ.setdefault("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     os.environ.setdefault("_HANDLER", f"{init['module']}.{init['handler']}")
     # sys.path as in Lambda: the code, then the layers, in place of the folder of this script.
-    layers = [_layer(Path(folder)) for folder in os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep) if folder]
+    layers = [layer(Path(folder)) for folder in os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep) if folder]
     sys.path[0:1] = [init["code_dir"], *reversed(layers)]
 
 
-def _layer(folder: Path) -> str:
+def layer(folder: Path) -> str:
+    """Return the folder with a layer's packages, given the folder that the server has unpacked it in."""
     pointer = folder / LAYER_POINTER
     return str((Path(pointer.read_text(encoding="utf-8")) if pointer.is_file() else folder) / "python")
 

@@ -215,8 +215,12 @@ def killing(home: Path, *, every: float, seed: int) -> Iterator[list[int]]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started, from /proc."""
-    found = []
+    """Return the processes that a process, or its children, have started and that have none of their own, from /proc.
+
+    Environments are forked from a template (``local/aws/template.py``), which is a child of the server.
+    """
+    found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in task.read_text().split()]
+        for child in map(int, task.read_text().split()):
+            found += children(child) or [child]
     return sorted(set(found))

@@ -85,6 +85,10 @@ NEEDED: Mapping[str, tuple[str, Need]] = {
         "with reserve_concurrency, an alarm subtracts the bounded functions' throttles",
         lambda stack: source_has("MathExpression", "infra"),
     ),
+    "forked_environments": (
+        "functions share packages whose import takes most of a cold start",
+        lambda stack: [each for each in python_functions(stack) if len(each.get("Layers", [])) > 1],
+    ),
     "function_logs": (
         "every function has a log group, and only its own role may write there",
         lambda stack: {"logs:CreateLogStream", "logs:PutLogEvents"} <= actions(stack),

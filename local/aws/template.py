@@ -1,0 +1,88 @@
+"""The process from which execution environments of Python functions are forked.
+
+The server starts this file as a script with the functions' interpreter (see ``bridges/forked_environments.py``), so it
+imports only the standard library. It imports the packages that most functions use, then waits. For each request it
+forks: the child has those packages already, and runs the environment's script as if it had been started with it.
+
+A request is one message on a Unix socket: a JSON document (``Request``) and three file descriptors (stdin, stdout and
+stderr). The answer is the child's process id, with a descriptor of that process. The template ends with its server.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from typing import TypedDict
+
+LONGEST = 1 << 20
+"""The most bytes of a request: an environment's variables are limited to 4 KB, the server's by the operating system."""
+
+
+class Request(TypedDict):
+    """What a child is to run."""
+
+    script: str
+    folder: str
+    environment: dict[str, str]
+
+
+def main(descriptor: int, folders: list[str], packages: list[str]) -> None:
+    """Import packages from the folders, and fork until the server closes the socket."""
+    paths = list(sys.path)
+    sys.path[0:1] = folders
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            continue  # functions without it do not need it
+    sys.path[:] = paths
+    server = socket.socket(fileno=descriptor)
+    signal.signal(signal.SIGCHLD, _reap)
+    while True:
+        message, streams, _, _ = socket.recv_fds(server, LONGEST, 3)
+        if not message:
+            return
+        # A child is reaped after it has a descriptor: its process id cannot be another's by then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        child = os.fork()
+        if child == 0:
+            server.close()
+            _run(json.loads(message), streams)
+            return
+        process = os.pidfd_open(child)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        socket.send_fds(server, [str(child).encode()], [process])
+        for each in (process, *streams):
+            os.close(each)
+
+
+def _reap(*_: object) -> None:
+    """Collect the children that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _run(request: Request, streams: list[int]) -> None:
+    """Become the environment's process: with its streams, folder and variables, and nothing of the template's."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    script = request["script"]
+    sys.argv = [script]
+    sys.path[0] = os.path.dirname(script)  # noqa: PTH120 -- pathlib is not imported before the function's own code
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]))
