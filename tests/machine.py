@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from starlette.testclient import TestClient
 
 from dossier.connections import load_toml
 from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError, PausedError
@@ -40,6 +39,7 @@ from local.sandbox import accounts
 from local.sandbox.app import create
 from local.sandbox.context import build
 from tests.conftest import Cloud
+from tests.inprocess import client
 
 ROOT = Path(__file__).parents[1]
 STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "61"))
@@ -121,7 +121,7 @@ class World:
         self.ahead = 0.0
         """Seconds by which the vendors are ahead of the clock: what takes them an hour is done in no time."""
         vendors_now = build(now=lambda: time.time() + self.ahead)
-        self.sandbox = TestClient(create(vendors_now), base_url="http://127.0.0.1:4780")
+        self.sandbox = client(create(vendors_now), "http://127.0.0.1:4780")
         unlimited = {"docsumo": None, "docustack": None}
         settings = {"seconds": 0, "webhooks": False, "rate_limits": unlimited, **sandbox}
         self.sandbox.post("/_sandbox/settings", json=settings)

@@ -1,10 +1,10 @@
-"""What each session of boto3 and each client reads or computes anew, though it is always the same: done once here."""
+"""What boto3 and Typer read or compute anew each time, though it is always the same: done once here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -14,18 +14,21 @@ import botocore.regions
 import botocore.session
 import httpx
 import pytest
+import typer.main
+import typer.testing
 from botocore.endpoint_provider import EndpointProvider
 
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """Read service models, rules for endpoints, and certificates once, as long as this lasts."""
+    """Read service models, rules for endpoints, certificates and the command line once, as long as this lasts."""
     loader = botocore.loaders.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda *_: loader)
         patch.setattr(botocore.regions, "EndpointProvider", _providers(EndpointProvider))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
+        patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
         patch.setattr(httpx, "create_ssl_context", _context(httpx.create_ssl_context))
         yield
 

@@ -14,7 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _Ends = tuple[tuple[str, int | None] | None, tuple[str, int] | None]
-_transports: dict[_Ends, asyncio.Transport] = {}
+transports: dict[_Ends, asyncio.Transport] = {}
+"""The open connections, by their ends: the server's, then the client's."""
 
 
 class CuttableProtocol(H11Protocol):
@@ -23,17 +24,17 @@ class CuttableProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
         """Record the transport of a new connection."""
         super().connection_made(transport)
-        _transports[(self.server, self.client)] = transport
+        transports[(self.server, self.client)] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop the transport of a closed connection."""
-        _transports.pop((self.server, self.client), None)
+        transports.pop((self.server, self.client), None)
         super().connection_lost(exc)
 
 
 def _transport(scope: Scope) -> asyncio.Transport:
     server, client = scope["server"], scope["client"]
-    return _transports[(tuple(server), tuple(client))]  # KeyError: not served through CuttableProtocol
+    return transports[(tuple(server), tuple(client))]  # KeyError: not served through CuttableProtocol
 
 
 async def _until_closed(receive: Receive) -> None:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
-from starlette.testclient import TestClient
-
 from dossier.connections import load_toml
 from dossier.environment import Environment
 from dossier.errors import NeedsAttentionError, RetryableError
@@ -30,6 +28,7 @@ from dossier.vendors.docustack import adapter as docustack_adapter
 from local.sandbox import accounts
 from local.sandbox.app import create
 from local.sandbox.context import build
+from tests.inprocess import client
 from tests.machine import ROOT
 from tests.waiting.models import Clock, MemoryTable
 
@@ -45,7 +44,7 @@ class LostWorld:
 
     def __init__(self, connection: str, **sandbox: Any) -> None:
         self.clock, self.name, self.vendor = Clock(), connection, CONNECTIONS[connection]
-        self.sandbox = TestClient(create(build(now=self.clock.seconds)), base_url="http://127.0.0.1:4780")
+        self.sandbox = client(create(build(now=self.clock.seconds)), "http://127.0.0.1:4780")
         self.settings: dict[str, Any] = {
             "seconds": 0,
             "webhooks": False,
