@@ -116,12 +116,13 @@ class Killer:
 class World:
     """Dossier, AWS in memory and the sandbox, in one process."""
 
-    def __init__(self, cloud: Cloud, **sandbox: Any) -> None:
+    def __init__(self, cloud: Cloud, *, client: Callable[..., httpx.Client] = client, **sandbox: Any) -> None:
+        """Start a sandbox; starlette's ``TestClient``, in a ``with``, lets it work between requests."""
         self.cloud = cloud
         self.ahead = 0.0
         """Seconds by which the vendors are ahead of the clock: what takes them an hour is done in no time."""
         vendors_now = build(now=lambda: time.time() + self.ahead)
-        self.sandbox = client(create(vendors_now), "http://127.0.0.1:4780")
+        self.sandbox = client(create(vendors_now), base_url="http://127.0.0.1:4780")
         unlimited = {"docsumo": None, "docustack": None}
         settings = {"seconds": 0, "webhooks": False, "rate_limits": unlimited, **sandbox}
         self.sandbox.post("/_sandbox/settings", json=settings)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from dossier.steps.upload import LONGEST_LINK, SHORTEST_LINK
 from dossier.stores.objects import secrets_of
@@ -74,7 +75,7 @@ def test_s3_documents_are_uploaded_unless_said_otherwise(cloud: Cloud) -> None:
 @pytest.mark.rule("docustack batch one case of files")
 def test_one_case_of_references_and_files(cloud: Cloud) -> None:
     """References that the vendor reads, one that it rejects, one that is gone, and a file: each outcome is named."""
-    world = World(cloud)
+    world = World(cloud, client=TestClient)
     invoice = samples("invoice.pdf")["invoice.pdf"]
 
     def speak(stream: Any) -> None:
