@@ -170,7 +170,8 @@ def test_delivery_about_an_unknown_case_waits_for_the_end_of_a_pause(cloud: Clou
     """It would have to be looked up at the vendor: it comes back as often as it takes, and is no dead letter."""
     world, app = World(cloud), cloud.app
     app.limiter.hold("claims", **WHY)
-    evidence = SimpleNamespace(read=lambda _: SimpleNamespace(content=BODY, received_at=iso(now())))
+    delivery = SimpleNamespace(headers={}, content=BODY, received_at=iso(now()))
+    evidence = SimpleNamespace(read=lambda _: delivery)
     queue: list[tuple[str, Any, float]] = []
     queues = SimpleNamespace(send=lambda name, message, after: queue.append((name, message, after)))
     context = world.context.replacing(evidence=evidence, queues=queues)
