@@ -152,11 +152,11 @@ class Invariants:
     def _watched(self, name: str, send: Callable[..., None]) -> Callable[..., None]:
         """Note which messages a sweep sends."""
 
-        def sending(body: str, *, after: float = 0) -> None:
+        def sending(body: str, **how: Any) -> None:
             current = self._world.scheduler.current
             if current is not None and current.name == "sweep":
                 self._swept.setdefault(name, []).append(CLOCK.at)
-            send(body, after=after)
+            send(body, **how)
 
         return sending
 

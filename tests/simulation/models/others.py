@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from botocore.hooks import HierarchicalEmitter
+
 from tests.simulation.models.errors import refused
 from tests.simulation.models.wire import Tracing, Wire
 
@@ -64,6 +66,8 @@ class Session:
 
     def __init__(self, clients: dict[str, Any], table: Callable[[str], Any]) -> None:
         self._clients, self._table = clients, table
+        self.events = HierarchicalEmitter()
+        """Nothing emits here: the counts of ``dossier.usage`` stay empty."""
 
     def client(self, service: str, **_: Any) -> Any:
         """Return a client."""
