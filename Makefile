@@ -22,6 +22,8 @@
 #                docs/deploy.md on the local AWS (ten minutes)
 #   make simulate  runs the deployment in virtual time, a history for each seed (SEEDS=30 CASES=20; SEED=17 TRACE=1 replays
 #                one; PLANTED=1 shows how soon planted faults are found): docs/simulation.md
+#   make scale   simulates 10,000 cases at once, a million a day, slow and broken vendors; writes docs/scale.md (minutes;
+#                QUESTION=burst simulates one again). make scale-count counts the same hundred cases on the local AWS first
 #   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -39,7 +41,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate rehearse walks clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate scale scale-count rehearse walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -131,6 +133,12 @@ rehearse: setup
 simulate: setup
 	@PYTHONPATH=$(SOURCES) SEEDS="$(SEEDS)" SEED="$(SEED)" CASES="$(CASES)" FIRST="$(FIRST)" TRACE="$(TRACE)" CASE="$(CASE)" \
 	  PLANTED="$(PLANTED)" PLANT="$(PLANT)" $(BIN)/python -W ignore -m tests.simulation
+
+scale: setup
+	@PYTHONPATH=$(SOURCES) QUESTION="$(QUESTION)" $(BIN)/python -W ignore -m tests.simulation --scale
+
+scale-count: setup
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m tests.simulation.scale.hundred
 
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)

@@ -22,7 +22,16 @@ _START_SECONDS = 60.0
 _SAVE_SECONDS = 60.0
 """How long the local AWS may take to save its data when it is stopped."""
 # The variables that the local AWS gets from the user's environment; others could change how functions run.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "DOSSIER_LOCAL_WORKERS", "SFN_WAIT_SCALE")
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "DOSSIER_LOCAL_REQUESTS",
+    "DOSSIER_LOCAL_WORKERS",
+    "SFN_WAIT_SCALE",
+)
 
 
 def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:

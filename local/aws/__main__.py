@@ -7,6 +7,7 @@ Environment:
     DOSSIER_COMPILED_LAYER: the folder of a compiled layer (optional).
     DOSSIER_LOCAL_DATA: the folder to save state in (optional: without it, state ends with the process).
     DOSSIER_LOCAL_SAVE_SECONDS: seconds between two saves while the server runs (default 30).
+    DOSSIER_LOCAL_REQUESTS: a file in which each request of a function's role is written down (optional).
     DOSSIER_LOCAL_WORKERS: the most execution environments of one function at a time (default 4).
 """
 

@@ -1,4 +1,4 @@
-"""``make simulate``: runs seeds, shrinks one that fails, and shows the history of one case."""
+"""``make simulate`` and ``make scale``: runs seeds, shrinks one that fails, and shows the history of one case."""
 
 from __future__ import annotations
 
@@ -15,4 +15,9 @@ from tests.simulation.command import main, work  # noqa: E402 -- after the clock
 clock.hold()
 gc.set_threshold(100_000, 50, 1000)  # a history leaves little that is not freed at once
 if __name__ == "__main__":
+    if "--scale" in sys.argv:
+        from tests.simulation.scale.command import main as scale
+
+        clock.hold()
+        sys.exit(scale(dict(os.environ)))
     sys.exit((work if "--worker" in sys.argv else main)(dict(os.environ)))

@@ -37,7 +37,7 @@ VENDOR: dict[str, tuple[float, ...]] = {
     **dict.fromkeys(("renamed", "listed_late"), (0.05, 0.3)),
 }
 """Faults of the sandbox (``local/sandbox/faults.py``), and their rates."""
-WORLD = ("vendor_down", "edits", "submitted_twice", "odd_shapes")
+WORLD = ("vendor_down", "edits", "submitted_twice", "odd_shapes", "aborts", "rotated")
 """What else a seed may have."""
 KINDS = (*AWS, *VENDOR, *WORLD)
 
@@ -52,6 +52,8 @@ class Faults:
     struck: dict[str, int] = field(default_factory=dict)
     stricken: dict[Any, list[float]] = field(default_factory=dict)
     """When faults of ``STRIKE`` hit each function's invocation."""
+    slowness: float = 1.0
+    """How many times as long as usual the way to a vendor and back takes."""
     who: Callable[[], Any] = lambda: None
     """Returns the invocation that runs."""
 
@@ -115,8 +117,9 @@ class Faults:
         """Draw a number for a fault."""
         return self.dice(kind).uniform(low, high)
 
-    def latency(self) -> float:
+    def latency(self, service: str) -> float:
         """Return how long half of a call takes: most take no time, so that the scheduler switches only now and then."""
+        del service
         draw = self._latency.random()
         if draw < 0.8:
             return 0.0

@@ -15,6 +15,7 @@ from typing import Any
 from cli.errors import CommandError
 from cli.output import Output
 from cli.resolve import resolve
+from dossier.errors import UnauthorizedError
 from dossier.models import CaseId, CaseInput, Priority
 from dossier.names import safe_name
 from dossier.settings import Connection
@@ -32,6 +33,10 @@ LOOK_EVERY = 240.0
 """Seconds between two looks of the operator at the open questions and the failed cases."""
 MOST_REDRIVEN = 4
 """How often the operator redrives a case."""
+ABORTED = 0.15
+"""The share of the cases whose execution is stopped once, where that happens at all."""
+APART = (-60.0, 90.0)
+"""How many seconds after a vendor's new key counts the operator stores it."""
 
 
 @cache
@@ -119,6 +124,15 @@ class People:
             for at in each.edits if self.world.settings[each.connection].vendor == "docsumo" else ():
                 self.world.scheduler.later(each.at + at, lambda each=each: self.edit(each))  # type: ignore[misc]
         self.world.scheduler.later(LOOK_EVERY, self._look)
+        faults = self.world.faults
+        for case in submissions if faults.has("aborts") else ():
+            dice = random.Random(f"{faults.seed}/abort/{case.number}")
+            if dice.random() < ABORTED:
+                self.world.scheduler.later(case.at + dice.uniform(0.5, 120), partial(self.abort, case))
+        for name in sorted(self.world.settings) if faults.has("rotated") else ():
+            at = faults.between("rotated", 100, 2000)
+            self.world.scheduler.later(at, partial(self._new_key, name))
+            self.world.scheduler.later(at + faults.between("rotated", *APART), partial(self._store_key, name))
 
     def submit(self, case: Submission) -> None:
         """Submit a case, as the CLI does, or as somebody who drops files."""
@@ -147,6 +161,32 @@ class People:
     def _put(self, key: str, body: bytes) -> str:
         self.world.bucket.put(key, body, metadata={}, content_type="application/pdf")
         return f"s3://{BUCKET}/{key}"
+
+    def abort(self, case: Submission) -> None:
+        """Stop a case's execution, as somebody does in AWS's console."""
+        record = self.world.dynamo.find(f"CASE#{case.connection}#{case.reference}", "CASE")
+        if not self.world.faults.on or record is None:
+            return
+        execution = self.world.machine.running.get(str(record.get("execution_arn")).rpartition(":")[2])
+        if execution is not None:
+            self.world.trace("stopped in the console", reference=case.reference, execution=execution.name)
+            self.world.machine.stop(execution, "Stopped", "somebody stopped the execution")
+
+    # Keys
+
+    def _new_key(self, connection: str) -> None:
+        """Let a vendor take a new key, and no longer the old one."""
+        context, vendor = self.world.vendors.context, self.world.settings[connection].vendor
+        account = getattr(context.accounts, vendor)
+        changed = account.model_copy(update={"api_key": _next_key(account.api_key)})
+        context.accounts = context.accounts.model_copy(update={vendor: changed})
+        self.world.trace("the vendor's key changes", connection=connection)
+
+    def _store_key(self, connection: str) -> None:
+        """Store the new key with ``dossier secrets rotate``."""
+        secret = self.world.secrets.values[f"dossier/{connection}"]
+        secret["api_key"] = _next_key(secret["api_key"])
+        self.world.trace("the new key is stored", connection=connection)
 
     # The vendor's users
 
@@ -206,13 +246,14 @@ class People:
         self.world.scheduler.later(LOOK_EVERY, self._look)
 
     def failed(self) -> list[tuple[str, str]]:
-        """Return the cases that failed because a state has used up its tries, and that may be redriven once more."""
+        """Return the cases to redrive: a state used up its tries, the execution was stopped, or the key was old."""
         found = []
         for record in self.world.dynamo.of("CASE"):
             names = (record["connection"], record["reference"])
             if record.get("status") == "failed" and self.redriven[names] < MOST_REDRIVEN:
                 last = self.world.machine.executions.get(str(record["execution_arn"]).rpartition(":")[2])
-                if last is not None and last.exhausted:
+                keyless = record.get("error") == UnauthorizedError.__name__ and self.world.faults.has("rotated")
+                if keyless or (last is not None and (last.exhausted or last.status == "ABORTED")):
                     found.append(names)
         return found
 
@@ -291,6 +332,10 @@ class People:
                 self.world.trace("dead letters", queue=queue.name, count=len(letters))
                 for each in letters:
                     queue.send(each.body)
+
+
+def _next_key(key: str) -> str:
+    return f"{key}-next"
 
 
 @dataclass

@@ -10,6 +10,7 @@ import asyncio
 import selectors
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -39,6 +40,8 @@ GATEWAY_TIMEOUT = 30.0
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 DOWN_FROM, DOWN_UNTIL = (60.0, 600.0), (120.0, 1500.0)
 """When a vendor is down: from, and for how long, in seconds."""
+VENDOR: ContextVar[str] = ContextVar("vendor", default="")
+"""The vendor that answers."""
 _LONG = ("sha256", "size", "body")
 """What a history leaves out of an effect at the vendor."""
 _Done = Callable[["Exchange"], None]
@@ -173,6 +176,8 @@ class Vendors:
         self.context.webhooks._sleep = self._until_due  # type: ignore[method-assign]
         self._sender: asyncio.Task[None] | None = None
         self.down: dict[str, tuple[float, float]] = {}
+        self.always_down = False
+        """Whether a vendor that is down is so although no other fault strikes any more."""
         dice = faults.dice("vendor_down")
         if faults.has("vendor_down"):
             begin = dice.uniform(*DOWN_FROM)
@@ -236,6 +241,7 @@ class Vendors:
         """Have the sandbox answer."""
 
         async def work() -> None:
+            VENDOR.set(str(exchange.scope["path"]).split("/")[1])
             await self.app(exchange.scope, exchange.receive, exchange.send)
             done(exchange)
 
@@ -307,20 +313,20 @@ class Network(httpx.BaseTransport):
         assert task is not None
         if task.mortal and faults.strikes("killed_before", name):
             self._die(name, "before")
-        if faults.on and vendors.is_down(path):
+        if (faults.on or vendors.always_down) and vendors.is_down(path):
             scheduler.sleep(dice.uniform(0.01, 10))
             raise httpx.ConnectError("the vendor is down")
         self.sent(vendor, request)
         vendors.trace("request", request=name)
         try:
-            scheduler.sleep(dice.uniform(0.01, 0.15))
+            scheduler.sleep(dice.uniform(0.01, 0.15) * faults.slowness)
             exchange = Exchange(request.method, f"{BASE}{path}", _raw(request), body)
             self._wait_for(exchange)
             if faults.strikes("vendor_hangs", name):
                 vendors.trace("the vendor hangs", request=name)
                 scheduler.sleep(HANG)
                 raise httpx.ReadTimeout("the read operation timed out")
-            scheduler.sleep(dice.uniform(0.01, 0.15))
+            scheduler.sleep(dice.uniform(0.01, 0.15) * faults.slowness)
         finally:
             self.ended(vendor, request)
         vendors.trace("answer", request=name, status=None if exchange.cut.reset else exchange.status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -26,6 +26,8 @@ LARGEST_ITEM = 400 * 1024
 LARGEST_PAGE = 1024 * 1024
 LONGEST_KEYS = {"pk": 2048, "sk": 1024}
 INDEX = ("gsi_pk", "gsi_sk")
+READ, WRITE = 4096, 1024
+"""Bytes of a unit: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
 KINDS = ("CASE", "WAIT", "ASK", "INTENTS")
 """Kinds of items that the simulation looks at, by the first part of the sort key, or of the partition key."""
 _Place = tuple[str, str, str]
@@ -68,7 +70,8 @@ class Dynamo:
     def __init__(self, lag: Callable[[], float] = lambda: 0.0) -> None:
         self.partitions: dict[str, dict[str, Item]] = {}
         self.index = Index(lag)
-        self.units: Counter[str] = Counter()
+        self.spend: Callable[[str, float, str], None] = lambda *_: None
+        """Hears of the units that a request takes: ``read`` or ``write``, how many, and the partition."""
         self.sizes: dict[tuple[str, str], int] = {}
         """The bytes of each item."""
         self.kinds: dict[str, dict[tuple[str, str], Item]] = {kind: {} for kind in KINDS}
@@ -104,7 +107,7 @@ class Dynamo:
                 self.kinds[kind].pop(key, None)
             else:
                 self.kinds[kind][key] = new
-        self.units["write"] += max(1, -(-max(before, length) // 1024)) * (2 if listed else 1)
+        self.spend("write", _write_units(old, new, before, length), pk)
 
 
 class Table:
@@ -115,13 +118,13 @@ class Table:
 
     def get_item(self, *, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         """Return an item."""
-        del ConsistentRead
-        return self._call("GetItem", Key, lambda: self._get(Key))
+        return self._call("GetItem", Key, lambda: self._get(Key, 1.0 if ConsistentRead else 0.5))
 
-    def _get(self, key: Item) -> dict[str, Any]:
+    def _get(self, key: Item, unit: float) -> dict[str, Any]:
         _check_key(key, "GetItem")
         found = self._dynamo.find(key["pk"], key["sk"])
-        self._dynamo.units["read"] += max(1, -(-self._dynamo.sizes.get((key["pk"], key["sk"]), 0) // 4096))
+        length = self._dynamo.sizes.get((key["pk"], key["sk"]), 0)
+        self._dynamo.spend("read", unit * _blocks(length, READ), key["pk"])
         return {} if found is None else {"Item": copied(found)}
 
     def put_item(self, *, Item: Mapping[str, Any], ConditionExpression: Any = None) -> dict[str, Any]:  # noqa: N803
@@ -192,7 +195,10 @@ class Table:
                 items = self._dynamo.partitions.get(partition, {})
                 every = [items[each] for each in sorted(items)]
             found = every if sort is None else [each for each in every if holds(sort, each)]
-            return self._page(found if ScanIndexForward else found[::-1], ExclusiveStartKey, IndexName)
+            page = self._page(found if ScanIndexForward else found[::-1], ExclusiveStartKey, IndexName)
+            length = sum(self._dynamo.sizes.get((each["pk"], each["sk"]), 0) for each in page["Items"])
+            self._dynamo.spend("read", (1.0 if ConsistentRead else 0.5) * _blocks(length, READ), partition)
+            return page
 
         return self._call("Query", {"pk": partition, "sk": IndexName or "*"}, act)
 
@@ -208,7 +214,6 @@ class Table:
             if page and length > LARGEST_PAGE:
                 break
             page.append(each)
-        self._dynamo.units["read"] += max(1, -(-length // 4096))
         answer: dict[str, Any] = {"Items": [copied(each) for each in page], "Count": len(page)}
         if len(page) < len(found):
             answer["LastEvaluatedKey"] = {name: page[-1][name] for name in names}
@@ -225,7 +230,7 @@ class Table:
         _check_key(key, operation)
         old = self._dynamo.find(key["pk"], key["sk"])
         if condition is not None and not holds(condition, old or {}):
-            self._dynamo.units["write"] += 1
+            self._dynamo.spend("write", _blocks(self._dynamo.sizes.get((key["pk"], key["sk"]), 0), WRITE), key["pk"])
             raise refused("ConditionalCheckFailedException", operation, "The conditional request failed")
         new = change(dict(old or {}))
         self._dynamo.write(key["pk"], key["sk"], new, operation)
@@ -286,6 +291,22 @@ def size(item: Any) -> int:
     if kind is list or kind is set:
         return 3 + sum(size(each) + 1 for each in item)
     return len(item.value) if kind is Binary else 0 if item is None else 8
+
+
+def _blocks(length: int, unit: int) -> int:
+    return max(1, -(-length // unit))
+
+
+def _write_units(old: Item | None, new: Item | None, before: int, length: int) -> int:
+    """Return the units of a write: the larger of both items, and what changes in the index, which has whole items."""
+    places = [None if each is None else tuple(each.get(name) for name in INDEX) for each in (old, new)]
+    was, becomes = (None if place is None or None in place else place for place in places)
+    total = _blocks(max(before, length), WRITE)
+    if was is not None and was != becomes:
+        total += _blocks(before, WRITE)
+    if becomes is not None and old != new:
+        total += _blocks(length, WRITE)
+    return total
 
 
 def _check(item: Item, length: int, operation: str) -> None:

@@ -78,6 +78,8 @@ class Lambda:
         self.killed: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.seconds: Counter[str] = Counter()
+        self.own_work: Callable[[], float] = lambda: 0.0
+        """Returns the seconds that a function takes beside its calls."""
         self.ended: Callable[[Task, bool], None] = lambda *_: None
         """Hears of each invocation's end, and whether it ended by itself."""
 
@@ -94,9 +96,9 @@ class Lambda:
         self.invoked[verb] += 1
         dice = self._faults.dice("cold")
         if function.idle:
-            handler, start = function.idle.pop(), dice.uniform(0.001, 0.02)
+            handler, start = function.idle.pop(), dice.uniform(0.001, 0.02) + self.own_work()
         else:
-            handler, start = function.load(), dice.uniform(0.3, 1.5)
+            handler, start = function.load(), dice.uniform(0.3, 1.5) + self.own_work()
             self.cold[verb] += 1
         function.running += 1
         function.most_running = max(function.most_running, function.running)

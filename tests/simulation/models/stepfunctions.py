@@ -102,6 +102,10 @@ class StateMachine:
         self.tokens: dict[str, Token] = {}
         self.ended: Callable[[Execution], None] = lambda _: None
         """Hears of each execution that ends."""
+        self.delays: Callable[[], float] = lambda: 0.0
+        """Returns by how many seconds the account's quota delays the transition that comes now."""
+        self.retried: Callable[[FailedError], None] = lambda _: None
+        """Hears of each error after which a state is tried again."""
         self.answered_twice: list[str] = []
         self.spoiled: set[Task] = set()
         """Invocations that did not end by themselves: what they did may be done again."""
@@ -185,6 +189,8 @@ class StateMachine:
         name: str | None = machine["StartAt"]
         while name is not None:
             state = machine["States"][name]
+            if (late := self.delays()) > 0:
+                yield self._sleep(name, late)
             execution.transitions += 1
             execution.path.append(name)
             self._count(execution, _EVENTS[state["Type"]])
@@ -298,6 +304,7 @@ class StateMachine:
                     execution.exhausted = execution.exhausted or tries.total() > 1
                     raise
                 self._count(execution, 3)
+                self.retried(error)
                 self._trace("retry", execution=execution.name, state=name, error=error.name, after=round(pause, 1))
                 yield self._sleep(name, pause)
 

@@ -11,6 +11,7 @@ from tests.simulation.models.errors import refused
 from tests.simulation.scheduler import KilledError, Scheduler
 
 T = TypeVar("T")
+TRIES = 5
 TROUBLE = {
     "dynamodb": ("InternalServerError", "ThrottlingException", "ProvisionedThroughputExceededException"),
     "s3": ("InternalError", "SlowDown", "ServiceUnavailable"),
@@ -36,6 +37,10 @@ class Wire:
         self._scheduler, self._faults, self._trace = scheduler, faults, trace
         self.counts: Counter[str] = Counter()
         """Calls by ``service.Operation``."""
+        self.callers: Counter[tuple[str, str]] = Counter()
+        """Calls by the function that makes them, and ``service.Operation``."""
+        self.lets_through: Callable[[str], bool] = lambda _: True
+        """Returns whether AWS's quota lets a call through."""
 
     def call(self, service: str, operation: str, about: str, act: Callable[[], T]) -> T:
         """Make a call: a killed function's has no effect, a lost answer's has it twice (botocore repeats it)."""
@@ -46,11 +51,13 @@ class Wire:
         scheduler.alive()
         name = f"{service}.{operation}"
         self.counts[name] += 1
-        before, after = faults.latency(), faults.latency()
+        self.callers[task.name, name] += 1
+        before, after = faults.latency(service), faults.latency(service)
         if before:
             scheduler.sleep(before)
         if not task.mortal:
             return act()
+        self._wait_for_quota(service, operation)
         if faults.strikes("killed_before", name):
             self._die(name, about, "before")
         if faults.strikes("aws_fails", name):
@@ -73,6 +80,14 @@ class Wire:
         if faults.strikes("killed_after", name):
             self._die(name, about, "after")
         return found
+
+    def _wait_for_quota(self, service: str, operation: str) -> None:
+        """Repeat a call that a quota stops, as botocore does (mode ``standard``, longer and longer, five tries)."""
+        for number in range(TRIES):
+            if self.lets_through(f"{service}.{operation}"):
+                return
+            self._scheduler.sleep(self._faults.between("backoff", 0, min(20.0, 2.0**number)))
+        raise refused("ThrottlingException", operation)
 
     def _die(self, name: str, about: str, when: str) -> None:
         task = self._scheduler.current
