@@ -8,6 +8,7 @@ blanks, ``states:Enter``): the history of an execution leaves out the states of 
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 from local.aws.pinned import iam_evaluator, lambda_service, replace, stepfunctions
@@ -20,7 +21,7 @@ def install() -> None:
     path = os.environ.get(VARIABLE)
     if not path:
         return
-    file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the server ends
+    file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the server ends
     takes = "access_key_id, iam_action, service, region, resource_arn, service_context"
     replace(iam_evaluator, "enforce", takes, _Writer(file).enforce)
     takes = "func, request_id, log_text, error, duration_ms, log_source"
