@@ -95,7 +95,7 @@ def test_page_shows_the_whole_question() -> None:
     )
     assert "| 10,000 cases at once | 3,210 | 0 s, 0 s, 0 s | 9,900 | 0 s | 770 | 0 | 0.001200 | nothing |" in text
     assert "| S3: writes | 10 |" in text
-    assert "| invocations | 1,000 | 950 | −5.0 % | 900 | −10.0 % |" in text
+    assert "| invocations | 1,000 | 950 | -5.0 % | 900 | -10.0 % |" in text
 
 
 _ASSUMED = ("dynamodb", "s3", "sqs", "stepfunctions", "handler")

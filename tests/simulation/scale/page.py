@@ -184,7 +184,7 @@ def _hundred(local: Mapping[str, Any], simulated: Mapping[str, Mapping[str, int]
 
 
 def _off(simulated: int, local: int) -> str:
-    sign = "+" if simulated > local else "−" if simulated < local else ""
+    sign = "+" if simulated > local else "-" if simulated < local else ""
     return f"{sign}{100 * far(local, simulated):.1f} %"
 
 
