@@ -151,6 +151,8 @@ def _perform(write: VendorWrite) -> None:
             intents.answer(*write.key, answer)
     if answer is None:
         answer = _create(write, intent)
+        if answer is None:
+            return
         intents.answer(*write.key, answer)
     _apply(write, answer)
 
@@ -167,8 +169,8 @@ class Before:
     since: datetime | None = None
 
 
-def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded:
-    """Store what a look-up needs, then make the request.
+def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None:
+    """Store what a look-up needs, then make the request; return None if another try has done it meanwhile.
 
     If an ``earlier`` request had no effect, its state from before is used again: should it take effect late after all,
     the result is no older than that.
@@ -193,10 +195,27 @@ def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded:
             fresh=before.fresh,
             since=before.since,
             into=loaded.case.record.case_id,
+            earlier=earlier,
         )
         if not begun:
-            raise OutcomeUnknownError(f"{write.what}: an earlier try was answered meanwhile")
+            raise OutcomeUnknownError(f"{write.what}: another try has begun or was answered meanwhile")
+        if earlier is None and _is_done(write):
+            loaded.context.intents.end(*write.key)
+            return None
         return _send(write)
+
+
+def _is_done(write: VendorWrite) -> bool:
+    """Return whether another try was answered after this one had read the case.
+
+    That try has deleted its intent last. So this one finds none, and what the case says now is whole.
+    """
+    cases = write.loaded.context.cases
+    if not write.indices:
+        return cases.record(write.case).case_id is not None
+    waiting = next((each for each in write.documents if not (each.document_id or each.finished)), None)
+    found = None if waiting is None else cases.document(write.case, waiting.index)
+    return found is not None and bool(found.document_id or found.finished)
 
 
 def _is_listed(write: VendorWrite) -> bool:

@@ -337,6 +337,11 @@ class Cases:
         item = self._table.get(case_key(case), "CASE")
         return None if item is None else _record(item)
 
+    def document(self, case: CaseId, index: int) -> Document | None:
+        """Return one document of a case, or None."""
+        item = self._table.get(case_key(case), _document_key(index))
+        return None if item is None else Document.model_validate_json(item["data"])
+
     def records(self, names: Iterable[CaseId]) -> Iterator[CaseRecord]:
         """Yield the records of these cases that exist; in no order."""
         for item in self._table.get_many((case_key(each), "CASE") for each in names):
@@ -688,10 +693,14 @@ class Cases:
             self._table.delete(case_key(case), f"{kind}#{what}")
 
 
+def _document_key(index: int) -> str:
+    return f"DOC#{index:05d}"
+
+
 def _document_item(case: CaseId, document: Document) -> Item:
     return {
         "pk": case_key(case),
-        "sk": f"DOC#{document.index:05d}",
+        "sk": _document_key(document.index),
         "data": document.model_dump_json(exclude_defaults=True),
         "finished": document.finished or None,
     }

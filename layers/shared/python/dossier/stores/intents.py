@@ -134,8 +134,11 @@ class Intents:
         fresh: bool = False,
         since: datetime | None = None,
         into: str | None = None,
+        earlier: StoredIntent | None = None,
     ) -> bool:
-        """Store an intent before its request is sent; return False if an earlier try was answered meanwhile.
+        """Store an intent before its request is sent; return False if another try has begun or was answered meanwhile.
+
+        Step Functions may invoke a step again while the first invocation still runs. Only one of them may send.
 
         Args:
             case: its name.
@@ -146,12 +149,18 @@ class Intents:
             fresh: whether that list was read for this very upload.
             since: when the first request of this upload began, if this is a repetition.
             into: the vendor's case that the request adds to, if any.
+            earlier: the intent that the caller has found, and replaces; None if there was none.
 
         """
-        pk, sk = _key(case, what)
+        (pk, sk), mine = _key(case, what), uuid.uuid4().hex[:8]
+        # The AWS client may repeat the write if its answer was lost: then the intent is the caller's own.
+        unclaimed = Attr("sk").not_exists() if earlier is None else Attr("at").eq(iso(earlier.at))
         lists = {"names": json.dumps(list(names)), "known": json.dumps(list(known))}
         marks = {"seen": seen, "fresh": fresh or None, "since": since, "into": into}
-        return self._table.put({"pk": pk, "sk": sk, "at": now(), **lists, **marks}, when=Attr("answer").not_exists())
+        return self._table.put(
+            {"pk": pk, "sk": sk, "at": now(), "by": mine, **lists, **marks},
+            when=(unclaimed & Attr("answer").not_exists()) | Attr("by").eq(mine),
+        )
 
     def saw(self, connection: str, seen: Seen | None) -> str | None:
         """Store what an account lists (None: the list cannot be read); return the name of the record.
