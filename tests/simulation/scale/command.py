@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from checks.cost import prices
+from dossier.pricing import prices
 from tests.simulation.handlers import ROOT
 from tests.simulation.scale import hundred
 from tests.simulation.scale.page import WAITING, binding, page

@@ -56,7 +56,7 @@ def page(
         "[simulator](simulation.md) without faults: the real steps and the synthesized state machine, in virtual time.",
         f"AWS's quotas are the defaults of {quotas['as_of']} in {quotas['region']}",
         f"(`tests/simulation/scale/quotas.toml`), and the prices those of {prices['as_of']}",
-        "(`checks/prices.toml`). Both files name the source of each figure.",
+        "(`layers/shared/python/dossier/prices.toml`). Both files name the source of each figure.",
         "",
         "Every case has one document and the vendor takes a minute for it, unless a row says otherwise. Connections",
         "have the default `limits` (10 requests a second, 5 slots) and `poll`.",

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from checks.cost import Counts, Deployed, prices
+from checks.cost import _APART, Counts, Deployed
 from checks.synthesis import stack_name, templates
+from dossier import pricing
 from dossier.connections import load_toml
 from dossier.models import moment
+from dossier.pricing import Spent
 from dossier.settings import Connection, Limits, Poll
 from tests.simulation import clock
 from tests.simulation.clock import CLOCK
@@ -360,7 +362,7 @@ def _measure(run: Run, before: tuple[Counts, Counter[str]], after: tuple[Counts,
     cases = max(1, figures.ended)
     figures.invocations = counts.invoked.total() / cases
     figures.polls = counts.invoked["poll"] / cases
-    figures.bill = bill(counts, seconds)
+    figures.bill = bill(counts, seconds, executions=figures.ended)
     figures.cost = sum(figures.bill.values()) / cases
     figures.uses = [(name, use.share, use.full_at) for name, use in run.quotas.uses.items()]
     figures.quotas = {name: number for name, number in run.quotas.throttled.items() if number}
@@ -371,14 +373,22 @@ def _spread(found: list[float]) -> tuple[float, float, float]:
     return median(ordered), ordered[int(0.95 * (len(ordered) - 1))], ordered[-1]
 
 
-def bill(counts: Counts, seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return the cost of counts in dollars, with the functions' simulated times in place of the assumed ones."""
-    deployed, rate = Deployed(templates()[3], stack_name(3)), prices()
-    found = deployed.bill(counts, rate)
-    del found["Lambda GB-seconds (assumed times)"]
-    size = sum(deployed.memory[verb] / 1024 * each for verb, each in seconds.items())
-    found["Lambda GB-seconds"] = size * rate["lambda"]["gigabyte_second"]
-    return found
+def bill(counts: Counts, seconds: Mapping[str, float], executions: int) -> dict[str, float]:
+    """Return the cost of counts in dollars, as ``make cost`` computes it, with the functions' simulated times."""
+    deployed = Deployed(templates()[3], stack_name(3))
+    apart = sum(number for verb, number in counts.invoked.items() if verb in deployed.traced & _APART)
+    spent = Spent(
+        transitions=counts.transitions,
+        traces=apart + executions * deployed.traces_executions,
+        invocations=counts.invoked.total(),
+        gigabyte_seconds=sum(deployed.memory[verb] / 1024 * each for verb, each in seconds.items()),
+        read_units=counts.read_units,
+        write_units=counts.write_units,
+        requests=Counter({**counts.requests, "secretsmanager.GetSecretValue": counts.asking.total()}),
+        batches=counts.invoked["poll"] + counts.invoked["wake"] + counts.invoked["drop"],
+        deliveries=counts.invoked["webhook"],
+    )
+    return pricing.bill(spent, pricing.prices())
 
 
 def hundred_cases(slowness: float = 1.0) -> Counter[str]:
