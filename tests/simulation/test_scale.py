@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
@@ -93,7 +94,10 @@ def test_page_shows_the_whole_question() -> None:
         quotas={"as_of": "2026-11-28", "region": "us-east-1", "assumed": dict.fromkeys(_ASSUMED, 0.01)},
         prices={"as_of": "2026-11-27"},
     )
-    assert "| 10,000 cases at once | 3,210 | 0 s, 0 s, 0 s | 9,900 | 0 s | 770 | 0 | 0.001200 | nothing |" in text
+    assert (
+        "| 10,000 cases at once, over 30 connections | 3,210 | 0 s, 0 s, 0 s | 9,900 | 0 s | 770 | 0 | 0.001200 | nothing |"
+        in text
+    )
     assert "| S3: writes | 10 |" in text
     assert "| invocations | 1,000 | 950 | -5.0 % | 900 | -10.0 % |" in text
 
@@ -103,8 +107,7 @@ _ASSUMED = ("dynamodb", "s3", "sqs", "stepfunctions", "handler")
 
 def test_share_of_a_connection_has_its_share_of_the_limits() -> None:
     """A share of the connections has whole ones."""
-    burst, million = (next(each for each in SCENARIOS if each.name == name) for name in ("burst", "million"))
-    assert {(each.limits.requests_per_second, each.limits.concurrency) for each in settings_of(burst).values()} == {
-        (1, 1)
-    }
-    assert {each.limits.requests_per_second for each in settings_of(million).values()} == {10}
+    burst = next(each for each in SCENARIOS if each.name == "burst")
+    whole, parts = settings_of(burst), settings_of(replace(burst, per_connection=True))
+    assert {(each.limits.requests_per_second, each.limits.concurrency) for each in whole.values()} == {(10, 5)}
+    assert {(each.limits.requests_per_second, each.limits.concurrency) for each in parts.values()} == {(1, 1)}
