@@ -30,8 +30,10 @@ from dossier.usage import USED
 
 KEPT = timedelta(days=90)
 """How long AWS keeps an execution's history, and the functions' logs (``infra.function.LOG_RETENTION``)."""
-EVERY = (*FUNCTIONS, "webhook", "sweep", "reconcile", "compare", "summarize")
+EVERY = (*FUNCTIONS, "api", "webhook", "sweep", "reconcile", "compare", "summarize")
 """All functions."""
+HTTP = {"api", "webhook"}
+"""Functions behind API Gateway, which bills each request."""
 QUEUED = {"poll", "wake", "drop"}
 """Functions that get batches of messages."""
 MOST_EVENTS = 25_000
@@ -212,7 +214,7 @@ def _measured(account: Account, verb: str, fields: Mapping[str, Any]) -> None:
             write_units=used["write"],
             requests=Counter(used["requests"]),
             batches=verb in QUEUED,
-            deliveries=verb == "webhook",
+            deliveries=verb in HTTP,
             vendor_calls=used["calls"],
             bytes_sent=used["sent"],
         )
