@@ -170,5 +170,6 @@ def test_what_fixes_dead_letters_fixes_them(stage: tuple[Dossier, World]) -> Non
     """They are deleted, or go back to their queue."""
     dossier, world = stage
     dead_letter(dossier, world)
-    assert dossier("redrive", "--dismiss").exit_code == 0
+    result = dossier("redrive", "--cause", "dead letters of queue poll-invoices", "--dismiss")
+    assert result.exit_code == 0, result.stderr
     assert "0 dead letters" in dossier("explain", "--connection", "invoices").stdout
