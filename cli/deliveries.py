@@ -96,7 +96,7 @@ def _found(where: Target, names: list[str], verdict: str | None, since: datetime
     keys = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
     for _, together in groupby(keys, key=minute_of):  # within a minute, ids of rejected deliveries are unordered
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
-        for key, evidence in sorted(read, key=lambda each: (each[1].received_at, each[0]), reverse=True):
+        for key, evidence in sorted(read, key=lambda each: (each[1].received_at, id_of(each[0])), reverse=True):
             found = described(where, key, evidence, settings.get(evidence.connection))
             if found is not None and verdict in {None, found["verdict"]}:
                 yield found

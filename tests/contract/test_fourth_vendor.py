@@ -26,8 +26,10 @@ FOURTH = Path(__file__).parent / "fourth"
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
     """Return the toy vendor, found where ``dossier.vendors`` looks."""
     monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(FOURTH / "vendors")])
+    vendors._load.cache_clear()
     yield load("toy", FOURTH / "recordings")
     sys.modules.pop("dossier.vendors.toy", None)
+    vendors._load.cache_clear()
 
 
 def broken_checks(suite: Suite) -> set[str]:

@@ -137,6 +137,10 @@ NEEDED: Mapping[str, tuple[str, Need]] = {
         "queues feed functions",
         lambda stack: stack.of_type("AWS::Lambda::EventSourceMapping"),
     ),
+    "requests": (
+        "`make scale-count` compares what the simulation counts with what the local AWS was asked",
+        lambda stack: source_has("DOSSIER_LOCAL_REQUESTS", "tests/simulation"),
+    ),
     "retries": (
         "retriers bound their delay and draw it",
         lambda stack: [each for each in retriers(stack) if "MaxDelaySeconds" in each and "JitterStrategy" in each],

@@ -67,7 +67,7 @@ class LostWorld:
         )
         self.context = context_step.Context(Environment(), cast("Clients", None)).replacing(
             table=self.table,
-            objects=SimpleNamespace(write=self.kept.__setitem__),
+            objects=SimpleNamespace(write=lambda key, data, **_: self.kept.update({key: data})),
             limiter=limiter,
             transport=transport,
             connection_of=lambda _: self.connection,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dossier.models import iso
 from dossier.stores.table import INDEX, Table
 from tests import dynamodb
 from tests.conftest import REGION, Cloud
@@ -39,6 +41,8 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
 )
 ORDERED = {"x": NUMBERS, "y": TEXTS, "pk": KEYS}
 """The type of each attribute whose order is asked for: moto compares no others."""
+TIMES = [datetime(2026, 1, 31, 12, 0, second, tzinfo=UTC) for second in range(4)]
+MOMENTS = st.sampled_from(TIMES)
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
@@ -46,7 +50,7 @@ CHANGES = st.fixed_dictionaries(
         "y": TEXTS | st.none(),
         "status": VALUES | st.none(),
         "gsi_pk": KEYS | st.none(),
-        "gsi_sk": KEYS,
+        "gsi_sk": KEYS | MOMENTS.map(iso) | MOMENTS.map(lambda moment: f"{iso(moment)}#1"),
     },
 )
 
@@ -132,9 +136,9 @@ STEPS = st.one_of(
     _stores("get", **KEY_OF),
     _stores("get_many", keys=st.lists(st.tuples(KEYS, KEYS), unique=True, max_size=4)),
     _stores("query", pk=KEYS, prefix=KEYS | st.none()),
-    _stores("index", pk=KEYS, since=KEYS | st.none(), newest=st.booleans()),
-    _stores("index", pk=KEYS, until=KEYS | st.none(), newest=st.booleans()),
-    _stores("index", pk=KEYS, since=st.just("b"), until=st.just("b#1"), newest=st.booleans()),
+    _stores("index", pk=KEYS, since=MOMENTS | st.none(), newest=st.booleans()),
+    _stores("index", pk=KEYS, until=MOMENTS | st.none(), newest=st.booleans()),
+    _stores("index", pk=KEYS, since=st.just(TIMES[0]), until=MOMENTS, newest=st.booleans()),
     _boto3("put_item", Item=WHOLE_ITEMS, ReturnValues=st.just("ALL_OLD")),
     _boto3("delete_item", Key=A_KEY, ReturnValues=st.just("ALL_OLD")),
     st.tuples(A_KEY, NUMBERS.map(_update), st.sampled_from(["ALL_OLD", "ALL_NEW"])).map(
