@@ -29,7 +29,7 @@ from tests.simulation.world import World  # noqa: E402
 clock.hold()
 TAKES = 5.0
 """Seconds that the vendor takes for a document."""
-BY_HAND = (0.0, 40.0, 50.0)
+BY_HAND = (0.0, *(40.0 + 10 * number for number in range(10)))
 """When the cases are submitted by hand. The first one only starts the functions; then the batch is in full swing."""
 RATE, SLOTS = 10.0, 5
 
