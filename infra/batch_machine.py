@@ -19,7 +19,14 @@ from constructs import Construct
 from dossier.layout import BATCHES
 from dossier.stores.batches import MACHINE
 from infra.artifact_bucket import ArtifactBucket
-from infra.case_machine import LAMBDA_TROUBLE, SERVICE_ACTIONS, execution_arns, state_machine_arn, states_arn
+from infra.case_machine import (
+    LAMBDA_TROUBLE,
+    SERVICE_ACTIONS,
+    execution_arns,
+    state_machine_arn,
+    states_arn,
+    step_functions,
+)
 from infra.findings import acknowledge, acknowledge_wildcards
 from infra.function import LOG_RETENTION
 from infra.settings import Settings
@@ -184,13 +191,7 @@ class BatchMachine(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": own},
-                },
-            ),
+            assumed_by=step_functions(stack, own),
             inline_policies={
                 "grants": iam.PolicyDocument(
                     statements=[iam.PolicyStatement(actions=actions, resources=on) for actions, on in grants]

@@ -509,13 +509,7 @@ class CaseMachine(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": state_machine_arn(self, settings)},
-                },
-            ),
+            assumed_by=step_functions(stack, state_machine_arn(self, settings)),
             inline_policies={
                 "grants": iam.PolicyDocument(
                     statements=[
@@ -530,6 +524,12 @@ class CaseMachine(Construct):
         )
         acknowledge_wildcards(role, ["*"], reason="X-Ray and the delivery of logs take no resource in a policy.")
         return role
+
+
+def step_functions(stack: cdk.Stack, machine: str) -> iam.ServicePrincipal:
+    """Return Step Functions as the principal of a state machine's role: for that machine's ARN alone."""
+    conditions = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": machine}}
+    return iam.ServicePrincipal("states.amazonaws.com", conditions=conditions)
 
 
 def state_machine_arn(scope: Construct, settings: Settings) -> str:

@@ -19,16 +19,15 @@ from functools import cached_property
 from math import ceil
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from botocore.handlers import BUILTIN_HANDLERS, REGISTER_LAST
-from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from tests import expressions
 from tests.expressions import Item, Literal, Name, RefusedError, Scope, Value
 from tests.meter import READ, WRITES, size, write_units
+from tests.shortcuts import is_answered_here
 
 LARGEST_ITEM = 400 * 1024
 LARGEST_PAGE = 1024 * 1024
@@ -329,9 +328,7 @@ class Http:
 
 def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[str, Any]] | None:
     """Answer a request to DynamoDB, if AWS is in memory; None leaves it to others."""
-    if model.service_model.service_name != "dynamodb" or not botocore_stubber.enabled or model.name in OF_MOTO:
-        return None
-    if not str(urlsplit(params["url"]).hostname).endswith(".amazonaws.com"):
+    if model.service_model.service_name != "dynamodb" or model.name in OF_MOTO or not is_answered_here(params):
         return None
     try:
         with _lock:
@@ -342,13 +339,6 @@ def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[
         parsed = {"Error": {"Message": str(error), "Code": error.code}, "message": str(error)}
     parsed["ResponseMetadata"] = {"HTTPStatusCode": http.status_code, "HTTPHeaders": {}, "RetryAttempts": 0}
     return http, parsed
-
-
-def register() -> None:
-    """Have every session made from now on answer here, after the handlers of tests, which may fail a call."""
-    handler = ("before-call", answer, REGISTER_LAST)
-    if handler not in BUILTIN_HANDLERS:
-        BUILTIN_HANDLERS.append(handler)
 
 
 def perform(operation: str, region: str, said: Said) -> Said:

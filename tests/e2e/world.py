@@ -256,7 +256,7 @@ class World:
             self.vendors.close()
 
     def keep_logs(self) -> None:
-        """Write what the functions logged beside the log of the local AWS, in the test's folder: for whoever mends."""
+        """Write the functions' logs beside the log of the local AWS, in the test's folder, to explain a failure."""
         pages = self.client("logs").get_paginator("filter_log_events")
         for group in self.client("logs").describe_log_groups()["logGroups"]:
             name = group["logGroupName"]

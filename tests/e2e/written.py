@@ -1,4 +1,4 @@
-"""Everything that a deployment has written, as text with the place where it stands: for whoever searches it."""
+"""Everything that a deployment has written, as text with the place where it stands, to be searched."""
 
 from __future__ import annotations
 

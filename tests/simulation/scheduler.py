@@ -139,7 +139,7 @@ class Scheduler:
             raise failure
 
     def fail(self, error: BaseException) -> None:
-        """Stop everything; ``run`` raises the error, whoever catches what here."""
+        """Stop everything; ``run`` raises the error, even if the running code catches it."""
         self._failure, self._stopped = self._failure or error, True
 
     def end(self) -> None:

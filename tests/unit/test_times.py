@@ -53,7 +53,7 @@ def test_a_model_has_a_time_and_gives_out_its_text() -> None:
 
 
 def test_the_table_has_text(cloud: Cloud) -> None:
-    """Whoever stores a time: a record, a change of it, a wait, an index."""
+    """A model or an attribute that stores a time: a record, a change of it, a wait, an index."""
     cases, waits, case = cloud.app.cases, cloud.app.waits, CaseId("invoices", "INV-1")
     cloud.session.client("sqs").create_queue(QueueName="dossier-dev-poll-invoices")
     assert cases.claim(record(submitted_at=AT, updated_at=AT)) is None

@@ -1,4 +1,4 @@
-"""What functions request of AWS, and each invocation, is written down for whoever counts.
+"""The requests of functions to AWS, and their invocations, are written to a file, so that a command can count them.
 
 On AWS a bill and CloudTrail say how many requests were made; MiniStack counts nothing. With ``DOSSIER_LOCAL_REQUESTS``
 the bridge appends a line to that file for each request of a role (``call``, the role, the action), each invocation of a
