@@ -24,6 +24,8 @@
 #                one; PLANTED=1 shows how soon planted faults are found): docs/simulation.md
 #   make scale   simulates 10,000 cases at once, a million a day, slow and broken vendors; writes docs/scale.md (minutes;
 #                QUESTION=burst simulates one again). make scale-count counts the same hundred cases on the local AWS first
+#   make bench   measures Dossier beside the guides' own loops, a textbook poller, curl and the AWS CLI, and a bare handler;
+#                writes docs/benchmarks.md (twenty minutes on a quiet machine; ONLY=bytes measures one part again)
 #   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -31,17 +33,18 @@ BIN := .venv/bin
 AUDIT := .venv-audit/bin
 DOCS := .venv-docs/bin
 FUZZ := .venv-fuzz/bin
+BENCH := .venv-bench/bin
 SOURCES := .:layers/shared/python
 # Runs a command that may take minutes, and prints a line from time to time meanwhile.
 ALIVE := $(PYTHON) -m local.alive
-LOCKS := layers/requirements.txt requirements/audit.txt requirements/dev.txt requirements/docs.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
+LOCKS := layers/requirements.txt requirements/audit.txt requirements/bench.txt requirements/dev.txt requirements/docs.txt requirements/functions.txt requirements/fuzz.txt requirements/local.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # npm trusts the machine's root certificates (a company's own, say), as pip does by its own setting.
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate scale scale-count rehearse walks clean audit docs fuzz lock sbom
+.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate scale scale-count bench rehearse walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -67,6 +70,11 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 	@$(ALIVE) "setting up .venv-audit" $(AUDIT)/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
 	@touch $@
 
+.venv-bench/.ready: requirements/bench.txt .venv/.ready
+	@$(BIN)/python -m venv .venv-bench
+	@$(ALIVE) "setting up .venv-bench" $(BENCH)/python -m pip install --quiet --require-hashes --requirement requirements/bench.txt
+	@touch $@
+
 .venv-fuzz/.ready: requirements/fuzz.txt .venv/.ready
 	@$(BIN)/python -m venv .venv-fuzz
 	@$(ALIVE) "setting up .venv-fuzz" $(FUZZ)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
@@ -76,7 +84,7 @@ demo: setup
 	@$(BIN)/python -m local.demo
 
 LINT = $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz functions layers/shared/python/dossier
+TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz bench functions layers/shared/python/dossier
 # Two tests at a time; tests that share an expensive fixture (a synthesized stack) run in one process.
 PARALLEL := --numprocesses 2 --dist loadgroup
 
@@ -140,6 +148,9 @@ scale: setup
 scale-count: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m tests.simulation.scale.hundred
 
+bench: setup .venv-bench/.ready
+	@PYTHONPATH=$(SOURCES) ONLY="$(ONLY)" $(BIN)/python -W ignore -m bench
+
 fuzz: setup .venv-fuzz/.ready
 	@PYTHONPATH=$(SOURCES) $(FUZZ)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
@@ -165,7 +176,7 @@ RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 lock: setup .venv-audit/.ready
 	@$(COMPILE) pyproject.toml $(addprefix --no-emit-package ,$(RUNTIME)) --output-file layers/requirements.txt
 	@$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
-	@for group in audit docs functions fuzz local; do \
+	@for group in audit bench docs functions fuzz local; do \
 	  $(COMPILE) --group $$group --constraint layers/requirements.txt --output-file requirements/$$group.txt || exit 1; done
 
 sbom: setup .venv-audit/.ready
@@ -175,4 +186,4 @@ sbom: setup .venv-audit/.ready
 	@echo "build/sbom"
 
 clean:
-	@rm -rf .venv .venv-audit .venv-docs .venv-fuzz .venv-local .venv-functions node_modules build cdk.out .dossier
+	@rm -rf .venv .venv-audit .venv-bench .venv-docs .venv-fuzz .venv-local .venv-functions node_modules build cdk.out .dossier

@@ -1,6 +1,7 @@
 """The shared parts of the sandbox: accounts, state, settings, journal, limits, faults and webhooks."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -53,7 +54,12 @@ class Context:
 
     def ready_at(self) -> float:
         """Return the time at which a document that arrives now is processed."""
-        return self.now() + self.keeper.now.seconds
+        return self.now() + self.drawn(self.keeper.now.seconds)
+
+    def drawn(self, seconds: float) -> float:
+        """Return a processing time around ``seconds``: with ``spread`` 0.5, from half of it to one and a half."""
+        spread = self.keeper.now.spread
+        return seconds * random.uniform(1 - spread, 1 + spread) if spread else seconds  # noqa: S311 -- no secret
 
 
 def build(state: Path | None = None, *, now: Callable[[], float] = time.time) -> Context:

@@ -227,7 +227,7 @@ class Docsumo:
                 document.ready = ready
         case.stage = ""
         self._context.webhooks.announce("docsumo", "case_processed", case.id, due=ready)
-        call.effect("workflow_triggered", case_id=case.id)
+        call.effect("workflow_triggered", case_id=case.id, ready=ready)
 
     async def list_cases(self, call: Call) -> Response:
         """List one page of the cases of a case type, filtered and sorted."""

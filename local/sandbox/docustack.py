@@ -127,7 +127,7 @@ class DocuStack:
         job = self._job(form.fields["organization_id"])
         document = self._add(job, form.fields, name=sent.name, sha256=sha256)
         details = {"document_id": document.id, "job_id": job.id, "name": sent.name, "sha256": sha256}
-        call.effect("document_uploaded", **details, size=len(sent.content))
+        call.effect("document_uploaded", **details, size=len(sent.content), ready=document.ready)
         self._announce(job)
         return JSONResponse({"document_id": document.id, "job_id": job.id})
 

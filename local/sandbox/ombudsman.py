@@ -180,7 +180,7 @@ class Ombudsman:
         case.updated = now
         self._cases.save(case)
         details = {"document_id": document.id, "name": sent.name, "sha256": document.sha256, "size": document.size}
-        call.effect("document_uploaded", case_id=case.id, **details)
+        call.effect("document_uploaded", case_id=case.id, **details, ready=document.ready)
         return JSONResponse(self._shown_document(case, document), status_code=201)
 
     async def evidence(self, call: Call) -> Response:
@@ -205,9 +205,9 @@ class Ombudsman:
             raise Refused(400, f"Cannot process case: case is {case.status(now)}")
         settings = self._context.keeper.now
         seconds = settings.seconds if settings.assessment_seconds is None else settings.assessment_seconds
-        case.assessed, case.assessed_count, case.updated = now + seconds, len(case.documents), now
+        case.assessed, case.assessed_count, case.updated = now + self._context.drawn(seconds), len(case.documents), now
         self._cases.save(case)
-        call.effect("assessment_started", case_id=case.id)
+        call.effect("assessment_started", case_id=case.id, ready=case.assessed)
         return JSONResponse({"case_id": case.id, "status": "processing"})
 
     def _case(self, call: Call) -> Case:

@@ -109,6 +109,9 @@ class Settings(_Strict):
 
     seconds: float = Field(default=2.0, ge=0, description="processing time of a document")
     assessment_seconds: float | None = Field(default=None, ge=0, description="of an assessment; None: as a document")
+    spread: float = Field(
+        default=0.0, ge=0, le=1, description="each processing time is drawn from around the set one, within this share"
+    )
     url_seconds: float = Field(default=900.0, description="how long an artifact's URL is valid")
     webhooks: bool = True
     retry_seconds: list[Annotated[float, Field(ge=0)]] = [1, 5, 30, 300, 1800]

@@ -1,0 +1,1 @@
+"""``make bench``: measures Dossier beside what people would do instead, and writes docs/benchmarks.md."""

@@ -1,0 +1,1 @@
+"""The tests of ``make bench``: each part runs with tiny sizes, and counts what it says."""
