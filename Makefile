@@ -84,7 +84,7 @@ demo: setup
 	@$(BIN)/python -m local.demo
 
 LINT = $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli local fuzz bench functions layers/shared/python/dossier
+TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli console local fuzz bench functions layers/shared/python/dossier
 # Two tests at a time; tests that share an expensive fixture (a synthesized stack) run in one process.
 PARALLEL := --numprocesses 2 --dist loadgroup
 

@@ -112,6 +112,15 @@ def cost(out: Output, where: Target, reference: str | None, *, connection: str |
 
 def of_case(out: Output, where: Target, case: Case) -> None:
     """Print what a case cost so far."""
+    document = case_cost(where, case)
+    out.document(document)
+    _show(out, document)
+    out.progress(f"{document['connection']} / {document['reference']}: {_together(document)}")
+    _notes(out, prices(), document["missing"])
+
+
+def case_cost(where: Target, case: Case) -> dict[str, Any]:
+    """Return what a case cost so far, for programs."""
     record, rate = case.record, prices()
     account = Account(
         pages=sum(each.pages or 1 for each in case.documents if each.key and (each.document_id or each.job_id))
@@ -125,12 +134,8 @@ def of_case(out: Output, where: Target, case: Case) -> None:
         if (fields.get("connection"), fields.get("reference")) == (record.connection, record.reference):
             _measured(account, verb, fields)
     missing = _missing(account, record.submitted_at)
-    found = account.document(rate)
     names = {"connection": record.connection, "reference": record.reference}
-    out.document({**names, **found, "prices_as_of": rate["as_of"], "missing": missing})
-    _show(out, found)
-    out.progress(f"{record.connection} / {record.reference}: {_together(found)}")
-    _notes(out, rate, missing)
+    return {**names, **account.document(rate), "prices_as_of": rate["as_of"], "missing": missing}
 
 
 def of_month(out: Output, where: Target, month: str, connection: str | None) -> None:

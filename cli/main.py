@@ -737,6 +737,20 @@ def resume(call: Call, connection: Connection) -> None:
 
 
 @command(app)
+def console(
+    call: Call,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="The port on loopback; 4790 or a free one.")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Print the URL and open no browser.")] = False,
+) -> None:
+    """Serve the operator's page on this machine, with your AWS credentials, until Ctrl-C; print its URL."""
+    from cli import console as here
+
+    here.console(call.out, call.where, port=port, no_open=no_open)
+
+
+@command(app)
 def policy(
     call: Call, role: Annotated[str, typer.Argument(metavar="ROLE", help="user, operator or deployer.")]
 ) -> None:

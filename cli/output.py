@@ -36,6 +36,10 @@ class Output:
         """Print a result that is JSON for people too."""
         print(to_json(value))
 
+    def at_once(self, value: Any, text: str) -> None:
+        """Print a result that a program reads while the command runs: one line, a document's or the text, at once."""
+        print(" ".join(to_json(value).split("\n")) if self.as_json else clean(text), flush=True)
+
     def line(self, text: str = "") -> None:
         """Print a line of the result for people."""
         if not self.as_json:

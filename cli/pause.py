@@ -67,7 +67,7 @@ def _who(where: Target) -> str:
     """Return who runs the command: the account's identity, or on the local AWS the user of this machine."""
     if where.endpoint_url is None:
         try:
-            return str(where.session.client("sts").get_caller_identity()["Arn"])
+            return where.caller
         except (BotoCoreError, ClientError):
             pass
     try:

@@ -82,6 +82,11 @@ class Target(Outputs):
         """The queues of dead letters."""
         return DeadLetters(self.session.client("sqs"), self.queues.url(WAKE))
 
+    @cached_property
+    def caller(self) -> str:
+        """The ARN of whoever runs the command, as STS says it."""
+        return str(self.session.client("sts").get_caller_identity()["Arn"])
+
     def require(self, connection: str) -> str:
         """Return the connection's name.
 

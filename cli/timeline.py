@@ -17,7 +17,7 @@ from cli.text import clean, counted, duration, local
 from dossier import vendors
 from dossier.models import moment, now
 from dossier.steps.identity import execution_name, refresh_name
-from dossier.steps.timeline import Delivered, History, Line, timeline
+from dossier.steps.timeline import Delivered, Entry, History, Line, timeline
 from dossier.stores.cases import Case
 from dossier.stores.evidence import id_of
 from dossier.usage import USED
@@ -33,22 +33,27 @@ AFTER = timedelta(hours=1)
 def show(out: Output, where: Target, reference: str, connection: str | None) -> None:
     """Print the history of a case."""
     case = find(where, reference, connection)
+    names, entries = case.record.id, entries_of(where, case)
+    out.document({"connection": names[0], "reference": names[1], "entries": [each.as_json() for each in entries]})
+    rows = [
+        (f"{each.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], each.source, took(each.seconds), local(each.what)) for each in entries
+    ]
+    out.table(("AT", "SOURCE", "TOOK", "WHAT"), rows, long={"WHAT"})
+    out.progress(f"{counted(len(entries), 'event')}; `dossier explain {names[1]}` says what comes next")
+
+
+def entries_of(where: Target, case: Case) -> list[Entry]:
+    """Return the history of a case, from every source that there is."""
     names, app = case.record.id, where.app
     standing = app.limiter.standing(names[0])
-    entries = timeline(
+    return timeline(
         case,
         wait=app.waits.find(names),
         holds=[*standing.holds, *([standing.hold] if standing.hold else [])],
         histories=list(histories(where, case, most=MOST_EVENTS, refreshes=MOST_REFRESHES)),
-        deliveries=list(_deliveries(where, case)),
+        deliveries=list(deliveries_of(where, case)),
         lines=list(lines_of(where, case)),
     )
-    out.document({"connection": names[0], "reference": names[1], "entries": [each.as_json() for each in entries]})
-    rows = [
-        (f"{each.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], each.source, _took(each.seconds), local(each.what)) for each in entries
-    ]
-    out.table(("AT", "SOURCE", "TOOK", "WHAT"), rows, long={"WHAT"})
-    out.progress(f"{counted(len(entries), 'event')}; `dossier explain {names[1]}` says what comes next")
 
 
 def logs(out: Output, where: Target, reference: str, connection: str | None) -> None:
@@ -136,7 +141,7 @@ def histories(where: Target, case: Case, *, most: int, refreshes: int | None) ->
             yield History(arn.rpartition(":")[2], events)
 
 
-def _deliveries(where: Target, case: Case) -> Iterator[Delivered]:
+def deliveries_of(where: Target, case: Case) -> Iterator[Delivered]:
     """Yield the deliveries that name the case, one of its documents or one of its jobs."""
     record, store = case.record, where.app.evidence
     ids = {record.case_id, *(each.document_id for each in case.documents), *(each.job_id for each in case.documents)}
@@ -154,7 +159,8 @@ def _deliveries(where: Target, case: Case) -> Iterator[Delivered]:
             yield Delivered(id_of(key), moment(evidence.received_at), evidence.verdict, hint.event, about)
 
 
-def _took(seconds: float | None) -> str:
+def took(seconds: float | None) -> str:
+    """Return how long something took: milliseconds below ten seconds, empty if it is unknown."""
     if seconds is None:
         return ""
     return f"{round(seconds * 1000)} ms" if seconds < 10 else duration(round(seconds))

@@ -13,7 +13,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,28 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Pat
             process.kill()
             raise TimeoutError(f"dossier {' '.join(arguments)} has not ended after {LONGEST:g} s: {err.read_text()}")
         return Done(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def running(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Iterator[Done]:
+    """Run a command that serves until it is ended; yield what it has printed first, and its code if it ended instead.
+
+    Raises TimeoutError when it prints nothing.
+    """
+    with tempfile.TemporaryDirectory() as said:
+        out, err = Path(said) / "stdout", Path(said) / "stderr"
+        process = _FORKED.Process(target=_command, args=(list(arguments), dict(environment), str(folder), out, err))
+        process.start()
+        try:
+            until = time.monotonic() + LONGEST
+            while process.exitcode is None and not (out.exists() and "\n" in out.read_text(encoding="utf-8")):
+                if time.monotonic() > until:
+                    raise TimeoutError(f"dossier {' '.join(arguments)} prints nothing: {err.read_text()}")
+                time.sleep(0.05)
+            yield Done(process.exitcode or 0, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        finally:
+            process.terminate()
+            process.join(LONGEST)
 
 
 def _command(arguments: list[str], environment: dict[str, str], folder: str, out: Path, err: Path) -> None:

@@ -191,7 +191,15 @@ def _query(rows: Rows, said: Said) -> Said:
     condition = expressions.condition(said["KeyConditionExpression"])
     partition = view.partitions.get(_partition(condition, view, said), {})
     found = [item for item in partition.values() if condition.holds(_scope(item, said))]
-    return _page(view, found, said)
+    answer = _page(view, found, said)
+    if "ProjectionExpression" in said:  # attributes alone, no paths into them
+        given = said.get("ExpressionAttributeNames", {})
+        wanted = [given.get(name.strip(), name.strip()) for name in said["ProjectionExpression"].split(",")]
+        answer = {
+            **answer,
+            "Items": [{name: item[name] for name in wanted if name in item} for item in answer["Items"]],
+        }
+    return answer
 
 
 def _scan(rows: Rows, said: Said) -> Said:
@@ -303,7 +311,7 @@ OPERATIONS: dict[str, tuple[Callable[[Rows, Said], Said], set[str]]] = {
     "PutItem": (_put, {"Item", *WRITE}),
     "UpdateItem": (_update, {"Key", "UpdateExpression", *WRITE}),
     "DeleteItem": (_delete, {"Key", *WRITE}),
-    "Query": (_query, {"KeyConditionExpression", "ScanIndexForward", *PAGE}),
+    "Query": (_query, {"KeyConditionExpression", "ProjectionExpression", "ScanIndexForward", *PAGE}),
     "Scan": (_scan, PAGE),
 }
 """What is answered here, and which parameters are known besides the table and what placeholders stand for."""

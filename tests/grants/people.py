@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,30 @@ class People(Stage):
         self._prove(self._dismisses_a_case)
         self._prove(self._cancels)
         self._prove(self._forgets)
+        self._prove(self._opens_the_console)
         self._prove(self._drains)
+
+    def _opens_the_console(self) -> None:
+        """Open the console, and look at its pages."""
+        self.played.add("console")
+        words = ["console", "--no-open", "--stage", "dev", "--json"]
+        with commands.running(words, environment=self._environment, folder=ROOT) as done:
+            if done.code:
+                raise CaseBrokenError(f"{done.stderr}\n{done.stdout}")
+            with httpx.Client(timeout=60, follow_redirects=True, trust_env=False) as http:
+                url = json.loads(done.stdout.splitlines()[0])["url"]
+                self._seen(http.get(url))
+                origin = url.partition("/?")[0]
+                for page in (f"/cases/claims/{self.finished}", "/cases/views"):
+                    self._seen(http.get(f"{origin}{page}"))
+
+    @staticmethod
+    def _seen(answer: httpx.Response) -> httpx.Response:
+        """Return a page of the console; one that says what is wrong is as good as the command's own line."""
+        if answer.status_code == 502:
+            raise CaseBrokenError(unescape(answer.text.partition("<main")[2]))
+        assert answer.status_code == 200, answer.text
+        return answer
 
     def _looks(self) -> None:
         """Run the doctor, whose unsigned deliveries are not left behind."""

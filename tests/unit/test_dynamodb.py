@@ -139,6 +139,8 @@ STEPS = st.one_of(
     _stores("index", pk=KEYS, since=MOMENTS | st.none(), newest=st.booleans()),
     _stores("index", pk=KEYS, until=MOMENTS | st.none(), newest=st.booleans()),
     _stores("index", pk=KEYS, since=st.just(TIMES[0]), until=MOMENTS, newest=st.booleans()),
+    _stores("index", pk=KEYS, page=st.integers(1, 3), newest=st.booleans()),
+    _stores("index", pk=KEYS, only=st.sampled_from(["x", "status"])),
     _boto3("put_item", Item=WHOLE_ITEMS, ReturnValues=st.just("ALL_OLD")),
     _boto3("delete_item", Key=A_KEY, ReturnValues=st.just("ALL_OLD")),
     st.tuples(A_KEY, NUMBERS.map(_update), st.sampled_from(["ALL_OLD", "ALL_NEW"])).map(

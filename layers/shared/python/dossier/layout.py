@@ -15,6 +15,7 @@
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
     erasures/<id>.json                          certificates of erased cases
     costs/<yyyy-mm>.json                        what a month cost, without references
+    audit/<yyyy>/<mm>/<dd>/<id>.json            who did what in the console
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dossier.models import CaseId
 
 STAGING = "staging/"
@@ -44,6 +47,8 @@ ERASURES = "erasures/"
 """Prefix of the certificates of erased cases."""
 COSTS = "costs/"
 """Prefix of what the months cost."""
+AUDIT = "audit/"
+"""Prefix of the trail of the console's actions."""
 CASE_FILE = "case.json"
 """The file that makes a folder of the inbox a case."""
 
@@ -113,3 +118,8 @@ def kind_of(key: str) -> str | None:
 def costs_key(month: str) -> str:
     """Return the key of what a month (``2026-01``) cost."""
     return f"{COSTS}{month}.json"
+
+
+def audit_key(at: datetime, entry: str) -> str:
+    """Return the key of an entry of the console's trail by its time (UTC) and id."""
+    return f"{AUDIT}{at:%Y/%m/%d}/{entry}.json"

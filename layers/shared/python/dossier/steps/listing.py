@@ -22,6 +22,7 @@ def newest(
     since: datetime | None = None,
     after: str | None = None,
     drops: bool = False,
+    page: int | None = None,
 ) -> Iterator[CaseRecord]:
     """Yield cases, latest submitted first; those of one millisecond in a fixed order, so that a cursor stays valid.
 
@@ -31,11 +32,12 @@ def newest(
         since: only cases submitted since then.
         after: only cases after that one; a cursor.
         drops: include dropped folders that wait for files.
+        page: how many cases of a connection one request reads; by default as many as fit into 1 MB.
 
     """
     until = moment(after.partition("/")[0]) if after else None
     stores = [context.cases.newest, *([context.cases.waiting_drops] if drops else [])]
-    found = (each(name, since=since, until=until) for name in names for each in stores)
+    found = (each(name, since=since, until=until, page=page) for name in names for each in stores)
     for _, together in groupby(heapq.merge(*found, key=_submitted, reverse=True), key=_submitted):
         for record in sorted(together, key=cursor, reverse=True):
             if after is None or cursor(record) < after:

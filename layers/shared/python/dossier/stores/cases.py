@@ -362,12 +362,31 @@ class Cases:
             return record
         return _troubled(record, self._table.get(case_key(record.id), "WAIT"))
 
+    def all_troubled(self, records: Sequence[CaseRecord]) -> list[CaseRecord]:
+        """Return records as ``troubled`` does, with one read for a hundred of them."""
+        waiting = [each for each in records if each.status in {CaseStatus.WAITING, CaseStatus.PROCESSING}]
+        found = {item["pk"]: item for item in self._table.get_many((case_key(each.id), "WAIT") for each in waiting)}
+        return [_troubled(each, found.get(case_key(each.id))) for each in records]
+
     def newest(
-        self, connection: str, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        connection: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page: int | None = None,
     ) -> Iterator[CaseRecord]:
-        """Yield a connection's cases, latest submitted first; only those submitted from ``since`` to ``until``."""
-        for item in self._table.index(f"CASES#{connection}", since=since, until=until, newest=True):
+        """Yield a connection's cases, latest submitted first; only those submitted from ``since`` to ``until``.
+
+        With ``page``, one request reads so many of them: the first ones come soon, and all of them later.
+        """
+        for item in self._table.index(f"CASES#{connection}", since=since, until=until, newest=True, page=page):
             yield _record(item)
+
+    def statuses(self, connection: str, *, since: datetime | None = None) -> Iterator[str]:
+        """Yield the status of each of a connection's cases, latest submitted first, to be counted."""
+        for item in self._table.index(f"CASES#{connection}", since=since, newest=True, only="status"):
+            yield str(item["status"])
 
     def claim(self, record: CaseRecord, *, resume: bool = False) -> CaseRecord | None:
         """Claim the record's reference for its execution.
@@ -668,10 +687,15 @@ class Cases:
         self._table.update(f"INBOX#{connection}", what, changes, when=later)
 
     def waiting_drops(
-        self, connection: str, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        connection: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page: int | None = None,
     ) -> Iterator[CaseRecord]:
         """Yield a connection's drops that wait for files, latest first, as records with that status."""
-        for item in self._table.index(f"DROPS#{connection}", since=since, until=until, newest=True):
+        for item in self._table.index(f"DROPS#{connection}", since=since, until=until, newest=True, page=page):
             drop = WaitingDrop.model_validate(item)
             yield CaseRecord(
                 connection=connection,

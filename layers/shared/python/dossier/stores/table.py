@@ -121,9 +121,26 @@ class Table:
         yield from self._pages(KeyConditionExpression=condition, ConsistentRead=True)
 
     def index(
-        self, pk: str, *, since: datetime | None = None, until: datetime | None = None, newest: bool = False
+        self,
+        pk: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest: bool = False,
+        page: int | None = None,
+        only: str | None = None,
     ) -> Iterator[Item]:
-        """Yield the items under ``pk`` of the index, by its sort key, both ends included; eventually consistent."""
+        """Yield the items under ``pk`` of the index, by its sort key, both ends included; eventually consistent.
+
+        Args:
+            pk: the partition of the index.
+            since: only items with this sort key, or a later one.
+            until: only items with this sort key, or an earlier one.
+            newest: the last ones first.
+            page: how many items one request reads; by default as many as fit into 1 MB.
+            only: yield items with this attribute alone.
+
+        """
         condition: ConditionBase = Key("gsi_pk").eq(pk)
         if since is not None and until is not None:
             condition = condition & Key("gsi_sk").between(iso(since), iso(until))
@@ -131,7 +148,16 @@ class Table:
             condition = condition & Key("gsi_sk").gte(iso(since))
         elif until is not None:
             condition = condition & Key("gsi_sk").lte(iso(until))
-        yield from self._pages(IndexName=INDEX, KeyConditionExpression=condition, ScanIndexForward=not newest)
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "ScanIndexForward": not newest,
+        }
+        if page is not None:
+            query["Limit"] = page
+        if only is not None:
+            query |= {"ProjectionExpression": "#only", "ExpressionAttributeNames": {"#only": only}}
+        yield from self._pages(**query)
 
     def _pages(self, **query: Any) -> Iterator[Item]:
         while True:

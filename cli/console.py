@@ -1,0 +1,49 @@
+"""``dossier console``: the operator's page, on this machine's loopback."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+
+import uvicorn
+
+from cli.errors import CommandError
+from cli.output import Output
+from cli.target import Target
+from console.app import create
+from console.security import Session
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 4790
+
+
+def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> None:
+    """Serve the page until Ctrl-C, and print its URL first.
+
+    Raises:
+        CommandError: the port is taken.
+
+    """
+    listening = _listen(port)
+    session = Session(listening.getsockname()[1])
+    app = create(where, session, who=where.caller)
+    out.at_once({"url": session.url}, session.url)
+    out.progress("this URL opens the console for whoever has it, with your AWS credentials; Ctrl-C ends it")
+    if not no_open and not out.as_json:
+        webbrowser.open(session.url)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(port: int | None) -> socket.socket:
+    """Return a socket on loopback alone: on the default port, or on a free one if that is taken and none is named."""
+    for number in (port,) if port is not None else (DEFAULT_PORT, 0):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, number))
+        except OSError:
+            listening.close()
+            continue
+        return listening
+    raise CommandError(f"port {port} is taken", fix="name another one with --port, or none")

@@ -1,0 +1,204 @@
+"""The list of cases: filters, counts by status, pages that a cursor continues."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cli.deliveries import moment_of
+from cli.errors import BadUsageError
+from cli.status import statuses_of
+from console.desk import Desk, first
+from console.words import UNDER_WAY
+from dossier.models import REFERENCE, CaseId, CaseStatus, now
+from dossier.steps.listing import CURSOR, cursor, newest
+from dossier.stores.cases import CaseRecord
+
+SHOWN = 50
+"""Cases of a page."""
+MOST_LOOKED_AT = 3000
+"""Cases among which those of one page are looked for; the next page goes on from there."""
+READ_AT_ONCE = 500
+"""Cases of a connection that one request reads, if most of them may not be wanted."""
+MOST_COUNTED = 50_000
+"""Cases of a connection that are counted, latest first."""
+PERIODS = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which cases are listed. The address has them, so that it can be kept and sent to a colleague."""
+
+    connection: str | None = None
+    status: str | None = None
+    since: str | None = None
+    text: str | None = None
+    review: bool = False
+    after: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Filters:
+        """Read a query or a form.
+
+        Raises:
+            BadUsageError: a status, a time or a cursor is invalid.
+
+        """
+        made = cls(
+            connection=first(given, "connection"),
+            status=first(given, "status"),
+            since=first(given, "since"),
+            text=first(given, "text"),
+            review=given.get("review") == "on",
+            after=first(given, "after"),
+        )
+        if made.after is not None and not CURSOR.fullmatch(made.after):
+            raise BadUsageError("this address has an invalid cursor", fix="begin at the first page")
+        statuses_of(made.status)
+        made.begin()
+        return made
+
+    def begin(self) -> datetime | None:
+        """Return from when on cases are listed."""
+        return moment_of(self.since) if self.since else None
+
+    def wanted(self) -> set[CaseStatus]:
+        """Return the statuses that are listed; empty for all."""
+        return set(statuses_of(self.status))
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the filters leave out cases of the period."""
+        return bool(self.status or self.text or self.review)
+
+    def matches(self, record: CaseRecord) -> bool:
+        """Return whether a case is listed."""
+        wanted = self.wanted()
+        if (wanted and record.status not in wanted) or (self.review and not record.review):
+            return False
+        if self.text is None:
+            return True
+        words = (record.reference, record.case_id, record.reason, record.note, record.error)
+        return any(self.text.casefold() in word.casefold() for word in words if word)
+
+    def query(self, **changes: object) -> str:
+        """Return the address's query, with changes."""
+        values = {name: getattr(self, name) for name in ("connection", "status", "since", "text", "after")}
+        values |= {"review": "on" if self.review else None, **changes}
+        return urlencode({name: value for name, value in values.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of cases; ``after`` is the cursor of the next one, None at the end; ``looked`` at so many cases."""
+
+    records: list[CaseRecord]
+    after: str | None
+    looked: int
+
+
+def find(desk: Desk, filters: Filters, *, limit: int = SHOWN, most: int = MOST_LOOKED_AT) -> Found:
+    """Return the cases that match, latest submitted first, after the cursor."""
+    names = desk.where.with_cases(filters.connection)
+    page = READ_AT_ONCE if filters.narrow else limit + 1
+    latest = newest(names, context=desk.app, since=filters.begin(), after=filters.after, drops=True, page=page)
+    records, looked, last = list(_named(desk, names, filters)), 0, None
+    known = {each.id for each in records}
+    for record in islice(latest, most):
+        looked, last = looked + 1, record
+        if record.id not in known and filters.matches(record):
+            records.append(record)
+            if len(records) >= limit:
+                break
+    more = last is not None and next(latest, None) is not None
+    return Found(records, cursor(last) if last is not None and more else None, looked)
+
+
+def _named(desk: Desk, names: Sequence[str], filters: Filters) -> Iterable[CaseRecord]:
+    """Yield the cases whose reference is the text, which come first however old they are."""
+    if filters.text and not filters.after and REFERENCE.fullmatch(filters.text):
+        found = desk.app.cases.records(CaseId(name, filters.text) for name in names)
+        wanted, begin = replace(filters, text=None), filters.begin()
+        yield from (each for each in found if wanted.matches(each) and (begin is None or each.submitted_at >= begin))
+
+
+def index(desk: Desk, request: Request) -> Response:
+    """Return the page."""
+    filters = Filters.of(request.query_params)
+    found = find(desk, filters)
+    paused = desk.app.limiter.paused()
+    counts = count(desk, filters) if request.query_params.get("count") else desk.counts.last(_key(filters))
+    return desk.page(
+        request,
+        "cases.html",
+        filters=filters,
+        records=desk.app.cases.all_troubled(found.records),
+        after=found.after,
+        looked=found.looked,
+        periods=PERIODS,
+        connections=desk.connections(),
+        holds=[hold.text(name, now()) for name, hold in paused.items()],
+        paused=paused,
+        views=views(filters, counts),
+        counted_all=counts is not None,
+    )
+
+
+def shortcuts(desk: Desk, request: Request) -> Response:
+    """Return the views with their counts alone, which the page loads after it is shown."""
+    filters = Filters.of(request.query_params)
+    counts = count(desk, filters)
+    return desk.page(request, "views.html", filters=filters, views=views(filters, counts), counted_all=True)
+
+
+def count(desk: Desk, filters: Filters) -> Counter[str]:
+    """Return how many cases there are of each status, of the connection and the period of the filters."""
+
+    def read() -> Counter[str]:
+        names = desk.where.with_cases(filters.connection)
+        found = (islice(desk.app.cases.statuses(name, since=filters.begin()), MOST_COUNTED) for name in names)
+        return Counter(status for statuses in found for status in statuses)
+
+    return desk.counts.get(_key(filters), read)
+
+
+def _key(filters: Filters) -> object:
+    return filters.connection, filters.since
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A filter by status that stands above the list, with the number of its cases if they were counted."""
+
+    name: str
+    query: str
+    here: bool
+    number: int | None
+
+
+def views(filters: Filters, counts: Counter[str] | None) -> list[View]:
+    """Return the views; each keeps the connection, the period and the text."""
+    chosen: dict[str, tuple[CaseStatus, ...]] = {
+        "All": (),
+        "Needs attention": (CaseStatus.NEEDS_ATTENTION,),
+        "Under way": UNDER_WAY,
+        "Failed": (CaseStatus.FAILED,),
+        "With failures": (CaseStatus.COMPLETED_WITH_FAILURES,),
+        "Completed": (CaseStatus.COMPLETED, CaseStatus.UPLOADED),
+        "Cancelled": (CaseStatus.CANCELLED,),
+    }
+    made = []
+    for name, statuses in chosen.items():
+        words = ",".join(each.value for each in statuses)
+        number = None if counts is None else sum(counts[each] for each in statuses or counts)
+        here = filters.wanted() == set(statuses) and not filters.review
+        made.append(View(name, filters.query(status=words, review=None, after=None), here, number))
+    review = filters.query(status=None, review="on", after=None)
+    return [*made, View("Wants review", review, filters.review, None)]

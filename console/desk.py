@@ -1,0 +1,174 @@
+"""What a page works with: the deployment, the session, the templates, and the trail of actions."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from cli.deployed import settings_of
+from cli.target import Target
+from cli.text import counted, duration, local, size, when
+from console.audit import Trail
+from console.markdown import rendered
+from console.security import Session
+from console.words import STATUSES, ago, coded, percent, usd
+from dossier.models import iso
+from dossier.settings import Connection
+from dossier.steps.context import Context
+from dossier.texts import block
+
+HERE = Path(__file__).parent
+HTMX = HERE.parent / "node_modules" / "htmx.org" / "dist" / "htmx.min.js"
+"""Where ``make setup`` puts it (package.json pins it); without it pages do not refresh by themselves."""
+_T = TypeVar("_T")
+
+
+class NotFoundError(Exception):
+    """There is no such page."""
+
+
+class Kept(Generic[_T]):
+    """A value that takes long to read, and is read again once it is older than ``seconds``; one thread reads it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = Lock()
+        self._found: dict[object, tuple[float, _T]] = {}
+
+    def last(self, key: object) -> _T | None:
+        """Return the value as it was last read, however old; None if it was never read."""
+        found = self._found.get(key)
+        return None if found is None else found[1]
+
+    def get(self, key: object, read: Callable[[], _T]) -> _T:
+        """Return the value, read again if it is old."""
+        with self._lock:
+            found = self._found.get(key)
+            if found is None or time.monotonic() - found[0] > self._seconds:
+                found = self._found[key] = (time.monotonic(), read())
+            return found[1]
+
+
+@dataclass
+class Desk:
+    """One run of the console.
+
+    Attributes:
+        where: the deployment.
+        session: the secrets of this run.
+        trail: the trail of actions.
+        places: the paths of the pages, for the navigation.
+
+    """
+
+    where: Target
+    session: Session
+    trail: Trail
+    places: Collection[str] = ()
+
+    @cached_property
+    def app(self) -> Context:
+        """What the steps work with; it also sends messages, which the deployment's own context does not."""
+        return self.where.app.replacing(queues=self.where.queues)
+
+    @cached_property
+    def counts(self) -> Kept[Counter[str]]:
+        """How many cases there are of each status, as of the last seconds."""
+        return Kept(10)
+
+    @cached_property
+    def _settings(self) -> Kept[dict[str, Connection]]:
+        return Kept(10)
+
+    @property
+    def settings(self) -> dict[str, Connection]:
+        """The connections' settings by name, as far as this machine has their file."""
+        return self._settings.get("", lambda: settings_of(self.where))
+
+    @cached_property
+    def templates(self) -> Environment:
+        """The templates. Each text that they print is escaped, and has no control characters or marks of direction."""
+        made = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_shown,
+        )
+        made.filters |= {
+            "ago": ago,
+            "code": coded,
+            "counted": counted,
+            "duration": duration,
+            "iso": _iso,
+            "local": local,
+            "markdown": rendered,
+            "percent": percent,
+            "size": size,
+            "usd": usd,
+            "when": when,
+        }
+        made.globals |= {
+            "csrf": self.session.csrf,
+            "statuses": STATUSES,
+            "stage": self.where.stage,
+            "place": "the local AWS" if self.where.endpoint_url else self.where.region,
+            "who": self.trail.who,
+            "assets": _digest(),
+            "live": HTMX.is_file(),
+            "pages_there": self.places,
+            "bulk": True,
+        }
+        return made
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """Return a page."""
+        text = self.templates.get_template(template).render(
+            path=request.url.path, query=request.url.query, done=request.query_params.get("done", ""), **values
+        )
+        return HTMLResponse(text, status)
+
+    def connections(self) -> list[str]:
+        """Return all connections, including those that were removed and still have cases."""
+        return self.where.with_cases(None)
+
+    def warm(self) -> None:
+        """Make what is shared by the threads of the server, before they ask for it."""
+        app = self.app
+        _ = (app.cases, app.objects, app.evidence, app.executions, app.limiter, app.waits, app.intents, app.refreshes)
+        _ = (app.verdicts, app.batches, app.batch_runs, app.secrets, self.where.dead_letters, self.templates)
+
+
+def _shown(value: object) -> object:
+    return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _iso(at: datetime | str | None) -> str:
+    return iso(at) if isinstance(at, datetime) else at or ""
+
+
+def _digest() -> str:
+    """Return what changes with the files that pages load, so that a browser keeps them until then."""
+    digest = hashlib.sha256()
+    for file in sorted((HERE / "static").iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def first(values: Mapping[str, str], name: str) -> str | None:
+    """Return a value of a form or a query; None if it is missing or blank."""
+    return (values.get(name) or "").strip() or None

@@ -1,0 +1,80 @@
+"""The console of a deployment in memory, and somebody who visits it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+
+from cli import target
+from console.app import create
+from console.security import Session
+from tests.cli.conftest import Dossier, asking, dossier, invoice, live, nowhere, sandbox, stacks
+from tests.inprocess import InProcess
+
+__all__ = ["asking", "dossier", "invoice", "live", "nowhere", "sandbox", "stacks"]
+
+PORT = 4790
+BASE = f"http://127.0.0.1:{PORT}"
+WHO = "arn:aws:iam::123456789012:user/ada"
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser that has opened the printed URL.
+
+    Attributes:
+        dossier: the deployment.
+        session: the console's secrets.
+        http: sends requests, with the cookie.
+
+    """
+
+    dossier: Dossier
+    session: Session
+    http: httpx.Client
+
+    def get(self, path: str, status: int = 200) -> str:
+        """Return a page."""
+        found = self.http.get(path)
+        assert found.status_code == status, (path, found.status_code, found.text)
+        return found.text
+
+    def post(self, path: str, status: int = 200, **fields: Any) -> httpx.Response:
+        """Send a form of a page, and follow where it leads."""
+        found = self.http.post(path, data={"csrf": self.session.csrf, **fields}, headers={"origin": BASE})
+        assert found.status_code == status, (path, found.status_code, found.text)
+        return found
+
+    def main(self, path: str) -> str:
+        """Return the text of a page's main part, without tags."""
+        return text_of(self.get(path))
+
+    def trail(self) -> list[dict[str, Any]]:
+        """Return the entries of the trail of actions, oldest first."""
+        objects = self.dossier.cloud.app.objects
+        return [json.loads(objects.read(key) or b"") for key, _ in sorted(objects.list("audit/"))]
+
+
+def text_of(page: str) -> str:
+    """Return what a page's main part says."""
+    main = page.partition("<main")[2].partition("</main>")[0].partition(">")[2]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", main)).split())
+
+
+@pytest.fixture
+def visitor(dossier: Dossier) -> Iterator[Visitor]:
+    """Yield somebody who has opened the console."""
+    session = Session(PORT)
+    app = create(target.find(stage="dev"), session, who=WHO)
+    with httpx.Client(
+        transport=InProcess(app), base_url=BASE, follow_redirects=True, trust_env=False, timeout=60
+    ) as http:
+        http.get(session.url)
+        yield Visitor(dossier, session, http)

@@ -1,0 +1,314 @@
+"""The list of cases and the pages of one."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from console.previews import drawn
+from dossier import layout
+from dossier.models import CaseId, CaseStatus, Document, now
+from dossier.result import DocumentResult, FieldValue, Result
+from dossier.stores.cases import CaseRecord, RevisionRecord
+from tests.console.conftest import Visitor
+from tests.machine import ROOT
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}\u202egnp.exe"
+"""A text that a page must not obey, in HTML, in an attribute, in a template, and in its direction."""
+
+
+def put(visitor: Visitor, reference: str, status: CaseStatus, *, minutes: int = 0, **more: object) -> CaseRecord:
+    """Store a case that was submitted some minutes ago."""
+    at = now() - timedelta(minutes=minutes)
+    record = CaseRecord.model_validate(
+        {
+            "connection": "invoices", "reference": reference, "vendor": "docustack", "status": status,
+            "fingerprint": "f",
+            "execution_arn": f"arn:aws:states:us-east-1:123456789012:execution:dossier-dev:{reference}",
+            "submitted_at": at, "updated_at": at, **more,
+        }
+    )  # fmt: skip
+    assert visitor.dossier.cloud.app.cases.claim(record) is None
+    return record
+
+
+def finish(visitor: Visitor, reference: str, result: Result, *documents: tuple[str, bytes], **more: object) -> None:
+    """Store an ended case with its result and documents."""
+    app, names = visitor.dossier.cloud.app, CaseId("invoices", reference)
+    put(visitor, reference, CaseStatus.COMPLETED, completed_at=now(), revision=1, **more)
+    stored = []
+    for index, (name, body) in enumerate(documents):
+        key = layout.document_key(names, f"{index}-file")
+        app.objects.write(key, body)
+        stored.append(
+            Document(
+                index=index, name=name, key=key, size=len(body), document_id=f"doc-{index}", status="done", pages=1,
+                finished=True,
+            )
+        )  # fmt: skip
+    app.cases.put_documents(names, stored, fresh=True)
+    app.objects.write_json(layout.result_key(names), result.model_dump(mode="json"))
+    app.objects.write_json(layout.result_key(names, 1), result.model_dump(mode="json"))
+    app.cases.put_revision(names, RevisionRecord(number=1, status="completed", collected_at=now()))
+
+
+def rows(page: str) -> list[str]:
+    """Return the references of the rows of a page."""
+    return [part.partition('"')[0].partition("/")[2] for part in page.split('data-row="')[1:]]
+
+
+def test_cases_are_listed_the_latest_first_with_a_reason(visitor: Visitor) -> None:
+    """Each with its status in words, not by a color alone."""
+    put(visitor, "R-old", CaseStatus.FAILED, minutes=90, reason="the vendor refused it", error="VendorRejectedError")
+    put(visitor, "R-new", CaseStatus.WAITING)
+    page = visitor.get("/cases")
+    assert rows(page) == ["R-new", "R-old"]
+    said = visitor.main("/cases")
+    assert "R-old invoices ✕ Failed the vendor refused it" in said
+    assert "2 h ago" in said
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", ["R-4", "R-3", "R-2", "R-1"]),
+        ("status=failed", ["R-1"]),
+        ("status=failed,waiting", ["R-2", "R-1"]),
+        ("review=on", ["R-3"]),
+        ("since=1h", ["R-4", "R-3"]),
+        ("text=DARK", ["R-1"]),
+        ("text=R-2", ["R-2"]),
+        ("text=nothing", []),
+        ("connection=claims", []),
+        ("connection=invoices&since=1h&status=completed", ["R-3"]),
+    ],
+)
+def test_filters(visitor: Visitor, query: str, wanted: list[str]) -> None:
+    """Connection, status, time, text and review, alone and together; the address has them all."""
+    put(visitor, "R-1", CaseStatus.FAILED, minutes=300, reason="page 3 is dark")
+    put(visitor, "R-2", CaseStatus.WAITING, minutes=120)
+    put(visitor, "R-3", CaseStatus.COMPLETED, minutes=30, review=True)
+    put(visitor, "R-4", CaseStatus.NEEDS_ATTENTION, minutes=1)
+    assert rows(visitor.get(f"/cases?{query}")) == wanted
+
+
+@pytest.mark.parametrize("query", ["status=lost", "since=soon", "after=x", "connection=unknown"])
+def test_an_invalid_filter_says_what_is_wrong(visitor: Visitor, query: str) -> None:
+    """A page, not a traceback."""
+    page = visitor.get(f"/cases?{query}", 400)
+    assert "This did not work" in page
+
+
+def test_pages_have_every_case_once(visitor: Visitor) -> None:
+    """The link to the older ones continues after the last row."""
+    for number in range(120):
+        put(visitor, f"R-{number:03d}", CaseStatus.COMPLETED, minutes=number)
+    seen: list[str] = []
+    path = "/cases"
+    while path:
+        page = visitor.get(path)
+        seen += rows(page)
+        found = page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]
+        path = found.replace("&amp;", "&") if 'rel="next"' in page else ""
+    assert seen == [f"R-{number:03d}" for number in range(120)]
+
+
+def test_a_first_page_reads_few_items(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many cases there are: what a page costs does not grow with them."""
+    for number in range(400):
+        put(visitor, f"R-{number:03d}", CaseStatus.COMPLETED, minutes=number)
+    read: list[object] = []
+    real = CaseRecord.model_validate.__func__  # type: ignore[attr-defined]
+
+    def counted(cls: type, *args: object, **kwargs: object) -> object:
+        read.append(args)
+        return real(cls, *args, **kwargs)
+
+    monkeypatch.setattr(CaseRecord, "model_validate", classmethod(counted))
+    visitor.get("/cases")
+    assert len(read) <= 52
+
+
+def test_views_have_counts_by_status(visitor: Visitor) -> None:
+    """They are read after the page is shown, and stand on it from then on."""
+    put(visitor, "R-1", CaseStatus.FAILED)
+    put(visitor, "R-2", CaseStatus.WAITING)
+    put(visitor, "R-3", CaseStatus.UPLOADING)
+    assert 'hx-get="/cases/views?' in visitor.get("/cases")
+    fragment = visitor.get("/cases/views")
+    assert "<html" not in fragment
+    for name, number in (("All", 3), ("Under way", 2), ("Failed", 1), ("Completed", 0)):
+        assert f'>{name} <span class="number">{number}</span>' in fragment
+    assert '>All <span class="number">3</span>' in visitor.get("/cases")
+
+
+@pytest.mark.rule("security: run a script in the console with a name or a document")
+def test_no_text_of_a_vendor_or_caller_is_obeyed(visitor: Visitor) -> None:
+    """In every place that shows one: names, ids, statuses, reasons, fields, markdown, headers, files."""
+    fields = [FieldValue(key=EVIL, name=EVIL, value=EVIL, confidence=0.2, review=True)]
+    document = DocumentResult(
+        document_id="doc-0", name=EVIL, status=EVIL, title=EVIL, description=EVIL, summary=EVIL, insights=[EVIL],
+        fields=fields, error=EVIL,
+    )  # fmt: skip
+    result = Result(
+        title=EVIL, summary=f"{EVIL}\n\n[link](javascript:alert(3)) ![image](https://evil.example/x.png)",
+        fields=fields, documents=[document], timeline=[{"title": EVIL, "description": EVIL, "date": EVIL}],  # type: ignore[list-item]
+    )  # fmt: skip
+    finish(
+        visitor, "R-1", result, (EVIL, b"%PDF-1.7 " + EVIL.encode()), case_id=EVIL, reason=EVIL, note=EVIL,
+        vendor_status=EVIL, stage_id=EVIL, assigned_to=EVIL, warnings=[EVIL],
+    )  # fmt: skip
+    app, names = visitor.dossier.cloud.app, CaseId("invoices", "R-1")
+    changed = RevisionRecord(number=2, status=EVIL, collected_at=now(), changes={EVIL: {"from": EVIL, "to": EVIL}})
+    app.cases.put_revision(names, changed)
+    app.objects.write_json(layout.result_key(names, 2), {**result.model_dump(mode="json"), "title": "other"})
+    app.objects.write(layout.vendor_key(names, "answer"), json.dumps({EVIL: EVIL}).encode())
+    app.objects.write(layout.artifact_key(names, EVIL), b"x")
+    base = "/cases/invoices/R-1"
+    pages = [
+        "/cases", base, f"{base}/results", f"{base}/history", f"{base}/revisions?from=1&to=2", f"{base}/files",
+        f"{base}/files?show=vendor/answer.json", f"{base}/cost", "/cases?text=" + httpx.QueryParams(x=EVIL)["x"],
+    ]  # fmt: skip
+    shown = 0
+    for path in pages:
+        page = visitor.get(str(httpx.URL(path)))
+        shown += page.count("&lt;script&gt;alert(1)")
+        assert "<script>alert" not in page, path
+        assert "<img src=x" not in page, path
+        assert 'href="javascript:' not in page.lower(), path
+        assert "evil.example/x.png" not in page or "<img" not in page.partition("evil.example/x.png")[0][-60:], path
+        assert "49" not in page.partition("{{")[2][:10], path
+        assert "\u202e" not in page, path
+        assert "\"'&" not in page, path
+    assert shown > 25
+
+
+def test_a_case_says_why_it_stands_where_it_does(visitor: Visitor, invoice: Path) -> None:
+    """The sentence of ``dossier explain`` is on top, the way below it, with the stage that it is in."""
+    dossier = visitor.dossier
+    dossier.whole = False
+    dossier("submit", "invoices", invoice, "--reference", "INV-1")
+    dossier.tick()
+    said = visitor.main("/cases/invoices/INV-1")
+    explained = dossier.json("explain", "INV-1")
+    assert explained["why"] in said
+    assert "Accept" in said
+    assert "Vendor reads" in said
+    assert "● now" in said
+    assert "invoice.pdf" in said
+
+
+def test_an_unknown_case_is_not_found(visitor: Visitor) -> None:
+    """A page says so."""
+    for path in ("/cases/invoices/none", "/cases/nowhere/none", "/cases/invoices/none/results"):
+        assert "there is no case none" in visitor.get(path, 404)
+
+
+def test_fields_stand_beside_the_document_and_low_ones_are_marked(visitor: Visitor) -> None:
+    """With their confidence in words as well; those of the document, and those of the case."""
+    low = FieldValue(key="iban", name="IBAN", value="DE02", confidence=0.41, review=True)
+    high = FieldValue(key="total", name="Total", value="€ 12.00", confidence=0.98)
+    document = DocumentResult(document_id="doc-0", fields=[low, high], summary="**Bold** and <b>raw</b>")
+    body = (ROOT / "events" / "documents" / "invoice.pdf").read_bytes()
+    finish(visitor, "R-1", Result(documents=[document]), ("invoice.pdf", body))
+    page = visitor.get("/cases/invoices/R-1/results")
+    said = visitor.main("/cases/invoices/R-1/results")
+    assert "IBAN DE02 41 % 41 % ◐ Check" in said
+    assert "Total € 12.00 98 % 98 %" in said
+    assert page.count('class="low"') == 1
+    assert "<strong>Bold</strong> and &lt;b&gt;raw&lt;/b&gt;" in page
+    assert 'src="/cases/invoices/R-1/preview/0?page=1"' in page
+
+
+@pytest.mark.parametrize("name", ["receipt.png", "photo.jpg", "invoice.pdf"])
+@pytest.mark.rule("security: run a script in the console with a name or a document")
+def test_a_preview_is_an_image_in_a_sandbox(visitor: Visitor, name: str) -> None:
+    """Whatever a file is called: its type is that of its bytes, and a PDF is drawn."""
+    body = (ROOT / "events" / "documents" / name).read_bytes()
+    finish(visitor, "R-1", Result(), ("page.html", body))
+    answer = visitor.http.get("/cases/invoices/R-1/preview/0")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == ("image/jpeg" if name == "photo.jpg" else "image/png")
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.content[1:4] == b"PNG" or answer.content == body
+
+
+@pytest.mark.rule("security: run a script in the console with a name or a document")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><script>alert(1)</script>",
+        b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+        b"<?xml version='1.0'?><x/>",
+        b"\0\1\2",
+        b"PK\x03\x04",
+    ],
+)
+def test_nothing_else_is_shown_by_its_address(visitor: Visitor, body: bytes) -> None:
+    """A text is part of the page, escaped; what is neither can be saved, and is no page then either."""
+    finish(visitor, "R-1", Result(), ("picture.png", body))
+    assert visitor.http.get("/cases/invoices/R-1/preview/0").status_code == 404
+    page = visitor.get("/cases/invoices/R-1/results")
+    assert body.decode() not in page or b"<" not in body
+    saved = visitor.http.get("/cases/invoices/R-1/file", params={"name": "documents/0-file"})
+    assert saved.content == body
+    assert saved.headers["content-type"] == "application/octet-stream"
+    assert saved.headers["content-disposition"].startswith("attachment;")
+    assert saved.headers["content-security-policy"].startswith("sandbox")
+
+
+@pytest.mark.rule("security: read another file through the console")
+@pytest.mark.parametrize(
+    "name", ["", "../R-2/result.json", "documents/../../R-2/result.json", "documents//x", "./result.json", "none"]
+)
+def test_a_download_stays_in_its_case(visitor: Visitor, name: str) -> None:
+    """A name leads nowhere else."""
+    finish(visitor, "R-1", Result())
+    finish(visitor, "R-2", Result())
+    assert visitor.http.get("/cases/invoices/R-1/file", params={"name": name}).status_code == 404
+    assert visitor.http.get("/cases/invoices/R-2/file", params={"name": "result.json"}).status_code == 200
+
+
+def test_a_pdf_that_cannot_be_drawn_is_said_to_be_so(visitor: Visitor) -> None:
+    """Whatever the bytes are."""
+    finish(visitor, "R-1", Result(), ("broken.pdf", b"%PDF-1.7\nnot one"))
+    assert "cannot be drawn" in visitor.get("/cases/invoices/R-1/preview/0", 404)
+
+
+def test_a_page_is_drawn_without_our_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads a stranger's PDF has an empty environment."""
+    seen = tmp_path / "environment"
+    program = tmp_path / "draws.py"
+    program.write_text("import os, sys\nsys.stdout.write('0000' + repr(dict(os.environ)))\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    monkeypatch.setattr("console.previews._DRAWS", program)
+    told = drawn(b"", 1).decode()
+    assert "planted" not in told
+    assert "AWS" not in told
+    assert not seen.exists()
+
+
+def test_what_changed_between_two_revisions_is_shown(visitor: Visitor) -> None:
+    """Field by field, by name, not by place."""
+    field = FieldValue(key="total", name="Total", value="1.00")
+    before = Result(title="Old", fields=[field, FieldValue(key="iban", name="IBAN", value="X")])
+    after = Result(title="New", fields=[FieldValue(key="iban", name="IBAN", value="X"), field])
+    finish(visitor, "R-1", before)
+    app, names = visitor.dossier.cloud.app, CaseId("invoices", "R-1")
+    app.cases.put_revision(names, RevisionRecord(number=2, status="completed", changes={"title": {}}))
+    app.objects.write_json(layout.result_key(names, 2), after.model_dump(mode="json"))
+    page = visitor.get("/cases/invoices/R-1/revisions")
+    assert "<del>Old</del>" in page
+    assert "<ins>New</ins>" in page
+    assert page.count("<del>") == 1
+
+
+def test_cost_is_that_of_the_command(visitor: Visitor) -> None:
+    """What ``dossier cost`` counts."""
+    finish(visitor, "R-1", Result(), ("invoice.pdf", b"%PDF-1.7"))
+    assert "$" in visitor.main("/cases/invoices/R-1/cost")
