@@ -38,7 +38,9 @@ class Output:
 
     def at_once(self, value: Any, text: str) -> None:
         """Print a result that a program reads while the command runs: one line, a document's or the text, at once."""
-        print(" ".join(to_json(value).split("\n")) if self.as_json else clean(text), flush=True)
+        print(
+            " ".join(each.strip() for each in to_json(value).splitlines()) if self.as_json else clean(text), flush=True
+        )
 
     def line(self, text: str = "") -> None:
         """Print a line of the result for people."""

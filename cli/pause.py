@@ -12,6 +12,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, counted
 from dossier.models import now
+from dossier.steps.hold import Resumed
 from dossier.steps.hold import resume as resume_cases
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Waits
@@ -26,12 +27,8 @@ def pause(out: Output, where: Target, connection: str, reason: str) -> None:
         BadUsageError: an unknown connection, or no usable reason.
 
     """
-    where.require(connection)
-    said = clean(reason).strip()
-    if not said or len(said) > LONGEST_REASON:
-        raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters: --reason says it to your colleagues")
-    before = where.app.limiter.held(connection)
-    hold = where.app.limiter.hold(connection, by=_who(where), reason=said)
+    before = where.app.limiter.held(where.require(connection))
+    hold = stop(where, connection, reason, by=_who(where))
     out.document({"connection": connection, "paused": as_json(hold), "was_paused": before is not None})
     out.line(hold.text(connection, now()))
     out.progress("no request goes to the vendor: cases wait, new ones queue, deliveries are kept")
@@ -44,10 +41,7 @@ def resume(out: Output, where: Target, connection: str) -> None:
         BadUsageError: no connection ever had that name.
 
     """
-    if connection not in where.connections and connection not in where.app.cases.connections():
-        where.require(connection)
-    context = where.app.replacing(waits=Waits(where.app.table, where.queues))
-    done = resume_cases(connection, context=context)
+    done = go_on(where, connection)
     paused = None if done.hold is None else as_json(done.hold)
     out.document({"connection": connection, "paused": None, "ended": paused, "steps": done.steps, "waits": done.waits})
     if done.hold is None:
@@ -56,6 +50,33 @@ def resume(out: Output, where: Target, connection: str) -> None:
         out.line(f"{connection} is no longer paused: {done.hold.reason} ({done.hold.by})")
     if done.steps or done.waits:
         out.line(f"{counted(done.steps, 'step')} and {counted(done.waits, 'wait')} go on")
+
+
+def stop(where: Target, connection: str, reason: str, *, by: str) -> Hold:
+    """Pause a connection; return the pause.
+
+    Raises:
+        BadUsageError: an unknown connection, or no usable reason.
+
+    """
+    where.require(connection)
+    said = clean(reason).strip()
+    if not said or len(said) > LONGEST_REASON:
+        raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters: --reason says it to your colleagues")
+    return where.app.limiter.hold(connection, by=by, reason=said)
+
+
+def go_on(where: Target, connection: str) -> Resumed:
+    """End a connection's pause, and set its cases in motion.
+
+    Raises:
+        BadUsageError: no connection ever had that name.
+
+    """
+    if connection not in where.connections and connection not in where.app.cases.connections():
+        where.require(connection)
+    context = where.app.replacing(waits=Waits(where.app.table, where.queues))
+    return resume_cases(connection, context=context)
 
 
 def as_json(hold: Hold) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cli.status import find
 from cli.target import Target
 from cli.text import counted
 from dossier.errors import DossierError, InvalidCaseError
-from dossier.models import CaseStatus, iso, now
+from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
 from dossier.stores.queues import DROP, WAKE, poll_queue
@@ -97,7 +97,7 @@ def redrive(
         CommandError: a case or a message could not be sent back.
 
     """
-    found, dismissed = _piles(where, connection, references)
+    found, dismissed = piles_of(where, connection, references)
     piles = [each for each in found if cause is None or cause.casefold() in each.cause.casefold()]
     if found and not piles:
         out.progress(f'no cause contains "{cause}"; there {"is" if len(found) == 1 else "are"}:')
@@ -134,7 +134,7 @@ def redrive(
         out.progress(nothing if asks else f"{nothing}: {how} does it")
 
 
-def _piles(where: Target, connection: str | None, references: Sequence[str]) -> tuple[list[Pile], int]:
+def piles_of(where: Target, connection: str | None, references: Sequence[str]) -> tuple[list[Pile], int]:
     """Return the named cases, or all failures that were not dismissed; and the number of dismissed cases."""
     names = where.with_cases(connection)
     if references:
@@ -176,10 +176,16 @@ def _dismiss(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
     at = now()
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
-        yield _tried(names, "dismissed_at", partial(_dismiss_case, where, each, at))
+        yield _tried(names, "dismissed_at", partial(dismiss_case, where, each, at))
 
 
-def _dismiss_case(where: Target, record: CaseRecord, at: datetime) -> datetime:
+def dismiss_case(where: Target, record: CaseRecord, at: datetime) -> datetime:
+    """Take a failed case off the list of failures; return when.
+
+    Raises:
+        InvalidCaseError: it runs again.
+
+    """
     if not where.app.cases.dismiss(record, at):
         raise InvalidCaseError(f"case {record.reference} runs again meanwhile")
     return at
@@ -191,12 +197,17 @@ def _send(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
         yield _tried({"queue": pile.queue}, "messages", partial(where.dead_letters.send_back, pile.queue))
     for each in pile.cases:
         names = {"connection": each.connection, "reference": each.reference}
-        send = partial(resume, each.id, context=where.app)
-        yield _tried(names, "execution_arn", partial(_resume, where, send, **names))
+        yield _tried(names, "execution_arn", partial(resume_case, where, each.id))
 
 
-def _resume(where: Target, send: Callable[[], str], *, connection: str, reference: str) -> str:
-    """Resume a case, if its connection is deployed and the deployment is not drained."""
+def resume_case(where: Target, case: CaseId) -> str:
+    """Resume a failed case, if its connection is deployed and the deployment is not drained; return its execution.
+
+    Raises:
+        InvalidCaseError: it cannot be resumed; says why.
+
+    """
+    connection, reference = case
     if connection not in where.connections:
         raise InvalidCaseError(
             f'connection "{connection}" of case {reference} is no longer deployed: deploy its settings again first'
@@ -205,7 +216,7 @@ def _resume(where: Target, send: Callable[[], str], *, connection: str, referenc
         raise InvalidCaseError(
             f"this deployment has been draining since {iso(since)}: run `dossier drain --stop` first"
         )
-    return send()
+    return resume(case, context=where.app)
 
 
 def _tried(names: Mapping[str, str], answer: str, send: Callable[[], object]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
@@ -74,19 +75,40 @@ def resolve(
         out.document(describe(case))
         show_questions(out, case)
         return
+    question, answer = answered(where, case, answer, what=what, say=out.progress)
+    names = {"connection": case.record.connection, "reference": reference}
+    out.document({**names, "question": question.what, "answer": answer.kind, "id": answer.id or None})
+    out.line(_DONE[answer.kind].format(**names, what=question.what, id=answer.id))
+
+
+def answered(
+    where: Target, case: Case, answer: Answer, *, what: str | None, say: Callable[[str], object]
+) -> tuple[Question, Answer]:
+    """Look an id up at the vendor, and record the answer; return the question and the answer as it was understood.
+
+    Args:
+        where: the deployment.
+        case: as stored.
+        answer: the operator's.
+        what: the question, if several are open.
+        say: gets what could not be looked up, and why.
+
+    Raises:
+        BadUsageError: the answer does not fit, or names no open question.
+        CommandError: no question is open, the id does not fit, or the execution no longer waits for the answer.
+
+    """
     try:
         question = question_of(case, what)
         answer = fitting(question, answer)
         if answer.kind == "use":
-            _check(out, where, case, question, answer)
+            _check(say, where, case, question, answer)
         record(case, question, answer, context=where.app)
     except UnfitAnswerError as error:
         raise BadUsageError(str(error)) from None
     except NothingAskedError as error:
         raise CommandError(str(error)) from None
-    names = {"connection": case.record.connection, "reference": reference}
-    out.document({**names, "question": question.what, "answer": answer.kind, "id": answer.id or None})
-    out.line(_DONE[answer.kind].format(**names, what=question.what, id=answer.id))
+    return question, answer
 
 
 _DONE = {
@@ -101,7 +123,7 @@ def _no_question(case: Case) -> CommandError:
     return CommandError(f"case {case.record.reference} has no open question: it is {case.record.status.value}")
 
 
-def _check(out: Output, where: Target, case: Case, question: Question, answer: Answer) -> None:
+def _check(say: Callable[[str], object], where: Target, case: Case, question: Question, answer: Answer) -> None:
     """Look up the operator's id at the vendor.
 
     Raises:
@@ -112,7 +134,7 @@ def _check(out: Output, where: Target, case: Case, question: Question, answer: A
     settings = settings_of(where).get(name)
     if settings is None:
         place = settings_file(where)
-        out.progress(f"[{name}] is not in {place}: the case looks {answer.id} up itself, and asks again if it is wrong")
+        say(f"[{name}] is not in {place}: the case looks {answer.id} up itself, and asks again if it is wrong")
         return
     loaded = where.app.replacing(connection_of=lambda _: settings).load(case.record.id)
     see = f"see `dossier resolve {case.record.reference} --connection {name}`"
@@ -121,7 +143,7 @@ def _check(out: Output, where: Target, case: Case, question: Question, answer: A
     except UnauthorizedError:
         raise
     except (ConfigurationError, PausedError, ClientError) as error:  # this machine cannot read the key, or may not ask
-        out.progress(f"cannot look {answer.id} up from here ({error}): the case does, and asks again if it is wrong")
+        say(f"cannot look {answer.id} up from here ({error}): the case does, and asks again if it is wrong")
         return
     if not answer.force:
         _looked_up(loaded, question, answer, thorough=True, fix=f"{see}, or add --force if it is right nevertheless")

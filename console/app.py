@@ -18,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from cli.errors import BadUsageError, CommandError, explain
 from cli.target import Target
-from console import case, cases, previews
+from console import actions, bulk, case, cases, previews
 from console.audit import Trail
 from console.desk import HERE, HTMX, Desk, NotFoundError
-from console.security import Guard, Session
+from console.security import Guard, Session, guarded
 from dossier.errors import DossierError
 
 Page = Callable[[Desk, Request], Response]
@@ -37,7 +37,9 @@ PAGES: dict[str, Page] = {
     f"{_CASE}/cost": case.cost,
     f"{_CASE}/preview/{{index:int}}": previews.preview,
     f"{_CASE}/file": previews.download,
+    "/bulk/{job}": bulk.progress,
 }
+ACTIONS: dict[str, actions.Act] = {**actions.ACTIONS, **bulk.ACTIONS}
 _KNOWN = (DossierError, CommandError, ClientError, BotoCoreError)
 
 
@@ -55,6 +57,7 @@ def create(where: Target, session: Session, *, who: str) -> Starlette:
     routes = [
         Route("/", lambda _: RedirectResponse("/cases", 303), methods=["GET"]),
         *(Route(path, _page(desk, page), methods=["GET"]) for path, page in PAGES.items()),
+        *(Route(path, guarded(_action(desk, act), session), methods=["POST"]) for path, act in ACTIONS.items()),
         Route("/static/htmx.min.js", _htmx, methods=["GET"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
@@ -70,6 +73,14 @@ def create(where: Target, session: Session, *, who: str) -> Starlette:
 def _page(desk: Desk, page: Page) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(_answered, desk, request, page)
+
+    return endpoint
+
+
+def _action(desk: Desk, act: actions.Act) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        form = await request.form()
+        return await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
 
     return endpoint
 

@@ -38,7 +38,7 @@ class Trail:
 
         """
         at = now()
-        entry: dict[str, Any] = {"id": f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(8)}", "at": iso(at), "who": self.who}
+        entry: dict[str, Any] = {"id": f"{at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}", "at": iso(at), "who": self.who}
         entry |= {"action": name, "about": about}
         key = audit_key(at, str(entry["id"]))
         self._objects.write(key, as_json({**entry, "outcome": None}))

@@ -95,7 +95,7 @@ def overview(desk: Desk, request: Request) -> Response:
         case,
         "overview",
         told=told,
-        sentence=told.sentence(now()),
+        sentence=_begun(told.sentence(now())),
         stages=way(case, events, wait, told),
         note=hold.text(record.connection, now()) if hold else current_note(desk.where, record),
         documents=[(each, standing(each, ended=record.status.final)) for each in case.documents],
@@ -104,6 +104,10 @@ def overview(desk: Desk, request: Request) -> Response:
         questions=[(each, choices(case, each, vendor_name(record))) for each in case.questions],
         link=_console_link(desk, record.execution_arn),
     )
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _console_link(desk: Desk, arn: str) -> str | None:

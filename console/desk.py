@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,6 +30,9 @@ from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.texts import block
+
+if TYPE_CHECKING:
+    from console.bulk import Jobs
 
 HERE = Path(__file__).parent
 HTMX = HERE.parent / "node_modules" / "htmx.org" / "dist" / "htmx.min.js"
@@ -78,11 +82,26 @@ class Desk:
     session: Session
     trail: Trail
     places: Collection[str] = ()
+    _said: dict[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @cached_property
     def app(self) -> Context:
         """What the steps work with; it also sends messages, which the deployment's own context does not."""
         return self.where.app.replacing(queues=self.where.queues)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The bulk actions of this run."""
+        from console.bulk import Jobs  # noqa: PLC0415 -- it needs the desk
+
+        return Jobs()
+
+    def say(self, line: str) -> str:
+        """Keep what an action has done for the page that it leads to; return its number there."""
+        number = str(next(self._numbers))
+        self._said[number] = line
+        return number
 
     @cached_property
     def counts(self) -> Kept[Counter[str]]:
@@ -131,14 +150,16 @@ class Desk:
             "assets": _digest(),
             "live": HTMX.is_file(),
             "pages_there": self.places,
-            "bulk": True,
         }
         return made
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
         text = self.templates.get_template(template).render(
-            path=request.url.path, query=request.url.query, done=request.query_params.get("done", ""), **values
+            path=request.url.path,
+            query=request.url.query,
+            done=self._said.get(request.query_params.get("done", ""), ""),
+            **values,
         )
         return HTMLResponse(text, status)
 

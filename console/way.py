@@ -17,9 +17,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "Accept": ("Accept",),
     "Open": ("Open Case", "Ask About Case", "Ask About Budget"),
     "Upload": ("Upload", "Upload Documents", "Ask About Upload", "Await Resume Of Upload"),
-    "Vendor reads": ("Poll",),
+    "Read": ("Poll",),
     "Process": ("Process",),
-    "Vendor assesses": ("Poll Results",),
+    "Assess": ("Poll Results",),
     "Collect": ("Collect",),
     "Download": ("Download", "Download Artifact", "Leave Out Artifact", "Await Resume Of Download"),
     "Publish": ("Publish",),
@@ -28,8 +28,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 _AT = {
     CaseStatus.ACCEPTED: "Open",
     CaseStatus.UPLOADING: "Upload",
-    CaseStatus.WAITING: "Vendor reads",
-    CaseStatus.PROCESSING: "Vendor assesses",
+    CaseStatus.WAITING: "Read",
+    CaseStatus.PROCESSING: "Assess",
     CaseStatus.DOWNLOADING: "Download",
     CaseStatus.NEEDS_ATTENTION: "Upload",
 }

@@ -38,7 +38,7 @@ function count() {
   if (label) label.textContent = number ? `${number} selected` : "None selected";
   document.querySelectorAll("button[data-chosen]").forEach((button) => { button.disabled = !number; });
   const all = document.getElementById("all");
-  if (all) all.checked = number > 0 && number === boxes().length;
+  if (all) { all.hidden = false; all.checked = number > 0 && number === boxes().length; }
 }
 
 function showKeys() {

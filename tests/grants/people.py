@@ -134,7 +134,7 @@ class People(Stage):
         self._prove(self._drains)
 
     def _opens_the_console(self) -> None:
-        """Open the console, and look at its pages."""
+        """Open the console, look at its pages, and collect a case again from one: that is recorded first."""
         self.played.add("console")
         words = ["console", "--no-open", "--stage", "dev", "--json"]
         with commands.running(words, environment=self._environment, folder=ROOT) as done:
@@ -144,8 +144,11 @@ class People(Stage):
                 url = json.loads(done.stdout.splitlines()[0])["url"]
                 self._seen(http.get(url))
                 origin = url.partition("/?")[0]
-                for page in (f"/cases/claims/{self.finished}", "/cases/views"):
-                    self._seen(http.get(f"{origin}{page}"))
+                case = f"{origin}/cases/claims/{self.finished}"
+                self._seen(http.get(f"{origin}/cases/views"))
+                shown = self._seen(http.get(case)).text
+                token = shown.partition('name="csrf" value="')[2].partition('"')[0]
+                self._seen(http.post(f"{case}/refresh", data={"csrf": token}, headers={"origin": origin}))
 
     @staticmethod
     def _seen(answer: httpx.Response) -> httpx.Response:

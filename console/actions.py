@@ -1,0 +1,133 @@
+"""What an operator does to one case or connection. Each action calls what its command calls, and is in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from cli.errors import BadUsageError, CommandError
+from cli.pause import go_on, stop
+from cli.redrive import resume_case
+from cli.resolve import answer_of, answered
+from cli.text import clean, counted
+from console.case import found
+from console.desk import Desk, first
+from dossier.models import CaseId
+from dossier.steps.cancel import cancel
+from dossier.steps.refresh import ask
+
+Act = Callable[[Desk, Request, FormData], Response]
+
+
+def back(desk: Desk, path: str, said: str) -> Response:
+    """Lead back to a page, which shows what was done."""
+    return RedirectResponse(f"{path}?done={desk.say(said)}", 303)
+
+
+def text(form: Mapping[str, object], name: str) -> str | None:
+    """Return a text of a form; None if it is missing or blank."""
+    return first({key: value for key, value in form.items() if isinstance(value, str)}, name)
+
+
+def redriven(desk: Desk, case: CaseId) -> str:
+    """Resume a failed case; return what was done."""
+    with desk.trail.action("redrive", connection=case.connection, reference=case.reference) as outcome:
+        outcome["execution_arn"] = resume_case(desk.where, case)
+    return f"{case.reference} is resumed where it stopped."
+
+
+def refreshed(desk: Desk, case: CaseId) -> str:
+    """Start to collect a case again; return what was done.
+
+    Raises:
+        CommandError: it cannot be collected again.
+
+    """
+    with desk.trail.action("refresh", connection=case.connection, reference=case.reference):
+        if not ask(case, context=desk.app, insist=True):
+            raise CommandError(
+                f"case {case.reference} cannot be collected again: it has not ended, or the vendor lacks a document"
+            )
+    return f"{case.reference} is being collected again."
+
+
+def cancelled(desk: Desk, case: CaseId) -> str:
+    """End a case; return what was done, and what the vendor may bill."""
+    with desk.trail.action("cancel", connection=case.connection, reference=case.reference) as outcome:
+        left = cancel(case, context=desk.app)
+        outcome |= {"billed": [each.document_id for each in left.documents], "in_doubt": list(left.in_doubt)}
+    billed = f" The vendor may bill {counted(len(left.documents), 'document')}." if left.documents else ""
+    doubt = f" The outcome of {', '.join(left.in_doubt)} is unknown." if left.in_doubt else ""
+    return f"{case.reference} is cancelled; its stored data stays.{billed}{doubt}"
+
+
+def _one(act: Callable[[Desk, CaseId], str]) -> Act:
+    def endpoint(desk: Desk, request: Request, _form: FormData) -> Response:
+        case = found(desk, request).record.id
+        return back(desk, f"/cases/{case.connection}/{case.reference}", act(desk, case))
+
+    return endpoint
+
+
+def resolve(desk: Desk, request: Request, form: FormData) -> Response:
+    """Answer a case's open question; an id is looked up at the vendor first."""
+    case = found(desk, request)
+    names, kind, use = case.record.id, text(form, "answer"), text(form, "id")
+    if kind not in {"use", "retry", "send", "give_up"}:
+        raise BadUsageError("choose one of the answers")
+    if kind == "use" and use is None:
+        raise BadUsageError("give the id that the vendor shows")
+    answer = answer_of(
+        retry=kind == "retry",
+        send=kind == "send",
+        give_up=kind == "give_up",
+        use=use if kind == "use" else None,
+        force=kind == "use" and text(form, "force") == "on",
+    )
+    notes: list[str] = []
+    what = text(form, "question")
+    with desk.trail.action("resolve", **names._asdict(), question=what, answer=kind, id=answer.id or None):
+        question, answer = answered(desk.where, case, answer, what=what, say=notes.append)
+    done = {
+        "send": "is sent although it is over the budget",
+        "retry": f"sends {question.what} again",
+        "use": f"goes on with {answer.id}",
+        "give_up": "ends as failed",
+    }
+    said = " ".join([f"{names.reference} {done[answer.kind]}.", *notes])
+    return back(desk, f"/cases/{names.connection}/{names.reference}", said)
+
+
+def pause(desk: Desk, request: Request, form: FormData) -> Response:
+    """Stop all calls to a connection's vendor."""
+    name, reason = request.path_params["connection"], text(form, "reason") or ""
+    with desk.trail.action("pause", connection=name, reason=clean(reason)):
+        stop(desk.where, name, reason, by=desk.trail.who)
+    return back(desk, _from(form, name), f"{name} is paused: no request goes to its vendor, and cases wait.")
+
+
+def resume(desk: Desk, request: Request, form: FormData) -> Response:
+    """End a connection's pause."""
+    name = request.path_params["connection"]
+    with desk.trail.action("resume", connection=name) as outcome:
+        done = go_on(desk.where, name)
+        outcome |= {"steps": done.steps, "waits": done.waits}
+    said = f"{name} goes on: {counted(done.steps, 'step')} and {counted(done.waits, 'wait')}."
+    return back(desk, _from(form, name), said if done.hold else f"{name} was not paused.")
+
+
+def _from(form: FormData, connection: str) -> str:
+    return f"/connections/{connection}" if text(form, "from") == "connection" else "/connections"
+
+
+ACTIONS: dict[str, Act] = {
+    "/cases/{connection}/{reference}/redrive": _one(redriven),
+    "/cases/{connection}/{reference}/refresh": _one(refreshed),
+    "/cases/{connection}/{reference}/cancel": _one(cancelled),
+    "/cases/{connection}/{reference}/resolve": resolve,
+    "/connections/{connection}/pause": pause,
+    "/connections/{connection}/resume": resume,
+}

@@ -1,0 +1,284 @@
+"""What an operator does in the console: each action is the command's, and in the trail with its outcome."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dossier.models import CaseId, CaseStatus, Document, now
+from dossier.stores.cases import CaseRecord
+from tests.console.conftest import WHO, Visitor, text_of
+
+CASE = "/cases/invoices/INV-1"
+NAMES = {"connection": "invoices", "reference": "INV-1"}
+
+
+@pytest.fixture
+def accepted(visitor: Visitor, invoice: Path) -> Visitor:
+    """Return somebody who has opened the console of a deployment with an accepted case."""
+    submit(visitor, invoice, "INV-1")
+    return visitor
+
+
+def submit(visitor: Visitor, invoice: Path, reference: str) -> None:
+    """Submit a case, and have it accepted."""
+    visitor.dossier.whole = False
+    visitor.dossier("submit", "invoices", invoice, "--reference", reference)
+    visitor.dossier.tick()
+
+
+def fail(visitor: Visitor, reference: str, reason: str = "page 7 is dark") -> None:
+    """Let a case fail."""
+    visitor.dossier.change(
+        "invoices", reference, status=CaseStatus.FAILED, error="CaseFailedError", reason=reason, completed_at=now()
+    )
+
+
+def end(visitor: Visitor, reference: str) -> None:
+    """Let a case complete."""
+    app, names = visitor.dossier.cloud.app, CaseId("invoices", reference)
+    done = Document(index=0, name="invoice.pdf", key="k", document_id=f"doc-{reference}", finished=True, pages=2)
+    app.cases.put_documents(names, [done], fresh=False)
+    visitor.dossier.change("invoices", reference, status=CaseStatus.COMPLETED, completed_at=now())
+
+
+def resumed(visitor: Visitor) -> list[str]:
+    """Return the references of cases that were sent back to work."""
+    inputs = [json.loads(each.execution_input) for each in visitor.dossier.executions()]
+    return sorted(each["reference"] for each in inputs if each.get("resume"))
+
+
+def last(visitor: Visitor) -> dict[str, Any]:
+    """Return the last entry of the trail, without its id and times."""
+    return {name: each for name, each in visitor.trail()[-1].items() if name not in {"id", "at", "ended_at"}}
+
+
+def test_a_failed_case_is_redriven(accepted: Visitor) -> None:
+    """From its own page, which says so afterwards."""
+    fail(accepted, "INV-1")
+    assert "Redrive this case" in accepted.get(CASE)
+    said = text_of(accepted.post(f"{CASE}/redrive").text)
+    assert said.startswith("INV-1 is resumed where it stopped.")
+    assert resumed(accepted) == ["INV-1"]
+    entry = last(accepted)
+    assert entry["outcome"].pop("execution_arn").startswith("arn:aws:states:")
+    assert entry == {"who": WHO, "action": "redrive", "about": NAMES, "outcome": {"done": True}}
+
+
+def test_a_case_is_cancelled(accepted: Visitor) -> None:
+    """Its page shows what the vendor may bill."""
+    said = text_of(accepted.post(f"{CASE}/cancel").text)
+    assert "INV-1 is cancelled; its stored data stays." in said
+    assert accepted.dossier.case("invoices", "INV-1").record.status is CaseStatus.CANCELLED
+    assert last(accepted)["outcome"] == {"done": True, "billed": [], "in_doubt": []}
+
+
+def test_an_ended_case_is_collected_again(accepted: Visitor) -> None:
+    """By an execution of its own."""
+    end(accepted, "INV-1")
+    assert "INV-1 is being collected again." in accepted.post(f"{CASE}/refresh").text
+    assert [json.loads(each.execution_input).get("refresh") for each in accepted.dossier.executions()][-1] == 1
+    assert last(accepted)["action"] == "refresh"
+
+
+@pytest.mark.parametrize(("action", "why"), [("redrive", "only a failed case"), ("refresh", "cannot be collected")])
+def test_an_action_that_does_not_fit_says_why(accepted: Visitor, action: str, why: str) -> None:
+    """The page offers none; one that comes all the same changes nothing, and the trail has the attempt."""
+    assert f"{CASE}/{action}" not in accepted.get(CASE)
+    assert why in text_of(accepted.post(f"{CASE}/{action}", 502).text)
+    assert last(accepted)["outcome"]["done"] is False
+    assert accepted.dossier.case("invoices", "INV-1").record.status is CaseStatus.ACCEPTED
+
+
+@pytest.mark.parametrize("answer", ["retry", "give_up"])
+def test_a_question_is_answered(accepted: Visitor, answer: str) -> None:
+    """Each choice says what it risks; the answer reaches the execution."""
+    accepted.dossier.ask("invoices", "INV-1", "upload-0")
+    page = text_of(accepted.get(CASE))
+    assert "Needs your answer was it created?" in page
+    assert page.count("Risk:") == 3
+    accepted.post(f"{CASE}/resolve", question="upload-0", answer=answer)
+    assert accepted.dossier.answers["token-upload-0"] == (True if answer == "retry" else "GivenUpError")
+    assert last(accepted)["about"] == {**NAMES, "question": "upload-0", "answer": answer, "id": None}
+
+
+def test_an_id_is_looked_up_before_anything_is_stored(accepted: Visitor) -> None:
+    """As ``dossier resolve --use`` does: where this machine cannot ask, the page says who will."""
+    accepted.dossier.ask("invoices", "INV-1", "upload-0")
+    said = text_of(accepted.post(f"{CASE}/resolve", question="upload-0", answer="use", id="doc-9").text)
+    assert "INV-1 goes on with doc-9." in said
+    assert "cannot look doc-9 up from here" in said
+
+
+@pytest.mark.parametrize("fields", [{}, {"answer": "maybe"}, {"answer": "use"}, {"answer": "retry", "question": "x"}])
+def test_an_answer_that_is_none_changes_nothing(accepted: Visitor, fields: dict[str, str]) -> None:
+    """The question stays open."""
+    accepted.dossier.ask("invoices", "INV-1", "upload-0")
+    accepted.post(f"{CASE}/resolve", 400, **fields)
+    assert accepted.dossier.answers == {}
+    assert len(accepted.dossier.case("invoices", "INV-1").questions) == 1
+
+
+def test_a_connection_is_paused_and_goes_on(accepted: Visitor) -> None:
+    """With a reason for the colleagues, and the caller's ARN beside it."""
+    limiter = accepted.dossier.cloud.app.limiter
+    accepted.http.post(
+        "/connections/invoices/pause",
+        data={"csrf": accepted.session.csrf, "reason": "the vendor migrates"},
+        headers={"origin": "http://127.0.0.1:4790"},
+        follow_redirects=False,
+    )
+    hold = limiter.held("invoices")
+    assert hold is not None
+    assert (hold.by, hold.reason) == (WHO, "the vendor migrates")
+    assert "the vendor migrates" in accepted.main("/cases")
+    assert last(accepted)["about"] == {"connection": "invoices", "reason": "the vendor migrates"}
+    accepted.http.post(
+        "/connections/invoices/resume",
+        data={"csrf": accepted.session.csrf},
+        headers={"origin": "http://127.0.0.1:4790"},
+        follow_redirects=False,
+    )
+    assert limiter.held("invoices") is None
+    assert last(accepted)["action"] == "resume"
+
+
+def test_an_action_that_cannot_be_recorded_does_not_happen(accepted: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trail is written first."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("audit/")
+
+    fail(accepted, "INV-1")
+    monkeypatch.setattr(type(accepted.dossier.cloud.app.objects), "write", refused)
+    with pytest.raises(PermissionError):
+        accepted.post(f"{CASE}/redrive", 500)
+    assert resumed(accepted) == []
+
+
+# many cases -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(visitor: Visitor, invoice: Path) -> Visitor:
+    """Return somebody with the console of a deployment with two failed cases, one completed, one under way."""
+    for reference in ("INV-1", "INV-2", "INV-3", "INV-4"):
+        submit(visitor, invoice, reference)
+    fail(visitor, "INV-1")
+    fail(visitor, "INV-2")
+    end(visitor, "INV-3")
+    return visitor
+
+
+def wait(visitor: Visitor, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Wait for a bulk action to end; return what its page says then."""
+    monkeypatch.undo()  # the deployment works while the command sleeps, and here nobody does
+    for _ in range(600):
+        said = visitor.main(path)
+        if "That is all." in said:
+            return said
+        time.sleep(0.05)
+    raise AssertionError(said)
+
+
+def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visitor) -> None:
+    """How many, what is left and why, what the vendor gets, and what it costs."""
+    cases = ["invoices/INV-1", "invoices/INV-2", "invoices/INV-3"]
+    said = text_of(several.post("/bulk", action="redrive", case=cases).text)
+    assert "Redrive 2 cases? Nothing has happened yet." in said
+    assert "Left as they are 1" in said
+    assert "Pages that the vendor gets 2" in said
+    assert "The vendor may bill unknown" in said
+    assert "1 case: has not failed" in said
+    assert "AWS, at most $0.0010" in said
+    assert resumed(several) == []
+    assert several.trail() == []
+
+
+@pytest.mark.parametrize(("action", "number"), [("redrive", 2), ("cancel", 1), ("refresh", 1), ("dismiss", 2)])
+def test_by_filter_every_case_that_fits_is_planned(several: Visitor, action: str, number: int) -> None:
+    """Those that the action does not fit are left, each with its reason."""
+    said = text_of(several.post("/bulk", all=action, filter="connection=invoices").text)
+    assert f"{number} case" in said
+    assert f"Left as they are {4 - number}" in said
+    assert several.trail() == []
+
+
+def test_a_bulk_redrive_does_what_was_shown(several: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case by case in the background; each is in the trail; what fails holds up no other."""
+    several.dossier.cloud.app.table.update("CASE#invoices#INV-2", "CASE", {"fingerprint": "x?"})
+    page = several.post("/bulk", all="redrive", filter="status=failed").text
+    named = [part.partition('"')[0] for part in page.split('name="case" value="')[1:]]
+    assert sorted(named) == ["invoices/INV-1", "invoices/INV-2"]
+    path = several.post("/bulk/run", action="redrive", case=named).url.path
+    said = wait(several, path, monkeypatch)
+    assert "1 of 2 cases done, 1 not. That is all." in said
+    assert "INV-2" in said.partition("What did not work")[2]
+    assert resumed(several) == ["INV-1"]
+    outcomes = {each["about"]["reference"]: each["outcome"]["done"] for each in several.trail()}
+    assert outcomes == {"INV-1": True, "INV-2": False}
+
+
+@pytest.mark.parametrize(
+    ("action", "case", "status"),
+    [("cancel", "INV-4", CaseStatus.CANCELLED), ("refresh", "INV-3", CaseStatus.COMPLETED)],
+)
+def test_other_bulk_actions(
+    several: Visitor, action: str, case: str, status: CaseStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each does what the case's own page does."""
+    path = several.post("/bulk/run", action=action, case=f"invoices/{case}").url.path
+    assert "1 of 1 case done." in wait(several, path, monkeypatch)
+    assert several.dossier.case("invoices", case).record.status is status
+    assert [each["action"] for each in several.trail()] == [action]
+
+
+def test_dismissed_cases_leave_the_list_of_failures(several: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``dossier redrive --dismiss`` does."""
+    path = several.post("/bulk/run", action="dismiss", case=["invoices/INV-1"]).url.path
+    wait(several, path, monkeypatch)
+    assert several.dossier.case("invoices", "INV-1").record.dismissed_at is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/bulk", {"action": "redrive"}),
+        ("/bulk", {"action": "explode", "case": "invoices/INV-1"}),
+        ("/bulk", {"case": "invoices/INV-1"}),
+        ("/bulk", {"action": "redrive", "case": "nonsense"}),
+        ("/bulk", {"all": "redrive", "filter": "status=completed&text=nothing"}),
+        ("/bulk/run", {"action": "redrive"}),
+        ("/bulk/run", {"action": "explode", "case": "invoices/INV-1"}),
+    ],
+)
+def test_a_form_without_cases_or_action_is_refused(several: Visitor, path: str, fields: dict[str, str]) -> None:
+    """With a page that says what lacks."""
+    several.post(path, 400, **fields)
+    assert several.trail() == []
+
+
+def test_too_many_cases_do_not_go_at_once(visitor: Visitor) -> None:
+    """The limit is named."""
+    said = text_of(visitor.post("/bulk", 400, action="redrive", case=[f"invoices/R-{n}" for n in range(1001)]).text)
+    assert "at most 1000 go at once" in said
+
+
+def test_more_cases_than_go_at_once_are_said(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody believes that all were done."""
+    monkeypatch.setattr("console.bulk.MOST", 3)
+    for number in range(5):
+        at = now() - timedelta(minutes=number)
+        record = CaseRecord(
+            connection="invoices", reference=f"R-{number}", vendor="docustack", status=CaseStatus.FAILED,
+            fingerprint="f", execution_arn="arn", submitted_at=at, updated_at=at,
+        )  # fmt: skip
+        visitor.dossier.cloud.app.cases.claim(record)
+    said = text_of(visitor.post("/bulk", all="redrive", filter="status=failed").text)
+    assert "Redrive 3 cases?" in said
+    assert "More cases match" in said
