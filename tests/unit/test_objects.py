@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from dossier.stores.objects import PART
 from tests import objects
 from tests.conftest import BUCKET, REGION, Cloud
 
@@ -82,3 +87,65 @@ def test_a_policy_is_left_to_moto(cloud: Cloud) -> None:
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Statement": [deny]}))
     with pytest.raises(ClientError):
         s3.get_object(Bucket=BUCKET, Key="k")
+
+
+def chunked(body: bytes, size: int) -> Iterator[bytes]:
+    """Yield a body in pieces, as it comes from a socket."""
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 12345])
+def test_a_stream_becomes_one_object(cloud: Cloud, size: int) -> None:
+    """Of any size, and whatever pieces it comes in; a small one is one request."""
+    asked: list[str] = []
+    cloud.app.objects._s3.meta.events.register("before-call", lambda model, **_: asked.append(model.name))
+    body = os.urandom(size)
+    assert cloud.app.objects.stream("k", chunked(body, 999_983), "text/plain") == (
+        size,
+        hashlib.sha256(body).hexdigest(),
+    )
+    parts = -(-size // PART)
+    several = ["CreateMultipartUpload", *["UploadPart"] * parts, "CompleteMultipartUpload"]
+    assert asked == (["PutObject"] if size < PART else several)
+    found = cloud.session.client("s3").get_object(Bucket=BUCKET, Key="k")
+    assert found["ContentType"] == "text/plain"
+    assert found["Body"].read() == body
+
+
+def test_part_that_S3_refuses_once_is_sent_again_whole(cloud: Cloud) -> None:  # noqa: N802 -- its name
+    """Botocore repeats a request from the beginning of its body."""
+    failed: list[int] = []
+
+    def fail(**_: Any) -> Any:
+        if failed:
+            return None
+        failed.append(1)
+        return AWSResponse("http://s3", 503, {}, _Raw())
+
+    cloud.app.objects._s3.meta.events.register_first("before-send.s3.UploadPart", fail)
+    body = os.urandom(PART + 7)
+    cloud.app.objects.stream("k", chunked(body, 65_536), "text/plain")
+    assert failed
+    assert cloud.app.objects.read("k") == body
+
+
+class _Raw(io.BytesIO):
+    """An empty answer, as urllib3 gives it."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        """Yield nothing."""
+        return iter(())
+
+
+def test_nothing_is_left_of_a_stream_that_breaks_off(cloud: Cloud) -> None:
+    """Neither an object nor parts, which would be paid for."""
+
+    def breaking() -> Iterator[bytes]:
+        yield bytes(PART)
+        yield bytes(100)
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        cloud.app.objects.stream("k", breaking(), "text/plain")
+    assert cloud.app.objects.read("k") is None
+    assert "Uploads" not in cloud.session.client("s3").list_multipart_uploads(Bucket=BUCKET)

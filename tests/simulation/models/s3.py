@@ -203,20 +203,6 @@ class S3:
 
         return self._wire.call("s3", "DeleteObject", Key, act)
 
-    def upload_fileobj(self, Fileobj: Any, Bucket: str, Key: str, ExtraArgs: dict[str, Any], Config: Any) -> None:  # noqa: N803
-        """Read a file to its end, and write it as an object; multipart if it is large."""
-        parts = []
-        while part := Fileobj.read(Config.multipart_chunksize):
-            parts.append(part)
-            if len(parts) > 1:
-                self._wire.call("s3", "UploadPart", Key, lambda: None)
-        operation = "CompleteMultipartUpload" if len(parts) > 1 else "PutObject"
-        kind = ExtraArgs.get("ContentType", "binary/octet-stream")
-        content = b"".join(parts)
-        self._wire.call(
-            "s3", operation, Key, lambda: self._of(Bucket).put(Key, content, metadata={}, content_type=kind)
-        )
-
     def generate_presigned_url(self, operation: str, Params: dict[str, str], ExpiresIn: int) -> str:  # noqa: N803
         """Return a URL."""
         return f"https://{Params['Bucket']}.s3.amazonaws.com/{Params['Key']}?{operation}&X-Amz-Expires={ExpiresIn}"

@@ -26,6 +26,8 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 """Timeouts of a single read, write or connect, in seconds."""
 PUBLIC_ONLY = "dossier.public_only"
 """Extension of a request: if True, it is only sent to public addresses."""
+READ = 256 << 10
+"""Bytes that are read at once, at most: httpcore asks for a quarter of that, and each read costs as much work."""
 MOST_ADDRESSES = 4
 """Most addresses of one name that are tried."""
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
@@ -168,7 +170,7 @@ class _Timed(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max(max_bytes, READ), _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))

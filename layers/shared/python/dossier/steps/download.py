@@ -26,6 +26,8 @@ from dossier.ports import Artifact
 from dossier.revisions import answer_digest
 from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord
+from dossier.stores.objects import Objects
+from dossier.transport.downloads import Download
 
 LINKS = 6
 """Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""
@@ -171,14 +173,21 @@ def _from_storage(
     with loaded.context.transport.download(loaded.connection, url, left=left, etag=etag) as incoming:
         if incoming.unchanged and former is not None:
             return former.model_copy(update={"index": artifact.index})
-        head, chunks = _begun(incoming.chunks)
-        kind = media.shown(head, artifact.name, artifact.content_type or incoming.content_type)
-        size, sha256 = loaded.context.objects.stream(key, chunks, kind)
+        size, sha256 = store(incoming, key, artifact.name, artifact.content_type, objects=loaded.context.objects)
     seen = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
     if former is not None and (former.size, former.sha256) == (size, sha256):
         return former.model_copy(update={"index": artifact.index, **seen})
     version = loaded.context.objects.version_of(key)
     return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **seen})
+
+
+def store(incoming: Download, key: str, name: str, content_type: str | None, *, objects: Objects) -> tuple[int, str]:
+    """Write an artifact that is being downloaded to S3; return its size in bytes and its sha256 in hex.
+
+    Its first bytes, its ``name`` and the given or announced type say which type S3 shows it as.
+    """
+    head, chunks = _begun(incoming.chunks)
+    return objects.stream(key, chunks, media.shown(head, name, content_type or incoming.content_type))
 
 
 def _says(former: ArtifactRecord, content: str, loaded: LoadedCase) -> bool:

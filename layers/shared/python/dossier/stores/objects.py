@@ -6,13 +6,13 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count, cycle
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
-from boto3.s3.transfer import TransferConfig
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 CHUNK = 1 << 20
-_ONE_BY_ONE = TransferConfig(multipart_chunksize=8 << 20, multipart_threshold=8 << 20, use_threads=False)
+PART = 8 << 20
+"""Bytes of a part of a large object; S3 takes 10,000 parts
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 LARGEST_COPY = 5 << 30
 """Largest object that one request copies, in bytes (S3: CopyObject)."""
-_IN_PARTS = TransferConfig(multipart_chunksize=256 << 20, use_threads=False)
+COPIED = 256 << 20
+"""Bytes of a part that is copied."""
 _BUCKET = re.compile(r"[A-Za-z0-9._:-]{1,255}(/[A-Za-z0-9-]{1,64})?")
 _DENIAL = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:*]+)"
@@ -169,7 +172,10 @@ class Objects:
                 Bucket=self.bucket, Key=key, CopySource=origin, TaggingDirective="REPLACE", **_tagged(key)
             )
             return replace(new, key=key, version_id=answer.get("VersionId"))
-        self._s3.copy(origin, self.bucket, key, ExtraArgs=_tagged(key), Config=_IN_PARTS)
+        from boto3.s3.transfer import TransferConfig  # noqa: PLC0415 -- few functions copy, and few objects are so large
+
+        in_parts = TransferConfig(multipart_chunksize=COPIED, use_threads=False)
+        self._s3.copy(origin, self.bucket, key, ExtraArgs=_tagged(key), Config=in_parts)
         return self.stat(key) or new
 
     def delete(self, key: str) -> None:
@@ -248,14 +254,47 @@ class Objects:
         return self.write(key, as_json(value))
 
     def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
-        """Write chunks as one object, multipart if it is large; return its size in bytes and its sha256 in hex.
+        """Write chunks as one object, in parts if it is large; return its size in bytes and its sha256 in hex.
 
-        If ``chunks`` raises, no object is written.
+        If ``chunks`` raises, no object is written. A part is sent while the next one is read, so any stream takes
+        the memory of two parts; ``chunks`` is read in the caller's thread.
         """
-        source = _Chunks(chunks)
+        source = _Parts(chunks)
         extra = {"ContentType": content_type, **_tagged(key)}
-        self._s3.upload_fileobj(cast("IO[bytes]", source), self.bucket, key, ExtraArgs=extra, Config=_ONE_BY_ONE)
+        first = source.read()
+        if len(first) < PART:
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=bytes(first), **extra)
+        else:
+            self._stream_parts(key, first, source, extra)
         return source.size, source.digest.hexdigest()
+
+    def _stream_parts(self, key: str, part: memoryview, source: _Parts, extra: Mapping[str, Any]) -> None:
+        """Write a first part and what follows it as one object."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- few functions see a large object
+
+        begun = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ChecksumAlgorithm="CRC32", **extra)
+        place: Any = {"Bucket": self.bucket, "Key": key, "UploadId": begun["UploadId"]}
+
+        def send(number: int, part: memoryview) -> Any:
+            sent = self._s3.upload_part(
+                **place, PartNumber=number, Body=cast("IO[bytes]", _Body(part)), ChecksumAlgorithm="CRC32"
+            )
+            checksum = {name: sent[name] for name in ("ChecksumCRC32",) if name in sent}
+            return {"PartNumber": number, "ETag": sent["ETag"], **checksum}
+
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                parts: list[Any] = []
+                for number in count(1):
+                    sending = pool.submit(send, number, part)
+                    part = source.read()
+                    parts.append(sending.result())
+                    if not part:
+                        break
+            self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+        except BaseException:
+            self._s3.abort_multipart_upload(**place)
+            raise
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object under a prefix."""
@@ -349,32 +388,60 @@ class S3File(io.RawIOBase):
             self._body = None
 
 
-class _Chunks(io.RawIOBase):
-    """Chunks as a readable file that counts and hashes them."""
+class _Parts:
+    """Chunks, joined into parts of ``PART`` bytes, which are counted and hashed."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        super().__init__()
         self._chunks = chunks
-        self._rest = b""
+        self._rest = memoryview(b"")
+        self._buffers = cycle([memoryview(bytearray(PART)) for _ in range(2)])  # the memory of any number of parts
         self.size = 0
         self.digest = hashlib.sha256()
+
+    def read(self) -> memoryview:
+        """Return the next part, which is valid until the next but one is read.
+
+        Only the last one is shorter, and none is left after an empty one.
+        """
+        buffer, filled = next(self._buffers), 0
+        while filled < PART:
+            self._rest = self._rest or memoryview(next(self._chunks, b""))
+            if not self._rest:
+                break
+            taken = self._rest[: PART - filled]
+            buffer[filled : filled + len(taken)] = taken
+            self._rest = self._rest[len(taken) :]
+            filled += len(taken)
+        self.size += filled
+        self.digest.update(buffer[:filled])
+        return buffer[:filled]
+
+
+class _Body(io.RawIOBase):
+    """A part as a file, as botocore sends it without a copy."""
+
+    def __init__(self, part: memoryview) -> None:
+        super().__init__()
+        self._part, self._position = part, 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._part)}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
     def read(self, size: int = -1) -> bytes:
-        parts, wanted = [], size if size >= 0 else None
-        while wanted is None or wanted > 0:
-            chunk = self._rest or next(self._chunks, b"")
-            if not chunk:
-                break
-            take = chunk if wanted is None else chunk[:wanted]
-            self._rest = chunk[len(take) :]
-            parts.append(take)
-            wanted = None if wanted is None else wanted - len(take)
-        data = b"".join(parts)
-        self.size += len(data)
-        self.digest.update(data)
+        end = len(self._part) if size < 0 else self._position + size
+        data = bytes(self._part[self._position : end])
+        self._position += len(data)
         return data
 
 

@@ -19,6 +19,9 @@ def client(session: boto3.Session | None = None) -> S3Client:
     redirects other requests to a host that the signature does not cover:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 
+    Bodies have a checksum, and are not part of the signature, which would hash them once more. That is botocore's
+    default over HTTPS; over plain HTTP, on the loopback, it is not.
+
     An endpoint from the environment has one host for all buckets, so it uses path-style addresses.
 
     Args:
@@ -30,6 +33,7 @@ def client(session: boto3.Session | None = None) -> S3Client:
         "addressing_style": "path" if own_endpoint else "virtual",
         "us_east_1_regional_endpoint": "regional",
         "use_accelerate_endpoint": False,
+        "payload_signing_enabled": False,
         "use_dualstack_endpoint": False,
     }
     config = Config(signature_version="s3v4", retries={"mode": "standard"}, s3=addresses)

@@ -1,0 +1,187 @@
+"""Part ``moving``: bytes between a vendor and S3, with Dossier's steps, and with curl piped to or from the AWS CLI."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.report import reached, table
+
+ROOT = Path(__file__).parents[1]
+AWS = ROOT / ".venv-bench" / "bin" / "aws"
+SIZES = {"10 MB": 10 * 10**6, "100 MB": 100 * 10**6, "1 GiB": 1 << 30}
+TIMES = 3
+BUCKET = "bench"
+DIRECTIONS = {"down": "vendor to S3", "up": "S3 to vendor"}
+DOSSIER, PIPE = "Dossier", "curl and the AWS CLI"
+START_SECONDS, LONGEST = 30.0, 600.0
+
+
+@contextmanager
+def server(folder: Path, name: str) -> Iterator[str]:
+    """Run a server of files on the loopback; yield its address."""
+    port_file = folder / f"{name}.port"
+    process = subprocess.Popen([sys.executable, "-m", "bench.loopback", str(port_file)], cwd=ROOT)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not (port_file.exists() and port_file.read_text()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server of {name} does not start")
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port_file.read_text()}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Mover:
+    """Moves files between a vendor and S3."""
+
+    def __init__(self, vendor: str, s3: str, folder: Path) -> None:
+        """Use the servers at these addresses, and a folder for what the programs would read of the user's own."""
+        self._vendor = vendor
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "layers" / "shared" / "python"))),
+            "AWS_ENDPOINT_URL": s3,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def dossier(self, way: str, size: int) -> Moved:
+        """Move a file as Dossier's functions do; the seconds are without their start."""
+        command = [sys.executable, "-m", "bench.mover", way, str(size), self._vendor, BUCKET]
+        with _cpu() as cpu:
+            done = subprocess.run(
+                command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False, timeout=LONGEST
+            )
+        if done.returncode:
+            raise RuntimeError(f"Dossier, {way}: {done.stderr[-500:]}")
+        found = json.loads(done.stdout)
+        return Moved(found["seconds"], cpu(), found["kib"] / 1024)
+
+    def pipe(self, way: str, size: int) -> Moved:
+        """Move a file with ``curl | aws s3 cp -``, or with ``aws s3 cp - | curl``."""
+        if way == "down":
+            first = ["curl", "-sf", f"{self._vendor}/file/{size}"]
+            second = [str(AWS), "s3", "cp", "-", f"s3://{BUCKET}/{size}", "--expected-size", str(size)]
+        else:
+            first = [str(AWS), "s3", "cp", f"s3://{BUCKET}/staging/{size}", "-"]
+            second = ["curl", "-sf", "-T", "-", f"{self._vendor}/api/v1/documents/upload"]
+        began, kib = time.monotonic(), 0.0
+        with _cpu() as cpu:
+            one = subprocess.Popen(first, env=self._environment, stdout=subprocess.PIPE)
+            other = subprocess.Popen(second, env=self._environment, stdin=one.stdout, stdout=subprocess.DEVNULL)
+            if one.stdout is not None:
+                one.stdout.close()
+            for process in (other, one):
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                kib += used.ru_maxrss
+        if one.returncode or other.returncode:
+            raise RuntimeError(f"curl and the AWS CLI, {way}: {one.returncode}, {other.returncode}")
+        return Moved(time.monotonic() - began, cpu(), kib / 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One file: seconds, seconds of CPU of the programs (not the servers), and the most MiB of their memory."""
+
+    seconds: float
+    cpu: float
+    mib: float
+
+
+@contextmanager
+def _cpu() -> Iterator[Callable[[], float]]:
+    """Yield what returns the CPU seconds that the children have used since."""
+
+    def used() -> float:
+        found = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return found.ru_utime + found.ru_stime
+
+    before = used()
+    yield lambda: used() - before
+
+
+def run(sizes: Mapping[str, int] = SIZES, times: int = TIMES) -> dict[str, Any]:
+    """Move every size both ways; the start of the programs, measured with an empty file, is subtracted."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with server(folder, "vendor") as vendor, server(folder, "s3") as s3:
+            mover = Mover(vendor, s3, folder)
+            ways: dict[str, Callable[[str, int], Moved]] = {DOSSIER: mover.dossier, PIPE: mover.pipe}
+            found: dict[str, Any] = {}
+            for direction in DIRECTIONS:
+                empty = {who: [move(direction, 0) for _ in range(times)] for who, move in ways.items()}
+                for label, size in sizes.items():
+                    moved: dict[str, list[Moved]] = {who: [] for who in ways}
+                    for _ in range(times):  # in turn, so that a busy moment hits both
+                        for who, move in ways.items():
+                            moved[who].append(move(direction, size))
+                    found[f"{direction} {label}"] = {
+                        who: _summary(size, moved[who], empty[who]) | {"direction": direction, "size": label}
+                        for who in ways
+                    }
+    return found
+
+
+def _summary(size: int, moved: list[Moved], empty: list[Moved]) -> dict[str, Any]:
+    start, started = min(each.seconds for each in empty), min(each.cpu for each in empty)
+    rates = [size / 1e6 / max(0.001, each.seconds - start) for each in moved]
+    return {
+        "mb_per_second": [statistics.median(rates), min(rates), max(rates)],
+        "cpu": statistics.median(max(0.0, each.cpu - started) for each in moved),
+        "mib": max(each.mib for each in moved),
+        "start": start,
+    }
+
+
+def section(found: Mapping[str, Any]) -> list[str]:
+    """Return the page's section."""
+    ratios = {label: _ratio(both) for label, both in found.items()}
+    largest = {label: ratio for label, ratio in ratios.items() if label.endswith(max(SIZES, key=SIZES.__getitem__))}
+    peaks = {
+        direction: [both[DOSSIER]["mib"] for both in found.values() if both[DOSSIER]["direction"] == direction]
+        for direction in DIRECTIONS
+    }
+    apart = max(max(each) / min(each) - 1 for each in peaks.values() if each)
+    most = max(max(each) for each in peaks.values() if each)
+    worst = min(largest.values() or ratios.values())
+    targets = [
+        ["At least 0.9 times the throughput of curl and the AWS CLI, 1 GiB", f"{worst:.2f}", reached(worst >= 0.9)],
+        ["The same, the worst of all sizes", f"{min(ratios.values()):.2f}", reached(min(ratios.values()) >= 0.9)],
+        ["Peak memory equal at all sizes (±10 %)", f"+{100 * apart:.0f} %", reached(apart <= 0.1)],
+        ["Peak memory at most 256 MiB", f"{most:.0f} MiB", reached(most <= 256)],
+    ]
+    rows = [
+        [
+            f"{DIRECTIONS[both[DOSSIER]['direction']]}, {both[DOSSIER]['size']}",
+            f"{ratios[label]:.2f}",
+            *(f"{both[who]['mb_per_second'][0]:.0f}" for who in (DOSSIER, PIPE)),
+            *(f"{both[who]['cpu']:.2f}" for who in (DOSSIER, PIPE)),
+            *(f"{both[who]['mib']:.0f}" for who in (DOSSIER, PIPE)),
+        ]
+        for label, both in found.items()
+    ]
+    head = ("file", "throughput, of the pipe's", "Dossier, MB/s", "pipe, MB/s", "Dossier, CPU s", "pipe, CPU s",
+            "Dossier, MiB", "pipe, MiB")  # fmt: skip
+    return [*table(("target", "figure", "reached"), targets), "", *table(head, rows)]
+
+
+def _ratio(both: Mapping[str, Any]) -> float:
+    return float(both[DOSSIER]["mb_per_second"][0] / both[PIPE]["mb_per_second"][0])
