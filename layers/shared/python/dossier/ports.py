@@ -46,6 +46,11 @@ class CaseView(Generic[C_co]):
     """The case was completed before; later changes at the vendor do not undo that."""
     finished: bool = False
     """A poll found that the vendor has finished it; one odd status in the collection afterwards does not undo that."""
+    alone: bool = False
+    """Certainly nothing is in the vendor's case but what ``documents`` have: Dossier opened it, and it was so a moment
+    ago."""
+    tried: bool = True
+    """The assessment may have been triggered before."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Why a job failed according to a delivery, by job id. Some vendors give the reason nowhere else."""
 
@@ -116,6 +121,8 @@ class Uploaded:
     """Reasons for documents that the vendor rejected, by document index."""
     named: str | None = None
     """The id that an operator named, if the answer comes from there."""
+    alone: bool = False
+    """Nothing else is in the vendor's case (``CaseView.alone``)."""
 
 
 @dataclass(frozen=True, slots=True)

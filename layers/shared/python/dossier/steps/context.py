@@ -31,7 +31,7 @@ from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
 from dossier.stores.expiry import Expiry
 from dossier.stores.forgotten import Forgotten
-from dossier.stores.intents import Intents
+from dossier.stores.intents import SEEN_IS_NEW, Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects
@@ -312,6 +312,7 @@ class LoadedCase:
             sent_at=record.sent_at,
             completed=record.status.completed and not record.late,
             finished=not self.collection and not record.late,
+            alone=record.appends_to is None and record.alone_at is not None and now() - record.alone_at < SEEN_IS_NEW,
             said=self.case.said,
         )
 

@@ -167,6 +167,8 @@ class Before:
     """Name of the account's list, for a request outside of any case (``Intents.seen``)."""
     fresh: bool = False
     since: datetime | None = None
+    alone: bool = False
+    """Nothing is in the vendor's case but what this case's records have."""
 
 
 def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None:
@@ -180,11 +182,13 @@ def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None
         if earlier is not None and not (earlier.seen is None and _is_listed(write)):
             before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
         elif not write.indices:
-            before = Before()
+            before = Before(alone=earlier is None)
         elif _is_listed(write):
             before = _in_account(write)
         else:
-            before = Before(_in_case(write), fresh=True)
+            known = _in_case(write)
+            own = {each.document_id for each in loaded.case.documents}
+            before = Before(known, fresh=True, alone=loaded.case.record.alone_at is not None and known <= own)
         if write.indices and loaded.case.record.appends_to and loaded.case.record.known_files is None:
             loaded.context.cases.change(write.case, known_files=sorted(before.known))
         begun = loaded.context.intents.begin(
@@ -202,7 +206,7 @@ def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None
         if earlier is None and _is_done(write):
             loaded.context.intents.end(*write.key)
             return None
-        return _send(write)
+        return replace(_send(write), alone=before.alone)
 
 
 def _is_done(write: VendorWrite) -> bool:
@@ -410,6 +414,8 @@ def _apply(write: VendorWrite, answer: Uploaded) -> None:
         raise NeedsAttentionError(f"{write.what}: the vendor's answer has an id that belongs to another case")
     changes: dict[str, Any] = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
+    if answer.alone or record.alone_at is not None:  # once a request was in doubt, it may still take effect
+        changes["alone_at"] = now() if answer.alone else None
     if hinted:
         changes["hinted_at"] = changes["woken"] = now()
     if changes:

@@ -89,6 +89,8 @@ class CaseRecord(Stored):
     """After an append, the ids that the vendor's case had before."""
     sent_at: Time | None = None
     """When the last upload began, by the vendor's clock, at the latest."""
+    alone_at: Time | None = None
+    """When the vendor's case, which Dossier opened, certainly had no documents but those of this record."""
     late: str | None = None
     """A sentence about the deadline, if it passed: what was there by then was collected."""
     revision: int = 0

@@ -121,7 +121,13 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         return Uploaded(case_id=identifier(answer.get("case_id")) or named)
 
     def before_upload(self, case: Case, batch: Sequence[int]) -> Flow[frozenset[str]]:
-        """Return the ids of the case's evidence before the upload."""
+        """Return the ids of the case's evidence before the upload; the case's own, without a request, if it is alone.
+
+        Each upload is the only one into its case (``uploads_at_once``), so what its records have is what the vendor
+        has, as long as every answer came and nobody else had time to add anything.
+        """
+        if case.alone:
+            return frozenset(each.document_id for each in case.documents if each.document_id)
         answer = yield from self._case(case)
         return frozenset(evidence_labels(answer))
 
@@ -205,14 +211,15 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
     def process(self, case: Case) -> Flow[None]:
         """Trigger the assessment (guide, "Step 3"), unless it covers all documents and is under way or done.
 
-        The case is read first, so this may be repeated after an ``OutcomeUnknownError``.
+        If it may have been triggered before, the case is read first: this may be repeated after an
+        ``OutcomeUnknownError``.
 
         Raises:
             CaseFailedError: documents failed and the connection says ``on_failed_document = "stop"``.
             NotReadyError: the vendor is still processing documents.
 
         """
-        answer = yield from self._case(case)
+        answer = (yield from self._case(case)) if case.tried else {}
         if _is_assessed(case, answer):
             return
         failed_ids = {key for key, each in evidence_of(answer).items() if document_state(each).failed}
