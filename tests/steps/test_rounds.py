@@ -8,8 +8,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from dossier.schedule import RAREST
 from dossier.settings import Poll
-from dossier.steps.poll import BUDGET, LASTING, LASTS, RAREST
+from dossier.steps.poll import BUDGET, LASTING, LASTS
 from dossier.steps.wake import wake
 from tests.clock import Clock
 from tests.conftest import Cloud

@@ -50,6 +50,8 @@ class Load:
     down: tuple[float, float] | None = None
     """When the vendor cannot be reached: from, until, in seconds."""
     deadline: float = 40_000.0
+    learned: tuple[int, ...] = ()
+    """The plan of each wait, which its vendor does not keep."""
     seed: int = 1
 
 
@@ -190,7 +192,15 @@ class Simulation:
         document = Document(index=0, name="a.pdf", key="k", document_id=reference, status="processing")
         self._cases.put_documents(CaseId(CONNECTION, reference), [document], fresh=True)
         deadline = self._settings.poll.deadline
-        self._waits.start(CaseId(CONNECTION, reference), phase="documents", token=reference, first=2, deadline=deadline)
+        self._waits.start(
+            CaseId(CONNECTION, reference),
+            phase="documents",
+            token=reference,
+            first=2,
+            deadline=deadline,
+            kind="documents-1-0",
+            plan=self.load.learned,
+        )
         self._polled[reference] = self.clock.at
 
     def _poll(self, at: float) -> float:

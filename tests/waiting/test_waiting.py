@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,18 @@ def bounded(load: Load, figures: Figures) -> None:
 def test_overload_is_bounded() -> None:
     """One message for each wait, each poll gets its turn, and none is forgotten, though messages are lost."""
     bounded(SMALL, Simulation(SMALL).run())
+
+
+def test_learned_times_that_no_longer_hold_are_no_storm() -> None:
+    """All plans are dense at once, and the vendor takes far longer: its rate holds, and each wait has its turns."""
+    plan = tuple(range(10, 33))
+    load = replace(SMALL, learned=plan)
+    figures = Simulation(load).run()
+    bounded(load, figures)
+    quiet = replace(load, waits=20, rate=10, hours=1.0)
+    polls = Simulation(quiet).run().polls
+    assert len(polls) <= 20 * (len(plan) + 75)  # one a minute, and those of the growing intervals
+    assert sum(each > 200 for each in polls) <= 20 * 65
 
 
 @pytest.mark.parametrize("waits", SIZES or [60])

@@ -40,6 +40,7 @@ from dossier.stores.refreshes import Refreshes
 from dossier.stores.rounds import Rounds
 from dossier.stores.secrets import Secrets
 from dossier.stores.table import Table
+from dossier.stores.timings import Timings
 from dossier.stores.verdicts import Verdicts
 from dossier.stores.versions import Versions
 from dossier.stores.waits import Waits
@@ -158,6 +159,11 @@ class Context:
     def waits(self) -> Waits:
         """The waits."""
         return Waits(self.table, self.queues)
+
+    @cached_property
+    def timings(self) -> Timings:
+        """How long the vendors took before."""
+        return Timings(self.table)
 
     @cached_property
     def verdicts(self) -> Verdicts:

@@ -79,7 +79,7 @@ def resume(connection: str, *, context: Context) -> Resumed:
     steps = release(connection, context=context)
     paused = [each for each in waits.waiting(connection) if each.trouble and each.trouble.kind.startswith(PAUSED)]
     spread = min(LONGEST_SPREAD, len(paused) / A_SECOND)
-    moved = sum(waits.nudge(each, after=random.uniform(0, spread)) for each in paused)  # noqa: S311 — jitter, no secret
+    moved = sum(waits.nudge(each, after=random.uniform(0, spread), delivered=False) for each in paused)  # noqa: S311 — jitter, no secret
     return Resumed(ended, steps, moved)
 
 

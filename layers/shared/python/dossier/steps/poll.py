@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from dossier import schedule
 from dossier.errors import (
     PAUSE_LOOK,
     CaseFailedError,
@@ -32,11 +33,6 @@ from dossier.stores.limiter import Block, Hold
 from dossier.stores.waits import MOST_EXTENDED, Row, Wait
 from dossier.troubles import Trouble, trouble_of
 
-GROWTH = 1.5
-"""Factor between one interval and the next, up to ``poll.max``."""
-RARER, RAREST = 50, 3600.0
-"""An interval is at least a fiftieth of the time that a case has waited, but at most this many seconds. Ten hours of
-waiting are 170 polls instead of 600, and no change is seen later than a fiftieth of the time it took."""
 AT_ONCE = 100
 """Most waits that one bulk poll serves."""
 SOON = timedelta(seconds=2)
@@ -320,6 +316,7 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
     if asked.finished:
         context.executions.succeed(wait.token, {"phase": wait.phase})
         context.waits.end(wait)
+        _learn(wait, context, finished=True)
         return
     if isinstance(error, UnauthorizedError) and _may_be_rotating(wait, error, poll, context):
         return
@@ -337,7 +334,20 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
         context.cases.change(wait.id, late=late_by)
         context.executions.succeed(wait.token, {"phase": wait.phase, "late": True})
+        _learn(wait, context, finished=False)
     context.waits.end(wait)
+
+
+def _learn(wait: Wait, context: Context, *, finished: bool) -> None:
+    """Store how long the vendor took, or that it took longer: the last step of a wait, whose loss costs nothing."""
+    if wait.kind is None:
+        return
+    seen, woken = wait.seen_at or wait.started_at, wait.woken_at
+    delivered = finished and woken is not None and woken >= seen
+    ended = woken if woken is not None and delivered else now()
+    after, by = (max(0.0, (at - wait.started_at).total_seconds()) for at in (seen, ended))
+    if finished or wait.seen_at is not None:
+        context.timings.note(wait.connection, wait.kind, schedule.Span(after, by if finished else None, delivered))
 
 
 def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
@@ -356,12 +366,12 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
             wait = wait.model_copy(update={"deadline": deadline})
         else:
             # A poll without an answer says nothing about the vendor's processing time, so it is counted separately.
-            delay = _grown(poll, wait.troubles)
+            delay = schedule.grown(poll, wait.troubles)
             if isinstance(error, VendorUnavailableError) and not isinstance(error, StrayAnswerError):
                 delay = min(delay, max(poll.every, SOONEST))
             changes["troubles"] = wait.troubles + 1
     else:
-        changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints}
+        changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints, "seen_at": now()}
         if not asked.regular and not asked.hints and wait.regular_at:
             delay = (wait.regular_at - now()).total_seconds()
         elif not asked.round_over:
@@ -369,7 +379,7 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
             changes["regular_at"] = None if asked.regular else wait.regular_at
         else:
             age = (now() - wait.started_at).total_seconds()
-            delay = max(_grown(poll, wait.attempts), min(age / RARER, RAREST))
+            delay = schedule.interval(age, wait.attempts, wait.plan, poll)
             changes["attempts"] = wait.attempts + 1
     left = (wait.deadline - now()).total_seconds()
     context.waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)
@@ -396,7 +406,7 @@ def _may_be_rotating(wait: Wait, refusal: UnauthorizedError, poll: Poll, context
     text = f"{refusal}; retrying until {until:%H:%M} UTC: run `dossier secrets set {wait.connection}`"
     trouble = Trouble(kind="key", since=since, text=text)
     left = (wait.deadline - now()).total_seconds()
-    delay = max(0.0, min(_grown(poll, wait.troubles), left + 0.1))
+    delay = max(0.0, min(schedule.grown(poll, wait.troubles), left + 0.1))
     _put_off(wait, delay, context, troubles=wait.troubles + 1, refused_at=since, trouble=trouble)
     return True
 
@@ -428,10 +438,6 @@ def _lasts(rows: dict[str, Row], row: str, error: StrayAnswerError, *, times: in
     if times:
         return found.count >= times
     return found.count >= LASTING and now() - found.since >= LASTS
-
-
-def _grown(poll: Poll, tries: int) -> float:
-    return min(poll.max, poll.every * GROWTH ** min(tries, 50))
 
 
 def _extended(wait: Wait, delay: float) -> tuple[int, datetime]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dossier.errors import VendorRejectedError
 from dossier.models import CaseId, CaseStatus, Phase, now
+from dossier.schedule import plan
 from dossier.steps.context import Context
 from dossier.steps.sources import together
 from dossier.steps.wake import nudge
+from dossier.stores.timings import kind_of
 
 
 def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
     """Store the wait and send its first poll message.
 
-    The first poll is made now if a delivery arrived before the wait (before the documents' ids were known, say), or if
-    the case is only collected: it has most likely been finished for long.
+    The times of the polls are planned from how long the vendor took before. The first poll is made now if a delivery
+    arrived before the wait (before the documents' ids were known, say), or if the case is only collected: it has most
+    likely been finished for long.
 
     Raises:
         VendorRejectedError: the vendor rejected every document, so there is nothing to wait for.
@@ -34,15 +37,18 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
     before = loaded.case.record.hinted_at
     from_before = loaded.case.record.waited_from
     hinted = before is not None and (from_before is None or before >= from_before)
-    first = 0.0 if hinted or not loaded.case.documents else poll.first
+    kind = kind_of(phase, loaded.case)
     context.waits.start(
         case,
         phase=phase,
         token=token,
-        first=first,
+        first=0.0 if hinted or not loaded.case.documents else poll.first,
         deadline=loaded.case.record.deadline or poll.deadline,
         attempt=loaded.case.record.attempt,
         priority=loaded.case.record.priority,
+        kind=kind,
+        plan=plan(context.timings.spans(case.connection, kind), poll) if kind else (),
+        woken=hinted,
     )
     if context.cases.get(case).record.hinted_at != before:  # a delivery arrived meanwhile
         nudge(case, context=context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,6 +75,14 @@ class Wait(Stored):
     """When the message for ``seq`` was last sent, or its delay ends; None: not sent yet."""
     resent: int = 0
     """How often the sweep has sent the message again."""
+    kind: str | None = None
+    """What the vendor's times are learned for (``stores.timings``); None: nothing is learned from this wait."""
+    plan: tuple[int, ...] = ()
+    """When to poll by what was learned, in seconds after ``started_at``; empty: the intervals grow."""
+    seen_at: Time | None = None
+    """When the vendor last said that it has not finished."""
+    woken_at: Time | None = None
+    """When a delivery last moved the next poll to now."""
 
     @property
     def id(self) -> CaseId:
@@ -124,16 +132,34 @@ class Waits:
         deadline: float,
         attempt: int = 0,
         priority: Priority = "normal",
+        kind: str | None = None,
+        plan: Sequence[int] = (),
+        woken: bool = False,
     ) -> None:
-        """Store a wait (replacing one with a dead token) and send its first message, delayed by ``first`` seconds.
+        """Store a wait (replacing one with a dead token) and send its first message.
 
         A wait of the same ``attempt`` and phase is the same wait, whose state timed out during an operator's pause: it
         keeps its beginning and its deadline.
+
+        Args:
+            case: whose wait.
+            phase: what it waits for.
+            token: the state machine's task token.
+            first: seconds until the first poll, unless ``plan`` says when.
+            deadline: seconds until the wait ends.
+            attempt: the case's attempt.
+            priority: the case's.
+            kind: what the vendor's times are learned for.
+            plan: when to poll, in seconds from now (``schedule.plan``).
+            woken: whether a delivery came before, so that ``first`` counts in any case.
+
         """
         at = now()
         old = self.find(case)
-        next_at = at + timedelta(seconds=first)
         same = old if old and attempt and (old.attempt, old.phase) == (attempt, phase) else None
+        if plan and same is None and not woken:
+            first = plan[0]
+        next_at = at + timedelta(seconds=first)
         wait = Wait(
             connection=case.connection,
             reference=case.reference,
@@ -149,6 +175,10 @@ class Waits:
             attempt=attempt,
             priority=None if priority == "normal" else priority,
             sent_at=_sent(next_at, first),
+            kind=kind,
+            plan=tuple(plan),
+            seen_at=same.seen_at if same else None,
+            woken_at=at if woken else None,
         )
         self._table.put(_item(wait))
         self._send(wait, first)
@@ -165,7 +195,9 @@ class Waits:
         kept = {"deadline": wait.deadline, "held": wait.held}
         return self._move(wait, delay, {"polled_at": now(), "hints": None, "regular_at": None, **kept, **changes})
 
-    def nudge(self, wait: Wait, ids: Collection[str] | None = None, *, after: float = 0.0) -> bool:
+    def nudge(
+        self, wait: Wait, ids: Collection[str] | None = None, *, after: float = 0.0, delivered: bool = True
+    ) -> bool:
         """Move the next poll to now, or some seconds later; return False if the wait has changed since it was read.
 
         Args:
@@ -173,12 +205,13 @@ class Waits:
             ids: vendor ids of the documents or jobs to poll; None: the whole case. A poll of single ids does not move
                 the regular poll.
             after: seconds.
+            delivered: whether a delivery is the reason.
 
         """
-        hints = sorted({*wait.hints, *(ids or ())})
+        hints, woken = sorted({*wait.hints, *(ids or ())}), {"woken_at": now()} if delivered else {}
         if ids is None or len(hints) > MOST_HINTS:
-            return self._move(wait, after, {"hints": None, "regular_at": None, "asked": None})
-        return self._move(wait, after, {"hints": hints, "regular_at": wait.regular_at or wait.next_at})
+            return self._move(wait, after, {"hints": None, "regular_at": None, "asked": None, **woken})
+        return self._move(wait, after, {"hints": hints, "regular_at": wait.regular_at or wait.next_at, **woken})
 
     def resend(self, wait: Wait) -> bool:
         """Send the message of a wait again; return False if another sweep did, or the wait has changed."""

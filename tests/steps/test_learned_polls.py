@@ -1,0 +1,159 @@
+"""What ended waits have shown is stored, and plans the polls of the next ones."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from dossier.models import CaseId
+from dossier.schedule import FEWEST, MOST, Span, plan
+from dossier.settings import Poll
+from dossier.steps.wait import wait
+from dossier.stores.timings import REMEMBERED, Timings
+from dossier.stores.waits import Wait
+from tests.clock import Clock
+from tests.conftest import Cloud
+from tests.machine import World, samples
+from tests.meter import Meter
+from tests.room import CASE, Room
+
+KIND = "documents-1-0"
+SLOW = Poll(first=5, every=5, max=60, deadline=3600)
+LEARNED = tuple(Span(19 + each / 10, 21 + each / 10) for each in range(20))
+
+
+def begun(cloud: Cloud, clock: Clock, *, spans: tuple[Span, ...] = LEARNED, deadline: float = 3600) -> Room:
+    """Return a room whose wait was planned from these spans."""
+    room = Room(cloud, clock, poll=SLOW)
+    for span in spans:
+        cloud.app.timings.note(CASE[0], KIND, span)
+    times = plan(spans, SLOW)
+    cloud.app.waits.start(
+        CASE, phase="documents", token="t1", first=5, deadline=deadline, kind=KIND, plan=times, attempt=1
+    )
+    return room
+
+
+def spans_of(cloud: Cloud) -> tuple[Span, ...]:
+    """Return what is stored."""
+    return Timings(cloud.app.table).spans(CASE[0], KIND)
+
+
+def test_polls_come_at_the_planned_times_and_then_grow(cloud: Cloud, clock: Clock) -> None:
+    """The first at the plan's first time, the last planned one at its last; then the intervals are those of before."""
+    room = begun(cloud, clock)
+    times = plan(LEARNED, SLOW)
+    started = clock.at
+    assert room.wait is not None
+    assert room.wait.plan == times
+    while room.serve() and (clock.at - started).total_seconds() < 900:
+        assert room.left() <= 61
+    ages = [(each - started).total_seconds() for each in room.polls]
+    planned = [each for each in ages if each < times[-1] + 1]
+    assert planned[0] == times[0]
+    assert all(min(abs(each - at) for at in times) < 1 for each in planned)
+    assert len(planned) >= len(times) - 2  # a request takes its time, too
+    later = [round(after - before, 3) for before, after in pairwise(ages[len(planned) :])]
+    assert later == sorted(later)
+    assert len(ages) <= len(times) + 25
+
+
+@pytest.mark.parametrize("deliver", [False, True])
+def test_an_ended_wait_adds_an_interval(cloud: Cloud, clock: Clock, deliver: bool) -> None:
+    """From the last poll that found it running to the one that did not; a delivery tells the moment."""
+    room = begun(cloud, clock)
+    started = clock.at
+    room.serve()
+    unfinished = clock.at
+    clock.sleep(0.4)
+    room.statuses["d0"] = "completed"
+    if deliver:
+        room.delivery(document_id="d0")
+        delivered = clock.at
+        clock.sleep(0.3)
+    room.serve()
+    after, by, exact = spans_of(cloud)[-1]
+    assert after == pytest.approx((unfinished - started).total_seconds(), rel=1e-3)
+    ended = delivered if deliver else clock.at
+    assert by == pytest.approx((ended - started).total_seconds(), rel=1e-3)
+    assert exact is deliver
+    assert room.tokens.answers == {"t1": {"phase": "documents"}}
+
+
+def test_a_wait_that_ends_late_says_that_it_took_longer(cloud: Cloud, clock: Clock) -> None:
+    """What the vendor last said is known, and no end."""
+    room = begun(cloud, clock, deadline=40)
+    while not room.tokens.answers:
+        room.serve()
+    after, by, _ = spans_of(cloud)[-1]
+    assert 20 < after <= 41
+    assert by is None
+
+
+def test_a_wait_is_one_conditional_write(cloud: Cloud, clock: Clock) -> None:
+    """Of two that end at once one is dropped, without another try; the item stays within one write unit."""
+    meter = Meter()
+    meter.attach(cloud.session)
+    first, second = Timings(World(cloud).context.table), Timings(cloud.app.table)
+    for number in range(MOST + 10):
+        first.note("invoices", KIND, Span(86_400.123 + number, 86_520.456 + number, delivered=True))
+    units = meter.write_units
+    first.note("invoices", KIND, Span(1, 2))
+    assert meter.write_units - units <= 2
+    second.spans("invoices", KIND)
+    writes = meter.requests.total()
+    first.note("invoices", KIND, Span(3, 4))
+    second.note("invoices", KIND, Span(5, 6))
+    assert meter.requests.total() - writes == 2
+    assert [each.by for each in Timings(cloud.app.table).spans("invoices", KIND)][-2:] == [2, 4]
+    assert len(first.spans("invoices", KIND)) == MOST
+    del clock
+
+
+def test_a_case_is_planned_from_those_before(cloud: Cloud) -> None:
+    """Each case adds a span to each of its phases; a redriven case and one that is only collected add none."""
+    world = World(cloud)
+    for number in range(FEWEST):
+        assert world.submit("disputes", f"R-{number}", samples("invoice.pdf"))["status"] == "completed"
+    timings = Timings(cloud.app.table)
+    assert len(timings.spans("disputes", KIND)) == len(timings.spans("disputes", "results-1-0")) == FEWEST
+    case = CaseId("disputes", "R-0")
+    cloud.app.cases._table.update(f"CASE#{case[0]}#{case[1]}", "CASE", {"status": "uploading", "hinted_at": None})
+    wait(case, "documents", "t9", context=world.context)
+    found = cloud.app.waits.find(case)
+    assert found is not None
+    assert found.kind == KIND
+    assert found.plan
+    cloud.app.cases._table.update(f"CASE#{case[0]}#{case[1]}", "CASE", {"attempt": 2})
+    wait(case, "documents", "t10", context=world.context)
+    again = cloud.app.waits.find(case)
+    assert again is not None
+    assert again.kind is None
+    assert again.plan == ()
+
+
+def test_a_wait_of_the_version_before_is_polled_as_before(cloud: Cloud, clock: Clock) -> None:
+    """It has neither a kind nor a plan: its intervals grow, and nothing is learned from it."""
+    room = Room(cloud, clock, poll=SLOW)
+    assert room.wait is not None
+    stored = cloud.app.table.get(f"CASE#{CASE[0]}#{CASE[1]}", "WAIT")
+    assert stored is not None
+    assert not {"kind", "plan", "seen_at", "woken_at"} & stored.keys()
+    assert Wait.model_validate({**stored, "seq": int(stored["seq"])}).plan == ()
+    room.serve()
+    assert room.left() == pytest.approx(5, abs=0.01)
+    room.statuses["d0"] = "completed"
+    room.serve()
+    assert room.tokens.answers
+    assert spans_of(cloud) == ()
+
+
+def test_remembered_times_are_read_again_after_a_while(cloud: Cloud, clock: Clock) -> None:
+    """A function that lives for long learns what others have stored."""
+    mine, others = Timings(cloud.app.table), Timings(cloud.app.table)
+    assert mine.spans("invoices", KIND) == ()
+    others.note("invoices", KIND, Span(1, 2))
+    assert mine.spans("invoices", KIND) == ()
+    clock.sleep(REMEMBERED.total_seconds() + 1)
+    assert mine.spans("invoices", KIND) == (Span(1, 2),)
