@@ -163,9 +163,13 @@ class People:
         return f"s3://{BUCKET}/{key}"
 
     def abort(self, case: Submission) -> None:
-        """Stop a case's execution, as somebody does in AWS's console."""
+        """Stop a case's execution, as somebody does in AWS's console.
+
+        One that has not begun to upload is left alone: stopped, it is a rejected case, which is submitted again instead
+        of being redriven.
+        """
         record = self.world.dynamo.find(f"CASE#{case.connection}#{case.reference}", "CASE")
-        if not self.world.faults.on or record is None:
+        if not self.world.faults.on or record is None or record["status"] == "accepted":
             return
         execution = self.world.machine.running.get(str(record.get("execution_arn")).rpartition(":")[2])
         if execution is not None:
