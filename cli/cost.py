@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,7 +19,7 @@ from cli.output import Output
 from cli.status import find
 from cli.target import Target
 from cli.text import counted
-from cli.timeline import FUNCTIONS, STEPS, histories
+from cli.timeline import FUNCTIONS, STEPS, histories, written
 from dossier.layout import costs_key
 from dossier.models import CaseInput, now
 from dossier.pricing import Spent, bill, prices
@@ -42,6 +42,8 @@ AFTERWARDS = timedelta(minutes=30)
 """How long after the last change of a case a function may still run: a step's longest time, and its log's delay."""
 MEMORY = 512
 """MiB of a function whose invocation left no line (``infra.function.MEMORY``)."""
+STAGE = "(stage)"
+"""Stands for the stage itself beside the connections."""
 _AT_ONCE = 8
 _SHOWN = ("transitions", "invocations", "gigabyte_seconds", "read_units", "write_units", "s3_writes", "s3_reads",
           "sqs_requests", "events", "secret_reads", "deliveries", "vendor_calls", "bytes_sent")  # fmt: skip
@@ -67,6 +69,13 @@ class Account:
     pages: int = 0
     price: float | None = None
     cases: int = 0
+
+    def include(self, other: Account) -> None:
+        """Add what another account has used."""
+        self.spent.add(other.spent)
+        self.steps += other.steps
+        self.scheduled += other.scheduled
+        self.pages += other.pages
 
     @property
     def unmeasured(self) -> int:
@@ -139,25 +148,15 @@ def case_cost(where: Target, case: Case) -> dict[str, Any]:
 
 
 def of_month(out: Output, where: Target, month: str, connection: str | None) -> None:
-    """Print what a month cost, by connection. What a month that is over cost is stored, and read from then on."""
-    begin, end = month_of(month)
-    if begin > now():
-        raise BadUsageError(f"{month} has not begun")
-    names = where.with_cases(connection)
-    objects, rate = where.app.objects, prices()
-    stored = objects.read(costs_key(month))
-    if stored is not None:
-        found = json.loads(stored)
-    else:
-        found = _month(out, where, begin, end, rate)
-        if end + timedelta(hours=1) < now() and begin + KEPT > now():  # whole, and nothing more will come
-            objects.write(costs_key(month), as_json(found))
+    """Print what a month cost, by connection."""
+    names, rate = where.with_cases(connection), prices()
+    found = month_cost(where, month, say=out.progress)
     shown = {name: each for name, each in found["connections"].items() if name in names}
     out.document({**found, "connections": shown})
     rows = [
         (name, each["cases"], f"{each['aws_usd']:.6f}", _usd(each["vendor_usd"]), each["counts"]["transitions"],
          each["counts"]["invocations"], each["counts"]["pages"])
-        for name, each in [*sorted(shown.items()), ("(stage)", {**found["stage"], "cases": ""})]
+        for name, each in [*sorted(shown.items()), (STAGE, {**found["stage"], "cases": ""})]
     ]  # fmt: skip
     out.table(("CONNECTION", "CASES", "AWS USD", "VENDOR USD", "TRANSITIONS", "INVOCATIONS", "PAGES"), rows)
     out.progress(
@@ -166,34 +165,84 @@ def of_month(out: Output, where: Target, month: str, connection: str | None) -> 
     _notes(out, rate, found["missing"])
 
 
-def _month(out: Output, where: Target, begin: datetime, end: datetime, rate: Mapping[str, Any]) -> dict[str, Any]:
-    app, accounts, stage = where.app, {name: Account() for name in where.with_cases(None)}, Account()
-    started = list(app.executions.began(begin, end))
-    out.progress(f"reading {counted(len(started), 'execution')} and the functions' logs")
+def month_cost(where: Target, month: str, *, say: Callable[[str], object]) -> dict[str, Any]:
+    """Return what a month cost, for programs: by connection, and by day.
 
-    def history(arn: str) -> tuple[str, list[Mapping[str, Any]]]:
-        events = app.executions.history(arn, most=MOST_EVENTS, data=True)
-        return _connection_of(events), events
+    What a month that is over cost is stored, and read from then on; one that an earlier version stored has no days.
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for name, events in pool.map(history, started):
-            _executed(accounts.get(name, stage), events)
-    for verb, fields in _lines(where, EVERY, begin, min(end, now() + timedelta(minutes=1)), f'"{USED}"'):
-        _measured(accounts.get(str(fields.get("connection")), stage), verb, fields)
+    Raises:
+        BadUsageError: the month is none, or has not begun.
+
+    """
+    begin, end = month_of(month)
+    if begin > now():
+        raise BadUsageError(f"{month} has not begun")
+    objects, rate = where.app.objects, prices()
+    stored = objects.read(costs_key(month))
+    if stored is not None:
+        return dict(json.loads(stored))
+    found = _month(where, begin, end, rate, say)
+    if end + timedelta(hours=1) < now() and begin + KEPT > now():  # whole, and nothing more will come
+        objects.write(costs_key(month), as_json(found))
+    return found
+
+
+def _month(
+    where: Target, begin: datetime, end: datetime, rate: Mapping[str, Any], say: Callable[[str], object]
+) -> dict[str, Any]:
+    by_day = _by_day(where, begin, end, say)
+    accounts = {name: Account() for name in where.with_cases(None)}
+    stage = Account()
     settings = settings_of(where)
+    for (name, _), each in by_day.items():
+        accounts.get(name, stage).include(each)
     for name, account in accounts.items():
-        billed = documents_of(name, begin, end, context=app)
-        account.pages = sum(each.billed for each in billed if not each.in_doubt)
         account.price = settings[name].budget.price_per_page if name in settings else None
-        account.cases = sum(1 for _ in app.cases.newest(name, since=begin, until=end))
+        account.cases = sum(1 for _ in where.app.cases.newest(name, since=begin, until=end))
+    days: dict[str, dict[str, Any]] = {}
+    for (name, day), each in sorted(by_day.items()):
+        each.price = accounts[name].price if name in accounts else None
+        told = each.document(rate)
+        shown = {"aws_usd": told["aws_usd"], "vendor_usd": told["vendor_usd"], "pages": each.pages}
+        days.setdefault(day, {})[name or STAGE] = shown
     unmeasured = Account(steps=0, scheduled=sum(each.unmeasured for each in accounts.values()))
     return {
         "month": f"{begin:%Y-%m}",
         "prices_as_of": rate["as_of"],
         "connections": {name: {"cases": each.cases, **each.document(rate)} for name, each in accounts.items()},
         "stage": stage.document(rate),
+        "days": dict(sorted(days.items())),
         "missing": _missing(unmeasured, begin),
     }
+
+
+def _by_day(
+    where: Target, begin: datetime, end: datetime, say: Callable[[str], object]
+) -> dict[tuple[str, str], Account]:
+    """Return what was used, by connection (empty for the stage itself) and day (UTC)."""
+    app, names = where.app, where.with_cases(None)
+    accounts: defaultdict[tuple[str, str], Account] = defaultdict(Account)
+    started = list(app.executions.began(begin, end))
+    say(f"reading {counted(len(started), 'execution')} and the functions' logs")
+
+    def history(arn: str) -> list[Mapping[str, Any]]:
+        return app.executions.history(arn, most=MOST_EVENTS, data=True)
+
+    def account(name: str, at: datetime | None) -> Account:
+        return accounts[name if name in names else "", f"{at or begin:%Y-%m-%d}"]
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for events in pool.map(history, started):
+            at = events[0]["timestamp"].astimezone(UTC) if events else None
+            _executed(account(_connection_of(events), at), events)
+    for verb, fields in _lines(where, EVERY, begin, min(end, now() + timedelta(minutes=1)), f'"{USED}"'):
+        at = written(fields)
+        _measured(account(str(fields.get("connection")), at and at.astimezone(UTC)), verb, fields)
+    for name in names:
+        for each in documents_of(name, begin, end, context=app):
+            if not each.in_doubt:
+                account(name, each.at).pages += each.billed
+    return accounts
 
 
 def _executed(account: Account, events: Iterable[Mapping[str, Any]]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
+from itertools import dropwhile, groupby, islice
 from typing import Any
 
 from cli.deployed import settings_of
@@ -40,7 +40,7 @@ def deliveries(
 
     """
     names = [where.require(connection)] if connection else [*where.connections, NO_CONNECTION]
-    found = list(islice(_found(where, names, verdict, None if since is None else moment_of(since)), limit))
+    found = list(islice(found_of(where, names, verdict, None if since is None else moment_of(since)), limit))
     out.document(found)
     if not found:
         out.progress("no deliveries")
@@ -50,7 +50,7 @@ def deliveries(
             each["id"],
             when(each["received_at"]),
             each["connection"],
-            ": ".join(filter(None, (each["verdict"], _why(each)))),
+            ": ".join(filter(None, (each["verdict"], why(each)))),
             each["event"],
             ", ".join(named(each)),
             size(each["size"]),
@@ -91,9 +91,22 @@ def moment_of(text: str) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
-def _found(where: Target, names: list[str], verdict: str | None, since: datetime | None) -> Iterator[dict[str, Any]]:
+def found_of(
+    where: Target, names: Sequence[str], verdict: str | None, since: datetime | None, *, before: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the described deliveries of some connections, latest first.
+
+    Args:
+        where: the deployment.
+        names: the connections.
+        verdict: only those with this verdict.
+        since: only those that came since then.
+        before: only those of earlier minutes than this one (``stores.evidence.minute_of``).
+
+    """
     store, settings = where.app.evidence, settings_of(where)
-    keys = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
+    keys: Iterator[str] = heapq.merge(*(store.list(name, since=since) for name in names), key=id_of, reverse=True)
+    keys = keys if before is None else dropwhile(lambda key: minute_of(key) >= before, keys)
     for _, together in groupby(keys, key=minute_of):  # within a minute, ids of rejected deliveries are unordered
         read = [(key, evidence) for key in together if (evidence := store.find(key))]
         for key, evidence in sorted(read, key=lambda each: (each[1].received_at, id_of(each[0])), reverse=True):
@@ -134,7 +147,7 @@ def described(where: Target, key: str, evidence: Evidence, settings: Connection 
     }
 
 
-def _why(found: dict[str, Any]) -> str:
+def why(found: dict[str, Any]) -> str:
     """Return the reason for a verdict in a few words."""
     if found["cause"]:
         return f"{found['cause']} ({found['detail']})" if found["detail"] else found["cause"]

@@ -134,8 +134,13 @@ def redrive(
         out.progress(nothing if asks else f"{nothing}: {how} does it")
 
 
-def piles_of(where: Target, connection: str | None, references: Sequence[str]) -> tuple[list[Pile], int]:
-    """Return the named cases, or all failures that were not dismissed; and the number of dismissed cases."""
+def piles_of(
+    where: Target, connection: str | None, references: Sequence[str], *, since: datetime | None = None
+) -> tuple[list[Pile], int]:
+    """Return the named cases, or all failures that were not dismissed; and the number of dismissed cases.
+
+    With ``since`` only cases that were submitted since then; dead letters in any case.
+    """
     names = where.with_cases(connection)
     if references:
         cases = [find(where, each, connection).record for each in references]
@@ -143,7 +148,7 @@ def piles_of(where: Target, connection: str | None, references: Sequence[str]) -
         if lively:
             raise CommandError(f"case {lively[0].reference} has not failed: it is {lively[0].status.value}")
         return [Pile(each.cause, len(each.cases), each) for each in by_cause(cases)], 0
-    cases = failed(names, context=where.app)
+    cases = failed(names, context=where.app, since=since)
     left = [each for each in cases if each.dismissed_at is None]
     piles = [Pile(each.cause, len(each.cases), each) for each in by_cause(left)]
     queues = [*([] if connection else [WAKE, DROP]), *(poll_queue(name) for name in names if name in where.connections)]

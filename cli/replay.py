@@ -27,11 +27,7 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
         CommandError: no secret proves a delivery; the others are applied.
 
     """
-    names = [where.require(connection)] if connection else where.connections
-    found = [_find(where, word, names) for word in words]
-    settings = settings_of(where)
-    enqueue = partial(where.queues.send, WAKE)
-    answers = [_apply(where, settings, enqueue, key, evidence) for key, evidence in found]
+    answers = replayed(where, words, connection=connection)
     for each in answers:
         out.line(f"{each['id']}: {each['error'] or 'verified, and queued again'}")
     refused = [each for each in answers if each["error"]]
@@ -40,6 +36,20 @@ def replay(out: Output, where: Target, words: Sequence[str], *, connection: str 
         message = f"{message}: {refused[0]['error']}"
         raise CommandError(message, document={"deliveries": answers})
     out.document({"deliveries": answers})
+
+
+def replayed(where: Target, words: Sequence[str], *, connection: str | None) -> list[dict[str, Any]]:
+    """Queue each delivery that an active secret proves again; return for each whether it was ``applied``, or why not.
+
+    Raises:
+        BadUsageError: a delivery does not exist; none was applied.
+
+    """
+    names = [where.require(connection)] if connection else where.connections
+    found = [_find(where, word, names) for word in words]
+    settings = settings_of(where)
+    enqueue = partial(where.queues.send, WAKE)
+    return [_apply(where, settings, enqueue, key, evidence) for key, evidence in found]
 
 
 def _find(where: Target, word: str, names: Sequence[str]) -> tuple[str, Evidence]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -100,10 +100,10 @@ def _line(event: Any, verb: str, case: Case) -> Line | None:
         return None
     if (fields.get("connection"), fields.get("reference")) != (case.record.connection, case.record.reference):
         return None
-    return Line(_written(fields) or datetime.fromtimestamp(event["timestamp"] / 1000, UTC), verb, fields)
+    return Line(written(fields) or datetime.fromtimestamp(event["timestamp"] / 1000, UTC), verb, fields)
 
 
-def _written(fields: dict[str, Any]) -> datetime | None:
+def written(fields: Mapping[str, Any]) -> datetime | None:
     """Return when a line was written, as it says itself; CloudWatch's time may be that of a batch."""
     try:
         return datetime.strptime(str(fields.get("timestamp")), "%Y-%m-%d %H:%M:%S,%f%z")

@@ -24,7 +24,8 @@ Act = Callable[[Desk, Request, FormData], Response]
 
 def back(desk: Desk, path: str, said: str) -> Response:
     """Lead back to a page, which shows what was done."""
-    return RedirectResponse(f"{path}?done={desk.say(said)}", 303)
+    joined = "&" if "?" in path else "?"
+    return RedirectResponse(f"{path}{joined}done={desk.say(said)}" if said else path, 303)
 
 
 def text(form: Mapping[str, object], name: str) -> str | None:

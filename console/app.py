@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from cli.errors import BadUsageError, CommandError, explain
 from cli.target import Target
-from console import actions, bulk, case, cases, previews
+from console import actions, batches, bulk, case, cases, connections, costs, deliveries, failures, previews
 from console.audit import Trail
 from console.desk import HERE, HTMX, Desk, NotFoundError
 from console.security import Guard, Session, guarded
@@ -38,8 +38,23 @@ PAGES: dict[str, Page] = {
     f"{_CASE}/preview/{{index:int}}": previews.preview,
     f"{_CASE}/file": previews.download,
     "/bulk/{job}": bulk.progress,
+    "/deliveries": deliveries.index,
+    "/deliveries/lost": deliveries.lost,
+    "/deliveries/{connection}/{id}": deliveries.one,
+    "/connections": connections.index,
+    "/connections/{connection}": connections.one,
+    "/failures": failures.index,
+    "/batches": batches.index,
+    "/batches/{batch}": batches.one,
+    "/cost": costs.index,
 }
-ACTIONS: dict[str, actions.Act] = {**actions.ACTIONS, **bulk.ACTIONS}
+ACTIONS: dict[str, actions.Act] = {
+    **actions.ACTIONS,
+    **bulk.ACTIONS,
+    **deliveries.ACTIONS,
+    **failures.ACTIONS,
+    **costs.ACTIONS,
+}
 _KNOWN = (DossierError, CommandError, ClientError, BotoCoreError)
 
 

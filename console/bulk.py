@@ -61,7 +61,7 @@ def dismissed(desk: Desk, case: CaseId) -> str:
     return f"{case.reference} is dismissed."
 
 
-def _redrive(desk: Desk, case: Case) -> Planned:
+def _redrive(desk: Desk, case: Case, named: bool) -> Planned:
     record = case.record
     names = record.id
     if record.status is not CaseStatus.FAILED:
@@ -70,8 +70,8 @@ def _redrive(desk: Desk, case: Case) -> Planned:
         return Planned(names, False, "was never sent to a vendor: fix and submit it again")
     if pending(case):
         return Planned(names, False, "a revision of it is being published")
-    if for_good(record):
-        return Planned(names, False, "was rejected for its content: redrive it on its own page")
+    if for_good(record) and not named:
+        return Planned(names, False, "was rejected for its content: redrive it on its own page, or by its cause")
     if names.connection not in desk.where.connections:
         return Planned(names, False, "its connection is no longer deployed")
     left = [each for each in case.documents if not (each.document_id or each.job_id)]
@@ -82,7 +82,7 @@ def _redrive(desk: Desk, case: Case) -> Planned:
     return Planned(names, True, "goes on where it stopped" if not left else "sends what is missing", pages, usd)
 
 
-def _cancel(_desk: Desk, case: Case) -> Planned:
+def _cancel(_desk: Desk, case: Case, _named: bool) -> Planned:
     if case.record.status.final:
         return Planned(case.record.id, False, "has ended")
     if pending(case):
@@ -94,13 +94,13 @@ def _cancel(_desk: Desk, case: Case) -> Planned:
     return Planned(case.record.id, True, what)
 
 
-def _refresh(_desk: Desk, case: Case) -> Planned:
+def _refresh(_desk: Desk, case: Case, _named: bool) -> Planned:
     if not refreshable(case, insist=True):
         return Planned(case.record.id, False, "has not ended, or the vendor lacks a document")
     return Planned(case.record.id, True, "is collected again; a difference becomes a revision")
 
 
-def _dismiss(_desk: Desk, case: Case) -> Planned:
+def _dismiss(_desk: Desk, case: Case, _named: bool) -> Planned:
     if case.record.status is not CaseStatus.FAILED:
         return Planned(case.record.id, False, "has not failed")
     if case.record.dismissed_at:
@@ -113,7 +113,7 @@ class Kind:
     """A bulk action: its name on a button, its plan for one case, what it does to one, and how much of AWS it uses."""
 
     name: str
-    plan: Callable[[Desk, Case], Planned]
+    plan: Callable[[Desk, Case, bool], Planned]
     act: Callable[[Desk, CaseId], str]
     aws_usd: float = 0.0
 
@@ -137,28 +137,38 @@ def plan(desk: Desk, request: Request, form: FormData) -> Response:
     kind = KINDS.get(chosen or everything or "")
     if kind is None:
         raise BadUsageError("choose an action")
-    looked, more = 0, False
+    more = False
     if chosen:
         names = _named(form)
     else:
         filters = Filters.of(dict(parse_qsl(text(form, "filter") or "")))
         found = find(desk, filters, limit=MOST, most=MOST_SEARCHED)
         names = [each.id for each in found.records if each.execution_arn]
-        looked, more = found.looked, found.after is not None
+        more = found.after is not None
     if not names:
         raise BadUsageError("select at least one case")
-    return show(desk, request, chosen or everything or "", names, looked=looked, more=more)
+    return show(desk, request, chosen or everything or "", names, more=more)
 
 
 def show(
-    desk: Desk, request: Request, action: str, names: Sequence[CaseId], *, looked: int = 0, more: bool = False
+    desk: Desk, request: Request, action: str, names: Sequence[CaseId], *, more: bool = False, named: bool = False
 ) -> Response:
-    """Return the page with what an action would do to these cases."""
+    """Return the page with what an action would do to these cases.
+
+    Args:
+        desk: the desk.
+        request: the request.
+        action: one of ``KINDS``.
+        names: the cases.
+        more: whether more cases match than go at once.
+        named: whether the operator has named their cause, which includes cases that were rejected for their content.
+
+    """
     kind = KINDS[action]
 
     def look(each: CaseId) -> Planned:
         case = desk.app.cases.find(each)
-        return Planned(each, False, "does not exist") if case is None else kind.plan(desk, case)
+        return Planned(each, False, "does not exist") if case is None else kind.plan(desk, case, named)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         planned = list(pool.map(look, dict.fromkeys(names)))
@@ -176,7 +186,6 @@ def show(
         pages=sum(each.pages for each in does),
         vendor_usd=sum(known) if len(known) == len(does) else None,
         aws_usd=len(does) * kind.aws_usd,
-        looked=looked,
         more=more,
         most=MOST,
     )

@@ -29,10 +29,12 @@ from console.words import STATUSES, ago, coded, percent, usd
 from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
+from dossier.steps.explain import Account
 from dossier.texts import block
 
 if TYPE_CHECKING:
     from console.bulk import Jobs
+    from console.costs import Counting
 
 HERE = Path(__file__).parent
 HTMX = HERE.parent / "node_modules" / "htmx.org" / "dist" / "htmx.min.js"
@@ -102,6 +104,18 @@ class Desk:
         number = str(next(self._numbers))
         self._said[number] = line
         return number
+
+    @cached_property
+    def counting(self) -> Counting:
+        """The months whose cost is counted."""
+        from console.costs import Counting  # noqa: PLC0415 -- it needs the desk
+
+        return Counting()
+
+    @cached_property
+    def accounts(self) -> Kept[list[Account]]:
+        """What is known of the connections, as of the last seconds."""
+        return Kept(5)
 
     @cached_property
     def counts(self) -> Kept[Counter[str]]:

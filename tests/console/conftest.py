@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from cli import target
 from console.app import create
 from console.security import Session
+from dossier.models import CaseStatus, now
+from dossier.stores.cases import CaseRecord
 from tests.cli.conftest import Dossier, asking, dossier, invoice, live, nowhere, sandbox, stacks
 from tests.inprocess import InProcess
 
@@ -66,6 +69,21 @@ def text_of(page: str) -> str:
     """Return what a page's main part says."""
     main = page.partition("<main")[2].partition("</main>")[0].partition(">")[2]
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", main)).split())
+
+
+def put(visitor: Visitor, reference: str, status: CaseStatus, *, minutes: int = 0, **more: object) -> CaseRecord:
+    """Store a case that was submitted some minutes ago."""
+    at = now() - timedelta(minutes=minutes)
+    record = CaseRecord.model_validate(
+        {
+            "connection": "invoices", "reference": reference, "vendor": "docustack", "status": status,
+            "fingerprint": "f",
+            "execution_arn": f"arn:aws:states:us-east-1:123456789012:execution:dossier-dev:{reference}",
+            "submitted_at": at, "updated_at": at, **more,
+        }
+    )  # fmt: skip
+    assert visitor.dossier.cloud.app.cases.claim(record) is None
+    return record
 
 
 @pytest.fixture

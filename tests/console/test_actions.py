@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -175,14 +175,13 @@ def several(visitor: Visitor, invoice: Path) -> Visitor:
     return visitor
 
 
-def wait(visitor: Visitor, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def wait(visitor: Visitor, path: str) -> str:
     """Wait for a bulk action to end; return what its page says then."""
-    monkeypatch.undo()  # the deployment works while the command sleeps, and here nobody does
     for _ in range(600):
         said = visitor.main(path)
         if "That is all." in said:
             return said
-        time.sleep(0.05)
+        Event().wait(0.05)
     raise AssertionError(said)
 
 
@@ -209,14 +208,14 @@ def test_by_filter_every_case_that_fits_is_planned(several: Visitor, action: str
     assert several.trail() == []
 
 
-def test_a_bulk_redrive_does_what_was_shown(several: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bulk_redrive_does_what_was_shown(several: Visitor) -> None:
     """Case by case in the background; each is in the trail; what fails holds up no other."""
     several.dossier.cloud.app.table.update("CASE#invoices#INV-2", "CASE", {"fingerprint": "x?"})
     page = several.post("/bulk", all="redrive", filter="status=failed").text
     named = [part.partition('"')[0] for part in page.split('name="case" value="')[1:]]
     assert sorted(named) == ["invoices/INV-1", "invoices/INV-2"]
     path = several.post("/bulk/run", action="redrive", case=named).url.path
-    said = wait(several, path, monkeypatch)
+    said = wait(several, path)
     assert "1 of 2 cases done, 1 not. That is all." in said
     assert "INV-2" in said.partition("What did not work")[2]
     assert resumed(several) == ["INV-1"]
@@ -228,20 +227,18 @@ def test_a_bulk_redrive_does_what_was_shown(several: Visitor, monkeypatch: pytes
     ("action", "case", "status"),
     [("cancel", "INV-4", CaseStatus.CANCELLED), ("refresh", "INV-3", CaseStatus.COMPLETED)],
 )
-def test_other_bulk_actions(
-    several: Visitor, action: str, case: str, status: CaseStatus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_bulk_actions(several: Visitor, action: str, case: str, status: CaseStatus) -> None:
     """Each does what the case's own page does."""
     path = several.post("/bulk/run", action=action, case=f"invoices/{case}").url.path
-    assert "1 of 1 case done." in wait(several, path, monkeypatch)
+    assert "1 of 1 case done." in wait(several, path)
     assert several.dossier.case("invoices", case).record.status is status
     assert [each["action"] for each in several.trail()] == [action]
 
 
-def test_dismissed_cases_leave_the_list_of_failures(several: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dismissed_cases_leave_the_list_of_failures(several: Visitor) -> None:
     """As ``dossier redrive --dismiss`` does."""
     path = several.post("/bulk/run", action="dismiss", case=["invoices/INV-1"]).url.path
-    wait(several, path, monkeypatch)
+    wait(several, path)
     assert several.dossier.case("invoices", "INV-1").record.dismissed_at is not None
 
 

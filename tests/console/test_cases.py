@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -14,26 +13,11 @@ from dossier import layout
 from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.result import DocumentResult, FieldValue, Result
 from dossier.stores.cases import CaseRecord, RevisionRecord
-from tests.console.conftest import Visitor
+from tests.console.conftest import Visitor, put
 from tests.machine import ROOT
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}\u202egnp.exe"
 """A text that a page must not obey, in HTML, in an attribute, in a template, and in its direction."""
-
-
-def put(visitor: Visitor, reference: str, status: CaseStatus, *, minutes: int = 0, **more: object) -> CaseRecord:
-    """Store a case that was submitted some minutes ago."""
-    at = now() - timedelta(minutes=minutes)
-    record = CaseRecord.model_validate(
-        {
-            "connection": "invoices", "reference": reference, "vendor": "docustack", "status": status,
-            "fingerprint": "f",
-            "execution_arn": f"arn:aws:states:us-east-1:123456789012:execution:dossier-dev:{reference}",
-            "submitted_at": at, "updated_at": at, **more,
-        }
-    )  # fmt: skip
-    assert visitor.dossier.cloud.app.cases.claim(record) is None
-    return record
 
 
 def finish(visitor: Visitor, reference: str, result: Result, *documents: tuple[str, bytes], **more: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dossier.errors import GivenUpError, InvalidCaseError, ReferenceConflictError, VendorRejectedError
@@ -42,10 +43,13 @@ class Group:
     cases: tuple[CaseRecord, ...]
 
 
-def failed(connections: Iterable[str], *, context: Context) -> list[CaseRecord]:
+def failed(connections: Iterable[str], *, context: Context, since: datetime | None = None) -> list[CaseRecord]:
     """Return the failed cases of these connections, dismissed ones included, latest submitted of each first."""
     return [
-        record for name in connections for record in context.cases.newest(name) if record.status is CaseStatus.FAILED
+        record
+        for name in connections
+        for record in context.cases.newest(name, since=since)
+        if record.status is CaseStatus.FAILED
     ]
 
 

@@ -99,6 +99,10 @@ class Batches:
         body = self._objects.read(f"{folder(batch)}batch.json")
         return None if body is None else dict(json.loads(body))
 
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all batches, in no meaningful order."""
+        return (each for each in self._objects.folders(BATCHES) if ID.fullmatch(each))
+
     def store(
         self, batch: str, about: dict[str, Any], cases: Iterable[BatchCase], bad: Iterable[dict[str, Any]]
     ) -> None:

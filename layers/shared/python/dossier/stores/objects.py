@@ -307,6 +307,13 @@ class Objects:
             for item in page.get("Contents", []):
                 yield Stat(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders under a prefix, without their ``/``, in the order of keys."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for each in page.get("CommonPrefixes", []):
+                yield each["Prefix"].removeprefix(prefix).removesuffix("/")
+
     def stat(self, key: str, *, version_id: str | None = None, dropped: bool = False) -> Stat | None:
         """Return the metadata of an object, or of a version of it; None if it does not exist.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from pydantic import ValidationError
@@ -11,6 +14,15 @@ from dossier.settings import Secret
 
 MAX_AGE = 300
 """How long, in seconds, a secret is used before it is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretState:
+    """What is known of a secret without showing it: since when it stands, and what it has."""
+
+    set_at: datetime | None
+    api_key: bool
+    webhook_secrets: int
 
 
 class Secrets:
@@ -42,6 +54,17 @@ class Secrets:
         if not fresh:
             return self.get(connection, fresh=True)
         raise ConfigurationError(f"secret {name} is not the expected JSON: {fix}")
+
+    def state(self, connection: str) -> SecretState:
+        """Return what is known of a connection's secret; its age is that of its current version.
+
+        Raises:
+            ConfigurationError: there is none, or it is not the JSON that the contract describes.
+
+        """
+        secret = self.get(connection, fresh=True)
+        found = self._provider.client.get_secret_value(SecretId=f"{self._prefix}/{connection}")
+        return SecretState(found.get("CreatedDate"), bool(secret.api_key), len(secret.webhook_secrets))
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return a connection's API key.
