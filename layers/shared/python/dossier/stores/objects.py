@@ -256,13 +256,14 @@ class Objects:
     def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
         """Write chunks as one object, in parts if it is large; return its size in bytes and its sha256 in hex.
 
-        If ``chunks`` raises, no object is written. A part is sent while the next one is read, so any stream takes
-        the memory of two parts; ``chunks`` is read in the caller's thread.
+        If ``chunks`` raises, no object is written. A part is sent and hashed while the next one is read, so any stream
+        takes the memory of two parts; ``chunks`` is read in the caller's thread.
         """
         source = _Parts(chunks)
         extra = {"ContentType": content_type, **_tagged(key)}
         first = source.read()
         if len(first) < PART:
+            source.digest.update(first)
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=bytes(first), **extra)
         else:
             self._stream_parts(key, first, source, extra)
@@ -283,11 +284,12 @@ class Objects:
             return {"PartNumber": number, "ETag": sent["ETag"], **checksum}
 
         try:
-            with ThreadPoolExecutor(1) as pool:
+            with ThreadPoolExecutor(2) as pool:
                 parts: list[Any] = []
                 for number in count(1):
-                    sending = pool.submit(send, number, part)
+                    sending, hashing = pool.submit(send, number, part), pool.submit(source.digest.update, part)
                     part = source.read()
+                    hashing.result()
                     parts.append(sending.result())
                     if not part:
                         break
@@ -396,7 +398,7 @@ class S3File(io.RawIOBase):
 
 
 class _Parts:
-    """Chunks, joined into parts of ``PART`` bytes, which are counted and hashed."""
+    """Chunks, joined into parts of ``PART`` bytes, which are counted; who sends them hashes them into ``digest``."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -420,7 +422,6 @@ class _Parts:
             self._rest = self._rest[len(taken) :]
             filled += len(taken)
         self.size += filled
-        self.digest.update(buffer[:filled])
         return buffer[:filled]
 
 
