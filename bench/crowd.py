@@ -1,4 +1,7 @@
-"""Simulates so many cases that wait at once: ``python -m bench.crowd CASES`` (see ``bench.growth``). Prints JSON."""
+"""Simulates so many cases that wait at once: ``python -m bench.crowd CASES [CONNECTION …]``, and prints JSON.
+
+``bench.growth`` runs it.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ OVER, TAKES, LONGEST = 300.0, 600.0, 7200.0
 VENDORS = ("docsumo", "docustack", "ombudsman")
 
 
-def crowd(cases: int) -> dict[str, float]:
-    """Simulate, and return the counts of everything, and the seconds of CPU."""
-    scenario = Scenario("growth", "", "", cases=cases, over=OVER, takes=dict.fromkeys(VENDORS, TAKES))
+def crowd(cases: int, connections: tuple[str, ...] = ()) -> dict[str, float]:
+    """Simulate cases at all or some connections; return the counts of everything, and the seconds of CPU."""
+    scenario = Scenario("growth", "", "", cases=cases, over=OVER, takes=dict.fromkeys(VENDORS, TAKES), only=connections)
     run = Run(scenario, settings_of(scenario))
     before = _cpu()
     for number in range(cases):
@@ -59,4 +62,4 @@ def _cpu() -> float:
 if __name__ == "__main__":
     clock.hold()
     gc.set_threshold(100_000, 50, 1000)
-    print(json.dumps(crowd(int(sys.argv[1]))))
+    print(json.dumps(crowd(int(sys.argv[1]), tuple(sys.argv[2:]))))
