@@ -52,6 +52,37 @@ def test_a_case_of_one_document_costs_less_than_a_twentieth_of_a_cent(
     assert float(shown[CONNECTIONS.index(connection)]) == pytest.approx(together, rel=0.1)  # or run make cost
 
 
+REQUESTS = {
+    # writes and reads of the table, S3's writes and reads, messages, transitions, invocations, requests to the vendor
+    "invoices": (31, 27, 7, 4, 1, 10, 7, 4),
+    "claims": (50, 40, 11, 9, 1, 11, 8, 12),
+    "disputes": (43, 42, 9, 5, 2, 13, 11, 7),
+}
+"""What a case of one document takes, the very first of its connection, whose vendor is done at the first poll."""
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS)
+def test_a_case_takes_no_more_requests_than_it_did(definition: dict[str, Any], connection: str) -> None:
+    """Each is counted where it is made; a change that takes more (or fewer) changes this table."""
+    with metered() as it:
+        counts = it.walk(definition, connection, "R-1")
+        vendor = len(it.world.journal())
+    requests = counts.requests
+    counted = (
+        sum(requests[f"dynamodb.{each}"] for each in ("PutItem", "UpdateItem", "DeleteItem")),
+        sum(requests[f"dynamodb.{each}"] for each in ("GetItem", "Query", "BatchGetItem")),
+        sum(requests[f"s3.{each}"] for each in ("PutObject", "CopyObject")),
+        sum(requests[f"s3.{each}"] for each in ("GetObject", "HeadObject", "ListObjectsV2")),
+        requests["sqs.SendMessage"],
+        counts.transitions,
+        counts.invoked.total(),
+        vendor,
+    )
+    assert counted == REQUESTS[connection]
+    known = ("dynamodb.", "s3.", "sqs.SendMessage", "events.PutEvents")
+    assert sum(counted[:5]) + 1 == sum(number for name, number in requests.items() if name.startswith(known))
+
+
 def test_a_bill_is_counts_times_prices(deployed: Deployed) -> None:
     """Each count is paid for once, at its own price."""
     rate = prices()

@@ -83,6 +83,12 @@ def _updates_add(aws: Account) -> Any:
     return add(), add()
 
 
+def _updates_return_the_item(aws: Account) -> Any:
+    aws.table.put_item(Item={**_key(), "a": 1, "b": 2})
+    answer = _update(aws, "SET #a = :a", when=Attr("b").eq(2), values={":a": 3}, ReturnValues="ALL_NEW")
+    return sorted((name, each) for name, each in answer["Attributes"].items() if name in {"a", "b"})
+
+
 def _updates_remove(aws: Account) -> Any:
     aws.table.put_item(Item={**_key(), "a": 1})
     _update(aws, "REMOVE #a", when=Attr("a").eq(1))
@@ -198,6 +204,7 @@ STATEMENTS: dict[str, tuple[Statement, Any]] = {
     "an item that is not there": (_misses, False),
     "an update of what is not there": (_updates_make_items, ("ConditionalCheckFailedException", Decimal(1))),
     "an update that adds": (_updates_add, (Decimal(2), Decimal(4))),
+    "an update that returns the item": (_updates_return_the_item, [("a", Decimal(3)), ("b", Decimal(2))]),
     "an update that removes": (_updates_remove, ["pk", "sk"]),
     "conditions": (
         _compares, [False, True, True, False, True, False, False, False, True, True, False],

@@ -158,7 +158,7 @@ def test_delivery_with_many_ids_is_applied_quickly(world: World) -> None:
 def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
     """A delivery that is noted just before the upload's answer is stored wakes the case when the answer is applied."""
     intents = world.cloud.app.intents
-    table = Meanwhile(world.cloud.app.table, "update", lambda: intents.hint(CASE[0], "doc:1"))
+    table = Meanwhile(world.cloud.app.table, "updated", lambda: intents.hint(CASE[0], "doc:1"))
     assert Intents(table).own(CASE, ["doc:1"]) == (True, True)  # type: ignore[arg-type]
     assert intents.own(CASE, ["doc:1"]) == (True, True)
 

@@ -70,6 +70,10 @@ class MemoryTable:
             return False
         return self._write(pk, sk, when, changed)
 
+    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Set attributes, if ``when`` holds, and return the item."""
+        return dict(self._items[pk][sk]) if self.update(pk, sk, changes, when=when) else None
+
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
         """Add to a number of an item."""
         done = self._write(pk, sk, when, lambda old: {"pk": pk, "sk": sk, **old, name: old.get(name, 0) + number})

@@ -131,7 +131,7 @@ class Table:
         """Write an item."""
         new = {name: stored(value) for name, value in Item.items()}
         key = {"pk": new["pk"], "sk": new["sk"]}
-        return self._call("PutItem", key, lambda: self._write("PutItem", key, ConditionExpression, lambda _: new, {}))
+        return self._call("PutItem", key, lambda: self._write("PutItem", key, ConditionExpression, lambda _: new, None))
 
     def update_item(
         self,
@@ -161,7 +161,10 @@ class Table:
                     new.pop(names[name], None)
             return new
 
-        returned = [names[each] for each, kind, _ in update if kind != "REMOVE"] if ReturnValues != "NONE" else []
+        if ReturnValues not in {"NONE", "UPDATED_NEW", "ALL_NEW"}:
+            raise NotImplementedError(ReturnValues)
+        written = {names[each] for each, kind, _ in update if kind != "REMOVE"}
+        returned = {"NONE": None, "UPDATED_NEW": written.__contains__, "ALL_NEW": bool}[ReturnValues]
         return self._call(
             "UpdateItem", Key, lambda: self._write("UpdateItem", Key, ConditionExpression, change, returned)
         )
@@ -169,7 +172,7 @@ class Table:
     def delete_item(self, *, Key: Item, ConditionExpression: Any = None) -> dict[str, Any]:  # noqa: N803
         """Delete an item."""
         return self._call(
-            "DeleteItem", Key, lambda: self._write("DeleteItem", Key, ConditionExpression, lambda _: None, {})
+            "DeleteItem", Key, lambda: self._write("DeleteItem", Key, ConditionExpression, lambda _: None, None)
         )
 
     def query(
@@ -225,7 +228,7 @@ class Table:
         key: Item,
         condition: Any,
         change: Callable[[Item], Item | None],
-        returned: Any,
+        returned: Callable[[str], bool] | None,
     ) -> dict[str, Any]:
         _check_key(key, operation)
         old = self._dynamo.find(key["pk"], key["sk"])
@@ -234,7 +237,9 @@ class Table:
             raise refused("ConditionalCheckFailedException", operation, "The conditional request failed")
         new = change(dict(old or {}))
         self._dynamo.write(key["pk"], key["sk"], new, operation)
-        return {"Attributes": {name: (new or {})[name] for name in returned}} if returned else {}
+        if returned is None:
+            return {}
+        return {"Attributes": copied({name: each for name, each in (new or {}).items() if returned(name)})}
 
     def _call(self, operation: str, key: Item, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return self._wire.call("dynamodb", operation, f"{key['pk']}/{key['sk']}", act)

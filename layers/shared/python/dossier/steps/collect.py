@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel
@@ -94,8 +95,9 @@ def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:
     if loaded.case.collection.id != label:
         context.refreshes.see(case)
         context.cases.drop_artifacts(case, [each.index for each in loaded.case.staged], collection="stale")
-        context.cases.put_collection(case, Collection(id=label, at=now()))
-        loaded = context.load(case, collection)
+        begun = Collection(id=label, at=now())
+        context.cases.put_collection(case, begun)
+        return replace(loaded, case=loaded.case.model_copy(update={"collection": begun, "staged": ()}))
     return loaded
 
 

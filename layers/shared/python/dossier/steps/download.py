@@ -72,7 +72,7 @@ def download(case: CaseId, index: int, collection: str = "", *, context: Context
     if artifact is None or artifact.settled:
         return  # another collection has taken its place, or it is there
     try:
-        with loaded.lease(f"artifact-{index}"), loaded.telling():
+        with loaded.telling():
             done = _fetch(loaded, artifact)
     except UnauthorizedError:
         raise
@@ -155,14 +155,15 @@ def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
             "content": content,
         }
         return artifact.model_copy(update=stored)
-    began, tries = time.monotonic(), 0
-    while True:
-        try:
-            return _from_storage(loaded, artifact, former, key, where.url or "", left)
-        except (TruncatedDownloadError, VendorUnavailableError):
-            tries += 1
-            if tries >= SAME_LINK or time.monotonic() - began > SOON:
-                raise
+    with loaded.lease(f"artifact-{artifact.index}"):  # an answer of the API needs none: its size and rate are limited
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                return _from_storage(loaded, artifact, former, key, where.url or "", left)
+            except (TruncatedDownloadError, VendorUnavailableError):
+                tries += 1
+                if tries >= SAME_LINK or time.monotonic() - began > SOON:
+                    raise
 
 
 def _from_storage(

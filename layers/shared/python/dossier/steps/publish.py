@@ -82,13 +82,13 @@ def publish(
             refresh.end(case, number, context=context, error=f"{gone}: it is collected anew")
             raise CaseFailedError(str(gone)) from gone
     let_go(loaded)
-    stored = context.cases.get(case)
-    more, progress = stored.record.unfinished or again, stored.record.revision > before
+    stored = context.cases.record(case)
+    more, progress = stored.unfinished or again, stored.revision > before
     refresh.end(case, number, context=context, unfinished=more, progress=progress)
-    if not number and stored.record.status is CaseStatus.FAILED:
-        raise _failure(loaded.case.record)(stored.record.reason or f"{loaded.vendor.name} failed the case")
+    if not number and stored.status is CaseStatus.FAILED:
+        raise _failure(loaded.case.record)(stored.reason or f"{loaded.vendor.name} failed the case")
     return {
-        "status": stored.record.status.value,
+        "status": stored.status.value,
         "result": result_key(case),
         "manifest": manifest_key(case),
     }

@@ -76,7 +76,7 @@ def begin(case: CaseId, number: int, execution_arn: str, *, context: Context) ->
     """
     stored, refreshes = context.cases.get(case), context.refreshes
     if not pending(stored) and not stored.record.status.final:  # it went back to work, and collects by itself
-        refreshes.end(case, number, error=None, look_at=None, looks=0)
+        refreshes.end(case, number, refreshes.find(case), error=None, look_at=None, looks=0)
         return None
     if not (pending(stored) or refreshable(stored, insist=True)):
         raise InvalidCaseError(f"case {case.reference} is {stored.record.status.value}: it cannot be collected again")
@@ -108,7 +108,7 @@ def end(
     """
     before = context.refreshes.find(case)
     looks, look_at = _next_look(before, error=error, unfinished=unfinished, progress=progress)
-    refresh = context.refreshes.end(case, number, error=error, look_at=look_at, looks=looks)
+    refresh = context.refreshes.end(case, number, before, error=error, look_at=look_at, looks=looks)
     if not refresh.wanted or refresh.execution_arn:
         return
     stored = context.cases.find(case)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Flow, Reply
-from dossier.models import BY_REFERENCE, PRESIGNED, CaseId, Document, iso, now
+from dossier.models import BY_REFERENCE, PRESIGNED, CaseId, CaseStatus, Document, iso, now
 from dossier.ports import Intent, Seen, Uploaded
 from dossier.steps.adopt import OPEN, UPLOAD, adopt
 from dossier.steps.context import Context, LoadedCase
@@ -132,7 +132,8 @@ def upload(case: CaseId, batch: int, *, context: Context) -> None:
                 _confirm(write, named)
         context.intents.end(*write.key)
         return
-    if loaded.case.record.trouble is None:
+    record = loaded.case.record
+    if record.trouble is None and (record.status is not CaseStatus.UPLOADING or record.note is not None):
         context.cases.continue_upload(case)
     with loaded.telling(), write.asking():
         _perform(write)
@@ -178,7 +179,7 @@ def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None
     the result is no older than that.
     """
     loaded = write.loaded
-    with loaded.lease(write.what):
+    with loaded.lease(write.what) if write.indices else nullcontext():  # a slot is for a transfer of documents
         if earlier is not None and not (earlier.seen is None and _is_listed(write)):
             before = Before(earlier.known, earlier.seen, earlier.fresh, earlier.began)
         elif not write.indices:
@@ -406,7 +407,8 @@ def _settled(write: VendorWrite) -> timedelta:
 def _apply(write: VendorWrite, answer: Uploaded) -> None:
     """Apply an answer (the vendor's, a look-up's or an operator's) to the case. Idempotent."""
     loaded, record, intents = write.loaded, write.loaded.case.record, write.loaded.context.intents
-    new_case = answer.case_id if answer.case_id != record.appends_to else None
+    # The case's own id was recorded for it before it was stored in its record.
+    new_case = answer.case_id if answer.case_id not in {record.appends_to, record.case_id} else None
     ids = [each for each in (new_case, answer.job_id, *answer.document_ids.values()) if each]
     owned, hinted = intents.own(write.case, ids)
     if not owned:
@@ -414,6 +416,8 @@ def _apply(write: VendorWrite, answer: Uploaded) -> None:
         raise NeedsAttentionError(f"{write.what}: the vendor's answer has an id that belongs to another case")
     changes: dict[str, Any] = {"case_id": answer.case_id} if answer.case_id else {}
     changes |= {"sent_at": answer.sent_at} if answer.sent_at else {}
+    if not write.indices:
+        changes["note"] = None  # it was "opening the vendor's case"
     if answer.alone or record.alone_at is not None:  # once a request was in doubt, it may still take effect
         changes["alone_at"] = now() if answer.alone else None
     if hinted:

@@ -50,5 +50,5 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
         plan=plan(context.timings.spans(case.connection, kind), poll) if kind else (),
         woken=hinted,
     )
-    if context.cases.get(case).record.hinted_at != before:  # a delivery arrived meanwhile
+    if context.cases.record(case).hinted_at != before:  # a delivery arrived meanwhile
         nudge(case, context=context)

@@ -299,8 +299,7 @@ class Intents:
                 "ttl": None,
                 "collected": collected or None,
             }
-            self._table.update(pk, "ID", new, when=free)
-            item = self._table.get(pk, "ID") or {}
+            item = self._table.updated(pk, "ID", new, when=free) or self._table.get(pk, "ID") or {}
             if item.get("owner") != owner:
                 return False, hinted
             hinted = hinted or "hinted_at" in item

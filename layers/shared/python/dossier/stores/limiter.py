@@ -30,7 +30,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from dossier.errors import PausedError, ThrottledError
 from dossier.models import iso, moment
@@ -62,6 +62,8 @@ SLOT_EVERY = 30.0
 """Seconds after which a case of low priority may take the last free slot."""
 SHARE_PATIENCE = 2.0
 """Longest wait for the turn that is low priority's share, in seconds: longer than the others line up."""
+JUST_READ = 0.5
+"""Seconds for which what ``standing`` has read serves the next turn."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
 
@@ -135,6 +137,8 @@ class Limiter:
         self._sleep = sleep
         self._failing: set[str] = set()
         """Accounts whose last known state has failures: their next success has to be stored."""
+        self._read: dict[str, tuple[float, Item]] = {}
+        """Each account's item as ``standing`` read it a moment ago, for the turn that follows."""
         self._took: dict[str, float] = {}
         """When each account's last turn was taken; the state in the table may have changed since."""
         self._accounts: dict[str, str] = {}
@@ -162,7 +166,7 @@ class Limiter:
         turn: int | None = None
         share = not self._low
         while True:
-            item = self._table.get(*_key(self._account(connection))) or {}
+            item = self._latest(self._account(connection))
             if (hold := self._hold(connection, item)) is not None:
                 raise PausedError(hold.text(connection.name, self._at()))
             now_ms, failures = self._now(), int(item.get("failures", 0))
@@ -237,6 +241,7 @@ class Limiter:
         account, now_ms = self._account(connection), self._now()
         name = connection if isinstance(connection, str) else connection.name
         item = self._table.get(*_key(account)) or {}
+        self._read[account] = self._clock(), item
         own = item if account == name else self._table.get(*_key(name)) or {}
         ready_at, why = _blocked(item)
         failing = int(item.get("failing_since", 0))
@@ -326,6 +331,14 @@ class Limiter:
         finally:
             self._table.delete(_key(self._account(connection))[0], slot, when=Attr("holder").eq(holder))
 
+    def _latest(self, account: str) -> Item:
+        """Return an account's item: once, what ``standing`` has just read.
+
+        A turn is reserved only if rate and pauses are still as they were.
+        """
+        at, item = self._read.pop(account, (0.0, {}))
+        return item if self._clock() - at < JUST_READ else self._table.get(*_key(account)) or {}
+
     def _hold(self, connection: Connection, item: Item) -> Hold | None:
         """Return the operator's pause of a connection; ``item`` is its account's."""
         own = item if self._account(connection) == connection.name else self._table.get(*_key(connection.name)) or {}
@@ -384,7 +397,9 @@ class Limiter:
         key, interval = _key(self._account(connection)), max(1, round(1000 / connection.limits.requests_per_second))
         burst = max(BURST_MS - interval, 0)
         tat, latest = int(item.get("tat", 0)), int(give_up * 1000) + burst
-        free = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
+        free: ConditionBase = Attr("pause_until").not_exists() | Attr("pause_until").lte(now_ms)
+        if self._account(connection) == connection.name:
+            free = free & Attr("held_since").not_exists()
         if tat > latest:
             return tat - burst
         if tat < now_ms:  # no other caller waits

@@ -57,6 +57,7 @@ class Refreshes:
         self,
         case: CaseId,
         number: int,
+        found: Refresh,
         *,
         error: str | None,
         look_at: datetime | None,
@@ -64,9 +65,9 @@ class Refreshes:
     ) -> Refresh:
         """Note that a refresh has ended, and when the case is to be checked again (``look_at``). Idempotent.
 
-        Number 0 is an execution of the case itself, which is none.
+        Number 0 is an execution of the case itself, which is none. ``found`` was read after the case had ended.
         """
-        pk, found = case_key(case), self.find(case)
+        pk = case_key(case)
         if number and found.number >= number:
             return found
         if not number and (found.execution_arn or (look_at is None and not found.asked and not found.look_at)):

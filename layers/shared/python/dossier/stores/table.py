@@ -71,6 +71,14 @@ class Table:
         With ``when``, the item may be new. Without it, the item must exist, so that a late write never restores what
         was deleted.
         """
+        return self._written(lambda: self._update(pk, sk, changes, when)) is not None
+
+    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Set attributes as ``update`` does and return the item as it is then; None if ``when`` did not hold."""
+        answer = self._written(lambda: self._update(pk, sk, changes, when, ReturnValues="ALL_NEW"))
+        return None if answer is None else answer["Attributes"]
+
+    def _update(self, pk: str, sk: str, changes: Mapping[str, Any], when: ConditionBase | None, **extra: Any) -> Any:
         names, values, sets, removes = {}, {}, [], []
         for number, (name, value) in enumerate(changes.items()):
             names[f"#u{number}"] = name
@@ -82,16 +90,14 @@ class Table:
         expression = " ".join(
             [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(removes)}" if removes else ""]
         ).strip()
-        condition = Attr("pk").exists() if when is None else when
-        extra: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
-        return self._held(
-            lambda: self._table.update_item(
-                Key={"pk": pk, "sk": sk},
-                UpdateExpression=expression,
-                ExpressionAttributeNames=names,
-                ConditionExpression=condition,
-                **extra,
-            )
+        if values:
+            extra["ExpressionAttributeValues"] = values
+        return self._table.update_item(
+            Key={"pk": pk, "sk": sk},
+            UpdateExpression=expression,
+            ExpressionAttributeNames=names,
+            ConditionExpression=Attr("pk").exists() if when is None else when,
+            **extra,
         )
 
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
