@@ -15,7 +15,6 @@ from cli.errors import BadUsageError, CommandError, InterruptedCommandError, Nee
 from cli.output import Output
 from cli.sources import chunks
 from cli.target import Target
-from cli.text import counted
 from dossier.layout import STAGING
 from dossier.models import iso, now
 from dossier.names import safe_name
@@ -23,6 +22,7 @@ from dossier.steps.batches import Stand, begin, identity, stands, summarize
 from dossier.stores import s3
 from dossier.stores.batches import ID, BatchCase
 from dossier.stores.cases import conflict
+from dossier.texts import counted
 
 ACTIONS = ("status", "stop", "resume")
 _UPLOADS_AT_ONCE = 8

@@ -9,8 +9,9 @@ from typing import Any
 
 from cli.batch_lines import Bad, Checked
 from cli.output import Output
-from cli.text import counted, duration, size
+from cli.text import duration, size
 from dossier.settings import Connection
+from dossier.texts import counted
 
 FEWEST, MOST, UNKNOWN = 10, 1000, 40
 """Least and most cases that are under way at once by default; and how many if no limits are known."""

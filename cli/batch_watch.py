@@ -10,10 +10,11 @@ from typing import Any
 
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted, duration, local
+from cli.text import duration, local
 from dossier.models import iso, now
 from dossier.steps.batches import Tally, tally
 from dossier.stores.batches import Progress, folder
+from dossier.texts import counted
 
 _WINDOW = 60.0
 """Seconds over which the speed of a run is measured."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from cli.text import counted
 from dossier.layout import INBOX
 from dossier.steps.cancel import cancel as end
+from dossier.texts import counted
 
 
 def cancel(out: Output, where: Target, reference: str, *, connection: str | None) -> None:

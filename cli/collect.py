@@ -11,13 +11,13 @@ from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted
 from dossier import vendors
 from dossier.errors import InvalidCaseError, MalformedAnswerError, StrayAnswerError, VendorRejectedError
 from dossier.models import CaseId, CaseInput
 from dossier.settings import Connection
 from dossier.steps.compare import SETTLED
 from dossier.steps.identity import execution_name, reference_of_id
+from dossier.texts import counted
 
 
 def collect(

@@ -18,7 +18,6 @@ from cli.invoice import month_of
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from cli.text import counted
 from cli.timeline import FUNCTIONS, STEPS, histories, written
 from dossier.layout import costs_key
 from dossier.models import CaseInput, now
@@ -26,6 +25,7 @@ from dossier.pricing import Spent, bill, prices
 from dossier.steps.invoice import lines as documents_of
 from dossier.stores.cases import Case
 from dossier.stores.objects import as_json
+from dossier.texts import counted
 from dossier.usage import USED
 
 KEPT = timedelta(days=90)

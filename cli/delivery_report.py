@@ -12,11 +12,12 @@ from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted, duration, when
+from cli.text import duration, when
 from dossier.models import iso, moment, now
 from dossier.settings import Connection
 from dossier.steps.invoice import LONGEST_STAY
 from dossier.stores.cases import Case
+from dossier.texts import counted
 
 PERIOD = timedelta(days=7)
 """The period without ``--since``."""

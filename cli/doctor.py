@@ -23,7 +23,7 @@ from cli.errors import CommandError, explain
 from cli.output import Output
 from cli.status import current_note
 from cli.target import Target
-from cli.text import counted, local
+from cli.text import local
 from dossier import vendors
 from dossier.connections import load_toml
 from dossier.errors import DossierError, StrayAnswerError, ThrottledError, VendorUnavailableError
@@ -36,6 +36,7 @@ from dossier.stores import s3
 from dossier.stores.cases import CaseRecord
 from dossier.stores.evidence import Evidence, id_of
 from dossier.stores.queues import BATCHES_AT_ONCE, DROP
+from dossier.texts import counted
 from dossier.troubles import Trouble
 
 OVERDUE = timedelta(minutes=3)

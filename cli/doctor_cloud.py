@@ -11,8 +11,8 @@ from typing import Any, Literal
 from cli.check import Check
 from cli.errors import explain
 from cli.target import Target
-from cli.text import counted
 from dossier.models import now
+from dossier.texts import counted
 from infra.version import code_version
 
 DAY = timedelta(days=1)

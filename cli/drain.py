@@ -9,10 +9,11 @@ from typing import Any
 from cli.errors import InterruptedCommandError, NotFinishedError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted, when
+from cli.text import when
 from dossier.errors import ParkedError
 from dossier.models import now
 from dossier.stores.cases import CaseRecord
+from dossier.texts import counted
 
 PARKED = "parked: an operator drained the deployment; `dossier redrive` resumes it"
 EVERY = 5.0

@@ -12,12 +12,12 @@ from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted
 from dossier import vendors
 from dossier.models import Document, now
 from dossier.ports import CaseView, Vendor
 from dossier.settings import Connection
 from dossier.steps.drifting import Drifting, drifting, kinds, recording
+from dossier.texts import counted
 
 SETTINGS = ("done", "fields", "trigger_workflow", "on_failed_document")
 """Settings that change how an answer is read, and that name nothing of the account but stages."""

@@ -10,7 +10,7 @@ from cli.errors import BadUsageError
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from cli.text import counted, local, when
+from cli.text import local, when
 from dossier import vendors
 from dossier.models import CaseId, now
 from dossier.steps.explain import Account, Explanation, Next, Who
@@ -19,6 +19,7 @@ from dossier.steps.facts import facts_of
 from dossier.steps.sweep import GRACE
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.queues import poll_queue
+from dossier.texts import counted
 
 MOST_CASES = 1000
 """Most of a connection's latest cases, and of its waits, that are counted."""

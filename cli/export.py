@@ -10,11 +10,11 @@ from cli.deliveries import moment_of
 from cli.output import Output
 from cli.status import newest_of
 from cli.target import Target
-from cli.text import counted
 from dossier.models import iso
 from dossier.result import Amount, FieldValue, Result, read_stored
 from dossier.steps.views import result_key
 from dossier.stores.cases import CaseRecord
+from dossier.texts import counted
 
 COLUMNS = (
     "connection", "reference", "vendor", "case_id", "status", "revision", "collected_at", "submitted_at", "document",

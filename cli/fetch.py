@@ -17,10 +17,11 @@ from cli.files import created
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from cli.text import clean, counted
+from cli.text import clean
 from dossier.layout import DOCUMENTS, folder, kind_of, manifest_key
 from dossier.names import safe_name, unique_names
 from dossier.stores.cases import CaseRecord
+from dossier.texts import counted
 
 CHUNK = 1 << 20
 MOST_NAMED = 3

@@ -10,11 +10,12 @@ from typing import Any
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
-from cli.text import counted, size, when
+from cli.text import size, when
 from dossier.certificates import problems
 from dossier.layout import ERASURES
 from dossier.models import CaseId
 from dossier.steps.forget import forget
+from dossier.texts import counted
 
 
 def erase(out: Output, where: Target, reference: str, *, connection: str | None) -> None:

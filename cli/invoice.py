@@ -9,9 +9,10 @@ from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, counted, when
+from cli.text import clean, when
 from dossier.models import iso
 from dossier.steps.invoice import Line, Unexplained, lines, unexplained
+from dossier.texts import counted
 
 COLUMNS = ("kind", "at", "reference", "case_id", "document", "document_id", "status", "pages", "counted", "usd")
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")

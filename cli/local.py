@@ -13,11 +13,11 @@ from cli.errors import CommandError
 from cli.files import require
 from cli.output import Output
 from cli.pause import as_json
-from cli.text import counted
 from dossier.models import CaseStatus, now
 from dossier.steps.redrive import resume
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Hold
+from dossier.texts import counted
 from local import control
 from local.deploy import ACCESS_KEY, SECRET_KEY, aws_environment
 

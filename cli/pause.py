@@ -10,12 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, counted
+from cli.text import clean
 from dossier.models import now
 from dossier.steps.hold import Resumed
 from dossier.steps.hold import resume as resume_cases
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Waits
+from dossier.texts import counted
 
 LONGEST_REASON = 300
 

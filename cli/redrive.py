@@ -15,12 +15,12 @@ from cli.errors import CommandError, explain
 from cli.output import Output, confirmed
 from cli.status import find
 from cli.target import Target
-from cli.text import counted
 from dossier.errors import DossierError, InvalidCaseError
 from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.steps.redrive import Group, by_cause, failed, resume
 from dossier.stores.cases import CaseRecord
 from dossier.stores.queues import DROP, WAKE, poll_queue
+from dossier.texts import counted
 
 SHOWN = 3
 _DEAD = "dead letters of queue "

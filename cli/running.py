@@ -14,12 +14,13 @@ from cli.errors import BadUsageError
 from cli.explain import vendor_name
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, counted, duration, local
+from cli.text import clean, duration, local
 from dossier.models import now
 from dossier.steps.explain import Explanation, explain
 from dossier.steps.facts import facts_of
 from dossier.stores.cases import Case
 from dossier.stores.executions import Execution
+from dossier.texts import counted
 
 MOST = 200
 """Most cases that are shown."""

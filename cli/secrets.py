@@ -18,13 +18,13 @@ from cli.errors import BadUsageError, explain
 from cli.output import Output, asked, confirmed
 from cli.replay import apply_again
 from cli.target import Target
-from cli.text import counted
 from dossier import vendors
 from dossier.errors import ConfigurationError, DossierError, UnauthorizedError
 from dossier.signatures import standard_key
 from dossier.steps.replay import provable
 from dossier.stores.evidence import id_of
 from dossier.stores.queues import WAKE
+from dossier.texts import counted
 
 SHORTEST = 16
 """The least characters of a good webhook secret: evidence stores an HMAC keyed with it, which allows guessing."""

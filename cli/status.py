@@ -12,7 +12,7 @@ from cli.deployed import settings_of
 from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
-from cli.text import clean, counted, local, size, when
+from cli.text import clean, local, size, when
 from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.questions import BUDGET
 from dossier.steps.accept import pages_of
@@ -21,6 +21,7 @@ from dossier.steps.listing import CURSOR, cursor, newest
 from dossier.steps.views import answers_of, result_key, summary, view
 from dossier.stores.cases import Case, CaseRecord, Refresh, RevisionRecord
 from dossier.stores.limiter import Hold
+from dossier.texts import counted
 from dossier.troubles import clock
 
 REVIEW = "wanted: fields of low confidence are marked in result.json"

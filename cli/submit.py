@@ -20,7 +20,7 @@ from cli.output import Output
 from cli.sources import Source, chunks, read_file, referred
 from cli.status import describe
 from cli.target import Target
-from cli.text import clean, counted, when
+from cli.text import clean, when
 from dossier import vendors
 from dossier.errors import InvalidCaseError
 from dossier.layout import STAGING
@@ -37,6 +37,7 @@ from dossier.steps.submissions import start
 from dossier.stores import s3
 from dossier.stores.cases import Case, CaseRecord, conflict
 from dossier.stores.executions import INPUT_LIMIT
+from dossier.texts import counted
 
 ACCEPT_SECONDS = 60.0
 """How long ``submit`` waits for Accept before it reports that the case is not accepted yet."""

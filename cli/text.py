@@ -111,11 +111,6 @@ def _local(found: re.Match[str]) -> str:
     return found[0] if shown == at else shown
 
 
-def counted(number: int, what: str) -> str:
-    """Return ``1 document``, ``2 documents``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def duration(seconds: float) -> str:
     """Return ``0:05``, ``1:02:03``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -13,13 +13,14 @@ from botocore.exceptions import ClientError
 from cli.output import Output
 from cli.status import find
 from cli.target import Target
-from cli.text import clean, counted, duration, local
+from cli.text import clean, duration, local
 from dossier import vendors
 from dossier.models import moment, now
 from dossier.steps.identity import execution_name, refresh_name
 from dossier.steps.timeline import Delivered, Entry, History, Line, timeline
 from dossier.stores.cases import Case
 from dossier.stores.evidence import id_of
+from dossier.texts import counted
 from dossier.usage import USED
 
 STEPS = ("accept", "open", "upload", "ask", "wait", "process", "collect", "download", "publish", "fail")

@@ -10,10 +10,11 @@ from cli.errors import CommandError, NeedsAnswerError, NotFinishedError
 from cli.output import Output
 from cli.status import describe, resolve_command, standing
 from cli.target import Target
-from cli.text import clean, counted, duration, local
+from cli.text import clean, duration, local
 from dossier.models import CaseStatus
 from dossier.steps.reasons import reason_of
 from dossier.stores.cases import Case
+from dossier.texts import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

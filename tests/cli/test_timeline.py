@@ -53,7 +53,7 @@ def test_timeline_has_records_deliveries_and_calls(logged: Dossier) -> None:
     assert by_source["call"] == ["GET /api/v1/documents/doc-1/status: 200"]
     assert by_source["log"] == ["poll: something is odd"]
     assert by_source["delivery"] == ["delivery document_completed accepted about doc-1"]
-    assert by_source["record"][0] == "submitted to invoices with 1 documents"
+    assert by_source["record"][0] == "submitted to invoices with 1 document"
     call = next(each for each in entries if each["source"] == "call")
     assert (call["seconds"], call["status"]) == (0.087, 200)
     shown = logged("timeline", "INV-1", "--connection", "invoices")

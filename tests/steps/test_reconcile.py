@@ -113,7 +113,7 @@ def test_stuck_poll_queue_is_counted(state: State) -> None:
     state.case()
     state.wait()
     assert state.check(STUCK / 2).stuck == []
-    assert state.check(STUCK).stuck == ["queue poll-invoices has 1 messages and 1 late waits, but none is polled"]
+    assert state.check(STUCK).stuck == ["queue poll-invoices has 1 message and 1 late wait, but none is polled"]
 
 
 def polls(state: State) -> None:
@@ -149,7 +149,7 @@ def test_stuck_wake_queue_is_counted(state: State) -> None:
     """Deliveries are queued, and no case was woken lately."""
     state.case()
     state.app.queues.send("wake", {"connection": "invoices", "delivery": "key"})
-    assert state.check().stuck == ["queue wake has 1 messages, but no case was woken recently"]
+    assert state.check().stuck == ["queue wake has 1 message, but no case was woken recently"]
     nudge(CaseId("invoices", "INV-1"), context=state.context)
     assert state.check(timedelta(minutes=5)).stuck == []
 
@@ -158,7 +158,7 @@ def test_stuck_drop_queue_is_counted(state: State) -> None:
     """Files have landed, and no case was submitted lately: full of work, and nothing starts."""
     state.case()
     state.app.queues.send("drop", {"Records": []})
-    assert state.check().stuck == ["queue drop has 1 messages, but no case was submitted recently"]
+    assert state.check().stuck == ["queue drop has 1 message, but no case was submitted recently"]
     assert state.check(timedelta(minutes=5)).stuck == []
 
 

@@ -43,6 +43,16 @@ def line(text: str, longest: int = ERROR) -> str:
     return " ".join(seen.split())[:longest].rstrip()
 
 
+def counted(number: int, what: str) -> str:
+    """Return ``1 document``, ``2 documents``, ``2,000 documents``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def the_last(number: int, what: str) -> str:
+    """Return ``the last poll``, ``the last 2 polls``."""
+    return f"the last {what}" if number == 1 else f"the last {counted(number, what)}"
+
+
 def name(text: str) -> str:
     """Return a file name or a title as one printable line; a long one is cut before its ending."""
     if len(text) > 8 * NAME:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dossier.models import CaseInput, Document, OptionValue
 from dossier.stores.cases import Case
-from dossier.texts import line
+from dossier.texts import counted, line
 
 MOST = 5
 """Most differences that are named."""
@@ -62,7 +62,7 @@ def _of_documents(given: Sequence[Document], before: Sequence[Document]) -> Iter
         if name not in names:
             yield f"{_cut(name)} is left out"
     if len(given) != len(before) and names.keys() == former.keys():
-        yield f"there are {len(given)} documents, but were {len(before)}"
+        yield f"it has {counted(len(given), 'document')}, and had {len(before)}"
 
 
 def _content(document: Document) -> str:

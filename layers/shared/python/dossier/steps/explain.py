@@ -26,6 +26,7 @@ from dossier.stores.executions import Execution
 from dossier.stores.intents import StoredIntent
 from dossier.stores.limiter import BURST_MS, Standing
 from dossier.stores.waits import HeldStep, Wait
+from dossier.texts import counted, the_last
 from dossier.troubles import clock
 
 CHECK = timedelta(minutes=5)
@@ -450,9 +451,9 @@ def _tried(facts: Facts) -> list[str]:
         tried.append(f"the last delivery about it arrived at {clock(record.woken, at, seconds=True)}")
     if wait is not None and wait.polled_at:
         asked = clock(wait.polled_at, at, seconds=True)
-        tried.append(f"{facts.vendor} answered {wait.attempts} polls, the last poll was at {asked}")
+        tried.append(f"{facts.vendor} answered {counted(wait.attempts, 'poll')}, the last poll was at {asked}")
         if wait.troubles:
-            tried.append(f"the last {wait.troubles} polls had no usable answer")
+            tried.append(f"{the_last(wait.troubles, 'poll')} had no usable answer")
     if wait is not None and wait.held:
         tried.append(f"an operator's pauses have moved its deadline by {wait.held} s")
     if wait is not None and wait.extended:
@@ -514,13 +515,13 @@ class Account:
             until = clock(self.at + timedelta(seconds=block.seconds), self.at, seconds=True)
             found.append(f"{self.vendor} fails{since}: the breaker is open, one request tries again at {until}")
         elif standing.failures:
-            found.append(f"the last {standing.failures} requests to {self.vendor} had no usable answer")
+            found.append(f"{the_last(standing.failures, 'request')} to {self.vendor} had no usable answer")
         if standing.ahead * 1000 > BURST_MS:
             found.append(f"the rate is used up: the reserved turns reach {standing.ahead:.0f} s ahead")
         if self.overdue:
-            found.append(f"{self.overdue} of {self.waits} waits are not polled in time")
+            found.append(f"{self.overdue} of {counted(self.waits, 'wait')} not polled in time")
         if self.dead_letters:
-            found.append(f"{self.dead_letters} poll messages are dead letters: `dossier redrive`")
+            found.append(f"the poll queue has {counted(self.dead_letters, 'dead letter')}: `dossier redrive`")
         return found
 
     def as_json(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from dossier.stores.limiter import TRIP
 from dossier.stores.queues import DROP, WAKE, poll_queue
 from dossier.stores.rounds import Round
 from dossier.stores.waits import Wait
+from dossier.texts import counted
 
 NEWEST = 2000
 """Most cases (and waits) of a connection that one run checks."""
@@ -245,7 +246,9 @@ class _Check:
         for queue, last, done in ((WAKE, seen.woken, "woken"), (DROP, seen.submitted, "submitted")):
             depth = self.context.queues.depth(queue)
             if depth and (last is None or last <= lately):
-                self.findings.stuck.append(f"queue {queue} has {depth} messages, but no case was {done} recently")
+                self.findings.stuck.append(
+                    f"queue {queue} has {counted(depth, 'message')}, but no case was {done} recently"
+                )
 
     def _unended(self, record: CaseRecord) -> None:
         execution = self.context.executions.describe(record.execution_arn)
@@ -290,7 +293,7 @@ class _Check:
             self.findings.failing.append(f"the vendor of {name} fails since {iso(since)}{failure}")
         refused = [each for each in waits if each.refused_at is not None]
         if refused:
-            text = f"the vendor of {name} rejects the API key: {len(refused)} waiting cases will fail"
+            text = f"the vendor of {name} rejects the API key: {counted(len(refused), 'waiting case')} will fail"
             self.findings.keyless.append(f"{text} unless `dossier secrets set {name}` sets the right one")
         for wait in (later(each, standing) for each in waits):
             began = wait.started_at
@@ -318,7 +321,8 @@ class _Check:
         depth = self.context.queues.depth(poll_queue(connection))
         if depth:
             self.findings.stuck.append(
-                f"queue {poll_queue(connection)} has {depth} messages and {len(late)} late waits, but none is polled"
+                f"queue {poll_queue(connection)} has {counted(depth, 'message')} and "
+                f"{counted(len(late), 'late wait')}, but none is polled"
             )
 
     def _artifacts(self, record: CaseRecord) -> None:

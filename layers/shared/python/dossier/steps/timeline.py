@@ -12,6 +12,7 @@ from dossier.models import iso
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Wait
+from dossier.texts import counted
 from dossier.transport import CALL
 
 _FAILED = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut", "TaskStartFailed")
@@ -104,7 +105,9 @@ def _recorded(case: Case, wait: Wait | None) -> Iterator[Entry]:
         if when:
             yield Entry(when, "record", what, details=details)
 
-    yield from at(record.submitted_at, f"submitted to {record.connection} with {len(case.documents)} documents")
+    yield from at(
+        record.submitted_at, f"submitted to {record.connection} with {counted(len(case.documents), 'document')}"
+    )
     yield from at(record.cancelled_at, "an operator cancelled it")
     yield from at(record.dismissed_at, "an operator took it off the list of failed cases")
     if record.completed_at:
@@ -119,7 +122,7 @@ def _recorded(case: Case, wait: Wait | None) -> Iterator[Entry]:
         yield from at(record.trouble.since, f"a step is repeated: {record.trouble.text}")
     if wait is not None:
         why = f" ({wait.trouble.text})" if wait.trouble else ""
-        polled = f", {wait.attempts} polls answered" if wait.polled_at else ""
+        polled = f", {counted(wait.attempts, 'poll')} answered" if wait.polled_at else ""
         what = f"waits for the vendor since then{polled}{why}; the next poll is at {iso(wait.next_at)}"
         yield from at(
             wait.started_at, what, next_at=iso(wait.next_at), deadline=iso(wait.deadline), attempts=wait.attempts
@@ -189,15 +192,14 @@ def _state(
 ) -> Entry:
     name, at = event.get("stateEnteredEventDetails", {}).get("name", "?"), _time(event)
     seconds = None if left is None else (left - at).total_seconds()
-    counted = Counter(errors)
-    why = "; ".join(f"{number} times {error}" if number > 1 else error for error, number in counted.items())
-    of = (
-        "tasks" if str(event["type"]).startswith("MapState") else "tries"
-    )  # in the local AWS a Map has its states' tasks
+    failures = Counter(errors)
+    why = ", ".join(f"{error} ({number} times)" if number > 1 else error for error, number in failures.items())
+    # In the local AWS a Map has the tasks of its states.
+    of = "tasks" if str(event["type"]).startswith("MapState") else "tries"
     repeated = f", {tries} {of}" if tries > 1 else ""
-    failed = f" ({why})" if why else ""
+    failed = f": {why}" if why else ""
     running = "" if left is not None else ", not left yet"
-    details = {"execution": history.name, "state": name, "tries": tries, "errors": dict(counted)}
+    details = {"execution": history.name, "state": name, "tries": tries, "errors": dict(failures)}
     return Entry(at, "execution", f"{name}{repeated}{failed}{running}", seconds, details)
 
 
