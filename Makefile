@@ -109,7 +109,7 @@ rules: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.rules
 
 cost: setup
-	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cost
+	@POWERTOOLS_LOG_LEVEL=WARNING PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cost
 
 cloud-check: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cloud $(ARGS)

@@ -41,6 +41,7 @@ from tests.meter import Meter
 from tests.walk import Handlers, Walk
 
 PAGE = ROOT / "docs" / "cost.md"
+COUNTED = ROOT / "tests" / "simulation" / "scale" / "counted.json"
 LIMIT = 0.0005
 """The most dollars that a case of one document may cost."""
 MONTH = 30 * 86_400
@@ -274,10 +275,14 @@ def idle(deployed: Deployed, rate: Mapping[str, Any]) -> dict[str, float]:
     queues = len(filled.of_type("AWS::Lambda::EventSourceMapping"))
     polling = queues * assumed["pollers"] * MONTH / assumed["long_poll_seconds"] * rate["sqs"]["request"]
     alarms, metrics = filled.of_type("AWS::CloudWatch::Alarm"), set[str]()
+    composite, watch = len(filled.of_type("AWS::CloudWatch::CompositeAlarm")), rate["cloudwatch"]
+    dashboards = len(filled.of_type("AWS::CloudWatch::Dashboard"))
     secrets = len(filled.of_type("AWS::SecretsManager::Secret"))
     bill: dict[str, float] = {
         f"{secrets} secrets": secrets * rate["secrets"]["secret_month"],
-        f"{len(alarms)} alarms": sum(_metrics_of(each) for each in alarms.values()) * rate["cloudwatch"]["alarm_month"],
+        f"{len(alarms)} alarms": sum(_metrics_of(each) for each in alarms.values()) * watch["alarm_month"],
+        f"{composite} composite alarms": composite * watch["composite_alarm_month"],
+        f"{dashboards} dashboard (`dashboard = false` leaves it out)": dashboards * watch["dashboard_month"],
         f"{queues} queue mappings that poll": polling,
     }
     for verb, every in seconds_of.items():
@@ -427,6 +432,7 @@ def _page(
         "`tests/infra/test_spent.py` compares the command with the counts of AWS in memory, for each of 100 cases of",
         "the three vendors in turn (`DOSSIER_COST_CASES=100`): all are equal.",
         "",
+        *_counted(),
         "## A month without cases",
         "Three connections, default settings, 30 days.",
         "",
@@ -451,6 +457,18 @@ def _page(
         "",
     ]
     return "\n".join(lines)
+
+
+def _counted() -> Iterator[str]:
+    """Compare the command with the counts of the local AWS, as ``make scale-count`` kept them."""
+    kept = json.loads(COUNTED.read_text(encoding="utf-8"))
+    yield f"`make scale-count` ran a hundred cases on the local AWS on {kept['as_of']}, and counted each request and"
+    yield "each state there. It fails if `dossier cost --month` says anything else:"
+    yield ""
+    yield "| counted | local AWS | `dossier cost` |"
+    yield "| --- | ---: | ---: |"
+    yield from (f"| {name.replace('_', ' ')} | {local:,} | {said:,} |" for name, (local, said) in kept["cost"].items())
+    yield ""
 
 
 def priced(service: Mapping[str, Any]) -> list[tuple[str, float]]:

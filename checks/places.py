@@ -30,6 +30,7 @@ PLACES = (
 _ARNS = {
     "AWS::ApiGatewayV2::Api": "arn:{p}:apigateway:{r}::/apis/{n}",
     "AWS::CloudWatch::Alarm": "arn:{p}:cloudwatch:{r}:{a}:alarm:{n}",
+    "AWS::CloudWatch::CompositeAlarm": "arn:{p}:cloudwatch:{r}:{a}:alarm:{n}",
     "AWS::DynamoDB::Table": "arn:{p}:dynamodb:{r}:{a}:table/{n}",
     "AWS::Events::EventBus": "arn:{p}:events:{r}:{a}:event-bus/{n}",
     "AWS::Events::Rule": "arn:{p}:events:{r}:{a}:rule/{n}",

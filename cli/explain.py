@@ -105,7 +105,7 @@ def _connection(out: Output, where: Target, name: str) -> None:
         out.line(local(reason))
     held = f", {counted(found.held, 'step')} held" if found.held else ""
     oldest = f", the oldest since {when(found.oldest_wait)}" if found.oldest_wait else ""
-    rate = f"{found.rate_used} % used" + (
+    rate = f"{found.standing.rate_used} % used" + (
         f" of {found.requests_per_second:g} a second" if found.requests_per_second else ""
     )
     lost = (

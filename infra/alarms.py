@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
@@ -32,6 +33,47 @@ UNHEARD = {
 its next state; if they are final, the execution fails."""
 
 
+class Cause(Enum):
+    """A common cause of several alarms, which arrive as one message: the id, what is wrong, and what to do."""
+
+    DEAD_LETTERS = (
+        "DeadLetters",
+        "messages failed five times, in one queue or several",
+        "run `dossier redrive`, which lists them all; read the log of the queue's function, fix the cause, then run "
+        "`dossier redrive --yes`",
+    )
+    QUEUES = (
+        "Queues",
+        "polls, deliveries or drops do not get on",
+        "look at errors, throttles and event source mappings of poll, wake and drop (`dossier doctor`)",
+    )
+    WATCHDOG = (
+        "Watchdog",
+        "the check of cases, waits and queues fails or does not run: the alarms on its findings stay silent",
+        "read the log of the function reconcile",
+    )
+    WEBHOOKS = (
+        "Deliveries",
+        "deliveries, or requests of programs, get a 5xx",
+        "read the logs and throttles of the functions webhook and api; without deliveries, cases continue at the pace "
+        "of polling",
+    )
+
+
+CAUSE = "dossier:cause"
+"""The type of the metadata with which an alarm notes its cause."""
+
+
+_SHARED = {
+    "drop": Cause.QUEUES,
+    "poll": Cause.QUEUES,
+    "reconcile": Cause.WATCHDOG,
+    "wake": Cause.QUEUES,
+    "webhook": Cause.WEBHOOKS,
+}
+"""The causes of functions' errors that other alarms report as well."""
+
+
 def alarm(
     scope: Construct,
     id: str,  # noqa: A002  # the CDK's own name for it
@@ -43,6 +85,7 @@ def alarm(
     below: float | None = None,
     looks: int = 1,
     missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    cause: Cause | None = None,
 ) -> cloudwatch.Alarm:
     """Return an alarm, with a description for the person who gets it.
 
@@ -56,20 +99,29 @@ def alarm(
         below: values below this one raise the alarm, in place of ``above``.
         looks: how many periods in a row.
         missing: the meaning of a missing value.
+        cause: the cause that it shares with other alarms: it then notifies through the composite alarm alone.
 
     """
     less = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
     more = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-    return cloudwatch.Alarm(
+    made = cloudwatch.Alarm(
         scope,
         id,
-        alarm_description=f"{cdk.Stack.of(scope).stack_name}: {says}. To do: {do}.",
+        alarm_description=described(scope, says, do),
         metric=metric,
         comparison_operator=more if below is None else less,
         threshold=above if below is None else below,
         evaluation_periods=looks,
         treat_missing_data=missing,
     )
+    if cause is not None:
+        made.node.add_metadata(CAUSE, cause.name)
+    return made
+
+
+def described(scope: Construct, says: str, do: str) -> str:
+    """Return an alarm's description: what is wrong, and what to do."""
+    return f"{cdk.Stack.of(scope).stack_name}: {says}. To do: {do}."
 
 
 class Alarms(Construct):
@@ -107,6 +159,7 @@ class Alarms(Construct):
                 functions[verb].metric_errors(period=five, statistic=cloudwatch.Stats.SUM),
                 says=f"the function {verb} fails: {meaning}",
                 do=f"read the log group /aws/lambda/{settings.named(verb)}",
+                cause=_SHARED.get(verb),
             )
         alarm(
             self,
@@ -140,6 +193,7 @@ class Alarms(Construct):
             says="vendors' deliveries, or requests of programs, got a 5xx",
             do="read the logs and throttles of the functions webhook and api; without deliveries, cases continue at "
             "the pace of polling",
+            cause=Cause.WEBHOOKS,
         )
 
 
@@ -162,8 +216,8 @@ def _throttles(functions: FunctionsByVerb, bounded: Sequence[str], period: cdk.D
     )
 
 
-def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
-    """Send the beginning and the end of every alarm of the stack to a topic; return the topic.
+def notify(stack: cdk.Stack, alarms: Sequence[cloudwatch.AlarmBase], *, settings: Settings) -> sns.ITopic:
+    """Send the beginning and the end of the alarms to a topic; return the topic.
 
     It is the existing topic ``alarm_topic_arn``, or the stack's own, to which ``alarm_email`` is subscribed.
     """
@@ -180,10 +234,9 @@ def notify(stack: cdk.Stack, *, settings: Settings) -> sns.ITopic:
         if settings.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
     action = actions.SnsAction(topic)
-    for each in stack.node.find_all():
-        if isinstance(each, cloudwatch.Alarm):
-            each.add_alarm_action(action)
-            each.add_ok_action(action)
+    for each in alarms:
+        each.add_alarm_action(action)
+        each.add_ok_action(action)
     return topic
 
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from dossier.steps.reconcile import SLOW
-from infra.alarms import alarm
+from infra.alarms import Cause, alarm
 from infra.function import NAMESPACE, SERVICE
 from infra.settings import Settings
 
@@ -49,6 +49,7 @@ class ScheduledChecks(Construct):
         self._alarm(
             "QueuesStuck",
             looks=3,
+            cause=Cause.QUEUES,
             says="a queue has messages, but makes no progress",
             do="look at the log, throttles and event source mapping of poll, wake or drop",
         )
@@ -57,7 +58,7 @@ class ScheduledChecks(Construct):
             says="artifacts of finished cases are gone from S3",
             do="remove their delete markers (the bucket is versioned), and find out who deleted them",
         )
-        self._alarm(
+        self.vendors_failing = self._alarm(
             "VendorsFailing",
             says="a vendor has kept failing for five minutes (its breaker is open): its cases wait",
             do="`dossier explain --connection C` says how it fails; see the vendor's status page, base_url and network",
@@ -67,7 +68,7 @@ class ScheduledChecks(Construct):
             says="a vendor rejects the API key: waiting cases fail ten minutes after the first rejection",
             do="run `dossier secrets set C` with the right key, then `dossier redrive` for what has failed",
         )
-        self._alarm(
+        self.long_waits = self._alarm(
             "LongestWaitPercent",
             above=SLOW,
             says=f"a case has waited for more than {SLOW} % of its deadline: its vendor is slow, or has lost it",
@@ -88,6 +89,7 @@ class ScheduledChecks(Construct):
             missing=cloudwatch.TreatMissingData.BREACHING,
             says=f"the check of cases, waits and queues has not finished for {3 * EVERY.to_minutes():g} minutes",
             do="read the log of the function reconcile; until it runs, the alarms on its findings stay silent",
+            cause=Cause.WATCHDOG,
         )
 
     def _run(self, function: lambda_.Function, name: str, every: cdk.Duration, what: str) -> None:
@@ -99,9 +101,11 @@ class ScheduledChecks(Construct):
             targets=[targets.LambdaFunction(function)],
         )
 
-    def _alarm(self, metric: str, *, says: str, do: str, looks: int = 1, above: float = 0) -> None:
+    def _alarm(
+        self, metric: str, *, says: str, do: str, looks: int = 1, above: float = 0, cause: Cause | None = None
+    ) -> cloudwatch.Alarm:
         do = f"read the log of the function reconcile, which names them; {do}"
-        alarm(self, metric, self._metric(metric), says=says, do=do, looks=looks, above=above)
+        return alarm(self, metric, self._metric(metric), says=says, do=do, looks=looks, above=above, cause=cause)
 
     def _metric(self, name: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(

@@ -125,6 +125,8 @@ class Settings:
     """The e-mail address for alarms; AWS asks it to confirm."""
     alarm_topic_arn: str = ""
     """An existing SNS topic for alarms, in place of the stack's own."""
+    dashboard: bool = True
+    """Whether the stage has a CloudWatch dashboard."""
     alarm_failed_cases: int = 1
     """Failed executions within an hour that raise an alarm."""
     tracing_layer_arn: str = ""

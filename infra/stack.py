@@ -15,7 +15,9 @@ from infra.batch_machine import BatchMachine
 from infra.case_api import CaseApi
 from infra.case_machine import CaseMachine
 from infra.case_table import CaseTable
+from infra.common_causes import CommonCauses
 from infra.connection_secrets import ConnectionSecrets
+from infra.dashboard import Dashboard
 from infra.ended_executions import EndedExecutions
 from infra.functions import CALL_VENDORS, WAKE_TIMEOUT, Functions
 from infra.inbox import Inbox
@@ -93,7 +95,7 @@ class DossierStack(cdk.Stack):
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
         BatchMachine(self, "Batch", settings=settings, bucket=bucket, summarize=functions["summarize"])
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
-        ScheduledChecks(
+        checks = ScheduledChecks(
             self, "Invariants", settings=settings, reconcile=functions["reconcile"], compare=functions["compare"]
         )
         waiting_room.polled_by(functions["poll"])
@@ -112,7 +114,25 @@ class DossierStack(cdk.Stack):
             api=webhooks.api,
             bounded=CALL_VENDORS if settings.reserve_concurrency else (),
         )
-        topic = notify(self, settings=settings)
+        causes = CommonCauses(
+            self, "CommonCauses", long_waits=checks.long_waits, vendors_failing=checks.vendors_failing
+        )
+        topic = notify(self, causes.notifying, settings=settings)
+        if settings.dashboard:
+            Dashboard(
+                self,
+                "Overview",
+                settings=settings,
+                alarms=causes.notifying,
+                functions=functions,
+                machine=case.machine,
+                api=webhooks.api,
+                queues={
+                    **{f"poll {name}": each.queue for name, each in waiting_room.queues.items()},
+                    "wake": wake_queue.queue,
+                    "drop": inbox.queue.queue,
+                },
+            )
         self.bucket, self.bus, self.state_machine = bucket.bucket, bus, case.machine
 
         self._outputs(

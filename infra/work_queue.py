@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.alarms import alarm
+from infra.alarms import Cause, alarm
 from infra.encryption import customer_key
 from infra.settings import Settings
 
@@ -61,6 +61,7 @@ class WorkQueue(Construct):
             ),
             says=f"{name}-dlq has messages that failed {TRIES} times",
             do="read the log of its function, fix the cause, then run `dossier redrive`",
+            cause=Cause.DEAD_LETTERS,
         )
         alarm(
             self,
@@ -72,6 +73,7 @@ class WorkQueue(Construct):
             says=f"the oldest message of {name} has waited for more than {OLD.to_minutes():g} minutes",
             do="look at errors, throttles and the event source mapping of its function, and at the vendor's pauses "
             "(`dossier doctor`)",
+            cause=Cause.QUEUES,
         )
 
     def consumed_by(self, function: lambda_.Function, *, batch_size: int, at_once: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from dossier import connections
 from dossier.bootstrap import context
 from dossier.observe import count, logger, observed
-from dossier.steps.reconcile import reconcile
+from dossier.steps.reconcile import OVERVIEW, reconcile
 
 
 @observed
@@ -18,6 +18,8 @@ def handler(_event: dict[str, Any], lambda_context: Any) -> None:
     found = reconcile(connections.runtime_names(), time_left=time_left, context=context())
     for line in found.lines:
         logger.warning(line)
+    for connection, numbers in found.overview.items():
+        logger.info(OVERVIEW, extra={"connection": connection, "overview": numbers})
     for name, value in found.counts.items():
         count(name, value)
     for vendor, percent in found.lost_webhooks.items():

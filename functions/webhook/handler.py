@@ -30,7 +30,8 @@ webhook = Webhook(
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer a delivery."""
     status, verdict = webhook.answer(event)
-    if status == 200:  # anybody may send the name of a connection
-        usage.OWN.about(connection=event["pathParameters"]["connection"])
-    logger.info("delivery %s", verdict, extra={"status": status})
+    connection = webhook.connection_of(event)
+    if status == 200 and connection:  # anybody may send the name of a connection
+        usage.OWN.about(connection=connection)
+    logger.info("delivery %s", verdict, extra={"status": status, "verdict": verdict, "connection": connection})
     return {"statusCode": status, "body": ""}

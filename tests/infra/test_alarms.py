@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from dossier.steps.reconcile import SLOW, Findings
 from infra.alarms import UNHEARD
 from infra.functions import CALL_VENDORS
+from infra.settings import MOST_CONNECTIONS
 from tests.infra.synthesis import TOPIC, Properties, Synthesized
+
+COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 
 
 def _alarms(stack: Synthesized) -> list[Properties]:
@@ -32,8 +36,66 @@ def test_every_alarm_notifies_the_topic(stack: Synthesized, other_stack: Synthes
     assert not other_stack.of_type("AWS::SNS::Topic")
     for synthesized, topic in ((stack, {"Ref": own}), (other_stack, TOPIC)):
         assert len(_alarms(synthesized)) > 20
-        for each in _alarms(synthesized):
-            assert (each["AlarmActions"], each["OKActions"]) == ([topic], [topic])
+        combined = synthesized.of_type(COMPOSITE).values()
+        for each in (*_alarms(synthesized), *combined):
+            heard = each in combined or not _within(synthesized, each)
+            actions = [topic] if heard else None
+            assert (each.get("AlarmActions"), each.get("OKActions")) == (actions, actions), each["AlarmDescription"]
+
+
+def test_alarms_of_one_cause_arrive_as_one(stack: Synthesized) -> None:
+    """Each composite alarm begins with any of its children; only alarms with the same remedy share one."""
+    children = {
+        name.removeprefix("CommonCauses").rstrip("0123456789ABCDEF"): _children(stack, each)
+        for name, each in stack.of_type(COMPOSITE).items()
+    }
+    shared = {name: {_about(stack, one) for one in each} for name, each in children.items()}
+    queues = {f"dossier-dev-{each}" for each in ("drop", "poll-claims", "poll-disputes", "poll-invoices", "wake")}
+    assert shared == {
+        "DeadLetters": {f"ApproximateNumberOfMessagesVisible <{each}-dlq.QueueName>" for each in queues},
+        "Queues": {
+            *(f"ApproximateAgeOfOldestMessage <{each}.QueueName>" for each in queues),
+            *(f"Errors <dossier-dev-{each}>" for each in ("drop", "poll", "wake")),
+            "QueuesStuck dossier",
+        },
+        "Watchdog": {"Errors <dossier-dev-reconcile>", "ReconcileRuns dossier"},
+        "Deliveries": {"Errors <dossier-dev-webhook>", "5xx <dossier-dev>"},
+        "LongWaits": {"LongestWaitPercent dossier", "VendorsFailing dossier"},
+    }
+    for name, each in stack.of_type(COMPOSITE).items():
+        rule = stack.text(each["AlarmRule"])
+        if "LongWaits" in name:
+            assert re.fullmatch(r'\(ALARM\("<.*?>"\) AND \(NOT \(ALARM\("<.*?>"\)\)\)\)', rule)
+        else:
+            assert set(re.sub(r'ALARM\("<.*?>"\)', "", rule).split()) <= {"OR", "(", ")", "()"}
+
+
+def test_a_composite_alarm_has_room_for_every_connection(stack: Synthesized) -> None:
+    """CloudWatch takes 100 alarms in a rule, and 10,240 characters of it."""
+    for each in stack.of_type(COMPOSITE).values():
+        children = [_about(stack, one) for one in _children(stack, each)]
+        of_connections = sum("-poll-" in one for one in children)
+        most = len(children) - of_connections + of_connections // 3 * MOST_CONNECTIONS
+        assert most <= 100
+        assert most * len('ALARM("arn:aws-us-gov:cloudwatch:us-gov-west-1:123456789012:alarm:") OR ') < 10_240 / 2
+
+
+def _children(stack: Synthesized, combined: Properties) -> list[Properties]:
+    """Return the alarms that a composite alarm's rule names."""
+    parts = combined["AlarmRule"]["Fn::Join"][1]
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    return [alarms[each["Fn::GetAtt"][0]] for each in parts if isinstance(each, dict)]
+
+
+def _within(stack: Synthesized, alarm: Properties) -> bool:
+    combined = stack.of_type(COMPOSITE).values()
+    return any(alarm is each for one in combined for each in _children(stack, one) if "VendorsFailing" not in str(each))
+
+
+def _about(stack: Synthesized, alarm: Properties) -> str:
+    """Return an alarm's metric, and what it is about."""
+    about = min(alarm["Dimensions"], key=lambda each: str(each["Name"]))
+    return f"{alarm['MetricName']} {stack.text(about['Value'])}"
 
 
 def test_alarms_may_publish_to_the_stacks_topic(stack: Synthesized) -> None:
@@ -64,7 +126,7 @@ def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack:
 
 def test_every_alarm_says_what_to_do(stack: Synthesized) -> None:
     """A description names the stage, the problem and its remedy."""
-    for each in _alarms(stack):
+    for each in (*_alarms(stack), *stack.of_type(COMPOSITE).values()):
         wrong, _, to_do = each["AlarmDescription"].partition(". To do: ")
         assert wrong.startswith("dossier-dev: ")
         assert len(to_do) > 20

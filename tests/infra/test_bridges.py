@@ -59,6 +59,10 @@ def python_functions(stack: Synthesized) -> list[dict[str, Any]]:
 
 
 NEEDED: Mapping[str, tuple[str, Need]] = {
+    "composite_alarms": (
+        "alarms of one cause arrive as one message",
+        lambda stack: stack.of_type("AWS::CloudWatch::CompositeAlarm"),
+    ),
     "custom_resources": (
         "a stage with retain = false empties its bucket by a custom resource, and `cdk destroy` waits for it",
         lambda stack: source_has("auto_delete_objects", "infra"),

@@ -194,6 +194,35 @@ def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:
     assert state.check().lost_webhooks == {}
 
 
+def test_the_overview_has_each_connection_in_numbers(state: State) -> None:
+    """What is under way, what ended within the hour, and how long a result took after the last delivery."""
+    state.case("INV-1", "uploading")
+    state.case("INV-2")
+    state.wait("INV-2")
+    nothing = dict.fromkeys(("accepted", "downloading", "needs_attention", "processing"), 0)
+    quiet = {"breaker_open": 0, "paused": 0, "rate_used_percent": 0}
+    overview = state.check().overview
+    assert sorted(overview) == sorted(state.connections)
+    assert overview["invoices"] == {
+        **nothing, **quiet, "uploading": 1, "waiting": 1, "completed_last_hour": 0, "failed_last_hour": 0,
+        "oldest_wait_minutes": round(LATER.total_seconds() / 60), "late_polls": 1, "lost_webhooks_percent": 0,
+    }  # fmt: skip
+    for reference, seconds in (("DONE-1", 1), ("DONE-2", 2), ("DONE-3", 9)):
+        finish(state, reference)
+        ended_at = state.app.cases.get(CaseId("invoices", reference)).record.completed_at
+        assert ended_at is not None
+        state.app.cases.mark(CaseId("invoices", reference), woken=ended_at - timedelta(seconds=seconds))
+    finish(state, "DONE-4")
+    ended = state.check().overview["invoices"]
+    assert (ended["completed_last_hour"], ended["delivery_to_result_ms"], ended["lost_webhooks_percent"]) == (
+        4,
+        2000,
+        25,
+    )
+    state.context.limiter.hold("invoices", by="ops", reason="a test")
+    assert state.check().overview["invoices"]["paused"] == 1
+
+
 def test_delivery_marks_its_case_in_any_status(state: State) -> None:
     """Waiting, not waiting yet, or ended: the mark changes neither status nor times."""
     for status in ("waiting", "uploading", "completed"):

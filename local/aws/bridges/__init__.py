@@ -1,6 +1,7 @@
 """The bridges: the docstring of each module compares AWS and MiniStack, and explains the bridge between them."""
 
 from local.aws.bridges import (
+    composite_alarms,
     custom_resources,
     denials,
     distributed_map,
@@ -53,6 +54,7 @@ _BRIDGES = (
     limits,
     loopback_tls,
     expression_alarms,
+    composite_alarms,
     imported_resources,
     secret_references,
     custom_resources,

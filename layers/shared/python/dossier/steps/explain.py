@@ -495,11 +495,6 @@ class Account:
         """Percentage of finished cases without a delivery; None if there are none."""
         return round(100 * self.unheard / self.finished) if self.finished else None
 
-    @property
-    def rate_used(self) -> int:
-        """Percentage of the connection's rate that is taken now: 100 if calls wait for their turn."""
-        return min(100, round(100 * self.standing.ahead * 1000 / BURST_MS))
-
     def reasons(self) -> list[str]:
         """Return what keeps the connection's cases from moving, each in a sentence; empty if nothing does."""
         standing, block, found = self.standing, self.standing.block, []
@@ -546,7 +541,7 @@ class Account:
             },
             "rate": {
                 "requests_per_second": self.requests_per_second,
-                "used_percent": self.rate_used,
+                "used_percent": self.standing.rate_used,
                 "ahead_seconds": round(standing.ahead, 1),
             },
             "queue": {"polls": self.queued, "dead_letters": self.dead_letters},

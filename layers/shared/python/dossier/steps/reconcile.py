@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
+from statistics import median
 
 from dossier.errors import ConfigurationError
 from dossier.layout import artifact_key
@@ -22,7 +24,7 @@ from dossier.steps.reasons import reason_of
 from dossier.steps.refresh import heal
 from dossier.stores.cases import CaseRecord
 from dossier.stores.executions import Execution
-from dossier.stores.limiter import TRIP
+from dossier.stores.limiter import TRIP, Standing
 from dossier.stores.queues import DROP, WAKE, poll_queue
 from dossier.stores.rounds import Round
 from dossier.stores.waits import Wait
@@ -54,6 +56,11 @@ FAILING = timedelta(minutes=5)
 """How long a vendor may keep failing before it is reported."""
 FORGOTTEN = timedelta(days=1)
 """How long an operator's pause may last before it is reported: somebody may have forgotten it."""
+OVERVIEW = "overview"
+"""The message of the log line that has a connection's overview, which the dashboard reads."""
+LATELY = timedelta(hours=1)
+"""Of which time the overview counts what has ended."""
+UNENDED = {each for each in CaseStatus if not each.final} - {CaseStatus.WAITING_FOR_FILES}
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 
 
@@ -87,6 +94,8 @@ class Findings:
     """Number of cases past their retention that were removed."""
     delivered: dict[str, list[bool]] = field(default_factory=dict)
     """By vendor, for each finished case of a connection with webhooks: whether any delivery about it arrived."""
+    overview: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
+    """By connection: how it stands, in numbers, for the dashboard."""
 
     @property
     def lines(self) -> list[str]:
@@ -114,7 +123,7 @@ class Findings:
     @property
     def lost_webhooks(self) -> dict[str, int]:
         """Percentage of finished cases without a delivery, by vendor."""
-        return {name: round(100 * came.count(False) / len(came)) for name, came in self.delivered.items()}
+        return {name: _percent_lost(came) for name, came in self.delivered.items()}
 
 
 def reconcile(
@@ -191,7 +200,8 @@ class _Check:
         """Check one connection's cases, newest first, as far back as one can still be under way."""
         records, waiting = self._cases(connection.name, timedelta(seconds=connection.poll.deadline))
         self._poll_queue(connection.name, records, list(waiting.values()))
-        self._vendor(connection, list(waiting.values()))
+        standing = self.context.limiter.standing(connection)
+        self._vendor(connection.name, standing, list(waiting.values()))
         for refresh in islice(self.context.refreshes.pending(connection.name), DESCRIBED):
             healed = heal(refresh, context=self.context, ended_by=self.at - SETTLED)
             self.findings.healed += [healed] if healed else []
@@ -199,9 +209,17 @@ class _Check:
         for record in finished[:LISTED]:
             if record.completed_at and not self._past(record.completed_at, RECENT):
                 self._artifacts(record)
-        for record in finished if connection.webhook is not None else ():
-            if record.completed_at and not record.appends_to and self._past(record.completed_at, SETTLED):
-                self.findings.delivered.setdefault(record.vendor, []).append(record.woken is not None)
+        came = [
+            record.woken is not None
+            for record in (finished if connection.webhook is not None else ())
+            if record.completed_at and not record.appends_to and self._past(record.completed_at, SETTLED)
+        ]
+        if came:
+            self.findings.delivered.setdefault(connection.vendor, []).extend(came)
+        self.findings.overview[connection.name] = {
+            **self._overview(records, list(waiting.values()), standing),
+            "lost_webhooks_percent": _percent_lost(came),
+        }
 
     def removed(self, name: str, since: datetime | None) -> None:
         """Check a connection that is no longer in the settings, and end its waits.
@@ -280,9 +298,24 @@ class _Check:
         elif self._past(since, UNATTENDED):
             self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
 
-    def _vendor(self, connection: Connection, waits: Sequence[Wait]) -> None:
+    def _overview(self, records: Sequence[CaseRecord], waits: Sequence[Wait], standing: Standing) -> dict[str, int]:
+        """Return how a connection stands, in numbers."""
+        states = Counter(each.status for each in records)
+        ended = [each for each in records if each.completed_at and not self._past(each.completed_at, LATELY)]
+        began = [(self.at - later(each, standing).started_at).total_seconds() for each in waits]
+        return {
+            **{each.value: states[each] for each in CaseStatus if each in UNENDED},
+            "completed_last_hour": sum(each.status.completed for each in ended),
+            "failed_last_hour": sum(each.status is CaseStatus.FAILED for each in ended),
+            "oldest_wait_minutes": round(max(began, default=0) / 60),
+            "late_polls": sum(self._past(each.next_at, STUCK) for each in waits),
+            "rate_used_percent": standing.rate_used,
+            "breaker_open": int(standing.block is not None and standing.block.why == "breaker"),
+            "paused": int(standing.hold is not None),
+        } | _after_delivery(ended)
+
+    def _vendor(self, name: str, standing: Standing, waits: Sequence[Wait]) -> None:
         """Report a vendor that fails, rejects the key or is slow, and a pause that lasts."""
-        name, standing = connection.name, self.context.limiter.standing(connection)
         if standing.hold is not None:
             if self._past(standing.hold.since, FORGOTTEN):
                 self.findings.paused.append(standing.hold.text(name, self.at))
@@ -339,6 +372,24 @@ class _Check:
 
     def _recent(self, when: datetime | None) -> bool:
         return when is not None and not self._past(when, STUCK)
+
+
+def _percent_lost(came: Sequence[bool]) -> int:
+    """Return the percentage of finished cases without a delivery; 0 if there are none."""
+    return round(100 * came.count(False) / len(came)) if came else 0
+
+
+def _after_delivery(ended: Iterable[CaseRecord]) -> dict[str, int]:
+    """Return the median time from the vendor's last delivery to the result, in milliseconds, if there was a delivery.
+
+    A delivery is the only evidence of when a vendor was done; a poll finds out some time later.
+    """
+    took = [
+        (each.completed_at - each.woken).total_seconds()
+        for each in ended
+        if each.status.completed and each.completed_at and each.woken and each.woken <= each.completed_at
+    ]
+    return {"delivery_to_result_ms": round(1000 * median(took))} if took else {}
 
 
 def latest(*times: datetime | None) -> datetime | None:

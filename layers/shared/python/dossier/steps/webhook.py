@@ -144,6 +144,11 @@ class Webhook:
             return self._refused(arrival, 413, "too large", rule, secrets)
         return self._accepted(name, rule, arrival, body, secrets)
 
+    def connection_of(self, event: Mapping[str, Any]) -> str | None:
+        """Return the connection that a request names; None if there is none of that name."""
+        name = str(_mapping(_mapping(event).get("pathParameters")).get("connection", ""))
+        return name if self._settings_of(name) else None
+
     def _accepted(
         self, connection: str, rule: Rule, arrival: _Arrival, body: bytes, secrets: Sequence[str]
     ) -> tuple[int, str]:

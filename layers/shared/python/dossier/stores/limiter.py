@@ -105,6 +105,11 @@ class Standing:
     holds: tuple[Hold, ...] = ()
     """The ended holds, oldest first."""
 
+    @property
+    def rate_used(self) -> int:
+        """Percentage of the connection's rate that is taken now: 100 if calls wait for their turn."""
+        return min(100, round(100 * self.ahead * 1000 / BURST_MS))
+
     def held(self, since: datetime, at: datetime) -> int:
         """Return how many seconds between ``since`` and ``at`` the connection was paused by an operator."""
         every = (*self.holds, *([self.hold] if self.hold else []))
