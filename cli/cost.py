@@ -263,7 +263,7 @@ def _measured(account: Account, verb: str, fields: Mapping[str, Any]) -> None:
         Spent(
             traces=verb not in STEPS,
             invocations=1,
-            gigabyte_seconds=used["ms"] / 1000 * used["mb"] / 1024,
+            gigabyte_seconds=(used["ms"] + used.get("init", 0)) / 1000 * used["mb"] / 1024,
             read_units=used["read"],
             write_units=used["write"],
             requests=Counter(used["requests"]),

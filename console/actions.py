@@ -12,7 +12,8 @@ from cli.errors import BadUsageError, CommandError
 from cli.pause import go_on, stop
 from cli.redrive import resume_case
 from cli.resolve import answer_of, answered
-from cli.text import clean, counted
+from cli.text import clean
+from dossier.texts import counted
 from console.case import found
 from console.desk import Desk, first
 from dossier.models import CaseId

@@ -21,7 +21,8 @@ from starlette.responses import HTMLResponse, Response
 
 from cli.deployed import settings_of
 from cli.target import Target
-from cli.text import counted, duration, local, size, when
+from cli.text import duration, local, size, when
+from dossier.texts import counted
 from console.audit import Trail
 from console.markdown import rendered
 from console.security import Session

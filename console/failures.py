@@ -9,7 +9,7 @@ from starlette.responses import Response
 from cli.deliveries import moment_of
 from cli.errors import BadUsageError
 from cli.redrive import Pile, piles_of
-from cli.text import counted
+from dossier.texts import counted
 from console import bulk
 from console.actions import Act, back, text
 from console.desk import Desk, first

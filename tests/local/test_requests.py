@@ -8,7 +8,7 @@ from tests.local.aws import LOGS, Aws, invoke_task
 def test_requests_of_a_role_invocations_and_tasks_are_written_down(
     start_aws: Callable[..., tuple[Process, Aws]], tmp_path: Path
 ) -> None:
-    """One line for each, in a file that the environment names; people's requests and retries of a state are not."""
+    """One line for each, in a file that the environment names; people's requests are not."""
     file = tmp_path / "requests.txt"
     _, aws = start_aws(tmp_path, AUTH="true", DOSSIER_LOCAL_REQUESTS=str(file))
     aws.sqs.create_queue(QueueName="counted")
@@ -28,4 +28,5 @@ def test_requests_of_a_role_invocations_and_tasks_are_written_down(
     ] * 4
     assert [name for kind, name, _ in lines if kind == "invoke"][:4] == [function.rpartition(":")[2]] * 4
     assert sorted(name for kind, name, _ in lines if kind == "task") == ["Call-It", "Call-It", "Fails"]
+    assert [name for kind, name, _ in lines if kind == "retry"] == ["ValueError"]
     assert not any(action == "sqs:CreateQueue" for _, _, action in lines)

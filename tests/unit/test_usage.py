@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +43,29 @@ def test_an_invocation_leaves_a_line_with_the_names_of_its_case(capsys: pytest.C
     assert (first["connection"], first["reference"]) == ("invoices", "R-1")
     assert (first[USED]["mb"], first[USED]["calls"], first[USED]["sent"], second[USED]["sent"]) == (512, 1, 1000, 20)
     assert first[USED]["ms"] >= 0
+
+
+def test_the_first_invocation_of_an_environment_has_its_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Lambda alone, and only where Lambda bills the start by the invocation."""
+    for kind, first in (("on-demand", True), ("snap-start", False), ("", False)):
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
+        handler = usage.measured(lambda _event, _context: None)
+        handler({}, None)
+        handler({}, None)
+        one, two = lines(capsys)
+        assert (one[USED].get("init", 0) > 0, "init" in two[USED]) == (first, False)
+
+
+def test_the_start_is_the_age_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has just begun is young, whatever the machine's age."""
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    code = "import time; time.sleep(0.3); from dossier.usage import initialized; print(initialized())"
+    asked = [sys.executable, "-c", code]
+    began = time.monotonic()
+    age = float(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+    assert 0.28 < age < time.monotonic() - began + 0.02  # a tick of the kernel's clock is 10 ms
 
 
 def test_an_invocation_that_fails_leaves_its_line(capsys: pytest.CaptureFixture[str]) -> None:

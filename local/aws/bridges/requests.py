@@ -2,8 +2,9 @@
 
 On AWS a bill and CloudTrail say how many requests were made; MiniStack counts nothing. With ``DOSSIER_LOCAL_REQUESTS``
 the bridge appends a line to that file for each request of a role (``call``, the role, the action), each invocation of a
-function (``invoke``, the function, ``lambda:Invoke``) and each Task state that is entered (``task``, the state without
-blanks, ``states:Enter``): the history of an execution leaves out the states of a Map.
+function (``invoke``, the function, ``lambda:Invoke``), each Task state that is entered (``task``, the state without
+blanks, ``states:Enter``) and each repetition of one (``retry``, the error, ``states:Enter``): the history of an
+execution leaves out the states of a Map.
 """
 
 import os
@@ -27,6 +28,7 @@ def install() -> None:
     takes = "func, request_id, log_text, error, duration_ms, log_source"
     replace(lambda_service, "_emit_lambda_logs", takes, _Writer(file).invoke)
     replace(stepfunctions, "_execute_task", "state_def, raw_input, execution, ctx", _Writer(file).task)
+    replace(stepfunctions, "_find_matching_retrier", "retriers, error, retry_counts", _Writer(file).retry)
 
 
 class _Writer:
@@ -44,6 +46,12 @@ class _Writer:
     def invoke(self, original: Callable[..., Any], func: Any, *args: Any, **rest: Any) -> Any:
         self._file.write(f"invoke {(func.get('config') or func)['FunctionName']} lambda:Invoke\n")
         return original(func, *args, **rest)
+
+    def retry(self, original: Callable[..., Any], retriers: Any, error: str, retry_counts: Any) -> Any:
+        found = original(retriers, error, retry_counts)
+        if found[0] is not None:
+            self._file.write(f"retry {error.replace(' ', '-')} states:Enter\n")
+        return found
 
     def task(self, original: Callable[..., Any], state_def: Any, raw_input: Any, execution: Any, ctx: Any) -> Any:
         self._file.write(f"task {ctx['State']['Name'].replace(' ', '-')} states:Enter\n")

@@ -83,7 +83,7 @@ def count() -> dict[str, Any]:
             done = _listed(states, machine, "SUCCEEDED")
             # A history leaves out the states of a Map; those are all Tasks.
             entered = [kind for each in done for kind in _entered(states, each["executionArn"])]
-            tasks = sum(kind == "task" for kind, _, _ in lines)
+            tasks = sum(kind in {"task", "retry"} for kind, _, _ in lines)
             transitions = len(entered) - entered.count("TaskStateEntered") + tasks
             cost = deployment.dossier("cost", "--month", f"{datetime.now(UTC):%Y-%m}")
     if len(done) < CASES:  # more: a delivery after the end of its case starts a refresh

@@ -10,6 +10,7 @@ The module imports nothing heavy, because the webhook function measures itself t
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -76,10 +77,11 @@ class Usage:
             else:
                 self.read_units += units
 
-    def line(self, seconds: float, memory: int) -> str:
-        """Return the line about an invocation that took ``seconds`` with ``memory`` MiB."""
+    def line(self, seconds: float, memory: int, init: float = 0.0) -> str:
+        """Return the line about an invocation that took ``seconds`` with ``memory`` MiB, after ``init`` of a start."""
         used = {
             "ms": round(1000 * seconds, 1),
+            **({"init": round(1000 * init, 1)} if init else {}),
             "mb": memory,
             "read": self.read_units,
             "write": self.write_units,
@@ -97,6 +99,7 @@ OWN = Usage()
 
 def measured(handler: Handler) -> Handler:
     """Wrap a function's handler: print what each invocation uses, also if it fails."""
+    starts = [initialized()]  # of the first invocation alone
 
     @wraps(handler)
     def wrapper(event: dict[str, Any], context: Any) -> Any:
@@ -106,9 +109,26 @@ def measured(handler: Handler) -> Handler:
             return handler(event, context)
         finally:
             memory = int(getattr(context, "memory_limit_in_mb", 0) or 0)
-            print(OWN.line(time.perf_counter() - began, memory), flush=True)  # noqa: T201 -- a line of the log
+            init = starts.pop() if starts else 0.0
+            print(OWN.line(time.perf_counter() - began, memory, init), flush=True)  # noqa: T201 -- a line of the log
 
     return wrapper
+
+
+def initialized() -> float:
+    """Return for how many seconds Lambda has initialized this environment until now; 0 if that is not billed here.
+
+    The end of a handler module's import is the end of the INIT phase, which began shortly before the process did. It is
+    billed since August 2025: https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
+    """
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "on-demand":
+        return 0.0
+    try:
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 -- pathlib is slow
+            started = int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def names_in(event: Any) -> dict[str, str]:
