@@ -69,10 +69,12 @@ def raised(world: World, metric: str, happens: Callable[[], None]) -> None:
 
 def state(world: World, name: str) -> str:
     """Return an alarm's state, by its metric or by its id."""
-    found = world.client("cloudwatch").describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"])
-    of_metrics = {each.get("MetricName"): each["StateValue"] for each in found["MetricAlarms"]}
-    combined = (each["StateValue"] for each in found["CompositeAlarms"] if name in each["AlarmName"])
-    return str(of_metrics.get(name) or next(combined))
+    pages = world.client("cloudwatch").get_paginator("describe_alarms")
+    for page in pages.paginate(AlarmTypes=["CompositeAlarm", "MetricAlarm"]):
+        for each in (*page["MetricAlarms"], *page["CompositeAlarms"]):
+            if each.get("MetricName") == name or (name in each["AlarmName"] and "AlarmRule" in each):
+                return str(each["StateValue"])
+    raise AssertionError(f"there is no alarm {name}")
 
 
 def late(world: World, case: str) -> None:
