@@ -13,12 +13,12 @@ from cli.pause import go_on, stop
 from cli.redrive import resume_case
 from cli.resolve import answer_of, answered
 from cli.text import clean
-from dossier.texts import counted
 from console.case import found
 from console.desk import Desk, first
 from dossier.models import CaseId
 from dossier.steps.cancel import cancel
 from dossier.steps.refresh import ask
+from dossier.texts import counted
 
 Act = Callable[[Desk, Request, FormData], Response]
 

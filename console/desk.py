@@ -22,7 +22,6 @@ from starlette.responses import HTMLResponse, Response
 from cli.deployed import settings_of
 from cli.target import Target
 from cli.text import duration, local, size, when
-from dossier.texts import counted
 from console.audit import Trail
 from console.markdown import rendered
 from console.security import Session
@@ -31,7 +30,7 @@ from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.steps.explain import Account
-from dossier.texts import block
+from dossier.texts import block, counted
 
 if TYPE_CHECKING:
     from console.bulk import Jobs

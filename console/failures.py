@@ -9,11 +9,11 @@ from starlette.responses import Response
 from cli.deliveries import moment_of
 from cli.errors import BadUsageError
 from cli.redrive import Pile, piles_of
-from dossier.texts import counted
 from console import bulk
 from console.actions import Act, back, text
 from console.desk import Desk, first
 from dossier.stores.queues import DROP, WAKE, poll_queue
+from dossier.texts import counted
 
 PERIODS = {"24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days", "all": "Any time"}
 DEFAULT = "7d"
