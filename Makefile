@@ -18,6 +18,7 @@
 #                (an hour and a half)
 #   make rehearse  reads what former versions stored (events/stored) with this version, and compares result.json
 #                (FROM=version-1 reads that recording alone; RECORD=0.2.0 records this version)
+#   make pictures  takes the pictures of the console in docs/pictures, from a real run (needs chromium)
 #   make walks   removes, renames and splits a connection, removes a stage and attaches it again, by the commands of
 #                docs/deploy.md on the local AWS (ten minutes)
 #   make simulate  runs the deployment in virtual time, a history for each seed (SEEDS=30 CASES=20; SEED=17 TRACE=1 replays
@@ -44,7 +45,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup demo test quick check record rules cost cloud-check chaos simulate scale scale-count bench rehearse walks clean audit docs fuzz lock sbom
+.PHONY: setup browser pictures demo test quick check record rules cost cloud-check chaos simulate scale scale-count bench rehearse walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -114,15 +115,27 @@ cost: setup
 cloud-check: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.cloud $(ARGS)
 
-DEPLOYED := tests/e2e tests/chaos tests/grants tests/walks
+DEPLOYED := tests/e2e tests/chaos tests/grants tests/walks tests/browser
 
-test: check
+# For the tests in a browser. Debian's own package, where root may install it; elsewhere they are skipped with a line.
+browser: setup
+	@mkdir -p build; { command -v chromium || command -v chromium-browser || command -v google-chrome; } > build/browsers.log || { \
+	  test "$$(id -u)" = 0 && command -v apt-get > build/browsers.log && $(ALIVE) "installing chromium" sh -c '{ apt-get update && \
+	  apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } > build/chromium.log 2>&1'; } || \
+	  echo "no chromium: the tests in a browser are skipped (Debian: apt-get install chromium)"
+
+test: check browser
 	@echo "pytest (tests on a deployed local AWS run in parallel: $(DEPLOYED))"
 	@mkdir -p build; \
 	  $(BIN)/python -m pytest tests/chaos > build/chaos.log 2>&1 & chaos=$$!; \
 	  $(BIN)/python -m pytest tests/e2e tests/grants > build/deployed.log 2>&1 & deployed=$$!; \
+	  $(BIN)/python -m pytest tests/browser > build/browser.log 2>&1 & browser=$$!; \
 	  $(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=,$(DEPLOYED)); code=$$?; \
-	  wait $$deployed || code=1; cat build/deployed.log; wait $$chaos || code=1; cat build/chaos.log; exit $$code
+	  wait $$browser || code=1; cat build/browser.log; wait $$deployed || code=1; cat build/deployed.log; \
+	  wait $$chaos || code=1; cat build/chaos.log; exit $$code
+
+pictures: browser
+	@PYTHONPATH=$(SOURCES) $(BIN)/python -m tests.browser.pictures
 
 chaos: setup
 	@rm -rf build/scorecard

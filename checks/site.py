@@ -49,6 +49,8 @@ def gather(folder: Path) -> None:
     for source in (ROOT / "docs").iterdir():
         if source.suffix == ".md":
             (folder / source.name).write_text(page(source), encoding="utf-8")
+        elif source.is_dir():
+            shutil.copytree(source, folder / source.name)
         else:
             shutil.copy(source, folder)
     for name, as_name in OWN.items():

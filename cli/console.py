@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import webbrowser
+from threading import Thread
 
 import uvicorn
 
@@ -11,10 +12,13 @@ from cli.errors import CommandError
 from cli.output import Output
 from cli.target import Target
 from console.app import create
+from console.cases import warm
 from console.security import Session
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4790
+PATIENCE = 3
+"""Seconds that pages which are being answered have after Ctrl-C."""
 
 
 def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> None:
@@ -27,12 +31,25 @@ def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> N
     listening = _listen(port)
     session = Session(listening.getsockname()[1])
     app = create(where, session, who=where.caller)
+    first_page = Thread(target=warm, args=(app.state.desk,), daemon=True)
+    first_page.start()
     out.at_once({"url": session.url}, session.url)
     out.progress("this URL opens the console for whoever has it, with your AWS credentials; Ctrl-C ends it")
     if not no_open and not out.as_json:
         webbrowser.open(session.url)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=PATIENCE,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        out.progress("the console has ended")
+    first_page.join(PATIENCE)
 
 
 def _listen(port: int | None) -> socket.socket:
@@ -42,6 +59,7 @@ def _listen(port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, number))
+            listening.listen()
         except OSError:
             listening.close()
             continue

@@ -95,7 +95,10 @@ def _page(desk: Desk, page: Page) -> Callable[[Request], Any]:
 def _action(desk: Desk, act: actions.Act) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         form = await request.form()
-        return await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
+        try:
+            return await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
+        finally:
+            desk.lists.forget()
 
     return endpoint
 

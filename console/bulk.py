@@ -142,7 +142,7 @@ def plan(desk: Desk, request: Request, form: FormData) -> Response:
         names = _named(form)
     else:
         filters = Filters.of(dict(parse_qsl(text(form, "filter") or "")))
-        found = find(desk, filters, limit=MOST, most=MOST_SEARCHED)
+        found = find(desk, filters, desk.where.with_cases(filters.connection), limit=MOST, most=MOST_SEARCHED)
         names = [each.id for each in found.records if each.execution_arn]
         more = found.after is not None
     if not names:
@@ -246,6 +246,7 @@ class Jobs:
             problem = explain(error).line
         except Exception as error:  # noqa: BLE001 -- one case never holds up the others, and none is left uncounted
             problem = f"{type(error).__name__}: {error}"
+        desk.lists.forget()
         with self._lock:
             if problem:
                 job.problems.append((case, problem))

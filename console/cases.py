@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from urllib.parse import urlencode
 
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cli.deliveries import moment_of
-from cli.errors import BadUsageError
+from cli.errors import BadUsageError, CommandError
 from cli.status import statuses_of
 from console.desk import Desk, first
 from console.words import UNDER_WAY
+from dossier.errors import DossierError
 from dossier.models import REFERENCE, CaseId, CaseStatus, now
 from dossier.steps.listing import CURSOR, cursor, newest
 from dossier.stores.cases import CaseRecord
@@ -27,6 +30,8 @@ MOST_LOOKED_AT = 3000
 """Cases among which those of one page are looked for; the next page goes on from there."""
 READ_AT_ONCE = 500
 """Cases of a connection that one request reads, if most of them may not be wanted."""
+OLDEST = 60
+"""Seconds after which a first page that nobody has looked at is read anew before it is shown."""
 MOST_COUNTED = 50_000
 """Cases of a connection that are counted, latest first."""
 PERIODS = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
@@ -104,11 +109,17 @@ class Found:
     looked: int
 
 
-def find(desk: Desk, filters: Filters, *, limit: int = SHOWN, most: int = MOST_LOOKED_AT) -> Found:
-    """Return the cases that match, latest submitted first, after the cursor."""
-    names = desk.where.with_cases(filters.connection)
+def find(
+    desk: Desk, filters: Filters, names: Sequence[str], *, limit: int = SHOWN, most: int = MOST_LOOKED_AT
+) -> Found:
+    """Return the cases that match, latest submitted first, after the cursor.
+
+    Drops that wait for files are no cases yet: they are read if they are asked for, which saves the list a query for
+    each connection.
+    """
     page = READ_AT_ONCE if filters.narrow else limit + 1
-    latest = newest(names, context=desk.app, since=filters.begin(), after=filters.after, drops=True, page=page)
+    drops = CaseStatus.WAITING_FOR_FILES in filters.wanted()
+    latest = newest(names, context=desk.app, since=filters.begin(), after=filters.after, drops=drops, page=page)
     records, looked, last = list(_named(desk, names, filters)), 0, None
     known = {each.id for each in records}
     for record in islice(latest, most):
@@ -132,30 +143,42 @@ def _named(desk: Desk, names: Sequence[str], filters: Filters) -> Iterable[CaseR
 def index(desk: Desk, request: Request) -> Response:
     """Return the page."""
     filters = Filters.of(request.query_params)
-    found = find(desk, filters)
+    names = desk.connections()
+    wanted = names if filters.connection is None else desk.where.with_cases(filters.connection)
+    if filters.narrow or filters.after:
+        found, fresh = find(desk, filters, wanted), True
+    else:
+        found, fresh = desk.lists.soon(_key(filters), lambda: find(desk, filters, wanted), most=OLDEST)
     paused = desk.app.limiter.paused()
     counts = count(desk, filters) if request.query_params.get("count") else desk.counts.last(_key(filters))
     return desk.page(
         request,
         "cases.html",
         filters=filters,
+        shown_fresh=fresh,
         records=desk.app.cases.all_troubled(found.records),
         after=found.after,
         looked=found.looked,
         periods=PERIODS,
-        connections=desk.connections(),
+        connections=names,
         holds=[hold.text(name, now()) for name, hold in paused.items()],
         paused=paused,
         views=views(filters, counts),
-        counted_all=counts is not None,
+        fresh=bool(request.query_params.get("count")),
     )
+
+
+def warm(desk: Desk) -> None:
+    """Read the first page before somebody asks for it; what goes wrong shows when they do."""
+    with suppress(DossierError, CommandError, ClientError, BotoCoreError):
+        desk.lists.get(_key(Filters()), lambda: find(desk, Filters(), desk.connections()))
 
 
 def shortcuts(desk: Desk, request: Request) -> Response:
     """Return the views with their counts alone, which the page loads after it is shown."""
     filters = Filters.of(request.query_params)
     counts = count(desk, filters)
-    return desk.page(request, "views.html", filters=filters, views=views(filters, counts), counted_all=True)
+    return desk.page(request, "views.html", filters=filters, views=views(filters, counts), fresh=True)
 
 
 def count(desk: Desk, filters: Filters) -> Counter[str]:
@@ -163,8 +186,11 @@ def count(desk: Desk, filters: Filters) -> Counter[str]:
 
     def read() -> Counter[str]:
         names = desk.where.with_cases(filters.connection)
-        found = (islice(desk.app.cases.statuses(name, since=filters.begin()), MOST_COUNTED) for name in names)
-        return Counter(status for statuses in found for status in statuses)
+        since, cases = filters.begin(), desk.app.cases
+        found = (islice(cases.statuses(name, since=since), MOST_COUNTED) for name in names)
+        counted = Counter(status for statuses in found for status in statuses)
+        drops = sum(1 for name in names for _ in cases.waiting_drops(name, since=since))
+        return counted + Counter({CaseStatus.WAITING_FOR_FILES: drops})
 
     return desk.counts.get(_key(filters), read)
 
@@ -193,11 +219,13 @@ def views(filters: Filters, counts: Counter[str] | None) -> list[View]:
         "With failures": (CaseStatus.COMPLETED_WITH_FAILURES,),
         "Completed": (CaseStatus.COMPLETED, CaseStatus.UPLOADED),
         "Cancelled": (CaseStatus.CANCELLED,),
+        "Waiting for files": (CaseStatus.WAITING_FOR_FILES,),
     }
     made = []
     for name, statuses in chosen.items():
         words = ",".join(each.value for each in statuses)
-        number = None if counts is None else sum(counts[each] for each in statuses or counts)
+        wanted = statuses or set(counts or ()) - {CaseStatus.WAITING_FOR_FILES}
+        number = None if counts is None else sum(counts[each] for each in wanted)
         here = filters.wanted() == set(statuses) and not filters.review
         made.append(View(name, filters.query(status=words, review=None, after=None), here, number))
     review = filters.query(status=None, review="on", after=None)

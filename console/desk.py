@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,6 +34,7 @@ from dossier.texts import block, counted
 
 if TYPE_CHECKING:
     from console.bulk import Jobs
+    from console.cases import Found
     from console.costs import Counting
 
 HERE = Path(__file__).parent
@@ -58,6 +59,26 @@ class Kept(Generic[_T]):
         """Return the value as it was last read, however old; None if it was never read."""
         found = self._found.get(key)
         return None if found is None else found[1]
+
+    def soon(self, key: object, read: Callable[[], _T], *, most: float) -> tuple[_T, bool]:
+        """Return the value at once, and whether it is fresh; an old one is read again in the background meanwhile.
+
+        One that is older than ``most`` seconds, or from before ``forget``, is read first.
+        """
+        found = self._found.get(key)
+        age = None if found is None else time.monotonic() - found[0]
+        if found is None or age is None or age > most:
+            return self.get(key, read), True
+        if age <= self._seconds:
+            return found[1], True
+        if not self._lock.locked():
+            Thread(target=self.get, args=(key, read), daemon=True).start()
+        return found[1], False
+
+    def forget(self) -> None:
+        """Drop every value: what it was read from has changed."""
+        with self._lock:
+            self._found.clear()
 
     def get(self, key: object, read: Callable[[], _T]) -> _T:
         """Return the value, read again if it is old."""
@@ -116,6 +137,11 @@ class Desk:
     def accounts(self) -> Kept[list[Account]]:
         """What is known of the connections, as of the last seconds."""
         return Kept(5)
+
+    @cached_property
+    def lists(self) -> Kept[Found]:
+        """The first pages of the list, as of the last seconds."""
+        return Kept(2)
 
     @cached_property
     def counts(self) -> Kept[Counter[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markupsafe import Markup
 
 from dossier.texts import block
@@ -24,7 +25,15 @@ def _reader() -> MarkdownIt:
         return made.renderer.renderToken(tokens, index, options, _env)  # type: ignore[attr-defined, no-any-return]
 
     made.add_render_rule("link_open", opened)
+    made.core.ruler.push("headings", _headings)
     return made
+
+
+def _headings(state: StateCore) -> None:
+    """Make each heading one of the third level: it stands below a heading of the page, whatever the vendor took."""
+    for each in state.tokens:
+        if each.type in {"heading_open", "heading_close"}:
+            each.tag = "h3"
 
 
 def rendered(text: str | None) -> Markup:

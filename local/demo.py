@@ -48,6 +48,7 @@ def main() -> int:
         (f"fetch {last} results", "downloads its results to the folder results"),
         ("outputs", "prints bucket, state machine, webhook URLs"),
         ("down", "stops the local AWS and the sandbox"),
+        ("console", "opens a page in your browser with these cases, and all that operators need"),
     ):
         console.print(f"  .venv/bin/dossier {command}\n      {what}")
     return 0

@@ -15,6 +15,7 @@ import pytest
 
 from cli import target
 from console.app import create
+from console.desk import Desk
 from console.security import Session
 from dossier.models import CaseStatus, now
 from dossier.stores.cases import CaseRecord
@@ -36,12 +37,14 @@ class Visitor:
         dossier: the deployment.
         session: the console's secrets.
         http: sends requests, with the cookie.
+        desk: what the pages work with.
 
     """
 
     dossier: Dossier
     session: Session
     http: httpx.Client
+    desk: Desk
 
     def get(self, path: str, status: int = 200) -> str:
         """Return a page."""
@@ -83,6 +86,7 @@ def put(visitor: Visitor, reference: str, status: CaseStatus, *, minutes: int = 
         }
     )  # fmt: skip
     assert visitor.dossier.cloud.app.cases.claim(record) is None
+    visitor.desk.lists.forget()
     return record
 
 
@@ -95,4 +99,4 @@ def visitor(dossier: Dossier) -> Iterator[Visitor]:
         transport=InProcess(app), base_url=BASE, follow_redirects=True, trust_env=False, timeout=60
     ) as http:
         http.get(session.url)
-        yield Visitor(dossier, session, http)
+        yield Visitor(dossier, session, http, app.state.desk)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from console.previews import drawn
 from dossier import layout
 from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.result import DocumentResult, FieldValue, Result
-from dossier.stores.cases import CaseRecord, RevisionRecord
+from dossier.stores.cases import CaseRecord, RevisionRecord, WaitingDrop
 from tests.console.conftest import Visitor, put
 from tests.machine import ROOT
 
@@ -80,6 +82,19 @@ def test_filters(visitor: Visitor, query: str, wanted: list[str]) -> None:
     assert rows(visitor.get(f"/cases?{query}")) == wanted
 
 
+def test_drops_that_wait_for_files_have_a_view(visitor: Visitor) -> None:
+    """They are no cases yet: with their reason, and without a page of their own."""
+    drop = WaitingDrop(reference="May", why="invoice.pdf is missing", since=now())
+    assert visitor.dossier.cloud.app.cases.drop_waits("invoices", "May", drop, now())
+    assert rows(visitor.get("/cases")) == []
+    page = visitor.get("/cases?status=waiting+for+files")
+    assert rows(page) == ["May"]
+    assert "invoice.pdf is missing" in page
+    assert "/cases/invoices/May" not in page
+    assert '>Waiting for files <span class="number">1</span>' in visitor.get("/cases/views")
+    assert '>All <span class="number">0</span>' in visitor.get("/cases/views")
+
+
 @pytest.mark.parametrize("query", ["status=lost", "since=soon", "after=x", "connection=unknown"])
 def test_an_invalid_filter_says_what_is_wrong(visitor: Visitor, query: str) -> None:
     """A page, not a traceback."""
@@ -117,6 +132,33 @@ def test_a_first_page_reads_few_items(visitor: Visitor, monkeypatch: pytest.Monk
     assert len(read) <= 52
 
 
+def test_an_old_page_is_shown_at_once_and_read_again(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large table takes its time: the list comes from memory, and asks for the latest a second later."""
+    real = visitor.desk.lists.forget
+    put(visitor, "R-1", CaseStatus.COMPLETED)
+    assert rows(visitor.get("/cases")) == ["R-1"]
+    monkeypatch.setattr(visitor.desk.lists, "forget", lambda: None)
+    put(visitor, "R-2", CaseStatus.COMPLETED)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 30)
+    page = visitor.get("/cases")
+    assert rows(page) == ["R-1"]
+    assert 'hx-trigger="load delay:1s, every 5s' in page
+    for _ in range(600):
+        page = visitor.get("/cases")
+        if "R-2" in page:
+            break
+        Event().wait(0.05)
+    assert rows(page) == ["R-2", "R-1"]
+    put(visitor, "R-3", CaseStatus.COMPLETED)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 300)
+    assert rows(visitor.get("/cases")) == ["R-3", "R-2", "R-1"]  # so old a page is not shown
+    put(visitor, "R-4", CaseStatus.COMPLETED)
+    monkeypatch.setattr(visitor.desk.lists, "forget", real)
+    visitor.post("/bulk", 400)  # whatever an operator does, the next list is read anew
+    assert rows(visitor.get("/cases"))[0] == "R-4"
+
+
 def test_views_have_counts_by_status(visitor: Visitor) -> None:
     """They are read after the page is shown, and stand on it from then on."""
     put(visitor, "R-1", CaseStatus.FAILED)
@@ -127,7 +169,11 @@ def test_views_have_counts_by_status(visitor: Visitor) -> None:
     assert "<html" not in fragment
     for name, number in (("All", 3), ("Under way", 2), ("Failed", 1), ("Completed", 0)):
         assert f'>{name} <span class="number">{number}</span>' in fragment
-    assert '>All <span class="number">3</span>' in visitor.get("/cases")
+    page = visitor.get("/cases")
+    assert '>All <span class="number">3</span>' in page
+    assert 'hx-trigger="load, every 60s"' in page  # these numbers may be old
+    assert 'hx-trigger="every 60s"' in fragment
+    assert '>All <span class="number">3</span>' in visitor.get("/cases?count=1")
 
 
 @pytest.mark.rule("security: run a script in the console with a name or a document")

@@ -275,6 +275,7 @@ def test_a_certificate_says_what_remains_until_when(world: World) -> None:
     remains = {each["where"]: each["until"] for each in second["remains"]}
     assert remains["vendor docustack"] is None
     assert remains["S3 batches/"] is None
+    assert remains["S3 audit/"] is None
     days = {"Step Functions": 90, "CloudWatch Logs": 90, "X-Ray": 30, "backups of the table": 35}
     for where, number in days.items():
         assert iso(now() + timedelta(days=number, minutes=-5)) < remains[where] <= iso(now() + timedelta(days=number))

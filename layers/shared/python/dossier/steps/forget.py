@@ -20,6 +20,7 @@ from dossier import vendors
 from dossier.certificates import forgotten_as, sealed
 from dossier.errors import InvalidCaseError
 from dossier.layout import (
+    AUDIT,
     BATCHES,
     COLLECTING,
     DELIVERIES,
@@ -396,6 +397,8 @@ def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, 
     longest = max(LONGEST_DELAY, LEASE)
     yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))
     yield _left(f"S3 {BATCHES}", "its line in a batch file, if it came in a batch", "it names other cases too", None)
+    what = "its name, and ids that operators gave, in what they did with it in the console"
+    yield _left(f"S3 {AUDIT}", what, "it is the trail of their actions", None)
     yield _left("EventBridge targets", "events with its name", "they went to systems of yours", None)
 
 

@@ -1,0 +1,241 @@
+"""A deployed local AWS with cases of every kind, its console, and a browser that has opened it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests import commands
+from tests.chaos.deployment import ROOT, Deployment, deployed
+from tests.e2e.world import until
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
+"""Debian's browser, or Google's."""
+MISSING = "there is no chromium: install it (Debian: apt-get install chromium) to run the tests in a browser"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVIL = "<img src=x onerror=alert(1)>"
+"""Stands in the names of files: a page that obeyed it would open a dialog."""
+CONNECTIONS = """
+[invoices]
+vendor = "docustack"
+base_url = "SANDBOX/docustack"
+allow_insecure = true
+mode = "test"
+schema_id = "sch_xyz789"
+organization_id = "org_abc123"
+review_below = 0.7
+budget = { cases_per_day = 500, price_per_page = 0.05 }
+poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+
+[claims]
+vendor = "docsumo"
+base_url = "SANDBOX/docsumo"
+allow_insecure = true
+casetype_id = "casetype__d1t5b"
+trigger_workflow = true
+done = { status = ["processed"] }
+webhook = { scheme = "shared-secret", header = "X-Webhook-Token" }
+poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+
+[disputes]
+vendor = "ombudsman"
+base_url = "SANDBOX/ombudsman"
+allow_insecure = true
+tenant = "your_tenant_id"
+poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+
+[dear]
+vendor = "docustack"
+base_url = "SANDBOX/docustack"
+allow_insecure = true
+mode = "test"
+schema_id = "sch_xyz789"
+organization_id = "org_abc123"
+account = "invoices"
+budget = { pages_per_case = 0, price_per_page = 0.5 }
+poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+
+[locked]
+vendor = "docustack"
+base_url = "SANDBOX/docustack"
+allow_insecure = true
+mode = "test"
+schema_id = "sch_xyz789"
+organization_id = "org_abc123"
+account = "locked"
+poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+"""
+
+
+@dataclass
+class Scene:
+    """The deployment and its console.
+
+    Attributes:
+        deployment: the local AWS, with the vendors' sandbox.
+        url: what `dossier console` has printed.
+        browser: the browser.
+
+    """
+
+    deployment: Deployment
+    url: str
+    browser: Browser
+    dialogs: list[str] = field(default_factory=list)
+    """What scripts of others have opened: nothing, if the pages are safe."""
+    complaints: list[str] = field(default_factory=list)
+    """What the browser has complained about: blocked by a policy, not found, a script's error."""
+
+    @property
+    def base(self) -> str:
+        """The console's address."""
+        return self.url.partition("/?")[0]
+
+    def context(self, **settings: Any) -> BrowserContext:
+        """Return a browser that has opened the printed URL."""
+        context = self.browser.new_context(**settings)
+        context.set_default_timeout(60_000)
+        context.on("page", self._hear)
+        page = context.new_page()
+        page.goto(self.url)
+        page.close()
+        return context
+
+    def _hear(self, page: Page) -> None:
+        def dismiss(dialog: Any) -> None:
+            self.dialogs.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.on(
+            "console",
+            lambda said: self.complaints.append(f"{page.url}: {said.text}") if said.type == "error" else None,
+        )
+
+    def status(self, connection: str, reference: str) -> str:
+        """Return how a case stands."""
+        key = {"pk": {"S": f"CASE#{connection}#{reference}"}, "sk": {"S": "CASE"}}
+        found = self.deployment.client("dynamodb").get_item(TableName=self.deployment.outputs["table"], Key=key)
+        return str(found.get("Item", {}).get("status", {}).get("S", "unknown"))
+
+    def until(self, connection: str, reference: str, *statuses: str) -> None:
+        """Wait until a case has one of these statuses."""
+        until(
+            lambda: self.status(connection, reference) in statuses, what=f"{reference} is not {' or '.join(statuses)}"
+        )
+
+    def trail(self) -> list[dict[str, Any]]:
+        """Return the entries of the trail of actions, oldest first."""
+        s3, bucket = self.deployment.client("s3"), self.deployment.outputs["bucket"]
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="audit/").get("Contents", [])
+        keys = sorted(each["Key"] for each in found)
+        return [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+
+    def deliver(self, token: str, **body: Any) -> int:
+        """Send a delivery to the webhook of ``claims``; return the answer's status."""
+        url = self.deployment.outputs["webhook_urls"]["claims"]
+        headers = {"x-webhook-token": token, "content-type": "application/json"}
+        return httpx.post(url, content=json.dumps(body), headers=headers, timeout=60, trust_env=False).status_code
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[Scene]:
+    """Deploy, make the cases, start the console and a browser."""
+    with deployed(home, CONNECTIONS) as deployment:
+        make(deployment)
+        words = ["console", "--no-open", "--local", "--json"]
+        environment = {**deployment.environment, "DOSSIER_DEBUG": "1"}
+        with commands.running(words, environment=environment, folder=ROOT) as done:
+            assert not done.code, done.stderr
+            url = json.loads(done.stdout.splitlines()[0])["url"]
+            options = ["--disable-lcd-text", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+                scene = Scene(deployment, url, browser)
+                settle(scene)
+                yield scene
+                browser.close()
+
+
+def make(deployment: Deployment) -> None:
+    """Submit cases of each kind: completed, with a question, failed."""
+    documents = ROOT / "events" / "documents"
+    body = {name: (documents / name).read_bytes() for name in ("invoice.pdf", "receipt.png", "complaint.docx")}
+    known = deployment.dossier("secrets", "set", "dear", "--api-key", _key(deployment), "--no-check")
+    assert known
+    deployment.dossier("secrets", "set", "locked", "--api-key", "wrong", "--no-check")
+    deployment.submit("invoices", "INV-2026-0041", {"invoice.pdf": body["invoice.pdf"]})
+    deployment.submit("invoices", "INV-2026-0042", {f"{EVIL}.pdf": body["invoice.pdf"] + b"\n"})
+    deployment.submit("claims", "CLM-7731", {name: body[name] for name in ("invoice.pdf", "receipt.png")})
+    deployment.submit("disputes", "DSP-1180", body)
+    for number in (1, 2):
+        deployment.submit("dear", f"ASK-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (2 + number)})
+    for number in (1, 2, 3):
+        deployment.submit("locked", f"KEY-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (6 + number)})
+
+
+def _key(deployment: Deployment) -> str:
+    """Return the API key of the sandbox's account at DocuStack."""
+    found = deployment.client("secretsmanager").get_secret_value(SecretId="dossier/invoices")
+    return str(json.loads(found["SecretString"])["api_key"])
+
+
+def settle(scene: Scene) -> None:
+    """Wait until the cases stand as they are to; then start some that stay under way, and forge a delivery."""
+    for connection, reference in (
+        ("invoices", "INV-2026-0041"),
+        ("invoices", "INV-2026-0042"),
+        ("claims", "CLM-7731"),
+        ("disputes", "DSP-1180"),
+    ):
+        scene.until(connection, reference, "completed", "completed_with_failures")
+    for number in (1, 2):
+        scene.until("dear", f"ASK-{number}", "needs_attention")
+    for number in (1, 2, 3):
+        scene.until("locked", f"KEY-{number}", "failed")
+    assert scene.deliver("wrong", event=EVIL, case_id=EVIL) == 401
+    scene.deployment.vendors(seconds=3600)
+    for number in (1, 2, 3):
+        scene.deployment.submit("invoices", f"RUN-{number}", {"invoice.pdf": b"%PDF-1.7 " + str(number).encode()})
+    for number in (1, 2, 3):
+        scene.until("invoices", f"RUN-{number}", "waiting")
+    scene.deployment.vendors(seconds=0)
+    sqs = scene.deployment.client("sqs")
+    url = sqs.get_queue_url(QueueName="dossier-dev-wake-dlq")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"connection": "claims", "delivery": "webhooks/claims/x"}))
+
+
+SCREENS = {
+    "cases": "/cases",
+    "cases-failed": "/cases?status=failed",
+    "case": "/cases/invoices/INV-2026-0042",
+    "case-waiting": "/cases/invoices/RUN-3",
+    "case-question": "/cases/dear/ASK-2",
+    "documents": "/cases/invoices/INV-2026-0041/results",
+    "summaries": "/cases/disputes/DSP-1180/results",
+    "timeline": "/cases/claims/CLM-7731/history",
+    "revisions": "/cases/invoices/INV-2026-0041/revisions",
+    "files": "/cases/claims/CLM-7731/files",
+    "case-cost": "/cases/invoices/INV-2026-0041/cost",
+    "deliveries": "/deliveries",
+    "connections": "/connections",
+    "connection": "/connections/invoices?drift=on",
+    "failures": "/failures",
+    "batches": "/batches",
+    "cost": "/cost",
+    "missing": "/no-such-page",
+}
+"""The pages by name."""

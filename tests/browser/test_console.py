@@ -1,0 +1,255 @@
+"""The console in a browser, on the deployed local AWS: every screen, every action, and the keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.scene import AXE, EVIL, RULES, SCREENS, Scene
+
+pytestmark = pytest.mark.timeout(1500)  # the first test waits for the deployment
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds wrong on a page, each with the elements that it is about."""
+    found: list[dict[str, Any]] = page.evaluate(
+        "rules => axe.run(document, { runOnly: rules, resultTypes: ['violations'] }).then(found => found.violations)",
+        RULES,
+    )
+    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"][:3]]
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_every_screen_is_accessible(scene: Scene, page: Page, name: str) -> None:
+    """In light and dark, wide and at 320 pixels: axe finds nothing, and nothing is wider than the screen."""
+    scene.complaints.clear()
+    page.goto(scene.base + SCREENS[name])
+    page.wait_for_load_state("networkidle")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": 900})
+        assert violations(page) == [], (name, scheme, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, scheme)
+    assert [each for each in scene.complaints if "404 (Not Found)" not in each] == []
+
+
+def test_without_scripts_everything_can_be_read(scene: Scene) -> None:
+    """Lists, pages, counts; what refreshes by itself is a link."""
+    context = scene.context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{scene.base}/cases")
+    page.get_by_role("link", name="Count").click()
+    expect(page.get_by_role("navigation", name="Views")).to_contain_text("Failed 3")
+    page.get_by_role("searchbox").fill("CLM-7731")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("link", name="CLM-7731").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("CLM-7731")
+    context.close()
+
+
+def test_a_document_is_seen_beside_its_fields(scene: Scene, page: Page) -> None:
+    """A PDF as a picture of its page; fields below the limit are marked."""
+    page.goto(f"{scene.base}/cases/invoices/INV-2026-0041/results")
+    picture = page.get_by_role("img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 500
+    expect(page.locator("table.fields").first).to_contain_text("Confidence")
+    expect(page.locator("tr.low").first).to_contain_text("Check")
+
+
+@pytest.mark.rule("security: run a script in the console with a name or a document")
+def test_a_hostile_name_is_a_name(scene: Scene, page: Page) -> None:
+    """A file name and a forged delivery that are markup run nothing, on any screen; they are read as they are."""
+    page.goto(f"{scene.base}/cases/invoices/INV-2026-0042")
+    expect(page.get_by_role("main")).to_contain_text(EVIL)
+    page.goto(f"{scene.base}/deliveries?verdict=refused")
+    expect(page.get_by_role("main")).to_contain_text(EVIL)
+    page.locator("tbody a").first.click()
+    expect(page.get_by_role("main")).to_contain_text(EVIL)
+    assert page.locator("img[src=x]").count() == 0
+    assert scene.dialogs == []
+
+
+@pytest.mark.rule("security: reach the console through the operator's browser")
+def test_another_site_reaches_nothing(scene: Scene, page: Page) -> None:
+    """A page of another port of this machine, in the same browser, gets neither a page nor an action."""
+    page.goto(scene.deployment.outputs["endpoint_url"] + "/_ministack/health")
+    for options in (
+        "{}",
+        "{credentials: 'include', mode: 'no-cors'}",
+        "{credentials: 'include', method: 'POST', mode: 'no-cors'}",
+    ):
+        told = page.evaluate(
+            f"url => fetch(url, {options}).then(answer => answer.type, error => 'refused')", f"{scene.base}/cases"
+        )
+        assert told in {"refused", "opaque"}
+    framed = page.evaluate(
+        """url => new Promise(done => {
+            const frame = document.createElement('iframe');
+            frame.onload = () => { try { done(String(frame.contentDocument)); } catch (error) { done('refused'); } };
+            frame.src = url; document.body.append(frame);
+        })""",
+        f"{scene.base}/cases",
+    )
+    assert framed in {"refused", "null"}
+    with httpx.Client(trust_env=False) as stranger:
+        assert stranger.get(f"{scene.base}/cases").status_code == 401
+
+
+def test_a_question_is_answered(scene: Scene, page: Page) -> None:
+    """Each choice says what it risks; the case goes on."""
+    page.goto(f"{scene.base}/cases/dear/ASK-1")
+    question = page.get_by_role("region", name="Needs your answer")
+    expect(question).to_contain_text("Risk: DocuStack bills 1 page.")
+    question.get_by_role("button", name="Send it all the same").click()
+    expect(page.get_by_role("status")).to_contain_text("ASK-1 is sent although it is over the budget.")
+    scene.until("dear", "ASK-1", "completed")
+    assert scene.trail()[-1]["about"]["answer"] == "send"
+
+
+def test_a_case_is_refreshed(scene: Scene, page: Page) -> None:
+    """From its page."""
+    page.goto(f"{scene.base}/cases/claims/CLM-7731")
+    page.locator("summary", has_text="Refresh").click()
+    page.get_by_role("button", name="Refresh this case").click()
+    expect(page.get_by_role("status")).to_contain_text("CLM-7731 is being collected again.")
+
+
+def test_a_case_is_redriven(scene: Scene, page: Page) -> None:
+    """From its page; it fails again, because its key is still wrong."""
+    page.goto(f"{scene.base}/cases/locked/KEY-3")
+    page.locator("summary", has_text="Redrive").click()
+    page.get_by_role("button", name="Redrive this case").click()
+    expect(page.get_by_role("status")).to_contain_text("KEY-3 is resumed where it stopped.")
+
+
+def test_a_case_is_cancelled(scene: Scene, page: Page) -> None:
+    """From its page, which says what the vendor may bill."""
+    page.goto(f"{scene.base}/cases/invoices/RUN-1")
+    page.locator("summary", has_text="Cancel").click()
+    page.get_by_role("button", name="Cancel this case").click()
+    expect(page.get_by_role("status")).to_contain_text("The vendor may bill 1 document.")
+    scene.until("invoices", "RUN-1", "cancelled")
+
+
+@pytest.mark.parametrize(("action", "cases"), [("Refresh", ["INV-2026-0041", "DSP-1180"]), ("Cancel", ["RUN-2"])])
+def test_selected_cases(scene: Scene, page: Page, action: str, cases: list[str]) -> None:
+    """The first page changes nothing; the second shows the progress."""
+    page.goto(f"{scene.base}/cases")
+    for each in cases:
+        page.locator(f'tr[data-row$="/{each}"] input').check()
+    expect(page.locator("#chosen")).to_have_text(f"{len(cases)} selected")
+    before = len(scene.trail())
+    page.get_by_role("button", name=f"{action} …", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("Nothing has happened yet.")
+    assert len(scene.trail()) == before
+    page.get_by_role("button", name=re.compile(f"^{action} {len(cases)} case")).click()
+    expect(page.get_by_role("status")).to_contain_text("That is all.")
+    assert len(scene.trail()) == before + len(cases)
+
+
+def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
+    """Those that have failed, of one connection."""
+    page.goto(f"{scene.base}/cases?connection=locked&text=KEY-2")
+    page.locator("summary", has_text="All that match").click()
+    page.get_by_role("button", name="Redrive all …").click()
+    expect(page.get_by_role("main")).to_contain_text("1")
+    if page.get_by_role("button", name="Redrive 1 case").count():
+        page.get_by_role("button", name="Redrive 1 case").click()
+        expect(page.get_by_role("status")).to_contain_text("That is all.")
+
+
+def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
+    """They are dismissed, and leave the list; dead letters are deleted."""
+    page.goto(f"{scene.base}/failures?connection=locked")
+    page.get_by_role("button", name=re.compile("^Dismiss")).first.click()
+    expect(page.get_by_role("main")).to_contain_text("leaves the list of failures")
+    page.get_by_role("button", name=re.compile("^Dismiss")).click()
+    expect(page.get_by_role("status")).to_contain_text("That is all.")
+    page.goto(f"{scene.base}/failures")
+    page.get_by_role("button", name=re.compile("^Delete 1 message")).click()
+    expect(page.get_by_role("status")).to_contain_text("1 dead letter of queue wake: deleted.")
+
+
+def test_a_connection_is_paused_and_resumed(scene: Scene, page: Page) -> None:
+    """With a reason, which stands on the list of cases meanwhile."""
+    page.goto(f"{scene.base}/connections")
+    card = page.get_by_role("region", name="disputes")
+    card.locator("summary").click()
+    card.get_by_label("Reason").fill("the contract is being renewed")
+    card.get_by_role("button", name="Pause disputes").click()
+    expect(page.get_by_role("status")).to_contain_text("disputes is paused")
+    page.goto(f"{scene.base}/cases")
+    expect(page.get_by_role("main")).to_contain_text("the contract is being renewed")
+    page.goto(f"{scene.base}/connections")
+    page.get_by_role("button", name="Resume disputes").click()
+    expect(page.get_by_role("status")).to_contain_text("disputes goes on")
+
+
+def test_deliveries_are_replayed(scene: Scene, page: Page) -> None:
+    """One from its own page; many from the list, of which the forged one stays rejected."""
+    page.goto(f"{scene.base}/deliveries?connection=claims&verdict=accepted")
+    page.locator("tbody a").first.click()
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_contain_text("1 of 1 verified, and queued again.")
+    page.goto(f"{scene.base}/deliveries?connection=claims")
+    page.locator("#all").check()
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_contain_text("no active webhook secret of claims proves it")
+
+
+def test_a_month_is_counted(scene: Scene, page: Page) -> None:
+    """In the background; the page shows it without being loaded again."""
+    page.goto(f"{scene.base}/cost")
+    page.get_by_role("button", name=re.compile("^Count")).click()
+    expect(page.get_by_role("heading", name="By day")).to_be_visible()
+
+
+def test_the_keyboard_alone_does_it(scene: Scene, page: Page) -> None:
+    """From the list to an answered question, without a mouse: search, rows, selection, help, tabs, the form."""
+    keys = page.keyboard
+    page.goto(f"{scene.base}/cases")
+    keys.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    keys.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    keys.press("j")
+    keys.press("j")
+    keys.press("k")
+    keys.press("x")
+    expect(page.locator("#chosen")).to_have_text("1 selected")
+    first = page.locator("tbody tr").first
+    expect(first).to_have_class(re.compile("here"))
+    keys.press("/")
+    keys.type("ASK-2")
+    keys.press("Enter")
+    page.wait_for_url("**text=ASK-2**")
+    keys.press("j")
+    keys.press("Enter")
+    page.wait_for_url("**/cases/dear/ASK-2")
+    button = page.get_by_role("button", name="Give up")
+    for _ in range(60):
+        if button.evaluate("each => each === document.activeElement"):
+            break
+        keys.press("Tab")
+    keys.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("ASK-2 ends as failed.")
+    scene.until("dear", "ASK-2", "failed")
+    keys.press("g")
+    keys.press("d")
+    page.wait_for_url("**/deliveries")
+
+
+def test_a_list_refreshes_by_itself_and_keeps_what_is_selected(scene: Scene, page: Page) -> None:
+    """A case that is submitted meanwhile appears; the selection stays."""
+    page.goto(f"{scene.base}/cases")
+    page.locator('tr[data-row$="/DSP-1180"] input').check()
+    scene.deployment.submit("invoices", "NEW-1", {"invoice.pdf": b"%PDF-1.7 new"})
+    expect(page.locator('tr[data-row$="/NEW-1"]')).to_be_visible()
+    expect(page.locator('tr[data-row$="/DSP-1180"] input')).to_be_checked()
+    expect(page.locator("#chosen")).to_have_text("1 selected")
