@@ -58,6 +58,20 @@ ACTIONS: dict[str, actions.Act] = {
 _KNOWN = (DossierError, CommandError, ClientError, BotoCoreError)
 
 
+_KEPT = {"cache-control": "private, max-age=86400, immutable"}
+"""Pages name style and scripts by their digest, so a browser need not ask for them again."""
+
+
+class Assets(StaticFiles):
+    """The style sheet, the script and the icon, which a browser keeps."""
+
+    def file_response(self, *args: Any, **settings: Any) -> Response:
+        """Return a file."""
+        answer = super().file_response(*args, **settings)
+        answer.headers.update(_KEPT)
+        return answer
+
+
 def create(where: Target, session: Session, *, who: str) -> Starlette:
     """Return the console of a deployment.
 
@@ -74,7 +88,7 @@ def create(where: Target, session: Session, *, who: str) -> Starlette:
         *(Route(path, _page(desk, page), methods=["GET"]) for path, page in PAGES.items()),
         *(Route(path, guarded(_action(desk, act), session), methods=["POST"]) for path, act in ACTIONS.items()),
         Route("/static/htmx.min.js", _htmx, methods=["GET"]),
-        Mount("/static", StaticFiles(directory=HERE / "static")),
+        Mount("/static", Assets(directory=HERE / "static")),
     ]
     app = Starlette(
         routes=routes,
@@ -119,7 +133,7 @@ def _answered(desk: Desk, request: Request, page: Page) -> Response:
 def _htmx(_: Request) -> Response:
     if not HTMX.is_file():
         raise HTTPException(404)
-    return FileResponse(HTMX, media_type="text/javascript")
+    return FileResponse(HTMX, media_type="text/javascript", headers=_KEPT)
 
 
 def _missing(desk: Desk) -> Callable[[Request, Exception], Response]:

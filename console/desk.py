@@ -225,8 +225,8 @@ def _iso(at: datetime | str | None) -> str:
 def _digest() -> str:
     """Return what changes with the files that pages load, so that a browser keeps them until then."""
     digest = hashlib.sha256()
-    for file in sorted((HERE / "static").iterdir()):
-        digest.update(file.read_bytes())
+    for file in (*sorted((HERE / "static").iterdir()), HTMX):
+        digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()[:12]
 
 

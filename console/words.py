@@ -68,7 +68,7 @@ def usd(amount: float | None) -> str:
     """Return an amount of dollars: cents for a large one, enough digits for a small one."""
     if amount is None:
         return "unknown"
-    if amount == 0 or amount >= 1:
+    if amount >= 1 or amount == round(amount, 2):
         return f"${amount:,.2f}"
     return f"${amount:.4f}" if amount >= 0.01 else f"${amount:.6f}"
 

@@ -122,6 +122,7 @@ def test_every_answer_has_the_headers(visitor: Visitor) -> None:
         assert each.headers["cross-origin-resource-policy"] == "same-origin"
     assert "unsafe" not in POLICY
     assert answers[0].headers["cache-control"] == "no-store"
+    assert "immutable" in answers[1].headers["cache-control"]
 
 
 def test_no_page_has_an_inline_script_or_style(visitor: Visitor) -> None:
