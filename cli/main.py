@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -271,6 +271,9 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
     again: Annotated[
         bool, typer.Option("--again", help="Submit it although its case was erased; the vendor bills it again.")
     ] = False,
+    priority: Annotated[
+        Literal["normal", "low"], typer.Option(help="low lets the connection's other cases go first.")
+    ] = "normal",
     timeout: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most (default 3600)."),
@@ -294,6 +297,7 @@ def submit(  # noqa: PLR0917 -- a command line is its parameters
         wait=wait,
         allow_duplicates=allow_duplicates,
         again=again,
+        priority=priority,
         timeout=3600 if timeout is None else timeout,
     )
 
@@ -631,11 +635,32 @@ def replay(
         list[str], typer.Argument(metavar="ID|KEY...", help="Deliveries by id, as `dossier deliveries` prints it.")
     ],
     connection: OnlyConnection = None,
+    forward: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send them to this URL instead, as they came; apply nothing.")
+    ] = None,
 ) -> None:
     """Verify stored webhook deliveries, and apply them again."""
     from cli import replay as here
 
-    here.replay(call.out, call.where, words, connection=connection)
+    here.replay(call.out, call.where, words, connection=connection, forward=forward)
+
+
+@command(app)
+def listen(
+    call: Call,
+    connection: Connection,
+    forward: Annotated[
+        str, typer.Option(metavar="URL", help="Where to send them, such as http://localhost:8000/webhooks.")
+    ],
+    since: Since = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many deliveries.")] = None,
+) -> None:
+    """Forward verified webhook deliveries to a program on this machine as they arrive, until Ctrl-C."""
+    from cli import listen as here
+    from cli.deliveries import moment_of
+
+    begin = None if since is None else moment_of(since)
+    here.listen(call.out, call.where, connection, forward=forward, since=begin, count=count)
 
 
 @command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

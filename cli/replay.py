@@ -9,6 +9,7 @@ from typing import Any
 from cli.deliveries import REPLAYED
 from cli.deployed import settings_file, settings_of
 from cli.errors import BadUsageError, CommandError
+from cli.listen import forward_all
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean
@@ -19,14 +20,22 @@ from dossier.stores.evidence import Evidence, id_of, key_of
 from dossier.stores.queues import WAKE
 
 
-def replay(out: Output, where: Target, words: Sequence[str], *, connection: str | None) -> None:
+def replay(
+    out: Output, where: Target, words: Sequence[str], *, connection: str | None, forward: str | None = None
+) -> None:
     """Queue each delivery that an active secret proves again; ``words`` are their ids or keys.
+
+    With ``forward`` send them to this URL instead, and apply nothing.
 
     Raises:
         BadUsageError: a delivery does not exist; none was applied.
         CommandError: no secret proves a delivery; the others are applied.
 
     """
+    if forward is not None:
+        names = [where.require(connection)] if connection else where.connections
+        forward_all(out, [_find(where, word, names) for word in words], forward)
+        return
     answers = replayed(where, words, connection=connection)
     for each in answers:
         out.line(f"{each['id']}: {each['error'] or 'verified, and queued again'}")

@@ -71,6 +71,7 @@ def submit(
     wait: bool,
     allow_duplicates: bool,
     again: bool = False,
+    priority: str = "normal",
     timeout: float,
 ) -> None:
     """Submit files as one case; of files with the same bytes, send one unless ``allow_duplicates``.
@@ -97,7 +98,7 @@ def submit(
         if not allow_duplicates:
             sources = _without_duplicates(out, sources)
         case, digest = _case(where, connection, sources, reference, parsed, case_id, deadline)
-        case = progress.case = case.model_copy(update={"again": again})
+        case = progress.case = case.model_copy(update={"again": again, "priority": priority})
         documents = _judged(where, settings, case, sources)
         _submit(out, where, case, digest, sources, documents, progress, wait=wait, timeout=timeout)
     except KeyboardInterrupt:
@@ -286,6 +287,7 @@ def _stage(
     staged = {id(each): f"s3://{where.bucket}/{key}" for key, each in keyed}
     data = case.model_dump(include={"connection", "reference", "options", "case_id", "deadline"}, exclude_none=True)
     data |= {"again": True} if case.again else {}
+    data |= {"priority": case.priority} if case.priority != "normal" else {}
     data["documents"] = [{"uri": each.uri or staged[id(each)], "name": each.name} for each in sources]
     if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
         raise BadUsageError(f"{counted(len(sources), 'file')} are too many for one case: submit them as several")

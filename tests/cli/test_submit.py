@@ -377,3 +377,13 @@ def test_unaccepted_case_is_looked_up_rarely(dossier: Dossier, invoice: Path, mo
     assert result.exit_code == 3, result.stderr
     assert clock[0] - started >= ACCEPT_SECONDS
     assert 2 <= len(asked) <= 8
+
+
+def test_a_case_of_low_priority_says_so(dossier: Dossier, invoice: Path) -> None:
+    """The record has it from the input; another word is bad usage."""
+    assert dossier("submit", "invoices", invoice, "--reference", "INV-1", "--priority", "low").exit_code == 0
+    assert dossier("submit", "invoices", invoice, "--reference", "INV-2", "--allow-duplicates").exit_code == 0
+    assert [dossier.case("invoices", each).record.priority for each in ("INV-1", "INV-2")] == ["low", "normal"]
+    wrong = dossier("submit", "invoices", invoice, "--priority", "high")
+    assert wrong.exit_code == 2
+    assert "'high' is not one of 'normal', 'low'" in wrong.stderr

@@ -23,6 +23,7 @@ from tests.grants.bench import Bench, CaseBrokenError, Trial
 from tests.grants.roles import Grant, Person
 from tests.grants.stage import PDF, Stage, pk_of
 from tests.machine import ROOT
+from tests.servers import answer, saying, serving
 
 NEW_SECRET = "a-secret-that-is-new-and-long-enough"
 CHANGES = Path("/proc/uptime")
@@ -254,6 +255,8 @@ class People(Stage):
         if not delivery["repeats"]:
             raise CaseBrokenError(f"nothing is known of its coming again: {delivery}")
         self.run("replay", key)
+        with serving(saying(answer())) as program:
+            self.run("listen", "claims", "--forward", program.url, "--since", "1h", "--count", "1")
 
     def _sets_a_secret(self) -> None:
         """Set a secret that proves a delivery which was refused before, and have it applied."""

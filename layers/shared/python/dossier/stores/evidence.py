@@ -346,6 +346,14 @@ class EvidenceStore:
         found = (self._below(f"{prefix}{connection}/", since) for prefix in prefixes)
         yield from heapq.merge(*found, key=id_of, reverse=True)
 
+    def accepted_after(self, connection: str, since: datetime) -> Iterator[str]:
+        """Yield the keys of a connection's verified deliveries that came after ``since``, in the order of arrival."""
+        folder, at = f"{DELIVERIES}{connection}/", since.astimezone(UTC)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=folder, StartAfter=f"{folder}{at:%Y/%m/%d}/{at.strftime(_TIME)}"
+        )
+        yield from (each["Key"] for page in pages for each in page.get("Contents", []))
+
     def _below(self, prefix: str, since: datetime | None) -> Iterator[str]:
         earliest = since.astimezone(UTC).strftime(_TIME) if since else ""
         for year in self._folders(prefix):
