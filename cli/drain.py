@@ -57,7 +57,7 @@ def drain(
     try:
         while True:
             parked += _park(where) if park else 0
-            running, left = where.app.executions.running(), list(_left(where))  # `cdk destroy` waits for them
+            running, left = len(where.app.executions.running()), list(_left(where))  # `cdk destroy` waits for them
             if not running or not wait or time.monotonic() >= until:
                 break
             out.progress(f"{counted(running, 'execution')} left")
@@ -67,11 +67,13 @@ def drain(
             "interrupted: no new cases start, and the cases under way continue",
             fix="wait again with `dossier drain --wait`, or let new cases start with `dossier drain --stop`",
         ) from None
+    batches = where.app.batch_runs.running()
     document: dict[str, Any] = {
         "draining": True,
         "since": since,
         "parked": parked,
         "executions": running,
+        "batches": batches,
         "cases": [
             {"connection": each.connection, "reference": each.reference, "status": each.status.value} for each in left
         ],
@@ -85,9 +87,11 @@ def drain(
     rows = [(each.connection, each.reference, each.status.value) for each in left[:SHOWN]]
     if rows:
         out.table(("CONNECTION", "REFERENCE", "STATUS"), rows)
+    for batch in batches:
+        out.line(f"batch {batch} still starts cases, which are rejected now: `dossier batch stop {batch}`")
     if running:
         out.progress("they end by themselves; --park ends waiting cases, --wait waits until none is left")
-    else:
+    elif not batches:
         out.progress("no case is under way: you can destroy the stack (docs/deploy.md)")
 
 

@@ -441,3 +441,12 @@ def test_invalid_arguments_are_bad_usage(dossier: Dossier, words: tuple[str, ...
     result = dossier("batch", *words)
     assert result.exit_code in {1, 2}
     assert says in result.stderr
+
+
+def test_drain_names_a_batch_that_still_starts_cases(dossier: Dossier, runs: Runs, folder: Path) -> None:
+    """Until it is stopped: its cases would be rejected one by one."""
+    batch = dossier.json("batch", three(folder), "--concurrency", "1")["batch_id"]
+    assert dossier.json("drain")["batches"] == [batch]
+    assert f"`dossier batch stop {batch}`" in dossier("drain").stdout
+    dossier("batch", "stop", batch)
+    assert dossier.json("drain")["batches"] == []

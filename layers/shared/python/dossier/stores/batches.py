@@ -168,6 +168,10 @@ class BatchRuns:
         """Return the execution of a run, or None if it does not exist."""
         return self._executions.describe(self.arn_of(batch, run)) if run else None
 
+    def running(self) -> list[str]:
+        """Return the ids of the batches of which a run is under way."""
+        return sorted({name.rpartition("-")[0] for name in self._executions.running()})
+
     def start(self, batch: str, run: int, *, concurrency: int) -> str:
         """Start a run, unless it is started already; return its ARN."""
         return self._executions.start(f"{batch}-{run}", {"batch": batch, "run": run, "concurrency": concurrency})

@@ -81,11 +81,11 @@ class Executions:
             raise
         return Execution(answer["status"], answer.get("error", ""), answer.get("cause", ""), answer.get("stopDate"))
 
-    def running(self) -> int:
-        """Return how many executions of the state machine run."""
+    def running(self) -> list[str]:
+        """Return the names of the state machine's running executions."""
         pages = self._sfn.get_paginator("list_executions")
         found = pages.paginate(stateMachineArn=self._arn, statusFilter="RUNNING")
-        return sum(len(page["executions"]) for page in found)
+        return [each["name"] for page in found for each in page["executions"]]
 
     def given(self, execution_arn: str) -> dict[str, Any] | None:
         """Return an execution's input, or None if it does not exist, or its input is no object."""
