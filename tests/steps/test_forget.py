@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from dossier.steps.accept import accept
 from dossier.steps.forget import forget
 from dossier.steps.identity import stranger_reference
 from dossier.steps.refresh import ask
+from dossier.stores.batches import BatchCase
 from dossier.stores.evidence import EvidenceStore
+from dossier.stores.executions import Execution
 from tests.conftest import BUCKET, Cloud
 from tests.erasing import DEAD, Inputs, erasing, with_dead_letters
 from tests.machine import STRIDE, Killed, World, samples
@@ -26,6 +29,7 @@ from tests.records import record
 WORD = "planted-7f3e"
 REFERENCE = f"R-{WORD}"
 CASE = CaseId("claims", REFERENCE)
+BATCH = "0123456789abcdef"
 CONNECTIONS = ("claims", "invoices", "disputes")
 
 
@@ -94,6 +98,7 @@ def test_erased_case_is_in_no_store(world: World) -> None:
         ):
             url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}")["QueueUrl"]
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+        batched(cloud, connection)
         result = cloud.app.objects.read(f"cases/{connection}/R-other/result.json")
         done = forget(CaseId(connection, REFERENCE), context=erasing(world, inputs))
         assert set(done.vendor_ids) >= set(mine)
@@ -103,9 +108,54 @@ def test_erased_case_is_in_no_store(world: World) -> None:
         assert done.certificate["removed"]["deliveries"] == 2
         assert done.certificate["removed"]["deliveries_redacted"] == 1
         assert done.certificate["removed"]["messages"] == 1
+        assert done.certificate["removed"]["batch_files"] == 4
+        assert [each.reference for each in cloud.app.batches.cases(BATCH)] == ["R-other"]
+        [child] = json.loads(cloud.app.objects.read(f"batches/{BATCH}/map/SUCCEEDED_0.json") or b"")
+        assert "R-other" in child["Input"]
         left = [each for each in everything(cloud) if each[0].startswith(("object webhooks/", "queue "))]
         assert any(other in text for _, text in left for other in others)
         assert places(cloud, WORD, *mine) == []
+
+
+def batched(cloud: Cloud, connection: str) -> None:
+    """Store a batch of two cases as the command, the Distributed Map and the end of its run do; the end twice."""
+    inputs = [{"connection": connection, "reference": each} for each in (REFERENCE, "R-other")]
+    cases = [BatchCase(line=line, fingerprint="f", input=each, **each) for line, each in enumerate(inputs, 1)]
+    cloud.app.batches.store(BATCH, {"cases": 2}, cases, [])
+    items = [{"name": each["reference"], "input": each} for each in inputs]
+    cloud.app.objects.write(
+        f"batches/{BATCH}/runs/1.jsonl", "".join(f"{json.dumps(each)}\n" for each in items).encode()
+    )
+    children = [{"Name": each["name"], "Input": json.dumps(each), "Output": "{}"} for each in items]
+    cloud.app.objects.write_json(f"batches/{BATCH}/map/SUCCEEDED_0.json", children)
+    for status in ("failed", "completed"):
+        cloud.app.batches.list_ends(BATCH, [{**each, "status": status} for each in inputs[:1]], [])
+
+
+def test_a_case_of_a_running_batch_is_not_erased(world: World) -> None:
+    """The end of the run would name it again; once the run has ended, the erasure is finished."""
+    cloud = world.cloud
+    inputs = whole_case(world, "invoices", REFERENCE)
+    batched(cloud, "invoices")
+    runs = Runs(status="RUNNING")
+    context = erasing(world, inputs).replacing(batch_runs=runs)
+    with pytest.raises(InvalidCaseError, match=f"dossier batch stop {BATCH}"):
+        forget(CaseId("invoices", REFERENCE), context=context)
+    runs.status = "SUCCEEDED"
+    done = forget(CaseId("invoices", REFERENCE), context=context)
+    assert done.certificate["removed"]["batch_files"] == 4
+    assert places(cloud, WORD) == []
+
+
+@dataclass
+class Runs:
+    """The executions of batches, all with one status."""
+
+    status: str
+
+    def find(self, _batch: str, run: int) -> Execution | None:
+        """Return the execution of a run."""
+        return Execution(self.status, "", "", None) if run else None
 
 
 def delivered(world: World, connection: str, mine: list[str], others: list[str]) -> None:
@@ -274,7 +324,6 @@ def test_a_certificate_says_what_remains_until_when(world: World) -> None:
     assert second["case_sha256"] == forgotten_as(CaseId("invoices", "R-2"))
     remains = {each["where"]: each["until"] for each in second["remains"]}
     assert remains["vendor docustack"] is None
-    assert remains["S3 batches/"] is None
     assert remains["S3 audit/"] is None
     days = {"Step Functions": 90, "CloudWatch Logs": 90, "X-Ray": 30, "backups of the table": 35}
     for where, number in days.items():

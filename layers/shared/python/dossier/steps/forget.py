@@ -119,7 +119,7 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
     """Erase a case from every store, and write its certificate; continue an erasure that was interrupted.
 
     Raises:
-        InvalidCaseError: there is no such case, or it is at work; says what to do.
+        InvalidCaseError: there is no such case, or it or its batch is at work; says what to do.
 
     """
     tombstone = context.forgotten.stands(case)
@@ -136,7 +136,7 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
         tombstone = _begun(stored, context)
     plan = Plan.model_validate_json(tombstone.plan)
     found = _Found(removed=dict(tombstone.removed))
-    for remove in (_objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
+    for remove in (_batches, _objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
         remove(plan, context, found)
         context.forgotten.progress(case, found.removed)
     certificate = _certified(plan, tombstone, found, context)
@@ -209,6 +209,62 @@ def _inputs(case: Case, context: Context) -> Iterator[dict[str, Any]]:
 def _is_ours(uri: str, context: Context) -> bool:
     """Whether a document was submitted from the artifact bucket."""
     return uri.startswith("s3://") and split_uri(uri)[0] == context.versions.bucket
+
+
+def _batches(plan: Plan, context: Context, found: _Found) -> None:
+    """Erase the case's lines from the files of the batches that it came in, in all versions.
+
+    Raises:
+        InvalidCaseError: a batch is running: at its end it would name the case again.
+
+    """
+    name = plan.reference.encode()
+    for version in list(context.versions.below(BATCHES)):
+        body = b"" if version.marker else context.versions.read(version)
+        left = without_case(body, plan.id) if name in body else None
+        if left is None:
+            continue
+        batch = version.key.removeprefix(BATCHES).partition("/")[0]
+        run = context.batch_runs.find(batch, context.batches.latest_run(batch).run)
+        if run is not None and run.status == "RUNNING":
+            raise InvalidCaseError(
+                f"batch {batch}, which case {plan.reference} came in, is running: wait until it has ended "
+                f"(or `dossier batch stop {batch}`), then erase the case again"
+            )
+        if version.latest:
+            context.objects.write(version.key, left)
+            found.add("batch_files", 1)
+        found.erased(context.versions.delete([version]))
+
+
+def without_case(body: bytes, case: CaseId) -> bytes | None:
+    """Return a file of a batch without a case: lines of JSON, or a list in JSON; None if it has nothing of the case."""
+    try:
+        whole = json.loads(body)
+    except ValueError:
+        lines = body.splitlines(keepends=True)
+        kept = [each for each in lines if not _is_about(each.decode("utf-8", "replace"), case)]
+        return b"".join(kept) if len(kept) < len(lines) else None
+    if isinstance(whole, list):  # what the Distributed Map has written about its children
+        others = [each for each in whole if not _is_about(each, case)]
+        return as_json(others) if len(others) < len(whole) else None
+    return b"" if _is_about(whole, case) else None  # a file of a single line
+
+
+def _is_about(value: object, case: CaseId) -> bool:
+    """Whether a value is about a case: names it, or has a part, in a text of JSON too, that does."""
+    if isinstance(value, str):
+        if case.reference not in value or not value.lstrip().startswith(("{", "[")):
+            return False
+        try:
+            return _is_about(json.loads(value), case)
+        except (ValueError, RecursionError):
+            return False
+    if isinstance(value, dict):
+        if (value.get("connection"), value.get("reference")) == (case.connection, case.reference):
+            return True
+        return any(_is_about(each, case) for each in value.values())
+    return isinstance(value, list) and any(_is_about(each, case) for each in value)
 
 
 def _objects(plan: Plan, context: Context, found: _Found) -> None:
@@ -396,7 +452,6 @@ def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, 
     yield _left("the table", what, "they keep other cases from adopting them", until(seconds=SEEN_TTL))
     longest = max(LONGEST_DELAY, LEASE)
     yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))
-    yield _left(f"S3 {BATCHES}", "its line in a batch file, if it came in a batch", "it names other cases too", None)
     what = "its name, and ids that operators gave, in what they did with it in the console"
     yield _left(f"S3 {AUDIT}", what, "it is the trail of their actions", None)
     yield _left("EventBridge targets", "events with its name", "they went to systems of yours", None)

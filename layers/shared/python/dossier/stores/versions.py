@@ -112,6 +112,11 @@ class Versions:
         until = found.get("ObjectLockRetainUntilDate")
         return None if until is None else until.strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def read(self, version: Version) -> bytes:
+        """Return a version's bytes."""
+        found = self._s3.get_object(Bucket=self.bucket, Key=version.key, VersionId=version.version_id)
+        return found["Body"].read()
+
     def digest(self, version: Version) -> str:
         """Return the sha256 of a version's bytes, in hex."""
         digest = hashlib.sha256()
