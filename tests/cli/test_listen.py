@@ -21,9 +21,12 @@ BODY = b'{"event": "document_completed", "document_id": "doc_1"}'
 
 
 class Program:
-    """A program under development: it remembers what it gets, and answers with the statuses that it is given."""
+    """A program under development: it remembers what it gets, and answers with the statuses that it is given.
 
-    def __init__(self, port: int = 0) -> None:
+    Its port is its own from the beginning; until ``start``, connections are refused.
+    """
+
+    def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
         program = self
@@ -39,9 +42,14 @@ class Program:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._server.server_bind()
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}/hooks"
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._server.server_activate()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -54,6 +62,7 @@ class Program:
 def program() -> Iterator[Program]:
     """Return a program that answers 200."""
     program = Program()
+    program.start()
     yield program
     program.close()
 
@@ -97,20 +106,16 @@ def test_a_delivery_arrives_while_somebody_listens(dossier: Dossier, program: Pr
 
 def test_nothing_is_missed_while_the_program_does_not_answer(dossier: Dossier) -> None:
     """A delivery waits until the program is up again; those behind it wait for their turn."""
-    first = Program()
-    port, begin = first.port, now() - timedelta(seconds=1)
-    first.close()
+    late, begin = Program(), now() - timedelta(seconds=1)
     for number in (1, 2):
         kept(dossier, number)
-    late: list[Program] = []
-    starter = threading.Timer(0.5, lambda: late.append(Program(port)))
+    starter = threading.Timer(1.5, late.start)
     starter.start()
-    result = dossier("listen", "invoices", "--forward", first.url, "--since", begin.isoformat(), "--count", "2")
+    result = dossier("listen", "invoices", "--forward", late.url, "--since", begin.isoformat(), "--count", "2")
     starter.join()
+    late.close()
     assert result.exit_code == 0, result.stderr
-    assert "trying until it answers" in result.stderr
-    assert [body for _, body in late[0].got] == [BODY + b"1", BODY + b"2"]
-    late[0].close()
+    assert [body for _, body in late.got] == [BODY + b"1", BODY + b"2"]
 
 
 def test_stored_deliveries_are_forwarded_by_id(dossier: Dossier, program: Program) -> None:

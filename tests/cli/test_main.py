@@ -120,8 +120,8 @@ def test_the_list_of_commands_has_whole_sentences(monkeypatch: pytest.MonkeyPatc
 
 def test_a_typo_is_answered_by_two_sentences() -> None:
     """After a question mark there is no colon."""
-    result = CliRunner().invoke(app, ["drian"])
-    assert result.stderr == "dossier: No such command 'drian'. Did you mean 'drain'? see `dossier --help`\n"
+    result = CliRunner().invoke(app, ["outputz"])
+    assert result.stderr == "dossier: No such command 'outputz'. Did you mean 'outputs'? see `dossier --help`\n"
 
 
 def test_help_names_the_accepted_values() -> None:
