@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from dossier.calls import CALL
 from dossier.models import CaseId, Document
-from dossier.transport import CALL
 from tests.cli.conftest import Dossier
 
 

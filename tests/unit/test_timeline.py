@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dossier.calls import CALL
 from dossier.models import Document
 from dossier.steps.timeline import Delivered, Entry, History, Line, timeline
 from dossier.stores.cases import Case, Question, RevisionRecord
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Wait
-from dossier.transport import CALL
 from tests.records import record
 
 BEGAN = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)

@@ -13,10 +13,10 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from dossier import observe, usage
+from dossier.calls import Call
 from dossier.models import CaseId
 from dossier.stores.cases import Cases
 from dossier.stores.table import Table
-from dossier.transport import Call
 from dossier.usage import USED, Usage, names_in
 from tests.conftest import BUCKET, Cloud
 from tests.records import record

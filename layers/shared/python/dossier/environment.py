@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Environment(BaseModel):
     """The variables that a deployment sets; those that a function does not use may be missing."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     stage: str = ""
     prefix: str = ""

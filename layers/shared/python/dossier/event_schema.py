@@ -17,7 +17,7 @@ _REF = "#/$defs/{model}"
 class Detail(BaseModel):
     """What every event says of its case."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     connection: str
     reference: str
@@ -51,7 +51,7 @@ class UpdatedDetail(CaseDetail):
 class CandidateDetail(BaseModel):
     """What the vendor has that may be the answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     id: str
     name: str | None

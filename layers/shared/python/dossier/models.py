@@ -72,7 +72,7 @@ LONGEST_DEADLINE = 90 * 86400
 class Frozen(BaseModel):
     """Base of immutable models without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DocumentInput(Frozen):

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from dossier import usage
-from dossier.transport import CALL, Call
+from dossier.calls import CALL, Call
 
 Handler = Callable[[dict[str, Any], Any], Any]
 logger = Logger()

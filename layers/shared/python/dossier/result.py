@@ -20,7 +20,7 @@ NO_FILES = "the vendor's file search finds nothing, though the case has document
 class Part(BaseModel):
     """Base of the result's parts."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
 
 class Amount(Part):

@@ -38,7 +38,7 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+
 class Settings(BaseModel):
     """Base of every table in ``connections.toml``: an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Webhook(Settings):
@@ -234,7 +234,7 @@ C = TypeVar("C", bound=Connection, default=Connection)
 class Secret(BaseModel):
     """A connection's secret in Secrets Manager. Its text form hides the values, so that no log shows them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     api_key: str = Field(default="", repr=False)
     webhook_secrets: tuple[str, ...] = Field(default=(), repr=False)

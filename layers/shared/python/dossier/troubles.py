@@ -16,7 +16,7 @@ LONGEST = 600
 class Trouble(BaseModel):
     """A trouble as stored; ``kind`` identifies it, so that the same one is not stored again."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     kind: str
     since: Time

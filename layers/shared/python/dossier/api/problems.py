@@ -19,7 +19,7 @@ _TITLES = {
 class Problem(BaseModel):
     """What is wrong with a request. ``error`` is Dossier's name of the error, ``detail`` says what to do."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     type: str = "about:blank"
     title: str

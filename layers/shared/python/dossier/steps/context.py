@@ -8,11 +8,10 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-
-from dossier import connections, network, vendors
+from dossier import connections, vendors
+from dossier.calls import Call, unheard
 from dossier.drift import documented_for, drift_of
 from dossier.environment import Environment
 from dossier.errors import ConfigurationError, InvalidCaseError, RetryableError, ThrottledError
@@ -22,30 +21,32 @@ from dossier.models import CaseId, now
 from dossier.ports import CaseView, Vendor
 from dossier.senders import Send, hiding, keeping, noting
 from dossier.settings import Connection
-from dossier.stores.batches import MACHINE, Batches, BatchRuns
 from dossier.stores.cases import Case, Cases
 from dossier.stores.clients import Clients
-from dossier.stores.dead_letters import DeadLetters
-from dossier.stores.events import Events
-from dossier.stores.evidence import EvidenceStore
 from dossier.stores.executions import Executions
-from dossier.stores.expiry import Expiry
-from dossier.stores.forgotten import Forgotten
 from dossier.stores.intents import SEEN_IS_NEW, Intents
 from dossier.stores.limiter import Limiter
 from dossier.stores.lookups import Lookup
 from dossier.stores.objects import Objects
 from dossier.stores.queues import Queues
 from dossier.stores.refreshes import Refreshes
-from dossier.stores.rounds import Rounds
-from dossier.stores.secrets import Secrets
 from dossier.stores.table import Table
 from dossier.stores.timings import Timings
-from dossier.stores.verdicts import Verdicts
-from dossier.stores.versions import Versions
 from dossier.stores.waits import Waits
-from dossier.transport import Call, Transport, unheard
 from dossier.troubles import trouble_of
+
+if TYPE_CHECKING:
+    from dossier.stores.batches import Batches, BatchRuns
+    from dossier.stores.dead_letters import DeadLetters
+    from dossier.stores.events import Events
+    from dossier.stores.evidence import EvidenceStore
+    from dossier.stores.expiry import Expiry
+    from dossier.stores.forgotten import Forgotten
+    from dossier.stores.rounds import Rounds
+    from dossier.stores.secrets import Secrets
+    from dossier.stores.verdicts import Verdicts
+    from dossier.stores.versions import Versions
+    from dossier.transport import Transport
 
 _T = TypeVar("_T")
 LONGEST_PAUSE = 30
@@ -72,7 +73,10 @@ def uncounted(name: str, value: int = 1, **dimensions: str) -> None:
 
 
 class Context:
-    """What the steps work with: the stores, the transport, the settings. Each is made on its first use."""
+    """What the steps work with: the stores, the transport, the settings. Each is made on its first use.
+
+    What few functions use is imported then, too: a cold start pays for each module, most of all for httpx.
+    """
 
     def __init__(
         self,
@@ -133,11 +137,15 @@ class Context:
     @cached_property
     def versions(self) -> Versions:
         """The versions of the artifact bucket's objects."""
+        from dossier.stores.versions import Versions
+
         return Versions(self._s3, self.environment.bucket)
 
     @cached_property
     def evidence(self) -> EvidenceStore:
         """Webhook deliveries in the artifact bucket."""
+        from dossier.stores.evidence import EvidenceStore
+
         return EvidenceStore(self._s3, self.environment.bucket)
 
     @cached_property
@@ -168,6 +176,8 @@ class Context:
     @cached_property
     def verdicts(self) -> Verdicts:
         """Verdicts about deliveries."""
+        from dossier.stores.verdicts import Verdicts
+
         return Verdicts(self.table)
 
     @cached_property
@@ -183,21 +193,29 @@ class Context:
     @cached_property
     def rounds(self) -> Rounds:
         """The progress of the scheduled check."""
+        from dossier.stores.rounds import Rounds
+
         return Rounds(self.table)
 
     @cached_property
     def expiry(self) -> Expiry:
         """The removal of records past their retention."""
+        from dossier.stores.expiry import Expiry
+
         return Expiry(self.table)
 
     @cached_property
     def forgotten(self) -> Forgotten:
         """Erased cases, and the chain of their certificates."""
+        from dossier.stores.forgotten import Forgotten
+
         return Forgotten(self.table)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """The queues of dead letters."""
+        from dossier.stores.dead_letters import DeadLetters
+
         return DeadLetters(self._clients.client("sqs"), self.environment.wake_queue_url)
 
     @cached_property
@@ -208,27 +226,40 @@ class Context:
     @cached_property
     def batches(self) -> Batches:
         """The batches in S3."""
+        from dossier.stores.batches import Batches
+
         return Batches(self.objects)
 
     @cached_property
     def batch_runs(self) -> BatchRuns:
         """The state machine that runs batches."""
+        from dossier.stores.batches import MACHINE, BatchRuns
+
         return BatchRuns(self._clients.client("stepfunctions"), f"{self.environment.state_machine_arn}-{MACHINE}")
 
     @cached_property
     def events(self) -> Events:
         """The event bus."""
+        from dossier.stores.events import Events
+
         return Events(self._clients.client("events"), self.environment.event_bus)
 
     @cached_property
     def secrets(self) -> Secrets:
         """The connections' secrets."""
+        from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+        from dossier.stores.secrets import Secrets
+
         provider = SecretsProvider(boto3_client=self._clients.client("secretsmanager"))
         return Secrets(provider, self.environment.prefix)
 
     @cached_property
     def transport(self) -> Transport:
         """HTTP to vendors and storage."""
+        from dossier import network
+        from dossier.transport import Transport
+
         return Transport(
             network.client(),
             keys=self.secrets,

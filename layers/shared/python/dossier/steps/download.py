@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from dossier import media, replies
 from dossier.errors import (
@@ -26,8 +27,10 @@ from dossier.ports import Artifact
 from dossier.revisions import answer_digest
 from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord
+
+if TYPE_CHECKING:
+    from dossier.transport.downloads import Download
 from dossier.stores.objects import Objects
-from dossier.transport.downloads import Download
 
 LINKS = 6
 """Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""

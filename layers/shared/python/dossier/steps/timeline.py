@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dossier.calls import CALL
 from dossier.models import iso
 from dossier.stores.cases import Case
 from dossier.stores.limiter import Hold
 from dossier.stores.waits import Wait
 from dossier.texts import counted
-from dossier.transport import CALL
 
 _FAILED = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut", "TaskStartFailed")
 _SCHEDULED = ("TaskScheduled", "LambdaFunctionScheduled")

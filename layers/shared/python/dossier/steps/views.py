@@ -16,7 +16,7 @@ from dossier.stores.cases import Case, CaseRecord, Question
 class View(BaseModel):
     """Base of the views."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
 
 class CaseSummary(View):

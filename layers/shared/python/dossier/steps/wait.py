@@ -6,8 +6,8 @@ from dossier.errors import VendorRejectedError
 from dossier.models import CaseId, CaseStatus, Phase, now
 from dossier.schedule import plan
 from dossier.steps.context import Context
+from dossier.steps.nudge import nudge
 from dossier.steps.sources import together
-from dossier.steps.wake import nudge
 from dossier.stores.timings import kind_of
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from dossier.errors import PAUSE_LOOK, InvalidCaseError, PausedError, RetryableError
-from dossier.models import CaseId, moment, now
+from dossier.models import CaseId, moment
 from dossier.settings import Connection
 from dossier.steps.context import Context
 from dossier.steps.identity import execution_name, stranger_reference
-from dossier.steps.refresh import ask
+from dossier.steps.nudge import nudge
 from dossier.steps.webhook import is_signed_probe
 from dossier.stores.evidence import id_of
 from dossier.stores.queues import WAKE
@@ -128,55 +128,6 @@ def _collected(connection: Connection, case_ids: Sequence[str], *, last: bool, c
         if context.cases.erased(CaseId(connection.name, stranger_reference(case_id))) is None:
             collect_stranger(connection.name, case_id, context=context)
     return Applied() if listed else Applied(verdict=NOT_OURS, why="the connection's list does not have its case")
-
-
-def nudge(
-    case: CaseId,
-    ids: Collection[str] | None = None,
-    *,
-    refresh: bool = False,
-    context: Context,
-) -> None:
-    """Move the next poll of a case to now; a case that does not wait yet polls at once when it does.
-
-    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. With ``refresh``
-    a case that no longer waits is collected again.
-    """
-    if not _moved(case, ids or None, context=context):
-        context.cases.change(case, hinted_at=now())
-        if refresh and not _is_old_news(case, ids, context=context):
-            ask(case, context=context)
-    context.cases.mark(case, woken=now())
-
-
-def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
-    """Move a case's wait to now; return False if it does not wait.
-
-    A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
-    moved again, unless another delivery has already done that for the same ids.
-    """
-    began, waits = now(), context.waits
-    while (wait := waits.find(case)) is not None:
-        if waits.nudge(wait, ids):
-            return True
-        wait = waits.find(case)
-        covered = wait is None or not wait.hints or (ids is not None and set(ids) <= set(wait.hints))
-        if wait is not None and began <= wait.next_at <= now() and covered:
-            return True
-    return False
-
-
-def _is_old_news(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
-    """Whether a delivery only names jobs whose documents are all finished, so that it contains nothing new.
-
-    DocuStack sends one for each job, usually a moment after its last document, when the case has already ended.
-    """
-    stored = context.cases.find(case) if ids else None
-    if stored is None or not stored.record.status.final:
-        return False
-    documents = [each for each in stored.documents if each.job_id in set(ids or ())]
-    jobs = {each.job_id for each in documents}
-    return set(ids or ()) <= jobs and all(each.finished and not each.failed for each in documents)
 
 
 def collect_stranger(connection: str, case_id: str, *, context: Context) -> None:

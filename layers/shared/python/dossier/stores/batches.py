@@ -36,7 +36,7 @@ _RUN = re.compile(r"runs/(\d{1,6})\.jsonl")
 class BatchCase(BaseModel):
     """A line of a batch that is a case: its number in the file, its identity, its execution input."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     line: int
     connection: str

@@ -35,7 +35,7 @@ _DRAIN = ("STAGE", "DRAIN")
 class Stored(BaseModel):
     """Base of models that are read from the table; the table's own keys are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class CaseRecord(Stored):

@@ -8,7 +8,7 @@ piece, URLs are only followed to allowed hosts at public addresses (``dossier.ne
 returned or raised.
 """
 
-from dossier.transport.client import CALL, Call, Keys, Transport, Turns, unheard
+from dossier.transport.client import Keys, Transport, Turns
 from dossier.transport.downloads import Download
 
-__all__ = ["CALL", "Call", "Download", "Keys", "Transport", "Turns", "unheard"]
+__all__ = ["Download", "Keys", "Transport", "Turns"]

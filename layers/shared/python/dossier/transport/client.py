@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from copy import copy
-from dataclasses import dataclass
 from typing import IO, Protocol, TypeVar
 
 import httpx
 
 from dossier import replies
+from dossier.calls import Call, unheard
 from dossier.errors import ConfigurationError, DossierError, RetryableError, ThrottledError
 from dossier.headers import kept
 from dossier.http import Flow, Reply, Request
@@ -27,27 +27,6 @@ ANSWER_TIME = 90.0
 """Longest time, in seconds, from a request's first byte to the answer's last one; within a function's time."""
 UPLOAD_TIME = 780.0
 """The same for a request with files."""
-
-
-CALL = "vendor call"
-"""The message of the log line of a request to a vendor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request that was sent to a vendor: its method and path, and the answer's status or the error."""
-
-    connection: str
-    call: str
-    status: int | None
-    error: str | None
-    seconds: float
-    sent: int = 0
-    """Bytes of the documents that were sent."""
-
-
-def unheard(call: Call) -> None:
-    """Ignore a request."""
 
 
 class Keys(Protocol):

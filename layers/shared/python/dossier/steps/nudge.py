@@ -1,0 +1,58 @@
+"""Nudge: move the next poll of a case to now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dossier.models import CaseId, now
+from dossier.steps.context import Context
+from dossier.steps.refresh import ask
+
+
+def nudge(
+    case: CaseId,
+    ids: Collection[str] | None = None,
+    *,
+    refresh: bool = False,
+    context: Context,
+) -> None:
+    """Move the next poll of a case to now; a case that does not wait yet polls at once when it does.
+
+    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. With ``refresh``
+    a case that no longer waits is collected again.
+    """
+    if not _moved(case, ids or None, context=context):
+        context.cases.change(case, hinted_at=now())
+        if refresh and not _is_old_news(case, ids, context=context):
+            ask(case, context=context)
+    context.cases.mark(case, woken=now())
+
+
+def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
+    """Move a case's wait to now; return False if it does not wait.
+
+    A poll that is under way may have asked the vendor a moment too early, and moves the wait as well. Then the wait is
+    moved again, unless another delivery has already done that for the same ids.
+    """
+    began, waits = now(), context.waits
+    while (wait := waits.find(case)) is not None:
+        if waits.nudge(wait, ids):
+            return True
+        wait = waits.find(case)
+        covered = wait is None or not wait.hints or (ids is not None and set(ids) <= set(wait.hints))
+        if wait is not None and began <= wait.next_at <= now() and covered:
+            return True
+    return False
+
+
+def _is_old_news(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
+    """Whether a delivery only names jobs whose documents are all finished, so that it contains nothing new.
+
+    DocuStack sends one for each job, usually a moment after its last document, when the case has already ended.
+    """
+    stored = context.cases.find(case) if ids else None
+    if stored is None or not stored.record.status.final:
+        return False
+    documents = [each for each in stored.documents if each.job_id in set(ids or ())]
+    jobs = {each.job_id for each in documents}
+    return set(ids or ()) <= jobs and all(each.finished and not each.failed for each in documents)
