@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dossier import models
+from tests.imported import import_late_modules
 
 STARTED = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 
@@ -16,6 +17,7 @@ class Clock:
     """Stands in for the time in every loaded module of Dossier."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import_late_modules()
         self.at, real = STARTED, models.now
         for name, module in list(sys.modules.items()):
             if name.startswith("dossier") and getattr(module, "now", None) is real:

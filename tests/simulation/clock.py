@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.imported import build_models, import_late_modules
+
 BEGIN = datetimes.datetime(2026, 5, 4, 8, 0, tzinfo=datetimes.UTC).timestamp()
 """When every simulation begins: a Monday morning."""
 real_time = time.perf_counter
@@ -92,6 +94,8 @@ def install() -> None:
 
 def hold() -> None:
     """Replace the class ``datetime`` in the modules that are imported by now."""
+    import_late_modules()
+    build_models()
     for name, module in list(sys.modules.items()):
         if name.startswith(_HOLDERS) and vars(module).get("datetime") is _Datetime:
             vars(module)["datetime"] = VirtualDatetime
