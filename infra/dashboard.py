@@ -11,10 +11,10 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from dossier.calls import CALL
 from dossier.pricing import prices
 from dossier.settings import Connection
 from dossier.steps.reconcile import OVERVIEW, UNENDED
-from dossier.transport import CALL
 from dossier.usage import USED
 from infra.alarms import UNHEARD
 from infra.case_machine import FunctionsByVerb

@@ -51,6 +51,9 @@ PRICE = 0.037
 """Seconds of delay that a poll is worth, as a share of ``poll.every``."""
 BLIND = 0.02
 """Least share of waits that count as not ended by a delivery: the next delivery may be the first that is lost."""
+STRAGGLERS = 0.02
+"""Share of waits that is left to the growing intervals: polls for the last few would be the densest of all, and all of
+them wasted on a vendor that has become slower."""
 MOST_PLANNED = 60
 """Most polls of a plan."""
 GAP = 0.5
@@ -186,7 +189,7 @@ def _placed(masses: Sequence[float], price: float) -> list[float]:
     left = 1.0
     buckets: list[tuple[float, float, float, float]] = []  # begin, width, hazard, share left in the middle
     for place, mass in enumerate(masses):
-        if mass > 1e-6:
+        if mass > 1e-6 and left > STRAGGLERS:
             width, middle = EDGES[place + 1] - EDGES[place], max(left - mass / 2, 1e-9)
             buckets.append((EDGES[place], width, mass / width / middle, middle))
         left -= mass
