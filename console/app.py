@@ -112,7 +112,7 @@ def _action(desk: Desk, act: actions.Act) -> Callable[[Request], Any]:
         try:
             return await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
         finally:
-            desk.lists.forget()
+            desk.changed()
 
     return endpoint
 

@@ -246,7 +246,7 @@ class Jobs:
             problem = explain(error).line
         except Exception as error:  # noqa: BLE001 -- one case never holds up the others, and none is left uncounted
             problem = f"{type(error).__name__}: {error}"
-        desk.lists.forget()
+        desk.changed()
         with self._lock:
             if problem:
                 job.problems.append((case, problem))

@@ -120,6 +120,11 @@ class Desk:
 
         return Jobs()
 
+    def changed(self) -> None:
+        """Drop what was kept in memory: an operator has changed what it was read from."""
+        self.lists.forget()
+        self.accounts.forget()
+
     def say(self, line: str) -> str:
         """Keep what an action has done for the page that it leads to; return its number there."""
         number = str(next(self._numbers))

@@ -137,6 +137,7 @@ def test_connections_show_health_limits_and_keys(visitor: Visitor, secret: None)
 
 def test_a_pause_is_made_and_ended_on_the_page(visitor: Visitor) -> None:
     """From the list and from the connection's own page; without a reason it is none."""
+    assert "‖ Paused" not in visitor.main("/connections")
     said = text_of(visitor.post("/connections/claims/pause", reason="the vendor migrates").text)
     assert said.startswith("claims is paused: no request goes to its vendor")
     assert "‖ Paused" in said
