@@ -1,0 +1,28 @@
+"""Schedules of polls are compared with the guides' loops; ``tests/unit/test_schedule.py`` tests the planner."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.polling import run, section
+from bench.schedules import PHASES
+
+
+@pytest.mark.slow
+def test_section_compares_each_phase_with_its_guide() -> None:
+    """A target for each phase, and a row for each schedule."""
+    found = run(20)
+    lines = section(found)
+    assert len([line for line in lines if "at most 1/3 of the guide" in line]) == len(PHASES)
+    assert len([line for line in lines if "| the guide's loop |" in line]) == len(PHASES)
+    assert any("ten times slower" in line for line in lines)
+
+
+def test_section_says_what_is_missed() -> None:
+    """Fewer seconds for more requests do not count."""
+    rows = [
+        {"phase": "p", "schedule": name, "requests": requests, "median": median, "mean": 1.0, "longest": 2.0}
+        for name, requests, median in (("guide", 5.0, 3.0), ("growing", 4.0, 6.0), ("learned", 6.0, 0.9))
+    ]
+    text = "\n".join(section({"typical": [rows], "changed": []}))
+    assert "| 0.30, 1.20 times the requests | **no** |" in text
