@@ -39,18 +39,21 @@ def test_server_sends_what_its_path_names(tmp_path: Path) -> None:
 def test_section_says_what_is_missed() -> None:
     """The throughput of the largest file, and the memory at all sizes."""
 
-    def both(size: str, mib: float, rate: float) -> dict[str, object]:
-        own = {
-            "mb_per_second": [rate, rate, rate],
+    def both(size: str, mib: float, rate: float | None) -> dict[str, object]:
+        own: dict[str, object] = {
+            "mb_per_second": rate,
             "cpu": 1.0,
             "mib": mib,
-            "start": 0.1,
+            "seconds": 2.0,
+            "start": 0.4,
             "direction": "down",
             "size": size,
         }
-        return {DOSSIER: own, PIPE: own | {"mb_per_second": [100, 100, 100]}}
+        return {DOSSIER: own, PIPE: own | {"mb_per_second": 100}}
 
-    text = "\n".join(section({"down 10 MB": both("10 MB", 90, 200), "down 1 GiB": both("1 GiB", 95, 80)}))
+    sizes = {"down 10 MB": both("10 MB", 90, None), "down 100 MB": both("100 MB", 90, 200)}
+    text = "\n".join(section(sizes | {"down 1 GiB": both("1 GiB", 95, 80)}))
     assert "1 GiB | 0.80 | **no** |" in text
     assert "| +6 % | yes |" in text
-    assert "| vendor to S3, 10 MB | 2.00 | 200 | 100 |" in text
+    assert "| vendor to S3, 10 MB | — | — | 100 | 2.0 (0.4) |" in text
+    assert "| vendor to S3, 100 MB | 2.00 | 200 | 100 |" in text
