@@ -85,7 +85,7 @@ def test_each_state_has_its_time_its_tries_and_its_errors() -> None:
         ("Upload Documents", 3.0, 1, {}),
     ]
     shown = [each.what for each in found if each.source == "execution"]
-    assert "Upload Documents, 2 tries (VendorUnavailableError)" in shown
+    assert "Upload Documents, 2 tries: VendorUnavailableError" in shown
     assert "Upload, not left yet" in shown
 
 
@@ -136,7 +136,7 @@ def test_everything_is_in_one_order() -> None:
         ],
     )
     assert [(each.source, each.what) for each in found] == [
-        ("record", "submitted to invoices with 1 documents"),
+        ("record", "submitted to invoices with 1 document"),
         ("call", "GET /documents/d1: 200"),
         ("record", "invoices is paused by ada: budget"),
         ("record", "waits for an operator: was it sent?"),
