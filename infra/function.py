@@ -151,6 +151,7 @@ def _uses_key(settings: Settings, grants: Sequence[Grant]) -> Grant:
 
 _TRACED = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-instrument",
+    "DOSSIER_TRACES": "1",  # dossier.traces links what belongs to a case
     # Spans of an HTTP client have whole URLs; those of artifacts are signed.
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx,requests,urllib,urllib3",
 }

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel
 
-from dossier import media
+from dossier import media, traces
 from dossier.errors import InvalidCaseError, ReferenceConflictError
 from dossier.layout import document_key
 from dossier.models import (
@@ -127,6 +127,7 @@ def accept(data: object, execution_arn: str, *, context: Context) -> Accepted:
         appends_to=case.case_id,
         deadline=case.deadline,
         priority=case.priority,
+        trace=traces.current(),
         submitted_at=at,
         updated_at=at,
     )

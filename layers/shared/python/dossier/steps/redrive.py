@@ -133,4 +133,4 @@ def resume(case: CaseId, *, context: Context) -> str:
     )
     if found is None:
         raise InvalidCaseError(f"case {case.reference} was redriven {NAMES} times without success: submit it again")
-    return context.executions.start(found[0], data)
+    return context.executions.start(found[0], data, trace=record.trace)

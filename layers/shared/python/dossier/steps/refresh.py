@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from dossier import traces
 from dossier.errors import InvalidCaseError
 from dossier.models import CaseId, CaseStatus, now
 from dossier.steps.context import OVER, Context
@@ -41,7 +42,8 @@ def ask(case: CaseId, *, context: Context, insist: bool = False) -> bool:
 def start(case: CaseId, refresh: Refresh, *, context: Context) -> str:
     """Start the next refresh of a case, unless it runs; return its execution's ARN."""
     number = refresh.number + 1
-    return context.executions.start(refresh_name(case, number), {**case._asdict(), "refresh": number})
+    trace = context.cases.record(case).trace if traces.linked() else None
+    return context.executions.start(refresh_name(case, number), {**case._asdict(), "refresh": number}, trace=trace)
 
 
 def pending(case: Case) -> bool:

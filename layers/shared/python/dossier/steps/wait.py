@@ -49,6 +49,7 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
         kind=kind,
         plan=plan(context.timings.spans(case.connection, kind), poll) if kind else (),
         woken=hinted,
+        trace=loaded.case.record.trace,
     )
     if context.cases.record(case).hinted_at != before:  # a delivery arrived meanwhile
         nudge(case, context=context)

@@ -112,6 +112,8 @@ class CaseRecord(Stored):
     """The collection that publishes it."""
     collected_by: str | None = None
     """The collection of the current revision."""
+    trace: str | None = None
+    """The header of the trace that the case began in, if traces are linked (``dossier.traces``)."""
 
     @property
     def id(self) -> CaseId:

@@ -38,15 +38,16 @@ class Executions:
         self._sfn = sfn
         self._arn = state_machine_arn
 
-    def start(self, name: str, case: dict[str, Any]) -> str:
+    def start(self, name: str, case: dict[str, Any], *, trace: str | None = None) -> str:
         """Start an execution, unless one of that name exists; return its ARN.
 
         For the same name and input AWS returns the ARN of a running execution, and ExecutionAlreadyExists once it has
-        ended (API_StartExecution).
+        ended (API_StartExecution). With ``trace``, the header of a trace, it continues that trace.
         """
+        continued: dict[str, Any] = {"traceHeader": trace} if trace else {}
         try:
             return self._sfn.start_execution(
-                stateMachineArn=self._arn, name=name, input=json.dumps(case, ensure_ascii=False)
+                stateMachineArn=self._arn, name=name, input=json.dumps(case, ensure_ascii=False), **continued
             )["executionArn"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dossier import traces
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
@@ -35,7 +37,15 @@ class Queues:
         """Return a queue's URL."""
         return self._wake_queue_url if name == WAKE else self._wake_queue_url.removesuffix(WAKE) + name
 
-    def send(self, name: str, message: Mapping[str, Any], *, after: float = 0, group: str | None = None) -> None:
+    def send(
+        self,
+        name: str,
+        message: Mapping[str, Any],
+        *,
+        after: float = 0,
+        group: str | None = None,
+        trace: str | None = None,
+    ) -> None:
         """Queue a message that becomes visible ``after`` seconds, at most ``LONGEST_DELAY``.
 
         Messages of a group that has many in flight let others pass, so that one connection does not delay another:
@@ -47,12 +57,16 @@ class Queues:
             after: seconds.
             group: the group; on a queue of several connections by default the message's connection. A name that SQS
                 would reject makes no group.
+            trace: the header of the trace that it belongs to; by default this invocation's.
 
         """
         delay = min(LONGEST_DELAY, math.ceil(max(0, after)))
         group = group or (message.get("connection") if name in {WAKE, DROP} else None)
         fair: dict[str, Any] = {"MessageGroupId": group} if group and _GROUP.fullmatch(group) else {}
-        self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay, **fair)
+        header = trace or traces.current()
+        traced: dict[str, Any] = {"StringValue": header, "DataType": "String"}
+        more = {**fair, "MessageSystemAttributes": {"AWSTraceHeader": traced}} if header else fair
+        self._sqs.send_message(QueueUrl=self.url(name), MessageBody=json.dumps(message), DelaySeconds=delay, **more)
 
     def depth(self, name: str) -> int:
         """Return about how many messages are visible or in flight; delayed ones do not count."""

@@ -83,6 +83,8 @@ class Wait(Stored):
     """When the vendor last said that it has not finished."""
     woken_at: Time | None = None
     """When a delivery last moved the next poll to now."""
+    trace: str | None = None
+    """The header of the case's trace, if traces are linked (``dossier.traces``)."""
 
     @property
     def id(self) -> CaseId:
@@ -135,6 +137,7 @@ class Waits:
         kind: str | None = None,
         plan: Sequence[int] = (),
         woken: bool = False,
+        trace: str | None = None,
     ) -> None:
         """Store a wait (replacing one with a dead token) and send its first message.
 
@@ -152,6 +155,7 @@ class Waits:
             kind: what the vendor's times are learned for.
             plan: when to poll, in seconds from now (``schedule.plan``).
             woken: whether a delivery came before, so that ``first`` counts in any case.
+            trace: the header of the case's trace.
 
         """
         at = now()
@@ -179,6 +183,7 @@ class Waits:
             plan=tuple(plan),
             seen_at=same.seen_at if same else None,
             woken_at=at if woken else None,
+            trace=trace,
         )
         self._table.put(_item(wait))
         self._send(wait, first)
@@ -286,7 +291,7 @@ class Waits:
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
-        self._queues.send(poll_queue(wait.connection), body, after=delay, group=wait.priority)
+        self._queues.send(poll_queue(wait.connection), body, after=delay, group=wait.priority, trace=wait.trace)
 
 
 def _sent(next_at: datetime, delay: float) -> datetime | None:
