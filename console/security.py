@@ -37,13 +37,12 @@ POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self'",
         "connect-src 'self'",
-        "frame-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
     )
 )
-SANDBOX = "sandbox; default-src 'none'; style-src 'none'; frame-ancestors 'self'"
+SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 """The policy of a file that is shown or downloaded: it has no origin, runs nothing and loads nothing."""
 _HEADERS = {
     "content-security-policy": POLICY,
