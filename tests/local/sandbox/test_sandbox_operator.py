@@ -30,11 +30,12 @@ def test_index_lists_what_an_operator_can_do(sandbox: LiveSandbox) -> None:
 
 
 def test_journal_records_each_request_and_its_effects(sandbox: LiveSandbox) -> None:
-    """An upload is noted with its path, status, and the document's name, SHA-256 and ids; filters and paging work."""
+    """An upload is noted with its path, status, the document's name, SHA-256, ids and end; filters and paging work."""
     ids = sandbox.docustack_upload("a.pdf").json()
     sandbox.docsumo_upload("b.pdf")
     (entry,) = sandbox.journal(vendor="docustack", effect="document_uploaded")
     assert (entry["method"], entry["path"], entry["status"]) == ("POST", "/docustack/api/v1/documents/upload", 200)
+    assert entry["at"] <= entry["effects"][0].pop("ready") < entry["at"] + 60
     assert entry["effects"] == [
         {
             "effect": "document_uploaded",
