@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count, cycle
@@ -295,7 +296,8 @@ class Objects:
                         break
             self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
         except BaseException:
-            self._s3.abort_multipart_upload(**place)
+            with suppress(ClientError, BotoCoreError):  # the bucket drops what is unfinished after a day
+                self._s3.abort_multipart_upload(**place)
             raise
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
