@@ -21,6 +21,8 @@ from typing import Any
 
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["tests.preloaded"])
+_CODE = "code"
+"""The file in which a command notes its exit code."""
 LONGEST = 900.0
 """Seconds after which a command hangs."""
 
@@ -47,7 +49,17 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Pat
         if process.exitcode is None:
             process.kill()
             raise TimeoutError(f"dossier {' '.join(arguments)} has not ended after {LONGEST:g} s: {err.read_text()}")
-        return Done(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        return Done(_code(out, process.exitcode), out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _code(out: Path, code: int) -> int:
+    """Return the code that a command has noted, else its process's.
+
+    ``multiprocessing`` takes a process for one that ended with 255 if two threads look at it at once: each start of a
+    process looks at all others.
+    """
+    noted = out.with_name(_CODE)
+    return int(noted.read_text(encoding="utf-8")) if noted.exists() else code
 
 
 @contextmanager
@@ -66,7 +78,8 @@ def running(arguments: Sequence[str], *, environment: Mapping[str, str], folder:
                 if time.monotonic() > until:
                     raise TimeoutError(f"dossier {' '.join(arguments)} prints nothing: {err.read_text()}")
                 time.sleep(0.05)
-            yield Done(process.exitcode or 0, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+            code = _code(out, process.exitcode) if process.exitcode else 0
+            yield Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
         finally:
             process.terminate()
             process.join(LONGEST)
@@ -86,7 +99,17 @@ def _command(arguments: list[str], environment: dict[str, str], folder: str, out
     _resolve_localhost()
     from cli.main import main  # noqa: PLC0415 -- in the command's process, not in pytest's
 
-    main()
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+        raise
+    except BaseException:
+        code = 1
+        raise
+    finally:
+        out.with_name(_CODE).write_text(str(code if isinstance(code, int) else int(code is not None)), encoding="utf-8")
 
 
 def _resolve_localhost() -> None:

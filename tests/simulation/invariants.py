@@ -293,7 +293,9 @@ class Invariants:
                     f"{connection} {reference} {what}: {ours!r}, the vendor has {theirs!r}",
                 )
         self._check_files(place, f"{connection} {reference}")
-        if not self._told["Case Completed", connection, reference]:
+        # After a collection that failed, the first result is an update of it: docs/updates.md has its `changes`.
+        updated = self._told["Case Failed", connection, reference] and self._told["Case Updated", connection, reference]
+        if not self._told["Case Completed", connection, reference] and not updated:
             raise ViolatedError("every case is announced", f"{connection} {reference}")
 
     def _compared(
