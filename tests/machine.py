@@ -67,7 +67,7 @@ class Tokens:
         """Answer a token with failure."""
         return self.answers.setdefault(token, error) is error
 
-    def start(self, name: str, case: dict[str, Any]) -> str:
+    def start(self, name: str, case: dict[str, Any], *, trace: str | None = None) -> str:
         """Note that an execution was started."""
         self.started.append((name, case))
         return f"arn:{name}"

@@ -49,7 +49,7 @@ class Inbox:
             return None
         return Execution("SUCCEEDED" if name in self.ended else "RUNNING", stopped_at=self.ended.get(name))
 
-    def start(self, name: str, case: dict[str, Any]) -> str:
+    def start(self, name: str, case: dict[str, Any], *, trace: str | None = None) -> str:
         """Start an execution, once."""
         CaseInput.parse(case)
         self.inputs.setdefault(name, case)

@@ -682,7 +682,7 @@ class Machine:
         """Return how an execution stands."""
         return Execution(self.status[arn], stopped_at=now() - timedelta(hours=1)) if arn in self.status else None
 
-    def start(self, name: str, _case: dict[str, Any]) -> str:
+    def start(self, name: str, _case: dict[str, Any], *, trace: str | None = None) -> str:
         """Start an execution, unless there was one of its name."""
         self.started += [] if self.arn_of(name) in self.status else [self.arn_of(name)]
         return self.arn_of(name)

@@ -165,7 +165,15 @@ class MemoryQueues:
         self._in_flight = 0
         self.sent = 0
 
-    def send(self, name: str, message: Mapping[str, Any], *, after: float = 0, group: str | None = None) -> None:
+    def send(
+        self,
+        name: str,
+        message: Mapping[str, Any],
+        *,
+        after: float = 0,
+        group: str | None = None,
+        trace: str | None = None,
+    ) -> None:
         """Queue a message; some are lost."""
         del name
         self.sent += 1
