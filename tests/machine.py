@@ -42,6 +42,8 @@ from tests.conftest import Cloud
 from tests.inprocess import client
 
 ROOT = Path(__file__).parents[1]
+LONGEST = 60.0
+"""Seconds after which a wait that polls do not end hangs; some tests let a deadline of a second or two pass."""
 STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "61"))
 """Every how many-th call the crash walks kill at: all of them in ``make chaos``."""
 TRIES = 20
@@ -304,7 +306,8 @@ class World:
         token = f"token-{len(self.tokens.answers)}-{phase}-{names[1]}"
         app = self.cloud.app
         self._try(lambda: wait(names, phase, token, context=self.context))
-        for _ in range(500):
+        until = time.monotonic() + LONGEST
+        while time.monotonic() < until:
             current = app.waits.find(names)
             if token in self.tokens.answers or current is None:
                 break
