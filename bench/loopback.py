@@ -1,7 +1,7 @@
 """A vendor's storage and API, or S3, on the loopback: ``python -m bench.loopback PORT_FILE``.
 
-It sends as many bytes as a path names, and counts and drops what it receives, so that it is faster than whoever it is
-compared by. S3's requests are those of a program that moves files: an object put whole or in parts, and read.
+It sends as many bytes as a path names, and counts and drops what it receives, so that it is faster than the programs
+that are compared. S3's requests are those of a program that moves files: an object put whole or in parts, and read.
 """
 
 from __future__ import annotations

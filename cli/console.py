@@ -34,7 +34,7 @@ def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> N
     first_page = Thread(target=warm, args=(app.state.desk,), daemon=True)
     first_page.start()
     out.at_once({"url": session.url}, session.url)
-    out.progress("this URL opens the console for whoever has it, with your AWS credentials; Ctrl-C ends it")
+    out.progress("anybody with this URL opens the console with your AWS credentials; Ctrl-C ends it")
     if not no_open and not out.as_json:
         webbrowser.open(session.url)
     config = uvicorn.Config(

@@ -84,7 +84,7 @@ class Target(Outputs):
 
     @cached_property
     def caller(self) -> str:
-        """The ARN of whoever runs the command, as STS says it."""
+        """The caller's ARN, from STS."""
         return str(self.session.client("sts").get_caller_identity()["Arn"])
 
     def require(self, connection: str) -> str:

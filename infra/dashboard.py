@@ -23,6 +23,10 @@ from infra.settings import Settings
 
 CALLERS = (*CALL_VENDORS, "poll", "compare")
 """The functions that send requests to vendors."""
+BILLED = sorted({*CALLERS, "accept", "ask", "wait", "fail", "wake", "webhook"})
+"""The functions that work for one connection at a time."""
+REQUESTS = ("count(*) as requests", "sum(throttled) as answered_429", "sum(unanswered) as without_usable_answer")
+"""What is counted of the requests to vendors."""
 WIDE, HALF, THIRD = 24, 12, 8
 """Widths of widgets; a dashboard has 24 columns."""
 FIVE = cdk.Duration.minutes(5)
@@ -107,7 +111,7 @@ class Dashboard(Construct):
             ["reconcile"],
             f'filter message = "{OVERVIEW}"',
             _stats(
-                *(_latest(each.value) for each in UNENDED_IN_ORDER),
+                *(_latest(each.value) for each in UNENDED),
                 _latest("completed_last_hour"),
                 _latest("failed_last_hour"),
                 _latest("oldest_wait_minutes"),
@@ -128,9 +132,7 @@ class Dashboard(Construct):
             CALLERS,
             f'filter message = "{CALL}"',
             _stats(
-                "count(*) as requests",
-                "sum(throttled) as answered_429",
-                "sum(unanswered) as without_usable_answer",
+                *REQUESTS,
                 "pct(ms, 50) as median_ms",
                 "pct(ms, 99) as p99_ms",
                 by="connection",
@@ -148,7 +150,7 @@ class Dashboard(Construct):
         )
 
     def _cost(self) -> cloudwatch.LogQueryWidget:
-        """Show about what AWS costs: the functions, a transition for each step, the table. Prices are list prices."""
+        """Show about what the functions and the table cost, at list prices."""
         rate = prices()
         call = rate["lambda"]["request"] + rate["assumed"]["log_bytes"] / 1e9 * rate["cloudwatch"]["log_gigabyte"]
         spent = " + ".join(
@@ -161,15 +163,11 @@ class Dashboard(Construct):
         )
         return self._query(
             "AWS cost in US dollars, without transitions, S3, SQS (dossier cost has all)",
-            sorted(self._verbs),
+            BILLED,
             f"filter ispresent({USED}.ms)",
             f"stats count(*) as invocations, {spent} as usd by connection",
             "sort connection",
         )
-
-    @property
-    def _verbs(self) -> set[str]:
-        return {*CALLERS, "accept", "ask", "wait", "fail", "wake", "webhook"}
 
     def _connection(self, name: str, connection: Connection) -> list[cloudwatch.IWidget]:
         """Return the row of a connection."""
@@ -182,7 +180,7 @@ class Dashboard(Construct):
                 f"{title}: cases under way",
                 ["reconcile"],
                 checked,
-                _stats(*(_most(each.value) for each in UNENDED_IN_ORDER), by="bin(5m)"),
+                _stats(*(_most(each.value) for each in UNENDED), by="bin(5m)"),
                 width=6,
                 view=stacked,
             ),
@@ -201,12 +199,7 @@ class Dashboard(Construct):
                 f"{title}: requests, 429s, no usable answer",
                 CALLERS,
                 called,
-                _stats(
-                    "count(*) as requests",
-                    "sum(throttled) as answered_429",
-                    "sum(unanswered) as without_usable_answer",
-                    by="bin(5m)",
-                ),
+                _stats(*REQUESTS, by="bin(5m)"),
                 width=6,
                 view=line,
             ),
@@ -269,9 +262,6 @@ class Dashboard(Construct):
                 api.metric_server_error(period=FIVE, statistic=total),
             ),
         ]
-
-
-UNENDED_IN_ORDER = sorted(UNENDED)
 
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:

@@ -27,56 +27,42 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 EVIL = "<img src=x onerror=alert(1)>"
 """Stands in the names of files: a page that obeyed it would open a dialog."""
-CONNECTIONS = """
-[invoices]
-vendor = "docustack"
+_DOCUSTACK = """vendor = "docustack"
 base_url = "SANDBOX/docustack"
 allow_insecure = true
 mode = "test"
 schema_id = "sch_xyz789"
 organization_id = "org_abc123"
-review_below = 0.7
-budget = { cases_per_day = 500, price_per_page = 0.05 }
-poll = { first = 1, every = 2, max = 5, deadline = 3600 }
-
+"""
+_POLL = """poll = { first = 1, every = 2, max = 5, deadline = 3600 }
+"""
+CONNECTIONS = f"""
+[invoices]
+{_DOCUSTACK}review_below = 0.7
+budget = {{ cases_per_day = 500, price_per_page = 0.05 }}
+{_POLL}
 [claims]
 vendor = "docsumo"
 base_url = "SANDBOX/docsumo"
 allow_insecure = true
 casetype_id = "casetype__d1t5b"
 trigger_workflow = true
-done = { status = ["processed"] }
-webhook = { scheme = "shared-secret", header = "X-Webhook-Token" }
-poll = { first = 1, every = 2, max = 5, deadline = 3600 }
-
+done = {{ status = ["processed"] }}
+webhook = {{ scheme = "shared-secret", header = "X-Webhook-Token" }}
+{_POLL}
 [disputes]
 vendor = "ombudsman"
 base_url = "SANDBOX/ombudsman"
 allow_insecure = true
 tenant = "your_tenant_id"
-poll = { first = 1, every = 2, max = 5, deadline = 3600 }
-
+{_POLL}
 [dear]
-vendor = "docustack"
-base_url = "SANDBOX/docustack"
-allow_insecure = true
-mode = "test"
-schema_id = "sch_xyz789"
-organization_id = "org_abc123"
-account = "invoices"
-budget = { pages_per_case = 0, price_per_page = 0.5 }
-poll = { first = 1, every = 2, max = 5, deadline = 3600 }
-
+{_DOCUSTACK}account = "invoices"
+budget = {{ pages_per_case = 0, price_per_page = 0.5 }}
+{_POLL}
 [locked]
-vendor = "docustack"
-base_url = "SANDBOX/docustack"
-allow_insecure = true
-mode = "test"
-schema_id = "sch_xyz789"
-organization_id = "org_abc123"
-account = "locked"
-poll = { first = 1, every = 2, max = 5, deadline = 3600 }
-"""
+{_DOCUSTACK}account = "locked"
+{_POLL}"""
 
 
 @dataclass

@@ -61,7 +61,7 @@ def test_a_function_imports_few_modules(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_http_library_is_imported_with_the_first_request(verb: str) -> None:
-    """Whoever sends none, as wait, accept and sweep, never pays for it."""
+    """Functions that send no request, such as wait, accept and sweep, never import it."""
     assert not {"httpx", "httpcore", "anyio", "aws_lambda_powertools.utilities.parameters.secrets"} & of(verb)
 
 

@@ -1,4 +1,4 @@
-"""What is told of each request to a vendor. Logs and metrics need this, and not the transport with its HTTP library."""
+"""The facts of one request to a vendor, for logs and metrics: they need no transport and no HTTP library."""
 
 from __future__ import annotations
 

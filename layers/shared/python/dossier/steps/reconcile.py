@@ -60,7 +60,7 @@ OVERVIEW = "overview"
 """The message of the log line that has a connection's overview, which the dashboard reads."""
 LATELY = timedelta(hours=1)
 """Of which time the overview counts what has ended."""
-UNENDED = {each for each in CaseStatus if not each.final} - {CaseStatus.WAITING_FOR_FILES}
+UNENDED = sorted({each for each in CaseStatus if not each.final} - {CaseStatus.WAITING_FOR_FILES})
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 
 
