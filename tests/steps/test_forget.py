@@ -117,6 +117,42 @@ def test_erased_case_is_in_no_store(world: World) -> None:
         assert places(cloud, WORD, *mine) == []
 
 
+@pytest.mark.parametrize("reference", ["204", "1", "completed", "invoices", "document_completed", "send", "Put"])
+def test_a_reference_that_is_a_common_word_touches_no_other_case(world: World, reference: str) -> None:
+    """Deliveries and dead letters that have the word for another reason stay as they are; its own are erased."""
+    cloud = world.cloud
+    inputs = whole_case(world, "invoices", reference)
+    whole_case(world, "invoices", "R-other")
+    cloud.app.cases.name(CaseId("invoices", reference), "budget", "send")  # an operator's answer is no id of the vendor
+    [mine, *_], [other, *_] = (ids_of(world, "invoices", each) for each in (reference, "R-other"))
+    about = {"event": "document_completed", "status": "completed", "pages": 1, "bytes": 204, "next": "send"}
+    store, headers = cloud.app.evidence, {"content-length": "204", "content-type": "application/json"}
+    keys = {
+        owner: store.keep("invoices", "accepted", json.dumps({**about, "document_id": owner}).encode(), headers)
+        for owner in (mine, other)
+    }
+    unnamed = store.keep("invoices", "accepted", json.dumps({"note": reference}).encode(), headers)
+    kept = cloud.app.evidence.find(keys[other])
+    landed = {"key": "inbox/invoices/a.pdf", "size": 204, "event": "ObjectCreated:Put", "status": "completed", "n": 1}
+    dead = [
+        ("drop-dlq", {"Records": [{"s3": {"object": landed}}], "next": "send"}),
+        ("wake-dlq", {"connection": "invoices", "delivery": keys[other], "again": "1"}),
+        ("poll-invoices-dlq", {"connection": "invoices", "reference": "R-other", "seq": 1}),
+    ]
+    own = ("poll-invoices-dlq", {"connection": "invoices", "reference": reference, "seq": 1})
+    sqs = cloud.session.client("sqs")
+    for queue, body in (*dead, own):
+        url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    done = forget(CaseId("invoices", reference), context=erasing(world, inputs))
+    assert "send" not in done.vendor_ids
+    assert cloud.app.evidence.find(keys[mine]) is None
+    assert cloud.app.evidence.find(unnamed) is None
+    assert cloud.app.evidence.find(keys[other]) == kept
+    assert done.certificate["removed"]["deliveries"] == 2
+    assert done.certificate["removed"]["messages"] == 1
+
+
 def batched(cloud: Cloud, connection: str) -> None:
     """Store a batch of two cases as the command, the Distributed Map and the end of its run do; the end twice."""
     inputs = [{"connection": connection, "reference": each} for each in (REFERENCE, "R-other")]

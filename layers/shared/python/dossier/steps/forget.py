@@ -335,35 +335,73 @@ def _hint_of(vendor: str, body: bytes) -> Hint | None:
 
 
 class _Mentions:
-    """Recognizes a case in a text, by its ids and its reference."""
+    """Recognizes a case in what names it, by its ids and its reference.
+
+    An id of the vendor is found anywhere. A reference may be any word, such as ``204`` or ``completed``: it counts only
+    in a message that has it as its reference, and in a delivery that names nothing else.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        words = sorted({*plan.ids, plan.reference}, key=len, reverse=True)
-        either = "|".join(map(re.escape, words))
-        self.pattern = re.compile(rf"(?<![A-Za-z0-9_-])(?:{either})(?![A-Za-z0-9_-])")
+        self._plan = plan
+        self._ids = _words(*plan.ids) if plan.ids else None
+        self._reference = _words(plan.reference)
+        self.pattern = _words(*plan.ids, plan.reference)
 
     def in_delivery(self, evidence: Evidence) -> bool:
-        """Whether a delivery's body or headers name the case."""
-        headers = "\n".join(evidence.headers.values()).encode()
-        return self.in_(evidence.content) or self.in_(headers)
-
-    def in_(self, body: bytes) -> bool:
-        """Whether a text names the case, as it is or as JSON escapes it."""
-        text = body.decode("utf-8", "replace")
-        if self.pattern.search(text):
+        """Whether a delivery is about the case: names one of its ids, or names nothing else and has its reference."""
+        texts = [*_texts(evidence.content)]
+        whole = evidence.content.decode("utf-8", "replace")
+        places = (*evidence.headers.values(), whole, *texts)
+        if self._ids is not None and any(map(self._ids.search, places)):
             return True
+        return not _names_others(self._plan, evidence) and any(map(self._reference.search, texts))
+
+    def in_message(self, body: str) -> bool:
+        """Whether a message is about the case: has its connection and reference, or names one of its ids."""
         try:
-            return "\\" in text and self.pattern.search(json.dumps(json.loads(text), ensure_ascii=False)) is not None
+            if _is_about(json.loads(body), self._plan.id):
+                return True
         except (ValueError, RecursionError):
-            return False
+            pass
+        return self._ids is not None and self._ids.search(body) is not None
+
+
+def _words(*words: str) -> re.Pattern[str]:
+    """Return a pattern that finds any of the words, but not as a part of a longer one."""
+    either = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"(?<![A-Za-z0-9_-])(?:{either})(?![A-Za-z0-9_-])")
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield the texts of a delivery: the values of JSON, unescaped, that are texts; in any other form the whole."""
+    text = body.decode("utf-8", "replace")
+    try:
+        values = [json.loads(text)]
+    except (ValueError, RecursionError):
+        yield text
+        return
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            values += [*value.values()]
+        elif isinstance(value, list):
+            values += value
 
 
 def _messages(plan: Plan, context: Context, found: _Found) -> None:
-    """Delete the dead letters that name the case or its drop, or a delivery that is gone."""
+    """Delete the dead letters that are about the case or its drop, or about a delivery that is gone."""
     mine = _Mentions(plan)
+    keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, context))} - {None}
+    # As Dossier's own messages and S3's events have them.
+    dropped = {form for key in keys for form in (json.dumps(key), json.dumps(quote_plus(str(key), safe="/")))}
+    if plan.drop and place_of(plan.drop).folder:  # its other files, too
+        inside = place_of(plan.drop).prefix
+        dropped |= {json.dumps(each).removesuffix('"') for each in (inside, quote_plus(inside, safe="/"))}
 
-    def names(body: str) -> bool:
-        if mine.in_(body.encode()) or (plan.drop is not None and quote_plus(plan.drop, safe="/") in body):
+    def about(body: str) -> bool:
+        if mine.in_message(body) or any(each in body for each in dropped):
             return True
         try:
             key = json.loads(body).get("delivery")
@@ -372,7 +410,7 @@ def _messages(plan: Plan, context: Context, found: _Found) -> None:
         return isinstance(key, str) and key.startswith(DELIVERIES) and context.evidence.find(key) is None
 
     for queue in (WAKE, DROP, poll_queue(plan.connection)):
-        found.add("messages", context.dead_letters.remove(queue, names))
+        found.add("messages", context.dead_letters.remove(queue, about))
 
 
 def _items(plan: Plan, context: Context, found: _Found, certificate: str) -> None:

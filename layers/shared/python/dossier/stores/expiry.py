@@ -9,6 +9,7 @@ from datetime import datetime
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from dossier.models import CaseId, CaseStatus, iso, moment, now
+from dossier.questions import BUDGET
 from dossier.stores.table import Table, case_key
 
 _FINAL = [status.value for status in CaseStatus if status.final]
@@ -51,7 +52,8 @@ def ids_of(table: Table, case: CaseId) -> set[str]:
     for item in table.query(case_key(case)):
         data = json.loads(item["data"]) if item["sk"].startswith("DOC#") else item
         ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id", "appends_to") if data.get(name)}
-        ids |= {str(item["id"])} if item["sk"].startswith("NAMED#") else set()
+        named = item["sk"].startswith("NAMED#") and item["sk"] != f"NAMED#{BUDGET}"  # that answer is no id
+        ids |= {str(item["id"])} if named else set()
     for item in table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#"):
         answer = json.loads(item.get("answer", "{}"))
         given = (
