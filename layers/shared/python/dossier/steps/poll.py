@@ -24,18 +24,18 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.models import CaseId, Document, iso, now
-from dossier.ports import DocumentState, Found, Progress, Vendor, updated
+from dossier.ports import DocumentState, Found, Progress, updated
 from dossier.result import LATE
-from dossier.settings import Poll
+from dossier.settings import Connection, Poll
 from dossier.steps.context import Context, LoadedCase
 from dossier.steps.hold import COLLECT, PAUSED, POLLS, is_late, later
-from dossier.stores.limiter import Block, Hold
+from dossier.stores.limiter import Block, Hold, Standing
 from dossier.stores.waits import MOST_EXTENDED, Row, Wait
 from dossier.troubles import Trouble, trouble_of
 
 AT_ONCE = 100
 """Most waits that one bulk poll serves."""
-SOON = timedelta(seconds=2)
+SOON = timedelta(seconds=3)
 BUDGET = timedelta(seconds=20)
 """How long a poll sends requests. Together with the longest request it stays within the function's time."""
 TROUBLES = 3
@@ -104,13 +104,38 @@ def poll(case: CaseId, seq: int, *, context: Context) -> None:
     vendor = context.vendor_of(settings)
     if wait.priority == "low":
         context = context.replacing(transport=context.transport.behind(patience=LOW_PATIENCE))
-    served = [later(each, standing) for each in _served(wait, vendor, context)]
+    if vendor.bulk_poll and wait.phase == "results":
+        _bulk(wait, standing, settings, context)
+    else:
+        _serve([wait], settings, context)
+
+
+def _bulk(wait: Wait, standing: Standing, settings: Connection, context: Context) -> None:
+    """Serve a wait together with those that are due, unless another poll of its kind runs, which may serve it.
+
+    Then its message comes back: soon at first, so that it hardly waits if the other poll does not serve it.
+    """
+    kind = _kind(wait)
+    ran = standing.bulk.get(kind)
+    if ran is None:
+        served = [later(each, standing) for each in _due(wait, context)]
+        if len(served) == 1:
+            _serve(served, settings, context)
+            return
+        with context.limiter.bulk(wait.connection, kind) as alone:
+            if alone:
+                _serve(served, settings, context)
+                return
+    context.waits.requeue(wait, min(max(1.0, (ran or 0.0) / 2), 10.0))
+
+
+def _serve(waits: Sequence[Wait], settings: Connection, context: Context) -> None:
     unknown = 0
-    for each, outcome in _ask(served, context):
+    for each, outcome in _ask(waits, context):
         unknown += outcome.unknown
         _decide(each, outcome, settings.poll, context)
     if unknown:
-        context.count("UnknownStatuses", unknown, connection=case.connection)
+        context.count("UnknownStatuses", unknown, connection=settings.name)
 
 
 def resume(case: CaseId, name: str, *, context: Context) -> None:
@@ -161,22 +186,24 @@ def _put_off(wait: Wait, delay: float, context: Context, **changes: Any) -> None
     context.waits.postpone(wait, delay, **{**kept, **changes})
 
 
-def _served(wait: Wait, vendor: Vendor, context: Context) -> list[Wait]:
-    """Return the message's wait and, for a vendor with bulk polls, the connection's other waits that are due.
+def _kind(wait: Wait) -> str:
+    """Return which waits a bulk poll serves together.
 
     A wait that continues in the middle of a list is only served with others that do, and one of low priority only with
     its like: a thousand of them would delay the answer to another one.
     """
-    if not (vendor.bulk_poll and wait.phase == "results"):
-        return [wait]
-    served = [wait]
+    return f"{wait.priority or 'normal'}_{'all' if wait.asked is None else 'rest'}"
+
+
+def _due(wait: Wait, context: Context) -> list[Wait]:
+    """Return the message's wait, and the connection's other waits of its kind that are due."""
+    due = [wait]
     for each in context.waits.due(wait.connection, now() + SOON):
-        alike = (each.phase, each.asked is None, each.priority) == ("results", wait.asked is None, wait.priority)
-        if alike and each.reference != wait.reference:
-            served.append(each)
-        if len(served) == AT_ONCE:
+        if each.phase == "results" and _kind(each) == _kind(wait) and each.reference != wait.reference:
+            due.append(each)
+        if len(due) == AT_ONCE:
             break
-    return served
+    return due
 
 
 def _ask(waits: Sequence[Wait], context: Context) -> list[tuple[Wait, Asked]]:

@@ -12,6 +12,9 @@ request passes as a probe while the others wait for its outcome. Any success clo
 
 A lease is one of a connection's ``limits.concurrency`` slots. It expires, so that a killed function leaks nothing.
 
+A bulk poll serves many waits of a connection. While one runs, others of its kind leave its waits to it
+(``bulk``): each would read and postpone the same ones.
+
 An operator's pause (``dossier pause``) is a ``Hold``. It is stored by connection, not by account, and blocks every call
 until an operator ends it. The last holds are kept, because a wait's deadline moves by them.
 
@@ -24,10 +27,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -50,10 +53,14 @@ SPREAD = 5.0
 """Seconds over which callers without a turn or slot come back, so that they do not all come at once."""
 LEASE = 900.0
 """Seconds after which a lease expires: the longest time that a function may run."""
+BULK = 120.0
+"""Seconds after which a bulk poll counts as dead: its function's timeout."""
 SLOW = 2.0
 """If a request takes more seconds than this, other requests may have opened the breaker meanwhile."""
 MOST_HOLDS = 100
 """Most ended holds of a connection that are kept."""
+_BULK = "bulk_"
+"""How the attributes begin that say since when a bulk poll runs."""
 _PAUSED = "PAUSED"
 """The key in the index of the connections that an operator has paused."""
 SHARE = 10
@@ -104,6 +111,8 @@ class Standing:
     """Seconds by which the reserved turns are ahead of the clock."""
     holds: tuple[Hold, ...] = ()
     """The ended holds, oldest first."""
+    bulk: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds bulk polls of the connection have run, by their kind."""
 
     @property
     def rate_used(self) -> int:
@@ -260,6 +269,7 @@ class Limiter:
             failure=item.get("failure"),
             ahead=max(0.0, (int(item.get("tat", 0)) - now_ms) / 1000),
             holds=tuple(_holds_of(own)),
+            bulk=_bulk_of(own, now_ms),
         )
 
     def paused_for(self, connection: Connection | str) -> float:
@@ -335,6 +345,18 @@ class Limiter:
             yield
         finally:
             self._table.delete(_key(self._account(connection))[0], slot, when=Attr("holder").eq(holder))
+
+    @contextmanager
+    def bulk(self, connection: str, kind: str) -> Iterator[bool]:
+        """Yield whether this is the connection's only bulk poll of its kind, which it then is until it ends."""
+        key, name, began = _key(connection), f"{_BULK}{kind}", self._now()
+        free = Attr(name).not_exists() | Attr(name).lte(began - round(BULK * 1000))
+        mine = self._table.update(*key, {name: began}, when=free)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._table.update(*key, {name: None}, when=Attr(name).eq(began))
 
     def _latest(self, account: str) -> Item:
         """Return an account's item: once, what ``standing`` has just read.
@@ -441,6 +463,11 @@ def _holds_of(item: Item) -> Iterable[Hold]:
     return (
         Hold(moment(each["since"]), each["by"], each["reason"], moment(each["until"])) for each in item.get("holds", ())
     )
+
+
+def _bulk_of(item: Item, now_ms: int) -> dict[str, float]:
+    ran = {name: (now_ms - int(item[name])) / 1000 for name in item if name.startswith(_BULK)}
+    return {name.removeprefix(_BULK): seconds for name, seconds in ran.items() if seconds < BULK}
 
 
 def _quiet_at(connection: Connection, item: Item) -> int:

@@ -229,6 +229,10 @@ class Waits:
         self._send(wait, left)
         return True
 
+    def requeue(self, wait: Wait, after: float) -> None:
+        """Send the message of a wait again, ``after`` seconds later, without a change of the wait."""
+        self._send(wait, after)
+
     def queued(self, connection: str) -> int:
         """Return about how many poll messages of a connection are visible or in flight."""
         return self._queues.depth(poll_queue(connection))
