@@ -175,8 +175,6 @@ def month_cost(where: Target, month: str, *, say: Callable[[str], object]) -> di
 
     """
     begin, end = month_of(month)
-    if begin > now():
-        raise BadUsageError(f"{month} has not begun")
     objects, rate = where.app.objects, prices()
     stored = objects.read(costs_key(month))
     if stored is not None:
@@ -199,6 +197,8 @@ def _month(
     for name, account in accounts.items():
         account.price = settings[name].budget.price_per_page if name in settings else None
         account.cases = sum(1 for _ in where.app.cases.newest(name, since=begin, until=end))
+        erased = where.app.forgotten.billed(name, f"{begin:%Y-%m}")  # no day is known of them
+        account.cases, account.pages = account.cases + len(erased), account.pages + sum(erased)
     days: dict[str, dict[str, Any]] = {}
     for (name, day), each in sorted(by_day.items()):
         each.price = accounts[name].price if name in accounts else None

@@ -10,7 +10,7 @@ from cli.errors import BadUsageError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, when
-from dossier.models import iso
+from dossier.models import iso, now
 from dossier.steps.invoice import Line, Unexplained, lines, unexplained
 from dossier.texts import counted
 
@@ -34,11 +34,11 @@ def invoice(out: Output, where: Target, connection: str, *, month: str, as_csv: 
     unread: str | None = f"[{name}] is not in {settings_file(where)}: name its file in DOSSIER_CONNECTIONS"
     if settings is not None:
         strangers, unread = unexplained(settings, begin, end, context=app)
-    erased = [each for each in app.forgotten.of(name) if each.month == month]
-    pages = sum(each.billed for each in found if not each.in_doubt) + sum(each.pages for each in erased)
+    erased = app.forgotten.billed(name, month)
+    pages = sum(each.billed for each in found if not each.in_doubt) + sum(erased)
     rows: list[dict[str, object]] = [
         *(_row(each, price) for each in found),
-        *(_erased(each.pages, price) for each in erased),
+        *(_erased(each, price) for each in erased),
         *(_stranger(each) for each in strangers),
     ]
     rows = [{column: row.get(column) for column in COLUMNS} for row in rows]
@@ -82,7 +82,7 @@ def month_of(text: str) -> tuple[datetime, datetime]:
     """Return the beginning of a month, ``2026-01``, and of the next one, in UTC.
 
     Raises:
-        BadUsageError: the text is no month.
+        BadUsageError: the text is no month, or one that has not begun.
 
     """
     found = _MONTH.fullmatch(text.strip())
@@ -91,7 +91,10 @@ def month_of(text: str) -> tuple[datetime, datetime]:
     year, month = int(found[1]), int(found[2])
     if year < 1970:
         raise BadUsageError(f'"{clean(text)}" is not a month that has any cases')
-    return datetime(year, month, 1, tzinfo=UTC), datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    begin = datetime(year, month, 1, tzinfo=UTC)
+    if begin > now():
+        raise BadUsageError(f"{clean(text)} has not begun")
+    return begin, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
 def _row(line: Line, price: float | None) -> dict[str, object]:

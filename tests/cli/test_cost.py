@@ -18,10 +18,14 @@ def test_a_case_or_a_month_is_named(dossier: Dossier, words: tuple[str, ...]) ->
     assert "name either a case's reference or a month" in result.stderr
 
 
-@pytest.mark.parametrize(("month", "says"), [("2026-13", "is not a month"), ("2999-01", "2999-01 has not begun")])
-def test_a_month_has_begun(dossier: Dossier, month: str, says: str) -> None:
-    """Anything else is bad usage, and so is a month in the future."""
-    result = dossier("cost", "--month", month)
+@pytest.mark.parametrize("command", [("cost",), ("invoice", "invoices")])
+@pytest.mark.parametrize(
+    ("month", "says"),
+    [("2026-13", "is not a month"), ("2999-01", "2999-01 has not begun"), ("9999-12", "9999-12 has not begun")],
+)
+def test_a_month_has_begun(dossier: Dossier, command: tuple[str, ...], month: str, says: str) -> None:
+    """Anything else is bad usage, and so is a month in the future, for the bill too."""
+    result = dossier(*command, "--month", month)
     assert result.exit_code == 2
     assert says in result.stderr
 

@@ -190,6 +190,16 @@ def test_a_case_has_a_price_by_item_and_its_vendors_pages(stage: Stage, definiti
     assert found["prices_as_of"] == prices()["as_of"]
 
 
+def test_erased_cases_count_for_the_vendors_part(stage: Stage, definition: dict[str, Any]) -> None:
+    """As on its bill, which `dossier invoice` foretells: their pages stay known when the cases are not."""
+    stage.case(definition, "invoices", "R-1")
+    erased, forgotten = CaseId("invoices", "R-2"), stage.cloud.app.forgotten
+    forgotten.begin(erased, id="1", plan="{}", month=f"{now():%Y-%m}", pages=3)
+    forgotten.end(erased)
+    found = stage.ask(month=f"{now():%Y-%m}")["connections"]["invoices"]
+    assert (found["cases"], found["counts"]["pages"]) == (2, 4)
+
+
 def test_an_invocation_without_a_line_is_said(stage: Stage, definition: dict[str, Any]) -> None:
     """A former version's, or a killed function's: it counts with its assumed time, and the answer says so."""
     stage.lost = 2

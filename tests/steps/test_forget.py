@@ -15,7 +15,7 @@ from dossier.certificates import FIRST, forgotten_as, problems
 from dossier.errors import InvalidCaseError
 from dossier.models import CaseId, CaseStatus, Document, iso, now
 from dossier.steps.accept import accept
-from dossier.steps.forget import forget
+from dossier.steps.forget import Forgot, forget
 from dossier.steps.identity import stranger_reference
 from dossier.steps.refresh import ask
 from dossier.stores.batches import BatchCase
@@ -39,7 +39,7 @@ def world(cloud: Cloud) -> World:
     return with_dead_letters(cloud)
 
 
-def whole_case(world: World, connection: str, reference: str) -> Inputs:
+def whole_case(world: World, connection: str, reference: str, *, again: bool = False) -> Inputs:
     """Walk a case to its end, with the word in everything that a caller gives; return its execution's input."""
     document = samples("invoice.pdf")["invoice.pdf"] + f"%{reference}".encode()
     uri = world.cloud.put(f"staging/{connection}/{reference}/0", document)
@@ -49,6 +49,7 @@ def whole_case(world: World, connection: str, reference: str) -> Inputs:
         "reference": reference,
         "documents": [{"uri": uri, "name": f"{reference}.pdf"}],
         "options": options,
+        **({"again": True} if again else {}),
     }
     world.execute(case, f"arn:{connection}-{reference}")
     return Inputs({f"arn:{connection}-{reference}": case})
@@ -334,6 +335,44 @@ def test_erased_case_is_not_collected_again(world: World) -> None:
     case = {"connection": "claims", "reference": stranger_reference(case_id), "case_id": case_id}
     with pytest.raises(InvalidCaseError, match="was erased at"):
         accept(case, "arn:2", context=world.context)
+
+
+def test_what_is_delivered_after_an_erasure_goes_with_the_next_run(world: World) -> None:
+    """The late delivery is kept as any other; erasing the case again erases it, with another certificate."""
+    whole_case(world, "invoices", "R-other")
+    first = forgotten_with_ids(world, "invoices", REFERENCE)
+    [mine, *_], [other, *_] = first.vendor_ids, ids_of(world, "invoices", "R-other")
+    store = world.cloud.app.evidence
+    late = {"event": "document_completed", "document_id": mine, "name": WORD}
+    store.keep("invoices", "accepted", json.dumps(late).encode(), {})
+    store.keep("invoices", "accepted", json.dumps([late, {"document_id": other, "name": "other"}]).encode(), {})
+    assert world.cloud.app.intents.hint("invoices", mine)  # as `wake` notes it
+    assert places(world.cloud, WORD, mine) != []
+    second = forget(CaseId("invoices", REFERENCE), context=erasing(world))
+    assert second.vendor_ids == (mine,)
+    assert second.certificate["removed"]["deliveries"] == second.certificate["removed"]["deliveries_redacted"] == 1
+    assert problems([first.certificate, second.certificate]) == []
+    assert places(world.cloud, WORD, mine) == []
+    assert any(other in text for place, text in everything(world.cloud) if place.startswith("object webhooks/"))
+    with pytest.raises(InvalidCaseError, match=rf"was erased at .*{second.key}"):
+        forget(CaseId("invoices", REFERENCE), context=erasing(world))
+    store.keep("invoices", "accepted", json.dumps(late).encode(), {})
+    assert forget(CaseId("invoices", REFERENCE), context=erasing(world)).vendor_ids == (mine,)
+    assert world.cloud.app.forgotten.billed("invoices", f"{now():%Y-%m}") == [1]
+
+
+def test_every_erased_case_of_a_reference_stays_on_the_bill(world: World) -> None:
+    """One that was submitted again after its erasure, and erased again, was paid for twice."""
+    for _ in range(3):
+        forgotten_with_ids(world, "invoices", REFERENCE, again=True)
+    assert world.cloud.app.forgotten.billed("invoices", f"{now():%Y-%m}") == [1, 1, 1]
+    assert world.cloud.app.forgotten.billed("invoices", "2020-01") == []
+
+
+def forgotten_with_ids(world: World, connection: str, reference: str, *, again: bool = False) -> Forgot:
+    """Walk and erase a case; return what the erasure says."""
+    inputs = whole_case(world, connection, reference, again=again)
+    return forget(CaseId(connection, reference), context=erasing(world, inputs))
 
 
 def test_an_interrupted_erasure_is_finished_before_the_reference_is_used(world: World) -> None:

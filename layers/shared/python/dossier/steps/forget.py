@@ -118,22 +118,13 @@ class _Found:
 def forget(case: CaseId, *, context: Context) -> Forgot:
     """Erase a case from every store, and write its certificate; continue an erasure that was interrupted.
 
+    Of a case that was erased before, erase what its vendor has delivered about it since then.
+
     Raises:
         InvalidCaseError: there is no such case, or it or its batch is at work; says what to do.
 
     """
-    tombstone = context.forgotten.stands(case)
-    if tombstone is None or tombstone.done_at:
-        stored = context.cases.find(case)
-        if stored is None and tombstone is not None:
-            erased = f"was erased at {iso(tombstone.done_at or tombstone.at)}"
-            raise InvalidCaseError(
-                f"case {case.reference} of connection {case.connection} {erased}: its certificate is "
-                f"{ERASURES}{tombstone.id}.json"
-            )
-        if stored is None:
-            raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
-        tombstone = _begun(stored, context)
+    tombstone = _to_erase(case, context)
     plan = Plan.model_validate_json(tombstone.plan)
     found = _Found(removed=dict(tombstone.removed))
     for remove in (_batches, _objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
@@ -144,6 +135,25 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
     elsewhere = tuple(each for each in plan.uris if not _is_ours(each, context))
     key = f"{ERASURES}{tombstone.id}.json"
     return Forgot(certificate, key, plan.vendor, (*plan.ids, *plan.shared), elsewhere)
+
+
+def _to_erase(case: CaseId, context: Context) -> Tombstone:
+    """Return the erasure that was interrupted, or begin one: of the case, or of what has come about it since then."""
+    erased = context.forgotten.stands(case)
+    if erased is not None and not erased.done_at:
+        return erased
+    stored = context.cases.find(case)
+    if stored is not None:
+        return _begun(stored, context)
+    if erased is None:
+        raise InvalidCaseError(f"there is no case {case.reference} at connection {case.connection}")
+    late = _begun_again(case, erased, context)
+    if late is None:
+        raise InvalidCaseError(
+            f"case {case.reference} of connection {case.connection} was erased at "
+            f"{iso(erased.done_at or erased.at)}: its certificate is {ERASURES}{erased.id}.json"
+        )
+    return late
 
 
 def _begun(case: Case, context: Context) -> Tombstone:
@@ -180,14 +190,40 @@ def _begun(case: Case, context: Context) -> Tombstone:
         drop=drop,
     )
     pages = pages_of(each for each in case.documents if (each.key or each.ref) and (each.document_id or each.job_id))
-    name = f"{now():%Y%m%dT%H%M%S}-{forgotten_as(record.id)[:16]}"
     return context.forgotten.begin(
         record.id,
-        id=name,
+        id=_certificate_id(record.id),
         plan=plan.model_dump_json(),
         month=f"{record.sent_at or record.submitted_at:%Y-%m}",
         pages=pages,
     )
+
+
+def _begun_again(case: CaseId, erased: Tombstone, context: Context) -> Tombstone | None:
+    """Store the plan for what the vendor has delivered about an erased case since then; None if there is nothing."""
+    vendor, ids = "", set[str]()
+    for key in context.evidence.list(case.connection, since=erased.at):
+        evidence = context.evidence.find(key)
+        if evidence is None:
+            continue
+        for name in vendors.names():
+            named = _named(_hint_of(name, evidence.content))
+            if known := {each for each in named if _is_of(erased, CaseId(case.connection, each), context)}:
+                vendor, ids = name, ids | known
+    if not ids:
+        return None
+    plan = Plan(connection=case.connection, reference=case.reference, vendor=vendor, ids=tuple(sorted(ids)))
+    return context.forgotten.begin(case, id=_certificate_id(case), plan=plan.model_dump_json())
+
+
+def _is_of(erased: Tombstone, vendor_id: CaseId, context: Context) -> bool:
+    """Whether a connection's vendor id belonged to an erased case."""
+    barred = context.forgotten.stands(CaseId(vendor_id.connection, stranger_reference(vendor_id.reference)))
+    return barred is not None and erased.names(barred)
+
+
+def _certificate_id(case: CaseId) -> str:
+    return f"{now():%Y%m%dT%H%M%S%f}-{forgotten_as(case)[:16]}"
 
 
 def _inputs(case: Case, context: Context) -> Iterator[dict[str, Any]]:
@@ -324,9 +360,11 @@ def _deliveries(plan: Plan, context: Context, found: _Found) -> None:
 
 def _names_others(plan: Plan, evidence: Evidence) -> bool:
     """Whether a delivery names anything that is not this case's."""
-    hint = _hint_of(plan.vendor, evidence.content)
-    named = {*hint.case_ids, *hint.document_ids, *hint.job_ids} if hint else set()
-    return bool(named - {*plan.ids, plan.reference})
+    return bool(_named(_hint_of(plan.vendor, evidence.content)) - {*plan.ids, plan.reference})
+
+
+def _named(hint: Hint | None) -> set[str]:
+    return {*hint.case_ids, *hint.document_ids, *hint.job_ids} if hint else set()
 
 
 def _hint_of(vendor: str, body: bytes) -> Hint | None:
@@ -421,6 +459,7 @@ def _items(plan: Plan, context: Context, found: _Found, certificate: str) -> Non
     found.add("items", remove_items(table, case, ids))
     found.add("items", remove_items(table, case, ids))  # a delivery that was being applied may have written again
     for each in plan.ids:
+        context.intents.unhint(plan.connection, each)
         context.forgotten.bar(CaseId(plan.connection, stranger_reference(each)), id=certificate)
     keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, context))}
     others: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
@@ -488,6 +527,9 @@ def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, 
     yield _left("backups of the table", "its items, by point-in-time recovery", why, until(days=BACKUP_DAYS))
     what = "vendor ids in lists that were read before uploads"
     yield _left("the table", what, "they keep other cases from adopting them", until(seconds=SEEN_TTL))
+    if ids:
+        what = "what the vendor still delivers about it after the erasure"
+        yield _left(f"S3 {DELIVERIES}", what, "run `dossier forget` for it again: that erases it", None)
     longest = max(LONGEST_DELAY, LEASE)
     yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))
     what = "its name, and ids that operators gave, in what they did with it in the console"

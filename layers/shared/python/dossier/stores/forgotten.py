@@ -29,9 +29,19 @@ class Tombstone(Stored):
     month: str = ""
     """The month in which its documents were uploaded, and how many pages they had: for the vendor's invoice."""
     pages: int = 0
+    earlier: tuple[tuple[str, int], ...] = ()
+    """Months and pages of cases of the same reference that were erased before."""
     done_at: Time | None = None
     again_at: Time | None = None
     """When the reference was submitted again on purpose."""
+
+    def billed(self, month: str) -> list[int]:
+        """Return the pages of each erased case of this reference whose documents were uploaded in a month."""
+        return [pages for when, pages in (*self.earlier, (self.month, self.pages)) if when == month]
+
+    def names(self, other: Tombstone) -> bool:
+        """Whether another tombstone is of the same case: their certificates' ids end in the digest of its name."""
+        return self.id.rpartition("-")[2] == other.id.rpartition("-")[2]
 
 
 class Link(Stored):
@@ -59,14 +69,23 @@ class Forgotten:
         """Return the tombstones of a connection's cases."""
         return [_tombstone(each) for each in self._table.query(f"FORGOTTEN#{connection}")]
 
+    def billed(self, connection: str, month: str) -> list[int]:
+        """Return the pages of each erased case of a connection whose documents were uploaded in a month."""
+        return [pages for each in self.of(connection) for pages in each.billed(month)]
+
     def stands(self, case: CaseId) -> Tombstone | None:
         """Return the tombstone of a case that was erased, and not submitted again on purpose since; or None."""
         found = self.find(case)
         return None if found is None or found.again_at else found
 
-    def begin(self, case: CaseId, *, id: str, plan: str, month: str, pages: int) -> Tombstone:  # noqa: A002
-        """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before."""
+    def begin(self, case: CaseId, *, id: str, plan: str, month: str = "", pages: int = 0) -> Tombstone:  # noqa: A002
+        """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before.
+
+        What it says of cases of the same reference that were erased before stays: the vendor bills these too.
+        """
         pk, sk = _key(case)
+        former = self.find(case)
+        before = (*former.earlier, (former.month, former.pages)) if former is not None else ()
         item = {
             "pk": pk,
             "sk": sk,
@@ -76,6 +95,7 @@ class Forgotten:
             "removed": "{}",
             "month": month,
             "pages": pages,
+            "earlier": json.dumps([each for each in before if each[0]]),
         }
         self._table.put(item, when=Attr("plan").not_exists())
         found = self.find(case)
@@ -108,7 +128,8 @@ class Forgotten:
 
 
 def _tombstone(item: Item) -> Tombstone:
-    return Tombstone.model_validate({**item, "removed": json.loads(item.get("removed", "{}"))})
+    texts = {"removed": json.loads(item.get("removed", "{}")), "earlier": json.loads(item.get("earlier", "[]"))}
+    return Tombstone.model_validate({**item, **texts})
 
 
 def _key(case: CaseId) -> tuple[str, str]:

@@ -344,6 +344,10 @@ class Intents:
             when=Attr("owner").not_exists(),
         )
 
+    def unhint(self, connection: str, vendor_id: str) -> None:
+        """Remove what a delivery that named an id without an owner has left."""
+        self._table.delete(f"ID#{connection}#{vendor_id}", "ID", when=Attr("owner").not_exists())
+
     def recorded(self, connection: str, since: datetime) -> dict[str, datetime]:
         """Return the ids that any case of the connection recorded since then, with their times."""
         items = self._table.index(f"IDS#{connection}", since=since)
