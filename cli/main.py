@@ -466,11 +466,24 @@ def list_cases(
 
 
 @command(app)
-def export(call: Call, connection: OnlyConnection = None, since: Since = None) -> None:
-    """Print the fields of finished cases as CSV, one row a field: dossier export > fields.csv."""
+def export(
+    call: Call,
+    connection: OnlyConnection = None,
+    since: Since = None,
+    form: Annotated[
+        Literal["csv", "parquet", "tables"],
+        typer.Option(
+            "--format", help="csv, parquet, or tables: copies of results in the bucket, for SQL (docs/queries.md)."
+        ),
+    ] = "csv",
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="The file to write instead of standard output.")
+    ] = None,
+) -> None:
+    """Export the fields of finished cases, one row a field: dossier export > fields.csv."""
     from cli import export as here
 
-    here.export(call.out, call.where, connection=connection, since=since)
+    here.export(call.out, call.where, connection=connection, since=since, form=form, file=file)
 
 
 @command(app)

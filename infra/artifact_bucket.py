@@ -145,6 +145,13 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
             if retention.evidence_days
             else []
         ),
+        # Copies of results: what replaced them is all that anybody reads.
+        s3.LifecycleRule(
+            id="tables",
+            prefix=layout.TABLES,
+            expiration=cdk.Duration.days(retention.results_days) if retention.results_days else None,
+            noncurrent_version_expiration=cdk.Duration.days(1),
+        ),
         # Raw answers of a connection that keeps none: Publish deletes them.
         s3.LifecycleRule(
             id=layout.PASSING,

@@ -127,6 +127,8 @@ class Settings:
     """An existing SNS topic for alarms, in place of the stack's own."""
     dashboard: bool = True
     """Whether the stage has a CloudWatch dashboard."""
+    results_tables: bool = True
+    """Whether the stage has tables of results for SQL, in the Glue Data Catalog."""
     alarm_failed_cases: int = 1
     """Failed executions within an hour that raise an alarm."""
     tracing_layer_arn: str = ""

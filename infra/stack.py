@@ -22,6 +22,7 @@ from infra.ended_executions import EndedExecutions
 from infra.functions import CALL_VENDORS, WAKE_TIMEOUT, Functions
 from infra.inbox import Inbox
 from infra.layers import Layers
+from infra.results_tables import ResultsTables
 from infra.scheduled_checks import ScheduledChecks
 from infra.settings import Settings
 from infra.version import code_version
@@ -133,6 +134,8 @@ class DossierStack(cdk.Stack):
                     "drop": inbox.queue.queue,
                 },
             )
+        if settings.results_tables:
+            ResultsTables(self, "Tables", settings=settings, bucket=bucket.bucket)
         self.bucket, self.bus, self.state_machine = bucket.bucket, bus, case.machine
 
         self._outputs(

@@ -1,17 +1,30 @@
-"""``dossier export``: fields of finished cases as CSV."""
+"""``dossier export``: fields of finished cases as CSV and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
+from cli.export import AHEAD, Exported, results_of
+from dossier.models import CaseId, CaseStatus
+from dossier.steps.rows import COLUMNS
 from tests.cli.conftest import Dossier
 from tests.conftest import BUCKET
+from tests.machine import ROOT
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'shared' / 'python'}"}
 
 
 @pytest.fixture
@@ -117,3 +130,110 @@ def test_missing_result_is_reported(completed: Dossier) -> None:
     result = completed("export")
     assert rows(result.stdout) == []
     assert "1 result no longer in the bucket" in result.stderr
+
+
+def test_parquet_has_types(completed: Dossier, tmp_path: Path) -> None:
+    """The rows of the CSV; times, numbers, dates and booleans can be computed with."""
+    replaced(
+        completed,
+        "INV-1",
+        documents=[],
+        fields=[
+            field("€ 1.234,50", type="currency", typed={"amount": "1234.50", "currency": "EUR"}, confidence=0.5),
+            field("31 Jan 2026", type="date", typed="2026-01-31"),
+            field("yes", type="boolean", typed=True, review=True),
+            field("=1+1", type="text"),
+        ],
+    )
+    file = tmp_path / "fields.parquet"
+    document = completed.json("export", "--format", "parquet", "--output", file)
+    assert document == {"cases": 1, "rows": 4, "missing": 0, "file": str(file)}
+    found = duckdb.sql(f"SELECT * FROM '{file}'")
+    assert found.columns == [*COLUMNS, "number", "date", "boolean"]
+    assert dict(zip(found.columns, map(str, found.types), strict=True)) == {
+        **dict.fromkeys(COLUMNS, "VARCHAR"),
+        **dict.fromkeys(("collected_at", "submitted_at"), "TIMESTAMP WITH TIME ZONE"),
+        **dict.fromkeys(("edited", "inferred", "review", "boolean"), "BOOLEAN"),
+        "revision": "INTEGER",
+        "confidence": "DOUBLE",
+        "number": "DECIMAL(38,9)",
+        "date": "DATE",
+    }
+    read = duckdb.sql(f"SELECT number, currency, date, boolean, value, confidence FROM '{file}'").fetchall()
+    assert read == [
+        (Decimal("1234.5"), "EUR", None, None, "€ 1.234,50", 0.5),
+        (None, None, date(2026, 1, 31), None, "31 Jan 2026", None),
+        (None, None, None, True, "yes", None),
+        (None, None, None, None, "=1+1", None),  # no spreadsheet: nothing is escaped
+    ]
+    [(at,)] = duckdb.sql(f"SELECT DISTINCT submitted_at FROM '{file}'").fetchall()
+    assert at.astimezone(UTC) == completed.case("invoices", "INV-1").record.submitted_at
+
+
+def test_a_file_has_what_is_printed(completed: Dossier, tmp_path: Path) -> None:
+    """``--output`` changes where it goes, and Parquet on standard output is a file."""
+    printed = completed("export")
+    assert completed.json("export", "--output", tmp_path / "fields.csv")["rows"] == 4
+    assert (tmp_path / "fields.csv").read_text() == printed.stdout
+    written = completed("export", "--format", "parquet")
+    (tmp_path / "fields.parquet").write_bytes(written.stdout_bytes)
+    assert len(duckdb.sql(f"SELECT * FROM '{tmp_path / 'fields.parquet'}'").fetchall()) == 4
+    assert completed("export", "--format", "parquet", "--json").exit_code == 2
+    assert completed("export", "--format", "tables", "--output", tmp_path / "x").exit_code == 2
+
+
+def test_parquet_without_its_package(completed: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what to install."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    done = completed("export", "--format", "parquet", "--output", tmp_path / "x.parquet")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == ["dossier: Parquet needs the package duckdb: run `pip install duckdb`"]
+    assert completed("export").exit_code == 0
+
+
+WRITES = """
+import resource, sys
+from pathlib import Path
+from cli.export_parquet import write_parquet
+from dossier.steps.rows import COLUMNS
+row = dict.fromkeys(COLUMNS) | {"connection": "invoices", "value": "x" * 100, "revision": 1}
+cases = int(sys.argv[2])
+write_parquet(({**row, "reference": f"R-{n // 20}"} for n in range(cases * 20)), Path(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
+    """A process that writes ten thousand cases of twenty fields takes what one with a thousand takes."""
+
+    def peak(cases: int) -> int:
+        words = [sys.executable, "-c", WRITES, str(tmp_path / f"{cases}.parquet"), str(cases)]
+        done = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert peak(10_000) <= 1.25 * peak(1000)
+    file = tmp_path / "10000.parquet"
+    [found] = duckdb.sql(f"SELECT count(*), count(DISTINCT reference) FROM '{file}'").fetchall()
+    assert found == (200_000, 10_000)
+
+
+def test_a_few_results_are_held_at_once() -> None:
+    """However many cases there are, no more are read than are written."""
+    read: list[str] = []
+
+    class Objects:
+        def read(self, key: str) -> bytes:
+            read.append(key)
+            return b'{"schema_version": "2"}'
+
+    where: Any = SimpleNamespace(app=SimpleNamespace(objects=Objects()))
+    records: Any = (
+        SimpleNamespace(status=CaseStatus.COMPLETED, id=CaseId("invoices", str(number)), revision=1)
+        for number in range(10_000)
+    )
+    found = results_of(where, records, done := Exported())
+    for number in range(1, 500):
+        next(found)
+        assert len(read) < number + 2 * AHEAD
+    assert done.cases == 499

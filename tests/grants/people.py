@@ -59,6 +59,7 @@ class People(Stage):
         self._prove(self._shows_the_example)
         self._prove(lambda: self.run("list"))
         self._prove(lambda: self.run("export"))
+        self._prove(lambda: self.run("export", "--format", "tables"))
         self._prove(lambda: self.run("status", self.finished))
         self._prove(lambda: self._fetches(self.finished))
         self._prove(lambda: self.run("submit", "claims", self._file()))

@@ -28,7 +28,7 @@ def test_cases_are_kept_unless_the_settings_say_otherwise(stack: Synthesized) ->
         "deliveries-refused",
         "deliveries-seen",
     }
-    assert set(rules) == {*transient, "passing", "unfinished", "replaced"}
+    assert set(rules) == {*transient, "passing", "tables", "unfinished", "replaced"}
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 

@@ -12,6 +12,7 @@
                                   /revisions/<n>/result.json, manifest.json
     collecting/<connection>/<reference>/<id>/   artifacts and raw answers of a later collection, until it is published
     batches/<id>/…                              the cases of a batch, its runs, and what became of them
+    tables/results|fields/month=<yyyy-mm>/      results for SQL (``dossier export --format tables``)
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
     erasures/<id>.json                          certificates of erased cases
     costs/<yyyy-mm>.json                        what a month cost, without references
@@ -33,6 +34,8 @@ CASES = "cases/"
 COLLECTING = "collecting/"
 """Prefix of what a later collection of a case reads, until it is published."""
 BATCHES = "batches/"
+TABLES = "tables/"
+"""Prefix of the copies of results that SQL reads."""
 INBOX = "inbox/"
 """Prefix of drops: ``inbox/<connection>/…``."""
 INBOX_WAITING = "inbox-waiting/"
@@ -113,6 +116,16 @@ def kind_of(key: str) -> str | None:
         case ["cases", _, _, subfolder, *rest]:
             return _KINDS.get(subfolder, RESULTS) if rest else RESULTS
     return None
+
+
+def table_folder(table: str) -> str:
+    """Return the prefix of a table's files, ending in ``/``."""
+    return f"{TABLES}{table}/"
+
+
+def table_key(table: str, month: str, connection: str) -> str:
+    """Return the key of a table's file: the cases of a connection that were submitted in a month (``2026-01``)."""
+    return f"{table_folder(table)}month={month}/{connection}.jsonl"
 
 
 def costs_key(month: str) -> str:

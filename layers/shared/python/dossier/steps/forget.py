@@ -29,6 +29,7 @@ from dossier.layout import (
     INBOX,
     INBOX_REFUSED,
     STAGING,
+    TABLES,
     UPLOADS,
     folder,
 )
@@ -127,7 +128,7 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
     tombstone = _to_erase(case, context)
     plan = Plan.model_validate_json(tombstone.plan)
     found = _Found(removed=dict(tombstone.removed))
-    for remove in (_batches, _objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
+    for remove in (_batches, _tables, _objects, _deliveries, _messages, partial(_items, certificate=tombstone.id)):
         remove(plan, context, found)
         context.forgotten.progress(case, found.removed)
     certificate = _certified(plan, tombstone, found, context)
@@ -270,6 +271,22 @@ def _batches(plan: Plan, context: Context, found: _Found) -> None:
         if version.latest:
             context.objects.write(version.key, left)
             found.add("batch_files", 1)
+        found.erased(context.versions.delete([version]))
+
+
+def _tables(plan: Plan, context: Context, found: _Found) -> None:
+    """Erase the case's lines from the copies of results that SQL reads, in all versions."""
+    name = plan.reference.encode()
+    for version in list(context.versions.below(TABLES)):
+        if version.marker or not version.key.endswith(f"/{plan.connection}.jsonl"):
+            continue
+        body = context.versions.read(version)
+        left = without_case(body, plan.id) if name in body else None
+        if left is None:
+            continue
+        if version.latest:
+            context.objects.write(version.key, left)
+            found.add("table_files", 1)
         found.erased(context.versions.delete([version]))
 
 
