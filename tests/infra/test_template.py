@@ -140,7 +140,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
     assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 7)
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
-    assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "Prefix" in each} == {
+    assert {each["Prefix"]: each["ExpirationInDays"] for each in rules.values() if "ExpirationInDays" in each} == {
         "cases/": 90,  # of raw answers that are not kept
         "staging/": 7, "collecting/": 7, "inbox/": 30, "inbox-refused/": 30, "inbox-waiting/": 30,
         "webhooks-refused/": 14, "webhooks-seen/": 1,
