@@ -50,10 +50,10 @@ class Api:
             "isBase64Encoded": False,
         }
         found = answer({name: value for name, value in event.items() if value is not None}, context=self.context)
-        [(media_type, content)] = DOCUMENT["paths"][route][method.lower()]["responses"][str(found["statusCode"])][
-            "content"
-        ].items()
-        assert found["headers"]["content-type"] == media_type
+        described = DOCUMENT["paths"][route][method.lower()]["responses"][str(found["statusCode"])]["content"]
+        media_type = found["headers"]["content-type"]
+        assert media_type == ("application/json" if found["statusCode"] < 400 else "application/problem+json")
+        content = described[media_type]
         said = json.loads(found["body"])
         Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]}).validate(said)
         return found["statusCode"], said

@@ -10,11 +10,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from dossier.api.problems import MEDIA_TYPE, Problem
+from dossier.api.problems import MEDIA_TYPE, GatewayMessage, Problem
 from dossier.api.routes import ROUTES, Route
 
 _REF = "#/components/schemas/{model}"
+_GATEWAY = {
+    403: "API Gateway: no permission, or no valid signature.",
+    429: "API Gateway: too many requests.",
+    500: "API Gateway: the function failed.",
+}
+"""What API Gateway answers by itself, beside 404 and 503."""
 _SAYS = {
+    **_GATEWAY,
     200: "Done.",
     202: "Started.",
     303: "The result is large: `Location` is a presigned URL. Send it no signature.",
@@ -28,7 +35,7 @@ _SAYS = {
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
     models: list[type[BaseModel]] = list(
-        dict.fromkeys([Problem, *(model for route in ROUTES for model in _models(route))])
+        dict.fromkeys([Problem, GatewayMessage, *(model for route in ROUTES for model in _models(route))])
     )
     _, schemas = models_json_schema([(each, _mode(each)) for each in models], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -75,6 +82,9 @@ def _operation(route: Route) -> dict[str, Any]:
     responses |= {
         str(status): _answer(status, MEDIA_TYPE, (Problem,)) for status in sorted({400, 503, *route.problems})
     }
+    for status in (*_GATEWAY, *({404, 503} & {*map(int, responses)})):
+        said = responses.setdefault(str(status), {"description": _SAYS[status], "content": {}})
+        said["content"] |= _answer(status, "application/json", (GatewayMessage,))["content"]
     return {**operation, "responses": responses}
 
 

@@ -28,6 +28,14 @@ class Problem(BaseModel):
     error: str
 
 
+class GatewayMessage(BaseModel):
+    """What API Gateway answers by itself, before or instead of the function."""
+
+    model_config = ConfigDict(defer_build=True, frozen=True)
+
+    message: str | None
+
+
 class ProblemError(Exception):
     """Ends a request with a problem."""
 
