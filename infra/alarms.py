@@ -17,6 +17,7 @@ from constructs import Construct
 
 from infra.case_machine import FunctionsByVerb
 from infra.findings import acknowledge
+from infra.function import NAMESPACE, SERVICE
 from infra.settings import Settings
 
 UNHEARD = {
@@ -178,14 +179,18 @@ class Alarms(Construct):
             says=f"cases failed within an hour (alarm_failed_cases = {settings.alarm_failed_cases})",
             do="run `dossier redrive`, which shows them by cause; fix it, then run `dossier redrive --cause TEXT`",
         )
-        for name, metric in (("TimedOut", machine.metric_timed_out), ("Aborted", machine.metric_aborted)):
-            alarm(
-                self,
-                f"Executions{name}",
-                metric(period=hour, statistic=cloudwatch.Stats.SUM),
-                says="executions timed out" if name == "TimedOut" else "executions were stopped from outside",
-                do="look at them in the Step Functions console; their cases failed, and `dossier redrive` resumes them",
-            )
+        do = "look at them in the Step Functions console; their cases failed, and `dossier redrive` resumes them"
+        timed_out = machine.metric_timed_out(period=hour, statistic=cloudwatch.Stats.SUM)
+        alarm(self, "ExecutionsTimedOut", timed_out, says="executions timed out", do=do)
+        # Not AWS's metric of aborted ones, to which `dossier cancel` adds; the function fail counts the others.
+        stopped = cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name="ExecutionsStopped",
+            dimensions_map={"stage": settings.stage, "service": SERVICE},
+            period=hour,
+            statistic=cloudwatch.Stats.SUM,
+        )
+        alarm(self, "ExecutionsStopped", stopped, says="executions were stopped, and not by `dossier cancel`", do=do)
         alarm(
             self,
             "ApiErrors",

@@ -140,7 +140,7 @@ def test_aws_metrics_have_alarms(stack: Synthesized, other_stack: Synthesized) -
     assert functions == {f"<dossier-dev-{verb}>" for verb in UNHEARD}
     assert ("Throttles", "") in _watched(stack, "AWS/Lambda")
     executions = _watched(stack, "AWS/States")
-    assert {metric for metric, _ in executions} == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    assert {metric for metric, _ in executions} == {"ExecutionsFailed", "ExecutionsTimedOut"}
     assert {metric for metric, _ in _watched(stack, "AWS/ApiGateway")} == {"5xx"}
     for synthesized, above in ((stack, 0), (other_stack, 4)):
         failed = next(
@@ -193,6 +193,6 @@ def test_what_the_check_counts_is_watched(stack: Synthesized) -> None:
     """Each finding that needs somebody has an alarm, and so has the check itself."""
     watched = {metric for metric, _ in _watched(stack, "Dossier")}
     silent = {"CasesHealed", "CasesExpired"}
-    assert watched == {*Findings().counts, "ReconcileRuns"} - silent
+    assert watched == {*Findings().counts, "ReconcileRuns", "ExecutionsStopped"} - silent
     slow = next(each for (metric, _), each in _watched(stack, "Dossier").items() if metric == "LongestWaitPercent")
     assert (slow["Threshold"], slow["Statistic"]) == (SLOW, "Maximum")

@@ -17,7 +17,7 @@ from dossier.models import CaseId, CaseInput, CaseStatus, moment, now
 from dossier.result import UNFINISHED
 from dossier.steps.cancel import cancel
 from dossier.steps.compare import compare
-from dossier.steps.publish import publish
+from dossier.steps.publish import publish, stopped
 from dossier.steps.redrive import resume
 from dossier.steps.refresh import MOST_LOOKS, heal
 from dossier.steps.refresh import ask as ask_again
@@ -26,6 +26,7 @@ from dossier.stores.table import case_key
 from dossier.vendors.docsumo.settings import Done
 from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
+from tests.records import record
 from tests.steps.answering import answering, json_answer
 from tests.steps.updates import case_id, completed, deliver, docs, move, read, resumed, short, whole
 
@@ -549,6 +550,14 @@ def test_a_case_that_is_being_published_is_not_sent_back_to_work(cloud: Cloud) -
         resume(CASE, context=world.context)
 
 
+def waiting(cloud: Cloud) -> World:
+    """Return a world whose Docsumo case waits for the vendor."""
+    cloud.app.cases.claim(
+        record(connection=CASE.connection, reference=CASE.reference, vendor="docsumo", status="waiting")
+    )
+    return World(cloud)
+
+
 class Stops:
     """Executions that can be stopped."""
 
@@ -575,6 +584,33 @@ def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
     assert world.context.cases.get(CASE).record.status is CaseStatus.CANCELLED
     assert [kind for kind, _ in world.told] == ["Case Failed"]
     assert result_of(world)["status"] == "cancelled"
+
+
+def test_a_case_that_fails_at_the_moment_of_its_cancellation_is_not_called_cancelled(cloud: Cloud) -> None:
+    """The function `fail` had read the case before it was marked."""
+    world = waiting(cloud)
+
+    class Fails:
+        def stop(self, *_: Any) -> None:
+            world.context.cases.change(CASE, status=CaseStatus.FAILED, reason="the key was refused", completed_at=now())
+
+    with pytest.raises(InvalidCaseError, match=r"was not cancelled: it ended .* as failed: the key was refused"):
+        cancel(CASE, context=world.context.replacing(executions=Fails()))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_execution_that_somebody_stopped_is_counted(cloud: Cloud, known: bool) -> None:
+    """That raises an alarm; `dossier cancel` stops the execution of its case on purpose, and raises none."""
+    world, counted = waiting(cloud), list[str]()
+    context = world.context.replacing(count=lambda name, **_: counted.append(name))
+    event = {"connection": CASE.connection, "reference": CASE.reference if known else "R-unknown"}
+    stopped(event, context=context)
+    assert counted == ["ExecutionsStopped"]
+    cancelled(world)
+    stopped(event, context=context)
+    assert len(counted) == (1 if known else 2)
+    stopped(None, context=context)
+    assert len(counted) == (2 if known else 3)
 
 
 def test_committed_revision_is_not_cancelled(cloud: Cloud) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dossier.errors import InvalidCaseError
-from dossier.models import CaseId, Document, now
+from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.steps.context import Context
 from dossier.steps.publish import cancelled
 from dossier.steps.refresh import pending
@@ -26,7 +26,7 @@ def cancel(case: CaseId, *, context: Context) -> Cancelled:
     ends the case in the same way.
 
     Raises:
-        InvalidCaseError: there is no such case, or it has ended.
+        InvalidCaseError: there is no such case, or it has ended, at the same moment too.
 
     """
     stored = context.cases.get(case)
@@ -39,5 +39,9 @@ def cancel(case: CaseId, *, context: Context) -> Cancelled:
     stored = context.cases.get(case)
     if not stored.record.status.final:
         cancelled(stored, context=context)
-    sent = tuple(each for each in context.cases.get(case).documents if each.document_id)
+    stored = context.cases.get(case)
+    if stored.record.status is not CaseStatus.CANCELLED:  # the function fail read it before it was marked
+        ended = f"{stored.record.status.value}: {stored.record.reason or 'no reason was recorded'}"
+        raise InvalidCaseError(f"case {case.reference} was not cancelled: it ended at the same moment as {ended}")
+    sent = tuple(each for each in stored.documents if each.document_id)
     return Cancelled(sent, tuple(context.intents.open(case)))

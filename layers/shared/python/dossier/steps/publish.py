@@ -244,6 +244,14 @@ def fail(
     return answer
 
 
+def stopped(case_input: object, *, context: Context) -> None:
+    """Count an execution that somebody stopped, unless that was ``dossier cancel``, which stops it on purpose."""
+    named = CaseInput.named(case_input)
+    case = context.cases.find(named.id) if named is not None else None
+    if case is None or case.record.cancelled_at is None:
+        context.count("ExecutionsStopped")
+
+
 def end_as_failed(case: Case, error: str, reason: str, *, context: Context) -> None:
     """Record that a stored case failed: its execution has ended. An interrupted publication is continued instead."""
     if refresh.pending(case):
