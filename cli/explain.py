@@ -69,8 +69,13 @@ def explain_case(where: Target, case: Case) -> Explanation:
 
 
 def vendor_name(record: CaseRecord) -> str:
+    """Return the name of a case's vendor for people."""
+    return named_vendor(record.vendor)
+
+
+def named_vendor(name: str) -> str:
     """Return a vendor's name for people."""
-    return vendors.adapter(record.vendor).__name__ if record.vendor in vendors.names() else "the vendor"
+    return vendors.adapter(name).__name__ if name in vendors.names() else "the vendor"
 
 
 def _waiting_drop(where: Target, reference: str, connection: str | None) -> CaseRecord | None:
@@ -135,10 +140,10 @@ def account(where: Target, name: str) -> Account:
     records = list(islice(app.cases.newest(name), MOST_CASES))
     heard = [each for each in records if each.status.completed and not each.appends_to]
     heard = heard if name in where.webhook_urls else []
-    vendor = next((vendor_name(each) for each in records), None) or (settings.vendor if settings else "the vendor")
+    vendor = next((each.vendor for each in records), None) or (settings.vendor if settings else "")
     return Account(
         connection=name,
-        vendor=vendor,
+        vendor=named_vendor(vendor),
         at=at,
         standing=app.limiter.standing(settings or name),
         deployed=deployed,

@@ -18,12 +18,13 @@ from cli.text import clean, duration, local
 from dossier.models import now
 from dossier.steps.explain import Explanation, explain
 from dossier.steps.facts import facts_of
-from dossier.stores.cases import Case
+from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.executions import Execution
+from dossier.stores.limiter import Standing
 from dossier.texts import counted
 
 MOST = 200
-"""Most cases that are shown."""
+"""Most cases of a table: the latest of all connections. ``--json`` has all."""
 LOOKED_AT = 2000
 """Most of a connection's latest cases among which those under way are found."""
 EVERY = 2.0
@@ -52,10 +53,12 @@ def watch(out: Output, where: Target, *, connection: str | None, once: bool, eve
     try:
         while True:
             at = now()
-            found = list(islice(_under_way(where, names), MOST))
+            records = _unended(where, names)
+            found = list(_explained(where, records if out.as_json else records[:MOST]))
+            more = 0 if out.as_json else max(0, len(records) - MOST)
             rows = [_row(each, case, at) for each, case in found]
             if once or sys.stdout.isatty() or rows != before:
-                _print(out, where, found, rows, at, clear=not once and sys.stdout.isatty())
+                _print(out, where, found, rows, at, more=more, clear=not once and sys.stdout.isatty())
             if once:
                 return
             before = rows
@@ -71,6 +74,7 @@ def _print(
     rows: list[tuple[Any, ...]],
     at: datetime,
     *,
+    more: int,
     clear: bool,
 ) -> None:
     out.document([{**each.as_json(), "submitted_at": case.record.submitted_at} for each, case in found])
@@ -81,31 +85,40 @@ def _print(
     if not rows:
         out.line(f"{at:%H:%M:%S} UTC: no case is under way")
         return
-    out.line(f"{at:%H:%M:%S} UTC: {counted(len(rows), 'case')} under way")
+    latest = f", the latest {len(rows)} are:" if more else ""
+    out.line(f"{at:%H:%M:%S} UTC: {counted(len(rows) + more, 'case')} under way{latest}")
     columns = ("CONNECTION", "REFERENCE", "STATUS", "SINCE", "DOCUMENTS", "NEXT", "WHO")
     out.table(columns, rows, long={"NEXT"}, one_line=True)
 
 
-def _under_way(where: Target, names: list[str]) -> Iterator[tuple[Explanation, Case]]:
-    """Yield the cases that have not ended, latest submitted first, each with its explanation."""
+def _unended(where: Target, names: list[str]) -> list[CaseRecord]:
+    """Return the cases that have not ended, of all connections together, latest submitted first."""
+    newest = where.app.cases.newest
+    found = [each for name in names for each in islice(newest(name), LOOKED_AT) if not each.status.final]
+    return sorted(found, key=lambda each: each.submitted_at, reverse=True)
+
+
+def _explained(where: Target, records: list[CaseRecord]) -> Iterator[tuple[Explanation, Case]]:
+    """Yield the cases that have still not ended, by connection, each with its explanation."""
     app, settings, removed = where.app, settings_of(where), where.app.cases.connections()
-    for name in names:
+    standings: dict[str, Standing] = {}
+    for record in sorted(records, key=lambda each: each.connection):  # keeps the order within a connection
+        name, case = record.connection, app.cases.find(record.id)
+        if case is None or case.record.status.final:
+            continue
         known = settings.get(name)
-        standing = app.limiter.standing(known or name)
-        for record in islice(app.cases.newest(name), LOOKED_AT):
-            case = None if record.status.final else app.cases.find(record.id)
-            if case is None or case.record.status.final:
-                continue
-            facts = facts_of(
-                case,
-                vendor=vendor_name(record),
-                context=app,
-                settings=known,
-                removed=None if name in where.connections else removed.get(name),
-                execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
-                standing=standing,
-            )
-            yield explain(facts), case
+        if name not in standings:
+            standings[name] = app.limiter.standing(known or name)
+        facts = facts_of(
+            case,
+            vendor=vendor_name(record),
+            context=app,
+            settings=known,
+            removed=None if name in where.connections else removed.get(name),
+            execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
+            standing=standings[name],
+        )
+        yield explain(facts), case
 
 
 def _row(found: Explanation, case: Case, at: datetime) -> tuple[Any, ...]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from cli.running import MOST
 from dossier.models import CaseId, CaseStatus, iso, now
+from dossier.steps.explain import Facts, explain
 from dossier.stores.cases import WaitingDrop
+from dossier.stores.executions import Execution
 from dossier.stores.limiter import TRIP
 from tests.cli.conftest import Dossier
+from tests.records import record
 
 
 @pytest.fixture
@@ -51,6 +57,14 @@ def test_question_names_the_operator_and_the_command(busy: Dossier) -> None:
         "who": "operator",
     }
     assert any("dossier resolve INV-2 --connection invoices --retry" in each for each in found["helps"])
+
+
+def test_question_of_a_removed_connection_says_to_deploy_it_first(busy: Dossier) -> None:
+    """An answer alone would end the case as failed."""
+    case = busy.cloud.app.cases.get(CaseId("invoices", "INV-2"))
+    facts = Facts(case, now(), "DocuStack", execution=Execution("RUNNING"), removed=now())
+    assert explain(facts).helps[0].startswith("deploy [invoices] again first: it is not in the settings since")
+    assert not any("deploy" in each for each in explain(replace(facts, removed=None)).helps)
 
 
 def test_execution_that_ended_unnoticed_is_named(busy: Dossier) -> None:
@@ -143,6 +157,26 @@ def test_watch_shows_the_cases_under_way(busy: Dossier) -> None:
     busy.change("invoices", "INV-2", status=CaseStatus.COMPLETED)
     assert busy.json("watch", "--once", "--connection", "invoices") == []
     assert "no case is under way" in busy("watch", "--once").stdout
+
+
+def test_watch_counts_the_cases_of_all_connections(dossier: Dossier) -> None:
+    """A connection with many cases does not hide the others; the line says how many there are, and --json has all."""
+    cases, began = dossier.cloud.app.cases, now() - timedelta(hours=1)
+    for number in range(MOST + 5):
+        at = began + timedelta(seconds=number)
+        cases.claim(record(connection="claims", reference=f"C-{number}", submitted_at=at, updated_at=at))
+    cases.claim(record(connection="invoices", reference="INV-1"))
+    shown = dossier("watch", "--once").stdout
+    assert f"{MOST + 6} cases under way, the latest {MOST} are:" in shown
+    assert len(shown.splitlines()) == MOST + 2
+    assert {"INV-1", f"C-{MOST + 4}"} <= {each.split()[1] for each in shown.splitlines()[2:]}
+    assert not any(each.split()[1] == "C-0" for each in shown.splitlines()[2:])
+    assert len(dossier.json("watch", "--once")) == MOST + 6
+
+
+def test_a_connection_without_cases_has_its_vendors_name(dossier: Dossier) -> None:
+    """The name for people, as with cases."""
+    assert dossier.json("explain", "--connection", "invoices")["vendor"] == "DocuStack"
 
 
 def test_watch_prints_again_when_something_changes(busy: Dossier) -> None:

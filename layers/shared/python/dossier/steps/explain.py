@@ -257,6 +257,9 @@ def _asked(facts: Facts) -> _Found | None:
         what = f"an operator has it sent or gives it up: `dossier resolve {record.reference} --send|--give-up`"
         waits_for = f"an operator's decision: nothing was sent to {facts.vendor}"
     helps = [f"{meaning}: `{command}`" for meaning, command in commands]
+    if facts.removed is not None:
+        first = f"deploy [{record.connection}] again first: it is not in the settings since {iso(facts.removed)}"
+        helps.insert(0, f"{first}, and a case that goes on without it fails")
     if paused:
         helps.append(f"`dossier resume {record.connection}`: after the answer the case waits for that")
     return _Found(
