@@ -25,6 +25,8 @@
 #                one; PLANTED=1 shows how soon planted faults are found): docs/simulation.md
 #   make scale   simulates 10,000 cases at once, a million a day, slow and broken vendors; writes docs/scale.md (minutes;
 #                QUESTION=burst simulates one again). make scale-count counts the same hundred cases on the local AWS first
+#   make scale-batch  runs batches of 100 and 1,000 cases on the local AWS, and simulates 100,000; writes "Batches" of
+#                docs/scale.md (half an hour on a quiet machine; ONLY=local or ONLY=simulated does one of the two)
 #   make bench   measures Dossier beside the guides' own loops, a textbook poller, curl and the AWS CLI, and a bare handler;
 #                writes docs/benchmarks.md (twenty minutes on a quiet machine; ONLY=bytes measures one part again)
 #   make fuzz    fuzzes each target for a minute (FUZZ_SECONDS=60), guided by coverage; findings go into build/fuzz
@@ -45,7 +47,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: setup browser pictures demo test quick check record rules cost cloud-check chaos simulate scale scale-count bench rehearse walks clean audit docs fuzz lock sbom
+.PHONY: setup browser pictures demo test quick check record rules cost cloud-check chaos simulate scale scale-batch scale-count bench rehearse walks clean audit docs fuzz lock sbom
 
 setup: .venv/.ready node_modules/.ready
 
@@ -157,6 +159,9 @@ simulate: setup
 
 scale: setup
 	@PYTHONPATH=$(SOURCES) QUESTION="$(QUESTION)" $(BIN)/python -W ignore -m tests.simulation --scale
+
+scale-batch: setup
+	@PYTHONPATH=$(SOURCES) ONLY="$(ONLY)" $(BIN)/python -W ignore -m tests.simulation.scale.batches
 
 scale-count: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m tests.simulation.scale.hundred

@@ -6,7 +6,7 @@ The commands find the stage as they do in the cloud (``--stage``): by CloudForma
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from cli.batch import ACTIONS
 from dossier.models import now
 from local.deploy import aws_environment
 from local.sandbox import accounts
@@ -32,6 +33,10 @@ QUIET = {("s3:GetObject", "webhooks-seen")}
 """What a command does without: a delivery counts as one that did not come before (docs/security.md)."""
 LEFT_BEHIND = "what the doctor sent is left behind"
 """The doctor does without the right to delete its probe."""
+
+
+GROUPS = {"secrets"}
+"""Commands that have commands of their own."""
 
 
 class People(Stage):
@@ -81,6 +86,7 @@ class People(Stage):
             until(lambda: step_functions.list_map_runs(executionArn=arn)["mapRuns"], 60, "the batch does not begin")
             self.run("batch", "status", found["batch_id"], "--concurrency", "2")
             self.run("batch", "stop", found["batch_id"])
+            self.run("batch", "resume", found["batch_id"])
         finally:
             self._sandbox("settings", seconds=0)
 
@@ -302,7 +308,7 @@ class People(Stage):
             CaseBrokenError: it ended otherwise; with all that it said.
 
         """
-        self.played.add(words[0])
+        self.played.add(self.command_of(words))
         done = commands.run([*words, "--stage", "dev", "--json"], environment=self._environment, folder=ROOT)
         self._said = f"{done.stderr}\n{done.stdout}"
         if "Traceback" in self._said or (done.code and not done.stderr.splitlines()[-1].startswith("dossier: ")):
@@ -310,6 +316,12 @@ class People(Stage):
         if (says not in done.stderr) if says else done.code:
             raise CaseBrokenError(self._said)
         return json.loads(done.stdout)
+
+    @staticmethod
+    def command_of(words: Sequence[str]) -> str:
+        """Return the command of words, with its subcommand or action."""
+        more = len(words) > 1 and (words[0] in GROUPS or (words[0] == "batch" and words[1] in ACTIONS))
+        return " ".join(words[: 1 + more])
 
     def refused(self, *words: str) -> str:
         """Run a command that the person may not run; return the line that says so."""

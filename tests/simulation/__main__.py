@@ -1,4 +1,4 @@
-"""``make simulate`` and ``make scale``: runs seeds, shrinks one that fails, and shows the history of one case."""
+"""``make simulate``, ``make scale``, ``make scale-batch``; shows the history of one case."""
 
 from __future__ import annotations
 
@@ -20,4 +20,9 @@ if __name__ == "__main__":
 
         clock.hold()
         sys.exit(scale(dict(os.environ)))
+    if "--batch" in sys.argv:
+        from tests.simulation.scale.batch_simulated import main as batch
+
+        clock.hold()
+        sys.exit(batch(sys.argv[-1]))
     sys.exit((work if "--worker" in sys.argv else main)(dict(os.environ)))

@@ -337,13 +337,14 @@ def simulate(scenario: Scenario) -> Figures:
         before = run.so_far()
     run.live(until)
     after = run.so_far()
-    _measure(run, before, after)
+    measure(run, before, after)
     run.world.close()
     run.figures.processor, run.figures.real = time.process_time() - processor, clock.real_time() - began
     return run.figures
 
 
-def _measure(run: Run, before: tuple[Counts, Counter[str]], after: tuple[Counts, Counter[str]]) -> None:
+def measure(run: Run, before: tuple[Counts, Counter[str]], after: tuple[Counts, Counter[str]]) -> None:
+    """Write down the figures of what happened between two counts."""
     scenario, figures = run.scenario, run.figures
     begin, end = scenario.window or (0.0, max((at for at, _ in run.ended.values()), default=CLOCK.at))
     done = {names: at for names, (at, _) in run.ended.items() if begin <= at <= end}
@@ -422,4 +423,4 @@ def smaller(scenario: Scenario, part: float) -> Scenario:
     return replace(scenario, share=scenario.share * part)
 
 
-__all__ = ["SCENARIOS", "STAGE", "Figures", "Scenario", "simulate"]
+__all__ = ["SCENARIOS", "STAGE", "Figures", "Scenario", "measure", "simulate"]

@@ -1,0 +1,136 @@
+"""The command behind ``make scale-batch``: measures batches on the local AWS, simulates large ones, writes the page.
+
+``ONLY=local`` or ``ONLY=simulated`` does one of the two again; the other's figures are in ``batches.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+KEPT = Path(__file__).with_name("batches.json")
+PAGE = ROOT / "docs" / "scale.md"
+HEADING = "## Batches"
+"""The heading of the page's last part, which this writes."""
+SIMULATED = {
+    "invoices": "one account at DocuStack",
+    "claims": "one account at Docsumo",
+    "disputes": "one account at the Ombudsman",
+    "all": "30 connections, evenly",
+}
+BESIDE = {"docustack": "DocuStack", "docsumo": "Docsumo", "ombudsman": "the Ombudsman"}
+MOST, LONGER = 10.5, 2.0
+"""What must hold: a thousand cases take so many times what a hundred take, and a single case so many seconds longer."""
+
+
+def main(environment: Mapping[str, str]) -> int:
+    """Measure, keep the figures, and write the page; 1 if something does not hold."""
+    only = environment.get("ONLY", "")
+    found: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    today = datetime.now(UTC).date().isoformat()
+    if only in {"", "local"}:
+        found["local"] = {"as_of": today, "processors": os.cpu_count(), **_run("tests.simulation.scale.batch_local")}
+        _keep(found)
+    if only in {"", "simulated"}:
+        found["simulated"] = {name: _run("tests.simulation", "--batch", name) for name in SIMULATED}
+        found["beside"] = {name: _beside(_run("tests.simulation.fairness", name, "1000")) for name in BESIDE}
+        _keep(found)
+    kept = PAGE.read_text(encoding="utf-8").partition(HEADING)[0].rstrip()
+    PAGE.write_text(f"{kept}\n\n" + "\n".join(_lines(found)) + "\n", encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)} is written")
+    wrong = list(_wrong(found))
+    for each in wrong:
+        print(each)
+    return int(bool(wrong))
+
+
+def _run(module: str, *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", "-m", module, *words]
+    print(" ".join(command[3:]), file=sys.stderr, flush=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _keep(found: Mapping[str, Any]) -> None:
+    KEPT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _beside(said: Mapping[str, Any]) -> dict[str, float]:
+    return {"alone": median(said["alone"]), "median": median(said["beside"]), "most": sorted(said["beside"])[-2]}
+
+
+def growth(local: Mapping[str, Any]) -> tuple[float, float]:
+    """Return how many times the time and the memory of the smaller batch the larger one takes."""
+    few, many = local["few"], local["many"]
+    return many["seconds"] / few["seconds"], many["megabytes"] / few["megabytes"]
+
+
+def _wrong(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what does not hold."""
+    local = found["local"]
+    for name in ("few", "many", "again"):
+        each = local[name]
+        if each["lost"] or each["twice"] or each["completed"] != each["cases"]:
+            yield f"{name}: {each}"
+    for what, times in zip(("time", "memory"), growth(local), strict=True):
+        if times > MOST * local["many"]["cases"] / local["few"]["cases"] / 10:
+            yield f"the {what} of the larger batch is {times:.1f} times that of the smaller one"
+    for name, each in found["beside"].items():
+        if each["most"] - each["alone"] > LONGER:
+            yield f"{name}: a single case takes {each['most']:.1f} s beside a batch, {each['alone']:.1f} s alone"
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    local, by = found["local"], growth(found["local"])
+    yield HEADING
+    yield "`make scale-batch` writes this part."
+    yield ""
+    yield "**On the local AWS**, by `dossier batch`, with a vendor that takes half a second. All servers and functions"
+    yield f"share {local['processors']} processors there, so the times are not AWS's; the"
+    yield f"load says how busy the machine was when each began ({local['as_of']})."
+    yield ""
+    yield "| batch | cases | completed | lost | twice | seconds | cases a second | memory of the command | load |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    stopped = f"stopped after {local['again']['stopped_at']:,}, run again"
+    for name, title in {"few": "run once", "many": "run once", "again": stopped}.items():
+        each = local[name]
+        counts = f"{each['cases']:,} | {each['completed']:,} | {each['lost']} | {each['twice']}"
+        speed = (each["cases"] - each["stopped_at"]) / each["seconds"]
+        cells = f"{counts} | {each['seconds']:,.0f} | {speed:.1f} | {each['megabytes']:.0f} MB | {each['load']}"
+        yield f"| {title} | {cells} |"
+    yield ""
+    yield f"The larger batch took {by[0]:.1f} times the time and {by[1]:.1f} times the memory of the smaller one."
+    yield "*Lost* is a case without an upload in the vendor's journal or without a line in `results.jsonl`, *twice* one"
+    yield "with two. The seconds of the batch that was run again are those after the stop."
+    yield ""
+    yield "**A batch of 100,000**, simulated as above: default limits, a vendor that takes a minute, as many cases at"
+    yield "once as the command chooses. Eight minutes of it are measured, once it is under way."
+    yield ""
+    yield "| over | cases at once | cases an hour | hours | functions at once | dollars a case | binds first |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    for name, title in SIMULATED.items():
+        each = found["simulated"][name]
+        rate = f"{each['at_once']:,} | {each['cases_an_hour']:,} | {each['hours']}"
+        yield f"| {title} | {rate} | {each['functions']:,} | {each['cost']:.6f} | {each['binds']} |"
+    yield ""
+    yield "**A single case beside a batch of 1,000**, simulated: the vendor takes five seconds, and ten cases are"
+    yield "submitted by hand, one every ten seconds."
+    yield ""
+    yield "| vendor | alone, median | beside the batch, median | all but the slowest at most |"
+    yield "| --- | ---: | ---: | ---: |"
+    for name, title in BESIDE.items():
+        each = found["beside"][name]
+        yield f"| {title} | {each['alone']:.1f} s | {each['median']:.1f} s | {each['most']:.1f} s |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))
