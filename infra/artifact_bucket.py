@@ -7,10 +7,12 @@ from typing import cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_notifications as notifications
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from dossier import layout
+from dossier.errors import ConfigurationError
 from infra.encryption import customer_key
 from infra.findings import acknowledge
 from infra.settings import Retention, Settings
@@ -26,12 +28,35 @@ class ArtifactBucket(Construct):
     """A private, versioned bucket. It outlives the stack unless ``retain=false``.
 
     With ``evidence_lock_days`` its objects can be locked; the writer of an object sets its lock.
+
+    ``existing`` is a bucket of another stack that serves instead. It keeps its own policy, encryption and lifecycle.
     """
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:  # noqa: A002  # the CDK's own name
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # the CDK's own name
+        *,
+        settings: Settings,
+        existing: s3.IBucket | None = None,
+    ) -> None:
         super().__init__(scope, id)
+        self._resource: s3.CfnBucket | None = None
+        self.bucket: s3.IBucket
+        if existing is not None:
+            _check(existing, settings)
+            # As an imported one: what this stack adds to it must not be a part of the other stack.
+            arn, name = existing.bucket_arn, existing.bucket_name
+            if existing.node.default_child is not None:  # a bucket of the app; by an export cdk-nag names its findings
+                theirs = cdk.Stack.of(existing)
+                arn, name = theirs.export_value(arn), theirs.export_value(name)
+            self.bucket = s3.Bucket.from_bucket_attributes(self, "Bucket", bucket_arn=arn, bucket_name=name)
+        else:
+            self.bucket = self._own(settings)
+
+    def _own(self, settings: Settings) -> s3.Bucket:
         key = customer_key(self, settings)
-        self.bucket = s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=settings.bucket_name or None,
@@ -51,15 +76,23 @@ class ArtifactBucket(Construct):
         if not settings.retain:
             _acknowledge_emptying(self)
         # The L1, because the L2's notifications add a custom resource with another function.
-        self._resource = cast("s3.CfnBucket", self.bucket.node.default_child)
+        self._resource = cast("s3.CfnBucket", bucket.node.default_child)
         acknowledge(
-            self.bucket,
+            bucket,
             "AwsSolutions-S1",
             reason="Access logs belong into the account's log bucket; CloudTrail data events serve as well.",
         )
+        return bucket
 
     def notify(self, queue: sqs.Queue, *, of: str) -> None:
         """Send the queue a message for every object that is created or removed below the prefix ``of``."""
+        if self._resource is None:
+            for event in (s3.EventType.OBJECT_CREATED, s3.EventType.OBJECT_REMOVED):
+                self.bucket.add_event_notification(
+                    event, notifications.SqsDestination(queue), s3.NotificationKeyFilter(prefix=of)
+                )
+            _acknowledge_notifying(self)
+            return
         # The condition cannot name the bucket, whose notifications need this policy first. Messages about other
         # buckets of the account are ignored (`steps.drop.landed`).
         allowed = queue.add_to_resource_policy(
@@ -185,3 +218,31 @@ def _acknowledge_emptying(scope: Construct) -> None:
             "AwsSolutions-IAM4",
             reason="The CDK brings this role, which writes a log and empties the one bucket to be deleted.",
         )
+
+
+def _check(bucket: s3.IBucket, settings: Settings) -> None:
+    """Check a bucket of another stack, as far as the app knows it."""
+    if settings.bucket_name:
+        raise ConfigurationError("bucket_name and an own bucket exclude each other")
+    if bucket.encryption_key is not None and not settings.kms_key_arn:
+        raise ConfigurationError(
+            "the bucket has a key of its own: name it in kms_key_arn, so that functions may use it"
+        )
+    resource = bucket.node.default_child
+    if isinstance(resource, s3.CfnBucket) and resource.versioning_configuration is None:
+        raise ConfigurationError("the bucket has no versions: create it with versioned=True")
+
+
+def _acknowledge_notifying(scope: Construct) -> None:
+    """Acknowledge cdk-nag's findings about the CDK's function that adds notifications to a bucket of another stack."""
+    stack = cdk.Stack.of(scope)
+    [handler] = [each for each in stack.node.children if each.node.id.startswith("BucketNotificationsHandler")]
+    basic = "Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    reasons = {
+        "AwsSolutions-L1": "The CDK brings this function, which runs once, with its runtime.",
+        f"AwsSolutions-IAM4[{basic}]": "The CDK brings this role, which writes a log.",
+        "AwsSolutions-IAM5[Resource::*]": "The CDK brings this role, which sets the notifications of the one bucket.",
+    }
+    for rule, reason in reasons.items():
+        assert isinstance(handler, Construct)  # noqa: S101  # jsii types it as an interface
+        acknowledge(handler, rule, reason=reason)

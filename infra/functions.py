@@ -311,7 +311,7 @@ class Functions(Construct):
         layers: Layers,
         bucket: ArtifactBucket,
         table: CaseTable,
-        bus: events.EventBus,
+        bus: events.IEventBus,
         secrets: ConnectionSecrets,
         waiting_room: WaitingRoom,
         wake_queue: WorkQueue,

@@ -49,7 +49,7 @@ class Grants:
         settings: Settings,
         bucket: ArtifactBucket,
         table: CaseTable,
-        bus: events.EventBus,
+        bus: events.IEventBus,
         secrets: ConnectionSecrets,
         waiting_room: WaitingRoom,
         wake_queue: WorkQueue,

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from dossier.stores.queues import BATCHES_AT_ONCE, WAKE
@@ -48,6 +49,8 @@ class DossierStack(cdk.Stack):
         settings: Settings,
         existing_secrets: Collection[str] = (),
         env: cdk.Environment | None = None,
+        bus: events.IEventBus | None = None,
+        bucket: s3.IBucket | None = None,
     ) -> None:
         """Compose the stage.
 
@@ -56,6 +59,8 @@ class DossierStack(cdk.Stack):
             settings: the stage's settings.
             existing_secrets: connections whose secret exists already, in no stack.
             env: account and Region, if other stacks of the app set theirs.
+            bus: a bus of another stack for the events about cases, in place of an own one.
+            bucket: a versioned bucket of another stack, in place of an own one.
 
         """
         super().__init__(
@@ -65,9 +70,9 @@ class DossierStack(cdk.Stack):
             description="Dossier: sends documents to vendors, stores results in your own bucket",
             env=env,
         )
-        bucket = ArtifactBucket(self, "Artifacts", settings=settings)
+        artifacts = ArtifactBucket(self, "Artifacts", settings=settings, existing=bucket)
         table = CaseTable(self, "Cases", settings=settings)
-        bus = events.EventBus(self, "Bus", event_bus_name=settings.prefix)
+        bus = bus or events.EventBus(self, "Bus", event_bus_name=settings.prefix)
         secrets = ConnectionSecrets(self, "Secrets", settings=settings, existing=existing_secrets)
         waiting_room = WaitingRoom(self, "WaitingRoom", settings=settings)
         # A batch has at most ten deliveries, and applying one twice changes nothing: a failed one is retried soon,
@@ -79,13 +84,13 @@ class DossierStack(cdk.Stack):
             name=settings.named(WAKE),
             visibility_timeout=WAKE_TIMEOUT.plus(cdk.Duration.seconds(30)),
         )
-        inbox = Inbox(self, "Inbox", settings=settings, bucket=bucket)
+        inbox = Inbox(self, "Inbox", settings=settings, bucket=artifacts)
         functions = Functions(
             self,
             "Functions",
             settings=settings,
             layers=Layers(self, "Layers", settings=settings),
-            bucket=bucket,
+            bucket=artifacts,
             table=table,
             bus=bus,
             secrets=secrets,
@@ -94,7 +99,7 @@ class DossierStack(cdk.Stack):
             inbox=inbox,
         )
         case = CaseMachine(self, "Case", settings=settings, functions=functions)
-        BatchMachine(self, "Batch", settings=settings, bucket=bucket, summarize=functions["summarize"])
+        BatchMachine(self, "Batch", settings=settings, bucket=artifacts, summarize=functions["summarize"])
         EndedExecutions(self, "Ended", settings=settings, fail=functions["fail"])
         checks = ScheduledChecks(
             self, "Invariants", settings=settings, reconcile=functions["reconcile"], compare=functions["compare"]
@@ -135,14 +140,14 @@ class DossierStack(cdk.Stack):
                 },
             )
         if settings.results_tables:
-            ResultsTables(self, "Tables", settings=settings, bucket=bucket.bucket)
-        self.bucket, self.bus, self.state_machine = bucket.bucket, bus, case.machine
+            ResultsTables(self, "Tables", settings=settings, bucket=artifacts.bucket)
+        self.bucket, self.bus, self.state_machine = artifacts.bucket, bus, case.machine
 
         self._outputs(
             ApiUrl=webhooks.api.api_endpoint,
             ApiId=webhooks.api.api_id,
             WebhookUrl=f"{webhooks.api.api_endpoint}/webhooks/<connection>",
-            BucketName=bucket.bucket.bucket_name,
+            BucketName=artifacts.bucket.bucket_name,
             TableName=table.table.table_name,
             StateMachineArn=case.machine.state_machine_arn,
             EventBusName=bus.event_bus_name,
