@@ -59,6 +59,8 @@ _ATTEMPTS = 20
 """Execution names that are looked up: the same submission may have been rejected before."""
 _AT_ONCE = 8
 """Deliveries that are read at once."""
+_VENDOR = "vendor "
+"""Begins the place of a certificate that names the vendor."""
 _OWN = (STAGING, INBOX, UPLOADS)
 """Folders of the artifact bucket that hold submitted documents before Accept copies them."""
 
@@ -202,15 +204,14 @@ def _begun(case: Case, context: Context) -> Tombstone:
 
 def _begun_again(case: CaseId, erased: Tombstone, context: Context) -> Tombstone | None:
     """Store the plan for what the vendor has delivered about an erased case since then; None if there is nothing."""
-    vendor, ids = "", set[str]()
-    for key in context.evidence.list(case.connection, since=erased.at):
+    certificate = json.loads(context.objects.read(f"{ERASURES}{erased.id}.json") or b"{}")
+    left = [str(each["where"]) for each in certificate.get("remains", [])]
+    vendor = next((each.removeprefix(_VENDOR) for each in left if each.startswith(_VENDOR)), "")
+    ids = set[str]()
+    for key in context.evidence.list(case.connection, since=erased.at) if vendor else ():
         evidence = context.evidence.find(key)
-        if evidence is None:
-            continue
-        for name in vendors.names():
-            named = _named(_hint_of(name, evidence.content))
-            if known := {each for each in named if _is_of(erased, CaseId(case.connection, each), context)}:
-                vendor, ids = name, ids | known
+        named = _named(_hint_of(vendor, evidence.content)) if evidence is not None else set()
+        ids |= {each for each in named if _is_of(erased, CaseId(case.connection, each), context)}
     if not ids:
         return None
     plan = Plan(connection=case.connection, reference=case.reference, vendor=vendor, ids=tuple(sorted(ids)))
@@ -527,7 +528,7 @@ def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, 
     ids = len({*plan.ids, *plan.shared})
     if ids:
         what = f"{ids} {'id' if ids == 1 else 'ids'} and what the vendor has under them"
-        yield _left(f"vendor {plan.vendor}", what, "ask the vendor to delete it", None)
+        yield _left(f"{_VENDOR}{plan.vendor}", what, "ask the vendor to delete it", None)
     if elsewhere := sum(not _is_ours(each, context) for each in plan.uris):
         yield _left(
             "buckets and hosts outside of Dossier", f"{elsewhere} documents as submitted", "they are yours", None
