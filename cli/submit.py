@@ -28,14 +28,13 @@ from dossier.models import CaseInput, CaseStatus, Document, OptionValue, now
 from dossier.names import proper_names, safe_name
 from dossier.options import Option, parse, plain
 from dossier.settings import Connection
-from dossier.steps.accept import Takes, judge, still_erased
-from dossier.steps.differences import differences
+from dossier.steps.accept import Takes, judge
 from dossier.steps.identity import NAMES, fingerprint, reference_of_files
 from dossier.steps.redrive import in_vain
 from dossier.steps.sources import check_sources, together
-from dossier.steps.submissions import start
+from dossier.steps.submissions import before, start
 from dossier.stores import s3
-from dossier.stores.cases import Case, CaseRecord, conflict
+from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.executions import INPUT_LIMIT
 from dossier.texts import counted
 
@@ -119,20 +118,13 @@ def _submit(
 ) -> None:
     """Submit a checked case, unless it was submitted before."""
     started = time.monotonic()
-    found = where.app.cases.find(case.id)
-    known = found is not None and not found.record.refused and found.record.fingerprint == digest
+    try:
+        found, known = before(case, digest, documents, context=where.app)
+    except InvalidCaseError as error:
+        raise _refused(error, case) from None
     if found is not None and known:
         arn, accepted = found.record.execution_arn, found
     else:
-        erased = where.app.cases.erased(case.id)
-        if erased is not None and (problem := still_erased(case, erased)):
-            raise _refused(InvalidCaseError(problem), case)
-        if found is not None and not found.record.refused:
-            raise _refused(conflict(found.record, differences(case, documents, found)), case)
-        try:
-            where.app.cases.require_open()
-        except InvalidCaseError as error:
-            raise _refused(error, case) from None
         data = _stage(out, where, case, digest, sources, progress)
         progress.state = "starting"
         begun = start(case.id, digest, data, found=found, context=where.app)

@@ -28,18 +28,16 @@ from dossier.api.problems import conflict, not_found, wrong
 from dossier.layout import STAGING
 from dossier.models import CaseId, CaseInput
 from dossier.names import safe_name
-from dossier.steps.accept import examine, still_erased
+from dossier.steps.accept import examine
 from dossier.steps.cancel import cancel as end
 from dossier.steps.context import Context
-from dossier.steps.differences import differences
 from dossier.steps.identity import NAMES, check_reserved, refresh_name
 from dossier.steps.listing import CURSOR, cursor, newest
 from dossier.steps.refresh import ask
 from dossier.steps.resolve import Answer, fitting, question_of, record
-from dossier.steps.submissions import start
+from dossier.steps.submissions import before, start
 from dossier.steps.views import CaseView, result_key, revisions, summary, view
 from dossier.stores.cases import Case
-from dossier.stores.cases import conflict as belongs
 from dossier.stores.executions import INPUT_LIMIT
 
 LINK_SECONDS = 3600
@@ -64,25 +62,19 @@ def submit(given: CaseInput, *, context: Context) -> Submitted:
     data = given.model_dump(mode="json", exclude_defaults=True)
     if len(json.dumps(data, ensure_ascii=False).encode()) > INPUT_LIMIT:
         raise wrong("the input is too large for one case: submit its documents as several")
-    context.cases.require_open()
     check_reserved(given)
     connection = context.connection_of(given.connection)
     vendor = context.vendor_of(connection)
     checked = examine(given, objects=context.objects, connection=connection, vendor=vendor)
-    found = context.cases.find(given.id)
+    found, known = before(given, checked.fingerprint, checked.view.documents, context=context)
     names = given.id._asdict()
-    if found is not None and not found.record.refused:
-        if found.record.fingerprint != checked.fingerprint:
-            raise belongs(found.record, differences(given, checked.view.documents, found))
+    if found is not None and known:
         return Submitted(**names, execution_arn=found.record.execution_arn, outcome="already_submitted")
-    erased = context.cases.erased(given.id)
-    if erased is not None and (problem := still_erased(given, erased)):
-        raise wrong(problem)
     begun = start(given.id, checked.fingerprint, data, found=found, context=context)
     if begun is None:
         raise conflict(f"case {given.reference} was rejected {NAMES} times: use another reference")
-    arn, known = begun
-    return Submitted(**names, execution_arn=arn, outcome="already_submitted" if known else "started")
+    arn, repeated = begun
+    return Submitted(**names, execution_arn=arn, outcome="already_submitted" if repeated else "started")
 
 
 def upload_urls(request: UploadRequest, *, context: Context) -> UploadTargets:

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from dossier.models import CaseId
+from dossier.errors import InvalidCaseError
+from dossier.models import CaseId, CaseInput, Document
+from dossier.steps.accept import still_erased
 from dossier.steps.context import Context
+from dossier.steps.differences import differences
 from dossier.steps.identity import next_execution
-from dossier.stores.cases import Case
+from dossier.stores.cases import Case, conflict
+
+
+def before(
+    case: CaseInput, digest: str, documents: Sequence[Document], *, context: Context
+) -> tuple[Case | None, bool]:
+    """Return the case that has the reference, if there is one, and whether it is this one, submitted before.
+
+    Any other may be started: there is none, or it was rejected.
+
+    Args:
+        case: the submission.
+        digest: its fingerprint.
+        documents: its documents, to name what differs.
+        context: the collaborators.
+
+    Raises:
+        InvalidCaseError: the case was erased, or the stage takes no new cases.
+        ReferenceConflictError: the reference has other content.
+
+    """
+    found = context.cases.find(case.id)
+    if found is not None and not found.record.refused:
+        if found.record.fingerprint != digest:
+            raise conflict(found.record, differences(case, documents, found))
+        return found, True
+    erased = context.cases.erased(case.id)
+    if erased is not None and (problem := still_erased(case, erased)):
+        raise InvalidCaseError(problem)
+    context.cases.require_open()
+    return found, False
 
 
 def start(
