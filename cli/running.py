@@ -29,6 +29,7 @@ LOOKED_AT = 2000
 """Most of a connection's latest cases among which those under way are found."""
 EVERY = 2.0
 """Shortest time between two looks, in seconds."""
+COLUMNS = ("CONNECTION", "REFERENCE", "STATUS", "SINCE", "DOCUMENTS", "WHO", "NEXT")
 _CLEAR = "\x1b[H\x1b[2J"
 """Clears a terminal and moves the cursor to its beginning."""
 
@@ -87,8 +88,7 @@ def _print(
         return
     latest = f", the latest {len(rows)} are:" if more else ""
     out.line(f"{at:%H:%M:%S} UTC: {counted(len(rows) + more, 'case')} under way{latest}")
-    columns = ("CONNECTION", "REFERENCE", "STATUS", "SINCE", "DOCUMENTS", "NEXT", "WHO")
-    out.table(columns, rows, long={"NEXT"}, one_line=True)
+    out.table(COLUMNS, rows, long={"NEXT"})  # in a narrow terminal it moves below its row
 
 
 def _unended(where: Target, names: list[str]) -> list[CaseRecord]:
@@ -129,4 +129,4 @@ def _row(found: Explanation, case: Case, at: datetime) -> tuple[Any, ...]:
     what = local(f"{when}{coming.what}") if coming else clean(found.why)
     age = duration((at - case.record.submitted_at).total_seconds())
     progress = f"{done}/{len(documents)}"
-    return found.connection, found.reference, status, age, progress, what, coming.who.value if coming else "operator"
+    return found.connection, found.reference, status, age, progress, coming.who.value if coming else "operator", what

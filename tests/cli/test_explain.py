@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from cli.running import MOST
+from cli import table
+from cli.running import COLUMNS, MOST
 from dossier.models import CaseId, CaseStatus, iso, now
 from dossier.steps.explain import Facts, explain
 from dossier.stores.cases import WaitingDrop
@@ -172,6 +174,18 @@ def test_watch_counts_the_cases_of_all_connections(dossier: Dossier) -> None:
     assert {"INV-1", f"C-{MOST + 4}"} <= {each.split()[1] for each in shown.splitlines()[2:]}
     assert not any(each.split()[1] == "C-0" for each in shown.splitlines()[2:])
     assert len(dossier.json("watch", "--once")) == MOST + 6
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_watch_names_who_and_what_comes_next_in_any_terminal(busy: Dossier, width: int) -> None:
+    """A narrow one moves that below the case."""
+    head, *rows = busy("watch", "--once").stdout.splitlines()[1:]
+    cells = [re.split(r" {2,}", each) for each in rows]
+    assert re.split(r" {2,}", head) == [*COLUMNS]
+    shown = " ".join(" ".join(each.plain for each in table.lines(COLUMNS, cells, width=width, long={"NEXT"})).split())
+    for *_, who, coming in cells:
+        assert who in shown
+        assert coming in shown
 
 
 def test_a_connection_without_cases_has_its_vendors_name(dossier: Dossier) -> None:

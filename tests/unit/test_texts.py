@@ -12,9 +12,21 @@ from hypothesis import strategies as st
 from dossier.errors import InvalidCaseError
 from dossier.http import kept_name, segment
 from dossier.names import LONGEST, safe_name
-from dossier.texts import ERROR, LONGEST_ID_BYTES, NAME, block, identifier, line, name
+from dossier.texts import ERROR, LONGEST_ID_BYTES, NAME, block, counted, identifier, line, name
 
 HUGE = 500_000
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "text"),
+    [
+        (1, "delivery", "1 delivery"), (0, "delivery", "0 deliveries"), (2000, "page", "2,000 pages"),
+        (2, "day", "2 days"), (3, "dead letter", "3 dead letters"), (2, "missing entry", "2 missing entries"),
+    ],
+)  # fmt: skip
+def test_a_number_has_its_plural(number: int, what: str, text: str) -> None:
+    """None and several are plural."""
+    assert counted(number, what) == text
 
 
 @pytest.mark.parametrize(

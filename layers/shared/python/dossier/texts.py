@@ -25,6 +25,8 @@ _UNSEEN = re.compile(
 https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt (Default_Ignorable_Code_Point), and a blank."""
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Marks that change the direction of a text: https://www.unicode.org/reports/tr9, section 2."""
+_CONSONANT_Y = re.compile("(?<=[^aeiou])y$")
+"""The end of a word whose plural ends in ``ies``."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -44,8 +46,10 @@ def line(text: str, longest: int = ERROR) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return ``1 document``, ``2 documents``, ``2,000 documents``."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    """Return ``1 document``, ``2 documents``, ``0 deliveries``, ``2,000 documents``."""
+    if number == 1:
+        return f"{number:,} {what}"
+    return f"{number:,} {_CONSONANT_Y.sub('ie', what)}s"
 
 
 def the_last(number: int, what: str) -> str:
