@@ -13,7 +13,7 @@ from starlette.responses import Response
 from cli.cost import case_cost
 from cli.errors import CommandError
 from cli.explain import explain_case, vendor_name
-from cli.status import current_note, standing
+from cli.status import standing
 from cli.timeline import entries_of, took
 from console import previews
 from console.desk import Desk, NotFoundError
@@ -88,7 +88,6 @@ def overview(desk: Desk, request: Request) -> Response:
     settings = desk.settings.get(record.connection)
     pages = pages_of(case.documents) if case.documents else None
     price = settings.budget.price_per_page if settings else None
-    hold = None if record.status.final else app.limiter.held(record.connection)
     return _page(
         desk,
         request,
@@ -97,7 +96,6 @@ def overview(desk: Desk, request: Request) -> Response:
         told=told,
         sentence=_begun(told.sentence(now())),
         stages=way(case, events, wait, told),
-        note=hold.text(record.connection, now()) if hold else current_note(desk.where, record),
         documents=[(each, standing(each, ended=record.status.final)) for each in case.documents],
         pages=pages,
         vendor_usd=None if price is None or pages is None else price * pages,
@@ -173,15 +171,7 @@ def results(desk: Desk, request: Request) -> Response:
     document = next((each for each in case.documents if each.index == chosen), None)
     shown = None if document is None else previews.look(desk, document, _number(request, "page", 1))
     own = None if document is None or result is None else _own(result, document.document_id, document.name)
-    return _page(
-        desk, request, case, "results", result=result, document=document, shown=shown, own=own, pages=_pages(shown)
-    )
-
-
-def _pages(shown: previews.Look | None) -> list[int]:
-    if shown is None or not shown.pages or shown.pages < 2:
-        return []
-    return list(range(max(1, shown.page - 4), min(shown.pages, shown.page + 4) + 1))
+    return _page(desk, request, case, "results", result=result, document=document, shown=shown, own=own)
 
 
 def _own(result: Result, document_id: str | None, name: str) -> DocumentResult | None:

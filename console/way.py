@@ -35,6 +35,10 @@ _AT = {
 }
 
 
+_HEARD = "Read"
+"""The stage that a delivery shortens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stage: ``done``, ``now``, ``failed``, ``left out`` or ``to come``; the ``seconds`` in it so far.
@@ -64,7 +68,7 @@ def way(case: Case, events: Sequence[Mapping[str, object]], wait: Wait | None, t
     times = {name: _seconds(states, entries, ended=ended) for name, states in STAGES.items()}
     whole = sum(seconds for seconds in times.values() if seconds)
     reached = max((number for number, name in enumerate(STAGES) if times[name] is not None), default=-1)
-    open_ones = [name for name, states in STAGES.items() if _open(states[0], entries)]
+    open_ones = [name for name, states in STAGES.items() if any(_open(each, entries) for each in states)]
     here = None if ended else (open_ones[-1] if open_ones else _AT.get(case.record.status))
     stages = []
     for number, (name, states) in enumerate(STAGES.items()):
@@ -76,6 +80,7 @@ def way(case: Case, events: Sequence[Mapping[str, object]], wait: Wait | None, t
             state = "failed" if case.record.status is CaseStatus.FAILED else "done"
         elif seconds is not None:
             state = "done"
+            notes += ["a delivery arrived"] if name == _HEARD and case.record.woken else []
         else:
             passed = number < reached or case.record.status.completed
             state = ("left out" if entries else "done") if passed else "to come"
@@ -90,6 +95,7 @@ def _seconds(states: Sequence[str], entries: Sequence[Entry], *, ended: bool) ->
     if not own:
         return None
     spans = [each for each in own if each.details["state"] == states[0]] or own
+    spans += [each for each in own if each.seconds is None and each not in spans]
     so_far = [0.0 if ended else (now() - each.at).total_seconds() for each in spans if each.seconds is None]
     return sum(each.seconds or 0.0 for each in spans) + max(so_far, default=0.0)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
+from io import BytesIO
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from console.previews import drawn
 from dossier import layout
@@ -22,8 +26,10 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}\u202egn
 """A text that a page must not obey, in HTML, in an attribute, in a template, and in its direction."""
 
 
-def finish(visitor: Visitor, reference: str, result: Result, *documents: tuple[str, bytes], **more: object) -> None:
-    """Store an ended case with its result and documents."""
+def finish(
+    visitor: Visitor, reference: str, result: Result, *documents: tuple[str, bytes], pages: int = 1, **more: object
+) -> None:
+    """Store an ended case with its result and documents of so many pages."""
     app, names = visitor.dossier.cloud.app, CaseId("invoices", reference)
     put(visitor, reference, CaseStatus.COMPLETED, completed_at=now(), revision=1, **more)
     stored = []
@@ -32,7 +38,7 @@ def finish(visitor: Visitor, reference: str, result: Result, *documents: tuple[s
         app.objects.write(key, body)
         stored.append(
             Document(
-                index=index, name=name, key=key, size=len(body), document_id=f"doc-{index}", status="done", pages=1,
+                index=index, name=name, key=key, size=len(body), document_id=f"doc-{index}", status="done", pages=pages,
                 finished=True,
             )
         )  # fmt: skip
@@ -321,6 +327,70 @@ def test_a_page_is_drawn_without_our_credentials(tmp_path: Path, monkeypatch: py
     assert "planted" not in told
     assert "AWS" not in told
     assert not seen.exists()
+
+
+def tiff(*pages: Image.Image, **settings: Any) -> bytes:
+    """Return a TIFF with these pages."""
+    made = BytesIO()
+    pages[0].save(made, "TIFF", save_all=True, append_images=pages[1:], **settings)
+    return made.getvalue()
+
+
+def test_a_scan_is_shown_page_by_page(visitor: Visitor) -> None:
+    """A TIFF is drawn as PNG, as gray as paper or in color; the pages lead to each other, and to any one."""
+    pages = [Image.new(mode, (300 + number, 200)) for number, mode in enumerate(("1", "L", "RGB", "CMYK", "P", "I;16"))]
+    finish(visitor, "R-1", Result(), ("scan.tiff", tiff(*pages)), pages=len(pages))
+    for number in range(1, len(pages) + 1):
+        answer = visitor.http.get(f"/cases/invoices/R-1/preview/0?page={number}")
+        assert answer.headers["content-type"] == "image/png"
+        assert Image.open(BytesIO(answer.content)).size == (299 + number, 200)
+    page = visitor.get("/cases/invoices/R-1/results?page=2")
+    assert 'href="?document=0&amp;page=1" rel="prev"' in page
+    assert 'href="?document=0&amp;page=3" rel="next"' in page
+    assert 'src="/cases/invoices/R-1/preview/0?page=2"' in page
+    assert "has no such page" in visitor.get("/cases/invoices/R-1/preview/0?page=7", 404)
+
+
+def looped() -> bytes:
+    """Return a TIFF whose first page says that the next one is itself (TIFF 6.0, section 2)."""
+    body = bytearray(tiff(Image.new("L", (10, 10))))
+    (begin,) = struct.unpack_from("<I", body, 4)
+    (entries,) = struct.unpack_from("<H", body, begin)
+    struct.pack_into("<I", body, begin + 2 + 12 * entries, begin)
+    return bytes(body)
+
+
+@pytest.mark.rule("security: run a script in the console with a name or a document")
+@pytest.mark.parametrize(
+    ("body", "page", "says"),
+    [
+        pytest.param(tiff(Image.new("1", (30_000, 30_000)), compression="group4"), 1, "too many pixels", id="bomb"),
+        pytest.param(tiff(Image.new("RGB", (500, 500)))[:3000], 1, "cannot be drawn", id="cut short"),
+        pytest.param(looped(), 3, "no such page", id="pages in a circle"),
+        pytest.param(b"II*\0<html><script>alert(1)</script>", 1, "cannot be drawn", id="a page of the web"),
+        pytest.param(b"II*\0" + b"\xff" * 4000, 1, "cannot be drawn", id="noise"),
+    ],
+)
+def test_a_hostile_scan_is_not_drawn(visitor: Visitor, body: bytes, page: int, says: str) -> None:
+    """Its size is judged before its pixels are read; whatever else is wrong, the page says that it cannot be drawn."""
+    finish(visitor, "R-1", Result(), ("scan.tiff", body))
+    assert says in visitor.get(f"/cases/invoices/R-1/preview/0?page={page}", 404)
+
+
+def test_the_last_of_thousands_of_pages_is_drawn() -> None:
+    """Pages before it are skipped, not read."""
+    pages = [Image.new("1", (8, 8)) for _ in range(3000)]
+    pages.append(Image.new("1", (16, 8)))
+    assert Image.open(BytesIO(drawn(tiff(*pages), 3001, "image"))).size == (16, 8)
+
+
+def test_a_document_of_an_office_is_said_to_be_one(visitor: Visitor) -> None:
+    """With what to do, and a link to download it."""
+    body = (ROOT / "events" / "documents" / "complaint.docx").read_bytes()
+    finish(visitor, "R-1", Result(), ("complaint.docx", body))
+    assert "This is a Word document, which a browser cannot show. Download it to open it." in visitor.main(
+        "/cases/invoices/R-1/results"
+    )
 
 
 def test_what_changed_between_two_revisions_is_shown(visitor: Visitor) -> None:
