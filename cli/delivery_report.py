@@ -37,6 +37,40 @@ def report(out: Output, where: Target, connection: str, *, since: str | None) ->
         BadUsageError: an unknown connection, one without webhooks, or an invalid time.
 
     """
+    found = found_of(where, connection, since=since)
+    out.document(found)
+    rows, lost = found["deliveries"], found["lost"]
+    late = [each for each in rows if each["late_seconds"] is not None]
+    refused = [each for each in rows if each["verdict"] == "refused"]
+    repeated = [each for each in rows if each["repeats"]]
+    out.line(f"Webhook deliveries of {found['vendor']} to {found['url']}")
+    out.line(f"from {when(found['since'])} to {when(found['until'])}")
+    for title, about, some in (
+        ("rejected", "the answer was 401, 404 or 413", refused),
+        ("repeated", "the same bytes arrived again", repeated),
+        ("late", "the result had been collected by polling before", late),
+    ):
+        out.line()
+        out.line(f"{counted(len(some), 'delivery')} {title}: {about}")
+        if some:
+            out.table(_COLUMNS, map(_cells, some), long={"VERDICT", "ABOUT"}, one_line=True)
+    out.line()
+    out.line(f"{counted(len(lost), 'completed case')} without any delivery")
+    if lost:
+        cells = [(when(each["completed_at"]), each["case_id"], ", ".join(each["document_ids"])) for each in lost]
+        out.table(("COMPLETED", "CASE", "DOCUMENTS"), cells, long={"DOCUMENTS"}, one_line=True)
+    out.line()
+    out.line(f"{counted(len(rows), 'delivery')} in all:")
+    out.table(_COLUMNS, map(_cells, rows), long={"VERDICT", "ABOUT"}, one_line=True)
+
+
+def found_of(where: Target, connection: str, *, since: str | None) -> dict[str, Any]:
+    """Return the report for programs.
+
+    Raises:
+        BadUsageError: an unknown connection, one without webhooks, or an invalid time.
+
+    """
     name = where.require(connection)
     settings = settings_of(where).get(name)
     if settings is None:
@@ -52,41 +86,20 @@ def report(out: Output, where: Target, connection: str, *, since: str | None) ->
     late = [each for each in rows if each["late_seconds"] is not None]
     refused = [each for each in rows if each["verdict"] == "refused"]
     repeated = [each for each in rows if each["repeats"]]
-    out.document(
-        {
-            "connection": name,
-            "vendor": settings.vendor,
-            "url": where.webhook_urls.get(name),
-            "since": iso(begin),
-            "until": iso(until),
-            "received": len(rows) + sum(each["repeats"] for each in rows),
-            "accepted": sum(each["verdict"] == "accepted" for each in rows),
-            "refused": len(refused),
-            "repeated": len(repeated),
-            "late": len(late),
-            "lost": lost,
-            "deliveries": rows,
-        }
-    )
-    out.line(f"Webhook deliveries of {settings.vendor} to {where.webhook_urls.get(name)}")
-    out.line(f"from {when(iso(begin))} to {when(iso(until))}")
-    for title, about, found in (
-        ("rejected", "the answer was 401, 404 or 413", refused),
-        ("repeated", "the same bytes arrived again", repeated),
-        ("late", "the result had been collected by polling before", late),
-    ):
-        out.line()
-        out.line(f"{counted(len(found), 'delivery')} {title}: {about}")
-        if found:
-            out.table(_COLUMNS, map(_cells, found), long={"VERDICT", "ABOUT"}, one_line=True)
-    out.line()
-    out.line(f"{counted(len(lost), 'completed case')} without any delivery")
-    if lost:
-        cells = [(when(each["completed_at"]), each["case_id"], ", ".join(each["document_ids"])) for each in lost]
-        out.table(("COMPLETED", "CASE", "DOCUMENTS"), cells, long={"DOCUMENTS"}, one_line=True)
-    out.line()
-    out.line(f"{counted(len(rows), 'delivery')} in all:")
-    out.table(_COLUMNS, map(_cells, rows), long={"VERDICT", "ABOUT"}, one_line=True)
+    return {
+        "connection": name,
+        "vendor": settings.vendor,
+        "url": where.webhook_urls.get(name),
+        "since": iso(begin),
+        "until": iso(until),
+        "received": len(rows) + sum(each["repeats"] for each in rows),
+        "accepted": sum(each["verdict"] == "accepted" for each in rows),
+        "refused": len(refused),
+        "repeated": len(repeated),
+        "late": len(late),
+        "lost": lost,
+        "deliveries": rows,
+    }
 
 
 def _deliveries(where: Target, connection: Connection, begin: datetime) -> Iterator[dict[str, Any]]:

@@ -101,7 +101,7 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
     if where.endpoint_url is None:
         yield from doctor_cloud.checks(where)
     for name in where.connections:
-        yield from _connection(where, name, known.get(name))
+        yield from connection(where, name, known.get(name))
     yield _tried(
         "dead letters",
         partial(_dead_letters, where),
@@ -180,7 +180,8 @@ def _concurrency(where: Target, known: Mapping[str, Connection]) -> Check:
     return Check("concurrency", "warning", seen, fix)
 
 
-def _connection(where: Target, name: str, settings: Connection | None) -> Iterator[Check]:
+def connection(where: Target, name: str, settings: Connection | None) -> Iterator[Check]:
+    """Check a connection: pause, secret, vendor, cases, and its webhook with an unsigned and a signed delivery."""
     hold = where.app.limiter.held(name)
     if hold is not None:
         fix = f"run `dossier resume {name}` when that is over: until then no request goes to its vendor"

@@ -8,7 +8,9 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cli import doctor
 from cli.errors import BadUsageError, CommandError
+from cli.explain import explain_case
 from cli.pause import go_on, stop
 from cli.redrive import resume_case
 from cli.resolve import answer_of, answered
@@ -64,6 +66,22 @@ def cancelled(desk: Desk, case: CaseId) -> str:
     billed = f" The vendor may bill {counted(len(left.documents), 'document')}." if left.documents else ""
     doubt = f" The outcome of {', '.join(left.in_doubt)} is unknown." if left.in_doubt else ""
     return f"{case.reference} is cancelled; its stored data stays.{billed}{doubt}"
+
+
+def stopped(desk: Desk, case: CaseId) -> str:
+    """Stop the execution of a case that nothing works on; return what comes next.
+
+    Raises:
+        CommandError: something works on it, or it has ended.
+
+    """
+    stored = desk.app.cases.get(case)
+    arn = stored.record.execution_arn
+    with desk.trail.action("stop", connection=case.connection, reference=case.reference, execution_arn=arn):
+        if not explain_case(desk.where, stored).broken:
+            raise CommandError(f"case {case.reference} is not stuck: `dossier cancel {case.reference}` ends it")
+        desk.app.executions.stop(arn, "Stopped", "an operator stopped it: nothing worked on the case")
+    return f"The execution of {case.reference} is stopped. Once the case has failed, redrive it."
 
 
 def _one(act: Callable[[Desk, CaseId], str]) -> Act:
@@ -125,11 +143,22 @@ def _from(form: FormData, connection: str) -> str:
     return f"/connections/{connection}" if text(form, "from") == "connection" else "/connections"
 
 
+def check(desk: Desk, request: Request, _form: FormData) -> Response:
+    """Return the page with what ``dossier doctor`` finds at a connection; it sends two deliveries that wake nothing."""
+    name = desk.where.require(request.path_params["connection"])
+    with desk.trail.action("doctor", connection=name) as outcome:
+        checks = list(doctor.connection(desk.where, name, desk.settings.get(name)))
+        outcome["failed"] = [each.name for each in checks if each.state == "failed"]
+    return desk.page(request, "check.html", name=name, checks=checks)
+
+
 ACTIONS: dict[str, Act] = {
     "/cases/{connection}/{reference}/redrive": _one(redriven),
     "/cases/{connection}/{reference}/refresh": _one(refreshed),
     "/cases/{connection}/{reference}/cancel": _one(cancelled),
+    "/cases/{connection}/{reference}/stop": _one(stopped),
     "/cases/{connection}/{reference}/resolve": resolve,
+    "/connections/{connection}/check": check,
     "/connections/{connection}/pause": pause,
     "/connections/{connection}/resume": resume,
 }

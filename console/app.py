@@ -43,6 +43,7 @@ PAGES: dict[str, Page] = {
     "/deliveries/{connection}/{id}": deliveries.one,
     "/connections": connections.index,
     "/connections/{connection}": connections.one,
+    "/connections/{connection}/report": connections.report,
     "/failures": failures.index,
     "/batches": batches.index,
     "/batches/{batch}": batches.one,

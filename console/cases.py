@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +31,8 @@ SHOWN = 50
 """Cases of a page."""
 MOST_LOOKED_AT = 3000
 """Cases among which those of one page are looked for; the next page goes on from there."""
+_AT_ONCE = 8
+"""Connections whose first pages are read at once."""
 READ_AT_ONCE = 500
 """Cases of a connection that one request reads, if most of them may not be wanted."""
 OLDEST = 60
@@ -119,7 +124,7 @@ def find(
     """
     page = READ_AT_ONCE if filters.narrow else limit + 1
     drops = CaseStatus.WAITING_FOR_FILES in filters.wanted()
-    latest = newest(names, context=desk.app, since=filters.begin(), after=filters.after, drops=drops, page=page)
+    latest = _newest(desk, names, since=filters.begin(), after=filters.after, drops=drops, page=page)
     records, looked, last = list(_named(desk, names, filters)), 0, None
     known = {each.id for each in records}
     for record in islice(latest, most):
@@ -130,6 +135,18 @@ def find(
                 break
     more = last is not None and next(latest, None) is not None
     return Found(records, cursor(last) if last is not None and more else None, looked)
+
+
+def _newest(desk: Desk, names: Sequence[str], **settings: Any) -> Iterator[CaseRecord]:
+    """Yield the cases of several connections, whose first pages are read at once: each is a request of its own."""
+
+    def first_read(name: str) -> Iterator[CaseRecord]:
+        found = newest([name], context=desk.app, **settings)
+        return chain(list(islice(found, 1)), found)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        sources = list(pool.map(first_read, names))
+    return heapq.merge(*sources, key=cursor, reverse=True)
 
 
 def _named(desk: Desk, names: Sequence[str], filters: Filters) -> Iterable[CaseRecord]:
@@ -229,4 +246,4 @@ def views(filters: Filters, counts: Counter[str] | None) -> list[View]:
         here = filters.wanted() == set(statuses) and not filters.review
         made.append(View(name, filters.query(status=words, review=None, after=None), here, number))
     review = filters.query(status=None, review="on", after=None)
-    return [*made, View("Wants review", review, filters.review, None)]
+    return [*made, View("To review", review, filters.review, None)]

@@ -10,8 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cli.delivery_report import found_of
 from cli.errors import explain
 from cli.explain import account
+from cli.text import to_json
 from console.desk import Desk, NotFoundError
 from dossier import vendors
 from dossier.errors import DossierError
@@ -119,6 +121,14 @@ def one(desk: Desk, request: Request) -> Response:
         deployed=deployed,
         hold=standing.hold,
     )
+
+
+def report(desk: Desk, request: Request) -> Response:
+    """Return the report about a connection's webhooks that its vendor's support needs, as a file."""
+    name = request.path_params["connection"]
+    found = found_of(desk.where, name, since=None)
+    headers = {"content-disposition": f'attachment; filename="webhooks-{name}.json"'}
+    return Response(to_json(found), media_type="application/json", headers=headers)
 
 
 def _spans(found: Account) -> list[tuple[datetime, datetime | None, str, str]]:

@@ -66,9 +66,9 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def lost(desk: Desk, request: Request) -> Response:
-    """Return the shares of lost webhooks alone, which the page loads after it is shown: they read many cases."""
+    """Return the shares of lost webhooks, which the page loads after it is shown: they read many cases."""
     webhooks = [each for each in accounts(desk) if each.connection in desk.where.webhook_urls]
-    return desk.page(request, "lost.html", accounts=webhooks)
+    return desk.page(request, "lost.html" if request.headers.get("hx-request") else "lost_page.html", accounts=webhooks)
 
 
 def one(desk: Desk, request: Request) -> Response:

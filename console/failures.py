@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import ClientError
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,26 +19,103 @@ from cli.redrive import Pile, piles_of
 from console import bulk
 from console.actions import Act, back, text
 from console.desk import Desk, first
+from dossier.models import REFERENCE, now
+from dossier.stores.evidence import id_of, key_of
 from dossier.stores.queues import DROP, WAKE, poll_queue
 from dossier.texts import counted
 
 PERIODS = {"24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days", "all": "Any time"}
 DEFAULT = "7d"
+ERRORS_OF = timedelta(days=1)
+"""How long ago the errors of a function may be that are shown."""
+MOST_LINES, SHOWN_ERRORS = 2000, 5
 
 
 def _piles(desk: Desk, connection: str | None, since: str) -> tuple[list[Pile], int]:
     return piles_of(desk.where, connection, [], since=None if since == "all" else moment_of(since))
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: its text, and where the page shows what it is about, if it does."""
+
+    text: str
+    name: str = ""
+    path: str = ""
+
+
+def letter(text: str) -> Letter:
+    """Return what a dead letter is about: a delivery, a case, or something else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return Letter(text)
+    if not isinstance(found, dict):
+        return Letter(text)
+    connection, reference, delivery = (str(found.get(each, "")) for each in ("connection", "reference", "delivery"))
+    own = id_of(delivery)
+    if connection and delivery and key_of(connection, own) == delivery:
+        return Letter(text, f"delivery {own}", f"/deliveries/{connection}/{own}")
+    if connection and REFERENCE.fullmatch(reference):
+        return Letter(text, f"case {reference}", f"/cases/{connection}/{reference}")
+    return Letter(text)
+
+
+def errors_of(desk: Desk, queue: str) -> list[tuple[datetime, str]]:
+    """Return the last errors that the function of a queue has logged within a day, latest first."""
+    verb = queue.partition("-")[0]
+    pages = desk.where.session.client("logs").get_paginator("filter_log_events")
+    begin = int((now() - ERRORS_OF).timestamp() * 1000)
+    found = pages.paginate(
+        logGroupName=f"/aws/lambda/{desk.where.stack}-{verb}", startTime=begin, filterPattern="ERROR"
+    )
+    about = queue.partition("-")[2]
+    try:
+        events = islice((event for page in found for event in page["events"]), MOST_LINES)
+        lines = [(event["timestamp"], said) for event in events if (said := _said(event["message"], about))]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # it has never run
+            raise
+        return []
+    shown = {said: at for at, said in sorted(lines)}
+    latest = sorted(((at, said) for said, at in shown.items()), reverse=True)[:SHOWN_ERRORS]
+    return [(datetime.fromtimestamp(at / 1000, UTC), said) for at, said in latest]
+
+
+def _said(line: str, connection: str) -> str:
+    """Return the error of a log line; empty if it has none, or is about another connection."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line.strip() if line.startswith("[ERROR]") else ""
+    if not isinstance(fields, dict) or fields.get("level") != "ERROR":
+        return ""
+    if connection and fields.get("connection") not in {None, connection}:
+        return ""
+    name, message = fields.get("exception_name"), str(fields.get("message", ""))
+    last = str(fields.get("exception", "")).strip().rpartition("\n")[2]
+    return last or ": ".join(filter(None, (name, message)))
+
+
 def index(desk: Desk, request: Request) -> Response:
     """Return the page with the failures, the most frequent cause first."""
     connection, since = first(request.query_params, "connection"), first(request.query_params, "since") or DEFAULT
     piles, dismissed = _piles(desk, connection, since)
+    asked = first(request.query_params, "log")
+    dead: list[dict[str, Any]] = [
+        {
+            "pile": each,
+            "letters": [letter(text) for text in desk.where.dead_letters.look(each.queue)],
+            "errors": errors_of(desk, each.queue) if each.queue == asked else None,
+        }
+        for each in piles
+        if not each.group
+    ]
     return desk.page(
         request,
         "failures.html",
         piles=[each for each in piles if each.group],
-        dead=[each for each in piles if not each.group],
+        dead=dead,
         dismissed=dismissed,
         connection=connection,
         since=since,

@@ -79,20 +79,44 @@ document.addEventListener("change", (event) => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   const live = event.target;
   if (live.id !== "live") return;
-  const busy = live.querySelector("details[open]") || live.querySelector("input:focus:not([type=checkbox]), select:focus");
+  const busy = [live, document.getElementById("head")].some((part) => part
+    && (part.querySelector("details[open], input:focus:not([type=checkbox]), select:focus")
+      || [...part.querySelectorAll("input[type=text]")].some((field) => field.value)));
   if (document.hidden || busy || document.querySelector("dialog[open]")) {
     event.preventDefault();
     setTimeout(() => { if (document.body.contains(live)) window.htmx.trigger(live, "again"); }, 5000);
   }
 });
 
-document.addEventListener("htmx:beforeSwap", () => { chosen = new Set(boxes().filter((box) => box.checked).map((box) => box.value)); });
+const same = (one, other) => one.tagName === other.tagName && one.textContent === other.textContent
+  && one.getAttribute("href") === other.getAttribute("href");
+let focused = null; // what had the focus before a refresh has replaced it
+
+document.addEventListener("htmx:beforeSwap", () => {
+  chosen = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
+  focused = document.activeElement;
+});
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "live" && !document.getElementById("live")) return;
+  if (focused && !document.contains(focused)) {
+    [...document.querySelectorAll(focused.tagName)].find((each) => same(each, focused))?.focus({ preventScroll: true });
+  }
   boxes().forEach((box) => { box.checked = chosen.has(box.value); });
   const row = reached();
   if (row) { row.classList.add("here"); if (document.activeElement === document.body) row.querySelector("a")?.focus({ preventScroll: true }); }
   count();
+});
+
+// A page of a document that cannot be drawn: its description says so, in place of a broken picture.
+function undrawn(image) {
+  const said = document.createElement("p");
+  said.className = "empty";
+  said.textContent = image.dataset.undrawn;
+  image.replaceWith(said);
+}
+document.querySelectorAll("img[data-undrawn]").forEach((image) => {
+  if (image.complete && !image.naturalWidth) undrawn(image);
+  else image.addEventListener("error", () => undrawn(image));
 });
 
 const opener = document.getElementById("keys-open");

@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests import commands
@@ -62,7 +64,17 @@ budget = {{ pages_per_case = 0, price_per_page = 0.5 }}
 {_POLL}
 [locked]
 {_DOCUSTACK}account = "locked"
-{_POLL}"""
+{_POLL}
+[stale]
+{_DOCUSTACK}account = "stale"
+{_POLL}
+[quiet]
+{_DOCUSTACK}account = "quiet"
+{_POLL}
+[patient]
+{_DOCUSTACK}account = "patient"
+poll = {{ first = 600, every = 600, max = 900, deadline = 3600 }}
+"""
 
 
 @dataclass
@@ -123,6 +135,19 @@ class Scene:
             lambda: self.status(connection, reference) in statuses, what=f"{reference} is not {' or '.join(statuses)}"
         )
 
+    def submit(self, connection: str, reference: str, *statuses: str, seconds: float = 0) -> None:
+        """Submit a case of its own document, which takes its vendor so many seconds, and wait for its status."""
+        self.deployment.vendors(seconds=seconds)
+        self.deployment.submit(connection, reference, {"invoice.pdf": b"%PDF-1.7 " + reference.encode()})
+        if statuses:
+            self.until(connection, reference, *statuses)
+
+    def bury(self, queue: str, message: dict[str, Any]) -> None:
+        """Put a message among the dead letters of a queue, as SQS does when it has failed five times."""
+        sqs = self.deployment.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}-dlq")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(message))
+
     def trail(self) -> list[dict[str, Any]]:
         """Return the entries of the trail of actions, oldest first."""
         s3, bucket = self.deployment.client("s3"), self.deployment.outputs["bucket"]
@@ -142,30 +167,36 @@ def opened(home: Path) -> Iterator[Scene]:
     """Deploy, make the cases, start the console and a browser."""
     with deployed(home, CONNECTIONS) as deployment:
         make(deployment)
-        words = ["console", "--no-open", "--local", "--json"]
-        environment = {**deployment.environment, "DOSSIER_DEBUG": "1"}
-        with commands.running(words, environment=environment, folder=ROOT) as done:
-            assert not done.code, done.stderr
-            url = json.loads(done.stdout.splitlines()[0])["url"]
-            options = ["--disable-lcd-text", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-                scene = Scene(deployment, url, browser)
-                settle(scene)
-                yield scene
-                browser.close()
+        with watched(deployment) as scene:
+            settle(scene)
+            yield scene
+
+
+@contextmanager
+def watched(deployment: Deployment) -> Iterator[Scene]:
+    """Start the console of a deployment, and a browser."""
+    words = ["console", "--no-open", "--local", "--json"]
+    environment = {**deployment.environment, "DOSSIER_DEBUG": "1"}
+    with commands.running(words, environment=environment, folder=ROOT) as done:
+        assert not done.code, done.stderr
+        url = json.loads(done.stdout.splitlines()[0])["url"]
+        options = ["--disable-lcd-text", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+            yield Scene(deployment, url, browser)
+            browser.close()
 
 
 def make(deployment: Deployment) -> None:
     """Submit cases of each kind: completed, with a question, failed."""
     documents = ROOT / "events" / "documents"
     body = {name: (documents / name).read_bytes() for name in ("invoice.pdf", "receipt.png", "complaint.docx")}
-    known = deployment.dossier("secrets", "set", "dear", "--api-key", _key(deployment), "--no-check")
-    assert known
-    deployment.dossier("secrets", "set", "locked", "--api-key", "wrong", "--no-check")
+    for name in ("locked", "stale"):
+        deployment.dossier("secrets", "set", name, "--api-key", "wrong", "--no-check")
     deployment.submit("invoices", "INV-2026-0041", {"invoice.pdf": body["invoice.pdf"]})
     deployment.submit("invoices", "INV-2026-0042", {f"{EVIL}.pdf": body["invoice.pdf"] + b"\n"})
-    deployment.submit("claims", "CLM-7731", {name: body[name] for name in ("invoice.pdf", "receipt.png")})
+    scan = {"scan.tiff": scanned(2)}
+    deployment.submit("claims", "CLM-7731", {**{name: body[name] for name in ("invoice.pdf", "receipt.png")}, **scan})
     deployment.submit("disputes", "DSP-1180", body)
     for number in (1, 2):
         deployment.submit("dear", f"ASK-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (2 + number)})
@@ -173,10 +204,12 @@ def make(deployment: Deployment) -> None:
         deployment.submit("locked", f"KEY-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (6 + number)})
 
 
-def _key(deployment: Deployment) -> str:
-    """Return the API key of the sandbox's account at DocuStack."""
-    found = deployment.client("secretsmanager").get_secret_value(SecretId="dossier/invoices")
-    return str(json.loads(found["SecretString"])["api_key"])
+def scanned(pages: int) -> bytes:
+    """Return a TIFF with so many pages, each wider than the one before."""
+    drawn = [Image.new("1", (200 + 100 * number, 280), 1) for number in range(pages)]
+    made = BytesIO()
+    drawn[0].save(made, "TIFF", save_all=True, append_images=drawn[1:], compression="group4")
+    return made.getvalue()
 
 
 def settle(scene: Scene) -> None:
@@ -199,9 +232,7 @@ def settle(scene: Scene) -> None:
     for number in (1, 2, 3):
         scene.until("invoices", f"RUN-{number}", "waiting")
     scene.deployment.vendors(seconds=0)
-    sqs = scene.deployment.client("sqs")
-    url = sqs.get_queue_url(QueueName="dossier-dev-wake-dlq")["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"connection": "claims", "delivery": "webhooks/claims/x"}))
+    scene.bury("wake", {"connection": "claims", "delivery": "webhooks/claims/x"})
 
 
 SCREENS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dossier.models import CaseId, CaseStatus, Document, now
+from dossier.models import CaseId, CaseStatus, Document, iso, now
 from dossier.stores.cases import CaseRecord
 from tests.console.conftest import WHO, Visitor, text_of
 
@@ -86,13 +86,34 @@ def test_an_ended_case_is_collected_again(accepted: Visitor) -> None:
     assert last(accepted)["action"] == "refresh"
 
 
-@pytest.mark.parametrize(("action", "why"), [("redrive", "only a failed case"), ("refresh", "cannot be collected")])
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [("redrive", "only a failed case"), ("refresh", "cannot be collected"), ("stop", "is not stuck")],
+)
 def test_an_action_that_does_not_fit_says_why(accepted: Visitor, action: str, why: str) -> None:
     """The page offers none; one that comes all the same changes nothing, and the trail has the attempt."""
     assert f"{CASE}/{action}" not in accepted.get(CASE)
     assert why in text_of(accepted.post(f"{CASE}/{action}", 502).text)
     assert last(accepted)["outcome"]["done"] is False
     assert accepted.dossier.case("invoices", "INV-1").record.status is CaseStatus.ACCEPTED
+
+
+def test_a_case_that_nothing_works_on_is_stopped(accepted: Visitor) -> None:
+    """The page says that this is a fault, and stops the execution; the event of its end records the failure."""
+    app, at = accepted.dossier.cloud.app, now() - timedelta(hours=1)
+    accepted.dossier.change("invoices", "INV-1", status=CaseStatus.WAITING)
+    accepted.dossier.cloud.session.client("dynamodb").update_item(
+        TableName=app.environment.table,
+        Key={"pk": {"S": "CASE#invoices#INV-1"}, "sk": {"S": "CASE"}},
+        UpdateExpression="SET updated_at = :at",
+        ExpressionAttributeValues={":at": {"S": iso(at)}},
+    )
+    assert "This is a fault of Dossier" in accepted.main(CASE)
+    said = text_of(accepted.post(f"{CASE}/stop").text)
+    assert said.startswith("The execution of INV-1 is stopped. Once the case has failed, redrive it.")
+    arn = accepted.dossier.case("invoices", "INV-1").record.execution_arn
+    assert app.executions.status(arn) == "ABORTED"
+    assert last(accepted)["about"] == {**NAMES, "execution_arn": arn}
 
 
 @pytest.mark.parametrize("answer", ["retry", "give_up"])

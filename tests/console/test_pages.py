@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from threading import Event
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from console.failures import errors_of
 from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.signatures import proof
-from dossier.stores.evidence import id_of
+from dossier.stores.evidence import id_of, key_of
 from tests.console.conftest import Visitor, put, text_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -126,12 +128,12 @@ def test_connections_show_health_limits_and_keys(visitor: Visitor, secret: None)
     """The age of the secret, never the secret."""
     said, page = visitor.main("/connections"), visitor.get("/connections")
     assert said.count("✓ Healthy") == 3
-    assert "set, 0 days old" in said
+    assert "set today" in said
     assert "not set" in said
     assert SECRET not in page
     one = visitor.main("/connections/claims")
     assert "Nothing holds up claims." in one
-    assert "API key set, 1 webhook secret; 0 days old" in one
+    assert "API key set, 1 webhook secret, set today" in one
     visitor.get("/connections/none", 404)
 
 
@@ -213,6 +215,76 @@ def test_dead_letters_go_back_or_are_deleted(broken: Visitor) -> None:
     for fields in ({"queue": "other", "action": "send"}, {"queue": "wake", "action": "keep"}, {}):
         broken.post("/failures/dead-letters", 400, **fields)
     assert "There are none." in broken.main("/failures")
+
+
+def test_a_dead_letter_leads_to_what_it_is_about(visitor: Visitor) -> None:
+    """A delivery or a case; anything else is shown as it is. Reading them hides none from being sent back."""
+    own = deliver(visitor)
+    key = key_of("claims", own)
+    sqs = visitor.dossier.cloud.session.client("sqs")
+    for queue, bodies in {
+        "wake": [
+            {"connection": "claims", "delivery": key},
+            {"connection": "claims", "delivery": f"{EVIL}/{own}"},
+            EVIL,
+        ],
+        "poll-invoices": [{"connection": "invoices", "reference": "INV-1", "seq": 2}],
+    }.items():
+        url = sqs.get_queue_url(QueueName=f"dossier-dev-{queue}-dlq")["QueueUrl"]
+        for body in bodies:
+            sqs.send_message(QueueUrl=url, MessageBody=body if isinstance(body, str) else json.dumps(body))
+    page = visitor.get("/failures")
+    assert page.count(f'<a href="/deliveries/claims/{own}">') == 1
+    assert '<a href="/cases/invoices/INV-1">case INV-1</a>' in page
+    assert "<script>alert" not in page
+    assert "3 messages of queue wake" in visitor.main("/failures")
+
+
+def test_errors_of_a_queues_function_are_shown_when_somebody_asks(visitor: Visitor) -> None:
+    """The latest of each kind, of the connection alone."""
+    logs, at = visitor.dossier.cloud.session.client("logs"), int(now().timestamp() * 1000)
+    group, stream = "/aws/lambda/dossier-dev-poll", "one"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    said = [
+        {"level": "ERROR", "connection": "invoices", "message": "poll", "exception": f"Traceback\nKeyError: {EVIL}"},
+        {"level": "ERROR", "connection": "claims", "message": "another's"},
+        {"level": "INFO", "connection": "invoices", "message": "no ERROR at all"},
+        {"level": "ERROR", "connection": "invoices", "message": "again", "exception_name": "ValueError"},
+    ]
+    events = [{"timestamp": at + number, "message": json.dumps(each)} for number, each in enumerate(said)]
+    events.append({"timestamp": at + 9, "message": "[ERROR] Runtime.ExitError: out of memory"})
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+    assert errors_of(visitor.desk, "poll-invoices") == [
+        (moment_at(at + 9), "[ERROR] Runtime.ExitError: out of memory"),
+        (moment_at(at + 3), "ValueError: again"),
+        (moment_at(at), f"KeyError: {EVIL}"),
+    ]
+    assert errors_of(visitor.desk, "wake") == []
+
+
+def moment_at(milliseconds: int) -> datetime:
+    """Return a moment of a log."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def test_a_connection_is_checked(visitor: Visitor, secret: None) -> None:
+    """As `dossier doctor` does, with what to do; the check is in the trail, because it sends deliveries."""
+    said = text_of(visitor.post("/connections/claims/check").text)
+    assert "✓ OK Secret an API key and 1 webhook secret" in said
+    assert "✕ Failed Webhook" in said  # in memory there is neither an API nor a vendor
+    assert visitor.trail()[-1]["outcome"]["failed"] == ["claims vendor", "claims webhook"]
+    visitor.post("/connections/none/check", 400)
+
+
+def test_the_report_for_a_vendors_support_is_a_file(visitor: Visitor) -> None:
+    """With every delivery by time and digest, and no body."""
+    own = deliver(visitor)
+    answer = visitor.http.get("/connections/claims/report")
+    assert answer.headers["content-disposition"] == 'attachment; filename="webhooks-claims.json"'
+    assert [each["id"] for each in answer.json()["deliveries"]] == [own]
+    assert "disputes" in visitor.main("/connections")
+    visitor.get("/connections/disputes/report", 400)
 
 
 def test_batches_show_their_progress(visitor: Visitor) -> None:

@@ -52,6 +52,14 @@ def test_dead_letters_are_counted(sqs: Sqs) -> None:
     assert (sqs.letters.count("wake"), sqs.letters.count("poll-invoices")) == (2, 0)
 
 
+def test_dead_letters_are_read_and_stay(sqs: Sqs) -> None:
+    """Reading some of them hides none: they can be read, and sent back, at once."""
+    sqs.bury("wake", "a", "b")
+    assert sorted(sqs.letters.look("wake")) == sorted(sqs.letters.look("wake")) == ["a", "b"]
+    assert sqs.letters.send_back("wake") == 2
+    assert sqs.letters.look("wake") == []
+
+
 def test_messages_are_moved_one_by_one_without_a_move_task(sqs: Sqs) -> None:
     """Every one comes back to its queue, unchanged, and none stays dead."""
     bodies = [json.dumps({"number": number}) for number in range(23)]

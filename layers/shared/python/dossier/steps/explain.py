@@ -301,7 +301,7 @@ def _waiting(facts: Facts) -> _Found | None:
     wanted = _wanted(facts, wait)
     found = _Found(
         f"{vendor} has not finished: {wanted}",
-        Next("poll", f"Dossier asks {vendor} again; {vendor} has to finish by then", Who.VENDOR, max(due, facts.at)),
+        Next("poll", f"Dossier asks {vendor} whether it has finished", Who.VENDOR, max(due, facts.at)),
         waits_for=f"{vendor}: {wanted}",
         helps=_quicker(facts, deadline),
     )

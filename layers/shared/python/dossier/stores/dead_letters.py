@@ -29,6 +29,13 @@ class DeadLetters:
         """Return the approximate number of a queue's dead letters."""
         return self._queues.depth(f"{queue}-dlq")
 
+    def look(self, queue: str) -> list[str]:
+        """Return the texts of some of a queue's dead letters, at most ten, and leave all of them where they are."""
+        found = self._sqs.receive_message(
+            QueueUrl=self._queues.url(f"{queue}-dlq"), MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
+        )
+        return list({each["MessageId"]: each["Body"] for each in found.get("Messages", [])}.values())
+
     def dismiss(self, queue: str) -> int:
         """Delete a queue's dead letters, at most as many as there are now; return how many."""
         return self._each(self._queues.url(f"{queue}-dlq"), self.count(queue), None)
