@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -38,14 +39,22 @@ def templates() -> dict[int, dict[str, Any]]:
     folder = ROOT / "build" / "checks" / fingerprint()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-        for count in COUNTS:
-            (draft / f"{count}.json").write_text(json.dumps(_synthesize(count)), encoding="utf-8")
-        for old in folder.parent.iterdir():
-            if old != draft:
-                shutil.rmtree(old, ignore_errors=True)
-        draft.rename(folder)
+        with (folder.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of processes at the same time one synthesizes
+            if not folder.is_dir():
+                _fill(folder)
     return {count: json.loads((folder / f"{count}.json").read_text(encoding="utf-8")) for count in COUNTS}
+
+
+def _fill(folder: Path) -> None:
+    """Synthesize the templates, and remove those of other source files."""
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    for count in COUNTS:
+        (draft / f"{count}.json").write_text(json.dumps(_synthesize(count)), encoding="utf-8")
+    for old in folder.parent.iterdir():
+        if old.is_dir() and old != draft:
+            shutil.rmtree(old, ignore_errors=True)
+    draft.rename(folder)
 
 
 def stack_name(count: int) -> str:
