@@ -29,7 +29,7 @@ vendor does: one that has become ten times slower costs the plan's polls and the
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -141,19 +141,35 @@ def _longest(last: int, poll: Poll) -> float:
 
 
 def estimate(spans: Sequence[Span]) -> list[float]:
-    """Return the share of waits that finish in each bucket of ``EDGES``."""
+    """Return the share of waits that finish in each bucket of ``EDGES``.
+
+    Each round gives a span's weight to its buckets in proportion to what they have. A span has whole buckets between
+    its first and its last, so their sum, and what they get, cost the same however many they are.
+    """
     parts = [(weight, *_overlap(span)) for span, weight in zip(spans, _weights(len(spans)), strict=True)]
-    masses = [1.0] * (len(EDGES) - 1)
+    most = len(EDGES) - 1
+    low = max(0, min(first for _, first, _, _, _ in parts) - ROUNDS)  # a round spreads masses by one bucket
+    high = min(most, max(last for _, _, last, _, _ in parts) + 1 + ROUNDS)
+    parts = [(weight, first - low, last - low, head, tail) for weight, first, last, head, tail in parts]
+    masses = [1.0] * (high - low)
     for _ in range(ROUNDS):
+        sums = list(accumulate(masses, initial=0.0))
         found = [0.0] * len(masses)
-        for weight, begin, shares in parts:
-            likely = [share * masses[begin + place] for place, share in enumerate(shares)]
-            whole = sum(likely)
+        rises = [0.0] * len(masses)  # by how much the scale of whole buckets grows from one to the next
+        for weight, first, last, head, tail in parts:
+            if first == last:
+                found[first] += weight
+                continue
+            begin, end = head * masses[first], tail * masses[last]
+            whole = begin + sums[last] - sums[first + 1] + end
             scale = weight / whole if whole > 0 else 0.0
-            for place, each in enumerate(likely):
-                found[begin + place] += each * scale
-        masses = _smooth(found)
-    return masses
+            found[first] += begin * scale
+            found[last] += end * scale
+            rises[first + 1] += scale
+            rises[last] -= scale
+        scales = accumulate(rises)
+        masses = _smooth([each + mass * scale for each, mass, scale in zip(found, masses, scales, strict=True)])
+    return [0.0] * low + masses + [0.0] * (most - high)
 
 
 def _weights(count: int) -> list[float]:
@@ -163,25 +179,22 @@ def _weights(count: int) -> list[float]:
     return [each / whole for each in weights]
 
 
-def _overlap(span: Span) -> tuple[int, list[float]]:
-    """Return the first bucket that a span overlaps, and the share of it and of each next bucket within the span."""
+def _overlap(span: Span) -> tuple[int, int, float, float]:
+    """Return the first and the last bucket that a span overlaps, and the share of each that is within the span."""
     by = span.by if span.by is not None else max(SHORTEST, span.after) * UNFINISHED
     by = min(max(by, SHORTEST / 2), EDGES[-1])
     after = by if span.delivered else min(span.after, by)
-    begin = min(bisect_right(EDGES, after) - 1, len(EDGES) - 2)
-    shares = []
-    for place in range(begin, len(EDGES) - 1):
-        low, high = EDGES[place], EDGES[place + 1]
-        if low >= by:
-            break
-        shares.append((min(high, by) - max(low, after)) / (high - low))
-    return begin, shares if sum(shares) > 0 else [1.0]
+    first = min(bisect_right(EDGES, after) - 1, len(EDGES) - 2)
+    last = max(first, bisect_left(EDGES, by) - 1)
+    head = (min(EDGES[first + 1], by) - after) / (EDGES[first + 1] - EDGES[first])
+    tail = (by - EDGES[last]) / (EDGES[last + 1] - EDGES[last])
+    return first, last, head, tail
 
 
 def _smooth(masses: Sequence[float]) -> list[float]:
     """Return masses of which each bucket gives a quarter to each neighbour."""
-    padded = [masses[0], *masses, masses[-1]]
-    return [(padded[at] + 2 * padded[at + 1] + padded[at + 2]) / 4 for at in range(len(masses))]
+    before, after = [masses[0], *masses[:-1]], [*masses[1:], masses[-1]]
+    return [(low + 2 * each + high) / 4 for low, each, high in zip(before, masses, after, strict=True)]
 
 
 def _placed(masses: Sequence[float], price: float) -> list[float]:
