@@ -22,6 +22,8 @@ from tests.simulation.vendors import Exchange
 from tests.simulation.world import STAGE, World
 
 FINAL = {"completed", "completed_with_failures", "failed", "cancelled", "uploaded"}
+RESULTS = {"Case Completed", "Case Updated", "Case Failed"}
+"""Events that tell a result."""
 ONCE = ("assessment_started", "case_created")
 OLDEST = 3 * 3600.0
 """How late a wait's poll may be, in seconds, whatever happened to its message (``dossier.steps.sweep.LOST``)."""
@@ -61,7 +63,6 @@ class Invariants:
         """When functions, and which, read the answers in which each vendor asked for a pause."""
         self._answered = 0
         self._transfers: Counter[str] = Counter()
-        self._told: Counter[tuple[str, str, str]] = Counter()
         self.most: Counter[str] = Counter()
         """The highest numbers that were seen."""
         world.vendors.heard = self._hear
@@ -262,7 +263,6 @@ class Invariants:
         self._check_cases()
         for item in [*world.dynamo.of("WAIT"), *world.dynamo.of("ASK")]:
             raise ViolatedError("nothing waits once its case has ended", f"{item['pk']} {item['sk']}")
-        self._told = Counter((kind, it["connection"], it["reference"]) for kind, it in world.events.put)
         for connection, reference in sorted(self._people.submitted):
             self._check_result(connection, reference, stale=(connection, reference) in stale)
         for item in world.dynamo.of("INTENTS"):
@@ -293,10 +293,16 @@ class Invariants:
                     f"{connection} {reference} {what}: {ours!r}, the vendor has {theirs!r}",
                 )
         self._check_files(place, f"{connection} {reference}")
-        # After a collection that failed, the first result is an update of it: docs/updates.md has its `changes`.
-        updated = self._told["Case Failed", connection, reference] and self._told["Case Updated", connection, reference]
-        if not self._told["Case Completed", connection, reference] and not updated:
-            raise ViolatedError("every case is announced", f"{connection} {reference}")
+        told = self._told(connection, reference)
+        if (told.get("status"), told.get("revision")) != (result["status"], result["revision"]):
+            what = f"{told.get('status')}, revision {told.get('revision')}" if told else "nothing"
+            wanted = f"{result['status']}, revision {result['revision']}"
+            raise ViolatedError("every result is announced", f"{connection} {reference}: {what}, not {wanted}")
+
+    def _told(self, connection: str, reference: str) -> dict[str, Any]:
+        """Return the last event about a case that tells a result; empty without one."""
+        events = (it for kind, it in reversed(self._world.events.put) if kind in RESULTS)
+        return next((it for it in events if (it["connection"], it["reference"]) == (connection, reference)), {})
 
     def _compared(
         self, connection: str, reference: str, record: dict[str, Any], result: dict[str, Any]
