@@ -26,6 +26,7 @@ from dossier.errors import DossierError
 from dossier.models import REFERENCE, CaseId, CaseStatus, now
 from dossier.steps.listing import CURSOR, cursor, newest
 from dossier.stores.cases import CaseRecord
+from dossier.stores.limiter import Hold
 
 SHOWN = 50
 """Cases of a page."""
@@ -157,29 +158,44 @@ def _named(desk: Desk, names: Sequence[str], filters: Filters) -> Iterable[CaseR
         yield from (each for each in found if wanted.matches(each) and (begin is None or each.submitted_at >= begin))
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All that the page reads of AWS, so that one that is kept in memory is shown without a request."""
+
+    found: Found
+    records: list[CaseRecord]
+    """Those of ``found``, each with the trouble of its polls."""
+    connections: list[str]
+    paused: dict[str, Hold]
+
+
+def read(desk: Desk, filters: Filters) -> Listed:
+    """Read what the page shows."""
+    names = desk.connections()
+    found = find(desk, filters, names if filters.connection is None else desk.where.with_cases(filters.connection))
+    return Listed(found, desk.app.cases.all_troubled(found.records), names, desk.app.limiter.paused())
+
+
 def index(desk: Desk, request: Request) -> Response:
     """Return the page."""
     filters = Filters.of(request.query_params)
-    names = desk.connections()
-    wanted = names if filters.connection is None else desk.where.with_cases(filters.connection)
     if filters.narrow or filters.after:
-        found, fresh = find(desk, filters, wanted), True
+        listed, fresh = read(desk, filters), True
     else:
-        found, fresh = desk.lists.soon(_key(filters), lambda: find(desk, filters, wanted), most=OLDEST)
-    paused = desk.app.limiter.paused()
+        listed, fresh = desk.lists.soon(_key(filters), lambda: read(desk, filters), most=OLDEST)
     counts = count(desk, filters) if request.query_params.get("count") else desk.counts.last(_key(filters))
     return desk.page(
         request,
         "cases.html",
         filters=filters,
         shown_fresh=fresh,
-        records=desk.app.cases.all_troubled(found.records),
-        after=found.after,
-        looked=found.looked,
+        records=listed.records,
+        after=listed.found.after,
+        looked=listed.found.looked,
         periods=PERIODS,
-        connections=names,
-        holds=[hold.text(name, now()) for name, hold in paused.items()],
-        paused=paused,
+        connections=listed.connections,
+        holds=[hold.text(name, now()) for name, hold in listed.paused.items()],
+        paused=listed.paused,
         views=views(filters, counts),
         fresh=bool(request.query_params.get("count")),
     )
@@ -188,7 +204,7 @@ def index(desk: Desk, request: Request) -> Response:
 def warm(desk: Desk) -> None:
     """Read the first page before somebody asks for it; what goes wrong shows when they do."""
     with suppress(DossierError, CommandError, ClientError, BotoCoreError):
-        desk.lists.get(_key(Filters()), lambda: find(desk, Filters(), desk.connections()))
+        desk.lists.get(_key(Filters()), lambda: read(desk, Filters()))
 
 
 def shortcuts(desk: Desk, request: Request) -> Response:

@@ -34,7 +34,7 @@ from dossier.texts import block, counted
 
 if TYPE_CHECKING:
     from console.bulk import Jobs
-    from console.cases import Found
+    from console.cases import Listed
     from console.costs import Counting
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ class Desk:
         return Kept(5)
 
     @cached_property
-    def lists(self) -> Kept[Found]:
+    def lists(self) -> Kept[Listed]:
         """The first pages of the list, as of the last seconds."""
         return Kept(2)
 

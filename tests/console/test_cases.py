@@ -165,6 +165,19 @@ def test_an_old_page_is_shown_at_once_and_read_again(visitor: Visitor, monkeypat
     assert rows(visitor.get("/cases"))[0] == "R-4"
 
 
+def test_a_page_that_is_kept_asks_aws_for_nothing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cases, their troubles, the pauses and the connections are kept together."""
+    put(visitor, "R-1", CaseStatus.WAITING)
+    before = visitor.get("/cases")
+    monkeypatch.setattr(visitor.desk.lists, "_seconds", 600)
+
+    def never(_client: object, operation: str, _arguments: object) -> None:
+        raise AssertionError(operation)
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", never)
+    assert rows(visitor.get("/cases")) == rows(before) == ["R-1"]
+
+
 def test_views_have_counts_by_status(visitor: Visitor) -> None:
     """They are read after the page is shown, and stand on it from then on."""
     put(visitor, "R-1", CaseStatus.FAILED)
