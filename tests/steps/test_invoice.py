@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dossier.models import CaseId, now
-from dossier.steps.compare import SETTLED
+from dossier.steps.compare import SETTLED, compare
 from dossier.steps.forget import forget
 from dossier.steps.invoice import lines, unexplained
 from tests.conftest import Cloud
@@ -50,6 +50,20 @@ def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
     found = unexplained(settings, BEGIN, END, context=world.context)
     assert found[0] == []
     assert "could not be read" in str(found[1])
+
+
+def test_an_erased_case_explains_what_the_vendor_still_lists_of_it(cloud: Cloud) -> None:
+    """It is on the bill by its pages; neither the invoice nor the hourly comparison calls it a stranger's."""
+    world = with_dead_letters(cloud)
+    later = now() + SETTLED + timedelta(minutes=1)
+    for name in ("invoices", "claims"):
+        world.submit(name, "R-1", samples("invoice.pdf"))
+        forget(CaseId(name, "R-1"), context=erasing(world))
+        settings = world.connections[name]
+        assert unexplained(settings, BEGIN, END, at=later, context=world.context) == ([], None)
+        assert compare([name], context=world.context, at=later).unknown == {name: []}
+        made = stray(world, name)
+        assert compare([name], context=world.context, at=later).unknown == {name: [made]}
 
 
 def test_pages_of_an_erased_case_stay_on_the_invoice(cloud: Cloud) -> None:

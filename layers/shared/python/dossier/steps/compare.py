@@ -19,6 +19,7 @@ from dossier.ports import Vendor
 from dossier.settings import Connection
 from dossier.stamps import Stamp
 from dossier.steps.context import Context
+from dossier.steps.identity import stranger_reference
 from dossier.steps.refresh import ask, start
 from dossier.stores.cases import CaseRecord
 
@@ -137,4 +138,10 @@ def _unknown(connection: Connection, context: Context, at: datetime) -> list[str
     # An id is recorded after it was created, so records are read from a little earlier on.
     recorded = context.intents.recorded(connection.name, since - SETTLED)
     created = context.transport.run(vendor.created(since, recorded), vendor=vendor)
-    return sorted(name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)
+    unknown = (name for name, when in created.items() if since <= when <= at - SETTLED and name not in recorded)
+    return sorted(name for name in unknown if not was_erased(connection.name, name, context))
+
+
+def was_erased(connection: str, vendor_id: str, context: Context) -> bool:
+    """Whether the case that had an id of the vendor was erased (``dossier forget``): the vendor still has it."""
+    return context.cases.erased(CaseId(connection, stranger_reference(vendor_id))) is not None

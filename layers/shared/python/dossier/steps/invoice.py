@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from dossier.errors import DossierError
 from dossier.models import Document, iso, now
 from dossier.settings import Connection
-from dossier.steps.compare import SETTLED
+from dossier.steps.compare import SETTLED, was_erased
 from dossier.steps.context import Context
 from dossier.stores.cases import Case
 from dossier.stores.intents import Intents
@@ -105,6 +105,8 @@ def unexplained(
     found = [
         Unexplained(name, iso(at))
         for name, at in created.items()
-        if begin <= at < until and not intents.references(connection.name, name)
+        if begin <= at < until
+        and not intents.references(connection.name, name)
+        and not was_erased(connection.name, name, context)
     ]
     return sorted(found, key=lambda each: (each.created, each.id)), None
