@@ -89,8 +89,9 @@ def look(where: Target, batch: str) -> Outcome:
     found = app.batch_runs.find(batch, latest)
     counts = tally(app.batches.cases(batch), context=app)
     state = _STATES[found.status] if found else "not started"
-    if state == "not started" and not counts.counts["to_start"]:
-        state = "ended"  # every case was submitted before
+    begun = not counts.counts["to_start"]
+    if begun and (state == "not started" or (state in {"failed", "stopped"} and not counts.counts["under_way"])):
+        state = "ended"  # every case was submitted before, or before the run broke off
     progress = app.batch_runs.progress(batch, latest) if found else None
     left = Speed().left(progress) if progress and state == "running" else None
     why = " ".join(filter(None, (found.error, found.cause))) if found and state in {"failed", "stopped"} else ""
@@ -117,8 +118,10 @@ class Speed:
         return round((counts.pending + counts.running) * (elapsed - since) / ended)
 
 
-def _under_way(where: Target, batch: str) -> int:
-    return tally(where.app.batches.cases(batch), context=where.app).counts["under_way"]
+def _under_way(where: Target, batch: str, *, broke_off: bool) -> int:
+    """Return how many cases are under way; none of a run that broke off and has left some to be started."""
+    counts = tally(where.app.batches.cases(batch), context=where.app).counts
+    return 0 if broke_off and counts["to_start"] else counts["under_way"]
 
 
 def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
@@ -140,7 +143,7 @@ def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
             if time.monotonic() - started >= seconds:
                 return False
             time.sleep(min(1 + (time.monotonic() - started) / 60, 10.0))
-        while found is not None and found.status == "SUCCEEDED" and (left := _under_way(where, batch)):
+        while found is not None and (left := _under_way(where, batch, broke_off=found.status != "SUCCEEDED")):
             line = f"{counted(left, 'case')} of an earlier run under way"
             if line != last:
                 out.progress(line)

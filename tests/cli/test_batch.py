@@ -276,6 +276,23 @@ def test_cases_of_a_stopped_run_are_waited_for_and_listed(dossier: Dossier, runs
     assert dossier.cloud.app.batches.summary(found["batch_id"])["completed"] == 3
 
 
+def test_a_stopped_run_that_left_nothing_to_start_ends(dossier: Dossier, runs: Runs, folder: Path) -> None:
+    """Every case was under way: the same file again, or a look, waits for them, and nothing fails."""
+    file = three(folder)
+    found = dossier.json("batch", file, "--concurrency", "3")
+    dossier.tick()
+    dossier.tick()
+    stopped = dossier.json("batch", "stop", found["batch_id"])
+    assert (stopped["state"], stopped["under_way"], stopped["to_start"]) == ("stopped", 3, 0)
+    dossier.then = [lambda: [end(dossier, f"I-{n}") for n in range(3)]]
+    again = dossier("batch", file, "--wait", "--json")
+    assert again.exit_code == 0, again.stderr
+    ended = json.loads(again.stdout)
+    assert (ended["state"], ended["completed"], ended["reason"]) == ("ended", 3, None)
+    assert len([*dossier.cloud.app.objects.lines(ended["results_key"])]) == 3
+    assert dossier.json("batch", "status", found["batch_id"])["state"] == "ended"
+
+
 def test_concurrency_changes_while_it_runs(dossier: Dossier, runs: Runs, folder: Path) -> None:
     """`status --concurrency` sets how many cases are under way at once from then on."""
     found = dossier.json("batch", three(folder), "--concurrency", "1")

@@ -15,7 +15,7 @@ from tests import meter
 from tests.simulation.clock import CLOCK
 from tests.simulation.handlers import ROOT
 from tests.simulation.models.dynamodb import _write_units, size
-from tests.simulation.scale import hundred
+from tests.simulation.scale import batches, hundred
 from tests.simulation.scale.page import binding, page
 from tests.simulation.scale.quotas import Bucket, Quotas, Use
 from tests.simulation.scale.scenarios import LAMBDA, RATE, SCENARIOS, Figures, settings_of
@@ -108,3 +108,25 @@ def test_share_of_a_connection_has_its_share_of_the_limits() -> None:
     whole, parts = settings_of(burst), settings_of(replace(burst, per_connection=True))
     assert {(each.limits.requests_per_second, each.limits.concurrency) for each in whole.values()} == {(10, 5)}
     assert {(each.limits.requests_per_second, each.limits.concurrency) for each in parts.values()} == {(1, 1)}
+
+
+def test_batches_hold_and_are_on_the_page() -> None:
+    """Nothing was lost or sent twice, time and memory grow with the cases, and a single case is not held up."""
+    found = json.loads(batches.KEPT.read_text(encoding="utf-8"))
+    assert list(batches.wrong(found)) == []
+    page = batches.PAGE.read_text(encoding="utf-8")
+    assert page[page.index(batches.HEADING) :] == "\n".join(batches.lines(found)) + "\n"
+
+
+def test_a_batch_that_does_not_hold_is_reported() -> None:
+    """A lost case, a slow larger batch, a case that waits behind the batch."""
+    one = {"cases": 100, "completed": 100, "lost": 0, "twice": 0, "seconds": 10.0, "megabytes": 100.0}
+    many = {**one, "cases": 1000, "completed": 1000, "seconds": 106.0}
+    local = {"few": one, "many": many, "again": {**many, "lost": 1}}
+    beside = {"docsumo": {"alone": 5.0, "median": 6.0, "most": 7.1}}
+    found = list(batches.wrong({"local": local, "beside": beside}))
+    assert [each.partition(":")[0] for each in found] == [
+        "again",
+        "the time of the larger batch is 10.6 times that of the smaller one",
+        "docsumo",
+    ]

@@ -27,6 +27,7 @@ SIMULATED = {
     "all": "30 connections, evenly",
 }
 BESIDE = {"docustack": "DocuStack", "docsumo": "Docsumo", "ombudsman": "the Ombudsman"}
+_TITLES = {"few": "run once", "many": "run once", "again": "stopped after {stopped_at:,}, run again"}
 MOST, LONGER = 10.5, 2.0
 """What must hold: a thousand cases take so many times what a hundred take, and a single case so many seconds longer."""
 
@@ -44,12 +45,12 @@ def main(environment: Mapping[str, str]) -> int:
         found["beside"] = {name: _beside(_run("tests.simulation.fairness", name, "1000")) for name in BESIDE}
         _keep(found)
     kept = PAGE.read_text(encoding="utf-8").partition(HEADING)[0].rstrip()
-    PAGE.write_text(f"{kept}\n\n" + "\n".join(_lines(found)) + "\n", encoding="utf-8")
+    PAGE.write_text(f"{kept}\n\n" + "\n".join(lines(found)) + "\n", encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} is written")
-    wrong = list(_wrong(found))
-    for each in wrong:
+    problems = list(wrong(found))
+    for each in problems:
         print(each)
-    return int(bool(wrong))
+    return int(bool(problems))
 
 
 def _run(module: str, *words: str) -> dict[str, Any]:
@@ -74,44 +75,53 @@ def growth(local: Mapping[str, Any]) -> tuple[float, float]:
     return many["seconds"] / few["seconds"], many["megabytes"] / few["megabytes"]
 
 
-def _wrong(found: Mapping[str, Any]) -> Iterator[str]:
+def wrong(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield what does not hold."""
-    local = found["local"]
-    for name in ("few", "many", "again"):
-        each = local[name]
-        if each["lost"] or each["twice"] or each["completed"] != each["cases"]:
+    local = found.get("local", {})
+    for name, each in local.items():
+        if name in _TITLES and (each["lost"] or each["twice"] or each["completed"] != each["cases"]):
             yield f"{name}: {each}"
-    for what, times in zip(("time", "memory"), growth(local), strict=True):
+    for what, times in zip(("time", "memory"), growth(local) if local else (), strict=False):
         if times > MOST * local["many"]["cases"] / local["few"]["cases"] / 10:
             yield f"the {what} of the larger batch is {times:.1f} times that of the smaller one"
-    for name, each in found["beside"].items():
+    for name, each in found.get("beside", {}).items():
         if each["most"] - each["alone"] > LONGER:
             yield f"{name}: a single case takes {each['most']:.1f} s beside a batch, {each['alone']:.1f} s alone"
 
 
-def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    local, by = found["local"], growth(found["local"])
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of the page's part."""
     yield HEADING
     yield "`make scale-batch` writes this part."
     yield ""
+    if "local" in found:
+        yield from _local(found["local"])
+    if "simulated" in found:
+        yield from _simulated(found)
+
+
+def _local(local: Mapping[str, Any]) -> Iterator[str]:
+    by = growth(local)
     yield "**On the local AWS**, by `dossier batch`, with a vendor that takes half a second. All servers and functions"
     yield f"share {local['processors']} processors there, so the times are not AWS's; the"
     yield f"load says how busy the machine was when each began ({local['as_of']})."
     yield ""
     yield "| batch | cases | completed | lost | twice | seconds | cases a second | memory of the command | load |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    stopped = f"stopped after {local['again']['stopped_at']:,}, run again"
-    for name, title in {"few": "run once", "many": "run once", "again": stopped}.items():
+    for name, title in _TITLES.items():
         each = local[name]
         counts = f"{each['cases']:,} | {each['completed']:,} | {each['lost']} | {each['twice']}"
         speed = (each["cases"] - each["stopped_at"]) / each["seconds"]
         cells = f"{counts} | {each['seconds']:,.0f} | {speed:.1f} | {each['megabytes']:.0f} MB | {each['load']}"
-        yield f"| {title} | {cells} |"
+        yield f"| {title.format(**each)} | {cells} |"
     yield ""
     yield f"The larger batch took {by[0]:.1f} times the time and {by[1]:.1f} times the memory of the smaller one."
     yield "*Lost* is a case without an upload in the vendor's journal or without a line in `results.jsonl`, *twice* one"
     yield "with two. The seconds of the batch that was run again are those after the stop."
     yield ""
+
+
+def _simulated(found: Mapping[str, Any]) -> Iterator[str]:
     yield "**A batch of 100,000**, simulated as above: default limits, a vendor that takes a minute, as many cases at"
     yield "once as the command chooses. Eight minutes of it are measured, once it is under way."
     yield ""
