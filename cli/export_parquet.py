@@ -21,7 +21,12 @@ READ = {
     "boolean": "CASE WHEN type = 'boolean' THEN TRY_CAST(typed AS BOOLEAN) END",
 }
 """Columns beside those of the CSV: ``typed`` by its type. A value that a column cannot hold is null there."""
-_SETTINGS = ("SET threads = 1", "SET memory_limit = '256MB'", "SET autoinstall_known_extensions = false")
+_SETTINGS = (
+    "SET threads = 1",
+    "SET memory_limit = '256MB'",
+    "SET autoinstall_known_extensions = false",
+    "SET enable_progress_bar = false",
+)
 
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], file: Path) -> None:

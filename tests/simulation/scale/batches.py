@@ -109,7 +109,8 @@ def _local(local: Mapping[str, Any]) -> Iterator[str]:
     yield "| batch | cases | completed | lost | twice | seconds | cases a second | memory of the command | load |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for name, title in _TITLES.items():
-        each = local[name]
+        if (each := local.get(name)) is None:
+            continue
         counts = f"{each['cases']:,} | {each['completed']:,} | {each['lost']} | {each['twice']}"
         speed = (each["cases"] - each["stopped_at"]) / each["seconds"]
         cells = f"{counts} | {each['seconds']:,.0f} | {speed:.1f} | {each['megabytes']:.0f} MB | {each['load']}"
@@ -128,7 +129,8 @@ def _simulated(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| over | cases at once | cases an hour | hours | functions at once | dollars a case | binds first |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
     for name, title in SIMULATED.items():
-        each = found["simulated"][name]
+        if (each := found["simulated"].get(name)) is None:
+            continue
         rate = f"{each['at_once']:,} | {each['cases_an_hour']:,} | {each['hours']}"
         yield f"| {title} | {rate} | {each['functions']:,} | {each['cost']:.6f} | {each['binds']} |"
     yield ""
