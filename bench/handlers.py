@@ -2,6 +2,9 @@
 
 Both are the deployed ones, with AWS's clients; in place of the network there is one answer for each operation. A
 delivery's time is CPU time of this process, the median of the calls. ``own_ms`` is without what AWS's clients take.
+
+``python -m bench.handlers FOLDER first MODULE BODY SIGNATURE`` imports one of them, as a cold start does, and calls it
+once with a delivery.
 """
 
 from __future__ import annotations
@@ -106,9 +109,13 @@ def event(body: bytes, signature: str) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, and print the results as JSON."""
-    from bench.webhook import BARE, DOSSIER, body_of, signed  # noqa: PLC0415 -- after the environment of this process
+    folder = Path(sys.argv[1])
+    if sys.argv[2] == "first":
+        print(json.dumps(first(folder, sys.argv[3], sys.argv[4].encode(), sys.argv[5])))
+        return
+    from bench.webhook import BARE, DOSSIER, body_of, signed  # noqa: PLC0415 -- it imports what a cold start would not
 
-    folder, calls = Path(sys.argv[1]), int(sys.argv[2])
+    calls = int(sys.argv[2])
     network, real = Network(), sys.stdout
     sys.stdout = io.StringIO()  # the functions' log
     with network.in_place():
@@ -141,8 +148,31 @@ def main() -> None:
     print(json.dumps(found))
 
 
+def first(folder: Path, module: str, body: bytes, signature: str) -> dict[str, float]:
+    """Import a handler and answer one delivery; return this process's CPU seconds until then, and AWS's requests."""
+    network, real = Network(), sys.stdout
+    sys.stdout = io.StringIO()
+    with network.in_place():
+        _prepare(folder)
+        answer = importlib.import_module(module).handler(event(body, signature), Context())
+        seconds = time.process_time()
+    sys.stdout = real
+    if answer["statusCode"] != 200:
+        raise RuntimeError(f"{module}: {answer}")
+    return {"seconds": seconds, "requests": network.requests}
+
+
 def _handlers(folder: Path, dossier: str, bare: str) -> dict[str, Callable[[Any, Any], Any]]:
     """Import both handlers, as Lambda does."""
+    _prepare(folder)
+    return {
+        dossier: importlib.import_module("functions.webhook.handler").handler,
+        bare: importlib.import_module("bare").handler,
+    }
+
+
+def _prepare(folder: Path) -> None:
+    """Write the settings' layer, and set what Lambda sets."""
     from dossier.connections import LAYER_FILE, LAYER_PACKAGE  # noqa: PLC0415 -- the settings' layer is written first
 
     layer = folder / LAYER_PACKAGE
@@ -163,10 +193,6 @@ def _handlers(folder: Path, dossier: str, bare: str) -> dict[str, Callable[[Any,
         "WEBHOOK_SECRET": SECRET,
     }
     sys.path.insert(0, str(ROOT / "bench" / "bare" / "function"))
-    return {
-        dossier: importlib.import_module("functions.webhook.handler").handler,
-        bare: importlib.import_module("bare").handler,
-    }
 
 
 if __name__ == "__main__":
