@@ -29,14 +29,11 @@ MODULES = {DOSSIER: "functions.webhook.handler", BARE: "bare"}
 
 def run(times: int = TIMES) -> dict[str, Any]:
     """Start each function, the bare one, and the interpreter alone, by turns; then both cold webhook functions."""
-    codes = {"": "", BARE: CLIENTS} | {
-        verb: f"import sys; sys.path.insert(0, {str(ROOT / 'functions' / verb)!r}); import handler; {CLIENTS}"
-        for verb in VERBS
-    }
+    codes = {"": "", BARE: CLIENTS} | {verb: f"{importing(verb)}{CLIENTS}" for verb in VERBS}
     taken: dict[str, list[tuple[float, int]]] = {name: [] for name in codes}
     for _ in range(times):
         for name, code in codes.items():
-            seconds, modules = _python("-c", f"{code}{MEASURE}").split()
+            seconds, modules = python("-c", f"{code}{MEASURE}").split()
             taken[name].append((float(seconds), int(modules)))
     starts = {
         name: {"seconds": statistics.median(each for each, _ in all_), "modules": all_[0][1]}
@@ -52,11 +49,17 @@ def _first(who: str, times: int) -> dict[str, float]:
     for _ in range(times):
         with tempfile.TemporaryDirectory() as folder:
             words = ("-m", "bench.handlers", folder, "first", MODULES[who], body.decode(), signed(body))
-            found.append(json.loads(_python(*words, path=(str(ROOT), folder))))
+            found.append(json.loads(python(*words, path=(str(ROOT), folder))))
     return {"seconds": statistics.median(each["seconds"] for each in found), "requests": found[0]["requests"]}
 
 
-def _python(*words: str, path: tuple[str, ...] = ()) -> str:
+def importing(verb: str) -> str:
+    """Return the code of a function's cold start."""
+    return f"import sys; sys.path.insert(0, {str(ROOT / 'functions' / verb)!r}); import handler; "
+
+
+def python(*words: str, path: tuple[str, ...] = ()) -> str:
+    """Run a new process in the environment that the functions need; return what it prints."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join((*path, str(SHARED))),

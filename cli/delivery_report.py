@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,15 +40,13 @@ def report(out: Output, where: Target, connection: str, *, since: str | None) ->
     found = found_of(where, connection, since=since)
     out.document(found)
     rows, lost = found["deliveries"], found["lost"]
-    late = [each for each in rows if each["late_seconds"] is not None]
-    refused = [each for each in rows if each["verdict"] == "refused"]
-    repeated = [each for each in rows if each["repeats"]]
+    troubled = _troubled(rows)
     out.line(f"Webhook deliveries of {found['vendor']} to {found['url']}")
     out.line(f"from {when(found['since'])} to {when(found['until'])}")
     for title, about, some in (
-        ("rejected", "the answer was 401, 404 or 413", refused),
-        ("repeated", "the same bytes arrived again", repeated),
-        ("late", "the result had been collected by polling before", late),
+        ("rejected", "the answer was 401, 404 or 413", troubled["refused"]),
+        ("repeated", "the same bytes arrived again", troubled["repeated"]),
+        ("late", "the result had been collected by polling before", troubled["late"]),
     ):
         out.line()
         out.line(f"{counted(len(some), 'delivery')} {title}: {about}")
@@ -83,9 +81,6 @@ def found_of(where: Target, connection: str, *, since: str | None) -> dict[str, 
     owners = {each: case for case in cases for each in _ids_of(case)}
     rows = [_row(found, owners) for found in _deliveries(where, settings, begin)]
     lost = [_lost(case) for case in cases if _is_lost(case, begin, until - SETTLED, rows)]
-    late = [each for each in rows if each["late_seconds"] is not None]
-    refused = [each for each in rows if each["verdict"] == "refused"]
-    repeated = [each for each in rows if each["repeats"]]
     return {
         "connection": name,
         "vendor": settings.vendor,
@@ -94,11 +89,18 @@ def found_of(where: Target, connection: str, *, since: str | None) -> dict[str, 
         "until": iso(until),
         "received": len(rows) + sum(each["repeats"] for each in rows),
         "accepted": sum(each["verdict"] == "accepted" for each in rows),
-        "refused": len(refused),
-        "repeated": len(repeated),
-        "late": len(late),
+        **{kind: len(each) for kind, each in _troubled(rows).items()},
         "lost": lost,
         "deliveries": rows,
+    }
+
+
+def _troubled(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the deliveries that were refused, repeated, or late; one may be several."""
+    return {
+        "refused": [each for each in rows if each["verdict"] == "refused"],
+        "repeated": [each for each in rows if each["repeats"]],
+        "late": [each for each in rows if each["late_seconds"] is not None],
     }
 
 

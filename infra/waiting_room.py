@@ -11,10 +11,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from dossier.settings import Connection
+from dossier.stores.limiter import BULK
 from infra.settings import Settings
 from infra.work_queue import WorkQueue
 
-POLL_TIMEOUT = cdk.Duration.seconds(120)
+POLL_TIMEOUT = cdk.Duration.seconds(BULK)
 # AWS advises six times the function's timeout, for batches that wait in line. Here a message is one poll, the mapping
 # limits how many run, and two polls of one wait converge (`seq`): a failed one is retried soon.
 _VISIBILITY = cdk.Duration.seconds(150)

@@ -8,14 +8,12 @@ from functools import cache
 
 import pytest
 
+from bench.starts import CLIENTS, VERBS, importing, python
 from tests.tables import ROOT
 
 LISTS = (
     "import sys, dossier.bootstrap, dossier.observe; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
 )
-VERBS = sorted(each.parent.name for each in (ROOT / "functions").glob("*/handler.py"))
-BARE = "import boto3; boto3.client('sqs'); boto3.resource('dynamodb')"
-"""What any function imports that uses a table and a queue."""
 BATCHES, OTHERS = 1.6, 1.46
 """Most modules that a function imports, as a share of a bare one's: with Powertools' batches, and without.
 
@@ -25,20 +23,12 @@ Fewer are always better; more need a reason."""
 @cache
 def imported(code: str) -> frozenset[str]:
     """Return the modules that a new process has after running some code."""
-    names = {
-        "PYTHONPATH": str(ROOT / "layers" / "shared" / "python"),
-        "POWERTOOLS_METRICS_NAMESPACE": "Dossier",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "DOSSIER_WAKE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/wake",
-        "DOSSIER_BUCKET": "b",
-    }
-    told = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
-    return frozenset(subprocess.run(told, env=names, capture_output=True, text=True, check=True).stdout.split())
+    return frozenset(python("-c", f"{code}import sys; print(*sys.modules)").split())
 
 
 def of(verb: str) -> frozenset[str]:
     """Return the modules that a function's cold start imports."""
-    return imported(f"import sys; sys.path.insert(0, {str(ROOT / 'functions' / verb)!r}); import handler")
+    return imported(importing(verb))
 
 
 def test_no_function_loads_a_tracing_library() -> None:
@@ -54,7 +44,7 @@ def test_no_function_loads_a_tracing_library() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_function_imports_few_modules(verb: str) -> None:
     """A count, which depends on no machine: at most so many for each that a bare function imports."""
-    share = len(of(verb)) / len(imported(BARE))
+    share = len(of(verb)) / len(imported(CLIENTS))
     most = BATCHES if any("utilities.batch" in each for each in of(verb)) else OTHERS
     assert share <= most
 
@@ -68,4 +58,4 @@ def test_the_http_library_is_imported_with_the_first_request(verb: str) -> None:
 def test_a_webhook_waits_for_little() -> None:
     """The vendor waits for this function, so it imports neither models nor transport."""
     assert not {"pydantic", "dossier.transport", "dossier.models", "dossier.steps.context"} & of("webhook")
-    assert len(of("webhook")) <= 1.15 * len(imported(BARE))
+    assert len(of("webhook")) <= 1.15 * len(imported(CLIENTS))

@@ -53,8 +53,8 @@ SPREAD = 5.0
 """Seconds over which callers without a turn or slot come back, so that they do not all come at once."""
 LEASE = 900.0
 """Seconds after which a lease expires: the longest time that a function may run."""
-BULK = 120.0
-"""Seconds after which a bulk poll counts as dead: its function's timeout."""
+BULK = 120
+"""Seconds after which a bulk poll counts as dead: the timeout of its function (``infra/waiting_room.py``)."""
 SLOW = 2.0
 """If a request takes more seconds than this, other requests may have opened the breaker meanwhile."""
 MOST_HOLDS = 100
@@ -350,7 +350,7 @@ class Limiter:
     def bulk(self, connection: str, kind: str) -> Iterator[bool]:
         """Yield whether this is the connection's only bulk poll of its kind, which it then is until it ends."""
         key, name, began = _key(connection), f"{_BULK}{kind}", self._now()
-        free = Attr(name).not_exists() | Attr(name).lte(began - round(BULK * 1000))
+        free = Attr(name).not_exists() | Attr(name).lte(began - BULK * 1000)
         mine = self._table.update(*key, {name: began}, when=free)
         try:
             yield mine
