@@ -65,8 +65,8 @@ class Deployment:
         answer = self.dossier("list", "--limit", "10000")
         return list(answer["cases"] if isinstance(answer, dict) else answer)
 
-    def submit(self, connection: str, reference: str, files: Mapping[str, bytes], **rest: Any) -> None:
-        """Start a case as the CLI does, without a process for each."""
+    def submit(self, connection: str, reference: str, files: Mapping[str, bytes], **rest: Any) -> str:
+        """Start a case as the CLI does, without a process for each; return the execution's ARN."""
         s3, names = self.client("s3"), sorted(files)
         documents = []
         for name in names:
@@ -75,11 +75,12 @@ class Deployment:
             documents.append({"uri": f"s3://{self.outputs['bucket']}/{key}", "name": name})
         case = {"connection": connection, "reference": reference, "documents": documents, **rest}
         digest = fingerprint(CaseInput.parse(case), [(name, name) for name in names])
-        self.client("stepfunctions").start_execution(
+        started = self.client("stepfunctions").start_execution(
             stateMachineArn=self.outputs["state_machine_arn"],
             name=execution_name(CaseId(connection, reference), digest),
             input=json.dumps(case),
         )
+        return str(started["executionArn"])
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the vendors' own journal, oldest first."""

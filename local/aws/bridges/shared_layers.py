@@ -22,6 +22,8 @@ from local.aws import worker
 from local.aws.pinned import lambda_runtime, lambda_service, replace
 
 _unpacking = threading.Lock()
+# The folder of each layer that was looked at, by the hash of its content.
+_folders: dict[str, Path | None] = {}
 # Whether this thread starts a Python environment: other callers measure the layer.
 _starting = threading.local()
 
@@ -53,19 +55,26 @@ def _resolve(original: Callable[[Any], bytes | None], attachment: Any) -> bytes 
 
 def _unpacked(content: bytes) -> Path | None:
     """Return the folder that holds a layer; None for one without Python packages."""
-    folder = Path(tempfile.gettempdir()) / "layers" / hashlib.sha256(content).hexdigest()[:32]
+    name = hashlib.sha256(content).hexdigest()[:32]
     with _unpacking:
-        if folder.is_dir():
-            return folder
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if not any(name.startswith("python/") for name in archive.namelist()):
-                return None
-            if compiled := _compiled(archive):
-                return compiled
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            draft = tempfile.mkdtemp(dir=folder.parent)
-            archive.extractall(draft)
-        os.rename(draft, folder)  # noqa: PTH104 - as a whole or not at all
+        if name not in _folders:
+            _folders[name] = _found(content, Path(tempfile.gettempdir()) / "layers" / name)
+        return _folders[name]
+
+
+def _found(content: bytes, folder: Path) -> Path | None:
+    """Return the folder that already holds a layer, or the given one, to which it is unpacked; None as above."""
+    if folder.is_dir():
+        return folder
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if not any(name.startswith("python/") for name in archive.namelist()):
+            return None
+        if compiled := _compiled(archive):
+            return compiled
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = tempfile.mkdtemp(dir=folder.parent)
+        archive.extractall(draft)
+    os.rename(draft, folder)  # noqa: PTH104 - as a whole or not at all
     return folder
 
 

@@ -1,7 +1,8 @@
 """Batches on a local AWS of their own, through ``dossier batch``: nothing lost, nothing twice, time and memory.
 
 ``python -m tests.simulation.scale.batch_local`` runs a batch of a hundred cases, one of a thousand, and a thousand that
-are interrupted half-way and run again; it prints its figures as JSON.
+are interrupted half-way and run again; then cases that are submitted by hand, alone and beside another batch. It prints
+its figures as JSON.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ SIZES = tuple(map(int, os.environ.get("SIZES", "100,1000").split(",")))
 """The cases of the two batches; the larger one is interrupted, too."""
 WORKERS = 20
 """Cases under way at once: more than the local AWS's processors can work on, in either batch."""
-CONNECTION = "invoices"
+CONNECTION, USUAL = "invoices", "claims"
+"""The connection of the batches, and the one of the single cases and the batch beside them."""
 _LIMITS = "limits = { requests_per_second = 200, concurrency = 20 }"
-"""So that the machine binds, and not what a vendor allows."""
+"""For the batches: so that the machine binds, and not what a vendor allows. The other connection has the defaults."""
+SINGLES, APART, TAKES = 10, 10.0, 5.0
+"""The single cases, the seconds from one to the next, and those that the vendor takes, as in the simulation."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ class Measured:
 
 def main() -> int:
     """Run the batches; print the figures."""
-    found = {}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         connections = (ROOT / "connections.toml").read_text(encoding="utf-8")
         lines = [
-            f"{line}\n{_LIMITS}" if line.startswith("[") else line.replace("http://127.0.0.1:4780", "SANDBOX")
+            f"{line}\n{_LIMITS}" if line == f"[{CONNECTION}]" else line.replace("http://127.0.0.1:4780", "SANDBOX")
             for line in connections.splitlines()
         ]
         with deployed(Path(folder) / "home", "\n".join(lines) + "\n") as deployment:
@@ -62,6 +66,8 @@ def main() -> int:
                 measured = _batch(deployment, Path(folder), name, cases, stop=name == "again")
                 print(f"{name}: {measured}", file=sys.stderr, flush=True)
                 found[name] = asdict(measured)
+            found["single"] = _singles(deployment, Path(folder), many)
+            print(f"single: {found['single']}", file=sys.stderr, flush=True)
     print(json.dumps(found))
     return 0
 
@@ -102,7 +108,44 @@ def _batch(deployment: Deployment, folder: Path, name: str, cases: int, *, stop:
     )
 
 
-def _file(folder: Path, name: str, cases: int) -> Path:
+def _singles(deployment: Deployment, folder: Path, cases: int) -> dict[str, list[float]]:
+    """Return the seconds that cases take which are submitted by hand: alone, and beside a batch of the same account.
+
+    The batch has the concurrency that ``dossier batch`` chooses, and is stopped once the single cases have ended.
+    """
+    deployment.vendors(seconds=TAKES)
+    _by_hand(deployment, "warm", 1)
+    alone = _by_hand(deployment, "alone", SINGLES)
+    batch = _dossier(deployment, "batch", str(_file(folder / "crowd", "crowd", cases, USUAL)))[0]["batch_id"]
+    while (status := _status(deployment, batch))["completed"] < SINGLES:
+        time.sleep(1)
+    beside = _by_hand(deployment, "beside", SINGLES)
+    status = _status(deployment, batch)
+    if status["state"] != "running":
+        raise RuntimeError(f"the batch beside the single cases is {status['state']} already")
+    _dossier(deployment, "batch", "stop", batch)
+    return {"alone": alone, "beside": beside}
+
+
+def _by_hand(deployment: Deployment, name: str, cases: int) -> list[float]:
+    """Submit cases one after the other; return the seconds of each one's execution."""
+    sample = (ROOT / "events" / "documents" / "invoice.pdf").read_bytes()
+    states, started = deployment.client("stepfunctions"), []
+    for number in range(cases):
+        reference, began = f"{name}-{number:02}", time.monotonic()
+        started.append(deployment.submit(USUAL, reference, {f"{reference}.pdf": sample + reference.encode()}))
+        time.sleep(max(0.0, began + APART - time.monotonic()))
+    seconds = []
+    for execution in started:
+        while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            time.sleep(1)
+        if found["status"] != "SUCCEEDED":
+            raise RuntimeError(f"{execution}: {found['status']}")
+        seconds.append(round((found["stopDate"] - found["startDate"]).total_seconds(), 1))
+    return seconds
+
+
+def _file(folder: Path, name: str, cases: int, connection: str = CONNECTION) -> Path:
     """Write a document for each case, and the batch's file."""
     folder.mkdir()
     sample = (ROOT / "events" / "documents" / "invoice.pdf").read_bytes()
@@ -110,7 +153,7 @@ def _file(folder: Path, name: str, cases: int) -> Path:
     for number in range(cases):
         reference = f"{name}-{number:05}"
         (folder / f"{reference}.pdf").write_bytes(sample + f"\n% {reference}".encode())
-        lines.append(json.dumps({"connection": CONNECTION, "reference": reference, "documents": [f"{reference}.pdf"]}))
+        lines.append(json.dumps({"connection": connection, "reference": reference, "documents": [f"{reference}.pdf"]}))
     file = folder / "batch.jsonl"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file

@@ -82,7 +82,10 @@ def wrong(found: Mapping[str, Any]) -> Iterator[str]:
         if name in _TITLES and (each["lost"] or each["twice"] or each["completed"] != each["cases"]):
             yield f"{name}: {each}"
     yield from _grown(local) if local else ()
-    for name, each in found.get("beside", {}).items():
+    singles = dict(found.get("beside", {}))
+    if "single" in local:
+        singles["on the local AWS"] = _beside(local["single"])
+    for name, each in singles.items():
         if each["most"] - each["alone"] > LONGER:
             yield f"{name}: a single case takes {each['most']:.1f} s beside a batch, {each['alone']:.1f} s alone"
 
@@ -141,13 +144,15 @@ def _simulated(found: Mapping[str, Any]) -> Iterator[str]:
         rate = f"{each['at_once']:,} | {each['cases_an_hour']:,} | {each['hours']}"
         yield f"| {title} | {rate} | {each['functions']:,} | {each['cost']:.6f} | {each['binds']} |"
     yield ""
-    yield "**A single case beside a batch of 1,000**, simulated: the vendor takes five seconds, and ten cases are"
-    yield "submitted by hand, one every ten seconds."
+    yield "**A single case beside a batch of 1,000**: the vendor takes five seconds, limits and the batch's concurrency"
+    yield "are the defaults, and ten cases are submitted by hand, one every ten seconds."
     yield ""
     yield "| vendor | alone, median | beside the batch, median | all but the slowest at most |"
     yield "| --- | ---: | ---: | ---: |"
-    for name, title in BESIDE.items():
-        each = found["beside"][name]
+    rows = {f"{title}, simulated": found["beside"][name] for name, title in BESIDE.items()}
+    if "single" in found.get("local", {}):
+        rows["Docsumo, on the local AWS"] = _beside(found["local"]["single"])
+    for title, each in rows.items():
         yield f"| {title} | {each['alone']:.1f} s | {each['median']:.1f} s | {each['most']:.1f} s |"
 
 
