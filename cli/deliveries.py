@@ -82,13 +82,13 @@ def moment_of(text: str) -> datetime:
         BadUsageError: the text is none of these.
 
     """
-    if ago := _AGO.fullmatch(text.strip()):
-        return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text.strip()):
+            return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         given = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise BadUsageError(f'"{clean(text)}" is not a time: use 30m, 2h, 3d, 2026-01-31 or 2026-01-31T12:00') from None
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def found_of(

@@ -17,6 +17,7 @@ from cli.resolve import answer_of, answered
 from cli.text import clean
 from console.case import found
 from console.desk import Desk, first
+from console.words import subject
 from dossier.models import CaseId
 from dossier.steps.cancel import cancel
 from dossier.steps.refresh import ask
@@ -64,7 +65,11 @@ def cancelled(desk: Desk, case: CaseId) -> str:
         left = cancel(case, context=desk.app)
         outcome |= {"billed": [each.document_id for each in left.documents], "in_doubt": list(left.in_doubt)}
     billed = f" The vendor may bill {counted(len(left.documents), 'document')}." if left.documents else ""
-    doubt = f" The outcome of {', '.join(left.in_doubt)} is unknown." if left.in_doubt else ""
+    doubt = (
+        f" The vendor may have more: the outcome of {', '.join(map(subject, left.in_doubt))} is unknown."
+        if left.in_doubt
+        else ""
+    )
     return f"{case.reference} is cancelled; its stored data stays.{billed}{doubt}"
 
 
@@ -113,7 +118,7 @@ def resolve(desk: Desk, request: Request, form: FormData) -> Response:
         question, answer = answered(desk.where, case, answer, what=what, say=notes.append)
     done = {
         "send": "is sent although it is over the budget",
-        "retry": f"sends {question.what} again",
+        "retry": f"sends {subject(question.what)} again",
         "use": f"goes on with {answer.id}",
         "give_up": "ends as failed",
     }

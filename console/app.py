@@ -38,6 +38,7 @@ PAGES: dict[str, Page] = {
     f"{_CASE}/preview/{{index:int}}": previews.preview,
     f"{_CASE}/file": previews.download,
     "/bulk/{job}": bulk.progress,
+    "/answers/{answer}": lambda desk, request: desk.kept(request.path_params["answer"]),
     "/deliveries": deliveries.index,
     "/deliveries/lost": deliveries.lost,
     "/deliveries/{connection}/{id}": deliveries.one,
@@ -56,6 +57,7 @@ ACTIONS: dict[str, actions.Act] = {
     **failures.ACTIONS,
     **costs.ACTIONS,
 }
+SEE_OTHER = 303
 _KNOWN = (DossierError, CommandError, ClientError, BotoCoreError)
 
 
@@ -108,12 +110,17 @@ def _page(desk: Desk, page: Page) -> Callable[[Request], Any]:
 
 
 def _action(desk: Desk, act: actions.Act) -> Callable[[Request], Any]:
+    """Return the endpoint of an action; a page that answers it gets an address, so that back and reload show it."""
+
     async def endpoint(request: Request) -> Response:
         form = await request.form()
         try:
-            return await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
+            answer = await run_in_threadpool(_answered, desk, request, lambda desk, request: act(desk, request, form))
         finally:
             desk.changed()
+        return (
+            answer if answer.status_code == SEE_OTHER else RedirectResponse(f"/answers/{desk.keep(answer)}", SEE_OTHER)
+        )
 
     return endpoint
 
@@ -125,10 +132,22 @@ def _answered(desk: Desk, request: Request, page: Page) -> Response:
         return desk.page(request, "problem.html", 404, title="Not found", line=str(error), fix=None)
     except _KNOWN as error:
         problem = explain(error)
-        status = 400 if isinstance(problem, BadUsageError) else 502
+        away = isinstance(error, ClientError | BotoCoreError)
+        status = 502 if away else 400 if isinstance(problem, BadUsageError) else 409
         return desk.page(
-            request, "problem.html", status, title="This did not work", line=problem.message, fix=problem.fix
-        )
+            request, "problem.html", status, title="This did not work", line=problem.message, fix=problem.fix,
+            around=_around(request),
+        )  # fmt: skip
+
+
+def _around(request: Request) -> tuple[str, str] | None:
+    """Return the page that an action was sent from, and what it is called; None for a page itself."""
+    connection, reference = (request.path_params.get(name) for name in ("connection", "reference"))
+    if request.method != "POST" or connection is None:
+        return None
+    if reference is None:
+        return f"/connections/{connection}", connection
+    return f"/cases/{connection}/{reference}", reference
 
 
 def _htmx(_: Request) -> Response:

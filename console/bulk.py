@@ -30,6 +30,7 @@ from dossier.steps.accept import pages_of
 from dossier.steps.redrive import for_good
 from dossier.steps.refresh import pending, refreshable
 from dossier.stores.cases import Case
+from dossier.texts import counted
 
 MOST = 1000
 """Most cases of one bulk action."""
@@ -65,47 +66,49 @@ def _redrive(desk: Desk, case: Case, named: bool) -> Planned:
     record = case.record
     names = record.id
     if record.status is not CaseStatus.FAILED:
-        return Planned(names, False, "has not failed")
+        return Planned(names, False, "not failed")
     if record.refused:
-        return Planned(names, False, "was never sent to a vendor: fix and submit it again")
+        return Planned(names, False, "never sent to a vendor: fix and submit again")
     if pending(case):
-        return Planned(names, False, "a revision of it is being published")
+        return Planned(names, False, "a revision is being published")
     if for_good(record) and not named:
-        return Planned(names, False, "was rejected for its content: redrive it on its own page, or by its cause")
+        return Planned(names, False, "rejected for their content: redrive them on their own pages, or by their cause")
     if names.connection not in desk.where.connections:
-        return Planned(names, False, "its connection is no longer deployed")
+        return Planned(names, False, "the connection is no longer deployed")
     left = [each for each in case.documents if not (each.document_id or each.job_id)]
     pages = pages_of(left)
     settings = desk.settings.get(names.connection)
     price = settings.budget.price_per_page if settings else None
     usd = 0.0 if not pages else None if price is None else price * pages
-    return Planned(names, True, "goes on where it stopped" if not left else "sends what is missing", pages, usd)
+    return Planned(
+        names, True, "resumed where it stopped" if not left else "resumed; what is missing is sent", pages, usd
+    )
 
 
 def _cancel(_desk: Desk, case: Case, _named: bool) -> Planned:
     if case.record.status.final:
-        return Planned(case.record.id, False, "has ended")
+        return Planned(case.record.id, False, "ended already")
     if pending(case):
-        return Planned(case.record.id, False, "is being published")
+        return Planned(case.record.id, False, "being published")
     sent = [each for each in case.documents if each.document_id]
-    what = "stops"
+    what = "stopped"
     if sent:
-        what += f"; the vendor may bill {pages_of(sent)} pages that it has"
+        what += f"; the vendor may bill {counted(pages_of(sent), 'page')}"
     return Planned(case.record.id, True, what)
 
 
 def _refresh(_desk: Desk, case: Case, _named: bool) -> Planned:
     if not refreshable(case, insist=True):
-        return Planned(case.record.id, False, "has not ended, or the vendor lacks a document")
-    return Planned(case.record.id, True, "is collected again; a difference becomes a revision")
+        return Planned(case.record.id, False, "not ended yet, or the vendor lacks a document")
+    return Planned(case.record.id, True, "collected again; a difference becomes a revision")
 
 
 def _dismiss(_desk: Desk, case: Case, _named: bool) -> Planned:
     if case.record.status is not CaseStatus.FAILED:
-        return Planned(case.record.id, False, "has not failed")
+        return Planned(case.record.id, False, "not failed")
     if case.record.dismissed_at:
-        return Planned(case.record.id, False, "was dismissed before")
-    return Planned(case.record.id, True, "leaves the list of failures; its data stays")
+        return Planned(case.record.id, False, "dismissed before")
+    return Planned(case.record.id, True, "removed from the list of failures; the data stays")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def show(
 
     def look(each: CaseId) -> Planned:
         case = desk.app.cases.find(each)
-        return Planned(each, False, "does not exist") if case is None else kind.plan(desk, case, named)
+        return Planned(each, False, "no such case") if case is None else kind.plan(desk, case, named)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         planned = list(pool.map(look, dict.fromkeys(names)))

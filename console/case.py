@@ -98,6 +98,7 @@ def overview(desk: Desk, request: Request) -> Response:
         stages=way(case, events, wait, told),
         documents=[(each, standing(each, ended=record.status.final)) for each in case.documents],
         pages=pages,
+        uncounted=any(each.pages is None for each in case.documents),
         vendor_usd=None if price is None or pages is None else price * pages,
         questions=[(each, choices(case, each, vendor_name(record))) for each in case.questions],
         link=_console_link(desk, record.execution_arn),
@@ -149,7 +150,10 @@ def choices(case: Case, question: Question, vendor: str) -> list[Choice]:
     ]
     return [
         *listed,
-        Choice("use", "", "Use another id", f"The id that {vendor} shows for it.", risks, asks_id=True),
+        Choice(
+            "use", "", "Use another id" if listed else "Use its id", f"The id that {vendor} shows for it.", risks,
+            asks_id=True,
+        ),
         Choice(
             "retry", "", "Send it again", f"Only if {vendor} certainly does not have it.",
             f"If {vendor} has it after all, it has it twice and bills it twice.",

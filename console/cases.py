@@ -183,7 +183,7 @@ def index(desk: Desk, request: Request) -> Response:
         listed, fresh = read(desk, filters), True
     else:
         listed, fresh = desk.lists.soon(_key(filters), lambda: read(desk, filters), most=OLDEST)
-    counts = count(desk, filters) if request.query_params.get("count") else desk.counts.last(_key(filters))
+    counts = count(desk, filters) if request.query_params.get("count") else counted_last(desk, filters)
     return desk.page(
         request,
         "cases.html",
@@ -214,8 +214,18 @@ def shortcuts(desk: Desk, request: Request) -> Response:
     return desk.page(request, "views.html", filters=filters, views=views(filters, counts), fresh=True)
 
 
-def count(desk: Desk, filters: Filters) -> Counter[str]:
-    """Return how many cases there are of each status, of the connection and the period of the filters."""
+def counted_last(desk: Desk, filters: Filters) -> Counter[str] | None:
+    """Return the counts as they were last read, however old; None if they never were."""
+    return None if filters.text else desk.counts.last(_key(filters))
+
+
+def count(desk: Desk, filters: Filters) -> Counter[str] | None:
+    """Return how many cases there are of each status, of the connection and the period of the filters.
+
+    None with a text: only a look at every case could count those that have it.
+    """
+    if filters.text:
+        return None
 
     def read() -> Counter[str]:
         names = desk.where.with_cases(filters.connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,7 +26,7 @@ from cli.text import duration, local, size, when
 from console.audit import Trail
 from console.markdown import rendered
 from console.security import Session
-from console.words import STATUSES, ago, coded, percent, usd
+from console.words import STATUSES, ago, coded, percent, subject, usd
 from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 HTMX = HERE.parent / "node_modules" / "htmx.org" / "dist" / "htmx.min.js"
 """Where ``make setup`` puts it (package.json pins it); without it pages do not refresh by themselves."""
+MOST_ANSWERS = 100
+"""Pages that have answered an action, which can be loaded again."""
 _T = TypeVar("_T")
 
 
@@ -72,8 +75,16 @@ class Kept(Generic[_T]):
         if age <= self._seconds:
             return found[1], True
         if not self._lock.locked():
-            Thread(target=self.get, args=(key, read), daemon=True).start()
+            Thread(target=self._again, args=(key, read), daemon=True).start()
         return found[1], False
+
+    def _again(self, key: object, read: Callable[[], _T]) -> None:
+        """Read a value again; if that fails, drop it: the next one who asks reads it, and gets the error."""
+        try:
+            self.get(key, read)
+        except Exception:  # noqa: BLE001 -- it is raised where somebody sees it
+            with self._lock:
+                self._found.pop(key, None)
 
     def forget(self) -> None:
         """Drop every value: what it was read from has changed."""
@@ -106,6 +117,7 @@ class Desk:
     trail: Trail
     places: Collection[str] = ()
     _said: dict[str, str] = field(default_factory=dict)
+    _answers: dict[str, Response] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @cached_property
@@ -126,10 +138,30 @@ class Desk:
         self.accounts.forget()
 
     def say(self, line: str) -> str:
-        """Keep what an action has done for the page that it leads to; return its number there."""
+        """Keep what an action has done for the page that it leads to, which says it once; return its number there."""
         number = str(next(self._numbers))
         self._said[number] = line
         return number
+
+    def keep(self, answer: Response) -> str:
+        """Keep the page that answers an action, so that it has an address; return its id there."""
+        own = secrets.token_hex(8)
+        self._answers[own] = answer
+        while len(self._answers) > MOST_ANSWERS:
+            self._answers.pop(next(iter(self._answers)), None)
+        return own
+
+    def kept(self, own: str) -> Response:
+        """Return the page that has answered an action.
+
+        Raises:
+            NotFoundError: it is of another run, or many others came since.
+
+        """
+        answer = self._answers.get(own)
+        if answer is None:
+            raise NotFoundError("this page is no longer kept: begin the action again")
+        return answer
 
     @cached_property
     def counting(self) -> Counting:
@@ -183,6 +215,7 @@ class Desk:
             "markdown": rendered,
             "percent": percent,
             "size": size,
+            "subject": subject,
             "usd": usd,
             "when": when,
         }
@@ -203,7 +236,7 @@ class Desk:
         text = self.templates.get_template(template).render(
             path=request.url.path,
             query=request.url.query,
-            done=self._said.get(request.query_params.get("done", ""), ""),
+            done=self._said.pop(request.query_params.get("done", ""), ""),
             **values,
         )
         return HTMLResponse(text, status)

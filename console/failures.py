@@ -116,6 +116,7 @@ def index(desk: Desk, request: Request) -> Response:
         "failures.html",
         piles=[each for each in piles if each.group],
         dead=dead,
+        asked=asked,
         dismissed=dismissed,
         connection=connection,
         since=since,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from console.words import failure
 from dossier.models import CaseStatus, now
 from dossier.steps.explain import Explanation
 from dossier.steps.timeline import Entry, History, timeline
@@ -113,7 +114,11 @@ def _notes(states: Sequence[str], entries: Sequence[Entry]) -> list[str]:
         for name, number in each.details["errors"].items():
             errors[name] = errors.get(name, 0) + number
     asked = any(str(each.details["state"]).startswith("Ask About") for each in own)
-    notes = [f"{number} times {name}" for name, number in errors.items() if name != "NeedsAttentionError"]
+    notes = [
+        f"{failure(name)}{'' if number == 1 else f', {number} times'}"
+        for name, number in errors.items()
+        if name != "NeedsAttentionError"
+    ]
     return [*notes, *(["asked an operator"] if asked else [])]
 
 

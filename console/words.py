@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 from cli.text import local, when
 from dossier.models import CaseStatus, moment, now
+from dossier.questions import BUDGET
+from dossier.steps.adopt import OPEN, UPLOAD
 from dossier.texts import block
 
 
@@ -71,6 +73,19 @@ def usd(amount: float | None) -> str:
     if amount >= 1 or amount == round(amount, 2):
         return f"${amount:,.2f}"
     return f"${amount:.4f}" if amount >= 0.01 else f"${amount:.6f}"
+
+
+def subject(what: str) -> str:
+    """Return what a question is about (``Question.what``) in words: ``open``, ``upload-1``, ``budget``."""
+    if what.startswith(UPLOAD) and what.removeprefix(UPLOAD).isdecimal():
+        return f"upload {int(what.removeprefix(UPLOAD)) + 1}"
+    return {OPEN: "the opening of the case", BUDGET: "the budget"}.get(what, what)
+
+
+def failure(name: str) -> str:
+    """Return the name of an error in words: ``vendor unavailable`` for ``VendorUnavailableError``."""
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error").replace(".", " "))
+    return plain.capitalize() or name
 
 
 def coded(text: str | None) -> Markup:

@@ -41,13 +41,15 @@ def main() -> int:
         files = [str(DOCUMENTS / name) for name in CASES[connection]]
         run("submit", connection, *files, "--reference", reference, "--wait", "--timeout", "240")
     show(references)
-    console.print(f"\nDone in {time.monotonic() - began:.0f} s. The local AWS keeps running. What to try next:")
+    console.print(
+        f"\nDone in {time.monotonic() - began:.0f} s. The local AWS keeps running until .venv/bin/dossier down."
+        " What to try next:"
+    )
     last = references["disputes"]
     for command, what in (
         (f"status {last}", "shows a case, with the vendor's ids"),
         (f"fetch {last} results", "downloads its results to the folder results"),
         ("outputs", "prints bucket, state machine, webhook URLs"),
-        ("down", "stops the local AWS and the sandbox"),
         ("console", "opens a page in your browser with these cases, and all that operators need"),
     ):
         console.print(f"  .venv/bin/dossier {command}\n      {what}")

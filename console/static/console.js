@@ -107,6 +107,36 @@ document.addEventListener("htmx:afterSettle", (event) => {
   count();
 });
 
+// A part that could not be refreshed shows what was true before: the page says so, since when and why, until it is.
+const failing = new Map(); // by the part's id: when it began to fail, and why
+let refreshed = new Date();
+
+function stale(id, why) {
+  if (why) failing.set(id, [failing.get(id)?.[0] || refreshed, why]); else failing.delete(id);
+  const line = document.getElementById("stale");
+  const [since, reason] = [...failing.values()][0] || [];
+  line.hidden = !since;
+  const said = since ? `This page shows what was true at ${since.toTimeString().slice(0, 8)}: ${reason}` : "";
+  if (line.textContent !== said) line.textContent = said;
+}
+
+function reasonOf(request) {
+  if (!request.status) return "the console does not answer. Start `dossier console` again, and open the URL that it prints.";
+  if (request.status === 401) return "the console was started again. Open the URL that it has printed.";
+  const answer = new DOMParser().parseFromString(request.responseText, "text/html");
+  const lines = [...answer.querySelectorAll("main h1 ~ p")].map((each) => each.textContent);
+  return lines.slice(0, -1).join("; ") || `the console answers ${request.status}.`;
+}
+
+["htmx:responseError", "htmx:sendError"].forEach((name) => document.addEventListener(name, (event) => {
+  stale(event.detail.elt.id, reasonOf(event.detail.xhr));
+}));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status >= 400) return;
+  refreshed = new Date();
+  stale(event.detail.elt.id, "");
+});
+
 // A page of a document that cannot be drawn: its description says so, in place of a broken picture.
 function undrawn(image) {
   const said = document.createElement("p");

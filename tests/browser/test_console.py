@@ -184,7 +184,7 @@ def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
     page.locator("summary", has_text="All that match").click()
     before = len(scene.trail())
     page.get_by_role("button", name="Redrive all …").click()
-    expect(page.get_by_role("main")).to_contain_text("2 cases: sends what is missing")
+    expect(page.get_by_role("main")).to_contain_text("2 cases: resumed; what is missing is sent")
     assert len(scene.trail()) == before
     page.get_by_role("button", name="Redrive 2 cases").click()
     expect(page.get_by_role("status")).to_contain_text("That is all.")
@@ -198,7 +198,7 @@ def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
     scene.submit("locked", "KEY-5", "failed")
     page.goto(f"{scene.base}/failures?connection=locked")
     page.get_by_role("button", name=re.compile("^Dismiss")).first.click()
-    expect(page.get_by_role("main")).to_contain_text("leaves the list of failures")
+    expect(page.get_by_role("main")).to_contain_text("removed from the list of failures")
     page.get_by_role("button", name=re.compile("^Dismiss")).click()
     expect(page.get_by_role("status")).to_contain_text("That is all.")
     page.goto(f"{scene.base}/failures?connection=locked")

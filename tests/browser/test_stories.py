@@ -137,11 +137,11 @@ def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
     known = lost(scene, page, "LOST-1", name="lost_after")
     question = page.get_by_role("region", name="Needs your answer")
     question.get_by_label("Vendor's id").fill("00000000-0000-4000-8000-000000000001")
-    question.get_by_role("button", name="Use another id").click()
+    question.get_by_role("button", name="Use its id").click()
     sees(page, "the question stays open")
     page.go_back()
     question.get_by_label("Vendor's id").fill(known)
-    question.get_by_role("button", name="Use another id").click()
+    question.get_by_role("button", name="Use its id").click()
     sees(page, f"LOST-1 goes on with {known}.", "The case has ended as completed")
     created = [each for each in scene.deployment.journal() if each["operation"] == "create" and "LOST-1" in str(each)]
     assert len(created) == 1
@@ -153,7 +153,7 @@ def test_an_answer_was_lost_and_the_vendor_has_nothing(scene: Scene, page: Page)
     question = page.get_by_role("region", name="Needs your answer")
     expect(question).to_contain_text("it has it twice and bills it twice")
     question.get_by_role("button", name="Send it again").click()
-    sees(page, "LOST-2 sends open again.", "The case has ended as completed")
+    sees(page, "LOST-2 sends the opening of the case again.", "The case has ended as completed")
 
 
 def test_a_vendor_is_slow(scene: Scene, page: Page) -> None:

@@ -93,7 +93,7 @@ def test_an_ended_case_is_collected_again(accepted: Visitor) -> None:
 def test_an_action_that_does_not_fit_says_why(accepted: Visitor, action: str, why: str) -> None:
     """The page offers none; one that comes all the same changes nothing, and the trail has the attempt."""
     assert f"{CASE}/{action}" not in accepted.get(CASE)
-    assert why in text_of(accepted.post(f"{CASE}/{action}", 502).text)
+    assert why in text_of(accepted.post(f"{CASE}/{action}", 409).text)
     assert last(accepted)["outcome"]["done"] is False
     assert accepted.dossier.case("invoices", "INV-1").record.status is CaseStatus.ACCEPTED
 
@@ -169,6 +169,25 @@ def test_a_connection_is_paused_and_goes_on(accepted: Visitor) -> None:
     assert last(accepted)["action"] == "resume"
 
 
+def test_what_was_done_is_said_once(accepted: Visitor) -> None:
+    """Not when the page is loaded again, and not on another one that has the same number in its address."""
+    done = accepted.post("/cases/invoices/INV-1/cancel")
+    assert "INV-1 is cancelled" in done.text
+    assert "INV-1 is cancelled" not in accepted.get(f"{done.url.path}?{done.url.query.decode()}")
+
+
+def test_a_page_that_answers_an_action_has_an_address(accepted: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So back and reload show it again, with its status; it names the page that the form was on."""
+    monkeypatch.setattr("console.desk.MOST_ANSWERS", 2)
+    planned = accepted.post("/bulk", action="cancel", case="invoices/INV-1").url.path
+    assert "Cancel 1 case?" in accepted.main(planned)
+    refused = accepted.post("/cases/invoices/INV-1/redrive", 409)
+    assert '<a href="/cases/invoices/INV-1">Back to INV-1</a>' in accepted.get(refused.url.path, 409)
+    assert "Cancel 1 case?" in accepted.main(planned)
+    accepted.post("/connections/invoices/pause", 400)
+    assert "no longer kept" in accepted.get(planned, 404)
+
+
 def test_an_action_that_cannot_be_recorded_does_not_happen(accepted: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trail is written first."""
 
@@ -214,7 +233,7 @@ def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visi
     assert "Left as they are 1" in said
     assert "Pages that the vendor gets 2" in said
     assert "The vendor may bill unknown" in said
-    assert "1 case: has not failed" in said
+    assert "1 case: not failed" in said
     assert "AWS, at most $0.0010" in said
     assert resumed(several) == []
     assert several.trail() == []
@@ -237,7 +256,7 @@ def test_a_bulk_redrive_does_what_was_shown(several: Visitor) -> None:
     assert sorted(named) == ["invoices/INV-1", "invoices/INV-2"]
     path = several.post("/bulk/run", action="redrive", case=named).url.path
     said = wait(several, path)
-    assert "1 of 2 cases done, 1 not. That is all." in said
+    assert "1 of 2 done, 1 did not work. That is all." in said
     assert "INV-2" in said.partition("What did not work")[2]
     assert resumed(several) == ["INV-1"]
     outcomes = {each["about"]["reference"]: each["outcome"]["done"] for each in several.trail()}
@@ -251,7 +270,7 @@ def test_a_bulk_redrive_does_what_was_shown(several: Visitor) -> None:
 def test_other_bulk_actions(several: Visitor, action: str, case: str, status: CaseStatus) -> None:
     """Each does what the case's own page does."""
     path = several.post("/bulk/run", action=action, case=f"invoices/{case}").url.path
-    assert "1 of 1 case done." in wait(several, path)
+    assert "1 of 1 done." in wait(several, path)
     assert several.dossier.case("invoices", case).record.status is status
     assert [each["action"] for each in several.trail()] == [action]
 

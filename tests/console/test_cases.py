@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from PIL import Image
 
 from console.previews import drawn
@@ -163,6 +164,39 @@ def test_an_old_page_is_shown_at_once_and_read_again(visitor: Visitor, monkeypat
     monkeypatch.setattr(visitor.desk.lists, "forget", real)
     visitor.post("/bulk", 400)  # whatever an operator does, the next list is read anew
     assert rows(visitor.get("/cases"))[0] == "R-4"
+
+
+def test_a_list_that_cannot_be_read_again_says_so(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An old list is shown once more; the next one who looks reads it, and learns that AWS is away."""
+    put(visitor, "R-1", CaseStatus.COMPLETED)
+    assert rows(visitor.get("/cases")) == ["R-1"]
+
+    def away(_client: object, _operation: str, _arguments: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:4566/")
+
+    clock = time.monotonic
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", away)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 30)
+    assert rows(visitor.get("/cases")) == ["R-1"]
+    for _ in range(600):
+        answer = visitor.http.get("/cases")
+        if answer.status_code != 200:
+            break
+        Event().wait(0.05)
+    assert "AWS cannot be reached" in answer.text
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/cases?text=R-1", "/cases/views?text=R-1", "/cases?text=R-1&count=1"])
+def test_views_have_no_counts_beside_a_text(visitor: Visitor, path: str) -> None:
+    """They count all cases of the connection and the period, which the list below does not show."""
+    put(visitor, "R-1", CaseStatus.FAILED)
+    visitor.get("/cases/views")
+    page = visitor.get(path)
+    assert 'class="number"' not in page
+    assert 'hx-get="/cases/views' not in page
 
 
 def test_a_page_that_is_kept_asks_aws_for_nothing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -325,3 +325,9 @@ def test_a_month_is_counted_when_somebody_asks(visitor: Visitor) -> None:
     assert f"By day Day invoices Together {now():%Y-%m-%d}" in said
     visitor.get("/cost?month=13", 400)
     visitor.post("/cost", 400, month="x")
+
+
+def test_a_period_of_ones_own_stays_chosen(visitor: Visitor) -> None:
+    """The address may name any time: the form shows it, and so do those of cases and failures."""
+    for path in ("/deliveries", "/cases", "/failures"):
+        assert "<option selected>3d</option>" in visitor.get(f"{path}?since=3d")
