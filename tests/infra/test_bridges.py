@@ -131,6 +131,14 @@ NEEDED: Mapping[str, tuple[str, Need]] = {
         "a batch starts each case as an execution and waits for it",
         lambda stack: tasks(stack, "startExecution.sync:2"),
     ),
+    "parsed_expressions": (
+        "the list of cases is a query of the first of many items of an index partition",
+        lambda stack: [
+            each
+            for each in stack.of_type("AWS::DynamoDB::Table").values()
+            if any(len(index["KeySchema"]) > 1 for index in each.get("GlobalSecondaryIndexes", []))
+        ],
+    ),
     "permission_resources": (
         "`dossier doctor` describes the bus, `dossier redrive` moves dead letters, a batch describes its Map Run",
         lambda stack: (
