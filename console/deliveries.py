@@ -19,6 +19,7 @@ from console.actions import Act, back, text
 from console.connections import accounts
 from console.desk import Desk, NotFoundError, first
 from dossier.stores.evidence import NO_CONNECTION, key_of, minute_of
+from dossier.texts import identifier
 
 SHOWN = 25
 """Deliveries of a page, to the end of the last one's minute."""
@@ -42,7 +43,12 @@ def index(desk: Desk, request: Request) -> Response:
         if len(rows) >= SHOWN:
             after = minute_of(rows[-1]["key"])
             break
-        rows += [{**each, "why": why(each), "about": named(each)} for each in together][:MOST_SHOWN]
+        rows += [_row(each) for each in together][:MOST_SHOWN]
+
+    usable = {(each["at"], own) for each in rows for own in each["about"] if identifier(own) == own}
+    owners = desk.app.intents.owners(usable)
+    for each in rows:
+        each["cases"] = sorted({name for own in each["about"] if (name := owners.get((each["at"], own)))})
 
     def query(**changes: object) -> str:
         values = {"connection": connection, "verdict": verdict, "since": since, "before": before, **changes}
@@ -63,6 +69,11 @@ def index(desk: Desk, request: Request) -> Response:
         connections=desk.where.connections,
         advice=dict.fromkeys((each["cause"], each["advice"]) for each in rows if each["advice"]),
     )
+
+
+def _row(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row shows of a described delivery; ``at`` is the connection that it is kept at."""
+    return {**found, "why": why(found), "about": named(found), "at": found["key"].split("/")[1]}
 
 
 def lost(desk: Desk, request: Request) -> Response:

@@ -110,6 +110,12 @@ def test_a_delivery_leads_to_its_case(visitor: Visitor) -> None:
     visitor.dossier.cloud.app.intents.own(CaseId("claims", "C-1"), ["case-1"])
     own = deliver(visitor)
     assert '<a href="/cases/claims/C-1">case-1</a>' in visitor.get(f"/deliveries/claims/{own}")
+    deliver(visitor, body={"event": "case_updated", "case_id": "case-2"})
+    listed = visitor.get("/deliveries")
+    assert listed.count('<a href="/cases/claims/C-1">C-1</a>') == 1
+    assert "case-2" in listed  # which belongs to nobody
+    deliver(visitor, proven=False, body={"event": "case_updated", "case_id": "x" * 3000})
+    assert "C-1" in visitor.get("/deliveries")
 
 
 def test_lost_webhooks_are_counted_by_connection(visitor: Visitor, invoice: Path) -> None:

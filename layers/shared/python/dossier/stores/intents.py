@@ -310,6 +310,12 @@ class Intents:
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID")
         return None if item is None else item.get("reference")
 
+    def owners(self, ids: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the references of the cases that vendors' ids belong to, by connection and id: 100 a request."""
+        keys = {(f"ID#{connection}#{vendor_id}", "ID"): (connection, vendor_id) for connection, vendor_id in ids}
+        found = {(item["pk"], item["sk"]): item.get("reference") for item in self._table.get_many(keys)}
+        return {keys[key]: reference for key, reference in found.items() if reference}
+
     def maker(self, connection: str, vendor_id: str) -> str | None:
         """Return the reference of the case that created a vendor id; None if it is unknown or only collected."""
         item = self._table.get(f"ID#{connection}#{vendor_id}", "ID") or {}
