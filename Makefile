@@ -100,10 +100,12 @@ quick: setup
 
 check: setup
 	@echo "ruff";          $(LINT)
-	@echo "mypy";          $(TYPES)
 	@echo "import rules";  $(BIN)/lint-imports --no-cache --config .importlinter > .import-rules.log || { cat .import-rules.log; exit 1; }
 	@rm -f .import-rules.log
-	@echo "AWS's rules";   PYTHONPATH=$(SOURCES) $(BIN)/python -m checks
+	@echo "mypy, and AWS's rules"
+	@mkdir -p build; $(TYPES) > build/types.log 2>&1 & types=$$!; \
+	  PYTHONPATH=$(SOURCES) $(BIN)/python -m checks; code=$$?; \
+	  wait $$types || { cat build/types.log; exit 1; }; exit $$code
 
 record: setup
 	@PYTHONPATH=$(SOURCES) $(BIN)/python -W ignore -m checks.record
