@@ -153,6 +153,23 @@ def test_other_kinds_of_polls_do_not_wait(ward: Ward) -> None:
     assert ward.polled() == SEVERAL
 
 
+def test_a_dead_poll_does_not_multiply_messages(ward: Ward) -> None:
+    """While its lease stands, each message comes back by itself: a copy of it, which SQS may deliver, does not."""
+    wait = ward.app.waits.find(ward.cases[7])
+    assert wait is not None
+    with ward.context.limiter.bulk(CONNECTION, "normal_all") as alone:
+        assert alone
+        ward.clock.sleep(poll_step.LONG)
+        for _ in range(5):
+            ward.sent.clear()
+            for _ in range(3):  # the message, and two copies
+                poll_step.poll(wait.id, wait.seq, context=ward.context)
+            assert [each[:2] for each in ward.sent] == [("R-7", wait.seq)]
+            ward.clock.sleep(ward.sent[0][2])
+    poll_step.poll(wait.id, wait.seq, context=ward.context)
+    assert ward.polled() == SEVERAL
+
+
 @pytest.mark.parametrize("dies", [RuntimeError, SystemExit])
 def test_a_poll_that_dies_stops_the_others_for_its_time_at_most(ward: Ward, dies: type[BaseException]) -> None:
     """An error releases the lease; that of a killed function ends when the function would have been stopped."""

@@ -35,6 +35,9 @@ from dossier.troubles import Trouble, trouble_of
 
 AT_ONCE = 100
 """Most waits that one bulk poll serves."""
+LONG = 10.0
+"""Seconds after which a bulk poll may have been killed. Then the messages that come back until its lease ends are noted
+in their waits, so that they do not multiply: each time, SQS may deliver some twice."""
 SOON = timedelta(seconds=3)
 BUDGET = timedelta(seconds=20)
 """How long a poll sends requests. Together with the longest request it stays within the function's time."""
@@ -126,7 +129,8 @@ def _bulk(wait: Wait, standing: Standing, settings: Connection, context: Context
             if alone:
                 _serve(served, settings, context)
                 return
-    context.waits.requeue(wait, min(max(1.0, (ran or 0.0) / 2), 10.0))
+    ran = ran or 0.0
+    context.waits.requeue(wait, min(max(1.0, ran / 2), 10.0), once=ran >= LONG)
 
 
 def _serve(waits: Sequence[Wait], settings: Connection, context: Context) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import Field
 
 from dossier.models import CaseId, Phase, Priority, Time, iso, now
@@ -24,6 +24,8 @@ from dossier.troubles import Trouble
 
 MOST_EXTENDED = 3600
 """Most seconds by which our own pauses move a deadline; the state machine times out later than that."""
+EARLY = timedelta(seconds=1)
+"""How much earlier than planned a message may arrive: SQS delays by whole seconds."""
 MOST_HINTS = 100
 """Hinted ids that are stored; a wait with more is polled as a whole."""
 
@@ -222,16 +224,30 @@ class Waits:
         """Send the message of a wait again; return False if another sweep did, or the wait has changed."""
         left = max(0.0, (wait.next_at - now()).total_seconds())
         sent = {"sent_at": _sent(wait.next_at, left) or now(), "resent": wait.resent + (wait.sent_at is not None)}
-        unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(iso(wait.sent_at))
-        mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token) & unsent
-        if not self._table.update(case_key(wait.id), "WAIT", sent, when=mine):
+        if not self._table.update(case_key(wait.id), "WAIT", sent, when=_unchanged(wait)):
             return False
         self._send(wait, left)
         return True
 
-    def requeue(self, wait: Wait, after: float) -> None:
-        """Send the message of a wait again, ``after`` seconds later, without a change of the wait."""
+    def requeue(self, wait: Wait, after: float, *, once: bool = False) -> None:
+        """Send the message of a wait again, ``after`` seconds later; its ``seq`` and ``next_at`` stay.
+
+        Args:
+            wait: as it was read.
+            after: seconds.
+            once: whether the wait notes it, so that of all copies of its message only one comes back. SQS may deliver a
+                message twice, and botocore send it twice. Each copy that comes back may be copied again.
+
+        """
+        if once and not self._note_sent(wait, now() + timedelta(seconds=after)):
+            return
         self._send(wait, after)
+
+    def _note_sent(self, wait: Wait, at: datetime) -> bool:
+        """Note when the delay of a wait's message ends; return False if another message is on its way."""
+        if wait.sent_at is not None and wait.sent_at > now() + EARLY:
+            return False
+        return self._table.update(case_key(wait.id), "WAIT", {"sent_at": at}, when=_unchanged(wait))
 
     def queued(self, connection: str) -> int:
         """Return about how many poll messages of a connection are visible or in flight."""
@@ -296,6 +312,12 @@ class Waits:
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
         self._queues.send(poll_queue(wait.connection), body, after=delay, group=wait.priority, trace=wait.trace)
+
+
+def _unchanged(wait: Wait) -> ConditionBase:
+    """Return the condition that nobody has moved a wait or sent its message since it was read."""
+    unsent = Attr("sent_at").not_exists() if wait.sent_at is None else Attr("sent_at").eq(iso(wait.sent_at))
+    return Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token) & unsent
 
 
 def _sent(next_at: datetime, delay: float) -> datetime | None:
