@@ -405,7 +405,7 @@ class _Parts:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = memoryview(b"")
-        self._buffers = cycle([memoryview(bytearray(PART)) for _ in range(2)])  # the memory of any number of parts
+        self._buffers = cycle([bytearray(), bytearray()])  # the memory of any number of parts; each grows once
         self.size = 0
         self.digest = hashlib.sha256()
 
@@ -420,11 +420,11 @@ class _Parts:
             if not self._rest:
                 break
             taken = self._rest[: PART - filled]
-            buffer[filled : filled + len(taken)] = taken
+            buffer[filled : filled + len(taken)] = taken  # grows a buffer that is shorter
             self._rest = self._rest[len(taken) :]
             filled += len(taken)
         self.size += filled
-        return buffer[:filled]
+        return memoryview(buffer)[:filled]
 
 
 class _Body(io.RawIOBase):
