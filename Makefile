@@ -157,7 +157,7 @@ rehearse: setup
 
 simulate: setup
 	@PYTHONPATH=$(SOURCES) SEEDS="$(SEEDS)" SEED="$(SEED)" CASES="$(CASES)" FIRST="$(FIRST)" TRACE="$(TRACE)" CASE="$(CASE)" \
-	  PLANTED="$(PLANTED)" PLANT="$(PLANT)" $(BIN)/python -W ignore -m tests.simulation
+	  JOBS="$(JOBS)" PLANTED="$(PLANTED)" PLANT="$(PLANT)" $(BIN)/python -W ignore -m tests.simulation
 
 scale: setup
 	@PYTHONPATH=$(SOURCES) QUESTION="$(QUESTION)" $(BIN)/python -W ignore -m tests.simulation --scale

@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
 
 from tests.simulation import planted
 from tests.simulation.clock import real_time
@@ -20,12 +22,12 @@ from tests.simulation.world import deployed
 CASES = 20
 _REFERENCE = re.compile(r"C-\d{4}")
 """A case's reference, also within the name of an execution, a token or a document."""
-AT_ONCE = 2
+JOBS = 2
 """Processes that run seeds side by side."""
 
 
 def main(environment: Mapping[str, str]) -> int:
-    """Run what the environment asks for: ``SEEDS``, ``SEED``, ``CASES``, ``TRACE``, ``PLANT``; return the exit code."""
+    """Run what the environment asks for: ``SEEDS``, ``SEED``, ``CASES``, …; return the exit code."""
     cases = int(environment.get("CASES") or CASES)
     if environment.get("PLANTED"):
         show = bool(environment.get("TRACE"))
@@ -33,7 +35,8 @@ def main(environment: Mapping[str, str]) -> int:
     if environment.get("SEED"):
         return _one(Plan(int(environment["SEED"]), cases, planted=environment.get("PLANT", "")), environment)
     first = int(environment.get("FIRST") or 1)
-    return _many(range(first, first + int(environment.get("SEEDS") or 30)), cases)
+    seeds = range(first, first + int(environment.get("SEEDS") or 30))
+    return _many(seeds, cases, int(environment.get("JOBS") or JOBS))
 
 
 def _one(plan: Plan, environment: Mapping[str, str]) -> int:
@@ -65,17 +68,18 @@ def _named(outcome: Outcome) -> str:
     return named[0] if named else f"C-{min(outcome.plan.chosen or [0]):04}"
 
 
-def _many(seeds: Sequence[int], cases: int) -> int:
-    """Run seeds in several processes; show each that fails, shrunk."""
+def _many(seeds: Sequence[int], cases: int, jobs: int) -> int:
+    """Run seeds in several processes; say of each seed what came of it, and show the first that fail, shrunk."""
     began = real_time()
     deployed()  # synthesizes once, before the processes need it
     failed: list[Row] = []
     totals: Counter[str] = Counter()
-    for row in _rows(seeds, cases):
+    for row in _rows(seeds, cases, jobs):
         totals += row.figures
         if row.violated:
             failed.append(row)
-            print(f"seed {row.seed}: {row.violated}: {row.about}", flush=True)
+        result = f"failed: {row.violated}: {row.about}" if row.violated else "passed"
+        print(f"seed {row.seed} {result}; history {row.digest}, {row.seconds:.0f} s of processor time", flush=True)
     for row in failed[:3]:
         plan, outcome = shrink(Plan(row.seed, cases))
         _say_shrunk(outcome)
@@ -94,24 +98,39 @@ class Row:
     violated: str
     about: str
     digest: str
+    seconds: float
+    """Of processor time."""
     figures: Counter[str]
 
 
-def _rows(seeds: Sequence[int], cases: int) -> Iterator[Row]:
-    """Run seeds in processes of their own, each an equal share."""
+def _rows(seeds: Sequence[int], cases: int, jobs: int) -> Iterator[Row]:
+    """Run seeds in processes of their own, each an equal share; yield what they say as it comes."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.simulation", "--worker"]
-    shares = [list(seeds[number::AT_ONCE]) for number in range(AT_ONCE)]
-    running = []
+    shares = [list(seeds[number::jobs]) for number in range(jobs)]
+    said: SimpleQueue[str | int] = SimpleQueue()
+    left = 0
     for share in filter(None, shares):
         given = {**os.environ, "SHARE": json.dumps([share, cases])}
-        running.append(subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, text=True))
-    for process in running:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said = json.loads(line)
-            yield Row(said["seed"], said["violated"], said["about"], said["digest"], Counter(said["figures"]))
-        if process.wait():
+        process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, text=True)
+        Thread(target=_pass_on, args=(process, said), daemon=True).start()
+        left += 1
+    while left:
+        line = said.get()
+        if isinstance(line, str):
+            row = json.loads(line)
+            yield Row(**{**row, "figures": Counter(row["figures"])})
+            continue
+        left -= 1
+        if line:
             raise RuntimeError("a process of the simulation failed: its error is above")
+
+
+def _pass_on(process: subprocess.Popen[str], said: SimpleQueue[str | int]) -> None:
+    """Pass on each line of a process, then its exit code."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.put(line)
+    said.put(process.wait())
 
 
 def work(environment: Mapping[str, str]) -> int:
@@ -124,6 +143,7 @@ def work(environment: Mapping[str, str]) -> int:
             "violated": outcome.violated,
             "about": outcome.about,
             "digest": outcome.digest,
+            "seconds": outcome.seconds,
             "figures": dict(outcome.figures) | {"virtual minutes": round(outcome.virtual / 60)},
         }
         print(json.dumps(said), flush=True)

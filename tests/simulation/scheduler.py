@@ -1,27 +1,21 @@
 """The scheduler: events in virtual time, and the tasks that run real code between them.
 
-One thing runs at a time. A task is real, blocking code (a function's handler, an operator's command) on a thread of its
-own; it hands over the baton wherever it waits, and the thread that waits goes on with the events itself. So the order
+One thing runs at a time. A task is real, blocking code (a function's handler, an operator's command) in a greenlet: a
+stack of its own on the same thread. Wherever it waits it switches to the loop, which runs the next event. So the order
 of everything is that of the events, and the same events come in the same order in every process.
 """
 
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
 from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 from tests.simulation.clock import CLOCK
 
 Action = Callable[[], object]
-
-
-def _locked() -> threading.Lock:
-    """Return a baton that nobody holds out yet: ``acquire`` waits until somebody releases it."""
-    lock = threading.Lock()
-    lock.acquire()
-    return lock
 
 
 class KilledError(BaseException):
@@ -31,7 +25,7 @@ class KilledError(BaseException):
 class Task:
     """Real code that runs until it waits."""
 
-    __slots__ = ("_baton", "began", "dead", "done", "ended", "left", "mortal", "name", "resumed", "ticket", "work")
+    __slots__ = ("began", "dead", "done", "ended", "left", "mortal", "name", "stack", "ticket", "work")
 
     def __init__(self, name: str, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
         self.name, self.work, self.done = name, work, done
@@ -42,8 +36,8 @@ class Task:
         """Whether faults may strike it: a function's invocation, not an operator's command."""
         self.ticket = 0
         """The event that resumes it; an event with another ticket is out of date."""
-        self.resumed = False
-        self._baton = _locked()
+        self.stack: greenlet | None = None
+        """Where it runs; None before it begins."""
 
 
 class Scheduler:
@@ -52,11 +46,10 @@ class Scheduler:
     def __init__(self) -> None:
         self._events: list[tuple[float, int, Action | tuple[Task, int]]] = []
         self._number = 0
-        self._main = _locked()
-        self._until = float("inf")
+        self._loop = getcurrent()
+        """The stack of the loop: where ``run`` was called."""
         self._stopped = False
         self._failure: BaseException | None = None
-        self._idle: list[_Worker] = []
         self._live: dict[Task, None] = {}
         self.current: Task | None = None
         self.steps = 0
@@ -96,7 +89,7 @@ class Scheduler:
         self.alive()
         task.ticket += 1
         self._push(CLOCK.at + max(0.0, seconds), (task, task.ticket))
-        self._loop(task)
+        self._loop.switch()
         self.alive()
 
     def wait(self) -> Action:
@@ -112,7 +105,7 @@ class Scheduler:
     def park(self) -> None:
         """Let the current task wait until it is resumed."""
         assert self.current is not None
-        self._loop(self.current)
+        self._loop.switch()
         self.alive()
 
     def alive(self) -> None:
@@ -131,9 +124,19 @@ class Scheduler:
 
     def run(self, until: float = float("inf")) -> None:
         """Run the events up to a time, or all of them."""
-        self._until, self._stopped = until, False
-        self.current = None
-        self._loop(None)
+        self._stopped, self._loop = False, getcurrent()
+        events = self._events
+        while events and events[0][0] <= until and not self._stopped:
+            at, _, what = heapq.heappop(events)
+            CLOCK.at = max(CLOCK.at, at)
+            self.steps += 1
+            if isinstance(what, tuple):
+                self._resume(*what)
+                continue
+            try:
+                what()
+            except BaseException as error:  # noqa: BLE001 -- raised again below
+                self.fail(error)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -143,91 +146,26 @@ class Scheduler:
         self._failure, self._stopped = self._failure or error, True
 
     def end(self) -> None:
-        """End every task where it waits, and let the threads go."""
+        """End every task where it waits."""
         self._events.clear()
-        for task in [each for each in self._live if each.resumed]:
+        for task in [each for each in self._live if each.stack is not None]:
             task.done = lambda *_: None
             self.kill(task)
         self.run()
         self._live.clear()
-        for worker in self._idle:
-            worker.give(None)
-        self._idle.clear()
 
-    def _loop(self, me: Task | None) -> None:
-        """Run events on this thread until one resumes ``me`` (None: the main thread, until the end)."""
-        while True:
-            if self._stopped or not self._events or self._events[0][0] > self._until:
-                self._stopped = True
-                if me is None:
-                    return
-                self._main.release()
-                self._wait_for_baton(me)
-                return
-            at, _, what = heapq.heappop(self._events)
-            CLOCK.at = max(CLOCK.at, at)
-            self.steps += 1
-            if not isinstance(what, tuple):
-                self.current = None
-                try:
-                    what()
-                except BaseException as error:  # noqa: BLE001 -- raised again on the main thread
-                    self.fail(error)
-                continue
-            task, ticket = what
-            if task.ended or task.ticket != ticket:
-                continue
-            if task is me:
-                self.current = task
-                return
-            self._resume(task)
-            if me is None:
-                self._main.acquire()
-                if self._stopped:
-                    return
-            else:
-                self._wait_for_baton(me)
-                return
-
-    def _wait_for_baton(self, me: Task) -> None:
-        me._baton.acquire()
-        self.current = me
-
-    def _resume(self, task: Task) -> None:
-        if task.resumed:
-            task._baton.release()
+    def _resume(self, task: Task, ticket: int) -> None:
+        """Let a task run until it waits again, or ends."""
+        if task.ended or task.ticket != ticket:
             return
-        task.resumed = True
-        worker = self._idle.pop() if self._idle else _Worker(self)
-        worker.give(task)
-
-    def _finished(self, worker: _Worker) -> None:
-        """Go on with the events on the thread of a task that has ended, until another thread goes on."""
-        self._idle.append(worker)
-        while True:
-            if self._stopped or not self._events or self._events[0][0] > self._until:
-                self._stopped = True
-                self._main.release()
-                return
-            at, _, what = heapq.heappop(self._events)
-            CLOCK.at = max(CLOCK.at, at)
-            self.steps += 1
-            if not isinstance(what, tuple):
-                self.current = None
-                try:
-                    what()
-                except BaseException as error:  # noqa: BLE001 -- raised again on the main thread
-                    self.fail(error)
-                continue
-            task, ticket = what
-            if task.ended or task.ticket != ticket:
-                continue
-            self._resume(task)
-            return
-
-    def perform(self, task: Task) -> None:
-        """Run a task to its end (on its own thread)."""
+        if task.stack is None:
+            task.stack = greenlet(self._perform)
         self.current = task
+        task.stack.switch(task)
+        self.current = None
+
+    def _perform(self, task: Task) -> None:
+        """Run a task to its end, on its own stack."""
         task.began = CLOCK.at
         result, error = None, None
         try:
@@ -240,28 +178,5 @@ class Scheduler:
         self.current = None
         try:
             task.done(result, error)
-        except BaseException as problem:  # noqa: BLE001 -- raised again on the main thread
+        except BaseException as problem:  # noqa: BLE001 -- raised again by ``run``
             self.fail(problem)
-
-
-class _Worker:
-    """A thread that runs one task after the other."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._ready = _locked()
-        self._task: Task | None = None
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def give(self, task: Task | None) -> None:
-        """Run a task; None ends the thread."""
-        self._task = task
-        self._ready.release()
-
-    def _run(self) -> None:
-        while True:
-            self._ready.acquire()
-            if self._task is None:
-                return
-            self._scheduler.perform(self._task)
-            self._scheduler._finished(self)

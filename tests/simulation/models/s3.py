@@ -38,12 +38,12 @@ class Version:
         return _sha256(self.body or b"")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _etag(body: bytes) -> str:
     return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
 
