@@ -31,6 +31,9 @@ _LIMITS = "limits = { requests_per_second = 200, concurrency = 20 }"
 """For the batches: so that the machine binds, and not what a vendor allows. The other connection has the defaults."""
 SINGLES, APART, TAKES = 10, 10.0, 5.0
 """The single cases, the seconds from one to the next, and those that the vendor takes, as in the simulation."""
+CROWD = 8
+"""Cases of the batch beside them at once: enough for the account's limits to bind, and not for the processors to. With
+the hundred that ``dossier batch`` chooses, every case would wait for a processor, whoever submitted it."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,13 @@ def _batch(deployment: Deployment, folder: Path, name: str, cases: int, *, stop:
 def _singles(deployment: Deployment, folder: Path, cases: int) -> dict[str, list[float]]:
     """Return the seconds that cases take which are submitted by hand: alone, and beside a batch of the same account.
 
-    The batch has the concurrency that ``dossier batch`` chooses, and is stopped once the single cases have ended.
+    The account has the default limits. The batch is stopped once the single cases have ended.
     """
     deployment.vendors(seconds=TAKES)
     _by_hand(deployment, "warm", 1)
     alone = _by_hand(deployment, "alone", SINGLES)
-    batch = _dossier(deployment, "batch", str(_file(folder / "crowd", "crowd", cases, USUAL)))[0]["batch_id"]
+    file = _file(folder / "crowd", "crowd", cases, USUAL)
+    batch = _dossier(deployment, "batch", str(file), "--concurrency", str(CROWD))[0]["batch_id"]
     while (status := _status(deployment, batch))["completed"] < SINGLES:
         time.sleep(1)
     beside = _by_hand(deployment, "beside", SINGLES)

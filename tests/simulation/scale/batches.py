@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.simulation.scale.batch_local import CROWD
+
 ROOT = Path(__file__).parents[3]
 KEPT = Path(__file__).with_name("batches.json")
 PAGE = ROOT / "docs" / "scale.md"
@@ -144,8 +146,9 @@ def _simulated(found: Mapping[str, Any]) -> Iterator[str]:
         rate = f"{each['at_once']:,} | {each['cases_an_hour']:,} | {each['hours']}"
         yield f"| {title} | {rate} | {each['functions']:,} | {each['cost']:.6f} | {each['binds']} |"
     yield ""
-    yield "**A single case beside a batch of 1,000**: the vendor takes five seconds, limits and the batch's concurrency"
-    yield "are the defaults, and ten cases are submitted by hand, one every ten seconds."
+    yield "**A single case beside a batch of 1,000**: the vendor takes five seconds, the limits are the defaults, and"
+    yield "ten cases are submitted by hand, one every ten seconds. Simulated, the batch has as many cases at once as"
+    yield f"the command chooses; on the local AWS {CROWD}, with which the limits bind, and not yet the processors."
     yield ""
     yield "| vendor | alone, median | beside the batch, median | all but the slowest at most |"
     yield "| --- | ---: | ---: | ---: |"
