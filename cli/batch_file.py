@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cli.errors import BadUsageError
+from dossier import written
 from dossier.stores.executions import INPUT_LIMIT
 from dossier.suggestions import closest
 
@@ -25,6 +25,7 @@ SEPARATOR = "|"
 """Between several documents in one cell: no URL contains it, and hardly any file name."""
 _DELIMITERS = (",", ";", "\t")
 _HEAD = 65_536
+_NOT_UTF8 = "the line is not UTF-8: save the file as UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +90,24 @@ class BatchFile:
 
 
 def _jsonl(file: Iterable[bytes]) -> Iterator[Line]:
-    for number, line in enumerate(file, 1):
-        raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if not raw.strip():
+    for number, raw in enumerate(file, 1):
+        if not raw.removeprefix(b"\xef\xbb\xbf").strip():
             continue
         if len(raw) > INPUT_LIMIT:
             yield Line(number, problem=f"the line has {len(raw):,} bytes: a case has at most {INPUT_LIMIT:,}")
             continue
         try:
-            data = json.loads(raw.decode(), object_pairs_hook=_once)
-        except (ValueError, RecursionError) as error:
-            yield Line(number, problem=f"the line is not JSON: {error or 'it is nested too deeply'}")
+            data = written.read(raw.rstrip(b"\r\n"), one_line=True)
+        except written.NotUtf8Error:
+            yield Line(number, problem=_NOT_UTF8)
+            continue
+        except ValueError as error:
+            yield Line(number, problem=f"the line is not JSON: {error}")
             continue
         if isinstance(data, dict):
             yield Line(number, data)
         else:
             yield Line(number, problem="the line is no JSON object: write a case as {…}")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; JSON readers differ in which value they take of a key that is given twice."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)} is given twice")
-    return found
 
 
 def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
@@ -163,7 +157,7 @@ def _row(number: int, columns: list[str], row: list[str]) -> Line:
         return Line(number, problem=f"the line has {len(row)} cells, and the file {len(columns)} columns: quote commas")
     cells: Mapping[str, str] = {name: cell.strip() for name, cell in zip(columns, row, strict=False) if cell.strip()}
     if any("\udc80" <= each <= "\udcff" for cell in cells.values() for each in cell):
-        return Line(number, problem="the line is not UTF-8: save the file as UTF-8")
+        return Line(number, problem=_NOT_UTF8)
     data: dict[str, Any] = {name: cell for name, cell in cells.items() if name in COLUMNS}
     if "documents" in data:
         data["documents"] = [each.strip() for each in data["documents"].split(SEPARATOR) if each.strip()]

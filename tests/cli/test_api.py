@@ -131,6 +131,8 @@ def test_other_content_under_the_reference_is_a_conflict(api: Api) -> None:
         ({"documents": [{"uri": "s3://artifacts/uploads/absent.pdf"}]}, "absent.pdf"),
         ({"reference": "a/b"}, "reference: use 1 to 100 letters"),
         ({"priority": "high"}, "priority"),
+        ({"options": {"case_title": "\ud800"}}, "the body is no JSON: \\ud800 is half a character"),
+        ({"files": [{"name": "1.pdf"}]}, "reference: unknown key; known are connection, files"),
     ],
 )
 def test_a_wrong_submission_says_what_to_fix(api: Api, changes: dict[str, Any], says: str) -> None:
@@ -146,9 +148,11 @@ def test_a_wrong_submission_says_what_to_fix(api: Api, changes: dict[str, Any], 
     assert api.dossier.executions() == []
 
 
+_ANY_TEXT = st.text(st.characters(), max_size=20)
+"""Half characters too, which JSON can write and UTF-8 cannot hold."""
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | _ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_ANY_TEXT, inner, max_size=3),
     max_leaves=5,
 )
 _KEYS = st.sampled_from([*CaseInput.model_fields, *UploadRequest.model_fields, *ResolveRequest.model_fields, "odd"])
@@ -175,7 +179,7 @@ def test_whatever_is_sent_the_answer_is_in_the_document(
     assert status in {200, 400, 404, 409}
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '"text"', "[" * 100_000])
+@pytest.mark.parametrize("body", ["", "{", "[]", '"text"', "[" * 100_000, '{"connection": "a", "connection": "b"}'])
 def test_a_body_that_is_no_object_is_wrong(api: Api, body: str) -> None:
     """Deep nesting too."""
     assert api("POST", "/cases", body)[0] == 400
@@ -276,6 +280,8 @@ def test_cases_are_listed_in_pages(api: Api) -> None:
         {"limit": "x"},
         {"status": "odd"},
         {"since": "soon"},
+        {"since": "0001-01-01T00:00:00+23:59"},
+        {"until": "9999-12-31T23:59:59-23:59"},
         {"after": "x"},
         {"connection": "nope"},
         {"a": "b"},
@@ -284,6 +290,15 @@ def test_cases_are_listed_in_pages(api: Api) -> None:
 def test_a_wrong_selection_is_wrong(api: Api, query: dict[str, str]) -> None:
     """It lists nothing."""
     assert api("GET", "/cases", **query)[0] == 400
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones(api: Api) -> None:
+    """Those of the list, and not the keys of a submission."""
+    said = api("GET", "/cases", conection="invoices")[1]["detail"]
+    assert said == 'conection: unknown key; did you mean "connection"?'
+    assert api("GET", "/cases", colour="red")[1]["detail"].endswith(
+        "known are connection, status, since, until, after, limit"
+    )
 
 
 def test_a_case_is_cancelled(api: Api) -> None:

@@ -85,3 +85,11 @@ def test_connection_and_reference_survive_a_wrong_input() -> None:
     assert dropped.drop is not None
     for bad in ({**GOOD, "reference": "../x"}, {"connection": "invoices"}, [], None, "x"):
         assert CaseInput.named(bad) is None
+
+
+def test_half_a_character_in_an_option_is_wrong() -> None:
+    """JSON can write it, and neither a fingerprint nor a request to the vendor can hold it."""
+    assert wrong(options={"case_title": "a\ud800"}) == (
+        'options: option "case_title" has half a character: write it as UTF-8'
+    )
+    assert "has half a character" in wrong(options={"\ud800": "a"})

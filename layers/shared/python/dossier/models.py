@@ -20,6 +20,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -28,6 +29,7 @@ from dossier.errors import InvalidCaseError
 from dossier.layout import INBOX
 from dossier.suggestions import closest
 from dossier.texts import LONGEST_ID, LONGEST_ID_BYTES, identifier, line
+from dossier.written import is_text
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """The caller's reference: 1 to 100 letters, digits, ``.``, ``_``, ``-``."""
@@ -141,6 +143,15 @@ class CaseInput(Frozen):
             data = {**data, "deadline": seconds_of(data["deadline"])}
         return data
 
+    @field_validator("options")
+    @classmethod
+    def _whole(cls, options: dict[str, OptionValue]) -> dict[str, OptionValue]:
+        """Reject half a character, which a fingerprint, a key and a request cannot hold."""
+        wrong = next((name for name, value in options.items() if not is_text(f"{name}{value}")), None)
+        if wrong is not None:
+            raise ValueError(f'option "{line(wrong)}" has half a character: write it as UTF-8')
+        return options
+
     @classmethod
     def parse(cls, data: object, *, wrong: str = "the execution input is wrong: ") -> CaseInput:
         """Validate an execution's input; ``wrong`` begins the text of an error.
@@ -204,44 +215,44 @@ def problems(error: ValidationError) -> str:
     """
     found = error.errors(include_url=False, include_input=False)
     unknown = [each["loc"] for each in found if each["type"] == "extra_forbidden"][:MOST_GUESSED]
-    meant = {(*place[:-1], _near(place)) for place in unknown}
+    meant = {(*place[:-1], _near(place, CaseInput)) for place in unknown}
     left = [each for each in found if not (each["type"] == "missing" and each["loc"] in meant)]
     more = [f"and {len(left) - MOST_PROBLEMS} more"] if len(left) > MOST_PROBLEMS else []
-    return "; ".join([*map(_problem, left[:MOST_PROBLEMS]), *more])
+    return "; ".join([*(_problem(each, CaseInput) for each in left[:MOST_PROBLEMS]), *more])
 
 
-def first_problem(error: ValidationError) -> str:
-    """Return the first problem of a pydantic error as one line: ``key.sub: what is wrong``, without the value."""
-    return _problem(error.errors(include_url=False, include_input=False)[0])
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first problem of a model's input as one line: ``key.sub: what is wrong``, without the value."""
+    return _problem(error.errors(include_url=False, include_input=False)[0], model)
 
 
-def _problem(problem: ErrorDetails) -> str:
-    where = line(".".join(str(part) for part in problem["loc"])) or "input"
+def _problem(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    where = line(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_hint(problem['loc'])}"
+        return f"{where}: unknown key{_hint(problem['loc'], model)}"
     if where.endswith("reference") and problem["type"] == "string_pattern_mismatch":
         return f"{where}: use 1 to 100 letters, digits, '.', '_', '-', beginning with a letter or digit"
-    return f"{where}: {problem['msg']}"
+    return ": ".join(filter(None, (where, problem["msg"].removeprefix("Value error, "))))
 
 
-def _hint(place: tuple[int | str, ...]) -> str:
+def _hint(place: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """Return a suggestion for an unknown key."""
-    near = _near(place)
+    near = _near(place, model)
     if near:
         return f'; did you mean "{near}"?'
-    known = _known(place)
-    options = "; the vendor's options go into options" if len(place) == 1 else ""
+    known = _known(place, model)
+    options = "; the vendor's options go into options" if len(place) == 1 and model is CaseInput else ""
     return f"; known are {', '.join(known)}{options}" if known else ""
 
 
-def _near(place: tuple[int | str, ...]) -> str | None:
-    return closest(str(place[-1])[:LONGEST_KEY], _known(place))
+def _near(place: tuple[int | str, ...], model: type[BaseModel]) -> str | None:
+    return closest(str(place[-1])[:LONGEST_KEY], _known(place, model))
 
 
-def _known(place: tuple[int | str, ...]) -> list[str]:
+def _known(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Return the valid keys in the place of an unknown one."""
     if len(place) == 1:
-        return [name for name in CaseInput.model_fields if name not in _OWN_KEYS]
+        return [name for name in model.model_fields if name not in _OWN_KEYS]
     return [*DocumentInput.model_fields] if place[0] == "documents" else []
 
 

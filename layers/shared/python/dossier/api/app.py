@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from dossier import written
 from dossier.api import operations
 from dossier.api.models import Submitted, UploadRequest
 from dossier.api.problems import KNOWN, MEDIA_TYPE, Problem, problem_of, wrong
@@ -51,16 +51,18 @@ def _valid(model: type[M], data: Mapping[str, Any], *, strings: bool = False) ->
     try:
         return model.model_validate_strings(data) if strings else model.model_validate(data)
     except ValidationError as error:
-        raise wrong(first_problem(error)) from None
+        raise wrong(first_problem(error, model)) from None
 
 
 def _body(event: Mapping[str, Any]) -> dict[str, Any]:
     text = event.get("body") or ""
     try:
         raw = base64.b64decode(text) if event.get("isBase64Encoded") else text
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise wrong("the body is no JSON") from None
+        found = written.read(raw)
+    except written.NotUtf8Error as error:
+        raise wrong(f"the body is {error}") from None
+    except ValueError as error:
+        raise wrong(f"the body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise wrong("the body is no JSON object")
     return found

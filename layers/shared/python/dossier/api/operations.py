@@ -197,6 +197,6 @@ def _moment(name: str, text: str | None) -> datetime | None:
         return None
     try:
         given = datetime.fromisoformat(text)
-    except ValueError:
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # in UTC, the first hours of the year 1 may be before it
         raise wrong(f"{name}: use a time in ISO 8601, such as 2026-01-31T12:00:00Z") from None
-    return given if given.tzinfo else given.replace(tzinfo=UTC)

@@ -5,7 +5,6 @@ A drop always becomes an execution, and Accept rejects it like any other submiss
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from dossier import written
 from dossier.errors import InvalidCaseError
 from dossier.layout import CASE_FILE, INBOX
 from dossier.models import REFERENCE, CaseInput, DocumentInput, Drop
@@ -389,18 +389,11 @@ def _object(listing: Listing) -> dict[str, Any]:
     if size > LARGEST_CASE_FILE:
         raise InvalidCaseError(f"{CASE_FILE} has {size:,} bytes: the limit is {LARGEST_CASE_FILE:,}")
     try:
-        data = json.loads(listing.body.decode("utf-8-sig"))
-        json.dumps(data, allow_nan=False)
-    except UnicodeDecodeError as error:
-        raise InvalidCaseError(f"{CASE_FILE} is not UTF-8 text (byte {error.start})") from None
-    except json.JSONDecodeError as error:
-        raise InvalidCaseError(
-            f"{CASE_FILE} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from None
-    except (ValueError, RecursionError):  # NaN, a number of thousands of digits, or too deep nesting
-        raise InvalidCaseError(
-            f"{CASE_FILE} is not valid JSON: it has an invalid number or is nested too deeply"
-        ) from None
+        data = written.read(listing.body)
+    except written.NotUtf8Error as error:
+        raise InvalidCaseError(f"{CASE_FILE} is {error}") from None
+    except ValueError as error:
+        raise InvalidCaseError(f"{CASE_FILE} is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise InvalidCaseError(f'{CASE_FILE} is wrong: it must be an object, such as {{"reference": "INV-1"}}')
     return data
