@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -81,9 +82,19 @@ def run(
         where.require(connection)
     checks = Checks(where, BatchFile.of(first), connection=connection)
     if dry_run:
-        batch_estimate.report(out, checks.settings, *_checked(out, checks))
+        _estimate(out, where, checks)
         return
     _submit(out, where, first, checks, wishes)
+
+
+def _estimate(out: Output, where: Target, checks: Checks) -> None:
+    """Print what a run would send: not the cases that are submitted already."""
+    checked, bad = _checked(out, checks)
+    plan = _plan(out, where, checked, bad)
+    missing = {each.case.line for each in plan.missing}
+    submitted = Counter(each.case.connection for each in plan.stands if not each.missing)
+    good = [each for each in checked if each.line in missing]
+    batch_estimate.report(out, checks.settings, good, plan.bad, submitted)
 
 
 def _submit(out: Output, where: Target, file: str, checks: Checks, wishes: Wishes) -> None:
@@ -91,7 +102,7 @@ def _submit(out: Output, where: Target, file: str, checks: Checks, wishes: Wishe
     step = "the file was checked"
     try:
         checked, bad = _checked(out, checks)
-        plan = _plan(where, checked, bad)
+        plan = _plan(out, where, checked, bad)
         _check_draining(where, plan)
         step = "files were uploaded"
         if plan.missing:
@@ -122,14 +133,24 @@ def _checked(out: Output, checks: Checks) -> tuple[list[Checked], list[Bad]]:
         if number % _SAY_EVERY == 0:
             out.progress(f"{number:,} lines checked")
     if not good:
-        _say_bad(out, bad)
-        document = {"batch_id": None, "cases": 0, "bad": [each.as_json() for each in bad]}
-        raise BadUsageError("the file has no case" + (": every line is bad" if bad else ""), document=document)
+        raise _no_case(out, bad)
     return good, bad
 
 
-def _plan(where: Target, checked: Sequence[Checked], bad: Sequence[Bad]) -> Plan:
-    """Look up which cases exist; a reference that another case has makes its line bad."""
+def _no_case(out: Output, bad: Sequence[Bad]) -> BadUsageError:
+    """Return the error of a file without any case, after its bad lines."""
+    _say_bad(out, bad)
+    document = {"batch_id": None, "cases": 0, "bad": [each.as_json() for each in bad]}
+    return BadUsageError("the file has no case" + (": every line is bad" if bad else ""), document=document)
+
+
+def _plan(out: Output, where: Target, checked: Sequence[Checked], bad: Sequence[Bad]) -> Plan:
+    """Look up which cases exist; a reference that another case has makes its line bad.
+
+    Raises:
+        BadUsageError: no line is left.
+
+    """
     batch = identity(each.fingerprint for each in checked)
     uploads = {each.line: each.uploads for each in checked}
     cases = (_case(where, batch, each) for each in checked)
@@ -139,7 +160,10 @@ def _plan(where: Target, checked: Sequence[Checked], bad: Sequence[Bad]) -> Plan
             wrong.append(Bad(each.case.line, str(conflict(each.record)), each.case.connection))
         else:
             found.append(each)
-    return Plan(batch, tuple(found), uploads, tuple(sorted(wrong, key=lambda each: each.line)))
+    wrong.sort(key=lambda each: each.line)
+    if not found:
+        raise _no_case(out, wrong)
+    return Plan(batch, tuple(found), uploads, tuple(wrong))
 
 
 def _case(where: Target, batch: str, checked: Checked) -> BatchCase:

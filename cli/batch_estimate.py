@@ -28,13 +28,31 @@ def at_once(connections: Collection[str], settings: Mapping[str, Connection]) ->
     return max(FEWEST, min(MOST, ceil(sum(_SECONDS * each.requests_per_second for each in known.values()))))
 
 
-def report(out: Output, settings: Mapping[str, Connection], good: Sequence[Checked], bad: Sequence[Bad]) -> None:
-    """Print what a batch would do."""
-    names = sorted({each.connection for each in good})
+def report(
+    out: Output,
+    settings: Mapping[str, Connection],
+    good: Sequence[Checked],
+    bad: Sequence[Bad],
+    submitted: Mapping[str, int],
+) -> None:
+    """Print what a batch would do.
+
+    Args:
+        out: where to.
+        settings: the connections' settings by name.
+        good: the cases that would be sent.
+        bad: the lines that are no cases.
+        submitted: by connection, how many cases are submitted already and would not be sent again.
+
+    """
     wrong = Counter(each.connection for each in bad)
-    each_one = {name: _of([each for each in good if each.connection == name], wrong[name]) for name in names}
+    names = sorted({each.connection for each in good} | {*submitted} | {each for each in wrong if each})
+    each_one = {
+        name: _of([each for each in good if each.connection == name], submitted.get(name, 0), wrong[name])
+        for name in names
+    }
     seconds = least_seconds(good, settings)
-    total = _of(good, len(bad))
+    total = _of(good, sum(submitted.values()), len(bad))
     total.pop("bad")
     prices = [_usd(each_one[name], settings.get(name)) for name in names]
     for name, price in zip(names, prices, strict=True):
@@ -48,29 +66,38 @@ def report(out: Output, settings: Mapping[str, Connection], good: Sequence[Check
         "bad": [each.as_json() for each in bad],
     }
     out.document(document)
-    columns = ("CONNECTION", "CASES", "DOCUMENTS", "PAGES", "BYTES", "BAD LINES")
+    columns = ("CONNECTION", "CASES", "DOCUMENTS", "PAGES", "BYTES", "SUBMITTED BEFORE", "BAD LINES")
     rows = [
-        (name, *(f"{each[what]:,}" for what in ("cases", "documents", "pages")), size(each["bytes"]), each["bad"])
+        (
+            name,
+            *(f"{each[what]:,}" for what in ("cases", "documents", "pages")),
+            size(each["bytes"]),
+            f"{each['already_submitted']:,}",
+            each["bad"],
+        )
         for name, each in each_one.items()
     ]
     out.table(columns, rows)
+    if not good:
+        out.line("every case is submitted already: nothing would be sent")
     if uncounted := total["documents_without_pages"]:
         out.line(f"the pages of {counted(uncounted, 'document')} are not known (URLs, formats without fixed pages)")
-    if usd is not None:
+    if usd is not None and good:
         out.line(f"the vendors bill about ${usd:,.2f} for it, by price_per_page of the connections")
-    if seconds is not None:
+    if seconds is not None and good:
         out.line(f"at the connections' limits this takes {duration(seconds)} at least, besides the vendors' own time")
     for each in bad:
         out.line(f"line {each.line}: {each.reason}")
 
 
-def _of(cases: Sequence[Checked], bad: int) -> dict[str, Any]:
+def _of(cases: Sequence[Checked], submitted: int, bad: int) -> dict[str, Any]:
     return {
         "cases": len(cases),
         "documents": sum(each.documents for each in cases),
         "pages": sum(each.pages for each in cases),
         "documents_without_pages": sum(each.uncounted for each in cases),
         "bytes": sum(each.size for each in cases),
+        "already_submitted": submitted,
         "bad": bad,
     }
 

@@ -423,7 +423,8 @@ def test_a_dry_run_says_what_would_be_sent(dossier: Dossier, runs: Runs, folder:
     found = dossier.json("batch", file, "--dry-run")
     assert (found["cases"], found["documents"], found["bytes"]) == (4, 5, 5 * len(PDF) + 10)
     assert found["pages"] == 5
-    claims = {"cases": 1, "documents": 2, "pages": 2, "documents_without_pages": 0, "bytes": 2 * len(PDF) + 4, "bad": 1}
+    claims = {"cases": 1, "documents": 2, "pages": 2, "documents_without_pages": 0, "bytes": 2 * len(PDF) + 4}
+    claims |= {"already_submitted": 0, "bad": 1}
     assert found["vendor_usd"] is None  # no connection has a price
     claims["vendor_usd"] = None
     assert found["connections"]["claims"] == claims
@@ -432,6 +433,45 @@ def test_a_dry_run_says_what_would_be_sent(dossier: Dossier, runs: Runs, folder:
     assert dossier("batch", file, "--dry-run").exit_code == 0
     assert [*dossier.cloud.app.objects.list("")] == []
     assert dossier.executions() == []
+
+
+def test_a_dry_run_leaves_out_what_is_submitted_already(
+    dossier: Dossier, runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what a run would send counts, and a reference of other content is a bad line, as for the run itself."""
+    priced = (
+        (ROOT / "connections.toml").read_text().replace("[invoices]\n", "[invoices]\nbudget.price_per_page = 0.25\n")
+    )
+    (folder / "connections.toml").write_text(priced)
+    monkeypatch.setenv("DOSSIER_CONNECTIONS", str(folder / "connections.toml"))
+    dossier.json("submit", "invoices", folder / "1.pdf", "--reference", "I-1")
+    dossier.json("submit", "invoices", folder / "0.pdf", "--reference", "I-2")
+    dossier.tick()
+    found = dossier.json("batch", three(folder), "--dry-run")
+    assert (found["cases"], found["pages"], found["already_submitted"], found["vendor_usd"]) == (1, 1, 1, 0.25)
+    assert found["connections"]["invoices"]["already_submitted"] == 1
+    assert [each["line"] for each in found["bad"]] == [3]
+    assert found["bad"][0]["reason"].startswith("reference I-2 belongs to a case with other content")
+    dossier.json("submit", "invoices", folder / "0.pdf", "--reference", "I-0")
+    dossier.tick()
+    said = dossier("batch", three(folder), "--dry-run")
+    assert (said.exit_code, "every case is submitted already: nothing would be sent" in said.stdout) == (0, True)
+    assert "bill" not in said.stdout
+
+
+def test_a_file_whose_references_all_have_other_content_is_bad_usage(
+    dossier: Dossier, runs: Runs, folder: Path
+) -> None:
+    """Nothing of it is stored, and nothing says that others were submitted."""
+    dossier.json("submit", "invoices", folder / "1.pdf", "--reference", "I-0")
+    dossier.tick()
+    file = jsonl(folder / "one.jsonl", {"connection": "invoices", "reference": "I-0", "documents": ["0.pdf"]})
+    for more in ((), ("--dry-run",)):
+        result = dossier("batch", file, "--json", *more)
+        found = json.loads(result.stdout)
+        assert (result.exit_code, found["cases"], [each["line"] for each in found["bad"]]) == (2, 0, [1])
+        assert found["error"]["message"] == "the file has no case: every line is bad"
+    assert [*dossier.cloud.app.objects.list("batches/")] == []
 
 
 def test_a_dry_run_says_what_the_vendors_bill(dossier: Dossier, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
