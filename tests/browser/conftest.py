@@ -22,11 +22,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def page(scene: Scene) -> Iterator[Page]:
-    """Yield a page of a browser that has opened the console; nothing of others has run in it by the end."""
+def page(scene: Scene, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Yield a page of a browser that has opened the console.
+
+    By the end, nothing of others has run in it, and it has sent the actions with which its test is marked.
+    """
+    scene.acted.clear()
     context = scene.context(viewport={"width": 1280, "height": 900})
     try:
         yield context.new_page()
     finally:
         context.close()
     assert scene.dialogs == []
+    assert {each for mark in request.node.iter_markers("acts") for each in mark.args} <= scene.acted

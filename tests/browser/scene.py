@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from typing import Any
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from tests import commands
+from tests.browser.actions import sent
 from tests.chaos.deployment import ROOT, Deployment, deployed
 from tests.e2e.world import until
 
@@ -93,6 +95,8 @@ class Scene:
     browser: Browser
     dialogs: list[str] = field(default_factory=list)
     """What scripts of others have opened: nothing, if the pages are safe."""
+    acted: set[str] = field(default_factory=set)
+    """What forms have sent (``tests.browser.actions``)."""
     complaints: list[str] = field(default_factory=list)
     """What the browser has complained about: blocked by a policy, not found, a script's error."""
 
@@ -116,7 +120,12 @@ class Scene:
             self.dialogs.append(dialog.message)
             dialog.dismiss()
 
+        def note(request: Request) -> None:
+            if request.method == "POST":
+                self.acted |= sent(request.url, request.post_data or "")
+
         page.on("dialog", dismiss)
+        page.on("request", note)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.on(
             "console",
@@ -198,6 +207,14 @@ def make(deployment: Deployment) -> None:
     scan = {"scan.tiff": scanned(2)}
     deployment.submit("claims", "CLM-7731", {**{name: body[name] for name in ("invoice.pdf", "receipt.png")}, **scan})
     deployment.submit("disputes", "DSP-1180", body)
+    batch = deployment.home / "May.jsonl"
+    lines = [
+        {"connection": "invoices", "reference": f"MAY-{number}", "documents": [f"{number}.pdf"]} for number in (1, 2)
+    ]
+    for number in (1, 2):
+        (deployment.home / f"{number}.pdf").write_bytes(body["invoice.pdf"] + b"\n" * (20 + number))
+    batch.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    deployment.dossier("batch", str(batch))
     for number in (1, 2):
         deployment.submit("dear", f"ASK-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (2 + number)})
     for number in (1, 2, 3):
@@ -212,6 +229,20 @@ def scanned(pages: int) -> bytes:
     return made.getvalue()
 
 
+def revise(scene: Scene, reference: str) -> None:
+    """Let somebody at the vendor move a case of ``claims`` to another stage, and wait for its second revision."""
+    key = {"pk": {"S": f"CASE#claims#{reference}"}, "sk": {"S": "CASE"}}
+    table, at = scene.deployment.client("dynamodb"), scene.deployment.outputs["table"]
+
+    def item() -> dict[str, Any]:
+        return dict(table.get_item(TableName=at, Key=key)["Item"])
+
+    path = f"/_sandbox/docsumo/cases/{item()['case_id']['S']}/stage"
+    assert scene.deployment.sandbox.post(path, json={"stage_id": "stage__approved"}).status_code == 200
+    scene.deployment.dossier("refresh", reference, "--connection", "claims")
+    until(lambda: item().get("revision", {}).get("N") == "2", what=f"{reference} has no second revision")
+
+
 def settle(scene: Scene) -> None:
     """Wait until the cases stand as they are to; then start some that stay under way, and forge a delivery."""
     for connection, reference in (
@@ -221,6 +252,7 @@ def settle(scene: Scene) -> None:
         ("disputes", "DSP-1180"),
     ):
         scene.until(connection, reference, "completed", "completed_with_failures")
+    revise(scene, "CLM-7731")
     for number in (1, 2):
         scene.until("dear", f"ASK-{number}", "needs_attention")
     for number in (1, 2, 3):
@@ -235,24 +267,70 @@ def settle(scene: Scene) -> None:
     scene.bury("wake", {"connection": "claims", "delivery": "webhooks/claims/x"})
 
 
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A page, by its path; one whose address nobody knows before is reached from another, by pressing a button.
+
+    Attributes:
+        path: its path, in which a part that is not known before is ``x``.
+        start: the page that has the button.
+        press: the button's name, or how it begins.
+
+    """
+
+    path: str
+    start: str = ""
+    press: str = ""
+
+
 SCREENS = {
-    "cases": "/cases",
-    "cases-failed": "/cases?status=failed",
-    "case": "/cases/invoices/INV-2026-0042",
-    "case-waiting": "/cases/invoices/RUN-3",
-    "case-question": "/cases/dear/ASK-2",
-    "documents": "/cases/invoices/INV-2026-0041/results",
-    "summaries": "/cases/disputes/DSP-1180/results",
-    "timeline": "/cases/claims/CLM-7731/history",
-    "revisions": "/cases/invoices/INV-2026-0041/revisions",
-    "files": "/cases/claims/CLM-7731/files",
-    "case-cost": "/cases/invoices/INV-2026-0041/cost",
-    "deliveries": "/deliveries",
-    "connections": "/connections",
-    "connection": "/connections/invoices?drift=on",
-    "failures": "/failures",
-    "batches": "/batches",
-    "cost": "/cost",
-    "missing": "/no-such-page",
+    "cases": Screen("/cases"),
+    "cases-failed": Screen("/cases?status=failed"),
+    "case": Screen("/cases/invoices/INV-2026-0042"),
+    "case-waiting": Screen("/cases/invoices/RUN-3"),
+    "case-question": Screen("/cases/dear/ASK-2"),
+    "documents": Screen("/cases/invoices/INV-2026-0041/results"),
+    "summaries": Screen("/cases/disputes/DSP-1180/results"),
+    "timeline": Screen("/cases/claims/CLM-7731/history"),
+    "revisions": Screen("/cases/claims/CLM-7731/revisions"),
+    "files": Screen("/cases/claims/CLM-7731/files?show=vendor/case.json"),
+    "case-cost": Screen("/cases/invoices/INV-2026-0041/cost"),
+    "plan": Screen("/answers/x", "/cases?connection=invoices", "Cancel all"),
+    "job": Screen("/bulk/x", "/cases?connection=disputes", "Refresh all"),
+    "deliveries": Screen("/deliveries"),
+    "delivery": Screen("/deliveries/claims/x", "/deliveries?verdict=refused"),
+    "lost": Screen("/deliveries/lost"),
+    "connections": Screen("/connections"),
+    "connection": Screen("/connections/invoices?drift=on"),
+    "check": Screen("/answers/x", "/connections/claims", "Check"),
+    "failures": Screen("/failures"),
+    "batches": Screen("/batches"),
+    "batch": Screen("/batches/x", "/batches"),
+    "cost": Screen("/cost"),
+    "missing": Screen("/no-such-page"),
 }
-"""The pages by name."""
+"""The screens by name."""
+NOT_SHOWN = {
+    "/cases/views": "a part of the list, which loads it after itself",
+    "/cases/{connection}/{reference}/preview/{index:int}": "a picture",
+    "/cases/{connection}/{reference}/file": "a file to save",
+    "/connections/{connection}/report": "a file to save",
+}
+"""Paths that are no screens, and what they are."""
+
+
+def visit(scene: Scene, page: Page, name: str) -> None:
+    """Open a screen."""
+    screen = SCREENS[name]
+    page.goto(scene.base + (screen.start or screen.path))
+    if screen.press:
+        if screen.press.endswith(" all"):
+            page.locator("summary", has_text="All that match").click()
+        page.get_by_role("button", name=re.compile(f"^{screen.press}")).first.click()
+        if screen.path.startswith("/bulk/"):
+            page.get_by_role("button", name=re.compile(f"^{screen.press.partition(' ')[0]}")).click()
+        page.wait_for_url(re.compile(re.escape(scene.base + screen.path.removesuffix("x"))))
+    elif screen.start:
+        page.locator("tbody a").first.click()
+        page.wait_for_url(re.compile(re.escape(scene.base + screen.path.removesuffix("x")) + "."))
+    page.wait_for_load_state("networkidle")

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.scene import AXE, EVIL, RULES, SCREENS, Scene
+from tests.browser.scene import AXE, EVIL, RULES, SCREENS, Scene, visit
 
 pytestmark = pytest.mark.timeout(1500)  # the first test waits for the deployment
+
+
+IN_THE_LIST = re.compile("/cases")
+
+
+def answered(route: Route, _request: Request, *, status: int | None, body: str) -> None:
+    """Answer a request in place of the console; without a status, not at all."""
+    if status is None:
+        route.abort()
+    else:
+        route.fulfill(status=status, body=body, content_type="text/html")
 
 
 def violations(page: Page) -> list[str]:
@@ -27,8 +39,7 @@ def violations(page: Page) -> list[str]:
 def test_every_screen_is_accessible(scene: Scene, page: Page, name: str) -> None:
     """In light and dark, wide and at 320 pixels: axe finds nothing, and nothing is wider than the screen."""
     scene.complaints.clear()
-    page.goto(scene.base + SCREENS[name])
-    page.wait_for_load_state("networkidle")
+    visit(scene, page, name)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     for scheme, width in (("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -36,6 +47,25 @@ def test_every_screen_is_accessible(scene: Scene, page: Page, name: str) -> None
         assert violations(page) == [], (name, scheme, width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, scheme)
     assert [each for each in scene.complaints if "404 (Not Found)" not in each] == []
+
+
+def test_a_page_that_cannot_be_refreshed_says_so(scene: Scene, page: Page) -> None:
+    """Since when and why; once it is refreshed again, the line goes."""
+    page.goto(f"{scene.base}/cases")
+    page.wait_for_load_state("networkidle")
+    said = page.locator("#stale")
+    expect(said).to_be_hidden()
+    problem = "<main><h1>This did not work</h1><p>AWS is away</p><p>check the network</p><p>All cases</p></main>"
+    for answer, why in (
+        (None, "the console does not answer"),
+        (401, "the console was started again"),
+        (502, "AWS is away; check the network"),
+    ):
+        page.route(IN_THE_LIST, partial(answered, status=answer, body=problem))
+        expect(said).to_contain_text(why)
+        expect(said).to_contain_text(re.compile(r"what was true at \d\d:\d\d:\d\d"))
+        page.unroute(IN_THE_LIST)
+        expect(said).to_be_hidden()
 
 
 def test_without_scripts_everything_can_be_read(scene: Scene) -> None:
@@ -119,6 +149,7 @@ def test_another_site_reaches_nothing(scene: Scene, page: Page) -> None:
         assert stranger.get(f"{scene.base}/cases").status_code == 401
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=give_up")
 def test_a_question_is_answered(scene: Scene, page: Page) -> None:
     """Each choice says what it risks; one that is given up can be redriven."""
     scene.submit("dear", "ASK-3", "needs_attention")
@@ -132,6 +163,7 @@ def test_a_question_is_answered(scene: Scene, page: Page) -> None:
     expect(page.locator("summary", has_text="Redrive")).to_be_visible()
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/refresh")
 def test_a_case_is_refreshed(scene: Scene, page: Page) -> None:
     """From its page."""
     page.goto(f"{scene.base}/cases/claims/CLM-7731")
@@ -140,6 +172,7 @@ def test_a_case_is_refreshed(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("CLM-7731 is being collected again.")
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/redrive")
 def test_a_case_is_redriven(scene: Scene, page: Page) -> None:
     """From its page; it fails again, because its key is still wrong."""
     scene.submit("locked", "KEY-4", "failed")
@@ -149,6 +182,7 @@ def test_a_case_is_redriven(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("KEY-4 is resumed where it stopped.")
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/cancel")
 def test_a_case_is_cancelled(scene: Scene, page: Page) -> None:
     """From its page, which says what the vendor may bill."""
     page.goto(f"{scene.base}/cases/invoices/RUN-1")
@@ -158,7 +192,19 @@ def test_a_case_is_cancelled(scene: Scene, page: Page) -> None:
     scene.until("invoices", "RUN-1", "cancelled")
 
 
-@pytest.mark.parametrize(("action", "cases"), [("Refresh", ["INV-2026-0041", "DSP-1180"]), ("Cancel", ["RUN-2"])])
+@pytest.mark.parametrize(
+    ("action", "cases"),
+    [
+        pytest.param(
+            "Refresh", ["INV-2026-0041", "DSP-1180"],
+            marks=pytest.mark.acts("/bulk action=refresh", "/bulk/run action=refresh"),
+        ),
+        pytest.param("Cancel", ["RUN-2"], marks=pytest.mark.acts("/bulk action=cancel", "/bulk/run action=cancel")),
+        pytest.param(
+            "Redrive", ["KEY-1", "KEY-2"], marks=pytest.mark.acts("/bulk action=redrive", "/bulk/run action=redrive")
+        ),
+    ],
+)  # fmt: skip
 def test_selected_cases(scene: Scene, page: Page, action: str, cases: list[str]) -> None:
     """The first page changes nothing; the second shows the progress."""
     page.goto(f"{scene.base}/cases")
@@ -174,6 +220,35 @@ def test_selected_cases(scene: Scene, page: Page, action: str, cases: list[str])
     assert len(scene.trail()) == before + len(cases)
 
 
+@pytest.mark.parametrize(
+    ("action", "query", "says"),
+    [
+        pytest.param(
+            "Refresh", "connection=disputes&text=DSP-1180", "1 case: collected again",
+            marks=pytest.mark.acts("/bulk all=refresh"),
+        ),
+        pytest.param(
+            "Cancel", "connection=disputes&text=DSP-1180", "1 case: ended already",
+            marks=pytest.mark.acts("/bulk all=cancel"),
+        ),
+    ],
+)  # fmt: skip
+def test_other_actions_on_all_cases_of_a_filter_are_planned(
+    scene: Scene, page: Page, action: str, query: str, says: str
+) -> None:
+    """The plan has an address of its own: it can be loaded again, and back leads to it."""
+    page.goto(f"{scene.base}/cases?{query}")
+    page.locator("summary", has_text="All that match").click()
+    page.get_by_role("button", name=f"{action} all …").click()
+    expect(page.get_by_role("main")).to_contain_text(says)
+    page.reload()
+    expect(page.get_by_role("main")).to_contain_text(says)
+    page.get_by_role("link", name="Back, and change nothing").click()
+    page.go_back()
+    expect(page.get_by_role("main")).to_contain_text(says)
+
+
+@pytest.mark.acts("/bulk all=redrive", "/bulk/run action=redrive")
 def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
     """The page with what would happen changes nothing; those that fit are redriven, each with an entry in the trail."""
     for reference in ("ALL-1", "ALL-2"):
@@ -193,6 +268,7 @@ def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
     assert all(each["action"] == "redrive" and each["outcome"]["done"] for each in done)
 
 
+@pytest.mark.acts("/failures/plan action=dismiss", "/bulk/run action=dismiss", "/failures/dead-letters action=dismiss")
 def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
     """They are dismissed, and leave the list; dead letters are deleted."""
     scene.submit("locked", "KEY-5", "failed")
@@ -211,6 +287,7 @@ def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("1 dead letter of queue drop: deleted.")
 
 
+@pytest.mark.acts("/connections/{connection}/pause", "/connections/{connection}/resume")
 def test_a_connection_is_paused_and_resumed(scene: Scene, page: Page) -> None:
     """With a reason, which stands on the list of cases meanwhile."""
     page.goto(f"{scene.base}/connections")
@@ -226,6 +303,7 @@ def test_a_connection_is_paused_and_resumed(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("disputes goes on")
 
 
+@pytest.mark.acts("/deliveries/replay")
 def test_deliveries_are_replayed(scene: Scene, page: Page) -> None:
     """One from its own page; many from the list, of which the forged one stays rejected."""
     page.goto(f"{scene.base}/deliveries?connection=claims&verdict=accepted")
@@ -238,6 +316,7 @@ def test_deliveries_are_replayed(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("no active webhook secret of claims proves it")
 
 
+@pytest.mark.acts("/cost")
 def test_a_month_is_counted(scene: Scene, page: Page) -> None:
     """In the background; the page shows it without being loaded again."""
     page.goto(f"{scene.base}/cost")

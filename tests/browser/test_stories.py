@@ -72,6 +72,7 @@ def checked(page: Page, *texts: str) -> None:
     sees(page, *texts)
 
 
+@pytest.mark.acts("/connections/{connection}/check")
 def test_a_vendor_is_down(scene: Scene, page: Page) -> None:
     """The case and its connection say so; nothing is to be done, and once the vendor is back the case goes on."""
     scene.submit("invoices", "DOWN-1", "waiting", seconds=6)
@@ -84,6 +85,7 @@ def test_a_vendor_is_down(scene: Scene, page: Page) -> None:
     opens(scene, page, "/cases/invoices/DOWN-1", "The case has ended as completed")
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=send")
 def test_a_budget_is_reached(scene: Scene, page: Page) -> None:
     """The view of what needs attention leads to the case, which says what would exceed the budget and what it costs."""
     scene.submit("dear", "DEAR-1", "needs_attention")
@@ -95,6 +97,7 @@ def test_a_budget_is_reached(scene: Scene, page: Page) -> None:
     sees(page, "DEAR-1 is sent although it is over the budget.", "The case has ended as completed")
 
 
+@pytest.mark.acts("/failures/plan action=redrive")
 def test_the_key_is_wrong(scene: Scene, page: Page) -> None:
     """The failure names the cause; once the right key is stored, the page proves it, and the case goes on."""
     scene.submit("stale", "STALE-1", "failed")
@@ -132,6 +135,7 @@ def lost(scene: Scene, page: Page, reference: str, *, name: str) -> str:
     return str(opened[-1].get("case_id", "")) if opened else ""
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=use")
 def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
     """The vendor has the case: a wrong id is rejected, and nothing changes; with the right one it goes on."""
     known = lost(scene, page, "LOST-1", name="lost_after")
@@ -147,6 +151,33 @@ def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
     assert len(created) == 1
 
 
+@pytest.mark.acts(
+    "/cases/{connection}/{reference}/resolve answer=use", "/cases/{connection}/{reference}/resolve force=on"
+)
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_vendor_lists_it_under_another_name(scene: Scene, page: Page, typed: bool) -> None:
+    """The page shows the candidate; its other name is said, and accepted by whoever says so."""
+    reference = f"NAME-{typed}"
+    rules = {"vendor": "docustack", "times": 1}
+    with faults(scene, lost_after={**rules, "operation": "upload"}, renamed={**rules, "form": "ascii"}):
+        scene.deployment.submit("invoices", reference, {"\u8acb\u6c42\u66f8.pdf": b"%PDF-1.7 " + reference.encode()})
+        scene.until("invoices", reference, "needs_attention")
+    opens(scene, page, f"/cases/invoices/{reference}", "it may have created", "about upload 1")
+    choices = page.get_by_role("region", name="Needs your answer").get_by_role("listitem")
+    listed = choices.filter(has_text="It is ").first
+    known = listed.get_by_role("button").inner_text().removeprefix("It is ")
+    listed.get_by_role("button").click()
+    sees(page, "is called .pdf at the vendor", "the question stays open")
+    page.get_by_role("link", name=f"Back to {reference}").click()
+    chosen = choices.filter(has_text="Use another id") if typed else listed
+    if typed:
+        chosen.get_by_label("Vendor's id").fill(known)
+    chosen.get_by_label("Accept it even if its name differs").check()
+    chosen.get_by_role("button").click()
+    sees(page, f"{reference} goes on with {known}.", "The case has ended as completed")
+
+
+@pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=retry")
 def test_an_answer_was_lost_and_the_vendor_has_nothing(scene: Scene, page: Page) -> None:
     """The choice to send again says what it risks."""
     assert lost(scene, page, "LOST-2", name="lost_before") == ""
@@ -184,6 +215,7 @@ def test_a_webhook_was_lost(scene: Scene, page: Page) -> None:
     opens(scene, page, "/connections/quiet", "50 % of 2 finished cases")
 
 
+@pytest.mark.acts("/failures/dead-letters action=send")
 def test_dead_letters(scene: Scene, page: Page) -> None:
     """A poll failed five times: the page names its case, and sends it back; the case goes on."""
     scene.submit("patient", "DEAD-1")
@@ -221,6 +253,7 @@ def test_a_delivery_is_poisoned(scene: Scene, page: Page) -> None:
     scene.deployment.vendors(webhooks=True)
 
 
+@pytest.mark.acts("/cases/{connection}/{reference}/stop")
 def test_nothing_explains_it(scene: Scene, page: Page) -> None:
     """Nothing polls a case that waits: the page says that this is a fault, stops the execution, and redrives."""
     scene.deployment.vendors(webhooks=False)
