@@ -141,20 +141,27 @@ def plan(desk: Desk, request: Request, form: FormData) -> Response:
     if kind is None:
         raise BadUsageError("choose an action")
     more = False
+    filters = Filters.of(dict(parse_qsl(text(form, "filter") or "")))
     if chosen:
         names = _named(form)
     else:
-        filters = Filters.of(dict(parse_qsl(text(form, "filter") or "")))
         found = find(desk, filters, desk.where.with_cases(filters.connection), limit=MOST, most=MOST_SEARCHED)
         names = [each.id for each in found.records if each.execution_arn]
         more = found.after is not None
     if not names:
         raise BadUsageError("select at least one case")
-    return show(desk, request, chosen or everything or "", names, more=more)
+    return show(desk, request, chosen or everything or "", names, more=more, back=f"/cases?{filters.query(after=None)}")
 
 
 def show(
-    desk: Desk, request: Request, action: str, names: Sequence[CaseId], *, more: bool = False, named: bool = False
+    desk: Desk,
+    request: Request,
+    action: str,
+    names: Sequence[CaseId],
+    *,
+    back: str,
+    more: bool = False,
+    named: bool = False,
 ) -> Response:
     """Return the page with what an action would do to these cases.
 
@@ -163,6 +170,7 @@ def show(
         request: the request.
         action: one of ``KINDS``.
         names: the cases.
+        back: the page that the form was on.
         more: whether more cases match than go at once.
         named: whether the operator has named their cause, which includes cases that were rejected for their content.
 
@@ -191,6 +199,7 @@ def show(
         aws_usd=len(does) * kind.aws_usd,
         more=more,
         most=MOST,
+        back=back,
     )
 
 

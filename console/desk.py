@@ -26,7 +26,7 @@ from cli.text import duration, local, size, when
 from console.audit import Trail
 from console.markdown import rendered
 from console.security import Session
-from console.words import STATUSES, ago, coded, percent, subject, usd
+from console.words import STATUSES, ago, coded, percent, subject, usd, zone
 from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
@@ -228,6 +228,7 @@ class Desk:
             "assets": _digest(),
             "live": HTMX.is_file(),
             "pages_there": self.places,
+            "zone": zone,
         }
         return made
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 from starlette.datastructures import FormData
@@ -135,12 +136,14 @@ def plan(desk: Desk, request: Request, form: FormData) -> Response:
     cause, action = text(form, "cause"), text(form, "action")
     if action not in {"redrive", "dismiss"}:
         raise BadUsageError("choose an action")
-    piles, _ = _piles(desk, text(form, "connection"), text(form, "since") or DEFAULT)
+    connection, since = text(form, "connection"), text(form, "since") or DEFAULT
+    piles, _ = _piles(desk, connection, since)
     cases = [record.id for each in piles if each.group and each.cause == cause for record in each.cases]
     if not cases:
         raise BadUsageError("no case fails of that cause any more")
     most = bulk.MOST
-    return bulk.show(desk, request, action, cases[:most], more=len(cases) > most, named=True)
+    place = "/failures?" + urlencode({"connection": connection or "", "since": since})
+    return bulk.show(desk, request, action, cases[:most], more=len(cases) > most, named=True, back=place)
 
 
 def dead_letters(desk: Desk, _request: Request, form: FormData) -> Response:

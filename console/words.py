@@ -61,6 +61,11 @@ def ago(at: datetime | str | None) -> str:
     return "yesterday" if seconds < 2 * 86_400 else when(there)
 
 
+def zone() -> str:
+    """Return the name of this machine's time zone, as it is now: ``UTC``, ``CET``."""
+    return datetime.now().astimezone().tzname() or "local time"
+
+
 def percent(share: float | None) -> str:
     """Return a share between 0 and 1 in percent; empty if it is unknown."""
     return "" if share is None else f"{share * 100:.0f} %"

@@ -242,7 +242,9 @@ def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visi
 @pytest.mark.parametrize(("action", "number"), [("redrive", 2), ("cancel", 1), ("refresh", 1), ("dismiss", 2)])
 def test_by_filter_every_case_that_fits_is_planned(several: Visitor, action: str, number: int) -> None:
     """Those that the action does not fit are left, each with its reason."""
-    said = text_of(several.post("/bulk", all=action, filter="connection=invoices").text)
+    page = several.post("/bulk", all=action, filter="connection=invoices").text
+    said = text_of(page)
+    assert '<a href="/cases?connection=invoices">Back, and change nothing</a>' in page
     assert f"{number} case" in said
     assert f"Left as they are {4 - number}" in said
     assert several.trail() == []

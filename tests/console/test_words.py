@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from console.words import failure, subject
+from console.words import failure, subject, zone
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,14 @@ def test_a_question_is_about_something_that_people_know(what: str, words: str) -
 def test_an_error_is_named_in_words(name: str, words: str) -> None:
     """A class name breaks in the middle of a word where there is little room."""
     assert failure(name) == words
+
+
+def test_a_time_zone_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are those of the operator's machine, and each page says in which zone."""
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    try:
+        assert zone() == "CET"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
