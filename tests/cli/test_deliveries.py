@@ -162,7 +162,9 @@ def test_since_some_time_ago(text: str, ago: int) -> None:
     assert began <= moment_of(text) + timedelta(seconds=ago) <= now()
 
 
-@pytest.mark.parametrize("text", ["yesterday", "-3d", "", "999999d"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "-3d", "", "999999d", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
+)
 def test_invalid_time_is_bad_usage(text: str) -> None:
     """A text that is no time, or a time before the earliest one, is bad usage."""
     with pytest.raises(BadUsageError, match="is not a time"):
