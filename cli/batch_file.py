@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cli.errors import BadUsageError
+from cli.files import is_uri
 from dossier import written
 from dossier.stores.executions import INPUT_LIMIT
 from dossier.suggestions import closest
@@ -56,22 +59,26 @@ class BatchFile:
         """
         if given == STDIN:
             return cls(STDIN, Path())
+        if is_uri(given):
+            raise BadUsageError(f"{given} is not on this machine: download it, or pipe it into `dossier batch -`")
         path = Path(given)
         if not path.exists():
             raise BadUsageError(f"there is no file {path}", fix="see `dossier batch --help`")
         if path.is_dir():
             raise BadUsageError(f"{path} is a folder: give a JSONL or CSV file with one case a line")
-        return cls(given, path.parent)
+        return cls(given, path.parent if path.is_file() else Path())  # a pipe, as of `<(…)`, is in no folder of its own
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines that are not blank.
 
         Raises:
-            BadUsageError: the file is CSV and its first line names no columns of a case.
+            BadUsageError: the file is UTF-16, or CSV and its first line names no columns of a case.
 
         """
         with self._opened() as file:
             head = file.peek(_HEAD)[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise BadUsageError(f"{self.name} is UTF-16: save the file as UTF-8")
             named = self.name.lower()
             is_csv = named.endswith(".csv") or not (named.endswith((".jsonl", ".ndjson")) or head.startswith(b"{"))
             yield from _csv(file) if is_csv else _jsonl(file)
@@ -117,22 +124,49 @@ def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
         delimiter = max(_DELIMITERS, key=header.count)
         columns = [_column(each.strip()) for each in next(csv.reader([header], delimiter=delimiter), [])]
         _check_columns(columns)
-        rows = csv.reader(text, delimiter=delimiter, strict=True)
-        before = 1
+        lines, number = _Lines(text), 2
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
         while True:
+            lines.record.clear()
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield Line(before + 1, problem=f"the line is not CSV: {error}")
-                before = 1 + rows.line_num
+                why = "a quote in it does not end" if len(lines.record) > 1 else str(error)
+                yield Line(number, problem=f"the line is not CSV: {why}")
+                lines.repeat()
+                number, rows = number + 1, csv.reader(lines, delimiter=delimiter, strict=True)
                 continue
             if row is None:
                 return
-            number, before = before + 1, 1 + rows.line_num
             if any(cell.strip() for cell in row):
                 yield _row(number, columns, row)
+            number += len(lines.record)
     finally:
         text.detach()
+
+
+class _Lines:
+    """The lines of a CSV file; a cell in quotes may have several.
+
+    If the quotes do not end, the lines after the first are read again, as lines of their own.
+    """
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._left = iter(text)
+        self._again = deque[str]()
+        self.record: list[str] = []
+        """What was read since it was emptied last: the lines of a row."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.record.append(self._again.popleft() if self._again else next(self._left))
+        return self.record[-1]
+
+    def repeat(self) -> None:
+        """Yield the lines of the row again, without its first."""
+        self._again.extendleft(reversed(self.record[1:]))
 
 
 def _column(given: str) -> str:

@@ -199,10 +199,14 @@ class Checks:
         most = Takes.by(vendors.vendor(settings), settings).most if settings else None
         for number, each in enumerate(documents):
             given = {"uri": each} if isinstance(each, str) else dict(each) if isinstance(each, dict) else {}
-            uri = given.pop("uri", given.pop("path", None)) if given else None
-            if not isinstance(uri, str) or not uri:
+            if {"uri", "path"} <= given.keys():
+                raise InvalidCaseError(f"documents.{number}: give uri or path, not both")
+            uri = given.pop("uri", given.pop("path", None))
+            if not isinstance(uri, str) or not uri or ("://" in uri and not is_uri(uri)):
                 raise InvalidCaseError(f"documents.{number}: write a path, s3://bucket/key, https://…, or an object")
             version = given.get("version_id")
+            if version is not None and not uri.lower().startswith("s3://"):
+                raise InvalidCaseError(f"documents.{number}.version_id: only an object in S3 has versions")
             found = self._source(uri, options or {}, most, version if isinstance(version, str) else None)
             if isinstance(given.get("name"), str):
                 found = Source(

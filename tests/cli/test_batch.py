@@ -136,6 +136,12 @@ def test_a_failed_case_is_listed_with_its_reason(dossier: Dossier, runs: Runs, f
         ({"connection": "invoices", "documents": 7}, "documents: write a list of paths or addresses"),
         ({"connection": "invoices", "documents": [7]}, "documents.0: write a path, s3://bucket/key"),
         ({"connection": "invoices", "documents": ["gone.pdf"]}, "there is no file "),
+        ({"connection": "invoices", "documents": ["ftp://scans/0.pdf"]}, "documents.0: write a path, s3://bucket/key"),
+        ({"connection": "invoices", "documents": [{"uri": "0.pdf", "path": "1.pdf"}]}, "documents.0: give uri or path"),
+        (
+            {"connection": "invoices", "documents": [{"path": "0.pdf", "version_id": "v"}]},
+            "documents.0.version_id: only an object in S3 has versions",
+        ),
         ({"connection": "invoices", "documents": ["s3://artifacts/uploads/gone.pdf"]}, "does not exist: upload it"),
         ({"connection": "invoices", "documents": ["text.txt"]}, "document text.txt is of an unknown type"),
         ({"connection": "invoices", "documents": ["0.pdf"], "colour": 1}, "colour: unknown key"),
@@ -188,6 +194,38 @@ def test_csv_lines_are_cases(dossier: Dossier, runs: Runs, folder: Path) -> None
     )
     assert first["options"] == {"trigger_workflow": False}
     assert (first["deadline"], len(first["documents"]), "options" in second) == (7200, 2, False)
+
+
+def test_a_quote_that_does_not_end_costs_its_own_line_only(dossier: Dossier, runs: Runs, folder: Path) -> None:
+    """The lines after it are read as lines of their own, whether or not a later quote seems to end it."""
+    file = folder / "batch.csv"
+    file.write_text(
+        "connection,reference,documents,options.case_title\n"
+        'claims,C-1,"0.pdf,x\n'
+        'claims,C-2,1.pdf,"two\nlines"\n'
+        'claims,C-3,"2.pdf,x\n'
+        "claims,C-4,2.pdf,x\n"
+    )
+    found = dossier.json("batch", file)
+    assert [(each["line"], each["reason"]) for each in found["bad"]] == [
+        (2, "the line is not CSV: a quote in it does not end"),
+        (5, "the line is not CSV: a quote in it does not end"),
+    ]
+    dossier.tick()
+    assert started(dossier) == ["C-2", "C-4"]
+
+
+@pytest.mark.parametrize("name", ["batch.csv", "batch.jsonl", "batch"])
+def test_a_file_of_another_encoding_says_how_to_save_it(dossier: Dossier, folder: Path, name: str) -> None:
+    """UTF-16, as spreadsheets' "Unicode text", at once; a line of Latin-1 by its number."""
+    file = folder / name
+    file.write_text("connection,documents\ninvoices,0.pdf\n", encoding="utf-16")
+    result = dossier("batch", file)
+    assert (result.exit_code, "is UTF-16: save the file as UTF-8" in result.stderr) == (2, True)
+    file = jsonl(folder / "latin.jsonl", {"connection": "invoices", "documents": ["0.pdf"]})
+    file.write_bytes(file.read_bytes() + '{"reference": "Schäden"}\n'.encode("latin-1"))
+    [bad] = dossier.json("batch", file, "--dry-run")["bad"]
+    assert bad == {"line": 2, "reason": "the line is not UTF-8: save the file as UTF-8"}
 
 
 @pytest.mark.parametrize(
@@ -491,6 +529,7 @@ def test_a_dry_run_says_what_the_vendors_bill(dossier: Dossier, folder: Path, mo
     ("words", "says"),
     [
         (("gone.jsonl",), "there is no file gone.jsonl"),
+        (("s3://scans/may.jsonl",), "s3://scans/may.jsonl is not on this machine: download it, or pipe it into"),
         (("status",), "give one file, or one of status, stop and resume"),
         (("status", "nothing"), '"nothing" is no id of a batch'),
         (("status", "0123456789abcdef"), "there is no batch 0123456789abcdef"),
