@@ -19,7 +19,8 @@ FRAGMENTS = ROOT / "build" / "scorecard"
 HEAD = """# Reliability, measured
 
 `make chaos` writes this page. It runs Dossier on the local AWS with IAM enforced, and counts in the journal of the
-simulated vendors, in S3, in the queues and in the table.
+simulated vendors, in S3, in the queues and in the table. `make simulate` tries what no machine can, such as lost
+answers of AWS, in virtual time: what it has run and found is in [simulation.md](simulation.md#runs-so-far).
 """
 
 
