@@ -158,14 +158,37 @@ def test_a_request_without_a_good_answer_is_repeated(
 
 
 @pytest.mark.parametrize(
-    "answers", [[httpx.ConnectError("no route")] * 5, [httpx.Response(503, json={"message": "x"})] * 5]
+    ("answers", "says"),
+    [
+        (
+            [httpx.ConnectError("no route")] * 5,
+            r"eu-central-1\.\S+ did not answer GET /cases/invoices/INV-1: no route$",
+        ),
+        ([httpx.Response(503, json={"message": "busy"})] * 5, "busy"),
+    ],
 )
-def test_an_api_that_stays_away_is_an_error(client: Client, gateway: Gateway, answers: list[Any]) -> None:
-    """After five requests."""
+def test_an_api_that_stays_away_is_an_error(client: Client, gateway: Gateway, answers: list[Any], says: str) -> None:
+    """After five requests, with the reason."""
     gateway.broken = [*answers]
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError, match=says):
         client.case("invoices", "INV-1")
     assert len(gateway.requests) == 5
+
+
+def test_a_client_needs_a_url_and_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are named at once; the Region is that of the address, of the argument, or of AWS_REGION."""
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    for kind in (Client, AsyncDossier):
+        for url in ("", "api.example.com", "ftp://api.example.com", "https://"):
+            with pytest.raises(ValueError, match="is no URL: `dossier outputs` prints it"):
+                kind(url, session=_session())
+        with pytest.raises(ValueError, match="give region, or set AWS_REGION"):
+            kind("https://api.example.com", session=_session())
+    Client("https://api.example.com", session=_session(), region="eu-central-1").close()
+    Client(URL, session=_session()).close()
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    Client("https://api.example.com", session=_session()).close()
 
 
 @pytest.mark.parametrize(
@@ -173,6 +196,7 @@ def test_an_api_that_stays_away_is_an_error(client: Client, gateway: Gateway, an
     [
         (lambda client: client.case("invoices", "absent"), 404, "there is no case absent"),
         (lambda client: client.submit({"connection": "invoices"}), 400, "reference"),
+        (lambda client: client.submit({"reference": "INV-1"}, files=[FILE]), 400, "connection: Field required"),
         (lambda client: client.resolve("invoices", "absent", "use"), 400, "id: give it"),
     ],
 )

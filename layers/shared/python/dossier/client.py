@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
@@ -91,16 +92,25 @@ class _Pause:
     seconds: float
 
 
-Flow = Generator[_Send | _Pause, httpx.Response | None, T]
+Given = httpx.Response | httpx.TransportError | None
+"""What a flow gets for a request: its answer, or why there is none. For a pause it gets None."""
+Flow = Generator[_Send | _Pause, Given, T]
 
 
 class _Flows:
     """What the client does, without I/O."""
 
     def __init__(self, api_url: str, *, session: Session | None = None, region: str | None = None) -> None:
+        parts = urlsplit(api_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f'api_url "{api_url}" is no URL: `dossier outputs` prints it')
         self._url = api_url.rstrip("/")
         self._session = session or get_session()
-        self._region = region or _region(self._url) or self._session.get_config_variable("region")
+        own = os.environ.get("AWS_REGION") or self._session.get_config_variable("region")  # botocore ignores the former
+        found = region or _region(self._url) or own
+        if not found:
+            raise ValueError("the Region of the API is not known: give region, or set AWS_REGION")
+        self._region: str = found
 
     def signed(self, request: _Send) -> dict[str, str]:
         """Return a request's headers, with its signature."""
@@ -115,13 +125,14 @@ class _Flows:
         """Submit a case, its files uploaded first."""
         given = dict(case)
         if files:
-            targets = yield from self._upload(str(given["connection"]), [Path(each) for each in files])
+            targets = yield from self._upload(given, [Path(each) for each in files])
             named = [{"uri": each.uri, "name": each.name} for each in targets.files]
             given["documents"] = [*given.get("documents", ()), *named]
         return (yield from self._ask(Submitted, "POST", "/cases", given))
 
-    def _upload(self, connection: str, files: Sequence[Path]) -> Flow[UploadTargets]:
-        wanted = {"connection": connection, "files": [{"name": each.name} for each in files]}
+    def _upload(self, case: Mapping[str, Any], files: Sequence[Path]) -> Flow[UploadTargets]:
+        wanted: dict[str, Any] = {"files": [{"name": each.name} for each in files]}
+        wanted |= {"connection": case["connection"]} if "connection" in case else {}
         targets = yield from self._ask(UploadTargets, "POST", "/cases", wanted)
         for target, file in zip(targets.files, files, strict=True):
             yield from self._send(_Send("PUT", target.url, file.read_bytes(), signed=False))
@@ -196,17 +207,19 @@ class _Flows:
     def _send(self, request: _Send) -> Flow[httpx.Response]:
         """Send a request until it is answered, at most ``TRIES`` times."""
         for number in range(1, TRIES + 1):
-            response = yield request
-            last = number == TRIES
-            if response is not None and (response.status_code not in AGAIN or last):
-                if response.status_code < 400:
-                    return response
-                raise _error(response)
+            given = yield request
+            last, after, why = number == TRIES, "", str(given) or type(given).__name__
+            if isinstance(given, httpx.Response):
+                if given.status_code < 400:
+                    return given
+                if given.status_code not in AGAIN or last:
+                    raise _error(given)
+                after = given.headers.get("retry-after", "")
             if not last:
-                after = response.headers.get("retry-after", "") if response is not None else ""
                 longest = float(after) if after.isdecimal() else 2.0 ** (number - 1)
                 yield _Pause(random.uniform(longest / 2, longest))  # noqa: S311 -- jitter, no secret
-        raise ApiError(0, "Unreachable", f"{request.method} {urlsplit(request.url).path} was not answered")
+        parts = urlsplit(request.url)
+        raise ApiError(0, "Unreachable", f"{parts.hostname} did not answer {request.method} {parts.path}: {why}")
 
 
 class Dossier:
@@ -215,8 +228,11 @@ class Dossier:
     Args:
         api_url: ``api_url`` of ``dossier outputs``.
         session: botocore's session with the credentials that sign; by default that of the environment.
-        region: the Region of the API; by default the one in its address, or the session's.
+        region: the Region of the API; by default the one in its address, that of ``AWS_REGION``, or the session's.
         client: the HTTP client; by default an own one, which ``close`` closes.
+
+    Raises:
+        ValueError: ``api_url`` is no URL, or the Region is not known.
 
     """
 
@@ -307,7 +323,7 @@ class Dossier:
         return self._drive(self._flows.resolve(connection, reference, _answer(answer, id, question)))
 
     def _drive(self, flow: Flow[T]) -> T:
-        given: httpx.Response | None = None
+        given: Given = None
         try:
             while True:
                 step = flow.send(given)
@@ -317,8 +333,8 @@ class Dossier:
                     continue
                 try:
                     given = self._client.send(_built(self._client, step, self._flows), follow_redirects=False)
-                except httpx.TransportError:
-                    given = None
+                except httpx.TransportError as error:
+                    given = error
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # a flow's own value
 
@@ -414,7 +430,7 @@ class AsyncDossier:
         return await self._drive(self._flows.resolve(connection, reference, _answer(answer, id, question)))
 
     async def _drive(self, flow: Flow[T]) -> T:
-        given: httpx.Response | None = None
+        given: Given = None
         try:
             while True:
                 step = flow.send(given)
@@ -424,8 +440,8 @@ class AsyncDossier:
                     continue
                 try:
                     given = await self._client.send(_built(self._client, step, self._flows), follow_redirects=False)
-                except httpx.TransportError:
-                    given = None
+                except httpx.TransportError as error:
+                    given = error
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # a flow's own value
 
