@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ ACTIONS = ("status", "stop", "resume")
 _UPLOADS_AT_ONCE = 8
 _SAY_EVERY = 1000
 """Lines, or files, between two lines of progress."""
+_BEGINS = 30.0
+"""Seconds in which the Map of a run that was just started begins."""
 _MOST_SHOWN = 20
 """Most bad lines that are shown to a person."""
 
@@ -304,12 +307,18 @@ def _check_staged(where: Target, batch: str, missing: Sequence[Stand]) -> None:
 
 
 def _widen(out: Output, where: Target, batch: str, latest: int, concurrency: int) -> None:
-    progress = where.app.batch_runs.progress(batch, latest)
-    found = where.app.batch_runs.find(batch, latest)
-    if progress is None or found is None or found.status != "RUNNING":
-        raise CommandError(f"batch {batch} is not running", fix=f"start the rest with `dossier batch resume {batch}`")
-    where.app.batch_runs.widen(progress, concurrency)
-    out.progress(f"batch {batch}: {concurrency} cases at once from now on, {progress.concurrency} before")
+    """Set how many cases of a run are under way at once; a run that has just been started has no Map yet."""
+    runs, until = where.app.batch_runs, time.monotonic() + _BEGINS
+    while (found := runs.find(batch, latest)) is not None and found.status == "RUNNING":
+        progress = runs.progress(batch, latest)
+        if progress is not None:
+            runs.widen(progress, concurrency)
+            out.progress(f"batch {batch}: {concurrency} cases at once from now on, {progress.concurrency} before")
+            return
+        if time.monotonic() >= until:
+            raise CommandError(f"batch {batch} has not begun yet", fix="run the same command again")
+        time.sleep(1)
+    raise CommandError(f"batch {batch} is not running", fix=f"start the rest with `dossier batch resume {batch}`")
 
 
 def _follow(out: Output, where: Target, batch: str, wishes: Wishes, *, bad: Sequence[Bad], known: bool = False) -> None:

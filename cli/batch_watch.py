@@ -111,11 +111,14 @@ class Speed:
         self.seen.append((elapsed, counts.ended))
         while len(self.seen) > 2 and elapsed - self.seen[1][0] >= _WINDOW:
             self.seen.popleft()
-        since, before = self.seen[0] if elapsed - self.seen[0][0] >= _WINDOW else (0.0, 0)
-        ended = counts.ended - before
-        if ended <= 0 or elapsed <= since:
+        if counts.ended == 0 or elapsed <= 0:
             return None
-        return round((counts.pending + counts.running) * (elapsed - since) / ended)
+        if elapsed - self.seen[0][0] >= _WINDOW:
+            since, before = self.seen[0]
+            done: float = counts.ended - before
+        else:  # since the run's begin, when the first cases ended late: those under way are half done, on average
+            since, done = 0.0, counts.ended + counts.running / 2
+        return round((counts.pending + counts.running) * (elapsed - since) / done) if done > 0 else None
 
 
 def _under_way(where: Target, batch: str, *, broke_off: bool) -> int:

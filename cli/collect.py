@@ -90,7 +90,10 @@ def _case(
     """Return an id, its reference, and the case to start; None if the id belongs to a case already."""
     owners = {owner for each in (id_, *parts) if (owner := where.app.intents.owner(settings.name, each))}
     if owners:
-        return id_, ", ".join(sorted(owners)), None
+        names = ", ".join(sorted(owners))
+        if reference is not None and reference not in owners:
+            raise BadUsageError(f"{id_} belongs to case {names} already: leave out --reference")
+        return id_, names, None
     data: dict[str, Any] = {"connection": settings.name, "reference": reference or reference_of_id(id_)}
     data |= {"document_ids": list(parts)} if parts else {"case_id": id_}
     try:

@@ -95,7 +95,7 @@ def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) ->
     for each in answers:
         if not out.as_json:
             _say(out, each)
-    failed = [each for each in answers if each["error"] or each["status"] >= 400]
+    failed = [each for each in answers if each["error"] or not 200 <= each["status"] < 300]
     if failed:
         problem = failed[0]["error"] or f"the program answered {failed[0]['status']}"
         message = f"{len(failed)} of {len(answers)} deliveries were not taken: {problem}"

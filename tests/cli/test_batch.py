@@ -347,6 +347,13 @@ def test_concurrency_changes_while_it_runs(dossier: Dossier, runs: Runs, folder:
     assert started(dossier) == ["I-0", "I-1"]
 
 
+def test_concurrency_changes_once_the_run_has_begun(dossier: Dossier, runs: Runs, folder: Path) -> None:
+    """Right after the start its Map does not exist yet: the commands wait for it."""
+    found = dossier.json("batch", three(folder), "--concurrency", "1")
+    assert dossier.json("batch", three(folder), "--concurrency", "2")["concurrency"] == 2
+    assert dossier.json("batch", "status", found["batch_id"], "--concurrency", "3")["concurrency"] == 3
+
+
 def test_a_batch_that_does_not_run_has_no_concurrency(dossier: Dossier, runs: Runs, folder: Path) -> None:
     """The command says how to start the rest."""
     found = dossier.json("batch", three(folder), "--concurrency", "1")

@@ -106,6 +106,21 @@ def test_the_time_left_goes_by_the_last_minute(looks: list[tuple[int, int, int]]
     assert estimate == (None if left is None else pytest.approx(left, abs=2))
 
 
+@pytest.mark.parametrize(
+    ("ended", "running", "left"),
+    [
+        (0, 100, None),
+        (4, 96, 55),  # and not 720, as if the 96 had done nothing in these 30 seconds
+        (100, 0, 270),
+    ],
+)
+def test_cases_under_way_count_half_at_the_begin(ended: int, running: int, left: int | None) -> None:
+    """Few cases have ended soon after the begin, and all others are about to."""
+    began = datetime.now(UTC) - timedelta(seconds=30)
+    estimate = Speed().left(Progress("arn", Counts(0 if running else 900, running, ended, 0), 100, began))
+    assert estimate == (None if left is None else pytest.approx(left, abs=2))
+
+
 def test_how_many_run_at_once_follows_from_the_limits(dossier: Dossier) -> None:
     """Ten for each request a second; one account counts once; without settings it is a fixed number."""
     one = dossier.connections["invoices"].model_copy(update={"account": "shared"})

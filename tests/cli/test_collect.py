@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dossier.models import CaseInput
+from dossier.models import CaseId, CaseInput
 from tests.cli.conftest import Dossier
 from tests.conftest import Cloud
 from tests.machine import World, samples
@@ -37,6 +37,17 @@ def test_uncollectable_ids_are_reported(dossier: Dossier, words: tuple[str, ...]
     result = dossier("collect", *words)
     assert result.exit_code == 2
     assert line in result.stderr
+    assert dossier.executions() == []
+
+
+def test_a_known_case_gets_no_second_name(dossier: Dossier) -> None:
+    """An id that belongs to a case is named with it; another reference for it is bad usage."""
+    dossier.cloud.app.intents.own(CaseId("claims", "C-1"), ["case__1"])
+    assert [each["outcome"] for each in dossier.json("collect", "claims", "case__1")] == ["known"]
+    assert dossier.json("collect", "claims", "case__1", "--reference", "C-1")[0]["reference"] == "C-1"
+    result = dossier("collect", "claims", "case__1", "--reference", "C-2")
+    assert result.exit_code == 2
+    assert "case__1 belongs to case C-1 already: leave out --reference" in result.stderr
     assert dossier.executions() == []
 
 
