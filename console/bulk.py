@@ -30,7 +30,6 @@ from dossier.steps.accept import pages_of
 from dossier.steps.redrive import for_good
 from dossier.steps.refresh import pending, refreshable
 from dossier.stores.cases import Case
-from dossier.texts import counted
 
 MOST = 1000
 """Most cases of one bulk action."""
@@ -45,7 +44,7 @@ _AT_ONCE = 8
 class Planned:
     """A case of a bulk action: what would happen to it, or (``does`` is False) why nothing would.
 
-    ``pages`` are those that the vendor would get, and may bill; ``usd`` their price, None if it is not known.
+    ``pages`` are those that the vendor would get, or has, and may bill; ``usd`` their price, None if it is not known.
     """
 
     case: CaseId
@@ -77,24 +76,25 @@ def _redrive(desk: Desk, case: Case, named: bool) -> Planned:
         return Planned(names, False, "the connection is no longer deployed")
     left = [each for each in case.documents if not (each.document_id or each.job_id)]
     pages = pages_of(left)
-    settings = desk.settings.get(names.connection)
+    what = "resumed where it stopped" if not left else "resumed; what is missing is sent"
+    return Planned(names, True, what, pages, _price(desk, names, pages))
+
+
+def _price(desk: Desk, case: CaseId, pages: int) -> float | None:
+    """Return what a vendor bills for pages of a case; None if the settings do not say it."""
+    settings = desk.settings.get(case.connection)
     price = settings.budget.price_per_page if settings else None
-    usd = 0.0 if not pages else None if price is None else price * pages
-    return Planned(
-        names, True, "resumed where it stopped" if not left else "resumed; what is missing is sent", pages, usd
-    )
+    return 0.0 if not pages else None if price is None else price * pages
 
 
-def _cancel(_desk: Desk, case: Case, _named: bool) -> Planned:
+def _cancel(desk: Desk, case: Case, _named: bool) -> Planned:
     if case.record.status.final:
         return Planned(case.record.id, False, "ended already")
     if pending(case):
         return Planned(case.record.id, False, "being published")
-    sent = [each for each in case.documents if each.document_id]
-    what = "stopped"
-    if sent:
-        what += f"; the vendor may bill {counted(pages_of(sent), 'page')}"
-    return Planned(case.record.id, True, what)
+    pages = pages_of(each for each in case.documents if each.document_id or each.job_id)
+    what = "stopped; the vendor may bill what it has" if pages else "stopped; the vendor has nothing of it"
+    return Planned(case.record.id, True, what, pages, _price(desk, case.record.id, pages))
 
 
 def _refresh(_desk: Desk, case: Case, _named: bool) -> Planned:
@@ -113,18 +113,22 @@ def _dismiss(_desk: Desk, case: Case, _named: bool) -> Planned:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A bulk action: its name on a button, its plan for one case, what it does to one, and how much of AWS it uses."""
+    """A bulk action: its name on a button, its plan for one case, what it does to one, and how much of AWS it uses.
+
+    ``vendor`` is what the vendor does with the pages of the plan.
+    """
 
     name: str
     plan: Callable[[Desk, Case, bool], Planned]
     act: Callable[[Desk, CaseId], str]
     aws_usd: float = 0.0
+    vendor: str = "gets"
 
 
 KINDS = {
     "redrive": Kind("Redrive", _redrive, redriven, AWS_USD),
     "refresh": Kind("Refresh", _refresh, refreshed, AWS_USD),
-    "cancel": Kind("Cancel", _cancel, cancelled),
+    "cancel": Kind("Cancel", _cancel, cancelled, vendor="has"),
     "dismiss": Kind("Dismiss", _dismiss, dismissed),
 }
 

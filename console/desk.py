@@ -26,7 +26,7 @@ from cli.text import duration, local, size, when
 from console.audit import Trail
 from console.markdown import rendered
 from console.security import Session
-from console.words import STATUSES, ago, coded, percent, subject, usd, zone
+from console.words import STATUSES, ago, coded, filename, percent, subject, usd, zone
 from dossier.models import iso
 from dossier.settings import Connection
 from dossier.steps.context import Context
@@ -210,6 +210,7 @@ class Desk:
             "code": coded,
             "counted": counted,
             "duration": duration,
+            "filename": filename,
             "iso": _iso,
             "local": local,
             "markdown": rendered,

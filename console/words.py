@@ -61,6 +61,11 @@ def ago(at: datetime | str | None) -> str:
     return "yesterday" if seconds < 2 * 86_400 else when(there)
 
 
+def filename(path: str | None) -> str:
+    """Return the last part of a path; empty without one."""
+    return re.split(r"[/\\]", path or "")[-1]
+
+
 def zone() -> str:
     """Return the name of this machine's time zone, as it is now: ``UTC``, ``CET``."""
     return datetime.now().astimezone().tzname() or "local time"

@@ -321,3 +321,16 @@ def test_more_cases_than_go_at_once_are_said(visitor: Visitor, monkeypatch: pyte
     said = text_of(visitor.post("/bulk", all="redrive", filter="status=failed").text)
     assert "Redrive 3 cases?" in said
     assert "More cases match" in said
+
+
+def test_a_plan_to_cancel_says_what_the_vendor_has(several: Visitor) -> None:
+    """Pages that it has are pages that it may bill; where it has none, it bills nothing."""
+    plan = {"action": "cancel", "case": "invoices/INV-4"}
+    said = text_of(several.post("/bulk", **plan).text)
+    assert "Pages that the vendor has 0 The vendor may bill $0.00" in said
+    assert "1 case: stopped; the vendor has nothing of it" in said
+    sent = Document(index=0, name="invoice.pdf", key="k", document_id="doc-4", pages=3)
+    several.dossier.cloud.app.cases.put_documents(CaseId("invoices", "INV-4"), [sent], fresh=False)
+    said = text_of(several.post("/bulk", **plan).text)
+    assert "Pages that the vendor has 3 The vendor may bill unknown" in said
+    assert "1 case: stopped; the vendor may bill what it has" in said

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from console.words import failure, subject, zone
+from console.words import failure, filename, subject, zone
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,12 @@ def test_a_time_zone_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/home/ada/May.jsonl", "May.jsonl"), ("C:\\Users\\ada\\May.csv", "May.csv"), ("-", "-"), (None, "")],
+)
+def test_a_batch_has_the_name_of_its_file(path: str | None, name: str) -> None:
+    """Not the folders of whoever has stored it."""
+    assert filename(path) == name
