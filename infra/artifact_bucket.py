@@ -229,8 +229,14 @@ def _check(bucket: s3.IBucket, settings: Settings) -> None:
             "the bucket has a key of its own: name it in kms_key_arn, so that functions may use it"
         )
     resource = bucket.node.default_child
-    if isinstance(resource, s3.CfnBucket) and resource.versioning_configuration is None:
+    if not isinstance(resource, s3.CfnBucket):  # an imported bucket
+        return
+    if resource.versioning_configuration is None:
         raise ConfigurationError("the bucket has no versions: create it with versioned=True")
+    if settings.evidence_lock_days and not resource.object_lock_enabled:
+        raise ConfigurationError(
+            "evidence_lock_days needs a bucket with Object Lock: create it with object_lock_enabled=True"
+        )
 
 
 def _acknowledge_notifying(scope: Construct) -> None:

@@ -40,7 +40,7 @@ class Dossier(Construct):
         bus: events.IEventBus | None = None,
         bucket: s3.IBucket | None = None,
         existing_secrets: Collection[str] = (),
-        **settings: str | int | bool,
+        **settings: str | int | bool | None,
     ) -> None:
         """Add the stage.
 
@@ -51,7 +51,7 @@ class Dossier(Construct):
             bus: the team's bus for the events about cases.
             bucket: the team's bucket for documents and results; it must have versions.
             existing_secrets: connections whose secret exists already, in no stack.
-            settings: any setting of ``docs/deploy.md`` by name, such as ``stage`` and ``alarm_email``.
+            settings: any setting of ``docs/deploy.md`` by name, such as ``stage`` and ``alarm_email``; None is unset.
 
         Raises:
             ConfigurationError: a setting or the connections file is invalid, a line for each problem; or the bucket is
@@ -60,7 +60,9 @@ class Dossier(Construct):
         """
         super().__init__(scope, id)
         given = {
-            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in settings.items()
+            if value is not None
         }
         given["connections"] = str(Path(connections).resolve())
         loaded = Settings.load(given.get, root=PROJECT, environment={}, names=given)

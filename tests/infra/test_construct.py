@@ -97,21 +97,23 @@ def test_aspects_of_the_team_reach_dossier(stacks: tuple[Synthesized, Synthesize
 
 
 def test_a_bucket_that_does_not_fit_is_rejected(example: ModuleType) -> None:
-    """Without versions, or with a key that the settings do not name."""
+    """Without versions, with a key that the settings do not name, or without the lock that they need."""
     import aws_cdk as cdk  # noqa: PLC0415
     from aws_cdk import aws_s3 as s3  # noqa: PLC0415
 
     from infra.dossier import Dossier  # noqa: PLC0415 -- starts Node
 
-    def dossier(id_: str, **bucket: Any) -> Dossier:
+    def dossier(id_: str, lock: int | None = None, **bucket: Any) -> Dossier:
         stack = cdk.Stack(cdk.App(analytics_reporting=False), id_)
-        given = {"connections": ROOT / "connections.toml", **example.SETTINGS}
+        given = {"connections": ROOT / "connections.toml", **example.SETTINGS, "evidence_lock_days": lock}
         return Dossier(stack, "Documents", bucket=s3.Bucket(stack, "Files", **bucket), **given)
 
     with pytest.raises(ConfigurationError, match="versioned=True"):
         dossier("plain")
     with pytest.raises(ConfigurationError, match="kms_key_arn"):
         dossier("keyed", versioned=True, encryption=s3.BucketEncryption.KMS)
+    with pytest.raises(ConfigurationError, match="object_lock_enabled=True"):
+        dossier("unlocked", 30, versioned=True)
     with pytest.raises(ConfigurationError, match="stagge: unknown setting"):
         Dossier(cdk.Stack(cdk.App(), "wrong"), "Documents", connections=ROOT / "connections.toml", stagge="x")
 
