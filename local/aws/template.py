@@ -1,13 +1,15 @@
 """The process from which execution environments of Python functions are forked.
 
 The server starts this file as a script with the functions' interpreter (see ``bridges/forked_environments.py``), so it
-imports only the standard library. It imports the packages that most functions use, then waits. For each request it
-forks: the child has those packages already, and runs the environment's script as if it had been started with it.
+imports only the standard library. It imports the packages that most functions use, reads boto3's descriptions of the
+services that they call, then waits. For each request it forks: the child has those already, and runs the environment's
+script as if it had been started with it.
 
 A request is one message on a Unix socket: a JSON document (``Request``) and three file descriptors (stdin, stdout and
 stderr). The answer is the child's process id, with a descriptor of that process. The template ends with its server.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -15,10 +17,14 @@ import runpy
 import signal
 import socket
 import sys
-from typing import TypedDict
+from typing import Any, TypedDict
 
 LONGEST = 1 << 20
 """The most bytes of a request: an environment's variables are limited to 4 KB, the server's by the operating system."""
+
+
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions")
+"""What most functions call. Reading the descriptions takes longer than all else that an environment starts with."""
 
 
 class Request(TypedDict):
@@ -39,6 +45,9 @@ def main(descriptor: int, folders: list[str], packages: list[str]) -> None:
         except ImportError:
             continue  # functions without it do not need it
     sys.path[:] = paths
+    if "boto3" in sys.modules:
+        _read_descriptions()
+    gc.freeze()  # no environment looks through them for garbage, which would also copy their memory
     server = socket.socket(fileno=descriptor)
     signal.signal(signal.SIGCHLD, _reap)
     while True:
@@ -57,6 +66,18 @@ def main(descriptor: int, folders: list[str], packages: list[str]) -> None:
         socket.send_fds(server, [str(child).encode()], [process])
         for each in (process, *streams):
             os.close(each)
+
+
+def _read_descriptions() -> None:
+    """Have every session find what is read here; clients do not change it."""
+    session: Any = importlib.import_module("botocore.session")
+    loader = session.create_loader()
+    for service in SERVICES:
+        loader.load_service_model(service, "service-2")
+        loader.load_service_model(service, "endpoint-rule-set-1")
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(name)
+    session.create_loader = lambda *_: loader
 
 
 def _reap(*_: object) -> None:

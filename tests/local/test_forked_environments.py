@@ -8,6 +8,7 @@ SOURCE = """
 
     at_start = sorted({"boto3", "json", "handler_of_others"} & set(sys.modules))
     sys.modules["handler_of_others"] = sys
+    from botocore.session import create_loader
     calls = []
 
     def handle(event, context):
@@ -15,6 +16,7 @@ SOURCE = """
         return {
             "packages": at_start,
             "calls": calls,
+            "reads_anew": "load_service_model" not in {name for name, *_ in create_loader()._cache},
             "parent": os.getppid(),
             "pid": os.getpid(),
             "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"],
@@ -30,6 +32,7 @@ def test_an_environment_starts_with_the_packages_and_with_nothing_of_another(aws
     second = aws.invoke(aws.function(SOURCE), 2)
     assert first["packages"] == second["packages"] == ["boto3", "json"]
     assert (first["calls"], second["calls"]) == ([1], [2])
+    assert not first["reads_anew"] and not second["reads_anew"]
     assert (first["own"], second["own"]) == ("first", None)
     assert first["folder"] and second["folder"]
     assert first["parent"] == second["parent"] and first["pid"] != second["pid"]
