@@ -22,13 +22,14 @@ from moto.sqs.models import sqs_backends
 from dossier.environment import Environment
 from dossier.steps.context import Context
 from dossier.stores.clients import Clients
-from tests import dynamodb, objects, shortcuts
+from tests import dynamodb, objects, sent, shortcuts
 from tests.once import read_once
 
 settings.register_profile("dossier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dossier")  # how fast a machine is says nothing about what runs on it
 shortcuts.register(dynamodb.answer)
 shortcuts.register(objects.answer)
+shortcuts.register(sent.answer)
 
 gc.set_threshold(50_000, 20, 20)  # botocore makes many objects that live as long as a call: cycles are few
 

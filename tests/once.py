@@ -7,16 +7,21 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import boto3.dynamodb.transform
 import botocore.hooks
 import botocore.loaders
 import botocore.regions
 import botocore.session
 import httpx
+import moto.core.responses
 import pytest
 import typer.main
 import typer.testing
 from botocore.endpoint_provider import EndpointProvider
+from botocore.hooks import NodeList
+from botocore.useragent import UserAgentString
 
 
 @contextmanager
@@ -28,6 +33,11 @@ def read_once() -> Iterator[None]:
         patch.setattr(botocore.regions, "EndpointProvider", _providers(EndpointProvider))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
+        patch.setattr(NodeList, "__copy__", lambda nodes: NodeList(*map(list, nodes)))
+        patch.setattr(UserAgentString, "to_string", _once_for_each(UserAgentString.to_string))
+        patch.setattr(boto3.dynamodb.transform, "copy_dynamodb_params", lambda params, **_: _copied(params))
+        to_names = moto.core.responses.camelcase_to_underscores
+        patch.setattr(moto.core.responses, "camelcase_to_underscores", cache(to_names))
         patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
         patch.setattr(httpx, "create_ssl_context", _context(httpx.create_ssl_context))
         yield
@@ -63,6 +73,25 @@ def _remembering(accepts: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return ``accepts_kwargs`` with a memory for functions, whose signatures do not change."""
     remembered = lru_cache(maxsize=1024)(accepts)
     return lambda handler: remembered(handler) if isinstance(handler, FunctionType) else accepts(handler)
+
+
+def _once_for_each(build: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return a method that builds the text of an object once: of a client's name, nothing changes during a test."""
+    built: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+    def text(self: Any) -> str:
+        if self not in built:
+            built[self] = build(self)
+        return built[self]
+
+    return text
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of parameters, which boto3 changes afterwards: of what holds others, not of what it only reads."""
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, list) else value
 
 
 def _context(make: Callable[..., Any]) -> Callable[..., Any]:
