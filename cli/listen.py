@@ -1,16 +1,18 @@
-"""``dossier listen`` and ``dossier replay --forward``: sends stored deliveries to a program under development."""
+"""``dossier listen`` and ``dossier replay --forward``: sends deliveries and events to a program under development."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
@@ -19,66 +21,161 @@ from cli.errors import BadUsageError, CommandError
 from cli.output import Output
 from cli.target import Target
 from cli.text import clean, when
-from dossier.models import now
+from dossier.models import iso, now
+from dossier.steps.announced import Announced, Announcements
+from dossier.stores.events import SOURCE
 from dossier.stores.evidence import Evidence, id_of
 
 EVERY = 1.0
 """Seconds between two looks at the bucket, and between two tries at a program that does not answer."""
+EVERY_CASE = 5.0
+"""Seconds between two looks at the connection's cases."""
 OVERLAP = timedelta(seconds=30)
 """How far back each look goes: a delivery is stored some time after it came, by which its key is sorted."""
 PATIENCE = 30.0
 """Seconds in which the program has to answer."""
 ID_HEADER = "x-dossier-delivery"
 """The header with the delivery's id, by which a program recognizes one that it had before."""
+EVENT_HEADER = "x-dossier-event"
+"""The header of an event about a case: its ``detail-type``."""
+Only = Literal["deliveries", "events"]
 _OF_THE_HOP = frozenset({"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer",
                          "transfer-encoding", "upgrade"})  # fmt: skip
 """Headers of one connection, which are not forwarded (RFC 9110, section 7.6.1), and those that the client sets."""
 
 
-def listen(
-    out: Output, where: Target, connection: str, *, forward: str, since: datetime | None, count: int | None
-) -> None:
-    """Forward each verified delivery as it arrives, in order, until Ctrl-C; print a line for each.
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is forwarded: a delivery as it came, or an event as a target of the bus gets it.
 
-    A program that cannot be reached is tried again until it answers, so that no delivery is left out. Whatever it
-    answers is printed, and the delivery is not sent again: ``dossier replay ID --forward URL`` does that.
+    Attributes:
+        id: the delivery's or the event's.
+        what: ``delivery``, or the event's ``detail-type``.
+        connection: whose it is.
+        at: when it came or happened (ISO 8601).
+        body: its bytes.
+        headers: those that it is sent with.
+        lacks: why it cannot be sent, or empty.
+
+    """
+
+    id: str
+    what: str
+    connection: str
+    at: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
+
+
+def listen(
+    out: Output,
+    where: Target,
+    connection: str,
+    *,
+    forward: str,
+    only: Only | None,
+    since: datetime | None,
+    count: int | None,
+) -> None:
+    """Forward verified deliveries and the events about cases as they come, until Ctrl-C; print a line for each.
+
+    A program that cannot be reached is tried again until it answers, so that nothing is left out. Whatever it answers
+    is printed, and nothing is sent again: ``dossier replay ID --forward URL`` sends a delivery again.
 
     Args:
         out: prints the lines; with ``--json`` an object a line.
         where: the deployment.
-        connection: whose deliveries.
+        connection: whose deliveries and events.
         forward: the URL to send them to.
+        only: deliveries or events alone.
         since: also forward what came since then; by default only what comes from now on.
-        count: end after so many deliveries.
+        count: end after so many.
 
     Raises:
         BadUsageError: an unknown connection, or a URL that is not allowed.
 
     """
     where.require(connection)
-    target = local_url(forward)
-    out.progress(f"forwarding deliveries of {connection} to {target}; Ctrl-C ends it")
+    target = local_url(forward, own=where.webhook_urls.values())
+    what = only or "deliveries and events"
+    out.progress(f"forwarding {what} of {connection} to {target}; Ctrl-C ends it")
+    looks: list[Callable[[], Iterator[Parcel]]] = []
+    if only != "events":
+        looks.append(_Deliveries(where, connection, since or now()).look)
+    if only != "deliveries":
+        looks.append(_Events(where, connection, since).look)
     try:
         with httpx.Client(timeout=PATIENCE) as client:
-            for key, evidence in islice(_arriving(where, connection, since or now()), count):
-                _say(out, _until_sent(out, client, target, key, evidence))
+            for parcel in islice(_arriving(looks), count):
+                _say(out, _until_sent(out, client, target, parcel))
     except KeyboardInterrupt:
-        out.progress("deliveries are no longer forwarded; Dossier has applied them as ever")
+        out.progress(f"{what} are no longer forwarded; Dossier has applied them as ever")
 
 
-def _arriving(where: Target, connection: str, begin: datetime) -> Iterator[tuple[str, Evidence]]:
-    """Yield verified deliveries from ``begin`` on, for ever."""
-    latest, seen = begin, set[str]()
+def _arriving(looks: Sequence[Callable[[], Iterator[Parcel]]]) -> Iterator[Parcel]:
+    """Yield what one look after the other finds, for ever."""
     while True:
-        for key in where.app.evidence.accepted_after(connection, max(begin, latest - OVERLAP)):
-            if key in seen:
-                continue
-            seen.add(key)
-            evidence = where.app.evidence.find(key)
-            if evidence is not None and not is_probe(evidence):
-                latest = max(latest, datetime.fromisoformat(evidence.received_at))
-                yield key, evidence
+        for look in looks:
+            yield from look()
         time.sleep(EVERY)
+
+
+class _Deliveries:
+    """The verified deliveries of a connection, each once."""
+
+    def __init__(self, where: Target, connection: str, begin: datetime) -> None:
+        self._evidence, self._connection, self._begin = where.app.evidence, connection, begin
+        self._latest, self._seen = begin, set[str]()
+
+    def look(self) -> Iterator[Parcel]:
+        """Yield those that came since the look before."""
+        for key in self._evidence.accepted_after(self._connection, max(self._begin, self._latest - OVERLAP)):
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            evidence = self._evidence.find(key)
+            if evidence is not None and not is_probe(evidence):
+                self._latest = max(self._latest, datetime.fromisoformat(evidence.received_at))
+                yield _delivery(key, evidence)
+
+
+class _Events:
+    """The events about a connection's cases, each once."""
+
+    def __init__(self, where: Target, connection: str, since: datetime | None) -> None:
+        self._found = Announcements(connection, since=since, context=where.app)
+        self._region, self._due = where.region, 0.0
+
+    def look(self) -> Iterator[Parcel]:
+        """Yield those since the look before, if that was long enough ago."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + EVERY_CASE
+            yield from (_event(each, self._region) for each in self._found.look())
+
+
+def _delivery(key: str, evidence: Evidence) -> Parcel:
+    lacks = "" if evidence.whole else f"it is not stored whole ({evidence.size:,} bytes came)"
+    headers = {name: value for name, value in evidence.headers.items() if name.lower() not in _OF_THE_HOP}
+    headers[ID_HEADER] = id_of(key)
+    return Parcel(
+        id_of(key), "delivery", evidence.connection, evidence.received_at, evidence.body, headers, lacks=lacks
+    )
+
+
+def _event(told: Announced, region: str) -> Parcel:
+    """Return an event as EventBridge gives it to a target.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html. Its account is left out.
+    """
+    at = iso(told.at)
+    text = json.dumps(told.detail, sort_keys=True)
+    event = {
+        "version": "0", "id": str(uuid5(NAMESPACE_URL, f"{told.kind} {at} {text}")), "detail-type": told.kind,
+        "source": SOURCE, "time": at, "region": region, "resources": [], "detail": told.detail,
+    }  # fmt: skip
+    headers = {"content-type": "application/json", EVENT_HEADER: told.kind}
+    return Parcel(str(event["id"]), told.kind, told.case.connection, at, json.dumps(event).encode(), headers)
 
 
 def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) -> None:
@@ -91,7 +188,7 @@ def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) ->
     """
     target = local_url(url)
     with httpx.Client(timeout=PATIENCE) as client:
-        answers = [_sent(client, target, key, evidence) for key, evidence in found]
+        answers = [_sent(client, target, _delivery(key, evidence)) for key, evidence in found]
     for each in answers:
         if not out.as_json:
             _say(out, each)
@@ -103,11 +200,11 @@ def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) ->
     out.document({"deliveries": answers})
 
 
-def local_url(text: str) -> str:
+def local_url(text: str, *, own: Iterable[str] = ()) -> str:
     """Return a URL that deliveries may be forwarded to: https, or plain http on this machine.
 
     Raises:
-        BadUsageError: it is neither.
+        BadUsageError: it is neither, or one of the stage's ``own`` webhook URLs, from which everything would come back.
 
     """
     try:
@@ -123,7 +220,13 @@ def local_url(text: str) -> str:
         raise BadUsageError(
             f"plain http to {host} would show deliveries to the network", fix="use https, or forward to localhost"
         )
-    return parts.geturl()
+    url = parts.geturl()
+    if any(url.startswith(each) for each in own):
+        raise BadUsageError(
+            f"{clean(url)} is the stage's own webhook URL: whatever is sent there comes back",
+            fix="forward to the program that you develop",
+        )
+    return url
 
 
 def _is_loopback(host: str) -> bool:
@@ -135,30 +238,29 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _until_sent(out: Output, client: httpx.Client, target: str, key: str, evidence: Evidence) -> dict[str, Any]:
-    """Send a delivery until the program answers; say once that it does not."""
+def _until_sent(out: Output, client: httpx.Client, target: str, parcel: Parcel) -> dict[str, Any]:
+    """Send something until the program answers; say once that it does not."""
     told = False
     while True:
-        answer = _sent(client, target, key, evidence)
-        if answer["error"] is None or not evidence.whole:
+        answer = _sent(client, target, parcel)
+        if answer["error"] is None or parcel.lacks:
             return answer
         if not told:
-            out.progress(f"{id_of(key)}: {answer['error']}; trying until it answers")
+            out.progress(f"{parcel.id}: {answer['error']}; trying until it answers")
             told = True
         time.sleep(EVERY)
 
 
-def _sent(client: httpx.Client, target: str, key: str, evidence: Evidence) -> dict[str, Any]:
-    """Send a delivery's bytes and headers once; return the answer."""
+def _sent(client: httpx.Client, target: str, parcel: Parcel) -> dict[str, Any]:
+    """Send bytes and headers once; return the answer."""
     answer: dict[str, Any] = {
-        "id": id_of(key), "connection": evidence.connection, "received_at": evidence.received_at,
-        "size": len(evidence.body), "status": None, "error": None,
+        "id": parcel.id, "what": parcel.what, "connection": parcel.connection, "received_at": parcel.at,
+        "size": len(parcel.body), "status": None, "error": None,
     }  # fmt: skip
-    if not evidence.whole:
-        return {**answer, "error": f"it is not stored whole ({evidence.size:,} bytes came)"}
-    headers = {name: value for name, value in evidence.headers.items() if name.lower() not in _OF_THE_HOP}
+    if parcel.lacks:
+        return {**answer, "error": parcel.lacks}
     try:
-        reply = client.post(target, content=evidence.body, headers={**headers, ID_HEADER: id_of(key)})
+        reply = client.post(target, content=parcel.body, headers=parcel.headers)
     except (httpx.HTTPError, UnicodeError, ValueError) as error:
         return {**answer, "error": f"{target} does not answer: {clean(str(error)) or type(error).__name__}"}
     return {**answer, "status": reply.status_code}
@@ -170,4 +272,5 @@ def _say(out: Output, answer: dict[str, Any]) -> None:
         sys.stdout.flush()
         return
     said = answer["error"] or f"{answer['status']}"
-    out.line(f"{answer['id']}  {when(answer['received_at'])}  {answer['size']:,} bytes  {said}")
+    what = "" if answer["what"] == "delivery" else f"{answer['what']}  "
+    out.line(f"{answer['id']}  {when(answer['received_at'])}  {what}{answer['size']:,} bytes  {said}")

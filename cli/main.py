@@ -665,15 +665,18 @@ def listen(
     forward: Annotated[
         str, typer.Option(metavar="URL", help="Where to send them, such as http://localhost:8000/webhooks.")
     ],
+    only: Annotated[
+        Literal["deliveries", "events"] | None, typer.Option(help="Forward deliveries, or events about cases, alone.")
+    ] = None,
     since: Since = None,
-    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many deliveries.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many.")] = None,
 ) -> None:
-    """Forward verified webhook deliveries to a program on this machine as they arrive, until Ctrl-C."""
+    """Forward verified deliveries, and events about cases, to a program on this machine as they come, until Ctrl-C."""
     from cli import listen as here
     from cli.deliveries import moment_of
 
     begin = None if since is None else moment_of(since)
-    here.listen(call.out, call.where, connection, forward=forward, since=begin, count=count)
+    here.listen(call.out, call.where, connection, forward=forward, only=only, since=begin, count=count)
 
 
 @command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -12,11 +12,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from cli.listen import ID_HEADER, local_url
+from cli.listen import EVENT_HEADER, ID_HEADER, local_url
+from dossier.event_schema import json_schema
 from dossier.models import now
 from dossier.stores.evidence import id_of
-from tests.cli.conftest import Dossier
+from tests.cli.conftest import DOCUMENTS, Dossier
 
 BODY = b'{"event": "document_completed", "document_id": "doc_1"}'
 
@@ -125,6 +127,33 @@ def test_nothing_is_missed_while_the_program_does_not_answer(dossier: Dossier) -
     late.close()
     assert result.exit_code == 0, result.stderr
     assert [body for _, body in late.got] == [BODY + b"1", BODY + b"2"]
+
+
+def test_events_arrive_as_a_target_of_the_bus_gets_them(dossier: Dossier, program: Program) -> None:
+    """Valid by the published schema, with its kind in a header; ``--only deliveries`` leaves them out."""
+    begin = (now() - timedelta(seconds=1)).isoformat()
+    submitted = dossier("submit", "invoices", str(DOCUMENTS / "invoice.pdf"), "--reference", "R-1")
+    assert submitted.exit_code == 0, submitted.stderr
+    words = ("listen", "invoices", "--forward", program.url, "--since", begin, "--count", "1")
+    result = dossier(*words, "--only", "events", "--json")
+    assert result.exit_code == 0, result.stderr
+    [(headers, body)] = program.got
+    event = json.loads(body)
+    assert headers[EVENT_HEADER] == event["detail-type"] == json.loads(result.stdout)["what"] == "Case Completed"
+    assert headers["content-type"] == "application/json"
+    Draft202012Validator(json_schema()).validate({name: event[name] for name in ("source", "detail-type", "detail")})
+    kept(dossier, 1)
+    assert dossier(*words, "--only", "deliveries").exit_code == 0
+    assert program.got[-1][1] == BODY + b"1"
+    assert ID_HEADER in program.got[-1][0]
+
+
+def test_nothing_is_sent_back_to_dossier(dossier: Dossier) -> None:
+    """The stage's own webhook URL would be sent what it gets, without end."""
+    [url] = [url for url in dossier.json("outputs")["webhook_urls"].values() if url.endswith("/invoices")]
+    result = dossier("listen", "invoices", "--forward", url)
+    assert result.exit_code == 2
+    assert "own webhook URL" in result.stderr
 
 
 def test_stored_deliveries_are_forwarded_by_id(dossier: Dossier, program: Program) -> None:

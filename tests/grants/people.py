@@ -263,7 +263,8 @@ class People(Stage):
             raise CaseBrokenError(f"nothing is known of its coming again: {delivery}")
         self.run("replay", key)
         with serving(saying(answer())) as program:
-            self.run("listen", "claims", "--forward", program.url, "--since", "1h", "--count", "1")
+            for what in ("deliveries", "events"):
+                self.run("listen", "claims", "--forward", program.url, "--only", what, "--since", "1h", "--count", "1")
 
     def _sets_a_secret(self) -> None:
         """Set a secret that proves a delivery which was refused before, and have it applied."""

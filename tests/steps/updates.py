@@ -84,3 +84,15 @@ def resumed(world: World, connection: str, reference: str) -> dict[str, Any]:
     assert case.record.status is CaseStatus.FAILED
     data = json.loads(json.dumps({**case_input(case.record, case.documents, BUCKET), "resume": True}))
     return world.execute(data, f"{case.record.execution_arn}-again")
+
+
+def happened(world: World) -> None:
+    """Let a case complete and change, another one fail, and a third one ask."""
+    world.submit("claims", "CLAIM-7", samples("invoice.pdf"))
+    vendor_id = world.context.cases.get(CaseId("claims", "CLAIM-7")).record.case_id
+    world.sandbox.post(f"/_sandbox/docsumo/cases/{vendor_id}/stage", json={"stage_id": "stage__approved"})
+    world.refresh("claims", "CLAIM-7")
+    world.submit("claims", "CLAIM-8", {"invoice.pdf": b""})
+    lost = {"name": "lost_after", "operation": "create", "rate": 1, "times": 1}
+    world.sandbox.post("/_sandbox/settings", json={"faults": [lost]})
+    world.submit("disputes", "DISPUTE-3", samples("complaint.docx"))

@@ -5,11 +5,13 @@ The step that failed has stored the full question, because the state machine cut
 
 from __future__ import annotations
 
+from typing import Any
+
 from dossier.models import CaseId, CaseStatus, now
 from dossier.questions import answers, listed
 from dossier.steps.context import Context
 from dossier.steps.reasons import reason_of
-from dossier.stores.cases import Question
+from dossier.stores.cases import Case, Question
 
 
 def ask(case: CaseId, what: str, token: str, cause: str, *, context: Context) -> None:
@@ -20,15 +22,19 @@ def ask(case: CaseId, what: str, token: str, cause: str, *, context: Context) ->
     question = Question(what=what, text=text, token=token, asked_at=now(), choices=choices)
     context.cases.ask(case, question)
     context.cases.change(case, status=CaseStatus.NEEDS_ATTENTION, reason=text, note=None)
-    detail = {
-        "connection": case.connection,
-        "reference": case.reference,
-        "vendor": loaded.vendor.name,
-        "case_id": loaded.case.record.case_id,
+    context.events.put("Case Needs Attention", question_detail(loaded.case, question, loaded.vendor.name))
+
+
+def question_detail(case: Case, question: Question, vendor: str) -> dict[str, Any]:
+    """Return what the event ``Case Needs Attention`` says of a question."""
+    return {
+        "connection": case.record.connection,
+        "reference": case.record.reference,
+        "vendor": vendor,
+        "case_id": case.record.case_id,
         "status": CaseStatus.NEEDS_ATTENTION.value,
-        "reason": text,
-        "question": what,
-        "candidates": listed(choices),
-        "answers": [command for _, command in answers(case, choices, what)],
+        "reason": question.text,
+        "question": question.what,
+        "candidates": listed(question.choices),
+        "answers": [command for _, command in answers(case.record.id, question.choices, question.what)],
     }
-    context.events.put("Case Needs Attention", detail)

@@ -381,6 +381,12 @@ def _identity(case: Case) -> dict[str, object]:
     return {**names, "case_id": record.case_id, "submitted_at": iso(record.submitted_at)}
 
 
+def ended_unread(case: Case) -> Result:
+    """Return what was told of a case that failed or was cancelled without a collection, from its record."""
+    record = case.record
+    return _failed(case, record.reason or "").model_copy(update={"status": record.status.value})
+
+
 def _failed(case: Case, reason: str) -> Result:
     """Return the result of a case that ends without a collection, from its record and its stored artifacts."""
     documents = [

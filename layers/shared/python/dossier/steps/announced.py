@@ -1,0 +1,114 @@
+"""Announced: the events about a connection's cases, read from the stores.
+
+The bus keeps no event, and a program on somebody's machine cannot be its target. What an event says is stored with its
+case, so that whoever develops such a program can be told the same (``dossier listen``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from dossier.layout import result_key
+from dossier.models import CaseId, CaseStatus
+from dossier.result import readable
+from dossier.steps.ask import question_detail
+from dossier.steps.context import Context
+from dossier.steps.publication import detail
+from dossier.steps.publish import ended_unread
+from dossier.stores.cases import Case, CaseRecord
+from dossier.stores.events import DetailType
+
+LOOKED_AT = 2000
+"""Most of a connection's latest cases that a look considers."""
+_UNREAD = frozenset({CaseStatus.FAILED, CaseStatus.CANCELLED})
+_Stands = tuple[int, CaseStatus, datetime | None, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An event about a case: its ``detail-type``, when what it tells happened, and its ``detail``."""
+
+    case: CaseId
+    kind: DetailType
+    at: datetime
+    detail: dict[str, Any]
+
+
+class Announcements:
+    """The events about a connection's cases, each once, as one look after the other finds them.
+
+    A question that was answered between two looks is not told.
+    """
+
+    def __init__(self, connection: str, *, since: datetime | None, context: Context) -> None:
+        """Begin.
+
+        Args:
+            connection: whose cases.
+            since: the first look also yields what happened since then; by default it yields nothing.
+            context: the collaborators.
+
+        """
+        self._connection, self._since, self._context = connection, since, context
+        self._known: dict[str, _Stands] | None = None
+        self._asked = set[tuple[str, str, datetime]]()
+
+    def look(self) -> list[Announced]:
+        """Return the events since the look before, oldest first."""
+        known, first = self._known or {}, self._known is None
+        stand = dict[str, _Stands]()
+        found: list[Announced] = []
+        for record in islice(self._context.cases.newest(self._connection), LOOKED_AT):
+            stand[record.reference] = _stands(record)
+            if known.get(record.reference) == stand[record.reference]:
+                continue
+            old = first and (self._since is None or record.updated_at < self._since)
+            if old and record.status is not CaseStatus.NEEDS_ATTENTION:
+                continue  # an open question is looked at, so that it is not told later
+            case = self._context.cases.find(record.id)
+            if case is None:
+                continue
+            told = list(self._of(case, known.get(record.reference)))
+            found += [each for each in told if not first or (self._since is not None and each.at >= self._since)]
+        self._known = known | stand
+        return sorted(found, key=lambda each: each.at)
+
+    def _of(self, case: Case, before: _Stands | None) -> Iterator[Announced]:
+        """Yield what happened to a case since it stood so."""
+        record, bucket = case.record, self._context.objects.bucket
+        revisions = sorted(case.revisions, key=lambda each: each.number)
+        for revision in revisions:
+            if not (before[0] if before else 0) < revision.number <= record.revision:
+                continue
+            result = readable(self._context.objects.read(result_key(record.id, revision.number)))
+            if result is None:
+                continue
+            kind: DetailType = "Case Updated"
+            if revision.number == 1:
+                kind = "Case Failed" if result.status == "failed" else "Case Completed"
+            changed = revision.changes if revision.number > 1 else None
+            yield Announced(
+                record.id, kind, revision.collected_at or record.updated_at, detail(result, bucket, changed)
+            )
+        ended = record.completed_at
+        by_revision = bool(revisions) and revisions[-1].status == record.status.value
+        known = before is not None and (before[2] == ended or before[0] < record.revision)
+        if record.status in _UNREAD and ended and not known and not (by_revision and before is None):
+            yield Announced(record.id, "Case Failed", ended, detail(ended_unread(case), bucket))
+        for question in case.questions:
+            asked = (record.reference, question.what, question.asked_at)
+            if asked not in self._asked:
+                self._asked.add(asked)
+                yield Announced(
+                    record.id, "Case Needs Attention", question.asked_at, question_detail(case, question, record.vendor)
+                )
+
+
+def _stands(record: CaseRecord) -> _Stands:
+    """Return what changes with each event about a case."""
+    asks = record.updated_at if record.status is CaseStatus.NEEDS_ATTENTION else None
+    return record.revision, record.status, record.completed_at, asks
