@@ -31,12 +31,18 @@ PICTURES = {
     "revisions": "light",
     "files": "dark",
     "case-cost": "light",
+    "plan": "light",
     "deliveries": "light",
+    "delivery": "dark",
+    "lost": "light",
     "connections": "dark",
+    "connection": "light",
     "check": "light",
     "failures": "light",
     "batches": "light",
+    "batch": "light",
     "cost": "light",
+    "job": "light",
 }
 """The pictures, each of a screen in a color scheme."""
 

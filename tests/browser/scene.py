@@ -207,13 +207,14 @@ def make(deployment: Deployment) -> None:
     scan = {"scan.tiff": scanned(2)}
     deployment.submit("claims", "CLM-7731", {**{name: body[name] for name in ("invoice.pdf", "receipt.png")}, **scan})
     deployment.submit("disputes", "DSP-1180", body)
-    batch = deployment.home / "May.jsonl"
+    batch = Path("build", "scene", "May.jsonl")  # the page shows the path as it was given
+    (ROOT / batch.parent).mkdir(parents=True, exist_ok=True)
     lines = [
         {"connection": "invoices", "reference": f"MAY-{number}", "documents": [f"{number}.pdf"]} for number in (1, 2)
     ]
     for number in (1, 2):
-        (deployment.home / f"{number}.pdf").write_bytes(body["invoice.pdf"] + b"\n" * (20 + number))
-    batch.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        (ROOT / batch.parent / f"{number}.pdf").write_bytes(body["invoice.pdf"] + b"\n" * (20 + number))
+    (ROOT / batch).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     deployment.dossier("batch", str(batch))
     for number in (1, 2):
         deployment.submit("dear", f"ASK-{number}", {"invoice.pdf": body["invoice.pdf"] + b"\n" * (2 + number)})
