@@ -28,8 +28,17 @@ def test_state_survives_a_kill_once_it_was_saved(start_saving: Start, tmp_path: 
     """After a kill the server has the state that it saved."""
     process, aws = start_saving(tmp_path)
     written = _write(aws)
-    saved = tmp_path / "data" / "state" / "sqs.json"
-    aws.until(lambda: _text(saved), lambda text: "a message" in text, seconds=60)  # queues are saved after tables
+    state = tmp_path / "data" / "state"
+    marks = {
+        "s3": "bucket", "dynamodb": "\\u00e9", "secretsmanager": "planted", "sqs": "a message",
+        "stepfunctions": "SUCCEEDED",
+    }  # fmt: skip
+    left = aws.until(
+        lambda: [name for name, mark in marks.items() if mark not in _text(state / f"{name}.json")],
+        lambda names: not names,
+        seconds=120,
+    )
+    assert left == []
 
     os.killpg(process.pid, signal.SIGKILL)
 
