@@ -190,7 +190,7 @@ def _row(number: int, columns: list[str], row: list[str]) -> Line:
     if len(row) > len(columns):
         return Line(number, problem=f"the line has {len(row)} cells, and the file {len(columns)} columns: quote commas")
     cells: Mapping[str, str] = {name: cell.strip() for name, cell in zip(columns, row, strict=False) if cell.strip()}
-    if any("\udc80" <= each <= "\udcff" for cell in cells.values() for each in cell):
+    if not all(map(written.is_text, cells.values())):
         return Line(number, problem=_NOT_UTF8)
     data: dict[str, Any] = {name: cell for name, cell in cells.items() if name in COLUMNS}
     if "documents" in data:

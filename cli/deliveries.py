@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import dropwhile, groupby, islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from cli.output import Output
 from cli.target import Target
 from cli.text import clean, size, when
 from dossier import vendors
-from dossier.models import now
+from dossier.models import now, utc
 from dossier.refusals import ADVICE
 from dossier.settings import Connection
 from dossier.steps.wake import NOT_OURS
@@ -85,8 +85,7 @@ def moment_of(text: str) -> datetime:
     try:
         if ago := _AGO.fullmatch(text.strip()):
             return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        given = datetime.fromisoformat(text.strip())
-        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+        return utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
         raise BadUsageError(f'"{clean(text)}" is not a time: use 30m, 2h, 3d, 2026-01-31 or 2026-01-31T12:00') from None
 

@@ -156,7 +156,7 @@ def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
 )
 @pytest.mark.parametrize("typed", [False, True])
 def test_the_vendor_lists_it_under_another_name(scene: Scene, page: Page, typed: bool) -> None:
-    """The page shows the candidate; its other name is said, and accepted by whoever says so."""
+    """The page shows the candidate and that its name differs; the operator ticks the box to accept it."""
     reference = f"NAME-{typed}"
     rules = {"vendor": "docustack", "times": 1}
     with faults(scene, lost_after={**rules, "operation": "upload"}, renamed={**rules, "form": "ascii"}):

@@ -113,7 +113,7 @@ def test_a_delivery_leads_to_its_case(visitor: Visitor) -> None:
     deliver(visitor, body={"event": "case_updated", "case_id": "case-2"})
     listed = visitor.get("/deliveries")
     assert listed.count('<a href="/cases/claims/C-1">C-1</a>') == 1
-    assert "case-2" in listed  # which belongs to nobody
+    assert "case-2" in listed  # no case owns this id
     deliver(visitor, proven=False, body={"event": "case_updated", "case_id": "x" * 3000})
     assert "C-1" in visitor.get("/deliveries")
 

@@ -48,5 +48,5 @@ def test_a_time_zone_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     [("/home/ada/May.jsonl", "May.jsonl"), ("C:\\Users\\ada\\May.csv", "May.csv"), ("-", "-"), (None, "")],
 )
 def test_a_batch_has_the_name_of_its_file(path: str | None, name: str) -> None:
-    """Not the folders of whoever has stored it."""
+    """Only the file's name is shown, without the folders."""
     assert filename(path) == name

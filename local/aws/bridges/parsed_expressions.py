@@ -8,13 +8,13 @@ deployment has few of them.
 """
 
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any
 
 from local.aws.pinned import dynamodb, replace
 
 MOST = 2000
-"""Most expressions that are kept; then all are forgotten."""
-_kept: dict[Hashable, Any] = {}
+"""Most answers that are kept."""
 
 
 def install() -> None:
@@ -25,31 +25,28 @@ def install() -> None:
     replace(dynamodb, "_condition_syntax_error", "expr, slot", _condition_syntax_error)
 
 
-def _once(key: Hashable, make: Callable[[], Any]) -> Any:
-    if key not in _kept:
-        if len(_kept) >= MOST:
-            _kept.clear()
-        _kept[key] = made = make()
-        return made
-    return _kept.get(key) or make()  # another thread may have forgotten it
+@lru_cache(maxsize=MOST)
+def _kept(original: Callable[..., Any], *words: Hashable) -> Any:
+    """Return what a function of MiniStack says, as it said it before."""
+    return original(*words)
 
 
 def _tokenize(original: Callable[[str], list[tuple[str, str]]], expr: str) -> list[tuple[str, str]]:
-    return list(_once(("tokens", expr), lambda: tuple(original(expr))))  # a caller may change its list
+    return list(_kept(original, expr))  # a caller may change its list
 
 
 def _check_redundant_parens(
     original: Callable[..., str | None], tokens: list[tuple[str, str]], slot: str = "ConditionExpression"
 ) -> str | None:
-    found: str = _once(("parens", tuple(tokens), slot), lambda: original(tokens, slot) or "-")
-    return None if found == "-" else found
+    found: str | None = _kept(original, tuple(tokens), slot)
+    return found
 
 
 def _check_reserved_keyword_usage(original: Callable[..., str | None], tokens: list[tuple[str, str]]) -> str | None:
-    found: str = _once(("reserved", tuple(tokens)), lambda: original(tokens) or "-")
-    return None if found == "-" else found
+    found: str | None = _kept(original, tuple(tokens))
+    return found
 
 
 def _condition_syntax_error(original: Callable[..., str | None], expr: str, slot: str) -> str | None:
-    found: str = _once(("syntax", expr, slot), lambda: original(expr, slot) or "-")
-    return None if found == "-" else found
+    found: str | None = _kept(original, expr, slot)
+    return found

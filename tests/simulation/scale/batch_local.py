@@ -33,7 +33,7 @@ SINGLES, APART, TAKES = 10, 10.0, 5.0
 """The single cases, the seconds from one to the next, and those that the vendor takes, as in the simulation."""
 CROWD = 8
 """Cases of the batch beside them at once: enough for the account's limits to bind, and not for the processors to. With
-the hundred that ``dossier batch`` chooses, every case would wait for a processor, whoever submitted it."""
+the hundred that ``dossier batch`` chooses, every case would wait for a processor, however it was submitted."""
 
 
 @dataclass(frozen=True)

@@ -344,6 +344,16 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def utc(given: datetime) -> datetime:
+    """Return a time in UTC; without an offset it counts as UTC.
+
+    Raises:
+        OverflowError: in UTC it is before the year 1 or after the year 9999.
+
+    """
+    return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+
+
 def moment(text: str) -> datetime:
     """Parse what :func:`iso` wrote."""
     return datetime.fromisoformat(text)

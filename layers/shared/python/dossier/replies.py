@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dossier import headers
@@ -27,7 +27,7 @@ from dossier.errors import (
     VendorUnavailableError,
 )
 from dossier.http import Effect, Reply, Request
-from dossier.models import now
+from dossier.models import now, utc
 from dossier.texts import ERROR, NAME, STATUS, block, identifier, line, name
 
 __all__ = [  # with what an adapter cleans texts with
@@ -213,8 +213,7 @@ def instant(value: object) -> datetime | None:
     if not isinstance(value, str) or ":" not in value:
         return None
     try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        return utc(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         return None
 

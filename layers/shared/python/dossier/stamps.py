@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dossier.models import utc
+
 FOLD = timedelta(hours=3)
 """More than clocks are ever set back at the end of summer time."""
 _DAY_BEGINS, _DAY_ENDS = 5, 22
@@ -30,8 +32,7 @@ class Stamp:
             return None
         try:
             parsed = datetime.fromisoformat(value)
-            zoned = parsed.tzinfo is not None
-            return cls(parsed.astimezone(UTC) if zoned else parsed.replace(tzinfo=UTC), zoned)
+            return cls(utc(parsed), parsed.tzinfo is not None)
         except (ValueError, OverflowError):
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 from dossier.api.models import (
@@ -26,7 +26,7 @@ from dossier.api.models import (
 )
 from dossier.api.problems import conflict, not_found, wrong
 from dossier.layout import STAGING
-from dossier.models import CaseId, CaseInput
+from dossier.models import CaseId, CaseInput, utc
 from dossier.names import safe_name
 from dossier.steps.accept import examine
 from dossier.steps.cancel import cancel as end
@@ -196,7 +196,6 @@ def _moment(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        given = datetime.fromisoformat(text)
-        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+        return utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):  # in UTC, the first hours of the year 1 may be before it
         raise wrong(f"{name}: use a time in ISO 8601, such as 2026-01-31T12:00:00Z") from None

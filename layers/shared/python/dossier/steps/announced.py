@@ -1,7 +1,7 @@
 """Announced: the events about a connection's cases, read from the stores.
 
-The bus keeps no event, and a program on somebody's machine cannot be its target. What an event says is stored with its
-case, so that whoever develops such a program can be told the same (``dossier listen``).
+The bus keeps no events, and a program on a developer's machine cannot be its target. Whatever an event says is stored
+with its case, so ``dossier listen`` can send the program the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dossier.models import CaseId, CaseStatus
 from dossier.result import readable
 from dossier.steps.ask import question_detail
 from dossier.steps.context import Context
-from dossier.steps.publication import detail
+from dossier.steps.publication import detail, kind_of
 from dossier.steps.publish import ended_unread
 from dossier.stores.cases import Case, CaseRecord
 from dossier.stores.events import DetailType
@@ -87,13 +87,9 @@ class Announcements:
             result = readable(self._context.objects.read(result_key(record.id, revision.number)))
             if result is None:
                 continue
-            kind: DetailType = "Case Updated"
-            if revision.number == 1:
-                kind = "Case Failed" if result.status == "failed" else "Case Completed"
+            kind, at = kind_of(result, revision.number), revision.collected_at or record.updated_at
             changed = revision.changes if revision.number > 1 else None
-            yield Announced(
-                record.id, kind, revision.collected_at or record.updated_at, detail(result, bucket, changed)
-            )
+            yield Announced(record.id, kind, at, detail(result, bucket, changed))
         ended = record.completed_at
         by_revision = bool(revisions) and revisions[-1].status == record.status.value
         known = before is not None and (before[2] == ended or before[0] < record.revision)

@@ -242,8 +242,7 @@ def _remember(
                 context.cases.put_artifact(record.id, new)
     before = context.objects.read(result_key(record.id, number - 1)) if number > 1 else None
     changed = changes(readable(before), result) if number > 1 else None
-    kind: DetailType = "Case Failed" if result.status == "failed" else "Case Completed"
-    context.events.put(kind if number == 1 else "Case Updated", detail(result, context.objects.bucket, changed))
+    context.events.put(kind_of(result, number), detail(result, context.objects.bucket, changed))
     short = RevisionRecord(number=number, status=result.status, collected_at=result.collected_at, changes=changed or {})
     context.cases.put_revision(record.id, short)
     context.cases.put_documents(record.id, _changed_documents(case, result), fresh=False)
@@ -283,6 +282,13 @@ def _changed_documents(case: Case, result: Result) -> list[Document]:
         if (changed := each.model_copy(update=stands)) != each:
             found.append(changed)
     return found
+
+
+def kind_of(result: Result, number: int) -> DetailType:
+    """Return the ``detail-type`` of the event about a revision."""
+    if number > 1:
+        return "Case Updated"
+    return "Case Failed" if result.status == "failed" else "Case Completed"
 
 
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
