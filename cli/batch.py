@@ -31,14 +31,14 @@ _UPLOADS_AT_ONCE = 8
 _SAY_EVERY = 1000
 """Lines, or files, between two lines of progress."""
 _BEGINS = 30.0
-"""Seconds in which the Map of a run that was just started begins."""
+"""Seconds to wait for the Map of a run that was just started."""
 _MOST_SHOWN = 20
-"""Most bad lines that are shown to a person."""
+"""Bad lines that a person sees at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line says of a run."""
+    """The command line's options for a run."""
 
     concurrency: int | None
     wait: bool
@@ -47,12 +47,12 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked batch: its cases and their records, the lines that are no cases."""
+    """A checked batch: its cases with their records, and the bad lines."""
 
     batch: str
     stands: tuple[Stand, ...]
     uploads: dict[int, tuple[Upload, ...]]
-    """Files of this machine by the line of their case."""
+    """Local files by the line of their case."""
     bad: tuple[Bad, ...]
 
     @property
@@ -91,7 +91,7 @@ def run(
 
 
 def _estimate(out: Output, where: Target, checks: Checks) -> None:
-    """Print what a run would send: not the cases that are submitted already."""
+    """Print what a run would send, without the cases that are already submitted."""
     checked, bad = _checked(out, checks)
     plan = _plan(out, where, checked, bad)
     missing = {each.case.line for each in plan.missing}
@@ -101,7 +101,7 @@ def _estimate(out: Output, where: Target, checks: Checks) -> None:
 
 
 def _submit(out: Output, where: Target, file: str, checks: Checks, wishes: Wishes) -> None:
-    """Upload, store and start what is missing of a file's cases."""
+    """Upload, store and start the missing cases of a file."""
     step = "the file was checked"
     try:
         checked, bad = _checked(out, checks)
@@ -115,7 +115,7 @@ def _submit(out: Output, where: Target, file: str, checks: Checks, wishes: Wishe
         _start(out, where, plan.batch, plan.missing, wishes, checks)
     except KeyboardInterrupt:
         raise InterruptedCommandError(
-            f"interrupted while {step}", fix="run the same command again: it does what is missing"
+            f"interrupted while {step}", fix="run the same command again: it submits the missing cases"
         ) from None
     _follow(out, where, plan.batch, wishes, bad=plan.bad)
 
@@ -148,7 +148,7 @@ def _no_case(out: Output, bad: Sequence[Bad]) -> BadUsageError:
 
 
 def _plan(out: Output, where: Target, checked: Sequence[Checked], bad: Sequence[Bad]) -> Plan:
-    """Look up which cases exist; a reference that another case has makes its line bad.
+    """Look up which cases exist. A line is bad if its reference belongs to a case with other content.
 
     Raises:
         BadUsageError: no line is left.
@@ -170,7 +170,7 @@ def _plan(out: Output, where: Target, checked: Sequence[Checked], bad: Sequence[
 
 
 def _case(where: Target, batch: str, checked: Checked) -> BatchCase:
-    """Return a case with the addresses that its files have once they are uploaded."""
+    """Return a case with the addresses that its files will have after the upload."""
     data = dict(checked.input)
     if checked.uploads:
         documents = [dict(each) for each in data["documents"]]
@@ -204,7 +204,7 @@ def _check_draining(where: Target, plan: Plan) -> None:
 
 
 def _upload(out: Output, where: Target, plan: Plan) -> None:
-    """Upload the files of missing cases that the bucket does not have yet: one listing serves a connection."""
+    """Upload the files of missing cases that the bucket does not have yet, with one listing for each connection."""
     cases = [each.case for each in plan.missing]
     wanted = [(_key(plan.batch, each, file), file) for each in cases for file in plan.uploads[each.line]]
     connections = {each.connection for each in cases}
@@ -269,7 +269,7 @@ def _start(
 def _known(out: Output, where: Target, action: str, batch: str, wishes: Wishes) -> None:
     """Look at a batch by its id, stop or resume it."""
     if not ID.fullmatch(batch):
-        raise BadUsageError(f'"{batch}" is no id of a batch', fix="give the one that `dossier batch FILE` printed")
+        raise BadUsageError(f'"{batch}"is not the id of a batch', fix="give the one that `dossier batch FILE` printed")
     app = where.app
     if app.batches.describe(batch) is None:
         raise CommandError(f"there is no batch {batch}", fix="run `dossier batch FILE`, which prints its id")
@@ -307,7 +307,7 @@ def _check_staged(where: Target, batch: str, missing: Sequence[Stand]) -> None:
 
 
 def _widen(out: Output, where: Target, batch: str, latest: int, concurrency: int) -> None:
-    """Set how many cases of a run are under way at once; a run that has just been started has no Map yet."""
+    """Set how many cases of a run are under way at once, and wait for the Map if the run was just started."""
     runs, until = where.app.batch_runs, time.monotonic() + _BEGINS
     while (found := runs.find(batch, latest)) is not None and found.status == "RUNNING":
         progress = runs.progress(batch, latest)
@@ -322,12 +322,12 @@ def _widen(out: Output, where: Target, batch: str, latest: int, concurrency: int
 
 
 def _follow(out: Output, where: Target, batch: str, wishes: Wishes, *, bad: Sequence[Bad], known: bool = False) -> None:
-    """Print how a batch stands, with ``wait`` once it has ended; its bad lines are no news if it is ``known``.
+    """Print the state of a batch, with ``wait`` once it has ended; leave out its bad lines if it is ``known``.
 
     Raises:
         CommandError: lines are bad, or with ``wait`` cases failed.
-        NotFinishedError: with ``wait``, it has not ended in time.
-        NeedsAnswerError: with ``wait``, what has not ended waits for an answer.
+        NotFinishedError: with ``wait``, it has not ended in time. NeedsAnswerError: with ``wait``, the cases that have
+        not ended wait for an answer.
 
     """
     late = False
@@ -359,7 +359,7 @@ def _update_lists(where: Target, outcome: Outcome) -> None:
 def _problem(
     outcome: Outcome, batch: str, bad: Sequence[Bad], *, late: bool, waited: bool
 ) -> tuple[Callable[..., CommandError], str, str] | None:
-    """Return why the command fails, if it does: the error, its text, and what to do."""
+    """Return the error with which the command ends, with its text and fix; None if it succeeds."""
     counts = outcome.tally.counts
     if waited and counts["needs_attention"] and (late or outcome.state != "running"):
         text = f"{counted(counts['needs_attention'], 'case')} of batch {batch} need an answer"
@@ -375,7 +375,7 @@ def _problem(
     if bad:
         done = "the other cases are submitted" if len(bad) > 1 else "the others are submitted"
         text = f"{counted(len(bad), 'line')} {'is' if len(bad) == 1 else 'are'} bad: {done}"
-        return CommandError, text, "fix the lines, then run the same command again: it does what is missing"
+        return CommandError, text, "fix the lines, then run the same command again: it submits the missing cases"
     return None
 
 

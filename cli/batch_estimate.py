@@ -1,4 +1,4 @@
-"""What a batch would send, what it would cost, and how long it would take (``dossier batch --dry-run``)."""
+"""Estimates of a batch: documents, pages, cost and time (``dossier batch --dry-run``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dossier.settings import Connection
 from dossier.texts import counted
 
 FEWEST, MOST, UNKNOWN = 10, 1000, 40
-"""Least and most cases that are under way at once by default; and how many if no limits are known."""
+"""The least and most cases under way at once by default, and the default without known limits."""
 _SECONDS = 10
 """Cases under way for each request a second: a case takes some four requests, and waits for the vendor most of the
 time, so this many keep a connection at its limit."""
@@ -41,7 +41,7 @@ def report(
         out: where to.
         settings: the connections' settings by name.
         good: the cases that would be sent.
-        bad: the lines that are no cases.
+        bad: the bad lines.
         submitted: by connection, how many cases are submitted already and would not be sent again.
 
     """

@@ -33,7 +33,7 @@ _NOT_UTF8 = "the line is not UTF-8: save the file as UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the file: its number, and what it says of a case, or why it cannot be read."""
+    """A line of the file: its number, and its case or the reason why it cannot be read."""
 
     number: int
     data: dict[str, Any] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class BatchFile:
             raise BadUsageError(f"there is no file {path}", fix="see `dossier batch --help`")
         if path.is_dir():
             raise BadUsageError(f"{path} is a folder: give a JSONL or CSV file with one case a line")
-        return cls(given, path.parent if path.is_file() else Path())  # a pipe, as of `<(…)`, is in no folder of its own
+        return cls(given, path.parent if path.is_file() else Path())  # a pipe, such as `<(…)`, has no folder
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines that are not blank.
@@ -114,7 +114,7 @@ def _jsonl(file: Iterable[bytes]) -> Iterator[Line]:
         if isinstance(data, dict):
             yield Line(number, data)
         else:
-            yield Line(number, problem="the line is no JSON object: write a case as {…}")
+            yield Line(number, problem="the line is not a JSON object: write a case as {…}")
 
 
 def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
@@ -131,7 +131,7 @@ def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                why = "a quote in it does not end" if len(lines.record) > 1 else str(error)
+                why = "a quote is not closed" if len(lines.record) > 1 else str(error)
                 yield Line(number, problem=f"the line is not CSV: {why}")
                 lines.repeat()
                 number, rows = number + 1, csv.reader(lines, delimiter=delimiter, strict=True)
@@ -155,7 +155,7 @@ class _Lines:
         self._left = iter(text)
         self._again = deque[str]()
         self.record: list[str] = []
-        """What was read since it was emptied last: the lines of a row."""
+        """The lines of the current row."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -170,12 +170,12 @@ class _Lines:
 
 
 def _column(given: str) -> str:
-    """Return a column's name; the letters' case matters only in an option's name."""
+    """Return a column's name; case matters only in an option's name."""
     return given if given.startswith(OPTION) else _ALSO.get(given.lower(), given.lower())
 
 
 def _check_columns(columns: list[str]) -> None:
-    """Check the first line of a CSV file, without which no line of it means anything."""
+    """Check the first line of a CSV file, which names the columns of all others."""
     wrong = [each for each in columns if each not in COLUMNS and not each.startswith(OPTION)]
     if wrong:
         near = closest(wrong[0], COLUMNS)

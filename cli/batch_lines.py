@@ -30,7 +30,7 @@ from dossier.steps.sources import check_sources, together
 AT_ONCE = 8
 """Lines that are checked at once, each by reading its documents."""
 _PAGE = 64
-"""Lines that are read ahead: the checks of a large file take constant memory but for what is kept of each case."""
+"""Lines that are read ahead, so that the checks of a large file need memory only for the checked cases."""
 _OWN_KEYS = ("resume", "drop", "refresh")
 _PLACE = "s3://{bucket}/staging/{connection}/{index}"
 """Stands for the address of a file that is uploaded later; Accept allows it where it allows that one."""
@@ -38,7 +38,7 @@ _PLACE = "s3://{bucket}/staging/{connection}/{index}"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of this machine: the document of its case that it is, and what was read."""
+    """A local file: the index of its document in the case, and its content's facts."""
 
     index: int
     path: Path
@@ -69,7 +69,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A line that is no case, and why."""
+    """A bad line, and the reason."""
 
     line: int
     reason: str
@@ -106,7 +106,9 @@ class Checks:
             if names is None or isinstance(each, Bad):
                 yield each
             elif names in first:
-                yield Bad(each.line, f"reference {each.reference} is the one of line {first[names]}", each.connection)
+                yield Bad(
+                    each.line, f"reference {each.reference} is already used in line {first[names]}", each.connection
+                )
             else:
                 first[names] = each.line
                 yield each

@@ -1,4 +1,4 @@
-"""Follows a batch: how its cases stand, how far its run is, how long it still takes."""
+"""Follows a batch: the states of its cases, the progress of its run, and the time left."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ _STATES = {"RUNNING": "running", "SUCCEEDED": "ended", "FAILED": "failed", "ABOR
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A batch as it stands.
-
-    ``state`` is ``not started``, ``running``, ``ended``, ``stopped`` or ``failed``.
-    """
+    """The state of a batch. ``state`` is ``not started``, ``running``, ``ended``, ``stopped`` or ``failed``."""
 
     batch: str
     bucket: str
@@ -63,7 +60,7 @@ class Outcome:
         }
 
     def rows(self) -> Iterable[tuple[str, object]]:
-        """Return what a person reads."""
+        """Return a line for people."""
         yield "batch", self.batch
         yield "state", f"{self.state}: {self.why}" if self.why else self.state
         yield "cases", f"{self.cases:,}"
@@ -82,7 +79,7 @@ class Outcome:
 
 
 def look(where: Target, batch: str) -> Outcome:
-    """Return how a batch stands, with one read of the table for a hundred cases."""
+    """Return the state of a batch, with one read of the table for each hundred cases."""
     app = where.app
     about = app.batches.describe(batch) or {}
     latest = app.batches.latest_run(batch).run
@@ -122,7 +119,7 @@ class Speed:
 
 
 def _under_way(where: Target, batch: str, *, broke_off: bool) -> int:
-    """Return how many cases are under way; none of a run that broke off and has left some to be started."""
+    """Return how many cases are under way; 0 for a run that broke off before it started all of them."""
     counts = tally(where.app.batches.cases(batch), context=where.app).counts
     return 0 if broke_off and counts["to_start"] else counts["under_way"]
 
@@ -130,8 +127,8 @@ def _under_way(where: Target, batch: str, *, broke_off: bool) -> int:
 def watch(out: Output, where: Target, batch: str, *, seconds: float) -> bool:
     """Show the progress of a batch until it ends; return False if it has not ended after ``seconds``.
 
-    Each look at a run is two requests, however many cases there are. Cases that a stopped run left under way belong to
-    no later run: the table is read for them, a hundred at a time.
+    A look at a run takes two requests, however many cases there are. Cases that a stopped run left under way belong to
+    no later run, so the table is read for them, a hundred at a time.
     """
     started, last, speed = time.monotonic(), "", Speed()
     runs, latest = where.app.batch_runs, where.app.batches.latest_run(batch).run

@@ -70,7 +70,7 @@ def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[s
 
 
 def _jobs(where: Target, settings: Connection) -> Mapping[str, list[str]]:
-    """Return the documents of each job; none where the vendor says that it has no list: then ids are documents'."""
+    """Return the documents of each job; empty if the vendor has no list, because the ids are then documents'."""
     listed = vendors.jobs(settings.vendor)
     if listed is None:
         return {}

@@ -18,7 +18,7 @@ from console.security import Session
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4790
 PATIENCE = 3
-"""Seconds that pages which are being answered have after Ctrl-C."""
+"""Seconds that requests in progress have after Ctrl-C."""
 
 
 def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> None:
@@ -34,7 +34,7 @@ def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> N
     first_page = Thread(target=warm, args=(app.state.desk,), daemon=True)
     first_page.start()
     out.at_once({"url": session.url}, session.url)
-    out.progress("anybody with this URL opens the console with your AWS credentials; Ctrl-C ends it")
+    out.progress("anybody with this URL can use the console with your AWS credentials; Ctrl-C ends it")
     if not no_open and not out.as_json:
         webbrowser.open(session.url)
     config = uvicorn.Config(
@@ -53,7 +53,7 @@ def console(out: Output, where: Target, *, port: int | None, no_open: bool) -> N
 
 
 def _listen(port: int | None) -> socket.socket:
-    """Return a socket on loopback alone: on the default port, or on a free one if that is taken and none is named."""
+    """Return a socket on loopback: on the named port, else on the default one, or a free one if that is taken."""
     for number in (port,) if port is not None else (DEFAULT_PORT, 0):
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

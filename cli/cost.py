@@ -1,4 +1,4 @@
-"""``dossier cost``: what a case or a month used, and its price: AWS and the vendor apart."""
+"""``dossier cost``: the usage of a case or a month, and its price at AWS and at the vendor."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _SHOWN = ("transitions", "invocations", "gigabyte_seconds", "read_units", "write
 
 @dataclass
 class Account:
-    """What somebody used: a case, a connection, or the stage itself.
+    """The usage of a case, a connection, or the stage itself.
 
     Attributes:
         spent: what AWS counts.
@@ -168,7 +168,7 @@ def of_month(out: Output, where: Target, month: str, connection: str | None) -> 
 def month_cost(where: Target, month: str, *, say: Callable[[str], object]) -> dict[str, Any]:
     """Return what a month cost, for programs: by connection, and by day.
 
-    What a month that is over cost is stored, and read from then on; one that an earlier version stored has no days.
+    The cost of a past month is stored, and read from then on; one that an earlier version stored has no days.
 
     Raises:
         BadUsageError: the month is none, or has not begun.
@@ -180,7 +180,7 @@ def month_cost(where: Target, month: str, *, say: Callable[[str], object]) -> di
     if stored is not None:
         return dict(json.loads(stored))
     found = _month(where, begin, end, rate, say)
-    if end + timedelta(hours=1) < now() and begin + KEPT > now():  # whole, and nothing more will come
+    if end + timedelta(hours=1) < now() and begin + KEPT > now():  # complete: no more usage will come
         objects.write(costs_key(month), as_json(found))
     return found
 
@@ -197,7 +197,7 @@ def _month(
     for name, account in accounts.items():
         account.price = settings[name].budget.price_per_page if name in settings else None
         account.cases = sum(1 for _ in where.app.cases.newest(name, since=begin, until=end))
-        erased = where.app.forgotten.billed(name, f"{begin:%Y-%m}")  # no day is known of them
+        erased = where.app.forgotten.billed(name, f"{begin:%Y-%m}")  # an earlier version stored no days
         account.cases, account.pages = account.cases + len(erased), account.pages + sum(erased)
     days: dict[str, dict[str, Any]] = {}
     for (name, day), each in sorted(by_day.items()):
@@ -219,7 +219,7 @@ def _month(
 def _by_day(
     where: Target, begin: datetime, end: datetime, say: Callable[[str], object]
 ) -> dict[tuple[str, str], Account]:
-    """Return what was used, by connection (empty for the stage itself) and day (UTC)."""
+    """Return the usage by connection (empty for the stage itself) and day (UTC)."""
     app, names = where.app, where.with_cases(None)
     accounts: defaultdict[tuple[str, str], Account] = defaultdict(Account)
     started = list(app.executions.began(begin, end))
@@ -278,7 +278,7 @@ def _measured(account: Account, verb: str, fields: Mapping[str, Any]) -> None:
 def _lines(
     where: Target, verbs: Iterable[str], begin: datetime, end: datetime, pattern: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the functions' lines about what they used, each with its function's verb."""
+    """Yield the functions' log lines about their usage, each with its function's verb."""
     client = where.session.client("logs")
 
     def read(verb: str) -> list[tuple[str, dict[str, Any]]]:

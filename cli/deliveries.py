@@ -156,7 +156,7 @@ def why(found: dict[str, Any]) -> str:
 
 
 def _about(settings: Connection | None, body: bytes) -> dict[str, Any]:
-    """Return the event and the ids that the delivery names; nothing where its vendor is unknown."""
+    """Return the event and the ids that the delivery names; empty if its vendor is unknown."""
     hint = vendors.vendor(settings).read_hint(body) if settings else None
     return {
         "event": hint.event if hint else None,

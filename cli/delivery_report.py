@@ -136,10 +136,10 @@ def _row(found: dict[str, Any], owners: dict[str, Case]) -> dict[str, Any]:
 
 
 def _late(found: dict[str, Any], case: Case | None) -> int | None:
-    """Return by how many seconds a delivery came after the case's first result; None if it did not, or is no first."""
+    """Return by how many seconds the case's first delivery came after its first result; None if it was not late."""
     if case is None or found["verdict"] != "accepted" or case.record.completed_at is None:
         return None
-    if case.record.standing != 1:  # later deliveries may be about what changed since
+    if case.record.standing != 1:  # later deliveries may be about later changes
         return None
     seconds = (moment(found["received_at"]) - case.record.completed_at).total_seconds()
     return round(seconds) if seconds > 0 else None

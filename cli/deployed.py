@@ -1,4 +1,4 @@
-"""The connections' settings of a deployment, which its outputs do not have."""
+"""The settings of a deployment's connections, from its connections file: its outputs do not have them."""
 
 from __future__ import annotations
 

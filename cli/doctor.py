@@ -47,7 +47,7 @@ RECENT = timedelta(days=1)
 MOST_DELIVERIES = 50
 """How many of a connection's latest deliveries are checked."""
 OTHERS_AT_ONCE = 5
-"""Executions besides those that the connections and the queues bound: a delivery, the schedules, an ended case."""
+"""Concurrent executions beyond those of connections and queues: a delivery, the schedules, an ended case."""
 _TIMEOUT = 10.0
 
 
@@ -96,7 +96,7 @@ def _checks(target: Callable[[], Target]) -> Iterator[Check]:
         fix = "allow it (`dossier policy operator`), or compare the quota yourself: Service Quotas, Lambda"
         try:
             yield _concurrency(where, known)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+        except Exception as error:  # noqa: BLE001 -- doctor reports any error
             yield Check("concurrency", "skipped", explain(error).line, fix)
     if where.endpoint_url is None:
         yield from doctor_cloud.checks(where)
@@ -164,13 +164,13 @@ def _settings(where: Target) -> dict[str, Connection] | Check:
 
 
 def _concurrency(where: Target, known: Mapping[str, Connection]) -> Check:
-    """Compare how many executions Lambda gives the account at once with how many are of use to the connections."""
+    """Compare the account's Lambda concurrency with the number of executions that the connections can use."""
     limits = [each.limits for name, each in known.items() if name in where.connections]
     of_use = sum(each.polls_at_once + each.concurrency for each in limits) + 2 * BATCHES_AT_ONCE + OTHERS_AT_ONCE
     found = where.session.client("lambda").get_account_settings()["AccountLimit"]
     quota, free = found["ConcurrentExecutions"], found["UnreservedConcurrentExecutions"]
     reserved = "" if free == quota else f" ({quota - free:,} of them set aside for some functions)"
-    seen = f"the account has {quota:,} executions at once{reserved}; {of_use:,} are of use to these connections"
+    seen = f"the account has {quota:,} executions at once{reserved}; {of_use:,} can be used by these connections"
     if of_use <= quota:
         return Check("concurrency", "ok", seen)
     fix = (
@@ -300,7 +300,7 @@ def _kind(trouble: Trouble) -> str:
 def _deliveries(where: Target, name: str, settings: Connection | None) -> Check:
     """Check the last day's deliveries that were rejected since the last accepted one.
 
-    Anybody can send a delivery. One that names a case, a document or a job counts as the vendor's.
+    Anybody can send a delivery, so only one that names a case, a document or a job counts as the vendor's.
     """
     check, store, reader = (
         f"{name} deliveries",
@@ -370,7 +370,7 @@ def _forget(where: Target, name: str, probe: str, began: datetime) -> None:
 
 
 def _rejected(where: Target) -> Iterator[Check]:
-    """Report the cases of the last day whose input was rejected; no vendor got them."""
+    """Report the cases of the last day whose input was rejected before anything reached a vendor."""
     since = now() - RECENT
     refused = [
         each

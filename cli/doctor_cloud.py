@@ -1,4 +1,4 @@
-"""What ``dossier doctor`` looks at in an AWS account alone: throttled transitions, the alarms' topic, the version."""
+"""Checks of ``dossier doctor`` in an AWS account only: throttled transitions, the alarms' topic, the version."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def checks(where: Target) -> Iterator[Check]:
     for name, look, fix in looks:
         try:
             yield look()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is what doctor has to show
+        except Exception as error:  # noqa: BLE001 -- doctor reports any error
             yield Check(name, "skipped", explain(error).line, f"allow it (`dossier policy operator`), or {fix}")
 
 
 def _transitions(where: Target) -> Check:
-    """Look whether Step Functions has throttled transitions; new accounts have a small quota."""
+    """Check whether Step Functions has throttled transitions; new accounts have a small quota."""
     throttled = sum(each["Sum"] for each in _points(where, "ThrottledEvents", "Sum"))
     rates = sorted(_points(where, "ProvisionedRefillRate", "Average"), key=lambda each: each["Timestamp"])
     quota = f"the account has {rates[-1]['Average']:,.0f} a second" if rates else "no execution ran in the last day"
@@ -66,7 +66,7 @@ def _points(where: Target, metric: str, statistic: Literal["Average", "Sum"]) ->
 
 
 def _topic(where: Target) -> Check:
-    """Look for a confirmed subscription of the alarms' topic: without one nobody hears of an alarm."""
+    """Look for a confirmed subscription of the alarms' topic: without one nobody receives alarms."""
     name = "alarm topic"
     if not where.alarm_topic_arn:
         return Check(name, "skipped", "the stack has no output AlarmTopicArn", "deploy again")
@@ -80,7 +80,7 @@ def _topic(where: Target) -> Check:
         return Check(name, "ok", f"{counted(len(confirmed), 'confirmed subscription')}{more}")
     if waiting:
         fix = "open the confirmation that AWS sent there; it is valid for two days, then deploy or subscribe again"
-        return Check(name, "warning", f"nobody hears alarms: {', '.join(waiting)} has not confirmed", fix)
+        return Check(name, "warning", f"nobody receives alarms: {', '.join(waiting)} has not confirmed", fix)
     fix = "set alarm_email and deploy, or subscribe somebody to the topic (docs/deploy.md)"
     return Check(name, "warning", f"nobody is subscribed to {where.alarm_topic_arn}", fix)
 
@@ -90,7 +90,7 @@ def _version(where: Target) -> Check:
     try:
         here = code_version(Path(__file__).parents[1])
     except FileNotFoundError:
-        return Check("version", "skipped", "this is no checkout of Dossier")
+        return Check("version", "skipped", "this is not a checkout of Dossier")
     if not where.code_version:
         return Check("version", "skipped", "the stack has no output CodeVersion", "deploy again")
     if where.code_version == here:

@@ -1,4 +1,4 @@
-"""``dossier drift``: how a vendor's answers differ from its guide, and a recording of that for the contract suite."""
+"""``dossier drift``: compares a vendor's answers with its guide, and records differences for the contract suite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dossier.steps.drifting import Drifting, drifting, kinds, recording
 from dossier.texts import counted
 
 SETTINGS = ("done", "fields", "trigger_workflow", "on_failed_document")
-"""Settings that change how an answer is read, and that name nothing of the account but stages."""
+"""Settings that change how an answer is read, and that reveal nothing about the account but stages."""
 SUITE = "suite.json"
 
 
@@ -80,7 +80,7 @@ def drift(out: Output, where: Target, connection: str, *, since: str | None, lim
         f"{counted(new, 'new field')}, {counted(missing, 'missing field')}"
     )
     if found.cases and not found.answers:
-        out.progress("no answer is kept that the guide documents (keep_raw, retention.raw_days)")
+        out.progress("no documented answer is stored (keep_raw, retention.raw_days)")
     if written:
         out.progress(f"recorded as exchange {written} in {folder}: check it, then run `pytest tests/contract`")
     elif folder is not None:
@@ -112,7 +112,7 @@ def _record(found: Drifting, settings: Connection, vendor: Vendor, where: Target
 
 
 def _gives(settings: Connection, exchange: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return what this version of Dossier reads in the recording: states, and which fields there are."""
+    """Return the values that this version of Dossier reads in the recording: states, and the fields present."""
     case = exchange["case"]
     documents = tuple(Document(index=index, key="k", **each) for index, each in enumerate(case["documents"]))
     view = CaseView(connection=settings, reference="R-1", documents=documents, case_id=case.get("case_id"))

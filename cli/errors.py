@@ -95,7 +95,7 @@ def explain(error: Exception) -> CommandError:
     """Convert any error into one that can be printed."""
     if isinstance(error, CommandError):
         return error
-    cause = error.__cause__ or error.__context__  # an error of AWS in a library's, as Powertools' for a secret
+    cause = error.__cause__ or error.__context__  # Powertools wraps errors of AWS
     known = _of_dossier(error) or _of_aws(error) or (_of_aws(cause) if isinstance(cause, Exception) else None)
     if known is not None:
         return known
@@ -112,7 +112,7 @@ def _of_dossier(error: Exception) -> CommandError | None:
         kind = type(error).__name__
     else:
         return None
-    first, *details = str(error).splitlines() or [""]  # wrong settings are a line each
+    first, *details = str(error).splitlines() or [""]  # each wrong setting is one line
     return CommandError(first, kind=kind, details=details)
 
 

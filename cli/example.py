@@ -97,7 +97,7 @@ def _ways(where: Target, connection: str, case: dict[str, Any]) -> dict[str, lis
     place = ["--region", region, *(["--endpoint-url", where.endpoint_url] if where.endpoint_url else [])]
     aws = "aws"
     if where.endpoint_url:
-        from cli.local import CREDENTIALS  # noqa: PLC0415 -- an account has credentials of its own
+        from cli.local import CREDENTIALS  # noqa: PLC0415 -- only the local AWS needs these credentials
 
         aws = f"{CREDENTIALS} aws"
     start = ["stepfunctions", "start-execution", "--state-machine-arn", arn]

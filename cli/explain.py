@@ -88,7 +88,7 @@ def _waiting_drop(where: Target, reference: str, connection: str | None) -> Case
 
 
 def _of_drop(drop: CaseRecord) -> Explanation:
-    """Explain a folder or file in the inbox that is no case yet."""
+    """Explain a folder or file in the inbox that is not a case yet."""
     lands = Next("files", f"the missing files land in inbox/{drop.connection}/", Who.OPERATOR)
     return Explanation(
         drop.connection,
@@ -133,7 +133,7 @@ def _connection(out: Output, where: Target, name: str) -> None:
 
 
 def account(where: Target, name: str) -> Account:
-    """Return what is known of a connection."""
+    """Return the state of a connection."""
     app, settings, at = where.app, settings_of(where).get(name), now()
     deployed = name in where.connections
     waits = list(islice(app.waits.waiting(name), MOST_CASES))

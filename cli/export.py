@@ -79,10 +79,10 @@ def export(
         return
     rows = _rows(where, newest_of(where, names, begin, None), done)
     if form == "parquet":
-        from cli.export_parquet import to_stdout, write_parquet  # noqa: PLC0415 -- needs a package of its own
+        from cli.export_parquet import to_stdout, write_parquet  # noqa: PLC0415 -- needs an optional package
 
         if file is None and (out.as_json or sys.stdout.isatty()):
-            raise BadUsageError("Parquet is no text", fix="name a file with --output FILE")
+            raise BadUsageError("Parquet is a binary format", fix="name a file with --output FILE")
         write_parquet(rows, file) if file else to_stdout(rows)
     elif file is not None:
         with ExitStack() as stack:

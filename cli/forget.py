@@ -1,4 +1,4 @@
-"""``dossier forget``: erases a case from every store, and writes a certificate of what was erased and what remains."""
+"""``dossier forget``: erases a case from every store, and writes a certificate of the erased and the remaining data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def erase(out: Output, where: Target, reference: str, *, connection: str | None)
     if done.vendor_ids:
         out.line(f"ask {done.vendor} to delete {', '.join(done.vendor_ids)}: no store has these ids from now on")
     for each in done.elsewhere:
-        out.line(f"it was submitted from {each}, which is not Dossier's")
+        out.line(f"it was submitted from {each}, which is outside of Dossier")
     out.line()
     remains = done.certificate.get("remains", [])
     rows = [
@@ -60,7 +60,7 @@ def _connection(where: Target, reference: str, connection: str | None) -> str:
     found = [each.connection for each in given if app.cases.find(each) is not None or app.cases.erased(each)]
     if len(found) > 1:
         raise BadUsageError(
-            f"several connections have a case {reference}: give --connection with one of {', '.join(found)}"
+            f"several connections have a case {reference}: give --connection, one of {', '.join(found)}"
         )
     if not found:
         raise CommandError(f"there is no case {reference} at {' or '.join(names) or 'any connection'}")
@@ -85,8 +85,7 @@ def _removed(removed: dict[str, Any]) -> str:
 def verify(out: Output, files: Sequence[Path]) -> None:
     """Check certificates that were downloaded: each one's content, and their chain.
 
-    Raises:
-        BadUsageError: a file is no certificate.
+    Raises: BadUsageError: a file is not a certificate.
         CommandError: a certificate was changed, or some are missing.
 
     """

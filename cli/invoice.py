@@ -1,4 +1,4 @@
-"""``dossier invoice``: the pages that a vendor should bill for a month, to lay beside its bill."""
+"""``dossier invoice``: the pages that a vendor should bill for a month, to compare with its bill."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def month_of(text: str) -> tuple[datetime, datetime]:
     """Return the beginning of a month, ``2026-01``, and of the next one, in UTC.
 
     Raises:
-        BadUsageError: the text is no month, or one that has not begun.
+        BadUsageError: the text is not a month, or the month has not begun.
 
     """
     found = _MONTH.fullmatch(text.strip())

@@ -31,11 +31,11 @@ EVERY = 1.0
 EVERY_CASE = 5.0
 """Seconds between two looks at the connection's cases."""
 OVERLAP = timedelta(seconds=30)
-"""How far back each look goes: a delivery is stored some time after it came, by which its key is sorted."""
+"""How far back each look goes: keys sort by arrival, but a delivery is stored some time later."""
 PATIENCE = 30.0
 """Seconds in which the program has to answer."""
 ID_HEADER = "x-dossier-delivery"
-"""The header with the delivery's id, by which a program recognizes one that it had before."""
+"""The header with the delivery's id, by which a program recognizes a repetition."""
 EVENT_HEADER = "x-dossier-event"
 """The header of an event about a case: its ``detail-type``."""
 Only = Literal["deliveries", "events"]
@@ -46,15 +46,15 @@ _OF_THE_HOP = frozenset({"connection", "content-length", "expect", "host", "keep
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is forwarded: a delivery as it came, or an event as a target of the bus gets it.
+    """A delivery to forward unchanged, or an event as a target of the bus receives it.
 
     Attributes:
         id: the delivery's or the event's.
         what: ``delivery``, or the event's ``detail-type``.
-        connection: whose it is.
-        at: when it came or happened (ISO 8601).
+        connection: its connection.
+        at: when it arrived or happened (ISO 8601).
         body: its bytes.
-        headers: those that it is sent with.
+        headers: the headers to send it with.
         lacks: why it cannot be sent, or empty.
 
     """
@@ -80,17 +80,17 @@ def listen(
 ) -> None:
     """Forward verified deliveries and the events about cases as they come, until Ctrl-C; print a line for each.
 
-    A program that cannot be reached is tried again until it answers, so that nothing is left out. Whatever it answers
-    is printed, and nothing is sent again: ``dossier replay ID --forward URL`` sends a delivery again.
+    If the program cannot be reached, the command tries again until it answers, so that nothing is left out. It prints
+    any answer, also an error, and does not repeat the request: ``dossier replay ID --forward URL`` does.
 
     Args:
         out: prints the lines; with ``--json`` an object a line.
         where: the deployment.
-        connection: whose deliveries and events.
+        connection: its deliveries and events are forwarded.
         forward: the URL to send them to.
         only: deliveries or events alone.
-        since: also forward what came since then; by default only what comes from now on.
-        count: end after so many.
+        since: also forward those since then; by default only new ones.
+        count: end after that many.
 
     Raises:
         BadUsageError: an unknown connection, or a URL that is not allowed.
@@ -114,7 +114,7 @@ def listen(
 
 
 def _arriving(looks: Sequence[Callable[[], Iterator[Parcel]]]) -> Iterator[Parcel]:
-    """Yield what one look after the other finds, for ever."""
+    """Yield the findings of one look after the other, for ever."""
     while True:
         for look in looks:
             yield from look()
@@ -155,7 +155,7 @@ class _Events:
 
 
 def _delivery(key: str, evidence: Evidence) -> Parcel:
-    lacks = "" if evidence.whole else f"it is not stored whole ({evidence.size:,} bytes came)"
+    lacks = "" if evidence.whole else f"only a part of it is stored ({evidence.size:,} bytes arrived)"
     headers = {name: value for name, value in evidence.headers.items() if name.lower() not in _OF_THE_HOP}
     headers[ID_HEADER] = id_of(key)
     return Parcel(
@@ -201,7 +201,7 @@ def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) ->
 
 
 def local_url(text: str, *, own: Iterable[str] = ()) -> str:
-    """Return a URL that deliveries may be forwarded to: https, or plain http on this machine.
+    """Return the URL if deliveries may be forwarded to it: https, or plain http on this machine.
 
     Raises:
         BadUsageError: it is neither, or one of the stage's ``own`` webhook URLs, from which everything would come back.
@@ -239,7 +239,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _until_sent(out: Output, client: httpx.Client, target: str, parcel: Parcel) -> dict[str, Any]:
-    """Send something until the program answers; say once that it does not."""
+    """Send something until the program answers; report once that it does not."""
     told = False
     while True:
         answer = _sent(client, target, parcel)

@@ -22,7 +22,7 @@ from local import control
 from local.deploy import ACCESS_KEY, SECRET_KEY, aws_environment
 
 CREDENTIALS = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}"
-"""What the AWS CLI needs for the local AWS, where nobody has set up credentials."""
+"""Credentials for the AWS CLI on the local AWS."""
 INTERRUPTED = "the local AWS was stopped while the case was under way"
 
 
@@ -129,7 +129,7 @@ def outputs(out: Output, where: target.Target) -> None:
 
 
 def _paused(where: target.Target) -> dict[str, Hold] | None:
-    """Return the paused connections; None if the table cannot be read: the addresses are known all the same."""
+    """Return the paused connections; None if the table cannot be read, so that the addresses are printed anyway."""
     try:
         return where.app.limiter.paused()
     except (BotoCoreError, ClientError):

@@ -148,7 +148,7 @@ def secrets_set(
         typer.Option(
             metavar="FILE",
             callback=_input,
-            help="Read the API key, then one webhook secret a line; - is standard input.",
+            help="Read the API key, then one webhook secret per line; - is standard input.",
         ),
     ] = None,
     api_key: Annotated[
@@ -170,7 +170,7 @@ def secrets_set(
 ) -> None:
     """Store a connection's secret. On a terminal, the command asks for it; otherwise it reads standard input.
 
-    Standard input has the API key first, then one webhook secret a line: vault read … | dossier secrets set invoices
+    Standard input has the API key first, then one webhook secret per line: vault read … | dossier secrets set invoices
     """
     from cli import secrets
 
@@ -309,7 +309,7 @@ def batch(
         list[str],
         typer.Argument(
             metavar="FILE|status ID|stop ID|resume ID",
-            help="A JSONL or CSV file with a case a line (- is standard input), or what to do with a batch.",
+            help="A JSONL or CSV file with one case per line (- is standard input), or what to do with a batch.",
         ),
     ],
     connection: Annotated[
@@ -319,14 +319,16 @@ def batch(
         int | None,
         typer.Option(min=1, max=10_000, metavar="N", help="How many cases are under way at once, from now on."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, and what is bad.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be sent, and the bad lines.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show the progress until the batch ends.")] = False,
     timeout: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="With --wait: how long to wait at most (default a day)."),
     ] = None,
 ) -> None:
-    """Submit thousands of cases in one run, one a line; the same file again does what is missing."""
+    """Submit thousands of cases in one run, one per line; the same file again submits only missing ones."""
     from cli import batch as here
 
     if timeout is not None and not wait:
@@ -420,7 +422,7 @@ def watch(
     connection: OnlyConnection = None,
     once: Annotated[bool, typer.Option("--once", help="Print them once and end.")] = False,
     every: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait between two looks, 2 at least.")
+        float, typer.Option(min=0, metavar="SECONDS", help="The time between two updates, at least 2.")
     ] = 2.0,
 ) -> None:
     """Show all cases under way, each with its next event, until Ctrl-C."""
@@ -443,7 +445,7 @@ def list_cases(
         ),
     ] = None,
     since: Since = None,
-    review: Annotated[bool, typer.Option("--review", help="Only cases that a person should look at.")] = False,
+    review: Annotated[bool, typer.Option("--review", help="Only cases that a person should review.")] = False,
     limit: Limit = 50,
     everything: Annotated[bool, typer.Option("--all", help="All of them, without --limit.")] = False,
     after: Annotated[
@@ -480,7 +482,7 @@ def export(
         Path | None, typer.Option("--output", metavar="FILE", help="The file to write instead of standard output.")
     ] = None,
 ) -> None:
-    """Export the fields of finished cases, one row a field: dossier export > fields.csv."""
+    """Export the fields of finished cases, one row per field: dossier export > fields.csv."""
     from cli import export as here
 
     here.export(call.out, call.where, connection=connection, since=since, form=form, file=file)
@@ -558,7 +560,7 @@ def resolve(  # noqa: PLR0917 -- a command line is its parameters
         bool, typer.Option("--retry", help="Retry the request (only if the vendor did not receive it).")
     ] = False,
     send: Annotated[bool, typer.Option("--send", help="Send a case although it is over the budget.")] = False,
-    use: Annotated[str | None, typer.Option(metavar="ID", help="Go on with ID, which the vendor has.")] = None,
+    use: Annotated[str | None, typer.Option(metavar="ID", help="Continue with ID, which the vendor has.")] = None,
     give_up: Annotated[bool, typer.Option("--give-up", help="End the case as failed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --use: accept ID even if its name differs.")] = False,
     connection: AtConnection = None,
@@ -587,7 +589,7 @@ def redrive(
         bool, typer.Option("--yes", help="Do not ask. Rejected cases also need --cause or a reference.")
     ] = False,
     dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Take them off this list for good, and delete dead letters.")
+        bool, typer.Option("--dismiss", help="Remove them from this list for good, and delete dead letters.")
     ] = False,
 ) -> None:
     """Show failed cases and dead letters by cause, and resume them where they stopped."""
@@ -649,7 +651,7 @@ def replay(
     ],
     connection: OnlyConnection = None,
     forward: Annotated[
-        str | None, typer.Option(metavar="URL", help="Send them to this URL instead, as they came; apply nothing.")
+        str | None, typer.Option(metavar="URL", help="Send them to this URL instead, unchanged; apply nothing.")
     ] = None,
 ) -> None:
     """Verify stored webhook deliveries, and apply them again."""
@@ -669,7 +671,7 @@ def listen(
         Literal["deliveries", "events"] | None, typer.Option(help="Forward deliveries, or events about cases, alone.")
     ] = None,
     since: Since = None,
-    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after that many.")] = None,
 ) -> None:
     """Forward verified deliveries, and events about cases, to a program on this machine as they come, until Ctrl-C."""
     from cli import listen as here
@@ -699,9 +701,9 @@ def invoice(
     call: Call,
     connection: Connection,
     month: Annotated[str, typer.Option(metavar="YYYY-MM", help="The month, in UTC.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, to lay beside the vendor's bill.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, to compare with the vendor's bill.")] = False,
 ) -> None:
-    """List every page that the vendor should bill for a month, and what its list has that no case explains."""
+    """List every page that the vendor should bill for a month, and the entries of its list that no case explains."""
     from cli import invoice as here
 
     here.invoice(call.out, call.where, connection, month=month, as_csv=as_csv)
@@ -722,7 +724,7 @@ def drift(
         ),
     ] = None,
 ) -> None:
-    """Print which fields of a connection's latest answers its vendor's guide does not have, and which are missing."""
+    """Print the undocumented and the missing fields in a connection's latest answers."""
     from cli import drift as here
 
     here.drift(call.out, call.where, connection, since=since, limit=limit, record=record)
@@ -737,7 +739,7 @@ def cost(
     connection: OnlyConnection = None,
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="All cases of a month, in UTC.")] = None,
 ) -> None:
-    """Print what a case, or a month by connection, used of AWS and of the vendor, and what that costs."""
+    """Print the usage of a case, or of a month by connection, at AWS and the vendor, and its cost."""
     from cli import cost as here
 
     here.cost(call.out, call.where, reference, connection=connection, month=month)
@@ -763,7 +765,7 @@ def pause(
     connection: Connection,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for your colleagues.")],
 ) -> None:
-    """Send a connection's vendor nothing until `dossier resume`: cases wait, new ones queue, deliveries are kept."""
+    """Stop all requests to a connection's vendor until `dossier resume`; cases wait, deliveries are stored."""
     from cli import pause as here
 
     here.pause(call.out, call.where, connection, reason)

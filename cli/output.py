@@ -13,7 +13,7 @@ from cli.errors import CommandError
 from cli.text import LONGEST_QUESTION, clean, local, to_json
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""How a formula begins, blanks and the wide forms of the signs included: some spreadsheets read them so."""
+"""How a formula begins, including blanks and full-width signs, which some spreadsheets accept."""
 _NUMBER = re.compile(r"[+-]?[\d.,' ]*\d%?")
 
 
@@ -33,7 +33,7 @@ class Output:
             self.json(value)
 
     def json(self, value: Any) -> None:
-        """Print a result that is JSON for people too."""
+        """Print a result that is JSON even for people."""
         print(to_json(value))
 
     def at_once(self, value: Any, text: str) -> None:
@@ -91,7 +91,7 @@ class Output:
 
 
 def _cell(value: object) -> str:
-    """Return a cell that no spreadsheet evaluates: a text that begins like a formula gets an apostrophe.
+    """Return a cell that no spreadsheet evaluates: an apostrophe precedes a text that begins like a formula.
 
     See https://owasp.org/www-community/attacks/CSV_Injection.
     """
@@ -135,8 +135,8 @@ class _Clean(logging.Formatter):
 def report(problem: CommandError, *, as_json: bool) -> None:
     """Report why a command failed: a line on stderr, and with ``as_json`` a document on stdout.
 
-    Details that are indented are what another program printed: they come before the line. Others are more errors, and
-    come after it. People read times as their clock has them; programs read them as they are stored.
+    Indented details are another program's output and come before the line. Other details are further errors and come
+    after it. People read times in their own zone; programs read them as stored.
     """
     if as_json:
         print(to_json(problem.as_json()))

@@ -32,11 +32,11 @@ def pause(out: Output, where: Target, connection: str, reason: str) -> None:
     hold = stop(where, connection, reason, by=_who(where))
     out.document({"connection": connection, "paused": as_json(hold), "was_paused": before is not None})
     out.line(hold.text(connection, now()))
-    out.progress("no request goes to the vendor: cases wait, new ones queue, deliveries are kept")
+    out.progress("Dossier sends the vendor no request: cases wait, new ones queue, deliveries are stored")
 
 
 def resume(out: Output, where: Target, connection: str) -> None:
-    """End a pause: the connection's cases go on. A repetition sends what a crash left out.
+    """End a pause: the connection's cases continue. Run it again after a crash: it sends the messages that are missing.
 
     Raises:
         BadUsageError: no connection ever had that name.
@@ -63,7 +63,7 @@ def stop(where: Target, connection: str, reason: str, *, by: str) -> Hold:
     where.require(connection)
     said = clean(reason).strip()
     if not said or len(said) > LONGEST_REASON:
-        raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters: --reason says it to your colleagues")
+        raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters, and your colleagues see it")
     return where.app.limiter.hold(connection, by=by, reason=said)
 
 
@@ -86,7 +86,7 @@ def as_json(hold: Hold) -> dict[str, Any]:
 
 
 def _who(where: Target) -> str:
-    """Return who runs the command: the account's identity, or on the local AWS the user of this machine."""
+    """Return the user of the command: the account's identity, or on the local AWS the user of this machine."""
     if where.endpoint_url is None:
         try:
             return where.caller

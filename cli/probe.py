@@ -1,4 +1,4 @@
-"""A signed test delivery: what a vendor with a connection's webhook settings would send, marked as a probe."""
+"""A signed test delivery, as a vendor with a connection's webhook settings would send it, marked as a probe."""
 
 from __future__ import annotations
 

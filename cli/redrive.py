@@ -185,7 +185,7 @@ def _dismiss(where: Target, pile: Pile) -> Iterator[dict[str, Any]]:
 
 
 def dismiss_case(where: Target, record: CaseRecord, at: datetime) -> datetime:
-    """Take a failed case off the list of failures; return when.
+    """Remove a failed case from the list of failures; return the time.
 
     Raises:
         InvalidCaseError: it runs again.

@@ -40,7 +40,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         return
     until = time.monotonic() + timeout
     try:
-        # One that ran when this was asked may have missed the change that is meant.
+        # A refresh that was already running may have missed the change.
         while (
             (found := app.refreshes.find(names)).number < number
             or found.execution_arn

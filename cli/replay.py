@@ -86,7 +86,7 @@ def _apply(
     else:
         active = where.app.secrets.get(evidence.connection, fresh=True).webhook_secrets
         proven = apply_again(where, key, evidence, webhook=known.webhook, secrets=active, enqueue=enqueue)
-        cut = f"its evidence is cut ({evidence.size:,} bytes came), so it cannot be verified"
+        cut = f"its evidence is truncated ({evidence.size:,} bytes arrived), so it cannot be verified"
         unproven = f"no active webhook secret of {evidence.connection} proves it"
         error = "" if proven else unproven if evidence.whole else cut
     return {**answer, "applied": not error, "error": error or None}

@@ -84,14 +84,14 @@ def resolve(
 def answered(
     where: Target, case: Case, answer: Answer, *, what: str | None, say: Callable[[str], object]
 ) -> tuple[Question, Answer]:
-    """Look an id up at the vendor, and record the answer; return the question and the answer as it was understood.
+    """Look an id up at the vendor, and record the answer; return the question and the interpreted answer.
 
     Args:
         where: the deployment.
         case: as stored.
         answer: the operator's.
         what: the question, if several are open.
-        say: gets what could not be looked up, and why.
+        say: receives a line about an id that could not be looked up.
 
     Raises:
         BadUsageError: the answer does not fit, or names no open question.

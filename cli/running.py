@@ -65,7 +65,7 @@ def watch(out: Output, where: Target, *, connection: str | None, once: bool, eve
             before = rows
             time.sleep(max(every, EVERY))
     except KeyboardInterrupt:
-        out.progress("the cases go on")
+        out.progress("the cases continue")
 
 
 def _print(
@@ -115,7 +115,7 @@ def _explained(where: Target, records: list[CaseRecord]) -> Iterator[tuple[Expla
             context=app,
             settings=known,
             removed=None if name in where.connections else removed.get(name),
-            execution=Execution("RUNNING"),  # the scheduled check asks Step Functions, and not each look
+            execution=Execution("RUNNING"),  # asking Step Functions at each look would use up the quota
             standing=standings[name],
         )
         yield explain(facts), case

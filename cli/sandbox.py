@@ -81,7 +81,7 @@ def _require(what: str, word: str, known: Collection[str]) -> None:
 
 
 def _change(out: Output, rules: Sequence[Mapping[str, Any]]) -> None:
-    rules = [each for each in rules if each.get("times") != 0]  # a rule with no times left is over
+    rules = [each for each in rules if each.get("times") != 0]  # a rule without remaining times has ended
     _ask("POST", "/settings", {"faults": rules})
     out.document({"rules": rules})
     for each in rules:

@@ -48,10 +48,8 @@ def put(
     """Store ``{"api_key", "webhook_secrets"}``; ask for missing parts on a terminal, or read them.
 
     ``from_file`` (``-`` is standard input), or standard input if it is no terminal, has the API key first, then one
-    webhook secret a line. A part that is given nowhere stays unchanged.
-
-    ``apply_refused`` applies deliveries that were refused before and that the secret proves now; None asks on a
-    terminal, and otherwise leaves them.
+    webhook secret a line. A missing part stays unchanged. ``apply_refused`` applies deliveries that were rejected
+    before and that the secret proves now; None asks on a terminal, and otherwise leaves them.
 
     With ``check``, the vendor is asked whether it accepts a new key, after the key is stored.
 
@@ -130,13 +128,11 @@ def _checked(out: Output, where: Target, connection: str, *, new: bool, wanted: 
 def weaknesses(secrets: Sequence[str]) -> list[str]:
     """Return the weaknesses of usable webhook secrets, without showing any secret."""
     short = [each for each in secrets if len(each) < SHORTEST]
-    return (
-        [f"a webhook secret has fewer than {SHORTEST} characters: have the vendor make a longer one"] if short else []
-    )
+    return [f"a webhook secret has fewer than {SHORTEST} characters: ask the vendor for a longer one"] if short else []
 
 
 def unusable(secrets: Sequence[str], scheme: str) -> list[str]:
-    """Return why webhook secrets that were stored by other means cannot verify a delivery."""
+    """Return why webhook secrets that somebody stored without the command cannot verify a delivery."""
     found = []
     if any(each != each.strip() for each in secrets):
         found.append("a webhook secret begins or ends with white space, so every delivery is rejected")
@@ -169,10 +165,10 @@ def _lines(file: Path | None, *, given: int) -> list[str]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadUsageError("the input is not text: give the API key, then one webhook secret a line") from None
+        raise BadUsageError("the input is not text: give the API key, then one webhook secret per line") from None
     lines = [each.strip() for each in text.rstrip().splitlines()]
     if len(body) > LONGEST_INPUT or len(lines) > MOST_LINES or not all(each.isprintable() for each in lines):
-        raise BadUsageError("the input is not a secret: give the API key, then one webhook secret a line")
+        raise BadUsageError("the input is not a secret: give the API key, then one webhook secret per line")
     return lines
 
 

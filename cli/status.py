@@ -40,7 +40,7 @@ def find(
         where: the deployment.
         reference: the case's.
         connection: only its case.
-        waiting: what to do if it is a dropped folder that waits for files, and no case yet.
+        waiting: the fix if it is a dropped folder that waits for files and is not a case yet.
 
     Raises:
         BadUsageError: an unknown connection, or several connections have a case of that reference.
@@ -51,7 +51,7 @@ def find(
     found = [case for name in names if (case := where.app.cases.find(CaseId(name, reference))) is not None]
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
-        raise BadUsageError(f"several connections have a case {reference}: give --connection with one of {owners}")
+        raise BadUsageError(f"several connections have a case {reference}: give --connection, one of {owners}")
     drops = (drop for name in names if not found for drop in where.app.cases.waiting_drops(name))
     drop = next((drop for drop in drops if drop.reference == reference), None)
     if drop is not None:
@@ -73,7 +73,7 @@ def status(out: Output, where: Target, reference: str, connection: str | None) -
 
 
 def show_budgets(out: Output, where: Target, names: Collection[str]) -> None:
-    """Print what is used of today's budget of each connection that has one, as progress."""
+    """Print today's use of each connection's budget, as progress."""
     for name, settings in settings_of(where).items():
         budget = settings.budget
         if name not in names or not budget.limited:
@@ -152,8 +152,7 @@ def newest_of(
 ) -> Iterator[CaseRecord]:
     """Yield cases, latest submitted first (``listing.newest``).
 
-    Raises:
-        BadUsageError: ``after`` is no cursor.
+    Raises: BadUsageError: ``after`` is not a cursor.
 
     """
     if after is not None and not CURSOR.fullmatch(after):
@@ -300,7 +299,7 @@ def _changes(revision: RevisionRecord) -> str:
 
 
 def standing(document: Document, *, ended: bool = False) -> str:
-    """Return a document's status, as the vendor words it where it has one.
+    """Return a document's status: the vendor's, if there is one.
 
     Once the case has ``ended``, an unfinished status is only the last one that the vendor reported.
     """

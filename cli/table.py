@@ -12,7 +12,7 @@ INDENT = 2
 NARROWEST = 24
 """The narrowest column, in cells, that wraps its text; in less space, the text moves below its row."""
 SHORTEST = 8
-"""The least cells that remain of a text that is cut."""
+"""The least cells of a truncated text."""
 
 STYLES = {
     "completed": "green",
@@ -82,7 +82,7 @@ def _fitting(sizes: Sequence[Sequence[int]], width: int, least: Sequence[int | N
     whole = [max(column) for column in zip(*sizes, strict=True)]
     for count in range(len(header), 0, -1):
         last = least[count - 1] if one_line or count == len(header) else None
-        # Left of the last column, no sentence is cut for the sake of the cells after it.
+        # Only the last column is cut: a sentence before it is never cut for the cells after it.
         widths = [whole[index] if least[index] and index < count - 1 else header[index] for index in range(count)]
         needed = [list(row[:count]) for row in rows]
         if last:

@@ -28,7 +28,7 @@ class NotDeployedError(CommandError):
 
 
 class Target(Outputs):
-    """A deployment: its outputs, what its resources are called besides, and clients for it.
+    """A deployment: its outputs, further names of its resources, and its clients.
 
     Attributes:
         secret_prefix: secrets are called ``<prefix>/<connection>``.
@@ -131,7 +131,7 @@ def find(*, local: bool = False, stage: str | None = None) -> Target:
     if local and stage:
         raise BadUsageError("--local and --stage exclude each other: the local AWS has one stage")
     if not stage:
-        from cli.local import deployment  # noqa: PLC0415 -- nothing else of a command for an account needs the local AWS
+        from cli.local import deployment  # noqa: PLC0415 -- a command for an account does not need the local AWS
 
         here = deployment()
         if here is not None:

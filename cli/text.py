@@ -31,7 +31,7 @@ def clean(text: object, most: int = LONGEST) -> str:
         marks = marks + 1 if category in {"Mn", "Me"} else 0
         if marks <= _MARKS:
             kept.append("\n" if category in _HIDDEN and each not in _JOINERS else each)
-    # Each run of blanks is looked at once: " *\n" would begin anew at every blank of a run.
+    # Match each run of blanks once: " *\n" would start again at every blank of a run (quadratic time).
     line = re.sub(r"[ \n]+", lambda run: " " if "\n" in run[0] else run[0], "".join(kept)).rstrip()
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 

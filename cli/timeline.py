@@ -44,7 +44,7 @@ def show(out: Output, where: Target, reference: str, connection: str | None) -> 
 
 
 def entries_of(where: Target, case: Case) -> list[Entry]:
-    """Return the history of a case, from every source that there is."""
+    """Return the history of a case from all sources."""
     names, app = case.record.id, where.app
     standing = app.limiter.standing(names[0])
     return timeline(
@@ -97,7 +97,7 @@ def _line(event: Any, verb: str, case: Case) -> Line | None:
         fields = json.loads(event["message"])
     except ValueError:
         return None
-    if not isinstance(fields, dict) or "_aws" in fields or USED in fields:  # metrics and what was used are lines, too
+    if not isinstance(fields, dict) or "_aws" in fields or USED in fields:  # metrics and usage are log lines, too
         return None
     if (fields.get("connection"), fields.get("reference")) != (case.record.connection, case.record.reference):
         return None
@@ -105,7 +105,7 @@ def _line(event: Any, verb: str, case: Case) -> Line | None:
 
 
 def written(fields: Mapping[str, Any]) -> datetime | None:
-    """Return when a line was written, as it says itself; CloudWatch's time may be that of a batch."""
+    """Return the line's own time; CloudWatch's may be the time of a batch."""
     try:
         return datetime.strptime(str(fields.get("timestamp")), "%Y-%m-%d %H:%M:%S,%f%z")
     except ValueError:

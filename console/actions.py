@@ -119,7 +119,7 @@ def resolve(desk: Desk, request: Request, form: FormData) -> Response:
     done = {
         "send": "is sent although it is over the budget",
         "retry": f"sends {subject(question.what)} again",
-        "use": f"goes on with {answer.id}",
+        "use": f"continues with {answer.id}",
         "give_up": "ends as failed",
     }
     said = " ".join([f"{names.reference} {done[answer.kind]}.", *notes])

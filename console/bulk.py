@@ -76,7 +76,7 @@ def _redrive(desk: Desk, case: Case, named: bool) -> Planned:
         return Planned(names, False, "the connection is no longer deployed")
     left = [each for each in case.documents if not (each.document_id or each.job_id)]
     pages = pages_of(left)
-    what = "resumed where it stopped" if not left else "resumed; what is missing is sent"
+    what = "resumed where it stopped" if not left else "resumed; missing documents are sent"
     return Planned(names, True, what, pages, _price(desk, names, pages))
 
 
@@ -216,7 +216,7 @@ def _named(form: FormData) -> list[CaseId]:
     """
     given = [each.partition("/") for each in form.getlist("case") if isinstance(each, str)]
     if len(given) > MOST:
-        raise BadUsageError(f"these are {len(given)} cases: at most {MOST} go at once")
+        raise BadUsageError(f"these are {len(given)} cases: an action takes at most {MOST}")
     if any(not connection or not reference for connection, _, reference in given):
         raise BadUsageError("this form names no case")
     return [CaseId(connection, reference) for connection, _, reference in given]

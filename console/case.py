@@ -132,7 +132,7 @@ def choices(case: Case, question: Question, vendor: str) -> list[Choice]:
     """Return the answers to a question, each with what it risks."""
     give_up = Choice(
         "give_up", "", "Give up", "The case ends as failed. Dossier sends nothing more.",
-        f"{vendor} may bill what it has already. `dossier redrive` takes the case up again.",
+        f"{vendor} may bill what it already has. `dossier redrive` resumes the case.",
     )  # fmt: skip
     if question.what == BUDGET:
         pages = pages_of(case.documents)
@@ -143,7 +143,7 @@ def choices(case: Case, question: Question, vendor: str) -> list[Choice]:
             ),
             give_up,
         ]  # fmt: skip
-    risks = "If it is another's, this case gets that document's results. Dossier looks the id up first."
+    risks = "If it belongs to another case, this case gets that document's results. Dossier looks the id up first."
     listed = [
         Choice("use", each.id, f"It is {each.id}", " · ".join(filter(None, (each.name, each.created))), risks)
         for each in question.choices

@@ -68,7 +68,7 @@ def index(desk: Desk, request: Request) -> Response:
     """Return the page of a month, by default this one."""
     month = first(request.query_params, "month") or f"{now():%Y-%m}"
     if not _MONTH.fullmatch(month):
-        raise BadUsageError("a month is written 2026-01")
+        raise BadUsageError("write a month as 2026-01")
     found, said, counting = desk.counting.state(month, desk.app.objects)
     begin, months = now().replace(day=1), []
     for _ in range(MONTHS):
@@ -94,7 +94,7 @@ def count(desk: Desk, _request: Request, form: FormData) -> Response:
     """
     month = text(form, "month") or ""
     if not _MONTH.fullmatch(month):
-        raise BadUsageError("a month is written 2026-01")
+        raise BadUsageError("write a month as 2026-01")
     desk.counting.begin(desk, month)
     return back(desk, f"/cost?month={month}", "")
 

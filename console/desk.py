@@ -160,7 +160,7 @@ class Desk:
         """
         answer = self._answers.get(own)
         if answer is None:
-            raise NotFoundError("this page is no longer kept: begin the action again")
+            raise NotFoundError("this page has expired: begin the action again")
         return answer
 
     @cached_property

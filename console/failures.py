@@ -140,7 +140,7 @@ def plan(desk: Desk, request: Request, form: FormData) -> Response:
     piles, _ = _piles(desk, connection, since)
     cases = [record.id for each in piles if each.group and each.cause == cause for record in each.cases]
     if not cases:
-        raise BadUsageError("no case fails of that cause any more")
+        raise BadUsageError("no case fails for that cause any more")
     most = bulk.MOST
     place = "/failures?" + urlencode({"connection": connection or "", "since": since})
     return bulk.show(desk, request, action, cases[:most], more=len(cases) > most, named=True, back=place)

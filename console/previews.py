@@ -67,7 +67,9 @@ def look(desk: Desk, document: Document, page: int) -> Look:
     """Return how a document of a case is shown."""
     stat = desk.app.objects.stat(document.key, version_id=document.version_id) if document.key else None
     if stat is None:
-        kept = "is no longer kept (docs/data.md)" if document.key else "is read by the vendor itself: there is no copy"
+        kept = (
+            "is no longer stored (docs/data.md)" if document.key else "is read by the vendor itself: there is no copy"
+        )
         return Look("none", why=f"This document {kept}.")
     if stat.size > LARGEST:
         return Look(

@@ -136,19 +136,21 @@ class Guard:
         if scope["path"] == "/" and scope["method"] == "GET" and given:
             fits = self._session.opens(given[-1])
             return (
-                self._session.enter() if fits else _refusal(403, "this token is not of this run: see `dossier console`")
+                self._session.enter()
+                if fits
+                else _refusal(403, "this token is from another run: see `dossier console`")
             )
         if not self._session.knows(headers):
-            return _refusal(401, "open the URL that `dossier console` has printed")
+            return _refusal(401, "open the URL that `dossier console` printed")
         return None
 
     def _foreign(self, method: str, headers: Headers) -> tuple[int, str] | None:
         """Return status and reason for a request that somebody else has caused; None if it may be the operator's."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._session.hosts:
-            return 421, "this console answers on 127.0.0.1, localhost and [::1] alone"
+            return 421, "this console answers on 127.0.0.1, localhost and [::1] only"
         if headers.get("sec-fetch-site") in _FOREIGN:
-            return 403, "another site may not ask this console"
+            return 403, "another site may not send requests to this console"
         if method not in {"GET", "HEAD", "POST"}:
             return 405, "use GET or POST"
         if method == "POST" and not _is_own(headers, hosts[0]):
@@ -184,7 +186,7 @@ def guarded(
         form = await request.form(max_files=0, max_fields=MOST_FIELDS)
         given = form.get(CSRF)
         if not isinstance(given, str) or not _same(given, session.csrf):
-            return _refusal(403, "this form is of another run of the console: go back and load the page again")
+            return _refusal(403, "this form is from another run of the console: go back and load the page again")
         return await act(request)
 
     return endpoint

@@ -259,7 +259,7 @@ def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
     page.locator("summary", has_text="All that match").click()
     before = len(scene.trail())
     page.get_by_role("button", name="Redrive all …").click()
-    expect(page.get_by_role("main")).to_contain_text("2 cases: resumed; what is missing is sent")
+    expect(page.get_by_role("main")).to_contain_text("2 cases: resumed; missing documents are sent")
     assert len(scene.trail()) == before
     page.get_by_role("button", name="Redrive 2 cases").click()
     expect(page.get_by_role("status")).to_contain_text("That is all.")

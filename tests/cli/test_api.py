@@ -131,7 +131,7 @@ def test_other_content_under_the_reference_is_a_conflict(api: Api) -> None:
         ({"documents": [{"uri": "s3://artifacts/uploads/absent.pdf"}]}, "absent.pdf"),
         ({"reference": "a/b"}, "reference: use 1 to 100 letters"),
         ({"priority": "high"}, "priority"),
-        ({"options": {"case_title": "\ud800"}}, "the body is no JSON: \\ud800 is half a character"),
+        ({"options": {"case_title": "\ud800"}}, "the body is not JSON: \\ud800 is half a character"),
         ({"files": [{"name": "1.pdf"}]}, "reference: unknown key; known are connection, files"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_failed_case_is_listed_with_its_reason(dossier: Dossier, runs: Runs, f
     ("line", "reason"),
     [
         ("{", "the line is not JSON: "),
-        ("[]", "the line is no JSON object"),
+        ("[]", "the line is not a JSON object"),
         ('{"reference": "a", "reference": "b"}', "the line is not JSON: key reference is given twice"),
         ('{"connection": "invoices"', "the line is not JSON: column 26: Expecting ',' delimiter"),
         ('{"documents": ["\\ud800.pdf"]}', "the line is not JSON: \\ud800 is half a character"),
@@ -147,7 +147,10 @@ def test_a_failed_case_is_listed_with_its_reason(dossier: Dossier, runs: Runs, f
         ({"connection": "invoices", "documents": ["0.pdf"], "colour": 1}, "colour: unknown key"),
         ({"connection": "invoices", "documents": ["0.pdf"], "options": {"colour": 1}}, 'unknown option "colour"'),
         ({"connection": "invoices", "documents": ["0.pdf"], "resume": True}, "resume: only Dossier sets this key"),
-        ({"connection": "invoices", "reference": "I-1", "documents": ["0.pdf"]}, "reference I-1 is the one of line 2"),
+        (
+            {"connection": "invoices", "reference": "I-1", "documents": ["0.pdf"]},
+            "reference I-1 is already used in line 2",
+        ),
     ],
 )
 def test_a_bad_line_is_reported_and_stops_nothing_else(
@@ -208,8 +211,8 @@ def test_a_quote_that_does_not_end_costs_its_own_line_only(dossier: Dossier, run
     )
     found = dossier.json("batch", file)
     assert [(each["line"], each["reason"]) for each in found["bad"]] == [
-        (2, "the line is not CSV: a quote in it does not end"),
-        (5, "the line is not CSV: a quote in it does not end"),
+        (2, "the line is not CSV: a quote is not closed"),
+        (5, "the line is not CSV: a quote is not closed"),
     ]
     dossier.tick()
     assert started(dossier) == ["C-2", "C-4"]
@@ -538,7 +541,7 @@ def test_a_dry_run_says_what_the_vendors_bill(dossier: Dossier, folder: Path, mo
         (("gone.jsonl",), "there is no file gone.jsonl"),
         (("s3://scans/may.jsonl",), "s3://scans/may.jsonl is not on this machine: download it, or pipe it into"),
         (("status",), "give one file, or one of status, stop and resume"),
-        (("status", "nothing"), '"nothing" is no id of a batch'),
+        (("status", "nothing"), '"nothing"is not the id of a batch'),
         (("status", "0123456789abcdef"), "there is no batch 0123456789abcdef"),
         (("a", "b"), "give one file, or one of status, stop and resume"),
         (("stop", "0123456789abcdef", "--dry-run"), "takes neither --dry-run nor --connection"),

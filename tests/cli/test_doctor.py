@@ -158,13 +158,13 @@ def test_a_quota_that_is_less_than_the_need(healthy: Dossier) -> None:
     """A new account has ten executions at once: five polls, five transfers, deliveries and drops find no room."""
     quotas = healthy.stacks.functions
     assert concurrency(healthy)["seen"] == (
-        "the account has 1,000 executions at once; 35 are of use to these connections"
+        "the account has 1,000 executions at once; 35 can be used by these connections"
     )
     quotas.executions = 10
     check = concurrency(healthy)
     assert (check["state"], check["seen"]) == (
         "warning",
-        "the account has 10 executions at once; 35 are of use to these connections",
+        "the account has 10 executions at once; 35 can be used by these connections",
     )
     assert "Service Quotas, Lambda, Concurrent executions" in check["fix"]
     quotas.executions, quotas.reserved = 35, 20
@@ -205,7 +205,10 @@ def test_alarms_that_nobody_hears(healthy: Dossier) -> None:
     client.meta.events.register_first("before-call.sns.ListSubscriptionsByTopic", answer, unique_id="waiting")
     try:
         check = looked_at(healthy, "alarm topic")
-        assert (check["state"], check["seen"]) == ("warning", "nobody hears alarms: new@example.com has not confirmed")
+        assert (check["state"], check["seen"]) == (
+            "warning",
+            "nobody receives alarms: new@example.com has not confirmed",
+        )
         assert "two days" in check["fix"]
         waiting.clear()
         check = looked_at(healthy, "alarm topic")

@@ -182,7 +182,7 @@ def test_invalid_secret_writes_nothing(dossier: Dossier, tmp_path: Path, text: s
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     result = dossier("secrets", "set", "invoices", "--from-file", path)
     assert result.exit_code == 2
-    assert "the API key, then one webhook secret a line" in result.stderr
+    assert "the API key, then one webhook secret per line" in result.stderr
     assert stored(dossier) == {"api_key": "", "webhook_secrets": []}
 
 

@@ -258,8 +258,8 @@ def test_a_bulk_redrive_does_what_was_shown(several: Visitor) -> None:
     assert sorted(named) == ["invoices/INV-1", "invoices/INV-2"]
     path = several.post("/bulk/run", action="redrive", case=named).url.path
     said = wait(several, path)
-    assert "1 of 2 done, 1 did not work. That is all." in said
-    assert "INV-2" in said.partition("What did not work")[2]
+    assert "1 of 2 done, 1 failed. Finished." in said
+    assert "INV-2" in said.partition("Failed cases")[2]
     assert resumed(several) == ["INV-1"]
     outcomes = {each["about"]["reference"]: each["outcome"]["done"] for each in several.trail()}
     assert outcomes == {"INV-1": True, "INV-2": False}
@@ -305,7 +305,7 @@ def test_a_form_without_cases_or_action_is_refused(several: Visitor, path: str, 
 def test_too_many_cases_do_not_go_at_once(visitor: Visitor) -> None:
     """The limit is named."""
     said = text_of(visitor.post("/bulk", 400, action="redrive", case=[f"invoices/R-{n}" for n in range(1001)]).text)
-    assert "at most 1000 go at once" in said
+    assert "an action takes at most 1000" in said
 
 
 def test_more_cases_than_go_at_once_are_said(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ def test_a_pause_is_made_and_ended_on_the_page(visitor: Visitor) -> None:
     assert "‖ Paused" in said
     said = text_of(visitor.post("/connections/claims/resume", **{"from": "connection"}).text)
     assert said.startswith("claims goes on: 0 steps and 0 waits.")
-    assert "Former pauses" in said
+    assert "Earlier pauses" in said
     visitor.post("/connections/claims/pause", 400, reason=" ")
     visitor.post("/connections/none/pause", 400, reason="x")
     assert visitor.dossier.cloud.app.limiter.held("claims") is None

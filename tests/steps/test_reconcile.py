@@ -261,7 +261,7 @@ def test_vendor_that_keeps_failing_is_reported(state: State) -> None:
     assert state.check(timedelta(minutes=2)).failing == []
     found = state.check(timedelta(minutes=6))
     assert found.counts["VendorsFailing"] == 1
-    assert re.fullmatch(r"the vendor of invoices fails since .*: ConnectError", found.failing[0])
+    assert re.fullmatch(r"the vendor of invoices has failed since .*: ConnectError", found.failing[0])
     state.app.limiter.succeeded("invoices")
     assert state.check(timedelta(minutes=6)).failing == []
 

@@ -36,7 +36,7 @@ class CaseDetail(Detail):
     assigned_to: str | None
     reason: str | None
     review: bool
-    warnings: int = Field(ge=0, description="How many warnings the result has.")
+    warnings: int = Field(ge=0, description="The number of warnings of the result.")
     bucket: str
     result: str = Field(description="Key of result.json.")
     manifest: str = Field(description="Key of manifest.json.")

@@ -62,9 +62,9 @@ def _body(event: Mapping[str, Any]) -> dict[str, Any]:
     except written.NotUtf8Error as error:
         raise wrong(f"the body is {error}") from None
     except ValueError as error:
-        raise wrong(f"the body is no JSON: {error}") from None
+        raise wrong(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise wrong("the body is no JSON object")
+        raise wrong("the body is not a JSON object")
     return found
 
 

@@ -10,7 +10,7 @@ from dossier.steps.resolve import NothingAskedError, UnfitAnswerError
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
     400: "The request is wrong",
-    404: "There is no such thing",
+    404: "Not found",
     409: "The case does not allow it",
     503: "Try again",
 }

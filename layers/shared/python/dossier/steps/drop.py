@@ -227,7 +227,7 @@ def _identified(planned: Start | Reject, context: Context) -> tuple[CaseInput, s
         return case, _by_parts(planned.parts)
     other = _landed_before(planned, found.facts, context)
     if other is not None:
-        problem = f"it has the same content as {other}, dropped within a minute of it: that file is the case for both"
+        problem = f"it has the same content as {other}, dropped within a minute of it: both are one case"
         case = case.model_copy(update={"drop": Drop(key=planned.parts[0].key, refused=problem)})
         return case, _by_parts(planned.parts)
     inbox = f"s3://{context.objects.bucket}/{INBOX}"

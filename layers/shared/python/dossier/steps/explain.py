@@ -201,10 +201,8 @@ def _ended(facts: Facts) -> _Found | None:
         return _Found(f"the case has ended as {record.status.value}, and is being collected again", collect)
     if case.refresh.look_at is not None:
         look_at = case.refresh.look_at
-        why = f"the case has ended as {record.status.value}, but something of it is unfinished or failed"
-        look = Next(
-            "refresh", "the hourly comparison has the case collected again", Who.DOSSIER, max(look_at, facts.at)
-        )
+        why = f"the case has ended as {record.status.value}, but parts of it are unfinished or failed"
+        look = Next("refresh", "the hourly comparison collects the case again", Who.DOSSIER, max(look_at, facts.at))
         return _Found(why, look, helps=[f"`dossier refresh {command}` collects it at once"])
     reason = f": {record.reason}" if record.reason else ""
     helps = []
@@ -254,7 +252,7 @@ def _asked(facts: Facts) -> _Found | None:
     paused = facts.standing is not None and facts.standing.hold is not None
     what, waits_for = f"an operator answers: `dossier resolve {record.reference}`", "an operator's answer"
     if question.what == BUDGET:
-        what = f"an operator has it sent or gives it up: `dossier resolve {record.reference} --send|--give-up`"
+        what = f"an operator sends it or gives it up: `dossier resolve {record.reference} --send|--give-up`"
         waits_for = f"an operator's decision: nothing was sent to {facts.vendor}"
     helps = [f"{meaning}: `{command}`" for meaning, command in commands]
     if facts.removed is not None:
@@ -287,8 +285,8 @@ def _paused(facts: Facts) -> _Found | None:
 def _released(facts: Facts) -> _Found | None:
     if not facts.held:
         return None
-    release = Next("release", "the sweep lets the held step go on", Who.DOSSIER, facts.at + SWEEP)
-    return _Found("an operator's pause is over, and the case is about to go on", release)
+    release = Next("release", "the sweep resumes the held step", Who.DOSSIER, facts.at + SWEEP)
+    return _Found("an operator's pause is over, and the case is about to continue", release)
 
 
 def _waiting(facts: Facts) -> _Found | None:
@@ -322,7 +320,7 @@ def _waiting(facts: Facts) -> _Found | None:
         found.why = f"a delivery has arrived about {', '.join(wait.hints[:3])}"
         found.next = Next("poll", f"Dossier asks {vendor} about that", Who.DOSSIER, facts.at)
     if due >= deadline - timedelta(seconds=1):
-        what = f"its deadline passes: Dossier asks {vendor} once more, and collects what there is"
+        what = f"its deadline passes: Dossier asks {vendor} once more, and collects the results that exist"
         found.next = Next("deadline", what, Who.DOSSIER, max(due, facts.at))
     if late > GRACE:
         found.why = f"its poll was due at {clock(due, facts.at, seconds=True)} and has not come"
@@ -356,7 +354,9 @@ def _quicker(facts: Facts, deadline: datetime) -> list[str]:
     elif settings is not None and settings.webhook is None:
         helps.append("without webhooks, Dossier learns of the end at the next poll (poll.max of the connection)")
     helps.append(f"`dossier vendor {record.connection}` asks the vendor itself; its support can look the ids up")
-    helps.append(f"at {clock(deadline, facts.at)} the wait ends, and what there is is collected (poll.deadline)")
+    helps.append(
+        f"at {clock(deadline, facts.at)} the wait ends, and Dossier collects the results that exist (poll.deadline)"
+    )
     return helps
 
 
@@ -370,7 +370,7 @@ def _lost(facts: Facts) -> _Found | None:
     settled = min(LONGEST, settling * max(1.0, size / SIZE))
     look = intent.lost_at + (settled if intent.unlisted else min(FIRST_LOOK, settled))
     at = max(look, facts.at) + timedelta(seconds=LONGEST_PAUSE)
-    what = f"Dossier looks up at {facts.vendor} whether it was performed; what cannot be looked up becomes a question"
+    what = f"Dossier looks up at {facts.vendor} whether it took effect; if nothing shows that, it asks an operator"
     return _Found(
         f"the answer to {intent.what} was lost at {clock(intent.lost_at, facts.at, seconds=True)}",
         Next("look_up", what, Who.DOSSIER, at),
@@ -405,7 +405,7 @@ def _unattended(facts: Facts) -> _Found | None:
     if not (age > TURNS or (record.status in _WAITING and age > UNATTENDED)):
         return None
     since = clock(record.updated_at, facts.at)
-    why = f"the case is {record.status.value} since {since}, but nothing polls it or works on it: that is a fault"
+    why = f"the case is {record.status.value} since {since}, but nothing polls it or works on it: this is a fault"
     restart = f"stop the execution {record.execution_arn}, then run `dossier redrive {record.reference}`"
     return _Found(why, None, helps=[restart])
 

@@ -546,7 +546,7 @@ def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, 
     what = "vendor ids in lists that were read before uploads"
     yield _left("the table", what, "they keep other cases from adopting them", until(seconds=SEEN_TTL))
     if ids:
-        what = "what the vendor still delivers about it after the erasure"
+        what = "deliveries that the vendor sends about it after the erasure"
         yield _left(f"S3 {DELIVERIES}", what, "run `dossier forget` for it again: that erases it", None)
     longest = max(LONGEST_DELAY, LEASE)
     yield _left("SQS", "a poll message with its name, if one was on its way", "", until(seconds=longest))

@@ -323,7 +323,7 @@ class _Check:
         since = standing.failing_since
         if standing.failures >= TRIP and since is not None and since <= self.at - FAILING:
             failure = f": {standing.failure}" if standing.failure else ""
-            self.findings.failing.append(f"the vendor of {name} fails since {iso(since)}{failure}")
+            self.findings.failing.append(f"the vendor of {name} has failed since {iso(since)}{failure}")
         refused = [each for each in waits if each.refused_at is not None]
         if refused:
             text = f"the vendor of {name} rejects the API key: {counted(len(refused), 'waiting case')} will fail"
