@@ -53,17 +53,17 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 _INSIDE = (".localhost", ".local", ".localdomain", ".internal", ".home.arpa", ".arpa")
-"""Endings of names that no public resolver answers: https://www.iana.org/assignments/special-use-domain-names, and what
-clouds call their own hosts."""
+"""Endings of names that no public resolver answers (https://www.iana.org/assignments/special-use-domain-names), and
+of clouds' internal hosts."""
 
 
 def is_of_the_inside(host: str) -> bool:
-    """Return whether a host in a URL is no public one by its name alone: nothing is resolved.
+    """Return whether a URL's host is not public, by its name alone: nothing is resolved.
 
-    A number is an address however a resolver of old reads it (``127.1``, ``0x7f.0.0.1``, ``2130706433``).
+    A number counts as the address that old resolvers read in it (``127.1``, ``0x7f.0.0.1``, ``2130706433``).
     """
     plain = unicodedata.normalize("NFKC", host[:_LONGEST_NAME]).lower().strip("[]").rstrip(".")
-    if not plain or "%" in plain or len(host) > _LONGEST_NAME:  # who decodes it may read another one
+    if not plain or "%" in plain or len(host) > _LONGEST_NAME:  # a client that decodes it may read another host
         return True
     if ":" in plain:
         return not is_public(plain)

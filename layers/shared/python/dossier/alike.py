@@ -114,7 +114,7 @@ def _same(sent: Sequence[str], listed: Sequence[str | None]) -> dict[int, int]:
 def _options(
     sent: Mapping[int, Set[str]], listed: Mapping[int, str], near: Callable[[str], Set[str]]
 ) -> dict[int, list[int]]:
-    """Return which listed places have something in common with each sent one: found by it, so that none is compared."""
+    """Return the listed places that share a name with each sent one; an index avoids pairwise comparison."""
     wanted: dict[str, list[int]] = {}
     for place, wholes in sent.items():
         for whole in wholes:

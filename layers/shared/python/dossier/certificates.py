@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dossier.models import CaseId
 
 FIRST = "0" * 64
-"""What the first certificate has in place of the digest of the one before."""
+"""The first certificate's value for the digest of the one before."""
 
 
 def forgotten_as(case: CaseId) -> str:

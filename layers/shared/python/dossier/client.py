@@ -50,7 +50,7 @@ from dossier.steps.views import CaseSummary, CaseView, RevisionView
 TIMEOUT = 60.0
 """Seconds until a request that nobody answers fails; API Gateway gives up after 30."""
 TRIES = 5
-"""How often a request is sent whose answer is lost, or 429, 502, 503 or 504. Each request may be repeated."""
+"""How often a request is sent if its answer is lost, or is 429, 502, 503 or 504. Each request may be repeated."""
 AGAIN = {429, 502, 503, 504}
 FIRST_LOOK, LONGEST_LOOK, GROWTH = 1.0, 15.0, 1.5
 """First and longest pause, in seconds, between two looks of ``wait``, and the factor between them."""
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class ApiError(Exception):
-    """An answer that is no success. ``error`` is Dossier's name of the error, or ``HTTP`` and the status."""
+    """An error response. ``error`` is Dossier's name of the error, or ``HTTP`` and the status."""
 
     def __init__(self, status: int, error: str, detail: str) -> None:
         super().__init__(detail)
@@ -67,7 +67,7 @@ class ApiError(Exception):
 
 
 class NotFinishedError(Exception):
-    """The case has not ended in time, or waits for an operator's answer; ``case`` is how it stands."""
+    """The case has not ended in time, or waits for an operator's answer; ``case`` is its state."""
 
     def __init__(self, text: str, case: CaseView) -> None:
         super().__init__(text)
@@ -93,12 +93,12 @@ class _Pause:
 
 
 Given = httpx.Response | httpx.TransportError | None
-"""What a flow gets for a request: its answer, or why there is none. For a pause it gets None."""
+"""The outcome of a request that a flow receives: the response, or the error. For a pause it receives None."""
 Flow = Generator[_Send | _Pause, Given, T]
 
 
 class _Flows:
-    """What the client does, without I/O."""
+    """The client's operations, without I/O."""
 
     def __init__(self, api_url: str, *, session: Session | None = None, region: str | None = None) -> None:
         parts = urlsplit(api_url)
@@ -229,10 +229,10 @@ class Dossier:
         api_url: ``api_url`` of ``dossier outputs``.
         session: botocore's session with the credentials that sign; by default that of the environment.
         region: the Region of the API; by default the one in its address, that of ``AWS_REGION``, or the session's.
-        client: the HTTP client; by default an own one, which ``close`` closes.
+        client: the HTTP client; by default a new one, which ``close`` closes.
 
     Raises:
-        ValueError: ``api_url`` is no URL, or the Region is not known.
+        ValueError: ``api_url`` is not a URL, or the Region is not known.
 
     """
 

@@ -40,7 +40,7 @@ _PLAIN = {
     "string_too_short": "must not be empty",
     "tuple_type": 'must be a list, such as ["one", "two"]',
 }
-"""What pydantic says in Python's words, by the type of the problem; no text has to be longer than one character."""
+"""Plain texts for pydantic's problems, by their type. A minimum length is always one character."""
 
 
 def load_toml(path: Path) -> dict[str, Connection]:
@@ -174,7 +174,7 @@ def _connection(name: str, table: object, tables: Tables, problems: list[tuple[i
 
 
 def _misnamed(name: str, table: object) -> str:
-    """Return why a name is no valid name of a connection, or an empty text."""
+    """Return why a connection's name is invalid, or an empty text."""
     from dossier.settings import CONNECTION_NAME  # noqa: PLC0415  # not for the webhook's cold start
 
     if isinstance(table, list):
@@ -232,7 +232,7 @@ def _model(name: str, table: Mapping[str, object]) -> type[Connection]:
 def _problems(
     error: ValidationError, model: type[Connection], *, torn: bool
 ) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Yield each wrong key with its problem; a missing key is left out if a misspelt one was meant to be it."""
+    """Yield each wrong key with its problem, without a missing key for which a misspelt one was meant."""
     found = error.errors(include_url=False, include_input=False)
     meant = set()
     for each in found:

@@ -85,7 +85,7 @@ class Delivery:
         return next((found for each in texts if isinstance(each, str) and (found := line(each))), None)
 
     def _parsed(self, body: bytes) -> Any:
-        """Return what a body says: JSON, JSON inside a text of it, JSON in lines, or a form; None if it is neither."""
+        """Return the content of a body: JSON, JSON inside a text, JSON in lines, or a form; None if it is neither."""
         for form in _recoded(body):
             try:
                 value = decode(form)
@@ -111,12 +111,12 @@ class Delivery:
             if len(body) > LONGEST_TEXT:
                 return None
             fields = _parts(body) if body.startswith(b"--") else parse_qsl(body.decode(), max_num_fields=MOST_FIELDS)
-        except ValueError:  # not UTF-8, or more fields than anybody reads
+        except ValueError:  # not UTF-8, or too many fields
             return None
         return _nested(fields) if all(each.isprintable() for name, _ in fields for each in name) else None
 
     def _inside(self, value: Any) -> Any:
-        """Return the JSON in a text, or the value itself if that is none."""
+        """Return the JSON in a text, or the value itself if it is not JSON."""
         if not isinstance(value, str) or len(value) > LONGEST_TEXT or self._texts <= 0:
             return value
         packed = value.startswith(_JSON_IN_BASE64) and _BASE64.fullmatch(value) is not None
@@ -146,7 +146,7 @@ class Delivery:
 
 
 def _named(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object by its names, folded; of two that become one the first counts."""
+    """Return an object by its folded names; the first of two equal names wins."""
     return {_folded(key): each for key, each in reversed([*node.items()])}
 
 
@@ -174,7 +174,7 @@ def _ids(named: Mapping[str, Any], kind: str) -> Iterator[str]:
 
 
 def _id_of(value: Any, kind: str) -> str | None:
-    """Return an id: a text, a whole number, or what an object has for its own; None for anything else."""
+    """Return an id: a text, a whole number, or an object's own id; None for anything else."""
     if isinstance(value, dict):
         own = _named(value)
         keys = (f"{kind}id", *_OWN_IDS, "$oid", "$numberlong")
@@ -186,23 +186,23 @@ def _id_of(value: Any, kind: str) -> str | None:
 
 
 def _folded(key: str) -> str:
-    """Return a name as every way to write it has it: ``case_id``, ``caseId``, ``Case-ID``."""
+    """Return a name folded, so that all spellings are equal: ``case_id``, ``caseId``, ``Case-ID``."""
     plain = re.sub(r"[\s_-]", "", key[:100]).lower()
     return "_id" if key == "_id" else plain
 
 
 def _says(word: Any, kind: str) -> bool:
-    """Whether an object says that it is of a kind; an event such as ``case.updated`` is no kind."""
+    """Whether an object names its kind; an event such as ``case.updated`` is not a kind."""
     return isinstance(word, str) and word.strip().lower() in {kind, f"{kind}s"}
 
 
 def _is_event_of(word: Any, kind: str) -> bool:
-    """Whether an event is one of a kind of thing: ``case.updated``, ``case_updated``, ``CaseUpdated``."""
+    """Whether an event is about a kind of object: ``case.updated``, ``case_updated``, ``CaseUpdated``."""
     return isinstance(word, str) and re.match(rf"(?i:{kind})s?(?:[^A-Za-z]|[A-Z])", word.strip()[:STATUS]) is not None
 
 
 def _recoded(body: bytes) -> Iterator[bytes]:
-    """Yield a body, and as UTF-8 what it says if it is in another encoding."""
+    """Yield a body, and its text as UTF-8 if it is in another encoding."""
     yield body
     try:
         if body.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -214,10 +214,10 @@ def _recoded(body: bytes) -> Iterator[bytes]:
 
 
 def _unpacked(text: str) -> bytes:
-    """Return what a base64 text holds.
+    """Return the bytes of a base64 text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not base64.
 
     """
     try:
@@ -255,7 +255,7 @@ def _nested(fields: Sequence[tuple[str, str]]) -> Any:
 
 
 def _is_free(there: Any, path: Sequence[str]) -> bool:
-    """Whether a form's field has a place in an object that was made of the fields before it."""
+    """Whether a form's field has a place in the object built from the fields before it."""
     for key in path[:-1]:
         there = there.get(key, {})
         if not isinstance(there, dict):

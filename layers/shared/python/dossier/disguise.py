@@ -1,7 +1,7 @@
-"""Disguise an answer: same keys, types and forms, other content, so that it can be shown and kept as a recording.
+"""Disguise an answer: same keys, types and formats, other content, so that it can be shown and stored as a recording.
 
-Within one :class:`Disguise` equal texts stay equal, so ids still fit each other. Statuses, stages and types stay as
-they are: what a vendor calls them is what a recording is about.
+Within one :class:`Disguise` equal texts stay equal, so ids still match. Statuses, stages and types stay unchanged,
+because a recording has to show them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ENDING = re.compile(r"\.[A-Za-z]{2,4}")
 
 
 class Disguise:
-    """Replaces what an answer says. ``key`` makes it repeatable; by default nobody can repeat it."""
+    """Replaces an answer's content. ``key`` makes the replacement repeatable; by default the key is random."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = secrets.token_bytes(16) if key is None else key

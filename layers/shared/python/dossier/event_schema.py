@@ -1,6 +1,6 @@
-"""What the events on the bus contain, as models; ``docs/events.schema.json`` is their JSON Schema.
+"""The content of the events on the bus, as models; ``docs/events.schema.json`` is their JSON Schema.
 
-A version only adds keys. A key that changes its meaning, or goes, makes the next version.
+A version only adds keys. A change of a key's meaning, or its removal, makes the next version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _REF = "#/$defs/{model}"
 
 
 class Detail(BaseModel):
-    """What every event says of its case."""
+    """The keys of every event."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class UpdatedDetail(CaseDetail):
 
 
 class CandidateDetail(BaseModel):
-    """What the vendor has that may be the answer."""
+    """A vendor's object that may be the answer."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 

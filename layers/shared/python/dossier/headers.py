@@ -54,7 +54,7 @@ def http_date(text: str) -> datetime | None:
 def pause(text: str, *, at: datetime) -> float | None:
     """Return the seconds of a ``Retry-After`` from ``at`` on; None if it is neither a number nor a date.
 
-    Of a repeated header the longest pause counts. Source: RFC 9110, section 10.2.3.
+    If the header is repeated, the longest pause counts. Source: RFC 9110, section 10.2.3.
     """
     parts = [part.strip() for part in text[:LONGEST].split(",")]
     if all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", part) for part in parts):

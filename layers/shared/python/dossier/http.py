@@ -139,7 +139,7 @@ class Number(float):
         return made
 
     def __str__(self) -> str:
-        """Return what the vendor wrote."""
+        """Return the vendor's text."""
         return self.text
 
     def __reduce__(self) -> tuple[type[Number], tuple[str]]:

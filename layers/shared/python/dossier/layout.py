@@ -4,18 +4,18 @@
 
     staging/<connection>/…                      files that the CLI uploads, until Accept copies them
     uploads/…                                   files of callers, for every connection
-    inbox/<connection>/…                        drops; inbox-waiting/ and inbox-refused/ say what becomes of one
-    cases/<connection>/<reference>/documents/   what was submitted
+    inbox/<connection>/…                        drops; inbox-waiting/ and inbox-refused/ have notes about them
+    cases/<connection>/<reference>/documents/ the submitted documents
                                   /artifacts/   the vendor's files
                                   /vendor/      the vendor's raw answers
                                   /result.json, manifest.json
                                   /revisions/<n>/result.json, manifest.json
     collecting/<connection>/<reference>/<id>/   artifacts and raw answers of a later collection, until it is published
-    batches/<id>/…                              the cases of a batch, its runs, and what became of them
+    batches/<id>/…                              the cases of a batch, its runs, and their outcomes
     tables/results|fields/month=<yyyy-mm>/      results for SQL (``dossier export --format tables``)
     webhooks/<connection>/<yyyy>/<mm>/<dd>/     deliveries; also webhooks-refused/, webhooks-seen/
     erasures/<id>.json                          certificates of erased cases
-    costs/<yyyy-mm>.json                        what a month cost, without references
+    costs/<yyyy-mm>.json                        the cost of a month, without references
     audit/<yyyy>/<mm>/<dd>/<id>.json            who did what in the console
 """
 
@@ -32,16 +32,16 @@ STAGING = "staging/"
 UPLOADS = "uploads/"
 CASES = "cases/"
 COLLECTING = "collecting/"
-"""Prefix of what a later collection of a case reads, until it is published."""
+"""Prefix of the files of a later collection, until it is published."""
 BATCHES = "batches/"
 TABLES = "tables/"
 """Prefix of the copies of results that SQL reads."""
 INBOX = "inbox/"
 """Prefix of drops: ``inbox/<connection>/…``."""
 INBOX_WAITING = "inbox-waiting/"
-"""Prefix of notes that say what a drop waits for."""
+"""Prefix of notes about drops that wait for files."""
 INBOX_REFUSED = "inbox-refused/"
-"""Prefix of notes that say why a drop was rejected. They are outside the inbox, so writing one is no drop."""
+"""Prefix of notes about rejected drops. They are outside the inbox, so that a note is not a drop itself."""
 DELIVERIES = "webhooks/"
 DELIVERIES_REFUSED = "webhooks-refused/"
 DELIVERIES_SEEN = "webhooks-seen/"
@@ -49,7 +49,7 @@ DELIVERIES_SEEN = "webhooks-seen/"
 ERASURES = "erasures/"
 """Prefix of the certificates of erased cases."""
 COSTS = "costs/"
-"""Prefix of what the months cost."""
+"""Prefix of the months' costs."""
 AUDIT = "audit/"
 """Prefix of the trail of the console's actions."""
 CASE_FILE = "case.json"
@@ -129,7 +129,7 @@ def table_key(table: str, month: str, connection: str) -> str:
 
 
 def costs_key(month: str) -> str:
-    """Return the key of what a month (``2026-01``) cost."""
+    """Return the key of the cost of a month (``2026-01``)."""
     return f"{COSTS}{month}.json"
 
 

@@ -1,4 +1,4 @@
-"""Identify in the vendor's list what a request whose answer was lost has created.
+"""Find in the vendor's list what a request created whose answer was lost.
 
 The vendors share this. Each listed entry is known by its id (it was listed before, or Dossier recorded it for another
 request), or certainly older than all that was listed before (by the vendor's own times, compared with each other), or a

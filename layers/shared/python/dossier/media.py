@@ -74,7 +74,7 @@ _OTHERS = (
     (b"\x7fELF", "a program"),
     (b"\xca\xfe\xba\xbe", "a program"),
 )
-"""Signatures of what no vendor is known to read, whatever else is in it."""
+"""Signatures of formats that no vendor is known to read."""
 _SIGNED = re.compile(rb"0[\x80-\x84].{0,4}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL)
 """A signed or encrypted message (RFC 5652, section 3): its ContentInfo begins with an object identifier of PKCS #7."""
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -92,7 +92,7 @@ _MAIL = re.compile(
 """A usual field's name and colon, then another one, a folded line or a blank one (RFC 5322, section 2.2); mbox's
 "From "; what separates the parts of a message (RFC 2046, section 5.1)."""
 _PDF = re.compile(rb"%PDF-\d\.\d[ \t]*(?:[\r\n%\x00]|\Z)")
-"""A PDF's first line, where something stands before it."""
+"""A PDF's first line, with something before it."""
 _BLANK = b"\x00\t\n\f\r \xef\xbb\xbf"
 _PRINTER = (b"\x1b%-12345X", b"@PJL")
 """How a print job begins (PJL), which may have a PDF in it."""
@@ -184,10 +184,9 @@ def _foreign(head: bytes) -> str | None:
 
 
 def _is_late_pdf(head: bytes, tail: bytes) -> bool:
-    """Whether a PDF begins a little later in what is nothing else: after blanks, a print job's head, or some bytes.
+    """Whether a file is a PDF that begins a little later: after blanks, a print job's head, or some bytes.
 
-    Lines of text that only have a PDF in them, or the name of one, are no PDF. After other bytes, the file has to end
-    as a PDF does.
+    Text that only contains a PDF, or the name of one, is not a PDF. After other bytes, the file must end as a PDF does.
     """
     found = _PDF.search(head, 0, _BEFORE_PDF + 16)
     if found is None or found.start() > _BEFORE_PDF:

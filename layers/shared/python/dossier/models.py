@@ -38,7 +38,7 @@ Reference = Annotated[str, StringConstraints(pattern=rf"^{REFERENCE.pattern}$")]
 """In pydantic's regex ``$`` only matches the very end, not before a newline."""
 OptionValue = str | int | float | bool | None
 Priority = Literal["normal", "low"]
-"""How a case stands beside the others of its connection: one of low priority leaves turns and slots to them."""
+"""A case's priority within its connection: a case of low priority leaves turns and slots to the others."""
 
 
 class CaseId(NamedTuple):
@@ -92,14 +92,14 @@ class DocumentInput(Frozen):
 
 
 class Drop(Frozen):
-    """The drop of a case: the key of its file or ``case.json``; ``refused`` says why it is no valid case."""
+    """The drop of a case: the key of its file or ``case.json``; ``refused`` is the reason if it is not a valid case."""
 
     key: str = Field(pattern=rf"^{INBOX}", max_length=1024)
     refused: str | None = Field(default=None, min_length=1, max_length=1000)
 
 
 class CaseInput(Frozen):
-    """An execution's input: what the console, the API, a batch line and the CLI send.
+    """An execution's input, as the console, the API, a batch line and the CLI send it.
 
     With ``case_id`` and documents it appends to that vendor case; with ``case_id`` or ``document_ids`` alone it only
     collects. Only Dossier sets the rest: ``dossier redrive`` sets ``resume``, which sends a failed case back to work;
@@ -119,9 +119,9 @@ class CaseInput(Frozen):
     """Seconds until the case is collected as it is; overrides the connection's ``poll.deadline``."""
     refresh: int | None = Field(default=None, ge=1)
     priority: Priority = "normal"
-    """``low`` lets the connection's other cases go first (``stores.limiter``); a batch submits its cases so."""
+    """``low`` lets the connection's other cases go first (``stores.limiter``); it is a batch's default."""
     again: bool = False
-    """Submit a reference whose case was erased (``dossier forget``) once more; the vendor bills it once more."""
+    """Submit a reference again whose case was erased (``dossier forget``); the vendor bills it again."""
 
     @property
     def id(self) -> CaseId:
@@ -146,7 +146,7 @@ class CaseInput(Frozen):
     @field_validator("options")
     @classmethod
     def _whole(cls, options: dict[str, OptionValue]) -> dict[str, OptionValue]:
-        """Reject half a character, which a fingerprint, a key and a request cannot hold."""
+        """Reject half of a surrogate pair, which a fingerprint, a key and a request cannot hold."""
         wrong = next((name for name, value in options.items() if not is_text(f"{name}{value}")), None)
         if wrong is not None:
             raise ValueError(f'option "{line(wrong)}" has half a character: write it as UTF-8')

@@ -18,8 +18,8 @@ _UNSENT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
     "\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-"""What no name has that is shown and sent: controls, halves of characters, and what turns a text's direction or shows
-as nothing anywhere. Signs of a script, joiners, tags of a flag and characters of one's own use stay."""
+"""Characters that are removed from a name: controls, lone surrogates, direction marks and invisible characters. Marks
+of a script, joiners, tags of a flag and private-use characters stay."""
 _SEPARATORS = frozenset('/\\:*?"<>|\u2044\u2215\u29f8\u29f9')
 """Characters of paths and shells, and look-alikes of slashes."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
@@ -33,7 +33,7 @@ def safe_name(name: str) -> str:
     dots at both ends are removed. Reserved names of Windows get a ``_`` prefix. A long name is cut before its ending.
     The result is never empty, has at most ``LONGEST`` bytes, and a safe name is returned unchanged.
     """
-    if len(name) > 8 * LONGEST:  # marks in a bad order are put in order in a time that grows with their square
+    if len(name) > 8 * LONGEST:  # normalizing unordered marks takes quadratic time
         name = name[: 4 * LONGEST] + name[-4 * LONGEST :]
     given = unicodedata.normalize("NFC", name)
     kept = unicodedata.normalize(

@@ -36,13 +36,13 @@ def hear(call: Call) -> None:
 
 
 def about(**names: str) -> None:
-    """Add a case's names to the logs of what follows."""
+    """Add a case's names to the following logs."""
     logger.append_keys(**names)
     usage.OWN.about(**names)
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a function's handler: add the case's names to its logs, flush its metrics, log what it uses."""
+    """Wrap a function's handler: add the case's names to its logs, flush its metrics, log its usage."""
 
     @usage.measured
     @logger.inject_lambda_context(clear_state=True, log_event=False)

@@ -34,7 +34,7 @@ class Option:
 
     @property
     def form(self) -> str:
-        """The valid values, in a few words."""
+        """A short description of the valid values."""
         if self.choices:
             return " or ".join(f'"{each}"' for each in self.choices)
         return {"text": "a text", "boolean": "true or false", "date": "an ISO 8601 date"}[self.kind]

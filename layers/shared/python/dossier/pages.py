@@ -19,7 +19,7 @@ from dossier import media
 MOST_PAGES = 1_000_000
 """A count beyond this is a mistake."""
 LONGEST_OBJECT = 1 << 20
-"""Longest object of a PDF that is looked at, in bytes; one with more has no count in its dictionary."""
+"""Longest object of a PDF that is read, in bytes; a longer one has no count in its dictionary."""
 LARGEST_PACK = 4 << 20
 """Most bytes of a PDF's packed objects that are unpacked."""
 _OBJECT = re.compile(rb"(?<![0-9])(\d{1,10})[\x00\s]+\d{1,5}[\x00\s]+obj\b")
@@ -70,7 +70,7 @@ class PageCounter:
 
     @property
     def pages(self) -> int | None:
-        """The number of pages of what was fed so far; None if it is unknown."""
+        """The number of pages of the data so far; None if it is unknown."""
         if self._format is None:
             self._begin()
         found = 1 if self._one else self._format.pages() if self._format else None
@@ -184,7 +184,7 @@ class _Pdf:
             self._take(number, body[begin:until])
 
     def _take(self, number: int, said: bytes) -> None:
-        """Note what an object says of pages; a later object of the same number replaces it."""
+        """Note an object's count of pages; a later object of the same number replaces it."""
         if _IS_CATALOG.search(said) and (root := _ROOT.search(said)):
             self._root = int(root[1])
         elif _IS_PAGES.search(said) and (counted := _COUNT.search(said)):

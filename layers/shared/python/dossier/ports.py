@@ -47,8 +47,7 @@ class CaseView(Generic[C_co]):
     finished: bool = False
     """A poll found that the vendor has finished it; one odd status in the collection afterwards does not undo that."""
     alone: bool = False
-    """Certainly nothing is in the vendor's case but what ``documents`` have: Dossier opened it, and it was so a moment
-    ago."""
+    """Whether the vendor's case certainly has only ``documents``: Dossier opened it, and saw this a moment ago."""
     tried: bool = True
     """The assessment may have been triggered before."""
     said: Mapping[str, str] = field(default_factory=dict)
@@ -90,14 +89,14 @@ class Intent:
     rivals: int = 0
     """How many other requests in flight on the connection could be mistaken for this one."""
     adopt: str | None = None
-    """What the request created, as an operator says: the vendor id of the case, document or batch job. Only this id is
+    """The operator's answer: the vendor id of the case, document or batch job that the request created. Only this id is
     looked up; it is adopted if it exists and the request can have created it."""
     thorough: bool = False
-    """Whether everything the vendor says about ``adopt`` has to fit, including names."""
+    """Whether everything that the vendor reports about ``adopt`` must match, including names."""
     seen: Seen | None = None
     """The account's list before the request; None if unknown, or if the upload went into a case."""
     fresh: bool = True
-    """Whether ``seen`` was read for this very request, so that any other entry is new. Else it may be minutes older."""
+    """Whether ``seen`` was read for this request, so that any other entry is new. Otherwise it may be minutes older."""
     recorded: Mapping[str, datetime] = field(default_factory=dict)
     """When Dossier recorded recent ids: marks in the vendor's order of events."""
     others: tuple[tuple[str, ...], ...] = ()
@@ -242,8 +241,8 @@ def no_request(value: _T) -> Flow[_T]:
 class Vendor(ABC, Generic[C]):
     """One vendor's API for one connection, sans-I/O. It has no other state.
 
-    A subclass overrides what its vendor does otherwise than most: the defaults are those of a vendor that has no cases,
-    no list, no webhooks and no options, and that takes one document a request.
+    A subclass overrides what differs: by default a vendor has no cases, no list, no webhooks and no options, and takes
+    one document per request.
     """
 
     name: ClassVar[str]
@@ -407,9 +406,9 @@ class Vendor(ABC, Generic[C]):
         """
 
     def facts(self, what: str, body: bytes) -> bytes:
-        """Return what a later result needs of an answer that is given ``once``: no content of documents.
+        """Return the part of a ``once`` answer that a later result needs, without content of documents.
 
-        Of what it has returned it returns the same.
+        It is idempotent.
         """
         return body
 
@@ -439,10 +438,10 @@ class Vendor(ABC, Generic[C]):
         return no_request(frozenset())
 
     def changed(self, since: Mapping[str, str]) -> Flow[Changed]:
-        """Return which cases the account's lists date as changed at ``since`` or later, and when, latest first.
+        """Return the cases that changed at ``since`` or later by the account's lists, with the times, latest first.
 
-        ``since`` is ``Changed.seen`` of the look before (under an empty name: for lists that have none). Without it as
-        many as are worth a look. Only where ``dates_changes``.
+        ``since`` is ``Changed.seen`` of the look before (under an empty name: for lists that have none). Without it,
+        return the first page. Only with ``dates_changes``.
         """
         return no_request(Changed())
 

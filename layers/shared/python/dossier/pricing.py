@@ -1,4 +1,4 @@
-"""What AWS charges for what was used, at the list prices of ``prices.toml``: the one place of prices."""
+"""The cost of AWS usage at the list prices of ``prices.toml``, the only place with prices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prices() -> dict[str, Any]:
 
 @dataclass
 class Spent:
-    """What was used, as AWS counts it."""
+    """Usage, as AWS counts it."""
 
     transitions: int = 0
     traces: int = 0
@@ -42,7 +42,7 @@ class Spent:
     """Bytes of documents that were sent to a vendor."""
 
     def add(self, other: Spent) -> None:
-        """Add what else was used."""
+        """Add more usage."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
@@ -88,7 +88,7 @@ class Spent:
 
 
 def bill(spent: Spent, rate: Mapping[str, Any]) -> dict[str, float]:
-    """Return the cost of what was used, in dollars, by item."""
+    """Return the cost of the usage, in dollars, by item."""
     return {
         "state transitions": spent.transitions * rate["states"]["transition"],
         "Lambda requests": spent.invocations * rate["lambda"]["request"],

@@ -1,4 +1,4 @@
-"""What every view of a question shows: the vendor's candidates, and the commands that answer it."""
+"""The parts of a question that every view shows: the vendor's candidates, and the commands that answer it."""
 
 from __future__ import annotations
 

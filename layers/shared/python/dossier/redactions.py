@@ -1,4 +1,4 @@
-"""Take what is about one case out of a text that is about others as well."""
+"""Remove the parts about one case from a text that is also about others."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from typing import Any
 
 ERASED = "erased"
-"""Stands where something was taken out."""
+"""Replaces a removed part."""
 
 
 def without(body: bytes, named: re.Pattern[str]) -> bytes:
-    """Return a text without what ``named`` finds.
+    """Return a text without the parts that ``named`` finds.
 
-    In JSON an object below the top that has a found value of its own is taken out whole, since its other values are
-    about the same thing; so is a found value alone, or the found part of a longer text. In any other text only what was
-    found goes.
+    In JSON an object below the top level with a matching value is removed as a whole, because its other values are
+    about the same thing; otherwise only the matching value, or the matching part of a longer text. In any other text
+    only the matches are removed.
     """
     text = body.decode("utf-8", "replace")
     try:
@@ -38,5 +38,5 @@ def _without(value: Any, named: re.Pattern[str], *, top: bool = False) -> Any:
 
 
 def _is_named(value: Any, named: re.Pattern[str]) -> bool:
-    """Whether a value is just what was looked for."""
+    """Whether the whole value matches."""
     return isinstance(value, str | int) and not isinstance(value, bool) and named.fullmatch(str(value)) is not None

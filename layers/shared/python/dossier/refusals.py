@@ -116,7 +116,7 @@ def _readable(rule: Rule, name: str, value: str) -> bool:
 
 
 def _rewritten(body: bytes) -> Iterator[bytes]:
-    """Yield what a body may have been before a proxy parsed and serialized its JSON, or changed its line ends."""
+    """Yield bodies that a proxy may have turned into this one: it serialized the JSON anew, or changed line ends."""
     if len(body) > LONGEST_BODY:
         return
     yield from (body.strip(), body + b"\n", body.replace(b"\r\n", b"\n"), body.replace(b"\n", b"\r\n"))

@@ -30,7 +30,7 @@ from dossier.http import Effect, Reply, Request
 from dossier.models import now, utc
 from dossier.texts import ERROR, NAME, STATUS, block, identifier, line, name
 
-__all__ = [  # with what an adapter cleans texts with
+__all__ = [  # re-exported: adapters clean texts with it
     "ERROR", "NAME", "STATUS", "asked_pause", "block", "delivered", "fail", "identifier", "instant", "line", "message",
     "missing", "name", "read", "read_object", "retry_after", "what",
 ]  # fmt: skip
@@ -151,7 +151,7 @@ def fail(
             raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
         raise OutcomeUnknownError(f"{asked}: the vendor answered {status}{said}; it may have been performed")
     final = own and status in FINAL
-    # "Schema not found" is about something by name; a router only knows that it has no such path.
+    # "Schema not found" names an object, so it is the API's; a router only knows that it has no such path.
     words = said.removeprefix(": ").lower()
     named = status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
     if final or (unsafe and (status in UNREAD or (own and named))):

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = "2"
 UNFINISHED, LATE = "not finished by the deadline", "did not finish within"
-"""Why a document or a case has no result: what the vendor does later is the next revision."""
+"""The reason for a missing result of a document or a case: a later result becomes the next revision."""
 NO_FILES = "the vendor's file search finds nothing, though the case has documents"
-"""A warning: most likely the search fails for now, so the case is looked at again."""
+"""A warning: the search most likely fails only for now, so the case is collected again."""
 
 
 class Part(BaseModel):
@@ -137,7 +137,7 @@ class Result(Part):
     title: str | None = None
     summary: str | None = None
     warnings: list[str] = Field(default_factory=list)
-    """What a reader should know before using it, one line each."""
+    """Facts that a reader should know before using it, one line each."""
     fields: list[FieldValue] = Field(default_factory=list)
     timeline: list[TimelineEntry] = Field(default_factory=list)
     documents: list[DocumentResult] = Field(default_factory=list)
@@ -148,12 +148,12 @@ class Result(Part):
 
 
 def unfinished(result: Result) -> bool:
-    """Whether there is more to come, as far as is known: a part that was not done by then, or could not be read."""
+    """Whether more may come: a part was not done at the collection, or could not be read."""
     return bool(result.failed_artifacts) or NO_FILES in result.warnings or at_work(result)
 
 
 def at_work(result: Result) -> bool:
-    """Whether the vendor is not through with the case or one of its documents; a file that lacks is no such sign."""
+    """Whether the vendor has not finished the case or one of its documents; a missing file does not show that."""
     reason = result.reason or ""
     for each in result.failed_artifacts:
         reason = reason.replace(each.error, "")
@@ -162,7 +162,7 @@ def at_work(result: Result) -> bool:
 
 
 def read_stored(body: bytes) -> Result:
-    """Read a stored ``result.json``, of this version or of the one before; keys that only a later one has are left out.
+    """Read a stored ``result.json`` of this version or of the one before; ignore keys of later versions.
 
     Raises:
         ValueError: it is neither.

@@ -26,17 +26,17 @@ _SINCE_2 = {"vendor_status", "stage_id", "assigned_to", "warnings", "failed_arti
 """Attributes that results of version 1 do not have."""
 _PLAIN = ("status", "vendor_status", "stage_id", "assigned_to", "title", "review")
 _NAMED = ("reason", "summary", "timeline", "warnings", "failed_artifacts")
-"""What is too long for a list of changes, which says that it differs and not how."""
+"""Stands for a value that is too long for a list of changes, which then only says that it differs."""
 _NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,14})?([eE][+-]?\d{1,3})?")
 _EXACT = 2**53
-"""Up to this a float that is a whole number is the same number as the integer."""
+"""Up to this size, a whole number as a float equals the integer."""
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def content(result: Result, *, version: int = 2) -> dict[str, Any]:
-    """Return what two results of a case are compared by; for ``version`` 1 only what such a result can say.
+    """Return the content by which results of a case are compared; for ``version`` 1 only that version's attributes.
 
-    The order of fields, documents and events is no content, and neither is the notation of a plain number.
+    The order of fields, documents and events does not count, nor does the notation of a plain number.
     """
     left_out = _OWN if version > 1 else _OWN | _SINCE_2
     normalized = _normalized(result.model_dump(mode="json", exclude=left_out), numbers=True)
@@ -45,7 +45,7 @@ def content(result: Result, *, version: int = 2) -> dict[str, Any]:
 
 
 def answer_digest(body: bytes) -> str:
-    """Return a digest of what an API's answer says: its JSON in one form, without URLs' queries and instants.
+    """Return a digest of an API answer's content: its JSON in a normal form, without URLs' queries and instants.
 
     A URL is signed again each time it is read, and an instant may be the time of reading. The result contains what
     matters of both, and is compared separately.
@@ -100,13 +100,13 @@ def _told_apart(number: Number) -> float | str:
     """Return a number, as its text where a float cannot tell it from others."""
     try:
         same = Decimal(float.__repr__(number)) == Decimal(number.text)
-    except InvalidOperation:  # an exponent beyond all that can be counted with
+    except InvalidOperation:  # the exponent is out of range
         same = False
     return float(number) if same else number.text
 
 
 def _place(url: str) -> str:
-    if len(url) > LONGEST_URL:  # parsers take a time that grows with the square of the length
+    if len(url) > LONGEST_URL:  # parsing takes quadratic time
         return url
     try:
         parts = urlsplit(url)
@@ -150,7 +150,7 @@ def changes(before: Result | None, after: Result) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return a value, cut if it is a long text: a title of the version before may be one."""
+    """Return a value, truncated if it is a long text, such as a title from the former version."""
     return value[:LONGEST] if isinstance(value, str) else value
 
 
@@ -181,7 +181,7 @@ def _files(result: Result) -> dict[str, str]:
 
 
 def listing_digest(entry: Sequence[Any] | Mapping[str, Any]) -> str:
-    """Return a digest of a file's entry in a vendor's list, without URLs' queries. Instants count here."""
+    """Return a digest of a file's entry in a vendor's list, without URLs' queries but with instants."""
     plain = _without_queries(entry)
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:32]
 

@@ -1,11 +1,11 @@
-"""When to ask a vendor that does not call: the times of polls, learned from how long it took before.
+"""When to ask a vendor that does not call: poll times, learned from earlier waits.
 
-**What an ended wait tells** is an interval (:class:`Span`): the vendor had not finished at one poll, and had at the
-next. To take the poll's time for the vendor's would confirm whatever schedule there is. So the distribution is
-estimated from intervals: each adds its weight to the buckets that it overlaps, in proportion to the present estimate,
-and this is repeated (Turnbull 1976, the self-consistent estimate from censored data). After each round the masses are
-smoothed with their neighbours (Silverman et al. 1990, "EMS"), because the plain estimate of few intervals is a row of
-spikes. Buckets are a sixteenth of an octave wide, so seconds and days are known equally well.
+**An ended wait yields an interval** (:class:`Span`): the vendor had not finished at one poll, and had at the
+next. Taking the poll's time for the vendor's would confirm whatever schedule there is. So the distribution is estimated
+from intervals: each adds its weight to the buckets that it overlaps, in proportion to the present estimate, and this is
+repeated (Turnbull 1976, the self-consistent estimate from censored data). After each round the masses are smoothed with
+their neighbours (Silverman et al. 1990, "EMS"), because the plain estimate of few intervals is a row of spikes. Buckets
+are a sixteenth of an octave wide, so seconds and days are known equally well.
 
 **Where a poll is worth most** is the problem of inspection (Barlow, Hunter and Proschan 1963, "Optimum checking
 procedures"): a poll costs, and so does each second in which nobody sees that the vendor is done. Where polls are dense,
@@ -37,11 +37,11 @@ from typing import NamedTuple
 from dossier.settings import Poll
 
 FEWEST = 8
-"""Spans without which nothing is learned."""
+"""The fewest spans from which a plan is made."""
 MOST = 64
 """Spans that are kept, the newest; a table item of them stays below one write unit (1 KiB)."""
 HALF_LIFE = 32
-"""A span weighs half as much as the one that came so many later."""
+"""A span weighs half as much as one that came this many later."""
 PER_OCTAVE = 16
 SHORTEST, LONGEST = 0.5, 90 * 86400.0
 """Ends of the first and of the last bucket, in seconds."""

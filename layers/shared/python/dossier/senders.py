@@ -1,4 +1,4 @@
-"""Drive a flow over a sender, and the small senders that stand around each other.
+"""Drive a flow over a sender, and small senders that wrap each other.
 
 A *sender* sends one request and returns the reply: the transport's over HTTP, a test's from recorded replies.
 """

@@ -62,7 +62,7 @@ class Webhook(Settings):
 
 
 class Limits(Settings):
-    """What the vendor's account allows."""
+    """The limits of the vendor's account."""
 
     requests_per_second: float = Field(default=10, gt=0, le=1000)
     concurrency: int = Field(default=5, ge=1, le=100)
@@ -78,9 +78,9 @@ class Limits(Settings):
 
     @property
     def polls_at_once(self) -> int:
-        """How many polls run at once: more than there are requests a second would only wait for each other.
+        """How many polls run at once: more than ``requests_per_second`` would only wait for each other.
 
-        SQS hands messages to two functions at once at least.
+        SQS runs at least two functions at once.
         """
         return max(FEWEST_AT_ONCE, min(self.concurrency, ceil(self.requests_per_second)))
 
@@ -107,7 +107,7 @@ class Poll(Settings):
 
 
 class Budget(Settings):
-    """What the cases of a connection may use; one that would use more asks an operator before anything is sent.
+    """The budget of a connection's cases; a case that would exceed it asks an operator before anything is sent.
 
     A day is a day in UTC. A document whose pages cannot be counted counts as one page.
     """
@@ -144,7 +144,7 @@ class Connection(Settings):
     base_url: str
     """Scheme, host and any prefix; the API's path is appended."""
     account: str | None = Field(default=None, pattern=ACCOUNT_NAME)
-    """Names the vendor's account where several connections have the same one: they share rate, pauses and breaker."""
+    """Names the vendor's account if several connections use the same one: they share rate, pauses and breaker."""
     formerly: tuple[FormerName, ...] = ()
     """Connections that this one's cases were submitted to before it was renamed or split off: a reference that has a
     case there is taken here, too, so that nothing is uploaded and billed again under the new name."""
