@@ -1,4 +1,4 @@
-"""What the API's requests and answers contain, besides the views of cases (``steps.views``)."""
+"""Models of the API's requests and answers, besides the views of cases (``steps.views``)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ArtifactLink(View):
 
 
 class Refreshed(View):
-    """A refresh that was asked for; ``revision`` is the one that stands."""
+    """A requested refresh; ``revision`` is the current one."""
 
     connection: str
     reference: str

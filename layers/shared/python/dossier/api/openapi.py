@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, from its routes and models. ``docs/openapi.json`` is what it writes."""
+"""The OpenAPI document of the API, generated from its routes and models into ``docs/openapi.json``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GATEWAY = {
     429: "API Gateway: too many requests.",
     500: "API Gateway: the function failed.",
 }
-"""What API Gateway answers by itself, beside 404 and 503."""
+"""API Gateway's own answers, besides 404 and 503."""
 _SAYS = {
     **_GATEWAY,
     200: "Done.",
@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the document as ``docs/openapi.json`` has it."""
+    """Return the text of ``docs/openapi.json``."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 

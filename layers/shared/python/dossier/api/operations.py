@@ -50,7 +50,7 @@ _OWN = ("resume", "drop", "refresh")
 
 
 def submit(given: CaseInput, *, context: Context) -> Submitted:
-    """Start a case's execution, once: the name is the one that every other way of submission gives it.
+    """Start a case's execution once, under the name that every other way of submission gives it.
 
     Raises:
         InvalidCaseError: says what to fix.
@@ -175,7 +175,7 @@ def cancel(path: CasePath, *, context: Context) -> CancelledView:
 
 
 def resolve(path: CasePath, request: ResolveRequest, *, context: Context) -> Resolved:
-    """Answer a case's open question. The step that goes on looks an id up, and asks again if it is wrong."""
+    """Answer a case's open question. The case's step looks an id up, and asks again if it is wrong."""
     if (request.answer == "use") != bool(request.id.strip()):
         raise wrong('id: give it with the answer "use", and only then')
     stored = _found(path, context)

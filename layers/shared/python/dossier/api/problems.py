@@ -17,7 +17,7 @@ _TITLES = {
 
 
 class Problem(BaseModel):
-    """What is wrong with a request. ``error`` is Dossier's name of the error, ``detail`` says what to do."""
+    """An error response. ``error`` is Dossier's name of the error, ``detail`` says what to do."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
@@ -29,7 +29,7 @@ class Problem(BaseModel):
 
 
 class GatewayMessage(BaseModel):
-    """What API Gateway answers by itself, before or instead of the function."""
+    """API Gateway's own answer, before or instead of the function's."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 

@@ -1,6 +1,6 @@
 """Batches in S3, under ``batches/<id>/``, and the executions that run them.
 
-``cases.jsonl`` has every case of the batch, ``bad.jsonl`` the lines that are no cases, ``batch.json`` their numbers.
+``cases.jsonl`` has every case of the batch, ``bad.jsonl`` the bad lines, ``batch.json`` their numbers.
 ``runs/<n>.jsonl`` has the cases that run *n* starts: the Distributed Map reads it, so it is written once. At a run's
 end ``results.jsonl``, ``failures.jsonl`` and ``summary.json`` are written.
 """
@@ -60,7 +60,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many cases of a run wait for their start, are under way, have ended."""
+    """The number of a run's cases by state: to be started, under way, ended."""
 
     pending: int
     running: int
@@ -95,7 +95,7 @@ class Batches:
         self._objects = objects
 
     def describe(self, batch: str) -> dict[str, Any] | None:
-        """Return what ``batch.json`` says of a batch; None if there is no such batch."""
+        """Return the content of a batch's ``batch.json``; None if there is no such batch."""
         body = self._objects.read(f"{folder(batch)}batch.json")
         return None if body is None else dict(json.loads(body))
 
@@ -106,7 +106,7 @@ class Batches:
     def store(
         self, batch: str, about: dict[str, Any], cases: Iterable[BatchCase], bad: Iterable[dict[str, Any]]
     ) -> None:
-        """Store a batch, ``batch.json`` last: a batch that has one is whole."""
+        """Store a batch, with ``batch.json`` last: it marks the batch as complete."""
         self._write_lines(f"{folder(batch)}cases.jsonl", (each.model_dump() for each in cases))
         self._write_lines(f"{folder(batch)}bad.jsonl", bad)
         self._objects.write_json(f"{folder(batch)}batch.json", about)
@@ -117,7 +117,7 @@ class Batches:
             yield BatchCase.model_validate_json(line)
 
     def bad(self, batch: str) -> list[dict[str, Any]]:
-        """Return the lines of a batch's file that are no cases, each with its reason."""
+        """Return the bad lines of a batch's file, each with its reason."""
         return [json.loads(line) for line in self._objects.lines(f"{folder(batch)}bad.jsonl")]
 
     def latest_run(self, batch: str) -> Planned:
@@ -130,7 +130,7 @@ class Batches:
         return latest
 
     def plan(self, batch: str, run: int, items: Iterable[dict[str, Any]]) -> bool:
-        """Store the cases that a run starts; return False if the run was planned before, by another command say."""
+        """Store the cases that a run starts; return False if another command, for example, planned it before."""
         lines = "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in items)
         return self._objects.write_new(run_key(batch, run), lines.encode(), "application/jsonl")
 
@@ -177,7 +177,7 @@ class BatchRuns:
         return self._executions.start(f"{batch}-{run}", {"batch": batch, "run": run, "concurrency": concurrency})
 
     def stop(self, batch: str, run: int) -> None:
-        """Stop a run: it starts no more cases, and those that are under way go on."""
+        """Stop a run: it starts no more cases, and those under way continue."""
         self._executions.stop(self.arn_of(batch, run), "Stopped", "dossier batch stop")
 
     def progress(self, batch: str, run: int) -> Progress | None:
@@ -197,7 +197,7 @@ class BatchRuns:
         return Progress(found["mapRunArn"], counts, found["maxConcurrency"], found["startDate"])
 
     def widen(self, progress: Progress, concurrency: int) -> None:
-        """Set how many cases of a run are under way at once; cases that are under way go on."""
+        """Set how many cases of a run are under way at once; those already under way continue."""
         self._sfn.update_map_run(mapRunArn=progress.arn, maxConcurrency=concurrency)
 
 

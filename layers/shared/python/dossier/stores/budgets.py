@@ -1,4 +1,4 @@
-"""What a connection's cases may cost: each case is counted once, on the day on which it was accepted (UTC).
+"""The budgets of connections: each case is counted once, on the day on which it was accepted (UTC).
 
 A day's item has the numbers of cases and pages, and which case was counted last. A case's own item says that it is
 counted. They are two writes, so the next case that is counted first makes up for the second one, if the function died
@@ -27,7 +27,7 @@ _MARK = "BUDGET"
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the cases of one day have used."""
+    """The usage of one day's cases."""
 
     day: str
     cases: int = 0
@@ -41,13 +41,13 @@ class Budgets:
         self._table = table
 
     def spent(self, connection: str, day: str | None = None) -> Spent:
-        """Return what a connection's cases have used on a day (``2026-01-31``), by default today."""
+        """Return the usage of a connection's cases on a day (``2026-01-31``), by default today."""
         day = day or f"{now():%Y-%m-%d}"
         item = next(iter(self._table.query(f"BUDGET#{connection}", prefix=day)), None) or {}
         return Spent(day, int(item.get("cases", 0)), int(item.get("pages", 0)))
 
     def spend(self, case: CaseId, pages: int, budget: Budget, *, allowed: bool = False) -> list[str]:
-        """Count a case, once; return why it is over the budget instead, or an empty list.
+        """Count a case once; return an empty list, or the reasons why it is over the budget.
 
         Args:
             case: its name.

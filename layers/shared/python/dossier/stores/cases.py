@@ -21,7 +21,7 @@ from dossier.troubles import Trouble, clock
 SAME_DROP = timedelta(minutes=1)
 """The same bytes dropped under two names within this time are one case: a program saved a file twice."""
 KEPT_DROP = 31 * 86_400
-"""Seconds for which a waiting drop is recorded: as long as S3 stores what was dropped."""
+"""Seconds for which a waiting drop is recorded: as long as S3 stores the drop."""
 LONGEST_SORT_KEY = 1024
 """Longest sort key in DynamoDB, in bytes of UTF-8."""
 _TRIES = 5
@@ -58,7 +58,7 @@ class CaseRecord(Stored):
     note: str | None = None
     """What the case is doing now, for people; during trouble, the trouble."""
     trouble: Trouble | None = None
-    """What keeps a step from succeeding. The trouble of a poll is stored with the wait."""
+    """Why a step does not succeed. The trouble of a poll is stored with the wait."""
     review: bool = False
     """A person should check the result: a field's confidence is below the connection's ``review_below``."""
     refused: bool = False
@@ -80,7 +80,7 @@ class CaseRecord(Stored):
     priority: Priority = "normal"
     """``low``: the connection's other cases go first."""
     expired_at: Time | None = None
-    """When its records began to be removed: it never goes back to work."""
+    """When the removal of its records began: it never goes back to work."""
     dismissed_at: Time | None = None
     """When an operator dismissed the failed case: ``dossier redrive`` no longer lists it or redrives it by cause."""
     cancelled_at: Time | None = None
@@ -90,9 +90,9 @@ class CaseRecord(Stored):
     sent_at: Time | None = None
     """When the last upload began, by the vendor's clock, at the latest."""
     alone_at: Time | None = None
-    """When the vendor's case, which Dossier opened, certainly had no documents but those of this record."""
+    """When the vendor's case, which Dossier opened, last had certainly only the documents of this record."""
     late: str | None = None
-    """A sentence about the deadline, if it passed: what was there by then was collected."""
+    """A sentence about the deadline, if it passed: the results that existed by then were collected."""
     revision: int = 0
     """The latest collection that differed from the one before; 0 before the first, and in records of version 1."""
     collected_at: Time | None = None
@@ -148,11 +148,12 @@ class ArtifactRecord(Stored):
     error: str | None = None
     """Why it could not be downloaded."""
     former: ArtifactRecord | None = None
-    """Of a later collection: the same file as it stands, until this one is settled, or as this one says the same."""
+    """In a later collection: the current revision's file, until this artifact is done, or because its content is the
+    same."""
 
     @property
     def alike(self) -> bool:
-        """Whether it has other bytes than what stands, and says the same: it comes along with what is new, if any."""
+        """Whether its bytes are new but its content is not: then it is only published with other changes."""
         return self.key is not None and self.former is not None and self.former.content == self.content != ""
 
     @property
@@ -171,7 +172,7 @@ class Collection(Stored):
     """When the vendor began to answer, by its clock."""
     warnings: tuple[str, ...] = ()
     followed: int = -1
-    """The last document, by its index, that was asked for once more."""
+    """The index of the last document that was requested once more."""
 
 
 class RevisionRecord(Stored):

@@ -58,7 +58,8 @@ class Evidence:
     """One delivery: exact ``body``, ``headers`` as received, ``verdict`` and ``received_at`` (ISO 8601).
 
     A rejected one has its ``cause`` (``dossier.refusals``), the full ``size`` in bytes and the ``sha256`` of the whole
-    body; ``asked`` is the unknown connection name in its URL. ``redacted_at`` is when an erased case was taken out.
+    body; ``asked`` is the unknown connection name in its URL. ``redacted_at`` is when the data of an erased case was
+    removed.
     """
 
     connection: str
@@ -299,7 +300,7 @@ class EvidenceStore:
         )
 
     def redact(self, key: str, evidence: Evidence, named: re.Pattern[str]) -> None:
-        """Store a delivery anew, without what ``named`` finds in it; no signature proves it from then on.
+        """Store a delivery anew without the parts that ``named`` finds; its signature no longer matches.
 
         The former versions stay until they are erased.
         """

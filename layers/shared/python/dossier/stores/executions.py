@@ -89,7 +89,7 @@ class Executions:
         return [each["name"] for page in found for each in page["executions"]]
 
     def given(self, execution_arn: str) -> dict[str, Any] | None:
-        """Return an execution's input, or None if it does not exist, or its input is no object."""
+        """Return an execution's input, or None if it does not exist, or its input is not an object."""
         try:
             found = json.loads(self._sfn.describe_execution(executionArn=execution_arn).get("input", "null"))
         except ClientError as error:
@@ -101,7 +101,7 @@ class Executions:
     def began(self, begin: datetime, end: datetime) -> Iterator[str]:
         """Yield the ARNs of the executions that began from ``begin`` to before ``end``, latest first.
 
-        AWS lists the latest first, and forgets an execution 90 days after its end.
+        AWS lists the latest first, and deletes an execution 90 days after its end.
         """
         pages = self._sfn.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
         for each in (execution for page in pages for execution in page["executions"]):

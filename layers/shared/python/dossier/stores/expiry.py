@@ -1,4 +1,4 @@
-"""Remove what the table has of cases that ended longer ago than the retention."""
+"""Remove the items of cases that ended longer ago than the retention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Expiry:
                 yield str(item["reference"])
 
     def mark(self, case: CaseId, before: datetime | None = None) -> bool:
-        """Keep an ended case from going back to work; return False if it is at work, or changed after ``before``."""
+        """Block an ended case from going back to work; return False if it is at work, or changed after ``before``."""
         ended: ConditionBase = Attr("status").is_in(_FINAL) & Attr("committed").not_exists()
         if before is not None:
             ended = ended & Attr("updated_at").lte(iso(before))
@@ -52,7 +52,7 @@ def ids_of(table: Table, case: CaseId) -> set[str]:
     for item in table.query(case_key(case)):
         data = json.loads(item["data"]) if item["sk"].startswith("DOC#") else item
         ids |= {str(data[name]) for name in ("document_id", "job_id", "case_id", "appends_to") if data.get(name)}
-        named = item["sk"].startswith("NAMED#") and item["sk"] != f"NAMED#{BUDGET}"  # that answer is no id
+        named = item["sk"].startswith("NAMED#") and item["sk"] != f"NAMED#{BUDGET}"  # that answer is not an id
         ids |= {str(item["id"])} if named else set()
     for item in table.query(f"INTENTS#{case.connection}", prefix=f"{case.reference}#"):
         answer = json.loads(item.get("answer", "{}"))

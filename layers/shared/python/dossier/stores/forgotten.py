@@ -23,9 +23,9 @@ class Tombstone(Stored):
     at: Time
     """When the erasure began."""
     plan: str = ""
-    """What the erasure has to find, as JSON, until it ends; then nothing of the case is left here."""
+    """The ids and places to erase, as JSON, until the erasure ends; then nothing of the case is left here."""
     removed: dict[str, int] = Field(default_factory=dict)
-    """What earlier runs of the same erasure have removed, by kind."""
+    """The number of removed objects and items in earlier runs of the same erasure, by kind."""
     month: str = ""
     """The month in which its documents were uploaded, and how many pages they had: for the vendor's invoice."""
     pages: int = 0
@@ -81,7 +81,7 @@ class Forgotten:
     def begin(self, case: CaseId, *, id: str, plan: str, month: str = "", pages: int = 0) -> Tombstone:  # noqa: A002
         """Store the tombstone of a case whose erasure begins; return it, or that of one which has begun before.
 
-        What it says of cases of the same reference that were erased before stays: the vendor bills these too.
+        Its pages of earlier erased cases with the same reference stay, because the vendor bills these too.
         """
         pk, sk = _key(case)
         former = self.find(case)
@@ -103,11 +103,11 @@ class Forgotten:
         return found
 
     def progress(self, case: CaseId, removed: dict[str, int]) -> None:
-        """Store what was removed so far."""
+        """Store the counts of removed objects and items so far."""
         self._table.update(*_key(case), {"removed": json.dumps(removed)})
 
     def end(self, case: CaseId) -> None:
-        """Note that an erasure is complete: from now on the tombstone says nothing of the case."""
+        """Note that an erasure is complete: from now on the tombstone has no data of the case."""
         changes = {"plan": None, "removed": None, "done_at": now()}
         self._table.update(*_key(case), changes)
 
@@ -137,5 +137,5 @@ def _key(case: CaseId) -> tuple[str, str]:
 
 
 def latest(links: list[Link]) -> tuple[int, str]:
-    """Return the number and the digest of the latest certificate; those of none before the first."""
+    """Return the number and the digest of the latest certificate; 0 and ``FIRST`` before the first."""
     return (links[-1].number, links[-1].sha256) if links else (0, FIRST)

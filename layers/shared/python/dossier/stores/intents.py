@@ -43,7 +43,7 @@ MOST_MARKS = 50
 class StoredIntent(Stored):
     """An intent in the table; ``answer`` is set between the vendor's answer and its application.
 
-    ``adopt`` is the vendor's id of what the request created, as an operator says.
+    ``adopt`` is an operator's answer: the vendor's id of the object that the request created.
     """
 
     what: str
@@ -61,7 +61,7 @@ class StoredIntent(Stored):
     seen: str | None = None
     """Name of the list that was read before the first request (``Intents.seen``)."""
     fresh: bool = False
-    """Whether that list was read for this very upload."""
+    """Whether that list was read for this upload."""
     doubt: frozenset[str] | None = None
     """Ids of everything that it may have created, as a look-up found once the intent had settled."""
 
@@ -105,7 +105,10 @@ class Ledger(Container[str]):
         return self._answers[name]
 
     def _knows(self, item: Item) -> bool:
-        """Whether an id is older or another case's. A case that is only collected may name what a lost upload made."""
+        """Whether an id is older or another case's.
+
+        A case that is only collected may own an id that a lost upload made.
+        """
         if "owner" in item and "collected" not in item:
             return True
         times = (item.get("gsi_sk"), item.get("hinted_at"))
@@ -146,7 +149,7 @@ class Intents:
             names: names of the documents that the request uploads.
             known: ids that the vendor's case had before.
             seen: name of the list that was read before.
-            fresh: whether that list was read for this very upload.
+            fresh: whether that list was read for this upload.
             since: when the first request of this upload began, if this is a repetition.
             into: the vendor's case that the request adds to, if any.
             earlier: the intent that the caller has found, and replaces; None if there was none.
@@ -204,7 +207,7 @@ class Intents:
         return Seen(tuple(ids), whole=bool(item["whole"]), dated=bool(item["dated"]))
 
     def doubt(self, case: CaseId, what: str, ids: Iterable[str]) -> None:
-        """Note every id that a request may have created; nothing that is listed later can be its."""
+        """Note every id that a request may have created; it cannot have created entries that appear later."""
         pk, sk = _key(case, what)
         self._table.update(pk, sk, {"doubt": json.dumps(sorted(ids))})
 
@@ -222,7 +225,7 @@ class Intents:
         self._table.update(pk, sk, {"unlisted": True})
 
     def answer(self, case: CaseId, what: str, answer: Uploaded) -> None:
-        """Store the vendor's answer (or what a look-up found) in one write; it is applied next.
+        """Store the vendor's answer, or a look-up's, in one write; it is applied next.
 
         Raises:
             NeedsAttentionError: it does not fit into an item of the table.
@@ -351,7 +354,7 @@ class Intents:
         )
 
     def unhint(self, connection: str, vendor_id: str) -> None:
-        """Remove what a delivery that named an id without an owner has left."""
+        """Remove the record of a delivery that named an id without an owner."""
         self._table.delete(f"ID#{connection}#{vendor_id}", "ID", when=Attr("owner").not_exists())
 
     def recorded(self, connection: str, since: datetime) -> dict[str, datetime]:

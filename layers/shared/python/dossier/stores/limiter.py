@@ -19,8 +19,8 @@ An operator's pause (``dossier pause``) is a ``Hold``. It is stored by connectio
 until an operator ends it. The last holds are kept, because a wait's deadline moves by them.
 
 Cases of low priority (those of a batch) come behind the others: they leave half of the burst and one slot free, so that
-a case that is submitted by hand finds its turn at once. So that they get on beside any number of other cases, one turn
-in ``SHARE``, and one transfer in ``SLOT_EVERY`` seconds, is theirs, however many others wait.
+a case that is submitted by hand gets its turn at once. To make progress beside any number of other cases, they always
+get one turn in ``SHARE``, and one transfer in ``SLOT_EVERY`` seconds.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SLOW = 2.0
 MOST_HOLDS = 100
 """Most ended holds of a connection that are kept."""
 _BULK = "bulk_"
-"""How the attributes begin that say since when a bulk poll runs."""
+"""Prefix of the attributes with the start times of bulk polls."""
 _PAUSED = "PAUSED"
 """The key in the index of the connections that an operator has paused."""
 SHARE = 10
@@ -68,9 +68,9 @@ SHARE = 10
 SLOT_EVERY = 30.0
 """Seconds after which a case of low priority may take the last free slot."""
 SHARE_PATIENCE = 2.0
-"""Longest wait for the turn that is low priority's share, in seconds: longer than the others line up."""
+"""Longest wait for low priority's share of turns, in seconds: longer than the queue of the others."""
 JUST_READ = 0.5
-"""Seconds for which what ``standing`` has read serves the next turn."""
+"""Seconds for which the item that ``standing`` read serves the next turn."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
 
@@ -97,7 +97,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a connection's limits stand."""
+    """The state of a connection's limits."""
 
     hold: Hold | None
     """The operator's pause, if there is one."""
@@ -161,7 +161,7 @@ class Limiter:
         """Whether turns and slots are left to others (``behind``)."""
 
     def behind(self) -> Limiter:
-        """Return the limiter as cases of low priority see it: it leaves turns and slots to the others."""
+        """Return the limiter for cases of low priority, which leave turns and slots to the others."""
         other = copy(self)
         other._low = True
         return other
@@ -251,7 +251,7 @@ class Limiter:
         return {name: hold for name, hold in found if hold is not None}
 
     def standing(self, connection: Connection | str) -> Standing:
-        """Return how a connection's limits stand, without a claim on the next request."""
+        """Return the state of a connection's limits, without a claim on the next request."""
         account, now_ms = self._account(connection), self._now()
         name = connection if isinstance(connection, str) else connection.name
         item = self._table.get(*_key(account)) or {}
@@ -359,9 +359,9 @@ class Limiter:
                 self._table.update(*key, {name: None}, when=Attr(name).eq(began))
 
     def _latest(self, account: str) -> Item:
-        """Return an account's item: once, what ``standing`` has just read.
+        """Return an account's item: once, the one that ``standing`` has just read.
 
-        A turn is reserved only if rate and pauses are still as they were.
+        A turn is only reserved if rate and pauses have not changed since.
         """
         at, item = self._read.pop(account, (0.0, {}))
         return item if self._clock() - at < JUST_READ else self._table.get(*_key(account)) or {}

@@ -1,7 +1,7 @@
 """Answers that a look-up has read, so that the next try of an interrupted step continues from there.
 
-A look-up of several requests that starts again whenever one fails would never end at a vendor that fails often: ten
-requests that succeed half of the time succeed together once in a thousand tries. A look-up of one request, the usual
+A look-up of several requests that starts again whenever one fails would never end at a vendor that fails often: if
+each succeeds half of the time, ten in a row succeed in one of a thousand tries. A look-up of one request, the usual
 case, stores nothing.
 
 Answers to ``shared`` requests also serve look-ups of the connection's other cases, if they were read after *their*
@@ -40,9 +40,9 @@ class Lookup:
         self._stored: set[str] = set()
 
     def remembering(self, send: Send, *, since: float | None = None) -> Send:
-        """Return a sender for a flow that only reads; it does not repeat a request that an earlier try has a reply to.
+        """Return a sender for a flow that only reads; it reuses the replies of earlier tries.
 
-        A reply is remembered once the flow goes on with another request: then it was usable.
+        A reply is stored once the flow continues with another request: then it was usable.
 
         Args:
             send: sends the other requests.

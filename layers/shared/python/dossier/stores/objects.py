@@ -55,7 +55,7 @@ _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one read of an object shows; ``head`` are its first bytes (at most 4 KiB).
+    """The facts from one read of an object; ``head`` are its first bytes (at most 4 KiB).
 
     An object over the size limit is not read: it has no ``sha256`` and no ``head``.
     """
@@ -296,7 +296,7 @@ class Objects:
                         break
             self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
         except BaseException:
-            with suppress(ClientError, BotoCoreError):  # the bucket drops what is unfinished after a day
+            with suppress(ClientError, BotoCoreError):  # the bucket deletes unfinished uploads after a day
                 self._s3.abort_multipart_upload(**place)
             raise
 
@@ -518,7 +518,7 @@ _PASSING = frozenset(
      "ConditionalRequestConflict", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "TemporaryRedirect",
      "Redirect", "307", "408", "409", "425", "429"}
 )  # fmt: skip
-"""What S3 says of a moment, of our own credentials, or of the way: nothing about the document."""
+"""S3's errors about the moment, our own credentials or the network, which say nothing about the document."""
 _PASSING_KMS = frozenset(
     {"ThrottlingException", "LimitExceededException", "KMSInternalException", "DependencyTimeoutException",
      "KeyUnavailableException", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable"}
@@ -561,7 +561,7 @@ def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
 
 
 def _undecipherable(uri: str, code: str, error: ClientError) -> Exception:
-    """Return what a case fails of whose document's key cannot be used; the error itself, if that will pass."""
+    """Return the error that fails a case if a document's KMS key cannot be used; the S3 error itself if it may pass."""
     if code in _PASSING_KMS:
         return error
     advice = _KEY_ADVICE.get(code, "enable its key, or encrypt it with another one")
@@ -569,7 +569,7 @@ def _undecipherable(uri: str, code: str, error: ClientError) -> Exception:
 
 
 def _denied(said: str, bucket: str) -> str:
-    """Return which permission is missing and where to add it, as far as S3 says so.
+    """Return the missing permission and where to add it, as far as S3 names it.
 
     S3 names action, resource and kind of policy to callers of the bucket's account or organization; others only get
     "Access Denied" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).

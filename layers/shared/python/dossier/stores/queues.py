@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WAKE, DROP = "wake", "drop"
 BATCHES_AT_ONCE = 10
-"""Batches of deliveries, and drops, that are worked on at once."""
+"""Batches of deliveries, and drops, that are processed at once."""
 _GROUP = re.compile(r"[!-~]{1,128}")
 LONGEST_DELAY = 900
 """Most seconds for which SQS delays a message (AWS: SendMessage, DelaySeconds)."""

@@ -71,7 +71,7 @@ class Refreshes:
         if number and found.number >= number:
             return found
         if not number and (found.execution_arn or (look_at is None and not found.asked and not found.look_at)):
-            return found  # a refresh runs by now; or nobody asked, and nothing is left to do, as of most cases
+            return found  # a refresh runs by now; or, in most cases, there was no request and nothing is left to do
         changes: Item = {
             "number": number or found.number,
             "execution_arn": None,
@@ -91,7 +91,7 @@ class Refreshes:
         return self.find(case)
 
     def leave(self, case: CaseId) -> None:
-        """Note that nobody collects a case again, as it has ended in another way: it is not looked for any more."""
+        """Note that a case is not collected again, because it has ended in another way."""
         nobody = Attr("execution_arn").not_exists() & Attr("look_at").not_exists()
         gone: Item = {"gsi_pk": None, "gsi_sk": None}
         self._table.update(case_key(case), _SK, gone, when=Attr("pk").exists() & nobody)

@@ -18,7 +18,7 @@ MAX_AGE = 300
 
 @dataclass(frozen=True, slots=True)
 class SecretState:
-    """What is known of a secret without showing it: since when it stands, and what it has."""
+    """Facts about a secret that do not reveal it: its age, and its parts."""
 
     set_at: datetime | None
     api_key: bool
@@ -56,7 +56,7 @@ class Secrets:
         raise ConfigurationError(f"secret {name} is not the expected JSON: {fix}")
 
     def state(self, connection: str) -> SecretState:
-        """Return what is known of a connection's secret; its age is that of its current version.
+        """Return the facts about a connection's secret; its age is that of its current version.
 
         Raises:
             ConfigurationError: there is none, or it is not the JSON that the contract describes.

@@ -21,7 +21,7 @@ Item = dict[str, Any]
 MOST_AT_ONCE = 100
 """Most items that one request reads (AWS: BatchGetItem)."""
 _SOON, _SELDOM = 0.05, 5.0
-"""First and longest pause, in seconds, before keys are asked for again that DynamoDB left out."""
+"""First and longest pause, in seconds, before a new request for keys that DynamoDB left out."""
 
 
 def case_key(case: CaseId) -> str:
@@ -45,9 +45,9 @@ class Table:
     def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[Item]:
         """Yield the items of these keys that exist, in no order, 100 a request; eventually consistent.
 
-        DynamoDB leaves out what it has no capacity for, which is asked for again.
+        DynamoDB leaves out items for which it has no capacity; these are requested again.
         """
-        client: Any = self._table.meta.client  # its stubs know nothing of a resource's plain values
+        client: Any = self._table.meta.client  # its stubs do not know a resource's plain values
         left = iter(keys)
         while wanted := [{"pk": pk, "sk": sk} for pk, sk in islice(left, MOST_AT_ONCE)]:
             pause = _SOON

@@ -1,8 +1,8 @@
 """Timings: how long a connection's vendor took for waits of a kind, one small item for each kind.
 
 A kind is a phase, a number of documents and a size, both in coarse steps. An item holds the newest
-``schedule.MOST`` spans; one conditional write adds a span, and of two at once the later one is dropped: nothing but a
-sample is lost. Each function remembers what it has read for ``REMEMBERED`` seconds.
+``schedule.MOST`` spans; one conditional write adds a span, and of two at once the later one is dropped, which loses
+only a sample. Each function caches an item for ``REMEMBERED`` seconds.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dossier.stores.cases import Case
 from dossier.stores.table import Table
 
 REMEMBERED = timedelta(seconds=300)
-"""How long a function uses what it has read of a kind."""
+"""How long a function caches an item."""
 KEPT = timedelta(days=90)
 """Time after the last wait of a kind after which its item expires."""
 MEBIBYTE = 1 << 20
 
 
 def kind_of(phase: Phase, case: Case) -> str | None:
-    """Return the kind of a case's wait; None if its duration says nothing of the next one's.
+    """Return the kind of a case's wait; None if its duration says nothing about the next one's.
 
-    That is so if the vendor had the documents before: the case is only collected, or was sent back to work.
+    That is so if the vendor had the documents before: the case is only collected, or was redriven.
     """
     if not case.documents or case.record.attempt > 1:
         return None

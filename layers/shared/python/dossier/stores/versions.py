@@ -31,7 +31,7 @@ class Version:
 
 @dataclass(slots=True)
 class Erased:
-    """What was erased, and what S3 Object Lock protects, with the time until which it does."""
+    """The erased versions, and those that S3 Object Lock protects, with the end of their locks."""
 
     versions: int = 0
     bytes: int = 0
@@ -39,7 +39,7 @@ class Erased:
     """By key, when its last lock ends, in ISO 8601, or ``HELD``."""
 
     def add(self, other: Erased) -> None:
-        """Add what another call has erased."""
+        """Add the result of another call."""
         self.versions += other.versions
         self.bytes += other.bytes
         self.locked.update(other.locked)

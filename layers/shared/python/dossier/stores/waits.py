@@ -78,9 +78,9 @@ class Wait(Stored):
     resent: int = 0
     """How often the sweep has sent the message again."""
     kind: str | None = None
-    """What the vendor's times are learned for (``stores.timings``); None: nothing is learned from this wait."""
+    """The kind of wait under which its duration is learned (``stores.timings``); None: nothing is learned from it."""
     plan: tuple[int, ...] = ()
-    """When to poll by what was learned, in seconds after ``started_at``; empty: the intervals grow."""
+    """The plan: when to poll, in seconds after ``started_at``; empty: the intervals grow."""
     seen_at: Time | None = None
     """When the vendor last said that it has not finished."""
     woken_at: Time | None = None
@@ -154,7 +154,7 @@ class Waits:
             deadline: seconds until the wait ends.
             attempt: the case's attempt.
             priority: the case's.
-            kind: what the vendor's times are learned for.
+            kind: under which its duration is learned.
             plan: when to poll, in seconds from now (``schedule.plan``).
             woken: whether a delivery came before, so that ``first`` counts in any case.
             trace: the header of the case's trace.
@@ -279,7 +279,7 @@ class Waits:
             yield HeldStep.model_validate(item)
 
     def release(self, step: HeldStep) -> None:
-        """Send the message that lets a held step go on."""
+        """Send the message that resumes a held step."""
         body = {"connection": step.connection, "reference": step.reference, "held": step.name}
         self._queues.send(poll_queue(step.connection), body)
 

@@ -52,7 +52,7 @@ class Turns(Protocol):
         """Note that the vendor answers."""
 
     def behind(self) -> Turns:
-        """Return the limits as cases of low priority see them."""
+        """Return the limits for cases of low priority."""
 
 
 class Transport:

@@ -125,7 +125,7 @@ def _follow(client: httpx.Client, connection: Connection, url: str, etag: str | 
 
 
 def not_whole(answer: httpx.Response) -> str | None:
-    """Return what storage answered if it is not a whole artifact, else None.
+    """Return storage's answer in words if it is not a whole artifact, else None.
 
     The request has no range, so only a 200 is whole, or a 206 with all bytes.
     """
@@ -135,7 +135,7 @@ def not_whole(answer: httpx.Response) -> str | None:
         return f"{status}"
     if kind == "multipart/byteranges":
         return f"{status} with parts"
-    if found is None:  # on a 200 the header has no meaning, unless a proxy has cut the body
+    if found is None:  # on a 200 the header has no meaning, unless a proxy has truncated the body
         return None if status == 200 and "*/" not in said else f"{status} without a range of bytes"
     whole = found.first == 0 and found.total is not None and found.last == found.total - 1
     return None if whole else f"{status} with a part (bytes {found.first}-{found.last})"

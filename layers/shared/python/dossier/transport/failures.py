@@ -19,9 +19,9 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.P
 def failures(effect: Effect, what: str) -> Iterator[None]:
     """Map each failure by its meaning for a request with ``effect``.
 
-    Before the request was sent, it was not performed; after that, a request that changes something may have been
-    performed (``OutcomeUnknownError``). The text and cause of the httpx error are left out: they may contain the key or
-    a signed URL.
+    If the failure came before the request was sent, the request was not performed. After that, a request that changes
+    something may have been performed (``OutcomeUnknownError``). The text and cause of the httpx error are left out:
+    they may contain the key or a signed URL.
     """
     lost = OutcomeUnknownError if effect is Effect.UNSAFE else VendorUnavailableError
     try:

@@ -123,8 +123,8 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
     def before_upload(self, case: Case, batch: Sequence[int]) -> Flow[frozenset[str]]:
         """Return the ids of the case's evidence before the upload; the case's own, without a request, if it is alone.
 
-        Each upload is the only one into its case (``uploads_at_once``), so what its records have is what the vendor
-        has, as long as every answer came and nobody else had time to add anything.
+        Uploads into a case run one by one (``uploads_at_once``). So the records equal the vendor's list, if every
+        answer arrived and nobody else had time to add anything.
         """
         if case.alone:
             return frozenset(each.document_id for each in case.documents if each.document_id)

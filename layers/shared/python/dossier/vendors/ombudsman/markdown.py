@@ -1,7 +1,7 @@
 """Read the markdown that the vendor's AI writes: fields in lists and tables, and lists of insights.
 
 A parser (markdown-it) reads the structure. Its map says which lines belong to which part, so a text stays as the
-vendor wrote it. Parts that are no fields are reported as warnings.
+vendor wrote it. Parts that are not fields are reported as warnings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NOT_THERE = re.compile(
     r"(?:provided |supplied |submitted |available |uploaded )?(?:documents?|evidence|files?|text|case(?: file)?)"
 )
 _AROUND = "()[]<>\"'\u2018\u2019\u201c\u201d "
-"""What may stand around such a value."""
+"""Characters that may surround such a value."""
 
 _DOT = (
     r"\u2022\u00b7\u25aa\u25ab\u25cf\u25cb\u25e6\u2023\u2043\u25a0\u2219\u29bf\u2981\u25fe\u25fc\u2b25\u26ab\uf0a7\uf0b7"
@@ -71,11 +71,11 @@ _QUOTE = re.compile(r"^ {0,3}> ?")
 _QUOTED = re.compile(r"^ {0,3}> ?(?=\s*(?:[-*+|#]|\d{1,9}[.)]\s|[\u2022\u2013]))")
 _FENCE = re.compile(r"(```+|~~~+)[ \t]*(?:markdown|md|text)?", re.IGNORECASE)
 _TEXTS = frozenset({"", "markdown", "md", "text", "txt", "plaintext"})
-"""Names of a fenced part that say no more than that it is a text."""
+"""Names of a fenced part that only say that it is text."""
 _DELIMITER = re.compile(r"[-:|\s]+")
-"""What stands below a table's head, if it has a dash."""
+"""The line below a table's head, if it contains a dash."""
 _AFTER_TABLE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})(?:\s|$)|```|~~~|$)")
-"""What begins a line that no table goes on with: a bullet, a heading, a fence, nothing at all."""
+"""The beginning of a line that ends a table: a bullet, a heading, a fence, nothing at all."""
 _MARK = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
 _INLINE = re.compile(r"[*_`\\&~<\[]")
 _SURE = re.compile(r"[:\u2236\ufe55](?=\s|$)|(?<!\d)[\uff1a\ufe13]|[\uff1a\ufe13](?!\d)")

@@ -58,9 +58,9 @@ def read_result(case: CaseView, raw: Mapping[str, bytes]) -> Result:
 
 
 def case_fields(value: Any) -> Read:
-    """Read the case's own fields: markdown (guide, "Case Specific Fields"), and just as well an object of values.
+    """Read the case's own fields: markdown (guide, "Case Specific Fields"), or an object of values.
 
-    The object may stand in the text, as an AI writes it that was asked for JSON.
+    The object may also be in the text, because an AI that was asked for JSON writes it there.
     """
     if isinstance(value, str):
         value = _object_in(value) or value
@@ -75,7 +75,7 @@ def case_fields(value: Any) -> Read:
 
 
 def _object_in(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that a text is, in a fence or without one; None for any other text."""
+    """Return the JSON object in a text, with or without a fence; None if the text is anything else."""
     plain = text.strip()[:LONGEST]
     if plain.startswith("```") and plain.endswith("```"):
         kind, _, inside = plain.strip("`").partition("\n")
@@ -161,7 +161,7 @@ def _document(
 
 
 def _day(answer: Mapping[str, Any], key: str, where: str, warnings: list[str]) -> str | None:
-    """Return a date. One that is there, and is neither a text nor a time since 1970, is reported."""
+    """Return a date; warn about a value that is neither text nor a time since 1970."""
     said = answer.get(key)
     found = day(said)
     if found is None and said is not None and not (isinstance(said, str) and not said.strip()):
