@@ -88,7 +88,7 @@ class Examined:
     sources: tuple[tuple[str, str | None], ...]
     facts: tuple[Facts | None, ...]
     fingerprint: str
-    """Identifies the case by connection, reference and content."""
+    """Fingerprint: identifies the case by connection, reference and content."""
 
 
 def accept(data: object, execution_arn: str, *, context: Context) -> Accepted:

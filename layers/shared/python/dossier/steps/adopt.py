@@ -1,4 +1,4 @@
-"""Adopt: look up at the vendor what a lost request created according to an operator."""
+"""Adopt: look up at the vendor the id that an operator named as the effect of a lost request."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OPEN, UPLOAD = "open", "upload-"
 
 
 def adopt(loaded: LoadedCase, what: str, named: str, *, thorough: bool = False) -> Uploaded:
-    """Return what the vendor has under an id that an operator named.
+    """Return the vendor's object under an id that an operator named.
 
     Args:
         loaded: the case.
         what: the request in question.
         named: the vendor's id.
-        thorough: whether names and lists have to fit as well. Vendors rewrite names, so the operator decides.
+        thorough: whether names and lists must match as well. Vendors rewrite names, so the operator decides.
 
     Raises:
         NeedsAttentionError: the vendor does not have it, or the request certainly did not create it.

@@ -1,7 +1,7 @@
 """Announced: the events about a connection's cases, read from the stores.
 
-The bus keeps no events, and a program on a developer's machine cannot be its target. Whatever an event says is stored
-with its case, so ``dossier listen`` can send the program the same.
+The bus keeps no events, and a program on a developer's machine cannot be its target. Every event's content is stored
+with its case, so ``dossier listen`` can send the program the same events.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Stands = tuple[int, CaseStatus, datetime | None, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """An event about a case: its ``detail-type``, when what it tells happened, and its ``detail``."""
+    """An event about a case: its ``detail-type``, the time at which it happened, and its ``detail``."""
 
     case: CaseId
     kind: DetailType
@@ -41,15 +41,15 @@ class Announced:
 class Announcements:
     """The events about a connection's cases, each once, as one look after the other finds them.
 
-    A question that was answered between two looks is not told.
+    It misses a question that was answered between two looks.
     """
 
     def __init__(self, connection: str, *, since: datetime | None, context: Context) -> None:
         """Begin.
 
         Args:
-            connection: whose cases.
-            since: the first look also yields what happened since then; by default it yields nothing.
+            connection: its cases' events are read.
+            since: the first look also yields events since then; by default it yields nothing.
             context: the collaborators.
 
         """
@@ -68,7 +68,7 @@ class Announcements:
                 continue
             old = first and (self._since is None or record.updated_at < self._since)
             if old and record.status is not CaseStatus.NEEDS_ATTENTION:
-                continue  # an open question is looked at, so that it is not told later
+                continue  # an open question is noted, so that it is not reported later
             case = self._context.cases.find(record.id)
             if case is None:
                 continue
@@ -78,7 +78,7 @@ class Announcements:
         return sorted(found, key=lambda each: each.at)
 
     def _of(self, case: Case, before: _Stands | None) -> Iterator[Announced]:
-        """Yield what happened to a case since it stood so."""
+        """Yield the events of a case since it was in the given state."""
         record, bucket = case.record, self._context.objects.bucket
         revisions = sorted(case.revisions, key=lambda each: each.number)
         for revision in revisions:
@@ -105,6 +105,6 @@ class Announcements:
 
 
 def _stands(record: CaseRecord) -> _Stands:
-    """Return what changes with each event about a case."""
+    """Return the values of a case that change with each event about it."""
     asks = record.updated_at if record.status is CaseStatus.NEEDS_ATTENTION else None
     return record.revision, record.status, record.completed_at, asks

@@ -1,6 +1,6 @@
 """Ask: a question to an operator waits as a task token; ``dossier resolve`` answers it.
 
-The step that failed has stored the full question, because the state machine cuts the text of its error.
+The step that failed has stored the full question, because the state machine truncates the text of its error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def ask(case: CaseId, what: str, token: str, cause: str, *, context: Context) ->
 
 
 def question_detail(case: Case, question: Question, vendor: str) -> dict[str, Any]:
-    """Return what the event ``Case Needs Attention`` says of a question."""
+    """Return the detail of the event ``Case Needs Attention`` about a question."""
     return {
         "connection": case.record.connection,
         "reference": case.record.reference,

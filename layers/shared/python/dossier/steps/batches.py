@@ -1,7 +1,7 @@
-"""Batches: what of a batch is missing, its runs, and how its cases stand.
+"""Batches: the missing cases of a batch, its runs, and the states of its cases.
 
-The table decides what is missing: a case that has a record, however it was submitted, is not started again, unless
-Accept rejected it before anything was sent. A run that was planned but not started (the command died in
+The table decides which cases are missing: a case that has a record, however it was submitted, is not started again,
+unless Accept rejected it before anything was sent. A run that was planned but not started (the command died in
 between) is started by the next command; two commands at once plan and start the same run.
 """
 
@@ -26,7 +26,7 @@ from dossier.stores.cases import CaseRecord, conflict
 Standing = Literal["completed", "failed", "cancelled", "needs_attention", "under_way", "to_start"]
 STANDINGS: tuple[Standing, ...] = ("completed", "failed", "cancelled", "needs_attention", "under_way", "to_start")
 REMEMBERED = timedelta(days=80)
-"""How long a planned run without an execution is one that never started: AWS forgets executions after 90 days."""
+"""Until this age, a planned run without an execution never started: AWS deletes executions after 90 days."""
 _PAGE = 1000
 """Cases whose records are looked up together."""
 _STANDING: dict[CaseStatus, Standing] = {
@@ -53,12 +53,12 @@ class Stand:
 
     @property
     def missing(self) -> bool:
-        """Whether a run has to start it: nothing of it was ever sent to the vendor."""
+        """Whether a run must start it: nothing of it was ever sent to the vendor."""
         return self.record is None or self.record.refused
 
     @property
     def standing(self) -> Standing:
-        """How it stands."""
+        """Its state."""
         if self.record is None:
             return "to_start"
         if self.other:
@@ -78,12 +78,12 @@ class Begun:
 
 @dataclass(slots=True)
 class Tally:
-    """How the cases of a batch stand."""
+    """The states of a batch's cases."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, int]:
-        """Return the number of each standing."""
+        """Return the number of cases in each state."""
         return {name: self.counts[name] for name in STANDINGS}
 
     @property
@@ -107,7 +107,7 @@ def stands(batch: Iterable[BatchCase], *, context: Context) -> Iterator[Stand]:
 
 
 def tally(batch: Iterable[BatchCase], *, context: Context) -> Tally:
-    """Count how the cases of a batch stand."""
+    """Count the cases of a batch by state."""
     found = Tally()
     for each in stands(batch, context=context):
         found.counts[each.standing] += 1
@@ -131,7 +131,7 @@ def begin(batch: str, missing: Sequence[Stand], *, concurrency: int, context: Co
 
 
 def _item(stand: Stand, context: Context) -> dict[str, Any]:
-    """Return what the Distributed Map gets for a case: its execution's name and input."""
+    """Return the Distributed Map's item for a case: its execution's name and input."""
     return {"name": _name(stand, context), "input": stand.case.input}
 
 

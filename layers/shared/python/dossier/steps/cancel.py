@@ -1,4 +1,4 @@
-"""Cancel: an operator ends a case. Its files stay, and the vendor may still bill what it has."""
+"""Cancel: an operator ends a case. Its files stay, and the vendor may still bill its documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dossier.steps.refresh import pending
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What a cancelled case leaves at the vendor: documents, and requests whose outcome is unknown."""
+    """The remains of a cancelled case at the vendor: documents, and requests whose outcome is unknown."""
 
     documents: tuple[Document, ...]
     in_doubt: tuple[str, ...]
@@ -32,7 +32,7 @@ def cancel(case: CaseId, *, context: Context) -> Cancelled:
     stored = context.cases.get(case)
     marked = not pending(stored) and context.cases.change(case, cancelled_at=now())
     stored = context.cases.get(case)
-    if not marked or pending(stored):  # nothing is committed once it is marked
+    if not marked or pending(stored):  # once the case is marked, no publication commits
         state = "being published" if pending(stored) else stored.record.status.value
         raise InvalidCaseError(f"case {case.reference} is {state}: there is nothing to cancel")
     context.executions.stop(stored.record.execution_arn, "Cancelled", "an operator cancelled the case")

@@ -26,10 +26,10 @@ from dossier.stores.cases import CaseRecord
 REACH = timedelta(hours=3)
 """How far back an account's list is read, so that the next two comparisons make up for a failed one."""
 SETTLED = timedelta(minutes=30)
-"""How long what was created is left alone: its answer may be on its way, lost and looked up, or named by a delivery."""
+"""Age below which an entry is ignored: its answer may be on its way, lost and looked up, or named by a delivery."""
 AHEAD = timedelta(hours=1)
-"""How far a time of change may be ahead of the vendor's own web server: one that is further is a mistake, so it has no
-order, and any other time in its place is a change."""
+"""How far a time of change may be ahead of the vendor's own web server. A later one is a mistake and has no order: any
+other time in its place is a change."""
 QUARTER = timedelta(minutes=15)
 MOST_AGAIN = 200
 """Most cases of one connection that a comparison collects again: each is an execution."""
@@ -123,7 +123,7 @@ def _is_behind(record: CaseRecord | None, at: str, vendor: Vendor) -> bool:
 
 
 def _in_that_second(changed: Stamp, read: Stamp) -> bool:
-    """Whether a case was read in the very second of its change, which may have had another one after it.
+    """Whether a case was read in the same second as its change, after which another one may have followed.
 
     Of a time without a zone only the minutes and seconds can be compared: zones differ by quarters of an hour.
     """

@@ -1,4 +1,4 @@
-"""What every step gets: the context, and from it a case with its connection and its vendor."""
+"""The context that every step receives, and from it a case with its connection and its vendor."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SLOT_PATIENCE = 0.5
 """Seconds that a step waits for a free slot before it fails and is retried."""
 SOON = f"Next attempt within {LONGEST_PAUSE} s"
 OVER = " is over"
-"""After the name of a collection of which nothing is published."""
+"""Suffix of the name of a collection that is not published."""
 
 
 class Count(Protocol):
@@ -73,9 +73,9 @@ def uncounted(name: str, value: int = 1, **dimensions: str) -> None:
 
 
 class Context:
-    """What the steps work with: the stores, the transport, the settings. Each is made on its first use.
+    """The collaborators of the steps: stores, transport, settings. Each is created on first use.
 
-    What few functions use is imported then, too: a cold start pays for each module, most of all for httpx.
+    Modules that few functions use are imported then, too: a cold start pays for each module, most of all for httpx.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Context:
         self.count = count
         """Counts metrics."""
         self.hear = hear
-        """Gets each request to a vendor, for the log."""
+        """Receives each request to a vendor, for the log."""
         self._clients = clients
 
     def replacing(self, **parts: Any) -> Context:

@@ -73,7 +73,7 @@ def download(case: CaseId, index: int, collection: str = "", *, context: Context
     loaded = context.load_artifact(case, index, collection)
     artifact = next(iter(loaded.case.collected(collection)), None)
     if artifact is None or artifact.settled:
-        return  # another collection has taken its place, or it is there
+        return  # another collection has replaced this one, or the artifact is stored
     try:
         with loaded.telling():
             done = _fetch(loaded, artifact)
@@ -96,7 +96,7 @@ def download(case: CaseId, index: int, collection: str = "", *, context: Context
     if size * limits.artifacts <= limits.case_bytes:
         return  # the most artifacts of this size fit into the case; publish counts them
     if context.cases.add_bytes(case, size) > limits.case_bytes:
-        room(context.load(case, collection))  # of several at the same time, the last one sees all
+        room(context.load(case, collection))  # of several simultaneous downloads, the last one sees all
 
 
 def room(loaded: LoadedCase) -> int:
@@ -158,7 +158,7 @@ def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
             "content": content,
         }
         return artifact.model_copy(update=stored)
-    with loaded.lease(f"artifact-{artifact.index}"):  # an answer of the API needs none: its size and rate are limited
+    with loaded.lease(f"artifact-{artifact.index}"):  # an API answer needs no slot: its size and rate are limited
         began, tries = time.monotonic(), 0
         while True:
             try:
@@ -195,9 +195,10 @@ def store(incoming: Download, key: str, name: str, content_type: str | None, *, 
 
 
 def _says(former: ArtifactRecord, content: str, loaded: LoadedCase) -> bool:
-    """Whether a standing answer says the same; former versions of Dossier wrote that down in other ways, or not.
+    """Whether the current revision's answer has the same content.
 
-    It stands until it is replaced, so the latest version is read: the role may read no other (s3:GetObjectVersion).
+    Former versions of Dossier stored another digest, or none. The latest version of the object is read, which is the
+    current revision's until it is replaced: the role may read no other (s3:GetObjectVersion).
     """
     return former.content == content or answer_digest(loaded.context.objects.read(former.key or "") or b"") == content
 

@@ -37,7 +37,7 @@ class Field:
 
 @dataclass(slots=True)
 class Drifting:
-    """What was found: the fields, the answers that were read, and the case whose answers differ most."""
+    """The result: the fields, the answers that were read, and the case whose answers differ most."""
 
     fields: list[Field] = field(default_factory=list)
     cases: int = 0
@@ -91,7 +91,7 @@ def answers_of(case: Case, vendor: Vendor, context: Context) -> Iterator[tuple[s
 
 
 def at(value: Any, path: str) -> Iterator[Any]:
-    """Yield what a path of a drift names in a decoded answer."""
+    """Yield the values at a drift's path in a decoded answer."""
     head, _, rest = path.partition(".")
     key, items = head.removesuffix("[]"), head.endswith("[]")
     inner = value if key == "" else value.get(key) if isinstance(value, dict) and key in value else None

@@ -83,10 +83,10 @@ def drop(what: Landed, *, context: Context, at: datetime | None = None) -> str:
 
 
 def look(what: Landed, place: Place, context: Context) -> Listing:
-    """Return what is in S3 of the drop that an object belongs to; only what a plan will need is read.
+    """Return the objects of the drop that an object belongs to; read only the content that a plan will need.
 
     Raises:
-        InvalidCaseError: S3 permanently refuses to say; says what to do.
+        InvalidCaseError: S3 permanently refuses to list or read them; says what to do.
 
     """
     objects, listing = context.objects, Listing(what, place, context.objects.bucket)
@@ -118,7 +118,7 @@ def look(what: Landed, place: Place, context: Context) -> Listing:
 
 
 def _look_at_rest(listing: Listing, context: Context) -> Listing:
-    """Return what is left of a drop that waits, after one of its objects was removed."""
+    """Return the rest of a waiting drop after one of its objects was removed."""
     place, objects = listing.place, context.objects
     if context.cases.waiting_drop(place.connection, place.what) is None:
         return replace(listing, waits=False)
@@ -129,7 +129,7 @@ def _look_at_rest(listing: Listing, context: Context) -> Listing:
 
 
 def act(planned: Start | Wait | Leave | Reject, listing: Listing, context: Context) -> str:
-    """Do what is planned; return the outcome for the log."""
+    """Carry out the plan; return the outcome for the log."""
     what, place = listing.what, listing.place
     if isinstance(planned, Leave):
         if planned.ended is not None:
@@ -180,17 +180,17 @@ def _forget(place: Place, landed: datetime, context: Context) -> None:
 
 
 def note_key(place: Place) -> str:
-    """Return the key of the note that says what a drop waits for."""
+    """Return the key of the note about a waiting drop."""
     key = f"{INBOX_WAITING}{place.connection}/{place.what}.txt"
     longest = len(key.encode()) > LONGEST_KEY
     return f"{INBOX_WAITING}{hashlib.sha256(key.encode()).hexdigest()}.txt" if longest else key
 
 
 def _start(planned: Start | Reject, context: Context) -> str:
-    """Start the planned case once: an execution of its name that ended after the drop has already judged it.
+    """Start the planned case once: an execution of its name that ended after the drop has already decided about it.
 
-    If the execution ended before the drop, its reason may be fixed by now (a setting, a permission, a conflict), so
-    dropping the same content again is another attempt. A case that was accepted stays as it is.
+    If the execution ended before the drop, the reason may be fixed by now (a setting, a permission, a conflict), so
+    dropping the same content again is another attempt. A case that was accepted is not changed.
     """
     dropped_at = max(each.modified for each in planned.parts)
     case, digest = _identified(planned, context)
@@ -239,7 +239,7 @@ def _identified(planned: Start | Reject, context: Context) -> tuple[CaseInput, s
 
 
 def _by_parts(parts: Sequence[Stat]) -> str:
-    """Return the digest of a drop that is no valid case, from its objects."""
+    """Return the digest of a drop that is not a valid case, from its objects."""
     return hashlib.sha256(json.dumps([[each.key, each.etag] for each in parts]).encode()).hexdigest()
 
 

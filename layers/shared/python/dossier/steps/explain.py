@@ -1,7 +1,7 @@
 """Explain: why a case does not move, what happens next, when, and who has to act.
 
-Pure: what is stored about a case and how its execution stands go in; a sentence and its parts come out. The command,
-``reconcile`` and any other view of a case share it. A case that has not ended always has a next event: one for which
+It does no I/O: it turns a case's records and its execution's state into a sentence and its parts. The command,
+``reconcile`` and every other view of a case share it. A case that has not ended always has a next event: one for which
 none can be named is a broken invariant.
 """
 
@@ -82,7 +82,7 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a case."""
+    """The facts about a case."""
 
     case: Case
     at: datetime
@@ -173,7 +173,7 @@ def explain(facts: Facts) -> Explanation:
 
 
 def _found(facts: Facts) -> _Found:
-    """Return the first reason that applies; the order is that of what keeps a case from moving at all."""
+    """Return the first reason that applies; reasons that block a case entirely come first."""
     reasons = (
         _ended,
         _execution_ended,
@@ -333,7 +333,7 @@ def _waiting(facts: Facts) -> _Found | None:
 
 
 def _wanted(facts: Facts, wait: Wait) -> str:
-    """Return what the vendor has yet to do."""
+    """Return the vendor's outstanding work."""
     documents = facts.case.documents
     if wait.phase == "results":
         return "the results of the case"
@@ -346,7 +346,7 @@ def _wanted(facts: Facts, wait: Wait) -> str:
 
 
 def _quicker(facts: Facts, deadline: datetime) -> list[str]:
-    """Return what would speed up a case that waits for its vendor."""
+    """Return hints that may speed up a case that waits for its vendor."""
     record, settings = facts.case.record, facts.settings
     helps = []
     if settings is not None and settings.webhook is not None and record.woken is None:
@@ -442,7 +442,7 @@ def _age(facts: Facts) -> timedelta:
 
 
 def _tried(facts: Facts) -> list[str]:
-    """Return what was tried and answered so far, the latest last."""
+    """Return the attempts and answers so far, the latest last."""
     record, wait, at = facts.case.record, facts.wait, facts.at
     tried = [f"submitted at {clock(record.submitted_at, at, seconds=True)}"]
     if record.attempt > 1:
@@ -469,7 +469,7 @@ def _tried(facts: Facts) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known of a connection."""
+    """The facts about a connection."""
 
     connection: str
     vendor: str
@@ -479,7 +479,7 @@ class Account:
     requests_per_second: float | None = None
     waits: int = 0
     oldest_wait: datetime | None = None
-    """Since when the case waits that has waited for the longest time."""
+    """When the oldest wait began."""
     overdue: int = 0
     """Waits whose poll is late."""
     held: int = 0
@@ -499,7 +499,7 @@ class Account:
         return round(100 * self.unheard / self.finished) if self.finished else None
 
     def reasons(self) -> list[str]:
-        """Return what keeps the connection's cases from moving, each in a sentence; empty if nothing does."""
+        """Return the reasons why the connection's cases do not move, each in a sentence; empty if there are none."""
         standing, block, found = self.standing, self.standing.block, []
         if not self.deployed:
             found.append(f"{self.connection} is no longer in the settings: its waits end after an hour")

@@ -24,7 +24,7 @@ def facts_of(
     standing: Standing | None = None,
     at: datetime | None = None,
 ) -> Facts:
-    """Return what is known of a case.
+    """Return the facts about a case.
 
     Args:
         case: as stored.

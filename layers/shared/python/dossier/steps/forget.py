@@ -1,7 +1,7 @@
-"""Forget: erase a case from every store, and certify what was erased and what remains where.
+"""Forget: erase a case from every store, and write a certificate of the erased and the remaining data.
 
-The order makes each run continue where a killed one stopped: a plan is stored before anything is removed, each removal
-may be repeated, and the plan goes last. Nothing else names the case by then.
+The order lets each run continue where a killed one stopped: a plan is stored before anything is removed, each removal
+may be repeated, and the plan is removed last. Nothing else names the case by then.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ _ATTEMPTS = 20
 _AT_ONCE = 8
 """Deliveries that are read at once."""
 _VENDOR = "vendor "
-"""Begins the place of a certificate that names the vendor."""
+"""Prefix of the vendor's entry in a certificate."""
 _OWN = (STAGING, INBOX, UPLOADS)
 """Folders of the artifact bucket that hold submitted documents before Accept copies them."""
 
 
 class Plan(Frozen):
-    """What an erasure has to find, as it was known when it began."""
+    """The ids and places that an erasure has to find, as known when it began."""
 
     connection: str
     reference: str
@@ -75,14 +75,14 @@ class Plan(Frozen):
     ids: tuple[str, ...] = ()
     """Vendor ids that belong to no other case."""
     shared: tuple[str, ...] = ()
-    """Vendor ids that other cases work on as well: they stay in what names those."""
+    """Vendor ids that other cases work on as well: they stay in those cases' data."""
     fingerprint: str = ""
     sha256: tuple[str, ...] = ()
     """Digests of its documents."""
     uris: tuple[str, ...] = ()
     """Where its documents were submitted from."""
     drop: str | None = None
-    """Key of the drop that it was made of."""
+    """Key of the drop that became the case."""
 
     @property
     def id(self) -> CaseId:
@@ -104,7 +104,7 @@ class Forgot:
 
 @dataclass(slots=True)
 class _Found:
-    """What one run has removed, by kind, and what it had to leave."""
+    """The result of one run: the removed objects by kind, and those it had to leave."""
 
     removed: dict[str, int] = field(default_factory=dict)
     locked: dict[str, str] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class _Found:
 def forget(case: CaseId, *, context: Context) -> Forgot:
     """Erase a case from every store, and write its certificate; continue an erasure that was interrupted.
 
-    Of a case that was erased before, erase what its vendor has delivered about it since then.
+    If the case was erased before, erase the deliveries about it since then.
 
     Raises:
         InvalidCaseError: there is no such case, or it or its batch is at work; says what to do.
@@ -141,7 +141,7 @@ def forget(case: CaseId, *, context: Context) -> Forgot:
 
 
 def _to_erase(case: CaseId, context: Context) -> Tombstone:
-    """Return the erasure that was interrupted, or begin one: of the case, or of what has come about it since then."""
+    """Return the interrupted erasure, or begin one: of the case, or of deliveries about it since its erasure."""
     erased = context.forgotten.stands(case)
     if erased is not None and not erased.done_at:
         return erased
@@ -160,7 +160,7 @@ def _to_erase(case: CaseId, context: Context) -> Tombstone:
 
 
 def _begun(case: Case, context: Context) -> Tombstone:
-    """Check that a case is at rest, keep it from going back to work, and store the plan of its erasure."""
+    """Check that a case is at rest, block it from going back to work, and store the plan of its erasure."""
     record = case.record
     connection, reference = record.id
     if pending(case):
@@ -203,7 +203,7 @@ def _begun(case: Case, context: Context) -> Tombstone:
 
 
 def _begun_again(case: CaseId, erased: Tombstone, context: Context) -> Tombstone | None:
-    """Store the plan for what the vendor has delivered about an erased case since then; None if there is nothing."""
+    """Store the plan for deliveries about an erased case since its erasure; None if there are none."""
     certificate = json.loads(context.objects.read(f"{ERASURES}{erased.id}.json") or b"{}")
     left = [str(each["where"]) for each in certificate.get("remains", [])]
     vendor = next((each.removeprefix(_VENDOR) for each in left if each.startswith(_VENDOR)), "")
@@ -292,21 +292,21 @@ def _tables(plan: Plan, context: Context, found: _Found) -> None:
 
 
 def without_case(body: bytes, case: CaseId) -> bytes | None:
-    """Return a file of a batch without a case: lines of JSON, or a list in JSON; None if it has nothing of the case."""
+    """Return a batch's file (lines of JSON, or a list in JSON) without a case; None if it does not name the case."""
     try:
         whole = json.loads(body)
     except ValueError:
         lines = body.splitlines(keepends=True)
         kept = [each for each in lines if not _is_about(each.decode("utf-8", "replace"), case)]
         return b"".join(kept) if len(kept) < len(lines) else None
-    if isinstance(whole, list):  # what the Distributed Map has written about its children
+    if isinstance(whole, list):  # the Distributed Map's lists of its children
         others = [each for each in whole if not _is_about(each, case)]
         return as_json(others) if len(others) < len(whole) else None
     return b"" if _is_about(whole, case) else None  # a file of a single line
 
 
 def _is_about(value: object, case: CaseId) -> bool:
-    """Whether a value is about a case: names it, or has a part, in a text of JSON too, that does."""
+    """Whether a value names a case, itself or in one of its parts, including JSON inside a text."""
     if isinstance(value, str):
         if case.reference not in value or not value.lstrip().startswith(("{", "[")):
             return False
@@ -322,7 +322,7 @@ def _is_about(value: object, case: CaseId) -> bool:
 
 
 def _objects(plan: Plan, context: Context, found: _Found) -> None:
-    """Erase the case's folder, what its collections left, and what it was submitted from, in all versions."""
+    """Erase the case's folder, leftovers of its collections, and the files it was submitted from, in all versions."""
     versions = context.versions
     found.erased(versions.erase(folder(plan.id)))
     found.erased(versions.erase(f"{COLLECTING}{plan.connection}/{plan.reference}/"))
@@ -338,7 +338,7 @@ def _objects(plan: Plan, context: Context, found: _Found) -> None:
 
 
 def _source(key: str, plan: Plan, context: Context, found: _Found) -> None:
-    """Erase the versions of an object that have the very bytes of a document; others are other cases'."""
+    """Erase the versions of an object that have exactly a document's bytes; others belong to other cases."""
     known = context.versions.of(key)
     same = [each for each in known if not each.marker and context.versions.digest(each) in plan.sha256]
     left = [each for each in known if not each.marker and each not in same]
@@ -347,7 +347,7 @@ def _source(key: str, plan: Plan, context: Context, found: _Found) -> None:
 
 
 def _deliveries(plan: Plan, context: Context, found: _Found) -> None:
-    """Erase the deliveries that name only this case, and from the others what they say of it; in all versions."""
+    """Erase the deliveries that name only this case, and this case's parts of the others, in all versions."""
     mine = _Mentions(plan)
     stored = [
         each
@@ -377,7 +377,7 @@ def _deliveries(plan: Plan, context: Context, found: _Found) -> None:
 
 
 def _names_others(plan: Plan, evidence: Evidence) -> bool:
-    """Whether a delivery names anything that is not this case's."""
+    """Whether a delivery names anything that does not belong to this case."""
     return bool(_named(_hint_of(plan.vendor, evidence.content)) - {*plan.ids, plan.reference})
 
 
@@ -386,15 +386,15 @@ def _named(hint: Hint | None) -> set[str]:
 
 
 def _hint_of(vendor: str, body: bytes) -> Hint | None:
-    """Read a delivery of a vendor; None if it names nothing, or if there is no such vendor any more."""
+    """Read a delivery of a vendor; None if it names nothing, or if the vendor no longer exists."""
     return vendors.adapter(vendor).read_hint(body) if vendor in vendors.names() else None
 
 
 class _Mentions:
-    """Recognizes a case in what names it, by its ids and its reference.
+    """Recognizes a case in messages and deliveries, by its ids and its reference.
 
-    An id of the vendor is found anywhere. A reference may be any word, such as ``204`` or ``completed``: it counts only
-    in a message that has it as its reference, and in a delivery that names nothing else.
+    A vendor id counts anywhere. A reference may be any word, such as ``204`` or ``completed``: it counts only in a
+    message that has it as its reference, and in a delivery without any id.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -404,7 +404,7 @@ class _Mentions:
         self.pattern = _words(*plan.ids, plan.reference)
 
     def in_delivery(self, evidence: Evidence) -> bool:
-        """Whether a delivery is about the case: names one of its ids, or names nothing else and has its reference."""
+        """Whether a delivery is about the case: it names one of its ids, or no id at all and its reference."""
         texts = [*_texts(evidence.content)]
         whole = evidence.content.decode("utf-8", "replace")
         places = (*evidence.headers.values(), whole, *texts)
@@ -429,7 +429,7 @@ def _words(*words: str) -> re.Pattern[str]:
 
 
 def _texts(body: bytes) -> Iterator[str]:
-    """Yield the texts of a delivery: the values of JSON, unescaped, that are texts; in any other form the whole."""
+    """Yield the texts of a delivery: unescaped text values if it is JSON, otherwise the whole body."""
     text = body.decode("utf-8", "replace")
     try:
         values = [json.loads(text)]
@@ -450,7 +450,7 @@ def _messages(plan: Plan, context: Context, found: _Found) -> None:
     """Delete the dead letters that are about the case or its drop, or about a delivery that is gone."""
     mine = _Mentions(plan)
     keys = {plan.drop, *(split_uri(each)[1] for each in plan.uris if _is_ours(each, context))} - {None}
-    # As Dossier's own messages and S3's events have them.
+    # In the form of Dossier's own messages, and of S3's events.
     dropped = {form for key in keys for form in (json.dumps(key), json.dumps(quote_plus(str(key), safe="/")))}
     if plan.drop and place_of(plan.drop).folder:  # its other files, too
         inside = place_of(plan.drop).prefix
@@ -519,7 +519,7 @@ def _certified(plan: Plan, tombstone: Tombstone, found: _Found, context: Context
 
 
 def _remains(plan: Plan, found: _Found, context: Context) -> Iterator[dict[str, Any]]:
-    """Yield what is left where, why, and until when (None: until somebody else deletes it)."""
+    """Yield the remaining data: where, why, and until when (None: until somebody else deletes it)."""
     at = now()
 
     def until(**time: float) -> str:

@@ -2,7 +2,7 @@
 
 ``dossier pause`` stops every call to a connection's vendor. A step that would call it fails with ``PausedError``, and
 the state machine waits for the token that is stored here; then it repeats the step. ``dossier resume`` sends the
-messages that answer the tokens, and moves the polls of the waits to now; what a crash leaves out, the sweep sends.
+messages that answer the tokens, and moves the polls of the waits to now; after a crash the sweep sends the rest.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from dossier.stores.limiter import Hold, Standing
 from dossier.stores.waits import HeldStep, Wait
 
 PAUSED = "paused"
-"""The kind of trouble of what an operator has paused."""
+"""The kind of trouble of a paused step or wait."""
 COLLECT = "Collect"
-"""The state that collects what there is."""
+"""The state that collects the results that exist."""
 POLLS = {"Poll", "Poll Results"}
 """The states that wait for the vendor; one is held if it times out, which only a long pause makes likely."""
 MOST_RELEASED = 500
 """Most held steps of a connection that one sweep releases."""
 A_SECOND = 10.0
-"""Waits a second that a resumed connection polls again at first."""
+"""Waits per second that a resumed connection polls again at first."""
 LONGEST_SPREAD = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What the end of a pause has set in motion."""
+    """The result of ending a pause."""
 
     hold: Hold | None
     """The pause that ended; None if there was none."""
@@ -43,11 +43,11 @@ class Resumed:
 
 
 def hold(case: CaseId, what: str, token: str, *, context: Context) -> None:
-    """Store the token of a step that waits for ``dossier resume``; let it go on at once if the pause is over.
+    """Store the token of a step that waits for ``dossier resume``; resume it at once if the pause is over.
 
     Raises:
-        DeadlinePassedError: the state timed out after its deadline, and not because of a pause: what there is is
-            collected.
+        DeadlinePassedError: the state timed out after its deadline, not because of a pause: the state machine collects
+            the results that exist.
 
     """
     standing = context.limiter.standing(context.connection_of(case.connection))
@@ -84,7 +84,7 @@ def resume(connection: str, *, context: Context) -> Resumed:
 
 
 def release(connection: str, *, context: Context, most: int | None = None) -> int:
-    """Send the messages that let a connection's held steps go on; return how many."""
+    """Send the messages that resume a connection's held steps; return how many."""
     held = list(islice(context.waits.held_steps(connection), most))
     for step in held:
         context.waits.release(step)

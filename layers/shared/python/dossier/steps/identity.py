@@ -60,7 +60,7 @@ def next_execution(
         case: its name.
         digest: its fingerprint.
         executions: the state machine.
-        decides: whether what an existing execution says still counts.
+        decides: whether an existing execution's decision still counts.
         first: the first attempt to try.
 
     Returns:
@@ -91,7 +91,7 @@ def reference_of_drop(name: str) -> str:
 
 
 def reference_of_files(case: CaseInput, contents: Sequence[tuple[str, str]]) -> str:
-    """Return a readable reference that the same case always gets: its first file's name, and eight digits of a hash."""
+    """Return a readable, stable reference for a case: its first file's name, and eight digits of a hash."""
     if not contents and case.case_id is not None:  # the reference that a delivery about this case would use
         return f"case-{fingerprint(case, contents)[:8]}" if case.options else stranger_reference(case.case_id)
     stem = _plain(PurePosixPath(contents[0][0]).stem, 40) or "case"

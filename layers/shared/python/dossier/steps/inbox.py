@@ -1,6 +1,6 @@
-"""What is in the inbox, and what to do about it. Nothing here does I/O: ``drop`` looks and acts.
+"""The inbox's content, and plans for it. Nothing here does I/O: ``drop`` reads and acts.
 
-A drop always becomes an execution, and Accept rejects it like any other submission if it is no valid case.
+A drop always becomes an execution, and Accept rejects it like any other submission if it is not a valid case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SETTLED = timedelta(seconds=2)
 QUIET = timedelta(seconds=5)
 """A folder whose ``case.json`` names no documents is complete if nothing has arrived for this long."""
 EMPTY = timedelta(minutes=1)
-"""How long an empty file may be about to be written."""
+"""How long an empty file may wait for its content."""
 LATE = timedelta(minutes=15)
 """How long a document that ``case.json`` names may arrive after the last file; then the drop is rejected."""
 _LITTER = frozenset(
@@ -47,12 +47,12 @@ _ON_THEIR_WAY = re.compile(
 )
 """Endings under which programs write a file before they give it its name, or lock it."""
 _OPENED = ("~$", "~wr", ".")
-"""How the names of temporary and lock files of Office, and of hidden files, begin."""
+"""Prefixes of temporary and lock files of Office, and of hidden files."""
 _MISNAMED = re.compile(
     r"(?:copy of |_)?case(?:\.json)?(?:\s*\(\d{1,3}\)|\s*-\s*copy(?:\s*\(\d{1,3}\))?|\s+copy(?:\s*\d{1,3})?|\s)?"
     r"\s*\.json[c5]?(?:\.txt|\.json|\.bak|\.old|\.rtf|\.doc)?|case\.(?:json|jsn|ya?ml|toml)(?:\.txt)?|case\.json\s*\(\d{1,3}\)"
 )
-"""What systems that hide endings, number a second file or copy one, and people, make of ``case.json``."""
+"""Names that people, and systems that hide endings or number copies, turn ``case.json`` into."""
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 """Stands for the time of an object in a place where nothing can be dropped; such an object is not read."""
 _NO_CONNECTION = "-"
@@ -84,7 +84,7 @@ class Place:
     problem: str = ""
     """Why nothing can be dropped there, or empty."""
     ignored: str = ""
-    """Why what is there is no drop, or empty."""
+    """Why the object is not a drop, or empty."""
 
     @property
     def prefix(self) -> str:
@@ -99,7 +99,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Listing:
-    """What is in S3 of the drop that an object belongs to, as a plan needs it."""
+    """The content in S3 of the drop that an object belongs to, as a plan needs it."""
 
     what: Landed
     place: Place
@@ -116,7 +116,7 @@ class Listing:
     unread: str = ""
     """Why S3 permanently refuses to read that."""
     problem: str = ""
-    """Why S3 permanently refuses to say what is there."""
+    """Why S3 permanently refuses to list or describe the objects."""
     waits: bool = True
     """Of a removed object: whether its drop is recorded as waiting."""
     left: bool = False
@@ -176,9 +176,9 @@ class Wait:
     after: timedelta = timedelta(0)
     """When to look again; zero if the message of another object continues with the drop."""
     lacks: bool = False
-    """A file is missing, which people are shown."""
+    """Whether a file is missing, which people should see."""
     landed: datetime | None = None
-    """When the latest object arrived that this is based on; None: the message's object."""
+    """When the latest object behind this plan arrived; None: the message's object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class Leave:
 
 
 def plan(listing: Listing, at: datetime) -> Start | Wait | Leave | Reject:
-    """Return what to do about an object of the inbox at a time."""
+    """Return the plan for an object of the inbox at a time."""
     what, place = listing.what, listing.place
     if place.ignored:
         return Leave(place.ignored)
@@ -203,7 +203,7 @@ def plan(listing: Listing, at: datetime) -> Start | Wait | Leave | Reject:
 
 
 def _plan_removed(listing: Listing, at: datetime) -> Wait | Leave:
-    """Return what to do about a drop that waits, after one of its objects was removed."""
+    """Return the plan for a waiting drop after one of its objects was removed."""
     if listing.place.problem or not listing.waits:
         return Leave("is removed")
     if not listing.left:
@@ -214,7 +214,7 @@ def _plan_removed(listing: Listing, at: datetime) -> Wait | Leave:
 
 
 def _plan_file(listing: Listing, at: datetime) -> Start | Wait | Leave:
-    """Return what to do about a single file.
+    """Return the plan for a single file.
 
     Some programs create an empty file before they write it, so an empty one has a minute to get its content.
     """
@@ -236,7 +236,7 @@ def _plan_file(listing: Listing, at: datetime) -> Start | Wait | Leave:
 
 
 def _plan_folder(listing: Listing, at: datetime) -> Start | Wait | Leave | Reject:
-    """Return what to do about the object's folder.
+    """Return the plan for the object's folder.
 
     The ``case.json`` may arrive before the other files; the message of each later file checks the folder again.
     """
@@ -257,7 +257,7 @@ def _plan_folder(listing: Listing, at: datetime) -> Start | Wait | Leave | Rejec
 
 
 def _plan_case(listing: Listing, case_file: Stat, last: Stat, at: datetime) -> Start | Wait | Leave:
-    """Return what to do about a folder with a ``case.json``.
+    """Return the plan for a folder with a ``case.json``.
 
     Raises:
         InvalidCaseError: the ``case.json`` is wrong.
@@ -293,7 +293,7 @@ def left_out(key: str) -> bool:
         or parts[-1].startswith("._")
         or parts[-1].endswith("_$folder$")
         or any(each.lower() in _LITTER_FOLDERS or each.lower().startswith(".trash-") for each in parts[:-1])
-        or any(each.startswith(".") and each.strip(".") for each in parts[3:-1])  # hidden below what was dropped
+        or any(each.startswith(".") and each.strip(".") for each in parts[3:-1])  # hidden inside the drop
     )
 
 
@@ -329,7 +329,7 @@ def place_of(key: str) -> Place:
 
 
 def _misplaced(listing: Listing, problem: str) -> Reject:
-    """Reject a drop in the wrong place, or one that S3 does not give out; it is identified by its key alone."""
+    """Reject a drop in the wrong place, or one that S3 refuses to read; its key alone identifies it."""
     what = listing.what
     stat = Stat(what.key, 0, what.version_id or "", NO_TIME)
     return Reject(_refused(listing.place, what.key, problem), (stat,))

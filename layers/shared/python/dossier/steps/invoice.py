@@ -1,4 +1,4 @@
-"""Invoice: every page that a vendor should bill for a month, tied to its case; and what no case explains."""
+"""Invoice: every page that a vendor should bill for a month, with its case; and the account's unexplained entries."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """What the account lists that no case here has created or collected."""
+    """An entry of the account's list that no case here has created or collected."""
 
     id: str
     created: str
@@ -89,7 +89,7 @@ def unexplained(
     context: Context,
     at: datetime | None = None,
 ) -> tuple[list[Unexplained], str | None]:
-    """Return what the account lists of that time that no case explains, and why the list was not read, or None.
+    """Return the account's unexplained entries of that time; and why the list was not read, or None.
 
     ``at`` stands in for the clock in tests.
     """

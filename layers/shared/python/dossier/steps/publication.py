@@ -51,7 +51,7 @@ class RawAnswers(Mapping[str, bytes]):
         return got.body
 
     def __contains__(self, what: object) -> bool:
-        return safe_name(str(what)) in self._stats  # Mapping's own method would read the answer
+        return safe_name(str(what)) in self._stats  # the inherited method would read the answer
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stats)
@@ -78,9 +78,9 @@ class RawAnswers(Mapping[str, bytes]):
 
 
 def let_go(loaded: LoadedCase) -> None:
-    """Delete the raw answers of a collection that is through with, if its connection keeps none.
+    """Delete the raw answers of a finished collection if its connection keeps none.
 
-    Of an answer that the vendor gives once, what later results need stays. A repetition finds what is left.
+    If the vendor sends an answer only once, the part that later results need stays. It may be repeated.
     """
     if loaded.connection.keep_raw:
         return
@@ -113,7 +113,7 @@ def standing(case: Case, context: Context) -> tuple[Result | None, int]:
 
 
 def adopt_first(case: Case, context: Context) -> None:
-    """Store what version 1 of Dossier completed as revision 1, before a new revision replaces it."""
+    """Store a case that version 1 of Dossier completed as revision 1, before a new revision replaces it."""
     record, objects = case.record, context.objects
     if record.revision or not record.standing:
         return
@@ -185,9 +185,9 @@ def stand(loaded: LoadedCase, made: Made | None, *, error: str | None) -> Result
 
 
 def shown(case: Case, by: str, *, as_before: bool = False) -> list[ArtifactRecord]:
-    """Return the artifacts of a collection that can be seen; of one that could not be fetched, what stood before.
+    """Return the artifacts of a collection to publish; for one that could not be fetched, the current revision's.
 
-    With ``as_before`` that is also shown of one that says the same as what stands, though its bytes are others.
+    With ``as_before``, also return the current revision's for one with other bytes but the same content.
     """
     found = [
         (each.index, each if each.key and not (as_before and each.alike) else each.former)
@@ -200,7 +200,7 @@ def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> Artifac
     """Copy an artifact to its final key, if it is not there; return it with that key and its version."""
     key, final = artifact.key or "", artifact_key(case.record.id, artifact.name)
     if not key.startswith(folder(case.record.id)):
-        if objects.stat(key) is None:  # it was kept for a week
+        if objects.stat(key) is None:  # it has expired after a week
             _check_adopted(artifact, final, objects)
         there = objects.adopt(key, final)
         return artifact.model_copy(update={"key": there.key, "version_id": there.version_id, "former": None})
@@ -210,10 +210,10 @@ def _in_place(artifact: ArtifactRecord, case: Case, objects: Objects) -> Artifac
 
 
 def _check_adopted(artifact: ArtifactRecord, key: str, objects: Objects) -> None:
-    """Check that an artifact which its collection has no more is where it was to be put.
+    """Check that an artifact which its collection no longer has is already at its final key.
 
     Raises:
-        FileNotFoundError: it is not: something else is there, or nothing.
+        FileNotFoundError: the key has another object, or none.
 
     """
     there = objects.stat(key)
@@ -271,7 +271,7 @@ def _remember(
 
 
 def _changed_documents(case: Case, result: Result) -> list[Document]:
-    """Return the documents that stand otherwise at their vendor than is written down."""
+    """Return the documents whose state at the vendor differs from their record."""
     reported = {each.document_id: each for each in result.documents if each.document_id}
     found = []
     for each in case.documents:
@@ -292,7 +292,7 @@ def kind_of(result: Result, number: int) -> DetailType:
 
 
 def detail(result: Result, bucket: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what an event says of a case; ``changed`` is what differs from the revision before, if there is one."""
+    """Return the detail of an event about a case; ``changed`` are the differences from the revision before, if any."""
     case = CaseId(result.connection, result.reference)
     content: dict[str, Any] = {
         "connection": result.connection,

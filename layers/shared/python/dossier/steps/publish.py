@@ -99,15 +99,15 @@ def _failure(record: CaseRecord) -> type[CaseFailedError]:
 
 
 def _committed(loaded: LoadedCase) -> tuple[Made | None, bool]:
-    """Write down what was collected as the next revision, and return it; and whether the vendor is at work again.
+    """Write the collected results as the next revision; return it, and whether the vendor is at work again.
 
-    None if nothing is new, or another collection has begun, or another revision stands by now. What the vendor does to
-    a completed case while it works on it again is no revision: what comes of it is.
+    None if nothing is new, another collection has begun, or another revision is current by now. While the vendor
+    processes a completed case again, its answers are not a revision; the outcome is.
     """
     context, case, record = loaded.context, loaded.case, loaded.case.record
     is_refresh = bool(refresh.number_of(loaded.collection))
     if record.collected_by == loaded.collection or (record.status.final and not is_refresh) or not loaded.current:
-        return None, False  # an earlier try has done it, or a later collection does
+        return None, False  # an earlier try has published it, or a later collection will
     (result, raw), before = _read(loaded), record.standing
     if loaded.view.completed and at_work(result) and case.refresh.looks < refresh.MOST_LOOKS:
         return None, True
@@ -134,7 +134,7 @@ def _committed(loaded: LoadedCase) -> tuple[Made | None, bool]:
 
 
 def _over(loaded: LoadedCase) -> None:
-    """Forget a later collection with nothing new; first its name, so that another try publishes nothing."""
+    """Delete a later collection with nothing new: first its name, so that another try publishes nothing."""
     record = loaded.case.record
     case = record.id
     if loaded.collection:
@@ -161,14 +161,14 @@ def _read(loaded: LoadedCase) -> tuple[Result, RawAnswers]:
         except CaseFailedError as error:
             warnings.append(f"{REFUSED_AFTER}: {error}")
         by_now = RawAnswers(*stored) if answered else raw
-        if by_now != raw:  # the vendor's answer says how the case stands since
+        if by_now != raw:  # the vendor's answer has the case's state since
             raw, result = by_now, loaded.vendor.read_result(loaded.view, _sources(loaded, by_now, files))
     warnings = [*result.warnings, *loaded.case.collection.warnings, *warnings]
     return _complete(result.model_copy(update={"warnings": warnings}), loaded), raw
 
 
 def read_again(case: CaseId, *, context: Context) -> Result:
-    """Return what this version of Dossier reads in what is stored of a case; nothing is written or requested.
+    """Return the result that this version of Dossier reads from a case's stored data, without writes or requests.
 
     Raises:
         InvalidCaseError: there is no such case, or it has not ended.
@@ -182,7 +182,7 @@ def read_again(case: CaseId, *, context: Context) -> Result:
 
 
 def _sources(loaded: LoadedCase, raw: RawAnswers, files: Sequence[ArtifactRecord]) -> Kept:
-    """Return what a result is read from. An artifact that is an answer stands in for that one, if it is not kept."""
+    """Return the sources of a result. An artifact that is an answer replaces a raw answer that is not kept."""
     named = {name: each for each in files if (name := loaded.vendor.answer_of(each.source)) is not None}
     return Kept(raw, files, loaded.context.objects, instead=named)
 
@@ -302,7 +302,7 @@ def _conclude(result: Result, case: Case, *, context: Context, error: str | None
 
 
 def _complete(result: Result, loaded: LoadedCase) -> Result:
-    """Add what every result has: identity, artifacts, times, the review mark."""
+    """Add the parts that every result has: identity, artifacts, times, the review mark."""
     record = loaded.case.record
     fields = [*result.fields, *(field for document in result.documents for field in document.fields)]
     for field in fields:
@@ -344,9 +344,9 @@ def _with_error(document: DocumentResult, loaded: LoadedCase, lost: Sequence[Art
 
 
 def _judged(result: Result, late: str | None, *, completed: bool) -> Result:
-    """Return the result with its status: what failed of it does not fail the whole, unless it is all of it.
+    """Return the result with its status: failed parts do not fail the case, unless all parts failed.
 
-    A case that was ``completed`` before does not fail because its documents can be read no more.
+    A case that was ``completed`` before does not fail because its documents can no longer be read.
     """
     nothing = not result.documents and not result.artifacts and result.status == "completed_with_failures"
     if late and unfinished(result) and nothing:
@@ -364,7 +364,7 @@ def _judged(result: Result, late: str | None, *, completed: bool) -> Result:
 
 
 def _few(warnings: Sequence[str]) -> list[str]:
-    """Return warnings as an item of the table has room for them: a vendor may give reason for one at every document."""
+    """Return as many warnings as fit into an item of the table: a vendor may cause one for every document."""
     kept = [line(each) for each in warnings[:MOST_WARNINGS]]
     more = len(warnings) - len(kept)
     return [*kept, f"and {more} more warnings"] if more > 0 else kept
@@ -382,7 +382,7 @@ def _identity(case: Case) -> dict[str, object]:
 
 
 def ended_unread(case: Case) -> Result:
-    """Return what was told of a case that failed or was cancelled without a collection, from its record."""
+    """Return the event of a case that failed or was cancelled without a collection, from its record."""
     record = case.record
     return _failed(case, record.reason or "").model_copy(update={"status": record.status.value})
 
@@ -415,7 +415,7 @@ def _needs_review(field: FieldValue, connection: Connection) -> bool:
 def _note_rejection(submitted: CaseInput, drop: Drop, reason: str, context: Context) -> None:
     """Write the reason for a rejected drop beside the inbox; there may be no case that could show it.
 
-    An execution's input may pretend to be a drop into another connection's inbox; then nothing is written there.
+    An execution's input may claim to be a drop into another connection's inbox; then nothing is written there.
     """
     home, slash, _ = drop.key.removeprefix(INBOX).partition("/")
     if slash and (home[:LONGEST_CONNECTION] or NOBODYS) != submitted.connection:

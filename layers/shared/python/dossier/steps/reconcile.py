@@ -59,7 +59,7 @@ FORGOTTEN = timedelta(days=1)
 OVERVIEW = "overview"
 """The message of the log line that has a connection's overview, which the dashboard reads."""
 LATELY = timedelta(hours=1)
-"""Of which time the overview counts what has ended."""
+"""The period whose ended cases the overview counts."""
 UNENDED = sorted({each for each in CaseStatus if not each.final} - {CaseStatus.WAITING_FOR_FILES})
 _WAITING = {CaseStatus.WAITING, CaseStatus.PROCESSING}
 
@@ -81,9 +81,9 @@ class Findings:
     paused: list[str] = field(default_factory=list)
     """Connections that an operator has paused for ``FORGOTTEN``."""
     waited: int = field(default=0, compare=False)
-    """Percentage of its deadline that the case has waited for which most of it has passed."""
+    """The highest percentage of its deadline that a case has waited."""
     slow: str = field(default="", compare=False)
-    """That case."""
+    """The case with that percentage."""
     stuck: list[str] = field(default_factory=list)
     """Queues with messages that no function works on."""
     missing: list[str] = field(default_factory=list)
@@ -95,11 +95,11 @@ class Findings:
     delivered: dict[str, list[bool]] = field(default_factory=dict)
     """By vendor, for each finished case of a connection with webhooks: whether any delivery about it arrived."""
     overview: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
-    """By connection: how it stands, in numbers, for the dashboard."""
+    """By connection: its state in numbers, for the dashboard."""
 
     @property
     def lines(self) -> list[str]:
-        """The findings that need somebody, for the log."""
+        """The findings that need an operator, for the log."""
         found = [*self.healed, *self.unattended, *self.unexplained, *self.stuck, *self.missing, *self.ended]
         slow = [self.slow] if self.waited >= SLOW else []
         return [*found, *self.failing, *self.keyless, *self.paused, *slow]
@@ -184,7 +184,7 @@ def _seen(round_: Round, check: _Check, following: str) -> Round:
 
 @dataclass(slots=True)
 class _Check:
-    """One run's check, and what it has seen so far."""
+    """One run's check, and its findings so far."""
 
     context: Context
     at: datetime
@@ -299,7 +299,7 @@ class _Check:
             self.findings.unattended.append(f"{_named(record)} is {record.status.value}, but is not polled")
 
     def _overview(self, records: Sequence[CaseRecord], waits: Sequence[Wait], standing: Standing) -> dict[str, int]:
-        """Return how a connection stands, in numbers."""
+        """Return the state of a connection in numbers."""
         states = Counter(each.status for each in records)
         ended = [each for each in records if each.completed_at and not self._past(each.completed_at, LATELY)]
         began = [(self.at - later(each, standing).started_at).total_seconds() for each in waits]

@@ -54,7 +54,7 @@ def failed(connections: Iterable[str], *, context: Context, since: datetime | No
 
 
 def in_vain(record: CaseRecord) -> bool:
-    """Return whether a failed case would fail again for the same reason if it was redriven."""
+    """Return whether a redrive of a failed case would fail again for the same reason."""
     return record.refused or record.error in _IN_VAIN or bool(_UNUSABLE.search(record.reason or ""))
 
 

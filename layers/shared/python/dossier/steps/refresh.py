@@ -1,4 +1,4 @@
-"""Refresh: collect an ended case again, as the vendor's case goes on (``docs/architecture.md``, "After the end")."""
+"""Refresh: collect an ended case again after changes at the vendor (``docs/architecture.md``, "After the end")."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def pending(case: Case) -> bool:
 def refreshable(case: Case, *, insist: bool = False) -> bool:
     """Whether a case has ended, and the vendor has all of its documents.
 
-    A case whose upload broke off is for ``dossier redrive``: if it was collected, half of it would count as complete.
+    ``dossier redrive`` handles a case whose upload broke off: if it was collected, half of it would count as complete.
     A cancelled case is only refreshed if an operator insists.
     """
     record = case.record
@@ -94,10 +94,10 @@ def end(
     unfinished: bool = False,
     progress: bool = False,
 ) -> None:
-    """End a refresh, or an execution of the case itself (number 0); start the next one if it was asked for meanwhile.
+    """End a refresh, or an execution of the case itself (number 0); start the next one if it was requested meanwhile.
 
-    Done again it changes nothing, and starts what it had not started. One that failed before it collected anything
-    starts none: the next would fail of the same at once, and so on.
+    It may be repeated: then it only starts a refresh that is not started yet. A refresh that failed before it collected
+    anything starts none, because the next would fail for the same reason at once.
 
     Args:
         case: its name.
@@ -105,7 +105,7 @@ def end(
         context: the collaborators.
         error: why it failed.
         unfinished: whether a part of the case is not done; then another refresh follows in any case.
-        progress: whether something was new: then the next look comes as soon as the first one did.
+        progress: whether something was new: then the intervals start again with the first.
 
     """
     before = context.refreshes.find(case)
@@ -122,9 +122,9 @@ def end(
 
 
 def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress: bool) -> tuple[int, datetime | None]:
-    """Return how many looks in a row there are with the next one, and when it comes; None for no more.
+    """Return the number of looks in a row including the next one, and its time; None for no more.
 
-    A collection that somebody asked for before the next look was due does not put that off.
+    A requested collection before the next look is due does not postpone it.
     """
     if error is None and not unfinished:
         return 0, None
@@ -136,7 +136,7 @@ def _next_look(before: Refresh, *, error: str | None, unfinished: bool, progress
 
 
 def fail(case: CaseId, number: int, execution_arn: str, reason: str, *, context: Context) -> None:
-    """End a refresh that failed: its case stays as it is, and is looked at again later."""
+    """End a refresh that failed: its case is unchanged, and collected again later."""
     if context.cases.find_record(case) is None:
         return  # its records were removed meanwhile
     running = context.refreshes.find(case)
@@ -162,7 +162,7 @@ def heal(refresh: Refresh, *, context: Context, ended_by: datetime) -> str | Non
     if execution is None and refresh.execution_arn is None:
         case = (
             context.cases.find(refresh.id) if refresh.wanted and not refresh.error else None
-        )  # else it waits for its look
+        )  # otherwise its next look is not due yet
         if case is None or not (pending(case) or refreshable(case)):
             return None
         start(refresh.id, refresh, context=context)
@@ -178,9 +178,9 @@ def heal(refresh: Refresh, *, context: Context, ended_by: datetime) -> str | Non
 
 
 def _skipped(refresh: Refresh, *, context: Context) -> str | None:
-    """Start a refresh under the next number where its own has an execution of a case before it, of the same name.
+    """Start a refresh under the next number if an execution of a former case has the name of its own number.
 
-    The case's records were removed after their time, and AWS keeps the names of executions for 90 days.
+    That case's records have expired, but AWS reserves the names of executions for 90 days.
     """
     case, number = refresh.id, refresh.number + 1
     by_now = context.refreshes.find(case)

@@ -61,7 +61,7 @@ def provable(connection: str, *, store: EvidenceStore, webhook: Webhook, secrets
 
 
 def _text(body: bytes) -> str | None:
-    """Return the text that the gateway handed on, which was kept as UTF-8; None for bytes that are none."""
+    """Return the text that the gateway passed on and that was stored as UTF-8; None for a body that is not text."""
     try:
         return body.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

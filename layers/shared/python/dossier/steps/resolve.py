@@ -1,7 +1,7 @@
-"""Resolve: record an operator's answer to the question of a case, and let the case go on.
+"""Resolve: record an operator's answer to the question of a case, and continue the case.
 
-The look-up of an id at the vendor is the caller's (``dossier resolve``): without it the step that goes on looks the id
-up, and asks again if it is wrong.
+The caller (``dossier resolve``) may look an id up at the vendor first. Otherwise the next step looks it up, and asks
+again if it is wrong.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def question_of(case: Case, what: str | None) -> Question:
 
 
 def fitting(question: Question, answer: Answer) -> Answer:
-    """Return the answer as its question understands it; a case over its budget is sent, or given up.
+    """Return the answer in the terms of its question: a case over its budget is sent, or given up.
 
     Raises:
-        UnfitAnswerError: it is no answer to the question.
+        UnfitAnswerError: it does not answer the question.
 
     """
     if question.what != BUDGET:
@@ -116,7 +116,7 @@ def _go_on(case: Case, question: Question, context: Context) -> None:
     cases.continue_upload(names)
     try:
         waiting = context.executions.succeed(question.token, {})
-    except Exception:  # the token is not answered, and the case waits on
+    except Exception:  # the token is not answered, and the case still waits
         cases.ask(names, question)
         cases.change(names, status=CaseStatus.NEEDS_ATTENTION, reason=question.text)
         raise

@@ -24,8 +24,8 @@ RESULTS, FIELDS = "results", "fields"
 def rows_of(record: CaseRecord, result: Result) -> Iterator[dict[str, Any]]:
     """Yield a row by column name for each field of a result: the case's own, then those of each document.
 
-    A case of one document has that document's fields as its own too (DocuStack): each is one row, the document's, so
-    that a sum over the rows counts no amount twice. A case without fields is one row.
+    A case of one document also has that document's fields as its own (DocuStack). Each of them is one row, the
+    document's, so that a sum over the rows counts no amount twice. A case without fields is one row.
     """
     case = {
         "connection": record.connection,

@@ -22,11 +22,11 @@ _ANOTHER_WAY = re.compile(r"arn:|.*(-s3alias|--ol-s3|--x-s3|--table-s3|\.mrap)\.
 """ARNs and aliases of access points, which may lead into any bucket
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, reserved suffixes)."""
 _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?")
-"""What a bucket may be called, or might be once: no port, and no dot at the end, which a resolver leaves out."""
+"""Valid names of buckets, including former ones: no port, and no dot at the end, which a resolver ignores."""
 LONGEST_PROBLEMS = 900
 """Most characters of a case's document errors; a reason has 1,000."""
 _UNQUOTED = 3
-"""How often a key is percent-decoded, as servers on the way may do."""
+"""How often a key is percent-decoded, because servers on the way may do so."""
 
 
 def check_sources(case: CaseInput, *, bucket: str, connection: Connection) -> None:

@@ -17,18 +17,18 @@ from dossier.stores.cases import Case, conflict
 def before(
     case: CaseInput, digest: str, documents: Sequence[Document], *, context: Context
 ) -> tuple[Case | None, bool]:
-    """Return the case that has the reference, if there is one, and whether it is this one, submitted before.
+    """Return the case that has the reference, if any, and whether it is this submission.
 
-    Any other may be started: there is none, or it was rejected.
+    Otherwise the submission may be started: there is no such case, or it was rejected.
 
     Args:
         case: the submission.
         digest: its fingerprint.
-        documents: its documents, to name what differs.
+        documents: its documents, to name the differences.
         context: the collaborators.
 
     Raises:
-        InvalidCaseError: the case was erased, or the stage takes no new cases.
+        InvalidCaseError: the case was erased, or the stage accepts no new cases.
         ReferenceConflictError: the reference has other content.
 
     """

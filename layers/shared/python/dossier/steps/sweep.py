@@ -32,7 +32,7 @@ MOST = 500
 def sweep(connections: Iterable[str], *, context: Context) -> int:
     """Send the missing messages of the connections' poll queues; return how many polls were lost.
 
-    Held steps whose connection was resumed go on, too.
+    It also resumes held steps whose connection was resumed.
     """
     names = list(connections)
     release_all(names, context=context)

@@ -1,4 +1,4 @@
-"""Timeline: one ordered history of a case. Pure: what was recorded, executed, delivered and logged in, entries out."""
+"""Timeline: one ordered history of a case, made without I/O from records, executions, deliveries and log lines."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def timeline(
     deliveries: Iterable[Delivered] = (),
     lines: Iterable[Line] = (),
 ) -> list[Entry]:
-    """Return everything that is known to have happened to a case, in order.
+    """Return all known events of a case, in order.
 
     Args:
         case: as stored.
@@ -157,7 +157,7 @@ def _executed(history: History) -> Iterator[Entry]:
         if kind.endswith("StateEntered"):
             entered[number], owners[number], last = event, number, number
             continue
-        # The local AWS names no previous event: there an event is the state's that was entered last.
+        # The local AWS names no previous event: there an event belongs to the state that was entered last.
         owner = owners.get(int(event.get("previousEventId", 0)), last)
         if kind.endswith("StateExited"):
             name = event.get("stateExitedEventDetails", {}).get("name")

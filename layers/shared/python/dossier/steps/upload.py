@@ -2,8 +2,7 @@
 
 The order matters: store the intent → send the request → store the answer in the intent → apply the answer → delete the
 intent. A try that dies leaves the intent, and the next try looks it up at the vendor before it sends anything again.
-What the vendor has is adopted at once. What it does not list may still appear until the connection's ``settling`` is
-over.
+A step adopts at once what the vendor lists. An entry may still appear until the connection's ``settling`` is over.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class VendorWrite:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Store a question to an operator in full, because the state machine cuts the text of an error."""
+        """Store a question to an operator in full, because the state machine truncates error texts."""
         try:
             yield
         except NeedsAttentionError as error:
@@ -160,7 +159,7 @@ def _perform(write: VendorWrite) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the vendor had before a request, so that a look-up can recognize what the request created."""
+    """The vendor's state before a request, by which a look-up recognizes the request's effect."""
 
     known: frozenset[str] = frozenset()
     """Ids in the vendor's case that the request adds to."""
@@ -169,14 +168,14 @@ class Before:
     fresh: bool = False
     since: datetime | None = None
     alone: bool = False
-    """Nothing is in the vendor's case but what this case's records have."""
+    """Whether the vendor's case contains only the documents in this case's records."""
 
 
 def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None:
-    """Store what a look-up needs, then make the request; return None if another try has done it meanwhile.
+    """Store the data for a look-up, then send the request; return None if another try has done so meanwhile.
 
-    If an ``earlier`` request had no effect, its state from before is used again: should it take effect late after all,
-    the result is no older than that.
+    If an ``earlier`` request had no effect, its state from before is used again: if it takes effect late after all,
+    its result is newer than that state.
     """
     loaded = write.loaded
     with loaded.lease(write.what) if write.indices else nullcontext():  # a slot is for a transfer of documents
@@ -213,7 +212,7 @@ def _create(write: VendorWrite, earlier: StoredIntent | None) -> Uploaded | None
 def _is_done(write: VendorWrite) -> bool:
     """Return whether another try was answered after this one had read the case.
 
-    That try has deleted its intent last. So this one finds none, and what the case says now is whole.
+    That try deletes its intent last. So if this one finds none, the case's records are complete.
     """
     cases = write.loaded.context.cases
     if not write.indices:
@@ -229,9 +228,9 @@ def _is_listed(write: VendorWrite) -> bool:
 
 
 def _in_account(write: VendorWrite) -> Before:
-    """Return what the account lists, from a record that is at most some minutes old, if there is one.
+    """Return the account's list, from a stored one if it is only minutes old.
 
-    A list that fails for long does not stop uploads.
+    A list that keeps failing does not stop uploads.
     """
     loaded, intents, connection = write.loaded, write.loaded.context.intents, write.loaded.connection
     latest, age = intents.latest_seen(connection.name)
@@ -313,7 +312,7 @@ def _request(write: VendorWrite, refs: Mapping[int, str]) -> Flow[Uploaded]:
 
 
 def _confirm(write: VendorWrite, named: str) -> None:
-    """Look up again what an operator named, when the case is redriven; if it is gone, it becomes a question again.
+    """Look up an operator's id again when the case is redriven; if it is gone, ask again.
 
     Raises:
         NeedsAttentionError: the vendor does not have it.
@@ -377,7 +376,7 @@ def _find(write: VendorWrite, intent: StoredIntent) -> Uploaded | None:
 
 
 def _known_of(write: VendorWrite, intent: StoredIntent, *, ready: bool) -> tuple[Intent, int]:
-    """Return what a look-up of a request needs, and the number of other requests in flight that could be mistaken."""
+    """Return the data for a look-up of a request, with the number of other requests in flight that it may confuse."""
     loaded, intents = write.loaded, write.loaded.context.intents
     connection, into = loaded.connection.name, loaded.case.record.case_id
     others = intents.others(write.case, intent, into=into)

@@ -69,7 +69,7 @@ class ArtifactView(View):
 
 
 class Candidate(View):
-    """What the vendor has that may be the answer to a question."""
+    """A vendor's object that may be the answer to a question."""
 
     id: str
     name: str | None

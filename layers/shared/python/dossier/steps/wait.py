@@ -14,9 +14,9 @@ from dossier.stores.timings import kind_of
 def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
     """Store the wait and send its first poll message.
 
-    The times of the polls are planned from how long the vendor took before. The first poll is made now if a delivery
-    arrived before the wait (before the documents' ids were known, say), or if the case is only collected: it has most
-    likely been finished for long.
+    The polls are planned from the durations of earlier waits. The first poll is made now if a delivery arrived before
+    the wait (for example before the documents' ids were known), or if the case is only collected, because it has most
+    likely been finished for a long time.
 
     Raises:
         VendorRejectedError: the vendor rejected every document, so there is nothing to wait for.

@@ -32,13 +32,13 @@ PROBE, PROBE_KEY = "x-dossier-probe", "dossier_probe"
 the body of its signed one."""
 _SIGNED_PROBE = re.compile(rb'\{"dossier_probe": "[0-9a-f]{16}"\}')
 _HARMLESS = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "date", "host", PROBE})
-"""Headers that are stored as they are, also where no known secret fits: any other may contain an unknown secret."""
+"""Headers that are stored unchanged even if no known secret matches: any other may contain an unknown secret."""
 _LONGEST_NAME = 64
 _STAND_IN = Rule("hmac-sha256-hex", "x-signature")
 
 
 def is_signed_probe(headers: Mapping[str, str], content: bytes) -> bool:
-    """Return whether a delivery is the signed probe of ``dossier doctor``: marked, and with nothing else in it."""
+    """Return whether a delivery is the signed probe of ``dossier doctor``: marked, and otherwise empty."""
     return PROBE in headers and _SIGNED_PROBE.fullmatch(content) is not None
 
 
@@ -231,7 +231,7 @@ class Webhook:
             return []
 
     def _stand_in(self, name: str) -> str:
-        """Return the connection whose secret is read in place of an unknown one; always the same for a name."""
+        """Return the connection whose secret is read for an unknown name; always the same for one name."""
         names = self._names()
         return names[sum(name.encode("utf-8", "surrogatepass")) % len(names)] if names else ""
 
