@@ -60,7 +60,7 @@ def _connection(where: Target, reference: str, connection: str | None) -> str:
     found = [each.connection for each in given if app.cases.find(each) is not None or app.cases.erased(each)]
     if len(found) > 1:
         raise BadUsageError(
-            f"several connections have a case {reference}: give --connection, one of {', '.join(found)}"
+            f"several connections have a case {reference}: give --connection with one of {', '.join(found)}"
         )
     if not found:
         raise CommandError(f"there is no case {reference} at {' or '.join(names) or 'any connection'}")

@@ -51,7 +51,7 @@ def find(
     found = [case for name in names if (case := where.app.cases.find(CaseId(name, reference))) is not None]
     if len(found) > 1:
         owners = ", ".join(case.record.connection for case in found)
-        raise BadUsageError(f"several connections have a case {reference}: give --connection, one of {owners}")
+        raise BadUsageError(f"several connections have a case {reference}: give --connection with one of {owners}")
     drops = (drop for name in names if not found for drop in where.app.cases.waiting_drops(name))
     drop = next((drop for drop in drops if drop.reference == reference), None)
     if drop is not None:

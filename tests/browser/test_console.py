@@ -213,10 +213,10 @@ def test_selected_cases(scene: Scene, page: Page, action: str, cases: list[str])
     expect(page.locator("#chosen")).to_have_text(f"{len(cases)} selected")
     before = len(scene.trail())
     page.get_by_role("button", name=f"{action} …", exact=True).click()
-    expect(page.get_by_role("main")).to_contain_text("Nothing has happened yet.")
+    expect(page.get_by_role("main")).to_contain_text("Nothing has changed yet.")
     assert len(scene.trail()) == before
     page.get_by_role("button", name=re.compile(f"^{action} {len(cases)} case")).click()
-    expect(page.get_by_role("status")).to_contain_text("That is all.")
+    expect(page.get_by_role("status")).to_contain_text("Finished.")
     assert len(scene.trail()) == before + len(cases)
 
 
@@ -262,7 +262,7 @@ def test_all_cases_of_a_filter(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("main")).to_contain_text("2 cases: resumed; missing documents are sent")
     assert len(scene.trail()) == before
     page.get_by_role("button", name="Redrive 2 cases").click()
-    expect(page.get_by_role("status")).to_contain_text("That is all.")
+    expect(page.get_by_role("status")).to_contain_text("Finished.")
     done = scene.trail()[before:]
     assert sorted(each["about"]["reference"] for each in done) == ["ALL-1", "ALL-2"]
     assert all(each["action"] == "redrive" and each["outcome"]["done"] for each in done)
@@ -276,7 +276,7 @@ def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
     page.get_by_role("button", name=re.compile("^Dismiss")).first.click()
     expect(page.get_by_role("main")).to_contain_text("removed from the list of failures")
     page.get_by_role("button", name=re.compile("^Dismiss")).click()
-    expect(page.get_by_role("status")).to_contain_text("That is all.")
+    expect(page.get_by_role("status")).to_contain_text("Finished.")
     page.goto(f"{scene.base}/failures?connection=locked")
     expect(page.get_by_role("main")).to_contain_text("not shown: all failed cases")
     expect(page.get_by_role("link", name="KEY-5")).to_have_count(0)

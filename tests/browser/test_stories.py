@@ -113,9 +113,9 @@ def test_the_key_is_wrong(scene: Scene, page: Page) -> None:
     sees(page, "the key is accepted")
     page.goto(f"{scene.base}/failures?connection=stale")
     page.get_by_role("button", name="Redrive 1 case …").click()
-    sees(page, "Nothing has happened yet.")
+    sees(page, "Nothing has changed yet.")
     page.get_by_role("button", name="Redrive 1 case", exact=True).click()
-    sees(page, "That is all.")
+    sees(page, "Finished.")
     opens(scene, page, "/cases/stale/STALE-1", "The case has ended as completed")
 
 
@@ -146,7 +146,7 @@ def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
     page.go_back()
     question.get_by_label("Vendor's id").fill(known)
     question.get_by_role("button", name="Use its id").click()
-    sees(page, f"LOST-1 goes on with {known}.", "The case has ended as completed")
+    sees(page, f"LOST-1 continues with {known}.", "The case has ended as completed")
     created = [each for each in scene.deployment.journal() if each["operation"] == "create" and "LOST-1" in str(each)]
     assert len(created) == 1
 
@@ -174,7 +174,7 @@ def test_the_vendor_lists_it_under_another_name(scene: Scene, page: Page, typed:
         chosen.get_by_label("Vendor's id").fill(known)
     chosen.get_by_label("Accept it even if its name differs").check()
     chosen.get_by_role("button").click()
-    sees(page, f"{reference} goes on with {known}.", "The case has ended as completed")
+    sees(page, f"{reference} continues with {known}.", "The case has ended as completed")
 
 
 @pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=retry")
@@ -195,7 +195,7 @@ def test_a_vendor_is_slow(scene: Scene, page: Page) -> None:
         scene, page, "/cases/invoices/SLOW-1", "DocuStack has not finished: 0 of 1 documents read", "waits for vendor"
     )
     page.get_by_text("What was tried, and what helps").click()
-    sees(page, "its support can look the ids up", "the wait ends, and what there is is collected")
+    sees(page, "its support can look the ids up", "the wait ends, and Dossier collects the results that exist")
     expect(page.get_by_role("table")).to_contain_text("invoice.pdf")
     page.get_by_text("What was tried, and what helps").click()
     sees(page, "The case has ended as completed")

@@ -24,7 +24,7 @@ CASE = CaseId("invoices", "C-1")
 _CHANGING = (
     (re.compile(r"\d+ % used"), "? % used"),  # of a second ago: it depends on how quick the test is
     (re.compile(r"\d{4}-\d\d-\d\d"), "DAY"),
-    (re.compile(r"\b\d\d:\d\d(:\d\d)?(\.\d+)?\b"), "TIME"),
+    (re.compile(r"\b(\d\d-\d\d )?\d\d:\d\d(:\d\d)?(\.\d+)?\b"), "TIME"),  # with the day, if it is another
     (re.compile(r"\b\d+ polls? due"), "POLLS due"),  # a message may be delayed yet
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9A-Za-z]{20,}\b"), "ID"),
 )

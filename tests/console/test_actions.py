@@ -132,7 +132,7 @@ def test_an_id_is_looked_up_before_anything_is_stored(accepted: Visitor) -> None
     """As ``dossier resolve --use`` does: where this machine cannot ask, the page says who will."""
     accepted.dossier.ask("invoices", "INV-1", "upload-0")
     said = text_of(accepted.post(f"{CASE}/resolve", question="upload-0", answer="use", id="doc-9").text)
-    assert "INV-1 goes on with doc-9." in said
+    assert "INV-1 continues with doc-9." in said
     assert "cannot look doc-9 up from here" in said
 
 
@@ -219,7 +219,7 @@ def wait(visitor: Visitor, path: str) -> str:
     """Wait for a bulk action to end; return what its page says then."""
     for _ in range(600):
         said = visitor.main(path)
-        if "That is all." in said:
+        if "Finished." in said:
             return said
         Event().wait(0.05)
     raise AssertionError(said)
@@ -229,7 +229,7 @@ def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visi
     """How many, what is left and why, what the vendor gets, and what it costs."""
     cases = ["invoices/INV-1", "invoices/INV-2", "invoices/INV-3"]
     said = text_of(several.post("/bulk", action="redrive", case=cases).text)
-    assert "Redrive 2 cases? Nothing has happened yet." in said
+    assert "Redrive 2 cases? Nothing has changed yet." in said
     assert "Left as they are 1" in said
     assert "Pages that the vendor gets 2" in said
     assert "The vendor may bill unknown" in said

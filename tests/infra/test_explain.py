@@ -324,6 +324,6 @@ def test_case_without_next_event_is_a_fault(begin: Callable[[str], Journey]) -> 
     journey.clock.sleep(700)
     found = explain(journey.facts())
     assert (found.next, found.broken) == (None, True)
-    assert "that is a fault" in found.why
+    assert "this is a fault" in found.why
     assert "dossier redrive R-1" in found.helps[0]
     assert found.as_json()["next"] is None
