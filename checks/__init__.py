@@ -1,1 +1,1 @@
-"""What AWS would say before it deploys: checked on this machine, and with an account's own validators (``cloud``)."""
+"""AWS's checks before a deployment: on this machine, and with an account's own validators (``cloud``)."""

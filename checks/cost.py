@@ -208,7 +208,7 @@ def polls_during(seconds: float, poll: Poll) -> tuple[int, Counts]:
 
 
 def delivered() -> Counts:
-    """Return what one delivery takes, from the request to the wait that is polled next because of it."""
+    """Return the counts of one delivery, from the request to the poll that it causes."""
     with metered() as it:
         _begin(it)
         app, context = it.cloud.app, it.world.context
@@ -473,7 +473,7 @@ def _counted() -> Iterator[str]:
 
 
 def priced(service: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Return what a service is paid for, and its price."""
+    """Return the units that a service bills, and their price."""
     return [(what.replace("_", " "), price) for what, price in service.items() if isinstance(price, float)]
 
 

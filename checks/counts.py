@@ -1,4 +1,4 @@
-"""Counts what a reader of the core has to hold in mind: ``python -m checks.counts [ROOT …]``.
+"""Counts the size of the core: ``python -m checks.counts [ROOT …]``.
 
 For each checkout (this one by default) it counts in ``layers/shared/python/dossier``, and prints a Markdown table.
 """

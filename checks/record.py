@@ -66,7 +66,7 @@ def _evaluations(walked: Sequence[Walk]) -> list[dict[str, Any]]:
 
 
 def _of_batches(used: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what the expressions of the machine that runs batches see: a run, an error of it, and one of its cases."""
+    """Yield the inputs of the batch machine's expressions: a run, an error of it, and one of its cases."""
     case = {"connection": "invoices", "reference": "R-1", "documents": []}
     run = {"batch": "0123456789abcdef", "run": 1, "concurrency": 100}
     error = {"Error": "States.ItemReaderFailed", "Cause": "The list is not there"}

@@ -2,7 +2,7 @@
 
 A test names the rules that it shows: ``@pytest.mark.rule("docsumo 1.B limit")``; of a parametrized test one case does,
 with ``case="<its id>"``. The command writes the tests into the last column of the pages' tables. With ``--check`` it
-writes nothing, and reports what is not as it should be.
+writes nothing, and reports every difference.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PAGES: dict[str, tuple[str, Callable[[list[str]], str]]] = {
 
 
 class Shown:
-    """Collects which tests show which rules, as a plugin of pytest."""
+    """Collects the tests of each rule, as a plugin of pytest."""
 
     def __init__(self) -> None:
         self.rules: dict[str, list[str]] = {}
@@ -73,7 +73,7 @@ def _function(item: pytest.Item) -> str:
 
 
 def shown() -> Shown:
-    """Collect the tests that have a mark, and return what they show."""
+    """Collect the tests that have a mark; return the tests by rule."""
     files = [each for each in sorted((ROOT / "tests").rglob("test_*.py")) if _MARK.search(each.read_text("utf-8"))]
     found, printed = Shown(), io.StringIO()
     options = ["--collect-only", "-p", "no:cacheprovider", "--numprocesses=0", f"--rootdir={ROOT}"]
@@ -85,7 +85,7 @@ def shown() -> Shown:
 
 
 def filled(page: str, text: str, rules: dict[str, list[str]], problems: list[str]) -> tuple[str, list[str]]:
-    """Return a page with the tests of each of its rules, and the rules; add what is wrong to ``problems``."""
+    """Return a page with the tests of each of its rules, and the rules; add errors to ``problems``."""
     head, named = PAGES[page]
     lines, ids = [], []
     inside = False
@@ -105,7 +105,7 @@ def filled(page: str, text: str, rules: dict[str, list[str]], problems: list[str
 
 
 def differences(found: Shown, *, write: bool) -> Iterator[str]:
-    """Fill every page; yield what is wrong and, unless it is written, what would change."""
+    """Fill every page; yield the errors and, unless the page is written, the changes."""
     problems, known = [*found.problems], list[str]()
     for page in PAGES:
         file = ROOT / page

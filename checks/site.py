@@ -1,7 +1,8 @@
 """Gathers the pages of the documentation's site: ``python -m checks.site FOLDER`` (``make docs``).
 
 The pages of ``docs/`` stand beside the repository's own (README, CONTRIBUTING, SECURITY, CHANGELOG) and a reference of
-every command, which Typer writes. A link to a file that is no page becomes plain code: the site has no repository.
+every command, which Typer writes. A link to a file that is not a page becomes plain code, because the site does not
+contain the repository.
 """
 
 from __future__ import annotations

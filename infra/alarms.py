@@ -203,7 +203,7 @@ class Alarms(Construct):
 
 
 def _throttles(functions: FunctionsByVerb, bounded: Sequence[str], period: cdk.Duration) -> cloudwatch.IMetric:
-    """Return how often functions of the account are throttled, but for those that reach a bound of their own."""
+    """Return how often functions of the account are throttled, without those that reach their own bound."""
     total = cloudwatch.Metric(
         namespace="AWS/Lambda", metric_name="Throttles", period=period, statistic=cloudwatch.Stats.SUM
     )
@@ -248,8 +248,8 @@ def notify(stack: cdk.Stack, alarms: Sequence[cloudwatch.AlarmBase], *, settings
 def _let_alarms_publish(topic: sns.Topic) -> None:
     """Let the account's alarms publish to a topic.
 
-    A topic without a policy takes what its own account publishes. One with a policy (`enforce_ssl` brings one) takes
-    what that policy allows, and an alarm that may not publish fails in silence
+    A topic without a policy accepts messages of its own account. One with a policy (`enforce_ssl` adds one) accepts
+    only what that policy allows, and an alarm that may not publish fails silently
     (https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html).
     """
     alarms = cdk.Stack.of(topic).format_arn(

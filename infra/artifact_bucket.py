@@ -29,7 +29,7 @@ class ArtifactBucket(Construct):
 
     With ``evidence_lock_days`` its objects can be locked; the writer of an object sets its lock.
 
-    ``existing`` is a bucket of another stack that serves instead. It keeps its own policy, encryption and lifecycle.
+    ``existing`` is a bucket of another stack to use instead. It keeps its own policy, encryption and lifecycle.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ArtifactBucket(Construct):
         self.bucket: s3.IBucket
         if existing is not None:
             _check(existing, settings)
-            # As an imported one: what this stack adds to it must not be a part of the other stack.
+            # Imported, so that this stack's additions to it are not part of the other stack.
             arn, name = existing.bucket_arn, existing.bucket_name
             if existing.node.default_child is not None:  # a bucket of the app; by an export cdk-nag names its findings
                 theirs = cdk.Stack.of(existing)
@@ -146,7 +146,7 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
                 id=name,
                 prefix=prefix,
                 expiration=cdk.Duration.days(days),
-                # Strangers can cause these objects, or they are copied: their versions do not stay either.
+                # Strangers can cause these objects, or copies of them exist: their versions are deleted, too.
                 noncurrent_version_expiration=cdk.Duration.days(1)
                 if prefix in {layout.DELIVERIES_REFUSED, layout.DELIVERIES_SEEN, layout.COLLECTING}
                 else None,
@@ -178,7 +178,7 @@ def lifecycle(retention: Retention) -> list[s3.LifecycleRule]:
             if retention.evidence_days
             else []
         ),
-        # Copies of results: what replaced them is all that anybody reads.
+        # Copies of results: nobody reads replaced versions.
         s3.LifecycleRule(
             id="tables",
             prefix=layout.TABLES,

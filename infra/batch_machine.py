@@ -1,7 +1,7 @@
 """The state machine that runs batches: one execution is one run, each child execution starts one case.
 
 A child waits for its case's end, so ``MaxConcurrency`` is how many cases are under way at once. The role may not stop
-cases: if a run is stopped or fails, the cases that are under way go on
+cases: if a run is stopped or fails, the cases under way continue
 (https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html, "Run a Job").
 """
 
@@ -37,7 +37,7 @@ EVENTS_RULE = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
 """The rule that Step Functions itself manages to learn of the end of a nested execution
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html)."""
 STARTED_BEFORE = ["StepFunctions.ExecutionAlreadyExistsException", "StepFunctions.ExecutionAlreadyExists"]
-"""The case was submitted before, in whatever way: an execution's name is that of the case and its content."""
+"""The case was submitted before, in any way: its identity and content name the execution."""
 NOT_STARTED = [
     "StepFunctions.ExecutionLimitExceededException",
     "StepFunctions.SdkClientException",

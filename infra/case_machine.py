@@ -40,7 +40,7 @@ NEVER_AGAIN = sorted(
     error.__name__ for root in (CaseFailedError, NeedsAttentionError, PausedError) for error in tree(root)
 )
 NOT_YET = (ThrottledError.__name__, "Lambda.TooManyRequestsException")
-"""A limit of the vendor's or of Lambda is reached: eight hours of tries on average, sixteen at most."""
+"""A limit of the vendor or of Lambda is reached: eight hours of tries on average, sixteen at most."""
 LAMBDA_TROUBLE = (
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
@@ -358,8 +358,8 @@ class CaseMachine(Construct):
 
         Args:
             name: the state's name.
-            what: the expression of what is held: a state's name, or the batch or part of a map.
-            outputs: what goes on; by default the case's names and the state to go on ``to``.
+            what: the expression of the held step's name: a state's name, or the batch or part of a map.
+            outputs: the output after the pause; by default the case's names and the state to continue with (``to``).
 
         """
         to = {**_CASE, "about": "the connection is resumed", "to": "{% $states.result.to %}"}
@@ -555,7 +555,7 @@ def _said(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _paused(names: Mapping[str, str], state: str) -> dict[str, str]:
-    """Return the input of the state that waits for the end of a pause: whose case it is, and the state to repeat."""
+    """Return the input of the state that waits for the end of a pause: the case's names, and the state to repeat."""
     return {**names, "about": "an operator has paused the connection", "held": state}
 
 

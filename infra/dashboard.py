@@ -1,4 +1,4 @@
-"""The dashboard: how the stage and each connection stand, from AWS's metrics and the functions' logs."""
+"""The dashboard: the state of the stage and of each connection, from AWS's metrics and the functions' logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CALLERS = (*CALL_VENDORS, "poll", "compare")
 BILLED = sorted({*CALLERS, "accept", "ask", "wait", "fail", "wake", "webhook"})
 """The functions that work for one connection at a time."""
 REQUESTS = ("count(*) as requests", "sum(throttled) as answered_429", "sum(unanswered) as without_usable_answer")
-"""What is counted of the requests to vendors."""
+"""The counts of requests to vendors."""
 WIDE, HALF, THIRD = 24, 12, 8
 """Widths of widgets; a dashboard has 24 columns."""
 FIVE = cdk.Duration.minutes(5)
@@ -35,10 +35,9 @@ FIVE = cdk.Duration.minutes(5)
 class Dashboard(Construct):
     """One dashboard a stage, with a row for each connection.
 
-    What concerns a connection comes from Logs Insights, because a custom metric of each connection costs $0.30 a month,
-    and a line of a log costs next to nothing. A query reads the period that the dashboard shows, and is paid by the
-    data that it reads.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Stats.html
+    A connection's figures come from Logs Insights, because a custom metric of each connection costs $0.30 a month, and
+    a log line costs next to nothing. A query reads the period that the dashboard shows, and costs by the data that it
+    reads. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Stats.html
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class Dashboard(Construct):
         )
 
     def _now(self) -> cloudwatch.LogQueryWidget:
-        """Show how every connection stands, as of the last check."""
+        """Show the state of every connection, as of the last check."""
         return self._query(
             "Connections, as of the last check (every 5 minutes)",
             ["reconcile"],

@@ -19,14 +19,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 class Dossier(Construct):
-    """A stage of Dossier in another team's app, with a bus and a bucket of that team if it gives them.
+    """A stage of Dossier in another team's app, with that team's bus and bucket if they are given.
 
     It is a stack of its own, ``dossier-<stage>``, because the ``dossier`` command finds a stage by that name.
 
     Attributes:
         stack: Dossier's stack.
         bus: the bus with the events about cases: the given one, or Dossier's own.
-        bucket: the bucket with the results, likewise.
+        bucket: the bucket with the results: the given one, or Dossier's own.
         state_machine: the state machine; each execution is a case.
 
     """

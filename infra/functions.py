@@ -75,7 +75,7 @@ def rows(may: Grants, settings: Settings) -> dict[str, Row]:
     work = may.use_items("GetItem", "Query", "UpdateItem")
     # For a step that stores intents or holds a lease.
     make = may.use_items("PutItem", "DeleteItem")
-    # What a connection that keeps no raw answers loses once a revision stands.
+    # The raw answers that Publish deletes if a connection keeps none.
     passing = () if all(each.keep_raw for each in settings.connections.values()) else (VENDOR_ANSWERS, COLLECTING)
     return {
         # The state machine's steps.

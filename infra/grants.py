@@ -1,4 +1,4 @@
-"""What a function's role may do: each method returns one statement, or the few that belong together."""
+"""The grants of functions' roles: each method returns one statement, or the few that belong together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ARTIFACTS = layout.artifact_key(_ANY, "*")
 DOCUMENTS = layout.document_key(_ANY, "*")
 SUBMISSIONS = (f"{layout.UPLOADS}*", *(f"{folder}/*" for folder in OWN))
 UPLOADED = f"{layout.STAGING}*"
-"""What callers of the API upload to presigned URLs."""
+"""Files that callers of the API upload to presigned URLs."""
 EVIDENCE = f"{layout.DELIVERIES}*"
 REFUSED_DELIVERIES, SEEN_DELIVERIES = f"{layout.DELIVERIES_REFUSED}*", f"{layout.DELIVERIES_SEEN}*"
 REFUSED, WAITING = f"{layout.INBOX_REFUSED}*", f"{layout.INBOX_WAITING}*"
@@ -149,7 +149,7 @@ class Grants:
         return Grant(("states:StartExecution",), (self.machine,))
 
     def describe(self, *, stop: bool = False) -> Grant:
-        """Grant reading how executions stand, and with ``stop`` ending them."""
+        """Grant reading the state of executions, and with ``stop`` ending them."""
         return Grant(
             ("states:DescribeExecution", *(["states:StopExecution"] if stop else [])),
             (execution_arns(self._stack, self._settings),),

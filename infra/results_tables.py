@@ -17,7 +17,7 @@ from dossier.steps.rows import COLUMNS, FIELDS, RESULTS
 from infra.settings import Settings
 
 FIRST_MONTH = "2026-01"
-"""No stage has a case from before."""
+"""The first partition: no stage has an earlier case."""
 _PLAIN = {str: "string", int: "int", float: "double", bool: "boolean"}
 
 
@@ -62,7 +62,7 @@ def result_columns() -> dict[str, str]:
 
 
 def _type(annotation: Any) -> str:
-    """Return the type in Glue of an attribute. One of several types is a text, as the JSON SerDe reads it."""
+    """Return the type in Glue of an attribute. An attribute of several types is text, as the JSON SerDe reads it."""
     parts, origin = get_args(annotation), get_origin(annotation)
     if origin in (Union, types.UnionType):
         kinds = {_type(each) for each in parts if each is not type(None)}

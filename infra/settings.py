@@ -338,7 +338,7 @@ _MOST = {"evidence_lock_days": LONGEST_LOCK, "webhook_reserved_concurrency": 100
 
 
 def _read(key: str, value: object, folder: Path) -> Any:
-    """Return a setting's value from what ``-c`` (always text) or the file gave.
+    """Return a setting's value from the raw value of ``-c`` (always text) or the file.
 
     Raises:
         _WrongError: the value is invalid.

@@ -59,8 +59,8 @@ class DossierStack(cdk.Stack):
             settings: the stage's settings.
             existing_secrets: connections whose secret exists already, in no stack.
             env: account and Region, if other stacks of the app set theirs.
-            bus: a bus of another stack for the events about cases, in place of an own one.
-            bucket: a versioned bucket of another stack, in place of an own one.
+            bus: a bus of another stack for the events about cases, in place of a new one.
+            bucket: a versioned bucket of another stack, in place of a new one.
 
         """
         super().__init__(

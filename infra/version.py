@@ -15,7 +15,7 @@ PINNED = "layers/requirements.txt"
 
 
 def code_version(root: Path) -> str:
-    """Return the first 12 digits of a hash over paths and contents of what the functions run.
+    """Return the first 12 digits of a hash over paths and contents of the functions' code.
 
     Raises:
         FileNotFoundError: this is not a checkout of Dossier.

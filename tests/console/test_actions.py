@@ -185,7 +185,7 @@ def test_a_page_that_answers_an_action_has_an_address(accepted: Visitor, monkeyp
     assert '<a href="/cases/invoices/INV-1">Back to INV-1</a>' in accepted.get(refused.url.path, 409)
     assert "Cancel 1 case?" in accepted.main(planned)
     accepted.post("/connections/invoices/pause", 400)
-    assert "no longer kept" in accepted.get(planned, 404)
+    assert "has expired" in accepted.get(planned, 404)
 
 
 def test_an_action_that_cannot_be_recorded_does_not_happen(accepted: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
