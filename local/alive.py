@@ -1,4 +1,4 @@
-"""Run a command, and say from time to time that it still runs: ``python -m local.alive WHAT COMMAND …``.
+"""Run a command, and report from time to time that it still runs: ``python -m local.alive WHAT COMMAND …``.
 
 The Makefile calls it before anything is installed: it only imports the standard library.
 """
@@ -45,4 +45,4 @@ def run(
 
 if __name__ == "__main__":
     _, WHAT, *COMMAND = sys.argv
-    sys.exit(run(COMMAND, lambda line: print(line, flush=True), WHAT).returncode)  # noqa: T201 -- for who runs make
+    sys.exit(run(COMMAND, lambda line: print(line, flush=True), WHAT).returncode)  # noqa: T201 -- for people who run make

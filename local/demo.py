@@ -50,7 +50,7 @@ def main() -> int:
         (f"status {last}", "shows a case, with the vendor's ids"),
         (f"fetch {last} results", "downloads its results to the folder results"),
         ("outputs", "prints bucket, state machine, webhook URLs"),
-        ("console", "opens a page in your browser with these cases, and all that operators need"),
+        ("console", "opens a page in your browser with these cases, for operators"),
     ):
         console.print(f"  .venv/bin/dossier {command}\n      {what}")
     return 0

@@ -125,7 +125,7 @@ _TABLE = [_remainder(value) for value in range(256)]
 
 
 def encoded(whole: Response, encoding: str) -> Response:
-    """Return an answer with another ``Content-Encoding``, which only for gzip is true."""
+    """Return an answer with another ``Content-Encoding``, which is only correct for gzip."""
 
     def change(headers: dict[str, str], body: bytes) -> _Made:
         content = gzip.compress(body, mtime=0) if "gzip" in encoding else body
@@ -153,7 +153,7 @@ def long_status(whole: Response) -> Response:
 
 
 def _first_with_status(value: Any) -> dict[str, Any] | None:
-    """Return the first object that has a status and an id, which the envelope has not."""
+    """Return the first object with a status and an id, which excludes the envelope."""
     if isinstance(value, dict) and "status" in value and {"case_id", "document_id", "id"} & value.keys():
         return value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -17,7 +17,7 @@ WebhookShape = Literal[
 WebhookForm = Literal["plain", "packed", "packed_after_signing", "latin_1", "signed_twice", "capital_letters"]
 """How a delivery's bytes and signature come."""
 IdShape = Literal["text", "number"]
-"""What DocuStack's and Docsumo's ids are made of: letters and digits, or digits alone."""
+"""The characters of DocuStack's and Docsumo's ids: letters and digits, or digits only."""
 ArrayShape = Literal["repeat", "comma", "brackets"]
 """How a query writes a list."""
 MarkdownShape = Literal[
@@ -112,7 +112,7 @@ def _multipart(body: Mapping[str, Any]) -> str:
 
 
 def _documents(body: Mapping[str, Any]) -> str:
-    """Return a delivery that names its documents alone; its ids where it has none."""
+    """Return a delivery that names only its documents, or its ids if it has none."""
     alone = [{"doc_id": body["document_id"]}] if "document_id" in body else []
     listed = [{"document_id": each["doc_id"]} for each in (*alone, *body.get("documents", []))]
     return json.dumps({"event": body.get("event"), **({"documents": listed} if listed else _ids(body))})
@@ -158,7 +158,7 @@ def posted(
 
 
 def identifier(made: str, shape: IdShape) -> str:
-    """Return an id that was made, or one of digits alone in its place."""
+    """Return a generated id, or one of digits only in its place."""
     return made if shape == "text" else str(int.from_bytes(hashlib.sha256(made.encode()).digest()[:6], "big"))
 
 
