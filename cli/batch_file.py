@@ -148,7 +148,7 @@ def _csv(file: BufferedReader[Any]) -> Iterator[Line]:
 class _Lines:
     """The lines of a CSV file; a cell in quotes may have several.
 
-    If the quotes do not end, the lines after the first are read again, as lines of their own.
+    If the quotes do not end, the lines after the first are read again, as their own lines.
     """
 
     def __init__(self, text: Iterable[str]) -> None:

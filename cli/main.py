@@ -773,7 +773,7 @@ def pause(
 
 @command(app)
 def resume(call: Call, connection: Connection) -> None:
-    """End a `dossier pause`; the connection's cases go on where they were."""
+    """End a `dossier pause`; the connection's cases continue where they were."""
     from cli import pause as here
 
     here.resume(call.out, call.where, connection)

@@ -36,7 +36,7 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def one(desk: Desk, request: Request) -> Response:
-    """Return the page of one batch: how its cases stand, and the lines of its file that are no cases."""
+    """Return the page of one batch: how its cases stand, and the lines of its file that are not cases."""
     batch = request.path_params["batch"]
     about = desk.app.batches.describe(batch) if ID.fullmatch(batch) else None
     if about is None:

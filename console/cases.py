@@ -31,7 +31,7 @@ from dossier.stores.limiter import Hold
 SHOWN = 50
 """Cases of a page."""
 MOST_LOOKED_AT = 3000
-"""Cases among which those of one page are looked for; the next page goes on from there."""
+"""Cases among which those of one page are looked for; the next page continues from there."""
 _AT_ONCE = 8
 """Connections whose first pages are read at once."""
 READ_AT_ONCE = 500
@@ -108,7 +108,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of cases; ``after`` is the cursor of the next one, None at the end; ``looked`` at so many cases."""
+    """A page of cases; ``after`` is the cursor of the next one, None at the end; ``looked`` at that many cases."""
 
     records: list[CaseRecord]
     after: str | None
@@ -120,7 +120,7 @@ def find(
 ) -> Found:
     """Return the cases that match, latest submitted first, after the cursor.
 
-    Drops that wait for files are no cases yet: they are read if they are asked for, which saves the list a query for
+    Drops that wait for files are not cases yet: they are read if they are asked for, which saves the list a query for
     each connection.
     """
     page = READ_AT_ONCE if filters.narrow else limit + 1
@@ -139,7 +139,7 @@ def find(
 
 
 def _newest(desk: Desk, names: Sequence[str], **settings: Any) -> Iterator[CaseRecord]:
-    """Yield the cases of several connections, whose first pages are read at once: each is a request of its own."""
+    """Yield the cases of several connections, whose first pages are read at once: each is its own request."""
 
     def first_read(name: str) -> Iterator[CaseRecord]:
         found = newest([name], context=desk.app, **settings)

@@ -111,7 +111,7 @@ def one(desk: Desk, request: Request) -> Response:
 
 
 def _readable(body: bytes) -> str:
-    """Return a body as text: JSON indented, bytes that are no text in hexadecimal."""
+    """Return a body as text: JSON indented, bytes that are not text in hexadecimal."""
     try:
         decoded = body.decode()
     except UnicodeDecodeError:

@@ -41,4 +41,4 @@ def rendered(text: str | None) -> Markup:
     plain = block(text or "")
     if len(plain) > LONGEST:
         return Markup("<pre>{}</pre>").format(plain)
-    return Markup(_reader().render(plain))  # noqa: S704 -- markdown-it escapes all that is no markdown
+    return Markup(_reader().render(plain))  # noqa: S704 -- markdown-it escapes all that is not markdown

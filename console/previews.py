@@ -1,7 +1,7 @@
 """Files of vendors and callers, shown so that nothing in them can act.
 
 The type comes from the bytes. Images that browsers show are sent as what they are, in a sandbox; a page of a PDF or a
-TIFF is drawn by a program of its own and sent as PNG; text is part of the page, escaped. Anything else can only be
+TIFF is drawn by a separate program and sent as PNG; text is part of the page, escaped. Anything else can only be
 downloaded.
 """
 

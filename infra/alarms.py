@@ -148,7 +148,7 @@ class Alarms(Construct):
             functions: the functions, by verb.
             machine: the state machine.
             api: the vendors' webhooks.
-            bounded: the verbs whose functions have a bound of their own, at which Lambda throttles them on purpose.
+            bounded: the verbs whose functions have their own bound, at which Lambda throttles them on purpose.
 
         """
         super().__init__(scope, id)

@@ -280,8 +280,8 @@ class CaseMachine(Construct):
         """Let each step that may call the vendor wait for the end of an operator's pause; return that state."""
         await_resume = self._held("Await Resume", "$states.input.held")
         resumed = sfn.Choice.jsonata(self, "Resumed?")
-        # While an operator has paused the connection, a case waits here; then it goes on where it was. If the waiting
-        # room did not end a wait, it goes on there, too, or the results that exist are collected.
+        # While an operator has paused the connection, a case waits here; then it continues where it was. If the waiting
+        # room did not end a wait, it continues there, too, or the results that exist are collected.
         await_resume.next(resumed)
         for step in (open_case, process, publish, *waits):
             resumed.when(_is(f"$states.input.to = '{step.id}'"), step)

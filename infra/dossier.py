@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 class Dossier(Construct):
     """A stage of Dossier in another team's app, with that team's bus and bucket if they are given.
 
-    It is a stack of its own, ``dossier-<stage>``, because the ``dossier`` command finds a stage by that name.
+    It is a separate stack, ``dossier-<stage>``, because the ``dossier`` command finds a stage by that name.
 
     Attributes:
         stack: Dossier's stack.

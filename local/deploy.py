@@ -106,7 +106,7 @@ class Deployment:
                 raise LocalError(f"{needed.relative_to(ROOT)} is missing; run: make setup")
         command = [str(tools / "node"), str(entry), verb, *arguments, "--no-notices", "--progress", "events"]
         with log.open("w", encoding="utf-8") as output:
-            # In a session of its own, so that Node processes of the app that outlive the CDK CLI can be ended with it.
+            # In its own session, so that Node processes of the app that outlive the CDK CLI can be ended with it.
             done = subprocess.Popen(
                 command,
                 cwd=folder,

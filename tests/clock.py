@@ -14,7 +14,7 @@ STARTED = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Stands in for the time in every loaded module of Dossier."""
+    """Replaces the time in every loaded module of Dossier."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import_late_modules()

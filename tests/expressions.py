@@ -1,7 +1,7 @@
 """DynamoDB's expressions, read and evaluated: as much of them as boto3's conditions and Dossier's stores write.
 
 The grammar is that of the Amazon DynamoDB Developer Guide. What is not supported raises ``NotImplementedError``, so
-that no test goes on with a wrong answer.
+that no test continues with a wrong answer.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html

@@ -20,7 +20,7 @@ EVENTS = Path(__file__).parents[1] / "events" / "vendors"
 
 T = TypeVar("T")
 Server = Callable[[Request], Reply | Exception]
-"""Answers each request by looking at it; an exception is what the transport would raise (a lost answer, say)."""
+"""Answers each request by looking at it; an exception stands for the transport's (such as a lost answer)."""
 
 
 @dataclass(frozen=True)

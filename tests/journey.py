@@ -87,7 +87,7 @@ class _Over(BaseException):
 
 
 class Journey:
-    """A case on its way. ``position`` is where its execution stands: what it does next, or waits for."""
+    """A case on its way. ``position`` is its execution's position: the next action, or what it waits for."""
 
     def __init__(self, definition: Mapping[str, Any], cloud: Cloud, clock: Clock, connection: str) -> None:
         self.clock, self.connection, self.reference = clock, connection, "R-1"
@@ -113,7 +113,7 @@ class Journey:
         self._offers: queue.Queue[Any] = queue.Queue()
         self._go: queue.Queue[bool] = queue.Queue()
 
-    # The execution, in a thread of its own that runs only while the test waits for it
+    # The execution, in its own thread that runs only while the test waits for it
 
     def start(self, case: dict[str, Any]) -> None:
         """Start the execution; it stops before its first step."""
@@ -165,7 +165,7 @@ class Journey:
         self._go.put(False)
 
     def until(self, *position: str) -> None:
-        """Let everything happen that happens by itself until the execution stands somewhere."""
+        """Run everything that happens by itself until the execution waits."""
         for _ in range(100):
             if self.position[: len(position)] == position:
                 return

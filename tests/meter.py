@@ -120,7 +120,7 @@ def write_units(old: Item | None, new: Item | None) -> int:
 
 
 def blocks(length: int) -> int:
-    """Return the write units of so many bytes."""
+    """Return the write units of that many bytes."""
     return max(1, ceil(length / WRITE))
 
 

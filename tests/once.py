@@ -49,7 +49,7 @@ def _providers(make: Callable[..., Any]) -> Callable[..., Any]:
 
     def provider(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
         key = id(ruleset_data), id(partition_data)
-        if key not in made:  # what an id stands for is kept as long as the id is
+        if key not in made:  # the object of an id is kept as long as the id is
             found = make(ruleset_data, partition_data, excluded_params)
             made[key] = found, ruleset_data, partition_data
         return made[key][0]

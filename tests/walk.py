@@ -252,7 +252,7 @@ class Handlers:
         return self._polled(token, names)
 
     def _resumed(self, token: str, names: CaseId) -> Any:
-        """End the operator's pause; return what the held step goes on with."""
+        """End the operator's pause; return what the held step continues with."""
         context = self._world.context
         resume(names.connection, context=context)
         for step in list(context.waits.steps_of(names)):

@@ -71,7 +71,7 @@ STORAGE = ("partial_content", "stored_gzip", "expired_400")
 ANSWERED = ("throttle", "html", "stray_status", "long_text", "retry_after")
 """Faults only of the APIs, not of downloads."""
 SAYS_STATUS = ("status", "list")
-"""Operations whose answers have a status and are no artifacts."""
+"""Operations whose answers have a status and are not artifacts."""
 PAGE = "<!doctype html><title>Just a moment</title><h1>We'll be right back</h1>"
 
 

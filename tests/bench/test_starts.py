@@ -1,4 +1,4 @@
-"""Functions start in processes of their own, as a cold start does."""
+"""Functions start in their own processes, as a cold start does."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def smaller(path: Path) -> None:
 def first_paint(scene: Scene, page: Page) -> str:
     """Fill the table with many cases; return how long the list takes to be answered and painted.
 
-    As it is kept in memory, and as it is read: each period is a list of its own, which nobody has read before.
+    As it is kept in memory, and as it is read: each period is its own list, which nobody has read before.
     """
     table = scene.deployment.client("dynamodb")
     begin = now() - timedelta(days=30)

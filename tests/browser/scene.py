@@ -30,7 +30,7 @@ MISSING = "there is no chromium: install it (Debian: apt-get install chromium) t
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 EVIL = "<img src=x onerror=alert(1)>"
-"""Stands in the names of files: a page that obeyed it would open a dialog."""
+"""Part of the names of files: a page that executed it would open a dialog."""
 _DOCUSTACK = """vendor = "docustack"
 base_url = "SANDBOX/docustack"
 allow_insecure = true
@@ -133,7 +133,7 @@ class Scene:
         )
 
     def status(self, connection: str, reference: str) -> str:
-        """Return how a case stands."""
+        """Return the state of a case."""
         key = {"pk": {"S": f"CASE#{connection}#{reference}"}, "sk": {"S": "CASE"}}
         found = self.deployment.client("dynamodb").get_item(TableName=self.deployment.outputs["table"], Key=key)
         return str(found.get("Item", {}).get("status", {}).get("S", "unknown"))
@@ -145,7 +145,7 @@ class Scene:
         )
 
     def submit(self, connection: str, reference: str, *statuses: str, seconds: float = 0) -> None:
-        """Submit a case of its own document, which takes its vendor so many seconds, and wait for its status."""
+        """Submit a case with its own document, which its vendor processes for ``seconds``, and wait for its status."""
         self.deployment.vendors(seconds=seconds)
         self.deployment.submit(connection, reference, {"invoice.pdf": b"%PDF-1.7 " + reference.encode()})
         if statuses:
@@ -317,7 +317,7 @@ NOT_SHOWN = {
     "/cases/{connection}/{reference}/file": "a file to save",
     "/connections/{connection}/report": "a file to save",
 }
-"""Paths that are no screens, and what they are."""
+"""Paths that are not screens, and what they are."""
 
 
 def visit(scene: Scene, page: Page, name: str) -> None:

@@ -236,7 +236,7 @@ def test_selected_cases(scene: Scene, page: Page, action: str, cases: list[str])
 def test_other_actions_on_all_cases_of_a_filter_are_planned(
     scene: Scene, page: Page, action: str, query: str, says: str
 ) -> None:
-    """The plan has an address of its own: it can be loaded again, and back leads to it."""
+    """The plan has its own address: it can be loaded again, and back leads to it."""
     page.goto(f"{scene.base}/cases?{query}")
     page.locator("summary", has_text="All that match").click()
     page.get_by_role("button", name=f"{action} all …").click()
@@ -289,7 +289,7 @@ def test_failures_of_a_cause(scene: Scene, page: Page) -> None:
 
 @pytest.mark.acts("/connections/{connection}/pause", "/connections/{connection}/resume")
 def test_a_connection_is_paused_and_resumed(scene: Scene, page: Page) -> None:
-    """With a reason, which stands on the list of cases meanwhile."""
+    """With a reason, which the list of cases shows meanwhile."""
     page.goto(f"{scene.base}/connections")
     card = page.get_by_role("region", name="disputes")
     card.locator("summary").click()

@@ -1,7 +1,7 @@
-"""docs/operate.md from the page alone: each trouble is brought about, read on the page, and fixed there.
+"""docs/operate.md from the page alone: the test causes each trouble, reads it on the page, and fixes it there.
 
 What the world does (a vendor that comes back, a key that somebody stores in Secrets Manager) a test does as the world
-would. Everything else goes through the browser. Each story has cases of its own.
+would. Everything else goes through the browser. Each story has its own cases.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def checked(page: Page, *texts: str) -> None:
 
 @pytest.mark.acts("/connections/{connection}/check")
 def test_a_vendor_is_down(scene: Scene, page: Page) -> None:
-    """The case and its connection say so; nothing is to be done, and once the vendor is back the case goes on."""
+    """The case and its connection say so; nothing is to be done, and once the vendor is back the case continues."""
     scene.submit("invoices", "DOWN-1", "waiting", seconds=6)
     with faults(scene, error_before={"vendor": "docustack", "status": 503}):
         opens(scene, page, "/cases/invoices/DOWN-1", "the vendor answered 503", "Dossier asks DocuStack again")
@@ -99,7 +99,7 @@ def test_a_budget_is_reached(scene: Scene, page: Page) -> None:
 
 @pytest.mark.acts("/failures/plan action=redrive")
 def test_the_key_is_wrong(scene: Scene, page: Page) -> None:
-    """The failure names the cause; once the right key is stored, the page proves it, and the case goes on."""
+    """The failure names the cause; once the right key is stored, the page proves it, and the case continues."""
     scene.submit("stale", "STALE-1", "failed")
     opens(scene, page, "/failures?connection=stale", "the vendor refused the API key")
     page.get_by_role("link", name="STALE-1").click()
@@ -137,7 +137,7 @@ def lost(scene: Scene, page: Page, reference: str, *, name: str) -> str:
 
 @pytest.mark.acts("/cases/{connection}/{reference}/resolve answer=use")
 def test_an_answer_was_lost(scene: Scene, page: Page) -> None:
-    """The vendor has the case: a wrong id is rejected, and nothing changes; with the right one it goes on."""
+    """The vendor has the case: a wrong id is rejected, and nothing changes; with the right one it continues."""
     known = lost(scene, page, "LOST-1", name="lost_after")
     question = page.get_by_role("region", name="Needs your answer")
     question.get_by_label("Vendor's id").fill("00000000-0000-4000-8000-000000000001")
@@ -217,7 +217,7 @@ def test_a_webhook_was_lost(scene: Scene, page: Page) -> None:
 
 @pytest.mark.acts("/failures/dead-letters action=send")
 def test_dead_letters(scene: Scene, page: Page) -> None:
-    """A poll failed five times: the page names its case, and sends it back; the case goes on."""
+    """A poll failed five times: the page names its case, and sends it back; the case continues."""
     scene.submit("patient", "DEAD-1")
     wait = wait_of(scene, "patient", "DEAD-1")
     change(scene, wait, next_at=iso(datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""Deliveries for the webhook: five connections of three vendors, each proven by a scheme of its own."""
+"""Deliveries for the webhook: five connections of three vendors, each proven by its own scheme."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Proof:
 class Delivery:
     """One request to a connection's webhook URL, and the statuses that it may be answered with.
 
-    ``mark`` is an id of nobody's that the body names, and that no other delivery does: once the delivery is applied,
+    ``mark`` is an unknown id in the body that no other delivery has: once the delivery is applied,
     the table has a note for it. So one that is lost, or applied though forged, shows by itself.
     """
 
@@ -131,7 +131,7 @@ class Target:
 
 
 def words(account: Account, mark: str, target: Target | None, event: str, *, padding: int = 0) -> bytes:
-    """Word a delivery as the vendor does, about a case (or nobody's), with a mark and so many bytes besides."""
+    """Build a delivery in the vendor's form, about a case or an unknown id, with a mark and that many more bytes."""
     if account.vendor == "docustack":
         about = {"document_id": target.document_id, "job_id": target.job_id} if target else {}
         data = {"event": event, **about, "data": {"document_id": mark}}

@@ -44,7 +44,7 @@ class Deployment:
     outputs: dict[str, Any]
     sandbox: httpx.Client
     more: list[httpx.Client] = field(default_factory=list)
-    """Further sandboxes, each with accounts of its own; the connections there end in ``-2``, ``-3`` and so on."""
+    """Further sandboxes, each with its own accounts; the connections there end in ``-2``, ``-3`` and so on."""
     session: boto3.Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -155,7 +155,7 @@ def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
 
 @contextmanager
 def further_sandboxes(folder: Path, count: int) -> Iterator[list[httpx.Client]]:
-    """Run so many sandboxes beside the deployment's own, each with a journal and accounts of its own."""
+    """Run more sandboxes beside the deployment's own, each with its own journal and accounts."""
     with ExitStack() as stack:
         found = []
         for number in range(count):

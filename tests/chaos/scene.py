@@ -83,7 +83,7 @@ class Scene:
 
     @contextmanager
     def opening(self, count: int, connections: Sequence[str]) -> Iterator[list[Target]]:
-        """Submit cases, each of which is told of once: before its upload is answered. Yields those told of."""
+        """Submit cases with one delivery each, sent before their upload is answered; yield those with a delivery."""
         told: list[Target] = []
         self.vendors(faults=SLOW)
         names = self.submit("new", count, connections)
@@ -117,7 +117,7 @@ class Scene:
         self.senders.send([self.storm.about(target) for target in targets])
 
     def moved(self, targets: Sequence[Target]) -> None:
-        """Wait until each case that was told of is completed, or waits for an assessment of which nothing was told."""
+        """Wait until each case with a delivery is completed, or waits for an assessment without a delivery."""
         assessed = {each.connection for each in ACCOUNTS if each.vendor == "ombudsman"}
 
         def well(status: str, target: Target) -> bool:

@@ -1,4 +1,4 @@
-"""The scorecard: one page (``docs/reliability.md``) to which each suite contributes a section of its own figures.
+"""The scorecard: one page (``docs/reliability.md``) to which each suite contributes a section of figures.
 
 A section is kept as a fragment under ``build/scorecard``, and the page is made anew of all fragments each time one is
 written; so suites may run in any order, at once, or alone. ``make chaos`` clears the fragments before it begins.

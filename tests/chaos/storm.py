@@ -82,7 +82,7 @@ class Storm:
     def _delivery(self, account: Account, target: Target | None, *, padding: int, content_type: str | None) -> Delivery:
         mark = f"mark-{next(self._numbers)}"
         body = words(account, mark, target, self._dice.choice(EVENTS), padding=padding)
-        what = "a case that has ended" if target else "a case of nobody's"
+        what = "a case that has ended" if target else "an unknown case"
         proof = prove(account, body)
         return Delivery("valid", what, account.connection, body, proof, mark=mark, content_type=content_type)
 
@@ -126,7 +126,7 @@ class Storm:
     def _with_replays(
         self, planned: list[Delivery], valid: Sequence[Delivery], forged: Sequence[Delivery], count: int
     ) -> list[Delivery]:
-        """Put replays, in bursts, at places of their own: after what they repeat, or before it came."""
+        """Put replays, in bursts, at their own places: after what they repeat, or before it came."""
         bursts: dict[int, list[Delivery]] = {}
         while count > 0:
             sent = self._dice.choice(valid if self._dice.random() < 0.8 else forged)
@@ -138,7 +138,7 @@ class Storm:
 
 
 class Senders:
-    """Sends deliveries to the webhook URLs and keeps what came of each."""
+    """Sends deliveries to the webhook URLs and stores the outcome of each."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self._urls = urls

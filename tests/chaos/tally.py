@@ -94,7 +94,7 @@ class Tally:
         return {item["reference"]: item["phase"] for item in self.items() if item["sk"] == "WAIT"}
 
     def statuses(self) -> dict[str, str]:
-        """Return how each case stands, by reference."""
+        """Return the state of each case, by reference."""
         return {item["pk"].split("#", 2)[2]: item["status"] for item in self.items() if item["sk"] == "CASE"}
 
     def states(self, targets: Sequence[Target]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""On the deployed local AWS operators go on with what is finished, or late, and every result follows."""
+"""On the deployed local AWS operators continue to work on finished and late cases, and every result follows."""
 
 from __future__ import annotations
 

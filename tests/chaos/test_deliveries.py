@@ -25,7 +25,7 @@ COUNT = int(os.environ.get("DOSSIER_CHAOS_DELIVERIES", "300"))
 LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 FULL = COUNT >= 5000
 CASES = {"ended": 4, "once": 8, "early": 4} if FULL else {"ended": 1, "once": 1, "early": 1}
-"""Cases of each connection: that have ended before, that are told of once, that their vendors still work on."""
+"""Cases of each connection: already ended, with one delivery, still processed by their vendors."""
 VENDOR_SECONDS = 60 if FULL else 8
 """How long the vendors work on the cases of ``early``."""
 PATIENCE = 600

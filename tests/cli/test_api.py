@@ -309,7 +309,7 @@ def test_a_case_is_cancelled(api: Api) -> None:
 
 
 def test_a_question_is_answered(api: Api) -> None:
-    """The case goes on; a question that is not open, or an answer that does not fit, changes nothing."""
+    """The case continues; a question that is not open, or an answer that does not fit, changes nothing."""
     path, cases = api.submitted(), api.context.cases
     assert api("POST", f"{path}/resolve", {"answer": "retry"})[0] == 409
     api.dossier.change("invoices", "INV-1", status=CaseStatus.NEEDS_ATTENTION, reason="is it there?")

@@ -60,7 +60,7 @@ def started(dossier: Dossier) -> list[str]:
 
 
 def test_a_batch_starts_each_case_once(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """Files are uploaded, and each line is a case of its own, of the same name as `submit` would give it."""
+    """Files are uploaded, and each line is its own case, of the same name as `submit` would give it."""
     first = dossier.json("batch", three(folder))
     assert (first["state"], first["cases"], first["to_start"], first["bad"]) == ("running", 3, 3, [])
     dossier.tick()
@@ -87,7 +87,7 @@ def test_cases_of_a_batch_have_low_priority_unless_the_line_says_otherwise(
 
 
 def test_wait_ends_with_the_batch(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """`--wait` shows progress, and says what became of the cases; their lists are in S3."""
+    """`--wait` shows progress and the outcome of the cases; their lists are in S3."""
     dossier.then = [lambda: [end(dossier, f"I-{n}") for n in range(3)]]
     result = dossier("batch", three(folder), "--wait", "--json")
     assert result.exit_code == 0, result.stderr
@@ -200,7 +200,7 @@ def test_csv_lines_are_cases(dossier: Dossier, runs: Runs, folder: Path) -> None
 
 
 def test_a_quote_that_does_not_end_costs_its_own_line_only(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """The lines after it are read as lines of their own, whether or not a later quote seems to end it."""
+    """The lines after it are read as their own lines, whether or not a later quote seems to end it."""
     file = folder / "batch.csv"
     file.write_text(
         "connection,reference,documents,options.case_title\n"
@@ -291,7 +291,7 @@ def test_a_rejected_case_is_started_again(dossier: Dossier, runs: Runs, folder: 
 
 
 def test_a_batch_stops_and_resumes(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """A stopped batch starts no more cases; those under way go on; resume starts what is missing, without the file."""
+    """A stopped batch starts no more cases; those under way continue; resume starts the rest without the file."""
     found = dossier.json("batch", three(folder), "--concurrency", "1")
     dossier.tick()
     assert started(dossier) == ["I-0"]

@@ -147,7 +147,7 @@ def test_healthy_deployment_passes(healthy: Dossier) -> None:
 
 
 def concurrency(dossier: Dossier) -> dict[str, Any]:
-    """Return what is said of Lambda's quota; nothing of it fails the command."""
+    """Return the check of Lambda's quota; it never fails the command."""
     document = dossier.json("doctor")
     assert document["ok"] is True
     [check] = [each for each in document["checks"] if each["name"] == "concurrency"]
@@ -257,7 +257,7 @@ def test_another_version_is_deployed(healthy: Dossier) -> None:
 
 
 def test_a_signed_delivery_that_is_refused(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function that still has the former secret, say; the line shows no secret."""
+    """For example, a function still has the former secret; the line shows no secret."""
     monkeypatch.setattr(Outside, "acceptance", 401)
     check = failed(healthy)
     assert check["name"] == "invoices signed delivery"
@@ -362,7 +362,7 @@ def test_unpolled_wait(healthy: Dossier) -> None:
 
 
 def test_without_the_connections_file(healthy: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the settings are not known, the vendor is not asked, and that is no failure."""
+    """Where the settings are not known, the vendor is not asked, and that is not a failure."""
     monkeypatch.setenv("DOSSIER_CONNECTIONS", "missing.toml")
     document = healthy.json("doctor")
     assert document["ok"] is True

@@ -109,7 +109,7 @@ def test_draining_can_be_stopped(busy: Dossier, invoice: Path) -> None:
 
 
 def test_nothing_is_redriven_while_it_drains(busy: Dossier) -> None:
-    """A case that was parked goes on once the deployment takes work again, here or attached to a new stack."""
+    """A case that was parked continues once the deployment takes work again, here or attached to a new stack."""
     busy("drain", "--park")
     busy.change("invoices", "INV-1", status=CaseStatus.FAILED, error="ParkedError", reason="parked")
     result = busy("redrive", "INV-1", "--yes")

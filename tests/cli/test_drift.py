@@ -18,7 +18,7 @@ from tests.machine import ROOT
 
 VENDORS = {"claims": "docsumo", "disputes": "ombudsman", "invoices": "docustack"}
 SECRET = "Jack Grainger"
-"""What an answer says of a person."""
+"""The personal data in an answer."""
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_ended_case_has_no_next_event(busy: Dossier) -> None:
 
 
 def test_folder_that_waits_for_files_is_explained(dossier: Dossier) -> None:
-    """A drop is no case yet: its files are missing."""
+    """A drop is not a case yet: its files are missing."""
     drop = WaitingDrop(reference="May", why="inbox/invoices/May lacks a.pdf", since=now())
     dossier.cloud.app.cases.drop_waits("invoices", "May", drop, now())
     found = dossier.json("explain", "May")

@@ -219,7 +219,7 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
 
 
 def test_a_few_results_are_held_at_once() -> None:
-    """However many cases there are, no more are read than are written."""
+    """However many cases there are, the command reads only those that it writes."""
     read: list[str] = []
 
     class Objects:

@@ -100,7 +100,7 @@ def test_a_lost_file_is_an_error(completed: Dossier, tmp_path: Path) -> None:
 @pytest.mark.rule("security: write a file outside of the folder that results are downloaded to")
 @pytest.mark.parametrize("name", ["../escape.txt", "artifacts/../../escape.txt", "/escape.txt", "a\\..\\b", "a//b"])
 def test_nothing_is_written_outside_of_the_folder(completed: Dossier, tmp_path: Path, name: str) -> None:
-    """A key that is no plain relative name is rejected."""
+    """A key that is not a plain relative name is rejected."""
     completed.cloud.put(PREFIX + name, b"x")
     result = completed("fetch", "INV-1", tmp_path / "deep" / "results")
     assert result.exit_code == 1
@@ -121,7 +121,7 @@ def test_a_link_in_the_folder_is_not_followed(completed: Dossier, tmp_path: Path
 
 
 def test_a_case_without_results_yet(dossier: Dossier, invoice: Path, tmp_path: Path) -> None:
-    """A case that is still under way has nothing to fetch: exit code 1, and where it stands."""
+    """A case that is still under way has nothing to fetch: exit code 1, and its state."""
     dossier.whole = False
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
     result = dossier("fetch", "INV-1", tmp_path / "results")

@@ -180,7 +180,7 @@ def test_stored_deliveries_are_forwarded_by_id(dossier: Dossier, program: Progra
     ],
 )
 def test_deliveries_do_not_leave_in_the_clear(dossier: Dossier, url: str, says: str) -> None:
-    """Plain http goes to this machine alone; another text is no URL."""
+    """Plain http goes to this machine alone; another text is not a URL."""
     result = dossier("listen", "invoices", "--forward", url)
     assert result.exit_code == 2
     assert says in result.stderr

@@ -110,7 +110,7 @@ def test_down_reports_what_it_stopped(monkeypatch: pytest.MonkeyPatch, nowhere: 
 
 
 def test_interrupted_cases_are_resumed(dossier: Dossier, invoice: Path) -> None:
-    """A case whose execution ended with the local AWS goes on where it stopped; ended and running ones are left."""
+    """A case whose execution ended with the local AWS continues where it stopped; ended and running ones are left."""
     dossier.whole = False
     for reference in ("interrupted", "running", "ended"):
         dossier("submit", "invoices", invoice, "--reference", reference)

@@ -111,7 +111,7 @@ def test_an_option_without_its_value_names_the_help_of_its_command(words: tuple[
 
 
 def test_the_list_of_commands_has_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 80 columns, a sentence goes on in the next line."""
+    """At 80 columns, a sentence continues in the next line."""
     monkeypatch.setenv("COLUMNS", "80")
     shown = CliRunner().invoke(app, ["--help"]).stdout
     assert "..." not in shown.partition("Commands:")[2]
@@ -180,7 +180,7 @@ def test_times_in_messages_are_those_of_this_machine(capsys: pytest.CaptureFixtu
 
 
 def test_bad_usage_for_programs() -> None:
-    """With --json an error is a document as well, wherever the option stands."""
+    """With --json an error is a document as well, wherever the option is."""
     result = CliRunner().invoke(app, ["list", "--json", "--limit", "none"])
     assert result.exit_code == 2
     error = json.loads(result.stdout)["error"]

@@ -1,4 +1,4 @@
-"""docs/operate.md by symptom: each is brought about in memory, and the page has what the commands print then."""
+"""docs/operate.md by symptom: the test causes each one in memory, and the page has the commands' output."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/0f3c8f4e-0000-4000-8000-0000000000
 
 
 def test_the_files_are_the_roles_policies() -> None:
-    """There is a file for each role, and each statement of it has a name of its own."""
+    """There is a file for each role, and each statement of it has its own name."""
     assert sorted(each.stem for each in FOLDER.glob("*.json")) == sorted(ROLES)
     for path in FOLDER.glob("*.json"):
         names = [each["Sid"] for each in json.loads(path.read_text(encoding="utf-8"))["Statement"]]
@@ -98,7 +98,7 @@ def test_a_policy_fits(role: str) -> None:
 
 
 def test_every_command_is_in_the_table() -> None:
-    """The page says of each command whose policy has it."""
+    """The page names the roles whose policy allows each command."""
     rows = re.findall(r"^\| `dossier ([a-z]+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     commands: Any = get_command(app)
     assert sorted(rows) == sorted(commands.commands)
@@ -148,7 +148,7 @@ def test_a_missing_permission_is_named(error: ClientError, says: str) -> None:
 def test_a_secret_that_may_not_be_read_is_a_missing_permission(
     dossier: Dossier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Powertools reads secrets, and makes an error of its own of AWS's."""
+    """Powertools reads secrets, and wraps AWS's errors."""
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(ROOT / "connections.toml"))
     dossier.cloud.session.client("secretsmanager")  # there is one from here on
 

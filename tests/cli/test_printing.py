@@ -147,7 +147,7 @@ def test_only_one_module_prints() -> None:
 
 
 def test_the_command_itself_prints_clean_errors(tmp_path: Path) -> None:
-    """What the user's own shell handed over is no exception."""
+    """A name from the user's own shell is not an exception."""
     command = [str(Path(sys.executable).with_name("dossier")), "\x1b[2Jx\u202e"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
     assert done.returncode == 2

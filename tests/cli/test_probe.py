@@ -57,7 +57,7 @@ def test_a_secret_that_proves_nothing_is_said() -> None:
 
 
 def test_a_probe_moves_no_poll_and_counts_nothing(cloud: Cloud) -> None:
-    """Any other delivery that names nothing moves the oldest waits; this one is no delivery of the vendor."""
+    """Any other delivery that names nothing moves the oldest waits; this one is not a delivery of the vendor."""
     world, counted = World(cloud), list[str]()
     context = world.context.replacing(count=lambda name, *_, **__: counted.append(name))
     app = cloud.app
@@ -79,5 +79,5 @@ def test_a_probe_moves_no_poll_and_counts_nothing(cloud: Cloud) -> None:
     ],
 )
 def test_a_mark_hides_nothing_else(headers: dict[str, str], body: bytes) -> None:
-    """A delivery that says anything is no probe, whatever marks it."""
+    """A delivery that says anything is not a probe, whatever marks it."""
     assert not is_signed_probe(headers, body)

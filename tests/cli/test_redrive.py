@@ -161,7 +161,7 @@ def test_cause_that_matches_nothing_says_so(broken: Dossier) -> None:
 
 
 def test_nothing_failed(dossier: Dossier) -> None:
-    """An empty list is no error."""
+    """An empty list is not an error."""
     result = dossier("redrive")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "nothing failed, and there are no dead letters" in result.stderr

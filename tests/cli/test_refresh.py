@@ -84,7 +84,7 @@ def test_a_refresh_that_fails_says_why(finished: Dossier) -> None:
 
 
 def test_unfinished_case_is_not_refreshed(finished: Dossier, invoice: Path) -> None:
-    """The command says how the case stands."""
+    """The command prints the state of the case."""
     finished.whole = False
     finished("submit", "claims", invoice, "--reference", "C-2")
     finished.tick()

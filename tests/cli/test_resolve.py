@@ -23,7 +23,7 @@ def asking(dossier: Dossier, invoice: Path) -> Dossier:
 
 
 def test_retry_repeats_the_request(asking: Dossier) -> None:
-    """The intent is gone, the question is closed, and the execution goes on."""
+    """The intent is gone, the question is closed, and the execution continues."""
     result = asking("resolve", "INV-1", "--retry")
     assert result.exit_code == 0, result.stderr
     assert asking.cloud.app.intents.find(CaseId("invoices", "INV-1"), "upload-0") is None
@@ -33,7 +33,7 @@ def test_retry_repeats_the_request(asking: Dossier) -> None:
 
 
 def test_use_adopts_the_vendors_id(asking: Dossier) -> None:
-    """The id is stored in the intent, for the step to go on with."""
+    """The id is stored in the intent, for the step to continue with."""
     document = asking.json("resolve", "INV-1", "--use", "doc_7", "--connection", "invoices")
     assert document == {
         "connection": "invoices", "reference": "INV-1", "question": "upload-0", "answer": "use", "id": "doc_7"
@@ -132,7 +132,7 @@ def test_without_an_answer_the_question_and_its_commands_are_shown(asking: Dossi
 
 
 def test_a_case_without_a_question(dossier: Dossier, invoice: Path) -> None:
-    """A case that asks nothing is exit code 1, with where it stands."""
+    """A case without a question is exit code 1, with its state."""
     dossier.whole = False
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
     for words in (("--retry",), ()):

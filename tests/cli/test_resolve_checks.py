@@ -17,7 +17,7 @@ NOWHERE = {"invoices": "foo", "claims": "foo", "disputes": str(uuid.uuid4())}
 
 
 def ask(asking: Dossier, connection: str, invoice: Path) -> None:
-    """Have a case ask what became of its first request."""
+    """Have a case ask about the outcome of its first request."""
     asking.whole = False
     assert asking("submit", connection, invoice, "--reference", "R-1").exit_code == 0
     asking.cloud.app.intents.begin(CaseId(connection, "R-1"), WHAT[connection], names=["invoice.pdf"], known=())
@@ -74,7 +74,7 @@ def test_different_name_is_rejected_without_force(
 ) -> None:
     """The line says how the vendor names it; ``--force`` accepts it anyway."""
     ask(asking, connection, invoice)
-    sandbox.set(seconds=3600)  # before the vendor adds files of its own
+    sandbox.set(seconds=3600)  # before the vendor adds its own files
     other = made(sandbox, connection, "holiday-snapshot.pdf")
     result = asking("resolve", "R-1", "--use", other)
     assert result.exit_code == 1

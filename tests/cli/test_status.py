@@ -85,7 +85,7 @@ def test_a_completed_case_is_shown_whole(dossier: Dossier, invoice: Path) -> Non
 
 
 def test_a_failed_case_is_no_failure_of_the_command(submitted: Dossier) -> None:
-    """Whatever became of the case, telling it is exit code 0."""
+    """Whatever the outcome of the case, showing it is exit code 0."""
     submitted.change(
         "invoices", "INV-1", status=CaseStatus.FAILED, reason="no such schema", error="VendorRejectedError"
     )

@@ -95,7 +95,7 @@ def test_a_resubmission_uploads_nothing(accepting: Dossier, invoice: Path) -> No
 
 
 def test_a_file_that_is_staged_already_is_not_uploaded_again(accepting: Dossier, invoice: Path) -> None:
-    """A submission that was interrupted after its upload goes on from there."""
+    """A submission that was interrupted after its upload continues from there."""
     assert "uploading 1 file" in accepting("submit", "invoices", invoice, "--wait", "--timeout", "0").stderr
     assert "uploading" not in accepting("submit", "invoices", invoice).stderr
 
@@ -319,7 +319,7 @@ def test_waiting_for_a_case_that_fails(accepting: Dossier, invoice: Path) -> Non
 
 
 def test_waiting_too_long_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
-    """A case that is not finished in time goes on; the command says how to follow it."""
+    """A case that is not finished in time continues; the command says how to follow it."""
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "3", "--json")
     assert result.exit_code == 3
     assert (

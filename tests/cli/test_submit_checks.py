@@ -163,7 +163,7 @@ def interrupted(service: str, call: str, *, after: int = 0) -> Iterator[None]:
 
 
 def test_ctrl_c_while_uploading(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
-    """Nothing was submitted, and the same command goes on from there."""
+    """Nothing was submitted, and the same command continues from there."""
     words = ("submit", "claims", file("a.pdf", PDF), "--reference", "C-1")
     with interrupted("s3", "PutObject"):
         result = accepting(*words)
@@ -195,7 +195,7 @@ def test_ctrl_c_while_the_case_starts(accepting: Dossier, file: Callable[[str, b
 
 
 def test_ctrl_c_while_waiting(accepting: Dossier, file: Callable[[str, bytes], Path]) -> None:
-    """The case goes on without the command."""
+    """The case continues without the command."""
 
     def press() -> None:
         raise KeyboardInterrupt

@@ -36,7 +36,7 @@ def test_without_a_terminal_each_row_is_one_line() -> None:
 
 
 def test_a_sentence_is_wrapped_between_words_in_its_column() -> None:
-    """The last column has what the others leave, and its text goes on below itself."""
+    """The last column has the rest of the width, and its text wraps."""
     found = lines(("invoices", "INV-1", "waiting", "10:38", REASON), width=80, long={"REASON"})
     start = found[0].index("REASON")
     assert max(map(len, found)) <= 80

@@ -182,7 +182,7 @@ def test_an_expired_url_is_asked_for_again(asking: Dossier, sandbox: LiveSandbox
 
 
 def test_a_download_that_breaks_off_leaves_nothing(asking: Dossier, sandbox: LiveSandbox, tmp_path: Path) -> None:
-    """Half a file is no file."""
+    """Half a file is not a file."""
     case_id, place = uploaded(sandbox, "a.pdf"), tmp_path / "place"
     place.mkdir()
     sandbox.set(faults=[{"name": "truncated", "operation": "download", "rate": 1}])
@@ -297,7 +297,7 @@ def test_the_options_of_a_case_are_listed(asking: Dossier) -> None:
 
 
 def test_a_new_key_is_checked_at_the_vendor(asking: Dossier) -> None:
-    """A key that the vendor accepts, and one that it does not, are both stored, and the difference is said."""
+    """A key that the vendor accepts and one that it rejects are both stored, and the output names the difference."""
     account = ACCOUNTS.docsumo
     good = asking("secrets", "set", "claims", "--api-key", account.api_key)
     assert good.exit_code == 0

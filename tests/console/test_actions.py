@@ -79,7 +79,7 @@ def test_a_case_is_cancelled(accepted: Visitor) -> None:
 
 
 def test_an_ended_case_is_collected_again(accepted: Visitor) -> None:
-    """By an execution of its own."""
+    """By its own execution."""
     end(accepted, "INV-1")
     assert "INV-1 is being collected again." in accepted.post(f"{CASE}/refresh").text
     assert [json.loads(each.execution_input).get("refresh") for each in accepted.dossier.executions()][-1] == 1

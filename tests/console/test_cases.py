@@ -90,7 +90,7 @@ def test_filters(visitor: Visitor, query: str, wanted: list[str]) -> None:
 
 
 def test_drops_that_wait_for_files_have_a_view(visitor: Visitor) -> None:
-    """They are no cases yet: with their reason, and without a page of their own."""
+    """They are not cases yet: with their reason, and without their own page."""
     drop = WaitingDrop(reference="May", why="invoice.pdf is missing", since=now())
     assert visitor.dossier.cloud.app.cases.drop_waits("invoices", "May", drop, now())
     assert rows(visitor.get("/cases")) == []
@@ -333,7 +333,7 @@ def test_a_preview_is_an_image_in_a_sandbox(visitor: Visitor, name: str) -> None
     ],
 )
 def test_nothing_else_is_shown_by_its_address(visitor: Visitor, body: bytes) -> None:
-    """A text is part of the page, escaped; what is neither can be saved, and is no page then either."""
+    """A text is part of the page, escaped; what is neither can be saved, and is not a page then either."""
     finish(visitor, "R-1", Result(), ("picture.png", body))
     assert visitor.http.get("/cases/invoices/R-1/preview/0").status_code == 404
     page = visitor.get("/cases/invoices/R-1/results")

@@ -57,7 +57,7 @@ def test_it_listens_on_loopback_alone(dossier: Dossier, served: Served) -> None:
 
 
 def test_it_opens_the_browser_for_a_person(dossier: Dossier, served: Served) -> None:
-    """The URL stands on stdout, what it is on stderr."""
+    """Stdout has the URL, stderr its explanation."""
     result = dossier("console")
     assert served.opened == [result.stdout.strip()]
     assert "with your AWS credentials" in result.stderr

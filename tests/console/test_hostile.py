@@ -50,7 +50,7 @@ SENSIBLE = {"action": "redrive", "answer": "use", "id": "x", "case": "invoices/R
 
 @pytest.fixture
 def failed(visitor: Visitor) -> Visitor:
-    """Yield somebody who sees a case that has failed, with a document that is no document."""
+    """Yield somebody who sees a case that has failed, with a document that is not a document."""
     put(visitor, "R-1", CaseStatus.FAILED, reason="the vendor refused it", error="VendorRejectedError")
     document = Document(index=0, name="a.pdf", key="cases/invoices/R-1/documents/a.pdf", size=8)
     visitor.dossier.cloud.app.objects.write(document.key, b"%PDF-1.7")
@@ -65,7 +65,7 @@ def filled(path: str, connection: str, rest: str) -> str:
 
 @pytest.mark.parametrize("path", QUERIES)
 def test_no_query_makes_a_page_fail(failed: Visitor, path: str) -> None:
-    """Times beyond the calendar, numbers beyond every limit, bytes that are no text."""
+    """Times beyond the calendar, numbers beyond every limit, bytes that are not text."""
     for name in QUERIES[path]:
         for value in [*(quote(each, safe="") for each in VALUES), "%ff%fe"]:
             answer = failed.http.get(f"{path}?{name}={value}")
@@ -74,7 +74,7 @@ def test_no_query_makes_a_page_fail(failed: Visitor, path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_address_makes_a_page_fail(failed: Visitor, path: str) -> None:
-    """Other connections, other references, and what is no name at all."""
+    """Other connections, other references, and what is not a name at all."""
     for value in VALUES:
         rest = quote(value, safe="")
         for connection in (rest, "invoices"):

@@ -83,7 +83,7 @@ def test_a_delivery_is_shown_as_it_was_kept(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("body", [b"\xff\xfe\0", b"plain", b"[1"])
 def test_a_body_of_any_kind_is_shown(visitor: Visitor, body: bytes) -> None:
-    """Bytes that are no text in hexadecimal."""
+    """Bytes that are not text in hexadecimal."""
     own = id_of(visitor.dossier.cloud.app.evidence.keep("claims", "accepted", body, {}))
     shown = visitor.get(f"/deliveries/claims/{own}").partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
     assert shown == (body.hex(" ") if b"\xff" in body else body.decode())
@@ -312,7 +312,7 @@ def test_batches_show_their_progress(visitor: Visitor) -> None:
 
 
 def test_a_month_is_counted_when_somebody_asks(visitor: Visitor) -> None:
-    """In the background; then it stands there by connection and by day."""
+    """In the background; then the page shows it by connection and by day."""
     app = visitor.dossier.cloud.app
     visitor.dossier.whole = False
     month = f"{now():%Y-%m}"

@@ -121,7 +121,7 @@ class ReplySpec(Recorded):
 
 
 class Exchange(Recorded):
-    """One call of the port over recorded replies, and what comes of it."""
+    """One call of the port over recorded replies, and its outcome."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     call: Call
@@ -151,7 +151,7 @@ class Exchange(Recorded):
     says: str | None = None
     """A part of the error's text."""
     not_performed: tuple[int, ...] = ()
-    """Like the suite's, for this call alone (a create that bills nothing, say)."""
+    """Like the suite's, for this call alone (for example a create that bills nothing)."""
     errors: dict[int, str] = Field(default_factory=dict)
     """Errors that statuses raise here other than everywhere (a list that can't be asked is an operator's question)."""
     spares: tuple[int, ...] = ()
@@ -335,7 +335,7 @@ def as_recorded(suite: Suite, exchange: Exchange) -> None:
 
 
 def well_formed_requests(suite: Suite, exchange: Exchange) -> None:
-    """Requests are ones that the transport can send, say truly what repeating them does, and never hold the key."""
+    """The transport can send the requests, their effects are declared correctly, and they never contain the key."""
     asked: list[Request] = []
     try:
         suite.run(exchange, suite.replies(exchange), seen=asked)
@@ -391,7 +391,7 @@ def documented_errors(suite: Suite, exchange: Exchange) -> None:
 
 
 def stray_statuses(suite: Suite, exchange: Exchange) -> None:
-    """A status that a gateway may have made is no verdict, in whatever form: neither absence, nor a refusal."""
+    """A status that a gateway may have made is not a verdict, in whatever form: neither absence, nor a refusal."""
     for number, effect in enumerate(suite.effects(exchange)):
         for status in (302, 307, 404, 405, 409, 421, 423, 499):
             phrase = {"statusCode": status, "status_code": status, "message": "Not Found", "detail": "Not Found"}
@@ -438,7 +438,7 @@ ODD = (b"null", b"[]", b"{}", b'"text"', b"1", b"true", b"[[]]", b'{"data": []}'
 
 
 def unreadable_answers(suite: Suite, exchange: Exchange) -> None:
-    """A success that is no JSON, and any JSON but the one expected, is a named error and never "not performed"."""
+    """A success that is not JSON, and any JSON but the one expected, is a named error and never "not performed"."""
     for number, effect in enumerate(suite.effects(exchange)):
         for instead in UNREADABLE:
             value, error = suite.spoilt(exchange, number, instead)
@@ -506,7 +506,7 @@ def _holds(suite: Suite, exchange: Exchange, number: int, effect: Effect, instea
 
 
 def _answers_for_each_document(suite: Suite, exchange: Exchange, value: Any) -> None:
-    """Assert that an upload says of each document what became of it: one without an id would be sent once more."""
+    """Assert that an upload reports the outcome of each document: one without an id would be sent once more."""
     if exchange.call in {"upload", "find_uploaded"} and isinstance(value, Uploaded):
         sent = exchange.batch if exchange.batch is not None else range(len(exchange.case.documents))
         silent = set(sent) - {*value.document_ids, *value.failures}

@@ -169,7 +169,7 @@ def test_example_of_a_download_url() -> None:
 @pytest.mark.parametrize("tells_total", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
 def test_list_has_every_case_once(count: int, tells_total: bool) -> None:
-    """All pages are read, whether or not the vendor tells how many cases there are."""
+    """All pages are read, whether or not the vendor reports the number of cases."""
     driven = drive(list_cases(connection()), filled(count, tells_total=tells_total))
     assert ids(driven.value) == [f"case__{number}" for number in range(count)]
 
@@ -282,7 +282,7 @@ def test_list_of_a_vendor_that_ignores_offset_ends() -> None:
     ("settings", "says"), [({"limit": -1}, "limit is -1"), ({"sort_by": "status.asc"}, "sort_by is")]
 )
 def test_list_rejects_what_the_api_rejects(settings: dict[str, Any], says: str) -> None:
-    """A wrong limit or order is said before a request is made."""
+    """A wrong limit or order is reported before a request is made."""
     with pytest.raises(InvalidCaseError, match=says):
         drive(list_cases(connection(), **settings))
 
@@ -619,7 +619,7 @@ def test_files_and_documents_have_ids_of_their_own() -> None:
 
 @pytest.mark.rule("docsumo notes, uploads later requests never create a second case")
 def test_later_batches_never_create_a_case() -> None:
-    """Without the case of the first batch a second one would become a case of its own."""
+    """Without the case of the first batch a second one would become its own case."""
     case = CaseView(connection(), "R-1", documents=(document("a.pdf"), document("b.pdf", index=1)))
     with pytest.raises(CaseFailedError):
         drive(VENDOR.upload(case, [1]))
@@ -632,7 +632,7 @@ def test_later_batches_never_create_a_case() -> None:
     "docsumo notes, uploads 10 requests a second by default", "docsumo notes, deliveries a shared token by default"
 )
 def test_settings_have_safe_defaults() -> None:
-    """What a connection leaves out is what the guide and the design say."""
+    """A connection's defaults are those of the guide and the design."""
     given = connection()
     assert given.trigger_workflow is True
     assert (given.done.status, given.done.stage_id) == (("processed",), ())

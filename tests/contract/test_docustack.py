@@ -241,7 +241,7 @@ LOST = Intent(at=AT, known=frozenset("z"), seen=Seen(("z",), whole=True))
     ],
 )
 def test_adopts_the_one_document_that_fits(answer: Any) -> None:
-    """A list of any shape, by any clock, that has one new document of the name tells that the upload took effect."""
+    """A list of any shape, by any clock, that has one new document of the name shows that the upload took effect."""
     found = drive(VENDOR.find_uploaded(view(document()), [0], LOST), [reply(answer)]).value
     assert found is not None
     assert found.document_ids == {0: "a"}

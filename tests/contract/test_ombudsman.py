@@ -118,7 +118,7 @@ def test_reads_the_guides_chronology() -> None:
 
 @pytest.mark.rule("ombudsman response fields the guide's chronology with timeline_id and is_ai_generated")
 def test_external_ids_are_in_the_result() -> None:
-    """The caller's own id of a document stands beside the vendor's, in the document and in the chronology."""
+    """The result has the caller's own id of a document beside the vendor's, in the document and in the chronology."""
     entry = {"documents": [{"external_document_id": "x"}, {"document_id": "d-1", "external_document_id": "E-1"}]}
     body = {"chronology": [entry], "evidence": [{"document_id": "d-1", "external_document_id": "E-1"}]}
     result = VENDOR.read_result(CASE, {"case": json.dumps(body).encode()})
@@ -304,7 +304,7 @@ def test_reading_is_linear(line: str) -> None:
 
 @pytest.mark.rule("security: occupy a function with crafted markdown, names or numbers")
 def test_a_table_whose_rows_lack_most_cells_is_text() -> None:
-    """A head of 256 columns above rows of one is no table: it is reported, and no cell is made for it."""
+    """A head of 256 columns above rows of one is not a table: it is reported, and no cell is made for it."""
     text = "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "|a\n" * 250
     assert (read(text).fields, len(read(text).warnings)) == ([], 1)
     whole = "|Field|Value|\n|-|-|\n|a|b|\n|c|\n"
@@ -400,7 +400,7 @@ def test_scores_are_between_0_and_10(given: Any, read: float | None) -> None:
 
 @pytest.mark.rule("ombudsman response fields claimant_support_score")
 def test_an_unreadable_score_is_reported() -> None:
-    """A score that is there and is no number from 0 to 10 is None, and the result says so."""
+    """A score that is there and is not a number from 0 to 10 is None, and the result says so."""
     body = {"document_id": "d-1", "claimant_support_score": "7/10", "defendant_support_score": "7"}
     result = VENDOR.read_result(CASE, {"evidence-d-1": json.dumps(body).encode()})
     scores = result.documents[0].scores

@@ -39,7 +39,7 @@ def ask(
 
 @pytest.mark.parametrize(("vendor", "operation"), ALL)
 def test_every_operation_can_be_written_on_a_command_line(vendor: str, operation: Operation) -> None:
-    """Names are words of their own, required arguments come in order, and only the last of them may be many."""
+    """Names are separate words, required arguments come in order, and only the last of them may be many."""
     names = [each.name for each in operation.arguments]
     assert operation.name.isidentifier()
     assert operation.says
@@ -126,7 +126,7 @@ def test_docsumo_download_of_a_missing_file() -> None:
     "docustack notes, the list and lost answers by hand",
 )
 def test_docustack_documents() -> None:
-    """The list is DocuStack's own answer; where it may go on, that is said."""
+    """The list is DocuStack's own answer; if it may continue, the output says so."""
     asked: list[Request] = []
     answer = ask("docustack", "documents", {}, [recorded("docustack", "assumed-list")], seen=asked)
     assert [each["id"][0] for each in answer.raw["documents"]] == ["c", "b", "a"]

@@ -1,6 +1,6 @@
 """What the guides leave open, in each shape that the sandbox has: every vendor's folder reads it.
 
-The result of a case is the same in each, or says what is not known; a delivery is understood in each, and its bytes
+The result of a case is the same in each, or names the unknown values; a delivery is understood in each, and its bytes
 are proven by each vendor's own scheme.
 """
 

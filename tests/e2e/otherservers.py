@@ -32,7 +32,7 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a vendor treats what has the plan's word in its name.
+    """How a vendor treats objects with the plan's word in their name.
 
     Attributes:
         seconds: until it is processed.
@@ -68,8 +68,8 @@ class Fault:
 class Account:
     """An account at a vendor: its prefix, its key (``also`` is good beside it, if any) and what belongs to it.
 
-    Its vendor's clock is ``off`` by so many seconds; with a ``zone`` its times are local ones, so far from UTC, and do
-    not say so.
+    Its vendor's clock is ``off`` by that many seconds; with a ``zone`` its times are local ones, so far from UTC, and
+    do not say so.
     """
 
     name: str
@@ -304,7 +304,7 @@ class _Vendor(ABC):
 
 
 class DocuStack(_Vendor):
-    """DocuStack: its list is under ``data.items``, and its pipeline has statuses of its own."""
+    """DocuStack: its list is under ``data.items``, and its pipeline has its own statuses."""
 
     def __init__(self, others: OtherVendors, account: Account) -> None:
         super().__init__(others, account)
@@ -348,7 +348,7 @@ class DocuStack(_Vendor):
         return 200, {"data": {"items": items}, "pagination": {"total": len(items), "offset": 0}}, {}
 
     def status(self, call: Call) -> Answer:
-        """Tell how a document stands."""
+        """Return the state of a document."""
         paper = self._find(call)
         if paper is None:
             return 404, {"detail": "Not Found"}, {}

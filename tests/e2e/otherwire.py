@@ -42,7 +42,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Call:
-    """A request as it came, and what became of it. ``at`` and ``ended`` are monotonic seconds."""
+    """A received request, and its outcome. ``at`` and ``ended`` are monotonic seconds."""
 
     at: float
     account: str

@@ -1,4 +1,4 @@
-"""Programs that call the HTTP API with keys and a policy of their own."""
+"""Programs that call the HTTP API with their own keys and policy."""
 
 from __future__ import annotations
 

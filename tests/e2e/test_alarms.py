@@ -1,6 +1,6 @@
-"""Alarms on the deployed stage: the state behind each finding is brought about, and its alarm's state changes.
+"""Alarms on the deployed stage: the test creates the state behind each finding, and its alarm's state changes.
 
-What would take minutes or hours is written into the stored records. The local AWS publishes no metrics of its own
+What would take minutes or hours is written into the stored records. The local AWS publishes no metrics itself
 services, so that alarms on these are not raised here; ``tests/infra/test_alarms.py`` compares them with the functions,
 queues and machines that they are about.
 """

@@ -135,7 +135,7 @@ def test_invalid_case_file_is_rejected(world: World) -> None:
     ],
 )
 def test_rejected_drop_has_a_note(world: World, key: str, line: str) -> None:
-    """A drop that no connection can take is rejected in one line, and is no dead letter."""
+    """A drop that no connection can take is rejected in one line, and is not a dead letter."""
     word = world.name("refused")
     key = key.format(word)
     world.put(f"inbox/{key}", b"a text")

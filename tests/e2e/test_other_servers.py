@@ -56,7 +56,7 @@ def check_uploads(world: World, word: str, files: list[Path]) -> None:
 
 
 def test_docustack(world: World) -> None:
-    """A DocuStack case of several documents completes at a server with statuses and keys of its own."""
+    """A DocuStack case of several documents completes at a server with its own statuses and keys."""
     reference = world.name("scans")
     names = (f"{reference} Ünïcode - 見積.pdf", f"{reference} large.pdf", f"{reference}.tiff")
     files = [world.file(name, size=2_500_000 if "large" in name else 3000) for name in names]

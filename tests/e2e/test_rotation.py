@@ -30,7 +30,7 @@ def waiting(world: World, connection: str) -> tuple[str, str]:
     until(lambda: world.waits(connection, reference))
     asked = {"turnstile": "status", "carousel": "listing", "windmill": "case"}[connection]
     since = time.monotonic()
-    if connection == "windmill":  # the case is read also before the assessment is started, which is no poll
+    if connection == "windmill":  # the case is read also before the assessment is started, which is not a poll
         until(lambda: [call for call in world.vendors.calls(connection, "process") if call.status])
         since = max(call.at for call in world.vendors.calls(connection, "process"))
     until(lambda: [call for call in world.vendors.calls(connection, asked) if call.at > since and call.status == 200])
@@ -82,7 +82,7 @@ def deliver_all(world: World, connection: str, secrets: Iterable[str]) -> list[t
 
 
 def check_kept(world: World, connection: str, answers: Iterable[tuple[int, str]], *, accepted: bool) -> None:
-    """Check what became of deliveries: their answers, the evidence, and whether those of ``turnstile`` were applied."""
+    """Check the outcome of deliveries: their answers, the evidence, and whether those of ``turnstile`` were applied."""
     kept = {each["body"]: each["verdict"] for each in world.evidence(connection, "")}
     for status, word in answers:
         verdicts = {verdict for body, verdict in kept.items() if word.encode() in body}

@@ -27,7 +27,7 @@ def test_twice_at_once(world: World) -> None:
 
 
 def test_reference_with_other_content(world: World) -> None:
-    """Other content under a taken reference is rejected with one line, and the case goes on."""
+    """Other content under a taken reference is rejected with one line, and the case continues."""
     reference = world.name("conflict")
     submitted, other = world.submit("scans", reference, world.file(f"{reference}.pdf")), world.file(f"{reference}.pdf")
     refused = world.dossier("submit", "scans", str(other), "--reference", reference, "--wait", code=1)

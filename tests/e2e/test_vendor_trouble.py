@@ -51,7 +51,7 @@ def test_lost_answer_to_an_upload(world: World, connection: str, ending: str) ->
 
 
 def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
-    """A part, an empty body and an expired link are no artifact; a compressed form's checksum is not the file's."""
+    """A part, an empty body and an expired link are not artifacts; a compressed form's checksum is not the file's."""
     reference = world.name("parts")
     file = world.file(f"{reference}.pdf")
     world.vendors.plan(reference, serves=("part", "nothing", "400", "stored gzip"))
@@ -121,7 +121,7 @@ def created(world: World, reference: str) -> list[str]:
 
 
 def test_resolve_by_use(world: World) -> None:
-    """An operator who found the vendor's case gives its id, and the case goes on with it."""
+    """An operator who found the vendor's case gives its id, and the case continues with it."""
     reference = world.name("used")
     arn = attention(world, reference)
     (case_id,) = created(world, reference)

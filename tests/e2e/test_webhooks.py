@@ -90,7 +90,7 @@ def test_a_delivery_too_large(world: World) -> None:
 
 @pytest.mark.rule("security: hide that a delivery arrived")
 def test_bytes_are_stored_as_received(world: World) -> None:
-    """A signed body that is no text is verified and kept byte for byte."""
+    """A signed body that is not text is verified and kept byte for byte."""
     word = uuid.uuid4().hex
     body = b'\xff\xfe\x00{"broken": "\xc3\x28"}\r\n' + word.encode()
     headers = {**world.signed("called", body), "Content-Type": "application/octet-stream"}

@@ -49,7 +49,7 @@ def signatures(world: World) -> set[str]:
 
 
 def found(places: Iterable[Written], planted: Iterable[str], *, but: tuple[str, ...] = ()) -> set[tuple[str, str]]:
-    """Return each planted value with the place where it stands, as it is or as JSON or a URL would write it."""
+    """Return each planted value with its place, in plain form or as JSON or a URL would write it."""
     forms = [(each, form) for each in planted for form in {each, json.dumps(each)[1:-1], quote(each, safe="")}]
     searched = [(where, text) for where, text in places if not where.startswith(but)]
     return {(where, each) for where, text in searched for each, form in forms if form in text}

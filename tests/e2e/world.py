@@ -217,7 +217,7 @@ class World:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Pick ports and a home of its own."""
+        """Pick ports and its own home."""
         self.home = self.folder / "home"
         self._commands = threading.BoundedSemaphore(COMMANDS_AT_ONCE)
         self._waiting_commands = threading.BoundedSemaphore(WAITING_COMMANDS_AT_ONCE)
@@ -332,7 +332,7 @@ class World:
         return f"{what}.{next(self._numbers):03d}"
 
     def file(self, name: str, *, size: int = 3000, folder: str = "") -> Path:
-        """Write a document of a kind told by its ending, with bytes that no other document has."""
+        """Write a document of the kind that its ending names, with bytes that no other document has."""
         head = {"pdf": b"%PDF-1.7\n", "png": b"\x89PNG\r\n\x1a\n", "tiff": b"II*\x00", "docx": b"PK\x03\x04"}
         path = self.folder / "files" / (folder or f"{next(self._numbers):04d}") / name
         path.parent.mkdir(parents=True, exist_ok=True)

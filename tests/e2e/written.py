@@ -1,4 +1,4 @@
-"""Everything that a deployment has written, as text with the place where it stands, to be searched."""
+"""Everything that a deployment has written, as text with its place, to be searched."""
 
 from __future__ import annotations
 

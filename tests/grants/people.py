@@ -1,4 +1,4 @@
-"""What people do with the ``dossier`` command, played with keys of their own, policies of ``policies/`` attached.
+"""What people do with the ``dossier`` command, played with their own keys, policies of ``policies/`` attached.
 
 The commands find the stage as they do in the cloud (``--stage``): by CloudFormation, with the keys of the environment.
 """
@@ -36,11 +36,11 @@ LEFT_BEHIND = "what the doctor sent is left behind"
 
 
 GROUPS = {"secrets"}
-"""Commands that have commands of their own."""
+"""Commands that have their own commands."""
 
 
 class People(Stage):
-    """Plays commands on a bench, as somebody with keys of their own."""
+    """Plays commands on a bench, as somebody with their own keys."""
 
     def __init__(self, bench: Bench, person: Person, folder: Path, *, unasked: Callable[[Grant], bool]) -> None:
         super().__init__(bench)
@@ -190,7 +190,7 @@ class People(Stage):
             self.run("cost", "--month", last)
 
     def _pauses(self) -> None:
-        """Pause a connection, and let it go on."""
+        """Pause a connection, and resume it."""
         self.run("pause", "claims", "--reason", "the contract is being renewed")
         self.run("resume", "claims")
 

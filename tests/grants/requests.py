@@ -63,7 +63,7 @@ class Requests:
             raise CaseBrokenError(f"the upload ended with {status}")
 
     def _question(self, what: str, answer: str) -> Event:
-        """Put a question to a case of its own; return the answer to it."""
+        """Put a question to its own case; return the answer to it."""
         names = self._stage.accepted("invoices")
         asked = {"what": what, "text": "?", "token": self._stage._token, "asked_at": iso(now())}
         self._stage.put(pk_of(names), f"ASK#{what}", **asked)

@@ -102,7 +102,7 @@ class Role(Grantee):
 
 
 class Person(Grantee):
-    """An IAM user with one policy and keys of its own."""
+    """An IAM user with one policy and its own keys."""
 
     def __init__(self, iam: Any, name: str, document: dict[str, Any]) -> None:
         iam.create_user(UserName=name)

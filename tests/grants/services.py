@@ -88,7 +88,7 @@ class Services:
             raise CaseBrokenError(f"{verb} left nothing in its log")
 
     def _starts(self, verb: str) -> int:
-        """Return how many calls a function's log tells of."""
+        """Return the number of calls in a function's log."""
         group = f"/aws/lambda/{PREFIX}{verb}"
         pages = self._bench.client("logs").get_paginator("filter_log_events")
         return sum(len(page["events"]) for page in pages.paginate(logGroupName=group, filterPattern="START"))

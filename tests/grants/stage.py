@@ -37,7 +37,7 @@ class Stage:
         self._sandbox("settings", seconds=0, webhooks=False, rate_limits={"docsumo": None, "docustack": None})
         self._token = self._dead_token()
 
-    # How a case is brought about
+    # How a case is set up
 
     def submission(self, connection: str, *, folder: str = "", **rest: Any) -> dict[str, Any]:
         """Put a document into the bucket; return an execution's input."""
@@ -87,7 +87,7 @@ class Stage:
         return str(self._bench.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"])
 
     def _stop(self) -> None:
-        """Stop the executions that a function has started: they are nobody's business here."""
+        """Stop the executions that a function has started: no test here needs them."""
         machine, step_functions = self._outputs["state_machine_arn"], self._bench.client("stepfunctions")
         found = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
         for each in found:
@@ -149,7 +149,7 @@ class Stage:
         return dict(found.get("Item", {}))
 
     def status(self, names: Event) -> str:
-        """Return how a case stands."""
+        """Return the state of a case."""
         return str(self.item(pk_of(names), "CASE").get("status", {}).get("S", "unknown"))
 
     def put(self, pk: str, sk: str, **values: str) -> None:
@@ -205,12 +205,12 @@ class Stage:
 
 
 def execution(case: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """Return the event of Accept, for an execution of its own or one of another name."""
+    """Return the event of Accept, for its own execution or one of another name."""
     return {"input": case, "execution": {"arn": _arn(name or case["reference"])}}
 
 
 def failure(case: dict[str, Any], error: str = "States.Timeout", *, name: str = "") -> dict[str, Any]:
-    """Return the event of Record Failure, for an execution of its own or one of another name."""
+    """Return the event of Record Failure, for its own execution or one of another name."""
     return {"input": case, "execution_arn": _arn(name or case["reference"]), "error": error, "cause": "so it is"}
 
 

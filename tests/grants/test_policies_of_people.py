@@ -85,7 +85,7 @@ OPERATORS = (
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Yield a bench on a deployment of its own."""
+    """Yield a bench on its own deployment."""
     home = tmp_path_factory.mktemp("people") / "home"
     with deployed(home) as deployment:
         yield Bench(deployment, home)
@@ -227,7 +227,7 @@ class TestADeployer:
             deployer.restore()
 
     def test_reads_the_outputs(self, bench: Bench, deployer: Person) -> None:
-        """What was deployed can be read, which takes a permission of its own."""
+        """What was deployed can be read, which takes its own permission."""
         environment = as_in_the_cloud(bench, deployer.keys)
         words = ["outputs", "--stage", "dev", "--json"]
         assert commands.run(words, environment=environment, folder=ROOT).code == 0

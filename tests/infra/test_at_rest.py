@@ -85,7 +85,7 @@ def test_evidence_is_locked_if_the_operator_says_so(stack: Synthesized, other_st
 
 
 def test_a_lock_needs_no_new_bucket() -> None:
-    """CloudFormation can turn on Object Lock for an existing bucket, because that is no create-only property."""
+    """CloudFormation can turn on Object Lock for an existing bucket, because that is not a create-only property."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::S3::Bucket").schema
     assert "/properties/BucketName" in schema["createOnlyProperties"]
     assert "ObjectLockEnabled" in schema["properties"]

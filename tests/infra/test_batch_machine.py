@@ -32,7 +32,7 @@ def test_a_child_is_one_case(stack: Synthesized, definition: dict[str, Any]) -> 
 
 
 def test_a_failed_case_fails_no_other(definition: dict[str, Any]) -> None:
-    """All cases may fail; a case that exists is no failure; a case's failure is not tried again."""
+    """All cases may fail; a case that exists is not a failure; a case's failure is not tried again."""
     cases = definition["States"]["Cases"]
     assert cases["ToleratedFailurePercentage"] == 100
     child = cases["ItemProcessor"]["States"]["Run Case"]

@@ -1,4 +1,4 @@
-"""``make cost``: its counts, its arithmetic, and what the README says of them."""
+"""``make cost``: its counts, its arithmetic, and their figures in the README."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REQUESTS = {
     "claims": (50, 40, 11, 9, 1, 11, 8, 12),
     "disputes": (43, 42, 9, 5, 2, 13, 11, 7),
 }
-"""What a case of one document takes, the very first of its connection, whose vendor is done at the first poll."""
+"""What a case of one document takes, the first of its connection, whose vendor is done at the first poll."""
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)

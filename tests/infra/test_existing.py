@@ -18,7 +18,7 @@ ACCOUNT = "123456789012"
 
 
 class Account:
-    """A session for an account whose stack has certain secrets, as ListStackResources tells of them."""
+    """A session for an account whose stack has certain secrets, as ListStackResources lists them."""
 
     def __init__(self, cloud: Cloud, resources: Mapping[str, str] | None) -> None:
         self._cloud = cloud

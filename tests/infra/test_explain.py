@@ -316,7 +316,7 @@ def test_case_over_its_budget_waits_for_an_operator(begin: Callable[..., Journey
 
 
 def test_case_without_next_event_is_a_fault(begin: Callable[[str], Journey]) -> None:
-    """A case that waits, and that nothing polls, is said to be a fault, with what to do."""
+    """A case that waits without polls is reported as a fault, with what to do."""
     journey = begin("invoices")
     polled(journey)
     journey.app.waits.end(journey.app.waits.find(CaseId("invoices", "R-1")))  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
 
 @pytest.mark.rule("security: get the permissions of all functions")
 def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
-    """No two functions share a role, and there is no other way to a permission than those tested here."""
+    """No two functions share a role, and no function has a permission in another way than those tested here."""
     roles = [each["Role"]["Fn::GetAtt"][0] for each in stack.functions.values()]
     assert len(roles) == len(set(roles))
     assert not stack.of_type("AWS::IAM::Policy")
@@ -139,7 +139,7 @@ def test_the_webhook_can_neither_read_cases_nor_poll(stack: Synthesized) -> None
     ("verb", "secrets"),
     [
         ("collect", {"invoices", "claims", "disputes"}),
-        ("open", {"disputes"}),  # the only vendor that has a case opened, and that is told to assess it
+        ("open", {"disputes"}),  # the only vendor whose cases are opened and assessed by a request
         ("process", {"disputes"}),
         ("compare", {"invoices", "claims"}),  # the vendors that list what an account has
         ("webhook", {"invoices", "claims"}),  # the only ones with a webhook

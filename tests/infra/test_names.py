@@ -13,7 +13,7 @@ OTHERS = {
     *("assets", "dependencies", "encryption", "existing_secrets", "findings"),
     *("grants", "outputs", "settings", "version"),
 }
-"""Files without a construct of their own."""
+"""Files without their own construct."""
 
 
 def constructs(file: Path) -> list[str]:
@@ -25,5 +25,5 @@ def constructs(file: Path) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted(INFRA.glob("[!_]*.py")), ids=lambda file: file.stem)
 def test_a_file_is_named_after_its_construct(file: Path) -> None:
-    """One construct a file; what is no construct is listed here."""
+    """One construct a file; what is not a construct is listed here."""
     assert constructs(file) == ([] if file.stem in OTHERS else [file.stem])

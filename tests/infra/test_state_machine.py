@@ -83,7 +83,7 @@ def test_every_state_uses_jsonata(stack: Synthesized) -> None:
 
 
 def test_no_state_waits_or_loops(stack: Synthesized) -> None:
-    """A wait of any length costs the same: there is no Wait state, and the only loop leads through an operator."""
+    """A wait of any length costs the same: there is no Wait state, and the only loop goes through an operator."""
     assert not [name for name, state, _ in stack.states() if state["Type"] == "Wait"]
     edges = {name: _targets(state) for name, state, _ in stack.states()}
     edges["Ask About Case"] = [each for each in edges["Ask About Case"] if each != "Open Case"]

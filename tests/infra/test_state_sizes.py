@@ -96,7 +96,7 @@ def test_the_output_of_an_execution_has_its_result(stack: Synthesized, cloud: Cl
 def test_errors_are_shortened_in_state_outputs(
     stack: Synthesized, cloud: Cloud, verb: str, like: str, error: Exception, passes: str
 ) -> None:
-    """Questions, files that are left out, and failures: the whole error goes on by itself."""
+    """Questions, files that are left out, and failures: the whole error continues by itself."""
     handlers = Handlers(world_of(cloud, like, LONGEST[0]))
     calls: list[tuple[str, Mapping[str, Any]]] = []
     failing = Failing(verb, error, handlers)  # type: ignore[arg-type]

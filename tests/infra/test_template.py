@@ -78,7 +78,7 @@ def test_each_verb_is_a_function(stack: Synthesized) -> None:
 
 
 def test_functions_are_traced_and_log_for_a_month(stack: Synthesized) -> None:
-    """Every function has a log group of its own that does not grow for ever, and traces."""
+    """Every function has its own log group with a retention, and traces."""
     for function in stack.functions.values():
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert stack.text(function["LoggingConfig"]["LogGroup"]) == f"</aws/lambda/{function['FunctionName']}>"
@@ -151,7 +151,7 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
 
 @pytest.mark.rule("security: make drops cause drops, without end")
 def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
-    """S3 tells of every object that comes or goes below ``inbox/``, and of nothing else; it may before it has to."""
+    """S3 notifies of every created or removed object below ``inbox/``, and no other; the queue's policy comes first."""
     [name] = stack.of_type("AWS::S3::Bucket")
     told = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
     assert [each["Event"] for each in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
@@ -341,7 +341,7 @@ def test_every_queue_has_dead_letters_that_raise_an_alarm(stack: Synthesized) ->
 
 
 def test_a_slow_vendor_starves_no_other(stack: Synthesized) -> None:
-    """Each poll queue has a mapping of its own, as wide as the connection's limit (SQS takes two at least)."""
+    """Each poll queue has its own mapping, as wide as the connection's limit (SQS takes two at least)."""
     mappings = {
         stack.text(each["EventSourceArn"]): each for each in stack.of_type("AWS::Lambda::EventSourceMapping").values()
     }
@@ -374,7 +374,7 @@ def test_messages_stay_hidden_while_a_function_runs(stack: Synthesized) -> None:
 def test_ended_executions_reach_fail(stack: Synthesized) -> None:
     """An execution that failed, was aborted or timed out is recorded even if no state could do it."""
     [rule] = [each for each in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in each]
-    assert "EventBusName" not in rule  # Step Functions tells the default bus
+    assert "EventBusName" not in rule  # Step Functions sends events to the default bus
     assert rule["EventPattern"]["source"] == ["aws.states"]
     assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "ABORTED", "TIMED_OUT"]
     [machine] = rule["EventPattern"]["detail"]["stateMachineArn"]

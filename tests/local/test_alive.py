@@ -12,7 +12,7 @@ from tests.machine import ROOT
 
 
 def test_a_command_that_takes_long_gives_signs_of_life(tmp_path: Path) -> None:
-    """The command goes on until the second line was reported; its output and its exit code are returned."""
+    """The command continues until the second line was reported; its output and its exit code are returned."""
     fifo, said = tmp_path / "go", list[str]()
     os.mkfifo(fifo)
 

@@ -39,7 +39,7 @@ def test_an_environment_starts_with_the_packages_and_with_nothing_of_another(aws
 
 
 def test_a_template_that_ended_is_replaced(aws: Aws) -> None:
-    """Its environments go on, and a new one has another parent."""
+    """Its environments continue, and a new one has another parent."""
     old = aws.function(SOURCE)
     before = aws.invoke(old, 1)
     os.kill(before["parent"], signal.SIGKILL)

@@ -43,7 +43,7 @@ def test_a_name_that_is_taken_is_an_error_of_its_own(aws: Aws) -> None:
 
 
 def test_a_nested_execution_survives_its_parent(aws: Aws) -> None:
-    """The parent is stopped; its role may not stop the other, which goes on."""
+    """The parent is stopped; its role may not stop the other, which continues."""
     nested = aws.machine({"Wait": token_task(aws.function("def handle(event, context): ..."))})
     parent = aws.start(aws.machine({"Do": _nested(nested, Name="goes-on")}))
     arn = f"{nested.replace(':stateMachine:', ':execution:')}:goes-on"

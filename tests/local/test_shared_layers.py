@@ -20,7 +20,7 @@ def test_a_layer_is_unpacked_once_for_all_functions(aws: Aws) -> None:
 
 
 def test_a_precompiled_layer_is_used_in_place(aws: Aws) -> None:
-    """A layer with the very files of the compiled one is not unpacked at all."""
+    """A layer with exactly the files of the compiled one is not unpacked at all."""
     function = aws.function(USES)
     aws.lambda_.update_function_configuration(FunctionName=function, Layers=[_layer(aws, "compiled")])
 

@@ -36,7 +36,7 @@ def test_a_function_that_fails_fails_its_state_at_once(aws: Aws) -> None:
 
 
 def test_a_missing_heartbeat_ends_the_wait(aws: Aws) -> None:
-    """HeartbeatSeconds without a heartbeat is States.HeartbeatTimeout, with heartbeats the wait goes on."""
+    """HeartbeatSeconds without a heartbeat is States.HeartbeatTimeout, with heartbeats the wait continues."""
     queue, function = _passes_on(aws)
     execution = aws.start(aws.machine({"Wait": token_task(function, HeartbeatSeconds=3, TimeoutSeconds=30)}))
     token = _token(aws, queue)

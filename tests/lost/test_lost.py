@@ -67,7 +67,7 @@ def test_lost_answer_never_uploads_a_document_twice(
                 alone = False
                 world.lose()
                 world.stranger(what)
-                world.clock.sleep(delay)  # what is of the very name, and of these seconds, nothing can tell apart
+                world.clock.sleep(delay)  # nothing distinguishes files of exactly the same name and the same seconds
                 continue
             reference = world.case(who)
             world.lose(*what)
@@ -152,7 +152,7 @@ def test_a_new_file_of_another_name_is_asked_about(world: LostWorld, name: str) 
 
 
 def test_exact_name_is_found_among_others(world: LostWorld) -> None:
-    """A new file of the very name is ours; what is unlike does not keep it from being taken."""
+    """A new file of exactly the name is ours; unlike files do not prevent that it is adopted."""
     world.meanwhile = [lambda: world.stranger("letter.pdf")]
     reference = done(world, "invoice.pdf", "after")
     assert (world.asked, len(world.uploads(reference))) == ({}, 1)
@@ -167,7 +167,7 @@ def test_two_candidates_become_a_question(world: LostWorld) -> None:
 
 
 def test_earlier_uploads_of_others_are_not_adopted(world: LostWorld) -> None:
-    """A stranger's file of the very name, of some minutes before, is no find: an operator is asked."""
+    """A stranger's file of exactly the name from minutes before is not adopted: an operator is asked."""
     done(world, "first.pdf")
     done(world, "second.pdf")
     world.stranger("invoice.pdf")

@@ -43,7 +43,7 @@ class Inbox:
         return f"arn:{name}"
 
     def describe(self, arn: str) -> Execution | None:
-        """Return how an execution stands."""
+        """Return the state of an execution."""
         name = arn.removeprefix("arn:")
         if name not in self.inputs:
             return None
@@ -63,12 +63,12 @@ class Inbox:
     # What people do
 
     def put(self, key: str, body: bytes | str) -> Landed:
-        """Put an object; return what S3 tells of it."""
+        """Put an object; return S3's notification."""
         body = body.encode() if isinstance(body, str) else body
         return Landed(key, self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"])
 
     def take(self, what: Landed, *, after: timedelta = timedelta(0)) -> str:
-        """Have the function take a message; return what became of the drop.
+        """Have the function take a message; return the outcome of the drop.
 
         Its clock shows so long after the last object landed, however long this machine took for it.
         """
@@ -88,7 +88,7 @@ class Inbox:
         return list(self.inputs)
 
     def the_second_is_over(self) -> None:
-        """Wait until what lands next lands in another second: S3 tells no finer times."""
+        """Wait until the next object lands in another second: S3's times have whole seconds."""
         time.sleep(1 - time.time() % 1)
 
     def an_hour_passes(self) -> None:
@@ -114,6 +114,6 @@ def inbox(cloud: Cloud) -> Inbox:
 
 
 def status(inbox: Inbox, connection: str, reference: str) -> tuple[str, str | None]:
-    """Return how a case stands, and why."""
+    """Return the state of a case, and why."""
     record = inbox.world.context.cases.get(CaseId(connection, reference)).record
     return record.status.value, record.reason

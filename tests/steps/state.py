@@ -67,5 +67,5 @@ class State:
         )
 
     def status(self, reference: str = "INV-1") -> CaseStatus:
-        """Return how a case stands."""
+        """Return the state of a case."""
         return self.app.cases.get(CaseId("invoices", reference)).record.status

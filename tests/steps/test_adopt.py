@@ -28,7 +28,7 @@ def other_document(lost: Lost, name: str) -> str:
     case = world.context.cases.get(CaseId(connection, "R-2"))
     for item in (*(each.document_id for each in case.documents), case.record.case_id):
         if item:
-            world.cloud.app.table.delete(f"ID#{connection}#{item}", "ID")  # it is nobody's as far as Dossier knows
+            world.cloud.app.table.delete(f"ID#{connection}#{item}", "ID")  # Dossier knows no owner of it
     return str(case.record.case_id if connection == "claims" else case.documents[0].document_id)
 
 

@@ -1,4 +1,4 @@
-"""Announced: what the stores say of a connection's cases is what was put on the bus."""
+"""Announced: the events read from the stores are those that were put on the bus."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_case_over_each_limit_asks(cloud: Cloud) -> None:
 
 
 def test_nothing_is_sent_until_an_operator_allows_it(cloud: Cloud) -> None:
-    """The case is needs_attention, its event names both answers; once it is allowed, it goes on to its end."""
+    """The case is needs_attention, its event names both answers; once it is allowed, it continues to its end."""
     world = world_with(cloud, pages_per_case=2)
     seen: list[tuple[CaseStatus, int]] = []
     answer = world._answer
@@ -83,7 +83,7 @@ def test_nothing_is_sent_until_an_operator_allows_it(cloud: Cloud) -> None:
 
 
 def test_a_case_within_the_budget_or_without_one_asks_nothing(cloud: Cloud) -> None:
-    """A price alone is no limit, and nothing is counted for it."""
+    """A price alone is not a limit, and nothing is counted for it."""
     world = world_with(cloud, price_per_page=1.0)
     assert world.submit("invoices", "R-1", samples("invoice.pdf"))["status"] == "completed"
     assert cloud.app.cases.budgets.spent("invoices").cases == 0

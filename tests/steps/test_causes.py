@@ -147,7 +147,7 @@ def test_a_great_many_bad_documents_are_counted(cloud: Cloud) -> None:
     ],
 )
 def test_wrong_prefixes_are_one_rejection(cloud: Cloud, uri: str, said: str) -> None:
-    """What S3 or anybody would say again is said once: the step is not tried again."""
+    """A permanent error of S3 is reported once: the step is not tried again."""
     world = World(cloud)
     world.execute({"connection": "claims", "reference": "R-1", "documents": [{"uri": uri}]}, "arn:bad")
     record = cloud.app.cases.get(CaseId("claims", "R-1")).record

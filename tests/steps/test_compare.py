@@ -64,7 +64,7 @@ def test_recent_and_old_entries_are_ignored(cloud: Cloud) -> None:
 
 
 def test_collected_cases_are_known(cloud: Cloud) -> None:
-    """An operator's own case that a delivery named is no duplicate."""
+    """An operator's own case that a delivery named is not a duplicate."""
     world = World(cloud)
     made = stray(world, "claims")
     cloud.app.intents.own(CaseId("claims", made), [made], collected=True)
@@ -73,7 +73,7 @@ def test_collected_cases_are_known(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("fault", ["error_before", "throttle", "html"])
 def test_unreadable_account_does_not_block_others(cloud: Cloud, fault: str) -> None:
-    """It is said why; the next comparison reaches further back than an hour."""
+    """The reason is reported; the next comparison reaches further back than an hour."""
     world = finished(cloud)
     faults = [{"name": fault, "rate": 1, "vendor": "docsumo", "operation": "list"}]
     world.sandbox.post("/_sandbox/settings", json={"faults": faults})
@@ -116,7 +116,7 @@ def edit(world: World, case_id: str, **changes: Any) -> None:
 
 
 def result(world: World, reference: str = "claims-1") -> dict[str, Any]:
-    """Return a result as it stands."""
+    """Return the current result."""
     return dict(json.loads(world.cloud.app.objects.read(f"cases/claims/{reference}/result.json") or b"{}"))
 
 

@@ -142,7 +142,7 @@ def test_rejected_drop_is_checked_again_when_dropped_again(inbox: Inbox) -> None
     ids=["empty", "unknown", "large"],
 )
 def test_unsupported_file_type_is_rejected(inbox: Inbox, body: bytes, line: str) -> None:
-    """A file that is no document is rejected like any submission: status, event, and a line beside the inbox."""
+    """A file that is not a document is rejected like any submission: status, event, and a line beside the inbox."""
     what = inbox.put("inbox/claims/a.pdf", body)
     for _ in range(2):
         inbox.take(what, after=EMPTY)
@@ -180,7 +180,7 @@ def test_oversized_file_is_not_read(inbox: Inbox) -> None:
     ],
 )
 def test_misplaced_file_is_rejected(inbox: Inbox, key: str, line: str) -> None:
-    """A file outside of every connection's folder is rejected in one line for each drop, and is no dead letter."""
+    """A file outside of every connection's folder is rejected in one line for each drop, and is not a dead letter."""
     what = Landed(key, "v1") if ".." in key or "//" in key else inbox.put(key, PDF)
     for _ in range(3):
         inbox.take(what)
@@ -194,7 +194,7 @@ def test_misplaced_file_is_rejected(inbox: Inbox, key: str, line: str) -> None:
     "key", ["inbox/", "inbox/invoices/", "inbox/invoices/May/", "staging/a.pdf", "inboxes/a/b.pdf"]
 )
 def test_folder_markers_are_ignored(inbox: Inbox, key: str) -> None:
-    """The object that the S3 console creates for a folder, and objects elsewhere, are no drops."""
+    """The object that the S3 console creates for a folder, and objects elsewhere, are not drops."""
     assert inbox.drop(key, b"") == "is not a file in the inbox"
     assert not inbox.inputs
 

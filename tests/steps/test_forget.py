@@ -80,7 +80,7 @@ def everything(cloud: Cloud) -> Iterator[tuple[str, str]]:
 
 
 def places(cloud: Cloud, *words: str) -> list[str]:
-    """Return where any of the words stands."""
+    """Return the places of any of the words."""
     return [place for place, text in everything(cloud) if any(each in text for each in words)]
 
 
@@ -124,7 +124,9 @@ def test_a_reference_that_is_a_common_word_touches_no_other_case(world: World, r
     cloud = world.cloud
     inputs = whole_case(world, "invoices", reference)
     whole_case(world, "invoices", "R-other")
-    cloud.app.cases.name(CaseId("invoices", reference), "budget", "send")  # an operator's answer is no id of the vendor
+    cloud.app.cases.name(
+        CaseId("invoices", reference), "budget", "send"
+    )  # an operator's answer is not an id of the vendor
     [mine, *_], [other, *_] = (ids_of(world, "invoices", each) for each in (reference, "R-other"))
     about = {"event": "document_completed", "status": "completed", "pages": 1, "bytes": 204, "next": "send"}
     store, headers = cloud.app.evidence, {"content-length": "204", "content-type": "application/json"}

@@ -36,7 +36,7 @@ REFUSED = {"status": "fail", "status_code": 400, "message": "Unknown stage", "er
 
 
 def result_of(world: World, connection: str = "claims") -> dict[str, Any]:
-    """Return the result of ``R-1`` as it stands."""
+    """Return the current result of ``R-1``."""
     return read(world.cloud, f"cases/{connection}/R-1/result.json")
 
 
@@ -104,7 +104,7 @@ def test_a_case_that_is_reviewed_beyond_its_deadline_is_not_done_by_being_collec
 
 
 def test_an_assessment_that_is_late_is_not_done_by_being_collected_again(cloud: Cloud) -> None:
-    """The Ombudsman's assessment goes on beyond the deadline: it is collected when it is there, and triggered once."""
+    """The Ombudsman's assessment continues beyond the deadline: it is collected once it ends, and triggered once."""
     world = World(cloud)
     short(world, "disputes")
     late = {"on": True}
@@ -245,7 +245,7 @@ def test_docustack_reprocessing_is_collected_when_done(cloud: Cloud) -> None:
 
 
 def test_a_document_that_is_processed_again_during_the_first_collection_is_not_finished(cloud: Cloud) -> None:
-    """It is no document without fields: it says what it is, and comes later."""
+    """It is not a document without fields: the result names the reason, and the document comes later."""
     world, again = World(cloud), {"on": False}
     world.before_collect = lambda: again.update(on=True)
     documents(world, lambda told: {**told, "status": "processing", "field_values": []} if again["on"] else told)
@@ -368,7 +368,7 @@ def test_a_files_bytes_are_those_of_its_revision(cloud: Cloud) -> None:
 
 
 def test_each_update_says_what_has_changed(cloud: Cloud) -> None:
-    """Also where that has no list of its own."""
+    """Also if the answer has no list of its own."""
     world = completed(cloud, "disputes")
     assessments(world, lambda case: {**case, "case_summary": "In other words."})
     world.refresh("disputes", "R-1")
@@ -518,7 +518,7 @@ def test_overtaken_collection_publishes_nothing(cloud: Cloud) -> None:
 
 
 def test_a_refresh_whose_case_went_back_to_work_leaves_it_alone(cloud: Cloud) -> None:
-    """That is no failure; the case collects by itself, and stays in step afterwards."""
+    """That is not a failure; the case collects by itself, and stays in step afterwards."""
     world = World(cloud, seconds=3600)
     short(world, "claims")
     world.submit(*CASE, samples("invoice.pdf"))
@@ -540,7 +540,7 @@ def test_a_refresh_whose_case_went_back_to_work_leaves_it_alone(cloud: Cloud) ->
 
 
 def test_a_case_that_is_being_published_is_not_sent_back_to_work(cloud: Cloud) -> None:
-    """What is committed stands first."""
+    """The committed revision comes first."""
     world = World(cloud, seconds=3600)
     short(world, "claims")
     world.submit(*CASE, samples("invoice.pdf"))
@@ -562,7 +562,7 @@ class Stops:
     """Executions that can be stopped."""
 
     def stop(self, *_: Any) -> None:
-        """Stop nothing: a function that runs goes on."""
+        """Stop nothing: a running function continues."""
 
 
 def cancelled(world: World) -> None:
@@ -715,7 +715,7 @@ class Machine:
         return name.rpartition("-")[2]
 
     def describe(self, arn: str) -> Execution | None:
-        """Return how an execution stands."""
+        """Return the state of an execution."""
         return Execution(self.status[arn], stopped_at=now() - timedelta(hours=1)) if arn in self.status else None
 
     def start(self, name: str, _case: dict[str, Any], *, trace: str | None = None) -> str:
@@ -725,7 +725,7 @@ class Machine:
 
 
 def healed(world: World, machine: Machine) -> str | None:
-    """Go on with the refresh of ``R-1``."""
+    """Continue the refresh of ``R-1``."""
     context = world.context.replacing(executions=machine)
     return heal(context.refreshes.find(CASE), context=context, ended_by=now())
 

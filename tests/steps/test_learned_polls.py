@@ -61,7 +61,7 @@ def test_polls_come_at_the_planned_times_and_then_grow(cloud: Cloud, clock: Cloc
 
 @pytest.mark.parametrize("deliver", [False, True])
 def test_an_ended_wait_adds_an_interval(cloud: Cloud, clock: Clock, deliver: bool) -> None:
-    """From the last poll that found it running to the one that did not; a delivery tells the moment."""
+    """From the last poll that found it running to the one that did not; a delivery gives the exact moment."""
     room = begun(cloud, clock)
     started = clock.at
     room.serve()

@@ -1,4 +1,4 @@
-"""A look-up of several requests that is interrupted goes on from where it was, however often that happens."""
+"""A look-up of several requests that is interrupted continues from where it was, however often that happens."""
 
 from __future__ import annotations
 

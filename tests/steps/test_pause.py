@@ -1,4 +1,4 @@
-"""An operator's pause: no request goes to the vendor, nothing is lost, and everything goes on where it was."""
+"""An operator's pause: no request goes to the vendor, nothing is lost, and everything continues where it was."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_delivery_during_a_pause_waits_for_its_end(cloud: Cloud, clock: Clock) -
 
 
 def test_wait_whose_state_times_out_in_a_pause_goes_on(cloud: Cloud, clock: Clock) -> None:
-    """The state of a wait times out in a long pause: after it the wait goes on, with the time that was left."""
+    """The state of a wait times out in a long pause: after it the wait continues, with the time that was left."""
     room = Room(cloud, clock)
     app, context = cloud.app, room.world.context
     app.waits.end(room.wait)  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def test_held_step_is_released_by_the_sweep(cloud: Cloud) -> None:
 
 
 def test_case_that_is_cancelled_in_a_pause_leaves_no_step(cloud: Cloud, clock: Clock) -> None:
-    """The end of the pause finds nothing to go on with, and no view of the connection counts it."""
+    """The end of the pause finds nothing to continue with, and no view of the connection counts it."""
     context = Room(cloud, clock).world.context
     context.limiter.hold(CASE[0], **WHY)
     hold(CASE, "Collect", "t2", context=context)
@@ -167,7 +167,7 @@ def test_pause_that_is_repeated_keeps_its_beginning(cloud: Cloud) -> None:
 
 
 def test_delivery_about_an_unknown_case_waits_for_the_end_of_a_pause(cloud: Cloud) -> None:
-    """It would have to be looked up at the vendor: it comes back as often as it takes, and is no dead letter."""
+    """It would have to be looked up at the vendor: it comes back as often as it takes, and is not a dead letter."""
     world, app = World(cloud), cloud.app
     app.limiter.hold("claims", **WHY)
     delivery = SimpleNamespace(headers={}, content=BODY, received_at=iso(now()))

@@ -13,7 +13,7 @@ from tests.machine import World, samples
 
 @pytest.mark.rule("docsumo notes, the list of the list only the case's own entry is stored")
 def test_nothing_of_other_cases_is_kept(cloud: Cloud) -> None:
-    """Docsumo lists cases by the page: of that, the case's own entry is stored, as it stood, and no other name."""
+    """Docsumo lists cases by the page: of that, only the case's own entry is stored, unchanged."""
     world = World(cloud)
     other = world.submit("claims", "R-1", samples("receipt.png"), options={"case_title": "Somebody Else"})
     pages: list[bytes] = []

@@ -12,7 +12,7 @@ from tests.room import Room
 
 
 def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) -> None:
-    """DocuStack's extraction_progress of a document that is still running stands in `dossier status`."""
+    """`dossier status` shows DocuStack's extraction_progress of a document that is still running."""
     room = Room(cloud, clock)
     room.answer = lambda _: httpx.Response(
         200, json={"status": "processing", "extraction_progress": 40, "fields_extracted": 3}

@@ -1,4 +1,4 @@
-"""An open question stays visible while the case's other uploads go on."""
+"""An open question stays visible while the case's other uploads continue."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def question(what: str) -> Question:
 
 @pytest.mark.parametrize("connection", FILES)
 def test_upload_does_not_hide_anothers_question(world: World, connection: str) -> None:
-    """The first upload asks, the second one goes on: `dossier list --status needs_attention` shows the case."""
+    """The first upload asks, the second one continues: `dossier list --status needs_attention` shows the case."""
     ask(CaseId(connection, "R-1"), "upload-0", "token", "the answer was lost", context=world.context)
     asked = stands(world, connection)
     assert asked[0] is CaseStatus.NEEDS_ATTENTION

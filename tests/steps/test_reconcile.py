@@ -41,7 +41,7 @@ def test_a_healthy_deployment_has_no_findings(state: State) -> None:
 
 @pytest.mark.parametrize("status", ["accepted", "uploading", "waiting", "processing", "downloading", "needs_attention"])
 def test_a_case_whose_execution_ended_is_failed(state: State, status: str) -> None:
-    """Whatever it was doing, the case ends with the execution's reason, result and event, and waits no more."""
+    """Whatever it was doing, the case ends with the execution's reason, result and event, and no longer waits."""
     arn = state.case(status=status, case_id="case__1")
     documents = [Document(index=number, name=f"{number}.pdf", key=f"k{number}") for number in range(3)]
     state.app.cases.put_documents(CaseId("invoices", "INV-1"), documents, fresh=True)
@@ -301,7 +301,7 @@ def test_pause_that_lasts_is_reported(state: State) -> None:
 
 
 def test_held_step_is_not_unattended(state: State) -> None:
-    """A case that waits for the end of a pause has no wait, and that is no fault."""
+    """A case that waits for the end of a pause has no wait, and that is not a fault."""
     state.case()
     state.app.waits.hold(HeldStep(connection="invoices", reference="INV-1", what="Collect", token="t1", since=now()))
     for minutes in (30, 60, 90):

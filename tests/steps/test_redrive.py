@@ -105,13 +105,13 @@ def test_case_that_failed_at_its_deadline_is_resumed(cloud: Cloud, connection: s
 
 @pytest.mark.parametrize("connection", FILES)
 def test_a_case_whose_step_was_killed_beyond_retries_is_resumed(cloud: Cloud, connection: str) -> None:
-    """Wherever it was killed, again and again, the case goes on from there: once, and whole."""
+    """Wherever it was killed, again and again, the case continues from there: once, and whole."""
     files = samples(*FILES[connection])
     whole = World(cloud)
     never = whole.submit(connection, "R-0", files)
     ended = 0
     for number in range(0, whole.killer.seen, STRIDE):
-        cloud.empty_table()  # it tells what another sandbox's account has
+        cloud.empty_table()  # it depends on another sandbox's account
         world, reference = World(cloud), f"R-{number + 1}"
         world.killer.at, world.killer.forever = number, True
         with pytest.raises(AssertionError, match="gave up"):

@@ -212,7 +212,7 @@ def test_a_connection_is_not_its_own_former_name(cloud: Cloud) -> None:
 
 
 def test_split_a_connection(cloud: Cloud) -> None:
-    """Both go on side by side, each with its own references, limits and waits."""
+    """Both continue side by side, each with its own references, limits and waits."""
     world = World(cloud)
     world.submit("invoices", "INV-1", FILES)
     world.connections["credits"] = world.connections["invoices"].model_copy(update={"name": "credits"})
@@ -293,7 +293,7 @@ def test_busy_connections_stay_below_the_quota_and_all_get_their_turn(state: Sta
 
 
 def slice_of(state: State, left: list[float]) -> Findings:
-    """Run the check as if it had so many seconds left."""
+    """Run the check as if it had that many seconds left."""
     return reconcile(
         state.connections,
         context=state.context,

@@ -20,7 +20,7 @@ PREFIX = "cases/claims/R-1/"
 
 
 def test_the_first_completion_is_revision_1(cloud: Cloud) -> None:
-    """Result, manifest and status say so, with what the vendor says of its case; every file is named by version."""
+    """Result, manifest and status show it, with the vendor's attributes of its case; every file is named by version."""
     world = completed(cloud)
     result, manifest = read(cloud, f"{PREFIX}result.json"), read(cloud, f"{PREFIX}manifest.json")
     assert (result["schema_version"], result["revision"], manifest["revision"]) == ("2", 1, 1)
@@ -135,7 +135,7 @@ def test_a_delivery_during_the_first_collection_is_not_lost(cloud: Cloud) -> Non
 
 
 def test_a_refresh_killed_around_any_external_call_changes_nothing(cloud: Cloud) -> None:
-    """Killed before or after each call, the revision is the same, and at each kill one of the two stands."""
+    """Killed before or after each call, the revision is the same, and after each kill one of the two is current."""
     for number in range(0, 1000, min(STRIDE, 31)):
         cloud.empty_table()
         world = completed(cloud)

@@ -1,4 +1,4 @@
-"""A poll asks in turn, within a time of its own, and only for what may have changed."""
+"""A poll asks in turn, within its own time, and only for what may have changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.room import CASE, Room
 
 
 def test_each_of_300_documents_is_polled_in_turn(cloud: Cloud, clock: Clock) -> None:
-    """At 0.3 s each a round takes five polls, none longer than its budget, and goes on without waiting an interval."""
+    """At 0.3 s each a round takes five polls, none longer than its budget, and continues without an interval."""
     room = Room(cloud, clock, documents=300)
     everyone = [f"d{index}" for index in range(300)]
     while len(room.asked) < 300:
@@ -35,7 +35,7 @@ def test_each_of_300_documents_is_polled_in_turn(cloud: Cloud, clock: Clock) -> 
 
 
 def test_the_wait_ends_as_soon_as_the_last_document_finishes(cloud: Cloud, clock: Clock) -> None:
-    """One of 300 is processed for ever, and then no more: it is the only one that is asked for meanwhile."""
+    """One of 300 is processed for a long time: polls ask only for that one meanwhile."""
     room = Room(cloud, clock, documents=300)
     room.statuses |= {each: "completed" for each in room.statuses if each != "d7"}
     while not room.tokens.answers and len(room.polls) < 20:

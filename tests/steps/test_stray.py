@@ -1,4 +1,4 @@
-"""A status that says nothing about the case, once, from a gateway: the case goes on, and nothing is uploaded twice."""
+"""A gateway once answers with a status that says nothing about the case: it continues, and is not uploaded twice."""
 
 from __future__ import annotations
 

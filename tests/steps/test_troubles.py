@@ -1,4 +1,4 @@
-"""What keeps a case from getting on is said while it lasts, written down once, and gone when the case goes on."""
+"""The trouble of a case is shown while it lasts, stored once, and removed when the case continues."""
 
 from __future__ import annotations
 

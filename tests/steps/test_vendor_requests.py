@@ -50,7 +50,7 @@ def test_an_ombudsmans_case_is_read_only_for_its_results(cloud: Cloud, count: in
 
 
 def test_a_lost_answer_is_looked_up_and_then_the_case_is_read_before_each_upload(cloud: Cloud) -> None:
-    """The lost request may take effect late: what the records know is no baseline any more."""
+    """The lost request may take effect late: what the records know is not a baseline any more."""
     world = opened(cloud)
     upload(CASE, 0, context=world.context)
     assert requested(world)["case"] == 0
@@ -94,7 +94,7 @@ def test_what_others_add_meanwhile_is_never_taken_for_a_lost_upload(cloud: Cloud
 
 @pytest.mark.rule("ombudsman step 3 POST …/cases/{case_id}/process")
 def test_a_second_try_of_the_assessment_looks_first(cloud: Cloud) -> None:
-    """Whatever became of the first: its status is stored before its request leaves."""
+    """Whatever the outcome of the first: its status is stored before its request is sent."""
     world = opened(cloud, 1)
     upload(CASE, 0, context=world.context)
     process(CASE, context=world.context)

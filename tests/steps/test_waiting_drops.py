@@ -1,4 +1,4 @@
-"""A drop that is no case yet is shown at once, until it becomes one."""
+"""A drop that is not a case yet is shown at once, until it becomes one."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_folder_dropped_again_is_shown_again(inbox: Inbox) -> None:
     inbox.take(Landed(f"{FOLDER}a.pdf", removed=True))
     assert waiting(inbox) == []
     cases = inbox.world.context.cases
-    cases.drop_ends("invoices", "May", now() - timedelta(minutes=1))  # late: the later one stands
+    cases.drop_ends("invoices", "May", now() - timedelta(minutes=1))  # late: the later one wins
     for _ in range(2):
         inbox.the_second_is_over()
     inbox.drop(f"{FOLDER}a.pdf", PDF)

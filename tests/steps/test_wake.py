@@ -41,7 +41,7 @@ BODY = json.dumps({"event": "document_completed", "document_id": "doc:1"}).encod
 
 
 class Meanwhile:
-    """Stands before a store; just before its next call of one kind, something else happens."""
+    """Wraps a store; just before its next call of one kind, something else happens."""
 
     def __init__(self, store: Any, method: str, *happenings: Callable[[], Any]) -> None:
         self._store, self._method, self._happenings = store, method, list(happenings)
@@ -164,7 +164,7 @@ def test_a_note_that_is_made_meanwhile_is_not_overwritten(world: World) -> None:
 
 
 def applied_of(world: World, look: int, body: dict[str, Any]) -> tuple[Applied, list[str]]:
-    """Apply a Docsumo delivery; return what became of it, and the vendor's cases that are collected by it."""
+    """Apply a Docsumo delivery; return its outcome, and the vendor's cases that it collects."""
     tokens, at = Tokens(), now()
     data = json.dumps(body).encode()
     applied = wake("claims", data, look=look, received_at=at, context=world.context.replacing(executions=tokens))
@@ -338,7 +338,7 @@ def _apply(world: World, body: bytes) -> None:
 
 @pytest.mark.rule("docustack webhooks job_failed has no document")
 def test_reason_of_a_failed_job_is_stored_with_its_case(world: World) -> None:
-    """``job_failed`` names no document and the API may give no reason: what the delivery says stands in the result."""
+    """``job_failed`` names no document and the API may give no reason: the result has the delivery's reason."""
     app = world.cloud.app
     app.intents.own(CASE, ["job:1"])
     body = {"event": "job_failed", "job_id": "job:1", "error_message": "Extraction workflow timed out"}

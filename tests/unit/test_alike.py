@@ -81,7 +81,7 @@ def test_any_two_names_can_be_compared(one: str, other: str) -> None:
 
 
 def test_names_are_paired_one_for_one() -> None:
-    """The very names first, then the alike ones; the order counts among those that nothing tells apart."""
+    """Equal names first, then similar ones; the order decides between those that nothing distinguishes."""
     assert pair(["a.pdf", "b.pdf"], ["b.pdf", "a.pdf"]).found == {0: 1, 1: 0}
     assert pair(["x y.pdf", "p q.pdf"], ["p_q", "X_Y.pdf", "extraction.json"]).found == {0: 1, 1: 0}
     assert pair(["scan.pdf", "scan-2.pdf"], ["Scan-2.pdf", "Scan.pdf"]).found == {0: 1, 1: 0}
@@ -90,7 +90,7 @@ def test_names_are_paired_one_for_one() -> None:
 
 
 def test_ambiguous_names_are_not_paired() -> None:
-    """One name that two files may have, or two names of which one file is left, is said to be unsure."""
+    """One name that two files may have, or two names with one file left, is ambiguous."""
     several = pair(["x y.pdf"], ["X_Y.pdf", "x-y.pdf"])
     assert (several.found, several.unsure) == ({}, {0, 1})
     assert pair(["x y.pdf", "x-y.pdf"], ["X_Y.pdf"]).unsure == {0}

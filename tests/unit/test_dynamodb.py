@@ -235,7 +235,7 @@ def test_the_index_has_the_items_with_its_keys(table: Any) -> None:
 
 
 def test_an_item_has_400_kilobytes_at_most(table: Any) -> None:
-    """Its size is what the documentation says: names and values, in UTF-8; an update may not grow it further either."""
+    """Its size is that of the documentation: names and values, in UTF-8; an update may not exceed it either."""
     room = dynamodb.LARGEST_ITEM - len("pkask") - len("btext")
     largest = {"pk": "a", "sk": "b", "text": "é" * (room // 2) + "x" * (room % 2)}
     table.put_item(Item=largest)
@@ -350,7 +350,7 @@ def test_an_update_returns_what_it_wrote(table: Any) -> None:
 
 
 def test_a_false_condition_and_a_missing_table_raise_errors(cloud: Cloud, table: Any) -> None:
-    """They have errors of their own, which clients have classes for."""
+    """They have their own errors, which clients have classes for."""
     with pytest.raises(table.meta.client.exceptions.ConditionalCheckFailedException):
         table.put_item(Item=KEY, ConditionExpression=Attr("pk").exists())
     with refused("ResourceNotFoundException"):

@@ -219,6 +219,6 @@ def test_a_delivery_is_forgotten_after_its_window(cloud: Cloud) -> None:
 
 @pytest.mark.rule("security: get a delivery dropped as a duplicate")
 def test_a_note_that_cannot_be_read_is_no_reason_to_lose_a_delivery(cloud: Cloud) -> None:
-    """Whatever stands there, the delivery is applied."""
+    """Whatever the note contains, the delivery is applied."""
     cloud.put(f"webhooks-seen/invoices/{DIGEST}", b"something else")
     assert not EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None).claim("invoices", DIGEST).known

@@ -41,7 +41,7 @@ HOSTILE_DATES = (
 @pytest.mark.rule("security: break the reader with a date, length or range in a header, or pause it without end")
 @pytest.mark.parametrize("text", HOSTILE_DATES, ids=lambda text: text[:50])
 def test_a_hostile_date_is_none(text: str) -> None:
-    """No date of a header raises an error, and an unreadable one is no pause."""
+    """No date of a header raises an error, and an unreadable one is not a pause."""
     assert headers.http_date(text) is None
     assert headers.pause(text, at=AT) is None
     assert retry_after(reply(status=429, headers={"retry-after": text, "date": text})) == 5.0
@@ -53,7 +53,7 @@ def test_a_hostile_date_is_none(text: str) -> None:
     st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,25} [A-Z][a-z]{2} [0-9]{1,25} [0-9:]{0,20} .{0,9}")
 )
 def test_any_header_is_a_value_or_nothing(text: str) -> None:
-    """Whatever stands in a header, reading it ends in a value within its bounds."""
+    """Whatever a header contains, reading it returns a value within its bounds."""
     found = headers.http_date(text)
     assert found is None or found.tzinfo is UTC
     pause = headers.pause(text, at=AT)

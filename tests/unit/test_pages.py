@@ -81,7 +81,7 @@ def test_pages_of_a_pdf_are_those_of_its_page_tree(body: bytes, pages: int | Non
 
 
 def test_a_pack_that_is_too_large_is_not_unpacked() -> None:
-    """A few bytes may stand for gigabytes: no more than the limit is unpacked."""
+    """A few bytes may unpack to gigabytes: no more than the limit is unpacked."""
     bomb = packed((3, b" " * (2 * LARGEST_PACK)), (2, b"<</Type/Pages/Count 4>>"))
     assert len(bomb) < LARGEST_PACK // 100
     assert count(pdf(bomb, page(10))) == 1
@@ -116,7 +116,7 @@ def tiff(pages: int, *, order: str = "<", big: bool = False, preview: bool = Fal
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("preview", [False, True])
 def test_pages_of_a_tiff_are_its_directories(order: str, big: bool, preview: bool) -> None:
-    """In either order of bytes, of either size; a preview is no page."""
+    """In either order of bytes, of either size; a preview is not a page."""
     assert count(tiff(3, order=order, big=big, preview=preview)) == 3
 
 

@@ -64,7 +64,7 @@ def test_a_bucket_with_dots_is_the_paths_first_part(region: str, suffix: str) ->
 @pytest.mark.parametrize("setting", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "http://localhost:4566", "https://s3.example.com"])
 def test_a_custom_endpoint_uses_path_style(monkeypatch: pytest.MonkeyPatch, setting: str, endpoint: str) -> None:
-    """A server that stands in for AWS has one host name, not one for each bucket."""
+    """A server in place of AWS has one host name, not one for each bucket."""
     monkeypatch.setenv(setting, endpoint)
     for region in SUFFIXES:
         assert link(region).startswith(f"{endpoint}/artifacts/cases/invoices/R-1/documents/")
@@ -88,7 +88,7 @@ def test_one_place_makes_s3_clients() -> None:
 
 
 def test_a_users_aws_settings_change_no_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A profile with other addresses (for the AWS CLI, say) would make URLs that vendors cannot open."""
+    """A profile with other addresses (for example for the AWS CLI) would make URLs that vendors cannot open."""
     profile = "[default]\ns3 =\n  addressing_style = path\n  use_dualstack_endpoint = true\n"
     config = tmp_path / "config"
     config.write_text(profile, encoding="utf-8")

@@ -125,7 +125,7 @@ def test_invalid_toml_is_reported_with_its_line(toml: str) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_valid_file_is_read_like_tomllib(newline: str) -> None:
-    """A value of several lines that looks like a table, or like a key, is no table and no key."""
+    """A value of several lines that looks like a table, or like a key, is neither a table nor a key."""
     text = '[a]\nb = """\n[c]\nd = 1\n"""\ne = [\n  "[f]", # [g]\n  "h",\n]\n\n[a.i]\nj.k = 1\nj.l = { m = 2 }\n'
     text += "[[n]]\n[[n]]\n"
     found = tables.read(text.replace("\n", newline))

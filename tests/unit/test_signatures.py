@@ -113,7 +113,7 @@ class TestEveryScheme:
     """Rules of every scheme."""
 
     def test_the_right_secret_proves_a_delivery(self, rule: Rule) -> None:
-        """The right delivery is accepted, with the secret among others, wherever it stands."""
+        """The right delivery is accepted, with the secret among others, at any position."""
         delivery = signed(rule, WHSEC)
         assert verify(rule, delivery, [WHSEC], now=NOW)
         assert verify(rule, delivery, ["b3RoZXI=", WHSEC, "x"], now=NOW)

@@ -18,7 +18,7 @@ PAGE = (
 
 
 def fits(name: str) -> Any:
-    """Return what tells a case by its id."""
+    """Return a predicate that recognizes a case by its id."""
     return lambda each: isinstance(each, dict) and str(each.get("case_id")) == name
 
 
@@ -38,7 +38,7 @@ def test_an_item_is_cut_out_byte_for_byte() -> None:
     ],
 )  # fmt: skip
 def test_an_absent_item_is_not_found(body: bytes) -> None:
-    """A page that is no page raises nothing: then nothing is kept of it."""
+    """A body that is not a page raises nothing, and nothing of it is kept."""
     assert item_of(body, ("data", "cases"), lambda _: True) is None
 
 

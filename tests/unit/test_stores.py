@@ -286,9 +286,9 @@ class Counted(Table):
 
 
 def crowd(cloud: Cloud, size: int, *, patience: float, at: float = 1_000_000.0) -> tuple[list[float], int, int]:
-    """Let many functions want a turn at once; return when each got one, how many did not, and what the table was asked.
+    """Let many functions request a turn at once; return when each got one, how many did not, and the table's requests.
 
-    Each has a clock of its own that only its sleeping moves, so that all of them act at the same moment.
+    Each has its own clock that only its sleeping moves, so that all of them act at the same moment.
     """
     table = Counted(cloud.session.resource("dynamodb").Table(cloud.app.environment.table))
     connection = account()

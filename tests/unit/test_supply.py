@@ -20,7 +20,7 @@ PINNED = re.compile(
 @pytest.mark.rule("security: get code into the layer")
 @pytest.mark.parametrize("lock", LOCKS, ids=str)
 def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
-    """Each package has one version and the hashes of its files; none comes from a URL or an index of its own."""
+    """Each package has one version and the hashes of its files; none comes from a URL or a separate index."""
     text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
     requirements = [line for line in lines if line]
@@ -72,7 +72,7 @@ def test_setup_installs_by_hash_alone() -> None:
 
 @pytest.mark.rule("security: use a published flaw")
 def test_audit_and_sbom_read_every_lock_file() -> None:
-    """``make audit`` and ``make sbom`` leave no lock file out, and a package that could not be looked up is no pass."""
+    """``make audit`` and ``make sbom`` cover every lock file; a package that could not be looked up fails."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     locks = re.search(r"^LOCKS := (.+)$", makefile, re.MULTILINE)
     assert locks

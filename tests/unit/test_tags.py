@@ -34,7 +34,7 @@ def test_a_copied_document_has_only_our_tag(cloud: Cloud) -> None:
 
 
 def test_only_files_of_a_case_are_tagged(cloud: Cloud) -> None:
-    """What lies outside of cases has a prefix of its own."""
+    """Objects outside of cases have their own prefix."""
     for key, kind in (
         ("cases/invoices/INV-1/vendor/case.json", {"dossier": "raw"}),
         ("cases/invoices/INV-1/result.json", {"dossier": "results"}),

@@ -22,7 +22,7 @@ def imported(module: Path) -> Iterator[str]:
 
 
 def test_no_module_imports_from_a_test_module() -> None:
-    """What several test modules share stands in a module of its own."""
+    """Code that several test modules share is in its own module."""
     found = {
         f"{module.relative_to(ROOT)} imports {name}"
         for module in MODULES

@@ -451,7 +451,7 @@ def test_a_429_pauses_the_whole_connection(header: str, seconds: float) -> None:
     ],
 )
 def test_retry_after_pauses_the_connection(status: int, header: str, paused: list[tuple[str, float]]) -> None:
-    """Retry-After counts wherever the vendor is unavailable or full, as on a 429; what cannot be read is no pause."""
+    """Retry-After counts if the vendor is unavailable or full, as on a 429; an unreadable one is not a pause."""
     bench = Bench(_answering(status, retry_after=header))
     bench.send(UNSAFE)
     assert bench.turns.paused == paused
@@ -506,7 +506,7 @@ def test_a_decompression_bomb_is_stopped(encoding: str, times: int) -> None:
 
 @pytest.mark.rule("security: fill the memory: endless answers, decompression bombs")
 def test_an_answer_has_a_limit() -> None:
-    """An endless answer ends at the limit; for an upload it is in doubt what became of it."""
+    """An endless answer ends at the limit; for an upload the outcome is in doubt."""
 
     def endless(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -91,7 +91,7 @@ def denied(action: str, resource: str, why: str) -> str:
     ],
 )
 def test_an_unreadable_document_names_the_missing_permission(code: str, message: str, advice: str) -> None:
-    """A bucket with a key of its own is not said to need ``document_buckets``; a foreign policy is not ours to set."""
+    """The error about a bucket with its own key does not name ``document_buckets``: Dossier sets no foreign policy."""
     for line in refusals(code, message):
         assert line.startswith(f"document {URI} may not be read: ")
         assert advice in line

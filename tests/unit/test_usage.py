@@ -1,4 +1,4 @@
-"""What an invocation uses: one line of its log, whatever becomes of it."""
+"""The usage of an invocation: one line of its log, whatever its outcome."""
 
 from __future__ import annotations
 

@@ -226,5 +226,5 @@ def test_text_of_null_is_none() -> None:
     ],
 )
 def test_a_change_beyond_a_floats_digits_is_a_change(one: bytes, other: bytes, same: bool) -> None:
-    """Numbers are compared with every digit; another notation is no change."""
+    """Numbers are compared with every digit; another notation is not a change."""
     assert (answer_digest(one) == answer_digest(other)) is same

@@ -475,7 +475,7 @@ def test_a_body_in_another_charset(door: Door) -> None:
 @pytest.mark.rule("security: occupy the function with a crafted body or header")
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "rot13", "zlib"])
 def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
-    """Strangers name the charset: ``punycode`` takes a minute for 30 kB, and a signature over its bytes is nobody's."""
+    """Strangers name the charset: ``punycode`` takes a minute for 30 kB, and no vendor signs its bytes."""
     text = "\u4e2d\u6587" * 100
     assert others(text.encode(), {"content-type": f"text/plain; charset={charset}"}, text) == []
     assert others(text.encode(), {"content-type": "text/plain; charset=GBK"}, text) == [text.encode("gbk")]

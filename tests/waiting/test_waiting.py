@@ -1,4 +1,4 @@
-"""However many wait, the queue, the vendor and the table get no more than they can use, and every wait has its turn."""
+"""However many wait, queue, vendor and table are not overloaded, and every wait gets polled."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Stage:
         return self.dossier("submit", connection, self.file(reference), "--reference", reference, *options, code=code)
 
     def status(self, connection: str, reference: str) -> dict[str, Any]:
-        """Return where a case stands."""
+        """Return the state of a case."""
         return dict(self.dossier("status", reference, "--connection", connection))
 
     def becomes(self, status: str, connection: str, reference: str) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def nothing_uploaded(stage: Stage) -> Iterator[None]:
 
 
 def test_remove_a_connection_and_bring_it_back(stage: Stage) -> None:
-    """Its secret, its cases and the table stay; cases end with a reason, and go on once the connection is back."""
+    """Its secret, its cases and the table stay; cases end with a reason, and continue once the connection is back."""
     stage.submit("claims", "KEPT")
     stage.approve("claims", "KEPT")
     for reference in ("WAITS", "STOPPED"):
@@ -300,7 +300,7 @@ def test_rename_a_connection(stage: Stage) -> None:
 
 
 def test_split_a_connection(stage: Stage) -> None:
-    """Both go on side by side with references of their own, but those from before the split."""
+    """Both continue side by side with their own references, but those from before the split."""
     account = 'account = "our-docustack"\n'
     stage.connections["bills"] = DOCUSTACK + account + 'formerly = ["invoices"]\n'
     stage.connections["credits"] = DOCUSTACK + account + 'formerly = ["bills", "invoices"]\n'

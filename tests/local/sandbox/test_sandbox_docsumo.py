@@ -120,7 +120,7 @@ def test_accepts_the_documented_types(sandbox: LiveSandbox, name: str) -> None:
 
 
 def test_rejects_another_content_type(sandbox: LiveSandbox) -> None:
-    """An upload that is no multipart form, and a PATCH that is no JSON, are a 415."""
+    """An upload that is not a multipart form, and a PATCH that is not JSON, are a 415."""
     path = "/api/v1/upload-service/agents/casetype/case"
     assert sandbox.docsumo.post(path, data={"casetype_id": "casetype__d1t5b"}).status_code == 415
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
@@ -188,7 +188,7 @@ def test_patch_changes_a_case(sandbox: LiveSandbox) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"stage_id": "stage__none"}, {"status": "processed"}, {"case_name": 1}])
 def test_patch_rejects_other_changes(sandbox: LiveSandbox, changes: dict[str, object]) -> None:
-    """PATCH rejects an empty change, an unknown stage, an unknown field and a value that is no text."""
+    """PATCH rejects an empty change, an unknown stage, an unknown field and a value that is not text."""
     case_id = sandbox.docsumo_upload().json()["data"]["case_id"]
     assert sandbox.docsumo.patch(f"{CASES}/case/{case_id}", json=changes).status_code == 400
 

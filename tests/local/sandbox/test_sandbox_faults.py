@@ -101,7 +101,7 @@ def test_requests_already_in_flight_are_no_violation(sandbox: LiveSandbox) -> No
 
 
 def test_a_pause_counts_from_when_a_caller_could_know(sandbox: LiveSandbox) -> None:
-    """A 429 that answers an upload leaves once the upload has been read: calls before that are no violation."""
+    """A 429 that answers an upload leaves once the upload has been read: calls before that are not violations."""
     sandbox.set(faults={"throttle": {"rate": 1, "times": 1, "seconds": 30, "operation": "upload"}}, pause_grace=0.3)
 
     def slowly() -> Iterator[bytes]:

@@ -68,7 +68,7 @@ def test_create_rejects_wrong_fields(sandbox: LiveSandbox, fields: dict[str, obj
 
 
 def test_create_rejects_wrong_ids(sandbox: LiveSandbox) -> None:
-    """A case type that is no UUID, or unknown, and an unknown tenant are a 400."""
+    """A case type that is not a UUID, or unknown, and an unknown tenant are a 400."""
     assert sandbox.ombudsman_case(case_type_id="x").json() == NOT_A_UUID
     assert sandbox.ombudsman_case(case_type_id=OTHER).status_code == 400
     assert sandbox.ombudsman_case(ombudsman="somebody").status_code == 400
@@ -82,7 +82,7 @@ def test_create_requires_json(sandbox: LiveSandbox) -> None:
 
 
 def test_ids_must_be_uuids(sandbox: LiveSandbox) -> None:
-    """Ids that are no UUID are the guide's 400; unknown ones are a 404."""
+    """Ids that are not UUIDs are the guide's 400; unknown ones are a 404."""
     case_id, _ = _open(sandbox)
     for path in ("/cases/x", f"/cases/{case_id}/evidence/x"):
         answer = sandbox.ombudsman.get(path)

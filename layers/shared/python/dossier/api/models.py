@@ -35,7 +35,7 @@ class UploadTarget(View):
 
 
 class UploadTargets(View):
-    """Where files are uploaded to, in the order of the request, for so many seconds."""
+    """Where files are uploaded to, in the order of the request, valid for ``expires_in`` seconds."""
 
     files: list[UploadTarget]
     expires_in: int
@@ -64,7 +64,7 @@ class Revisions(View):
 
 
 class ArtifactLink(View):
-    """An artifact, and a URL that downloads it for so many seconds."""
+    """An artifact, and a URL that downloads it, valid for ``expires_in`` seconds."""
 
     name: str
     size: int

@@ -32,7 +32,7 @@ DOWNLOAD_TIME = 780.0
 """Longest time, in seconds, of a whole download: within the 15 minutes of a function, with time left to report a
 failure."""
 SLOWEST, SLOW_AFTER = 1024, 60.0
-"""Least average bytes per second of an artifact, after so many seconds."""
+"""Least average bytes per second of an artifact, after that many seconds."""
 HOPS = 5
 OCTETS = "application/octet-stream"
 REFUSED_LINK = frozenset({400, 401, 403, 404, 410})

@@ -117,9 +117,9 @@ def read_fields(markdown: str) -> list[FieldValue]:
 def read(markdown: str) -> Read:
     """Read ``- Label: value`` lines (guide, "Case Specific Fields"), and tables of labels and values.
 
-    A bullet is split at its first colon before a blank, else at a colon that is no part of a time or a URL. "Not
+    A bullet is split at its first colon before a blank, else at a colon that is not a part of a time or a URL. "Not
     found" and an empty value are None. Lines below a field that are indented belong to its value; below a bullet
-    without a label they are read for fields of their own. A line whose label is in bold is a field without a bullet,
+    without a label they are read for their own fields. A line whose label is in bold is a field without a bullet,
     too, and so are the lines of a text that has no list at all. A key is a slug of the label, with ``_2`` and so on
     where labels repeat.
     """
@@ -196,7 +196,7 @@ def _pairs(markdown: str, unread: list[str], *, level: int) -> Iterator[tuple[st
 
 
 def _strong(lines: Sequence[str], unread: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield labels and values of lines that begin with a label in bold; the other lines are no fields."""
+    """Yield labels and values of lines that begin with a label in bold; the other lines are not fields."""
     others: list[str] = []
     for line in lines:
         pair = _split(_plain(line)) if _STRONG_LABEL.match(line) else None
@@ -314,7 +314,7 @@ def _item(lines: list[str]) -> Iterator[_Part]:
     value_follows = head.rstrip("*_ ").endswith((":", "\uff1a"))
     for line in lines[1:]:
         if value_follows and not after and line.strip() and _split(_plain(line)) is None:
-            below.append(line)  # it goes on without being indented, and would have no value otherwise
+            below.append(line)  # it continues without being indented, and would have no value otherwise
             continue
         value_follows = False
         if after or (line.strip() and len(line) - len(line.lstrip()) <= indent):
