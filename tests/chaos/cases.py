@@ -1,4 +1,4 @@
-"""What the fault suite submits, and the operator who answers its questions."""
+"""The cases of the fault suite, and the operator who answers their questions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.chaos.deployment import ROOT, Deployment
 CASES = int(os.environ.get("DOSSIER_CHAOS_CASES", "9"))
 """Cases under every fault: a few in ``make test``, 300 in ``make chaos``."""
 ACCOUNTS = int(os.environ.get("DOSSIER_CHAOS_ACCOUNTS", "1"))
-"""Accounts at each vendor that these cases are spread over. A pause that one asks for, which at 20 % is most of the
-time, does not hold up the others."""
+"""Accounts at each vendor that these cases are spread over. A pause of one account, and at 20 % there is one most of
+the time, does not hold up the others."""
 FILES: dict[str, tuple[str, str]] = {
     "invoices": ("invoice.pdf", "scan.tiff"),
     "claims": ("invoice.pdf", "receipt.png"),
@@ -89,7 +89,7 @@ class Group:
             if until(rows):
                 return rows
             assert time.monotonic() < give_up, Counter(row["status"] for row in rows)
-            time.sleep(1 + self.count / 30)  # listing them takes its time from what is to be done
+            time.sleep(1 + self.count / 30)  # listing them slows the work down
 
     def all_in(self, statuses: Iterable[str]) -> Callable[[list[Row]], bool]:
         """Return the condition that every case is there and in one of ``statuses``."""
@@ -101,7 +101,7 @@ class Group:
         return sorted(self.contents(row["connection"], int(row["reference"].rpartition("-")[2])))
 
     def answer(self) -> int:
-        """Answer every open question as an operator does who looks at the vendor; return how many there were."""
+        """Answer every open question like an operator who looks at the vendor; return their number."""
         asked = [row for row in self.rows() if row["status"] == "needs_attention"]
         effects = [effect for entry in self.deployment.journal() for effect in entry["effects"]]
         for row in asked:
@@ -115,7 +115,7 @@ class Group:
 
 
 def _made(effects: Iterable[Row], row: Row, what: str, names: list[str]) -> str | None:
-    """Return the id of what a vendor made of a request: the case that it opened, or its case or document."""
+    """Return the id that a vendor's request created: an opened case, or the upload's case or document."""
     found = list(effects)
     if what == "open":
         made = [each["case_id"] for each in found if each.get("external_case_id") == row["reference"]]

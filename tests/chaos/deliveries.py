@@ -46,7 +46,7 @@ ACCOUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What proves a delivery: headers, and for ``path-token`` the end of the URL's path."""
+    """The proof of a delivery: headers, and for ``path-token`` the end of the URL's path."""
 
     headers: Mapping[str, str | bytes] = field(default_factory=dict)
     token: str = ""
@@ -54,10 +54,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request to a connection's webhook URL, and the statuses that it may be answered with.
+    """One request to a connection's webhook URL, and the valid statuses of its answer.
 
     ``mark`` is an unknown id in the body that no other delivery has: once the delivery is applied,
-    the table has a note for it. So one that is lost, or applied though forged, shows by itself.
+    the table has a note for it. So the table shows each one that is lost, or applied although it is forged.
     """
 
     kind: str
@@ -72,13 +72,13 @@ class Delivery:
 
     @property
     def kept(self) -> str:
-        """SHA-256 of the bytes that reach Dossier, and that it has to keep."""
+        """SHA-256 of the bytes that reach Dossier, and that it has to store."""
         text = (self.content_type or "").lower().startswith(AS_TEXT)
         return hashlib.sha256(self.body.decode(errors="replace").encode() if text else self.body).hexdigest()
 
 
 def prove(account: Account, body: bytes, *, secret: str | None = None, at: float | None = None) -> Proof:
-    """Prove a delivery as the vendor does; with another ``secret``, or as of another time, if asked to."""
+    """Prove a delivery as the vendor does; optionally with another ``secret`` or time."""
     key, stamp = account.secret if secret is None else secret, str(int(time.time() if at is None else at))
     return _PROOFS[account.scheme](account, body, key, stamp)
 
@@ -121,7 +121,7 @@ _PROOFS: Mapping[str, Callable[[Account, bytes, str, str], Proof]] = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a delivery is about: a case, by the ids that its vendor gave."""
+    """The subject of a delivery: a case, by its vendor's ids."""
 
     connection: str
     reference: str

@@ -1,4 +1,4 @@
-"""A deployment of its own for the fault suite: local AWS, sandbox, and both under attack."""
+"""A separate deployment for the fault suite: local AWS, sandbox, and both under attack."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @dataclass
 class Deployment:
-    """What the tests need of a deployment that is up."""
+    """A running deployment, as the tests use it."""
 
     environment: dict[str, str]
     outputs: dict[str, Any]
@@ -126,7 +126,7 @@ def _journal(sandbox: httpx.Client) -> list[dict[str, Any]]:
 
 @contextmanager
 def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
-    """Bring a deployment up on free ports, and down again.
+    """Start a deployment on free ports, and stop it afterwards.
 
     ``connections`` is the text of a connections file to deploy in place of the repository's own, with ``SANDBOX`` for
     the sandbox's address.

@@ -1,4 +1,4 @@
-"""Forgeries: proofs that come close, for each scheme, and must not be accepted."""
+"""Forgeries: near misses of a proof, for each scheme, which must not be accepted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.chaos.deliveries import ACCOUNTS, REFUSED, TOLERANCE, Account, Proof,
 LONG_AGO, NOT_YET = -2 * TOLERANCE, 2 * TOLERANCE
 ARABIC_DIGITS = "".join(chr(0x660 + int(digit)) for digit in "1768226467").encode()
 NO_SUCH_PATH = REFUSED | {404}
-"""What is not a webhook's URL at all never reaches the function."""
+"""A URL of another form never reaches the function."""
 
 Forgery = tuple[str, Proof, frozenset[int]]
 
 
 def forgeries(account: Account, body: bytes) -> list[Forgery]:
-    """Return every forgery of a delivery: what it is, the proof, and how it may be answered."""
+    """Return every forgery of a delivery: its name, the proof, and the valid answers."""
     said = [*_of_any(account, body), *_BY_SCHEME[account.scheme](account, body)]
     return [(what, proof, NO_SUCH_PATH if account.scheme == "path-token" else REFUSED) for what, proof in said]
 
@@ -31,12 +31,12 @@ def forge(account: Account, body: bytes, dice: random.Random) -> Forgery:
 
 
 def _value(account: Account, proof: Proof) -> str:
-    """Return what the proof says: the header's text, or the path's token."""
+    """Return the proof's text: the header's, or the path's token."""
     return proof.token or str(proof.headers.get(account.header, ""))
 
 
 def _with(account: Account, proof: Proof, value: str | bytes) -> Proof:
-    """Return a proof that says something else."""
+    """Return a proof with another text."""
     if account.scheme == "path-token":
         return Proof(token=value if isinstance(value, str) else "s%C3%AFgnature")
     return Proof({**proof.headers, account.header: value})

@@ -1,4 +1,4 @@
-"""Comparing what Dossier says with what the vendors saw and have."""
+"""Compares Dossier's results with the vendors' journal and files."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def _doubled(webhooks: Iterable[Row]) -> int:
 
 
 def _true(row: Row) -> bool:
-    """Whether a case failed for something that the vendor really did."""
+    """Whether a case failed for a true reason: something that the vendor did."""
     return "did not finish within" in str(row["reason"])
 
 
 def _compared(deployment: Deployment, row: Row) -> Iterator[bool]:
-    """Yield for each artifact of a case whether its bytes are other than the vendor's, or than the manifest says."""
+    """Yield for each artifact of a case whether its bytes differ from the vendor's, or from the manifest."""
     bucket, s3 = deployment.outputs["bucket"], deployment.client("s3")
     prefix = f"cases/{row['connection']}/{row['reference']}/"
     manifest = json.loads(s3.get_object(Bucket=bucket, Key=f"{prefix}manifest.json")["Body"].read())

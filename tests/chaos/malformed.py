@@ -1,4 +1,4 @@
-"""Bodies that make no sense, rightly proven: each is kept and answered, and moves nothing."""
+"""Meaningless bodies with a valid proof: each is stored and answered, and moves nothing."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CONTENT_TYPES = (
     "*/*",
     "x" * 200,
 )
-"""Under which a delivery is as good as under ``application/json``."""
+"""Content types that count like ``application/json``."""
 
 Body = tuple[str, str, bytes]
 
 
 def malformed(account: Account, dice: random.Random) -> list[Body]:
-    """Return all of them: what it is, content type, bytes."""
+    """Return all of them: name, content type, bytes."""
     key = "doc_id" if account.vendor == "docsumo" else "document_id"
     return [*_no_json(dice), *_odd_json(key), *((f"an id that is {what}", JSON, body) for what, body in _ids(key))]
 

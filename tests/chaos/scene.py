@@ -1,4 +1,4 @@
-"""The scene of the deliveries: a deployment whose cases wait, and that nothing but a delivery moves."""
+"""The scene of the deliveries: a deployment whose cases wait, and that only deliveries move."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Scene:
     storm: Storm = field(default_factory=lambda: Storm(SEED))
 
     def __post_init__(self) -> None:
-        """Set the webhook secrets, and silence and hasten the vendors."""
+        """Set the webhook secrets; switch the vendors' webhooks off, and make the vendors fast."""
         self.tally = Tally(self.deployment)
         self.senders = Senders(self.deployment.outputs["webhook_urls"])
         client = self.deployment.client("secretsmanager")
@@ -76,7 +76,7 @@ class Scene:
         return names
 
     def waiting(self, names: Sequence[str]) -> list[Target]:
-        """Wait until cases wait; return what the vendors call them."""
+        """Wait until cases wait; return the vendors' ids of them."""
         until(lambda: set(names) <= set(self.tally.waits()), self.patience, lambda: f"only {self.tally.waits()} wait")
         found = self.tally.targets()
         return [found[name] for name in names]

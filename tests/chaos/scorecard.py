@@ -32,7 +32,7 @@ class Section:
     title: str
     about: str
     rows: Mapping[str, Any]
-    """What was measured, by its name; a mapping is shown as ``name: value, …``, what is empty as ``none``."""
+    """The measured figures by name; a mapping is shown as ``name: value, …``, an empty value as ``none``."""
 
     def markdown(self) -> str:
         """Return the section as Markdown."""

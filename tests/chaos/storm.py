@@ -56,8 +56,8 @@ class Storm:
     ) -> list[Delivery]:
         """Plan ``count`` deliveries, in the order in which they are sent.
 
-        Each case of ``once`` is told of by exactly one valid delivery; those of ``early``, which their vendors still
-        work on, and of ``ended`` by many.
+        Exactly one valid delivery is about each case of ``once``; many are about those of ``early``, which their
+        vendors still process, and of ``ended``.
         """
         said = {kind: max(len(ACCOUNTS), round(count * share)) for kind, share in SHARES.items()}
         everyone = [*once, *early, *ended]
@@ -119,7 +119,7 @@ class Storm:
         sizes = (account.most + 1, LARGEST, self._dice.randint(account.most + 1, LARGEST))
         body = words(account, "mark-too-large", None, "large").ljust(sizes[turn % len(sizes)])
         proof = prove(account, body, secret=None if turn % 2 else account.secret[:-4])
-        # A stranger hears of the largest limit of all connections alone.
+        # A stranger only learns the largest limit of all connections.
         of_all = turn % 2 or len(body) > max(each.most for each in ACCOUNTS)
         return Delivery("too large", "to 10 MB", account.connection, body, proof, TOO_LARGE if of_all else REFUSED)
 
@@ -196,7 +196,7 @@ def _account(connection: str) -> Account:
 
 
 def wrong(answered: Iterable[Answered]) -> list[str]:
-    """Return what was answered otherwise than it should have been, worded for a person."""
+    """Return the wrong answers, in words for a person."""
     return [
         f"{each.status}: {each.delivery.kind} at {each.delivery.connection}, {each.delivery.what}"
         for each in answered

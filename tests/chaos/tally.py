@@ -1,4 +1,4 @@
-"""What deliveries left behind, counted where it lies: S3, the queues, the table, the bus and the vendors' journal."""
+"""The effects of deliveries, counted in S3, the queues, the table, the bus and the vendors' journal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.chaos.deliveries import Target
 from tests.chaos.deployment import Deployment
 
 ONCE = ("document_uploaded", "case_created", "assessment_started", "workflow_triggered")
-"""What happens at a vendor once for each document or case."""
+"""Effects that happen at a vendor once for each document or case."""
 WRITTEN_ONCE = ("/result.json", "/manifest.json", "/artifacts/")
 
 LOOKED = ("REFRESH", "COLLECTION", "NEW#")
-"""What a delivery about an ended case may leave: somebody looked, and found nothing new."""
+"""The only attributes that a delivery about an ended case may change: a look that found nothing new."""
 
 
 class Tally:
@@ -55,7 +55,7 @@ class Tally:
     # The vendors' side
 
     def targets(self) -> dict[str, Target]:
-        """Return what the vendors have been sent, by the case's reference, which each file is named after."""
+        """Return the documents that the vendors received, by the case's reference, after which each file is named."""
         found = {}
         for effect in self._effects():
             if effect["effect"] == "document_uploaded":
@@ -65,7 +65,7 @@ class Tally:
         return found
 
     def done_twice(self) -> list[str]:
-        """Return what was done at a vendor more than once."""
+        """Return the effects that happened at a vendor more than once."""
         done = Counter(
             (effect["effect"], effect.get("name") or effect["case_id"])
             for effect in self._effects()
@@ -98,7 +98,7 @@ class Tally:
         return {item["pk"].split("#", 2)[2]: item["status"] for item in self.items() if item["sk"] == "CASE"}
 
     def states(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
-        """Return all that is stored of each case: in the table (but when it was woken and read last), and in S3."""
+        """Return all stored data of each case: in the table (without the times of its last wake and read) and S3."""
         items, versions = self.items(), self.versions()
         return [
             {
@@ -128,7 +128,7 @@ class Tally:
         return [key for key, count in written.items() if count > 1]
 
     def evidence(self) -> Counter[tuple[str, str, str]]:
-        """Count the deliveries that were kept, by (connection, verdict, SHA-256 of the body)."""
+        """Count the stored deliveries, by (connection, verdict, SHA-256 of the body)."""
         list_ = self._s3.get_paginator("list_objects_v2").paginate
         pages = [
             page for prefix in (DELIVERIES, DELIVERIES_REFUSED) for page in list_(Bucket=self._bucket, Prefix=prefix)
@@ -144,7 +144,7 @@ class Tally:
     # The queues, the bus and the logs
 
     def depth(self) -> dict[str, int]:
-        """Return what the queues hold: work to be done now, deliveries to be looked at later, dead letters."""
+        """Return the messages of the queues: visible work, delayed deliveries, dead letters."""
         depth = {"now": 0, "later": 0, "dead": 0}
         for url in self._sqs.list_queues().get("QueueUrls", []):
             name = url.rpartition("/")[2]
@@ -171,7 +171,7 @@ class Tally:
         return Counter((each["detail-type"], each["detail"]["reference"]) for each in self._events)
 
     def errors(self, *verbs: str) -> list[str]:
-        """Return what functions logged as errors."""
+        """Return the errors in the functions' logs."""
         pages = self._logs.get_paginator("filter_log_events")
         lines = (
             event["message"]
@@ -183,7 +183,7 @@ class Tally:
 
 
 def until(look: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
-    """Look again and again until it is so; fail with what is there instead."""
+    """Look again and again until the condition holds; fail with the latest state."""
     give_up = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < give_up, what()

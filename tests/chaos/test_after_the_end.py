@@ -57,7 +57,7 @@ class Office:
 
 @pytest.mark.timeout(2 * LONGEST)
 def test_finished_and_late_cases_follow_their_vendor(deployment: Deployment) -> None:
-    """A stage that moves, a review that ends after the deadline, a document appended to what is processed."""
+    """A stage that moves, a review that ends after the deadline, a document appended to a processed case."""
     deployment.sandbox.post("/_sandbox/settings", json={"seconds": 2, "faults": []})
     office, uploads = Office(deployment), len(_uploads(deployment))
     for reference in ("after-moved", "after-appended"):

@@ -19,8 +19,8 @@ RATE = float(os.environ.get("DOSSIER_CHAOS_RATE", "0.06"))
 LONGEST = float(os.environ.get("DOSSIER_CHAOS_SECONDS", "900"))
 """How long the cases may take under faults, in seconds; once the faults have stopped, half as long again."""
 KILL_EVERY = 3.0 if CASES < 100 else 10.0
-"""Seconds between two kills of a function's process. A long run kills hundreds also when it kills more rarely; each
-cold start costs a second of the cores that its cases need."""
+"""Seconds between two kills of a function's process. A long run kills hundreds even at longer intervals; each cold
+start takes a second of the cores that its cases need."""
 FAULTS: list[dict[str, Any]] = [
     {"name": "throttle", "rate": 0.9 * RATE, "seconds": 1},
     {"name": "throttle", "rate": 0.1 * RATE, "seconds": 4},
@@ -49,13 +49,13 @@ FAULTS: list[dict[str, Any]] = [
     {"name": "webhook_forged", "rate": RATE},
 ]
 STANDING = [each for each in FAULTS if each["name"] in {"clock", "zoneless"}]
-"""What stays when the faults stop: a vendor's answers are compared byte for byte, and have its times in them."""
+"""Faults that stay when the others stop: a vendor's answers are compared byte for byte, and contain its times."""
 PAUSE_GRACE = 1.0 if CASES < 100 else 2.0
 """Seconds after a 429 in which a call may still come: it was on its way, or the function that got the 429 was storing
 the pause. On two cores with dozens of functions that takes a while."""
 LEAST = 2 if RATE < 0.1 else 5
-"""At least one case in so many is completed while the faults strike. The others may ask: at 20 % most uploads lose
-their answer at least once, and what the vendor does not list proves nothing."""
+"""At least one case in this many is completed under faults. The others may ask: at 20 % most uploads lose their answer
+at least once, and a missing list entry proves nothing."""
 ABOUT = f"""
 Cases at three vendors, submitted at once (`tests/chaos/test_chaos.py`), at {ACCOUNTS} accounts of each: a pause is an
 account's. Each fault affects {RATE:.0%} of requests:

@@ -1,7 +1,7 @@
 """Thousands of deliveries at the deployed webhook: none forged gets in, none valid is lost, none has an effect twice.
 
 The connections poll once in a quarter of an hour and the vendors send nothing themselves: only the suite's deliveries
-move cases. What became of each is counted where it has to be, not where Dossier says so.
+move cases. The outcome of each is counted where it has to be, not where Dossier says so.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ NOTHING = (
     "cases without their event",
     "errors in the log of webhook, wake and poll",
 )
-"""Of which there has to be none."""
+"""Figures that must be zero or none."""
 
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Yield a deployment of the suite's own; the short form spends most of its time on starting functions."""
+    """Yield the suite's own deployment; the short form spends most of its time on starting functions."""
     monkeypatch.setenv("DOSSIER_LOCAL_WORKERS", "4" if FULL else "2")
     with deployed(tmp_path / "home", connections()) as deployment:
         yield Scene(deployment, PATIENCE)
@@ -109,7 +109,7 @@ def test_no_delivery_is_lost_forged_or_applied_twice(scene: Scene) -> None:
 
 
 def judge(scene: Scene, answered: Sequence[Answered]) -> dict[str, Any]:
-    """Compare what was answered with what lies in S3, the table, the queues, the bus and the vendors' journal."""
+    """Compare the answers with S3, the table, the queues, the bus and the vendors' journal."""
     notes, kept = scene.tally.notes(), scene.tally.evidence()
     accepted = [each.delivery for each in answered if each.status == 200]
     marks = {(each.connection, each.mark) for each in accepted if each.mark}
@@ -132,7 +132,7 @@ def judge(scene: Scene, answered: Sequence[Answered]) -> dict[str, Any]:
         + (evidence - promised).total()
         + len(notes - marks),
         "accepted": len(accepted),
-        # the same delivery again is answered and not kept again
+        # a repeated delivery is answered and not stored again
         "valid lost": len(promised.keys() - evidence.keys()) + len(marks - notes) + depth["now"],
         "dead letters": depth["dead"],
         "effects twice": twice,

@@ -1,4 +1,4 @@
-"""Deliveries that show that all before them were applied."""
+"""Deliveries that prove that all earlier ones were applied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def completed(document_id: str, **more: Any) -> bytes:
 
 
 def trace(world: World, connection: str, vendor_id: str) -> dict[str, Any]:
-    """Return what a delivery that was taken leaves in the table about an id that nobody knows."""
+    """Return the note in the table that an accepted delivery about an unknown id leaves."""
     return world.items(f"ID#{connection}#{vendor_id}")
 
 

@@ -1,4 +1,4 @@
-"""The three vendors' APIs once more, from the guides alone, and other than the sandbox wherever a guide leaves freedom.
+"""The three vendors' APIs once more, from the guides alone, and unlike the sandbox wherever a guide leaves freedom.
 
 Nothing here comes from ``local/sandbox`` or from Dossier. Every call is journalled; whatever a guide does not allow is
 refused and kept in ``complaints``. How a vendor treats a document, or an Ombudsman case, goes by a word in its name
@@ -38,7 +38,7 @@ class Plan:
         seconds: until it is processed.
         fails: whether that ends badly.
         loses: how many answers to its create or upload are lost, the work done.
-        before_answer: is told the new ids before the upload is answered.
+        before_answer: called with the new ids before the upload is answered.
         expires: whether the first link to each file of the case is refused.
         serves: how storage answers the first tries of each file (``ODD``), in order.
         listed_as: what becomes of the name of a file.
@@ -56,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an account answers once, in place of working, to an operation; ``seconds`` delays an answer that works."""
+    """An account's single answer to an operation in place of its work; ``seconds`` delays a working answer."""
 
     operation: str
     status: int | None = None
@@ -68,8 +68,8 @@ class Fault:
 class Account:
     """An account at a vendor: its prefix, its key (``also`` is good beside it, if any) and what belongs to it.
 
-    Its vendor's clock is ``off`` by that many seconds; with a ``zone`` its times are local ones, so far from UTC, and
-    do not say so.
+    Its vendor's clock is ``off`` by that many seconds; with a ``zone`` its times are local ones, that far from UTC,
+    without an offset.
     """
 
     name: str
@@ -141,7 +141,7 @@ ODD: dict[str, Callable[[bytes], Answer]] = {
         {**OCTETS, "x-goog-hash": f"md5={_md5(gzip.compress(body))}", "x-goog-stored-content-encoding": "gzip"},
     ),
 }
-"""What storage may answer to a link that is good."""
+"""Storage's possible answers to a good link."""
 
 
 def _md5(body: bytes) -> str:
@@ -175,7 +175,7 @@ class OtherVendors:
         return f"http://127.0.0.1:{self._api.port}{self.accounts[account].prefix}"
 
     def plan(self, word: str, **how: Any) -> None:
-        """Say how everything with this word in its name is treated."""
+        """Set how everything with this word in its name is treated."""
         with self._lock:
             self._plans[word] = replace(self._plans.get(word, Plan()), **how)
 
@@ -189,7 +189,7 @@ class OtherVendors:
         return [call for call in list(self.journal) if call.account == account and operation in {None, call.operation}]
 
     def effects(self, kind: str, account: str | None = None) -> list[dict[str, Any]]:
-        """Return everything of one kind that was really done (``case_created``, ``document_uploaded``…)."""
+        """Return the effects of one kind (``case_created``, ``document_uploaded``…)."""
         return [
             effect
             for call in list(self.journal)
@@ -222,7 +222,7 @@ class OtherVendors:
         return status, {"message": why, "detail": why}, {}
 
     def _serve(self, call: Call) -> Answer:
-        """Storage: serves exactly the path that was signed, and wants no key."""
+        """Storage: serves exactly the signed path, and accepts no key."""
         if keys := [name for name in KEY_HEADERS if name in call.headers]:
             return self._complain(call, f"storage was sent {keys}", 400)
         for desk in self.desks.values():
@@ -243,7 +243,7 @@ class OtherVendors:
 
 
 class _Vendor(ABC):
-    """What the three have in common: the key, faults, lost answers."""
+    """The common parts of the three: the key, faults, lost answers."""
 
     key_header = "x-api-key"
 
@@ -296,7 +296,7 @@ class _Vendor(ABC):
         return paper.plan.listed_as(paper.sent.name)
 
     def paper(self, call: Call, sent: Sent, id_: str, **more: str) -> Paper:
-        """Take a document in."""
+        """Accept a document."""
         paper = Paper(id_, sent, self.others.planned(sent.name), job=more.get("job_id", ""))
         digest = {"name": sent.name, "sha256": sent.sha256, "document_id": id_}
         call.effects.append({"kind": "document_uploaded", **digest, **more})
@@ -531,7 +531,7 @@ class Docsumo(_Vendor):
 
 
 class Ombudsman(_Vendor):
-    """The Ombudsman: POST answers 200 or 201, messages are lists, and a case tells its evidence once processed."""
+    """The Ombudsman: POST answers 200 or 201, messages are lists, and a case lists its evidence once processed."""
 
     def __init__(self, others: OtherVendors, account: Account) -> None:
         super().__init__(others, account)

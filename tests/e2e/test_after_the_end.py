@@ -12,7 +12,7 @@ from tests.e2e.world import World, until
 
 
 def tell(world: World, connection: str, **body: Any) -> None:
-    """Send a delivery that is verified, to a connection of Docsumo's or DocuStack's."""
+    """Send a valid delivery to a connection of Docsumo or DocuStack."""
     text = json.dumps(body).encode()
     docsumo = connection == "intake"
     headers: Any = {} if docsumo else world.signed(connection, text)

@@ -1,8 +1,8 @@
 """Alarms on the deployed stage: the test creates the state behind each finding, and its alarm's state changes.
 
-What would take minutes or hours is written into the stored records. The local AWS publishes no metrics itself
-services, so that alarms on these are not raised here; ``tests/infra/test_alarms.py`` compares them with the functions,
-queues and machines that they are about.
+What would take minutes or hours is written into the stored records. The local AWS publishes no metrics of its services,
+so alarms on these are not raised here; ``tests/infra/test_alarms.py`` compares them with the functions, queues and
+machines that they are about.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tests.e2e.world import World, until
 
 
 def test_a_program_submits_and_reads_a_case(world: World) -> None:
-    """With its own permission alone; without one, and without a signature, it is refused."""
+    """With only its own permission; without one, and without a signature, IAM rejects it."""
     name = world.name("api")
     program = Program(world, "POST/cases*", "GET/cases*")
     targets = program("POST", "/cases", {"connection": "scans", "files": [{"name": f"{name}.pdf"}]}).json()

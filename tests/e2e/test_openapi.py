@@ -1,4 +1,4 @@
-"""The OpenAPI document and the deployed API say the same: schemathesis sends what the document allows and what not.
+"""The OpenAPI document and the deployed API say the same: schemathesis sends valid and invalid requests.
 
 Each operation is sent requests about a case that allows it, about cases that do not, requests that hypothesis makes up
 (the same ones each time), and requests that IAM refuses. Whatever is answered, the document has said so.
@@ -32,9 +32,9 @@ CHECKS: list[Any] = [
     *(response_headers_conformance, response_schema_conformance),
 ]
 MADE_UP = 12
-"""Requests that are made up for an operation, of each kind."""
+"""Generated requests for an operation, of each kind."""
 BY_CHANCE = {"303", "429", "500", "503"}
-"""Statuses that no request can bring about: a large result, too many requests, a failure, a vendor's pause."""
+"""Statuses that no request can cause: a large result, too many requests, a failure, a vendor's pause."""
 STEADY = settings(
     max_examples=MADE_UP,
     derandomize=True,
@@ -79,14 +79,14 @@ class Caller:
 
 
 def made_up(caller: Caller, name: str, path: dict[str, str] | None) -> None:
-    """Send an operation requests that nobody wrote: allowed ones, and ones that break the document's rules."""
+    """Send an operation generated requests: valid ones, and ones that break the document's rules."""
     operation = caller.operations[name]
     fixed: Any = {"path_parameters": path} if path else {}
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
         if mode is GenerationMode.NEGATIVE and not (
             operation.body or operation.query or (operation.path_parameters and not path)
         ):
-            continue  # there is nothing to break
+            continue  # it has no rule to break
 
         @STEADY
         @given(case=operation.as_strategy(generation_mode=mode, **fixed))
@@ -97,7 +97,7 @@ def made_up(caller: Caller, name: str, path: dict[str, str] | None) -> None:
 
 
 def test_every_answer_is_in_the_document(world: World) -> None:
-    """Each operation answers with every status that a request can bring about, and always as the document says."""
+    """Each operation answers with every status that a request can cause, and always as the document says."""
     caller = Caller(world)
     ended, begun, asking = (world.name(each) for each in ("openapi-ended", "openapi-begun", "openapi-asks"))
     world.complete("scans", ended, world.file(f"{ended}.pdf"))
@@ -122,7 +122,7 @@ def test_every_answer_is_in_the_document(world: World) -> None:
 
 
 def _bring_about(caller: Caller, world: World, ended: str, begun: str, asking: str) -> None:
-    """Send each operation what it does, and what the case's state does not allow."""
+    """Send each operation a valid request, and one that the case's state does not allow."""
     files = {"connection": "scans", "files": [{"name": "a.pdf"}]}
     assert caller.about("submit", "", body=files).status_code == 200
     name = world.name("openapi-new")

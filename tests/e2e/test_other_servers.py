@@ -24,7 +24,7 @@ FIELD = {"key", "name", "value", "confidence", "inferred", "edited"}
 
 
 def check_contract(world: World, result: dict[str, Any], *, connection: str, vendor: str, reference: str) -> None:
-    """Check what the contract promises of every result, and that the manifest is right about every file."""
+    """Check the contract's promises about every result, and the manifest's entry of every file."""
     assert result.keys() >= RESULT
     assert (result["schema_version"], result["connection"]) == ("2", connection)
     assert (result["vendor"], result["reference"]) == (vendor, reference)

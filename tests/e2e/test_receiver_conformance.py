@@ -1,7 +1,7 @@
 """The deployed webhook under the scenarios of the public project webhook-receiver-conformance.
 
 Its catalogue (https://github.com/luckyteagirl/webhook-receiver-conformance, ``specification/07-scenario-catalog.md``)
-names what receivers of webhooks get wrong: duplicates, delays, bad signatures, order, interrupted sends. Each scenario
+names typical mistakes of webhook receivers: duplicates, delays, bad signatures, order, interrupted sends. Each scenario
 is worded here anew, against this receiver: what counts as one effect is one delivery kept, and one note in the table.
 """
 
@@ -42,7 +42,7 @@ class Delivery:
         return self.world.deliver(CONNECTION, self.body, self.headers).status
 
     def effects(self) -> tuple[int, bool]:
-        """Return how often it was kept as accepted, and whether it was applied."""
+        """Return how often it was stored as accepted, and whether it was applied."""
         kept = self.world.evidence(CONNECTION, self.word)
         return len([each for each in kept if each["verdict"] == "accepted"]), bool(
             trace(self.world, CONNECTION, self.word)
@@ -173,7 +173,7 @@ def test_scn_010_stale_timestamp(world: World) -> None:
     ],
 )
 def test_scn_012_malformed_body_and_content_type(world: World, content_type: str, body: bytes) -> None:
-    """A proven body is acknowledged and kept whatever it holds: a 5xx would be sent again and again."""
+    """A proven body is acknowledged and stored, whatever it contains: after a 5xx the vendor would repeat it."""
     body = body.replace(b"WORD", uuid.uuid4().hex.encode())
     headers = {**world.signed(CONNECTION, body), "Content-Type": content_type}
     assert world.deliver(CONNECTION, body, headers).status == 200
@@ -201,7 +201,7 @@ def test_scn_014_interrupted_send(world: World) -> None:
 
 
 def test_scn_015_partial_processing(world: World) -> None:
-    """A function died after it took a delivery, and before it kept it: the vendor's next try has the one effect."""
+    """A function died after it claimed a delivery and before it stored it: the vendor's next try has the one effect."""
     delivery = Delivery(world)
     signed = Signed(delivery.body, {name.lower(): str(value) for name, value in delivery.headers.items()})
     digest = identity(Rule("hmac-sha256-hex", "X-DocuStack-Signature"), signed)

@@ -13,7 +13,7 @@ from tests.e2e.world import World, until
 
 
 def check_failed(world: World, connection: str, reference: str, arn: str, *words: str) -> dict[str, Any]:
-    """Check that a case has failed everywhere for the same reason, in one line, and waits nowhere."""
+    """Check that every place shows the failed case with the same reason, in one line, and that it waits nowhere."""
     ended = world.ended(arn)
     assert ended["status"] == "FAILED", ended
     reason = str(ended["cause"])
@@ -180,7 +180,7 @@ def test_case_that_the_vendor_does_not_have(world: World) -> None:
 
 @pytest.mark.parametrize("connection", ["scans", "intake", "quarrels"])
 def test_some_documents_fail(world: World, connection: str) -> None:
-    """A case of which the vendor could not read one document is completed with failures, and says which."""
+    """A case with one document that the vendor could not read is completed with failures, and names it."""
     reference = world.name("partly")
     good, bad = world.file(f"{reference} good.pdf"), world.file(f"{reference} bad.pdf")
     world.vendors.plan(f"{reference} bad", fails=True)

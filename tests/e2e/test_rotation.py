@@ -54,13 +54,13 @@ def refusals(world: World, connection: str) -> list[str]:
 
 
 def accepted(world: World, connection: str, since: float) -> bool:
-    """Whether the vendor has taken the new key since a moment."""
+    """Whether the vendor has received the new key since a time."""
     calls = [call for call in world.vendors.calls(connection) if call.at > since and call.status == 200]
     return any(call.headers["x-api-key"] == new_key(connection) for call in calls)
 
 
 def note(world: World, connection: str, reference: str) -> str:
-    """Return what a case's status shows."""
+    """Return the note in a case's status."""
     return str(world.status(connection, reference)["note"] or "")
 
 

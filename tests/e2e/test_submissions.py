@@ -1,4 +1,4 @@
-"""Submitting: once and only once, by the command and by the console, to a new case and to one that is there."""
+"""Submitting: once and only once, by the command and by the console, to a new case and to an existing one."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_append_to_ombudsman(world: World) -> None:
 
 @pytest.mark.parametrize("connection", ["intake", "quarrels"])
 def test_collect(world: World, connection: str) -> None:
-    """A case id alone collects what is there: nothing is uploaded, opened or processed."""
+    """A case id alone collects the existing results: nothing is uploaded, opened or processed."""
     word = world.name("theirs")
     if connection == "intake":
         case_id = world.docsumo(connection).stranger(f"{word} one.png", f"{word} two.pdf")

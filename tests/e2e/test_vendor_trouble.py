@@ -1,4 +1,4 @@
-"""What goes wrong for a while: pauses, outages, slowness, and answers that are lost though the work was done."""
+"""Temporary trouble: pauses, outages, slowness, and lost answers to completed requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_pauses_and_outages(world: World) -> None:
 
 @pytest.mark.parametrize(("connection", "ending"), [("scans", "pdf"), ("intake", "pdf"), ("grievances", "docx")])
 def test_lost_answer_to_an_upload(world: World, connection: str, ending: str) -> None:
-    """An upload whose answer is lost, the work done, is found again: no document reaches a vendor twice."""
+    """A completed upload whose answer is lost is found again: no document reaches a vendor twice."""
     reference = world.name("lost")
     files = [world.file(f"{reference} first.{ending}"), world.file(f"{reference} second.{ending}")]
     world.vendors.plan(f"{reference} first" if connection == "intake" else f"{reference} second", loses=1)
@@ -64,7 +64,7 @@ def test_storage_that_has_the_whole_file_at_last(world: World) -> None:
 
 
 STRAY = (404, 302, 307, 405, 409, 421, 423, 499, 400)
-"""What a gateway answers in a vendor's place, with HTML: none of them is a verdict about a case."""
+"""A gateway's answers in a vendor's place, with HTML: none of them decides about a case."""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_resolve_by_use(world: World) -> None:
 
 
 def test_resolve_by_retry(world: World) -> None:
-    """An operator who found nothing at the vendor has it done again."""
+    """An operator who found nothing at the vendor has the request sent again."""
     reference = world.name("retried")
     arn = attention(world, reference)
     world.dossier("resolve", reference, "--connection", "grievances", "--retry")

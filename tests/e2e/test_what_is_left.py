@@ -1,4 +1,4 @@
-"""What all the other tests have left behind, at the vendors and in AWS."""
+"""The leftovers of all other tests, at the vendors and in AWS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_idle(world: World, queue: str) -> bool:
 
 
 def test_no_waits_or_messages_remain(world: World, calm: None) -> None:
-    """No wait and no question is left, no doubt but of a case that was given up, no message and no dead letter."""
+    """No wait, question, message or dead letter is left, and no doubt except about a case that was given up."""
     keys = world.keys_of_items()
     assert [each for each in keys if each[1].partition("#")[0] in {"WAIT", "ASK"}] == []
     in_doubt = [(pk.partition("#")[2], sk.partition("#")[0]) for pk, sk in keys if pk.startswith("INTENTS#")]

@@ -1,4 +1,4 @@
-"""Planted values, searched for in everything that the whole suite has made the deployment write. Runs last."""
+"""Planted values, searched for in everything that the deployment has written during the suite. Runs last."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.e2e.world import ACCOUNTS, CONTENT, KEYLESS, WEBHOOK_SECRETS, WRONG, 
 from tests.e2e.written import Written, written
 
 EXTRACTED = ("It concerns “£142”.", "Zoë: Ünal", "%PDF- generated")
-"""What these vendors say about documents, and what they make of them."""
+"""Texts of these vendors about documents, and in their results."""
 IN_RESULTS = ("content ", "object cases/", "object collecting/")
-"""Where that belongs: the files of a case, its result.json, and what a refresh has collected."""
+"""The places for these texts: the files of a case, its result.json, and a refresh's collection."""
 SIGNED = ("X-Amz-Signature", "X-Amz-Credential", "X-Goog-Signature", "X-Goog-Credential", "Signature=", "?sig=")
 CONTROL = "planted-for-control-90b3"
 

@@ -1,4 +1,4 @@
-"""One deployment on a local AWS of its own, used as a user does: by command, HTTP and AWS's own clients."""
+"""One deployment on its own local AWS, used like a user does: by command, HTTP and AWS's own clients."""
 
 from __future__ import annotations
 
@@ -184,13 +184,13 @@ WEBHOOK_SECRETS = {
     "carousel": "planted-secret-of-carousel",
 }
 CONTENT = "planted-content-5d20c7"
-"""Stands in every document."""
+"""A text in every document."""
 KEYLESS, WRONG = "keyless", {"locked": "ds_live_wrong"}
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command said: its exit code, the JSON document on stdout, and stderr."""
+    """A command's output: its exit code, the JSON document on stdout, and stderr."""
 
     code: int
     document: Any
@@ -310,12 +310,12 @@ class World:
         return said
 
     def submit(self, connection: str, reference: str, *files: Path, rest: Sequence[str] = ()) -> dict[str, Any]:
-        """Submit a case, which is accepted; return what was said."""
+        """Submit a case, which is accepted; return the command's output."""
         names = ("--reference", reference, *rest)
         return dict(self.dossier("submit", connection, *map(str, files), *names).document)
 
     def status(self, connection: str, reference: str) -> dict[str, Any]:
-        """Return what ``dossier status`` says."""
+        """Return the document of ``dossier status``."""
         return dict(self.dossier("status", connection, reference).document)
 
     def complete(self, connection: str, reference: str, *files: Path, rest: Sequence[str] = ()) -> dict[str, Any]:
@@ -495,7 +495,7 @@ class World:
         return {"X-Stamp": f"t={at},v1={digest.hexdigest()}"}
 
     def evidence(self, connection: str, word: str) -> list[dict[str, Any]]:
-        """Return the deliveries that were kept of a connection whose bytes have a word in them."""
+        """Return the stored deliveries of a connection whose bytes contain a word."""
         folders = (f"webhooks/{connection}/", f"webhooks-refused/{connection}/")
         kept = [json.loads(self.read(key)) for folder in folders for key in self.keys(folder)]
         for each in kept:
@@ -518,7 +518,7 @@ class World:
 
 
 def until(look: Callable[[], T | None], seconds: float = PATIENCE, what: str = "it did not come to be") -> T:
-    """Look again and again, a second apart in the end, until there is something to see; return it."""
+    """Look again and again, at last every second, until there is a result; return it."""
     deadline, pause = time.monotonic() + seconds, 0.1
     while True:
         seen = look()

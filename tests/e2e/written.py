@@ -13,13 +13,13 @@ from tests.e2e.world import World
 CONTENT = re.compile(r"staging/|uploads/|inbox/|cases/[^/]+/[^/]+/(documents|artifacts|vendor)/")
 """Keys of objects that are a document, an artifact or a raw answer."""
 Written = tuple[str, str]
-"""A place (``log …``, ``object …``) and what stands there."""
+"""A place (``log …``, ``object …``) and its text."""
 
 
 def written(world: World) -> Iterator[Written]:
     """Yield every place that anybody but the secrets' owner can read, and its text.
 
-    A document, an artifact and a raw answer stand in the bucket as what they are; their places begin with ``content``.
+    Documents, artifacts and raw answers belong into the bucket; their places begin with ``content``.
     """
     yield from _logs(world)
     yield from _metrics(world)
