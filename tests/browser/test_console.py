@@ -104,7 +104,7 @@ def test_a_scan_is_seen_page_by_page(scene: Scene, page: Page) -> None:
             page.get_by_role("link", name="Next page").click()
 
 
-def test_a_page_that_cannot_be_drawn_is_said_to_be_so(scene: Scene, page: Page) -> None:
+def test_a_page_that_cannot_be_drawn_is_reported(scene: Scene, page: Page) -> None:
     """In place of a broken picture."""
     page.goto(f"{scene.base}/cases/invoices/RUN-3/results")
     expect(page.get_by_role("main")).to_contain_text("Page 1 cannot be drawn: it is damaged")
@@ -360,7 +360,7 @@ def test_the_keyboard_alone_does_it(scene: Scene, page: Page) -> None:
     page.wait_for_url("**/deliveries")
 
 
-def test_a_list_refreshes_by_itself_and_keeps_what_is_selected(scene: Scene, page: Page) -> None:
+def test_a_list_refreshes_by_itself_and_keeps_the_selection(scene: Scene, page: Page) -> None:
     """A case that is submitted meanwhile appears; the selection stays."""
     page.goto(f"{scene.base}/cases")
     page.locator('tr[data-row$="/DSP-1180"] input').check()

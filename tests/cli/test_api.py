@@ -180,7 +180,7 @@ def test_whatever_is_sent_the_answer_is_in_the_document(
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '"text"', "[" * 100_000, '{"connection": "a", "connection": "b"}'])
-def test_a_body_that_is_no_object_is_wrong(api: Api, body: str) -> None:
+def test_a_body_that_is_not_an_object_is_wrong(api: Api, body: str) -> None:
     """Deep nesting too."""
     assert api("POST", "/cases", body)[0] == 400
 

@@ -483,7 +483,7 @@ def test_a_dry_run_says_what_would_be_sent(dossier: Dossier, runs: Runs, folder:
     assert dossier.executions() == []
 
 
-def test_a_dry_run_leaves_out_what_is_submitted_already(
+def test_a_dry_run_leaves_out_submitted_cases(
     dossier: Dossier, runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what a run would send counts, and a reference of other content is a bad line, as for the run itself."""

@@ -65,7 +65,7 @@ def test_explain_names_the_operator_and_both_answers(asked: Dossier) -> None:
     assert [each.rpartition(" --")[2] for each in found["helps"]] == ["send`", "give-up`"]
 
 
-def test_send_counts_the_case_and_lets_it_go_on(asked: Dossier) -> None:
+def test_send_counts_the_case_and_continues_it(asked: Dossier) -> None:
     """Its token is answered; --retry means the same here."""
     result = asked("resolve", "INV-1", "--send")
     assert result.exit_code == 0, result.stderr

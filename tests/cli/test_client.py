@@ -230,7 +230,7 @@ def test_a_large_result_is_downloaded_from_its_link(
     assert "result.json" in str(gateway.requests[-1].url)
 
 
-def test_what_is_sent_is_what_is_signed(client: Client, gateway: Gateway) -> None:
+def test_the_signature_covers_the_sent_request(client: Client, gateway: Gateway) -> None:
     """A body with its own letters, and a query."""
     assert list(client.cases(since="2026-01-01T00:00:00+01:00")) == []
     with pytest.raises(ApiError):

@@ -191,7 +191,7 @@ def looked_at(dossier: Dossier, name: str) -> dict[str, Any]:
     return dict(check)
 
 
-def test_alarms_that_nobody_hears(healthy: Dossier) -> None:
+def test_alarms_that_nobody_receives(healthy: Dossier) -> None:
     """A topic without a subscription, and one whose subscription waits for its confirmation, are warned about."""
     topic = healthy.stacks.stacks["dossier-dev"][0]["AlarmTopicArn"]
     check = looked_at(healthy, "alarm topic")
@@ -395,7 +395,7 @@ def test_weak_or_malformed_webhook_secret(dossier: Dossier, secret: str, state: 
     assert secret.strip() not in found.seen
 
 
-def test_a_standard_secret_that_is_no_base64(dossier: Dossier) -> None:
+def test_a_standard_secret_that_is_not_base64(dossier: Dossier) -> None:
     """Such a secret proves nothing: every delivery would be a 401."""
     value = json.dumps({"api_key": "k", "webhook_secrets": ["whsec_not base64, at all"]})
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
@@ -412,7 +412,7 @@ def check(dossier: Dossier, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_its_own_probe_is_no_evidence(healthy: Dossier) -> None:
+def test_its_own_probe_is_not_evidence(healthy: Dossier) -> None:
     """The unsigned delivery that doctor sends is taken out of the evidence; those of others stay."""
     store = healthy.cloud.app.evidence
     other = str(store.refuse("invoices", "wrong secret", b"{}", {"x-dossier-probe": "of somebody else"}))

@@ -83,7 +83,7 @@ def test_drain_reports_executions_left_after_the_timeout(busy: Dossier) -> None:
     assert "3 executions left after 0 s: `dossier drain --park` ends waiting cases" in result.stderr
 
 
-def test_ctrl_c_ends_the_wait_alone(busy: Dossier) -> None:
+def test_ctrl_c_only_ends_the_wait(busy: Dossier) -> None:
     """The stage drains on, and the message says so once, with what to run."""
 
     def press() -> None:

@@ -73,7 +73,7 @@ def test_a_folder_of_another_case_stays_as_it_is(completed: Dossier, invoice: Pa
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b'{"reference": "INV-9"}'])
-def test_a_result_json_that_is_no_cases_is_replaced(completed: Dossier, tmp_path: Path, body: bytes) -> None:
+def test_a_result_json_of_no_case_is_replaced(completed: Dossier, tmp_path: Path, body: bytes) -> None:
     """Only another case's result keeps a folder from being used."""
     (tmp_path / "result.json").write_bytes(body)
     assert completed("fetch", "INV-1", tmp_path).exit_code == 0

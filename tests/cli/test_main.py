@@ -189,7 +189,7 @@ def test_bad_usage_for_programs() -> None:
     assert error["fix"] == "see `dossier list --help`"
 
 
-def test_a_traceback_is_shown_on_demand_alone(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_is_only_shown_on_demand(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error is one line; DOSSIER_DEBUG=1 prints its traceback."""
 
     def broken(_: Target) -> None:

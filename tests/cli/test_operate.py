@@ -158,7 +158,7 @@ def test_the_page_has_every_symptom() -> None:
     assert titles == {*SYMPTOMS, "A vendor must be left alone", "A budget is reached", "Nothing explains it"}
 
 
-def test_what_fixes_a_wrong_key_fixes_it(stage: tuple[Dossier, World]) -> None:
+def test_the_fix_of_a_wrong_key_works(stage: tuple[Dossier, World]) -> None:
     """The case continues at its next poll."""
     dossier, world = stage
     wrong_key(dossier, world)
@@ -167,7 +167,7 @@ def test_what_fixes_a_wrong_key_fixes_it(stage: tuple[Dossier, World]) -> None:
     assert dossier("explain", "C-1").stdout.startswith("invoices / C-1 is waiting: DocuStack has not finished")
 
 
-def test_what_fixes_dead_letters_fixes_them(stage: tuple[Dossier, World]) -> None:
+def test_the_fix_of_dead_letters_works(stage: tuple[Dossier, World]) -> None:
     """They are deleted, or go back to their queue."""
     dossier, world = stage
     dead_letter(dossier, world)

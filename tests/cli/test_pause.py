@@ -55,7 +55,7 @@ def test_pause_names_no_case_that_has_ended(waiting: Dossier) -> None:
     assert WHY not in waiting("status", "INV-1").stdout
 
 
-def test_resume_lets_held_steps_and_waits_go_on(waiting: Dossier) -> None:
+def test_resume_continues_held_steps_and_waits(waiting: Dossier) -> None:
     """Each held step and each wait that found the pause gets its message; a repetition finds the pause over."""
     waiting("pause", "invoices", "--reason", WHY)
     hold(CaseId("invoices", "INV-2"), "upload-0", "t2", context=_context(waiting))

@@ -50,7 +50,7 @@ def test_each_scheme_accepts_its_probe(cloud: Cloud, given: dict[str, Any]) -> N
     assert SECRET not in json.dumps({**evidence.headers, "body": evidence.content.decode()})
 
 
-def test_a_secret_that_proves_nothing_is_said() -> None:
+def test_a_secret_that_proves_nothing_is_reported() -> None:
     """An empty one, say."""
     with pytest.raises(ValueError, match="proves nothing with scheme standard-webhooks"):
         signed(Settings.model_validate({"scheme": "standard-webhooks"}), "!", "https://api.example.com")

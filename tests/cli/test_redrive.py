@@ -176,7 +176,7 @@ def rejected(broken: Dossier) -> Dossier:
     return broken
 
 
-def test_rejected_cases_are_not_sent_by_yes_alone(rejected: Dossier) -> None:
+def test_yes_alone_does_not_send_rejected_cases(rejected: Dossier) -> None:
     """They are shown as such; by cause or reference they go."""
     assert "(rejected: --yes alone does not resume them)" in rejected("redrive").stdout
     causes = {each["cause"]: each["rejected"] for each in rejected.json("redrive")["causes"]}

@@ -84,7 +84,7 @@ def test_a_completed_case_is_shown_whole(dossier: Dossier, invoice: Path) -> Non
         assert part in text
 
 
-def test_a_failed_case_is_no_failure_of_the_command(submitted: Dossier) -> None:
+def test_a_failed_case_is_not_a_failure_of_the_command(submitted: Dossier) -> None:
     """Whatever the outcome of the case, showing it is exit code 0."""
     submitted.change(
         "invoices", "INV-1", status=CaseStatus.FAILED, reason="no such schema", error="VendorRejectedError"

@@ -239,7 +239,7 @@ def test_the_options_of_a_connection_are_listed(accepting: Dossier) -> None:
 
 
 @pytest.mark.rule("docustack batch dossier submit accepts URLs and S3 URIs")
-def test_documents_that_are_no_files_are_submitted(accepting: Dossier) -> None:
+def test_documents_that_are_not_files_are_submitted(accepting: Dossier) -> None:
     """URLs go to the vendor as they are, their names decoded; an object in S3 is copied by Dossier, as Accept does."""
     uri = accepting.cloud.put("staging/invoices/x/Rechnung%201.pdf", (DOCUMENTS / "invoice.pdf").read_bytes())
     web = "HTTPS://files.example.com/a%20b/M%C3%A4rz%202025.pdf?sig=1#x"

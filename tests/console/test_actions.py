@@ -169,7 +169,7 @@ def test_a_connection_is_paused_and_goes_on(accepted: Visitor) -> None:
     assert last(accepted)["action"] == "resume"
 
 
-def test_what_was_done_is_said_once(accepted: Visitor) -> None:
+def test_the_outcome_of_an_action_is_shown_once(accepted: Visitor) -> None:
     """Not when the page is loaded again, and not on another one that has the same number in its address."""
     done = accepted.post("/cases/invoices/INV-1/cancel")
     assert "INV-1 is cancelled" in done.text
@@ -308,7 +308,7 @@ def test_too_many_cases_do_not_go_at_once(visitor: Visitor) -> None:
     assert "an action takes at most 1000" in said
 
 
-def test_more_cases_than_go_at_once_are_said(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_cases_than_one_action_takes_are_reported(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody believes that all were done."""
     monkeypatch.setattr("console.bulk.MOST", 3)
     for number in range(5):

@@ -270,7 +270,7 @@ def test_no_text_of_a_vendor_or_caller_is_obeyed(visitor: Visitor) -> None:
     assert shown > 25
 
 
-def test_a_case_says_why_it_stands_where_it_does(visitor: Visitor, invoice: Path) -> None:
+def test_a_case_says_why_it_does_not_move(visitor: Visitor, invoice: Path) -> None:
     """The sentence of ``dossier explain`` is on top, the way below it, with the stage that it is in."""
     dossier = visitor.dossier
     dossier.whole = False
@@ -357,7 +357,7 @@ def test_a_download_stays_in_its_case(visitor: Visitor, name: str) -> None:
     assert visitor.http.get("/cases/invoices/R-2/file", params={"name": "result.json"}).status_code == 200
 
 
-def test_a_pdf_that_cannot_be_drawn_is_said_to_be_so(visitor: Visitor) -> None:
+def test_a_pdf_that_cannot_be_drawn_is_reported(visitor: Visitor) -> None:
     """Whatever the bytes are."""
     finish(visitor, "R-1", Result(), ("broken.pdf", b"%PDF-1.7\nnot one"))
     assert "cannot be drawn" in visitor.get("/cases/invoices/R-1/preview/0", 404)
@@ -431,7 +431,7 @@ def test_the_last_of_thousands_of_pages_is_drawn() -> None:
     assert Image.open(BytesIO(drawn(tiff(*pages), 3001, "image"))).size == (16, 8)
 
 
-def test_a_document_of_an_office_is_said_to_be_one(visitor: Visitor) -> None:
+def test_an_office_document_is_named_as_such(visitor: Visitor) -> None:
     """With what to do, and a link to download it."""
     body = (ROOT / "events" / "documents" / "complaint.docx").read_bytes()
     finish(visitor, "R-1", Result(), ("complaint.docx", body))
@@ -440,7 +440,7 @@ def test_a_document_of_an_office_is_said_to_be_one(visitor: Visitor) -> None:
     )
 
 
-def test_what_changed_between_two_revisions_is_shown(visitor: Visitor) -> None:
+def test_changes_between_two_revisions_are_shown(visitor: Visitor) -> None:
     """Field by field, by name, not by place."""
     field = FieldValue(key="total", name="Total", value="1.00")
     before = Result(title="Old", fields=[field, FieldValue(key="iban", name="IBAN", value="X")])

@@ -42,7 +42,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 
 @pytest.mark.rule("security: open the console without its URL")
-def test_it_listens_on_loopback_alone(dossier: Dossier, served: Served) -> None:
+def test_it_listens_only_on_loopback(dossier: Dossier, served: Served) -> None:
     """And its URL opens it."""
     result = dossier("console", "--no-open", "--json")
     assert result.exit_code == 0, result.stderr
@@ -79,7 +79,7 @@ def test_a_port_that_is_named_is_taken(dossier: Dossier, served: Served) -> None
     assert served.sockets[1].getsockname() != served.sockets[2].getsockname()
 
 
-def test_each_run_has_secrets_of_its_own(dossier: Dossier, served: Served) -> None:
+def test_each_run_has_its_own_secrets(dossier: Dossier, served: Served) -> None:
     """A URL of a former run opens nothing."""
     first, second = (dossier.json("console", "--no-open")["url"] for _ in range(2))
     assert first.partition("token=")[2] != second.partition("token=")[2]

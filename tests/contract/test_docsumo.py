@@ -295,7 +295,7 @@ def test_an_empty_update_is_rejected() -> None:
 
 
 @pytest.mark.rule("docsumo notes, done, and results a file search in the usual envelope is accepted too")
-def test_files_that_are_no_list_are_malformed() -> None:
+def test_files_that_are_not_a_list_are_malformed() -> None:
     """A file search that answers an object without files cannot be used."""
     with pytest.raises(MalformedAnswerError, match="not a list of files"):
         drive(flows.search_files(CASE_ID), [reply({"files": 3})])
@@ -606,7 +606,7 @@ def test_one_odd_status_does_not_undo_what_a_poll_found(finished: bool) -> None:
 
 
 @pytest.mark.rule("docsumo notes, done, and results a file's id and a document's doc_id are different ids")
-def test_files_and_documents_have_ids_of_their_own() -> None:
+def test_files_and_documents_have_their_own_ids() -> None:
     """An answered upload gives ``doc_id``; an adopted one gives file ids, and says which is which nowhere else."""
     case = CaseView(connection(), "R-1", documents=(document("invoice_1.pdf"), document("invoice_2.pdf", index=1)))
     answered = drive(VENDOR.upload(case, [0, 1]), [recorded("docsumo", "upload")]).value

@@ -260,7 +260,7 @@ def test_reads_fields_of_many_forms(text: str, fields: list[tuple[str, str, str 
         ("- " + "x" * 500 + "\n- A: 1", ["x" * 199 + "\u2026"]),
     ],
 )
-def test_text_that_is_no_field_is_reported(text: str, unread: list[str]) -> None:
+def test_text_that_is_not_a_field_is_reported(text: str, unread: list[str]) -> None:
     """A note, a heading's text or a bullet without a label never becomes part of a value, and never vanishes."""
     found = read(text)
     assert {each.name: each.value for each in found.fields} | {"A": "1"} == {
@@ -425,7 +425,7 @@ def test_an_unreadable_date_is_reported() -> None:
     ]
 
 
-def test_fields_that_are_no_text_are_read_or_reported() -> None:
+def test_fields_that_are_not_text_are_read_or_reported() -> None:
     """An object of values gives its fields; anything else is in the vendor's answer alone, and that is reported."""
     body = {"case_specific_fields": {"Claimant": "Jack", "Amount": 142.50, "Offer": None}}
     result = VENDOR.read_result(CASE, {"case": b'{"case_specific_fields": {"Claimant": "Jack", "Amount": 142.50}}'})
@@ -508,7 +508,7 @@ def test_other_rejections_are_not_retried() -> None:
 
 
 @pytest.mark.rule("ombudsman step 3 any 400 for a case that is being assessed by then")
-def test_a_late_trigger_is_no_rejection() -> None:
+def test_a_late_trigger_is_not_a_rejection() -> None:
     """A trigger whose answer was lost may be performed after the look, and just before the next trigger."""
     refused = reply({"statusCode": 400, "message": "Cannot process case: case is processing"}, status=400)
     begun = reply({"case_id": "c-1", "status": "processing"})

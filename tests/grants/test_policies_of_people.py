@@ -136,7 +136,7 @@ def test_an_operator_needs_every_grant(people: Callable[[str], People]) -> None:
 
 
 @pytest.mark.parametrize("command", SANDBOX)
-def test_the_sandbox_is_told(bench: Bench, command: str) -> None:
+def test_the_sandbox_is_reported(bench: Bench, command: str) -> None:
     """Its commands print JSON too."""
     found = bench.deployment.dossier(*command.split(), *SANDBOX[command])
     assert found is not None

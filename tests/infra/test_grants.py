@@ -74,7 +74,7 @@ def test_a_role_names_its_actions(stack: Synthesized, verb: str) -> None:
 
 
 @pytest.mark.rule("security: get the permissions of all functions")
-def test_every_function_has_a_role_of_its_own(stack: Synthesized) -> None:
+def test_every_function_has_its_own_role(stack: Synthesized) -> None:
     """No two functions share a role, and no function has a permission in another way than those tested here."""
     roles = [each["Role"]["Fn::GetAtt"][0] for each in stack.functions.values()]
     assert len(roles) == len(set(roles))

@@ -47,7 +47,7 @@ def test_a_stage_may_do_without(synthesize: Callable[..., Synthesized]) -> None:
     assert not synthesize({"results_tables": "false"}).of_type("AWS::Glue::Table")
 
 
-def test_a_stage_has_a_database_of_its_own(synthesize: Callable[..., Synthesized]) -> None:
+def test_a_stage_has_its_own_database(synthesize: Callable[..., Synthesized]) -> None:
     """Stages lie side by side."""
     names = {synthesize({"stage": each}).one("AWS::Glue::Database")["DatabaseInput"]["Name"] for each in ("dev", "b")}
     assert names == {"dossier", "dossier_b"}

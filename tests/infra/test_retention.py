@@ -46,7 +46,7 @@ def test_each_kind_of_data_has_its_own_retention(other_stack: Synthesized) -> No
 
 
 @pytest.mark.rule("security: cause costs, or fill the bucket")
-def test_what_strangers_send_expires(stack: Synthesized, other_stack: Synthesized) -> None:
+def test_deliveries_of_strangers_expire(stack: Synthesized, other_stack: Synthesized) -> None:
     """Rejected deliveries expire after two weeks, their deleted versions a day later, regardless of the settings."""
     for rules in map(_rules, (stack, other_stack)):
         refused = rules["deliveries-refused"]

@@ -200,7 +200,7 @@ def test_erased_cases_count_for_the_vendors_part(stage: Stage, definition: dict[
     assert (found["cases"], found["counts"]["pages"]) == (2, 4)
 
 
-def test_an_invocation_without_a_line_is_said(stage: Stage, definition: dict[str, Any]) -> None:
+def test_an_invocation_without_a_line_is_reported(stage: Stage, definition: dict[str, Any]) -> None:
     """A former version's, or a killed function's: it counts with its assumed time, and the answer says so."""
     stage.lost = 2
     stage.case(definition, "invoices", "R-1")

@@ -204,7 +204,7 @@ def test_held_step_says_which_it_is(stack: Synthesized, name: str, held: str) ->
 
 
 @pytest.mark.parametrize("name", ["Poll", "Poll Results"])
-def test_wait_that_was_not_ended_is_collected_or_goes_on(stack: Synthesized, name: str) -> None:
+def test_wait_that_was_not_ended_is_collected_or_continues(stack: Synthesized, name: str) -> None:
     """After its time the state goes where a pause is waited for; without one, what there is is collected."""
     timeout = next(each for each in _state(stack, name)["Catch"] if each["ErrorEquals"] == ["States.Timeout"])
     assert (timeout["Next"], timeout["Output"]["held"]) == ("Await Resume", name)

@@ -29,7 +29,7 @@ def test_a_nested_executions_failure_is_the_tasks(aws: Aws) -> None:
     assert (ended["error"], cause["Error"], cause["Cause"]) == ("States.TaskFailed", "CaseFailedError", "so it is")
 
 
-def test_a_name_that_is_taken_is_an_error_of_its_own(aws: Aws) -> None:
+def test_a_taken_name_has_its_own_error(aws: Aws) -> None:
     """An execution that has ended keeps its name, and what it gave."""
     nested = aws.machine({"Echo": {"Type": "Pass", "End": True}})
     first = aws.end(aws.start(nested, {"a": 1}, name="taken"))

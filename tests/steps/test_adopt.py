@@ -60,7 +60,7 @@ def test_id_that_the_vendor_does_not_have_reopens_the_question(cloud: Cloud, con
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-def test_id_with_a_path_in_it_is_no_id(cloud: Cloud, connection: str) -> None:
+def test_id_with_a_path_in_it_is_not_an_id(cloud: Cloud, connection: str) -> None:
     """Nothing is requested for it."""
     lost = killed(cloud, connection)
     job, before = lost.world.context.load(lost.names), lost.asked

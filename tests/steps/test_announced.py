@@ -66,7 +66,7 @@ def test_an_open_question_is_announced_once(cloud: Cloud) -> None:
         assert each.look() == []
 
 
-def test_what_was_before_is_not_announced(cloud: Cloud) -> None:
+def test_earlier_events_are_not_announced(cloud: Cloud) -> None:
     """Neither old results nor open questions, whatever else is stored with their cases later; new revisions are."""
     world = completed(cloud)
     happened(world)

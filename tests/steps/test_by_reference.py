@@ -48,7 +48,7 @@ def everything(cloud: Cloud) -> list[bytes]:
 
 
 @pytest.mark.rule('docustack batch by_reference = "s3"')
-def test_s3_references_go_as_they_are(cloud: Cloud) -> None:
+def test_s3_references_are_sent_unchanged(cloud: Cloud) -> None:
     """With ``by_reference = "s3"`` a case's documents are one batch of references that Dossier never reads."""
     world = World(cloud)
     bodies = sent(world)
@@ -62,7 +62,7 @@ def test_s3_references_go_as_they_are(cloud: Cloud) -> None:
 
 
 @pytest.mark.rule('docustack batch by_reference = "s3"')
-def test_s3_documents_are_uploaded_unless_said_otherwise(cloud: Cloud) -> None:
+def test_s3_documents_are_uploaded_by_default(cloud: Cloud) -> None:
     """Without the option Dossier reads ``s3://`` itself."""
     world = World(cloud)
     bodies = sent(world)
@@ -158,7 +158,7 @@ def test_a_presigned_url_lasts_as_long_as_the_case(cloud: Cloud, deadline: float
 
 
 @pytest.mark.parametrize("connection", ["claims", "disputes"])
-def test_by_reference_is_docustacks_alone(cloud: Cloud, connection: str) -> None:
+def test_only_docustack_reads_by_reference(cloud: Cloud, connection: str) -> None:
     """A vendor that reads no references rejects the option by name."""
     world = World(cloud)
     result = world.submit(connection, "R-1", samples("invoice.pdf"), options={"by_reference": "s3"})

@@ -595,7 +595,7 @@ def test_rejection_reason_is_one_line_of_the_input() -> None:
         ".~lock.a.odt#",
     ],
 )
-def test_an_upload_in_progress_is_no_case(inbox: Inbox, name: str) -> None:
+def test_an_upload_in_progress_is_not_a_case(inbox: Inbox, name: str) -> None:
     """A file under a temporary name starts no case and is not rejected; its program renames it later."""
     assert inbox.drop(f"inbox/claims/{name}", PDF) == "is an upload in progress"
     assert inbox.inputs == {}

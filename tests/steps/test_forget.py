@@ -339,7 +339,7 @@ def test_erased_case_is_not_collected_again(world: World) -> None:
         accept(case, "arn:2", context=world.context)
 
 
-def test_what_is_delivered_after_an_erasure_goes_with_the_next_run(world: World) -> None:
+def test_deliveries_after_an_erasure_are_erased_by_the_next_run(world: World) -> None:
     """The late delivery is kept as any other; erasing the case again erases it, with another certificate."""
     whole_case(world, "invoices", "R-other")
     first = forgotten_with_ids(world, "invoices", REFERENCE)

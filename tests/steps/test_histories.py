@@ -86,7 +86,7 @@ def assessments(world: World, change: Callable[[dict[str, Any]], dict[str, Any]]
 # --- late, and still not done -----------------------------------------------------------------------------------------
 
 
-def test_a_case_that_is_reviewed_beyond_its_deadline_is_not_done_by_being_collected_again(cloud: Cloud) -> None:
+def test_collecting_again_does_not_complete_a_case_in_review(cloud: Cloud) -> None:
     """A look an hour later finds it as it was: no revision, and the reviewer's end is still awaited."""
     world = in_review(cloud)
     first = world.submit(*CASE, samples("invoice.pdf"))
@@ -103,7 +103,7 @@ def test_a_case_that_is_reviewed_beyond_its_deadline_is_not_done_by_being_collec
     assert (result_of(world)["status"], result_of(world)["stage_id"]) == ("completed", "stage__review")
 
 
-def test_an_assessment_that_is_late_is_not_done_by_being_collected_again(cloud: Cloud) -> None:
+def test_collecting_again_does_not_complete_a_late_assessment(cloud: Cloud) -> None:
     """The Ombudsman's assessment continues beyond the deadline: it is collected once it ends, and triggered once."""
     world = World(cloud)
     short(world, "disputes")
@@ -151,7 +151,7 @@ def test_documents_that_are_late_are_assessed_once_they_are_done(cloud: Cloud) -
     assert len(world.effects("assessment_started")) == 1
 
 
-def test_a_failed_assessment_is_not_triggered_by_being_collected_again(cloud: Cloud) -> None:
+def test_collecting_again_does_not_trigger_a_failed_assessment(cloud: Cloud) -> None:
     """To assess costs something: that is for `dossier redrive`."""
     world = World(cloud)
     assessments(world, lambda case: {**case, "status": "error"} if case["status"] == "processed" else case)
@@ -333,7 +333,7 @@ def renumbered(document: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("change", [reordered, renumbered])
-def test_order_and_notation_are_no_change(
+def test_order_and_notation_are_not_changes(
     cloud: Cloud, change: Callable[[dict[str, Any]], dict[str, Any] | bytes]
 ) -> None:
     """A vendor may give its fields in another order, and 1 as 1.0, each time."""
@@ -422,7 +422,7 @@ def compared(world: World) -> list[str]:
     return world.run_started()
 
 
-def test_a_time_in_the_future_is_no_reason_to_collect_again_and_again(cloud: Cloud) -> None:
+def test_a_time_in_the_future_causes_no_endless_collections(cloud: Cloud) -> None:
     """It is looked at once; when the time is put right, that is a change, though it is earlier."""
     world = completed(cloud)
     dates = {"modified": "2091-01-01T00:00:00Z"}
@@ -694,7 +694,7 @@ def test_invalid_deadline_option_is_rejected(wrong: Any) -> None:
             CaseInput.parse({"connection": "claims", "reference": "R-1", "case_id": "c", **extra})
 
 
-def test_null_deadline_beside_the_option_is_no_deadline() -> None:
+def test_null_deadline_beside_the_option_is_not_a_deadline() -> None:
     """An explicit null leaves it to the option."""
     base = {"connection": "claims", "reference": "R-1", "case_id": "c", "options": {"deadline": "90d"}}
     assert CaseInput.parse({**base, "deadline": None}).deadline == 90 * 86400

@@ -53,7 +53,7 @@ def said(cloud: Cloud, connection: str) -> str:
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-def test_nothing_of_an_answer_stays(cloud: Cloud, connection: str) -> None:
+def test_no_part_of_an_answer_stays(cloud: Cloud, connection: str) -> None:
     """Only what the vendor says once stays, as ids, names and states; result and manifest are whole without it."""
     world = completed(cloud, connection)
     left = raw(cloud, connection)
@@ -174,7 +174,7 @@ def test_facts_are_what_a_result_reads_and_no_more() -> None:
         assert json.loads(results.facts("upload-0", nonsense)) == {"data": {}}
 
 
-def test_an_artifact_that_is_no_answer_stands_in_for_none(cloud: Cloud) -> None:
+def test_an_artifact_that_is_not_an_answer_replaces_none(cloud: Cloud) -> None:
     """Docsumo's files are from storage."""
     world = World(cloud)
     assert world.context.vendor_of(world.connection("claims")).answer_of("file-1") is None

@@ -81,7 +81,7 @@ def test_an_ended_wait_adds_an_interval(cloud: Cloud, clock: Clock, deliver: boo
     assert room.tokens.answers == {"t1": {"phase": "documents"}}
 
 
-def test_a_wait_that_ends_late_says_that_it_took_longer(cloud: Cloud, clock: Clock) -> None:
+def test_a_wait_that_ends_late_records_that_it_took_longer(cloud: Cloud, clock: Clock) -> None:
     """What the vendor last said is known, and no end."""
     room = begun(cloud, clock, deadline=40)
     while not room.tokens.answers:

@@ -42,7 +42,7 @@ def test_a_review_that_takes_longer_than_the_deadline_ends_later(cloud: Cloud) -
     assert (record.status, record.late, record.unfinished) == (CaseStatus.COMPLETED, None, False)
 
 
-def test_a_case_in_review_at_the_deadline_is_collected_as_far_as_it_is(cloud: Cloud) -> None:
+def test_a_case_in_review_at_the_deadline_is_collected_in_its_current_state(cloud: Cloud) -> None:
     """The documents are read and the reviewer is not done: completed with failures, with the files that are there."""
     world = World(cloud)
     settings = world.connections["claims"].model_copy(update={"done": Done(stage_id=("stage__approved",))})
@@ -202,7 +202,7 @@ def test_an_empty_search_asks_for_each_files_name(cloud: Cloud) -> None:
     assert world.context.cases.get(CaseId("claims", "R-2")).record.warnings == (warning,)
 
 
-def test_a_file_that_is_processed_still_is_waited_for(cloud: Cloud) -> None:
+def test_a_file_still_in_processing_is_waited_for(cloud: Cloud) -> None:
     """The case counts as processed, one of its files does not yet: nothing is collected before."""
     world = World(cloud)
     seen = {"polls": 0}
@@ -318,7 +318,7 @@ def found(world: World) -> list[dict[str, Any]]:
 
 
 @pytest.mark.rule("docsumo 1.C a new version of a document stands beside it or replaces it")
-def test_version_added_beside_a_document_is_a_document_of_its_own(cloud: Cloud) -> None:
+def test_version_added_beside_a_document_is_a_separate_document(cloud: Cloud) -> None:
     """The reviewer replaces a file that erred: the case's own document still says so, and the version is there too."""
     world = World(cloud)
     result = world.submit(

@@ -29,7 +29,7 @@ BODY = json.dumps({"event": "case_updated", "case_id": "not-known-here"}).encode
 __all__ = ["clock"]
 
 
-def test_poll_of_paused_connection_asks_nothing(cloud: Cloud, clock: Clock) -> None:
+def test_poll_of_paused_connection_sends_no_request(cloud: Cloud, clock: Clock) -> None:
     """The wait stays, its deadline moves by the length of the pause, and the poll after it comes at once."""
     room = Room(cloud, clock)
     context = room.world.context
@@ -84,7 +84,7 @@ def test_delivery_during_a_pause_waits_for_its_end(cloud: Cloud, clock: Clock) -
     assert room.serve() == ["d0"]
 
 
-def test_wait_whose_state_times_out_in_a_pause_goes_on(cloud: Cloud, clock: Clock) -> None:
+def test_wait_whose_state_times_out_in_a_pause_continues(cloud: Cloud, clock: Clock) -> None:
     """The state of a wait times out in a long pause: after it the wait continues, with the time that was left."""
     room = Room(cloud, clock)
     app, context = cloud.app, room.world.context
@@ -133,7 +133,7 @@ def test_case_that_is_cancelled_in_a_pause_leaves_no_step(cloud: Cloud, clock: C
     assert resume(CASE[0], context=context).steps == 0
 
 
-def test_step_that_is_held_after_the_end_of_the_pause_goes_on(cloud: Cloud) -> None:
+def test_step_held_after_the_end_of_the_pause_continues(cloud: Cloud) -> None:
     """An operator who resumes before the token is stored leaves no step behind."""
     world = World(cloud)
     hold(CASE, "upload-0", "t1", context=world.context)
@@ -192,7 +192,7 @@ def test_paused_account_is_not_compared(cloud: Cloud) -> None:
     assert len(world.journal()) == before
 
 
-def test_paused_error_is_no_failure_of_the_vendor() -> None:
+def test_paused_error_is_not_a_failure_of_the_vendor() -> None:
     """The breaker counts no request that was not sent."""
     assert issubclass(PausedError, ThrottledError)
     assert PausedError("x").why == "paused"

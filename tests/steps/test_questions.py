@@ -74,7 +74,7 @@ def test_a_question_that_comes_as_another_is_answered_stays_visible(
     assert stands(world, "invoices") == (CaseStatus.NEEDS_ATTENTION, "what about upload-1?")
 
 
-def test_the_last_answer_lets_the_case_go_on(world: World) -> None:
+def test_the_last_answer_continues_the_case(world: World) -> None:
     """One question after the other is answered: the status follows the questions that are open."""
     cases = world.context.cases
     case = CaseId("invoices", "R-1")

@@ -25,7 +25,7 @@ def rehearsal_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_a_version_stored_gives_the_same_result(cloud: Cloud, name: str) -> None:
+def test_stored_data_of_a_version_gives_the_same_result(cloud: Cloud, name: str) -> None:
     """Each of its cases, read anew from its records and the vendor's answers."""
     [file] = recordings(name)
     found = rehearse(file, cloud)
@@ -40,7 +40,7 @@ def test_every_vendor_is_rehearsed() -> None:
     assert len(names()) > 1
 
 
-def test_a_result_that_is_read_otherwise_is_named(cloud: Cloud) -> None:
+def test_a_result_that_is_read_differently_is_named(cloud: Cloud) -> None:
     """With its place, and what it was and became."""
 
     def otherwise(connection: Connection) -> Vendor:
@@ -61,7 +61,7 @@ def test_a_result_that_is_read_otherwise_is_named(cloud: Cloud) -> None:
     assert 'became "another"' in lines[0]
 
 
-def test_what_is_recorded_now_can_be_rehearsed(rehearsal_account: None, tmp_path: Path) -> None:
+def test_a_new_recording_can_be_rehearsed(rehearsal_account: None, tmp_path: Path) -> None:
     """The recording of the next release is whole."""
     file = tmp_path / "now.json"
     with in_memory() as cloud:

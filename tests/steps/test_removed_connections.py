@@ -136,7 +136,7 @@ def test_a_step_of_a_removed_connection_says_so(cloud: Cloud) -> None:
         wait(CaseId("invoices", "INV-1"), "documents", "token", context=world.context)
 
 
-def test_a_delivery_of_a_removed_connection_is_no_dead_letter(cloud: Cloud) -> None:
+def test_a_delivery_of_a_removed_connection_is_not_a_dead_letter(cloud: Cloud) -> None:
     """It was verified while the connection was there; its evidence is kept, and nothing has to be moved."""
     world = World(cloud)
     del world.connections["claims"]
@@ -225,7 +225,7 @@ def test_split_a_connection(cloud: Cloud) -> None:
 # The check in slices
 
 
-def test_the_check_goes_on_where_its_time_ended(state: State) -> None:
+def test_the_check_continues_where_its_time_ended(state: State) -> None:
     """One connection each time, in turn; the queues that all share are judged by what the whole round has seen."""
     for name in state.connections:
         arn = state.executions.start(f"{name}-R", {})

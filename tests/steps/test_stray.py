@@ -44,9 +44,7 @@ def submitted(world: World, connection: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("connection", "operation", "status"), operations(READS))
-def test_one_stray_status_to_a_question_fails_no_case(
-    cloud: Cloud, connection: str, operation: str, status: int
-) -> None:
+def test_one_stray_status_to_a_read_fails_no_case(cloud: Cloud, connection: str, operation: str, status: int) -> None:
     """Polls, look-ups, listings and downloads are asked again."""
     fault = {"name": "stray_status", "rate": 1, "times": 1, "operation": operation, "status": status}
     world = World(cloud, faults=[fault])
@@ -89,7 +87,7 @@ class Instead:
 @pytest.mark.parametrize(
     ("connection", "status"), [*zip(itertools.cycle(FILES), PHRASES), ("claims", 404), ("disputes", 404)]
 )
-def test_status_phrase_in_json_is_no_rejection(
+def test_status_phrase_in_json_is_not_a_rejection(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A framework's own 404 has the vendor's keys: while a case waits, it counts as trouble on the way."""
@@ -112,7 +110,7 @@ def test_no_answer_to_docsumos_list_ends_a_waiting_case(
 
 
 @pytest.mark.parametrize("connection", FILES)
-def test_html_page_is_no_rejection(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_html_page_is_not_a_rejection(cloud: Cloud, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway's 401 or 403 says nothing about the key."""
     world = World(cloud)
     for operation in ("status", "list", "evidence", "document", "files"):

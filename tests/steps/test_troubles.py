@@ -72,9 +72,7 @@ def test_waiting_case_shows_its_trouble(cloud: Cloud, clock: Clock, answer: Call
     assert room.wait.trouble is None
 
 
-def test_a_trouble_of_a_poll_costs_no_write_of_its_own(
-    cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trouble_of_a_poll_costs_no_extra_write(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is part of the wait, which each poll moves anyway."""
     room, written = Room(cloud, clock), list[str]()
     whole = Table.update

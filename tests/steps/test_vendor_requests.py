@@ -66,7 +66,7 @@ def test_a_lost_answer_is_looked_up_and_then_the_case_is_read_before_each_upload
     assert cloud.app.cases.record(CASE).alone_at is None
 
 
-def test_what_others_add_meanwhile_is_never_taken_for_a_lost_upload(cloud: Cloud) -> None:
+def test_files_that_others_add_are_never_taken_for_a_lost_upload(cloud: Cloud) -> None:
     """Ten seconds after the last answer somebody else had time: the case is read, and its new document is known."""
     world = opened(cloud)
     upload(CASE, 0, context=world.context)

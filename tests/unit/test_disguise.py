@@ -56,7 +56,7 @@ def test_a_text_keeps_its_form(text: str, form: str) -> None:
     assert shown != text or not text
 
 
-def test_equal_texts_stay_equal_within_one_disguise_alone() -> None:
+def test_equal_texts_stay_equal_only_within_one_disguise() -> None:
     """Ids still fit each other; another disguise of the same text says nothing about it."""
     one, other = Disguise(), Disguise()
     assert one.text("doc__71a76c8c5d") == one.text("doc__71a76c8c5d") != one.text("doc__71a76c8c5e")

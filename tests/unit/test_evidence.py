@@ -218,7 +218,7 @@ def test_a_delivery_is_forgotten_after_its_window(cloud: Cloud) -> None:
 
 
 @pytest.mark.rule("security: get a delivery dropped as a duplicate")
-def test_a_note_that_cannot_be_read_is_no_reason_to_lose_a_delivery(cloud: Cloud) -> None:
+def test_a_delivery_with_an_unreadable_note_is_not_lost(cloud: Cloud) -> None:
     """Whatever the note contains, the delivery is applied."""
     cloud.put(f"webhooks-seen/invoices/{DIGEST}", b"something else")
     assert not EvidenceStore(cloud.session.client("s3"), BUCKET, pause=lambda _: None).claim("invoices", DIGEST).known

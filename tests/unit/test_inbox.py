@@ -61,7 +61,7 @@ def test_a_complete_file_starts_its_case() -> None:
         (folder("a.pdf", a=timedelta(hours=1)), Leave(f"leaves it to {FOLDER}case.json")),
     ],
 )
-def test_what_starts_nothing_says_why(listing: Listing, expected: object) -> None:
+def test_a_submission_that_starts_nothing_says_why(listing: Listing, expected: object) -> None:
     """Each reason is for the log; only a drop that lacks something is shown to people."""
     assert plan(listing, AT) == expected
 

@@ -122,7 +122,7 @@ PDF_INSIDE = b"%PDF-1.7\n1 0 obj\nendobj\n%%EOF\n"
         b"\x78\x9f\x3e\x22\x00",
     ],
 )
-def test_a_file_that_contains_a_pdf_is_no_pdf(before: bytes) -> None:
+def test_a_file_that_contains_a_pdf_is_not_a_pdf(before: bytes) -> None:
     """Lines of text, an archive, a database, a sound: a PDF's first line a little later changes nothing about it."""
     inside = b"%PDF-1.4'" if before.endswith((b'"', b"'")) else PDF_INSIDE
     for whole in (before + inside, before + b"%PDF-1.4 is how it begins\n"):
@@ -166,7 +166,7 @@ def test_an_office_file_is_known_by_its_parts(names: tuple[str, ...], called: st
     assert sniff(whole[:HEAD], called, whole[-media.TAIL :]) == kind
 
 
-def test_an_archive_of_pdfs_is_no_pdf() -> None:
+def test_an_archive_of_pdfs_is_not_a_pdf() -> None:
     """A tar archive with an uncompressed PDF is recognized by the checksum of its header."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -114,7 +114,7 @@ def test_each_status_raises_its_error(status: int, safe: type[DossierError], uns
 
 @pytest.mark.parametrize("body", [PAGE, b"", {}, [], {"message": None}, {"title": "Bad Request"}, b'{"message": "cut'])
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 409, 421, 422, 423, 451, 499])
-def test_status_in_another_form_is_no_rejection(status: int, body: object) -> None:
+def test_status_in_another_form_is_not_a_rejection(status: int, body: object) -> None:
     """A gateway's page fails no case, and does not say that an upload was not performed."""
     assert type(raised(SAFE, reply(body, status=status))) is STRAY
     assert type(raised(UNSAFE, reply(body, status=status))) is UNKNOWN
@@ -211,13 +211,13 @@ def test_a_failing_status_in_the_body_is_a_rejection(body: dict[str, object]) ->
     "body",
     [{"status": "error"}, {"status": "failed"}, {"status_code": True}, {"status_code": "500"}, {"status_code": 200}],
 )
-def test_a_cases_state_is_no_rejection(body: dict[str, object]) -> None:
+def test_a_cases_state_is_not_a_rejection(body: dict[str, object]) -> None:
     """A case whose own status is ``error`` was read all the same (Ombudsman, "Case Status Progression")."""
     assert read(SAFE, reply(body)) == body
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"{", b"\xff", b"[" * 100_000])
-def test_an_unreadable_success_is_no_success(body: bytes) -> None:
+def test_an_unreadable_success_is_not_a_success(body: bytes) -> None:
     """Of a safe request it is a hiccup; of one that changes something it is in doubt."""
     assert type(raised(SAFE, reply(body))) is errors.VendorUnavailableError
     assert type(raised(UNSAFE, reply(body))) is errors.OutcomeUnknownError

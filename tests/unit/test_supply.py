@@ -60,7 +60,7 @@ def test_npm_packages_are_locked_with_hashes() -> None:
     assert [name for name, version in wanted.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
 
 
-def test_setup_installs_by_hash_alone() -> None:
+def test_setup_only_installs_by_hash() -> None:
     """The machine's own environment and the layer take nothing whose hash is not locked."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     installs = [line for line in makefile.splitlines() if "pip install" in line]

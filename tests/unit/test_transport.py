@@ -956,7 +956,7 @@ GZIP_ENCODINGS = ("gzip", "GZIP", " x-gzip ", "gzip, identity", "identity,gzip",
 
 
 @pytest.mark.parametrize("encoding", PLAIN_ENCODINGS)
-def test_stored_metadata_is_no_content_encoding(encoding: str) -> None:
+def test_stored_metadata_is_not_a_content_encoding(encoding: str) -> None:
     """A Content-Encoding that an uploader once set changes nothing about the bytes."""
     answering = _answering_raw([("content-encoding", encoding)], BODY)
     assert Bench(answering).fetch("https://storage.test/a") == BODY
@@ -1059,7 +1059,7 @@ def test_every_checksum_must_match(wrong: str) -> None:
     ],
     ids=repr,
 )
-def test_other_values_are_no_checksum_of_the_file(headers: dict[str, str]) -> None:
+def test_other_values_are_not_checksums_of_the_file(headers: dict[str, str]) -> None:
     """A checksum of parts, an opaque ETag and an unreadable value say nothing about the bytes."""
     assert Bench(_answering(200, BODY, **headers)).fetch("https://storage.test/a") == BODY
 

@@ -284,7 +284,7 @@ def test_a_too_large_body_is_rejected_before_any_read(door: Door, connection: st
 
 
 @pytest.mark.rule("security: find out which connections exist")
-def test_the_limit_of_a_connection_is_for_its_vendor_alone(door: Door) -> None:
+def test_only_the_vendor_learns_a_connections_limit(door: Door) -> None:
     """A stranger gets the same 401 below and above a connection's limit; only a sender with the secret gets the 413."""
     for size in (10, 11, MAX_BYTES):
         answers = [door.post(_sized(each, size, signed=False))[0] for each in ("small", "invoices", "nobody")]
@@ -414,7 +414,7 @@ def test_a_repeated_delivery_wakes_no_case(door: Door) -> None:
     "docustack webhooks after a non-2xx DocuStack tries again", "security: get a delivery dropped as a duplicate"
 )
 @pytest.mark.parametrize("broken", ["evidence", "queue"])
-def test_a_retry_after_our_own_failure_is_no_duplicate(door: Door, broken: str) -> None:
+def test_a_retry_after_our_own_failure_is_not_a_duplicate(door: Door, broken: str) -> None:
     """Only a stored and queued delivery counts as known, so the vendor's next try is applied."""
     door.broken = broken
     with pytest.raises(RuntimeError):
@@ -474,7 +474,7 @@ def test_a_body_in_another_charset(door: Door) -> None:
 
 @pytest.mark.rule("security: occupy the function with a crafted body or header")
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "rot13", "zlib"])
-def test_a_codec_that_is_no_charset_is_not_used(charset: str) -> None:
+def test_a_codec_that_is_not_a_charset_is_not_used(charset: str) -> None:
     """Strangers name the charset: ``punycode`` takes a minute for 30 kB, and no vendor signs its bytes."""
     text = "\u4e2d\u6587" * 100
     assert others(text.encode(), {"content-type": f"text/plain; charset={charset}"}, text) == []
@@ -546,7 +546,7 @@ def _no_token(event: dict[str, Any]) -> None:
     ],
     ids=lambda each: each.__name__.strip("_") if callable(each) else None,
 )
-def test_the_cause_is_for_the_operator_alone(
+def test_only_the_operator_learns_the_cause(
     door: Door, spoil: Callable[[dict[str, Any]], None], cause: tuple[str, str]
 ) -> None:
     """The delivery's cause is stored with advice; the sender gets the same answer for every cause."""

@@ -37,7 +37,7 @@ def test_overload_is_bounded() -> None:
     bounded(SMALL, Simulation(SMALL).run())
 
 
-def test_learned_times_that_no_longer_hold_are_no_storm() -> None:
+def test_outdated_learned_times_cause_no_storm() -> None:
     """All plans are dense at once, and the vendor takes far longer: its rate holds, and each wait has its turns."""
     plan = tuple(range(10, 33))
     load = replace(SMALL, learned=plan)

@@ -91,7 +91,7 @@ def test_throttle_announces_a_pause_as_a_date(sandbox: LiveSandbox) -> None:
     assert before + 1 <= until.timestamp() <= time.time() + 2
 
 
-def test_requests_already_in_flight_are_no_violation(sandbox: LiveSandbox) -> None:
+def test_requests_already_in_flight_are_not_violations(sandbox: LiveSandbox) -> None:
     """A call so soon after the 429 that it may have been on its way is paused, but no violation."""
     sandbox.set(faults={"throttle": {"rate": 1, "times": 1}}, pause_grace=5)
     answers = [sandbox.docustack_upload().status_code for _ in range(2)]
