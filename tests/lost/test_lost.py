@@ -1,4 +1,4 @@
-"""A lost answer is never followed by a second upload of what the vendor has, whatever it renames or misdates."""
+"""After a lost answer no document that the vendor has is uploaded again, whatever the vendor renames or misdates."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[LostWorld]:
 
 
 def done(world: LostWorld, name: str, *fates: str) -> str:
-    """Upload a document whose answers are lost like this; return the case's reference."""
+    """Upload a document whose answers are lost in the given way; return the case's reference."""
     reference = world.case(name)
     world.lose(*fates)
     world.upload(reference)
@@ -107,7 +107,7 @@ def done(world: LostWorld, name: str, *fates: str) -> str:
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("connection", sorted(CONNECTIONS))
 def test_renamed_file_of_a_lost_upload_is_adopted(connection: str, way: str) -> None:
-    """Of each way in which names are tidied: uploaded once, no question."""
+    """For each way in which names are rewritten: one upload, no question."""
     world = LostWorld(connection, faults=manners(way, None, None, 0))
     with time_of(world.clock):
         reference = done(world, NAMES[0], "after")
@@ -122,7 +122,7 @@ def test_renamed_file_of_a_lost_upload_is_adopted(connection: str, way: str) -> 
 def test_no_clock_error_uploads_a_document_again(
     connection: str, seconds: float, zone: float | None, fate: str
 ) -> None:
-    """Minutes or hours off, with a zone or without one: once, and no question, be it there or not."""
+    """Minutes or hours off, with a zone or without: one upload and no question, listed or not."""
     world = LostWorld(connection, faults=manners(None, seconds, zone, 0))
     with time_of(world.clock):
         for names, fates in (("first.pdf", ()), ("second.pdf", (fate,)), ("third.pdf", ())):
@@ -132,7 +132,7 @@ def test_no_clock_error_uploads_a_document_again(
 
 
 def test_steady_uploads_send_no_extra_request(world: LostWorld) -> None:
-    """The list is read before the first uploads of a while, and not before each."""
+    """The list is read once for all uploads of some minutes, not before each."""
     for number in range(6):
         done(world, f"{number}.pdf")
     assert world.requests("upload") == 6
@@ -178,7 +178,7 @@ def test_earlier_uploads_of_others_are_not_adopted(world: LostWorld) -> None:
 
 
 def test_late_effect_is_found_by_the_next_look_up(world: LostWorld) -> None:
-    """A first request that takes effect after all is not taken for old when the repeated one is lost, too."""
+    """A first request that takes effect late does not count as old when the repeated one is lost, too."""
     reference = world.case("invoice.pdf")
     world.lose("before", "before")
     count = []
@@ -186,7 +186,7 @@ def test_late_effect_is_found_by_the_next_look_up(world: LostWorld) -> None:
     def late() -> None:
         count.append(world.clock.at)
         if len(count) == 2:
-            world.stranger("invoice.pdf")  # what the first one makes, as nobody waits for it any more
+            world.stranger("invoice.pdf")  # the late effect of the first one
         world.meanwhile = [late] if len(count) < 2 else []
 
     world.meanwhile = [late]
@@ -213,7 +213,7 @@ def test_many_lost_answers_upload_each_file_once() -> None:
 
 
 def test_lost_answers_are_settled_by_each_other(world: LostWorld) -> None:
-    """One that is not there waits for the others whose files are new, and is uploaded once they are theirs."""
+    """A missing one waits for the others whose files are new, and is uploaded once these are assigned."""
     lost = {name: world.case(name) for name in ("one.pdf", "two.pdf", "three.pdf")}
     for name, fate in (("one.pdf", "before"), ("two.pdf", "after"), ("three.pdf", "after")):
         world.lose(fate)
@@ -240,7 +240,7 @@ def test_indistinguishable_candidates_become_a_question(world: LostWorld) -> Non
 
 
 def test_failing_list_does_not_block_uploads(world: LostWorld) -> None:
-    """The first uploads wait for the list for a while; then they go, and a lost answer is a question."""
+    """The first uploads wait for the list for a while; later ones do without, and a lost answer is a question."""
     world.faults = [{"name": "error_before", "vendor": world.vendor, "operation": "list", "rate": 1, "status": 500}]
     reference = done(world, "invoice.pdf")
     assert len(world.uploads(reference)) == 1
@@ -248,7 +248,7 @@ def test_failing_list_does_not_block_uploads(world: LostWorld) -> None:
 
 
 def test_an_append_whose_file_is_renamed_is_found() -> None:
-    """Docsumo: new files of a case are ours by likeness; new ones of wholly other names are asked about."""
+    """Docsumo: new files of a case are ours by likeness; new ones with entirely different names become a question."""
     world = LostWorld("claims", faults=manners("ascii", None, None, 0))
     with time_of(world.clock):
         first = done(world, "first.pdf")
@@ -274,7 +274,7 @@ def test_an_append_whose_file_is_renamed_is_found() -> None:
 
 
 def test_answer_with_an_unusable_id_becomes_a_question() -> None:
-    """The vendor has the document, under an id that no table takes: the answer is kept, and nothing is repeated."""
+    """The vendor's id does not fit into the table: the answer is stored, and nothing is repeated."""
     world, endless = LostWorld("invoices"), "é" * 5000
     make = docustack._new_id
     with time_of(world.clock), pytest.MonkeyPatch.context() as patch:

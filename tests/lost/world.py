@@ -36,11 +36,11 @@ CONNECTIONS = {"invoices": "docustack", "claims": "docsumo", "disputes": "ombuds
 SETTLING = 30.0
 CONTENT = b"%PDF-1.7 of "
 TRIES = 60
-"""Tries of a step, some seconds apart: twenty minutes, as long as the state machine tries."""
+"""Tries of a step, some seconds apart, for twenty minutes, like those of the state machine."""
 
 
 class LostWorld:
-    """One connection, its vendor in the sandbox, and a clock that moves where it is moved."""
+    """One connection, its vendor in the sandbox, and a clock that only the test moves."""
 
     def __init__(self, connection: str, **sandbox: Any) -> None:
         self.clock, self.name, self.vendor = Clock(), connection, CONNECTIONS[connection]
@@ -73,7 +73,7 @@ class LostWorld:
             connection_of=lambda _: self.connection,
         )
         self.meanwhile: list[Callable[[], None]] = []
-        """What others do as soon as an upload has reached the vendor, before its answer is missed."""
+        """Actions of others right after an upload has reached the vendor, before its answer is missed."""
         self.sandbox.event_hooks = {"response": [self._others]}
         self.numbers = 0
         self.asked: dict[str, str] = {}
@@ -81,14 +81,14 @@ class LostWorld:
         self.lose()
 
     def _others(self, response: Any) -> None:
-        """Let the others do what they do, once an upload has reached the vendor."""
+        """Run the actions of others once an upload has reached the vendor."""
         if self.meanwhile and response.request.method == "POST" and "/_sandbox/" not in response.request.url.path:
             waiting, self.meanwhile = self.meanwhile, []
             for each in waiting:
                 each()
 
     def lose(self, *fates: str) -> None:
-        """Have the next uploads lose their answers: ``before`` or ``after`` the work; after these all is well."""
+        """Have the next uploads lose their answers: ``before`` or ``after`` the work; later ones succeed."""
         rules = [
             {
                 "name": f"error_{fate}",
@@ -104,7 +104,7 @@ class LostWorld:
         assert answer.status_code == 200, answer.text
 
     def case(self, *names: str, into: str | None = None) -> str:
-        """Write down a case with documents of these names, which is about to upload them; return its reference."""
+        """Store a case that is about to upload documents of these names; return its reference."""
         self.numbers += 1
         reference, at = f"R-{self.numbers}", self.clock.now()
         record = CaseRecord(
@@ -173,11 +173,11 @@ class LostWorld:
             )
 
     def found(self, reference: str) -> Case:
-        """Return a case as it is written down."""
+        """Return the stored case."""
         return self.context.cases.get(CaseId(self.name, reference))
 
     def requests(self, operation: str) -> int:
-        """Return how often an operation was asked for."""
+        """Return how often an operation was requested."""
         return sum(each["operation"] == operation for each in self.journal())
 
     def journal(self) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ class LostWorld:
         return list(self.sandbox.get("/_sandbox/journal").json()["entries"])
 
     def uploads(self, reference: str) -> list[dict[str, Any]]:
-        """Return what reached the vendor of a case's documents."""
+        """Return a case's documents that reached the vendor."""
         sums = {hashlib.sha256(CONTENT + each.key.encode()).hexdigest() for each in self.found(reference).documents}
         effects = [each for entry in self.journal() for each in entry["effects"]]
         return [each for each in effects if each["effect"] == "document_uploaded" and each["sha256"] in sums]
@@ -193,7 +193,7 @@ class LostWorld:
 
 @contextmanager
 def time_of(clock: Clock) -> Iterator[None]:
-    """Have what looks at the time look at this clock."""
+    """Make all code use this clock."""
     modules: list[Any] = [upload_step, context_step, cases_store, intents_store, docsumo_flows, docustack_adapter]
     own = [(module, module.now) for module in modules if hasattr(module, "now")]
     times = lookups_store.time

@@ -1,4 +1,4 @@
-"""A vendor that answers otherwise: one request's reply, or each, replaced by another."""
+"""A vendor with other answers: one request's reply, or each, is replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.machine import World
 
 
 def answering(world: World, path: str, answer: Any) -> None:
-    """Let the vendor answer requests to what contains ``path`` otherwise: ``answer(request, response)``."""
+    """Replace the vendor's answers to requests whose path contains ``path``: ``answer(request, response)``."""
     send = world.sandbox.send
 
     def sending(request: httpx.Request, **more: Any) -> httpx.Response:

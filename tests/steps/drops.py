@@ -1,4 +1,4 @@
-"""An inbox, and a state machine that runs what is dropped."""
+"""An inbox, and a state machine that runs drops."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Inbox:
         return self.arn_of(name)
 
     def send(self, name: str, message: Mapping[str, Any], *, after: float, group: str | None = None) -> None:
-        """Note a message that comes back."""
+        """Record a message that comes back."""
         assert name == "drop"
         self.later.append((dict(message), after))
 
@@ -80,7 +80,7 @@ class Inbox:
         return self.take(self.put(key, body), after=after)
 
     def run(self) -> list[str]:
-        """Run what was started to its end; return the names of all executions so far."""
+        """Run the started executions to their end; return the names of all executions so far."""
         for name, case in self.inputs.items():
             if name not in self.ended:
                 self.world.execute(case, self.arn_of(name))
@@ -96,14 +96,14 @@ class Inbox:
         self.ended = {name: at - timedelta(hours=1) for name, at in self.ended.items()}
 
     def note(self, key: str) -> str:
-        """Return what is written about a refused drop, without its time."""
+        """Return the note about a rejected drop, without its time."""
         body = self.world.cloud.app.objects.read(f"inbox-refused/{key}.txt")
         assert body is not None, f"nothing is written about {key}"
         assert body.count(b"\n") == 1
         return body.decode().strip().partition(" ")[2]
 
     def uploads(self) -> list[str]:
-        """Return the checksums of what reached the vendors."""
+        """Return the checksums of the documents that reached the vendors."""
         return [each["sha256"] for each in self.world.effects("document_uploaded")]
 
 

@@ -19,7 +19,7 @@ class Later(httpx.BaseTransport):
         self._sandbox, self._change = world.sandbox, change
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on, and change what comes back if it is JSON."""
+        """Pass a request on, and change the answer if it is JSON."""
         answer = self._sandbox.request(
             request.method, str(request.url), content=request.read(), headers=dict(request.headers)
         )
@@ -31,7 +31,7 @@ class Later(httpx.BaseTransport):
 
 
 def later(world: World, change: Callable[[Any], Any]) -> None:
-    """Let the vendors of a world answer in their later way."""
+    """Let the vendors of a world answer like a later version."""
     client = httpx.Client(transport=Later(world, change), base_url=world.sandbox.base_url)
     app = world.cloud.app
     transport = Transport(client, keys=world.keys, turns=app.limiter, open_file=app.objects.open, patience=5)

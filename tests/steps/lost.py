@@ -52,19 +52,19 @@ class Lost:
         sandbox.event_hooks = known
 
     def work_of_the_first_try(self) -> Uploaded:
-        """Have the vendor do at last what the first try asked for; return its answer, which nobody hears."""
+        """Have the vendor perform the first try's request late; return its answer, which nobody receives."""
         job = self.world.context.load(self.names)
         return job.run(step._request(step.VendorWrite(job, "upload-0", job.vendor.batches(job.view)[0]), {}))
 
     @property
     def intent(self) -> StoredIntent:
-        """What is stored of the upload."""
+        """The stored intent of the upload."""
         found = self.world.context.intents.find(self.names, "upload-0")
         assert found is not None
         return found
 
     def passes(self, seconds: float) -> None:
-        """Let the answer have been lost so much longer ago."""
+        """Move the loss of the answer further into the past."""
         lost_at = self.intent.lost_at
         assert lost_at is not None
         key = (f"INTENTS#{self.connection}", f"{self.names[1]}#upload-0")

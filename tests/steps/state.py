@@ -20,7 +20,7 @@ LATER = timedelta(minutes=30)
 
 
 class State:
-    """A deployment's stored state, and the check that looks at it at a later moment."""
+    """A deployment's stored state, and the check of it at a later moment."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.app = cloud, cloud.app
@@ -59,7 +59,7 @@ class State:
         )
 
     def check(self, after: timedelta = LATER) -> Findings:
-        """Check everything as if so much time had passed."""
+        """Check everything as if that much time had passed."""
         return reconcile(
             self.connections,
             context=self.context,

@@ -1,4 +1,4 @@
-"""An operator's answer is looked up at the vendor; a wrong one opens the question again, and nothing fails of it."""
+"""An operator's answer is looked up at the vendor; a wrong one opens the question again, and nothing fails."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_id_that_the_vendor_does_not_have_reopens_the_question(cloud: Cloud, con
     lost = killed(cloud, connection)
     intents = lost.world.context.intents
     intents.adopt(lost.names, "upload-0", ELSEWHERE[connection])
-    for _ in range(2):  # the case that comes by again asks again
+    for _ in range(2):  # the case's next try asks again
         with pytest.raises(NeedsAttentionError, match=ELSEWHERE[connection]):
             lost.upload()
     assert lost.uploads == 0
@@ -83,7 +83,7 @@ def test_id_listed_before_the_upload_is_not_adopted(cloud: Cloud, connection: st
 
 
 def test_different_name_is_rejected_unless_forced(cloud: Cloud) -> None:
-    """Where the vendor has names they have to be like those that were sent; ``--force`` passes over that."""
+    """If the vendor has names, they must be like the sent ones; ``--force`` skips that check."""
     lost = killed(cloud, "invoices")
     other = other_document(lost, "holiday-snapshot.pdf")
     job = lost.world.context.load(lost.names)
@@ -113,7 +113,7 @@ def test_id_created_by_another_case_is_rejected(cloud: Cloud) -> None:
 
 
 def test_case_that_already_has_another_id_is_rejected(cloud: Cloud) -> None:
-    """The Ombudsman repeats the caller's own id of a case: it says whose it is."""
+    """The Ombudsman repeats the caller's own id of a case, which shows its owner."""
     lost = Lost(cloud, "disputes")
     lost.world.submit("disputes", "R-2", samples("invoice.pdf"))
     other = lost.world.effects("case_created")[-1]["case_id"]
@@ -123,7 +123,7 @@ def test_case_that_already_has_another_id_is_rejected(cloud: Cloud) -> None:
 
 
 def test_batch_is_identified_by_its_job_id(cloud: Cloud) -> None:
-    """One id stands for all documents of a batch: each gets its own; another number of them is not the batch."""
+    """One id names all documents of a batch: each gets its own; another number of them is not the batch."""
     world = World(cloud)
     vendor = world.context.vendor_of(world.connection("invoices"))
     names = {"a.pdf": b"%PDF-1.4 a", "b.pdf": b"%PDF-1.4 b"}
@@ -142,7 +142,7 @@ def test_batch_is_identified_by_its_job_id(cloud: Cloud) -> None:
 
 
 def test_deleted_id_reopens_the_question_on_redrive(cloud: Cloud) -> None:
-    """A case that went on with an operator's id and failed asks again, where `dossier redrive` would repeat it."""
+    """A case that continued with an operator's id and failed asks again when `dossier redrive` would repeat it."""
     lost = killed(cloud, "invoices")
     right = str(lost.work_of_the_first_try().document_ids[0])
     lost.world.context.intents.adopt(lost.names, "upload-0", right)

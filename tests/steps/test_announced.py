@@ -31,9 +31,9 @@ def of(world: World, connection: str) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_each_event_is_announced_once(cloud: Cloud, before: bool) -> None:
-    """Completed, updated and failed cases: to one who looks since then, and to one who asks for what was.
+    """Completed, updated and failed cases, for a new listener and for one that asks for earlier events.
 
-    The question is left out: it is answered when they look.
+    The question is missing: it is answered when they look.
     """
     world, begin = World(cloud), now()
     looks = {name: Announcements(name, since=None if before else begin, context=world.context) for name in CONNECTIONS}

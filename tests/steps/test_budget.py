@@ -28,7 +28,7 @@ def world_with(cloud: Cloud, **budget: Any) -> World:
 
 
 def case_of(world: World, reference: str, *, pages: int = 1) -> dict[str, Any]:
-    """Return the input of a case of one document with so many pages."""
+    """Return the input of a case of one document with that many pages."""
     tree = b"2 0 obj\n<< /Type /Pages /Count %d /Kids [] >>\nendobj\n" % pages
     body = b"%PDF-1.7\n" + tree + reference.encode() + b"\n%%EOF"
     uri = world.cloud.put(f"staging/invoices/{reference}", body)
@@ -41,7 +41,7 @@ def accepted(world: World, reference: str, *, pages: int = 1) -> bool:
 
 
 def test_a_case_over_each_limit_asks(cloud: Cloud) -> None:
-    """Pages of a case, cases of a day, pages of a day; what asks is not counted, so a smaller case still fits."""
+    """Pages of a case, cases of a day, pages of a day; a case that asks is not counted, so a smaller one still fits."""
     world = world_with(cloud, cases_per_day=3, pages_per_day=10, pages_per_case=6, price_per_page=0.05)
     budgets = cloud.app.cases.budgets
     assert accepted(world, "R-1", pages=7)
@@ -111,7 +111,7 @@ def test_unknown_pages_count_as_one(cloud: Cloud) -> None:
 
 
 def test_a_case_is_counted_once_wherever_accept_is_killed(cloud: Cloud) -> None:
-    """Tried again after it died at any of its calls, with other cases counted in between."""
+    """The step is retried after it died at any of its calls, with other cases counted in between."""
     at, reached = 0, True
     while reached:
         world = world_with(cloud, cases_per_day=100, pages_per_day=100)

@@ -1,4 +1,4 @@
-"""Many cases wait at a vendor whose polls serve them together: of polls at the same time one reads them all."""
+"""Many cases wait at a vendor whose polls serve them together: of simultaneous polls one reads them all."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def test_polls_at_the_same_time_read_every_case_once(ward: Ward) -> None:
     ward.poll(ward.cases[0])
     assert ward.lists == 1
     assert ward.polled() == SEVERAL
-    assert costs == [(3, 0)] * 5  # the wait, and the limits; a read more is this test's own
+    assert costs == [(3, 0)] * 5  # the wait and the limits; one more read is this test's own
 
 
 def test_a_message_that_comes_meanwhile_comes_back(ward: Ward) -> None:
-    """It is the same message: if the other poll has served its wait, it does nothing."""
+    """It is the same message: if another poll has served its wait, it does nothing."""
     wait = ward.app.waits.find(ward.cases[7])
     assert wait is not None
     ward.sent.clear()
@@ -154,7 +154,7 @@ def test_other_kinds_of_polls_do_not_wait(ward: Ward) -> None:
 
 
 def test_a_dead_poll_does_not_multiply_messages(ward: Ward) -> None:
-    """While its lease stands, each message comes back by itself: a copy of it, which SQS may deliver, does not."""
+    """While its lease lasts, each message comes back by itself; a copy that SQS may deliver does not."""
     wait = ward.app.waits.find(ward.cases[7])
     assert wait is not None
     with ward.context.limiter.bulk(CONNECTION, "normal_all") as alone:

@@ -28,7 +28,7 @@ def referred(*uris: str, **options: Any) -> dict[str, Any]:
 
 
 def sent(world: World) -> list[dict[str, Any]]:
-    """Return a list that gets the body of each batch request from now on."""
+    """Return a list that receives the body of each batch request from now on."""
     bodies: list[dict[str, Any]] = []
 
     def look(request: httpx.Request) -> None:
@@ -40,7 +40,7 @@ def sent(world: World) -> list[dict[str, Any]]:
 
 
 def everything(cloud: Cloud) -> list[bytes]:
-    """Return all that is stored: every object, every item, every message."""
+    """Return everything stored: every object, every item, every message."""
     s3, table = cloud.session.client("s3"), cloud.session.resource("dynamodb").Table("cases")
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
     bodies = [s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys]
@@ -74,7 +74,7 @@ def test_s3_documents_are_uploaded_by_default(cloud: Cloud) -> None:
 
 @pytest.mark.rule("docustack batch one case of files")
 def test_one_case_of_references_and_files(cloud: Cloud) -> None:
-    """References that the vendor reads, one that it rejects, one that is gone, and a file: each outcome is named."""
+    """The result names each outcome: references that the vendor reads, one it rejects, one that is gone, and a file."""
     world = World(cloud, client=TestClient)
     invoice = samples("invoice.pdf")["invoice.pdf"]
 
@@ -99,7 +99,7 @@ def test_one_case_of_references_and_files(cloud: Cloud) -> None:
 
 @pytest.mark.rule('docustack batch by_reference = "presigned"')
 def test_presigned_urls_are_made_when_they_are_sent(cloud: Cloud) -> None:
-    """Each document's accepted copy goes as a URL that opens it for as long as the case waits."""
+    """Each document's accepted copy is sent as a URL that opens it for as long as the case waits."""
     world = World(cloud)
     bodies = sent(world)
     result = world.submit("invoices", "R-1", samples("invoice.pdf", "scan.tiff"), options={"by_reference": "presigned"})

@@ -48,7 +48,7 @@ def test_a_step_killed_around_any_external_call_changes_nothing(cloud: Cloud) ->
 
 
 def _walk(cloud: Cloud, connection: str) -> dict[str, int]:
-    """Kill a case of a connection at every place, another case each time; return the figures."""
+    """Kill a case of a connection at every call, a new case each time; return the figures."""
     files, score = samples(*FILES[connection]), Counter[str]()
     whole = World(cloud)
     expected = _telling(whole.submit(connection, "R-000", files))

@@ -1,4 +1,4 @@
-"""The reason of a failed case is its cause, under one type for one kind, whichever vendor it is."""
+"""The reason of a failed case is its cause, with the same error type for the same cause at every vendor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.machine import World
     ],
 )
 def test_any_cause_is_one_printable_line(cause: str) -> None:
-    """What a caller wrote into an input, or who stopped an execution into its cause, is stored as harmless text."""
+    """Texts that a caller wrote into an input, or a person into an execution's cause, are stored as harmless text."""
     reason = reason_of(cause)
     assert reason.isprintable()
     assert len(reason) <= 1000
@@ -157,7 +157,7 @@ def test_wrong_prefixes_are_one_rejection(cloud: Cloud, uri: str, said: str) -> 
 
 
 def test_other_content_of_an_execution_says_what_differs(cloud: Cloud) -> None:
-    """Whatever way it came, the second case's reason names the difference; the first case stays."""
+    """However it was submitted, the second case's reason names the difference; the first case stays."""
     world = World(cloud)
     assert world.submit("invoices", "R-1", {"a.pdf": SMALL})["status"] == "completed"
     uri = cloud.put("uploads/b.pdf", SMALL)

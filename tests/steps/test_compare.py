@@ -1,4 +1,4 @@
-"""What the vendors' accounts list, compared with what is recorded."""
+"""The lists of the vendors' accounts, compared with the records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("invoices", "claims", "disputes")
 
 
 def later(world: World, after: timedelta = LATER) -> Compared:
-    """Compare as if so much time had passed."""
+    """Compare as if that much time had passed."""
     return compare(NAMES, context=world.context, at=now() + after)
 
 
@@ -85,13 +85,13 @@ def test_unreadable_account_does_not_block_others(cloud: Cloud, fault: str) -> N
 
 
 def test_slow_accounts_are_compared_next_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The function's time is for as many accounts as it suffices for; each hour begins with another one."""
+    """The function compares as many accounts as its time allows; each hour begins with another one."""
     world = finished(cloud)
     monkeypatch.setattr(comparing, "LONGEST", -1.0)
     assert set(later(world).unread) == {"invoices", "claims"}
 
 
-# What has changed since it was collected
+# Changes since the collection
 
 
 def in_step(cloud: Cloud) -> World:
@@ -102,7 +102,7 @@ def in_step(cloud: Cloud) -> World:
 
 
 def pass_on(world: World) -> None:
-    """Let some of the vendors' seconds pass, compare, and collect what that asks for."""
+    """Let some of the vendors' seconds pass, compare, and run the collections that this requests."""
     world.ahead += 3
     later(world)
     world.run_started()
@@ -121,7 +121,7 @@ def result(world: World, reference: str = "claims-1") -> dict[str, Any]:
 
 
 def test_change_without_a_delivery_is_still_collected(cloud: Cloud) -> None:
-    """The list dates the case later than what was collected: it is collected again, once."""
+    """The list dates the case later than its collection: it is collected again, once."""
     world = in_step(cloud)
     edit(world, result(world)["case_id"], assigned_to="user__reviewer")
     assert later(world).again == {"claims": ["claims-1"]}
@@ -132,7 +132,7 @@ def test_change_without_a_delivery_is_still_collected(cloud: Cloud) -> None:
 
 
 def test_change_without_effect_is_collected_once(cloud: Cloud) -> None:
-    """The vendor dates the case anew, and it is the same: no revision, and the next comparison leaves it alone."""
+    """The vendor dates an unchanged case anew: no revision, and the next comparison ignores it."""
     world = in_step(cloud)
     before = result(world)
     edit(world, before["case_id"], case_name=before["title"])
@@ -155,7 +155,7 @@ def test_a_second_change_in_the_same_second_is_not_missed(cloud: Cloud) -> None:
 
 
 def test_case_completed_by_an_older_version_is_collected_again_once(cloud: Cloud) -> None:
-    """Its record does not say when the vendor had changed the case last."""
+    """Its record lacks the vendor's time of the last change."""
     world = in_step(cloud)
     cloud.app.table.update(case_key(CaseId("claims", "claims-1")), "CASE", {"modified": None})
     assert later(world).again == {"claims": ["claims-1"]}
@@ -164,7 +164,7 @@ def test_case_completed_by_an_older_version_is_collected_again_once(cloud: Cloud
 
 
 def test_excess_changes_are_deferred_to_the_next_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest come first, a limited number at once, and every change gets its turn."""
+    """The oldest come first, a limited number at once, and every change is collected in the end."""
     world = World(cloud)
     for number in range(5):
         world.submit("claims", f"R-{number}", samples("invoice.pdf"))

@@ -1,4 +1,4 @@
-"""How many of everything: a vendor's lists are bounded by a setting, and the largest case fits into a state."""
+"""Limits on numbers: a setting bounds a vendor's lists, and the largest case fits into a state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_case_with_more_files_than_allowed_fails_before_the_first(cloud: Cloud
 
 @pytest.mark.rule("security: do the same with a list: too many files, endless cases")
 def test_the_largest_case_fits_into_a_state() -> None:
-    """What Accept and Collect hand to the state machine is numbers alone: far below 256 KiB for the largest case."""
+    """Accept and Collect return only numbers to the state machine: far below 256 KiB for the largest case."""
     most = next(each.max_length for each in CaseInput.model_fields["documents"].metadata if hasattr(each, "max_length"))
     accepted = Accepted(
         connection="c" * 32,
@@ -77,7 +77,7 @@ def test_every_artifact_is_in_one_chunk(count: int) -> None:
 
 
 def collected(cloud: Cloud, count: int) -> tuple[World, Meter]:
-    """Return a case with so many artifacts to download, all of them the vendor's case, and what counts from now on."""
+    """Return a case with that many artifacts to download, and a counter of its calls from now on."""
     meter = Meter()
     meter.attach(cloud.session)
     world = World(cloud)
@@ -134,7 +134,7 @@ def test_publish_reads_each_raw_answer_once(cloud: Cloud, connection: str) -> No
 
 
 def test_polls_for_results_store_no_answer(cloud: Cloud) -> None:
-    """However often the vendor is asked, the case's JSON is written when it is downloaded, and then alone."""
+    """However often the vendor is asked, the case's JSON is only written when it is downloaded."""
     s3 = cloud.session.client("s3")
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     world = World(cloud)
@@ -148,7 +148,7 @@ LARGE, SEVERAL = 300_000, 4
 
 @pytest.mark.rule("security: fill the bucket")
 def test_a_case_has_a_total(cloud: Cloud) -> None:
-    """Of files that fit one by one those are left out that are too much together; the reason names the setting."""
+    """Files that each fit are left out once their total is too large; the reason names the setting."""
     world = World(cloud)
     allowed = world.connections["claims"]
     few = allowed.limits.model_copy(update={"case_bytes": 3 * LARGE, "artifact_bytes": LARGE})
@@ -185,7 +185,7 @@ class Added:
 
 @pytest.mark.rule("security: fill the bucket")
 def test_files_that_come_at_the_same_time_are_counted_together(cloud: Cloud) -> None:
-    """Downloads that knew nothing of each other when they began are seen by the last of them."""
+    """The last of simultaneous downloads counts all of them."""
     world = World(cloud)
     vendors = Added(world)
     assert world.submit("claims", "R-1", samples("invoice.pdf"))["status"] == "completed"
@@ -226,7 +226,7 @@ def test_small_files_are_counted_at_the_end(cloud: Cloud) -> None:
 
 
 def test_limits_of_a_case_and_of_a_file_fit_together() -> None:
-    """A case has room for the largest file; what is not set follows."""
+    """A case has room for the largest file; unset limits follow from the set ones."""
     assert Limits().case_bytes == 50 << 30
     assert Limits(artifact_bytes=1 << 40).case_bytes == 1 << 40
     assert Limits(artifact_bytes=10, case_bytes=10).case_bytes == 10

@@ -17,7 +17,7 @@ Counted = list[tuple[str, dict[str, str]]]
 
 
 def counting(world: World) -> Counted:
-    """Return a list that gets whatever the world's steps count from now on."""
+    """Return a list that receives the metrics of the world's steps from now on."""
     counted: Counted = []
 
     def count(name: str, value: int = 1, **dimensions: str) -> None:
@@ -28,7 +28,7 @@ def counting(world: World) -> Counted:
 
 
 def without(key: str) -> Callable[[Any], Any]:
-    """Return what takes a key out of every object."""
+    """Return a function that removes a key from every object."""
 
     def change(value: Any) -> Any:
         if isinstance(value, dict):
@@ -47,7 +47,7 @@ def without(key: str) -> Callable[[Any], Any]:
 @pytest.mark.rule("ombudsman notes an answer with a new or missing field is stored and counted", case="disputes")
 @pytest.mark.parametrize("connection", FILES)
 def test_answers_like_the_guides_count_nothing(cloud: Cloud, connection: str) -> None:
-    """A vendor that answers as its guide says never raises the alarm."""
+    """A vendor whose answers match its guide is never counted."""
     world = World(cloud)
     counted = counting(world)
     assert world.submit(connection, "R-1", samples(*FILES[connection]))["status"] == "completed"
@@ -63,7 +63,7 @@ def test_answers_like_the_guides_count_nothing(cloud: Cloud, connection: str) ->
 @pytest.mark.rule("ombudsman notes an answer with a new or missing field is stored and counted", case="disputes")
 @pytest.mark.parametrize("connection", FILES)
 def test_new_fields_are_counted_and_kept(cloud: Cloud, connection: str) -> None:
-    """Fields of tomorrow, in every object of every answer: the case completes, they are kept, and it is counted."""
+    """New fields in every object of every answer are stored and counted, and the case completes."""
     world = World(cloud)
     counted = counting(world)
     later(world, with_extra_keys)
@@ -83,7 +83,7 @@ def test_new_fields_are_counted_and_kept(cloud: Cloud, connection: str) -> None:
 )
 @pytest.mark.parametrize(("connection", "key"), [("invoices", "confidence"), ("disputes", "case_type_name")])
 def test_missing_fields_are_counted(cloud: Cloud, connection: str, key: str) -> None:
-    """A field that the vendor gives up: the case completes without it, and it is counted."""
+    """A field that the vendor removes: the case completes without it, and the drift is counted."""
     world = World(cloud)
     counted = counting(world)
     later(world, without(key))

@@ -70,7 +70,7 @@ def test_a_drop_has_the_name_of_any_other_submission(inbox: Inbox) -> None:
 
 
 def test_killed_function_loses_no_drop(inbox: Inbox) -> None:
-    """Killed before or after it starts the execution, the message comes back and finds what was done."""
+    """Killed before or after it starts the execution, the message comes back and finds the started execution."""
     what = inbox.put("inbox/invoices/a.pdf", PDF)
     start = inbox.start
 
@@ -240,7 +240,7 @@ def test_any_file_name_becomes_a_case(inbox: Inbox) -> None:
     ],
 )
 def test_references(name: str, reference: str) -> None:
-    """A name that is a reference stays as it is; any other keeps what people know it by."""
+    """A name that is a valid reference is unchanged; any other keeps its readable part."""
     digits = hashlib.sha256(unicodedata.normalize("NFC", name).encode()).hexdigest()[:8]
     assert reference_of_drop(name) == reference.replace("########", digits)
 
@@ -272,7 +272,7 @@ def test_a_folder_is_a_case_once_its_case_file_is_there(inbox: Inbox) -> None:
 
 
 def test_folder_that_still_receives_files_is_deferred(inbox: Inbox) -> None:
-    """Where ``case.json`` names no documents, the folder is looked at again once nothing lands any more."""
+    """If ``case.json`` names no documents, the folder is checked again once nothing lands any more."""
     inbox.drop(FOLDER + "a.pdf", PDF)
     what = inbox.put(FOLDER + "case.json", "{}")
     assert inbox.take(what) == "waits for what else may land"
@@ -289,7 +289,7 @@ def test_folder_that_still_receives_files_is_deferred(inbox: Inbox) -> None:
 
 
 def test_documents_may_be_named(inbox: Inbox) -> None:
-    """A document without URI is the file beside; a URI names a file of the folder; its other files stay out of it."""
+    """A document without URI is a file of the folder, as is one with a URI; other files are left out."""
     beside = f"s3://{BUCKET}/{FOLDER}scans/1.tiff"
     inbox.put(FOLDER + "scans/1.tiff", TIFF)
     documents = [{"name": "März.pdf"}, {"uri": beside, "name": "old.tiff"}]
@@ -308,7 +308,7 @@ def test_named_document_may_arrive_last(inbox: Inbox) -> None:
     """A ``case.json`` that arrives before its documents waits: the last document starts the case."""
     case = json.dumps({"documents": [{"name": "a.pdf"}, {"name": "b.tiff"}]})
     what = inbox.put(FOLDER + "case.json", case)
-    for after, most in ((timedelta(0), SETTLED), (SETTLED, LATE)):  # the rest of its second may bring them all
+    for after, most in ((timedelta(0), SETTLED), (SETTLED, LATE)):  # they may all arrive within the same second
         assert inbox.take(what, after=after) == "waits for a.pdf, b.tiff"
         assert 0 < inbox.later[-1][1] <= most.total_seconds() + 1
     inbox.the_second_is_over()
@@ -348,7 +348,7 @@ def test_removed_last_file_does_not_block_its_folder(inbox: Inbox) -> None:
 
 
 def landed_again(inbox: Inbox) -> Landed:
-    """Return what the first message that came back is about."""
+    """Return the object of the first message that came back."""
     (what,) = landed(inbox.later[0][0], BUCKET)
     return what
 
@@ -437,7 +437,7 @@ WRONG = [
         "case.json is wrong: documents: a name has at most 1024 characters",
     ),
 ]
-"""What a ``case.json`` may hold, and what is said about it."""
+"""Possible contents of ``case.json``, and the reasons of rejections."""
 
 
 @pytest.mark.rule(
@@ -510,7 +510,7 @@ def test_no_case_file_breaks_the_function(inbox: Inbox, body: bytes) -> None:
         assert json.dumps(case, allow_nan=False).encode()
 
 
-# What S3 says
+# S3's messages
 
 
 def notification(*keys: str, bucket: str = BUCKET, event: str = "ObjectCreated:Put") -> dict[str, Any]:
@@ -534,7 +534,7 @@ def test_keys_are_decoded(key: str) -> None:
 
 @pytest.mark.rule("security: pass another bucket's messages as drops")
 def test_unrelated_messages_are_ignored() -> None:
-    """S3's test message, other events and other buckets are about nothing."""
+    """S3's test message, other events and other buckets yield no object."""
     test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}
     assert list(landed(test, BUCKET)) == []
     assert list(landed(notification("inbox/c/a", event="ObjectRemoved:Delete"), BUCKET)) == []
@@ -607,12 +607,15 @@ def test_an_upload_in_progress_is_not_a_case(inbox: Inbox, name: str) -> None:
     ["#12 invoice.pdf", "a.part.pdf", "a.tmp.pdf", "template.pdf", "contract.template", "my.upload.pdf", "lock.pdf"],
 )
 def test_a_name_that_only_sounds_like_it_is_a_case(inbox: Inbox, name: str) -> None:
-    """What is called so at its end alone is an upload in progress."""
+    """Only a name that ends like this is an upload in progress."""
     assert inbox.drop(f"inbox/claims/{name}", PDF).startswith("is started")
 
 
 def test_a_folder_waits_for_its_uploads_in_progress(inbox: Inbox) -> None:
-    """A folder without named documents is not complete while one is still written; what never ends is left out."""
+    """A folder without named documents is not complete while a file is still being written.
+
+    One that never ends is left out.
+    """
     inbox.put("inbox/claims/x/a.pdf", PDF)
     inbox.put("inbox/claims/x/b.pdf.filepart", PDF)
     what = inbox.put("inbox/claims/x/case.json", "{}")
@@ -657,7 +660,7 @@ def test_system_files_in_a_folder_are_ignored(inbox: Inbox, litter: str) -> None
 
 @pytest.mark.parametrize("name", ["casefile.json", "case2.json", "mycase.json"])
 def test_other_names_are_documents(inbox: Inbox, name: str) -> None:
-    """Only what is meant as ``case.json`` is answered as such."""
+    """Only a name that was meant as ``case.json`` is reported as such."""
     inbox.drop(f"inbox/claims/{name}", "{}")
     inbox.run()
     assert "of an unknown type" in inbox.note(f"claims/{name}")
@@ -764,7 +767,7 @@ def test_permanent_s3_error_rejects_the_drop_at_once(
 
 
 def test_temporary_s3_error_is_retried(inbox: Inbox) -> None:
-    """A slow service is no reason to reject a case."""
+    """A slow service does not reject a case."""
     what = inbox.put("inbox/claims/a.pdf", PDF)
     _refusing(inbox, "GetObject", "SlowDown", "…", 503)
     with pytest.raises(ClientError):

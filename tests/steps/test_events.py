@@ -1,4 +1,4 @@
-"""The samples of ``events/bus`` are what Dossier really puts on the bus."""
+"""The samples of ``events/bus`` are the events that Dossier really puts on the bus."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_published_schema_is_the_models() -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_valid_and_nothing_else_is(name: str) -> None:
-    """A key too many, a key too few, or another event's detail is not what the schema says."""
+    """An extra key, a missing key, or another event's detail violates the schema."""
     schema = Draft202012Validator(json.loads(PUBLISHED.read_text()))
     Draft202012Validator.check_schema(schema.schema)
     sample = SAMPLES[name]

@@ -40,7 +40,7 @@ def world(cloud: Cloud) -> World:
 
 
 def whole_case(world: World, connection: str, reference: str, *, again: bool = False) -> Inputs:
-    """Walk a case to its end, with the word in everything that a caller gives; return its execution's input."""
+    """Walk a case to its end, with the word in every value of the caller; return its execution's input."""
     document = samples("invoice.pdf")["invoice.pdf"] + f"%{reference}".encode()
     uri = world.cloud.put(f"staging/{connection}/{reference}/0", document)
     options = {"case_title": f"About {reference}"} if connection != "claims" else {}
@@ -62,7 +62,7 @@ def ids_of(world: World, connection: str, reference: str) -> list[str]:
 
 
 def everything(cloud: Cloud) -> Iterator[tuple[str, str]]:
-    """Yield each place that something is stored in, and its text: all versions, all items, all messages."""
+    """Yield each place of stored data, and its text: all versions, all items, all messages."""
     client = cloud.session.client("s3")
     for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
         for each in page.get("DeleteMarkers", []):
@@ -340,7 +340,7 @@ def test_erased_case_is_not_collected_again(world: World) -> None:
 
 
 def test_deliveries_after_an_erasure_are_erased_by_the_next_run(world: World) -> None:
-    """The late delivery is kept as any other; erasing the case again erases it, with another certificate."""
+    """The late delivery is stored like any other; erasing the case again erases it, with another certificate."""
     whole_case(world, "invoices", "R-other")
     first = forgotten_with_ids(world, "invoices", REFERENCE)
     [mine, *_], [other, *_] = first.vendor_ids, ids_of(world, "invoices", "R-other")
@@ -372,13 +372,13 @@ def test_every_erased_case_of_a_reference_stays_on_the_bill(world: World) -> Non
 
 
 def forgotten_with_ids(world: World, connection: str, reference: str, *, again: bool = False) -> Forgot:
-    """Walk and erase a case; return what the erasure says."""
+    """Walk and erase a case; return the erasure's result."""
     inputs = whole_case(world, connection, reference, again=again)
     return forget(CaseId(connection, reference), context=erasing(world, inputs))
 
 
 def test_an_interrupted_erasure_is_finished_before_the_reference_is_used(world: World) -> None:
-    """Not even on purpose: what is half erased would be mixed with what is new."""
+    """Not even on purpose: half-erased data would mix with new data."""
     whole_case(world, "claims", REFERENCE)
     world.killer.at, world.killer.seen, world.killer.inside = 20, 0, True
     with pytest.raises(Killed):

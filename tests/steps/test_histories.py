@@ -61,7 +61,7 @@ def put_file(world: World, name: str, text: str) -> None:
 
 
 def documents(world: World, change: Callable[[dict[str, Any]], dict[str, Any] | bytes]) -> None:
-    """Let DocuStack answer about documents otherwise."""
+    """Replace DocuStack's answers about documents."""
 
     def answer(request: httpx.Request, response: httpx.Response) -> httpx.Response | None:
         if request.method != "GET" or not response.is_success:
@@ -74,7 +74,7 @@ def documents(world: World, change: Callable[[dict[str, Any]], dict[str, Any] | 
 
 
 def assessments(world: World, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Let the Ombudsman answer about cases otherwise."""
+    """Replace the Ombudsman's answers about cases."""
 
     def answer(request: httpx.Request, response: httpx.Response) -> httpx.Response | None:
         asked = request.method == "GET" and response.is_success and "/evidence" not in str(request.url)
@@ -87,7 +87,7 @@ def assessments(world: World, change: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def test_collecting_again_does_not_complete_a_case_in_review(cloud: Cloud) -> None:
-    """A look an hour later finds it as it was: no revision, and the reviewer's end is still awaited."""
+    """A look an hour later finds it unchanged: no revision, and the case still waits for the reviewer."""
     world = in_review(cloud)
     first = world.submit(*CASE, samples("invoice.pdf"))
     assert (first["status"], UNFINISHED in first["reason"]) == ("completed_with_failures", True)
@@ -98,7 +98,7 @@ def test_collecting_again_does_not_complete_a_case_in_review(cloud: Cloud) -> No
     move(world, "stage__approved")
     world.refresh(*CASE)
     assert (result_of(world)["status"], result_of(world)["reason"]) == ("completed", None)
-    move(world, "stage__review")  # what is completed stays so, wherever it is moved
+    move(world, "stage__review")  # a completed case stays completed, wherever it is moved
     world.refresh(*CASE)
     assert (result_of(world)["status"], result_of(world)["stage_id"]) == ("completed", "stage__review")
 
@@ -152,7 +152,7 @@ def test_documents_that_are_late_are_assessed_once_they_are_done(cloud: Cloud) -
 
 
 def test_collecting_again_does_not_trigger_a_failed_assessment(cloud: Cloud) -> None:
-    """To assess costs something: that is for `dossier redrive`."""
+    """An assessment is billed: only `dossier redrive` triggers it again."""
     world = World(cloud)
     assessments(world, lambda case: {**case, "status": "error"} if case["status"] == "processed" else case)
     assert world.submit("disputes", "R-1", samples("complaint.docx"))["status"] == "failed"
@@ -175,7 +175,7 @@ def test_after_step_runs_once_the_vendor_is_done(cloud: Cloud) -> None:
 
 
 def test_warning_about_an_after_step_stays(cloud: Cloud) -> None:
-    """It is not set again by a later collection, which has nothing new to say for that."""
+    """A later collection does not set it again, and finds nothing new because of it."""
     world = World(cloud)
     refuse: Any = lambda request, _: json_answer(request, REFUSED, 400) if request.method == "PATCH" else None  # noqa: E731
     answering(world, "/case/", refuse)
@@ -204,7 +204,7 @@ def test_many_late_deliveries_do_not_use_up_the_looks(cloud: Cloud) -> None:
 
 
 def test_a_document_that_erred_is_corrected(cloud: Cloud) -> None:
-    """Docsumo reads it after all: result and table say so."""
+    """Docsumo reads it after all: result and table show it."""
     world = World(cloud)
     files = {"unreadable.pdf": samples("invoice.pdf")["invoice.pdf"], **samples("scan.tiff")}
     assert world.submit(*CASE, files)["status"] == "completed_with_failures"
@@ -269,7 +269,7 @@ def test_repeated_assessment_is_collected_when_done(cloud: Cloud) -> None:
 
 
 def test_empty_search_is_repeated_later(cloud: Cloud) -> None:
-    """Docsumo's search fails for a while: the result says so, and is put right without anybody asking."""
+    """Docsumo's search fails for a while: the result says so, and a later collection fixes it without a request."""
     world, nothing = completed(cloud), {"on": True}
     first = result_of(world)
     answering(world, "/files", lambda request, _: json_answer(request, []) if nothing["on"] else None)
@@ -297,7 +297,7 @@ def test_file_that_changes_back_is_a_revision(cloud: Cloud) -> None:
 
 
 def test_the_same_file_with_other_bytes_is_fetched_without_an_etag_too(cloud: Cloud) -> None:
-    """Neither its entry in the list nor storage says that it changed."""
+    """Neither its entry in the list nor storage shows the change."""
     world = World(cloud)
 
     def bare(request: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -314,7 +314,7 @@ def test_the_same_file_with_other_bytes_is_fetched_without_an_etag_too(cloud: Cl
     assert b"X-1" in (cloud.app.objects.read(f"{PREFIX}artifacts/extraction.json") or b"")
 
 
-# --- what is a change, and what it is called --------------------------------------------------------------------------
+# --- changes, and their names -----------------------------------------------------------------------------------------
 
 
 def reordered(document: dict[str, Any]) -> dict[str, Any]:
@@ -423,7 +423,7 @@ def compared(world: World) -> list[str]:
 
 
 def test_a_time_in_the_future_causes_no_endless_collections(cloud: Cloud) -> None:
-    """It is looked at once; when the time is put right, that is a change, though it is earlier."""
+    """It is collected once; a corrected time is a change, though it is earlier."""
     world = completed(cloud)
     dates = {"modified": "2091-01-01T00:00:00Z"}
     listed_as(world, dates)
@@ -464,7 +464,7 @@ def test_many_times_in_the_future_hide_no_change(cloud: Cloud) -> None:
 
 
 def test_edit_in_the_second_of_an_after_step_is_collected(cloud: Cloud) -> None:
-    """Both have one time: what the list says later counts."""
+    """Both have the same time: the later answer counts."""
     world = World(cloud)
     listed_as(world, {"modified": "2091-01-01T00:00:00Z"})
     first = world.submit(*CASE, samples("invoice.pdf"), options={"after_stage_id": "stage__approved"})
@@ -475,7 +475,10 @@ def test_edit_in_the_second_of_an_after_step_is_collected(cloud: Cloud) -> None:
 
 
 def test_each_list_of_an_account_has_its_own_time(cloud: Cloud) -> None:
-    """Two case types: what happens to one does not hide what happens to the other; a former time counts for both."""
+    """Two case types: changes of one do not hide changes of the other.
+
+    A time stored by a former version counts for both.
+    """
     table = cloud.app.table
     refreshes = cloud.app.refreshes
     assert refreshes.compared("claims") == {}
@@ -571,7 +574,7 @@ def cancelled(world: World) -> None:
 
 
 def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
-    """What is cancelled before it is committed is not published by the function that still runs."""
+    """The function that still runs does not publish a case that was cancelled before its commit."""
     world = World(cloud)
     commit = world.context.cases.commit
 
@@ -614,7 +617,7 @@ def test_an_execution_that_somebody_stopped_is_counted(cloud: Cloud, known: bool
 
 
 def test_committed_revision_is_not_cancelled(cloud: Cloud) -> None:
-    """It is published, and `dossier cancel` says so."""
+    """The case is published, and `dossier cancel` says so."""
     world = World(cloud)
     change = world.context.cases.change
 
@@ -701,7 +704,7 @@ def test_null_deadline_beside_the_option_is_not_a_deadline() -> None:
     assert CaseInput.parse({**base, "deadline": "1s"}).deadline == 1
 
 
-# --- refreshes that nobody works on -----------------------------------------------------------------------------------
+# --- refreshes without an execution -----------------------------------------------------------------------------------
 
 
 class Machine:
@@ -759,11 +762,11 @@ def test_a_refresh_whose_name_is_taken_gets_the_next_one(cloud: Cloud) -> None:
     assert machine.started == ["u3"]
 
 
-# --- what is not there any more ---------------------------------------------------------------------------------------
+# --- missing files ----------------------------------------------------------------------------------------------------
 
 
 def test_publication_whose_files_are_gone_is_repeated(cloud: Cloud) -> None:
-    """It broke off, and what was collected is kept for a week: no former bytes are taken for the new ones."""
+    """It broke off, and the collected files have expired: no former bytes are taken for the new ones."""
     world = completed(cloud)
     edit(world, fields={"invoice_number": "X-1"})
     world.refresh_until_committed(*CASE)
@@ -781,7 +784,7 @@ def test_publication_whose_files_are_gone_is_repeated(cloud: Cloud) -> None:
 
 
 def test_a_document_that_its_vendor_removed_does_not_fail_a_completed_case(cloud: Cloud) -> None:
-    """What was read of it stays, and the result says that it cannot be read any more."""
+    """Its extracted data stays, and the result says that it can no longer be read."""
     world = completed(cloud, "invoices")
     first = result_of(world, "invoices")
     gone = {"detail": "Document not found"}

@@ -145,6 +145,6 @@ def equals_the_vendor(world: World, reference: str, case_id: str) -> None:
 
 
 def stored(world: World, reference: str, number: int) -> Any:
-    """Return what a revision says, without times and numbers."""
+    """Return a revision's content, without times and numbers."""
     body = world.cloud.app.objects.read(f"cases/claims/{reference}/revisions/{number}/result.json")
     return content(read_stored(body or b""))

@@ -1,4 +1,4 @@
-"""What a vendor should bill: each page of a case that was uploaded, and what its account lists besides."""
+"""The pages that a vendor should bill, and further entries of its account."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_list_that_cannot_be_read_says_why(cloud: Cloud) -> None:
 
 
 def test_an_erased_case_explains_what_the_vendor_still_lists_of_it(cloud: Cloud) -> None:
-    """It is on the bill by its pages; neither the invoice nor the hourly comparison calls it a stranger's."""
+    """The bill has its pages; neither the invoice nor the hourly comparison reports it as unexplained."""
     world = with_dead_letters(cloud)
     later = now() + SETTLED + timedelta(minutes=1)
     for name in ("invoices", "claims"):

@@ -1,4 +1,4 @@
-"""``keep_raw = false``: raw answers go once a revision is published, and every later result is as it would be."""
+"""``keep_raw = false``: raw answers are deleted once a revision is published, and later results do not differ."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def completed(cloud: Cloud, connection: str, *, keep: bool = False) -> World:
 
 
 def raw(cloud: Cloud, connection: str) -> dict[str, bytes]:
-    """Return the raw answers that can be read, wherever they are."""
+    """Return the raw answers that still exist, wherever they are."""
     objects, found = cloud.app.objects, {}
     for prefix in (f"cases/{connection}/R-1/vendor/", f"collecting/{connection}/R-1/"):
         for each in objects.stats(prefix):
@@ -46,7 +46,7 @@ def raw(cloud: Cloud, connection: str) -> dict[str, bytes]:
 
 
 def said(cloud: Cloud, connection: str) -> str:
-    """Return what the result says, without its times."""
+    """Return the result's content, without its times."""
     body = cloud.app.objects.read(f"cases/{connection}/R-1/result.json")
     assert body is not None
     return content(read_stored(body))
@@ -54,7 +54,10 @@ def said(cloud: Cloud, connection: str) -> str:
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
 def test_no_part_of_an_answer_stays(cloud: Cloud, connection: str) -> None:
-    """Only what the vendor says once stays, as ids, names and states; result and manifest are whole without it."""
+    """Only answers that the vendor sends once leave ids, names and states.
+
+    Result and manifest are whole without raw answers.
+    """
     world = completed(cloud, connection)
     left = raw(cloud, connection)
     assert set(left) == ({"upload-0"} if connection == "claims" else set())
@@ -69,7 +72,7 @@ def test_no_part_of_an_answer_stays(cloud: Cloud, connection: str) -> None:
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
 def test_every_result_is_as_with_raw_answers(cloud: Cloud, connection: str) -> None:
-    """Of the first collection, of one that finds nothing, of one after a setting was switched to and fro."""
+    """After the first collection, one that finds nothing, and one after the setting was switched back and forth."""
     world = completed(cloud, connection, keep=True)
     kept = said(cloud, connection)
     assert raw(cloud, connection)
@@ -85,7 +88,7 @@ def test_every_result_is_as_with_raw_answers(cloud: Cloud, connection: str) -> N
 
 
 def test_a_change_is_the_next_revision(cloud: Cloud) -> None:
-    """The vendor is asked again for what is gone."""
+    """The vendor is asked again for deleted answers."""
     world = completed(cloud, "claims")
     move(world, "stage__approved")
     world.refresh("claims", "R-1")
@@ -125,7 +128,7 @@ class Failing:
 
 
 def test_a_killed_publication_leaves_nothing_either(cloud: Cloud) -> None:
-    """The next refresh finishes it, and what it read goes too."""
+    """The next refresh finishes it, and its raw answers are deleted too."""
     world = completed(cloud, "claims")
     move(world, "stage__approved")
     world.refresh_until_committed("claims", "R-1")

@@ -1,4 +1,4 @@
-"""What ended waits have shown is stored, and plans the polls of the next ones."""
+"""The durations of ended waits are stored, and plan the polls of the next ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def spans_of(cloud: Cloud) -> tuple[Span, ...]:
 
 
 def test_polls_come_at_the_planned_times_and_then_grow(cloud: Cloud, clock: Clock) -> None:
-    """The first at the plan's first time, the last planned one at its last; then the intervals are those of before."""
+    """The first poll comes at the plan's first time, the last planned one at its last.
+
+    Then the usual intervals follow.
+    """
     room = begun(cloud, clock)
     times = plan(LEARNED, SLOW)
     started = clock.at
@@ -82,7 +85,7 @@ def test_an_ended_wait_adds_an_interval(cloud: Cloud, clock: Clock, deliver: boo
 
 
 def test_a_wait_that_ends_late_records_that_it_took_longer(cloud: Cloud, clock: Clock) -> None:
-    """What the vendor last said is known, and no end."""
+    """The last poll is known, but not the end."""
     room = begun(cloud, clock, deadline=40)
     while not room.tokens.answers:
         room.serve()
@@ -92,7 +95,7 @@ def test_a_wait_that_ends_late_records_that_it_took_longer(cloud: Cloud, clock: 
 
 
 def test_a_wait_is_one_conditional_write(cloud: Cloud, clock: Clock) -> None:
-    """Of two that end at once one is dropped, without another try; the item stays within one write unit."""
+    """Of two simultaneous ends one is dropped without a retry; the item stays within one write unit."""
     meter = Meter()
     meter.attach(cloud.session)
     first, second = Timings(World(cloud).context.table), Timings(cloud.app.table)

@@ -28,7 +28,7 @@ def _pages() -> Flow[list[bytes]]:
 
 
 def _drive(lookup: Lookup, flow: Flow[list[bytes]], answers: Iterator[bytes]) -> tuple[list[str], list[bytes] | None]:
-    """Answer a flow's requests until the answers end; return what was asked, and the flow's own answer if it ended."""
+    """Answer a flow's requests until the answers end; return the requests, and the flow's own answer if it ended."""
     asked: list[str] = []
 
     def send(request: Request) -> Reply:
@@ -47,7 +47,7 @@ def _drive(lookup: Lookup, flow: Flow[list[bytes]], answers: Iterator[bytes]) ->
 
 
 def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
-    """What one try has read the next does not ask for again; after the end nothing is left."""
+    """A try does not request again what an earlier one has read; after the end nothing is left."""
 
     def lookup() -> Lookup:
         return Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0")
@@ -61,7 +61,7 @@ def test_each_page_is_asked_for_until_it_is_read(cloud: Cloud) -> None:
 
 
 def test_stored_answers_expire(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An old answer is asked for again; that of another look-up is not used at all."""
+    """An old answer is requested again; another look-up's is not used at all."""
     _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "upload-0"), _pages(), iter([b"a", b"b"]))
     assert _drive(Lookup(cloud.app.table, CaseId("claims", "R-1"), "artifacts"), _pages(), iter([]))[0] == ["/page/0"]
     later = lookups.time.time() + lookups.FRESH + 1
@@ -70,7 +70,7 @@ def test_stored_answers_expire(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_flow_with_a_write_is_not_remembered(cloud: Cloud) -> None:
-    """Its answers would be played back instead of asked for."""
+    """Its answers would be replayed instead of requested."""
 
     def create() -> Flow[None]:
         yield Request("POST", "/cases", effect=Effect.UNSAFE)

@@ -54,7 +54,7 @@ def _whole(world: World, connection: str, reference: str) -> dict[str, Any]:
 @pytest.mark.parametrize("oddity", EVERYWHERE)
 @pytest.mark.parametrize("connection", FILES)
 def test_a_case_completes_whatever_the_answers_look_like(cloud: Cloud, connection: str, oddity: str) -> None:
-    """The case ends well, every document is uploaded once, and nothing is asked of an operator."""
+    """The case ends well, every document is uploaded once, and no operator is asked."""
     world = World(cloud, faults=EVERYWHERE[oddity])
     _whole(world, connection, "R-1")
     assert world.asked == []
@@ -89,7 +89,7 @@ def test_a_download_that_storage_interrupts_uses_the_same_link_again(cloud: Clou
 
 
 def test_storage_that_never_has_the_whole_file_fails_the_case(cloud: Cloud) -> None:
-    """A part is tried again, and never taken for the file."""
+    """A partial download is retried, and never taken for the file."""
     world = World(cloud, faults={"partial_content": {"rate": 1, "status": 206}})
     with pytest.raises(AssertionError, match="gave up"):
         world.submit("claims", "R-1", samples("invoice.pdf"))
@@ -184,7 +184,7 @@ def test_warnings_about_the_vendor_fit_into_the_result(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("connection", ["disputes", "claims"])
 def test_a_vendors_case_of_too_many_documents_fails_before_anything_is_sent(cloud: Cloud, connection: str) -> None:
-    """What a case had before is noted with an upload: where that has no room the reason is one line, and no retry."""
+    """An upload stores the case's earlier ids: if they do not fit, the reason is one line, without a retry."""
     world = World(cloud)
     ids = [f"{number}-{chr(0x1F642) * 300}" for number in range(1000)]
 
@@ -220,7 +220,7 @@ def test_job_with_a_long_id_can_report_its_failure(cloud: Cloud) -> None:
 
 
 def _with_ids(made: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """Return what changes every id of an answer."""
+    """Return a function that changes every id of an answer."""
 
     def change(value: Any) -> Any:
         if isinstance(value, dict):
@@ -239,7 +239,7 @@ class OnlyUploads:
         self.creating = False
 
     def note(self, request: httpx.Request) -> None:
-        """Note what is asked."""
+        """Record the request."""
         self.creating = request.method == "POST"
 
     def __call__(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Late is not never, and one part's failure is that part's: what can be collected is collected, and says what lacks."""
+"""Late or failed parts do not fail the rest: results that exist are collected, and missing parts are named."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_late_document_completed_brings_the_result(cloud: Cloud) -> None:
 
 
 def test_a_deadline_can_be_given_for_one_case(cloud: Cloud) -> None:
-    """As an option or beside it, in seconds or as people say it; it is no part of what makes the case that case."""
+    """As an option or a key, in seconds or with a unit; it is not part of the case's fingerprint."""
     world = World(cloud, seconds=3600)
     result = world.submit("claims", "R-1", samples("invoice.pdf"), options={"deadline": 1})
     assert (result["status"], result["revision"]) == ("failed", 1)
@@ -183,7 +183,7 @@ def test_an_evidence_document_that_is_gone_is_its_own_failure(cloud: Cloud) -> N
 
 
 def test_an_empty_search_asks_for_each_files_name(cloud: Cloud) -> None:
-    """Docsumo's empty query finds nothing: the names do. Where they do not either, the result says so."""
+    """Docsumo's empty query finds nothing: the names do. If these find nothing either, the result says so."""
     world = World(cloud)
     nothing = {"for": {""}}
 
@@ -239,7 +239,7 @@ def test_a_file_that_is_processed_beyond_the_deadline_is_left_out(cloud: Cloud) 
 
 
 def test_rejected_after_step_is_a_warning(cloud: Cloud) -> None:
-    """The case is completed, and says what the vendor would not do."""
+    """The case is completed, and names the rejected change."""
     world = World(cloud)
     refused = {"status": "fail", "status_code": 400, "message": "Unknown stage", "error_code": "BAD_REQUEST"}
     answering(
@@ -292,7 +292,7 @@ def test_documents_that_are_appended_are_waited_for(cloud: Cloud) -> None:
     [("erred", "processed", "completed"), ("processed", "erred", "failed")],
 )
 def test_new_version_of_a_file_is_distinguished_from_the_old_one(cloud: Cloud, old: str, new: str, status: str) -> None:
-    """Two files of one name: the one that was there before the append is not the case's document, whatever it says."""
+    """Two files of one name: the one from before the append is not the case's document, whatever its state."""
     world = World(cloud)
     world.submit("claims", "R-1", samples("invoice.pdf"))
     first = {each["id"] for each in found(world)}
@@ -359,7 +359,7 @@ def test_a_list_from_before_the_upload_ends_nothing(cloud: Cloud) -> None:
 
 
 def dated(world: World) -> None:
-    """Let the vendor say its time with each answer, as every server does."""
+    """Let the vendor send its time with each answer, as every server does."""
 
     def date(_: httpx.Request, response: httpx.Response) -> None:
         response.headers.setdefault("date", "Fri, 01 Jan 2021 00:00:00 GMT")

@@ -74,7 +74,7 @@ def test_pause_does_not_end_a_wait_at_its_old_deadline(cloud: Cloud, clock: Cloc
 
 
 def test_delivery_during_a_pause_waits_for_its_end(cloud: Cloud, clock: Clock) -> None:
-    """A delivery moves the poll, which asks nothing; after the pause the case is polled."""
+    """A delivery moves the poll, which sends no request; after the pause the case is polled."""
     room = Room(cloud, clock)
     room.serve()
     room.world.context.limiter.hold(CASE[0], **WHY)
@@ -167,7 +167,7 @@ def test_pause_that_is_repeated_keeps_its_beginning(cloud: Cloud) -> None:
 
 
 def test_delivery_about_an_unknown_case_waits_for_the_end_of_a_pause(cloud: Cloud) -> None:
-    """It would have to be looked up at the vendor: it comes back as often as it takes, and is not a dead letter."""
+    """It needs a look-up at the vendor: it comes back until the pause ends, and does not become a dead letter."""
     world, app = World(cloud), cloud.app
     app.limiter.hold("claims", **WHY)
     delivery = SimpleNamespace(headers={}, content=BODY, received_at=iso(now()))
@@ -183,7 +183,7 @@ def test_delivery_about_an_unknown_case_waits_for_the_end_of_a_pause(cloud: Clou
 
 
 def test_paused_account_is_not_compared(cloud: Cloud) -> None:
-    """The hourly comparison asks a paused connection's vendor nothing, and says why."""
+    """The hourly comparison sends a paused connection's vendor no request, and reports why."""
     world = World(cloud)
     cloud.app.limiter.hold("claims", **WHY)
     before = len(world.journal())

@@ -24,7 +24,7 @@ def test_a_documents_progress_is_stored_and_shown(cloud: Cloud, clock: Clock) ->
 
 
 def test_answer_about_one_document_is_kept_if_another_fails(cloud: Cloud) -> None:
-    """The next poll asks for that one alone: with ten documents and a bad vendor, all of them never answer at once."""
+    """The next poll asks only for that one: at a bad vendor ten documents never all answer in one poll."""
     failing = {"name": "error_before", "rate": 1, "operation": "status", "times": 1, "status": 503}
     world = World(cloud, faults=[failing])
     result = world.submit("invoices", "R-2", samples("invoice.pdf", "scan.tiff", "photo.jpg"))

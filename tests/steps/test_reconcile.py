@@ -1,4 +1,4 @@
-"""What always holds, checked: cases, executions, waits, queues and S3."""
+"""The invariants of cases, executions, waits, queues and S3."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_case_whose_execution_ended_is_failed(state: State, status: str) -> No
 
 
 def test_an_execution_that_is_gone_fails_its_case(state: State) -> None:
-    """AWS forgets executions after 90 days; the case says so."""
+    """AWS deletes executions after 90 days; the case's reason says so."""
     state.app.cases.claim(record(execution=state.executions.arn_of("forgotten"), status="uploading"))
     state.check()
     case = state.app.cases.get(CaseId("invoices", "INV-1")).record
@@ -89,7 +89,7 @@ def test_old_cases_are_not_walked_through(state: State) -> None:
 
 @pytest.mark.parametrize("status", ["waiting", "processing"])
 def test_unpolled_case_is_counted(state: State, status: str) -> None:
-    """Not at first sight, as between two states; but once nothing has happened for ten minutes."""
+    """Not at first, because it may be between two states, but once nothing has happened for ten minutes."""
     state.case(status=status)
     assert state.check(LATER) == Findings()
     assert state.check(LATER + UNATTENDED / 2) == Findings()
@@ -100,7 +100,7 @@ def test_unpolled_case_is_counted(state: State, status: str) -> None:
 
 
 def test_a_case_between_two_states_is_not_counted(state: State) -> None:
-    """Whatever happens to a case begins its time anew: it was only seen at an unlucky moment, twice."""
+    """Any change of the case restarts the period: it was only seen at an unlucky moment, twice."""
     state.case()
     state.check(timedelta(minutes=3))
     state.app.cases.mark(CaseId("invoices", "INV-1"), updated_at=now() + timedelta(minutes=4))
@@ -137,7 +137,7 @@ def empties(state: State) -> None:
 
 @pytest.mark.parametrize("happens", [polls, finishes, empties])
 def test_progressing_queue_is_not_stuck(state: State, happens: Callable[[State], None]) -> None:
-    """However long it is: some wait was polled, some case went on, or nothing is there."""
+    """However long it is: some wait was polled, some case continued, or the queue is empty."""
     state.case()
     state.wait(first=-STUCK.total_seconds())
     assert state.check(STUCK / 2).stuck != []
@@ -173,7 +173,7 @@ def finish(state: State, reference: str, **changes: Any) -> None:
 
 
 def test_missing_artifact_is_counted(state: State) -> None:
-    """What the table says is in S3 has to be there."""
+    """Artifacts that the table lists must be in S3."""
     finish(state, "INV-1")
     finish(state, "INV-2")
     assert state.check().missing == []
@@ -195,7 +195,7 @@ def test_lost_webhooks_are_a_share_of_finished_cases(state: State) -> None:
 
 
 def test_the_overview_has_each_connection_in_numbers(state: State) -> None:
-    """What is under way, what ended within the hour, and how long a result took after the last delivery."""
+    """Cases under way, cases that ended within the hour, and the time from the last delivery to the result."""
     state.case("INV-1", "uploading")
     state.case("INV-2")
     state.wait("INV-2")
@@ -309,7 +309,7 @@ def test_held_step_is_not_unattended(state: State) -> None:
 
 
 def test_case_without_a_next_event_is_counted(state: State) -> None:
-    """A step that nothing was heard of for longer than it is repeated: no next event can be named."""
+    """A step without a sign of life for longer than its retries: no next event can be named."""
     state.case(status="uploading")
     assert state.check(timedelta(hours=16)).unexplained == []
     found = state.check(timedelta(hours=18))

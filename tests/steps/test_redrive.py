@@ -1,4 +1,4 @@
-"""Failed cases, resumed in process: whatever they failed of, they end as if they never had, with one upload."""
+"""Failed cases, resumed in process: whatever the failure, they end like cases that never failed, with one upload."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.steps.updates import resumed
 
 
 def expire_leases(cloud: Cloud, connection: str) -> None:
-    """Give back what killed functions held, as time does."""
+    """Release the leases of killed functions, as time does."""
     for item in list(cloud.app.table.query(f"LIMIT#{connection}", prefix="LEASE#")):
         cloud.app.table.delete(item["pk"], item["sk"])
 
 
 def gist(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what a result says, without the ids and times that are every case's own."""
+    """Return a result's content, without the case's own ids and times."""
     return {
         **{name: result[name] for name in ("status", "reason", "title", "review")},
         "fields": [(each["key"], each["value"]) for each in result["fields"]],
@@ -42,7 +42,7 @@ def gist(result: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("connection", FILES)
 def test_case_that_failed_with_a_wrong_key_is_resumed(cloud: Cloud, connection: str) -> None:
-    """Once the key is right the case completes, with one upload of each document, and counts the attempt."""
+    """Once the key is right the case completes with one upload of each document, and its attempt is counted."""
     world, files = World(cloud), samples(*FILES[connection])
     world.keys.wrong = True
     assert world.submit(connection, "R-1", files)["status"] == "failed"
@@ -90,7 +90,7 @@ def _noting(noted: list[str], name: str, method: Any) -> Any:
 
 @pytest.mark.parametrize("connection", FILES)
 def test_case_that_failed_at_its_deadline_is_resumed(cloud: Cloud, connection: str) -> None:
-    """A vendor that was too slow is waited for again, and gets nothing a second time."""
+    """The case waits again for a vendor that was too slow, and sends nothing a second time."""
     world, files = World(cloud, seconds=3600), samples(*FILES[connection])
     settings = world.connections[connection]
     hasty = settings.poll.model_copy(update={"deadline": 0.05})
@@ -217,7 +217,7 @@ def executions(cloud: Cloud) -> Executions:
 
 
 def test_a_case_is_resumed_by_one_execution_of_a_new_name(cloud: Cloud, executions: Executions) -> None:
-    """Sent back twice it is one execution; once that ended in vain, it is the next."""
+    """Two redrives are one execution; once that has failed, a redrive starts the next."""
     cases, sfn = cloud.app.cases, cloud.session.client("stepfunctions")
     cases.claim(failing("no key"))
     assert [each.reference for each in failed(["claims", "invoices"], context=cloud.app)] == ["INV-1"]

@@ -41,7 +41,7 @@ def test_every_vendor_is_rehearsed() -> None:
 
 
 def test_a_result_that_is_read_differently_is_named(cloud: Cloud) -> None:
-    """With its place, and what it was and became."""
+    """With its place, and both values."""
 
     def otherwise(connection: Connection) -> Vendor:
         vendor = vendors.vendor(connection)
@@ -82,7 +82,7 @@ def test_differences_are_named_by_their_place() -> None:
 
 
 def test_another_name_says_what_there_is(rehearsal_account: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command's words."""
+    """The command's output."""
     assert main({"FROM": "nothing"}) == 2
     assert "choose from" in capsys.readouterr().err
     assert main({"FROM": "version-1"}) == 0

@@ -80,7 +80,7 @@ def test_a_connection_that_is_back_within_the_hour_loses_nothing(state: State) -
 
 
 def test_a_case_of_a_removed_connection_is_failed_when_its_execution_ends(state: State) -> None:
-    """The state machine and the check both record it, with result and event, though the settings know it no longer."""
+    """The state machine and the check both record it, with result and event, even without the connection's settings."""
     stopped = state.case("INV-1", "uploading")
     ended = state.case("INV-2", "waiting")
     without(state, "invoices")
@@ -126,7 +126,7 @@ def test_a_deployed_connection_is_known_before_its_next_case(state: State) -> No
 
 
 def test_a_step_of_a_removed_connection_says_so(cloud: Cloud) -> None:
-    """Between two states of a running case: it fails, and reads what to do."""
+    """Between two states of a running case: it fails, and the reason says what to do."""
     world = World(cloud)
     cloud.app.cases.claim(record(status="uploading"))
     del world.connections["invoices"]
@@ -179,7 +179,7 @@ def test_rename_a_connection(cloud: Cloud) -> None:
 
 
 def test_a_reference_of_the_former_name_is_not_sent_again(cloud: Cloud) -> None:
-    """``formerly``: a system that resubmits what it submitted before the new name pays for nothing twice."""
+    """``formerly``: a system that resubmits its earlier cases under the new name pays for none twice."""
     world = World(cloud)
     world.submit("invoices", "INV-1", FILES)
     former = world.connections.pop("invoices")
@@ -226,7 +226,7 @@ def test_split_a_connection(cloud: Cloud) -> None:
 
 
 def test_the_check_continues_where_its_time_ended(state: State) -> None:
-    """One connection each time, in turn; the queues that all share are judged by what the whole round has seen."""
+    """One connection each time, in turn; the shared queues are judged by the whole round."""
     for name in state.connections:
         arn = state.executions.start(f"{name}-R", {})
         state.app.cases.claim(record(connection=name, reference="R", execution=arn, status="waiting"))
@@ -273,7 +273,7 @@ class Bucket:
 
 
 def test_busy_connections_stay_below_the_quota_and_all_get_their_turn(state: State) -> None:
-    """Thirty connections with eight running cases each: no run asks for more than AWS gives, and none is left out."""
+    """Thirty connections with eight running cases each: no run exceeds AWS's rate, and no case is left out."""
     settings = state.connections["invoices"]
     arns = set()
     for number in range(30):

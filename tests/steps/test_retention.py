@@ -1,4 +1,4 @@
-"""Records of cases go when the settings say so, all of them, and only of cases that ended long enough ago."""
+"""Records of cases expire by the setting, as a whole, and only of cases that ended long enough ago."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_case_that_went_back_to_work_stays(cloud: Cloud) -> None:
 
 
 def test_the_check_removes_what_has_expired(cloud: Cloud) -> None:
-    """With a setting, of removed connections too; without one, nothing ever goes."""
+    """With the setting, also of removed connections; without it nothing expires."""
     state = State(cloud)
     for name in ("invoices", "gone"):
         state.app.cases.claim(record(connection=name, status="completed", completed_at=now() - OLD))

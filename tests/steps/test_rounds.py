@@ -1,4 +1,4 @@
-"""A poll asks in turn, within its own time, and only for what may have changed."""
+"""A poll asks about documents in turn, within its own time limit, and only about those that may have changed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def clock_of(room: Room) -> object:
 
 
 def test_delivery_polls_only_its_document(cloud: Cloud, clock: Clock) -> None:
-    """30 documents with 30 deliveries are 30 questions, and the regular poll stays where it was."""
+    """30 deliveries about 30 documents cause 30 requests, and the regular poll keeps its time."""
     room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))
     room.serve()
     room.asked.clear()
@@ -113,7 +113,7 @@ def test_delivery_polls_only_its_document(cloud: Cloud, clock: Clock) -> None:
 
 
 def test_deliveries_before_one_poll_are_one_poll(cloud: Cloud, clock: Clock) -> None:
-    """All that deliveries have named by then is asked for, and nothing twice."""
+    """The poll asks about everything that deliveries have named by then, and about nothing twice."""
     room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))
     room.serve()
     for document_id in ("d3", "d9", "d3"):
@@ -127,7 +127,7 @@ def test_deliveries_before_one_poll_are_one_poll(cloud: Cloud, clock: Clock) -> 
 
 
 def test_a_delivery_that_comes_during_a_poll_is_not_lost(cloud: Cloud, clock: Clock) -> None:
-    """The poll overtakes nothing: what came meanwhile is asked for next."""
+    """The next poll asks about documents of deliveries that arrived meanwhile."""
     room = Room(cloud, clock, documents=5, poll=Poll(first=0, every=900, max=900, deadline=36_000))
     room.serve()
     delivered(room, "d1")
@@ -155,7 +155,7 @@ def test_delivery_proves_nothing(cloud: Cloud, clock: Clock) -> None:
 
 
 def test_a_delivery_whose_document_cannot_be_asked_for_is_asked_again(cloud: Cloud, clock: Clock) -> None:
-    """A 503 to the question leaves it open."""
+    """After a 503 the next poll asks again."""
     room = Room(cloud, clock, documents=4, poll=Poll(first=0, every=10, max=10, deadline=36_000))
     room.serve()
     clock.sleep(1)

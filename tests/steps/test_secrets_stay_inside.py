@@ -1,4 +1,4 @@
-"""Planted keys, tokens, signed URLs and contents: after a whole case, none is where it does not belong."""
+"""Planted keys, tokens, signed URLs and contents: after a whole case, none is in a wrong place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS = tuple(accounts.load().keys().values())
 
 
 class Watch:
-    """Everything that is written anywhere: calls to AWS with their parameters, errors with their causes."""
+    """Everything that the code writes: calls to AWS with their parameters, errors with their causes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
@@ -53,7 +53,7 @@ class Watch:
         return world
 
     def written(self) -> Iterator[tuple[str, str]]:
-        """Yield a place and what was written there; contents of files that may hold contents are left out."""
+        """Yield a place and its text, without the contents of files for documents and results."""
         for name, params in self.calls:
             given = dict(params)
             key = str(given.get("Key", ""))
@@ -136,7 +136,7 @@ def test_nothing_planted_is_found_after_a_failure(
     capfd: pytest.CaptureFixture[str],
     spoil: Callable[[World], None],
 ) -> None:
-    """What an error says, with the causes that a log would print, is as clean."""
+    """An error's text, with the causes that a log would print, contains no secret either."""
     watch = Watch(cloud)
     world = watch.watched(World(cloud))
     spoil(world)

@@ -56,7 +56,7 @@ def test_lost_upload_is_repeated_once_the_vendor_has_settled(lost: Lost) -> None
 
 
 def test_listed_upload_is_adopted_at_the_first_look_up(lost: Lost) -> None:
-    """What the vendor has needs no more waiting."""
+    """An upload that the vendor lists is adopted without a wait."""
     lost.work_of_the_first_try()
     come_back(lost)
     lost.passes(step.FIRST_LOOK.total_seconds())

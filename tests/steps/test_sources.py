@@ -237,7 +237,7 @@ def test_the_places_of_a_connection(key: str) -> None:
 
 @pytest.mark.rule("security: read documents of other buckets")
 def test_other_buckets_are_allowed_unless_document_sources_limits_them() -> None:
-    """IAM lets Dossier into the buckets that the deployment names; ``document_sources`` says which are whose."""
+    """IAM allows the buckets that the deployment names; ``document_sources`` assigns them to connections."""
     scans, mail = case("s3://scans/may/1.pdf"), case("s3://mail-room/claims/1.pdf")
     allowed(scans)
     sources = ("scans", "mail-room/claims/")

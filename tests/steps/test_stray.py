@@ -20,7 +20,7 @@ READS = {
     "claims": ("list", "files", "artifact_url"),
     "disputes": ("case", "evidence"),
 }
-"""Operations that only read: polls, what comes before an upload, and what is collected."""
+"""Operations that only read: polls, reads before an upload, and collections."""
 WRITES = {"invoices": ("upload",), "claims": ("upload", "update"), "disputes": ("create", "upload", "process")}
 """Operations that change something."""
 PHRASES = {404: "Not Found", 405: "Method Not Allowed", 409: "Conflict", 421: "Misdirected Request", 423: "Locked"}
@@ -70,7 +70,7 @@ def test_one_stray_status_to_a_write_does_nothing_twice(
 
 
 class Instead:
-    """Has one operation of the sandbox answer something else for a while."""
+    """Replaces the answers of one operation of the sandbox for a while."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, operation: str, answer: Response, *, times: int) -> None:
         self.left, whole = times, Operation._answer

@@ -23,7 +23,7 @@ CASE = CaseId("invoices", "R-1")
 
 @pytest.fixture
 def sent(cloud: Cloud) -> list[dict[str, Any]]:
-    """What is sent to queues, and started, from now on."""
+    """Messages to queues, and started executions, from now on."""
     found: list[dict[str, Any]] = []
     for operation in ("sqs.SendMessage", "stepfunctions.StartExecution"):
         cloud.session.events.register(f"provide-client-params.{operation}", lambda params, **_: found.append(params))

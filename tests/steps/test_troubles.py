@@ -55,7 +55,10 @@ def unreachable(_: str) -> Exception:
     ],
 )
 def test_waiting_case_shows_its_trouble(cloud: Cloud, clock: Clock, answer: Callable[[str], Any], said: str) -> None:
-    """One plain line: what it is, since or until when, and when the vendor is asked next; gone with the next answer."""
+    """One plain line: the trouble, since or until when, and the time of the next request.
+
+    Removed with the next answer.
+    """
     room = Room(cloud, clock)
     room.answer = answer
     for _ in range(2):
@@ -113,7 +116,7 @@ def test_an_open_breaker_is_named_with_its_time(cloud: Cloud, clock: Clock) -> N
 
 
 def test_a_pause_of_the_vendors_does_not_use_up_the_deadline(cloud: Cloud, clock: Clock) -> None:
-    """A case that was kept from asking for 200 of its 300 seconds has 200 more."""
+    """A case that could not poll for 200 of its 300 seconds gets 200 more."""
     room = Room(cloud, clock, poll=Poll(first=0, every=5, max=60, deadline=300))
     room.world.context.limiter.pause(CASE[0], 200)
     while clock.at - room.polls[0] < timedelta(seconds=450) if room.polls else True:
@@ -167,7 +170,7 @@ def test_a_slow_success_closes_a_breaker_that_others_opened(cloud: Cloud, clock:
 
 
 def test_step_shows_what_delays_it(cloud: Cloud) -> None:
-    """An upload at a vendor that answers 503: written down at the first try, not at each, and gone after the last."""
+    """An upload at a vendor that answers 503: stored at the first try, not at each, and removed after the last."""
     lost = Lost(cloud, "invoices")
     fault = {"name": "error_before", "rate": 1, "operation": "upload", "times": 3, "status": 503}
     lost.world.sandbox.post("/_sandbox/settings", json={"faults": [fault]})

@@ -14,7 +14,7 @@ from tests.steps.files import FILES
 
 @pytest.mark.parametrize("connection", FILES)
 def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud, connection: str) -> None:
-    """The next try writes down what the one before did not come to: the vendor's case and every document's id."""
+    """The next try stores what the killed one could not: the vendor's case and every document's id."""
     number, calls = 0, 1
     while number < calls:
         cloud.empty_table()
@@ -39,7 +39,7 @@ def test_an_upload_killed_at_any_of_its_calls_leaves_no_id_unknown(cloud: Cloud,
 
 
 def test_an_opening_killed_at_any_of_its_calls_leaves_no_intent(cloud: Cloud) -> None:
-    """The next try finds the case's id stored, and deletes the intent that the one before did not come to delete."""
+    """The next try finds the case's id stored, and deletes the intent that the killed one left."""
     connection, number, calls = "disputes", 0, 1
     while number < calls:
         cloud.empty_table()

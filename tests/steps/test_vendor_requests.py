@@ -25,7 +25,7 @@ def requested(world: World) -> Counter[str]:
 
 
 def files(count: int) -> dict[str, bytes]:
-    """Return so many different documents."""
+    """Return that many different documents."""
     invoice = samples("invoice.pdf")["invoice.pdf"]
     return {f"{number}.pdf": invoice + b"%%%d\n" % number for number in range(count)}
 

@@ -1,4 +1,4 @@
-"""What the version before revisions stored is read, and collected again."""
+"""Data of the version before revisions is read, and its cases are collected again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = "cases/claims/R-1/"
 
 
 def test_case_of_the_previous_version_is_read(cloud: Cloud) -> None:
-    """What it completed counts as revision 1, and its result is read, though it has no number."""
+    """A case that it completed counts as revision 1, and its result is read, although it has no number."""
     put_version_1(cloud)
     record = cloud.app.cases.get(CASE).record
     assert (record.status, record.revision, record.standing) == (CaseStatus.COMPLETED, 0, 1)
@@ -45,9 +45,9 @@ def test_case_of_the_previous_version_is_collected_again(cloud: Cloud) -> None:
 
 
 def test_a_standing_answer_without_its_digest_is_read_as_the_role_allows(cloud: Cloud) -> None:
-    """The version before did not note what an answer says: it is read again, and not by its version.
+    """The former version stored no digest of an answer's content, so the object is read again, without its version.
 
-    S3 wants s3:GetObjectVersion for that, which the role of ``download`` has not.
+    A read by version would need s3:GetObjectVersion, which the role of ``download`` does not have.
     """
     meter = Meter()
     meter.attach(cloud.session)

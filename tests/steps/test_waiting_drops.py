@@ -17,18 +17,18 @@ CASE = '{"documents": [{"name": "a.pdf"}, {"name": "b.pdf"}]}'
 
 
 def waiting(inbox: Inbox, connection: str = "invoices") -> list[CaseRecord]:
-    """Return what `dossier list` shows of drops."""
+    """Return the drops in `dossier list`."""
     return list(inbox.world.context.cases.waiting_drops(connection))
 
 
 def beside(inbox: Inbox, name: str = "invoices/May") -> str | None:
-    """Return what is written beside the inbox."""
+    """Return the notes beside the inbox."""
     body = inbox.world.cloud.app.objects.read(f"inbox-waiting/{name}.txt")
     return body.decode() if body else None
 
 
 def test_folder_without_a_case_file_is_shown_at_once(inbox: Inbox) -> None:
-    """In the list with what lacks, and beside the inbox; once the case starts it is in neither."""
+    """In the list with the missing files, and beside the inbox; once the case starts it is in neither."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     [seen] = waiting(inbox)
     assert (seen.connection, seen.reference, seen.status.value) == ("invoices", "May", "waiting for files")
@@ -55,7 +55,7 @@ def test_a_folder_says_which_documents_it_waits_for(inbox: Inbox) -> None:
 
 
 def test_folder_rejected_for_a_missing_file_no_longer_waits(inbox: Inbox) -> None:
-    """After a quarter of an hour Accept names what is missing."""
+    """After a quarter of an hour Accept names the missing files."""
     what = inbox.put(f"{FOLDER}case.json", CASE)
     inbox.take(what)
     assert waiting(inbox)
@@ -73,7 +73,7 @@ def test_an_empty_file_waits_to_be_written(inbox: Inbox) -> None:
 
 
 def test_settling_folder_is_not_shown(inbox: Inbox) -> None:
-    """Nothing lacks of a folder whose files have landed, or of a file."""
+    """A folder whose files have all landed, or a single file, lacks nothing."""
     inbox.drop(f"{FOLDER}case.json", "{}")
     inbox.drop("inbox/invoices/INV-1.pdf", PDF)
     assert waiting(inbox) == []
@@ -82,7 +82,7 @@ def test_settling_folder_is_not_shown(inbox: Inbox) -> None:
 
 
 def test_late_message_does_not_restore_the_record(inbox: Inbox) -> None:
-    """Messages are doubled and overtake each other: what a case was made of since is known."""
+    """Messages are repeated and overtake each other; a started case is not recorded as waiting again."""
     first = inbox.put(f"{FOLDER}a.pdf", PDF)
     cases, objects = inbox.world.context.cases, inbox.world.cloud.app.objects
     stat, seen = objects.stat, []
@@ -119,7 +119,7 @@ def test_deleted_folder_no_longer_waits(inbox: Inbox) -> None:
 
 
 def test_folder_dropped_again_is_shown_again(inbox: Inbox) -> None:
-    """What ended does not hide what comes after it."""
+    """An ended record does not hide a later drop."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     inbox.s3.delete_object(Bucket=BUCKET, Key=f"{FOLDER}a.pdf")
     inbox.take(Landed(f"{FOLDER}a.pdf", removed=True))
@@ -157,7 +157,7 @@ def test_removed_object_is_read_from_its_event() -> None:
 
 
 def test_waiting_record_expires_after_a_month(inbox: Inbox) -> None:
-    """As long as S3 keeps what was dropped."""
+    """As long as S3 keeps the drop."""
     inbox.drop(f"{FOLDER}a.pdf", PDF)
     item = inbox.world.cloud.app.table.get("INBOX#invoices", "May")
     assert item is not None

@@ -85,7 +85,7 @@ def test_a_poll_under_way_does_not_undo_a_delivery(world: World) -> None:
 
 
 def test_deliveries_at_once_make_one_poll(world: World) -> None:
-    """A delivery that finds the wait moved to now by another leaves it at that."""
+    """A delivery that finds the wait already moved to now changes nothing."""
     waits = world.cloud.app.waits
     before = waiting(waits).seq
 
@@ -180,7 +180,10 @@ def test_unknown_case_is_collected_at_the_second_look(cloud: Cloud) -> None:
 
 
 def test_case_of_an_upload_in_doubt_is_not_collected(cloud: Cloud) -> None:
-    """It is looked at until that is settled, or for half an hour; an upload that began later did not make it."""
+    """The delivery comes back until the upload is settled, or for half an hour.
+
+    A later upload did not create the case.
+    """
     world = World(cloud)
     made, intents = stray(world, "claims"), world.cloud.app.intents
     intents.begin(CaseId("claims", "R-1"), "upload-0", names=["a.pdf"], known=[])
@@ -194,7 +197,7 @@ def test_case_of_an_upload_in_doubt_is_not_collected(cloud: Cloud) -> None:
 
 
 def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
-    """The delivery says so itself: nothing is asked, nothing is started, and no event is sent."""
+    """The delivery shows it: no request is sent, nothing is started, and no event is sent."""
     world = World(cloud)
     before = len(world.journal())
     applied, started = applied_of(world, 0, {"case_id": "case__theirs", "casetype_id": "casetype__other"})
@@ -208,7 +211,7 @@ def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
 )
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_case_that_the_list_does_not_have_is_not_ours(cloud: Cloud, count: int) -> None:
-    """One look-up for all that the delivery names; what the vendor does not have claims no reference."""
+    """One look-up for all ids of the delivery; an id that the vendor does not have claims no reference."""
     world = World(cloud)
     stray(world, "claims")
     before = len(world.journal())
@@ -257,7 +260,7 @@ def test_collected_case_never_takes_a_callers_reference(cloud: Cloud) -> None:
 )
 @pytest.mark.parametrize("more", [{"case_id": "case__2"}, {"documents": True}, {"options": {"case_title": "mine"}}])
 def test_a_reserved_reference_cannot_be_squatted(cloud: Cloud, more: dict[str, Any]) -> None:
-    """It stands for one vendor case that is only collected; anything else under it is rejected in one line."""
+    """It is reserved for one vendor case that is only collected; any other input under it is rejected in one line."""
     world, reference = World(cloud), stranger_reference("case__1")
     uri = cloud.put("staging/claims/x.pdf", samples("invoice.pdf")["invoice.pdf"])
     case: dict[str, Any] = {"connection": "claims", "reference": reference, "case_id": "case__1", **more}
@@ -360,7 +363,7 @@ def test_how_many_fields_were_extracted_is_in_the_result(cloud: Cloud) -> None:
 
 @pytest.mark.rule("docsumo notes, deliveries a delivery that names nothing is counted")
 def test_a_delivery_that_is_not_understood_moves_the_oldest_waits(world: World) -> None:
-    """It is counted, and worth no less than none: those that have waited longest are asked for now, each once."""
+    """It is counted, and the oldest waits are polled now, each once."""
     app, counted = world.cloud.app, list[tuple[str, str]]()
     context = world.context.replacing(count=lambda name, value=1, **names: counted.append((name, names["connection"])))
     for number in range(MOST_MOVED + 2):

@@ -46,7 +46,7 @@ def test_invalid_input_does_not_change_an_existing_case(cloud: Cloud) -> None:
     "case", [{"connection": "nobody", "reference": "INV-1"}, {"connection": "invoices", "reference": "../x"}, []]
 )
 def test_input_without_valid_names_creates_no_case(cloud: Cloud, case: Any) -> None:
-    """There is nothing to write it under: the execution has the reason."""
+    """No record can hold it: the execution has the reason."""
     world = World(cloud)
     app = cloud.app
     world.fail(case, "arn:wrong", "InvalidCaseError", "wrong")

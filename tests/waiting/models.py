@@ -1,4 +1,4 @@
-"""Models of what is under the waiting room: table, queues and time. What is above them is the real code."""
+"""Models of the table, the queues and time below the waiting room. Everything above is the real code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEGIN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 
 
 class Clock:
-    """The time, which passes only where somebody lets it."""
+    """The time, which only passes when a test moves it."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -40,7 +40,7 @@ class Clock:
 
 
 class MemoryTable:
-    """What ``dossier.stores.table.Table`` does, over a dict; counts its writes."""
+    """``dossier.stores.table.Table`` over a dict, with a count of its writes."""
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, Item]] = {}
@@ -152,7 +152,7 @@ def holds(condition: ConditionBase, item: Item) -> bool:
 
 
 class MemoryQueues:
-    """What ``dossier.stores.queues.Queues`` does for one poll queue, as a standard queue of SQS behaves.
+    """``dossier.stores.queues.Queues`` for one poll queue that behaves like a standard queue of SQS.
 
     A message is delayed up to 900 s, invisible while it is worked on, and comes again if that fails. Its place among
     those that are visible is not exactly that of its time.

@@ -13,7 +13,7 @@ from tests.waiting.simulation import HEAD, Figures, Load, Simulation
 SIZES = [int(each) for each in os.environ.get("DOSSIER_WAITING", "").split(",") if each]
 """Sizes of the large form, for an hour each: ``DOSSIER_WAITING=1000,5000,20000 pytest tests/waiting -s``."""
 SMALL = Load(waits=240, rate=1, hours=0.4, concurrency=2)
-"""Four times as many as can be asked for in a minute."""
+"""Four times as many as can be polled in a minute."""
 
 
 def bounded(load: Load, figures: Figures) -> None:
@@ -23,7 +23,7 @@ def bounded(load: Load, figures: Figures) -> None:
     assert max(figures.messages) <= 1.1 * load.waits + 20
     assert len(figures.polls) <= capacity * 1.05 + load.rate * 60
     assert len(figures.polls) >= 0.9 * min(capacity, wanted)
-    turn = load.waits / load.rate  # until every wait was asked for once
+    turn = load.waits / load.rate  # until every wait was polled once
     seldom = 60 * SELDOM if load.waits > BACKLOG else 60  # a message that was lost is missed by a sweep
     assert max(figures.oldest) <= 2.5 * max(turn, 60) + seldom + 90
     assert figures.sent <= load.waits + 1.1 * figures.invocations + 20
@@ -51,7 +51,7 @@ def test_outdated_learned_times_cause_no_storm() -> None:
 
 @pytest.mark.parametrize("waits", SIZES or [60])
 def test_any_load_is_bounded(waits: int) -> None:
-    """The same at the sizes that are asked for."""
+    """The same at the requested sizes."""
     load = Load(waits=waits) if SIZES else Load(waits=waits, hours=0.3)
     figures = Simulation(load).run()
     print(f"\n{HEAD}\n{figures.row(load)}")  # noqa: T201 -- for the documentation
