@@ -448,7 +448,9 @@ class Cases:
         failed &= Attr("expired_at").not_exists() & Attr("committed").not_exists()  # removed, or published, just now
         if self._table.update(item["pk"], "CASE", changes, when=failed):
             return None
-        return _record(self._table.get(item["pk"], "CASE") or found)
+        other = _record(self._table.get(item["pk"], "CASE") or found)
+        # The AWS client repeats a write whose answer was lost: then the case is the caller's already.
+        return None if other.execution_arn == record.execution_arn else other
 
     def connections(self) -> dict[str, datetime | None]:
         """Return every connection that ever had a case, with the time since when the settings lack it, or None."""

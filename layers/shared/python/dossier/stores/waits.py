@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from pydantic import Field
 from dossier.models import CaseId, Phase, Priority, Time, iso, now
 from dossier.stores.cases import Stored
 from dossier.stores.queues import LONGEST_DELAY, Queues, poll_queue
-from dossier.stores.table import Item, Table, case_key
+from dossier.stores.table import Item, Table, case_key, plain
 from dossier.troubles import Trouble
 
 MOST_EXTENDED = 3600
@@ -200,7 +200,8 @@ class Waits:
 
         """
         kept = {"deadline": wait.deadline, "held": wait.held}
-        return self._move(wait, delay, {"polled_at": now(), "hints": None, "regular_at": None, **kept, **changes})
+        changes = {"polled_at": now(), "hints": None, "regular_at": None, **kept, **changes}
+        return self._move(wait, delay, changes, write=self._set)
 
     def nudge(
         self, wait: Wait, ids: Collection[str] | None = None, *, after: float = 0.0, delivered: bool = True
@@ -217,14 +218,17 @@ class Waits:
         """
         hints, woken = sorted({*wait.hints, *(ids or ())}), {"woken_at": now()} if delivered else {}
         if ids is None or len(hints) > MOST_HINTS:
-            return self._move(wait, after, {"hints": None, "regular_at": None, "asked": None, **woken})
-        return self._move(wait, after, {"hints": hints, "regular_at": wait.regular_at or wait.next_at, **woken})
+            changes: Item = {"hints": None, "regular_at": None, "asked": None}
+        else:
+            changes = {"hints": hints, "regular_at": wait.regular_at or wait.next_at}
+        # Deliveries in one millisecond write the same, and make one poll: a repeated write is left to the sweep.
+        return self._move(wait, after, {**changes, **woken}, write=self._update)
 
     def resend(self, wait: Wait) -> bool:
         """Send the message of a wait again; return False if another sweep did, or the wait has changed."""
         left = max(0.0, (wait.next_at - now()).total_seconds())
         sent = {"sent_at": _sent(wait.next_at, left) or now(), "resent": wait.resent + (wait.sent_at is not None)}
-        if not self._table.update(case_key(wait.id), "WAIT", sent, when=_unchanged(wait)):
+        if not self._set(wait, sent, when=_unchanged(wait)):
             return False
         self._send(wait, left)
         return True
@@ -247,7 +251,7 @@ class Waits:
         """Note when the delay of a wait's message ends; return False if another message is on its way."""
         if wait.sent_at is not None and wait.sent_at > now() + EARLY:
             return False
-        return self._table.update(case_key(wait.id), "WAIT", {"sent_at": at}, when=_unchanged(wait))
+        return self._update(wait, {"sent_at": at}, when=_unchanged(wait))
 
     def queued(self, connection: str) -> int:
         """Return about how many poll messages of a connection are visible or in flight."""
@@ -297,17 +301,32 @@ class Waits:
         for item in self._table.index(f"WAITS#{connection}"):
             yield _wait(item)
 
-    def _move(self, wait: Wait, delay: float, changes: Mapping[str, Any]) -> bool:
+    def _move(self, wait: Wait, delay: float, changes: Mapping[str, Any], *, write: Callable[..., bool]) -> bool:
         next_at = now() + timedelta(seconds=delay)
         sent_at = _sent(next_at, delay)
         moved = {"seq": wait.seq + 1, "next_at": next_at, "gsi_sk": next_at, "sent_at": sent_at, "resent": None}
         moved |= _stored(changes)
         mine = Attr("seq").eq(wait.seq) & Attr("token").eq(wait.token)
-        if not self._table.update(case_key(wait.id), "WAIT", moved, when=mine):
+        if not write(wait, moved, when=mine):
             return False
         if sent_at is not None:
             self._send(wait.model_copy(update={"seq": wait.seq + 1, "next_at": next_at}), delay)
         return True
+
+    def _update(self, wait: Wait, changes: Item, *, when: ConditionBase) -> bool:
+        return self._table.update(case_key(wait.id), "WAIT", changes, when=when)
+
+    def _set(self, wait: Wait, changes: Item, *, when: ConditionBase) -> bool:
+        """Change a wait; return False if ``when`` did not hold.
+
+        The AWS client repeats a write whose answer was lost, and then ``when`` does not hold any more: the wait is as
+        the first write has made it, and its message is still to be sent.
+        """
+        if self._update(wait, changes, when=when):
+            return True
+        found = self._table.get(case_key(wait.id), "WAIT") or {}
+        made = {"seq": wait.seq, "token": wait.token, **changes}
+        return all(found.get(name) == plain(value) for name, value in made.items())
 
     def _send(self, wait: Wait, delay: float) -> None:
         body = {"connection": wait.connection, "reference": wait.reference, "seq": wait.seq}
@@ -327,8 +346,8 @@ def _sent(next_at: datetime, delay: float) -> datetime | None:
 
 def _stored(changes: Mapping[str, Any]) -> Item:
     """Return attributes as the table stores them: empty ones are removed."""
-    plain = Wait.model_construct(**changes).model_dump(include=set(changes), warnings=False)
-    return {name: value or None if isinstance(value, tuple | list | dict) else value for name, value in plain.items()}
+    given = Wait.model_construct(**changes).model_dump(include=set(changes), warnings=False)
+    return {name: value or None if isinstance(value, tuple | list | dict) else value for name, value in given.items()}
 
 
 def _item(wait: Wait) -> Item:
