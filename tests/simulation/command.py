@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,12 +15,11 @@ from threading import Thread
 from tests.simulation import planted
 from tests.simulation.clock import real_time
 from tests.simulation.handlers import ROOT
-from tests.simulation.run import Outcome, Plan, run, shrink
+from tests.simulation.run import Outcome, Plan, run
+from tests.simulation.shrinking import REFERENCE, shrink
 from tests.simulation.world import deployed
 
 CASES = 20
-_REFERENCE = re.compile(r"C-\d{4}")
-"""A case's reference, also within the name of an execution, a token or a document."""
 JOBS = 2
 """Processes that run seeds side by side."""
 
@@ -40,31 +38,42 @@ def main(environment: Mapping[str, str]) -> int:
 
 
 def _one(plan: Plan, environment: Mapping[str, str]) -> int:
-    """Replay one seed; with ``TRACE`` show the history of one case (``CASE=reference``), shrunk if it fails."""
+    """Replay one seed; with ``TRACE`` show the history of one case.
+
+    That is the case that is named (``CASE=reference``), as it is in the seed's own history; or else the one that the
+    violation is about, in as short a history as violates the same.
+    """
+    trace, about = environment.get("TRACE", ""), environment.get("CASE", "")
     with planted.planted(plan.planted):
-        outcome = run(plan, keep=bool(environment.get("TRACE")))
+        outcome = run(plan, keep=bool(trace))
         _say(outcome)
-        if not outcome.ok:
-            plan, outcome = shrink(plan)
-            _say_shrunk(outcome)
-        if environment.get("TRACE"):
-            _show(plan, environment.get("CASE", ""), calls=environment["TRACE"] == "2")
+        if not outcome.ok and not about:
+            _shrink(outcome, show=bool(trace), calls=trace == "2")
+        elif trace:
+            _show(outcome, about or _named(outcome), calls=trace == "2")
     print(f"{int(outcome.ok)} passed, {int(not outcome.ok)} failed")
     return int(not outcome.ok)
 
 
-def _show(plan: Plan, about: str, *, calls: bool = False) -> None:
+def _shrink(outcome: Outcome, *, show: bool, calls: bool = False) -> None:
+    """Shrink a history and say what is left; show its case, or the seed's own history of it if nothing is left out."""
+    least = shrink(outcome)
+    _say_shrunk(outcome, least)
+    if show:
+        shown = outcome if least is outcome else run(least.plan, keep=True)
+        _show(shown, _named(shown), calls=calls)
+
+
+def _show(outcome: Outcome, about: str, *, calls: bool = False) -> None:
     """Show the history of a case; its calls of AWS, too, if they are asked for."""
-    outcome = run(plan, keep=True)
     assert outcome.trace is not None
-    about = about or _named(outcome)
     print(f"what happened to {about}:")
     print("\n".join(outcome.trace.text(about) if calls else outcome.trace.page(about)))
 
 
 def _named(outcome: Outcome) -> str:
     """Return the reference of the case that a violation is about, or of the first one that is left."""
-    named = _REFERENCE.search(outcome.about)
+    named = REFERENCE.search(outcome.about)
     return named[0] if named else f"C-{min(outcome.plan.chosen or [0]):04}"
 
 
@@ -81,9 +90,7 @@ def _many(seeds: Sequence[int], cases: int, jobs: int) -> int:
         result = f"failed: {row.violated}: {row.about}" if row.violated else "passed"
         print(f"seed {row.seed} {result}; history {row.digest}, {row.seconds:.0f} s of processor time", flush=True)
     for row in failed[:3]:
-        plan, outcome = shrink(Plan(row.seed, cases))
-        _say_shrunk(outcome)
-        _show(plan, "")
+        _shrink(run(Plan(row.seed, cases), keep=True), show=True)
     lines = ", ".join(f"{number:,} {what}" for what, number in totals.items() if number)
     print(f"{lines}; {real_time() - began:.0f} s")
     print(f"{len(seeds) - len(failed)} passed, {len(failed)} failed")
@@ -161,10 +168,10 @@ def _planted(most: int, cases: int, *, show: bool) -> int:
             missed += 1
             print(f"| {name} | not within {most} | | | |", flush=True)
             continue
-        seed, plan, outcome = found
-        left, page = f"{len(plan.chosen or range(plan.cases))} and {len(outcome.kinds)}", _page(plan)
-        pages.append((name, outcome.about, page))
-        print(f"| {name} | {seed} | {outcome.violated} | {left} | {len(page)} |", flush=True)
+        plan, page = found.plan, _page(found.plan)
+        left = f"{len(plan.chosen or range(plan.cases))} and {len(found.kinds)}"
+        pages.append((name, found.about, page))
+        print(f"| {name} | {plan.seed} | {found.violated} | {left} | {len(page)} |", flush=True)
     for name, about, page in pages if show else ():
         print("\n".join(["", f"{name}: {about}", *page]))
     print(f"{len(planted.FAULTS) - missed} passed, {missed} failed")
@@ -187,8 +194,11 @@ def _say(outcome: Outcome) -> None:
         print(f"  violated: {outcome.violated}: {outcome.about}")
 
 
-def _say_shrunk(outcome: Outcome) -> None:
-    plan = outcome.plan
+def _say_shrunk(outcome: Outcome, least: Outcome) -> None:
+    plan = least.plan
+    if least is outcome:
+        print(f"seed {plan.seed} is not shrunk: none of the smaller histories that were tried violates the same")
+        return
     chosen = "all" if plan.chosen is None else ", ".join(map(str, sorted(plan.chosen)))
-    print(f"seed {plan.seed} shrunk: cases {chosen}; faults left: {', '.join(outcome.kinds) or 'none'}")
-    print(f"  violated: {outcome.violated}: {outcome.about}")
+    print(f"seed {plan.seed} shrunk: cases {chosen}; faults left: {', '.join(least.kinds) or 'none'}")
+    print(f"  violated: {least.violated}: {least.about}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 from tests.simulation.clock import CLOCK
@@ -76,8 +77,9 @@ class Faults:
         return cls(seed, rates)
 
     def __post_init__(self) -> None:
-        """Prepare the dice: one for each kind, so that a kind that is left out does not move the others'."""
+        """Prepare the dice: of each kind its own, so that a kind that is left out does not move the others'."""
         self._dice: dict[str, random.Random] = {}
+        self._draws: dict[str, int] = {}
         self._latency = random.Random(f"{self.seed}/latency")
 
     def dice(self, kind: str) -> random.Random:
@@ -88,17 +90,29 @@ class Faults:
         return found
 
     def strikes(self, kind: str, about: str = "") -> bool:
-        """Return whether a fault strikes here."""
-        del about
+        """Return whether a fault strikes here.
+
+        Args:
+            kind: the fault's.
+            about: what it may strike, a call, say, and whose. Each has dice of its own, so that what happens to one
+                case hardly changes when other cases are left out: shrinking needs that.
+
+        """
         rate = self.rates.get(kind)
         if rate is None:
             return False
-        struck = self.dice(kind).random() < rate and self.on
+        struck = (self.number(kind, about) if about else self.dice(kind).random()) < rate and self.on
         if struck:
             if kind in STRIKE:
                 self.stricken.setdefault(self.who(), []).append(CLOCK.at)
             self.struck[kind] = self.struck.get(kind, 0) + 1
         return struck
+
+    def number(self, kind: str, about: str) -> float:
+        """Draw a number from 0 to 1 from the dice that something has of a kind."""
+        dice = f"{self.seed}/{kind}/{about}"
+        count = self._draws[dice] = self._draws.get(dice, 0) + 1
+        return int.from_bytes(blake2b(f"{dice}/{count}".encode(), digest_size=6).digest()) / (1 << 48)
 
     @property
     def lateness(self) -> float:

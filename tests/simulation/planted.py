@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +12,8 @@ from dossier.steps import poll, sweep, upload, wake
 from dossier.steps.context import Context, LoadedCase
 from dossier.stores.limiter import Limiter
 from dossier.stores.waits import Waits
-from tests.simulation.run import Outcome, Plan, run, shrink
+from tests.simulation.run import Outcome, Plan, run
+from tests.simulation.shrinking import shrink
 
 CASES = 10
 
@@ -129,11 +129,11 @@ def planted(name: str) -> Iterator[None]:
         yield
 
 
-def look_for(name: str, most: int, cases: int) -> tuple[int, Plan, Outcome] | None:
-    """Return the first seed that finds a planted fault, the shrunken plan and what came of it."""
+def look_for(name: str, most: int, cases: int) -> Outcome | None:
+    """Return what comes of the first seed that finds a planted fault, shrunk."""
     with planted(name):
         for seed in range(1, most + 1):
-            plan = Plan(seed, cases, planted=name)
-            if not run(plan).ok:
-                return seed, *shrink(replace(plan))
+            found = run(Plan(seed, cases, planted=name))
+            if not found.ok:
+                return shrink(found)
     return None

@@ -6,9 +6,7 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 from dossier.connections import load_toml
 from dossier.settings import Connection, Limits, Poll
@@ -17,11 +15,10 @@ from tests.simulation.clock import CLOCK
 from tests.simulation.faults import Faults
 from tests.simulation.handlers import ROOT
 from tests.simulation.invariants import Invariants, ViolatedError
-from tests.simulation.people import People, submissions
+from tests.simulation.people import People, Submission, submissions
 from tests.simulation.trace import Trace
 from tests.simulation.world import World
 
-T = TypeVar("T")
 OVER = 900.0
 """Seconds over which cases are submitted."""
 TROUBLED = 2700.0
@@ -31,8 +28,6 @@ GIVE_UP = 26 * 3600.0
 STEP = 30.0
 COMPARED = 2.5 * 3600
 """Seconds after which the hourly comparison has seen every change twice."""
-LONGEST_SHRINK = 600.0
-"""Seconds of real time after which a history is not shrunk any further."""
 SEEN = 600.0
 """Seconds within which a delivery that arrives has its ended case collected again."""
 
@@ -91,6 +86,14 @@ def settings_of(seed: int) -> dict[str, Connection]:
     return found
 
 
+def cases_of(plan: Plan) -> list[Submission]:
+    """Return the cases of a plan."""
+    kinds = Faults.drawn(str(plan.seed), without=plan.without).rates
+    drawn = submissions(str(plan.seed), plan.cases, settings_of(plan.seed), over=OVER, kinds=kinds)
+    chosen = (each for each in drawn if plan.chosen is None or each.number in plan.chosen)
+    return [each.shrunk(plain=plan.plain, documents=plan.documents) for each in chosen]
+
+
 def run(plan: Plan, *, keep: bool = False) -> Outcome:
     """Run a plan and return what came of it."""
     began = time.process_time()
@@ -109,9 +112,7 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
     people = People(world)
     invariants = Invariants(world, people)
     outcome = Outcome(plan, kinds=tuple(faults.rates), trace=trace if keep else None)
-    cases = submissions(seed, plan.cases, settings, over=OVER, kinds=faults.rates)
-    cases = [each.shrunk(plain=plan.plain, documents=plan.documents) for each in cases]
-    people.plan([each for each in cases if plan.chosen is None or each.number in plan.chosen])
+    people.plan(cases_of(plan))
     try:
         _live(world, people, invariants)
     except ViolatedError as error:
@@ -191,56 +192,3 @@ def _figures(world: World, people: People) -> Counter[str]:
             "events": len(world.events.put),
         }
     )
-
-
-def shrink(plan: Plan, *, seconds: float = LONGEST_SHRINK) -> tuple[Plan, Outcome]:
-    """Leave out cases, documents and kinds of faults for as long as the same invariant is violated.
-
-    Args:
-        plan: what violates it.
-        seconds: real time after which nothing more is tried.
-
-    Returns:
-        What is left, and what comes of it.
-
-    """
-    best, give_up = run(plan), clock.real_time() + seconds
-
-    def still(candidate: Plan) -> bool:
-        nonlocal best, plan
-        if candidate == plan or clock.real_time() > give_up:
-            return False
-        found = run(candidate)
-        if found.violated == best.violated:
-            best, plan = found, candidate
-            return True
-        return False
-
-    def cases() -> list[int]:
-        return sorted(plan.chosen) if plan.chosen is not None else list(range(plan.cases))
-
-    before: Plan | None = None
-    while before != plan and best.violated:
-        before = plan
-        _leave_out(cases, lambda kept: still(replace(plan, chosen=frozenset(kept))), least=1)
-        still(replace(plan, plain=True))
-        still(replace(plan, documents=1))
-        _leave_out(
-            lambda: list(best.kinds),
-            lambda kept: still(replace(plan, without=plan.without | {each for each in best.kinds if each not in kept})),
-        )
-    return plan, best
-
-
-def _leave_out(left: Callable[[], list[T]], still: Callable[[list[T]], bool], *, least: int = 0) -> None:
-    """Leave out parts of what is left, large parts first, for as long as the rest will do."""
-    size = len(left()) - least
-    while size > 0:
-        start = 0
-        while start < len(left()) and len(left()) > least:
-            every = left()
-            if len(every) - len(every[start : start + size]) < least or not still(
-                every[:start] + every[start + size :]
-            ):
-                start += size
-        size //= 2

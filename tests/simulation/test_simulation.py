@@ -18,7 +18,9 @@ FAILED_ONCE = {12: 12, 14: 16, 1015: 20}
 def simulate(**variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``make simulate`` with its variables."""
     kept = {
-        name: value for name, value in os.environ.items() if name not in {"SEED", "SEEDS", "CASES", "TRACE", "FIRST"}
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"SEED", "SEEDS", "CASES", "TRACE", "CASE", "FIRST"}
     }
     paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "shared" / "python")])
     return subprocess.run(
@@ -60,3 +62,12 @@ def test_planted_fault_is_found() -> None:
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
     assert "what happened to C-" in done.stdout
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed"
+
+
+def test_named_case_is_shown_as_the_seed_has_it() -> None:
+    """Of a seed that fails, too: nothing is shrunk, and no other history is run."""
+    done = simulate(SEED="1", CASES="3", PLANT="token answered twice", TRACE="1", CASE="C-0002")
+    assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "shrunk" not in done.stdout
+    assert "what happened to C-0002:" in done.stdout
+    assert re.search(r"submit +connection=\w+ reference=C-0002", done.stdout)

@@ -231,12 +231,12 @@ class World:
             "s3": {"bucket": {"name": BUCKET}, "object": {**about, "sequencer": f"{int(version.id[1:]):016X}"}},
         }
         queue, text = self.queues[f"{STAGE}-drop"], json.dumps({"Records": [record]})
-        late = self.faults.between("event_late", 1, 120) if self.faults.strikes("event_late") else 0.0
+        late = self.faults.between("event_late", 1, 120) if self.faults.strikes("event_late", key) else 0.0
         self.scheduler.later(0.1 + late, lambda: queue.send(text))
 
     def _ended(self, execution: stepfunctions.Execution) -> None:
         """Send the event of an execution that did not succeed, if EventBridge does not lose it: it does its best."""
-        if execution.status == "SUCCEEDED" or self.faults.strikes("event_lost"):
+        if execution.status == "SUCCEEDED" or self.faults.strikes("event_lost", execution.name):
             return
         detail = {
             "executionArn": execution.arn,
@@ -247,7 +247,8 @@ class World:
             "error": execution.error,
             "cause": execution.cause,
         }
-        late = self.faults.between("event_late", 1, 120) if self.faults.strikes("event_late") else 0.0
+        is_late = self.faults.strikes("event_late", execution.name)
+        late = self.faults.between("event_late", 1, 120) if is_late else 0.0
         self.scheduler.later(0.5 + late, lambda: self.lambda_.send("fail", {"detail": detail}, source="eventbridge"))
 
     # Running it

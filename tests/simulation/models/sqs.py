@@ -66,11 +66,12 @@ class Queue:
 
     def send(self, body: str, *, after: float = 0, group: str = "") -> None:
         """Take a message; it is visible after its delay, and sometimes later than that, or twice."""
-        copies = 2 if self._faults.strikes("message_twice") else 1
+        copies = 2 if self._faults.strikes("message_twice", body) else 1
         for copy in range(copies):
             self.sent += copy == 0
             message = Message(f"{self.name}-{self.sent}", body, CLOCK.at, group)
-            late = self._faults.between("message_late", 0.5, 60) if self._faults.strikes("message_late") else 0.0
+            is_late = self._faults.strikes("message_late", body)
+            late = self._faults.between("message_late", 0.5, 60) if is_late else 0.0
             self.hold(message, after + late + (self._faults.between("message_twice", 0, 30) if copy else 0.0))
 
     def hold(self, message: Message, seconds: float) -> None:

@@ -299,7 +299,7 @@ class StateMachine:
             try:
                 return (yield from self._task(name, state, states, variables, execution))
             except FailedError as error:
-                pause = self._pause(state, error, tries)
+                pause = self._pause(state, error, tries, f"{execution.name}: {name}")
                 if pause is None:
                     execution.exhausted = execution.exhausted or tries.total() > 1
                     raise
@@ -308,7 +308,7 @@ class StateMachine:
                 self._trace("retry", execution=execution.name, state=name, error=error.name, after=round(pause, 1))
                 yield self._sleep(name, pause)
 
-    def _pause(self, state: Mapping[str, Any], error: FailedError, tries: Counter[int]) -> float | None:
+    def _pause(self, state: Mapping[str, Any], error: FailedError, tries: Counter[int], about: str) -> float | None:
         """Return the seconds until the next try, None if there is none."""
         for number, retrier in enumerate(state.get("Retry", [])):
             if not _matches(retrier, error.name):
@@ -319,7 +319,7 @@ class StateMachine:
             tries[number] += 1
             interval = min(interval, retrier.get("MaxDelaySeconds", 86_400.0))
             full = retrier.get("JitterStrategy") == "FULL"
-            return self._faults.dice("jitter").uniform(0, interval) if full else interval
+            return interval * self._faults.number("jitter", about) if full else interval
         return None
 
     def _task(
@@ -375,7 +375,7 @@ class StateMachine:
                     late = FailedError("States.Timeout", f"the task did not end within {seconds} s")
                     self._scheduler.later(float(seconds), lambda: once(None, late))
             self._lambda.invoke(verb, payload, done, source=f"{execution.name}: {state}")
-            if self._faults.strikes("invoke_lost"):
+            if self._faults.strikes("invoke_lost", f"{execution.name}: {state}"):
                 lost = FailedError("Lambda.SdkClientException", "the answer was lost")
                 self._scheduler.later(self._faults.between("invoke_lost", 0.1, 20.0), lambda: once(None, lost))
 

@@ -58,26 +58,27 @@ class Wire:
         if not task.mortal:
             return act()
         self._wait_for_quota(service, operation)
-        if faults.strikes("killed_before", name):
+        struck = f"{task.name} {name} {about}"
+        if faults.strikes("killed_before", struck):
             self._die(name, about, "before")
-        if faults.strikes("aws_fails", name):
+        if faults.strikes("aws_fails", struck):
             code = faults.choice("aws_fails", TROUBLE[service])
             self._trace("aws refuses", call=name, about=about, code=code)
             raise refused(code, operation)
-        if faults.strikes("aws_fails_after", name):
+        if faults.strikes("aws_fails_after", struck):
             code = faults.choice("aws_fails", TROUBLE[service])
             self._trace("aws does it and answers with an error", call=name, about=about, code=code)
             act()
             raise refused(code, operation)
         self._trace("call", call=name, about=about)
         found = act()
-        if faults.strikes("answer_lost", name):
+        if faults.strikes("answer_lost", struck):
             self._trace("the answer is lost: botocore repeats the call", call=name, about=about)
             scheduler.sleep(faults.between("answer_lost", 0.05, 5.0))
             found = act()
         if after:
             scheduler.sleep(after)
-        if faults.strikes("killed_after", name):
+        if faults.strikes("killed_after", struck):
             self._die(name, about, "after")
         return found
 
