@@ -54,11 +54,11 @@ def _since(where: Target, settings: Connection, since: str) -> list[str]:
     vendor = vendors.vendor(settings)
     if not vendor.lists:
         raise BadUsageError(f"{settings.vendor} has no list of cases: give ids")
-    intents, asked = where.app.intents, moment_of(since)
+    intents, begin = where.app.intents, moment_of(since)
     # An id is recorded after it was created: ids recorded shortly before show how far off the vendor's clock is.
-    flow = vendor.created(asked, intents.recorded(settings.name, asked - SETTLED))
+    flow = vendor.created(begin, intents.recorded(settings.name, begin - SETTLED))
     created = where.app.transport.run(flow, vendor=vendor)
-    return [name for name, at in created.items() if at >= asked and intents.owner(settings.name, name) is None]
+    return [name for name, at in created.items() if at >= begin and intents.owner(settings.name, name) is None]
 
 
 def _parts(where: Target, settings: Connection, ids: Sequence[str]) -> Mapping[str, list[str]]:

@@ -202,8 +202,8 @@ def _month(
     days: dict[str, dict[str, Any]] = {}
     for (name, day), each in sorted(by_day.items()):
         each.price = accounts[name].price if name in accounts else None
-        told = each.document(rate)
-        shown = {"aws_usd": told["aws_usd"], "vendor_usd": told["vendor_usd"], "pages": each.pages}
+        figures = each.document(rate)
+        shown = {"aws_usd": figures["aws_usd"], "vendor_usd": figures["vendor_usd"], "pages": each.pages}
         days.setdefault(day, {})[name or STAGE] = shown
     unmeasured = Account(steps=0, scheduled=sum(each.unmeasured for each in accounts.values()))
     return {

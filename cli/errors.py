@@ -158,10 +158,10 @@ def _denial(answer: dict[str, str], operation: str) -> CommandError | None:
     """Explain a call that the caller has no permission for; None for any other error."""
     if answer.get("Code", "?") not in _DENIED:
         return None
-    said = " ".join(answer.get("Message", "").split())
-    found = _DENIAL.search(said)
+    message = " ".join(answer.get("Message", "").split())
+    found = _DENIAL.search(message)
     if found is None and operation not in _SILENT:
-        return CommandError(f"AWS refused {operation}: a permission is missing ({said})", fix=_POLICIES)
+        return CommandError(f"AWS refused {operation}: a permission is missing ({message})", fix=_POLICIES)
     action = found["action"] if found else _SILENT[operation]
     on = f" on {found['resource']}" if found and found["resource"] else ""
     if found and "explicit deny" in found["why"]:

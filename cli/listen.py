@@ -163,19 +163,19 @@ def _delivery(key: str, evidence: Evidence) -> Parcel:
     )
 
 
-def _event(told: Announced, region: str) -> Parcel:
+def _event(announced: Announced, region: str) -> Parcel:
     """Return an event as EventBridge gives it to a target.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html. Its account is left out.
     """
-    at = iso(told.at)
-    text = json.dumps(told.detail, sort_keys=True)
+    at = iso(announced.at)
+    text = json.dumps(announced.detail, sort_keys=True)
     event = {
-        "version": "0", "id": str(uuid5(NAMESPACE_URL, f"{told.kind} {at} {text}")), "detail-type": told.kind,
-        "source": SOURCE, "time": at, "region": region, "resources": [], "detail": told.detail,
+        "version": "0", "id": str(uuid5(NAMESPACE_URL, f"{announced.kind} {at} {text}")), "detail-type": announced.kind,
+        "source": SOURCE, "time": at, "region": region, "resources": [], "detail": announced.detail,
     }  # fmt: skip
-    headers = {"content-type": "application/json", EVENT_HEADER: told.kind}
-    return Parcel(str(event["id"]), told.kind, told.case.connection, at, json.dumps(event).encode(), headers)
+    headers = {"content-type": "application/json", EVENT_HEADER: announced.kind}
+    return Parcel(str(event["id"]), announced.kind, announced.case.connection, at, json.dumps(event).encode(), headers)
 
 
 def forward_all(out: Output, found: Sequence[tuple[str, Evidence]], url: str) -> None:
@@ -240,14 +240,14 @@ def _is_loopback(host: str) -> bool:
 
 def _until_sent(out: Output, client: httpx.Client, target: str, parcel: Parcel) -> dict[str, Any]:
     """Send something until the program answers; report once that it does not."""
-    told = False
+    reported = False
     while True:
         answer = _sent(client, target, parcel)
         if answer["error"] is None or parcel.lacks:
             return answer
-        if not told:
+        if not reported:
             out.progress(f"{parcel.id}: {answer['error']}; trying until it answers")
-            told = True
+            reported = True
         time.sleep(EVERY)
 
 
@@ -271,6 +271,6 @@ def _say(out: Output, answer: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
         return
-    said = answer["error"] or f"{answer['status']}"
+    outcome = answer["error"] or f"{answer['status']}"
     what = "" if answer["what"] == "delivery" else f"{answer['what']}  "
-    out.line(f"{answer['id']}  {when(answer['received_at'])}  {what}{answer['size']:,} bytes  {said}")
+    out.line(f"{answer['id']}  {when(answer['received_at'])}  {what}{answer['size']:,} bytes  {outcome}")

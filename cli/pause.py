@@ -61,10 +61,10 @@ def stop(where: Target, connection: str, reason: str, *, by: str) -> Hold:
 
     """
     where.require(connection)
-    said = clean(reason).strip()
-    if not said or len(said) > LONGEST_REASON:
+    text = clean(reason).strip()
+    if not text or len(text) > LONGEST_REASON:
         raise BadUsageError(f"a reason has 1 to {LONGEST_REASON} characters, and your colleagues see it")
-    return where.app.limiter.hold(connection, by=by, reason=said)
+    return where.app.limiter.hold(connection, by=by, reason=text)
 
 
 def go_on(where: Target, connection: str) -> Resumed:

@@ -30,7 +30,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
             f"case {reference} is {case.record.status.value}: only a case that has ended, and whose documents the "
             "vendor all has, can be collected again"
         )
-    number, asked = before.number + 1, app.refreshes.find(names).asked
+    number, requests = before.number + 1, app.refreshes.find(names).asked
     arn = app.executions.arn_of(refresh_name(names, number))
     document = {"connection": names[0], "reference": names[1], "execution_arn": arn, "before": case.record.standing}
     look = f"dossier status {reference} --connection {names[0]}"
@@ -44,7 +44,7 @@ def refresh(out: Output, where: Target, reference: str, *, connection: str | Non
         while (
             (found := app.refreshes.find(names)).number < number
             or found.execution_arn
-            or (found.seen < asked and found.error is None)
+            or (found.seen < requests and found.error is None)
         ):
             if time.monotonic() >= until:
                 raise NotFinishedError(f"case {reference} is being collected: see execution {arn}", document=document)

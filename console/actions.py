@@ -26,10 +26,10 @@ from dossier.texts import counted
 Act = Callable[[Desk, Request, FormData], Response]
 
 
-def back(desk: Desk, path: str, said: str) -> Response:
+def back(desk: Desk, path: str, outcome: str) -> Response:
     """Lead back to a page, which shows what was done."""
     joined = "&" if "?" in path else "?"
-    return RedirectResponse(f"{path}{joined}done={desk.say(said)}" if said else path, 303)
+    return RedirectResponse(f"{path}{joined}done={desk.say(outcome)}" if outcome else path, 303)
 
 
 def text(form: Mapping[str, object], name: str) -> str | None:

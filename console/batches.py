@@ -21,7 +21,7 @@ def index(desk: Desk, request: Request) -> Response:
     """Return the page with the latest batches: two requests for the progress of each, however many cases it has."""
     app = desk.app
 
-    def told(batch: str) -> dict[str, Any]:
+    def described(batch: str) -> dict[str, Any]:
         return app.batches.describe(batch) or {}
 
     def progress(about: dict[str, Any]) -> tuple[dict[str, Any], Progress | None]:
@@ -29,7 +29,7 @@ def index(desk: Desk, request: Request) -> Response:
         return about, app.batch_runs.progress(about["batch_id"], run) if run else None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = [each for each in pool.map(told, app.batches.ids()) if each.get("batch_id")]
+        found = [each for each in pool.map(described, app.batches.ids()) if each.get("batch_id")]
         found.sort(key=lambda each: str(each.get("stored_at", "")), reverse=True)
         rows = list(pool.map(progress, found[:SHOWN]))
     return desk.page(request, "batches.html", rows=rows, more=max(0, len(found) - SHOWN))

@@ -82,7 +82,7 @@ def overview(desk: Desk, request: Request) -> Response:
     """Return the page that says where a case stands, why, and what comes next."""
     case = found(desk, request)
     record, app = case.record, desk.app
-    told = explain_case(desk.where, case)
+    explanation = explain_case(desk.where, case)
     wait = None if record.status.final else app.waits.find(record.id)
     events = app.executions.history(record.execution_arn, most=MOST_EVENTS)
     settings = desk.settings.get(record.connection)
@@ -93,9 +93,9 @@ def overview(desk: Desk, request: Request) -> Response:
         request,
         case,
         "overview",
-        told=told,
-        sentence=_begun(told.sentence(now())),
-        stages=way(case, events, wait, told),
+        explanation=explanation,
+        sentence=_begun(explanation.sentence(now())),
+        stages=way(case, events, wait, explanation),
         documents=[(each, standing(each, ended=record.status.final)) for each in case.documents],
         pages=pages,
         uncounted=any(each.pages is None for each in case.documents),

@@ -36,7 +36,7 @@ class Counting:
     """The months that are counted, or were, in this run of the console."""
 
     _found: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
-    _said: dict[str, str] = field(default_factory=dict)
+    _lines: dict[str, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
@@ -45,19 +45,19 @@ class Counting:
         with self._lock:
             known = self._found.get(month)
             if known is None or known.done():
-                say = self._said.__setitem__
+                say = self._lines.__setitem__
                 self._found[month] = self._pool.submit(
                     month_cost, desk.where, month, say=lambda line: say(month, str(line))
                 )
 
     def state(self, month: str, objects: Objects) -> tuple[dict[str, Any] | None, str, bool]:
-        """Return what a month cost, what is said of it, and whether it is being counted."""
+        """Return the cost of a month, a line about the count, and whether it is being counted."""
         future = self._found.get(month)
         if future is None:
             stored = objects.read(costs_key(month))
             return (None if stored is None else dict(json.loads(stored))), "", False
         if not future.done():
-            return None, self._said.get(month, ""), True
+            return None, self._lines.get(month, ""), True
         error = future.exception()
         if error is not None:
             return None, explain(error).line if isinstance(error, Exception) else str(error), False
@@ -69,7 +69,7 @@ def index(desk: Desk, request: Request) -> Response:
     month = first(request.query_params, "month") or f"{now():%Y-%m}"
     if not _MONTH.fullmatch(month):
         raise BadUsageError("write a month as 2026-01")
-    found, said, counting = desk.counting.state(month, desk.app.objects)
+    found, note, counting = desk.counting.state(month, desk.app.objects)
     begin, months = now().replace(day=1), []
     for _ in range(MONTHS):
         months.append(f"{begin:%Y-%m}")
@@ -80,7 +80,7 @@ def index(desk: Desk, request: Request) -> Response:
     most = max(totals.values(), default=0)
     shares = {day: 0 if not most or not total else max(1, round(20 * total / most)) for day, total in totals.items()}
     return desk.page(
-        request, "costs.html", month=month, months=months, found=found, said=said, counting=counting, days=days,
+        request, "costs.html", month=month, months=months, found=found, note=note, counting=counting, days=days,
         names=names, shares=shares, totals=totals,
     )  # fmt: skip
 

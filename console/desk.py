@@ -116,7 +116,7 @@ class Desk:
     session: Session
     trail: Trail
     places: Collection[str] = ()
-    _said: dict[str, str] = field(default_factory=dict)
+    _outcomes: dict[str, str] = field(default_factory=dict)
     _answers: dict[str, Response] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -140,7 +140,7 @@ class Desk:
     def say(self, line: str) -> str:
         """Keep what an action has done for the page that it leads to, which says it once; return its number there."""
         number = str(next(self._numbers))
-        self._said[number] = line
+        self._outcomes[number] = line
         return number
 
     def keep(self, answer: Response) -> str:
@@ -238,7 +238,7 @@ class Desk:
         text = self.templates.get_template(template).render(
             path=request.url.path,
             query=request.url.query,
-            done=self._said.pop(request.query_params.get("done", ""), ""),
+            done=self._outcomes.pop(request.query_params.get("done", ""), ""),
             **values,
         )
         return HTMLResponse(text, status)

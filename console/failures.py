@@ -73,17 +73,17 @@ def errors_of(desk: Desk, queue: str) -> list[tuple[datetime, str]]:
     about = queue.partition("-")[2]
     try:
         events = islice((event for page in found for event in page["events"]), MOST_LINES)
-        lines = [(event["timestamp"], said) for event in events if (said := _said(event["message"], about))]
+        lines = [(event["timestamp"], text) for event in events if (text := _error_of(event["message"], about))]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":  # it has never run
             raise
         return []
-    shown = {said: at for at, said in sorted(lines)}
-    latest = sorted(((at, said) for said, at in shown.items()), reverse=True)[:SHOWN_ERRORS]
-    return [(datetime.fromtimestamp(at / 1000, UTC), said) for at, said in latest]
+    shown = {text: at for at, text in sorted(lines)}
+    latest = sorted(((at, text) for text, at in shown.items()), reverse=True)[:SHOWN_ERRORS]
+    return [(datetime.fromtimestamp(at / 1000, UTC), text) for at, text in latest]
 
 
-def _said(line: str, connection: str) -> str:
+def _error_of(line: str, connection: str) -> str:
     """Return the error of a log line; empty if it has none, or is about another connection."""
     try:
         fields = json.loads(line)

@@ -54,14 +54,14 @@ class Stage:
     notes: tuple[str, ...] = ()
 
 
-def way(case: Case, events: Sequence[Mapping[str, object]], wait: Wait | None, told: Explanation) -> list[Stage]:
+def way(case: Case, events: Sequence[Mapping[str, object]], wait: Wait | None, explanation: Explanation) -> list[Stage]:
     """Return the stages of a case, by the events of its execution.
 
     Args:
         case: as stored.
         events: of its execution; without any, the record alone says where the case is.
         wait: its wait, if it waits.
-        told: the explanation, which names who is waited for.
+        explanation: names whom the case waits for.
 
     """
     entries = [each for each in timeline(case, histories=[History("", events)]) if "state" in each.details]
@@ -76,7 +76,7 @@ def way(case: Case, events: Sequence[Mapping[str, object]], wait: Wait | None, t
         seconds, notes = times[name], _notes(states, entries)
         if name == here:
             state = "now"
-            notes += _waiting(case, wait, told)
+            notes += _waiting(case, wait, explanation)
         elif ended and not case.record.status.completed and number == reached:
             state = "failed" if case.record.status is CaseStatus.FAILED else "done"
         elif seconds is not None:
@@ -113,21 +113,21 @@ def _notes(states: Sequence[str], entries: Sequence[Entry]) -> list[str]:
     for each in own:
         for name, number in each.details["errors"].items():
             errors[name] = errors.get(name, 0) + number
-    asked = any(str(each.details["state"]).startswith("Ask About") for each in own)
+    questions = any(str(each.details["state"]).startswith("Ask About") for each in own)
     notes = [
         f"{failure(name)}{'' if number == 1 else f', {number} times'}"
         for name, number in errors.items()
         if name != "NeedsAttentionError"
     ]
-    return [*notes, *(["asked an operator"] if asked else [])]
+    return [*notes, *(["asked an operator"] if questions else [])]
 
 
-def _waiting(case: Case, wait: Wait | None, told: Explanation) -> list[str]:
+def _waiting(case: Case, wait: Wait | None, explanation: Explanation) -> list[str]:
     notes = []
     if wait is not None:
         notes.append("1 poll answered" if wait.attempts == 1 else f"{wait.attempts} polls answered")
     if case.record.woken:
         notes.append("a delivery arrived")
-    if told.next is not None:
-        notes.append(f"waits for {told.next.who.value}")
+    if explanation.next is not None:
+        notes.append(f"waits for {explanation.next.who.value}")
     return notes

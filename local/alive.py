@@ -34,13 +34,13 @@ def run(
         waited = 0.0
         while True:
             try:
-                said, _ = process.communicate(timeout=every)
+                printed, _ = process.communicate(timeout=every)
             except subprocess.TimeoutExpired:
                 waited += every
                 minutes, seconds = divmod(int(waited), 60)
                 report(f"still {what} ({minutes}:{seconds:02d})")
             else:
-                return subprocess.CompletedProcess(command, process.returncode, said or "")
+                return subprocess.CompletedProcess(command, process.returncode, printed or "")
 
 
 if __name__ == "__main__":

@@ -152,8 +152,8 @@ def read_outputs(found: Mapping[str, str], *, endpoint_url: str, stage: str) -> 
 def _excerpt(log: Path) -> str:
     """Return the lines of CDK's output from the first failure on, or the last ones."""
     lines = [line.rstrip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    said: Sequence[str] = [line for line in lines if line.strip() and not _NOISE.search(line)]
-    failed = [number for number, line in enumerate(said) if re.search(r"FAILED|❌|[Ee]rror", line)]
-    first = max(0, min(failed[0], len(said) - _LINES)) if failed else 0
-    shown = said[first:][:_LINES] if failed else said[-_LINES:]
+    kept: Sequence[str] = [line for line in lines if line.strip() and not _NOISE.search(line)]
+    failed = [number for number, line in enumerate(kept) if re.search(r"FAILED|❌|[Ee]rror", line)]
+    first = max(0, min(failed[0], len(kept) - _LINES)) if failed else 0
+    shown = kept[first:][:_LINES] if failed else kept[-_LINES:]
     return "".join(f"\n  {line[:300]}" for line in shown) + f"\n  (full log: {log})"

@@ -189,7 +189,7 @@ def _ps(*options: str) -> str:
 
 def _log_end(log: Path, lines: int = 5) -> str:
     try:
-        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        written = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except FileNotFoundError:
-        said = []
-    return "".join(f"\n  {line}" for line in said[-lines:]) + f"\n  (full log: {log})"
+        written = []
+    return "".join(f"\n  {line}" for line in written[-lines:]) + f"\n  (full log: {log})"

@@ -89,5 +89,7 @@ def _once(folder: Path, requirements: Path, make: Callable[[], None], report: Re
 def _run(command: list[str], requirements: Path, report: Report) -> None:
     done = run(command, report, f"installing {requirements.relative_to(ROOT)}", quiet=True)
     if done.returncode:
-        said = [line for line in done.stdout.splitlines() if line.strip() and "WARNING" not in line]
-        raise LocalError("could not install: " + "\n  ".join(said[-5:] or [f"{command[2]} answered {done.returncode}"]))
+        lines = [line for line in done.stdout.splitlines() if line.strip() and "WARNING" not in line]
+        raise LocalError(
+            "could not install: " + "\n  ".join(lines[-5:] or [f"{command[2]} answered {done.returncode}"])
+        )

@@ -142,18 +142,18 @@ def posted(
     body: str, form: WebhookForm, proof: Callable[[bytes], Mapping[str, str]]
 ) -> tuple[bytes, list[tuple[str, str]]]:
     """Return a delivery's bytes and headers in a form; ``proof`` gives the headers that prove some bytes."""
-    kind, said = content_type(body), body.encode()
+    kind, content = content_type(body), body.encode()
     if form == "latin_1":
         if body.startswith("{"):
             body = f'{body.removesuffix("}")}, "by": "Zo\u00eb"}}'
-        said, kind = body.encode("latin-1"), f"{kind}; charset=ISO-8859-1"
-    sent = gzip.compress(said, mtime=0) if form in {"packed", "packed_after_signing"} else said
-    headers = [*proof(said if form == "packed_after_signing" else sent).items()]
+        content, kind = body.encode("latin-1"), f"{kind}; charset=ISO-8859-1"
+    sent = gzip.compress(content, mtime=0) if form in {"packed", "packed_after_signing"} else content
+    headers = [*proof(content if form == "packed_after_signing" else sent).items()]
     if form == "capital_letters":
         headers = [(name, value.upper() if name.endswith("Signature") else value) for name, value in headers]
     if form == "signed_twice":
         headers *= 2
-    packed = [("Content-Encoding", "gzip")] if sent != said else []
+    packed = [("Content-Encoding", "gzip")] if sent != content else []
     return sent, [("Content-Type", kind), *packed, *headers]
 
 

@@ -187,12 +187,12 @@ def _random(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _forms(name: str) -> frozenset[tuple[str, ...]]:
     """Return the forms that a rewritten name may have, each as its parts of letters and digits."""
-    said = {_nfc(name[:LONGEST])}
-    said |= {_nfc(html.unescape(unquote(unquote(each)))) for each in said}
-    said |= {_nfc(read) for each in said if (read := _unmangled(each)) is not None}
-    plain = {quote(each, safe=safe).replace("%", "") for each in said for safe in ("", " ", "()!*'~")}
-    plain |= {kept for each in said if (kept := _ascii(each)) is not None}
-    forms = {_folded(each) for each in said | plain} | {_folded(each.casefold().translate(_GERMAN)) for each in said}
+    names = {_nfc(name[:LONGEST])}
+    names |= {_nfc(html.unescape(unquote(unquote(each)))) for each in names}
+    names |= {_nfc(read) for each in names if (read := _unmangled(each)) is not None}
+    plain = {quote(each, safe=safe).replace("%", "") for each in names for safe in ("", " ", "()!*'~")}
+    plain |= {kept for each in names if (kept := _ascii(each)) is not None}
+    forms = {_folded(each) for each in names | plain} | {_folded(each.casefold().translate(_GERMAN)) for each in names}
     return frozenset(tuple(re.findall(r"[^\W_]+", bare)) for form in forms for bare in _bare(form))
 
 

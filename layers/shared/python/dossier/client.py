@@ -453,9 +453,9 @@ def _built(client: httpx.Client | httpx.AsyncClient, request: _Send, flows: _Flo
 
 def _error(response: httpx.Response) -> ApiError:
     try:
-        said = response.json()
-        detail = str(said.get("detail") or said.get("message"))
-        name = str(said.get("error") or f"HTTP{response.status_code}")
+        answer = response.json()
+        detail = str(answer.get("detail") or answer.get("message"))
+        name = str(answer.get("error") or f"HTTP{response.status_code}")
     except (ValueError, AttributeError):
         detail, name = response.text[:500], f"HTTP{response.status_code}"
     return ApiError(response.status_code, name, detail)

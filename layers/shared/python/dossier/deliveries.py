@@ -59,8 +59,8 @@ class Delivery:
     def event(self, otherwise: str) -> str:
         """Return the event that the delivery names, or ``otherwise``."""
         top = self._payload if isinstance(self._payload, dict) else {}
-        said = next((top[key] for key in _LABELS if isinstance(top.get(key), str) and top[key].strip()), "")
-        return line(said, STATUS) or otherwise
+        label = next((top[key] for key in _LABELS if isinstance(top.get(key), str) and top[key].strip()), "")
+        return line(label, STATUS) or otherwise
 
     def ids(self, *kinds: str, nearest: bool = False) -> tuple[str, ...]:
         """Return the ids of things of these kinds; with ``nearest`` only those of the uppermost level that has any."""

@@ -168,7 +168,7 @@ def described(kind: str, head: bytes) -> str:
 
 def _foreign(head: bytes) -> str | None:
     """Return the kind of a file that is not a document but may contain one; None for anything else."""
-    found = next((said for magic, said in _OTHERS if head.startswith(magic)), None)
+    found = next((name for magic, name in _OTHERS if head.startswith(magic)), None)
     if found is not None:
         return found
     if _is_tar(head):
@@ -201,10 +201,10 @@ def _is_late_pdf(head: bytes, tail: bytes) -> bool:
 def _is_tar(head: bytes) -> bool:
     """Whether the first block is a tar header with a correct checksum (POSIX, "ustar Interchange Format")."""
     block = head[:512]
-    said = block[148:156].strip(b" \x00")
-    if len(block) < 512 or not re.fullmatch(rb"[0-7]{1,7}", said):
+    checksum = block[148:156].strip(b" \x00")
+    if len(block) < 512 or not re.fullmatch(rb"[0-7]{1,7}", checksum):
         return False
-    return int(said, 8) == sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
+    return int(checksum, 8) == sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
 
 
 def _office(head: bytes, name: str, tail: bytes) -> str:

@@ -29,10 +29,10 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
 def hear(call: Call) -> None:
     """Log a request to a vendor: its path has ids of the vendor, and no key, query or content."""
     usage.OWN.called(call.sent)
-    said = {"call": call.call, "status": call.status, "error": call.error, "ms": round(1000 * call.seconds)}
+    facts = {"call": call.call, "status": call.status, "error": call.error, "ms": round(1000 * call.seconds)}
     # As numbers too, because queries of the dashboard can only add those up.
     sums = {"throttled": int(call.status == 429), "unanswered": int(call.status is None or call.status >= 500)}
-    logger.info(CALL, extra={"connection": call.connection, **said, **sums})
+    logger.info(CALL, extra={"connection": call.connection, **facts, **sums})
 
 
 def about(**names: str) -> None:

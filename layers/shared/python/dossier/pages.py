@@ -141,12 +141,12 @@ class _Pdf:
             if len(self._data) - self._at > LONGEST_OBJECT:
                 self._number, self._at = 0, len(self._data) - _KEPT
             return False
-        said, self._at = self._data[self._at : end.start()], end.end()
+        dictionary, self._at = self._data[self._at : end.start()], end.end()
         if end[0] == b"endobj":
-            self._take(self._number, said)
+            self._take(self._number, dictionary)
             self._number = 0
         else:
-            self._stream, self._packed = said, [] if _IS_PACK.search(said) else None
+            self._stream, self._packed = dictionary, [] if _IS_PACK.search(dictionary) else None
         return True
 
     def _skip_stream(self) -> bool:
@@ -165,12 +165,12 @@ class _Pdf:
         self._stream, self._packed, self._number = None, None, 0
         return True
 
-    def _unpack(self, said: bytes, body: bytes) -> None:
+    def _unpack(self, dictionary: bytes, body: bytes) -> None:
         """Read the objects that a stream packs: pairs of number and offset, then the objects (7.5.7)."""
-        first = _FIRST.search(said)
+        first = _FIRST.search(dictionary)
         if first is None:
             return
-        if b"/FlateDecode" in said or b"/Fl" in said:
+        if b"/FlateDecode" in dictionary or b"/Fl" in dictionary:
             try:
                 body = zlib.decompressobj().decompress(body, LARGEST_PACK)
             except zlib.error:
@@ -183,14 +183,14 @@ class _Pdf:
             until = int(first[1]) + offsets[index + 1] if index + 1 < len(offsets) else len(body)
             self._take(number, body[begin:until])
 
-    def _take(self, number: int, said: bytes) -> None:
+    def _take(self, number: int, dictionary: bytes) -> None:
         """Note an object's count of pages; a later object of the same number replaces it."""
-        if _IS_CATALOG.search(said) and (root := _ROOT.search(said)):
+        if _IS_CATALOG.search(dictionary) and (root := _ROOT.search(dictionary)):
             self._root = int(root[1])
-        elif _IS_PAGES.search(said) and (counted := _COUNT.search(said)):
+        elif _IS_PAGES.search(dictionary) and (counted := _COUNT.search(dictionary)):
             self._trees.pop(number, None)
-            self._trees[number] = int(counted[1]), _PARENT.search(said) is None
-        elif _IS_PAGE.search(said):
+            self._trees[number] = int(counted[1]), _PARENT.search(dictionary) is None
+        elif _IS_PAGE.search(dictionary):
             self._leaves.add(number)
 
 

@@ -137,32 +137,32 @@ def fail(
     """
     if 200 <= status < 300:
         return
-    asked, said, unsafe = what(request), message(reply), request.effect is Effect.UNSAFE
+    call, detail, unsafe = what(request), message(reply), request.effect is Effect.UNSAFE
     pause = retry_after(reply) if status == 429 else _retry_after(reply, None) if status in PAUSED else None
     if pause is not None:
-        raise ThrottledError(f"{asked}: the vendor asks for a pause of {pause:g} s ({status})", retry_after=pause)
+        raise ThrottledError(f"{call}: the vendor asks for a pause of {pause:g} s ({status})", retry_after=pause)
     own = is_worded(request, reply) if worded is None else worded
-    if status in {401, 403} and (own or (said and not unsafe)):
-        raise UnauthorizedError(f"{asked}: the vendor refused the API key ({status}{said})")
+    if status in {401, 403} and (own or (detail and not unsafe)):
+        raise UnauthorizedError(f"{call}: the vendor refused the API key ({status}{detail})")
     if status == 503 or status in not_performed or status == 425 or (status == 408 and not unsafe):
-        raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
+        raise VendorUnavailableError(f"{call}: the vendor answered {status}{detail}")
     if status >= 500:
         if not unsafe:
-            raise VendorUnavailableError(f"{asked}: the vendor answered {status}{said}")
-        raise OutcomeUnknownError(f"{asked}: the vendor answered {status}{said}; it may have been performed")
+            raise VendorUnavailableError(f"{call}: the vendor answered {status}{detail}")
+        raise OutcomeUnknownError(f"{call}: the vendor answered {status}{detail}; it may have been performed")
     final = own and status in FINAL
     # "Schema not found" names an object, so it is the API's; a router only knows that it has no such path.
-    words = said.removeprefix(": ").lower()
+    words = detail.removeprefix(": ").lower()
     named = status == 404 and words not in {"", "not found"} and not re.match(r"cannot [a-z]+ /|no route", words)
     if final or (unsafe and (status in UNREAD or (own and named))):
-        raise VendorRejectedError(f"{asked}: the vendor refused it ({status}{said})", status=status)
+        raise VendorRejectedError(f"{call}: the vendor refused it ({status}{detail})", status=status)
     if own:
-        answered = f"the vendor refused it ({status}{said})"
+        answered = f"the vendor refused it ({status}{detail})"
     else:
-        answered = f"the answer is {status}{said}, and not in the vendor's form: most likely a gateway's"
+        answered = f"the answer is {status}{detail}, and not in the vendor's form: most likely a gateway's"
     if unsafe:
-        raise OutcomeUnknownError(f"{asked}: {answered}; it may have been performed")
-    raise StrayAnswerError(f"{asked}: {answered}", status=status, worded=own)
+        raise OutcomeUnknownError(f"{call}: {answered}; it may have been performed")
+    raise StrayAnswerError(f"{call}: {answered}", status=status, worded=own)
 
 
 def is_worded(request: Request, reply: Reply) -> bool:
@@ -186,8 +186,8 @@ def delivered(body: bytes) -> tuple[str, list[dict[str, Any]]]:
         return "unnamed", []
     if not isinstance(value, dict):
         return "unnamed", []
-    said, inner = value.get("event"), value.get("data")
-    event = (line(said, STATUS) if isinstance(said, str) else "") or "unnamed"
+    label, inner = value.get("event"), value.get("data")
+    event = (line(label, STATUS) if isinstance(label, str) else "") or "unnamed"
     return event, [value, inner] if isinstance(inner, dict) else [value]
 
 
@@ -199,8 +199,8 @@ def message(reply: Reply) -> str:
         return ""
     if not isinstance(value, dict):
         return ""
-    said = next((value[key] for key in ("message", "detail", "error_message", "error") if value.get(key)), "")
-    text = "; ".join(str(each) for each in said) if isinstance(said, list) else str(said)
+    found = next((value[key] for key in ("message", "detail", "error_message", "error") if value.get(key)), "")
+    text = "; ".join(str(each) for each in found) if isinstance(found, list) else str(found)
     text = line(text, ERROR)
     return f": {text}" if text else ""
 

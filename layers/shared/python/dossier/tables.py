@@ -48,17 +48,17 @@ def read(text: str) -> Tables:
     skipped = False
     for first, statement in _statements(text, found):
         try:
-            said = tomllib.loads(statement)
+            data = tomllib.loads(statement)
         except (ValueError, RecursionError) as error:
             found.problems.append(_problem(error, first))
             found.torn.add(table[:1])
             continue
         header = statement.lstrip().startswith("[")
         if header:
-            table = _header(said)
+            table = _header(data)
             skipped = not _declare(found, table, first, many=statement.lstrip().startswith("[["))
         elif not skipped:
-            _merge(found, table, said, first)
+            _merge(found, table, data, first)
     if not found.problems:
         try:  # the whole file, by all rules of TOML
             found.data = tomllib.loads(text)
@@ -118,9 +118,9 @@ def _problem(error: Exception, first: int) -> tuple[int, str]:
     return line, f"column {matched['column']}: {what}"
 
 
-def _header(said: dict[str, Any]) -> Path:
+def _header(data: dict[str, Any]) -> Path:
     path: list[str] = []
-    value: Any = said
+    value: Any = data
     while value:
         if isinstance(value, list):
             value = value[0]
@@ -154,9 +154,9 @@ def _declare(found: Tables, path: Path, line: int, *, many: bool) -> bool:
     return True
 
 
-def _merge(found: Tables, table: Path, said: dict[str, Any], line: int) -> None:
+def _merge(found: Tables, table: Path, data: dict[str, Any], line: int) -> None:
     """Add the keys of a statement to its table."""
-    for path, value in _leaves(said):
+    for path, value in _leaves(data):
         full = (*table, *path)
         place = _inner(found.data, full[:-1])
         if place is None or full[-1] in place:
@@ -173,10 +173,10 @@ def _merge(found: Tables, table: Path, said: dict[str, Any], line: int) -> None:
             found.lines.setdefault((*full, *inner), line)
 
 
-def _leaves(said: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+def _leaves(data: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Yield the key of a statement with its value: a dotted key is a path, an inline table is a value."""
     path: list[str] = []
-    value: Any = said
+    value: Any = data
     while isinstance(value, dict) and len(value) == 1 and len(path) < _LONGEST:
         name, value = next(iter(value.items()))
         path.append(name)

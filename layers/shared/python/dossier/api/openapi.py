@@ -83,8 +83,8 @@ def _operation(route: Route) -> dict[str, Any]:
         str(status): _answer(status, MEDIA_TYPE, (Problem,)) for status in sorted({400, 503, *route.problems})
     }
     for status in (*_GATEWAY, *({404, 503} & {*map(int, responses)})):
-        said = responses.setdefault(str(status), {"description": _SAYS[status], "content": {}})
-        said["content"] |= _answer(status, "application/json", (GatewayMessage,))["content"]
+        response = responses.setdefault(str(status), {"description": _SAYS[status], "content": {}})
+        response["content"] |= _answer(status, "application/json", (GatewayMessage,))["content"]
     return {**operation, "responses": responses}
 
 
@@ -102,9 +102,9 @@ def _parameters(model: type[BaseModel] | None, place: str) -> Iterator[dict[str,
         return
     schema = model.model_json_schema(ref_template=_REF)
     for name, each in schema["properties"].items():
-        said = {key: value for key, value in each.items() if key not in {"title", "description", "default"}}
+        described = {key: value for key, value in each.items() if key not in {"title", "description", "default"}}
         about = {"description": each["description"]} if "description" in each else {}
-        yield {"name": name, "in": place, "required": place == "path", **about, "schema": said}
+        yield {"name": name, "in": place, "required": place == "path", **about, "schema": described}
 
 
 def _models(route: Route) -> Iterator[type[BaseModel]]:

@@ -72,8 +72,8 @@ class Announcements:
             case = self._context.cases.find(record.id)
             if case is None:
                 continue
-            told = list(self._of(case, known.get(record.reference)))
-            found += [each for each in told if not first or (self._since is not None and each.at >= self._since)]
+            events = list(self._of(case, known.get(record.reference)))
+            found += [each for each in events if not first or (self._since is not None and each.at >= self._since)]
         self._known = known | stand
         return sorted(found, key=lambda each: each.at)
 

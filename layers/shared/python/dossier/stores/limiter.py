@@ -217,12 +217,12 @@ class Limiter:
 
     def hold(self, connection: str, *, by: str, reason: str) -> Hold:
         """Pause a connection by an operator's order; return the hold. One that lasts already keeps its beginning."""
-        key, said = _key(connection), {"held_by": by, "held_why": reason}
+        key, operator = _key(connection), {"held_by": by, "held_why": reason}
         shown = {"gsi_pk": _PAUSED, "gsi_sk": connection}
         began = self._at()
-        begun = {"held_since": began, **said, **shown}
+        begun = {"held_since": began, **operator, **shown}
         if not self._table.update(*key, begun, when=Attr("held_since").not_exists()):
-            self._table.update(*key, said, when=Attr("held_since").exists())
+            self._table.update(*key, operator, when=Attr("held_since").exists())
         found = _hold_of(self._table.get(*key) or {})
         return found or Hold(began, by, reason, until=self._at())  # it was released meanwhile
 

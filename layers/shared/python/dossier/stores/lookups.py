@@ -63,8 +63,8 @@ class Lookup:
                 usable.pop()()
             if request.effect is not Effect.SAFE:
                 raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
-            said = json.dumps([request.method, request.path, request.query, request.json, request.fields])
-            name = hashlib.sha256(said.encode()).hexdigest()[:32]
+            text = json.dumps([request.method, request.path, request.query, request.json, request.fields])
+            name = hashlib.sha256(text.encode()).hexdigest()[:32]
             reply = known.pop(self._prefix + name, None)
             if reply is None and request.shared and since is not None:
                 item = self._table.get(self._shared, name)

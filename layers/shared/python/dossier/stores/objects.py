@@ -539,7 +539,7 @@ def _version(version_id: str | None) -> Any:
 
 def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
     """Return the error that fails a case if S3's error is permanent; else the S3 error, which is retried."""
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NO_BUCKET:
         return InvalidCaseError(
@@ -549,12 +549,12 @@ def _unreadable(uri: str, error: ClientError, own: str) -> Exception:
     if code in {*_ABSENT, "InvalidArgument"}:  # the latter for a malformed version_id
         return InvalidCaseError(f"document {uri} does not exist: upload it first")
     if code in _FORBIDDEN or code == "KMS.AccessDeniedException":
-        return InvalidCaseError(f"document {uri} may not be read: {_denied(said, split_uri(uri)[0])}")
+        return InvalidCaseError(f"document {uri} may not be read: {_denied(message, split_uri(uri)[0])}")
     if code.startswith("KMS."):
         return _undecipherable(uri, code.removeprefix("KMS."), error)
     known = next((what for codes, what in _PERMANENT if code in codes), None)
     if known is None and code in {"400", "InvalidRequest"}:
-        known = _CUSTOMER_KEY if code == "400" or "Server Side Encryption" in said else None
+        known = _CUSTOMER_KEY if code == "400" or "Server Side Encryption" in message else None
     if known is None and (code in _PASSING or not 300 <= status < 500):
         return error
     return InvalidCaseError(f"document {uri} cannot be read: {known or f'S3 refuses it ({code})'}")
@@ -568,13 +568,13 @@ def _undecipherable(uri: str, code: str, error: ClientError) -> Exception:
     return InvalidCaseError(f"document {uri} cannot be decrypted ({code}): {advice}")
 
 
-def _denied(said: str, bucket: str) -> str:
+def _denied(message: str, bucket: str) -> str:
     """Return the missing permission and where to add it, as far as S3 names it.
 
     S3 names action, resource and kind of policy to callers of the bucket's account or organization; others only get
     "Access Denied" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
     """
-    found = _DENIAL.search(said)
+    found = _DENIAL.search(message)
     if found is None:
         return (
             f"put it into Dossier's bucket, or deploy with -c document_buckets={bucket}, and with -c document_kms_keys "

@@ -129,14 +129,14 @@ def not_whole(answer: httpx.Response) -> str | None:
 
     The request has no range, so only a 200 is whole, or a 206 with all bytes.
     """
-    status, said = answer.status_code, answer.headers.get("content-range", "")
-    found, kind = content_range(said), media_type(answer.headers.get("content-type", ""))
+    status, header = answer.status_code, answer.headers.get("content-range", "")
+    found, kind = content_range(header), media_type(answer.headers.get("content-type", ""))
     if status not in {200, 206}:
         return f"{status}"
     if kind == "multipart/byteranges":
         return f"{status} with parts"
     if found is None:  # on a 200 the header has no meaning, unless a proxy has truncated the body
-        return None if status == 200 and "*/" not in said else f"{status} without a range of bytes"
+        return None if status == 200 and "*/" not in header else f"{status} without a range of bytes"
     whole = found.first == 0 and found.total is not None and found.last == found.total - 1
     return None if whole else f"{status} with a part (bytes {found.first}-{found.last})"
 

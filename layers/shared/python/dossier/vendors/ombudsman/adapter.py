@@ -284,10 +284,10 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         try:
             read(request, reply)
         except StrayAnswerError as error:
-            said = message(reply).lower()
+            text = message(reply).lower()
             if error.status != 404:
                 raise
-            if not said or "cannot get" in said:
+            if not text or "cannot get" in text:
                 raise ConfigurationError(
                     f'base_url of connection "{self.connection.name}" does not lead to the partner API: {error}'
                 ) from error

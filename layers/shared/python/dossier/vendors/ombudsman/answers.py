@@ -68,11 +68,11 @@ def day(value: object) -> str | None:
     A number counts as a time since the epoch, in seconds or milliseconds.
     """
     moment = epoch(value)
-    said = iso(moment) if moment is not None else text(value) if isinstance(value, str) else None
-    if said is None:
+    written = iso(moment) if moment is not None else text(value) if isinstance(value, str) else None
+    if written is None:
         return None
-    match = _MIDNIGHT.fullmatch(said.strip())
-    return match.group(1) if match else said
+    match = _MIDNIGHT.fullmatch(written.strip())
+    return match.group(1) if match else written
 
 
 def score(value: object) -> int | float | None:

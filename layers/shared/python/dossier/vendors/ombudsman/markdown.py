@@ -140,8 +140,8 @@ def read(markdown: str) -> Read:
 
 def is_absent(value: str) -> bool:
     """Whether a value says that the documents do not give it."""
-    said = " ".join(value.split()).strip(_AROUND).rstrip(".!;,\u2026").strip(_AROUND).lower()
-    return said in ABSENT or _NOT_THERE.fullmatch(said) is not None
+    text = " ".join(value.split()).strip(_AROUND).rstrip(".!;,\u2026").strip(_AROUND).lower()
+    return text in ABSENT or _NOT_THERE.fullmatch(text) is not None
 
 
 def _plain_pairs(markdown: str, unread: list[str]) -> list[tuple[str, str]]:

@@ -162,9 +162,9 @@ def _document(
 
 def _day(answer: Mapping[str, Any], key: str, where: str, warnings: list[str]) -> str | None:
     """Return a date; warn about a value that is neither text nor a time since 1970."""
-    said = answer.get(key)
-    found = day(said)
-    if found is None and said is not None and not (isinstance(said, str) and not said.strip()):
+    value = answer.get(key)
+    found = day(value)
+    if found is None and value is not None and not (isinstance(value, str) and not value.strip()):
         warnings.append(f"{where}: {key} is no date: it is in the vendor's answer alone")
     return found
 
