@@ -28,10 +28,12 @@ from dossier.steps.wake import (
     nudge,
     wake,
 )
+from dossier.stores.cases import Collection
 from dossier.stores.intents import Intents
 from dossier.stores.table import case_key
 from dossier.stores.waits import Wait, Waits
 from tests.conftest import Cloud
+from tests.flows import document
 from tests.machine import Tokens, World, samples
 from tests.records import record
 from tests.steps.updates import stray
@@ -315,6 +317,49 @@ def test_job_with_finished_documents_requests_no_refresh(cloud: Cloud) -> None:
         at, data = now(), json.dumps(body).encode()
         wake("invoices", data, look=0, received_at=at, context=world.context.replacing(executions=started))
         assert len(started.started) == count
+
+
+@pytest.mark.parametrize(
+    ("connection", "before", "again"),
+    [("invoices", 0.1, False), ("claims", 0.1, False), ("invoices", 0.001, True), ("claims", -0.001, True)],
+)
+def test_delivery_from_before_the_collection_requests_no_refresh(
+    cloud: Cloud, connection: str, before: float, again: bool
+) -> None:
+    """A poll was faster than the delivery: what it tells of was there before anything was collected."""
+    world, case = World(cloud), CaseId(connection, "R-1")
+    world.submit(*case, samples("invoice.pdf"))
+    stored = world.context.cases.get(case)
+    assert stored.collection.at is not None
+    body = {"document_id": stored.documents[0].document_id, "case_id": stored.record.case_id}
+    started, received_at = Tokens(), stored.collection.at - timedelta(seconds=before)
+    context = world.context.replacing(executions=started)
+    assert wake(connection, json.dumps(body).encode(), look=0, received_at=received_at, context=context).done
+    assert bool(started.started) is again
+    after = world.context.cases.get(case)
+    assert after.refresh.wanted is again
+    assert after.record.woken is not None
+
+
+def test_a_case_that_waits_is_polled_for_a_delivery_of_any_age(world: World) -> None:
+    """A former collection does not answer for what the case waits for now."""
+    cases, waits = world.cloud.app.cases, world.cloud.app.waits
+    cases.put_collection(CASE, Collection(id="first-1", at=now()))
+    world.cloud.app.intents.own(CASE, ["doc:1"])
+    wake(CASE[0], BODY, look=0, received_at=now() - timedelta(hours=1), context=world.context)
+    assert waiting(waits).next_at <= now()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_job_whose_documents_are_done_is_no_news_during_the_collection(cloud: Cloud, finished: bool) -> None:
+    """The second delivery of a DocuStack case comes while the first one's poll has it collected."""
+    world, sent = World(cloud), document("a.pdf", document_id="doc:1", job_id="job:1", finished=finished)
+    cloud.app.cases.claim(record(reference=CASE[1], status="downloading"))
+    cloud.app.cases.put_documents(CASE, [sent], fresh=True)
+    cloud.app.intents.own(CASE, ["doc:1", "job:1"])
+    cloud.app.cases.put_collection(CASE, Collection(id="first-1", at=now() - timedelta(seconds=1)))
+    _apply(world, json.dumps({"event": "job_completed", "job_id": "job:1"}).encode())
+    assert cloud.app.refreshes.find(CASE).wanted is not finished
 
 
 def test_lost_upload_that_was_collected_is_not_repeated(cloud: Cloud) -> None:

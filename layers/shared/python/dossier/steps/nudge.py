@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from dossier.models import CaseId, now
 from dossier.steps.context import Context
 from dossier.steps.refresh import ask
+
+CLOCKS = timedelta(milliseconds=10)
+"""How far the clocks of two functions are apart at most: both follow AWS's time service. A collection that begins less
+than that after a delivery's arrival does not count as later."""
 
 
 def nudge(
@@ -14,16 +19,25 @@ def nudge(
     ids: Collection[str] | None = None,
     *,
     refresh: bool = False,
+    received_at: datetime | None = None,
     context: Context,
 ) -> None:
     """Move the next poll of a case to now; a case that does not wait yet polls at once when it does.
 
-    ``ids`` are the vendor ids of the documents or jobs to poll; without any the whole case is polled. With ``refresh``
-    a case that no longer waits is collected again.
+    Args:
+        case: its name.
+        ids: the vendor ids of the documents or jobs to poll; without any the whole case is polled.
+        refresh: whether a case that no longer waits is collected again, unless the delivery cannot say anything that
+            is not collected anyway.
+        received_at: when the delivery arrived.
+        context: the collaborators.
+
     """
-    if not _moved(case, ids or None, context=context):
+    if not _moved(case, ids or None, context=context) and not (
+        refresh and (_is_read_later(case, received_at, context=context) or _is_old_news(case, ids, context=context))
+    ):
         context.cases.change(case, hinted_at=now())
-        if refresh and not _is_old_news(case, ids, context=context):
+        if refresh:
             ask(case, context=context)
     context.cases.mark(case, woken=now())
 
@@ -45,13 +59,23 @@ def _moved(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bo
     return False
 
 
+def _is_read_later(case: CaseId, received_at: datetime | None, *, context: Context) -> bool:
+    """Whether the case's latest collection began after a delivery had arrived.
+
+    Then whatever the delivery tells of was there before the collection read anything, as if the delivery had come
+    before the collection and been counted. So it is with one that the poll which ended the wait was faster than.
+    """
+    began = context.cases.collection(case).at if received_at is not None else None
+    return received_at is not None and began is not None and received_at + CLOCKS <= began
+
+
 def _is_old_news(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
     """Whether a delivery only names jobs whose documents are all finished, so that it contains nothing new.
 
-    DocuStack sends one for each job, usually a moment after its last document, when the case has already ended.
+    DocuStack sends one for each job, usually a moment after its last document, when the case no longer waits.
     """
     stored = context.cases.find(case) if ids else None
-    if stored is None or not stored.record.status.final:
+    if stored is None:
         return False
     documents = [each for each in stored.documents if each.job_id in set(ids or ())]
     jobs = {each.job_id for each in documents}

@@ -100,7 +100,7 @@ def wake(
         for reference in context.intents.references(connection, job_id):
             context.cases.say(CaseId(connection, reference), job_id, str(hint.says))
     for reference, ids in references.items():
-        nudge(CaseId(connection, reference), ids, refresh=True, context=context)
+        nudge(CaseId(connection, reference), ids, refresh=True, received_at=received_at, context=context)
     unknown = [each for each in hint.case_ids if each in strangers]
     if references or not unknown or vendor.phases[0] != "results":
         return Applied()

@@ -361,6 +361,11 @@ class Cases:
         item = self._table.get(case_key(case), _artifact_key(collection, index))
         return None if item is None else ArtifactRecord.model_validate_json(item["data"])
 
+    def collection(self, case: CaseId) -> Collection:
+        """Return a case's latest collection; an empty one before the first."""
+        item = self._table.get(case_key(case), "COLLECTION")
+        return Collection() if item is None else Collection.model_validate_json(item["data"])
+
     def troubled(self, record: CaseRecord) -> CaseRecord:
         """Return a record whose note is the trouble of its polls, if there is any."""
         if record.status not in {CaseStatus.WAITING, CaseStatus.PROCESSING}:
