@@ -10,7 +10,7 @@ from dossier.models import CaseId
 from dossier.schedule import FEWEST, MOST, Span, plan
 from dossier.settings import Poll
 from dossier.steps.wait import wait
-from dossier.stores.timings import REMEMBERED, Timings
+from dossier.stores.timings import REMEMBERED, Timings, kind_of
 from dossier.stores.waits import Wait
 from tests.clock import Clock
 from tests.conftest import Cloud
@@ -60,6 +60,31 @@ def test_polls_come_at_the_planned_times_and_then_grow(cloud: Cloud, clock: Cloc
     later = [round(after - before, 3) for before, after in pairwise(ages[len(planned) :])]
     assert later == sorted(later)
     assert len(ages) <= len(times) + 25
+
+
+def test_a_vendor_that_calls_and_became_slower_is_polled_rarely(cloud: Cloud, clock: Clock) -> None:
+    """The plan's polls, then one in each longest interval; and its delivery is served at once."""
+    room = Room(cloud, clock, poll=SLOW)
+    case = cloud.app.cases.get(CASE)
+    for span in LEARNED:
+        cloud.app.timings.note(CASE[0], KIND, span._replace(delivered=True))
+    assert kind_of("documents", case) == KIND
+    wait(CASE, "documents", "t1", context=room.world.context)
+    started = clock.at
+    assert room.wait is not None
+    planned = room.wait.plan
+    assert room.wait.called
+    while room.serve() and (clock.at - started).total_seconds() < 210:
+        pass
+    ages = [(each - started).total_seconds() for each in room.polls]
+    assert len(ages) <= len(planned) + 4
+    assert all(after - before > 55 for before, after in pairwise(ages[len(planned) - 1 :]))
+    room.statuses["d0"] = "completed"
+    delivered = clock.at
+    room.delivery(document_id="d0")
+    assert room.serve() == ["d0"]
+    assert room.wait is None
+    assert (clock.at - delivered).total_seconds() < 1
 
 
 @pytest.mark.parametrize("deliver", [False, True])
@@ -154,9 +179,12 @@ def test_a_wait_of_the_version_before_is_polled_as_before(cloud: Cloud, clock: C
 
 def test_remembered_times_are_read_again_after_a_while(cloud: Cloud, clock: Clock) -> None:
     """A function that lives for long learns what others have stored."""
-    mine, others = Timings(cloud.app.table), Timings(cloud.app.table)
-    assert mine.spans("invoices", KIND) == ()
-    others.note("invoices", KIND, Span(1, 2))
-    assert mine.spans("invoices", KIND) == ()
+    mine, others, spans = Timings(cloud.app.table), Timings(cloud.app.table), (Span(1, 2),) * FEWEST
+    for number in range(FEWEST):  # what is too little to plan from is not remembered
+        assert len(mine.spans("invoices", KIND)) == number
+        others.note("invoices", KIND, Span(1, 2))
+    assert mine.spans("invoices", KIND) == spans
+    others.note("invoices", KIND, Span(3, 4))
+    assert mine.spans("invoices", KIND) == spans
     clock.sleep(REMEMBERED.total_seconds() + 1)
-    assert mine.spans("invoices", KIND) == (Span(1, 2),)
+    assert mine.spans("invoices", KIND) == (*spans, Span(3, 4))

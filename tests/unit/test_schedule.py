@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.schedules import CHANGES, PHASES, POLL, Row, changes, compare, learned, served
-from dossier.schedule import EDGES, FEWEST, MOST, MOST_PLANNED, Span, estimate, interval, plan
+from dossier.schedule import EDGES, FEWEST, MOST, MOST_PLANNED, Span, calls, estimate, interval, plan
 from dossier.settings import Poll
 
 DOCUMENT, NINE, ASSESSMENT = PHASES
@@ -145,3 +145,16 @@ def test_a_plan_keeps_the_bounds(spans: list[Span], first: float, every: float, 
         step = interval(age, attempts, times, poll)
         assert step > 0
         age += step
+
+
+@pytest.mark.parametrize(("lost", "called"), [(0, True), (3, True), (10, False)])
+def test_a_vendor_that_calls_is_rarely_polled_after_the_plan(lost: int, called: bool) -> None:
+    """Ten times slower than ever, it is polled once in each longest interval; without its deliveries, as any other."""
+    spans = [Span(10, 20 + number / 10, delivered=number >= lost) for number in range(20)]
+    assert calls(spans) is called
+    assert not calls(spans[-FEWEST + 1 :])
+    times = plan(spans, POLL)
+    later = interval(times[-1] + 1, 3, times, POLL, called=called)
+    assert later == (POLL.max if called else POLL.every + 0.5)
+    assert interval(1, 0, times, POLL, called=called) == times[0] - 1
+    assert interval(100_000, 3, times, POLL, called=called) == 2000

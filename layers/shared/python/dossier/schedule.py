@@ -23,7 +23,8 @@ of what is left finishes.
 
 Where deliveries end the waits, a poll saves time only in the waits whose delivery was lost, so its price is higher.
 After the last planned time, and with fewer than ``FEWEST`` spans, the intervals grow (:func:`grown`), whatever the
-vendor does: one that has become ten times slower costs the plan's polls and then few, and is never forgotten.
+vendor does: one that has become ten times slower costs the plan's polls and then few, and is never forgotten. Where
+deliveries have ended nearly all waits (:func:`calls`), they are the longest at once: a slower vendor still calls.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ PRICE = 0.037
 """Seconds of delay that a poll is worth, as a share of ``poll.every``."""
 BLIND = 0.02
 """Least share of waits that count as not ended by a delivery: the next delivery may be the first that is lost."""
+CALLS = 0.8
+"""Least share of waits that a delivery ended from which on the vendor counts as one that calls."""
 STRAGGLERS = 0.02
 """Share of waits that is left to the growing intervals: polls for the last few would be the densest of all, and all of
 them wasted on a vendor that has become slower."""
@@ -109,7 +112,14 @@ def plan(spans: Sequence[Span], poll: Poll) -> tuple[int, ...]:
     return tuple(each for each in times[:MOST_PLANNED] if each <= poll.deadline)
 
 
-def interval(age: float, attempts: int, planned: Sequence[int], poll: Poll) -> float:
+def calls(spans: Sequence[Span]) -> bool:
+    """Whether the vendor calls: deliveries have ended nearly all waits, so that a poll is only for a lost one."""
+    if len(spans) < FEWEST:
+        return False
+    return sum(weight for span, weight in zip(spans, _weights(len(spans)), strict=True) if span.delivered) >= CALLS
+
+
+def interval(age: float, attempts: int, planned: Sequence[int], poll: Poll, *, called: bool = False) -> float:
     """Return the seconds until the next poll of a wait whose vendor has not finished.
 
     A planned time is whole seconds away, because SQS delays messages by whole seconds. After the last planned time the
@@ -120,6 +130,7 @@ def interval(age: float, attempts: int, planned: Sequence[int], poll: Poll) -> f
         attempts: polls that the vendor has answered.
         planned: the plan's times.
         poll: the connection's settings.
+        called: whether the vendor calls (``calls``); then the intervals after the plan are the longest at once.
 
     """
     coming = next((each for each in planned if each > age + HALF), None)
@@ -127,6 +138,8 @@ def interval(age: float, attempts: int, planned: Sequence[int], poll: Poll) -> f
         return max(1.0, round(coming - age))
     since = age - planned[-1] if planned else 0.0
     longer = min(poll.max, poll.every + (GROWTH - 1) * since) if planned else grown(poll, attempts)
+    if called and planned:
+        longer = poll.max
     return max(longer, min(age / RARER, RAREST))
 
 

@@ -410,7 +410,7 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
             changes["regular_at"] = None if asked.regular else wait.regular_at
         else:
             age = (now() - wait.started_at).total_seconds()
-            delay = schedule.interval(age, wait.attempts, wait.plan, poll)
+            delay = schedule.interval(age, wait.attempts, wait.plan, poll, called=bool(wait.called))
             changes["attempts"] = wait.attempts + 1
     left = (wait.deadline - now()).total_seconds()
     context.waits.postpone(wait, max(0.0, min(delay, left + 0.1)), **changes)

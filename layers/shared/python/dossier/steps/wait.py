@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dossier.errors import VendorRejectedError
 from dossier.models import CaseId, CaseStatus, Phase, now
-from dossier.schedule import plan
+from dossier.schedule import calls, plan
 from dossier.steps.context import Context
 from dossier.steps.nudge import nudge
 from dossier.steps.sources import together
@@ -38,6 +38,7 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
     from_before = loaded.case.record.waited_from
     hinted = before is not None and (from_before is None or before >= from_before)
     kind = kind_of(phase, loaded.case)
+    spans = context.timings.spans(case.connection, kind) if kind else ()
     context.waits.start(
         case,
         phase=phase,
@@ -47,7 +48,8 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
         attempt=loaded.case.record.attempt,
         priority=loaded.case.record.priority,
         kind=kind,
-        plan=plan(context.timings.spans(case.connection, kind), poll) if kind else (),
+        plan=plan(spans, poll),
+        called=calls(spans),
         woken=hinted,
         trace=loaded.case.record.trace,
     )

@@ -2,7 +2,7 @@
 
 A kind is a phase, a number of documents and a size, both in coarse steps. An item holds the newest
 ``schedule.MOST`` spans; one conditional write adds a span, and of two at once the later one is dropped, which loses
-only a sample. Each function caches an item for ``REMEMBERED`` seconds.
+only a sample. Each function caches an item for ``REMEMBERED``, once it is enough to plan from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from boto3.dynamodb.conditions import Attr
 
 from dossier.models import Phase, now
-from dossier.schedule import MOST, Span
+from dossier.schedule import FEWEST, MOST, Span
 from dossier.stores.cases import Case
 from dossier.stores.table import Table
 
@@ -43,7 +43,10 @@ class Timings:
         self._known: dict[tuple[str, str], tuple[datetime, int, tuple[Span, ...]]] = {}
 
     def spans(self, connection: str, kind: str) -> tuple[Span, ...]:
-        """Return how long the vendor took before, the newest last; at most ``REMEMBERED`` old."""
+        """Return how long the vendor took before, the newest last.
+
+        What is enough to plan from is at most ``REMEMBERED`` old.
+        """
         return self._read(connection, kind)[1]
 
     def note(self, connection: str, kind: str, span: Span) -> None:
@@ -60,7 +63,7 @@ class Timings:
     def _read(self, connection: str, kind: str) -> tuple[int, tuple[Span, ...]]:
         """Return how many spans were ever noted, and the newest."""
         known = self._known.get((connection, kind))
-        if known is None or now() - known[0] > REMEMBERED:
+        if known is None or known[1] < FEWEST or now() - known[0] > REMEMBERED:
             item = self._table.get(f"TIMES#{connection}", kind) or {}
             known = now(), int(item.get("count", 0)), _spans(str(item.get("spans", "")))
             self._known[connection, kind] = known

@@ -81,6 +81,8 @@ class Wait(Stored):
     """The kind of wait under which its duration is learned (``stores.timings``); None: nothing is learned from it."""
     plan: tuple[int, ...] = ()
     """The plan: when to poll, in seconds after ``started_at``; empty: the intervals grow."""
+    called: bool | None = None
+    """Whether the vendor calls, by what was learned (``schedule.calls``); False is not stored."""
     seen_at: Time | None = None
     """When the vendor last said that it has not finished."""
     woken_at: Time | None = None
@@ -138,6 +140,7 @@ class Waits:
         priority: Priority = "normal",
         kind: str | None = None,
         plan: Sequence[int] = (),
+        called: bool = False,
         woken: bool = False,
         trace: str | None = None,
     ) -> None:
@@ -156,6 +159,7 @@ class Waits:
             priority: the case's.
             kind: under which its duration is learned.
             plan: when to poll, in seconds from now (``schedule.plan``).
+            called: whether the vendor calls (``schedule.calls``).
             woken: whether a delivery came before, so that ``first`` counts in any case.
             trace: the header of the case's trace.
 
@@ -183,6 +187,7 @@ class Waits:
             sent_at=_sent(next_at, first),
             kind=kind,
             plan=tuple(plan),
+            called=called or None,
             seen_at=same.seen_at if same else None,
             woken_at=at if woken else None,
             trace=trace,
