@@ -18,6 +18,7 @@ from checks.synthesis import COUNTS, definitions, templates
 from dossier.errors import DossierError, NeedsAttentionError, PausedError, RetryableError, VendorUnavailableError
 from dossier.models import CaseId
 from dossier.settings import Budget
+from dossier.steps.collect import HERE
 from dossier.steps.refresh import ask as ask_again
 from tests.conftest import REGION, in_memory
 from tests.machine import World, samples
@@ -119,18 +120,20 @@ def troubled(used: dict[str, Any]) -> Iterator[Walk]:
     for verb, connection, error in (
         ("open", "disputes", LOST),
         ("upload", "invoices", LOST),
-        ("download", "invoices", VendorUnavailableError("storage answered 503")),
+        ("download", "claims", VendorUnavailableError("storage answered 503")),
         ("open", "disputes", PAUSED),
         ("upload", "invoices", PAUSED),
         ("collect", "claims", PAUSED),
-        ("download", "invoices", PAUSED),
+        ("download", "claims", PAUSED),
     ):
         with in_memory() as cloud:
-            uri = cloud.put(f"staging/{connection}/R-1/invoice.pdf", samples("invoice.pdf")["invoice.pdf"])
-            case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri, "name": "invoice.pdf"}]}
-            yield walked(
-                used, Failing(verb, error, Handlers(World(cloud))), case, f"failing-{verb}-{type(error).__name__}"
-            )
+            body = samples("invoice.pdf")["invoice.pdf"]
+            count = HERE + 1 if verb == "download" else 1  # Collect itself downloads the artifacts of fewer documents
+            uris = [cloud.put(f"staging/{connection}/R-1/{each}.pdf", body + bytes(each)) for each in range(count)]
+            case = {"connection": connection, "reference": "R-1", "documents": [{"uri": uri} for uri in uris]}
+            times = 2 if verb == "upload" else 1  # the only request is made once outside of the Map
+            failing = Failing(verb, error, Handlers(World(cloud)), times=times)
+            yield walked(used, failing, case, f"failing-{verb}-{type(error).__name__}")
     with in_memory() as cloud:
         world = World(cloud)
         over = {"budget": Budget(cases_per_day=0)}
@@ -150,17 +153,18 @@ def troubled(used: dict[str, Any]) -> Iterator[Walk]:
 
 
 class Failing:
-    """Handlers, of which one fails the first time."""
+    """Handlers, of which one fails the first time, or the first few times."""
 
-    def __init__(self, verb: str, error: DossierError, handlers: Handlers) -> None:
-        self._verb: str | None = verb
+    def __init__(self, verb: str, error: DossierError, handlers: Handlers, *, times: int = 1) -> None:
+        self._verb = verb
+        self._left = times
         self._error = error
         self._handlers = handlers
 
     def __call__(self, verb: str, payload: Mapping[str, Any]) -> Any:
         """Call a verb's function, or raise the error in its place."""
-        if verb == self._verb:
-            self._verb = None
+        if verb == self._verb and self._left:
+            self._left -= 1
             raise self._error
         return self._handlers(verb, payload)
 

@@ -17,8 +17,8 @@ MOST_EVENTS = 2000
 STAGES: Mapping[str, tuple[str, ...]] = {
     "Accept": ("Accept",),
     "Open": ("Open Case", "Ask About Case", "Ask About Budget"),
-    "Upload": ("Upload", "Upload Documents", "Ask About Upload", "Await Resume Of Upload"),
-    "Read": ("Poll",),
+    "Upload": ("Upload", "Upload All", "Upload Documents", "Ask About Upload", "Await Resume Of Upload"),
+    "Read": ("Poll", "Poll All"),
     "Process": ("Process",),
     "Assess": ("Poll Results",),
     "Collect": ("Collect",),

@@ -216,6 +216,7 @@ class CaseMachine(Construct):
             each=self._download_artifact(),
             about="'parts downloaded: '",
         )
+        upload_all, poll_all = self._at_once(upload, collect)
         publish = self._step("Publish", "publish", _COLLECTION, outputs=f"{{% {_RESULT} %}}")
 
         # The path of a case, top to bottom.
@@ -226,6 +227,7 @@ class CaseMachine(Construct):
         submitted_before.when(_is("$case.outcome = 'collect'"), poll)
         submitted_before.when(_is("$case.asks = true"), ask_about_budget)
         submitted_before.when(_is("$case.opens"), open_case)
+        submitted_before.when(_is("$count($case.uploads) = 1 and $count($case.phases) = 1"), upload_all)
         submitted_before.otherwise(upload)
         open_case.add_catch(ask_about_case, errors=[NEEDS_ATTENTION], outputs=_said(_CASE))
         ask_about_case.next(open_case)
@@ -243,7 +245,7 @@ class CaseMachine(Construct):
         collect.next(download)
         download.next(publish)
 
-        await_resume = self._pauses(open_case, process, collect, publish, waits=(poll, poll_results))
+        await_resume = self._pauses(open_case, process, collect, publish, waits=(poll_all, poll, poll_results))
 
         # Any other error.
         record_failure = self._record_failure()
@@ -252,6 +254,8 @@ class CaseMachine(Construct):
             open_case,
             ask_about_case,
             ask_about_budget,
+            upload_all,
+            poll_all,
             upload,
             poll,
             process,
@@ -298,6 +302,19 @@ class CaseMachine(Construct):
             collect, errors=[DeadlinePassedError.__name__], outputs={**_CASE, "about": "the wait was not ended"}
         )
         return await_resume
+
+    def _at_once(self, upload: sfn.Map, collect: tasks.LambdaInvoke) -> tuple[tasks.LambdaInvoke, tasks.LambdaInvoke]:
+        """Return the states of a case with one upload request and one wait, which is most cases.
+
+        Without a map around the request and a choice after the wait, they save two transitions. An upload that needs a
+        person's answer, or the end of a pause, is repeated in the map ``upload``.
+        """
+        payload = {**_CASE, "batch": "{% $case.uploads[0] %}"}
+        upload_all = self._step("Upload All", "upload", payload, outputs={**_CASE, "about": "uploads done: 1"})
+        upload_all.add_catch(upload, errors=[NEEDS_ATTENTION, PAUSED], outputs=_said(_CASE))
+        poll_all = self._poll("Poll All", phase="$case.phases[0]")
+        upload_all.next(poll_all).next(collect)
+        return upload_all, poll_all
 
     def _upload_documents(self) -> sfn.IChainable:
         """Return the states of one upload request in the Map, whose input has the number of the batch."""

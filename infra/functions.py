@@ -75,6 +75,15 @@ def rows(may: Grants, settings: Settings) -> dict[str, Row]:
     work = may.use_items("GetItem", "Query", "UpdateItem")
     # For a step that stores intents or holds a lease.
     make = may.use_items("PutItem", "DeleteItem")
+    download = [
+        may.read_secrets(),
+        work,
+        make,
+        may.write(VENDOR_ANSWERS),
+        may.write(ARTIFACTS, abort=True),
+        may.write(COLLECTING, abort=True),
+        may.read(ARTIFACTS, COLLECTING),
+    ]
     # The raw answers that Publish deletes if a connection keeps none.
     passing = () if all(each.keep_raw for each in settings.connections.values()) else (VENDOR_ANSWERS, COLLECTING)
     return {
@@ -128,28 +137,9 @@ def rows(may: Grants, settings: Settings) -> dict[str, Row]:
                 work,
             ],
         ),
-        "collect": Row(
-            _CALLS,
-            [
-                may.read_secrets(),
-                work,
-                make,
-                may.write(VENDOR_ANSWERS),
-                may.write(COLLECTING),
-            ],
-        ),
-        "download": Row(
-            _STREAMS,
-            [
-                may.read_secrets(),
-                work,
-                make,
-                may.write(VENDOR_ANSWERS),
-                may.write(ARTIFACTS, abort=True),
-                may.write(COLLECTING, abort=True),
-                may.read(ARTIFACTS, COLLECTING),
-            ],
-        ),
+        # Collect downloads a few artifacts itself.
+        "collect": Row(_STREAMS, download),
+        "download": Row(_STREAMS, download),
         "publish": Row(
             _STREAMS,
             [

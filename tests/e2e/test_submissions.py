@@ -107,7 +107,7 @@ def test_collect(world: World, connection: str) -> None:
     assert not world.vendors.uploads(word)
     changing = {"upload", "create", "process", "update"}
     assert not [each for each in world.vendors.calls(connection) if case_id in each.path and each.operation in changing]
-    assert not {"Upload", "Open Case", "Process"} & set(world.states(said["execution_arn"]))
+    assert not {"Upload All", "Upload", "Open Case", "Process"} & set(world.states(said["execution_arn"]))
 
 
 def test_events(world: World) -> None:

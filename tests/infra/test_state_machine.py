@@ -24,6 +24,7 @@ PATH_FIELDS = {
 STEPS = {
     "Accept": "accept",
     "Open Case": "open",
+    "Upload All": "upload",
     "Upload Documents": "upload",
     "Process": "process",
     "Collect": "collect",
@@ -41,6 +42,7 @@ TOKEN_STEPS = {
     "Ask About Case": "ask",
     "Ask About Budget": "ask",
     "Ask About Upload": "ask",
+    "Poll All": "wait",
     "Poll": "wait",
     "Poll Results": "wait",
     **dict.fromkeys(HELD, "wait"),
@@ -152,7 +154,7 @@ def test_a_timed_out_wait_continues_with_collect(stack: Synthesized, name: str) 
     assert "States.Timeout" in _state(stack, name)["Retry"][0]["ErrorEquals"]
 
 
-@pytest.mark.parametrize("name", ["Poll", "Poll Results"])
+@pytest.mark.parametrize("name", ["Poll All", "Poll", "Poll Results"])
 def test_a_wait_times_out_after_its_deadline(stack: Synthesized, name: str) -> None:
     """If the waiting room fails, the state times out a quarter of an hour after the deadline."""
     assert _state(stack, name)["TimeoutSeconds"] == f"{{% $ceil($case.deadline) + {MOST_EXTENDED + 900} %}}"
@@ -203,7 +205,7 @@ def test_held_step_says_which_it_is(stack: Synthesized, name: str, held: str) ->
         ]
 
 
-@pytest.mark.parametrize("name", ["Poll", "Poll Results"])
+@pytest.mark.parametrize("name", ["Poll All", "Poll", "Poll Results"])
 def test_wait_that_was_not_ended_is_collected_or_continues(stack: Synthesized, name: str) -> None:
     """After its time the state goes where a pause is waited for; without one, what there is is collected."""
     timeout = next(each for each in _state(stack, name)["Catch"] if each["ErrorEquals"] == ["States.Timeout"])
@@ -232,13 +234,19 @@ def test_the_case_sets_the_concurrency_of_maps(stack: Synthesized) -> None:
     assert _state(stack, "Download")["MaxConcurrency"] == "{% $collected.at_once %}"
 
 
-def test_a_case_of_one_document_takes_ten_transitions(stack: Synthesized) -> None:
+def test_a_case_of_one_document_takes_seven_transitions(stack: Synthesized) -> None:
     """The path of the most common case decides its cost."""
-    way = ["Accept", "Submitted Before?", "Upload", "Poll", "More To Wait For?", "Collect", "Download", "Publish"]
+    way = ["Accept", "Submitted Before?", "Upload All", "Poll All", "Collect", "Download", "Publish"]
     states = stack.definition["States"]
     for here, there in pairwise(way):
         assert there in _targets(states[here])
-    assert len(way) + len(["Upload Documents", "Download Artifact"]) == 10
+    assert len(way) == 7  # Collect stores what the map would download
+
+
+def test_only_upload_that_needs_a_person_is_repeated_in_the_map(stack: Synthesized) -> None:
+    """There the question is asked, or the end of a pause is waited for."""
+    catch = _state(stack, "Upload All")["Catch"][0]
+    assert (set(catch["ErrorEquals"]), catch["Next"]) == ({"NeedsAttentionError", "PausedError"}, "Upload")
 
 
 def test_history_is_not_copied_into_logs(stack: Synthesized) -> None:

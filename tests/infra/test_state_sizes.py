@@ -10,6 +10,7 @@ import pytest
 
 from checks.record import Failing
 from dossier.errors import InvalidCaseError, NeedsAttentionError, VendorUnavailableError
+from dossier.steps.collect import HERE
 from dossier.stores.queues import poll_queue
 from infra.case_machine import MOST_SHOWN
 from tests.conftest import Cloud
@@ -87,7 +88,7 @@ def test_the_output_of_an_execution_has_its_result(stack: Synthesized, cloud: Cl
     [
         ("open", "disputes", NeedsAttentionError(CAUSE), "Ask About Case"),
         ("upload", "invoices", NeedsAttentionError(CAUSE), "Ask About Upload"),
-        ("download", "invoices", VendorUnavailableError(CAUSE), "Leave Out Artifact"),
+        ("download", "claims", VendorUnavailableError(CAUSE), "Leave Out Artifact"),
         ("upload", "claims", InvalidCaseError(CAUSE), "Record Failure"),
         ("accept", "claims", InvalidCaseError(CAUSE), "Record Failure"),
         ("collect", "claims", InvalidCaseError(CAUSE), "Record Failure"),
@@ -99,13 +100,13 @@ def test_errors_are_shortened_in_state_outputs(
     """Questions, files that are left out, and failures: the whole error continues by itself."""
     handlers = Handlers(world_of(cloud, like, LONGEST[0]))
     calls: list[tuple[str, Mapping[str, Any]]] = []
-    failing = Failing(verb, error, handlers)  # type: ignore[arg-type]
+    failing = Failing(verb, error, handlers, times=2 if verb == "upload" else 1)  # type: ignore[arg-type]
 
     def task(verb: str, payload: Mapping[str, Any]) -> Any:
         calls.append((verb, payload))
         return failing(verb, payload)
 
-    walk = walked(stack, task, case(cloud, LONGEST))
+    walk = walked(stack, task, case(cloud, LONGEST, documents=HERE + 1 if verb == "download" else 1))
     assert passes in walk.entered
     check(walk, LONGEST)
     whole = [payload["cause"] for verb, payload in calls if verb in {"fail", "download"} and "cause" in payload]

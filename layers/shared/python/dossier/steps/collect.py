@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from dossier.errors import (
     CaseFailedError,
     ConfigurationError,
     NotReadyError,
+    PausedError,
     RetryableError,
     StrayAnswerError,
     ThrottledError,
@@ -24,12 +26,16 @@ from dossier.names import safe_name, unique_names
 from dossier.ports import Artifact, updated
 from dossier.revisions import listing_digest
 from dossier.steps.context import Context, LoadedCase
+from dossier.steps.download import settle
 from dossier.stores.cases import ArtifactRecord, Case, Collection
 
 ITERATIONS = 200
 """Most iterations of the Download map: an execution's history is limited to 25,000 events."""
 TOGETHER = 2
 """Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
+HERE, EARLY = 3, 2.0
+"""Most artifacts of a case that Collect itself downloads, and the seconds after which it begins no further one. The Map
+downloads side by side, so what takes longer is quicker there."""
 PROVEN = 1000
 """Files of a later collection at most that storage is asked about though their entries in the list are the same."""
 
@@ -55,7 +61,7 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
     with loaded.telling():
         loaded = _followed(loaded)
         listed = loaded.look_up(
-            f"artifacts{collection}",
+            f"artifacts-{loaded.label}",
             loaded.vendor.artifacts(loaded.view),
             note=lambda reply: answered.append(reply.headers),
         )
@@ -67,7 +73,8 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
         )
     known = {artifact.index: artifact for artifact in loaded.case.collected(collection)}
     names = stable_names(listed, loaded.case if collection else None)
-    todo: list[int] = []
+    todo: list[ArtifactRecord] = []
+    fresh: list[ArtifactRecord] = []
     for index, (artifact, name) in enumerate(zip(listed, names, strict=True)):
         record, old = _record(index, artifact, name), known.pop(index, None)
         if old and (old.source, old.name, old.listed) == (record.source, record.name, record.listed):
@@ -75,14 +82,38 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
         else:
             proven = len(todo) < PROVEN
             record = _former(record, loaded.case, tells=artifact.tells, proven=proven) if collection else record
-            context.cases.put_artifact(case, record, collection=collection)
+            fresh.append(record)
         if not record.settled:
-            todo.append(index)
+            todo.append(record)
     context.cases.drop_artifacts(case, known, collection=collection)
     if loaded.vendor.dates_changes and (answered_at := dates(answered)):
         dated = loaded.case.collection.model_copy(update={"read_at": min(answered_at)})
         context.cases.put_collection(case, dated)
-    return Collected(artifacts=chunks(todo), at_once=loaded.connection.limits.concurrency)
+    stored = _downloaded(loaded, todo) if len(todo) <= HERE else set()
+    for record in fresh:
+        if record.index not in stored:
+            context.cases.put_artifact(case, record, collection=collection)
+    left = [each.index for each in todo if each.index not in stored]
+    return Collected(artifacts=chunks(left), at_once=loaded.connection.limits.concurrency)
+
+
+def _downloaded(loaded: LoadedCase, artifacts: Sequence[ArtifactRecord]) -> set[int]:
+    """Download a case's few artifacts here; return the indices of those that are settled.
+
+    Iterations of the Download map cost transitions and invocations. What does not succeed at once, or soon, is left to
+    them, with their retries.
+    """
+    settled: set[int] = set()
+    began = time.monotonic()
+    for each in artifacts:
+        if time.monotonic() - began > EARLY:
+            break
+        try:
+            settle(loaded, each)
+        except (RetryableError, PausedError):
+            break
+        settled.add(each.index)
+    return settled
 
 
 def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:

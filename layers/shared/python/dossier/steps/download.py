@@ -72,8 +72,14 @@ def download(case: CaseId, index: int, collection: str = "", *, context: Context
     """
     loaded = context.load_artifact(case, index, collection)
     artifact = next(iter(loaded.case.collected(collection)), None)
-    if artifact is None or artifact.settled:
-        return  # another collection has replaced this one, or the artifact is stored
+    if artifact is not None and not artifact.settled:  # else another collection has replaced this one, or it is stored
+        settle(loaded, artifact)
+
+
+def settle(loaded: LoadedCase, artifact: ArtifactRecord) -> None:
+    """Download one artifact of a case and store its record, as ``download`` does."""
+    context, collection = loaded.context, loaded.collection
+    case = loaded.case.record.id
     try:
         with loaded.telling():
             done = _fetch(loaded, artifact)

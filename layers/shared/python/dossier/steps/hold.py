@@ -23,7 +23,7 @@ PAUSED = "paused"
 """The kind of trouble of a paused step or wait."""
 COLLECT = "Collect"
 """The state that collects the results that exist."""
-POLLS = {"Poll", "Poll Results"}
+POLLS = {"Poll All", "Poll", "Poll Results"}
 """The states that wait for the vendor; one is held if it times out, which only a long pause makes likely."""
 MOST_RELEASED = 500
 """Most held steps of a connection that one sweep releases."""
