@@ -20,7 +20,7 @@ PATTERNS = {
     "accept": {DOCUMENTS, *SUBMISSIONS},
     "api": {*SUBMISSIONS, "<Bucket>/staging/*", *OUTCOME, EXECUTIONS},
     "ask": set(),
-    "collect": {VENDOR, COLLECTING},
+    "collect": {VENDOR, ARTIFACTS, COLLECTING},
     "compare": set(),
     "download": {VENDOR, ARTIFACTS, COLLECTING},
     "drop": {"<Bucket>/inbox/*", "<Bucket>/inbox-waiting/*", EXECUTIONS},
