@@ -1,4 +1,4 @@
-"""What every test may use: AWS in memory (moto), with Dossier's resources in it."""
+"""Fixtures for every test: AWS in memory (moto), with Dossier's resources in it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Cloud:
 
 @pytest.fixture(autouse=True, scope="session")
 def always_the_same() -> Iterator[None]:
-    """What every session of boto3 would read anew is read once."""
+    """Data that every boto3 session would read anew is read once."""
     with read_once():
         yield
 

@@ -1,4 +1,4 @@
-"""The actions of the page, and how a test says that it does them.
+"""The actions of the page, and how a test declares them.
 
 A test is marked with the actions that it does (``pytest.mark.acts``); the fixture ``page`` fails it if its browser did
 not send them. ``tests/console/test_browser_tests.py`` compares the marks with the routes.

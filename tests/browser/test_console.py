@@ -19,7 +19,7 @@ IN_THE_LIST = re.compile("/cases")
 
 
 def answered(route: Route, _request: Request, *, status: int | None, body: str) -> None:
-    """Answer a request in place of the console; without a status, not at all."""
+    """Answer a request in place of the console; without a status, drop it."""
     if status is None:
         route.abort()
     else:

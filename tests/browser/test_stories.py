@@ -188,7 +188,7 @@ def test_an_answer_was_lost_and_the_vendor_has_nothing(scene: Scene, page: Page)
 
 
 def test_a_vendor_is_slow(scene: Scene, page: Page) -> None:
-    """The page says who is waited for, since when and until when, and has the ids for the vendor's support."""
+    """The page says whom the case waits for, since when and until when, and has the ids for the vendor's support."""
     scene.submit("invoices", "SLOW-1", seconds=7)
     wait_of(scene, "invoices", "SLOW-1")
     opens(
@@ -202,7 +202,7 @@ def test_a_vendor_is_slow(scene: Scene, page: Page) -> None:
 
 
 def test_a_webhook_was_lost(scene: Scene, page: Page) -> None:
-    """The share is shown; the check proves that what the vendor signs would be accepted, and there is a report."""
+    """The share is shown; the check proves that a signed delivery would be accepted, and there is a report."""
     with faults(scene, webhook_lost={"vendor": "docustack"}):
         scene.submit("quiet", "QUIET-1", "completed")
         opens(scene, page, "/deliveries", "1 of 1 finished case without a delivery")
@@ -233,7 +233,7 @@ def test_dead_letters(scene: Scene, page: Page) -> None:
 
 
 def test_a_delivery_is_poisoned(scene: Scene, page: Page) -> None:
-    """It failed five times in wake: the page leads to what arrived, and applies it again."""
+    """It failed five times in wake: the page links to the delivery, and applies it again."""
     scene.deployment.vendors(webhooks=False)
     scene.submit("patient", "POISON-1")
     wait_of(scene, "patient", "POISON-1")

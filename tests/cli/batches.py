@@ -1,4 +1,4 @@
-"""What runs batches in memory: it does what the deployed state machine does, over moto's executions."""
+"""Runs batches in memory like the deployed state machine, over moto's executions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Runs:
         self._runs: dict[str, Run] = {}
 
     def __call__(self) -> None:
-        """Let every run get on: start cases up to its concurrency, and end it once all have ended."""
+        """Advance every run: start cases up to its concurrency, and end it once all have ended."""
         for each in executions_of("dossier-dev-batch"):
             if each.status == "RUNNING":
                 self._advance(each)

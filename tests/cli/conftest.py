@@ -1,4 +1,4 @@
-"""A deployment in memory for the CLI: the stack's outputs, its state machine, and what walks the executions."""
+"""A deployment in memory for the CLI: the stack's outputs, its state machine, and a walker of its executions."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ _CLIENTS: dict[str, Any] = {}
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Neither a local AWS nor an AWS account, whatever this machine has; the environment is put back afterwards."""
+    """Neither a local AWS nor an AWS account, whatever this machine has; the environment is restored afterwards."""
     before = dict(os.environ)
     monkeypatch.setenv("DOSSIER_HOME", str(tmp_path / "home"))
     for name in ("DOSSIER_STAGE", "DOSSIER_DEBUG", "DOSSIER_CONNECTIONS", "AWS_PROFILE", "AWS_REGION"):
@@ -193,7 +193,7 @@ def dossier(stacks: Stacks, cloud: Cloud, nowhere: None, monkeypatch: pytest.Mon
 
 
 def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
-    """Make what the CLI finds in an account: the state machine, the secrets, and the stack with its outputs."""
+    """Create the resources that the CLI finds in an account: state machine, secrets, and the stack with its outputs."""
     client = cloud.session.client
     role = f"arn:aws:iam::{ACCOUNT}:role/states"
     definition = json.dumps({"StartAt": "Accept", "States": {"Accept": {"Type": "Succeed"}}})
@@ -227,7 +227,7 @@ def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
 
 
 class Stacks:
-    """What the CLI asks CloudFormation (moto's own needs packages that are not here)."""
+    """The CloudFormation calls of the CLI (moto's own need packages that are not installed)."""
 
     def __init__(self, stacks: dict[str, tuple[dict[str, str], list[str]]]) -> None:
         self.stacks = stacks
@@ -242,7 +242,7 @@ class Stacks:
         return {"Stacks": [{"StackName": StackName, "Outputs": outputs}]}
 
     def get_paginator(self, _operation: str) -> Stacks:
-        """Return what pages through a stack's resources."""
+        """Return a paginator of a stack's resources."""
         return self
 
     def paginate(self, *, StackName: str) -> list[dict[str, Any]]:  # noqa: N803 -- AWS's name
@@ -253,7 +253,7 @@ class Stacks:
 
 @dataclass
 class Quotas:
-    """What the CLI asks Lambda, which moto does not answer."""
+    """The Lambda calls of the CLI that moto does not answer."""
 
     executions: int = 1000
     reserved: int = 0
@@ -277,7 +277,7 @@ def invoice(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def local_aws(nowhere: None) -> LocalState:
-    """What ``dossier up`` leaves behind; this process stands in for the local AWS."""
+    """The state file of ``dossier up``; this process replaces the local AWS."""
     process = Process.find(os.getpid())
     assert process is not None
     found = Outputs(
@@ -308,7 +308,7 @@ def live() -> Iterator[LiveSandbox]:
 
 @pytest.fixture
 def sandbox(live: LiveSandbox) -> LiveSandbox:
-    """The sandbox as it starts, but quick."""
+    """The sandbox with default settings, but quick."""
     live.start_over()
     return live
 

@@ -95,7 +95,7 @@ def test_the_document_is_the_one_in_docs() -> None:
 
 
 def test_a_submission_starts_one_execution(api: Api) -> None:
-    """Sent again, and submitted by the command, the same content is the same execution."""
+    """The same content, sent again or submitted by the command, is the same execution."""
     sent = api.put()
     status, first = api("POST", "/cases", sent)
     assert (status, first["outcome"]) == (202, "started")
@@ -113,7 +113,7 @@ def test_a_submission_starts_one_execution(api: Api) -> None:
 
 
 def test_other_content_under_the_reference_is_a_conflict(api: Api) -> None:
-    """It says what differs, and starts nothing."""
+    """The answer names the difference, and nothing is started."""
     api.submitted()
     status, problem = api("POST", "/cases", api.put("2.pdf", PDF + b"% other"))
     assert (status, problem["error"]) == (409, "ReferenceConflictError")
@@ -169,7 +169,7 @@ _TEXTS = st.text(min_size=1, max_size=12).filter(lambda text: "/" not in text an
 def test_whatever_is_sent_the_answer_is_in_the_document(
     api: Api, route: Route, body: dict[str, Any], names: tuple[str, str, str], data: st.DataObject
 ) -> None:
-    """No request fails the function; what it says has the form that the document promises."""
+    """No request fails the function, and every answer matches the document."""
     connection, reference, name = names
     path = route.path.format(connection=connection, reference=reference, name=name)
     query = data.draw(
@@ -186,7 +186,7 @@ def test_a_body_that_is_not_an_object_is_wrong(api: Api, body: str) -> None:
 
 
 def test_a_draining_stage_takes_no_case(api: Api) -> None:
-    """As it takes none in any other way."""
+    """Like every other way of submission."""
     api.context.cases.drain("2026-01-31T12:00:00.000Z")
     status, problem = api("POST", "/cases", api.put())
     assert (status, api.dossier.executions()) == (400, [])
@@ -194,7 +194,7 @@ def test_a_draining_stage_takes_no_case(api: Api) -> None:
 
 
 def test_files_are_uploaded_to_presigned_urls(api: Api) -> None:
-    """What was uploaded there is a document of a case."""
+    """An uploaded file is a document of a case."""
     status, targets = api("POST", "/cases", {"connection": "invoices", "files": [{"name": "März 1.pdf"}]})
     [file] = targets["files"]
     assert status == 200
@@ -293,7 +293,7 @@ def test_a_wrong_selection_is_wrong(api: Api, query: dict[str, str]) -> None:
 
 
 def test_an_unknown_parameter_is_answered_with_the_known_ones(api: Api) -> None:
-    """Those of the list, and not the keys of a submission."""
+    """The filters of the list, and not the keys of a submission."""
     said = api("GET", "/cases", conection="invoices")[1]["detail"]
     assert said == 'conection: unknown key; did you mean "connection"?'
     assert api("GET", "/cases", colour="red")[1]["detail"].endswith(

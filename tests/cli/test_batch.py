@@ -19,7 +19,7 @@ PDF = (DOCUMENTS / "invoice.pdf").read_bytes()
 
 @pytest.fixture
 def runs(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    """A deployment that runs batches; their cases are accepted, and then stand still."""
+    """A deployment that runs batches; their cases are accepted, and then wait."""
     found = Runs(dossier)
     dossier.whole, dossier.runs = False, found
     monkeypatch.setattr(StepFunctionBackend, "list_map_runs", lambda _, execution_arn: found.views(execution_arn))
@@ -169,7 +169,7 @@ def test_a_bad_line_is_reported_and_stops_nothing_else(
 
 
 def test_a_file_without_any_case_is_bad_usage(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """Nothing is stored of a file all of whose lines are bad."""
+    """Nothing is stored if all lines of a file are bad."""
     result = dossier("batch", jsonl(folder / "batch.jsonl", "{", "}"), "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, [each["line"] for each in found["bad"]]) == (2, [1, 2])
@@ -236,7 +236,7 @@ def test_a_file_of_another_encoding_says_how_to_save_it(dossier: Dossier, folder
     [("conection,documents", 'did you mean "connection"?'), ("documents,documents", "is given twice")],
 )
 def test_a_csv_file_needs_its_columns(dossier: Dossier, folder: Path, header: str, says: str) -> None:
-    """Without the first line no other line means anything."""
+    """Without a valid first line no other line can be read."""
     file = folder / "batch.csv"
     file.write_text(f"{header}\na,b\n")
     result = dossier("batch", file)
@@ -263,7 +263,7 @@ def test_the_same_cases_are_the_same_batch(dossier: Dossier, runs: Runs, folder:
 
 
 def test_a_reference_of_other_content_is_a_bad_line(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """The reference decides: what it has is not sent again under the same name."""
+    """The reference decides: a case with it is not sent again under the same name."""
     dossier("submit", "invoices", folder / "0.pdf", "--reference", "I-1")
     found = dossier.json("batch", three(folder))
     [bad] = found["bad"]
@@ -324,7 +324,7 @@ def test_cases_of_a_stopped_run_are_waited_for_and_listed(dossier: Dossier, runs
 
 
 def test_a_stopped_run_that_left_nothing_to_start_ends(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """Every case was under way: the same file again, or a look, waits for them, and nothing fails."""
+    """Every case was under way: the same file again, or `status --wait`, waits for them, and nothing fails."""
     file = three(folder)
     found = dossier.json("batch", file, "--concurrency", "3")
     dossier.tick()
@@ -370,7 +370,7 @@ def test_a_batch_that_does_not_run_has_no_concurrency(dossier: Dossier, runs: Ru
 def test_a_command_that_dies_is_run_again(
     dossier: Dossier, runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch, dies: str
 ) -> None:
-    """Wherever the command dies, the same command does the rest, and no case is started twice."""
+    """Wherever the command dies, the next run finishes it, and no case is started twice."""
     import cli.batch  # noqa: PLC0415
 
     whole = getattr(cli.batch, dies)
@@ -444,7 +444,7 @@ def test_a_batch_of_known_cases_starts_nothing(dossier: Dossier, runs: Runs, fol
 
 
 def test_a_case_with_a_question_is_exit_code_4(dossier: Dossier, runs: Runs, folder: Path) -> None:
-    """What does not end because it waits for an answer is named as that."""
+    """A case that does not end because it waits for an answer is reported as such."""
     dossier.then = [lambda: dossier.ask("invoices", "I-0", "upload-0")]
     result = dossier("batch", three(folder), "--wait", "--timeout", "0.001", "--json")
     assert result.exit_code in {3, 4}
@@ -510,7 +510,7 @@ def test_a_dry_run_leaves_out_submitted_cases(
 def test_a_file_whose_references_all_have_other_content_is_bad_usage(
     dossier: Dossier, runs: Runs, folder: Path
 ) -> None:
-    """Nothing of it is stored, and nothing says that others were submitted."""
+    """Nothing is stored, and the output does not claim that other cases were submitted."""
     dossier.json("submit", "invoices", folder / "1.pdf", "--reference", "I-0")
     dossier.tick()
     file = jsonl(folder / "one.jsonl", {"connection": "invoices", "reference": "I-0", "documents": ["0.pdf"]})

@@ -1,4 +1,4 @@
-"""``dossier batch`` with many cases: what it reads, and what it keeps of each."""
+"""``dossier batch`` with many cases: its reads, and its memory for each case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PDF = (DOCUMENTS / "invoice.pdf").read_bytes()
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return what counts the requests for many items, each with its number of keys."""
+    """Return a counter of the requests for many items, each with its number of keys."""
     seen: list[int] = []
     answer = dynamodb.batch_get
 
@@ -68,7 +68,7 @@ def test_a_look_reads_a_hundred_records_a_request(dossier: Dossier, asked: list[
 
 
 def test_the_checks_keep_little_of_a_case(dossier: Dossier, tmp_path: Path) -> None:
-    """What is kept of a case does not depend on its documents, and ten times the lines take ten times the memory."""
+    """The memory for a case does not depend on its documents, and ten times the lines take ten times the memory."""
     (tmp_path / "large.pdf").write_bytes(PDF + b"%" * 200_000)
 
     def peak(lines: int) -> int:

@@ -1,4 +1,4 @@
-"""A case over its budget: what is shown of it, and how it is answered."""
+"""A case over its budget: its output, and its answers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_retry_means_send(asked: Dossier) -> None:
 
 
 def test_give_up_ends_the_case_and_counts_nothing(asked: Dossier) -> None:
-    """What was not sent uses no budget."""
+    """A case that was not sent uses no budget."""
     assert asked("resolve", "INV-1", "--give-up").exit_code == 0
     assert asked.answers == {"token-1": "GivenUpError"}
     assert asked.cloud.app.cases.budgets.spent("invoices").cases == 0

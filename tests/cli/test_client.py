@@ -99,7 +99,7 @@ def _session() -> Session:
 
 
 def test_a_file_is_submitted_waited_for_and_read(client: Client, gateway: Gateway) -> None:
-    """As models; the client's pauses let the case go on."""
+    """As models; the case continues during the client's pauses."""
     begun = client.submit({"connection": "invoices", "reference": "INV-1"}, files=[FILE])
     assert begun.outcome == "started"
     case = client.wait("invoices", "INV-1")
@@ -201,7 +201,7 @@ def test_a_client_needs_a_url_and_a_region(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_a_problem_is_an_error(client: Client, work: Callable[[Client], Any], status: int, says: str) -> None:
-    """With its status and its words."""
+    """With its status and its text."""
     with pytest.raises(ApiError, match=says) as error:
         work(client)
     assert error.value.status == status

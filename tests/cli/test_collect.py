@@ -1,4 +1,4 @@
-"""``dossier collect``: results of what Dossier did not submit."""
+"""``dossier collect``: results of cases that Dossier did not submit."""
 
 from __future__ import annotations
 

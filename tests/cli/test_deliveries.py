@@ -89,7 +89,7 @@ def test_every_cause_is_shown_with_what_to_do(dossier: Dossier, cause: str) -> N
 
 
 def test_duplicates_and_unreadable_deliveries_are_shown(dossier: Dossier) -> None:
-    """How often a delivery came again, and one in which nothing was understood."""
+    """The number of repetitions of a delivery, and a delivery without a known id."""
     store = dossier.cloud.app.evidence
     claim = store.claim("invoices", "5d" * 32)
     store.keep("invoices", "accepted", b'{"hello": "world"}', SIGNED, key=claim.key, digest=claim.digest)
@@ -104,7 +104,7 @@ def test_duplicates_and_unreadable_deliveries_are_shown(dossier: Dossier) -> Non
 
 @pytest.mark.rule("security: have rejected deliveries applied later")
 def test_rejected_delivery_is_applied_as_an_accepted_one(dossier: Dossier) -> None:
-    """A secret that is set by now proves it; wake never reads what strangers sent."""
+    """A secret that is set by now proves it; `wake` never reads rejected deliveries."""
     dossier("secrets", "set", "invoices", "--api-key", "k", "--webhook-secret", "s1")
     key = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY, SIGNED))
     cut = str(dossier.cloud.app.evidence.refuse("invoices", "no secret", BODY * 1000, SIGNED))
@@ -151,7 +151,7 @@ def test_without_the_connections_file_ids_are_unknown(
     ],
 )
 def test_since_a_moment(text: str, moment: datetime) -> None:
-    """A day or a moment, UTC unless it says otherwise."""
+    """A day or a time, by default in UTC."""
     assert moment_of(text) == moment
 
 
@@ -166,7 +166,7 @@ def test_since_some_time_ago(text: str, ago: int) -> None:
     "text", ["yesterday", "-3d", "", "999999d", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
 )
 def test_invalid_time_is_bad_usage(text: str) -> None:
-    """A text that is no time, or a time before the earliest one, is bad usage."""
+    """A text that is not a time, or a time before the earliest one, is bad usage."""
     with pytest.raises(BadUsageError, match="is not a time"):
         moment_of(text)
 

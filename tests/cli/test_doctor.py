@@ -117,7 +117,7 @@ def failed(dossier: Dossier) -> dict[str, Any]:
 
 
 def test_healthy_deployment_passes(healthy: Dossier) -> None:
-    """Each thing is looked at, and found well."""
+    """Every check runs and succeeds."""
     document = healthy.json("doctor")
     assert document["ok"] is True, document
     assert [each["name"] for each in document["checks"]] == [
@@ -174,7 +174,7 @@ def test_a_quota_that_is_less_than_the_need(healthy: Dossier) -> None:
 
 
 def test_a_quota_that_may_not_be_seen(healthy: Dossier) -> None:
-    """An operator whose policy is older reads what to allow; all else is checked."""
+    """An operator with an older policy gets the missing permission; all other checks run."""
     denied = {"Code": "AccessDeniedException", "Message": "not authorized to perform: lambda:GetAccountSettings"}
     healthy.stacks.functions.error = ClientError({"Error": denied}, "GetAccountSettings")
     check = concurrency(healthy)
@@ -386,7 +386,7 @@ def test_a_wrong_connections_file(healthy: Dossier, tmp_path: Path) -> None:
     ],
 )
 def test_weak_or_malformed_webhook_secret(dossier: Dossier, secret: str, state: str, seen: str) -> None:
-    """A secret that was written without the command: doctor says what is wrong, without showing it."""
+    """For a secret that was written without the command, doctor names the mistake without showing it."""
     value = json.dumps({"api_key": "ds_live_1", "webhook_secrets": [secret]})
     dossier.cloud.session.client("secretsmanager").put_secret_value(SecretId="dossier/invoices", SecretString=value)
     settings = dossier.connections["invoices"]
@@ -437,7 +437,7 @@ def test_a_probe_that_may_not_be_deleted_is_not_listed(healthy: Dossier, monkeyp
 
 
 def test_rejected_deliveries_are_reported(healthy: Dossier) -> None:
-    """Those since the last accepted one count: one that names the vendor's ids fails, what anybody could send warns."""
+    """Those since the last accepted one count: one with the vendor's ids fails, any other warns."""
     store, early = healthy.cloud.app.evidence, now() - timedelta(minutes=30)
     assert check(healthy, "invoices deliveries")["state"] == "ok"
     store.refuse("invoices", "header missing", b"hello", {}, at=early)
@@ -459,7 +459,7 @@ def test_rejected_deliveries_are_reported(healthy: Dossier) -> None:
     [(503, "see its status page"), (429, "lower limits.requests_per_second"), (404, "check base_url of [invoices]")],
 )
 def test_the_advice_fits_the_error(healthy: Dossier, status: int, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it is about the key."""
+    """The advice does not mention the key."""
     monkeypatch.setattr(Outside, "status", status)
     found = failed(healthy)
     assert found["name"] == "invoices vendor"
@@ -483,7 +483,7 @@ def test_a_vendor_that_cannot_be_reached(healthy: Dossier, tmp_path: Path) -> No
 
 
 def test_cases_that_are_held_up_are_grouped_by_their_trouble(healthy: Dossier, invoice: Path) -> None:
-    """Of waits and of steps; since when, what it is, and when the vendor is asked next."""
+    """Of waits and of steps: since when, the trouble, and the time of the next request."""
     healthy.whole = False
     for number in range(3):
         healthy("submit", "invoices", invoice, "--reference", f"INV-{number}")

@@ -131,7 +131,7 @@ def removed(dossier: Dossier, invoice: Path) -> Dossier:
 
 
 def test_cases_of_a_removed_connection_are_listed_and_fetched(removed: Dossier, tmp_path: Path) -> None:
-    """Nothing that was collected is out of reach, with the connection's name or without."""
+    """All collected results stay reachable, with the connection's name or without."""
     for words in (("list",), ("list", "--connection", "invoices")):
         assert [each["reference"] for each in removed.json(*words)] == ["INV-2", "INV-1"]
     assert removed.json("status", "INV-1")["status"] == "completed"
@@ -152,7 +152,7 @@ def test_case_of_a_removed_connection_is_not_redriven(removed: Dossier) -> None:
 
 
 def test_never_deployed_connection_is_unknown(removed: Dossier) -> None:
-    """A typo is a typo."""
+    """A misspelt connection is still an error."""
     result = removed("list", "--connection", "invoice")
     assert result.exit_code == 2
     assert 'unknown connection "invoice"' in result.stderr

@@ -1,4 +1,4 @@
-"""``dossier example``: what it prints is accepted as it is."""
+"""``dossier example``: Accept accepts its output unchanged."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_money_has_its_currency(completed: Dossier) -> None:
 
 
 def test_a_case_without_fields_is_a_row(completed: Dossier) -> None:
-    """Nothing is left out of the sheet because nothing was found in it."""
+    """A case without fields still has a row."""
     replaced(completed, "INV-1", fields=[], documents=[])
     (row,) = rows(completed("export").stdout)
     assert (row["reference"], row["status"], row["key"]) == ("INV-1", "completed", "")
@@ -107,7 +107,7 @@ def test_a_case_without_fields_is_a_row(completed: Dossier) -> None:
     ],
 )
 def test_no_cell_is_a_formula(completed: Dossier, value: str, cell: str) -> None:
-    """What a vendor read in a document is shown by a spreadsheet, never computed; a number stays one."""
+    """A spreadsheet shows a vendor's values and never computes them; a number stays a number."""
     replaced(completed, "INV-1", fields=[field(value)], documents=[])
     (row,) = rows(completed("export").stdout)
     assert row["value"] == cell
@@ -205,7 +205,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
-    """A process that writes ten thousand cases of twenty fields takes what one with a thousand takes."""
+    """A process that writes ten thousand cases of twenty fields takes as much memory as one with a thousand."""
 
     def peak(cases: int) -> int:
         words = [sys.executable, "-c", WRITES, str(tmp_path / f"{cases}.parquet"), str(cases)]

@@ -81,7 +81,7 @@ def test_a_result_json_of_no_case_is_replaced(completed: Dossier, tmp_path: Path
 
 
 def test_a_damaged_file_is_not_kept(completed: Dossier, tmp_path: Path) -> None:
-    """A file that is not what the manifest says is an error, and not on disk."""
+    """A file that differs from the manifest is an error, and is not written."""
     completed.cloud.put(f"{PREFIX}result.json", b'{"status": "forged"}')
     result = completed("fetch", "INV-1", tmp_path / "results")
     assert result.exit_code == 1
@@ -137,7 +137,7 @@ def test_file_in_place_of_the_folder_is_an_error(completed: Dossier, invoice: Pa
     assert "is not a folder" in result.stderr
 
 
-# What is planted in the folder
+# Files planted in the folder
 
 
 def planted(tmp_path: Path) -> Path:
@@ -193,7 +193,7 @@ def test_names_are_files_of_their_own_on_every_system(completed: Dossier, tmp_pa
 
 
 def test_a_fetch_that_fails_leaves_no_part(completed: Dossier, tmp_path: Path) -> None:
-    """What was written so far is gone again."""
+    """The files written so far are deleted again."""
     completed.cloud.put(f"{PREFIX}result.json", b'{"status": "forged"}')
     completed("fetch", "INV-1", tmp_path / "results")
     assert [each for each in (tmp_path / "results").rglob("*") if ".part" in each.name] == []

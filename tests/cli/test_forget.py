@@ -64,7 +64,7 @@ def test_a_case_is_erased_with_what_it_was_submitted_from(finished: Dossier, inv
 
 
 def test_a_case_that_runs_is_cancelled_first(finished: Dossier, invoice: Path) -> None:
-    """The line names the command that does so; a case that never was is unknown."""
+    """The line names the command that does so; a case that never existed is unknown."""
     finished.whole = False
     finished("submit", "invoices", invoice, "--reference", "INV-2")
     finished.tick()

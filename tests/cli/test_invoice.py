@@ -1,4 +1,4 @@
-"""``dossier invoice``: every page that the vendor should bill, tied to its case, and what no case explains."""
+"""``dossier invoice``: every page that the vendor should bill, with its case, and unexplained entries."""
 
 from __future__ import annotations
 

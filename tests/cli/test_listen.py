@@ -149,7 +149,7 @@ def test_events_arrive_as_a_target_of_the_bus_gets_them(dossier: Dossier, progra
 
 
 def test_nothing_is_sent_back_to_dossier(dossier: Dossier) -> None:
-    """The stage's own webhook URL would be sent what it gets, without end."""
+    """The stage's own webhook URL would receive its own deliveries in an endless loop."""
     [url] = [url for url in dossier.json("outputs")["webhook_urls"].values() if url.endswith("/invoices")]
     result = dossier("listen", "invoices", "--forward", url)
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""``dossier up`` and ``dossier down``: what the command makes of what ``local.control`` does."""
+"""``dossier up`` and ``dossier down``: the command's output for the results of ``local.control``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*words: str) -> Result:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What ``control.up`` was asked for; it starts nothing."""
+    """The arguments of ``control.up``, which starts nothing here."""
     calls: list[dict[str, Any]] = []
 
     def up(*, report: Callable[[str], None], **wanted: Any) -> None:
@@ -92,7 +92,7 @@ def test_the_mistakes_of_a_file_are_reported_in_its_order(monkeypatch: pytest.Mo
 
 
 def test_down_with_nothing_up(nowhere: None) -> None:
-    """Stopping what does not run is fine."""
+    """Stopping without anything running is no error."""
     result = run("down", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"stopped": []}

@@ -33,7 +33,7 @@ DANGEROUS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def dangerous(text: str) -> list[str]:
-    """Return what a terminal obeys in a text, but for its newlines."""
+    """Return the characters in a text that a terminal interprets, except newlines."""
     kept = text.replace("\n", "").replace("\u200c", "").replace("\u200d", "")
     return [each for each in kept if unicodedata.category(each) in DANGEROUS]
 

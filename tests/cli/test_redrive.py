@@ -107,7 +107,7 @@ def test_named_case_is_redriven(broken: Dossier, words: tuple[str, ...], referen
 
 
 def test_on_a_terminal_each_cause_is_asked_about(broken: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the operator says no to stays."""
+    """Piles that the operator declines stay."""
     monkeypatch.setattr(testing._NamedTextIOWrapper, "isatty", lambda _: True)
     result = broken("redrive", "--connection", "invoices", input="n\ny\n")
     assert result.exit_code == 0, result.stderr
@@ -149,7 +149,7 @@ def test_failing_redrive_does_not_block_others(broken: Dossier) -> None:
 
 
 def test_cause_that_matches_nothing_says_so(broken: Dossier) -> None:
-    """Something failed, but not for that cause."""
+    """Cases failed, but for another cause."""
     result = broken("redrive", "--cause", "no such cause")
     assert result.exit_code == 0
     assert 'no cause contains "no such cause"; there are:' in result.stderr
@@ -192,7 +192,7 @@ def test_yes_alone_does_not_send_rejected_cases(rejected: Dossier) -> None:
 
 
 def test_dismissed_cases_stay_dismissed(rejected: Dossier) -> None:
-    """They are on the screen no longer, and nothing sends them but their own reference."""
+    """They are no longer listed, and only their own reference redrives them."""
     result = rejected("redrive", "--cause", "413", "--dismiss")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count(": dismissed") == 2
@@ -255,7 +255,7 @@ def test_a_case_that_went_back_to_work_is_not_dismissed(broken: Dossier) -> None
 def test_redrive_is_advised_where_it_can_help(
     broken: Dossier, invoice: Path, error: str, reason: str, hint: bool
 ) -> None:
-    """A case that would meet the same again unchanged has no such hint, and is not sent by --yes alone."""
+    """A case that would fail again without a change has no such hint, and --yes alone does not send it."""
     broken.cloud.app.table.update("CASE#invoices#INV-1", "CASE", {"error": error, "reason": reason})
     result = broken("submit", "invoices", invoice, "--reference", "INV-1", "--wait")
     assert result.exit_code == 1

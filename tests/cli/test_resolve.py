@@ -80,7 +80,7 @@ def test_answer_to_a_dead_task_token_is_reported(asking: Dossier, words: tuple[s
 
 
 def test_one_of_several_questions(asking: Dossier) -> None:
-    """With several questions open one has to be named; the others keep the case waiting for an operator."""
+    """With several open questions one has to be named; the case still waits for the others."""
     asking.ask("invoices", "INV-1", "upload-1", "and this one?")
     result = asking("resolve", "INV-1", "--retry")
     assert result.exit_code == 2

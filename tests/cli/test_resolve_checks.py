@@ -25,7 +25,7 @@ def ask(asking: Dossier, connection: str, invoice: Path) -> None:
 
 
 def made(sandbox: LiveSandbox, connection: str, name: str = "invoice.pdf", own_id: str = "R-1") -> str:
-    """Have the vendor make what the case asks for; return its id."""
+    """Have the vendor create the object that the case asked for; return its id."""
     if connection == "invoices":
         return str(sandbox.docustack_upload(name).json()["document_id"])
     if connection == "claims":
@@ -98,7 +98,7 @@ def test_case_that_already_has_another_id_is_rejected(asking: Dossier, sandbox: 
 def test_unreachable_vendor_leaves_the_question_open(
     asking: Dossier, sandbox: LiveSandbox, invoice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trouble on the way is tried again; what lasts ends the command, and nothing was stored."""
+    """The command retries transport errors; a lasting one ends it, and nothing was stored."""
     monkeypatch.setattr(resolve, "PAUSE", 0)
     ask(asking, "invoices", invoice)
     right = made(sandbox, "invoices")

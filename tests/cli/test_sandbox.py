@@ -43,7 +43,7 @@ def fault(*words: str) -> Result:
 
 
 def rules(sandbox: LiveSandbox) -> list[dict[str, Any]]:
-    """Return the rules that are in force, without what is not set."""
+    """Return the active rules, without unset values."""
     found = sandbox.plain.get("/_sandbox/settings").json()["faults"]
     return [{key: value for key, value in rule.items() if value is not None} for rule in found]
 

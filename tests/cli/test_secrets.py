@@ -243,7 +243,7 @@ def test_deliveries_from_before_the_secret_are_offered(refused: Dossier, answer:
 
 
 def test_option_applies_rejected_deliveries_without_a_prompt(refused: Dossier) -> None:
-    """Without a terminal nothing is applied unless it is asked for; the document says what there is."""
+    """Without a terminal nothing is applied by default; the document counts the deliveries."""
     document = refused.json("secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", HOOK)
     assert (document["refused_before"]["proven"], document["refused_before"]["applied"]) == (1, 0)
     assert applied(refused) == []
@@ -255,7 +255,7 @@ def test_option_applies_rejected_deliveries_without_a_prompt(refused: Dossier) -
 
 @pytest.mark.rule("security: have rejected deliveries applied later")
 def test_another_secret_proves_nothing(refused: Dossier) -> None:
-    """What the secret does not prove is not even mentioned."""
+    """Deliveries that the secret does not prove are not mentioned."""
     document = refused.json(
         "secrets", "set", "invoices", "--api-key", "k1", "--webhook-secret", "another", "--apply-refused"
     )

@@ -163,7 +163,7 @@ def test_cases_are_listed_newest_first(submitted: Dossier, invoice: Path) -> Non
 
 
 def test_cases_are_listed_by_status(submitted: Dossier, invoice: Path) -> None:
-    """--status keeps those that stand there."""
+    """--status selects cases by status."""
     submitted("submit", "claims", invoice, "--reference", "C-1")
     submitted.change("claims", "C-1", status=CaseStatus.WAITING)
     assert [each["reference"] for each in submitted.json("list", "--status", "waiting")] == ["C-1"]
@@ -214,7 +214,7 @@ def test_list_says_that_there_are_more_and_how_to_see_them(submitted: Dossier, i
 
 
 def test_the_list_is_not_cut_where_there_is_no_terminal(submitted: Dossier) -> None:
-    """Piped into another program, each case is one line with all there is."""
+    """Piped into another program, each case is one line without truncation."""
     reason = "a long reason " * 20
     submitted.change("invoices", "INV-1", status=CaseStatus.FAILED, reason=reason)
     header, line = submitted("list").stdout.splitlines()
@@ -239,7 +239,7 @@ def test_case_that_needs_review_says_so(dossier: Dossier, invoice: Path) -> None
 
 
 def test_a_drop_that_waits_is_listed(dossier: Dossier) -> None:
-    """It has no case yet: the list says what lacks, and so does `dossier status`."""
+    """It is not a case yet: the list and `dossier status` name the missing files."""
     drop = WaitingDrop(
         reference="May", why="inbox/invoices/May waits for its case.json", since="2026-01-31T12:00:00.000Z"
     )

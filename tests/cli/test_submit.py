@@ -101,7 +101,7 @@ def test_a_file_that_is_staged_already_is_not_uploaded_again(accepting: Dossier,
 
 
 def test_unknown_outcome_at_the_timeout_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
-    """If Accept has not spoken in time, the command says where to look."""
+    """If Accept has not decided in time, the command says where to look."""
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "0", "--json")
     assert result.exit_code == 3
     assert result.stderr.splitlines()[-1].startswith("dossier: case INV-1 is started, but not accepted yet: see")
@@ -161,7 +161,7 @@ def test_a_corrected_case_takes_the_reference(accepting: Dossier, invoice: Path)
 
 
 def test_other_content_under_a_used_reference_is_rejected(accepting: Dossier, invoice: Path) -> None:
-    """A reference belongs to its content; the case that has it is left alone."""
+    """A reference belongs to its content; its case is not changed."""
     accepting("submit", "invoices", invoice, "--reference", "INV-1")
     invoice.write_bytes(b"%PDF-1.7 another")
     for _ in range(2):
@@ -240,7 +240,7 @@ def test_the_options_of_a_connection_are_listed(accepting: Dossier) -> None:
 
 @pytest.mark.rule("docustack batch dossier submit accepts URLs and S3 URIs")
 def test_documents_that_are_not_files_are_submitted(accepting: Dossier) -> None:
-    """URLs go to the vendor as they are, their names decoded; an object in S3 is copied by Dossier, as Accept does."""
+    """URLs are sent to the vendor unchanged, with decoded names; Dossier copies an object in S3, as Accept does."""
     uri = accepting.cloud.put("staging/invoices/x/Rechnung%201.pdf", (DOCUMENTS / "invoice.pdf").read_bytes())
     web = "HTTPS://files.example.com/a%20b/M%C3%A4rz%202025.pdf?sig=1#x"
     result = accepting("submit", "invoices", web, uri.replace("s3://", "S3://"), "--reference", "INV-1")

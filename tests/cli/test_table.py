@@ -47,7 +47,7 @@ def test_a_sentence_is_wrapped_between_words_in_its_column() -> None:
 
 @pytest.mark.parametrize("reference", ["INV-2024-0042-with-a-name-that-is-long", "R" * 100, "請求書-" * 12])
 def test_sentence_without_room_is_printed_below_its_row(reference: str) -> None:
-    """A reference of any length is whole, on one line; the rest is named and below it."""
+    """A reference of any length is whole, on one line; the other cells are labelled below it."""
     row = ("invoices", reference, "completed_with_failures", "11-26 10:38", REASON)
     found = lines(row, ("a", "b", "failed", "10:38", ""), width=80, long={"REASON"})
     assert sum(reference in each for each in found) == 1
@@ -81,7 +81,7 @@ def test_one_long_name_takes_no_column_from_the_other_lines() -> None:
 
 
 def test_one_line_rows_keep_values_to_copy() -> None:
-    """What does not fit is left out from the right; a sentence is cut."""
+    """Cells that do not fit are left out from the right; a sentence is cut."""
     columns = ("ID", "RECEIVED", "CONNECTION", "VERDICT", "EVENT")
     row = (ID, "11-26 10:38", "invoices", "refused: undecodable header (x-webhook-token)", "document_completed")
     header, line = lines(row, width=80, columns=columns, long={"VERDICT"}, one_line=True)

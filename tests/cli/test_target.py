@@ -119,7 +119,7 @@ def test_the_local_aws_comes_first(local_aws: LocalState, monkeypatch: pytest.Mo
 
 
 def test_a_named_stage_is_never_the_local_one(dossier: Dossier, local_aws: LocalState) -> None:
-    """Who names a stage means the account, even while the local AWS is up."""
+    """A named stage means the account, even while the local AWS is up."""
     assert local_aws.endpoint_url == dossier.json("outputs")["endpoint_url"]
     assert dossier.json("outputs", "--stage", "dev")["endpoint_url"] is None
 

@@ -48,7 +48,7 @@ def test_a_vendors_number_keeps_its_digits() -> None:
 
 
 def test_times_in_a_note_are_local() -> None:
-    """What Dossier writes with UTC is shown as this machine's clock has it; all else stays."""
+    """Dossier's UTC times are shown in this machine's zone; other text is unchanged."""
     now = datetime.now(UTC)
     note = f"No connection to the vendor since {now:%H:%M} UTC (ConnectError). Next attempt {now:%H:%M:%S} UTC"
     here = now + timedelta(hours=9)

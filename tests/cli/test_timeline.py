@@ -1,4 +1,4 @@
-"""``dossier timeline`` and ``dossier logs``: what the stores, Step Functions and the logs have about a case."""
+"""``dossier timeline`` and ``dossier logs``: a case's records from the stores, Step Functions and the logs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def logged(dossier: Dossier, invoice: Path) -> Dossier:
 
 
 def test_timeline_has_records_deliveries_and_calls(logged: Dossier) -> None:
-    """Only what is about the case, in the order in which it happened."""
+    """Only entries about the case, in the order of time."""
     found = logged.json("timeline", "INV-1")
     entries = found["entries"]
     assert [each["at"] for each in entries] == sorted(each["at"] for each in entries)

@@ -20,7 +20,7 @@ def uploaded(sandbox: LiveSandbox, *names: str) -> str:
     return str(sandbox.docsumo_upload(*names).json()["data"]["case_id"])
 
 
-# --- what can be asked -----------------------------------------------------------------------------------------------
+# --- operations ------------------------------------------------------------------------------------------------------
 
 
 def test_operations_of_each_vendor_are_listed(asking: Dossier) -> None:
@@ -54,7 +54,7 @@ def test_operations_of_each_vendor_are_listed(asking: Dossier) -> None:
     ],
 )
 def test_bad_usage(asking: Dossier, sandbox: LiveSandbox, words: tuple[str, ...], problem: str) -> None:
-    """What cannot be asked is exit code 2 and one line that helps; the vendor never hears of it."""
+    """An invalid request is exit code 2 and one helpful line; nothing is sent to the vendor."""
     before = len(sandbox.journal())
     result = asking("vendor", *words)
     assert result.exit_code == 2, result.output
@@ -111,7 +111,7 @@ def test_cases(asking: Dossier, sandbox: LiveSandbox) -> None:
 
 @pytest.mark.rule("docsumo 1.D by hand")
 def test_update(asking: Dossier, sandbox: LiveSandbox) -> None:
-    """What was set is shown."""
+    """The output shows the changed values."""
     case_id = uploaded(sandbox, "a.pdf")
     text = asking("vendor", "claims", "update", case_id, "--case-name", "Schaden №7").stdout
     assert "Schaden №7" in text
@@ -241,7 +241,7 @@ def test_started_batch_can_be_collected(asking: Dossier, sandbox: LiveSandbox) -
 
 @pytest.mark.rule("docustack batch by hand")
 def test_a_batch_whose_answer_is_lost(asking: Dossier, sandbox: LiveSandbox) -> None:
-    """It is not sent again: the line says to look first."""
+    """The command does not send it again: the line says to look first."""
     sandbox.set(faults=[{"name": "lost_after", "operation": "batch", "rate": 1}])
     result = asking("vendor", "invoices", "batch", "s3://scans/1.pdf")
     assert result.exit_code == 1
@@ -269,7 +269,7 @@ def test_case_and_evidence(asking: Dossier, sandbox: LiveSandbox) -> None:
 
 
 def test_no_answer_shows_a_key(asking: Dossier, sandbox: LiveSandbox) -> None:
-    """No key is in what is printed, whatever is asked."""
+    """No output contains a key, whatever the operation."""
     sandbox.docustack_upload()
     keys = [each.api_key for each in (ACCOUNTS.docustack, ACCOUNTS.docsumo, ACCOUNTS.ombudsman)]
     outputs = [asking("vendor", "invoices", "documents", "--json").output, asking("vendor", "claims", "cases").output]
@@ -323,7 +323,7 @@ def test_a_check_can_be_left_out(asking: Dossier, sandbox: LiveSandbox) -> None:
 def test_secret_is_stored_even_if_the_vendor_is_down(
     asking: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key is written first; that it could not be checked is one line, and no failure."""
+    """The key is written first; a failed check is one line, not a failure."""
     text = (tmp_path / "connections.toml").read_text()
     (tmp_path / "down.toml").write_text(text.replace("http://127.0.0.1:", "http://127.0.0.1:1/x"))
     monkeypatch.setenv("DOSSIER_CONNECTIONS", str(tmp_path / "down.toml"))

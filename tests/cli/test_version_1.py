@@ -1,4 +1,4 @@
-"""What the version before revisions stored is listed, shown and fetched."""
+"""Data of the version before revisions is listed, shown and fetched."""
 
 from __future__ import annotations
 

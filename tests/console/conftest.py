@@ -69,7 +69,7 @@ class Visitor:
 
 
 def text_of(page: str) -> str:
-    """Return what a page's main part says."""
+    """Return the text of a page's main part."""
     main = page.partition("<main")[2].partition("</main>")[0].partition(">")[2]
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", main)).split())
 

@@ -55,7 +55,7 @@ TOMORROW = "a_status_of_tomorrow"
 
 
 class Recorded(BaseModel):
-    """Base of what ``suite.json`` holds: a misspelt key is an error."""
+    """Base of the models of ``suite.json``: a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,13 +85,13 @@ class CaseSpec(Recorded):
 
 
 class IntentSpec(Recorded):
-    """What was stored before a request whose answer was lost."""
+    """The intent stored before a request whose answer was lost."""
 
     at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     known: frozenset[str] = frozenset()
     rivals: int = 0
     seen: tuple[str, ...] | None = None
-    """What the account listed before the request."""
+    """The account's list before the request."""
     whole: bool = False
     fresh: bool = True
     recorded: dict[str, datetime] = Field(default_factory=dict)
@@ -143,7 +143,7 @@ class Exchange(Recorded):
     """For ``headers``: a key other than the suite's."""
     replies: tuple[str | ReplySpec, ...] = ()
     requests: tuple[dict[str, Any], ...] | None = None
-    """What is asked, one object a request with the keys to compare: method, path, query, json, fields, files (their
+    """The requests, one object each with the keys to compare: method, path, query, json, fields, files (their
     names), effect, keep."""
     gives: Any = None
     """The value as JSON: of an object the keys that are named, of a list every item."""
@@ -153,7 +153,7 @@ class Exchange(Recorded):
     not_performed: tuple[int, ...] = ()
     """Like the suite's, for this call alone (for example a create that bills nothing)."""
     errors: dict[int, str] = Field(default_factory=dict)
-    """Errors that statuses raise here other than everywhere (a list that can't be asked is an operator's question)."""
+    """Errors that statuses raise here instead of the usual ones (an unreadable list is an operator's question)."""
     spares: tuple[int, ...] = ()
     """Numbers of the replies that are about one case alone: trouble with one says nothing of the other cases."""
     unknown_status: bool = True

@@ -1,4 +1,4 @@
-"""What of DocuStack the recorded exchanges cannot say: shapes that its guide leaves open, time, settings."""
+"""DocuStack beyond the recorded exchanges: shapes that its guide leaves open, times, settings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_values_without_a_name_and_fields_that_are_missing_are_reported() -> Non
 
 @pytest.mark.rule("docustack webhooks job_failed has no document")
 def test_a_failed_document_has_the_reason_of_its_job() -> None:
-    """What ``job_failed`` says is the reason of that job's documents where the API gives none, and of no other."""
+    """The text of ``job_failed`` is the reason of that job's documents if the API gives none, and of no others."""
     hint = VENDOR.read_hint((EVENTS / "docustack" / "webhook-job_failed.json").read_bytes())
     assert hint is not None
     assert hint.says == "Extraction workflow timed out"
@@ -211,7 +211,7 @@ def test_splits_many_references() -> None:
 MINE = {"document_id": "a", "filename": "invoice.pdf", "uploaded_at": "2024-11-15T14:22:30Z"}
 OLD = {"id": "z", "name": "invoice.pdf", "created_at": "2024-11-01T00:00:00Z", "job_id": "jz"}
 LOST = Intent(at=AT, known=frozenset("z"), seen=Seen(("z",), whole=True))
-"""What was listed before is known, and is ``OLD``."""
+"""The entries listed before are known: ``OLD``."""
 
 
 @pytest.mark.rule(
@@ -578,7 +578,7 @@ def test_check_fails_with_the_vendor() -> None:
 
 @pytest.mark.rule("docustack document and field values a failed document")
 def test_a_rejected_document_keeps_its_reason() -> None:
-    """A document that failed in Dossier's books is failed in the result, with the reason that was stored."""
+    """A document that failed in Dossier's records is failed in the result, with the stored reason."""
     failed = document("a.pdf", document_id="a", failed=True, status="failed", error="unreadable")
     result = VENDOR.read_result(replace(view(failed), options={}), {})
     assert (result.status, result.documents[0].error, result.documents[0].status) == ("failed", "unreadable", "failed")

@@ -1,4 +1,4 @@
-"""A vendor is a folder and its recordings: the suite takes a fourth one as it comes, and sees what is wrong with it."""
+"""A vendor is a folder and its recordings: the suite accepts a fourth one unchanged, and detects its mistakes."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class CountsKeys(Toy):
     """Depends on an answer's size."""
 
     def check(self) -> Flow[str]:
-        """Say how long the answer is."""
+        """Return the answer's length."""
         reply = yield Request("GET", "/v1/me")
         yield from super().check()
         return str(len(reply.body))

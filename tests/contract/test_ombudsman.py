@@ -1,4 +1,4 @@
-"""What of the Ombudsman API the recorded exchanges cannot say: the AI's markdown, dates, settings."""
+"""The Ombudsman API beyond the recorded exchanges: the AI's markdown, dates, settings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_case_has_to_be_open_before_it_is_used() -> None:
         drive(VENDOR.upload(CaseView(CONFIGURED, "R-1", documents=(document(),)), [0]))
 
 
-# --- what the AI writes ----------------------------------------------------------------------------------------------
+# --- the AI's texts --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("ombudsman step 1 the guide's request")
@@ -315,7 +315,7 @@ def test_a_table_whose_rows_lack_most_cells_is_text() -> None:
 
 @pytest.mark.parametrize("fence", ["```", "~~~~", "```md", "```Markdown  ", " ``` text"])
 def test_a_fence_around_the_whole_text_is_removed(fence: str) -> None:
-    """Blanks around it, and its language, are nothing; a fence that ends otherwise is text."""
+    """Blanks around it, and its language, do not matter; a fence with another end is text."""
     end = fence.strip().rstrip("abcdefghijklmnopqrstuvwxyzM ")
     assert [each.name for each in read(f"\n{fence}\n- a: b\n\n  {end} \n \n").fields] == ["a"]
     assert read(f"{fence}\n- a: b\n{end}`").fields == []
@@ -323,7 +323,7 @@ def test_a_fence_around_the_whole_text_is_removed(fence: str) -> None:
 
 @pytest.mark.rule("security: overflow an item, a message or a state with endless statuses, errors and ids")
 def test_titles_insights_and_names_are_clean() -> None:
-    """What the vendor's AI writes as a name is one short line; a point in a list is as harmless as one in a text."""
+    """A name from the vendor's AI is one short line; a point in a list is as harmless as one in a text."""
     hostile = "\x1b[2Jowned\u202e\n" + "x" * 100_000
     body = {"case_title": hostile, "case_specific_fields": {hostile: hostile}, "evidence": [
         {"document_id": "d-1", "case_insights": [hostile, None, "two"]}
@@ -400,7 +400,7 @@ def test_scores_are_between_0_and_10(given: Any, read: float | None) -> None:
 
 @pytest.mark.rule("ombudsman response fields claimant_support_score")
 def test_an_unreadable_score_is_reported() -> None:
-    """A score that is there and is not a number from 0 to 10 is None, and the result says so."""
+    """An invalid score (not a number from 0 to 10) is None, and the result says so."""
     body = {"document_id": "d-1", "claimant_support_score": "7/10", "defendant_support_score": "7"}
     result = VENDOR.read_result(CASE, {"evidence-d-1": json.dumps(body).encode()})
     scores = result.documents[0].scores
@@ -411,7 +411,7 @@ def test_an_unreadable_score_is_reported() -> None:
 
 @pytest.mark.rule("ombudsman response fields event_date")
 def test_an_unreadable_date_is_reported() -> None:
-    """A date that is there and is none, of a document or of the chronology, is None, and the result says so."""
+    """An invalid date, of a document or of the chronology, is None, and the result says so."""
     body = {"document_id": "d-1", "event_date": 20250715, "event_date_start": "July 2025", "event_date_end": None}
     chronology = {"chronology": [{"timeline_date": {}}, {"timeline_date": 1752537600}, {"timeline_date": ""}]}
     raw = {"evidence-d-1": json.dumps(body).encode(), "case": json.dumps(chronology).encode()}
