@@ -18,12 +18,12 @@ BATCHES = "the state machine of batches"
 
 
 class CaseBrokenError(AssertionError):
-    """What a case found is not what it is when every grant is there."""
+    """A case's outcome differs from that with every grant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a try of a case went: why it failed, if it did, and what the role was denied meanwhile."""
+    """The outcome of a try of a case: the failure, if any, and the calls that the role was denied meanwhile."""
 
     failure: str | None
     denials: list[Denial]
@@ -76,7 +76,7 @@ class Bench:
         """Call a function as its caller does; return its answer.
 
         Raises:
-            CaseBrokenError: it failed, or a message of its batch did; with what it said.
+            CaseBrokenError: it failed, or a message of its batch did; with its error.
 
         """
         answer = self.client("lambda").invoke(FunctionName=PREFIX + verb, Payload=json.dumps(event))
@@ -113,7 +113,7 @@ class Trial:
     unasked: Callable[[Grant], bool] = lambda each: each.action.startswith(("logs:", "xray:"))
     """Grants that are never taken away, because no case can miss them."""
     heard: Callable[[Grant, str], object] = lambda grant, words: None
-    """Gets what a case says that misses a grant."""
+    """Receives the message of a case that misses a grant."""
 
     def prove(self, case: Callable[[], object]) -> None:
         """Try a case with grants missing, until it has missed every grant that it needs.

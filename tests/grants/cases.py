@@ -165,7 +165,7 @@ class Cases(Stage):
         self.prove("accept", execution(case), ends="does not exist: upload it first")
 
     def lost_answers(self) -> None:
-        """Requests whose answers were lost are looked up, among what other cases have."""
+        """Requests whose answers were lost are looked up, among other cases' objects."""
         names = self.accepted("claims")
         upload = {**names, "batch": 0}
         self.prove("upload", upload, before=lambda: self.lose(names, "upload-0"))
@@ -262,7 +262,7 @@ class Cases(Stage):
         return self._delivery(json.dumps({"event": f"case_updated_{next(self._numbers)}", **ids}).encode())
 
     def _again(self) -> None:
-        """Deliver something twice: the second time it is known by what the first one noted."""
+        """Deliver something twice: the second one is recognized by the note of the first."""
         delivery, kept = self._fresh(), set[str]()
         for _ in range(2):
             self.call("webhook", delivery)
@@ -339,7 +339,7 @@ class Cases(Stage):
     # Executions, for what the state machine may call
 
     def reaching(self) -> dict[str, Callable[[], Event]]:
-        """Return, for each function that a state calls, what makes an execution whose way leads there."""
+        """Return, for each function that a state calls, a maker of an execution that reaches that state."""
         collected = partial(self.submission, "claims", documents=[], case_id=self._collectable)
         return {
             "accept": partial(self.submission, "claims"),

@@ -1,4 +1,4 @@
-"""One deployment, and every grant of its roles taken away: the tests look at what was missed."""
+"""One deployment, and every grant of its roles taken away: the tests compare the effects."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class People(Stage):
 
     @staticmethod
     def _seen(answer: httpx.Response) -> httpx.Response:
-        """Return a page of the console; one that says what is wrong is as good as the command's own line."""
+        """Return a page of the console; its error text counts like the command's own line."""
         if answer.status_code == 502:
             raise CaseBrokenError(unescape(answer.text.partition("<main")[2]))
         assert answer.status_code == 200, answer.text
@@ -175,14 +175,14 @@ class People(Stage):
             raise CaseBrokenError(LEFT_BEHIND)
 
     def _asks_why(self) -> None:
-        """Explain a case and a connection, and see what happened and what is under way."""
+        """Explain a case and a connection; show their history and the cases under way."""
         self.run("explain", "--connection", "claims")
         for command in ("explain", "timeline", "logs"):
             self.run(command, self.finished)
         self.run("watch", "--once")
 
     def _counts_costs(self) -> None:
-        """Count what a case cost, and a month that is over, which is stored then, and read the next time."""
+        """Count the cost of a case and of a past month, which is stored and read the next time."""
         self.run("cost", self.finished)
         last = f"{now().replace(day=1) - timedelta(days=1):%Y-%m}"
         self._bench.client("s3").delete_object(Bucket=self._outputs["bucket"], Key=f"costs/{last}.json")
@@ -377,7 +377,7 @@ class People(Stage):
         return str(case["reference"])
 
     def delivered(self, times: int = 1) -> str:
-        """Deliver something that is accepted; return the key of what was kept."""
+        """Deliver something that is accepted; return the key of the stored delivery."""
         self._post(accounts.load().docsumo.webhook_secret, 200, times)
         return self.newest()
 

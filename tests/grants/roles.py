@@ -1,4 +1,4 @@
-"""Roles and people: what they are granted, and the same with some of it taken away; and who was denied what."""
+"""Roles and people: their grants, with some of them removed, and the denied calls."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Grantee:
         """Return the grant that would have allowed a call.
 
         Raises:
-            AssertionError: there is none: what was called was never granted.
+            AssertionError: there is none: the call was never granted.
 
         """
         for document in self._policies.values():
@@ -126,7 +126,7 @@ class Denials:
         return self._log.stat().st_size
 
     def since(self, mark: int, by: Grantee) -> list[Denial]:
-        """Return what somebody was denied since a mark, in order."""
+        """Return the calls that somebody was denied since a mark, in order."""
         with self._log.open("rb") as log:
             log.seek(mark)
             text = log.read().decode(errors="replace")

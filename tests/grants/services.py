@@ -1,6 +1,6 @@
 """What AWS's services do as the roles: write a function's log, take messages from its queue, call it from a state.
 
-Their cases are not calls but what comes of them: a log that is there, a message that is gone, an execution that does
+Their cases are not calls but their effects: a log that is there, a message that is gone, an execution that does
 not end by a refused call.
 """
 

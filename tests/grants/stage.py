@@ -73,7 +73,7 @@ class Stage:
         return str(wait["token"]["S"])
 
     def delivery(self, body: bytes) -> str:
-        """Deliver something; return the key of what was kept of it."""
+        """Deliver something; return the key of the stored delivery."""
         self.call("webhook", self._delivery(body))
         return self.newest()
 

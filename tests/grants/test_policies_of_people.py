@@ -40,7 +40,7 @@ class Cdk(Deployment):
         self._cdk("destroy", stack, "--force", *output, *context, folder=self.app, doing="cdk destroy")
 
     def log(self, verb: str) -> str:
-        """Return what the CDK said."""
+        """Return the CDK's output."""
         return (self.folder / f"{verb}.log").read_text(encoding="utf-8")
 
     def _environment(self, tools: Path) -> dict[str, str]:
@@ -93,7 +93,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def people(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], People]:
-    """Return what makes somebody of a role, with the policy that ``dossier policy`` prints attached."""
+    """Return a maker of a user of a role, with the policy that ``dossier policy`` prints."""
     made: dict[str, People] = {}
 
     def of(role: str) -> People:
@@ -145,7 +145,7 @@ def test_the_sandbox_is_reported(bench: Bench, command: str) -> None:
 @pytest.mark.rule("security: use more of a person's permissions than their work needs")
 @pytest.mark.parametrize("words", OPERATORS, ids=lambda words: words[0])
 def test_a_user_cannot_operate(people: Callable[[str], People], words: tuple[str, ...]) -> None:
-    """A command of an operator fails for a user, in one line that names what is missing."""
+    """A command of an operator fails for a user, in one line that names the missing permission."""
     user = people("user")
     user.delivered()
     line = user.refused(*(user.finished if each == "REFERENCE" else each for each in words))
@@ -153,7 +153,7 @@ def test_a_user_cannot_operate(people: Callable[[str], People], words: tuple[str
 
 
 def test_a_user_cannot_answer(people: Callable[[str], People]) -> None:
-    """Nor can a user answer what is asked of an operator."""
+    """Nor can a user answer an operator's question."""
     user = people("user")
     assert " is missing: dynamodb:" in user.refused("resolve", user.in_doubt(), "--retry")
 

@@ -1,4 +1,4 @@
-"""A synthesized stack, and what tests ask of its template."""
+"""A synthesized stack, with the queries that tests need."""
 
 from __future__ import annotations
 

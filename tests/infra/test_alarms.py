@@ -1,4 +1,4 @@
-"""Alarms: who gets them, and what they say."""
+"""Alarms: their receivers and texts."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _within(stack: Synthesized, alarm: Properties) -> bool:
 
 
 def _about(stack: Synthesized, alarm: Properties) -> str:
-    """Return an alarm's metric, and what it is about."""
+    """Return an alarm's metric, and its subject."""
     about = min(alarm["Dimensions"], key=lambda each: str(each["Name"]))
     return f"{alarm['MetricName']} {stack.text(about['Value'])}"
 

@@ -1,4 +1,4 @@
-"""``make check``'s part about AWS: what it finds in a state machine and in templates that are not right."""
+"""``make check``'s part about AWS: its findings in a wrong state machine and in wrong templates."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_a_bucket_that_does_not_fit_is_rejected(example: ModuleType) -> None:
 
 
 def test_a_team_gets_a_typed_package() -> None:
-    """``pip install`` brings what an app imports, with types and with the CDK as an extra."""
+    """``pip install`` installs everything that an app imports, with types and with the CDK as an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {"infra*", "dossier*", "cli*"} <= set(project["tool"]["setuptools"]["packages"]["find"]["include"])
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["*"]

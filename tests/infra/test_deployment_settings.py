@@ -1,4 +1,4 @@
-"""The settings of a deployment, and what the operator reads if one is wrong."""
+"""The settings of a deployment, and the errors for wrong ones."""
 
 from __future__ import annotations
 

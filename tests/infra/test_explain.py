@@ -1,4 +1,4 @@
-"""``explain`` names the next event of a case in every state: what it names is compared with what then happens."""
+"""``explain`` names the next event of a case in every state: the tests compare it with the event that follows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST = {"invoices": "upload", "claims": "upload", "disputes": "open"}
 
 @pytest.fixture
 def begin(stack: Synthesized, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Journey]]:
-    """Return what starts a case at a connection, and stops before its first step."""
+    """Return a function that starts a case at a connection and stops before its first step."""
     journeys: list[Journey] = []
     clock = Clock(monkeypatch)
 

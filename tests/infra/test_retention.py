@@ -1,4 +1,4 @@
-"""How long what is kept."""
+"""How long each kind of data is kept."""
 
 from __future__ import annotations
 

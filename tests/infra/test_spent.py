@@ -1,4 +1,4 @@
-"""``dossier cost`` against the counts of AWS in memory: what the functions' lines and the histories add up to."""
+"""``dossier cost`` against the counts of AWS in memory: the sums of the functions' log lines and the histories."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Stage(Metered):
         return Http(200, {}), {"events": self.histories[said["executionArn"]]}
 
     def ask(self, *, reference: str | None = None, connection: str | None = None, month: str | None = None) -> Any:
-        """Return what ``dossier cost --json`` prints."""
+        """Return the document of ``dossier cost --json``."""
         where = Target(
             connections=list(CONNECTIONS),
             webhook_urls={},

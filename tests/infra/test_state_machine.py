@@ -134,7 +134,7 @@ def test_retries_follow_the_tree_of_errors(stack: Synthesized, name: str) -> Non
 
 @pytest.mark.parametrize("service", TROUBLE)
 def test_trouble_of_aws_is_retried_as_long_as_the_vendors(stack: Synthesized, service: str) -> None:
-    """Also if a case already waits for its vendor: what AWS refuses does not count as a killed function."""
+    """Also if a case already waits for its vendor: a call that AWS rejects does not count as a killed function."""
     client = boto3.client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # type: ignore[call-overload]
     raised = {client.exceptions.from_code(code).__name__ for code in TROUBLE[service]}
     assert raised <= {*_state(stack, "Upload Documents")["Retry"][2]["ErrorEquals"]}
@@ -207,7 +207,7 @@ def test_held_step_says_which_it_is(stack: Synthesized, name: str, held: str) ->
 
 @pytest.mark.parametrize("name", ["Poll All", "Poll", "Poll Results"])
 def test_wait_that_was_not_ended_is_collected_or_continues(stack: Synthesized, name: str) -> None:
-    """After its time the state goes where a pause is waited for; without one, what there is is collected."""
+    """After its timeout the state waits for the end of a pause; without a pause the existing results are collected."""
     timeout = next(each for each in _state(stack, name)["Catch"] if each["ErrorEquals"] == ["States.Timeout"])
     assert (timeout["Next"], timeout["Output"]["held"]) == ("Await Resume", name)
     late = _state(stack, "Await Resume")["Catch"][0]

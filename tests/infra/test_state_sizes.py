@@ -1,4 +1,4 @@
-"""What the Step Functions console shows of each state: whose case it is and what it is about, within 300 bytes."""
+"""The Step Functions console shows the case and the subject of each state, within 300 bytes."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def _secrets_of(stack: Synthesized, verb: str) -> set[str]:
 def test_a_retained_table_and_bucket_are_attached_by_name(
     synthesize: Callable[..., Synthesized], stack: Synthesized
 ) -> None:
-    """With names, ``cdk deploy --import-existing-resources`` attaches what a destroyed stack has left.
+    """With names, ``cdk deploy --import-existing-resources`` attaches the resources that a destroyed stack has left.
 
     CloudFormation imports by a static name, under a deletion policy that retains
     (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html).
@@ -246,13 +246,13 @@ def test_a_retained_table_and_bucket_are_attached_by_name(
 
 
 def test_a_bucket_that_is_not_retained_is_emptied(stack: Synthesized, other_stack: Synthesized) -> None:
-    """CloudFormation deletes no bucket with objects in it: ``-c retain=false`` brings what empties it first."""
+    """CloudFormation cannot delete a bucket with objects: ``-c retain=false`` adds a function that empties it."""
     assert not stack.of_type("Custom::S3AutoDeleteObjects")
     assert len(other_stack.of_type("Custom::S3AutoDeleteObjects")) == 1
 
 
 def test_a_scheduled_function_is_not_retried(stack: Synthesized) -> None:
-    """Lambda itself repeats what fails, whatever the rule says: not for a function whose next time comes anyway."""
+    """Lambda itself repeats failed calls, whatever the rule says: not for a function with a schedule."""
     configs = {
         stack.text(each["FunctionName"]): each for each in stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
@@ -296,7 +296,7 @@ def test_opentelemetry_is_an_optional_layer(synthesize: Callable[..., Synthesize
 
 
 def test_keys_of_document_buckets_are_a_setting(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
-    """The function that reads what callers submit may decrypt with those keys, and no other."""
+    """The function that reads submitted documents may decrypt with those keys, and no other."""
     assert not [verb for verb in VERBS if "kms:Decrypt" in _actions(stack, verb)]
     keys = synthesize({"document_buckets": "scans", "document_kms_keys": KMS_KEY})
     assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept", "api"}
@@ -388,7 +388,7 @@ def test_the_sweep_runs_each_minute(stack: Synthesized) -> None:
 
 
 def test_reconcile_runs_every_five_minutes(stack: Synthesized, other_stack: Synthesized) -> None:
-    """The check has a schedule, and what it finds an alarm on its stage's own metric; accounts are compared hourly."""
+    """The check has a schedule, and each finding an alarm on the stage's own metric; accounts are compared hourly."""
     assert _schedules(stack)["rate(5 minutes)"] == ["{reconcile}"]
     assert _schedules(stack)["rate(1 hour)"] == ["{compare}"]
     for synthesized, stage in ((stack, "dev"), (other_stack, "blue")):
@@ -461,7 +461,7 @@ def test_as_many_connections_as_allowed_fit_into_a_role(stack: Synthesized) -> N
 
 
 def _schedules(stack: Synthesized) -> dict[str, list[str]]:
-    """Return what each schedule calls."""
+    """Return the function of each schedule."""
     rules = [each for each in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each]
     return {rule["ScheduleExpression"]: [stack.text(each["Arn"]) for each in rule["Targets"]] for rule in rules}
 

@@ -87,7 +87,7 @@ class Aws:
         return str(made["FunctionArn"])
 
     def invoke(self, function: str, event: Any = None) -> Any:
-        """Return what a function answers, be it a result or an error."""
+        """Return a function's answer: a result or an error."""
         answer = self.lambda_.invoke(FunctionName=function, Payload=json.dumps(event or {}))
         return json.loads(answer["Payload"].read())
 

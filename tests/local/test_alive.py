@@ -28,7 +28,7 @@ def test_a_command_that_takes_long_gives_signs_of_life(tmp_path: Path) -> None:
 
 
 def test_make_sees_output_and_exit_code() -> None:
-    """As a program it passes on what the command prints, and ends with its exit code."""
+    """As a program it passes on the command's output, and ends with its exit code."""
     words = [sys.executable, "-m", "local.alive", "setting up", "sh", "-c", "echo printed; exit 3"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "printed\n")

@@ -52,7 +52,7 @@ def test_nothing_runs_in_an_empty_home(home: Home) -> None:
 
 
 def test_running_processes_are_found_and_stopped(home: Home) -> None:
-    """The state counts as long as its process lives; down ends that, says so once, and removes what was unpacked."""
+    """The state counts as long as its process lives; down ends that, says so once, and removes unpacked code."""
     said: list[str] = []
     process = _sleeper(home)
     home.unpacked.mkdir()

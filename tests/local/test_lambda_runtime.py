@@ -58,7 +58,7 @@ def test_the_environment_survives_an_exception(aws: Aws) -> None:
     ids=["os._exit", "sys.exit", "out of memory", "import", "no handler", "at import", "no json", "too large"],
 )
 def test_each_failure_has_awss_error_name(aws: Aws, source: str, handler: str, error: str) -> None:
-    """A function that ends, cannot be loaded, or answers what cannot be passed on fails under AWS's name for it."""
+    """A function that ends, cannot be loaded, or returns an unserializable answer fails under AWS's name for it."""
     assert aws.invoke(aws.function(source, handler=handler))["errorType"] == error
 
 

@@ -30,7 +30,7 @@ def test_a_nested_executions_failure_is_the_tasks(aws: Aws) -> None:
 
 
 def test_a_taken_name_has_its_own_error(aws: Aws) -> None:
-    """An execution that has ended keeps its name, and what it gave."""
+    """An execution that has ended keeps its name and its output."""
     nested = aws.machine({"Echo": {"Type": "Pass", "End": True}})
     first = aws.end(aws.start(nested, {"a": 1}, name="taken"))
     caught = {"ErrorEquals": ["StepFunctions.ExecutionAlreadyExistsException"], "Next": "Known"}

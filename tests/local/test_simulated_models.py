@@ -1,4 +1,4 @@
-"""The local AWS answers what AWS documents, as the simulation's models do (``tests/simulation/test_models.py``)."""
+"""The local AWS answers as AWS documents, as the simulation's models do (``tests/simulation/test_models.py``)."""
 
 from __future__ import annotations
 

@@ -286,7 +286,7 @@ def test_connections_of_one_account_agree(tmp_path: Path, change: str, line: str
     ],
 )
 def test_a_wrong_budget_is_named(tmp_path: Path, budget: str, problem: str) -> None:
-    """Each key with what it may be."""
+    """Each key with its valid values."""
     text = (
         (ROOT / "connections.toml")
         .read_text(encoding="utf-8")

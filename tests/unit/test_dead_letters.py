@@ -15,7 +15,7 @@ MOVE = "before-call.sqs.StartMessageMoveTask"
 
 
 class Sqs:
-    """SQS with a queue's dead letters, and what it answers to being asked to move them (moto cannot)."""
+    """SQS with a queue's dead letters, and its answer to a request to move them (moto cannot)."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.client = cloud.session.client("sqs")

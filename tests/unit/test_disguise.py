@@ -65,7 +65,7 @@ def test_equal_texts_stay_equal_only_within_one_disguise() -> None:
 
 
 def test_words_of_the_vendor_and_shares_stay() -> None:
-    """A status and a confidence are what a recording is about; a name under another key is not."""
+    """A recording keeps a status and a confidence, but not a name under another key."""
     answer = {"status": "processed", "doc_status": "in review", "stage_id": "stage__a", "confidence": 0.93, "n": 4200}
     shown = Disguise(b"key").value({**answer, "name": "processed", "type": "2024-0042"})
     assert {name: shown[name] for name in ("status", "doc_status", "stage_id", "confidence")} == {

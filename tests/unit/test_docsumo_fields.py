@@ -36,7 +36,7 @@ def test_objects_and_lists_are_read(path: str, value: Any, found: list[tuple[str
 
 
 def test_numbers_keep_their_text() -> None:
-    """A path that only finds changes nothing of what it finds."""
+    """A path without a projection does not change the values that it finds."""
     assert read("a.b", b'{"a": {"b": {"x": 4200.00, "y": 12345678901234567.89}}}')[0] == [
         ("x", "4200.00"),
         ("y", "12345678901234567.89"),
@@ -53,7 +53,7 @@ def test_a_file_without_json_is_reported(body: bytes) -> None:
 
 @pytest.mark.rule("docsumo notes, done, and results the API returns no values")
 def test_a_path_that_finds_nothing_is_reported() -> None:
-    """A workflow that calls its values otherwise is a thing to know."""
+    """A workflow that names its values differently is reported."""
     assert read("a", {"b": 1}) == ([], ["fields: a.json has no fields at a"])
 
 

@@ -1,4 +1,4 @@
-"""How an answer differs from what its vendor's guide documents."""
+"""How an answer differs from its vendor's guide."""
 
 from __future__ import annotations
 

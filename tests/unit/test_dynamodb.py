@@ -96,7 +96,7 @@ class Step:
     said: dict[str, Any]
 
     def outcome(self, table: Any) -> Any:
-        """Return what comes back: a list of items, attributes, whether a condition held, or the error's code."""
+        """Return the answer: a list of items, attributes, whether a condition held, or the error's code."""
         try:
             answer = getattr(self.kind(table) if self.kind else table, self.name)(**self.said)
         except ClientError as error:

@@ -37,7 +37,7 @@ TABLE = '[invoices]\nvendor = "docustack"\nbase_url = "https://x.test"\nschema_i
 @given(text=TOML | TOML.map(lambda rest: TABLE + rest))
 @settings(deadline=None)
 def test_any_connections_file_loads_or_is_one_line(text: str) -> None:
-    """Whatever the file says, the operator reads one line for each problem, and the connections are valid otherwise."""
+    """Whatever the file contains, the operator reads one line for each problem, or the connections are valid."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "connections.toml"
         file.write_bytes(text.encode("utf-8", "surrogatepass"))

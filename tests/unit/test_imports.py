@@ -43,7 +43,7 @@ def test_no_function_loads_a_tracing_library() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_function_imports_few_modules(verb: str) -> None:
-    """A count, which depends on no machine: at most so many for each that a bare function imports."""
+    """A count, which does not depend on the machine, relative to the modules of a bare function."""
     share = len(of(verb)) / len(imported(CLIENTS))
     most = BATCHES if any("utilities.batch" in each for each in of(verb)) else OTHERS
     assert share <= most

@@ -1,4 +1,4 @@
-"""What to do about an object of the inbox is decided by what is there and the time alone."""
+"""The plan for an object of the inbox depends only on the inbox's content and the time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(own: str, *, data: object = None, ago: timedelta = timedelta(hours=1)
 
 
 def file(key: str, **more: Any) -> Listing:
-    """Return what is in S3 of a single file."""
+    """Return the listing of a single file."""
     return Listing(Landed(key), place_of(key), "bucket", **more)
 
 
@@ -82,7 +82,7 @@ def test_an_incomplete_drop_says_when_to_look_again() -> None:
 
 
 def test_a_wrong_drop_is_rejected_under_its_own_reference() -> None:
-    """The line says what is wrong; what cannot be read at all has the name of its key."""
+    """The line says what is wrong; an unreadable input gets the reference of its key."""
     wrong = plan(folder("case.json", data={"reference": "INV-1", "documents": 7}, a=timedelta(hours=2)), AT)
     assert isinstance(wrong, Reject)
     assert wrong.case.reference == "INV-1"

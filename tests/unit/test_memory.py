@@ -49,7 +49,7 @@ def _list(item: bytes) -> bytes:
 @pytest.mark.rule("security: fill the memory: endless answers, decompression bombs")
 @pytest.mark.parametrize("kind", BODIES)
 def test_the_largest_answer_fits_into_a_function(tmp_path: Path, kind: str) -> None:
-    """Half an emoji in 16 MiB, or as many values as an answer may have, take a part of what the function has."""
+    """Half an emoji in 16 MiB, or as many values as an answer may have, fit into the function's memory."""
     body = BODIES[kind]()
     assert len(body) <= ANSWER_LIMIT
     (tmp_path / "body").write_bytes(body)

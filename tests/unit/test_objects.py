@@ -23,7 +23,7 @@ NAMES = ("k/a b+é%.txt", "k/b", "k/c/d")
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Return an answer without what differs between any two, or an error."""
+    """Return an answer without the parts that always differ, or an error."""
     try:
         answer = dict(call())
     except ClientError as error:

@@ -166,7 +166,7 @@ def test_deliveries_that_a_new_secret_proves_are_found_once(cloud: Cloud) -> Non
 
 @pytest.mark.rule("security: have rejected deliveries applied later")
 def test_a_delivery_in_another_charset_is_proven_later(cloud: Cloud) -> None:
-    """The gateway handed it on as text, which was kept as UTF-8: what the vendor signed is found again."""
+    """The gateway passed it on as text, which was stored as UTF-8: the signed bytes are found again."""
     text = '{"document_id": "M\u00fcller"}'
     signed = text.encode("latin-1")
     headers = {"x-sign": f"sha256={digest(signed).hex()}", "content-type": "application/json; charset=ISO-8859-1"}

@@ -270,7 +270,7 @@ def test_the_error_carries_the_pause() -> None:
 
 
 def test_half_an_emoji_is_replaced() -> None:
-    """A text that a vendor cut inside a surrogate pair can still be stored; whole pairs stay what they are."""
+    """A text that a vendor cut inside a surrogate pair can still be stored; whole pairs are unchanged."""
     assert decode(b'{"title": "cut \\ud83d", "whole": "\\ud83d\\ude42"}') == {"title": "cut ?", "whole": "🙂"}
 
 

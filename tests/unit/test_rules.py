@@ -32,7 +32,7 @@ class Item:
 
 
 def shown(*items: Item) -> Shown:
-    """Return what tests show."""
+    """Return the tests of each rule."""
     found = Shown()
     found.pytest_collection_finish(SimpleNamespace(items=items))  # type: ignore[arg-type]
     return found

@@ -40,7 +40,7 @@ def test_documents_are_seen_in_a_third_of_the_guides_delay_with_no_more_requests
 
 
 def test_an_assessment_is_seen_nearly_as_early_as_is_possible() -> None:
-    """With fewer requests than the guide's loop, within a tenth of what exact knowledge of the times would allow."""
+    """With fewer requests than the guide's loop, within a tenth of the optimum for exactly known times."""
     rows = of(compare(ASSESSMENT, waits=600))
     assert rows["learned"].requests <= rows["the"].requests
     assert rows["learned"].median <= 0.4 * rows["the"].median
@@ -91,7 +91,7 @@ def test_the_interval_is_learned_and_not_the_time_of_the_poll() -> None:
 
 
 def test_nothing_is_asked_before_anything_has_finished() -> None:
-    """But for a small margin; and the polls are densest where most of what is left finishes."""
+    """But for a small margin; and the polls are densest where most of the remaining waits finish."""
     _, known = learned((ASSESSMENT.draw(random.Random(number)) for number in range(100)), POLL)
     times = plan(known, POLL)
     assert 50 <= times[0] <= 75

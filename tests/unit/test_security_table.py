@@ -1,4 +1,7 @@
-"""``docs/security.md`` says what stops whom, with the numbers of the code; its tests come from ``checks/rules.py``."""
+"""``docs/security.md`` lists threats and defences, with the numbers of the code.
+
+Its tests come from ``checks/rules.py``.
+"""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_finished_case_never_goes_back(cloud: Cloud) -> None:
 
 
 def test_documents_that_are_stored_again_keep_their_ids(cloud: Cloud) -> None:
-    """Accept may run twice without losing what an upload wrote in between."""
+    """Accept may run twice without losing an upload's writes in between."""
     cases = cloud.app.cases
     cases.claim(record())
     document = Document(index=0, name="a.pdf", key="k")
@@ -118,7 +118,7 @@ def test_an_intent_has_an_answer_or_is_looked_up(cloud: Cloud) -> None:
 
 
 def test_other_requests_in_flight_are_returned_with_their_files(cloud: Cloud) -> None:
-    """A look-up has to mind the requests that could have made what it finds, and knows what others were answered."""
+    """A look-up considers other requests that could have created its finds, and knows the answers to others."""
     intents = cloud.app.intents
     intents.begin(CaseId("claims", "C-1"), "upload-0", names=["a.pdf", "b.pdf"], known=[])
     intents.begin(CaseId("claims", "C-2"), "upload-0", names=["b.pdf"], known=[])
@@ -265,7 +265,7 @@ def test_requests_are_spaced_to_the_accounts_limit(cloud: Cloud) -> None:
 
 
 class Counted(Table):
-    """A table that counts what it is asked."""
+    """A table that counts its requests."""
 
     asked = 0
 

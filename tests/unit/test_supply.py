@@ -29,7 +29,7 @@ def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
 
 
 def test_every_dependency_of_the_project_is_locked() -> None:
-    """Each lock file pins what ``pyproject.toml`` asks for in its place (``make lock`` was run after a change)."""
+    """Each lock file pins the requirements of ``pyproject.toml`` (``make lock`` was run after a change)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     runtime = set(map(_name, project["project"]["dependencies"]))

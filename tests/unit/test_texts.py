@@ -47,14 +47,14 @@ def test_a_number_has_its_plural(number: int, what: str, text: str) -> None:
     ids=repr,
 )
 def test_a_line_has_only_visible_characters(text: str, shown: str) -> None:
-    """Letters of every script stay; what moves a cursor, turns a direction or shows as nothing does not."""
+    """Letters of every script stay; characters that move a cursor, change direction or are invisible do not."""
     assert line(text) == shown
 
 
 @pytest.mark.rule("security: send control characters to a terminal or a log")
 @given(st.text(st.characters(), max_size=400))
 def test_any_text_is_one_printable_line(text: str) -> None:
-    """Whatever a vendor writes, it is printable, in one line, of a known length, and stays what it is from then on."""
+    """Any text of a vendor becomes one printable line of a bounded length; cleaning it again changes nothing."""
     for made, longest in ((line(text), ERROR), (line(text, 7), 7), (name(text), NAME)):
         assert made.isprintable()
         assert len(made) <= longest
@@ -80,7 +80,7 @@ def test_a_huge_text_is_cut_at_once(text: str) -> None:
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    """A name is cut before its end, which says what the file is."""
+    """A name is cut before its ending, which shows the file's type."""
     assert name("a" * HUGE + ".report.pdf").endswith(".report.pdf")
     assert name("a" * NAME) == "a" * NAME
 

@@ -1,4 +1,4 @@
-"""HTTP to vendors and storage: what each failure means, what is never sent, and where everything ends."""
+"""HTTP to vendors and storage: the meaning of each failure, secrets that are never sent, and limits."""
 
 from __future__ import annotations
 
@@ -772,7 +772,7 @@ def test_redirects_end() -> None:
 
 
 def test_an_allowed_host_at_a_private_address_is_rejected() -> None:
-    """The composition root's own client looks at the address, not at the name alone; a sandbox may say otherwise."""
+    """The composition root's own client checks the address, not only the name; a sandbox's setting may allow it."""
     with serving(saying(answer(BODY))) as server:
         url = f"{server.url}/a"
         secure = _connection("https://api.test", storage_hosts=(f"127.0.0.1:{server.port}",)).model_copy(

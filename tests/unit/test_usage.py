@@ -23,7 +23,7 @@ from tests.records import record
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return the lines about what was used."""
+    """Return the lines about usage."""
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     return [each for each in found if USED in each]
 
@@ -110,7 +110,7 @@ def test_a_long_name_is_cut() -> None:
 
 
 def test_requests_and_units_are_counted(cloud: Cloud) -> None:
-    """DynamoDB says itself what a request consumed; a write that it refuses consumes a unit and says nothing."""
+    """DynamoDB reports the units of a request; a rejected conditional write consumes a unit without a report."""
     used = Usage()
     used.attach(cloud.session.events)
     table = Table(cloud.session.resource("dynamodb").Table("cases"))

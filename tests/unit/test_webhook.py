@@ -463,7 +463,7 @@ def test_a_decompression_bomb_is_rejected(door: Door) -> None:
 
 @pytest.mark.rule("security: change a signed delivery")
 def test_a_body_in_another_charset(door: Door) -> None:
-    """The gateway hands it on as text; the bytes that the signature proves are those that are kept."""
+    """The gateway passes it on as text; the signed bytes are the stored ones."""
     event = sample("api-gateway-signed")
     event["headers"]["content-type"] = 'application/json; charset="ISO-8859-1"'
     event["body"] = '{"document_id": "Müller"}'

@@ -91,7 +91,7 @@ class Stage:
         self.cdk("deploy", "--require-approval", "never", *options)
 
     def dossier(self, *words: str, code: int = 0) -> Any:
-        """Run a command; return its JSON answer, or what it said on stderr where it is to fail."""
+        """Run a command; return its JSON answer, or its stderr if it should fail."""
         known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = {
             **known,
@@ -318,7 +318,7 @@ def test_split_a_connection(stage: Stage) -> None:
 
 
 def test_remove_a_stage_and_attach_what_it_left(stage: Stage) -> None:
-    """Table, bucket and secrets outlive the stack; a new one imports them, and knows what was submitted."""
+    """Table, bucket and secrets outlive the stack; a new one imports them, and knows earlier submissions."""
     stage.submit("claims", "STANDING")
     stage.approve("claims", "STANDING")
     stage.submit("claims", "LEFT")

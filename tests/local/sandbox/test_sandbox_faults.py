@@ -1,4 +1,4 @@
-"""The sandbox's faults behave like real failures, and the journal records what was done."""
+"""The sandbox's faults behave like real failures, and the journal records the effects."""
 
 import base64
 import email.utils
