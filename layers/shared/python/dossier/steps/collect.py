@@ -1,4 +1,4 @@
-"""Collect: list what the vendor has for a case."""
+"""Collect: list the files that the vendor has for a case."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from dossier.stores.cases import ArtifactRecord, Case, Collection
 ITERATIONS = 200
 """Most iterations of the Download map: an execution's history is limited to 25,000 events."""
 TOGETHER = 2
-"""Artifacts of an iteration at least: each iteration is a state transition, which costs more than a download does."""
+"""The fewest artifacts of an iteration: each iteration is a state transition, which costs more than a download."""
 HERE, EARLY = 3, 2.0
 """Most artifacts of a case that Collect itself downloads, and the seconds after which it begins no further one. The Map
 downloads side by side, so what takes longer is quicker there."""
 PROVEN = 1000
-"""Files of a later collection at most that storage is asked about though their entries in the list are the same."""
+"""The most files of a later collection with an unchanged list entry for which storage is asked."""
 
 
 class Collected(BaseModel):
@@ -135,8 +135,8 @@ def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:
 def _followed(loaded: LoadedCase) -> LoadedCase:
     """Poll documents again that were unfinished at their last poll, if the deadline passed or the case is refreshed.
 
-    So it is with a case whose deadline has passed, and one that is collected again. An assessment that its documents
-    were too late for is triggered once they are done; one that has failed is for ``dossier redrive``.
+    An assessment for which the documents were too late is triggered once they are done; ``dossier redrive`` handles a
+    failed one.
     """
     record = loaded.case.record
     if "documents" not in loaded.vendor.phases or not (record.late or loaded.collection):
@@ -153,12 +153,12 @@ def _followed(loaded: LoadedCase) -> LoadedCase:
             except ConfigurationError:
                 raise
             except (NotReadyError, StrayAnswerError, CaseFailedError):
-                return loaded  # it is what it is: the result says so
+                return loaded  # collected unfinished: the result says so
     return loaded
 
 
 def _ask_on(loaded: LoadedCase) -> None:
-    """Ask how each document stands that is not done; another try goes on with those that were not asked for."""
+    """Request the state of each unfinished document; another try continues where this one stopped."""
     case, collection = loaded.case.record.id, loaded.case.collection
     left = [each for each in loaded.case.documents if each.document_id and (not each.finished or each.failed)]
     done = collection.followed
@@ -199,10 +199,10 @@ def _record(index: int, artifact: Artifact, name: str) -> ArtifactRecord:
 
 
 def _former(record: ArtifactRecord, case: Case, *, tells: bool, proven: bool) -> ArtifactRecord:
-    """Return the artifact as it stands if its entry in the list is the same, and says enough.
+    """Return the current revision's artifact if its entry in the list is unchanged and its bytes are, too.
 
-    Storage is asked whether the bytes are the same, by their ETag. Where it gives none, they are fetched again, unless
-    the entry ``tells`` of its content (a checksum, a size, a time of change).
+    Storage compares the bytes by their ETag. If it gives none, they are fetched again, unless the entry ``tells`` of
+    its content (a checksum, a size, a time of change).
     """
     old = next((each for each in case.artifacts if (each.source, bool(each.key)) == (record.source, True)), None)
     if old is None:

@@ -143,7 +143,7 @@ def _serve(waits: Sequence[Wait], settings: Connection, context: Context) -> Non
 
 
 def resume(case: CaseId, name: str, *, context: Context) -> None:
-    """Let a held step go on, unless its connection is paused: then the message that ends the pause is yet to come.
+    """Resume a held step, unless its connection is still paused: then the end of the pause sends another message.
 
     A state that waits goes on waiting, unless its deadline has passed: then what can be collected is collected.
     """
@@ -359,7 +359,7 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         return
     if error is not None and not retry:
         context.executions.fail(wait.token, error)
-    else:  # at the deadline, what is there is collected
+    else:  # at the deadline, the existing results are collected
         lasted = (wait.deadline - wait.started_at).total_seconds() - wait.extended - wait.held
         last = f"; last: {error}" if error is not None else ""
         late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"

@@ -39,7 +39,7 @@ class Applied:
     done: bool = True
     """False if it has to be tried again later."""
     paused: bool = False
-    """Whether it has to be tried again because an operator has paused the connection, which counts as no try."""
+    """Whether it has to be tried again because an operator has paused the connection, which does not count as a try."""
     verdict: str | None = None
     """A verdict to store."""
     why: str = ""
@@ -86,7 +86,7 @@ def wake(
         return Applied()
     references: dict[str, set[str]] = {}
     strangers = []
-    # A delivery that names documents is about these; it names their job and case only as their place.
+    # A delivery that names documents is about these; their job and case only locate them.
     about = set(hint.document_ids) or set(hint.job_ids)
     for vendor_id in (*hint.case_ids, *hint.job_ids, *hint.document_ids)[:MOST_IDS]:
         found = context.intents.references(connection, vendor_id)
