@@ -57,9 +57,9 @@ REQUEST_BYTES = 100_000_000
 TELLING = (
     "modified_at", "modified_date", "updated_at", "size", "version", "checksum", "md5", "sha256", "etag",
 )  # fmt: skip
-"""What a file's entry in the list may say that changes with its content; the guide has none of them."""
+"""Attributes of a file's list entry that change with its content; the guide has none of them."""
 SAID = ("filename", "status", "created_at", "created_date", *TELLING)
-"""What of a file's entry counts; the guide has the first three."""
+"""The attributes of a file's list entry that are compared; the guide has the first three."""
 LAG = timedelta(seconds=30)
 """For this long after an upload a list entry that is dated before it is not trusted."""
 CANDIDATES = 200
@@ -169,7 +169,7 @@ class Docsumo(Vendor[DocsumoConnection]):
         return uploaded
 
     def find_uploaded(self, case: Case, batch: Sequence[int], intent: Intent) -> Flow[Uploaded | None]:
-        """Look up what an upload whose answer was lost has created; None if it created nothing.
+        """Look up the effect of an upload whose answer was lost; None if it created nothing.
 
         The case that an operator names (``Intent.adopt``) is adopted if it has as many files as were sent. An adopted
         upload has *file* ids in ``document_ids``, because the file search does not return a ``doc_id``.
@@ -235,7 +235,7 @@ class Docsumo(Vendor[DocsumoConnection]):
                     if not known:
                         raise
                     stand = None
-                if stand is None:  # what is known by now counts; the next poll asks about the others
+                if stand is None:  # keep the states known by now; the next poll asks about the others
                     stands.rest = start
                     return stands
                 stands[case_id] = stand
@@ -472,9 +472,9 @@ def _title(case: Case) -> str | None:
 
 
 def _compared(case_id: str, sent: Sequence[Document], listed: Sequence[Sent]) -> Uploaded | None:
-    """Match what was sent with what the answer lists, by name; if none is missing, match unknown names by position.
+    """Match the sent documents with the answer's list, by name; if none is missing, match unknown names by position.
 
-    None if the names do not say which documents were taken.
+    None if the names do not show which documents were accepted.
     """
     pairs = {
         sent[place].index: listed[other]
@@ -506,7 +506,7 @@ def _new(files: Sequence[File], intent: Intent) -> list[File]:
 
 
 def _appended(case_id: str, documents: Sequence[Document], files: Sequence[File], intent: Intent) -> Uploaded | None:
-    """Decide by a case's new files whether an append took effect; the workflow may have added files of its own."""
+    """Decide by a case's new files whether an append took effect; the workflow may have added files itself."""
     new = _new(files, intent)
     before = {*(intent.seen.ids if intent.seen else ())}
     if not new and before and not before & {*_labels(files)}:

@@ -1,4 +1,4 @@
-"""Read values from the JSON files that a workflow makes. No API answer has them; ``fields`` says where they are."""
+"""Read values from the JSON files of a workflow. No API answer has them; the setting ``fields`` locates them."""
 
 from __future__ import annotations
 

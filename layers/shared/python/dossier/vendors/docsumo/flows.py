@@ -38,12 +38,12 @@ LAGS = timedelta(minutes=2)
 _ZONES = timedelta(hours=14)
 """How far the clocks of the zones are ahead of UTC, at most."""
 _ODD = 10
-"""One in so many entries may have a time far in the future, by whatever mistake, without hiding the others."""
+"""One in this many entries may have a time far in the future, by mistake, without hiding the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """The entries that were read; ``whole`` if the vendor says that there are no more.
+    """The entries that were read; ``whole`` if the vendor reports that there are no more.
 
     ``total`` is the number of all entries, or None if the vendor does not report it.
     """
@@ -257,7 +257,7 @@ def changed(
 ) -> Flow[tuple[dict[str, str], str | None]]:
     """Return the cases that the list dates as changed at ``since`` or later, the latest ``RECENT`` without it.
 
-    Returns them with where the next look begins: the case that is listed after the first ``_AHEAD``, as what changes in
+    Returns them with where the next look begins: the case that is listed after the first ``_AHEAD``, because changes of
     the same seconds may be listed later (``not_ahead`` for more than these); None if there are no more. ``place``
     records how far the list was read, and when.
     """
@@ -275,10 +275,10 @@ def changed(
 
 
 def not_ahead(mark: str, listed_at: datetime | None) -> str | None:
-    """Return a time of change, but none that is later than ``LAGS`` before its list was read, by the vendor's clock.
+    """Return a time of change, at most ``LAGS`` before its list was read, by the vendor's clock.
 
-    Entries may be dated in the future, by whatever mistake: however many they are, they hide no change. None for such a
-    time without a zone, as nobody knows what is not ahead there.
+    Entries may be dated in the future by mistake; however many there are, they must hide no change. None for such a
+    time without a zone, because it cannot be compared with the vendor's clock.
     """
     stamp = Stamp.of(mark)
     if stamp is None or listed_at is None:

@@ -18,7 +18,7 @@ def read_hint(body: bytes) -> Hint | None:
     """Return the case and document ids that a delivery names, or None. Never raises.
 
     The case ids of the level nearest to the top count: ``case_id`` itself, before one under ``data`` or ``case``,
-    before one deeper down. Where none stands under a name, what looks like the guide's ids is one, wherever it stands.
+    before one deeper down. If there is none under a name, any text in the form of the guide's ids counts as one.
     Source: guide 3, "JSON payload containing the updated metadata, case ID, state changes, and related documents".
     """
     delivery = Delivery(body)

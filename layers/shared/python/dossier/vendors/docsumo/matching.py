@@ -54,7 +54,7 @@ def _ids(file: File) -> set[str | None]:
 
 
 def is_settled(case: CaseView, files: Sequence[File]) -> bool:
-    """Whether the vendor is through with every document and works on no other file.
+    """Whether the vendor has finished every document and works on no other file.
 
     A document that the search does not list yet is ignored. After an append it has to be listed: the case's status may
     be older than the append.

@@ -36,7 +36,7 @@ def is_done(entry: Entry, done: Done) -> bool:
 
 
 def failure(status: str | None, error: str | None) -> str | None:
-    """Return why something failed, or None if its status is not a failing one."""
+    """Return the reason of a failure, or None if the status is not a failing one."""
     if _word(status) not in answers.FAILED:
         return None
     return f'the vendor says "{status}"' + (f": {error}" if error else "")
@@ -86,13 +86,13 @@ def read_result(
 
 
 def modified(case: CaseView, raw: Mapping[str, bytes]) -> str | None:
-    """Return when the vendor says that it changed the case last, as it writes that."""
+    """Return the vendor's time of the case's last change, as it writes it."""
     said = _after(_data(raw.get(AFTER)), _entry(raw.get(CASE), case.case_id), since=case.completed)
     return str(said.raw["modified_date"]) if said is not None and said.modified is not None else None
 
 
 def facts(what: str, body: bytes) -> bytes:
-    """Return what results need of the answer to an upload, or to the after-steps: ids, names, states, times."""
+    """Return the parts of an upload's or the after-steps' answer that results need: ids, names, states, times."""
     data = _data(body)
     found: dict[str, Any] = {key: data[key] for key in _OF_CASE if key in data}
     if what.startswith(UPLOAD) and isinstance(data.get("documents"), list):
@@ -126,7 +126,7 @@ def _after(answer: dict[str, Any], entry: Entry | None, *, since: bool) -> Entry
 def _of_case(case: CaseView, found: list[File], sent: list[Sent]) -> list[DocumentResult]:
     """Return each document's state: from its file if that is known, else from its upload's answer.
 
-    Versions that somebody else added follow as results of their own.
+    Versions that somebody else added follow as separate results.
     """
     left = list(sent)
     said = {each.index: _take_answer(each, left) for each in case.documents}

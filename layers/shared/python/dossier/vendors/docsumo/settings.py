@@ -13,7 +13,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class Done(Settings):
-    """What counts as finished: the case's status or its stage, whichever matches first.
+    """When a case counts as finished: by its status or its stage, whichever matches first.
 
     A case type's workflow decides which of the two it uses.
     """
@@ -64,7 +64,7 @@ class Fields(Settings):
 
 
 class After(Settings):
-    """What is set on a case once its results are collected. Values that are left out stay unchanged."""
+    """Changes to a case once its results are collected. Omitted values stay unchanged."""
 
     stage_id: Id | None = None
     assigned_to: Id | None = None

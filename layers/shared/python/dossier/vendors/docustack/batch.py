@@ -1,4 +1,4 @@
-"""Read the answer to a batch. The guide shows none, so items are matched with documents by whatever they contain."""
+"""Read the answer to a batch. The guide shows none, so items are matched with documents by any key that they have."""
 
 from __future__ import annotations
 
