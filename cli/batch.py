@@ -278,7 +278,7 @@ def _known(out: Output, where: Target, action: str, batch: str, wishes: Wishes) 
     if action == "stop":
         app.batch_runs.stop(batch, latest)
         summarize(batch, latest, context=app)
-        out.progress(f"batch {batch} starts no more cases; those under way go on (`dossier cancel` ends one)")
+        out.progress(f"batch {batch} starts no more cases; those under way continue (`dossier cancel` ends one)")
         wishes = replace(wishes, wait=False)
     elif action == "resume":
         missing = [each for each in stands(app.batches.cases(batch), context=app) if each.missing]

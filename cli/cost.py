@@ -333,7 +333,7 @@ def _missing(account: Account, since: datetime) -> list[str]:
     """Say what could not be counted."""
     found = []
     if since + KEPT < now():
-        found.append(f"what was used before {now() - KEPT:%Y-%m-%d}: histories and logs are kept for {KEPT.days} days")
+        found.append(f"usage before {now() - KEPT:%Y-%m-%d}: histories and logs are kept for {KEPT.days} days")
     if account.unmeasured:
         which = counted(account.unmeasured, "invocation")
         found.append(f"the requests of {which} that left no line: killed, rejected by Lambda, or of a former version")

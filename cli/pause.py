@@ -50,7 +50,7 @@ def resume(out: Output, where: Target, connection: str) -> None:
     else:
         out.line(f"{connection} is no longer paused: {done.hold.reason} ({done.hold.by})")
     if done.steps or done.waits:
-        out.line(f"{counted(done.steps, 'step')} and {counted(done.waits, 'wait')} go on")
+        out.line(f"{counted(done.steps, 'step')} and {counted(done.waits, 'wait')} continue")
 
 
 def stop(where: Target, connection: str, reason: str, *, by: str) -> Hold:

@@ -140,8 +140,8 @@ def resume(desk: Desk, request: Request, form: FormData) -> Response:
     with desk.trail.action("resume", connection=name) as outcome:
         done = go_on(desk.where, name)
         outcome |= {"steps": done.steps, "waits": done.waits}
-    said = f"{name} goes on: {counted(done.steps, 'step')} and {counted(done.waits, 'wait')}."
-    return back(desk, _from(form, name), said if done.hold else f"{name} was not paused.")
+    line = f"{name} continues: {counted(done.steps, 'step')} and {counted(done.waits, 'wait')}."
+    return back(desk, _from(form, name), line if done.hold else f"{name} was not paused.")
 
 
 def _from(form: FormData, connection: str) -> str:

@@ -225,9 +225,7 @@ def _check(bucket: s3.IBucket, settings: Settings) -> None:
     if settings.bucket_name:
         raise ConfigurationError("bucket_name and an own bucket exclude each other")
     if bucket.encryption_key is not None and not settings.kms_key_arn:
-        raise ConfigurationError(
-            "the bucket has a key of its own: name it in kms_key_arn, so that functions may use it"
-        )
+        raise ConfigurationError("the bucket has its own key: name it in kms_key_arn, so that functions may use it")
     resource = bucket.node.default_child
     if not isinstance(resource, s3.CfnBucket):  # an imported bucket
         return

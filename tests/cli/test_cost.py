@@ -41,7 +41,7 @@ def test_a_case_without_lines_and_histories_costs_nothing_that_is_known(dossier:
     assert "transitions" in found.stdout
     assert "vendor unknown (no price_per_page)" in found.stderr
     assert "without free tiers and storage" in found.stderr
-    assert "not counted: what was used before" in found.stderr
+    assert "not counted: usage before" in found.stderr
     assert dossier("cost", "nothing").exit_code == 1
 
 

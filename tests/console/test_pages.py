@@ -150,7 +150,7 @@ def test_a_pause_is_made_and_ended_on_the_page(visitor: Visitor) -> None:
     assert said.startswith("claims is paused: no request goes to its vendor")
     assert "‖ Paused" in said
     said = text_of(visitor.post("/connections/claims/resume", **{"from": "connection"}).text)
-    assert said.startswith("claims goes on: 0 steps and 0 waits.")
+    assert said.startswith("claims continues: 0 steps and 0 waits.")
     assert "Earlier pauses" in said
     visitor.post("/connections/claims/pause", 400, reason=" ")
     visitor.post("/connections/none/pause", 400, reason="x")

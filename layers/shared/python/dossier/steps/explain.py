@@ -257,7 +257,7 @@ def _asked(facts: Facts) -> _Found | None:
     helps = [f"{meaning}: `{command}`" for meaning, command in commands]
     if facts.removed is not None:
         first = f"deploy [{record.connection}] again first: it is not in the settings since {iso(facts.removed)}"
-        helps.insert(0, f"{first}, and a case that goes on without it fails")
+        helps.insert(0, f"{first}, because a case that continues without it fails")
     if paused:
         helps.append(f"`dossier resume {record.connection}`: after the answer the case waits for that")
     return _Found(

@@ -578,7 +578,7 @@ def _denied(message: str, bucket: str) -> str:
     if found is None:
         return (
             f"put it into Dossier's bucket, or deploy with -c document_buckets={bucket}, and with -c document_kms_keys "
-            "if it is encrypted with a key of its own; policies of a bucket or key in another account have to allow it"
+            "if it has its own KMS key; policies of a bucket or key in another account have to allow it"
         )
     action, why = found["action"], " ".join(found["why"].split())
     of_key = action.startswith("kms:")
