@@ -1,1 +1,1 @@
-"""``make bench``: measures Dossier beside what people would do instead, and writes docs/benchmarks.md."""
+"""``make bench``: measures Dossier beside the usual alternatives, and writes docs/benchmarks.md."""

@@ -121,13 +121,13 @@ class Arena:
         self.deployment.client("s3").put_object(Bucket=self.textbook["BucketName"], Key=key, Body=body)
 
     def lines(self) -> list[list[str]]:
-        """Return what the local AWS has counted so far."""
+        """Return the local AWS's counts so far."""
         return [line.split() for line in self.requests.read_text(encoding="utf-8").splitlines()]
 
 
 @contextmanager
 def arena() -> Iterator[Arena]:
-    """Deploy everything on a local AWS of its own, and stop it afterwards."""
+    """Deploy everything on a separate local AWS, and stop it afterwards."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         requests = folder / "requests.txt"
@@ -233,7 +233,7 @@ def spread_of(values: list[float]) -> list[float]:
 
 
 def _used(arena: Arena, ran: list[Ran], deliveries: float, calls: Counter[tuple[str, str]]) -> dict[str, Any]:
-    """Return what a case used of AWS, on average, and its price.
+    """Return a case's average usage of AWS, and its price.
 
     Args:
         arena: where they ran.

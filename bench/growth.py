@@ -19,7 +19,7 @@ LONGEST = 900.0
 
 
 def run(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
-    """Simulate each size in a process of its own; return its counts."""
+    """Simulate each size in its own process; return its counts."""
     deployed()
     paths = os.pathsep.join((str(ROOT), str(ROOT / "layers" / "shared" / "python")))
     found = {}

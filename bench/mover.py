@@ -20,7 +20,7 @@ from dossier.vendors import vendor
 
 
 class Free:
-    """A connection's key, and no limits: what a case's requests share is not what is measured."""
+    """A connection's key, and no limits: the benchmark does not measure limits that cases share."""
 
     def api_key(self, connection: str, *, fresh: bool = False) -> str:
         """Return a key."""

@@ -110,7 +110,7 @@ class Moved:
 
 @contextmanager
 def _cpu() -> Iterator[Callable[[], float]]:
-    """Yield what returns the CPU seconds that the children have used since."""
+    """Yield a function that returns the CPU seconds that the children have used since."""
 
     def used() -> float:
         found = resource.getrusage(resource.RUSAGE_CHILDREN)

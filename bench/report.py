@@ -38,7 +38,7 @@ def write(part: str, lines: Iterable[str]) -> None:
 
 
 def machine() -> str:
-    """Return what a reader has to know of this machine, without its name."""
+    """Return the facts about this machine that a reader needs, without its name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{len(os.sched_getaffinity(0))} cores ({platform.machine()}), {memory:.0f} GiB of memory, "

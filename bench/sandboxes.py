@@ -62,7 +62,7 @@ def deliveries_of(journal: list[dict[str, Any]]) -> Counter[str]:
 
 
 def done_of(journal: list[dict[str, Any]]) -> Mapping[str, Done]:
-    """Return what the vendors know of each case of one document, by the document's name.
+    """Return the vendors' times of each case of one document, by the document's name.
 
     DocuStack works from the upload on, Docsumo from the workflow's start; the Ombudsman on the document, and, from
     ``/process`` on, on the assessment. What passes between these is not the vendor's time.

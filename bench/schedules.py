@@ -79,7 +79,7 @@ def loop(takes: Takes, every: float) -> Wait:
 
 
 def served(takes: Takes, planned: Sequence[int], poll: Poll) -> tuple[Wait, Span]:
-    """Poll as Dossier does, each time what has not finished; return the figures and what the polls have seen."""
+    """Poll the unfinished documents as Dossier does; return the figures and the polls' observations."""
     at, after, polls = float(planned[0] if planned else poll.first), 0.0, 1
     requests, left = len(takes), [each for each in takes if each > at]
     while left:

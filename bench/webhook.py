@@ -43,7 +43,7 @@ def signed(body: bytes) -> str:
 
 
 def in_process(calls: int = CALLS) -> dict[str, Any]:
-    """Call both handlers in one process of their own, with the same stub in place of the network."""
+    """Call both handlers in one separate process, with the same stub in place of the network."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PATH": os.environ["PATH"], "HOME": folder}
         paths = (ROOT, ROOT / "layers" / "shared" / "python", folder)

@@ -114,7 +114,10 @@ def in_memory() -> Iterator[Cloud]:
 
 @cache
 def _own() -> Callable[[str], Any]:
-    """Return what gives a client of a service that no test sees: it serves all accounts, since making one is slow."""
+    """Return a function that returns a hidden client of a service.
+
+    It serves all accounts, because making one is slow.
+    """
     session = boto3.Session(region_name=REGION)
     return cache(session.client)
 

@@ -1,1 +1,1 @@
-"""The textbook way: a state machine that waits, polls by a function, and chooses; a small stack of its own."""
+"""The textbook way: a state machine that waits, polls by a function, and chooses; a small separate stack."""

@@ -23,7 +23,7 @@ FUNCTIONS = Path(__file__).with_name("functions")
 
 
 def machine(upload: str, poll: str, download: str) -> dict[str, Any]:
-    """Return the state machine's definition; the input says how long to wait between two polls."""
+    """Return the state machine's definition; the input sets the time between two polls."""
 
     def call(function: str, after: dict[str, Any]) -> dict[str, Any]:
         return {

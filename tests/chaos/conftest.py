@@ -1,4 +1,4 @@
-"""One deployment for the suites of cases: each has references of its own, and reads the journal from where it began."""
+"""One deployment for the suites of cases: each has its own references, and reads the journal from its own beginning."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 def _at(text: str, account: int, sandbox: str | httpx.Client) -> str:
-    """Return the connections at another sandbox, under names of their own."""
+    """Return the connections at another sandbox, under their own names."""
     address = sandbox if isinstance(sandbox, str) else str(sandbox.base_url).rstrip("/")
     for kind in VENDORS:
         text = text.replace(f"[{kind}]", f"[{named(kind, account)}]")

@@ -1,4 +1,4 @@
-"""Virtual time and randomness for a whole process: what asks for the time, sleeps or draws gets the simulation's.
+"""Virtual time and randomness for a whole process: clocks, ``sleep`` and random sources are the simulation's.
 
 ``install`` runs first in a process of its own, before anything of Dossier is imported. Nothing of Dossier changes for
 it: it replaces the standard library's functions, and ``datetime`` where modules hold the class.

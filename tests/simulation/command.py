@@ -78,7 +78,7 @@ def _named(outcome: Outcome) -> str:
 
 
 def _many(seeds: Sequence[int], cases: int, jobs: int) -> int:
-    """Run seeds in several processes; say of each seed what came of it, and show the first that fail, shrunk."""
+    """Run seeds in several processes; report each seed's outcome, and show the first failures, shrunk."""
     began = real_time()
     deployed()  # synthesizes once, before the processes need it
     failed: list[Row] = []
@@ -99,7 +99,7 @@ def _many(seeds: Sequence[int], cases: int, jobs: int) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """What a process says of one seed."""
+    """A process's report about one seed."""
 
     seed: int
     violated: str
@@ -111,7 +111,7 @@ class Row:
 
 
 def _rows(seeds: Sequence[int], cases: int, jobs: int) -> Iterator[Row]:
-    """Run seeds in processes of their own, each an equal share; yield what they say as it comes."""
+    """Run seeds in separate processes, each an equal share; yield their reports as they come."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.simulation", "--worker"]
     shares = [list(seeds[number::jobs]) for number in range(jobs)]
     said: SimpleQueue[str | int] = SimpleQueue()

@@ -36,7 +36,7 @@ MOST_PAUSES = 200
 MOST_LEARNT = 4
 """Polls that may learn the same of a document, one after the other, though each of them ended well."""
 WINDOW = 600.0
-"""Seconds in which what a sweep sends is counted."""
+"""Seconds over which a sweep's messages are counted."""
 
 
 class ViolatedError(Exception):
@@ -236,7 +236,7 @@ class Invariants:
         return next(self._unfinished(), None) is None
 
     def _unfinished(self) -> Iterator[str]:
-        """Yield what is not at rest yet, what is found out quickly first."""
+        """Yield the parts that are not at rest yet, quick checks first."""
         world = self._world
         yield from (f"execution {each}" for each in world.machine.running)
         yield from (f"queue {name}" for name, depth in world.depths().items() if depth and not name.endswith("-dlq"))
@@ -300,14 +300,14 @@ class Invariants:
             raise ViolatedError("every result is announced", f"{connection} {reference}: {what}, not {wanted}")
 
     def _told(self, connection: str, reference: str) -> dict[str, Any]:
-        """Return the last event about a case that tells a result; empty without one."""
+        """Return the last event about a case with a result; empty without one."""
         events = (it for kind, it in reversed(self._world.events.put) if kind in RESULTS)
         return next((it for it in events if (it["connection"], it["reference"]) == (connection, reference)), {})
 
     def _compared(
         self, connection: str, reference: str, record: dict[str, Any], result: dict[str, Any]
     ) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what the vendor has, and what the result says."""
+        """Yield the vendor's values beside the result's."""
         del record
         submission = self._people.submitted[connection, reference]
         wanted, uploaded = submission.digests, self._world.vendors.latest

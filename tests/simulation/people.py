@@ -303,7 +303,7 @@ class People:
         self.world.perform("operator", work, done)
 
     def _of(self, case: Submission, what: str) -> set[str]:
-        """Return what a question is about: the documents of a batch by their SHA-256, or the case's reference."""
+        """Return a question's subject: the documents of a batch by their SHA-256, or the case's reference."""
         if what == "open":
             return {case.reference}
         if self.world.settings[case.connection].vendor != "ombudsman" and len(case.names) == 1:
@@ -313,7 +313,7 @@ class People:
         return {case.sha256(name) for name in names}
 
     def _made(self, case: Submission, what: str) -> str | None:
-        """Return the id of what a vendor made of a request: its case, or its document."""
+        """Return the id that a vendor's request created: its case, or its document."""
         vendors = self.world.vendors
         if what == "open":
             return vendors.opened.get(case.reference)

@@ -71,7 +71,7 @@ def _leaks() -> Iterator[None]:
 
 @contextmanager
 def _notes_late() -> Iterator[None]:
-    """A poll notes what it learnt only at its end: one that dies or fails has learnt nothing."""
+    """A poll stores its results only at its end: one that dies or fails stores nothing."""
     documents = poll._documents
 
     def at_its_end(loaded: LoadedCase, wait: Any, until: Any) -> Any:
@@ -130,7 +130,7 @@ def planted(name: str) -> Iterator[None]:
 
 
 def look_for(name: str, most: int, cases: int) -> Outcome | None:
-    """Return what comes of the first seed that finds a planted fault, shrunk."""
+    """Return the outcome of the first seed that finds a planted fault, shrunk."""
     with planted(name):
         for seed in range(1, most + 1):
             found = run(Plan(seed, cases, planted=name))

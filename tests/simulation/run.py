@@ -24,7 +24,7 @@ OVER = 900.0
 TROUBLED = 2700.0
 """Seconds after which the faults stop."""
 GIVE_UP = 26 * 3600.0
-"""Seconds after which what is not at rest is stuck."""
+"""Seconds after which anything that is not at rest counts as stuck."""
 STEP = 30.0
 COMPARED = 2.5 * 3600
 """Seconds after which the hourly comparison has seen every change twice."""
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of it."""
+    """The outcome."""
 
     plan: Plan
     digest: str = ""
@@ -95,7 +95,7 @@ def cases_of(plan: Plan) -> list[Submission]:
 
 
 def run(plan: Plan, *, keep: bool = False) -> Outcome:
-    """Run a plan and return what came of it."""
+    """Run a plan and return its outcome."""
     began = time.process_time()
     seed = str(plan.seed)
     clock.begin(seed)

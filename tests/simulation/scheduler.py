@@ -75,7 +75,7 @@ class Scheduler:
     def spawn(
         self, name: str, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None], *, after: float = 0
     ) -> Task:
-        """Plan a task; ``done`` gets its result, or what it raised."""
+        """Plan a task; ``done`` receives its result or its error."""
         task = Task(name, work, done)
         self._live[task] = None
         self._push(CLOCK.at + after, (task, task.ticket))
@@ -93,7 +93,7 @@ class Scheduler:
         self.alive()
 
     def wait(self) -> Action:
-        """Return what resumes the current task; ``park`` waits for that."""
+        """Return a function that resumes the current task; ``park`` waits for it."""
         task = self.current
         if task is None:
             raise RuntimeError("only a task can wait")
@@ -109,7 +109,7 @@ class Scheduler:
         self.alive()
 
     def alive(self) -> None:
-        """End the current task here if it was killed: what it still wants to do has no effect."""
+        """End the current task here if it was killed: its further calls have no effect."""
         if self.current is not None and self.current.dead:
             raise KilledError
 

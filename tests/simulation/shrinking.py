@@ -83,7 +83,7 @@ def _near(outcome: Outcome) -> Iterator[frozenset[int]]:
 
 
 def _leave_out(left: Callable[[], list[T]], still: Callable[[list[T]], bool], *, least: int = 0) -> None:
-    """Leave out parts of what is left, large parts first, for as long as the rest will do."""
+    """Leave out parts of the rest, large ones first, while the same invariant is violated."""
     size = len(left()) - least
     while size > 0:
         start = 0

@@ -231,7 +231,7 @@ STATEMENTS: dict[str, tuple[Statement, Any]] = {
     ),
     "an execution that is not there": (_knows_no_execution, "ExecutionDoesNotExist"),
 }  # fmt: skip
-"""What is stated, and what AWS documents for it."""
+"""A statement, and AWS's page about it."""
 DIFFERENT: dict[tuple[str, str], Any] = {
     ("moto", "copies"): (b"abc", "done"),
     ("local", "delays"): ({"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesDelayed": "1"}, "done"),

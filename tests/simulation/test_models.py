@@ -37,7 +37,7 @@ def modelled() -> Account:
 
 @pytest.mark.parametrize("what", STATEMENTS)
 def test_model_answers_as_aws_documents(what: str) -> None:
-    """What the model of a service says is what AWS says of it."""
+    """The model of a service answers as AWS documents."""
     statement, expected = STATEMENTS[what]
     account = modelled()
     if what == "delays":

@@ -74,7 +74,7 @@ def test_write_costs_what_the_meter_counts(old: dict[str, str] | None, new: dict
 
 
 def test_first_of_what_cases_waited_for_binds() -> None:
-    """What a single case in a hundred met is no limit of the whole."""
+    """A limit that only one case in a hundred met is not a limit of the whole."""
     figures = Figures("burst", cases=100, waits={LAMBDA: 2, RATE: 300}, first={LAMBDA: 1.0, RATE: 5.0})
     assert binding(figures) == RATE
     figures.waits[LAMBDA] = 20

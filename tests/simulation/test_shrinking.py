@@ -17,7 +17,7 @@ LINES = 1000
 
 
 class Fake:
-    """Histories that are violated if their plan has what it takes."""
+    """Histories that violate an invariant if their plan has certain parts."""
 
     def __init__(self, violates: Callable[[Plan], bool], about: str) -> None:
         self.violates, self.about = violates, about
@@ -82,7 +82,7 @@ def test_history_that_does_not_shrink_is_given_up(about: str) -> None:
 
 
 def test_same_call_is_struck_whatever_else_is_called() -> None:
-    """A case that is left out changes what happens to the others as little as possible."""
+    """Leaving out a case changes the others' histories as little as possible."""
     rates = {"answer_lost": 0.5}
     busy, quiet = Faults("7", dict(rates)), Faults("7", dict(rates))
     struck = Counter[bool]()

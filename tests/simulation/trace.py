@@ -17,7 +17,7 @@ IDS = ("case_id", "document_id", "job_id")
 
 
 class Trace:
-    """Writes down what happens. ``digest`` is the hash of every line; ``lines`` keeps them if they are to be shown."""
+    """Records the history. ``digest`` is the hash of every line; ``lines`` keeps them if they are to be shown."""
 
     def __init__(self, *, keep: bool = False) -> None:
         self._hash = hashlib.sha256()
@@ -40,7 +40,7 @@ class Trace:
         return self._hash.hexdigest()[:16]
 
     def page(self, about: str = "", *, most: int = PAGE) -> list[str]:
-        """Return a case's history on one page: what is repeated once, and what tells least left out."""
+        """Return a case's history on one page, without repetitions and the least telling lines."""
         lines = [each for each in self.text(about) if " call  " not in each]
         for dull in ("", *DULL):
             lines = _folded([each for each in lines if not dull or f" {dull} " not in each[:42]])

@@ -110,7 +110,7 @@ class _Cut:
 
 
 class Exchange:
-    """One request to the sandbox, and what came of it."""
+    """One request to the sandbox, and its outcome."""
 
     def __init__(self, method: str, url: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         parts = urlsplit(url)
@@ -230,7 +230,7 @@ class Vendors:
         self.scheduler.later(0, self.loop.drain)
 
     def close(self) -> None:
-        """Delete what the sandbox has stored."""
+        """Delete the sandbox's stored data."""
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self.loop.drain()
@@ -297,7 +297,7 @@ class Network(httpx.BaseTransport):
         self.sent: Callable[[str, httpx.Request], None] = lambda *_: None
         """Hears of each request as it leaves."""
         self.ended: Callable[[str, httpx.Request], None] = lambda *_: None
-        """Hears of each request that is over, whatever came of it."""
+        """Receives each finished request, whatever its outcome."""
         self.answered: Callable[[str, httpx.Request, Exchange], None] = lambda *_: None
         """Hears of each answer that reaches Dossier."""
 

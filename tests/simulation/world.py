@@ -144,7 +144,7 @@ class World:
             )
 
     def _install(self) -> None:
-        """Let this world be what boto3, httpx and the settings layer lead to."""
+        """Make boto3, httpx and the settings layer lead to this world."""
         boto3.Session = lambda *_, **__: self.session  # type: ignore[assignment,misc]
         boto3.client = lambda service, **_: self.session.client(service)  # type: ignore[assignment]
         client = httpx.Client(transport=self.network, trust_env=False)
@@ -205,7 +205,7 @@ class World:
             self.secrets.values[f"dossier/{name}"] = secret
             if connection.webhook is not None:
                 self.vendors.context.webhooks.register(connection.vendor, f"http://api.local/webhooks/{name}")
-        self.vendors.set(**{"pause_grace": 0.0, **sandbox})  # the invariants say what a call in a pause means
+        self.vendors.set(**{"pause_grace": 0.0, **sandbox})  # the invariants judge calls in a pause
 
     # What AWS does by itself
 
@@ -220,7 +220,7 @@ class World:
         self.scheduler.later(first, run)
 
     def _changed(self, key: str, what: str, version: s3.Version) -> None:
-        """Notify the drop queue of what is created or removed in the inbox, sometimes late or twice."""
+        """Notify the drop queue of created and removed objects of the inbox, sometimes late or twice."""
         if not key.startswith("inbox/"):
             return
         about = {"key": key, "size": len(version.body or b""), "eTag": version.etag.strip('"'), "versionId": version.id}
@@ -260,7 +260,7 @@ class World:
     def perform(
         self, name: str, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None] | None = None
     ) -> None:
-        """Run code as a task of its own: an operator's, say, whom no fault of AWS kills."""
+        """Run code as a separate task, for example an operator's, which no fault of AWS kills."""
         self.scheduler.spawn(name, work, done or (lambda *_: None))
 
     def close(self) -> None:

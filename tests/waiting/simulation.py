@@ -57,7 +57,7 @@ class Load:
 
 @dataclass
 class Figures:
-    """What came of it."""
+    """The outcome."""
 
     polls: list[float] = field(default_factory=list)
     """When the vendor was asked."""

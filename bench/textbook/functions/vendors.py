@@ -22,7 +22,7 @@ def call(vendor, method, path, **rest):
 
 
 def upload(vendor, name, body):
-    """Send a document; return what the polls need."""
+    """Send a document; return the data for the polls."""
     file = (name, body, "application/pdf")
     if vendor == "docustack":
         fields = {"file": file, "schema_id": "sch_xyz789", "organization_id": "org_abc123"}
@@ -39,7 +39,7 @@ def upload(vendor, name, body):
 
 
 def poll(vendor, job):
-    """Ask once; return what changes in the job."""
+    """Poll once; return the changes of the job."""
     if vendor == "docustack":
         status = call(vendor, "GET", f"/api/v1/documents/{job['document']}/status")["status"]
         return {"done": status in ("completed", "failed")}

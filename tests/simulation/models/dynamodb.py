@@ -343,7 +343,7 @@ def _partition(condition: ConditionBase, key: str) -> str:
 
 
 def _sort(condition: ConditionBase) -> ConditionBase | None:
-    """Return what a query asks of the sort key, None if it asks for the whole partition."""
+    """Return a query's condition on the sort key; None for the whole partition."""
     return condition._values[1] if condition.expression_operator == "AND" else None
 
 
@@ -352,7 +352,7 @@ _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
 
 @lru_cache(maxsize=4096)
 def _update(expression: str) -> tuple[tuple[str, str, str], ...]:
-    """Return what an update does: (placeholder of the name, kind, placeholder of the value)."""
+    """Return an update's actions: (placeholder of the name, kind, placeholder of the value)."""
     parts = _CLAUSE.split(expression)
     found: list[tuple[str, str, str]] = []
     for kind, text in zip(parts[1::2], parts[2::2], strict=True):

@@ -25,7 +25,7 @@ NAMED = {
     "RequestThrottled",
     "NoSuchKey",
 }
-"""Codes for which botocore has a class of its own; a state machine retries by the class's name."""
+"""Codes for which botocore has a separate class; a state machine retries by the class's name."""
 
 
 @cache

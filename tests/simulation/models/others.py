@@ -16,7 +16,7 @@ from tests.simulation.models.wire import Tracing, Wire
 
 
 class Events:
-    """What boto3's EventBridge client does: the bus keeps what was put."""
+    """boto3's EventBridge client, whose bus stores the events."""
 
     def __init__(self, wire: Wire, trace: Tracing) -> None:
         self._wire, self._trace = wire, trace

@@ -140,7 +140,7 @@ class S3:
         return self._wire.call("s3", "GetObject", Key, act)
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803
-        """Return what is known of an object."""
+        """Return an object's metadata."""
         return self._wire.call(
             "s3", "HeadObject", Key, lambda: _described(self._of(Bucket).find(Key, VersionId, "HeadObject"))
         )
@@ -208,7 +208,7 @@ class S3:
         return f"https://{Params['Bucket']}.s3.amazonaws.com/{Params['Key']}?{operation}&X-Amz-Expires={ExpiresIn}"
 
     def get_paginator(self, operation: str) -> _Pages:
-        """Return what lists objects."""
+        """Return a paginator of objects."""
         if operation != "list_objects_v2":
             raise NotImplementedError(operation)
         return _Pages(self._of, self._wire)

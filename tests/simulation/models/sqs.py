@@ -130,7 +130,7 @@ class Queue:
 
 
 class Poller:
-    """An event source mapping: hands batches of messages to a function, so many at once at most."""
+    """An event source mapping: passes batches of messages to a function, at most a given number at once."""
 
     def __init__(
         self,

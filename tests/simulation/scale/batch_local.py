@@ -1,4 +1,4 @@
-"""Batches on a local AWS of their own, through ``dossier batch``: nothing lost, nothing twice, time and memory.
+"""Batches on a separate local AWS, through ``dossier batch``: nothing lost, nothing twice, time and memory.
 
 ``python -m tests.simulation.scale.batch_local`` runs a batch of a hundred cases, one of a thousand, and a thousand that
 are interrupted half-way and run again; then cases that are submitted by hand, alone and beside another batch. It prints
@@ -168,7 +168,7 @@ def _status(deployment: Deployment, batch: str) -> dict[str, Any]:
 
 
 def _dossier(deployment: Deployment, *words: str) -> tuple[dict[str, Any], float]:
-    """Run a command in a process of its own; return its document, and the most memory that it took in MB."""
+    """Run a command in its own process; return its document, and the most memory that it took in MB."""
     command: Sequence[str] = [str(Path(sys.executable).with_name("dossier")), *words, "--json"]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, cwd=ROOT, env=deployment.environment, stdout=said, stderr=errors)

@@ -65,7 +65,7 @@ class Batch:
 
 
 def figures(found: Figures, *, wide: int, share: float) -> dict[str, Any]:
-    """Return what the page shows of a simulation."""
+    """Return a simulation's figures for the page."""
     return {
         "at_once": wide,
         "cases_an_hour": round(found.throughput),

@@ -78,7 +78,7 @@ def growth(local: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def wrong(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what does not hold."""
+    """Yield the violated conditions."""
     local = found.get("local", {})
     for name, each in local.items():
         if name in _TITLES and (each["lost"] or each["twice"] or each["completed"] != each["cases"]):
@@ -93,7 +93,7 @@ def wrong(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _grown(local: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what grows by more than it may."""
+    """Yield the figures that grow by more than they may."""
     for what, times in zip(("time", "memory"), growth(local), strict=True):
         if times > MOST * local["many"]["cases"] / local["few"]["cases"] / 10:
             yield f"the {what} of the larger batch is {times:.1f} times that of the smaller one"

@@ -23,7 +23,7 @@ KEPT = ROOT / "build" / "scale"
 
 
 def main(environment: Mapping[str, str]) -> int:
-    """Simulate every question in a process of its own, or the one that ``QUESTION`` names; write the page."""
+    """Simulate every question in its own process, or the one that ``QUESTION`` names; write the page."""
     KEPT.mkdir(parents=True, exist_ok=True)
     if environment.get("ONLY"):
         return _one(environment["ONLY"])

@@ -58,7 +58,7 @@ def far(local: int, simulated: int) -> float:
 
 
 def count() -> dict[str, Any]:
-    """Run the cases on a local AWS of their own; return its counts."""
+    """Run the cases on a separate local AWS; return its counts."""
     from tests.chaos.deployment import deployed  # noqa: PLC0415 -- not in a process with a virtual clock
 
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ _BUCKETS = {
     "stepfunctions.DescribeExecution": "describe_execution",
 }
 _FIXED = {"describe_execution"}
-"""Quotas of what Dossier does as often however many cases there are (``dossier.steps.reconcile.DESCRIBED``)."""
+"""Quotas of calls whose number does not depend on the number of cases (``dossier.steps.reconcile.DESCRIBED``)."""
 
 
 def known() -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Scenario:
     name: str
     title: str
     method: str
-    """What is simulated, and of what."""
+    """A question: the simulated load, and its deployment."""
     cases: int
     """All cases of the question."""
     share: float = 1.0
@@ -285,7 +285,7 @@ class Run:
         return counts, +world.lambda_.seconds
 
     def look(self) -> None:
-        """Take note of what there is now."""
+        """Record the current numbers."""
         world, figures = self.world, self.figures
         figures.backlog = max(figures.backlog, len(world.machine.running))
         waits = world.dynamo.kinds["WAIT"].values()
@@ -344,7 +344,7 @@ def simulate(scenario: Scenario) -> Figures:
 
 
 def measure(run: Run, before: tuple[Counts, Counter[str]], after: tuple[Counts, Counter[str]]) -> None:
-    """Write down the figures of what happened between two counts."""
+    """Record the figures of the time between two counts."""
     scenario, figures = run.scenario, run.figures
     begin, end = scenario.window or (0.0, max((at for at, _ in run.ended.values()), default=CLOCK.at))
     done = {names: at for names, (at, _) in run.ended.items() if begin <= at <= end}
