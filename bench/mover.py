@@ -56,7 +56,7 @@ def move(way: str, size: int, *, at: str, bucket: str) -> None:
     transport = Transport(network.client(), keys=free, turns=free, open_file=objects.open, patience=1)
     if way == "down":
         with transport.download(connection, f"{at}/file/{size}") as incoming:
-            came, _ = store(incoming, f"cases/invoices/R-1/artifacts/{size}", "file.bin", None, objects=objects)
+            came = store(incoming, f"cases/invoices/R-1/artifacts/{size}", "file.bin", None, objects=objects).size
     else:
         part = FilePart("file", "file.bin", "application/octet-stream", f"staging/{size}", size)
         reply = transport.run(_send(part), vendor=vendor(connection))

@@ -217,7 +217,7 @@ def _upload(out: Output, where: Target, plan: Plan) -> None:
 
     def put(pair: tuple[str, Upload]) -> None:
         key, file = pair
-        _, sha256 = where.app.objects.stream(key, chunks(file.path, stop), "application/octet-stream")
+        sha256 = where.app.objects.stream(key, chunks(file.path, stop), "application/octet-stream").sha256
         if sha256 != file.sha256:
             s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
             raise CommandError(f"{file.path} changed while it was submitted", fix="run the same command again")

@@ -299,7 +299,7 @@ def _stage(
 
 
 def _upload(where: Target, key: str, source: Source, progress: Progress) -> None:
-    _, sha256 = where.app.objects.stream(key, chunks(source.path, progress.stop), "application/octet-stream")
+    sha256 = where.app.objects.stream(key, chunks(source.path, progress.stop), "application/octet-stream").sha256
     if sha256 != source.sha256:
         s3.client(where.session).delete_object(Bucket=where.bucket, Key=key)
         raise CommandError(f"{source.path} changed while it was submitted: submit it again")

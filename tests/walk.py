@@ -279,6 +279,7 @@ class Handlers:
     def invoke(self, verb: str, function: Callable[[], Any]) -> Any:
         """Call a function, and note who it is and whether it needs its vendor's key."""
         asked, self.caller = self._world.keys.asked, verb
+        self._world.context.limiter._read.clear()  # each function has its own environment
         try:
             return self._world._try(function)
         finally:

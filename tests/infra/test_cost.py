@@ -54,9 +54,9 @@ def test_a_case_of_one_document_costs_less_than_a_twentieth_of_a_cent(
 
 REQUESTS = {
     # writes and reads of the table, S3's writes and reads, messages, transitions, invocations, requests to the vendor
-    "invoices": (30, 26, 7, 4, 1, 7, 6, 4),
-    "claims": (47, 35, 11, 9, 1, 7, 6, 12),
-    "disputes": (41, 40, 9, 5, 2, 12, 10, 7),
+    "invoices": (30, 25, 7, 4, 1, 7, 6, 4),
+    "claims": (40, 27, 11, 6, 1, 7, 6, 12),
+    "disputes": (41, 39, 9, 5, 2, 12, 10, 7),
 }
 """What a case of one document takes, the first of its connection, whose vendor is done at the first poll."""
 

@@ -79,7 +79,7 @@ def test_a_pause_stops_the_map_and_not_collect(cloud: Cloud, monkeypatch: pytest
     """The step that waits for its end is the one that still has something to ask."""
     world, case = uploaded(cloud, "invoices")
 
-    def paused(*_: object) -> None:
+    def paused(*_: object, **__: object) -> None:
         raise PausedError("an operator has paused the connection")
 
     monkeypatch.setattr(collect_step, "settle", paused)

@@ -41,6 +41,7 @@ def _drive(lookup: Lookup, flow: Flow[list[bytes]], answers: Iterator[bytes]) ->
     try:
         read = drive(flow, lookup.remembering(send))
     except VendorUnavailableError:
+        lookup.interrupt()
         return asked, None
     lookup.forget()
     return asked, read
@@ -97,3 +98,23 @@ def test_a_lost_upload_is_found_among_many_at_a_vendor_that_fails_often(cloud: C
     assert faults.count("error_after") == 1
     assert faults.count("error_before") > 4
     assert sum(each["name"] == "invoice.pdf" for each in world.effects("document_uploaded")) == 1
+
+
+def test_a_look_up_of_a_few_requests_stores_nothing(cloud: Cloud) -> None:
+    """Unless it is interrupted, by whatever: then what it has used is there for the next try."""
+    rows = [f"READ#{each}" for each in ("claims#R-1", "claims")]
+
+    def stored() -> int:
+        return sum(len(list(cloud.app.table.query(pk))) for pk in rows)
+
+    world, seen = World(cloud), list[int]()
+    world.submit("claims", "R-1", samples("invoice.pdf"))
+    loaded = world.context.load(CaseId("claims", "R-1"))
+    assert stored() == 0
+    loaded.look_up("artifacts", loaded.vendor.artifacts(loaded.view), note=lambda _: seen.append(stored()))
+    assert (seen, stored()) == ([0, 0], 0)
+    fault = {"name": "error_before", "rate": 1, "operation": "files"}
+    world.sandbox.post("/_sandbox/settings", json={"faults": [fault]}).raise_for_status()
+    with pytest.raises(VendorUnavailableError):
+        loaded.look_up("artifacts", loaded.vendor.artifacts(loaded.view))
+    assert stored() == 1

@@ -100,10 +100,10 @@ def test_a_stream_becomes_one_object(cloud: Cloud, size: int) -> None:
     asked: list[str] = []
     cloud.app.objects._s3.meta.events.register("before-call", lambda model, **_: asked.append(model.name))
     body = os.urandom(size)
-    assert cloud.app.objects.stream("k", chunked(body, 999_983), "text/plain") == (
-        size,
-        hashlib.sha256(body).hexdigest(),
-    )
+    written = cloud.app.objects.stream("k", chunked(body, 999_983), "text/plain")
+    assert (written.size, written.sha256) == (size, hashlib.sha256(body).hexdigest())
+    assert written.version_id == cloud.app.objects.version_of("k")
+    assert asked.pop() == "HeadObject"
     parts = -(-size // PART)
     several = ["CreateMultipartUpload", *["UploadPart"] * parts, "CompleteMultipartUpload"]
     assert asked == (["PutObject"] if size < PART else several)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from dossier.models import CaseId, CaseStatus, Document, now
 from dossier.ports import Seen, Uploaded
 from dossier.settings import Connection, Limits
 from dossier.stores import intents as store
-from dossier.stores.limiter import COOL_DOWN, LEASE, TRIP, Limiter
+from dossier.stores.limiter import COOL_DOWN, JUST_READ, LEASE, TRIP, Limiter
 from dossier.stores.table import Table
 from tests.conftest import Cloud
 from tests.records import record
@@ -331,6 +332,33 @@ def test_turns_that_fall_into_a_pause_are_given_up(cloud: Cloud) -> None:
 
     Limiter(table, clock=clock, sleep=sleep).take(connection, patience=20)
     assert clock.slept == pytest.approx([0.3, 3, 0.3], abs=0.01)
+
+
+def test_turns_of_one_moment_read_the_limits_once(cloud: Cloud) -> None:
+    """One write each; half a second later, after a failure or another caller's turn, they are read again."""
+    clock, table = Clock(), Counted(cloud.session.resource("dynamodb").Table(cloud.app.environment.table))
+    limiter, other = (Limiter(table, clock=clock, sleep=clock.sleep) for _ in range(2))
+    connection = account(requests_per_second=10)
+
+    def read(happens: Callable[[], object]) -> int:
+        happens()
+        before = table.asked
+        limiter.take(connection, patience=1)
+        return table.asked - before
+
+    writes = 1
+    limiter.take(connection, patience=1)
+    assert [read(lambda: None) for _ in range(3)] == [writes] * 3
+    assert read(lambda: clock.sleep(JUST_READ)) == 1 + writes
+    assert read(lambda: limiter.failed(connection)) == 1 + writes
+    clock.sleep(JUST_READ)
+    limiter.take(connection, patience=1)
+    limiter.pause(connection, 0.2)
+    began = clock.now
+    limiter.take(connection, patience=1)
+    assert clock.now >= began + 0.2, "a pause is seen by the turn's condition"
+    other.take(connection, patience=1)
+    limiter.take(connection, patience=1)
 
 
 def test_a_pause_holds_every_request_of_the_connection(cloud: Cloud) -> None:

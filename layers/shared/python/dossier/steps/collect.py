@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -104,15 +105,16 @@ def _downloaded(loaded: LoadedCase, artifacts: Sequence[ArtifactRecord]) -> set[
     them, with their retries.
     """
     settled: set[int] = set()
-    began = time.monotonic()
-    for each in artifacts:
-        if time.monotonic() - began > EARLY:
-            break
-        try:
-            settle(loaded, each)
-        except (RetryableError, PausedError):
-            break
-        settled.add(each.index)
+    began, answers = time.monotonic(), all(loaded.vendor.answer_of(each.source) for each in artifacts)
+    try:
+        with nullcontext() if answers else loaded.lease("collect"):
+            for each in artifacts:
+                if time.monotonic() - began > EARLY:
+                    break
+                settle(loaded, each, leased=True)
+                settled.add(each.index)
+    except (RetryableError, PausedError):
+        pass
     return settled
 
 

@@ -415,7 +415,11 @@ class LoadedCase:
         ``what`` names the look-up within the case; see ``run`` for the other arguments.
         """
         lookup = self.context.lookups(self.case.record.id, what)
-        answer = self.run(flow, lookup=lookup, since=since, note=note)
+        try:
+            answer = self.run(flow, lookup=lookup, since=since, note=note)
+        except Exception:
+            lookup.interrupt()
+            raise
         lookup.forget()
         return answer
 

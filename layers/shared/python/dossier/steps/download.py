@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from dossier.stores.cases import ArtifactRecord
 
 if TYPE_CHECKING:
     from dossier.transport.downloads import Download
-from dossier.stores.objects import Objects
+from dossier.stores.objects import Objects, Streamed
 
 LINKS = 6
 """Tries for an artifact whose link storage rejects, or that the vendor says is missing, before it counts as failed."""
@@ -76,13 +77,16 @@ def download(case: CaseId, index: int, collection: str = "", *, context: Context
         settle(loaded, artifact)
 
 
-def settle(loaded: LoadedCase, artifact: ArtifactRecord) -> None:
-    """Download one artifact of a case and store its record, as ``download`` does."""
+def settle(loaded: LoadedCase, artifact: ArtifactRecord, *, leased: bool = False) -> None:
+    """Download one artifact of a case and store its record, as ``download`` does.
+
+    ``leased`` says that the caller holds a slot of the connection's for it.
+    """
     context, collection = loaded.context, loaded.collection
     case = loaded.case.record.id
     try:
         with loaded.telling():
-            done = _fetch(loaded, artifact)
+            done = _fetch(loaded, artifact, leased=leased)
     except UnauthorizedError:
         raise
     except CaseFailedError as error:
@@ -140,7 +144,7 @@ def give_up(case: CaseId, indices: Sequence[int], reason: str, collection: str =
             context.cases.put_artifact(case, failed, collection=collection)
 
 
-def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
+def _fetch(loaded: LoadedCase, artifact: ArtifactRecord, *, leased: bool) -> ArtifactRecord:
     """Download and store an artifact; return it, or the current revision's if the content is the same."""
     record = loaded.case.record
     key = artifact_key(record.id, artifact.name, loaded.collection)
@@ -148,7 +152,7 @@ def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
     left = _left(loaded)
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = loaded.run(loaded.vendor.locate(loaded.view, wanted))
-    if where.path is not None:
+    if where.path is not None:  # an API answer needs no slot: its size and rate are limited
         body = loaded.run(_answer(where.path, where.keep, loaded.vendor.refusal))
         content, digest = answer_digest(body), hashlib.sha256(body).hexdigest()
         if former is not None and former.sha256 == digest:
@@ -164,7 +168,7 @@ def _fetch(loaded: LoadedCase, artifact: ArtifactRecord) -> ArtifactRecord:
             "content": content,
         }
         return artifact.model_copy(update=stored)
-    with loaded.lease(f"artifact-{artifact.index}"):  # an API answer needs no slot: its size and rate are limited
+    with nullcontext() if leased else loaded.lease(f"artifact-{artifact.index}"):
         began, tries = time.monotonic(), 0
         while True:
             try:
@@ -183,16 +187,17 @@ def _from_storage(
     with loaded.context.transport.download(loaded.connection, url, left=left, etag=etag) as incoming:
         if incoming.unchanged and former is not None:
             return former.model_copy(update={"index": artifact.index})
-        size, sha256 = store(incoming, key, artifact.name, artifact.content_type, objects=loaded.context.objects)
+        stored = store(incoming, key, artifact.name, artifact.content_type, objects=loaded.context.objects)
     seen = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
-    if former is not None and (former.size, former.sha256) == (size, sha256):
+    if former is not None and (former.size, former.sha256) == (stored.size, stored.sha256):
         return former.model_copy(update={"index": artifact.index, **seen})
-    version = loaded.context.objects.version_of(key)
-    return artifact.model_copy(update={"key": key, "version_id": version, "size": size, "sha256": sha256, **seen})
+    version = stored.version_id or loaded.context.objects.version_of(key)
+    done = {"key": key, "version_id": version, "size": stored.size, "sha256": stored.sha256}
+    return artifact.model_copy(update={**done, **seen})
 
 
-def store(incoming: Download, key: str, name: str, content_type: str | None, *, objects: Objects) -> tuple[int, str]:
-    """Write an artifact that is being downloaded to S3; return its size in bytes and its sha256 in hex.
+def store(incoming: Download, key: str, name: str, content_type: str | None, *, objects: Objects) -> Streamed:
+    """Write an artifact that is being downloaded to S3.
 
     Its first bytes, its ``name`` and the given or announced type say which type S3 shows it as.
     """

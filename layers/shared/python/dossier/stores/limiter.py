@@ -70,7 +70,7 @@ SLOT_EVERY = 30.0
 SHARE_PATIENCE = 2.0
 """Longest wait for low priority's share of turns, in seconds: longer than the queue of the others."""
 JUST_READ = 0.5
-"""Seconds for which the item that ``standing`` read serves the next turn."""
+"""Seconds for which the item that was read of an account serves the next turns."""
 _LOOK, _SELDOM = 0.25, 4.0
 """Seconds until a transfer looks for a slot again: the first and the longest interval; it doubles each time."""
 
@@ -152,7 +152,7 @@ class Limiter:
         self._failing: set[str] = set()
         """Accounts whose last known state has failures: their next success has to be stored."""
         self._read: dict[str, tuple[float, Item]] = {}
-        """Each account's item as ``standing`` read it a moment ago, for the turn that follows."""
+        """Each account's item as it was read a moment ago, or as the last turn left it, for the next turn."""
         self._took: dict[str, float] = {}
         """When each account's last turn was taken; the state in the table may have changed since."""
         self._accounts: dict[str, str] = {}
@@ -180,7 +180,7 @@ class Limiter:
         turn: int | None = None
         share = not self._low
         while True:
-            item = self._latest(self._account(connection))
+            read_at, item = self._latest(self._account(connection))
             if (hold := self._hold(connection, item)) is not None:
                 raise PausedError(hold.text(connection.name, self._at()))
             now_ms, failures = self._now(), int(item.get("failures", 0))
@@ -205,6 +205,7 @@ class Limiter:
                     give_up = max(give_up, self._clock() + SHARE_PATIENCE)
                 turn = turn or self._reserve(connection, item, now_ms, give_up)
                 if turn is not None and turn <= now_ms:
+                    self._read[self._account(connection)] = read_at, item
                     return
                 if turn is not None:
                     self._wait(connection.name, "turn", turn, give_up)
@@ -302,6 +303,7 @@ class Limiter:
     def failed(self, connection: Connection | str, failure: str | None = None) -> None:
         """Count a request without a usable answer; ``TRIP`` of them in a row open the connection's breaker."""
         self._failing.add(self._account(connection))
+        self._read.pop(self._account(connection), None)
         item = self._table.get(*_key(self._account(connection))) or {}
         failures = int(item.get("failures", 0)) + 1
         since = item.get("failing_since", self._now()) if failures > 1 else self._now()
@@ -361,13 +363,15 @@ class Limiter:
             if mine:
                 self._table.update(*key, {name: None}, when=Attr(name).eq(began))
 
-    def _latest(self, account: str) -> Item:
-        """Return an account's item: once, the one that ``standing`` has just read.
+    def _latest(self, account: str) -> tuple[float, Item]:
+        """Return when an account's item was read, and the item: what was read a moment ago serves the next turn.
 
         A turn is only reserved if rate and pauses have not changed since.
         """
         at, item = self._read.pop(account, (0.0, {}))
-        return item if self._clock() - at < JUST_READ else self._table.get(*_key(account)) or {}
+        if self._clock() - at < JUST_READ:
+            return at, item
+        return self._clock(), self._table.get(*_key(account)) or {}
 
     def _hold(self, connection: Connection, item: Item) -> Hold | None:
         """Return the operator's pause of a connection; ``item`` is its account's."""
@@ -422,7 +426,7 @@ class Limiter:
     def _reserve(self, connection: Connection, item: Item, now_ms: int, give_up: float) -> int | None:
         """Reserve the next turn; return its time in milliseconds, or None if the table has changed meanwhile.
 
-        A turn after ``give_up`` is returned without reserving it.
+        ``item`` is then as the table has it. A turn after ``give_up`` is returned without reserving it.
         """
         key, interval = _key(self._account(connection)), max(1, round(1000 / connection.limits.requests_per_second))
         burst = max(BURST_MS - interval, 0)
@@ -434,9 +438,15 @@ class Limiter:
             return tat - burst
         if tat < now_ms:  # no other caller waits
             same = Attr("tat").eq(tat) if "tat" in item else Attr("tat").not_exists()
-            return now_ms if self._table.update(*key, {"tat": now_ms + interval}, when=same & free) else None
+            if not self._table.update(*key, {"tat": now_ms + interval}, when=same & free):
+                return None
+            item["tat"] = now_ms + interval
+            return now_ms
         after = self._table.add(*key, "tat", interval, when=Attr("tat").between(now_ms, latest) & free)
-        return None if after is None else after - interval - burst
+        if after is None:
+            return None
+        item["tat"] = after
+        return after - interval - burst
 
     def _probe(self, connection: Connection, now_ms: int) -> bool:
         """Claim the probe: the one request that shows whether the vendor is back; the breaker stays open for others."""

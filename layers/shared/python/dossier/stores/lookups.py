@@ -1,8 +1,8 @@
 """Answers that a look-up has read, so that the next try of an interrupted step continues from there.
 
 A look-up of several requests that starts again whenever one fails would never end at a vendor that fails often: if
-each succeeds half of the time, ten in a row succeed in one of a thousand tries. A look-up of one request, the usual
-case, stores nothing.
+each succeeds half of the time, ten in a row succeed in one of a thousand tries. A look-up of up to three requests, as
+most are, stores nothing unless it is interrupted.
 
 Answers to ``shared`` requests also serve look-ups of the connection's other cases, if they were read after *their*
 intents had settled: a hundred lost uploads read the files of a hundred new cases a hundred times, not ten thousand
@@ -25,6 +25,8 @@ from dossier.stores.table import Item, Table
 
 FRESH = 600
 """Seconds for which an answer may be used: long enough for tries that follow each other quickly."""
+HELD = 2
+"""Most answers that are only stored if the look-up is interrupted; if the function is killed, they are read again."""
 LARGEST = 300 << 10
 """Largest compressed answer that is stored, in bytes: an item of the table holds 400 KiB."""
 
@@ -38,11 +40,14 @@ class Lookup:
         self._shared = f"READ#{case.connection}"
         self._prefix = f"{what}#"
         self._stored: set[str] = set()
+        self._held: list[Callable[[], None]] = []
+        """Each stores an answer that the flow has used."""
 
     def remembering(self, send: Send, *, since: float | None = None) -> Send:
         """Return a sender for a flow that only reads; it reuses the replies of earlier tries.
 
-        A reply is stored once the flow continues with another request: then it was usable.
+        A reply is stored once the flow continues with another request: then it was usable. The first ``HELD`` are only
+        stored if the look-up is interrupted, or more follow; with ``since`` all are, because they may serve others.
 
         Args:
             send: sends the other requests.
@@ -56,11 +61,14 @@ class Lookup:
         items = list(self._table.query(self._pk, prefix=self._prefix))
         known = {item["sk"]: _reply(item) for item in items if int(item["ttl"]) > time.time()}
         self._stored |= {item["sk"] for item in items}
-        usable: list[Callable[[], None]] = []  # stores the latest reply, which the flow may not have read yet
+        latest: list[Callable[[], None]] = []  # stores the latest reply, which the flow may not have read yet
+        at_once = since is not None
 
         def sender(request: Request) -> Reply:
-            while usable:
-                usable.pop()()
+            while latest:
+                self._held.append(latest.pop())
+            if at_once or len(self._held) > HELD or self._stored:
+                self.interrupt()
             if request.effect is not Effect.SAFE:
                 raise ValueError(f"{request.method} {request.path} changes something: not a look-up")
             text = json.dumps([request.method, request.path, request.query, request.json, request.fields])
@@ -74,13 +82,17 @@ class Lookup:
                 return reply
             began, reply = time.time(), send(request)
             if request.shared and since is not None:
-                usable.append(partial(self._remember, self._shared, name, reply, read_at=began))
+                latest.append(partial(self._remember, self._shared, name, reply, read_at=began))
             else:
-                usable.append(partial(self._remember, self._pk, self._prefix + name, reply))
-                self._stored.add(self._prefix + name)
+                latest.append(partial(self._remember, self._pk, self._prefix + name, reply))
             return reply
 
         return sender
+
+    def interrupt(self) -> None:
+        """Store the answers that the flow has used: the next try continues after them."""
+        while self._held:
+            self._held.pop(0)()
 
     def forget(self) -> None:
         """Remove the answers of this look-up: it has ended."""
@@ -90,6 +102,8 @@ class Lookup:
     def _remember(self, pk: str, sk: str, reply: Reply, *, read_at: float | None = None) -> None:
         body = gzip.compress(reply.body)
         if len(body) <= LARGEST:
+            if pk == self._pk:
+                self._stored.add(sk)
             item = {"pk": pk, "sk": sk, "status": reply.status, "body": body, "read_at": read_at and str(read_at)}
             self._table.put({**item, "headers": json.dumps(dict(reply.headers)), "ttl": int(time.time()) + FRESH})
 

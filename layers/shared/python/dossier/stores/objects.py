@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count, cycle
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from botocore import exceptions
@@ -87,6 +87,14 @@ class Small:
     """A small object, read whole."""
 
     body: bytes
+    version_id: str | None
+
+
+class Streamed(NamedTuple):
+    """What was written from a stream: its size in bytes, its sha256 in hex, and its version, if S3 says it."""
+
+    size: int
+    sha256: str
     version_id: str | None
 
 
@@ -254,8 +262,8 @@ class Objects:
         """Write a value as indented JSON; return its version, or None if the bucket has no versions."""
         return self.write(key, as_json(value))
 
-    def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> tuple[int, str]:
-        """Write chunks as one object, in parts if it is large; return its size in bytes and its sha256 in hex.
+    def stream(self, key: str, chunks: Iterator[bytes], content_type: str) -> Streamed:
+        """Write chunks as one object, in parts if it is large.
 
         If ``chunks`` raises, no object is written. A part is sent and hashed while the next one is read, so any stream
         takes the memory of two parts; ``chunks`` is read in the caller's thread.
@@ -263,15 +271,16 @@ class Objects:
         source = _Parts(chunks)
         extra = {"ContentType": content_type, **_tagged(key)}
         first = source.read()
+        version: str | None
         if len(first) < PART:
             source.digest.update(first)
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=bytes(first), **extra)
+            version = self._s3.put_object(Bucket=self.bucket, Key=key, Body=bytes(first), **extra).get("VersionId")
         else:
-            self._stream_parts(key, first, source, extra)
-        return source.size, source.digest.hexdigest()
+            version = self._stream_parts(key, first, source, extra)
+        return Streamed(source.size, source.digest.hexdigest(), version)
 
-    def _stream_parts(self, key: str, part: memoryview, source: _Parts, extra: Mapping[str, Any]) -> None:
-        """Write a first part and what follows it as one object."""
+    def _stream_parts(self, key: str, part: memoryview, source: _Parts, extra: Mapping[str, Any]) -> str | None:
+        """Write a first part and what follows it as one object; return its version, if S3 says it."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- few functions see a large object
 
         begun = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ChecksumAlgorithm="CRC32", **extra)
@@ -294,11 +303,12 @@ class Objects:
                     parts.append(sending.result())
                     if not part:
                         break
-            self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+            done = self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
         except BaseException:
             with suppress(ClientError, BotoCoreError):  # the bucket deletes unfinished uploads after a day
                 self._s3.abort_multipart_upload(**place)
             raise
+        return done.get("VersionId")
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object under a prefix."""
