@@ -41,8 +41,8 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Pat
 
     Raises TimeoutError when it does not end.
     """
-    with tempfile.TemporaryDirectory() as said:
-        out, err = Path(said) / "stdout", Path(said) / "stderr"
+    with tempfile.TemporaryDirectory() as text:
+        out, err = Path(text) / "stdout", Path(text) / "stderr"
         process = _FORKED.Process(target=_command, args=(list(arguments), dict(environment), str(folder), out, err))
         process.start()
         process.join(LONGEST)
@@ -68,8 +68,8 @@ def running(arguments: Sequence[str], *, environment: Mapping[str, str], folder:
 
     Raises TimeoutError when it prints nothing.
     """
-    with tempfile.TemporaryDirectory() as said:
-        out, err = Path(said) / "stdout", Path(said) / "stderr"
+    with tempfile.TemporaryDirectory() as text:
+        out, err = Path(text) / "stdout", Path(text) / "stderr"
         process = _FORKED.Process(target=_command, args=(list(arguments), dict(environment), str(folder), out, err))
         process.start()
         try:

@@ -38,7 +38,7 @@ OF_MOTO = {
     *("DescribeTimeToLive", "UpdateTimeToLive"),
 }
 """Operations that are about tables, not items."""
-Said = Mapping[str, Any]
+Json = Mapping[str, Any]
 """A request or an answer, as it is on the wire."""
 
 
@@ -104,15 +104,15 @@ class Rows:
         for view in (self.table, *self.indexes.values()):
             view.write(old, new)
 
-    def view(self, said: Said) -> View:
+    def view(self, request: Json) -> View:
         """Return what a request asks: the table, or an index of it."""
-        if "IndexName" not in said:
+        if "IndexName" not in request:
             return self.table
-        if said.get("ConsistentRead"):
+        if request.get("ConsistentRead"):
             raise RefusedError("Consistent reads are not supported on global secondary indexes")
-        if said["IndexName"] not in self.indexes:
-            raise RefusedError(f"The table does not have the specified index: {said['IndexName']}")
-        return self.indexes[said["IndexName"]]
+        if request["IndexName"] not in self.indexes:
+            raise RefusedError(f"The table does not have the specified index: {request['IndexName']}")
+        return self.indexes[request["IndexName"]]
 
     def _check_key(self, key: Item) -> None:
         for name, longest in zip(self.table.names, LONGEST_KEYS, strict=True):
@@ -148,29 +148,29 @@ def _text(value: Value, problem: str) -> str:
     return str(value["S"])
 
 
-def _get(rows: Rows, said: Said) -> Said:
-    found = rows.find(said["Key"])
+def _get(rows: Rows, request: Json) -> Json:
+    found = rows.find(request["Key"])
     return {} if found is None else {"Item": found}
 
 
-def _put(rows: Rows, said: Said) -> Said:
-    old = rows.find(rows.key_of(said["Item"]))
-    _check(old, said)
-    rows.write(old, said["Item"])
-    return _returned(said, {"ALL_OLD": old})
+def _put(rows: Rows, request: Json) -> Json:
+    old = rows.find(rows.key_of(request["Item"]))
+    _check(old, request)
+    rows.write(old, request["Item"])
+    return _returned(request, {"ALL_OLD": old})
 
 
-def _delete(rows: Rows, said: Said) -> Said:
-    old = rows.find(said["Key"])
-    _check(old, said)
+def _delete(rows: Rows, request: Json) -> Json:
+    old = rows.find(request["Key"])
+    _check(old, request)
     rows.write(old, None)
-    return _returned(said, {"ALL_OLD": old})
+    return _returned(request, {"ALL_OLD": old})
 
 
-def _update(rows: Rows, said: Said) -> Said:
-    old = rows.find(said["Key"])
-    _check(old, said)
-    change, scope = expressions.update(said["UpdateExpression"]), _scope(old or said["Key"], said)
+def _update(rows: Rows, request: Json) -> Json:
+    old = rows.find(request["Key"])
+    _check(old, request)
+    change, scope = expressions.update(request["UpdateExpression"]), _scope(old or request["Key"], request)
     targets = change.targets(scope.names)
     for name in rows.table.names:
         if name in targets:
@@ -183,18 +183,18 @@ def _update(rows: Rows, said: Said) -> Said:
     new = change.apply(scope)
     rows.write(old, new)
     written = {name: new[name] for name in targets if name in new}
-    return _returned(said, {"ALL_OLD": old, "ALL_NEW": new, "UPDATED_NEW": written})
+    return _returned(request, {"ALL_OLD": old, "ALL_NEW": new, "UPDATED_NEW": written})
 
 
-def _query(rows: Rows, said: Said) -> Said:
-    view = rows.view(said)
-    condition = expressions.condition(said["KeyConditionExpression"])
-    partition = view.partitions.get(_partition(condition, view, said), {})
-    found = [item for item in partition.values() if condition.holds(_scope(item, said))]
-    answer = _page(view, found, said)
-    if "ProjectionExpression" in said:  # attributes alone, no paths into them
-        given = said.get("ExpressionAttributeNames", {})
-        wanted = [given.get(name.strip(), name.strip()) for name in said["ProjectionExpression"].split(",")]
+def _query(rows: Rows, request: Json) -> Json:
+    view = rows.view(request)
+    condition = expressions.condition(request["KeyConditionExpression"])
+    partition = view.partitions.get(_partition(condition, view, request), {})
+    found = [item for item in partition.values() if condition.holds(_scope(item, request))]
+    answer = _page(view, found, request)
+    if "ProjectionExpression" in request:  # attributes alone, no paths into them
+        given = request.get("ExpressionAttributeNames", {})
+        wanted = [given.get(name.strip(), name.strip()) for name in request["ProjectionExpression"].split(",")]
         answer = {
             **answer,
             "Items": [{name: item[name] for name in wanted if name in item} for item in answer["Items"]],
@@ -202,18 +202,18 @@ def _query(rows: Rows, said: Said) -> Said:
     return answer
 
 
-def _scan(rows: Rows, said: Said) -> Said:
-    view = rows.view(said)
-    return _page(view, [item for partition in view.partitions.values() for item in partition.values()], said)
+def _scan(rows: Rows, request: Json) -> Json:
+    view = rows.view(request)
+    return _page(view, [item for partition in view.partitions.values() for item in partition.values()], request)
 
 
-def _partition(condition: expressions.Condition, view: View, said: Said) -> str:
+def _partition(condition: expressions.Condition, view: View, request: Json) -> str:
     """Return the partition that a key condition is about: it says what the partition key equals, with AND at most."""
-    scope, found = _scope({}, said), []
+    scope, found = _scope({}, request), []
     for test in _tests(condition):
         name, *values = test.operands
         if not isinstance(name, Name) or not all(isinstance(each, Literal) for each in values):
-            raise NotImplementedError(f"key condition: {said['KeyConditionExpression']}")
+            raise NotImplementedError(f"key condition: {request['KeyConditionExpression']}")
         attribute = name.of(scope.names)
         if attribute == view.names[0] and test.kind == "=":
             found += [each.find(scope) for each in values]
@@ -234,14 +234,14 @@ def _tests(condition: expressions.Condition) -> Iterator[expressions.Test]:
         raise RefusedError("Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression")
 
 
-def _page(view: View, found: list[Item], said: Said) -> Said:
+def _page(view: View, found: list[Item], request: Json) -> Json:
     """Return the next items, in order: as many as were asked for, and 1 MB at most."""
-    backwards = said.get("ScanIndexForward") is False
+    backwards = request.get("ScanIndexForward") is False
     found = sorted(found, key=view.place, reverse=backwards)
-    if start := said.get("ExclusiveStartKey"):
+    if start := request.get("ExclusiveStartKey"):
         after = view.place(start)
         found = [each for each in found if (view.place(each) < after if backwards else view.place(each) > after)]
-    limit, length, page = said.get("Limit", len(found) + 1), 0, list[Item]()
+    limit, length, page = request.get("Limit", len(found) + 1), 0, list[Item]()
     for item in found:
         length += size(item)
         if page and length > LARGEST_PAGE:
@@ -255,20 +255,20 @@ def _page(view: View, found: list[Item], said: Said) -> Said:
     return answer
 
 
-def _scope(item: Item, said: Said) -> Scope:
-    return Scope(item, said.get("ExpressionAttributeNames", {}), said.get("ExpressionAttributeValues", {}))
+def _scope(item: Item, request: Json) -> Scope:
+    return Scope(item, request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {}))
 
 
-def _check(old: Item | None, said: Said) -> None:
+def _check(old: Item | None, request: Json) -> None:
     """Refuse a write whose condition does not hold."""
-    expression = said.get("ConditionExpression")
-    if expression and not expressions.condition(expression).holds(_scope(old or {}, said)):
+    expression = request.get("ConditionExpression")
+    if expression and not expressions.condition(expression).holds(_scope(old or {}, request)):
         raise RefusedError("The conditional request failed", "ConditionalCheckFailedException")
 
 
-def _returned(said: Said, choice: Mapping[str, Item | None]) -> Said:
+def _returned(request: Json, choice: Mapping[str, Item | None]) -> Json:
     """Return the attributes that a write was to return."""
-    wanted = said.get("ReturnValues", "NONE")
+    wanted = request.get("ReturnValues", "NONE")
     if wanted == "NONE":
         return {}
     if wanted not in choice:
@@ -280,12 +280,12 @@ def _returned(said: Said, choice: Mapping[str, Item | None]) -> Said:
 MOST_KEYS = 100
 
 
-def batch_get(region: str, said: Said) -> Said:
+def batch_get(region: str, request: Json) -> Json:
     """Return the items of many keys; those that do not exist are left out."""
     found: dict[str, list[Item]] = {}
-    if unknown := said.keys() - {"RequestItems", "ReturnConsumedCapacity"}:
+    if unknown := request.keys() - {"RequestItems", "ReturnConsumedCapacity"}:
         raise NotImplementedError(f"BatchGetItem with {', '.join(sorted(unknown))}")
-    for table, asked in said["RequestItems"].items():
+    for table, asked in request["RequestItems"].items():
         if unknown := asked.keys() - {"Keys", "ConsistentRead"}:
             raise NotImplementedError(f"BatchGetItem with {', '.join(sorted(unknown))}")
         keys = asked["Keys"]
@@ -301,12 +301,12 @@ def batch_get(region: str, said: Said) -> Said:
             for table, items in found.items()
         ]
     }
-    return {"Responses": found, "UnprocessedKeys": {}, **(consumed if said.get("ReturnConsumedCapacity") else {})}
+    return {"Responses": found, "UnprocessedKeys": {}, **(consumed if request.get("ReturnConsumedCapacity") else {})}
 
 
 WRITE = {"ConditionExpression", "ReturnValues"}
 PAGE = {"ExclusiveStartKey", "Limit", "IndexName", "ConsistentRead"}
-OPERATIONS: dict[str, tuple[Callable[[Rows, Said], Said], set[str]]] = {
+OPERATIONS: dict[str, tuple[Callable[[Rows, Json], Json], set[str]]] = {
     "GetItem": (_get, {"Key", "ConsistentRead"}),
     "PutItem": (_put, {"Item", *WRITE}),
     "UpdateItem": (_update, {"Key", "UpdateExpression", *WRITE}),
@@ -326,12 +326,12 @@ class Http:
     """What botocore, and those who hook into it, want of a response of the network."""
 
     status_code: int
-    said: Said
+    request: Json
 
     @cached_property
     def content(self) -> bytes:
         """The body."""
-        return json.dumps(self.said).encode()
+        return json.dumps(self.request).encode()
 
 
 def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[str, Any]] | None:
@@ -341,7 +341,7 @@ def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[
     try:
         with _lock:
             http = Http(200, perform(model.name, context["client_region"], json.loads(params["body"])))
-            parsed = _parsed(http.said)
+            parsed = _parsed(http.request)
     except RefusedError as error:
         http = Http(400, {"__type": error.code, "message": str(error)})
         parsed = {"Error": {"Message": str(error), "Code": error.code}, "message": str(error)}
@@ -349,28 +349,28 @@ def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[
     return http, parsed
 
 
-def perform(operation: str, region: str, said: Said) -> Said:
+def perform(operation: str, region: str, request: Json) -> Json:
     """Do what a request says."""
     if operation == "BatchGetItem":
-        return batch_get(region, said)
+        return batch_get(region, request)
     if operation not in OPERATIONS:
         raise NotImplementedError(operation)
     act, known = OPERATIONS[operation]
-    if unknown := said.keys() - known - SHARED:
+    if unknown := request.keys() - known - SHARED:
         raise NotImplementedError(f"{operation} with {', '.join(sorted(unknown))}")
-    rows = _rows_of(region, said["TableName"])
-    _check_placeholders(said)
-    if said.get("ReturnConsumedCapacity", "NONE") == "NONE":
-        return act(rows, said)
+    rows = _rows_of(region, request["TableName"])
+    _check_placeholders(request)
+    if request.get("ReturnConsumedCapacity", "NONE") == "NONE":
+        return act(rows, request)
     if operation in WRITES:
-        key = said["Key"] if "Key" in said else rows.key_of(said["Item"])
-        old, answered = rows.find(key), act(rows, said)
+        key = request["Key"] if "Key" in request else rows.key_of(request["Item"])
+        old, answered = rows.find(key), act(rows, request)
         units: float = write_units(old, rows.find(key))
     else:
-        answered = act(rows, said)
+        answered = act(rows, request)
         found = [answered["Item"]] if "Item" in answered else answered.get("Items", [])
-        units = max(1, ceil(sum(size(each) for each in found) / READ)) / (1 if said.get("ConsistentRead") else 2)
-    return {**answered, "ConsumedCapacity": {"TableName": said["TableName"], "CapacityUnits": units}}
+        units = max(1, ceil(sum(size(each) for each in found) / READ)) / (1 if request.get("ConsistentRead") else 2)
+    return {**answered, "ConsumedCapacity": {"TableName": request["TableName"], "CapacityUnits": units}}
 
 
 def _rows_of(region: str, name: str) -> Rows:
@@ -382,18 +382,18 @@ def _rows_of(region: str, name: str) -> Rows:
     return _rows[table]
 
 
-def _check_placeholders(said: Said) -> None:
+def _check_placeholders(request: Json) -> None:
     """Refuse placeholders that no expression uses."""
-    given = {**said.get("ExpressionAttributeNames", {}), **said.get("ExpressionAttributeValues", {})}
-    used = [expressions.placeholders(text) for name, text in said.items() if name.endswith("Expression")]
+    given = {**request.get("ExpressionAttributeNames", {}), **request.get("ExpressionAttributeValues", {})}
+    used = [expressions.placeholders(text) for name, text in request.items() if name.endswith("Expression")]
     if unused := given.keys() - frozenset().union(*used):
         kind = "ExpressionAttribute" + ("Names" if min(unused).startswith("#") else "Values")
         raise RefusedError(f"Value provided in {kind} unused in expressions: keys: {{{', '.join(sorted(unused))}}}")
 
 
-def _parsed(said: Said) -> dict[str, Any]:
+def _parsed(request: Json) -> dict[str, Any]:
     """Return an answer as botocore reads it, sharing nothing with what is stored."""
-    found = dict(said)
+    found = dict(request)
     for name in found.keys() & {"Item", "Attributes", "LastEvaluatedKey"}:
         found[name] = _copy(found[name])
     if "Items" in found:

@@ -156,13 +156,13 @@ class World:
             cloud.session.events.register(moment, self.killer.strike, unique_id=f"killer-{moment}")
         # Clients take their hooks when they are made.
         app = cloud.app = Context(cloud.app.environment, Clients(cloud.session))
-        self.told: list[tuple[str, dict[str, Any]]] = []
-        """The events on the bus, in order: what they are called, and what they say."""
+        self.sent_events: list[tuple[str, dict[str, Any]]] = []
+        """The events on the bus, in order: detail-type and detail."""
         put = app.events.put
 
         def tell(kind: Any, detail: dict[str, Any]) -> None:
             put(kind, detail)
-            self.told.append((kind, detail))
+            self.sent_events.append((kind, detail))
 
         app.events.put = tell  # type: ignore[assignment,method-assign]
         self.keys = Keys()

@@ -52,20 +52,20 @@ class Meter:
         service = model.service_model.service_name
         self.requests[f"{service}.{model.name}"] += 1
         if service == "dynamodb":
-            said = json.loads(params["body"])
-            context["meter"] = (said, self._find(said) if model.name in WRITES else None)
+            text = json.loads(params["body"])
+            context["meter"] = (text, self._find(text) if model.name in WRITES else None)
 
     def _answered(self, model: Any, context: Any, http_response: Any, **_: Any) -> None:
         if model.service_model.service_name != "dynamodb":
             return
-        said, old = context["meter"]
+        text, old = context["meter"]
         if model.name in WRITES:
-            self.write_units += write_units(old, self._find(said))
+            self.write_units += write_units(old, self._find(text))
         elif model.name in {"GetItem", "Query", "Scan"}:
             answer = json.loads(http_response.content)
             found = [answer["Item"]] if "Item" in answer else answer.get("Items", [])
             blocks = max(1, ceil(sum(size(each) for each in found) / READ))
-            self.read_units += blocks if said.get("ConsistentRead") else blocks / 2
+            self.read_units += blocks if text.get("ConsistentRead") else blocks / 2
         elif model.name == "BatchGetItem":
             items = [each for found in json.loads(http_response.content)["Responses"].values() for each in found]
             self.read_units += sum(max(1, ceil(size(each) / READ)) / 2 for each in items)

@@ -22,18 +22,18 @@ def answer(model: Any, params: Mapping[str, Any], context: Any, **_: Any) -> tup
     """Queue a message, if AWS is in memory; None leaves it, and what is refused, to moto."""
     if model.name != "SendMessage" or model.service_model.service_name != "sqs" or not is_answered_here(params):
         return None
-    said = json.loads(params["body"])
-    if not NEEDED <= said.keys() <= KNOWN:
+    text = json.loads(params["body"])
+    if not NEEDED <= text.keys() <= KNOWN:
         return None
     try:
-        validate_message_attributes(said.get("MessageSystemAttributes"))
+        validate_message_attributes(text.get("MessageSystemAttributes"))
         message = sqs_backends[DEFAULT_ACCOUNT_ID][context["client_region"]].send_message(
-            said["QueueUrl"].rpartition("/")[2],
-            said["MessageBody"],
+            text["QueueUrl"].rpartition("/")[2],
+            text["MessageBody"],
             message_attributes={},
-            delay_seconds=said.get("DelaySeconds"),
-            group_id=said.get("MessageGroupId"),
-            system_attributes=said.get("MessageSystemAttributes"),
+            delay_seconds=text.get("DelaySeconds"),
+            group_id=text.get("MessageGroupId"),
+            system_attributes=text.get("MessageSystemAttributes"),
         )
     except SQSException:
         return None

@@ -90,7 +90,7 @@ def first_paint(scene: Scene, page: Page) -> str:
     for at in range(0, MANY, 25):
         requests = [{"PutRequest": {"Item": item}} for item in made[at : at + 25]]
         table.batch_write_item(RequestItems={scene.deployment.outputs["table"]: requests})
-    told = []
+    answer = []
     for what, paths in (
         ("answered", ["/cases"] * TIMES),
         ("read anew and answered", [f"/cases?since={31 + number}d" for number in range(TIMES)]),
@@ -101,11 +101,11 @@ def first_paint(scene: Scene, page: Page) -> str:
             page.wait_for_load_state("networkidle")
             answered.append(page.evaluate("performance.getEntriesByType('navigation')[0].responseEnd"))
             painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-        told.append(
+        answer.append(
             f"the list of {MANY:,} cases: {what} in {median(answered):.0f} ms, painted in {median(painted):.0f} ms "
             f"(medians of {TIMES}; slowest {max(painted):.0f} ms)"
         )
-    return "\n".join(told)
+    return "\n".join(answer)
 
 
 def _case(number: int, at: datetime) -> dict[str, dict[str, str]]:

@@ -53,8 +53,8 @@ def test_a_page_that_cannot_be_refreshed_says_so(scene: Scene, page: Page) -> No
     """Since when and why; once it is refreshed again, the line goes."""
     page.goto(f"{scene.base}/cases")
     page.wait_for_load_state("networkidle")
-    said = page.locator("#stale")
-    expect(said).to_be_hidden()
+    text = page.locator("#stale")
+    expect(text).to_be_hidden()
     problem = "<main><h1>This did not work</h1><p>AWS is away</p><p>check the network</p><p>All cases</p></main>"
     for answer, why in (
         (None, "the console does not answer"),
@@ -62,10 +62,10 @@ def test_a_page_that_cannot_be_refreshed_says_so(scene: Scene, page: Page) -> No
         (502, "AWS is away; check the network"),
     ):
         page.route(IN_THE_LIST, partial(answered, status=answer, body=problem))
-        expect(said).to_contain_text(why)
-        expect(said).to_contain_text(re.compile(r"what was true at \d\d:\d\d:\d\d"))
+        expect(text).to_contain_text(why)
+        expect(text).to_contain_text(re.compile(r"what was true at \d\d:\d\d:\d\d"))
         page.unroute(IN_THE_LIST)
-        expect(said).to_be_hidden()
+        expect(text).to_be_hidden()
 
 
 def test_without_scripts_everything_can_be_read(scene: Scene) -> None:
@@ -132,10 +132,10 @@ def test_another_site_reaches_nothing(scene: Scene, page: Page) -> None:
         "{credentials: 'include', mode: 'no-cors'}",
         "{credentials: 'include', method: 'POST', mode: 'no-cors'}",
     ):
-        told = page.evaluate(
+        answer = page.evaluate(
             f"url => fetch(url, {options}).then(answer => answer.type, error => 'refused')", f"{scene.base}/cases"
         )
-        assert told in {"refused", "opaque"}
+        assert answer in {"refused", "opaque"}
     framed = page.evaluate(
         """url => new Promise(done => {
             const frame = document.createElement('iframe');

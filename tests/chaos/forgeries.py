@@ -21,8 +21,8 @@ Forgery = tuple[str, Proof, frozenset[int]]
 
 def forgeries(account: Account, body: bytes) -> list[Forgery]:
     """Return every forgery of a delivery: its name, the proof, and the valid answers."""
-    said = [*_of_any(account, body), *_BY_SCHEME[account.scheme](account, body)]
-    return [(what, proof, NO_SUCH_PATH if account.scheme == "path-token" else REFUSED) for what, proof in said]
+    text = [*_of_any(account, body), *_BY_SCHEME[account.scheme](account, body)]
+    return [(what, proof, NO_SUCH_PATH if account.scheme == "path-token" else REFUSED) for what, proof in text]
 
 
 def forge(account: Account, body: bytes, dice: random.Random) -> Forgery:

@@ -84,16 +84,16 @@ class Scene:
     @contextmanager
     def opening(self, count: int, connections: Sequence[str]) -> Iterator[list[Target]]:
         """Submit cases with one delivery each, sent before their upload is answered; yield those with a delivery."""
-        told: list[Target] = []
+        events: list[Target] = []
         self.vendors(faults=SLOW)
         names = self.submit("new", count, connections)
-        thread = threading.Thread(target=self._tell_early, args=(set(names), told))
+        thread = threading.Thread(target=self._tell_early, args=(set(names), events))
         thread.start()
         try:
-            yield told
+            yield events
         finally:
             thread.join()
-        assert len(told) == len(names)
+        assert len(events) == len(names)
 
     def _tell_early(self, names: set[str], told: list[Target]) -> None:
         give_up = time.monotonic() + self.patience

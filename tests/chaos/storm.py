@@ -59,17 +59,17 @@ class Storm:
         Exactly one valid delivery is about each case of ``once``; many are about those of ``early``, which their
         vendors still process, and of ``ended``.
         """
-        said = {kind: max(len(ACCOUNTS), round(count * share)) for kind, share in SHARES.items()}
+        text = {kind: max(len(ACCOUNTS), round(count * share)) for kind, share in SHARES.items()}
         everyone = [*once, *early, *ended]
         planned = [self.about(target) for target in once]
-        planned += [self._forged(everyone) for _ in range(said["forged"])]
-        planned += [self._malformed(turn) for turn in range(said["malformed"])]
+        planned += [self._forged(everyone) for _ in range(text["forged"])]
+        planned += [self._malformed(turn) for turn in range(text["malformed"])]
         planned += [
             dataclasses.replace(self.about(self._dice.choice(early)), kind="reordered", what="before it is true")
-            for _ in range(said["reordered"])
+            for _ in range(text["reordered"])
         ]
-        planned += [self._large() for _ in range(said["large"])]
-        planned += [self._too_large(turn) for turn in range(said["too large"])]
+        planned += [self._large() for _ in range(text["large"])]
+        planned += [self._too_large(turn) for turn in range(text["too large"])]
         replays = count // 4
         valid = [self._valid(ended) for _ in range(max(1, count - len(planned) - replays))]
         self._dice.shuffle(planned := planned + valid)

@@ -150,8 +150,8 @@ class Tally:
             name = url.rpartition("/")[2]
             if not name.startswith("dossier-"):
                 continue
-            told = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-            held = {key: int(told[f"ApproximateNumberOfMessages{key}"]) for key in ("", "NotVisible", "Delayed")}
+            answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            held = {key: int(answer[f"ApproximateNumberOfMessages{key}"]) for key in ("", "NotVisible", "Delayed")}
             depth["dead" if name.endswith("-dlq") else "now"] += held[""] + held["NotVisible"]
             depth["later"] += held["Delayed"] if name.endswith("-wake") else 0
         return depth

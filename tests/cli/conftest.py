@@ -220,8 +220,8 @@ def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
     queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", "drop", *(f"poll-{each}" for each in CONNECTIONS))]
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues]
     drop = sqs.create_queue(QueueName=f"dossier-{stage}-drop")["QueueUrl"]
-    told = sqs.get_queue_attributes(QueueUrl=drop, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    watched = {"QueueConfigurations": [{"QueueArn": told, "Events": ["s3:ObjectCreated:*"]}]}
+    answer = sqs.get_queue_attributes(QueueUrl=drop, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    watched = {"QueueConfigurations": [{"QueueArn": answer, "Events": ["s3:ObjectCreated:*"]}]}
     client("s3").put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=watched)
     stacks.stacks[f"dossier-{stage}"] = (outputs, urls)
 

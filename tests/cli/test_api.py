@@ -54,9 +54,9 @@ class Api:
         media_type = found["headers"]["content-type"]
         assert media_type == ("application/json" if found["statusCode"] < 400 else "application/problem+json")
         content = described[media_type]
-        said = json.loads(found["body"])
-        Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]}).validate(said)
-        return found["statusCode"], said
+        shown = json.loads(found["body"])
+        Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]}).validate(shown)
+        return found["statusCode"], shown
 
     def put(self, name: str = "1.pdf", body: bytes = PDF) -> dict[str, Any]:
         """Put a document into the bucket; return an input that names it."""
@@ -294,8 +294,8 @@ def test_a_wrong_selection_is_wrong(api: Api, query: dict[str, str]) -> None:
 
 def test_an_unknown_parameter_is_answered_with_the_known_ones(api: Api) -> None:
     """The filters of the list, and not the keys of a submission."""
-    said = api("GET", "/cases", conection="invoices")[1]["detail"]
-    assert said == 'conection: unknown key; did you mean "connection"?'
+    shown = api("GET", "/cases", conection="invoices")[1]["detail"]
+    assert shown == 'conection: unknown key; did you mean "connection"?'
     assert api("GET", "/cases", colour="red")[1]["detail"].endswith(
         "known are connection, status, since, until, after, limit"
     )

@@ -502,9 +502,9 @@ def test_a_dry_run_leaves_out_submitted_cases(
     assert found["bad"][0]["reason"].startswith("reference I-2 belongs to a case with other content")
     dossier.json("submit", "invoices", folder / "0.pdf", "--reference", "I-0")
     dossier.tick()
-    said = dossier("batch", three(folder), "--dry-run")
-    assert (said.exit_code, "every case is submitted already: nothing would be sent" in said.stdout) == (0, True)
-    assert "bill" not in said.stdout
+    text = dossier("batch", three(folder), "--dry-run")
+    assert (text.exit_code, "every case is submitted already: nothing would be sent" in text.stdout) == (0, True)
+    assert "bill" not in text.stdout
 
 
 def test_a_file_whose_references_all_have_other_content_is_bad_usage(

@@ -31,9 +31,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     answer = dynamodb.batch_get
 
-    def counted(region: str, said: dynamodb.Said) -> dynamodb.Said:
-        seen.extend(len(each["Keys"]) for each in said["RequestItems"].values())
-        return answer(region, said)
+    def counted(region: str, request: dynamodb.Json) -> dynamodb.Json:
+        seen.extend(len(each["Keys"]) for each in request["RequestItems"].values())
+        return answer(region, request)
 
     monkeypatch.setattr(dynamodb, "batch_get", counted)
     return seen

@@ -56,8 +56,8 @@ class Gateway:
             "queryStringParameters": dict(request.url.params) or None,
             "body": request.content.decode(),
         }
-        said = answer(event, context=self.context)
-        return httpx.Response(said["statusCode"], headers=said["headers"], content=said["body"])
+        text = answer(event, context=self.context)
+        return httpx.Response(text["statusCode"], headers=text["headers"], content=text["body"])
 
     def _object(self, request: httpx.Request) -> httpx.Response:
         assert "authorization" not in request.headers, "S3 rejects a presigned URL with a second signature"

@@ -64,16 +64,16 @@ def test_lost_late_repeated_and_rejected_deliveries_are_named(dossier_with_secre
     large = b'{"document_id": "doc_forged"}' + b" " * 20_000
     refused = str(store.refuse("invoices", "signature refused", large, {"x-docustack-signature": "00"}))
 
-    said = dossier.json("deliveries", "--report", "invoices")
-    assert {name: said[name] for name in ("received", "accepted", "refused", "repeated", "late")} == {
+    shown = dossier.json("deliveries", "--report", "invoices")
+    assert {name: shown[name] for name in ("received", "accepted", "refused", "repeated", "late")} == {
         "received": 6, "accepted": 3, "refused": 1, "repeated": 1, "late": 1,
     }  # fmt: skip
-    assert [(each["reference"], each["document_ids"]) for each in said["lost"]] == [("LOST-1", ["doc_lost"])]
-    rows = {tuple(each["document_ids"]): each for each in said["deliveries"]}
+    assert [(each["reference"], each["document_ids"]) for each in shown["lost"]] == [("LOST-1", ["doc_lost"])]
+    rows = {tuple(each["document_ids"]): each for each in shown["deliveries"]}
     assert rows["doc_late",]["sha256"] == hashlib.sha256(late).hexdigest()
     assert (rows["doc_late",]["late_seconds"], rows["doc_changed",]["late_seconds"]) == (90, None)
     assert rows["doc_other",]["repeats"] == 2
-    [rejected] = [each for each in said["deliveries"] if each["verdict"] == "refused"]
+    [rejected] = [each for each in shown["deliveries"] if each["verdict"] == "refused"]
     assert (rejected["id"], rejected["cause"]) == (id_of(refused), "signature refused")
     assert (rejected["sha256"], rejected["size"]) == (hashlib.sha256(large).hexdigest(), len(large))
 
@@ -82,7 +82,7 @@ def test_lost_late_repeated_and_rejected_deliveries_are_named(dossier_with_secre
     assert " late" in text
     for secret in (signed(late)["x-docustack-signature"], "s1\n"):
         assert secret not in text
-        assert secret not in json.dumps(said)
+        assert secret not in json.dumps(shown)
 
 
 def test_the_period_begins_where_the_operator_says(dossier_with_secret: Dossier) -> None:
@@ -92,9 +92,9 @@ def test_the_period_begins_where_the_operator_says(dossier_with_secret: Dossier)
     dossier.cloud.app.evidence.keep("invoices", "accepted", old, signed(old), at=datetime.now(UTC) - timedelta(days=2))
     dossier.cloud.app.evidence.keep("invoices", "accepted", body, signed(body))
     finished(dossier, "OLD-1", "doc_x", completed_at=now() - timedelta(days=2))
-    said = dossier.json("deliveries", "--report", "invoices", "--since", "1d")
-    assert [each["document_ids"] for each in said["deliveries"]] == [["doc_1"]]
-    assert said["lost"] == []
+    text = dossier.json("deliveries", "--report", "invoices", "--since", "1d")
+    assert [each["document_ids"] for each in text["deliveries"]] == [["doc_1"]]
+    assert text["lost"] == []
     assert len(dossier.json("deliveries", "--report", "invoices")["deliveries"]) == 2
     assert [each["reference"] for each in dossier.json("deliveries", "--report", "invoices")["lost"]] == ["OLD-1"]
 

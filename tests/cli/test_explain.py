@@ -42,11 +42,11 @@ def test_waiting_case_names_its_next_poll(busy: Dossier) -> None:
     assert found["status"] == "waiting"
     assert (found["next"]["kind"], found["next"]["who"], found["next"]["at"]) == ("poll", "vendor", iso(wait.next_at))
     assert found["broken"] is False
-    said = busy("explain", "INV-1").stdout
-    assert said.startswith(
+    text = busy("explain", "INV-1").stdout
+    assert text.startswith(
         "invoices / INV-1 is waiting: DocuStack has the case, and was not asked yet: 0 of 1 documents"
     )
-    assert "what helps:" in said
+    assert "what helps:" in text
 
 
 def test_question_names_the_operator_and_the_command(busy: Dossier) -> None:
@@ -123,10 +123,10 @@ def test_connection_says_what_holds_it_up(busy: Dossier) -> None:
     assert (held["breaker"]["failures"], held["breaker"]["failure"]) == (TRIP, "ConnectError")
     assert held["paused"]["reason"] == "the vendor is down"
     assert held["lost_webhooks"] == {"finished": 1, "unheard": 1, "percent": 100}
-    said = busy("explain", "--connection", "invoices").stdout
-    assert "the breaker is open" in said
-    assert "invoices is paused since" in said
-    assert "100 % of 1 finished case" in said
+    text = busy("explain", "--connection", "invoices").stdout
+    assert "the breaker is open" in text
+    assert "invoices is paused since" in text
+    assert "100 % of 1 finished case" in text
 
 
 def test_vendors_pause_is_named_with_its_end(busy: Dossier) -> None:

@@ -174,9 +174,9 @@ def test_times_in_messages_are_those_of_this_machine(capsys: pytest.CaptureFixtu
     """An error has them local and short, its document as they are stored; a cursor stays as it is."""
     at = "2001-01-31T12:00:00.123Z"
     report(CommandError(f"submitted {at}", fix=f"--after {at}/invoices/INV-1"), as_json=True)
-    said = capsys.readouterr()
-    assert said.err == f"dossier: submitted {when(at, seconds=True)}: --after {at}/invoices/INV-1\n"
-    assert json.loads(said.out)["error"]["message"] == f"submitted {at}"
+    text = capsys.readouterr()
+    assert text.err == f"dossier: submitted {when(at, seconds=True)}: --after {at}/invoices/INV-1\n"
+    assert json.loads(text.out)["error"]["message"] == f"submitted {at}"
 
 
 def test_bad_usage_for_programs() -> None:

@@ -143,13 +143,13 @@ SYMPTOMS: dict[str, Callable[[Dossier, World], list[str]]] = {
 def test_the_page_has_what_the_commands_print(stage: tuple[Dossier, World], title: str) -> None:
     """Word for word, but for times and ids; and the symptom has its section."""
     dossier, world = stage
-    said = []
+    text = []
     for command in SYMPTOMS[title](dossier, world):
         result = dossier(*command.split())
-        said.append(f"$ dossier {command}")
-        said += [*result.stdout.splitlines(), *result.stderr.splitlines()]
+        text.append(f"$ dossier {command}")
+        text += [*result.stdout.splitlines(), *result.stderr.splitlines()]
     assert f"\n## {title}\n" in PAGE
-    assert [line for line in said if line.strip() and same(line) not in SHOWN] == []
+    assert [line for line in text if line.strip() and same(line) not in SHOWN] == []
 
 
 def test_the_page_has_every_symptom() -> None:

@@ -32,18 +32,18 @@ def test_pause_is_shown_wherever_its_connection_is(waiting: Dossier, invoice: Pa
     paused = waiting.json("pause", "invoices", "--reason", WHY)
     assert (paused["was_paused"], paused["paused"]["reason"]) == (False, WHY)
     assert paused["paused"]["by"].startswith("arn:aws:")
-    said = f"by {paused['paused']['by']}: {WHY} (`dossier resume invoices`)"
-    assert said in waiting("status", "INV-1").stdout
+    text = f"by {paused['paused']['by']}: {WHY} (`dossier resume invoices`)"
+    assert text in waiting("status", "INV-1").stdout
     assert waiting.json("status", "INV-1")["paused"]["reason"] == WHY
     listed = waiting("list")
-    assert said in listed.stdout
+    assert text in listed.stdout
     assert waiting.json("list")[0]["paused"]["since"] == paused["paused"]["since"]
-    assert said in waiting("outputs").stdout
+    assert text in waiting("outputs").stdout
     assert waiting.json("outputs")["paused"]["invoices"]["reason"] == WHY
-    assert said in waiting("submit", "invoices", invoice, "--reference", "INV-2").stderr
+    assert text in waiting("submit", "invoices", invoice, "--reference", "INV-2").stderr
     checks = {each["name"]: each for each in waiting.json("doctor")["checks"]}
     assert checks["invoices pause"]["state"] == "warning"
-    assert said in checks["invoices pause"]["seen"]
+    assert text in checks["invoices pause"]["seen"]
     assert "claims pause" not in checks
 
 

@@ -164,10 +164,10 @@ def test_a_secret_that_may_not_be_read_is_a_missing_permission(
 def test_an_object_that_the_caller_may_not_read(dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the caller may not read the object, the error names the permission, without advice about the deployment."""
     dossier.json("list")  # makes the clients
-    said = NO_POLICY.replace("dynamodb:Query", "s3:GetObject").replace(TABLE, '"arn:aws:s3:::scans/a.pdf"')
+    text = NO_POLICY.replace("dynamodb:Query", "s3:GetObject").replace(TABLE, '"arn:aws:s3:::scans/a.pdf"')
 
     def denied(**_given: object) -> None:
-        raise _denied(said, "GetObject", "AccessDenied")
+        raise _denied(text, "GetObject", "AccessDenied")
 
     monkeypatch.setattr(_CLIENTS.setdefault("s3", dossier.cloud.session.client("s3")), "get_object", denied)
     refused = dossier("submit", "claims", "s3://scans/a.pdf")

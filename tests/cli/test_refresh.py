@@ -100,8 +100,8 @@ def test_each_revision_is_fetched_as_it_was(finished: Dossier, tmp_path: Path) -
     for number, stage in ((1, "stage__review"), (2, "stage__approved")):
         folder = tmp_path / str(number)
         assert finished("fetch", "C-1", folder, "--revision", str(number)).exit_code == 0
-        told = json.loads((folder / "result.json").read_text())
-        assert (told["revision"], told["stage_id"]) == (number, stage)
+        answer = json.loads((folder / "result.json").read_text())
+        assert (answer["revision"], answer["stage_id"]) == (number, stage)
         assert (folder / "artifacts" / "stage_approved.pdf").exists() is (number == 2)
 
 

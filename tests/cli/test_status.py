@@ -252,11 +252,11 @@ def test_a_drop_that_waits_is_listed(dossier: Dossier) -> None:
         assert (found["connection"], found["reference"], found["status"]) == ("invoices", "May", "waiting for files")
         assert (found["reason"], found["result_key"]) == (drop.why, None)
     assert dossier.json("list", "--status", "failed") == []
-    said = dossier("status", "May")
-    assert said.exit_code == 1
-    assert "May is not a case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in said.stderr
-    said = dossier("cancel", "May")
-    assert said.exit_code == 1
-    assert "waits for its case.json: to cancel it, delete its files below s3://artifacts/inbox/" in said.stderr
+    text = dossier("status", "May")
+    assert text.exit_code == 1
+    assert "May is not a case yet, it is waiting for files: inbox/invoices/May waits for its case.json" in text.stderr
+    text = dossier("cancel", "May")
+    assert text.exit_code == 1
+    assert "waits for its case.json: to cancel it, delete its files below s3://artifacts/inbox/" in text.stderr
     dossier.cloud.app.cases.drop_ends("invoices", "May", moment("2026-01-31T12:00:01.000Z"))
     assert dossier.json("list") == []

@@ -117,7 +117,7 @@ def test_conflict_names_the_difference(accepting: Dossier, file: Callable[[str, 
     again = file("c.pdf", PDF)
     other = file("other.pdf", b"%PDF-1.7 other")
 
-    def said(*files: Path, title: str | None = "May", more: tuple[str, ...] = ()) -> str:
+    def difference(*files: Path, title: str | None = "May", more: tuple[str, ...] = ()) -> str:
         options = ("--option", f"case_title={title}") if title else ()
         result = accepting("submit", "claims", *files, "--reference", "C-1", *options, *more, "--json")
         assert result.exit_code == 1, result.stderr
@@ -127,17 +127,17 @@ def test_conflict_names_the_difference(accepting: Dossier, file: Callable[[str, 
         assert error["message"].endswith(": use another reference")
         return str(error["message"]).partition("accepted); ")[2].removesuffix(": use another reference")
 
-    assert said(again, b) == 'the same bytes are called "c.pdf", but were called "a.pdf"'
-    assert said(b, a) == "the documents are in another order"
-    assert said(a) == "b.pdf is left out"
-    assert said(a, b, other) == "other.pdf is new"
-    assert said(a, b, title="June") == 'option case_title is "June", but was "May"'
-    assert said(a, b, title=None) == 'option case_title is left out, but was "May"'
-    assert said(a, b, more=("--case-id", "x")) == 'case_id is "x", but was not given'
+    assert difference(again, b) == 'the same bytes are called "c.pdf", but were called "a.pdf"'
+    assert difference(b, a) == "the documents are in another order"
+    assert difference(a) == "b.pdf is left out"
+    assert difference(a, b, other) == "other.pdf is new"
+    assert difference(a, b, title="June") == 'option case_title is "June", but was "May"'
+    assert difference(a, b, title=None) == 'option case_title is left out, but was "May"'
+    assert difference(a, b, more=("--case-id", "x")) == 'case_id is "x", but was not given'
     wanted = "option trigger_workflow is false, but was not given"
-    assert said(a, b, more=("--option", "trigger_workflow=false")) == wanted
+    assert difference(a, b, more=("--option", "trigger_workflow=false")) == wanted
     b.write_bytes(b"%PDF-1.7 changed")
-    assert said(a, b) == "b.pdf has other bytes"
+    assert difference(a, b) == "b.pdf has other bytes"
     assert len(accepting.executions()) == 1
 
 

@@ -62,8 +62,8 @@ def test_a_failed_case_is_redriven(accepted: Visitor) -> None:
     """From its own page, which says so afterwards."""
     fail(accepted, "INV-1")
     assert "Redrive this case" in accepted.get(CASE)
-    said = text_of(accepted.post(f"{CASE}/redrive").text)
-    assert said.startswith("INV-1 is resumed where it stopped.")
+    text = text_of(accepted.post(f"{CASE}/redrive").text)
+    assert text.startswith("INV-1 is resumed where it stopped.")
     assert resumed(accepted) == ["INV-1"]
     entry = last(accepted)
     assert entry["outcome"].pop("execution_arn").startswith("arn:aws:states:")
@@ -72,8 +72,8 @@ def test_a_failed_case_is_redriven(accepted: Visitor) -> None:
 
 def test_a_case_is_cancelled(accepted: Visitor) -> None:
     """Its page shows what the vendor may bill."""
-    said = text_of(accepted.post(f"{CASE}/cancel").text)
-    assert "INV-1 is cancelled; its stored data stays." in said
+    text = text_of(accepted.post(f"{CASE}/cancel").text)
+    assert "INV-1 is cancelled; its stored data stays." in text
     assert accepted.dossier.case("invoices", "INV-1").record.status is CaseStatus.CANCELLED
     assert last(accepted)["outcome"] == {"done": True, "billed": [], "in_doubt": []}
 
@@ -109,8 +109,8 @@ def test_a_case_that_nothing_works_on_is_stopped(accepted: Visitor) -> None:
         ExpressionAttributeValues={":at": {"S": iso(at)}},
     )
     assert "This is a fault of Dossier" in accepted.main(CASE)
-    said = text_of(accepted.post(f"{CASE}/stop").text)
-    assert said.startswith("The execution of INV-1 is stopped. Once the case has failed, redrive it.")
+    text = text_of(accepted.post(f"{CASE}/stop").text)
+    assert text.startswith("The execution of INV-1 is stopped. Once the case has failed, redrive it.")
     arn = accepted.dossier.case("invoices", "INV-1").record.execution_arn
     assert app.executions.status(arn) == "ABORTED"
     assert last(accepted)["about"] == {**NAMES, "execution_arn": arn}
@@ -131,9 +131,9 @@ def test_a_question_is_answered(accepted: Visitor, answer: str) -> None:
 def test_an_id_is_looked_up_before_anything_is_stored(accepted: Visitor) -> None:
     """As ``dossier resolve --use`` does: where this machine cannot ask, the page says who will."""
     accepted.dossier.ask("invoices", "INV-1", "upload-0")
-    said = text_of(accepted.post(f"{CASE}/resolve", question="upload-0", answer="use", id="doc-9").text)
-    assert "INV-1 continues with doc-9." in said
-    assert "cannot look doc-9 up from here" in said
+    text = text_of(accepted.post(f"{CASE}/resolve", question="upload-0", answer="use", id="doc-9").text)
+    assert "INV-1 continues with doc-9." in text
+    assert "cannot look doc-9 up from here" in text
 
 
 @pytest.mark.parametrize("fields", [{}, {"answer": "maybe"}, {"answer": "use"}, {"answer": "retry", "question": "x"}])
@@ -218,23 +218,23 @@ def several(visitor: Visitor, invoice: Path) -> Visitor:
 def wait(visitor: Visitor, path: str) -> str:
     """Wait for a bulk action to end; return what its page says then."""
     for _ in range(600):
-        said = visitor.main(path)
-        if "Finished." in said:
-            return said
+        text = visitor.main(path)
+        if "Finished." in text:
+            return text
         Event().wait(0.05)
-    raise AssertionError(said)
+    raise AssertionError(text)
 
 
 def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visitor) -> None:
     """How many, what is left and why, what the vendor gets, and what it costs."""
     cases = ["invoices/INV-1", "invoices/INV-2", "invoices/INV-3"]
-    said = text_of(several.post("/bulk", action="redrive", case=cases).text)
-    assert "Redrive 2 cases? Nothing has changed yet." in said
-    assert "Left as they are 1" in said
-    assert "Pages that the vendor gets 2" in said
-    assert "The vendor may bill unknown" in said
-    assert "1 case: not failed" in said
-    assert "AWS, at most $0.0010" in said
+    text = text_of(several.post("/bulk", action="redrive", case=cases).text)
+    assert "Redrive 2 cases? Nothing has changed yet." in text
+    assert "Left as they are 1" in text
+    assert "Pages that the vendor gets 2" in text
+    assert "The vendor may bill unknown" in text
+    assert "1 case: not failed" in text
+    assert "AWS, at most $0.0010" in text
     assert resumed(several) == []
     assert several.trail() == []
 
@@ -243,10 +243,10 @@ def test_the_first_page_changes_nothing_and_says_what_would_happen(several: Visi
 def test_by_filter_every_case_that_fits_is_planned(several: Visitor, action: str, number: int) -> None:
     """Those that the action does not fit are left, each with its reason."""
     page = several.post("/bulk", all=action, filter="connection=invoices").text
-    said = text_of(page)
+    text = text_of(page)
     assert '<a href="/cases?connection=invoices">Back, and change nothing</a>' in page
-    assert f"{number} case" in said
-    assert f"Left as they are {4 - number}" in said
+    assert f"{number} case" in text
+    assert f"Left as they are {4 - number}" in text
     assert several.trail() == []
 
 
@@ -257,9 +257,9 @@ def test_a_bulk_redrive_does_what_was_shown(several: Visitor) -> None:
     named = [part.partition('"')[0] for part in page.split('name="case" value="')[1:]]
     assert sorted(named) == ["invoices/INV-1", "invoices/INV-2"]
     path = several.post("/bulk/run", action="redrive", case=named).url.path
-    said = wait(several, path)
-    assert "1 of 2 done, 1 failed. Finished." in said
-    assert "INV-2" in said.partition("Failed cases")[2]
+    text = wait(several, path)
+    assert "1 of 2 done, 1 failed. Finished." in text
+    assert "INV-2" in text.partition("Failed cases")[2]
     assert resumed(several) == ["INV-1"]
     outcomes = {each["about"]["reference"]: each["outcome"]["done"] for each in several.trail()}
     assert outcomes == {"INV-1": True, "INV-2": False}
@@ -304,8 +304,8 @@ def test_a_form_without_cases_or_action_is_refused(several: Visitor, path: str, 
 
 def test_too_many_cases_do_not_go_at_once(visitor: Visitor) -> None:
     """The limit is named."""
-    said = text_of(visitor.post("/bulk", 400, action="redrive", case=[f"invoices/R-{n}" for n in range(1001)]).text)
-    assert "an action takes at most 1000" in said
+    text = text_of(visitor.post("/bulk", 400, action="redrive", case=[f"invoices/R-{n}" for n in range(1001)]).text)
+    assert "an action takes at most 1000" in text
 
 
 def test_more_cases_than_one_action_takes_are_reported(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,19 +318,19 @@ def test_more_cases_than_one_action_takes_are_reported(visitor: Visitor, monkeyp
             fingerprint="f", execution_arn="arn", submitted_at=at, updated_at=at,
         )  # fmt: skip
         visitor.dossier.cloud.app.cases.claim(record)
-    said = text_of(visitor.post("/bulk", all="redrive", filter="status=failed").text)
-    assert "Redrive 3 cases?" in said
-    assert "More cases match" in said
+    text = text_of(visitor.post("/bulk", all="redrive", filter="status=failed").text)
+    assert "Redrive 3 cases?" in text
+    assert "More cases match" in text
 
 
 def test_a_plan_to_cancel_says_what_the_vendor_has(several: Visitor) -> None:
     """Pages that it has are pages that it may bill; where it has none, it bills nothing."""
     plan = {"action": "cancel", "case": "invoices/INV-4"}
-    said = text_of(several.post("/bulk", **plan).text)
-    assert "Pages that the vendor has 0 The vendor may bill $0.00" in said
-    assert "1 case: stopped; the vendor has nothing of it" in said
+    text = text_of(several.post("/bulk", **plan).text)
+    assert "Pages that the vendor has 0 The vendor may bill $0.00" in text
+    assert "1 case: stopped; the vendor has nothing of it" in text
     sent = Document(index=0, name="invoice.pdf", key="k", document_id="doc-4", pages=3)
     several.dossier.cloud.app.cases.put_documents(CaseId("invoices", "INV-4"), [sent], fresh=False)
-    said = text_of(several.post("/bulk", **plan).text)
-    assert "Pages that the vendor has 3 The vendor may bill unknown" in said
-    assert "1 case: stopped; the vendor may bill what it has" in said
+    text = text_of(several.post("/bulk", **plan).text)
+    assert "Pages that the vendor has 3 The vendor may bill unknown" in text
+    assert "1 case: stopped; the vendor may bill what it has" in text

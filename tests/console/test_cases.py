@@ -60,9 +60,9 @@ def test_cases_are_listed_the_latest_first_with_a_reason(visitor: Visitor) -> No
     put(visitor, "R-new", CaseStatus.WAITING)
     page = visitor.get("/cases")
     assert rows(page) == ["R-new", "R-old"]
-    said = visitor.main("/cases")
-    assert "✕ Failed the vendor refused it" in said
-    assert "2 h ago" in said
+    text = visitor.main("/cases")
+    assert "✕ Failed the vendor refused it" in text
+    assert "2 h ago" in text
 
 
 @pytest.mark.parametrize(
@@ -276,13 +276,13 @@ def test_a_case_says_why_it_does_not_move(visitor: Visitor, invoice: Path) -> No
     dossier.whole = False
     dossier("submit", "invoices", invoice, "--reference", "INV-1")
     dossier.tick()
-    said = visitor.main("/cases/invoices/INV-1")
+    text = visitor.main("/cases/invoices/INV-1")
     explained = dossier.json("explain", "INV-1")
-    assert explained["why"][1:] in said
-    assert "Accept" in said
-    assert "Read" in said
-    assert "● now" in said
-    assert "invoice.pdf" in said
+    assert explained["why"][1:] in text
+    assert "Accept" in text
+    assert "Read" in text
+    assert "● now" in text
+    assert "invoice.pdf" in text
 
 
 def test_an_unknown_case_is_not_found(visitor: Visitor) -> None:
@@ -299,9 +299,9 @@ def test_fields_stand_beside_the_document_and_low_ones_are_marked(visitor: Visit
     body = (ROOT / "events" / "documents" / "invoice.pdf").read_bytes()
     finish(visitor, "R-1", Result(documents=[document]), ("invoice.pdf", body))
     page = visitor.get("/cases/invoices/R-1/results")
-    said = visitor.main("/cases/invoices/R-1/results")
-    assert "IBAN DE02 41 % 41 % ◐ Check" in said
-    assert "Total € 12.00 98 % 98 %" in said
+    text = visitor.main("/cases/invoices/R-1/results")
+    assert "IBAN DE02 41 % 41 % ◐ Check" in text
+    assert "Total € 12.00 98 % 98 %" in text
     assert page.count('class="low"') == 1
     assert "<strong>Bold</strong> and &lt;b&gt;raw&lt;/b&gt;" in page
     assert 'src="/cases/invoices/R-1/preview/0?page=1"' in page
@@ -370,9 +370,9 @@ def test_a_page_is_drawn_without_our_credentials(tmp_path: Path, monkeypatch: py
     program.write_text("import os, sys\nsys.stdout.write('0000' + repr(dict(os.environ)))\n")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
     monkeypatch.setattr("console.previews._DRAWS", program)
-    told = drawn(b"", 1).decode()
-    assert "planted" not in told
-    assert "AWS" not in told
+    answer = drawn(b"", 1).decode()
+    assert "planted" not in answer
+    assert "AWS" not in answer
     assert not seen.exists()
 
 

@@ -41,10 +41,10 @@ def deliver(visitor: Visitor, *, proven: bool = True, body: Any = None) -> str:
 def test_deliveries_are_listed_with_their_verdict_and_cause(visitor: Visitor) -> None:
     """A rejected one with what to do about it."""
     first, second = deliver(visitor), deliver(visitor, proven=False)
-    said = visitor.main("/deliveries")
-    assert "✓ accepted" in said
-    assert "✕ rejected wrong secret" in said
-    assert "dossier secrets set claims" in said
+    text = visitor.main("/deliveries")
+    assert "✓ accepted" in text
+    assert "✕ rejected wrong secret" in text
+    assert "dossier secrets set claims" in text
     page = visitor.get("/deliveries?verdict=refused")
     assert (first in page, second in page) == (False, True)
     assert "No delivery matches" in visitor.main("/deliveries?connection=invoices")
@@ -93,8 +93,8 @@ def test_deliveries_are_replayed(visitor: Visitor, secret: None) -> None:
     """Those that an active secret proves; the page says why the others are not."""
     proven, forged = deliver(visitor), deliver(visitor, proven=False)
     chosen = [f"claims/{proven}", f"claims/{forged}"]
-    said = text_of(visitor.post("/deliveries/replay", delivery=chosen).text)
-    assert said.startswith("1 of 2 verified, and queued again. no active webhook secret of claims proves it.")
+    text = text_of(visitor.post("/deliveries/replay", delivery=chosen).text)
+    assert text.startswith("1 of 2 verified, and queued again. no active webhook secret of claims proves it.")
     assert [json.loads(each)["connection"] for each in visitor.dossier.cloud.messages("wake")] == ["claims"]
     [entry] = visitor.trail()
     assert entry["outcome"] == {"done": True, "applied": [proven]}
@@ -124,18 +124,18 @@ def test_lost_webhooks_are_counted_by_connection(visitor: Visitor, invoice: Path
     visitor.dossier("submit", "invoices", invoice, "--reference", "INV-1")
     visitor.dossier.tick()
     visitor.dossier.change("invoices", "INV-1", status=CaseStatus.COMPLETED, completed_at=now())
-    said = visitor.get("/deliveries/lost")
-    assert "100 %" in said
-    assert "1 of 1 finished case without a delivery" in said
-    assert "disputes" not in said  # it takes no webhooks
+    text = visitor.get("/deliveries/lost")
+    assert "100 %" in text
+    assert "1 of 1 finished case without a delivery" in text
+    assert "disputes" not in text  # it takes no webhooks
 
 
 def test_connections_show_health_limits_and_keys(visitor: Visitor, secret: None) -> None:
     """The age of the secret, never the secret."""
-    said, page = visitor.main("/connections"), visitor.get("/connections")
-    assert said.count("✓ Healthy") == 3
-    assert "set today" in said
-    assert "not set" in said
+    text, page = visitor.main("/connections"), visitor.get("/connections")
+    assert text.count("✓ Healthy") == 3
+    assert "set today" in text
+    assert "not set" in text
     assert SECRET not in page
     one = visitor.main("/connections/claims")
     assert "Nothing holds up claims." in one
@@ -146,12 +146,12 @@ def test_connections_show_health_limits_and_keys(visitor: Visitor, secret: None)
 def test_a_pause_is_made_and_ended_on_the_page(visitor: Visitor) -> None:
     """From the list and from the connection's own page; without a reason it is none."""
     assert "‖ Paused" not in visitor.main("/connections")
-    said = text_of(visitor.post("/connections/claims/pause", reason="the vendor migrates").text)
-    assert said.startswith("claims is paused: no request goes to its vendor")
-    assert "‖ Paused" in said
-    said = text_of(visitor.post("/connections/claims/resume", **{"from": "connection"}).text)
-    assert said.startswith("claims continues: 0 steps and 0 waits.")
-    assert "Earlier pauses" in said
+    text = text_of(visitor.post("/connections/claims/pause", reason="the vendor migrates").text)
+    assert text.startswith("claims is paused: no request goes to its vendor")
+    assert "‖ Paused" in text
+    text = text_of(visitor.post("/connections/claims/resume", **{"from": "connection"}).text)
+    assert text.startswith("claims continues: 0 steps and 0 waits.")
+    assert "Earlier pauses" in text
     visitor.post("/connections/claims/pause", 400, reason=" ")
     visitor.post("/connections/none/pause", 400, reason="x")
     assert visitor.dossier.cloud.app.limiter.held("claims") is None
@@ -180,10 +180,10 @@ def broken(visitor: Visitor, invoice: Path) -> Visitor:
 
 def test_failures_are_grouped_by_cause(broken: Visitor) -> None:
     """Most frequent first, rejected ones marked; dead letters by queue."""
-    said = broken.main("/failures")
-    assert said.index("2 cases : CaseFailedError: page … is dark") < said.index("1 case : VendorRejectedError")
-    assert "Rejected for their content" in said
-    assert "1 message of queue wake" in said
+    text = broken.main("/failures")
+    assert text.index("2 cases : CaseFailedError: page … is dark") < text.index("1 case : VendorRejectedError")
+    assert "Rejected for their content" in text
+    assert "1 message of queue wake" in text
     assert "<script>alert" not in broken.get("/failures")
     assert "Nothing has failed in this time" in broken.main("/failures?connection=claims")
 
@@ -202,8 +202,8 @@ def test_a_cause_is_planned(broken: Visitor, cause: str, action: str, says: str)
     named = page.partition("VendorRejectedError")[2]  # the cause leaves out what has digits
     shown = cause if "dark" in cause else unescaped(page, "VendorRejectedError")
     assert named
-    said = text_of(broken.post("/failures/plan", cause=shown, action=action).text)
-    assert says in said
+    text = text_of(broken.post("/failures/plan", cause=shown, action=action).text)
+    assert says in text
     assert broken.trail() == []
 
 
@@ -215,8 +215,8 @@ def unescaped(page: str, begins: str) -> str:
 
 def test_dead_letters_go_back_or_are_deleted(broken: Visitor) -> None:
     """And nothing else is a queue."""
-    said = text_of(broken.post("/failures/dead-letters", queue="wake", action="dismiss").text)
-    assert said.startswith("1 dead letter of queue wake: deleted.")
+    text = text_of(broken.post("/failures/dead-letters", queue="wake", action="dismiss").text)
+    assert text.startswith("1 dead letter of queue wake: deleted.")
     assert broken.trail()[-1]["outcome"] == {"done": True, "messages": 1}
     for fields in ({"queue": "other", "action": "send"}, {"queue": "wake", "action": "keep"}, {}):
         broken.post("/failures/dead-letters", 400, **fields)
@@ -252,13 +252,13 @@ def test_errors_of_a_queues_function_are_shown_when_somebody_asks(visitor: Visit
     group, stream = "/aws/lambda/dossier-dev-poll", "one"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    said = [
+    text = [
         {"level": "ERROR", "connection": "invoices", "message": "poll", "exception": f"Traceback\nKeyError: {EVIL}"},
         {"level": "ERROR", "connection": "claims", "message": "another's"},
         {"level": "INFO", "connection": "invoices", "message": "no ERROR at all"},
         {"level": "ERROR", "connection": "invoices", "message": "again", "exception_name": "ValueError"},
     ]
-    events = [{"timestamp": at + number, "message": json.dumps(each)} for number, each in enumerate(said)]
+    events = [{"timestamp": at + number, "message": json.dumps(each)} for number, each in enumerate(text)]
     events.append({"timestamp": at + 9, "message": "[ERROR] Runtime.ExitError: out of memory"})
     logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
     assert errors_of(visitor.desk, "poll-invoices") == [
@@ -276,9 +276,9 @@ def moment_at(milliseconds: int) -> datetime:
 
 def test_a_connection_is_checked(visitor: Visitor, secret: None) -> None:
     """As `dossier doctor` does, with what to do; the check is in the trail, because it sends deliveries."""
-    said = text_of(visitor.post("/connections/claims/check").text)
-    assert "✓ OK Secret an API key and 1 webhook secret" in said
-    assert "✕ Failed Webhook" in said  # in memory there is neither an API nor a vendor
+    text = text_of(visitor.post("/connections/claims/check").text)
+    assert "✓ OK Secret an API key and 1 webhook secret" in text
+    assert "✕ Failed Webhook" in text  # in memory there is neither an API nor a vendor
     assert visitor.trail()[-1]["outcome"]["failed"] == ["claims vendor", "claims webhook"]
     visitor.post("/connections/none/check", 400)
 
@@ -323,12 +323,12 @@ def test_a_month_is_counted_when_somebody_asks(visitor: Visitor) -> None:
     app.cases.put_documents(names, [document], fresh=True)
     visitor.post("/cost", month=month)
     for _ in range(600):
-        said = visitor.main(f"/cost?month={month}")
-        if "By connection" in said:
+        text = visitor.main(f"/cost?month={month}")
+        if "By connection" in text:
             break
         Event().wait(0.05)
-    assert "invoices 1 3" in said
-    assert f"By day Day invoices Together {now():%Y-%m-%d}" in said
+    assert "invoices 1 3" in text
+    assert f"By day Day invoices Together {now():%Y-%m-%d}" in text
     visitor.get("/cost?month=13", 400)
     visitor.post("/cost", 400, month="x")
 

@@ -363,8 +363,8 @@ def documented_errors(suite: Suite, exchange: Exchange) -> None:
     """
     for number, effect in enumerate(suite.effects(exchange)):
         for status, wanted in _statuses(suite, exchange, effect).items():
-            said = {"message": "no", "detail": "no", "error_code": "NO"}
-            refusal = {"status_code": status, "statusCode": status, **said}
+            text = {"message": "no", "detail": "no", "error_code": "NO"}
+            refusal = {"status_code": status, "statusCode": status, **text}
             stray = _stray(effect) if status in {400, 401, 403, 422} else wanted
             for instead, error_type in (
                 (reply(refusal, status=status, headers={"retry-after": "7"}), wanted),
@@ -763,25 +763,25 @@ def reads_every_shape(suite: Suite) -> None:
     kinds = {"case": "case_ids", "document": "document_ids"} if "results" in suite.vendor.phases else {}
     kinds |= {"document": "document_ids"} if "documents" in suite.vendor.phases else {}
     for kind, found in kinds.items():
-        for said, shape in SHAPES:
+        for text, shape in SHAPES:
             for id_ in ("thing__1", 42):
                 hint = suite.vendor.read_hint(json.dumps(shape(kind, id_)).encode())  # type: ignore[arg-type]
-                assert hint is not None, f"{suite.name} understands nothing of a {kind}: {said}"
-                assert getattr(hint, found) == (str(id_),), f"{suite.name}, a {kind}: {said}: {hint}"
-        said = json.dumps({f"{kind}_id": "thing__1"})
+                assert hint is not None, f"{suite.name} understands nothing of a {kind}: {text}"
+                assert getattr(hint, found) == (str(id_),), f"{suite.name}, a {kind}: {text}: {hint}"
+        text = json.dumps({f"{kind}_id": "thing__1"})
         for body in (
             urlencode({f"{kind}_id": "thing__1"}).encode(),
-            urlencode({"payload": said}).encode(),
+            urlencode({"payload": text}).encode(),
             urlencode({f"{kind}[id]": "thing__1"}).encode(),
             urlencode({f"data[{kind}_id]": "thing__1"}).encode(),
             urlencode({f"{kind}_ids[]": "thing__1"}).encode(),
             urlencode({f"{kind}s[0][{kind}_id]": "thing__1"}).encode(),
             f'--x\r\nContent-Disposition: form-data; name="{kind}_id"\r\n\r\nthing__1\r\n--x--\r\n'.encode(),
-            f'--x\r\nContent-Disposition: form-data; name="p"\r\n\r\n{said}\r\n--x--\r\n'.encode(),
-            f'{{"event": "x"}}\n{said}\n'.encode(),
-            f"\ufeff{said}".encode(),
-            said.encode("utf-16"),
-            said.replace("}", ', "by": "Zo\u00eb"}').encode("latin-1"),
+            f'--x\r\nContent-Disposition: form-data; name="p"\r\n\r\n{text}\r\n--x--\r\n'.encode(),
+            f'{{"event": "x"}}\n{text}\n'.encode(),
+            f"\ufeff{text}".encode(),
+            text.encode("utf-16"),
+            text.replace("}", ', "by": "Zo\u00eb"}').encode("latin-1"),
         ):
             hint = suite.vendor.read_hint(body)
             assert hint is not None, f"{suite.name} understands nothing of {body!r}"

@@ -390,10 +390,10 @@ def test_poll_reads_on_past_a_case_that_is_dated_in_the_future() -> None:
 def dated(count: int, *, off: timedelta = timedelta(), zoned: bool = True) -> list[dict[str, Any]]:
     """Return cases that were made one a minute until now, the latest first, by a clock that is off."""
     times = [datetime.now(UTC) + off - timedelta(minutes=number) for number in range(count)]
-    said = [at.isoformat() if zoned else at.replace(tzinfo=None).isoformat() for at in times]
+    text = [at.isoformat() if zoned else at.replace(tzinfo=None).isoformat() for at in times]
     return [
         {"case_id": f"case__{number}", "status": "processed", "created_date": each, "modified_date": each}
-        for number, each in enumerate(said)
+        for number, each in enumerate(text)
     ]
 
 

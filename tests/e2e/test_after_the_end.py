@@ -45,8 +45,8 @@ def test_stage_change_is_a_revision(world: World) -> None:
     assert names[1] - names[0] == {"R approved.pdf"}
     # the result can be read a moment before the record names its revision
     until(lambda: world.status("intake", reference)["revision"] == 2)
-    said = world.dossier("refresh", reference, "--connection", "intake", "--wait").document
-    assert (said["before"], said["revision"]) == (2, 2)
+    text = world.dossier("refresh", reference, "--connection", "intake", "--wait").document
+    assert (text["before"], text["revision"]) == (2, 2)
     assert json.loads(world.read(f"cases/intake/{reference}/revisions/1/result.json")) == first
     events = until(lambda: found if len(found := world.events(reference)) >= 2 else None)
     assert [(each["detail-type"], each["detail"]["revision"]) for each in events] == [

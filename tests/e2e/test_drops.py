@@ -83,8 +83,8 @@ def test_file_dropped_five_times_is_one_case(world: World) -> None:
         list(pool.map(lambda _: world.put(key, file.read_bytes()), range(4)))
     (arn,) = ended(world, f"scans-{file.name}-")
     world.put(key, file.read_bytes())
-    said = world.submit("scans", file.name, file)
-    assert (said["outcome"], said["execution_arn"]) == ("already_submitted", arn)
+    text = world.submit("scans", file.name, file)
+    assert (text["outcome"], text["execution_arn"]) == ("already_submitted", arn)
     until(lambda: not any(world.messages("drop").values()), what="the drop queue is busy")
     assert ended(world, f"scans-{file.name}-") == [arn]
     assert [each["sha256"] for each in world.vendors.uploads(file.name)] == sums([file])
@@ -96,8 +96,8 @@ def test_other_content_under_the_same_name_is_rejected(world: World) -> None:
     first, second = world.file(name), world.file(name)
     world.put(f"inbox/scans/{name}", first.read_bytes())
     world.put(f"inbox/scans/{name}", second.read_bytes())
-    told = note(world, f"scans/{name}")
-    assert told.startswith(f"inbox/scans/{name} was rejected: reference {name} belongs to a case with other content")
+    answer = note(world, f"scans/{name}")
+    assert answer.startswith(f"inbox/scans/{name} was rejected: reference {name} belongs to a case with other content")
     arns = ended(world, f"scans-{name}-", 2)
     ends = {each["status"]: each for each in map(world.ended, arns)}
     assert ends["FAILED"]["error"] == "ReferenceConflictError"

@@ -82,8 +82,8 @@ def test_repeated_delivery_is_recognized(world: World) -> None:
     assert answers == [200] * 5
     assert [each["verdict"] for each in world.evidence("called", word)] == ["accepted"]
     until(lambda: trace(world, "called", word))
-    told = world.dossier("deliveries", "--connection", "called", "--limit", "5000").document
-    (listed,) = [each for each in told if word in str(each)]
+    answer = world.dossier("deliveries", "--connection", "called", "--limit", "5000").document
+    (listed,) = [each for each in answer if word in str(each)]
     assert listed["repeats"] >= 2
 
 
@@ -129,8 +129,8 @@ def test_deliveries_from_before_the_secret_are_applied(world: World, calm: None)
     assert (listed["verdict"], listed["cause"]) == ("refused", "wrong secret")
     secrets = world.secrets("scans")
     words = [part for each in [*secrets, "whs-late-0123456789"] for part in ("--webhook-secret", each)]
-    said = world.dossier("secrets", "set", "scans", *words, "--apply-refused").document
-    assert said["refused_before"]["applied"] >= 1
+    text = world.dossier("secrets", "set", "scans", *words, "--apply-refused").document
+    assert text["refused_before"]["applied"] >= 1
     until(lambda: trace(world, "scans", word), what="the delivery was not applied")
     world.dossier("secrets", "set", "scans", *[part for each in secrets for part in ("--webhook-secret", each)])
 
@@ -172,12 +172,12 @@ def test_each_cause_is_shown_with_what_to_do(world: World) -> None:
     refuse("header missing", lambda _: {"X-Stamp-2": right})
     refuse("header twice", lambda _: {"X-Stamp": f"{right}, {right}"})  # as a gateway joins two
     refuse("undecodable header", lambda _: {"X-Stamp": "undefined"})
-    told = world.dossier("deliveries", "--connection", "stamped", "--verdict", "refused", "--limit", "500").document
+    answer = world.dossier("deliveries", "--connection", "stamped", "--verdict", "refused", "--limit", "500").document
     for cause, word in sent.items():
-        (listed,) = [each for each in told if word in each["document_ids"]]
+        (listed,) = [each for each in answer if word in each["document_ids"]]
         assert listed["cause"] == cause
         assert listed["advice"] == ADVICE[cause].format(connection="stamped", url="")
-    assert {each["detail"] for each in told if each["cause"] == "header missing"} == {"x-stamp"}
+    assert {each["detail"] for each in answer if each["cause"] == "header missing"} == {"x-stamp"}
 
 
 @pytest.mark.rule("security: find out which connections exist")
@@ -185,5 +185,5 @@ def test_known_and_unknown_connections_get_the_same_answer(world: World) -> None
     """The same status, body and headers, below and above the limit."""
     for size in (2, 1_048_577):
         heard = [world.deliver(name, b"x" * size, {}) for name in ("called", "rung", "nobody", "quarrels")]
-        told = {(each.status, each.body, each.headers.get("content-type")) for each in heard}
-        assert len(told) == 1
+        answer = {(each.status, each.body, each.headers.get("content-type")) for each in heard}
+        assert len(answer) == 1

@@ -115,9 +115,9 @@ def test_every_answer_is_in_the_document(world: World) -> None:
             made_up(caller, route.name, path)
         _refused(caller, route.name, ended)
 
-    said = {each.name: {*document()["paths"][each.path][each.method.lower()]["responses"]} for each in ROUTES}
-    assert {name: sorted(said[name] - BY_CHANCE - caller.answered[name]) for name in said} == {
-        name: [] for name in said
+    text = {each.name: {*document()["paths"][each.path][each.method.lower()]["responses"]} for each in ROUTES}
+    assert {name: sorted(text[name] - BY_CHANCE - caller.answered[name]) for name in text} == {
+        name: [] for name in text
     }
 
 

@@ -43,10 +43,10 @@ def check_contract(world: World, result: dict[str, Any], *, connection: str, ven
         body = world.read(key)
         assert (each["size"], each["sha256"]) == (len(body), sha256(body)), key
         assert each["source"]
-    told = {each["key"]: each for each in result["artifacts"]}
-    assert set(told) == {key for key in listed if key.startswith(f"{folder}artifacts/")}
-    assert all(listed[key]["sha256"] == each["sha256"] for key, each in told.items())
-    assert all(listed[key]["size"] == each["size"] for key, each in told.items())
+    answer = {each["key"]: each for each in result["artifacts"]}
+    assert set(answer) == {key for key in listed if key.startswith(f"{folder}artifacts/")}
+    assert all(listed[key]["sha256"] == each["sha256"] for key, each in answer.items())
+    assert all(listed[key]["size"] == each["size"] for key, each in answer.items())
 
 
 def check_uploads(world: World, word: str, files: list[Path]) -> None:
@@ -151,10 +151,10 @@ def test_fetch(world: World) -> None:
     reference = world.name("fetched")
     result = world.complete("scans", reference, world.file(f"{reference}.pdf"))
     folder = world.folder / "fetched"
-    said = world.dossier("fetch", reference, str(folder), "--connection", "scans").document
+    text = world.dossier("fetch", reference, str(folder), "--connection", "scans").document
     assert json.loads((folder / "result.json").read_text("utf-8")) == result
-    assert {Path(each["path"]).name for each in said["files"]} >= {"result.json", "manifest.json"}
-    assert all(each["sha256"] == sha256(Path(each["path"]).read_bytes()) for each in said["files"])
+    assert {Path(each["path"]).name for each in text["files"]} >= {"result.json", "manifest.json"}
+    assert all(each["sha256"] == sha256(Path(each["path"]).read_bytes()) for each in text["files"])
     listed = world.dossier("list", "--connection", "scans", "--status", "completed").document
     assert reference in {each["reference"] for each in listed}
 

@@ -42,9 +42,9 @@ def check_nothing_left(world: World, connection: str, reference: str) -> None:
 def refused(world: World, connection: str, reference: str, *arguments: str) -> Any:
     """Submit a case that fails, wait for its end, and return the command's document."""
     given = ("submit", connection, *arguments, "--reference", reference, "--wait", "--timeout", "900")
-    said = world.dossier(*given, code=1)
-    assert len([line for line in said.stderr.splitlines() if line.startswith("dossier: ")]) == 1
-    return said.document
+    output = world.dossier(*given, code=1)
+    assert len([line for line in output.stderr.splitlines() if line.startswith("dossier: ")]) == 1
+    return output.document
 
 
 def test_bad_usage(world: World) -> None:
@@ -58,10 +58,10 @@ def test_bad_usage(world: World) -> None:
         (("status", "nobody", "usage"), ('unknown connection "nobody"',)),
         (("frobnicate",), ("No such command",)),
     ):
-        said = world.dossier(*arguments, code=2)
-        (line,) = said.stderr.splitlines()
+        output = world.dossier(*arguments, code=2)
+        (line,) = output.stderr.splitlines()
         assert all(word in line for word in words), line
-        assert said.document["error"]["message"] in line
+        assert output.document["error"]["message"] in line
     assert len(world.executions("usage")) == before
 
 
@@ -72,14 +72,14 @@ def test_unusable_document_rejects_the_case(world: World, ending: str, words: tu
     file = world.file(f"{reference}.{ending}")
     if ending == "pdf":
         file.write_bytes(b"")
-    said = refused(world, "scans", reference, str(file))
-    assert said["execution_arn"] is None
-    assert all(word in said["reason"] for word in (file.name, *words))
+    output = refused(world, "scans", reference, str(file))
+    assert output["execution_arn"] is None
+    assert all(word in output["reason"] for word in (file.name, *words))
     uri = world.put(f"uploads/{file.name}", file.read_bytes())
     case = {"connection": "scans", "reference": reference, "documents": [{"uri": uri, "name": file.name}]}
     arn = world.start(case, str(uuid.uuid4()))
     status = check_failed(world, "scans", reference, arn, file.name, *words)
-    assert said["reason"] == status["reason"]
+    assert output["reason"] == status["reason"]
     assert not world.vendors.uploads(reference)
 
 
@@ -139,8 +139,8 @@ def test_missing_bucket(world: World) -> None:
 def test_wrong_key(world: World) -> None:
     """A vendor that answers 401 fails the case; the reason says what to do."""
     reference, before = world.name("locked"), len(world.vendors.calls("locked"))  # `secrets set` asked with that key
-    said = refused(world, "locked", reference, str(world.file(f"{reference}.pdf")))
-    check_failed(world, "locked", reference, said["execution_arn"], "refused the API key", "401")
+    output = refused(world, "locked", reference, str(world.file(f"{reference}.pdf")))
+    check_failed(world, "locked", reference, output["execution_arn"], "refused the API key", "401")
     assert [each.status for each in world.vendors.calls("locked")[before:]] == [401]
     check_queue(world, "locked")
 
@@ -148,8 +148,8 @@ def test_wrong_key(world: World) -> None:
 def test_missing_secret(world: World) -> None:
     """A connection without a secret fails the case before any call; the reason names the command."""
     reference = world.name("keyless")
-    said = refused(world, "keyless", reference, str(world.file(f"{reference}.pdf")))
-    check_failed(world, "keyless", reference, said["execution_arn"], "dossier secrets set keyless")
+    output = refused(world, "keyless", reference, str(world.file(f"{reference}.pdf")))
+    check_failed(world, "keyless", reference, output["execution_arn"], "dossier secrets set keyless")
     assert not world.vendors.calls("keyless")
     check_queue(world, "keyless")
 
@@ -158,8 +158,8 @@ def test_deadline(world: World) -> None:
     """A vendor that does not finish in time fails the case once the connection's deadline has passed."""
     reference = world.name("hasty")
     world.vendors.plan(reference, seconds=NEVER)
-    said = refused(world, "hasty", reference, str(world.file(f"{reference}.pdf")))
-    check_failed(world, "hasty", reference, said["execution_arn"], "did not finish within 3 s", "deadline")
+    output = refused(world, "hasty", reference, str(world.file(f"{reference}.pdf")))
+    check_failed(world, "hasty", reference, output["execution_arn"], "did not finish within 3 s", "deadline")
     check_queue(world, "hasty")
 
 
@@ -174,8 +174,8 @@ def test_case_that_the_vendor_does_not_have(world: World) -> None:
     """Collecting a case that no vendor has fails and names it."""
     for connection, case_id in (("intake", "case__nobodys"), ("quarrels", str(uuid.uuid4()))):
         reference = world.name("nowhere")
-        said = refused(world, connection, reference, "--case-id", case_id)
-        check_failed(world, connection, reference, said["execution_arn"], case_id)
+        output = refused(world, connection, reference, "--case-id", case_id)
+        check_failed(world, connection, reference, output["execution_arn"], case_id)
 
 
 @pytest.mark.parametrize("connection", ["scans", "intake", "quarrels"])
@@ -185,12 +185,12 @@ def test_some_documents_fail(world: World, connection: str) -> None:
     good, bad = world.file(f"{reference} good.pdf"), world.file(f"{reference} bad.pdf")
     world.vendors.plan(f"{reference} bad", fails=True)
     given = ("submit", connection, str(good), str(bad), "--reference", reference, "--wait", "--timeout", "900")
-    said = world.dossier(*given).document
-    assert said["status"] == "completed_with_failures"
+    output = world.dossier(*given).document
+    assert output["status"] == "completed_with_failures"
     result = world.result(connection, reference)
     assert result["status"] == "completed_with_failures"
     assert [bool(each["error"]) for each in result["documents"]] == [False, True]
-    assert world.ended(said["execution_arn"])["status"] == "SUCCEEDED"
+    assert world.ended(output["execution_arn"])["status"] == "SUCCEEDED"
     (event,) = until(lambda: world.events(reference))
     assert (event["detail-type"], event["detail"]["status"]) == ("Case Completed", "completed_with_failures")
     check_nothing_left(world, connection, reference)
@@ -225,9 +225,9 @@ def test_case_whose_documents_all_fail_fails(world: World, connection: str) -> N
     reference = world.name("wholly")
     world.vendors.plan(reference, fails=True)
     name = "a fine paper.pdf" if connection == "quarrels" else f"{reference}.pdf"
-    said = refused(world, connection, reference, str(world.file(name)))
-    check_failed(world, connection, reference, said["execution_arn"])
-    assert said["reference"] == reference
+    output = refused(world, connection, reference, str(world.file(name)))
+    check_failed(world, connection, reference, output["execution_arn"])
+    assert output["reference"] == reference
 
 
 def test_not_finished_in_time_and_stopped(world: World) -> None:
@@ -235,8 +235,8 @@ def test_not_finished_in_time_and_stopped(world: World) -> None:
     reference = world.name("stopped")
     world.vendors.plan(reference, seconds=NEVER)
     file = str(world.file(f"{reference}.pdf"))
-    said = world.dossier("submit", "scans", file, "--reference", reference, "--wait", "--timeout", "15", code=3)
-    arn = said.document["execution_arn"]
+    output = world.dossier("submit", "scans", file, "--reference", reference, "--wait", "--timeout", "15", code=3)
+    arn = output.document["execution_arn"]
     until(lambda: world.waits("scans", reference))
     assert world.status("scans", reference)["status"] == "waiting"
     world.client("stepfunctions").stop_execution(executionArn=arn, error="Changed", cause="not needed any more")

@@ -99,15 +99,15 @@ def test_collect(world: World, connection: str) -> None:
     else:
         case_id = world.ombudsman(connection).stranger(word, f"{word} one.png", f"{word} two.pdf")
         expected = 3
-    said = world.dossier("submit", connection, "--case-id", case_id, "--wait", "--timeout", "900").document
+    text = world.dossier("submit", connection, "--case-id", case_id, "--wait", "--timeout", "900").document
     reference = stranger_reference(case_id)
-    assert (said["reference"], said["status"], said["case_id"]) == (reference, "completed", case_id)
+    assert (text["reference"], text["status"], text["case_id"]) == (reference, "completed", case_id)
     result = world.result(connection, reference)
     assert (len(result["documents"]), len(result["artifacts"])) == (5 if connection == "intake" else 2, expected)
     assert not world.vendors.uploads(word)
     changing = {"upload", "create", "process", "update"}
     assert not [each for each in world.vendors.calls(connection) if case_id in each.path and each.operation in changing]
-    assert not {"Upload All", "Upload", "Open Case", "Process"} & set(world.states(said["execution_arn"]))
+    assert not {"Upload All", "Upload", "Open Case", "Process"} & set(world.states(text["execution_arn"]))
 
 
 def test_events(world: World) -> None:

@@ -189,7 +189,7 @@ KEYLESS, WRONG = "keyless", {"locked": "ds_live_wrong"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Output:
     """A command's output: its exit code, the JSON document on stdout, and stderr."""
 
     code: int
@@ -224,7 +224,7 @@ class World:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._numbers = itertools.count(1)
-        self.said: list[str] = []
+        self.printed: list[str] = []
         self.tokens: set[str] = set()
         self._events: list[dict[str, Any]] = []
         self._events_lock = threading.Lock()
@@ -269,11 +269,11 @@ class World:
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                process = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if str(self.home).encode() in told and int(entry.name) != os.getpid():
-                found.append(told[:200].replace(b"\0", b" ").decode(errors="replace"))
+            if str(self.home).encode() in process and int(entry.name) != os.getpid():
+                found.append(process[:200].replace(b"\0", b" ").decode(errors="replace"))
         return found
 
     def _connections(self) -> str:
@@ -300,14 +300,15 @@ class World:
 
     # The command
 
-    def dossier(self, *arguments: str, code: int | None = 0) -> Said:
+    def dossier(self, *arguments: str, code: int | None = 0) -> Output:
         """Run a command with ``--json`` and check its exit code (None: any)."""
         with self._waiting_commands if "--wait" in arguments else self._commands:
             done = commands.run([*arguments, "--json"], environment=self._environment, folder=self.folder)
-        self.said += [done.stdout, done.stderr]
-        said = Said(done.code, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr)
-        assert code in {None, said.code}, f"dossier {' '.join(arguments)}: exit {said.code}\n{done.stdout}{done.stderr}"
-        return said
+        self.printed += [done.stdout, done.stderr]
+        output = Output(done.code, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr)
+        command = f"dossier {' '.join(arguments)}"
+        assert code in {None, output.code}, f"{command}: exit {output.code}\n{done.stdout}{done.stderr}"
+        return output
 
     def submit(self, connection: str, reference: str, *files: Path, rest: Sequence[str] = ()) -> dict[str, Any]:
         """Submit a case, which is accepted; return the command's output."""
@@ -479,8 +480,8 @@ class World:
         answer = link.getresponse()
         content = answer.read()
         link.close()
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        return Heard(answer.status, content, told, sent, time.monotonic())
+        received = {name.lower(): value for name, value in answer.getheaders()}
+        return Heard(answer.status, content, received, sent, time.monotonic())
 
     def signed(self, connection: str, body: bytes) -> dict[str, str]:
         """Return the header by which DocuStack signs a body (its guide, "Verify the signature")."""

@@ -29,7 +29,7 @@ def written(world: World) -> Iterator[Written]:
     yield from _items(world)
     yield from _objects(world)
     yield from (("event", _text(each)) for each in world.all_events())
-    yield from (("command", each) for each in world.said)
+    yield from (("command", each) for each in world.printed)
     yield from ((f"file {path.name}", path.read_text("utf-8", "replace")) for path in world.home.glob("logs/*"))
     yield from ((f"file {path.name}", path.read_text("utf-8", "replace")) for path in world.home.glob("*.json"))
 

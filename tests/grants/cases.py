@@ -245,8 +245,8 @@ class Cases(Stage):
         names = self.uploaded("claims")
         self.call("wait", {**names, "phase": "results", "token": self._token})
         known = self.item(pk_of(names), "CASE")["case_id"]["S"]
-        told = ((known, {}), (self._collectable, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"}))
-        for case_id, again in told:
+        answer = ((known, {}), (self._collectable, {}), ("somebody-elses", {}), ("somebody-elses", {"again": "1"}))
+        for case_id, again in answer:
             self.prove("webhook", partial(self._fresh, case_id=case_id))
             self.prove("wake", batch("wake", {"connection": "claims", "delivery": self.newest(), **again}))
         self.call("webhook", self._delivery(b'{"event": "something happened"}'))  # it moves the oldest waits

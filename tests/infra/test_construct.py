@@ -70,10 +70,10 @@ def test_the_teams_bucket_holds_the_files(stacks: tuple[Synthesized, Synthesized
     [bucket] = office.of_type("AWS::S3::Bucket")
     functions = [each for each in dossier.of_type("AWS::Lambda::Function").values() if "FunctionName" in each]
     assert {bucket in json.dumps(each["Environment"]["Variables"]["DOSSIER_BUCKET"]) for each in functions} == {True}
-    told = dossier.one("Custom::S3BucketNotifications")
-    assert bucket in json.dumps(told["BucketName"])
-    assert told["Managed"] is False  # other notifications of the bucket stay
-    configured = told["NotificationConfiguration"]["QueueConfigurations"]
+    answer = dossier.one("Custom::S3BucketNotifications")
+    assert bucket in json.dumps(answer["BucketName"])
+    assert answer["Managed"] is False  # other notifications of the bucket stay
+    configured = answer["NotificationConfiguration"]["QueueConfigurations"]
     assert {each["Filter"]["Key"]["FilterRules"][0]["Value"] for each in configured} == {"inbox/"}
     assert {event for each in configured for event in each["Events"]} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
     tables = dossier.of_type("AWS::Glue::Table").values()

@@ -138,11 +138,11 @@ def test_the_readme_has_the_pages_figures() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("ten seconds", "ten hours"):
         row = re.search(rf"^\| {name} \| (\d+) \| ([0-9.]+) \|$", PAGE, re.MULTILINE)
-        said = re.search(rf"{name}[^.;]*? (\d+) times \(\$([0-9.]+)\)", readme)
+        text = re.search(rf"{name}[^.;]*? (\d+) times \(\$([0-9.]+)\)", readme)
         assert row
-        assert said
-        assert said[1] == row[1]
-        assert float(said[2]) == pytest.approx(float(row[2]), rel=0.25)
+        assert text
+        assert text[1] == row[1]
+        assert float(text[2]) == pytest.approx(float(row[2]), rel=0.25)
 
 
 def test_the_page_names_the_prices_date() -> None:

@@ -141,11 +141,11 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     context = {"webhook_rate": "x"}
     with pytest.raises(ConfigurationError) as error:
         Settings.load(context.get, root=tmp_path, environment={}, names=context)
-    said = str(error.value)
-    assert 'dossier.toml: stage "Dev": use 1 to 16' in said
-    assert 'dossier.toml: retain "maybe": use true or false' in said
-    assert 'webhook_rate "x": use a whole number' in said
-    assert "none.toml: there is no such file" in said
+    text = str(error.value)
+    assert 'dossier.toml: stage "Dev": use 1 to 16' in text
+    assert 'dossier.toml: retain "maybe": use true or false' in text
+    assert 'webhook_rate "x": use a whole number' in text
+    assert "none.toml: there is no such file" in text
 
 
 def test_a_contradiction_is_named_beside_the_other_mistakes(tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_a_contradiction_is_named_beside_the_other_mistakes(tmp_path: Path) -> N
     (tmp_path / "connections.toml").write_text(sandbox, encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         Settings.load(lambda _key: None, root=tmp_path, environment={})
-    said = str(error.value).splitlines()
-    assert [each.partition(": use")[0] for each in said] == [
+    text = str(error.value).splitlines()
+    assert [each.partition(": use")[0] for each in text] == [
         'dossier.toml: stage "Dev"',
         'dossier.toml: allow_insecure "perhaps"',
         'dossier.toml: retention.raw_days "x"',
         "dossier.toml: retention.results_days 1",
     ]
-    assert said[-1].endswith("late deliveries) (line 4)")
+    assert text[-1].endswith("late deliveries) (line 4)")
 
 
 def test_a_fresh_clone_names_the_setting_that_it_needs() -> None:

@@ -105,13 +105,13 @@ class Stage(Metered):
         ]
 
     def _answer(self, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Http, dict[str, Any]]:
-        said = json.loads(params["body"])
+        text = json.loads(params["body"])
         if model.name == "ListExecutions":
             found = [{"executionArn": arn, "startDate": self._begun} for arn in self.histories]
             return Http(200, {}), {"executions": found}
-        if said["executionArn"] not in self.histories:
+        if text["executionArn"] not in self.histories:
             return Http(400, {}), {"Error": {"Code": "ExecutionDoesNotExist", "Message": "none"}}
-        return Http(200, {}), {"events": self.histories[said["executionArn"]]}
+        return Http(200, {}), {"events": self.histories[text["executionArn"]]}
 
     def ask(self, *, reference: str | None = None, connection: str | None = None, month: str | None = None) -> Any:
         """Return the document of ``dossier cost --json``."""

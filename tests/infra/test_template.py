@@ -153,9 +153,9 @@ def test_the_bucket_is_private_versioned_and_tidy(stack: Synthesized) -> None:
 def test_objects_in_the_inbox_notify_the_drop_queue(stack: Synthesized) -> None:
     """S3 notifies of every created or removed object below ``inbox/``, and no other; the queue's policy comes first."""
     [name] = stack.of_type("AWS::S3::Bucket")
-    told = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
-    assert [each["Event"] for each in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-    for each in told:
+    answer = stack.one("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert [each["Event"] for each in answer] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+    for each in answer:
         assert stack.text(each["Queue"]) == "<dossier-dev-drop>"
         assert each["Filter"] == {"S3Key": {"Rules": [{"Name": "prefix", "Value": "inbox/"}]}}
     waits_for = [

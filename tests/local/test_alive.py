@@ -13,18 +13,18 @@ from tests.machine import ROOT
 
 def test_a_command_that_takes_long_gives_signs_of_life(tmp_path: Path) -> None:
     """The command continues until the second line was reported; its output and its exit code are returned."""
-    fifo, said = tmp_path / "go", list[str]()
+    fifo, text = tmp_path / "go", list[str]()
     os.mkfifo(fifo)
 
     def report(line: str) -> None:
-        said.append(line)
-        if len(said) == 2:
+        text.append(line)
+        if len(text) == 2:
             fifo.write_text("on")
 
     command = ["sh", "-c", f"read line < '{fifo}'; echo \"$line\" done; exit 7"]
     done = alive.run(command, report, "installing it", every=0.05, quiet=True)
     assert (done.returncode, done.stdout) == (7, "on done\n")
-    assert said[:2] == ["still installing it (0:00)", "still installing it (0:00)"]
+    assert text[:2] == ["still installing it (0:00)", "still installing it (0:00)"]
 
 
 def test_make_sees_output_and_exit_code() -> None:

@@ -41,29 +41,29 @@ def _sleeper(home: Home) -> Process:
 
 def test_nothing_runs_in_an_empty_home(home: Home) -> None:
     """There is no state, the outputs say how to get some, and down has nothing to do."""
-    said: list[str] = []
+    text: list[str] = []
 
-    control.down(report=said.append)
+    control.down(report=text.append)
 
     assert control.current() is None
     with pytest.raises(LocalError, match="dossier up"):
         control.outputs()
-    assert said == []
+    assert text == []
 
 
 def test_running_processes_are_found_and_stopped(home: Home) -> None:
     """The state counts as long as its process lives; down ends that, says so once, and removes unpacked code."""
-    said: list[str] = []
+    text: list[str] = []
     process = _sleeper(home)
     home.unpacked.mkdir()
     home.save(_state(process))
     assert control.current() == _state(process)
     assert control.outputs() == OUTPUTS
 
-    control.down(report=said.append)
-    control.down(report=said.append)
+    control.down(report=text.append)
+    control.down(report=text.append)
 
-    assert said == ["stopped the local AWS"]
+    assert text == ["stopped the local AWS"]
     assert not process.alive
     assert not home.unpacked.exists()
     assert control.current() is None

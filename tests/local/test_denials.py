@@ -9,11 +9,11 @@ def test_a_denial_names_action_and_resource(aws: Aws) -> None:
     name = queue.rpartition("/")[2]
 
     sent = {"service": "sqs", "call": "send_message", "given": {"QueueUrl": queue, "MessageBody": "x"}}
-    told = aws.invoke(function, sent)["errorMessage"]
-    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:{name} because no identity-based" in told
+    answer = aws.invoke(function, sent)["errorMessage"]
+    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:{name} because no identity-based" in answer
 
     bucket = aws.name("bucket")
     aws.s3.create_bucket(Bucket=bucket)
     put = {"service": "s3", "call": "put_object", "given": {"Bucket": bucket, "Key": "a/b", "Body": ""}}
-    told = aws.invoke(function, put)["errorMessage"]
-    assert f's3:PutObject on resource: "arn:aws:s3:::{bucket}/a/b" because no identity-based' in told
+    answer = aws.invoke(function, put)["errorMessage"]
+    assert f's3:PutObject on resource: "arn:aws:s3:::{bucket}/a/b" because no identity-based' in answer

@@ -49,9 +49,9 @@ def test_an_expression_is_parsed_once() -> None:
     """Not for each of a hundred items, of which it still picks the right ones."""
     python = toolchain.local_aws_python(partial(print, file=sys.stderr))
     done = subprocess.run([python, "-c", COUNTS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    told = json.loads(done.stdout)
-    assert told["found"] == 11  # 2 and 20 to 29
-    assert set(told["counts"].values()) == {1}
+    answer = json.loads(done.stdout)
+    assert answer["found"] == 11  # 2 and 20 to 29
+    assert set(answer["counts"].values()) == {1}
 
 
 def test_queries_and_errors_stay_the_same(aws: Aws) -> None:

@@ -201,7 +201,7 @@ def test_question_lists_the_vendors_candidates(cloud: Cloud) -> None:
     assert question.text == case.record.reason == str(caught.value)
     assert {each.name for each in question.choices} == {"invoice.pdf", "invoice (1).pdf"}
     assert all(each.id and each.created.startswith("20") for each in question.choices)
-    kind, detail = world.told[-1]
+    kind, detail = world.sent_events[-1]
     assert kind == "Case Needs Attention"
     assert [each["id"] for each in detail["candidates"]] == [each.id for each in question.choices]
     begin = "dossier resolve R-1 --connection invoices --question upload-0"

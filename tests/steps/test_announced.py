@@ -19,14 +19,18 @@ from tests.steps.updates import case_id, completed, deliver, happened, move
 CONNECTIONS = ("claims", "disputes")
 
 
-def said(found: list[Announced]) -> list[tuple[str, dict[str, Any]]]:
+def as_sent(found: list[Announced]) -> list[tuple[str, dict[str, Any]]]:
     """Return events as the bus gets them."""
     return [(each.kind, json.loads(json.dumps(each.detail))) for each in found]
 
 
 def of(world: World, connection: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the events that were put on the bus about a connection's cases."""
-    return [(kind, detail) for kind, detail in json.loads(json.dumps(world.told)) if detail["connection"] == connection]
+    return [
+        (kind, detail)
+        for kind, detail in json.loads(json.dumps(world.sent_events))
+        if detail["connection"] == connection
+    ]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -41,8 +45,8 @@ def test_each_event_is_announced_once(cloud: Cloud, before: bool) -> None:
         assert [each.look() for each in looks.values()] == [[], []]
     happened(world)
     for name, each in looks.items():
-        told = [event for event in of(world, name) if event[0] != "Case Needs Attention"]
-        assert said(each.look()) == told != []
+        events = [event for event in of(world, name) if event[0] != "Case Needs Attention"]
+        assert as_sent(each.look()) == events != []
         assert each.look() == []
 
 
@@ -56,13 +60,13 @@ def test_an_open_question_is_announced_once(cloud: Cloud) -> None:
     look = Announcements("invoices", since=None, context=world.context)
     assert look.look() == []
     ask(case, "upload-0", "token-0", "the answer was lost", context=world.context)
-    assert said(look.look()) == of(world, "invoices") != []
+    assert as_sent(look.look()) == of(world, "invoices") != []
     late = Announcements("invoices", since=None, context=world.context)
     assert late.look() == look.look() == []
-    world.told.clear()
+    world.sent_events.clear()
     ask(case, "upload-1", "token-1", "the answer was lost", context=world.context)
     for each in (look, late):
-        assert said(each.look()) == of(world, "invoices") != []
+        assert as_sent(each.look()) == of(world, "invoices") != []
         assert each.look() == []
 
 
@@ -72,13 +76,13 @@ def test_earlier_events_are_not_announced(cloud: Cloud) -> None:
     happened(world)
     looks = {name: Announcements(name, since=None, context=world.context) for name in CONNECTIONS}
     assert [each.look() for each in looks.values()] == [[], []]
-    told = len(of(world, "claims"))
+    events = len(of(world, "claims"))
     for each in (CaseId("disputes", "DISPUTE-3"), CaseId("claims", "R-1")):
         world.context.cases.mark(each, woken=now())
     assert [each.look() for each in looks.values()] == [[], []]
     move(world, "stage__approved")
     assert len(deliver(world, {"case_id": case_id(world)})) == 1
-    assert said(looks["claims"].look()) == of(world, "claims")[told:] != []
+    assert as_sent(looks["claims"].look()) == of(world, "claims")[events:] != []
     late = Announcements("claims", since=now(), context=world.context)
     assert late.look() == []
 
@@ -92,13 +96,13 @@ def test_ends_without_a_collection_are_announced(cloud: Cloud) -> None:
         accept(case, f"arn:{number}", context=world.context)
     look = Announcements("claims", since=None, context=world.context)
     assert look.look() == []
-    world.told.clear()
+    world.sent_events.clear()
     world.context.table.update("CASE#claims#R-1", "CASE", {"status": "accepted"})  # as a redrive does
     first, second, third = (CaseId("claims", each) for each in ("N-1", "N-2", "R-1"))
     end_as_failed(world.context.cases.get(first), "Broken", "it broke", context=world.context)
     cancelled(world.context.cases.get(second), context=world.context)
     end_as_failed(world.context.cases.get(third), "Broken", "it broke again", context=world.context)
-    assert said(look.look()) == of(world, "claims")
+    assert as_sent(look.look()) == of(world, "claims")
     assert [detail["status"] for _, detail in of(world, "claims")] == ["failed", "cancelled", "failed"]
     assert look.look() == []
 
@@ -109,4 +113,4 @@ def test_a_new_case_is_announced_by_its_first_result(cloud: Cloud) -> None:
     look = Announcements("invoices", since=None, context=world.context)
     assert look.look() == []
     assert world.submit("invoices", "R-2", samples("invoice.pdf"))["status"] == "completed"
-    assert said(look.look()) == of(world, "invoices")
+    assert as_sent(look.look()) == of(world, "invoices")

@@ -75,7 +75,7 @@ def test_nothing_is_sent_until_an_operator_allows_it(cloud: Cloud) -> None:
     assert world.execute(case_of(world, "R-1", pages=3), "arn:1")["status"] == "completed"
     assert world.asked == ["budget"]
     assert seen == [(CaseStatus.NEEDS_ATTENTION, 0)]
-    [asked] = [detail for kind, detail in world.told if kind == "Case Needs Attention"]
+    [asked] = [detail for kind, detail in world.sent_events if kind == "Case Needs Attention"]
     assert asked["answers"] == [
         "dossier resolve R-1 --connection invoices --send",
         "dossier resolve R-1 --connection invoices --give-up",

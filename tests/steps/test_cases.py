@@ -80,9 +80,9 @@ def _telling(result: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(result)
     for each, name in ids.items():
         text = text.replace(each, name)
-    told: dict[str, Any] = json.loads(text)
+    answer: dict[str, Any] = json.loads(text)
     for changing in ("reference", "submitted_at", "collected_at", "completed_at"):
-        del told[changing]
-    for artifact in told["artifacts"]:
+        del answer[changing]
+    for artifact in answer["artifacts"]:
         del artifact["sha256"]
-    return told
+    return answer

@@ -53,7 +53,7 @@ def test_a_file_that_the_vendor_finds_too_large_is_the_cause(cloud: Cloud, conne
     assert reason.startswith("large.pdf: ")
     assert "(413" in reason
     assert "no documents" not in reason
-    assert world.told[-1][0] == "Case Failed"
+    assert world.sent_events[-1][0] == "Case Failed"
 
 
 @pytest.mark.parametrize("connection", ["invoices", "disputes"])

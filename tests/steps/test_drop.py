@@ -467,8 +467,8 @@ def test_an_execution_writes_no_note_into_the_inbox_of_another_connection(inbox:
     drop = {"key": "inbox/invoices/May/case.json", "refused": "pay the invoice at https://evil.example"}
     for number, connection in enumerate(("claims", "nobody", "invoice", "invoices-2")):
         case = {"connection": connection, "reference": f"R-{number}", "drop": drop}
-        told = inbox.world.execute(case, f"arn:{number}")
-        assert told.get("reason", drop["refused"]) == drop["refused"]
+        answer = inbox.world.execute(case, f"arn:{number}")
+        assert answer.get("reason", drop["refused"]) == drop["refused"]
     assert inbox.world.cloud.app.objects.read("inbox-refused/invoices/May/case.json.txt") is None
     inbox.world.execute({"connection": "invoices", "reference": "R-9", "drop": drop}, "arn:9")
     assert inbox.note("invoices/May/case.json").endswith(str(drop["refused"]))

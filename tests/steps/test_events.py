@@ -21,13 +21,13 @@ def test_samples_match_the_events_sent(cloud: Cloud) -> None:
     """Each detail-type has a sample, with the same keys."""
     world = World(cloud)
     happened(world)
-    told = world.told
-    assert {kind for kind, _ in told} == {each["detail-type"] for each in SAMPLES.values()}
+    events = world.sent_events
+    assert {kind for kind, _ in events} == {each["detail-type"] for each in SAMPLES.values()}
     schema = Draft202012Validator(json_schema())
-    for kind, detail in told:
+    for kind, detail in events:
         schema.validate({"source": "dossier", "detail-type": kind, "detail": json.loads(json.dumps(detail))})
     for each in SAMPLES.values():
-        assert any(set(detail) == set(each["detail"]) for kind, detail in told if kind == each["detail-type"]), each
+        assert any(set(detail) == set(each["detail"]) for kind, detail in events if kind == each["detail-type"]), each
 
 
 def test_the_published_schema_is_the_models() -> None:

@@ -319,9 +319,9 @@ def test_the_same_file_with_other_bytes_is_fetched_without_an_etag_too(cloud: Cl
 
 def reordered(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document with its fields, and their keys, in another order."""
-    told = {**document, "field_values": [dict(reversed(each.items())) for each in document.get("field_values", ())]}
-    told["field_values"].reverse()
-    return dict(reversed(told.items()))
+    answer = {**document, "field_values": [dict(reversed(each.items())) for each in document.get("field_values", ())]}
+    answer["field_values"].reverse()
+    return dict(reversed(answer.items()))
 
 
 def renumbered(document: dict[str, Any]) -> bytes:
@@ -342,28 +342,28 @@ def test_order_and_notation_are_not_changes(
     documents(world, change)
     world.refresh("invoices", "R-1")
     assert result_of(world, "invoices") == first
-    assert [kind for kind, _ in world.told] == ["Case Completed"]
+    assert [kind for kind, _ in world.sent_events] == ["Case Completed"]
 
 
 def test_a_files_bytes_are_those_of_its_revision(cloud: Cloud) -> None:
     """A field that is a time is corrected: result and artifact say the same, though times alone make no revision."""
-    world, said = World(cloud), {"value": "2026-01-01T10:00:00Z", "read_at": "2026-01-01T00:00:00Z"}
+    world, text = World(cloud), {"value": "2026-01-01T10:00:00Z", "read_at": "2026-01-01T00:00:00Z"}
 
     def dated(document: dict[str, Any]) -> dict[str, Any]:
-        values = [{"field_key": "due", "field_name": "Due", "value": said["value"], "confidence": 1}]
-        return {**document, "read_at": said["read_at"], "field_values": values} if "id" in document else document
+        values = [{"field_key": "due", "field_name": "Due", "value": text["value"], "confidence": 1}]
+        return {**document, "read_at": text["read_at"], "field_values": values} if "id" in document else document
 
     documents(world, dated)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
-    said["read_at"] = "2026-01-01T00:00:01Z"
+    text["read_at"] = "2026-01-01T00:00:01Z"
     world.refresh("invoices", "R-1")
     assert result_of(world, "invoices")["revision"] == 1
-    said["value"] = "2026-01-02T10:00:00Z"
+    text["value"] = "2026-01-02T10:00:00Z"
     world.refresh("invoices", "R-1")
     result = result_of(world, "invoices")
-    assert (result["revision"], result["fields"][0]["value"]) == (2, said["value"])
+    assert (result["revision"], result["fields"][0]["value"]) == (2, text["value"])
     [artifact] = result["artifacts"]
-    assert said["value"].encode() in (cloud.app.objects.read(artifact["key"]) or b"")
+    assert text["value"].encode() in (cloud.app.objects.read(artifact["key"]) or b"")
     whole(cloud, read(cloud, "cases/invoices/R-1/manifest.json"))
 
 
@@ -372,7 +372,7 @@ def test_each_update_says_what_has_changed(cloud: Cloud) -> None:
     world = completed(cloud, "disputes")
     assessments(world, lambda case: {**case, "case_summary": "In other words."})
     world.refresh("disputes", "R-1")
-    kind, detail = world.told[-1]
+    kind, detail = world.sent_events[-1]
     assert (kind, detail["revision"], detail["changes"]["other"]) == ("Case Updated", 2, ["summary"])
 
 
@@ -384,7 +384,7 @@ def test_a_result_that_cannot_be_read_is_followed_by_one_that_can(cloud: Cloud, 
         cloud.app.objects.write_json(PREFIX + key, {**read(cloud, PREFIX + key), **odd})
     move(world, "stage__approved")
     world.refresh(*CASE)
-    assert (result_of(world)["revision"], world.told[-1][0]) == (2, "Case Updated")
+    assert (result_of(world)["revision"], world.sent_events[-1][0]) == (2, "Case Updated")
     assert world.context.cases.get(CASE).record.committed is None
     world.refresh(*CASE)
     assert result_of(world)["revision"] == 2
@@ -585,7 +585,7 @@ def test_a_case_is_cancelled_or_published(cloud: Cloud) -> None:
     world.context.cases.commit = late  # type: ignore[method-assign]
     world.submit(*CASE, samples("invoice.pdf"))
     assert world.context.cases.get(CASE).record.status is CaseStatus.CANCELLED
-    assert [kind for kind, _ in world.told] == ["Case Failed"]
+    assert [kind for kind, _ in world.sent_events] == ["Case Failed"]
     assert result_of(world)["status"] == "cancelled"
 
 

@@ -112,8 +112,8 @@ def test_finished_cases_stay_in_step(cloud: Cloud, deliveries: str) -> None:
     for reference, case_id in ids.items():
         equals_the_vendor(world, reference, case_id)
     revisions = {each: world.context.cases.get(CaseId("claims", each)).record.revision for each in references}
-    told = [(str(detail["reference"]), int(detail["revision"])) for _, detail in world.told]
-    assert sorted(told) == sorted((each, n) for each in references for n in range(1, revisions[each] + 1))
+    events = [(str(detail["reference"]), int(detail["revision"])) for _, detail in world.sent_events]
+    assert sorted(events) == sorted((each, n) for each in references for n in range(1, revisions[each] + 1))
     for reference in references:
         for one, other in pairwise(range(1, revisions[reference] + 1)):
             assert stored(world, reference, one) != stored(world, reference, other), (reference, other)

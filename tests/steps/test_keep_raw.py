@@ -45,7 +45,7 @@ def raw(cloud: Cloud, connection: str) -> dict[str, bytes]:
     return found
 
 
-def said(cloud: Cloud, connection: str) -> str:
+def result_text(cloud: Cloud, connection: str) -> str:
     """Return the result's content, without its times."""
     body = cloud.app.objects.read(f"cases/{connection}/R-1/result.json")
     assert body is not None
@@ -74,12 +74,12 @@ def test_no_part_of_an_answer_stays(cloud: Cloud, connection: str) -> None:
 def test_every_result_is_as_with_raw_answers(cloud: Cloud, connection: str) -> None:
     """After the first collection, one that finds nothing, and one after the setting was switched back and forth."""
     world = completed(cloud, connection, keep=True)
-    kept = said(cloud, connection)
+    kept = result_text(cloud, connection)
     assert raw(cloud, connection)
     for keep in (False, False, True, True, False):
         switch(world, connection, keep=keep)
         world.refresh(connection, "R-1")
-        assert said(cloud, connection) == kept
+        assert result_text(cloud, connection) == kept
         record = world.context.cases.get(CaseId(connection, "R-1")).record
         assert (record.revision, record.status) == (1, "completed")
         assert not world.context.refreshes.find(record.id).error
@@ -102,12 +102,12 @@ def test_a_change_is_the_next_revision(cloud: Cloud) -> None:
 def test_an_answer_that_cannot_be_read_again_stands_as_its_artifact(cloud: Cloud, connection: str) -> None:
     """The artifact is the answer; so the values of a document do not vanish because its request fails once."""
     world = completed(cloud, connection)
-    kept = said(cloud, connection)
+    kept = result_text(cloud, connection)
     document = world.context.cases.get(CaseId(connection, "R-1")).documents[0]
     world.transport._client = Failing(world.transport._client, str(document.document_id))  # type: ignore[assignment]
     world.refresh(connection, "R-1")
     assert world.transport._client.failed  # type: ignore[attr-defined]
-    assert said(cloud, connection) == kept
+    assert result_text(cloud, connection) == kept
 
 
 class Failing:

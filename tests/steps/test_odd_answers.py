@@ -179,7 +179,7 @@ def test_warnings_about_the_vendor_fit_into_the_result(cloud: Cloud) -> None:
     assert [each.number for each in short] == [1, 2]
     assert short[1].changes["title"]["to"] == "B" * 200
     assert max(_size(item) for item in _items(world)) < 200_000
-    assert max(len(json.dumps(detail)) for _, detail in world.told) < 10_000
+    assert max(len(json.dumps(detail)) for _, detail in world.sent_events) < 10_000
 
 
 @pytest.mark.parametrize("connection", ["disputes", "claims"])

@@ -334,8 +334,8 @@ def test_version_added_beside_a_document_is_a_separate_document(cloud: Cloud) ->
 
     answering(world, "/files", versions)
     world.refresh("claims", "R-1")
-    told = [(each["name"], each["status"]) for each in read(cloud, f"{PREFIX}result.json")["documents"]]
-    assert told == [("unreadable.pdf", "erred"), ("scan.tiff", "processed"), ("unreadable.pdf", "erred")]
+    answer = [(each["name"], each["status"]) for each in read(cloud, f"{PREFIX}result.json")["documents"]]
+    assert answer == [("unreadable.pdf", "erred"), ("scan.tiff", "processed"), ("unreadable.pdf", "erred")]
 
 
 def test_a_list_from_before_the_upload_ends_nothing(cloud: Cloud) -> None:
@@ -403,4 +403,4 @@ def test_result_and_event_say_which_stage_it_is(cloud: Cloud, stage: str) -> Non
         world.sandbox.post(f"/_sandbox/docsumo/cases/{case_id(world)}/stage", json={"stage_id": stage})
         world.refresh("claims", "R-1")
     assert read(cloud, f"{PREFIX}result.json")["stage_id"] == stage
-    assert world.told[-1][1]["stage_id"] == stage
+    assert world.sent_events[-1][1]["stage_id"] == stage

@@ -46,10 +46,10 @@ def test_case_waits_for_a_rotated_key(cloud: Cloud, connection: str) -> None:
     """A rejected poll delays the next one and shows a note; after the rotation the note is gone."""
     keys, result = submitted(cloud, connection, times=4)
     assert result["status"] == "completed"
-    said = [note for note in keys.notes if note and "refused the API key" in note]
-    assert said
-    assert all(f"dossier secrets set {connection}" in note for note in said)
-    assert keys.notes[-1] not in said
+    text = [note for note in keys.notes if note and "refused the API key" in note]
+    assert text
+    assert all(f"dossier secrets set {connection}" in note for note in text)
+    assert keys.notes[-1] not in text
 
 
 @pytest.mark.rule("security: make a rotation fail running cases")

@@ -165,9 +165,9 @@ def test_references_are_checked_like_files(cloud: Cloud) -> None:
 def test_internal_addresses_are_never_sent_to_a_vendor(host: str) -> None:
     """A URL that the vendor reads itself names a host of the public internet, unless it is a sandbox's."""
     data = {**case(f"https://{host}/a.pdf?X-Amz-Signature=opens"), "connection": "invoices"}
-    said = refused(data, allow_insecure=False)
-    assert "its host is not one of the public internet" in said
-    assert "opens" not in said
+    text = refused(data, allow_insecure=False)
+    assert "its host is not one of the public internet" in text
+    assert "opens" not in text
     allowed(data, allow_insecure=True)
     fine = case("https://files.example.com/a.pdf", "https://b.s3.amazonaws.com/k?X-Amz-Signature=0")
     allowed(fine, allow_insecure=False)

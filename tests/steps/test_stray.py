@@ -123,12 +123,12 @@ def test_rejected_upload_fails_the_case_at_once(
     cloud: Cloud, connection: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rejection in the vendor's form is final: nothing is retried, and the reason is the vendor's."""
-    said = "This page is upside down"
-    body = {"detail": said, "message": said, "statusCode": status, "status_code": status}
+    text = "This page is upside down"
+    body = {"detail": text, "message": text, "statusCode": status, "status_code": status}
     world = World(cloud)
     Instead(monkeypatch, "upload", JSONResponse(body, status), times=10)
     result = submitted(world, connection)
     assert result["status"] == "failed"
-    assert said in str(result)
+    assert text in str(result)
     assert len([entry for entry in world.journal() if entry["operation"] == "upload"]) == 1
     assert world.retried == []

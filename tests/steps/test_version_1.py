@@ -38,7 +38,7 @@ def test_case_of_the_previous_version_is_collected_again(cloud: Cloud) -> None:
     manifest = json.loads(cloud.app.objects.read(f"{PREFIX}revisions/1/manifest.json") or b"")
     for each in manifest["files"]:
         assert cloud.app.objects.read(each["key"], version_id=each["version_id"]) is not None, each
-    assert [each for each, _ in world.told] == ["Case Updated"]
+    assert [each for each, _ in world.sent_events] == ["Case Updated"]
     assert len(world.effects("document_uploaded")) == 1  # the one that was there
     assert world.refresh(*CASE)
     assert json.loads(cloud.app.objects.read(f"{PREFIX}result.json") or b"")["revision"] == 2
@@ -51,15 +51,15 @@ def test_a_standing_answer_without_its_digest_is_read_as_the_role_allows(cloud: 
     """
     meter = Meter()
     meter.attach(cloud.session)
-    world, said = World(cloud), {"read_at": "2026-01-01T00:00:00Z"}
-    dated: Any = lambda request, told: json_answer(request, {**told.json(), **said})  # noqa: E731
+    world, text = World(cloud), {"read_at": "2026-01-01T00:00:00Z"}
+    dated: Any = lambda request, told: json_answer(request, {**told.json(), **text})  # noqa: E731
     answering(world, "/api/v1/documents/", dated)
     world.submit("invoices", "R-1", samples("invoice.pdf"))
     [answer] = cloud.app.cases.get(CaseId("invoices", "R-1")).artifacts
     assert answer.content
     assert answer.version_id
     cloud.app.cases.put_artifact(CaseId("invoices", "R-1"), answer.model_copy(update={"content": ""}))
-    said["read_at"] = "2026-01-02T00:00:00Z"  # other bytes, and the same answer
+    text["read_at"] = "2026-01-02T00:00:00Z"  # other bytes, and the same answer
     meter.calls.clear()
     assert world.refresh("invoices", "R-1")
     assert ("", "s3:GetObject", f"object:{answer.key}") in meter.calls

@@ -205,7 +205,7 @@ def test_a_case_of_another_case_type_is_not_ours(cloud: Cloud) -> None:
     applied, started = applied_of(world, 0, {"case_id": "case__theirs", "casetype_id": "casetype__other"})
     assert (applied.verdict, started) == (NOT_OURS, [])
     assert len(world.journal()) == before
-    assert world.told == []
+    assert world.sent_events == []
 
 
 @pytest.mark.rule(

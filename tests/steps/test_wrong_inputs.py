@@ -30,7 +30,7 @@ def test_invalid_input_is_a_rejected_case(cloud: Cloud, changes: dict[str, Any],
     record = cloud.app.cases.get(CaseId("invoices", "INV-1")).record
     assert (record.status, record.refused, record.error) == (CaseStatus.FAILED, True, "InvalidCaseError")
     assert (record.reason or "").startswith(reason)
-    assert [(kind, detail["reference"]) for kind, detail in world.told] == [("Case Failed", "INV-1")]
+    assert [(kind, detail["reference"]) for kind, detail in world.sent_events] == [("Case Failed", "INV-1")]
     assert world.execute(case, "arn:right")["status"] == "completed"
 
 

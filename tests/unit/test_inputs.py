@@ -47,17 +47,17 @@ def test_an_unknown_key_gets_a_suggestion(typed: str, meant: str) -> None:
 
 def test_a_key_of_a_document_is_suggested_too() -> None:
     """A document names its place as ``uri``."""
-    said = wrong(documents=[{"url": "s3://scans/a.pdf"}, {"uri": "s3://scans/b.pdf", "filename": "b.pdf"}])
-    assert said == (
+    text = wrong(documents=[{"url": "s3://scans/a.pdf"}, {"uri": "s3://scans/b.pdf", "filename": "b.pdf"}])
+    assert text == (
         'documents.0.url: unknown key; did you mean "uri"?; documents.1.filename: unknown key; did you mean "name"?'
     )
 
 
 def test_an_unknown_key_without_a_similar_one_lists_all_keys() -> None:
     """An option of the vendor in the wrong place is the likeliest mistake."""
-    said = wrong(colour="red")
-    assert said.startswith("colour: unknown key; known are connection, reference, documents, options, case_id,")
-    assert said.endswith("; the vendor's options go into options")
+    text = wrong(colour="red")
+    assert text.startswith("colour: unknown key; known are connection, reference, documents, options, case_id,")
+    assert text.endswith("; the vendor's options go into options")
 
 
 @pytest.mark.parametrize("own", ["resumed", "drops", "refreshes"])

@@ -40,24 +40,26 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 def story(s3: Any) -> list[Any]:
     """Write, read and list objects; return the answers."""
-    put, told = s3.put_object, []
-    told.append(outcome(lambda: put(Bucket=BUCKET, Key=NAMES[0], Body=b"abc", ContentType="a/b", Tagging="a=b&c=d%20")))
-    told += [outcome(lambda name=name: put(Bucket=BUCKET, Key=name, Body=b"")) for name in NAMES[1:]]
+    put, answer = s3.put_object, []
+    answer.append(
+        outcome(lambda: put(Bucket=BUCKET, Key=NAMES[0], Body=b"abc", ContentType="a/b", Tagging="a=b&c=d%20"))
+    )
+    answer += [outcome(lambda name=name: put(Bucket=BUCKET, Key=name, Body=b"")) for name in NAMES[1:]]
     first = put(Bucket=BUCKET, Key=NAMES[1], Body=b"x")["VersionId"]
     put(Bucket=BUCKET, Key=NAMES[1], Body=b"y", Metadata={"of": "ours"})
     s3.delete_object(Bucket=BUCKET, Key=NAMES[2])
     for read in (s3.get_object, s3.head_object):
         for name in (*NAMES, "k/none"):
-            told.append(outcome(lambda name=name, read=read: read(Bucket=BUCKET, Key=name)))
+            answer.append(outcome(lambda name=name, read=read: read(Bucket=BUCKET, Key=name)))
         for version in (first, "0", "null"):
-            told.append(outcome(lambda v=version, read=read: read(Bucket=BUCKET, Key=NAMES[1], VersionId=v)))
-    told.append(outcome(lambda: s3.get_object(Bucket=BUCKET, Key=NAMES[0], Range="bytes=1-1")))
-    told.append(outcome(lambda: s3.get_object_tagging(Bucket=BUCKET, Key=NAMES[0])))
+            answer.append(outcome(lambda v=version, read=read: read(Bucket=BUCKET, Key=NAMES[1], VersionId=v)))
+    answer.append(outcome(lambda: s3.get_object(Bucket=BUCKET, Key=NAMES[0], Range="bytes=1-1")))
+    answer.append(outcome(lambda: s3.get_object_tagging(Bucket=BUCKET, Key=NAMES[0])))
     for prefix in ("k/", "k/b", "nö ne/", ""):
-        told.append(outcome(lambda prefix=prefix: s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)))
-    told.append(outcome(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix="k/", MaxKeys=1))[1]["Contents"])
-    told.append(outcome(lambda: s3.get_object(Bucket="none-such", Key="k")))
-    return told
+        answer.append(outcome(lambda prefix=prefix: s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)))
+    answer.append(outcome(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix="k/", MaxKeys=1))[1]["Contents"])
+    answer.append(outcome(lambda: s3.get_object(Bucket="none-such", Key="k")))
+    return answer
 
 
 def test_it_answers_as_moto_does(cloud: Cloud) -> None:

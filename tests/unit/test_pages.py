@@ -36,8 +36,8 @@ def packed(*objects: tuple[int, bytes], filter: bytes = b"/FlateDecode") -> byte
         body += each + b" "
     head = b" ".join(places) + b" "
     content = zlib.compress(head + body) if filter == b"/FlateDecode" else head + body
-    said = b"<</Type/ObjStm/N %d/First %d/Filter%s/Length %d>>" % (len(objects), len(head), filter, len(content))
-    return b"90 0 obj\n" + said + b"stream\r\n" + content + b"\r\nendstream\nendobj\n"
+    text = b"<</Type/ObjStm/N %d/First %d/Filter%s/Length %d>>" % (len(objects), len(head), filter, len(content))
+    return b"90 0 obj\n" + text + b"stream\r\n" + content + b"\r\nendstream\nendobj\n"
 
 
 def pdf(*parts: bytes) -> bytes:

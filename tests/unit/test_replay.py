@@ -135,9 +135,9 @@ def test_a_plain_text_secret_is_stored_as_an_hmac(cloud: Cloud, scheme: str, hea
     evidence = cloud.app.evidence.find(key)
     assert evidence is not None
     assert SECRET not in (cloud.app.objects.read(key) or b"").decode()
-    said = f"Bearer {SECRET}" if scheme == "shared-secret" else SECRET
-    assert evidence.headers[header] == proof(said, BODY)
-    assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, said.encode()).hex()}"
+    text = f"Bearer {SECRET}" if scheme == "shared-secret" else SECRET
+    assert evidence.headers[header] == proof(text, BODY)
+    assert evidence.headers[header] == f"hidden; hmac-sha256={digest(BODY, text.encode()).hex()}"
 
 
 @pytest.mark.rule("security: have rejected deliveries applied later")

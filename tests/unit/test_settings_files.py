@@ -61,17 +61,17 @@ def test_every_problem_of_a_connections_file_is_reported_with_its_line(tmp_path:
         "line 17: duplicate table [invoices], first in line 4: put all its keys into one table, or rename one",
         "[disputes] vendor: unknown vendor: use one of docsumo, docustack, ombudsman; did you mean",
     ]
-    said = _problems(tmp_path, WRONG)
-    assert len(said) == len(expected), said
-    assert [line[: len(wanted) + 11] for line, wanted in zip(said, expected, strict=True)] == [
+    text = _problems(tmp_path, WRONG)
+    assert len(text) == len(expected), text
+    assert [line[: len(wanted) + 11] for line, wanted in zip(text, expected, strict=True)] == [
         f"mine.toml: {each}" for each in expected
     ]
 
 
 def test_an_unreadable_key_is_not_reported_as_missing(tmp_path: Path) -> None:
     """A mistake of form is one problem, and not two."""
-    (said,) = _problems(tmp_path, GOOD.replace('"casetype__d1t5b"', "casetype__d1t5b"))
-    assert said.startswith("mine.toml: line 11, column 15: invalid value")
+    (text,) = _problems(tmp_path, GOOD.replace('"casetype__d1t5b"', "casetype__d1t5b"))
+    assert text.startswith("mine.toml: line 11, column 15: invalid value")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ raw_days = 3
     (tmp_path / "dossier.toml").write_text(settings, encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         Settings.load(lambda _key: None, root=tmp_path, environment={})
-    said = str(error.value).splitlines()
+    text = str(error.value).splitlines()
     for wanted in (
         'dossier.toml: stage "Prod": use 1 to 16 lower-case letters and digits, beginning with a letter (line 1)',
         'dossier.toml: conections: unknown setting; did you mean "connections"? (line 2)',
@@ -176,9 +176,9 @@ raw_days = 3
         "dossier.toml: line 11: duplicate table [retention], first in line 7: put all its keys into one table, or "
         "rename one",
     ):
-        assert wanted in said, said
-    assert any(each.startswith("dossier.toml: line 5") for each in said), said
-    assert sum(each.startswith("mine.toml: ") for each in said) == 10
+        assert wanted in text, text
+    assert any(each.startswith("dossier.toml: line 5") for each in text), text
+    assert sum(each.startswith("mine.toml: ") for each in text) == 10
 
 
 def _problems(folder: Path, toml: str) -> list[str]:

@@ -125,8 +125,8 @@ class MemoryTable:
 
 def holds(condition: ConditionBase, item: Item) -> bool:
     """Whether a condition of boto3's holds for an item (DynamoDB: one on a missing attribute does not)."""
-    said = condition.get_expression()
-    operator, values = said["operator"], said["values"]
+    text = condition.get_expression()
+    operator, values = text["operator"], text["values"]
     if operator == "AND":
         return holds(values[0], item) and holds(values[1], item)
     if operator == "OR":

@@ -337,8 +337,8 @@ def test_retry_after_announces_a_pause_on_503(sandbox: LiveSandbox) -> None:
     assert before + 1 <= until.timestamp() <= time.time() + 2
     sandbox.plain.post("/_sandbox/reset")
     sandbox.set(faults={"retry_after": {"rate": 1, "form": "hostile"}}, rate_limits={"docustack": None})
-    said = {sandbox.docustack_upload().headers["retry-after"] for _ in range(40)}
-    assert "Mon, 01 Jan 99999999999999999999 00:00:00 GMT" in said
-    assert len(said) > 4
+    text = {sandbox.docustack_upload().headers["retry-after"] for _ in range(40)}
+    assert "Mon, 01 Jan 99999999999999999999 00:00:00 GMT" in text
+    assert len(text) > 4
     sandbox.set(faults={})
     assert sandbox.docustack_upload().status_code == 200

@@ -85,9 +85,9 @@ def test_zoneless_times_are_local(sandbox: LiveSandbox) -> None:
     (entry,) = sandbox.docsumo.get(path).json()["data"]["cases"]
     times = [case["created_at"], evidence["uploaded_at"], entry["created_date"], entry["modified_date"]]
     for each in times:
-        said = datetime.fromisoformat(each)
-        assert said.tzinfo is None
-        off = said - datetime.now(UTC).replace(tzinfo=None)
+        text = datetime.fromisoformat(each)
+        assert text.tzinfo is None
+        off = text - datetime.now(UTC).replace(tzinfo=None)
         assert abs(off - timedelta(hours=5, minutes=30)) < timedelta(seconds=60)
 
 
