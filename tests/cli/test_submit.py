@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from moto.stepfunctions.models import StepFunctionBackend
 
+import cli.submit
+import cli.watch
 from cli.submit import ACCEPT_SECONDS
 from dossier.models import CaseId, CaseInput, CaseStatus
 from dossier.steps.identity import execution_name, fingerprint, stranger_reference
@@ -318,14 +321,23 @@ def test_waiting_for_a_case_that_fails(accepting: Dossier, invoice: Path) -> Non
     assert (document["status"], document["reason"]) == ("failed", "the key was refused")
 
 
-def test_waiting_too_long_is_exit_code_3(accepting: Dossier, invoice: Path) -> None:
+def test_waiting_too_long_is_exit_code_3(accepting: Dossier, invoice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A case that is not finished in time continues; the command says how to follow it."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        accepting.tick(seconds)
+
+    for module in (cli.submit, cli.watch):  # a slow machine takes three seconds to accept a case
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=sleep))
     result = accepting("submit", "invoices", invoice, "--reference", "INV-1", "--wait", "--timeout", "3", "--json")
     assert result.exit_code == 3
     assert (
         "and continues: follow it with `dossier status INV-1 --connection invoices`" in result.stderr.splitlines()[-1]
     )
     assert json.loads(result.stdout)["status"] == "accepted"
+    assert 3 <= sum(slept) < 4
 
 
 def test_waiting_for_a_case_that_needs_attention_is_exit_code_4(accepting: Dossier, invoice: Path) -> None:
