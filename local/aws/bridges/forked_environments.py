@@ -23,8 +23,22 @@ from typing import IO, Any
 from local.aws import template, worker
 from local.aws.pinned import lambda_runtime, require
 
-PACKAGES = ("aws_lambda_powertools", "boto3", "boto3.dynamodb.table", "httpx", "pydantic", "s3transfer.manager")
-"""What a template imports: what takes long, and most functions use."""
+PACKAGES = (
+    "asyncio",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.data_classes",
+    "aws_lambda_powertools.utilities.parser",
+    "boto3.dynamodb.conditions",
+    "boto3.dynamodb.table",
+    "httpx",
+    "pydantic.json_schema",
+    "pydantic.main",
+    "pydantic.networks",
+    "pydantic.type_adapter",
+    "s3transfer.manager",
+    "zoneinfo",
+)
+"""What a template imports: what takes long, and most functions use. ``pydantic`` imports its parts on first use."""
 _templates: dict[tuple[str, ...], "Template"] = {}
 _choosing = threading.Lock()
 
