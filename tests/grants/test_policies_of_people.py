@@ -33,11 +33,19 @@ class Cdk(Deployment):
 
     keys: Mapping[str, str] = field(kw_only=True)
 
+    def deploy_again(self, stack: str) -> None:
+        """Deploy what ``deploy`` has synthesized."""
+        self._cdk(
+            "deploy", stack, "--require-approval", "never", *self._synthesized(), folder=self.app, doing="cdk deploy"
+        )
+
     def destroy(self, stack: str) -> None:
-        """Remove a stack."""
-        context = [part for name, value in self.context.items() for part in ("-c", f"{name}={value}")]
-        output = ("--output", str(self.folder / "cdk.out"))
-        self._cdk("destroy", stack, "--force", *output, *context, folder=self.app, doing="cdk destroy")
+        """Remove a stack that ``deploy`` has synthesized."""
+        self._cdk("destroy", stack, "--force", *self._synthesized(), folder=self.app, doing="cdk destroy")
+
+    def _synthesized(self) -> tuple[str, str]:
+        """Return the option that uses the assembly of ``deploy``: to synthesize takes longest."""
+        return "--app", str(self.folder / "cdk.out")
 
     def log(self, verb: str) -> str:
         """Return the CDK's output."""
@@ -206,7 +214,7 @@ class TestADeployer:
             with pytest.raises(
                 LocalError, match=f"could not be used to assume .*-{role}-role-|access to it|not authorized"
             ):
-                cdk.deploy("dossier-dev")
+                cdk.deploy_again("dossier-dev")
         finally:
             deployer.restore()
         assert f"could not be used to assume '{grant.resource}'" in cdk.log("deploy")
