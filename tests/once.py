@@ -10,7 +10,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import boto3.dynamodb.transform
+import botocore.client
 import botocore.hooks
+import botocore.httpsession
 import botocore.loaders
 import botocore.regions
 import botocore.session
@@ -19,8 +21,11 @@ import moto.core.responses
 import pytest
 import typer.main
 import typer.testing
+from botocore.client import ClientCreator
 from botocore.endpoint_provider import EndpointProvider
 from botocore.hooks import NodeList
+from botocore.httpsession import create_urllib3_context
+from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString
 
 
@@ -31,6 +36,9 @@ def read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda *_: loader)
         patch.setattr(botocore.regions, "EndpointProvider", _providers(EndpointProvider))
+        patch.setattr(botocore.client, "ServiceModel", _models(ServiceModel))
+        patch.setattr(ClientCreator, "_create_client_class", _classes(ClientCreator._create_client_class))
+        patch.setattr(botocore.httpsession, "create_urllib3_context", cache(create_urllib3_context))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
         patch.setattr(NodeList, "__copy__", lambda nodes: NodeList(*map(list, nodes)))
@@ -55,6 +63,37 @@ def _providers(make: Callable[..., Any]) -> Callable[..., Any]:
         return made[key][0]
 
     return provider
+
+
+def _models(make: Callable[..., ServiceModel]) -> Callable[..., ServiceModel]:
+    """Return what makes one model of each service's description: it only adds what it has looked up before."""
+    made: dict[int, tuple[ServiceModel, Any]] = {}
+
+    def model(service_description: Any, service_name: str | None = None) -> ServiceModel:
+        key = id(service_description)
+        if key not in made:
+            made[key] = make(service_description, service_name), service_description
+        return made[key][0]
+
+    return model
+
+
+def _classes(make: Callable[..., type]) -> Callable[..., type]:
+    """Return what makes one class of clients for each service, unless somebody else has a say in it.
+
+    A session's handlers of ``creating-client-class`` add bases and methods: with the usual ones, it is always the same.
+    """
+    made: dict[tuple[str, int, tuple[str, ...]], type] = {}
+
+    def client_class(self: ClientCreator, service_name: str, service_model: ServiceModel) -> type:
+        event = f"creating-client-class.{service_model.service_id.hyphenize()}"
+        handlers = self._event_emitter._emitter._handlers.prefix_search(event)
+        key = service_name, id(service_model), tuple(getattr(each, "__qualname__", repr(each)) for each in handlers)
+        if key not in made:
+            made[key] = make(self, service_name, service_model)
+        return made[key]
+
+    return client_class
 
 
 def _aliaser(make: Callable[..., None]) -> Callable[..., None]:
