@@ -45,6 +45,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # npm trusts the machine's root certificates (a company's own, say), as pip does by its own setting.
 export NODE_USE_SYSTEM_CA := 1
+# Where this is set, each of the many processes of the tests would compile their sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .PHONY: setup browser pictures demo test quick check record rules cost cloud-check chaos simulate scale scale-batch scale-count bench rehearse walks clean audit docs fuzz lock sbom
