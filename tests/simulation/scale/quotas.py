@@ -159,8 +159,8 @@ class Typical(Faults):
     def __init__(self, seed: str, *, slowness: float = 1.0) -> None:
         super().__init__(seed, {}, on=False, slowness=slowness)
         self._seconds: Mapping[str, float] = known()["assumed"]
-        self._draws = random.Random(f"{seed}/typical")
+        self._typical = random.Random(f"{seed}/typical")
 
     def latency(self, service: str = "handler") -> float:
         """Return how long half of a call takes."""
-        return self.slowness * self._seconds[service] / 2 * 2 ** self._draws.uniform(-1, 1)
+        return self.slowness * self._seconds[service] / 2 * 2 ** self._typical.uniform(-1, 1)
