@@ -32,7 +32,7 @@ AHEAD = 64
 
 @dataclass(slots=True)
 class Exported:
-    """What was exported so far. ``missing`` results are no longer in the bucket."""
+    """The counts of the export so far. ``missing`` results are no longer in the bucket."""
 
     cases: int = 0
     rows: int = 0

@@ -110,7 +110,7 @@ def listen(
             for parcel in islice(_arriving(looks), count):
                 _say(out, _until_sent(out, client, target, parcel))
     except KeyboardInterrupt:
-        out.progress(f"{what} are no longer forwarded; Dossier has applied them as ever")
+        out.progress(f"{what} are no longer forwarded; Dossier has applied them as usual")
 
 
 def _arriving(looks: Sequence[Callable[[], Iterator[Parcel]]]) -> Iterator[Parcel]:

@@ -27,7 +27,7 @@ sandbox_app = group(app, "sandbox", "The sandbox of the vendors on this machine.
 fault_app = group(sandbox_app, "fault", "Make the sandbox fail on purpose.")
 
 
-# Typer calls these with a value before the command runs: what is wrong on this machine is reported before AWS is asked.
+# Typer calls these before the command runs: mistakes on this machine are reported before any request to AWS.
 
 
 def _input(path: Path | None) -> Path | None:
@@ -410,7 +410,7 @@ def timeline(call: Call, reference: Reference, connection: AtConnection = None) 
 
 @command(app)
 def logs(call: Call, reference: Reference, connection: AtConnection = None) -> None:
-    """Print what the functions have logged about a case."""
+    """Print the functions' log lines about a case."""
     from cli import timeline as here
 
     here.logs(call.out, call.where, reference, connection)

@@ -1,4 +1,4 @@
-"""``dossier watch``: all cases under way, each with what comes next."""
+"""``dossier watch``: all cases under way, each with its next event."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def put(
 ) -> None:
     """Store ``{"api_key", "webhook_secrets"}``; ask for missing parts on a terminal, or read them.
 
-    ``from_file`` (``-`` is standard input), or standard input if it is no terminal, has the API key first, then one
+    ``from_file`` (``-`` is standard input), or standard input if it is not a terminal, has the API key first, then one
     webhook secret a line. A missing part stays unchanged. ``apply_refused`` applies deliveries that were rejected
     before and that the secret proves now; None asks on a terminal, and otherwise leaves them.
 

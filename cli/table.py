@@ -113,7 +113,7 @@ def _cut(cell: str, room: int) -> str:
 
 
 def _placed(cells: Sequence[str], starts: Sequence[int]) -> Iterator[Text]:
-    """Yield the lines of a row: each cell at its place, or a line below if what is left of it reaches into it."""
+    """Yield the lines of a row: each cell at its place, or a line below if the cell to its left extends into it."""
     line = Text()
     for cell, start in zip(cells, starts, strict=False):
         if cell and line and cell_len(line.plain) > start - GAP:

@@ -1,4 +1,7 @@
-"""What an operator does to one case or connection. Each action calls what its command calls, and is in the trail."""
+"""What an operator does to one case or connection.
+
+Each action calls the same functions as its command, and is recorded in the trail.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ Act = Callable[[Desk, Request, FormData], Response]
 
 
 def back(desk: Desk, path: str, outcome: str) -> Response:
-    """Lead back to a page, which shows what was done."""
+    """Redirect to a page, which shows the outcome."""
     joined = "&" if "?" in path else "?"
     return RedirectResponse(f"{path}{joined}done={desk.say(outcome)}" if outcome else path, 303)
 
@@ -38,14 +41,14 @@ def text(form: Mapping[str, object], name: str) -> str | None:
 
 
 def redriven(desk: Desk, case: CaseId) -> str:
-    """Resume a failed case; return what was done."""
+    """Resume a failed case; return the outcome."""
     with desk.trail.action("redrive", connection=case.connection, reference=case.reference) as outcome:
         outcome["execution_arn"] = resume_case(desk.where, case)
     return f"{case.reference} is resumed where it stopped."
 
 
 def refreshed(desk: Desk, case: CaseId) -> str:
-    """Start to collect a case again; return what was done.
+    """Start to collect a case again; return the outcome.
 
     Raises:
         CommandError: it cannot be collected again.
@@ -60,7 +63,7 @@ def refreshed(desk: Desk, case: CaseId) -> str:
 
 
 def cancelled(desk: Desk, case: CaseId) -> str:
-    """End a case; return what was done, and what the vendor may bill."""
+    """End a case; return the outcome, and the documents that the vendor may bill."""
     with desk.trail.action("cancel", connection=case.connection, reference=case.reference) as outcome:
         left = cancel(case, context=desk.app)
         outcome |= {"billed": [each.document_id for each in left.documents], "in_doubt": list(left.in_doubt)}
@@ -74,7 +77,7 @@ def cancelled(desk: Desk, case: CaseId) -> str:
 
 
 def stopped(desk: Desk, case: CaseId) -> str:
-    """Stop the execution of a case that nothing works on; return what comes next.
+    """Stop the execution of a case that nothing works on; return the next step.
 
     Raises:
         CommandError: something works on it, or it has ended.
@@ -149,7 +152,10 @@ def _from(form: FormData, connection: str) -> str:
 
 
 def check(desk: Desk, request: Request, _form: FormData) -> Response:
-    """Return the page with what ``dossier doctor`` finds at a connection; it sends two deliveries that wake nothing."""
+    """Return the page with the findings of ``dossier doctor`` at a connection.
+
+    It sends two deliveries that wake nothing.
+    """
     name = desk.where.require(request.path_params["connection"])
     with desk.trail.action("doctor", connection=name) as outcome:
         checks = list(doctor.connection(desk.where, name, desk.settings.get(name)))

@@ -141,7 +141,7 @@ def _answered(desk: Desk, request: Request, page: Page) -> Response:
 
 
 def _around(request: Request) -> tuple[str, str] | None:
-    """Return the page that an action was sent from, and what it is called; None for a page itself."""
+    """Return the page that an action was sent from, and its name; None for a page itself."""
     connection, reference = (request.path_params.get(name) for name in ("connection", "reference"))
     if request.method != "POST" or connection is None:
         return None
@@ -165,7 +165,7 @@ def _missing(desk: Desk) -> Callable[[Request, Exception], Response]:
 
 
 def _broken(desk: Desk) -> Callable[[Request, Exception], Response]:
-    """Return what answers after an error that nobody expected: the page says so, the terminal has the traceback."""
+    """Return the handler of unexpected errors: the page reports the error, the terminal has the traceback."""
 
     def answer(request: Request, error: Exception) -> Response:
         logging.getLogger("console").error("%s %s", request.method, request.url.path, exc_info=error)

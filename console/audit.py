@@ -1,7 +1,7 @@
 """The trail of actions: who did what and when, in S3, ``audit/<yyyy>/<mm>/<dd>/<id>.json``.
 
-An entry is written before its action, and again with the outcome: an action that could not be recorded does not
-happen, and one that a crash cut short is seen as begun. The bucket keeps both versions.
+An entry is written before its action, and again with the outcome: an action that cannot be recorded does not happen,
+and one that a crash interrupted shows as begun. The bucket keeps both versions.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Trail:
 
     @contextmanager
     def action(self, name: str, **about: Any) -> Iterator[dict[str, Any]]:
-        """Record an action around what it does; what the block puts into the yielded dict is its outcome.
+        """Record an action before and after the block; the dict that the block fills is the outcome.
 
         Args:
             name: the command that does the same (``redrive``).
-            about: what it is done to, and with which answer or reason.
+            about: its case or connection, with the answer or reason.
 
         """
         at = now()

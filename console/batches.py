@@ -36,7 +36,7 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def one(desk: Desk, request: Request) -> Response:
-    """Return the page of one batch: how its cases stand, and the lines of its file that are not cases."""
+    """Return the page of one batch: the states of its cases, and the bad lines of its file."""
     batch = request.path_params["batch"]
     about = desk.app.batches.describe(batch) if ID.fullmatch(batch) else None
     if about is None:

@@ -42,7 +42,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A case of a bulk action: what would happen to it, or (``does`` is False) why nothing would.
+    """A case of a bulk action: the effect on it, or (``does`` is False) why there is none.
 
     ``pages`` are those that the vendor would get, or has, and may bill; ``usd`` their price, None if it is not known.
     """
@@ -55,7 +55,7 @@ class Planned:
 
 
 def dismissed(desk: Desk, case: CaseId) -> str:
-    """Take a failed case off the list of failures; return what was done."""
+    """Remove a failed case from the list of failures; return the outcome."""
     with desk.trail.action("redrive --dismiss", connection=case.connection, reference=case.reference):
         dismiss_case(desk.where, desk.app.cases.record(case), now())
     return f"{case.reference} is dismissed."
@@ -81,7 +81,7 @@ def _redrive(desk: Desk, case: Case, named: bool) -> Planned:
 
 
 def _price(desk: Desk, case: CaseId, pages: int) -> float | None:
-    """Return what a vendor bills for pages of a case; None if the settings do not say it."""
+    """Return a vendor's price for the pages of a case; None if the settings do not have it."""
     settings = desk.settings.get(case.connection)
     price = settings.budget.price_per_page if settings else None
     return 0.0 if not pages else None if price is None else price * pages
@@ -113,9 +113,9 @@ def _dismiss(_desk: Desk, case: Case, _named: bool) -> Planned:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A bulk action: its name on a button, its plan for one case, what it does to one, and how much of AWS it uses.
+    """A bulk action: its button's name, its plan for a case, its function for a case, and its share of AWS's cost.
 
-    ``vendor`` is what the vendor does with the pages of the plan.
+    ``vendor`` is the vendor's verb for the pages of the plan.
     """
 
     name: str
@@ -134,7 +134,7 @@ KINDS = {
 
 
 def plan(desk: Desk, request: Request, form: FormData) -> Response:
-    """Return the page that says what would happen; it changes nothing.
+    """Return the plan of an action; it changes nothing.
 
     Raises:
         BadUsageError: no case is selected, or the action is unknown.
@@ -167,7 +167,7 @@ def show(
     more: bool = False,
     named: bool = False,
 ) -> Response:
-    """Return the page with what an action would do to these cases.
+    """Return the plan of an action on these cases.
 
     Args:
         desk: the desk.
@@ -175,7 +175,7 @@ def show(
         action: one of ``KINDS``.
         names: the cases.
         back: the page that the form was on.
-        more: whether more cases match than go at once.
+        more: whether more cases match than one action takes.
         named: whether the operator has named their cause, which includes cases that were rejected for their content.
 
     """
@@ -224,7 +224,7 @@ def _named(form: FormData) -> list[CaseId]:
 
 @dataclass
 class Job:
-    """A bulk action under way: how many cases are done, and what went wrong with others."""
+    """A bulk action under way: the number of finished cases, and the failures."""
 
     action: str
     total: int
@@ -233,7 +233,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether every case had its turn."""
+        """Whether every case was processed."""
         return self.done + len(self.problems) >= self.total
 
 
@@ -271,7 +271,7 @@ class Jobs:
 
 
 def run(desk: Desk, _request: Request, form: FormData) -> Response:
-    """Start what the plan showed; lead to the page with its progress.
+    """Start the planned action; redirect to the page with its progress.
 
     Raises:
         BadUsageError: the form names no case or action.

@@ -1,4 +1,4 @@
-"""The pages of one case: where it stands, its documents beside what was read in them, its history, files and cost."""
+"""The pages of one case: its state, its documents beside their extracted data, its history, files and cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_CHANGES = 500
 """Differences between two revisions that are shown."""
 _OWN = {"schema_version", "revision", "collected_at", "submitted_at", "completed_at", "connection", "reference"}
 _NAMES = ("key", "document_id", "name", "timeline_id", "title")
-"""What tells the members of a list of a result apart, the best first."""
+"""Keys that identify the members of a result's lists, the best first."""
 
 
 def found(desk: Desk, request: Request) -> Case:
@@ -67,7 +67,7 @@ def _page(desk: Desk, request: Request, case: Case, tab: str, **values: Any) -> 
 
 
 def allowed(case: Case) -> set[str]:
-    """Return what an operator may do to a case as it stands."""
+    """Return the actions that an operator may take on a case in its current state."""
     record, actions = case.record, set()
     if not record.status.final and not pending(case):
         actions.add("cancel")
@@ -79,7 +79,7 @@ def allowed(case: Case) -> set[str]:
 
 
 def overview(desk: Desk, request: Request) -> Response:
-    """Return the page that says where a case stands, why, and what comes next."""
+    """Return the page with the state of a case, the reason, and the next event."""
     case = found(desk, request)
     record, app = case.record, desk.app
     explanation = explain_case(desk.where, case)
@@ -118,7 +118,7 @@ def _console_link(desk: Desk, arn: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An answer to a question: the words of its button, what it does, and what it risks."""
+    """An answer to a question: its button's text, its effect, and its risk."""
 
     answer: str
     id: str
@@ -129,7 +129,7 @@ class Choice:
 
 
 def choices(case: Case, question: Question, vendor: str) -> list[Choice]:
-    """Return the answers to a question, each with what it risks."""
+    """Return the answers to a question, each with its risk."""
     give_up = Choice(
         "give_up", "", "Give up", "The case ends as failed. Dossier sends nothing more.",
         f"{vendor} may bill what it already has. `dossier redrive` resumes the case.",
@@ -168,7 +168,7 @@ def result_of(desk: Desk, case: Case, revision: int | None = None) -> Result | N
 
 
 def results(desk: Desk, request: Request) -> Response:
-    """Return the page with a document beside what the vendor has read in it."""
+    """Return the page with a document beside its extracted data."""
     case = found(desk, request)
     result = result_of(desk, case) if case.record.status.final else None
     chosen = _number(request, "document", 0)
@@ -179,7 +179,7 @@ def results(desk: Desk, request: Request) -> Response:
 
 
 def _own(result: Result, document_id: str | None, name: str) -> DocumentResult | None:
-    """Return the outcome of one document; the only one there is belongs to it as well."""
+    """Return the result of one document; the result of a single document belongs to it in any case."""
     by_id = [each for each in result.documents if document_id and each.document_id == document_id]
     by_name = [each for each in result.documents if each.name == name]
     return next(iter([*by_id, *by_name]), None)
@@ -199,7 +199,7 @@ def history(desk: Desk, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A difference between two revisions; None: it is not there."""
+    """A difference between two revisions; None for a missing value."""
 
     what: str
     before: str | None
@@ -207,7 +207,7 @@ class Change:
 
 
 def revisions(desk: Desk, request: Request) -> Response:
-    """Return the page with the revisions of a case, and what changed between two of them."""
+    """Return the page with the revisions of a case, and the changes between two of them."""
     case = found(desk, request)
     last = case.revisions[-1].number if case.revisions else 0
     later = _number(request, "to", last)
@@ -220,7 +220,7 @@ def revisions(desk: Desk, request: Request) -> Response:
 
 
 def differences(before: Result | None, after: Result | None) -> Iterator[Change]:
-    """Yield what differs between two results, part by part, without what is about the collection itself."""
+    """Yield the differences between two results, part by part, without attributes of the collection itself."""
     old, new = (dict(_flat("", {} if each is None else each.model_dump(mode="json"))) for each in (before, after))
     for what in dict.fromkeys((*old, *new)):
         if old.get(what) != new.get(what):
@@ -274,7 +274,7 @@ def _readable(body: bytes) -> str:
 
 
 def cost(desk: Desk, request: Request) -> Response:
-    """Return the page with what a case cost."""
+    """Return the page with the cost of a case."""
     case = found(desk, request)
     problem, spent = "", None
     try:

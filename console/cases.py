@@ -31,11 +31,11 @@ from dossier.stores.limiter import Hold
 SHOWN = 50
 """Cases of a page."""
 MOST_LOOKED_AT = 3000
-"""Cases among which those of one page are looked for; the next page continues from there."""
+"""The most cases that are searched for one page; the next page continues from there."""
 _AT_ONCE = 8
 """Connections whose first pages are read at once."""
 READ_AT_ONCE = 500
-"""Cases of a connection that one request reads, if most of them may not be wanted."""
+"""Cases of a connection that one request reads if a filter may exclude most of them."""
 OLDEST = 60
 """Seconds after which a first page that nobody has looked at is read anew before it is shown."""
 MOST_COUNTED = 50_000
@@ -45,7 +45,7 @@ PERIODS = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Las
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which cases are listed. The address has them, so that it can be kept and sent to a colleague."""
+    """The filters of the list. They are in the URL, so that a user can bookmark or share it."""
 
     connection: str | None = None
     status: str | None = None
@@ -77,7 +77,7 @@ class Filters:
         return made
 
     def begin(self) -> datetime | None:
-        """Return from when on cases are listed."""
+        """Return the time since which cases are listed."""
         return moment_of(self.since) if self.since else None
 
     def wanted(self) -> set[CaseStatus]:
@@ -139,7 +139,7 @@ def find(
 
 
 def _newest(desk: Desk, names: Sequence[str], **settings: Any) -> Iterator[CaseRecord]:
-    """Yield the cases of several connections, whose first pages are read at once: each is its own request."""
+    """Yield the cases of several connections, whose first pages are read in parallel, one request each."""
 
     def first_read(name: str) -> Iterator[CaseRecord]:
         found = newest([name], context=desk.app, **settings)
@@ -160,17 +160,17 @@ def _named(desk: Desk, names: Sequence[str], filters: Filters) -> Iterable[CaseR
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All that the page reads of AWS, so that one that is kept in memory is shown without a request."""
+    """Everything that the page reads from AWS, so that a cached page needs no request."""
 
     found: Found
     records: list[CaseRecord]
-    """Those of ``found``, each with the trouble of its polls."""
+    """The cases of ``found``, each with the trouble of its polls."""
     connections: list[str]
     paused: dict[str, Hold]
 
 
 def read(desk: Desk, filters: Filters) -> Listed:
-    """Read what the page shows."""
+    """Read the page's data."""
     names = desk.connections()
     found = find(desk, filters, names if filters.connection is None else desk.where.with_cases(filters.connection))
     return Listed(found, desk.app.cases.all_troubled(found.records), names, desk.app.limiter.paused())
@@ -202,20 +202,20 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def warm(desk: Desk) -> None:
-    """Read the first page before somebody asks for it; what goes wrong shows when they do."""
+    """Read the first page in advance; an error only shows when somebody opens it."""
     with suppress(DossierError, CommandError, ClientError, BotoCoreError):
         desk.lists.get(_key(Filters()), lambda: read(desk, Filters()))
 
 
 def shortcuts(desk: Desk, request: Request) -> Response:
-    """Return the views with their counts alone, which the page loads after it is shown."""
+    """Return the views with their counts, which the page loads after it is shown."""
     filters = Filters.of(request.query_params)
     counts = count(desk, filters)
     return desk.page(request, "views.html", filters=filters, views=views(filters, counts), fresh=True)
 
 
 def counted_last(desk: Desk, filters: Filters) -> Counter[str] | None:
-    """Return the counts as they were last read, however old; None if they never were."""
+    """Return the counts of the last read, however old; None before the first."""
     return None if filters.text else desk.counts.last(_key(filters))
 
 
@@ -244,7 +244,7 @@ def _key(filters: Filters) -> object:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A filter by status that stands above the list, with the number of its cases if they were counted."""
+    """A filter by status above the list, with the number of its cases if they were counted."""
 
     name: str
     query: str

@@ -31,7 +31,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a connection's secret, or why nothing is."""
+    """The facts about a connection's secret, or the reason why they are unknown."""
 
     state: SecretState | None
     problem: str = ""
@@ -45,13 +45,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What today's cases have used of a connection's budget."""
+    """Today's use of a connection's budget."""
 
     limit: Budget
     spent: Spent
 
     def rows(self) -> list[tuple[str, int, int]]:
-        """Return what is limited: its name, how much is used, how much there is."""
+        """Return the limits: name, use and limit of each."""
         found = (
             ("cases today", self.spent.cases, self.limit.cases_per_day),
             ("pages today", self.spent.pages, self.limit.pages_per_day),
@@ -60,7 +60,7 @@ class Used:
 
 
 def accounts(desk: Desk) -> list[Account]:
-    """Return what is known of each deployed connection, as of the last seconds."""
+    """Return the state of each deployed connection, at most seconds old."""
 
     def read() -> list[Account]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -70,7 +70,7 @@ def accounts(desk: Desk) -> list[Account]:
 
 
 def key_of(desk: Desk, connection: str) -> Key:
-    """Return what is known of a connection's secret."""
+    """Return the facts about a connection's secret."""
     try:
         return Key(desk.app.secrets.state(connection))
     except (DossierError, ClientError, BotoCoreError) as error:
@@ -78,7 +78,7 @@ def key_of(desk: Desk, connection: str) -> Key:
 
 
 def used(desk: Desk, connection: str) -> Used | None:
-    """Return what is used of a connection's budget; None without one."""
+    """Return today's use of a connection's budget; None without one."""
     settings = desk.settings.get(connection)
     if settings is None or not settings.budget.limited:
         return None

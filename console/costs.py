@@ -1,4 +1,4 @@
-"""What a month cost, by connection and by day.
+"""The cost of a month, by connection and by day.
 
 AWS's part is counted from the executions' histories and the functions' logs, which takes minutes for a large month. So
 it is counted only when somebody asks, in the background, and the page shows it once it is there.
@@ -33,7 +33,7 @@ MONTHS = 12
 
 @dataclass
 class Counting:
-    """The months that are counted, or were, in this run of the console."""
+    """The months that this run of the console counts or has counted."""
 
     _found: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)

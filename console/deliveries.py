@@ -1,4 +1,4 @@
-"""The webhook deliveries: what arrived, what became of it and why, as kept; and which never arrived."""
+"""The webhook deliveries: arrivals with their outcome and cause, as stored; and lost ones."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what a row shows of a described delivery; ``at`` is the connection that it is kept at."""
+    """Return a described delivery's row; ``at`` is the connection under which it is stored."""
     return {**found, "why": why(found), "about": named(found), "at": found["key"].split("/")[1]}
 
 

@@ -1,4 +1,4 @@
-"""What a page works with: the deployment, the session, the templates, and the trail of actions."""
+"""The context of a page: the deployment, the session, the templates, and the trail of actions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NotFoundError(Exception):
 
 
 class Kept(Generic[_T]):
-    """A value that takes long to read, and is read again once it is older than ``seconds``; one thread reads it."""
+    """A cached value that takes long to read; one thread reads it again once it is older than ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -59,7 +59,7 @@ class Kept(Generic[_T]):
         self._found: dict[object, tuple[float, _T]] = {}
 
     def last(self, key: object) -> _T | None:
-        """Return the value as it was last read, however old; None if it was never read."""
+        """Return the value of the last read, however old; None before the first."""
         found = self._found.get(key)
         return None if found is None else found[1]
 
@@ -87,7 +87,7 @@ class Kept(Generic[_T]):
                 self._found.pop(key, None)
 
     def forget(self) -> None:
-        """Drop every value: what it was read from has changed."""
+        """Drop every value, because its source has changed."""
         with self._lock:
             self._found.clear()
 
@@ -133,18 +133,18 @@ class Desk:
         return Jobs()
 
     def changed(self) -> None:
-        """Drop what was kept in memory: an operator has changed what it was read from."""
+        """Drop the caches, because an operator has changed their sources."""
         self.lists.forget()
         self.accounts.forget()
 
     def say(self, line: str) -> str:
-        """Keep what an action has done for the page that it leads to, which says it once; return its number there."""
+        """Store an action's outcome for the next page, which shows it once; return its number."""
         number = str(next(self._numbers))
         self._outcomes[number] = line
         return number
 
     def keep(self, answer: Response) -> str:
-        """Keep the page that answers an action, so that it has an address; return its id there."""
+        """Store the page that answers an action, so that it has a URL; return its id."""
         own = secrets.token_hex(8)
         self._answers[own] = answer
         while len(self._answers) > MOST_ANSWERS:
@@ -155,7 +155,7 @@ class Desk:
         """Return the page that has answered an action.
 
         Raises:
-            NotFoundError: it is of another run, or many others came since.
+            NotFoundError: it is from another run, or newer pages have replaced it.
 
         """
         answer = self._answers.get(own)
@@ -172,7 +172,7 @@ class Desk:
 
     @cached_property
     def accounts(self) -> Kept[list[Account]]:
-        """What is known of the connections, as of the last seconds."""
+        """The states of the connections, at most seconds old."""
         return Kept(5)
 
     @cached_property
@@ -248,7 +248,7 @@ class Desk:
         return self.where.with_cases(None)
 
     def warm(self) -> None:
-        """Make what is shared by the threads of the server, before they ask for it."""
+        """Create the objects that the server's threads share, before they need them."""
         app = self.app
         _ = (app.cases, app.objects, app.evidence, app.executions, app.limiter, app.waits, app.intents, app.refreshes)
         _ = (app.verdicts, app.batches, app.batch_runs, app.secrets, self.where.dead_letters, self.templates)
@@ -263,7 +263,7 @@ def _iso(at: datetime | str | None) -> str:
 
 
 def _digest() -> str:
-    """Return what changes with the files that pages load, so that a browser keeps them until then."""
+    """Return a digest of the files that pages load, so that a browser caches them until they change."""
     digest = hashlib.sha256()
     for file in (*sorted((HERE / "static").iterdir()), HTMX):
         digest.update(file.read_bytes() if file.is_file() else b"")

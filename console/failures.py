@@ -1,4 +1,4 @@
-"""Failed cases by cause and dead letters by queue, with what can be done about them."""
+"""Failed cases by cause and dead letters by queue, with their actions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _piles(desk: Desk, connection: str | None, since: str) -> tuple[list[Pile], 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: its text, and where the page shows what it is about, if it does."""
+    """A dead letter: its text, and the path of its case or delivery, if there is one."""
 
     text: str
     name: str = ""
@@ -46,7 +46,7 @@ class Letter:
 
 
 def letter(text: str) -> Letter:
-    """Return what a dead letter is about: a delivery, a case, or something else."""
+    """Return the subject of a dead letter: a delivery, a case, or something else."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -127,7 +127,7 @@ def index(desk: Desk, request: Request) -> Response:
 
 
 def plan(desk: Desk, request: Request, form: FormData) -> Response:
-    """Return the page that says what an action on the cases of one cause would do; it changes nothing.
+    """Return the plan of an action on the cases of one cause; it changes nothing.
 
     Raises:
         BadUsageError: nothing has failed of that cause, or the action is unknown.

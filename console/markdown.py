@@ -30,7 +30,7 @@ def _reader() -> MarkdownIt:
 
 
 def _headings(state: StateCore) -> None:
-    """Make each heading one of the third level: it stands below a heading of the page, whatever the vendor took."""
+    """Make each heading one of the third level: it is below a heading of the page, whatever level the vendor used."""
     for each in state.tokens:
         if each.type in {"heading_open", "heading_close"}:
             each.tag = "h3"

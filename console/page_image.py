@@ -1,8 +1,8 @@
 """Draws one page of a document: the document comes on standard input, a PNG goes to standard output.
 
-A program of its own: what reads a stranger's PDF or TIFF has no credentials, no network address of ours, no file that
-it could write, and little memory and time. It is started with an empty environment (``console.previews``). Its exit
-code is 0, or ``TOO_LARGE``, ``NO_SUCH_PAGE``, or another one for what cannot be drawn.
+It is a separate program: the code that reads a stranger's PDF or TIFF has no credentials, no network address of ours,
+no file that it could write, and little memory and time. It is started with an empty environment (``console.previews``).
+Its exit code is 0, or ``TOO_LARGE``, ``NO_SUCH_PAGE``, or another one for a page that cannot be drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_PIXELS = 120_000_000
 MEMORY, SECONDS = 1 << 30, 15
 TOO_LARGE, NO_SUCH_PAGE = 3, 4
 _FORMATS = ("TIFF", "JPEG2000")
-"""What Pillow may take an image for, whatever its bytes look like."""
+"""The formats that Pillow may detect, whatever the bytes look like."""
 _PLAIN = {"1", "L", "RGB"}
 
 

@@ -28,7 +28,7 @@ from dossier.stores.objects import CHUNK
 IMAGES = {PNG, JPEG, GIF, WEBP, BMP, AVIF}
 """Types that every browser shows."""
 DRAWN = {PDF: "pdf", TIFF: "image", JP2: "image"}
-"""Types that are drawn page by page, and what the program that does it calls them."""
+"""Types that are drawn page by page, with their names in the drawing program."""
 LARGEST = 40 << 20
 """Bytes of the largest file that is shown."""
 MOST_TEXT = 64 << 10

@@ -1,4 +1,4 @@
-"""Who may ask the console, and the headers of every answer.
+"""Access control of the console, and the headers of every answer.
 
 The console has the operator's AWS credentials, so a page of another site must neither reach it nor be reached from it:
 
@@ -104,7 +104,7 @@ class Session:
 
 
 class Guard:
-    """ASGI middleware that answers what may not pass, and sets the headers of all answers."""
+    """ASGI middleware that rejects forbidden requests, and sets the headers of all answers."""
 
     def __init__(self, app: ASGIApp, *, session: Session) -> None:
         self._app = app
@@ -129,7 +129,7 @@ class Guard:
         await (answer or self._app)(scope, receive, headed)
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | None:
-        """Return the answer of the guard itself; None for a request that may pass."""
+        """Return the guard's own answer; None for an allowed request."""
         if refused := self._foreign(scope["method"], headers):
             return _refusal(*refused)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")

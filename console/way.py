@@ -1,4 +1,4 @@
-"""The way of a case: the stages that every case passes, with what its execution says about each."""
+"""The progress of a case: the stages that every case passes, with the facts from its execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of the pages: what a status is called, and how times and numbers are written."""
+"""Texts of the pages: names of statuses, and formats of times and numbers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def usd(amount: float | None) -> str:
 
 
 def subject(what: str) -> str:
-    """Return what a question is about (``Question.what``) in words: ``open``, ``upload-1``, ``budget``."""
+    """Return the subject of a question (``Question.what``) in words: ``open``, ``upload-1``, ``budget``."""
     if what.startswith(UPLOAD) and what.removeprefix(UPLOAD).isdecimal():
         return f"upload {int(what.removeprefix(UPLOAD)) + 1}"
     return {OPEN: "the opening of the case", BUDGET: "the budget"}.get(what, what)

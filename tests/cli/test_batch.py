@@ -126,7 +126,7 @@ def test_a_failed_case_is_listed_with_its_reason(dossier: Dossier, runs: Runs, f
         ('{"connection": "invoices"', "the line is not JSON: column 26: Expecting ',' delimiter"),
         ('{"documents": ["\\ud800.pdf"]}', "the line is not JSON: \\ud800 is half a character"),
         ('{"options": {"case_title": "\\udc00"}}', "the line is not JSON: \\udc00 is half a character"),
-        ('{"deadline": NaN}', "the line is not JSON: NaN is no number of JSON"),
+        ('{"deadline": NaN}', "the line is not JSON: NaN is not a JSON number"),
         ("[" * 100_000, "the line is not JSON: it is nested too deeply"),
         ({"connection": "invoices", "documents": ["0.pdf"], "deadline": "soon"}, 'deadline "soon": use seconds'),
         ({"reference": "X"}, "connection: name the connection, or give --connection"),

@@ -405,7 +405,7 @@ WRONG = [
     (b"\xff\xfe{", "case.json is not UTF-8 text (byte 0)"),
     ("[]", 'case.json is wrong: it must be an object, such as {"reference": "INV-1"}'),
     ("[" * 100_000, "case.json is not JSON: it is nested too deeply"),
-    ('{"options": {"a": NaN}}', "case.json is not JSON: NaN is no number of JSON"),
+    ('{"options": {"a": NaN}}', "case.json is not JSON: NaN is not a JSON number"),
     ('{"options": {"a": 1e999}}', "case.json is not JSON: 1e999 is too large a number"),
     (" " * (INPUT_LIMIT + 1), "case.json has 260,097 bytes: the limit is 260,096"),
     (

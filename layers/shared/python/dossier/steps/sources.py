@@ -58,7 +58,7 @@ def _check(uri: str, case: CaseInput, own: str, connection: Connection) -> None:
     if _ANOTHER_WAY.match(bucket):
         raise InvalidCaseError(f"{shown}: name the bucket itself, not an access point of it")
     if not _BUCKET.fullmatch(bucket):
-        raise InvalidCaseError(f"{shown}: this is no name of a bucket: write s3://bucket/key")
+        raise InvalidCaseError(f"{shown}: this is not the name of a bucket: write s3://bucket/key")
     if any(leads_elsewhere(form) for form in _forms(key)):
         raise InvalidCaseError(f'{shown}: a part of its key is "." or "..": put it under a plain key')
     if bucket.casefold() == own.casefold() and bucket != own:

@@ -174,7 +174,7 @@ def files(request: Request, reply: Reply) -> list[File]:
 
 
 def file_list(answer: Any) -> list[File] | None:
-    """Return the files in a file search's decoded answer, or None if it is no list."""
+    """Return the files in a file search's decoded answer, or None if it is not a list."""
     if isinstance(answer, dict):
         answer = answer.get("data")
     if isinstance(answer, dict):
