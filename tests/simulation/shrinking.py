@@ -31,14 +31,15 @@ def shrink(first: Outcome, *, run: Callable[[Plan], Outcome] = run, most: int = 
         What comes of what is left; ``first`` itself if nothing can be left out.
 
     """
-    best, left = first, most
+    best, left, tried = first, most, {first.plan}
     a_case = first.events / max(1, _size(first.plan))
 
     def still(**changes: object) -> bool:
         nonlocal best, left
         candidate = replace(best.plan, **changes)  # type: ignore[arg-type]
-        if candidate == best.plan or a_case * _size(candidate) > left:
+        if candidate in tried or a_case * _size(candidate) > left:
             return False
+        tried.add(candidate)
         found = run(candidate)
         left -= found.events
         if found.violated == first.violated:
@@ -52,10 +53,11 @@ def shrink(first: Outcome, *, run: Callable[[Plan], Outcome] = run, most: int = 
     def without(kept: list[str]) -> bool:
         return still(without=best.plan.without | {each for each in best.kinds if each not in kept})
 
-    any(still(chosen=each) for each in _near(first))
     before: Plan | None = None
     while before != best.plan and left > 0:
         before = best.plan
+        while any(still(chosen=each) for each in _near(best)):  # by now it may be about another case
+            pass
         _leave_out(cases, lambda kept: still(chosen=frozenset(kept)), least=1)
         still(plain=True)
         still(documents=1)
@@ -87,10 +89,8 @@ def _leave_out(left: Callable[[], list[T]], still: Callable[[list[T]], bool], *,
     size = len(left()) - least
     while size > 0:
         start = 0
-        while start < len(left()) and len(left()) > least:
+        while start + size <= len(left()) and len(left()) - size >= least:
             every = left()
-            if len(every) - len(every[start : start + size]) < least or not still(
-                every[:start] + every[start + size :]
-            ):
+            if not still(every[:start] + every[start + size :]):
                 start += size
         size //= 2

@@ -64,6 +64,15 @@ def test_nearest_cases_of_its_connection_are_tried_next() -> None:
     assert max(len(chosen(each)) for each in fake.tried[1:]) == 5
 
 
+def test_cases_near_the_one_that_it_is_about_by_now_are_tried() -> None:
+    """In half of the history another case violates the same: that one is tried alone next."""
+    fake = Fake(lambda plan: 150 in chosen(plan) and len(chosen(plan)) in {1, CASES // 2 + 1, CASES}, "")
+    first = fake(Plan(SEED, CASES))
+    first.about, fake.about = "case C-0020 is waiting", "case C-0150 is waiting"
+    assert chosen(shrink(first, run=fake).plan) == {150}
+    assert fake.lines <= LINES * 3 * CASES
+
+
 def test_violation_that_names_a_connection_keeps_its_cases() -> None:
     """The first try has all of them, and no others."""
     fake = Fake(lambda plan: len(chosen(plan)) > 20, "claims: 180 messages for 63 waits")
