@@ -34,7 +34,7 @@ ITERATIONS = 200
 """Most iterations of the Download map: an execution's history is limited to 25,000 events."""
 TOGETHER = 2
 """The fewest artifacts of an iteration: each iteration is a state transition, which costs more than a download."""
-HERE, EARLY = 3, 2.0
+HERE, EARLY = 3, 5.0
 """Most artifacts of a case that Collect itself downloads, and the seconds after which it begins no further one. The Map
 downloads side by side, so what takes longer is quicker there."""
 PROVEN = 1000
