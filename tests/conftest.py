@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlparse
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import events_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
@@ -56,7 +57,7 @@ class Cloud:
 
     def empty_table(self) -> None:
         """Forget all cases: in memory, a query looks at every item that there is."""
-        _own()("dynamodb").delete_table(TableName="cases")
+        dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].delete_table("cases")
         _make_table()
 
     def messages(self, queue: str) -> list[str]:
@@ -112,32 +113,28 @@ def in_memory() -> Iterator[Cloud]:
         yield Cloud(session, Context(environment, Clients(session)))
 
 
-@cache
-def _own() -> Callable[[str], Any]:
-    """Return a function that returns a hidden client of a service.
-
-    It serves all accounts, because making one is slow.
-    """
-    session = boto3.Session(region_name=REGION)
-    return cache(session.client)
-
-
 def _make_table() -> None:
-    _own()("dynamodb").create_table(
-        TableName="cases",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi_pk", "gsi_sk")
-        ],
-        GlobalSecondaryIndexes=[
+    dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].create_table(
+        "cases",
+        schema=_keys("pk", "sk"),
+        throughput=None,
+        attr=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi_pk", "gsi_sk")],
+        global_indexes=[
             {
                 "IndexName": "by-connection",
-                "KeySchema": [
-                    {"AttributeName": "gsi_pk", "KeyType": "HASH"},
-                    {"AttributeName": "gsi_sk", "KeyType": "RANGE"},
-                ],
+                "KeySchema": _keys("gsi_pk", "gsi_sk"),
                 "Projection": {"ProjectionType": "ALL"},
             }
         ],
+        indexes=[],
+        streams=None,
+        billing_mode="PAY_PER_REQUEST",
+        sse_specification=None,
+        tags=[],
+        deletion_protection_enabled=False,
+        warm_throughput=None,
     )
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

@@ -23,7 +23,7 @@ import typer.main
 import typer.testing
 from botocore.client import ClientCreator
 from botocore.endpoint_provider import EndpointProvider
-from botocore.hooks import NodeList
+from botocore.hooks import NodeList, _PrefixTrie
 from botocore.httpsession import create_urllib3_context
 from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString
@@ -41,7 +41,7 @@ def read_once() -> Iterator[None]:
         patch.setattr(botocore.httpsession, "create_urllib3_context", cache(create_urllib3_context))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
-        patch.setattr(NodeList, "__copy__", lambda nodes: NodeList(*map(list, nodes)))
+        patch.setattr(_PrefixTrie, "_recursive_copy", lambda _, attributes: {"_root": _branch(attributes["_root"])})
         patch.setattr(UserAgentString, "to_string", _once_for_each(UserAgentString.to_string))
         patch.setattr(boto3.dynamodb.transform, "copy_dynamodb_params", lambda params, **_: _copied(params))
         to_names = moto.core.responses.camelcase_to_underscores
@@ -112,6 +112,16 @@ def _remembering(accepts: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return ``accepts_kwargs`` with a memory for functions, whose signatures do not change."""
     remembered = lru_cache(maxsize=1024)(accepts)
     return lambda handler: remembered(handler) if isinstance(handler, FunctionType) else accepts(handler)
+
+
+def _branch(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a node of the tree that holds a client's handlers by their events: each client copies it."""
+    values, children = node["values"], node["children"]
+    return {
+        "chunk": node["chunk"],
+        "children": {name: _branch(each) for name, each in children.items()} if children else {},
+        "values": values and NodeList(list(values.first), list(values.middle), list(values.last)),
+    }
 
 
 def _once_for_each(build: Callable[[Any], str]) -> Callable[[Any], str]:
