@@ -6,6 +6,7 @@ import random
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dossier.connections import load_toml
@@ -157,16 +158,20 @@ def _live(world: World, people: People, invariants: Invariants) -> None:
             people.move(case)
         step = _pass(world, invariants, step, SEEN)
         unheard = people.unheard()
+        if unheard:  # the hourly comparison may have just found them
+            step = _pass(world, invariants, step, COMPARED, until=invariants.at_rest)
         invariants.check_end(stale=unheard)
         if unheard:
             _pass(world, invariants, step, COMPARED)
     invariants.check_end()
 
 
-def _pass(world: World, invariants: Invariants, step: float, seconds: float) -> float:
-    """Let some time pass; return the next step."""
+def _pass(
+    world: World, invariants: Invariants, step: float, seconds: float, until: Callable[[], bool] = lambda: False
+) -> float:
+    """Let some time pass, or less if ``until`` holds; return the next step."""
     end = CLOCK.at + seconds
-    while CLOCK.at < end:
+    while CLOCK.at < end and not until():
         world.run(step)
         invariants.check()
         step += STEP
