@@ -300,7 +300,7 @@ def test_a_connection_is_paused_and_resumed(scene: Scene, page: Page) -> None:
     expect(page.get_by_role("main")).to_contain_text("the contract is being renewed")
     page.goto(f"{scene.base}/connections")
     page.get_by_role("button", name="Resume disputes").click()
-    expect(page.get_by_role("status")).to_contain_text("disputes goes on")
+    expect(page.get_by_role("status")).to_contain_text("disputes continues")
 
 
 @pytest.mark.acts("/deliveries/replay")
