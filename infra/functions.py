@@ -82,7 +82,7 @@ def rows(may: Grants, settings: Settings) -> dict[str, Row]:
         may.write(VENDOR_ANSWERS),
         may.write(ARTIFACTS, abort=True),
         may.write(COLLECTING, abort=True),
-        may.read(ARTIFACTS, COLLECTING),
+        may.read(ARTIFACTS),  # the current revision's, to compare an answer with
     ]
     # The raw answers that Publish deletes if a connection keeps none.
     passing = () if all(each.keep_raw for each in settings.connections.values()) else (VENDOR_ANSWERS, COLLECTING)

@@ -18,6 +18,9 @@ from tests.grants.bench import Bench, CaseBrokenError, batch
 from tests.grants.requests import Requests
 from tests.grants.stage import LONG_AGO, Event, Stage, execution, failure, pk_of
 
+_NO_DIGEST = {"content": "", "sha256": ""}
+"""What the record of a former answer says whose digests this version cannot compare."""
+
 
 class Cases(Stage):
     """Plays cases on a bench."""
@@ -38,9 +41,11 @@ class Cases(Stage):
         self.documents_of_every_folder()
         self.missing_document()
         self.refreshed()
+        self.older_digest()
         self.lost_answers()
         self.shorter_list()
         self.broken_download()
+        self.broken_collection()
         self.questions()
         self.failures()
         self.polls()
@@ -67,12 +72,23 @@ class Cases(Stage):
         if len(accepted["phases"]) > 1:
             self.prove("process", names)
             self._wait_out(names, accepted["phases"][1])
-        collected = self.prove("collect", names)
-        for chunk in collected["artifacts"]:
-            self.prove("download", {**names, "artifacts": chunk})
+        self.prove("collect", names)
+        self._download_again(names)
         self.prove("publish", names)
         self._finished[connection] = case["reference"]
         return str(self.item(f"CASE#{connection}#{case['reference']}", "CASE").get("case_id", {}).get("S", ""))
+
+    def _download_again(self, names: dict[str, str], collection: str = "") -> None:
+        """Play Download with each artifact of a case, as if Collect had left it to the map."""
+        for index in range(3):
+            sk = f"{'NEW' if collection else 'ART'}#{index:05}"
+            if not (item := self.item(pk_of(names), sk)):
+                return
+            record = {**json.loads(item["data"]["S"]), "key": None, "version_id": None, "error": None}
+            if record.get("former"):
+                record["former"] |= _NO_DIGEST
+            event = {**names, "artifacts": [index], "collection": collection}
+            self.prove("download", event, before=partial(self.put, pk_of(names), sk, data=json.dumps(record)))
 
     def _wait_out(self, names: dict[str, str], phase: str) -> None:
         self.prove("wait", {**names, "phase": phase, "token": self._token})
@@ -93,9 +109,8 @@ class Cases(Stage):
         assert self._bench.deployment.sandbox.delete(f"/_sandbox/{case}/files/{gone}").is_success
         self.ask_again(names)
         self.prove("accept", execution({**names, "refresh": 1}, "refresh-1"))
-        collected = self.prove("collect", {**names, "collection": "u1"})
-        for chunk in collected["artifacts"]:
-            self.prove("download", {**names, "artifacts": chunk, "collection": "u1"})
+        self.prove("collect", {**names, "collection": "u1"})
+        self._download_again(names, "u1")
         # A document of before versions were written down, and somebody who asks while it is published.
         self.forget_version(names)
         self.ask_again(names)
@@ -185,21 +200,67 @@ class Cases(Stage):
         names = self.accepted("claims", documents=[], case_id=self._collectable)
         artifact = {"index": 0, "name": "large.bin", "source": added["file_id"]}
         self._sandbox("settings", faults={"truncated": {"rate": 1, "vendor": "docsumo", "operation": "download"}})
-        s3, bucket = self._bench.client("s3"), self._outputs["bucket"]
 
         def download(place: str, collection: str) -> None:
             event = {**names, "artifacts": [0], "collection": collection}
             self.call("download", event, ends="TruncatedDownloadError")
-            left = s3.list_multipart_uploads(Bucket=bucket, Prefix=place).get("Uploads", [])
-            for each in left:
-                s3.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
-            if left:
-                raise CaseBrokenError("an unfinished upload was left behind")
+            self._no_unfinished(place)
 
         for sk, place, collection in (("ART#00000", "cases/", ""), ("NEW#00000", "collecting/", "u1")):
             self.put(pk_of(names), sk, data=json.dumps(artifact))
             self._bench.prove("download", partial(download, f"{place}claims/{names['reference']}/", collection))
         self._sandbox("settings", faults=[])
+
+    def _no_unfinished(self, place: str) -> None:
+        """See that no unfinished upload is left in a folder, and end those that are."""
+        s3, bucket = self._bench.client("s3"), self._outputs["bucket"]
+        left = s3.list_multipart_uploads(Bucket=bucket, Prefix=place).get("Uploads", [])
+        for each in left:
+            s3.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
+        if left:
+            raise CaseBrokenError("an unfinished upload was left behind")
+
+    def many_files(self) -> Event:
+        """Return a case with more artifacts than Collect downloads itself."""
+        for number in range(4):
+            self._sandbox(f"docsumo/cases/{self._collectable}/artifacts", filename=f"page-{number}.txt", size=100)
+        return self.submission("claims", documents=[], case_id=self._collectable)
+
+    def older_digest(self) -> None:
+        """A finished case whose answer was stored by a version that kept no digest of it; somebody asks again."""
+        names = {"connection": "invoices", "reference": self._finished["invoices"]}
+        data = json.loads(self.item(pk_of(names), "ART#00000")["data"]["S"])
+        self.change(pk_of(names), "ART#00000", data=json.dumps({**data, **_NO_DIGEST}))
+        self.ask_again(names)
+        self.call("accept", execution({**names, "refresh": 1}, "refresh-1"))
+        again = partial(self.delete, pk_of(names), "NEW#00000")
+        self.prove("collect", {**names, "collection": "u1"}, before=again)
+        self._download_again(names, "u1")
+        self._stop()
+
+    def broken_collection(self) -> None:
+        """The only artifact breaks off in the middle of a multipart upload, while Collect itself downloads it."""
+        case = self.whole_case("claims")
+        sandbox = self._bench.deployment.sandbox
+        for each in sandbox.get("/_sandbox/artifacts", params={"case_id": case}).json()["artifacts"]:
+            assert sandbox.delete(f"/_sandbox/docsumo/cases/{case}/files/{each['file_id']}").is_success
+        self._sandbox(f"docsumo/cases/{case}/artifacts", filename="large.bin", size=24 << 20)
+        finished = {"connection": "claims", "reference": self._finished["claims"]}
+        self.ask_again(finished)
+        self.call("accept", execution({**finished, "refresh": 1}, "refresh-1"))
+        fresh = self.accepted("claims", documents=[], case_id=case)
+        self._sandbox("settings", faults={"truncated": {"rate": 1, "vendor": "docsumo", "operation": "download"}})
+
+        def collect(names: dict[str, str], collection: str, place: str) -> None:
+            left = self.call("collect", {**names, "collection": collection})["artifacts"]
+            self._no_unfinished(f"{place}claims/{names['reference']}/")
+            if left != [[0]]:
+                raise CaseBrokenError(f"Collect has left {left} to the map")
+
+        self._bench.prove("collect", partial(collect, fresh, "", "cases/"))
+        self._bench.prove("collect", partial(collect, finished, "u1", "collecting/"))
+        self._sandbox("settings", faults=[])
+        self._stop()
 
     def questions(self) -> None:
         """A question to an operator."""
@@ -349,7 +410,7 @@ class Cases(Stage):
             "wait": collected,
             "process": partial(self.submission, "disputes"),
             "collect": collected,
-            "download": collected,
+            "download": self.many_files,
             "publish": collected,
             "fail": partial(self.submission, "claims", options={"no": "such option"}),
         }

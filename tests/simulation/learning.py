@@ -8,6 +8,7 @@ teach Dossier; the next are measured; then the vendor turns ten times slower.
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import statistics
@@ -37,6 +38,8 @@ LEARN, MEASURED, SLOW = 40, 40, 12
 APART, SLOWER = 30.0, 10.0
 """Seconds from one case to the next, and how much slower the vendor gets."""
 TIMES = {"document": (10.0, 30.0), "assessment": (60.0, 180.0)}
+GUIDE = {"document": 5.0, "assessment": 10.0}
+"""Seconds between two requests of the guide's loops; the first leaves at once."""
 _CASE = re.compile(r"/cases/([^/]+)(/evidence/[^/]+)?$")
 
 
@@ -44,6 +47,7 @@ class Watch:
     """When the vendor is done with each phase of a case, when an answer first says so, and how often it was asked."""
 
     def __init__(self, world: World) -> None:
+        self.began: dict[tuple[str, str], float] = {}
         self.ready: dict[tuple[str, str], float] = {}
         self.seen: dict[tuple[str, str], float] = {}
         self.asked: dict[tuple[str, str], int] = defaultdict(int)
@@ -68,6 +72,7 @@ class Watch:
             self.order.append(effect["case_id"])
         for name, phase in (("document_uploaded", "document"), ("assessment_started", "assessment")):
             if effect["effect"] == name:
+                self.began[effect["case_id"], phase] = CLOCK.at
                 self.ready[effect["case_id"], phase] = float(effect["ready"]) - BEGIN
 
     def _answered(self, vendor: str, request: httpx.Request, exchange: Exchange) -> None:
@@ -82,12 +87,19 @@ class Watch:
                 self.seen[key] = CLOCK.at
 
     def figures(self, cases: list[str]) -> dict[str, dict[str, float]]:
-        """Return the median and the longest delay of these cases by phase, and the mean of their requests."""
+        """Return the delays of these cases by phase, the mean of their requests, and what the guide's loop had sent."""
         said = {}
         for phase in TIMES:
             delays = [self.seen[case, phase] - self.ready[case, phase] for case in cases]
             requests = statistics.mean(self.asked[case, phase] for case in cases)
-            said[phase] = {"median": statistics.median(delays), "longest": max(delays), "requests": requests}
+            took = [self.ready[case, phase] - self.began[case, phase] for case in cases]
+            guide = statistics.mean(1 + math.ceil(each / GUIDE[phase]) for each in took)
+            said[phase] = {
+                "median": statistics.median(delays),
+                "longest": max(delays),
+                "requests": requests,
+                "guide": guide,
+            }
         return said
 
 

@@ -9,8 +9,8 @@ import sys
 
 from tests.simulation.handlers import ROOT
 
-GUIDE = {"document": (2.5, 5.5), "assessment": (5.0, 13.5)}
-"""Median delay in seconds and requests of the guide's loop: one every 5 s and every 10 s, the first one at once."""
+GUIDE = {"document": 2.5, "assessment": 5.0}
+"""Median delay in seconds of the guide's loops: a request every 5 s and every 10 s."""
 
 
 def test_finished_cases_are_seen_early_once_dossier_has_learned() -> None:
@@ -22,9 +22,9 @@ def test_finished_cases_are_seen_early_once_dossier_has_learned() -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     said = json.loads(done.stdout)
-    for phase, (median, requests) in GUIDE.items():
+    for phase, median in GUIDE.items():
         first, taught, slower = (said[each][phase] for each in ("first", "taught", "slower"))
-        assert taught["requests"] <= requests
+        assert taught["requests"] <= 1.02 * taught["guide"]  # for the same times of the vendor
         assert taught["median"] <= 0.5 * median  # requests and messages take their time, too
         assert taught["median"] < first["median"] / 3
         assert slower["longest"] <= 62  # poll.max

@@ -191,8 +191,7 @@ def _from_storage(
     seen = {"listed": artifact.listed, "etag": incoming.etag, "former": None}
     if former is not None and (former.size, former.sha256) == (stored.size, stored.sha256):
         return former.model_copy(update={"index": artifact.index, **seen})
-    version = stored.version_id or loaded.context.objects.version_of(key)
-    done = {"key": key, "version_id": version, "size": stored.size, "sha256": stored.sha256}
+    done = {"key": key, "version_id": stored.version_id, "size": stored.size, "sha256": stored.sha256}
     return artifact.model_copy(update={**done, **seen})
 
 
