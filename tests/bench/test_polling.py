@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.polling import run, section
-from bench.schedules import PHASES
+from bench.schedules import PHASES, compare
 
 
 @pytest.mark.slow
@@ -16,6 +16,14 @@ def test_section_compares_each_phase_with_its_guide() -> None:
     assert len([line for line in lines if "at most 1/3 of the guide" in line]) == len(PHASES)
     assert len([line for line in lines if "| the guide's loop |" in line]) == len(PHASES)
     assert any("ten times slower" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_one_document_is_seen_in_a_third_of_the_guides_delay() -> None:
+    """With no more requests than the guide's loop sends; ``dossier.schedule.PRICE`` decides between the two."""
+    guide, _, learned, *_ = compare(PHASES[0])
+    assert learned.median <= guide.median / 3
+    assert learned.requests <= guide.requests
 
 
 def test_section_says_what_is_missed() -> None:

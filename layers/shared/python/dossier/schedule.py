@@ -48,7 +48,7 @@ SHORTEST, LONGEST = 0.5, 90 * 86400.0
 """Ends of the first and of the last bucket, in seconds."""
 ROUNDS = 30
 """Rounds of the estimate; later ones change a poll by less than a second."""
-PRICE = 0.037
+PRICE = 0.038
 """Seconds of delay that a poll is worth, as a share of ``poll.every``."""
 BLIND = 0.02
 """Least share of waits that count as not ended by a delivery: the next delivery may be the first that is lost."""
