@@ -8,7 +8,6 @@ teach Dossier; the next are measured; then the vendor turns ten times slower.
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 import statistics
@@ -22,6 +21,7 @@ clock.install()
 
 import httpx  # noqa: E402 -- after the clocks
 
+from bench.schedules import PHASES, loop  # noqa: E402
 from dossier.connections import load_toml  # noqa: E402
 from dossier.settings import Poll  # noqa: E402
 from local.sandbox.journal import Entry  # noqa: E402
@@ -38,8 +38,9 @@ LEARN, MEASURED, SLOW = 40, 40, 12
 APART, SLOWER = 30.0, 10.0
 """Seconds from one case to the next, and how much slower the vendor gets."""
 TIMES = {"document": (10.0, 30.0), "assessment": (60.0, 180.0)}
-GUIDE = {"document": 5.0, "assessment": 10.0}
-"""Seconds between two requests of the guide's loops; the first leaves at once."""
+DOCUMENT, _, ASSESSMENT = PHASES
+GUIDE = {"document": DOCUMENT.guide, "assessment": ASSESSMENT.guide}
+"""Seconds between two requests of the guide's loops (``bench.schedules``)."""
 _CASE = re.compile(r"/cases/([^/]+)(/evidence/[^/]+)?$")
 
 
@@ -93,7 +94,7 @@ class Watch:
             delays = [self.seen[case, phase] - self.ready[case, phase] for case in cases]
             requests = statistics.mean(self.asked[case, phase] for case in cases)
             took = [self.ready[case, phase] - self.began[case, phase] for case in cases]
-            guide = statistics.mean(1 + math.ceil(each / GUIDE[phase]) for each in took)
+            guide = statistics.mean(loop([each], GUIDE[phase])[0] for each in took)
             said[phase] = {
                 "median": statistics.median(delays),
                 "longest": max(delays),

@@ -65,8 +65,10 @@ def _is_read_later(case: CaseId, received_at: datetime | None, *, context: Conte
     Then whatever the delivery tells of was there before the collection read anything, as if the delivery had come
     before the collection and been counted. So it is with one that the poll which ended the wait was faster than.
     """
-    began = context.cases.collection(case).at if received_at is not None else None
-    return received_at is not None and began is not None and received_at + CLOCKS <= began
+    if received_at is None:
+        return False
+    began = context.cases.collection(case).at
+    return began is not None and received_at + CLOCKS <= began
 
 
 def _is_old_news(case: CaseId, ids: Collection[str] | None, *, context: Context) -> bool:
